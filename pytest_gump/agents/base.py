@@ -1,0 +1,195 @@
+"""What an agent adapter is: a command line, and a reader of the stream that the CLI prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+Provenance = Literal["reported", "estimated", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Token counters that do not overlap: their sum is all that was processed."""
+
+    input: int = 0
+    """Read fresh, not from a cache."""
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+    """Without reasoning."""
+    reasoning: int = 0
+
+    def __add__(self, other: Tokens) -> Tokens:
+        return Tokens(
+            self.input + other.input,
+            self.cache_read + other.cache_read,
+            self.cache_write + other.cache_write,
+            self.output + other.output,
+            self.reasoning + other.reasoning,
+        )
+
+    @property
+    def total(self) -> int:
+        return self.input + self.cache_read + self.cache_write + self.output + self.reasoning
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one attempt consumed. `cost_usd` is None exactly when `provenance` is `unknown`."""
+
+    tokens: Tokens = Tokens()
+    cost_usd: float | None = None
+    provenance: Provenance = "unknown"
+    turns: int = 0
+    """Answers of the model, counted alike for every CLI."""
+    tool_calls: int = 0
+
+
+# -- events: what happened, read off the stream while it runs ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    session_id: str | None
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A new answer of the model began; `number` counts from 1."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`path` is set for a tool that writes a file, `command` for one that runs a shell."""
+
+    tool: str
+    path: str | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSeen:
+    """The total so far of this attempt, never a delta."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Trouble that the CLI deals with by itself (an API retry), or a remark about the stream."""
+
+    text: str
+
+
+Event = Started | Turn | Text | ToolCall | ToolResult | UsageSeen | Note
+
+
+# -- the task given to an agent, the command it becomes, the end it comes to ----------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """A conversation that may be resumed: only by `cli`, only in `slot`."""
+
+    id: str
+    cli: str
+    slot: str
+    cost_usd: float | None = None
+    """Running total that the CLI had reported for the session; resumed sessions report cumulative cost."""
+    tokens: Tokens = Tokens()
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt as the adapter sees it."""
+
+    step: str
+    """`build::impl[item-2]`."""
+    item: str | None
+    """Slug of the plan item, for the replay agent's index."""
+    attempt: int
+    agent: str
+    prompt: str
+    worktree: Path
+    mode: Literal["diff", "plan", "artifact", "review"]
+    session: SessionRef | None = None
+    max_turns: int | None = None
+    max_budget: float | None = None
+    allowed_commands: tuple[str, ...] = ()
+    """Shell commands that the agent may run without being asked."""
+
+    @property
+    def read_only(self) -> bool:
+        return self.mode != "diff"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    argv: tuple[str, ...]
+    stdin: bytes = b""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the allow-listed environment."""
+    env_names: tuple[str, ...] = ()
+    """Names passed on from the user's environment if they are set there, secrets included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the CLI ended, judged by exit status, final event and error flags together."""
+
+    outcome: Literal["ok", "agent_error", "quota"]
+    reason: str
+    """One line in the CLI's own words; empty when ok."""
+    message: str
+    """The final answer's text."""
+    usage: Usage
+    session: SessionRef | None
+    model: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class StreamReader(Protocol):
+    """Reads the stdout of one attempt. Stateful; one per attempt."""
+
+    def feed(self, line: bytes) -> Iterable[Event]:
+        """Turn one line, without its newline, into events; unknown or broken lines give a Note or nothing."""
+
+    def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
+        """Judge the end. `exit_code` is None or negative when a signal ended it, `stopped` when we did."""
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """An adapter bound to one agent name (`claude-opus`). Built by the registry; holds no state of an attempt."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def cli(self) -> str:
+        """The program family; sessions pass only between agents of one family."""
+
+    def missing(self) -> str | None:
+        """Why the agent cannot start here (its CLI is not on PATH), with what to do; None when it can."""
+
+    def command(self, task: Task) -> Command: ...
+
+    def reader(self, task: Task) -> StreamReader: ...

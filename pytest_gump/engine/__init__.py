@@ -1,0 +1,1 @@
+"""What a run is, without pytest: schedule, attempt, ledger, metrics."""

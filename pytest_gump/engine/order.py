@@ -1,0 +1,200 @@
+"""Order and AttemptResult: the two records that controller and executor exchange.
+
+Both hold frozen dataclasses of built-in types only. `to_wire` and `from_wire` turn them into plain dicts and back:
+they cross execnet, go into the ledger and into the messages of snapshot commits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+from pytest_gump.agents.base import SessionRef, Usage
+from pytest_gump.gates.base import ChangedFile, GateResult
+
+
+class Outcome(StrEnum):
+    """How an attempt, or a step, ended."""
+
+    PASSED = "passed"
+    GATE_FAILED = "gate_failed"
+    REVIEW_FAILED = "review_failed"
+    OUT_OF_BOUNDS = "out_of_bounds"
+    GATE_ERROR = "gate_error"
+    GUARD = "guard"
+    AGENT_ERROR = "agent_error"
+    OUTPUT_INVALID = "output_invalid"
+    QUOTA = "quota"
+    NO_PROGRESS = "no_progress"
+    CONFLICT = "conflict"
+    BUDGET = "budget"
+    CRASHED = "crashed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+Mode = Literal["diff", "plan", "artifact", "review", "gate"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    name: str
+    slug: str
+    description: str = ""
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    passed: bool
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the prompt, with its heading."""
+
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPart:
+    """A `context:` entry that only the executor can read; `file` is already filled from the templates."""
+
+    file: str | None = None
+    bash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GateOrder:
+    name: str
+    argument: str | None = None
+
+    @property
+    def label(self) -> str:
+        return self.name if self.argument is None else f"{self.name}: {self.argument}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Guards of one attempt; None = no limit."""
+
+    max_turns: int | None = None
+    max_budget: float | None = None
+    """USD; already the smallest of guard, step budget left and run budget left."""
+    max_tokens: int | None = None
+    max_time_s: float | None = None
+    silence_s: float | None = None
+    no_write: bool = False
+    budget_scope: Literal["guard", "step", "run"] = "guard"
+    """Whose money `max_budget` is: decides between the outcomes `guard` and `budget`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """All that one attempt needs."""
+
+    run_id: str
+    step: str
+    """`build::impl[item-2]`."""
+    attempt: int
+    """From 1; never starts over."""
+    mode: Mode
+    agent: str | None
+    """None for a gate-only step."""
+    base: str
+    """Commit that the worktree is set to before the attempt."""
+    step_base: str
+    """Commit at which the step began: what `touched`, the blast radius and the diff compare with."""
+    run_base: str
+    slot: str
+    """Name of the worktree slot; a session can be resumed only in its own slot."""
+    head: tuple[Section, ...] = ()
+    """Prompt sections before the additional context."""
+    context: tuple[ContextPart, ...] = ()
+    gates: tuple[GateOrder, ...] = ()
+    commands: tuple[tuple[str, str], ...] = ()
+    """Gate commands of the run's base: (compile | test | lint | coverage, shell text)."""
+    limits: Limits = Limits()
+    blast_radius: Literal["enforce", "warn", "off"] = "off"
+    item: PlanItem | None = None
+    session: SessionRef | None = None
+    setup: tuple[str, ...] = ()
+    setup_only: bool = False
+    """Preflight: no agent; run the gates on the untouched base and never snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    started: float
+    """Seconds since the epoch."""
+    total_s: float
+    agent_s: float = 0.0
+    gates_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """All that came out of one attempt."""
+
+    step: str
+    attempt: int
+    outcome: Outcome
+    reason: str
+    """One line that tells the whole story; empty when passed."""
+    agent: str | None
+    timings: Timings
+    model: str | None = None
+    usage: Usage = Usage()
+    gates: tuple[GateResult, ...] = ()
+    guard: str | None = None
+    """Name of the guard that stopped the agent."""
+    session: SessionRef | None = None
+    snapshot: str | None = None
+    """Commit of what the attempt left, always set when an agent ran; its parent is the order's base."""
+    tree: str | None = None
+    changed: tuple[ChangedFile, ...] = ()
+    """Since the step began."""
+    plan: tuple[PlanItem, ...] | None = None
+    verdict: Verdict | None = None
+    artifact: str | None = None
+    message: str = ""
+    """The agent's final answer, bounded."""
+    gate_config: tuple[str, ...] = ()
+    """Changed files that gates read (pytest configuration, Makefile, CI files): always named in the report."""
+    notes: tuple[str, ...] = ()
+    scratch: str | None = None
+    """Folder with prompt.md, stream.ndjson, stderr.txt, diff.patch, gates/; the controller moves it into the run."""
+
+    @property
+    def passed(self) -> bool:
+        return self.outcome is Outcome.PASSED
+
+
+T = TypeVar("T", Order, AttemptResult)
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def to_wire(record: Order | AttemptResult) -> dict[str, Any]:
+    """Plain dicts, lists, strings and numbers, all the way down."""
+    wire: dict[str, Any] = _adapter(type(record)).dump_python(record, mode="json")
+    return wire
+
+
+def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
+    """Read what `to_wire` wrote.
+
+    Raises:
+        pydantic.ValidationError: the dict was not written by `to_wire` of this version.
+    """
+    record: T = _adapter(kind).validate_python(wire)
+    return record

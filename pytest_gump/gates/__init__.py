@@ -1,0 +1,1 @@
+"""Pass or fail checks that judge what an agent left in the worktree."""

@@ -1,0 +1,41 @@
+"""Durations and money as people write and read them."""
+
+from __future__ import annotations
+
+import re
+
+_DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?", re.ASCII)
+
+
+def parse_duration(text: str) -> float:
+    """Read `90s`, `5m`, `1h30m` as seconds.
+
+    Raises:
+        ValueError: anything else, and zero.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not text.strip():
+        raise ValueError(f"not a duration: {text!r}; write it like 90s, 5m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.group("h", "m", "s"))
+    total = hours * 3600 + minutes * 60 + seconds
+    if total <= 0:
+        raise ValueError(f"a duration must be longer than zero: {text!r}")
+    return total
+
+
+def format_duration(seconds: float) -> str:
+    """Write seconds as a person reads them at a glance: `0.4s`, `12s`, `2m`, `1h05m`."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    if seconds < 60:
+        return f"{seconds:.0f}s"
+    minutes = round(seconds / 60)
+    return f"{minutes}m" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def format_usd(amount: float | None, *, estimated: bool = False) -> str:
+    """Write dollars with at least two significant digits; unknown is `$?`, an estimate starts with `~`."""
+    if amount is None:
+        return "$?"
+    text = f"${amount:.2f}" if amount == 0 or amount >= 0.095 else f"${amount:.4f}"
+    return f"~{text}" if estimated else text

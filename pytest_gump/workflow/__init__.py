@@ -1,0 +1,1 @@
+"""YAML workflows: the model, reading with exact places, lookup, templates."""

@@ -1,0 +1,118 @@
+"""The workflow language as data: every key, its default and its meaning."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+OutputMode = Literal["diff", "plan", "artifact", "review"]
+BlastRadius = Literal["enforce", "warn", "off"]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ContextEntry(Model):
+    """One addition to the prompt: a file of the worktree, or what a command prints. Exactly one is set."""
+
+    file: str | None = None
+    bash: str | None = None
+
+
+class SessionMode(Model):
+    mode: Literal["fresh", "reuse", "reuse-on-retry"] = "fresh"
+    step: str | None = None
+    """The step whose session is resumed (`{reuse: STEP}`); mode is then `reuse`."""
+
+
+class Guard(Model):
+    max_turns: int | None = None
+    max_budget: float | None = None
+    """USD for one attempt."""
+    max_tokens: int | None = None
+    max_time: float | None = None
+    """Seconds for one attempt. `timeout` of the step is the same limit."""
+    no_write: bool | None = None
+
+
+class GateSpec(Model):
+    name: str
+    argument: str | None = None
+
+    @property
+    def label(self) -> str:
+        return self.name if self.argument is None else f"{self.name}: {self.argument}"
+
+
+class Entry(Model):
+    """One entry of a strategy, expanded: `same: 3` is three of these."""
+
+    kind: Literal["same", "escalate", "replan"] = "same"
+    agent: str | None = None
+    session: Literal["fresh", "resume"] | None = None
+    worktree: Literal["keep", "reset"] | None = None
+    prompt: str | None = None
+
+
+class Policy(Model):
+    retry: int = 1
+    """The failure with this number is final."""
+    strategy: tuple[Entry, ...] = (Entry(),)
+    """Entry k governs attempt k; the first entry is always `same`."""
+    restart_from: str | None = None
+
+
+class OnFailure(Model):
+    """Either `flat` or one or more branches."""
+
+    flat: Policy | None = None
+    gate_fail: Policy | None = None
+    guard_fail: Policy | None = None
+    review_fail: Policy | None = None
+
+    def branch(self, source: Literal["gate_fail", "guard_fail", "review_fail"]) -> Policy | None:
+        """The policy that answers a failure from `source`; a missing branch falls back to `gate_fail`."""
+        return self.flat or getattr(self, source) or self.gate_fail
+
+
+class Input(Model):
+    required: bool = False
+    default: str | None = None
+
+
+class Step(Model):
+    name: str
+    agent: str | None = None
+    prompt: str = ""
+    """The text itself; a prompt file is read when the workflow is loaded."""
+    output: OutputMode = "diff"
+    context: tuple[ContextEntry, ...] = ()
+    session: SessionMode = SessionMode()
+    guard: Guard = Guard()
+    max_budget: float | None = None
+    gate: tuple[GateSpec, ...] = ()
+    on_failure: OnFailure | None = None
+    steps: tuple[Step, ...] = ()
+    foreach: str | None = None
+    parallel: bool = False
+
+    @property
+    def kind(self) -> Literal["agent", "gate", "group"]:
+        if self.steps:
+            return "group"
+        return "agent" if self.agent is not None else "gate"
+
+
+class Workflow(Model):
+    name: str
+    description: str = ""
+    max_budget: float | None = None
+    max_tokens: int | None = None
+    max_time: float | None = None
+    """Seconds for the whole run."""
+    blast_radius: BlastRadius = "enforce"
+    inputs: dict[str, Input] = {}
+    setup: tuple[str, ...] = ()
+    steps: tuple[Step, ...]

@@ -1,0 +1,70 @@
+"""Step paths: the address of a step in a run, the same in node ids, ledger, options and output."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+_PATH = re.compile(r"(?P<names>[^\[\]]+)(?:\[(?P<items>[^\[\]]+)\])?")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StepPath:
+    """`build::impl[item-2--sub-1]`: the names from the root down, and the slugs of the enclosing plan items."""
+
+    names: tuple[str, ...]
+    items: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> StepPath:
+        """Read the written form back.
+
+        Raises:
+            ValueError: the text is not a step path.
+        """
+        match = _PATH.fullmatch(text)
+        if match is None:
+            raise ValueError(f"not a step path: {text!r}")
+        items = match["items"]
+        return cls(tuple(match["names"].split("::")), tuple(items.split("--")) if items else ())
+
+    @property
+    def name(self) -> str:
+        """The step's own name."""
+        return self.names[-1]
+
+    @property
+    def static(self) -> str:
+        """The path as declared in the workflow, without plan items: `build::impl`."""
+        return "::".join(self.names)
+
+    @property
+    def leaf(self) -> str:
+        """The last part with the plan items, as in a node id: `impl[item-2]`."""
+        return f"{self.name}[{'--'.join(self.items)}]" if self.items else self.name
+
+    @property
+    def folder(self) -> str:
+        """A file name for the path: `build-impl-item-2`."""
+        return "-".join((*self.names, *self.items))
+
+    def child(self, name: str) -> StepPath:
+        return StepPath((*self.names, name), self.items)
+
+    def item(self, slug: str) -> StepPath:
+        return StepPath(self.names, (*self.items, slug))
+
+    def __str__(self) -> str:
+        return "::".join((*self.names[:-1], self.leaf))
+
+
+def slugify(name: str, index: int) -> str:
+    """Make a plan item's name usable in node ids, branches and file names.
+
+    Lower-case ASCII letters, digits and single dashes, at most 40 characters; a name with no usable character
+    becomes `item-N` (`index` is 1-based).
+    """
+    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower())[:40].strip("-")
+    return slug or f"item-{index}"
