@@ -1,0 +1,1 @@
+"""Read a plain-text log of working hours."""
