@@ -1,0 +1,91 @@
+"""How the text of an option becomes a value; a ValueError says what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Final, Literal
+
+from pytest_gump.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Kind = Literal[
+    "command", "path", "duration", "duration_or_off", "count", "patterns", "names", "lines", "refuse_or_allow"
+]
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+def _text(raw: object) -> str:
+    if not isinstance(raw, str) or not raw.strip():
+        raise ValueError(f"must be a text, not {raw!r}")
+    if "\0" in raw:
+        raise ValueError("must not hold a NUL character")
+    return raw.strip()
+
+
+def _duration(raw: object) -> float:
+    if isinstance(raw, int | float) and not isinstance(raw, bool) and raw > 0:
+        return float(raw)
+    return parse_duration(_text(raw))
+
+
+def _duration_or_off(raw: object) -> float | None:
+    return None if raw == "off" or raw is False else _duration(raw)
+
+
+def _count(raw: object) -> int:
+    number = raw if isinstance(raw, int) and not isinstance(raw, bool) else None
+    if isinstance(raw, str) and re.fullmatch(r"\d+", raw.strip(), re.ASCII):
+        number = int(raw)
+    if number is None or number < 1:
+        raise ValueError(f"must be a whole number above zero, not {raw!r}")
+    return number
+
+
+def _lines(raw: object) -> tuple[str, ...]:
+    parts = raw.splitlines() if isinstance(raw, str) else raw
+    if not isinstance(parts, list | tuple):
+        raise ValueError(f"must be a list of texts, not {raw!r}")  # noqa: TRY004 - one kind of error for all
+    return tuple(_text(part) for part in parts if part != "")
+
+
+def _words(raw: object) -> tuple[str, ...]:
+    return _lines(shlex.split(raw) if isinstance(raw, str) else raw)
+
+
+def _names(raw: object) -> tuple[str, ...]:
+    names = _words(raw)
+    for name in names:
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of an environment variable")
+    return names
+
+
+def _patterns(raw: object) -> tuple[str, ...]:
+    patterns = _words(raw)
+    for pattern in patterns:
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise ValueError(f"{pattern!r} must be relative to the project, without '..'")
+    return patterns
+
+
+def _refuse_or_allow(raw: object) -> str:
+    if raw not in ("refuse", "allow"):
+        raise ValueError(f"must be 'refuse' or 'allow', not {raw!r}")
+    return str(raw)
+
+
+READERS: Final[Mapping[Kind, Callable[[object], object]]] = {
+    "command": _text,
+    "path": _text,
+    "duration": _duration,
+    "duration_or_off": _duration_or_off,
+    "count": _count,
+    "patterns": _patterns,
+    "names": _names,
+    "lines": _lines,
+    "refuse_or_allow": _refuse_or_allow,
+}

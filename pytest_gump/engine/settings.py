@@ -1,0 +1,260 @@
+"""Every tunable of a run as a typed value, and the ini options and `gump.toml` keys that set them."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final, Literal
+
+from pytest_gump.engine.ini_values import READERS, Kind
+from pytest_gump.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+TOML_NAME: Final = "gump.toml"
+
+KEEP_IGNORED: Final = (
+    "node_modules",
+    ".venv",
+    "venv",
+    "target",
+    "vendor",
+    ".bundle",
+    ".gradle",
+    "__pycache__",
+    "*.egg-info",
+    ".eggs",
+    ".tox",
+    ".nox",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one run goes by. Seconds, characters, bytes; None = not set."""
+
+    compile: str | None = None
+    test: str | None = None
+    lint: str | None = None
+    coverage: str | None = None
+    gate_timeout_s: float = 600.0
+    setup_timeout_s: float = 1800.0
+    context_timeout_s: float = 30.0
+    error_chars: int = 2000
+    diff_chars: int = 3000
+    max_items: int = 100
+    handover_bytes: int = 1024 * 1024
+    context_bytes: int = 400_000
+    test_files: tuple[str, ...] = ()
+    """Patterns that `@tests` stands for in addition to the built-in ones."""
+    keep_ignored: tuple[str, ...] = KEEP_IGNORED
+    agent_env: tuple[str, ...] = ()
+    gate_env: tuple[str, ...] = ()
+    allow_commands: tuple[str, ...] = ()
+    silence_timeout_s: float | None = 600.0
+    """An agent that prints nothing for so long is stopped; None = it may be silent for ever."""
+    stop_grace_s: float = 3.0
+    """Between TERM and KILL."""
+    worktrees: str | None = None
+    """Folder for the worktree slots; None = the user's cache."""
+    unknown_cost: Literal["refuse", "allow"] = "refuse"
+
+    @property
+    def commands(self) -> dict[str, str]:
+        """The gate commands that are set, by kind; what is not here is detected."""
+        declared = {"compile": self.compile, "test": self.test, "lint": self.lint, "coverage": self.coverage}
+        return {kind: command for kind, command in declared.items() if command is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class IniOption:
+    """One `gump_*` ini option."""
+
+    name: str
+    field: str
+    """Of `Settings`."""
+    kind: Kind
+    default: str
+    """As a person would write it; for help texts and docs."""
+    help: str
+    legacy: tuple[str, str] | None = None
+    """Table and key of `gump.toml` that older projects use for it."""
+
+    @property
+    def type(self) -> Literal["string", "args", "linelist"]:
+        """What `parser.addini(type=...)` takes."""
+        if self.kind == "lines":
+            return "linelist"
+        return "args" if self.kind in {"patterns", "names"} else "string"
+
+    @property
+    def toml_key(self) -> str:
+        """Key in the `[gump]` table of `gump.toml`."""
+        return self.name.removeprefix("gump_")
+
+
+INI_OPTIONS: Final = (
+    IniOption(
+        "gump_compile", "compile", "command", "detected", "Command of the compile gate", ("validation", "compile_cmd")
+    ),
+    IniOption("gump_test", "test", "command", "detected", "Command of the test gate", ("validation", "test_cmd")),
+    IniOption("gump_lint", "lint", "command", "detected", "Command of the lint gate", ("validation", "lint_cmd")),
+    IniOption(
+        "gump_coverage",
+        "coverage",
+        "command",
+        "detected",
+        "Command that the coverage gate runs and reads the total from",
+        ("validation", "coverage_cmd"),
+    ),
+    IniOption(
+        "gump_gate_timeout",
+        "gate_timeout_s",
+        "duration",
+        "10m",
+        "Longest time for one gate (90s, 5m, 1h30m)",
+        ("validation", "timeout"),
+    ),
+    IniOption(
+        "gump_setup_timeout", "setup_timeout_s", "duration", "30m", "Longest time for one command of a workflow's setup"
+    ),
+    IniOption("gump_context_timeout", "context_timeout_s", "duration", "30s", "Longest time for one bash: context"),
+    IniOption(
+        "gump_error_chars",
+        "error_chars",
+        "count",
+        "2000",
+        "Characters of gate output that a retry is told",
+        ("error_context", "max_error_chars"),
+    ),
+    IniOption(
+        "gump_diff_chars",
+        "diff_chars",
+        "count",
+        "3000",
+        "Characters of the diff so far that a retry is told",
+        ("error_context", "max_diff_chars"),
+    ),
+    IniOption("gump_max_items", "max_items", "count", "100", "Most items that a plan may have"),
+    IniOption("gump_handover_bytes", "handover_bytes", "count", "1048576", "Largest plan, artifact or review file"),
+    IniOption("gump_context_bytes", "context_bytes", "count", "400000", "Largest file: or bash: context"),
+    IniOption("gump_test_files", "test_files", "patterns", "", "More patterns that @tests stands for"),
+    IniOption(
+        "gump_keep_ignored",
+        "keep_ignored",
+        "patterns",
+        " ".join(KEEP_IGNORED),
+        "Ignored files and folders that stay in a worktree when gates run and between attempts",
+    ),
+    IniOption("gump_agent_env", "agent_env", "names", "", "Environment variables that agents get on top of the usual"),
+    IniOption("gump_gate_env", "gate_env", "names", "", "Environment variables that gates get on top of the usual"),
+    IniOption(
+        "gump_allow_commands",
+        "allow_commands",
+        "lines",
+        "",
+        "Shell commands, one a line, that agents may run besides the gate commands",
+    ),
+    IniOption(
+        "gump_silence_timeout",
+        "silence_timeout_s",
+        "duration_or_off",
+        "10m",
+        "Stop an agent that prints nothing for so long, or off",
+    ),
+    IniOption("gump_worktrees", "worktrees", "path", "the user's cache", "Folder for the worktrees of runs"),
+    IniOption(
+        "gump_unknown_cost",
+        "unknown_cost",
+        "refuse_or_allow",
+        "refuse",
+        "What to do under a max_budget with agents whose cost is unknown: refuse or allow",
+    ),
+)
+
+_BY_TOML_KEY: Final = {option.toml_key: option for option in INI_OPTIONS}
+_LEGACY: Final = {option.legacy: option for option in INI_OPTIONS if option.legacy is not None}
+_LEGACY_TABLES: Final = ("validation", "error_context")
+
+
+def read_settings(
+    ini: Callable[[str], object | None], gump_toml: Mapping[str, object] | None
+) -> tuple[Settings, dict[str, str]]:
+    """Settle every option: ini before `gump.toml` before the default.
+
+    `ini` gives the value of an ini option, None where it is not set. Returned with the settings is where each came
+    from, by option name: `ini`, `gump.toml [validation] test_cmd`, `default`.
+
+    Raises:
+        ConfigError: a value that cannot be used, or a key that is not known; the text names file and key.
+    """
+    from_toml = _toml_values(gump_toml or {})
+    values: dict[str, object] = {}
+    sources: dict[str, str] = {}
+    for option in INI_OPTIONS:
+        raw, source = ini(option.name), "ini"
+        if raw is None or raw in ("", []):
+            raw, source = from_toml.get(option.name, (None, "default"))
+        sources[option.name] = source
+        if raw is not None:
+            values[option.field] = _read(option, raw, option.name if source == "ini" else source)
+    return _build(values), sources
+
+
+def load_gump_toml(root: Path) -> dict[str, object] | None:
+    """Read the project's `gump.toml`; None when there is none.
+
+    Raises:
+        ConfigError: it is not TOML.
+    """
+    path = root / TOML_NAME
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+
+
+def _build(values: Mapping[str, object]) -> Settings:
+    known = {field.name for field in fields(Settings)}
+    assert known >= values.keys()  # noqa: S101 - the table above names fields
+    return Settings(**values)  # type: ignore[arg-type]  # each reader gives what its field holds
+
+
+def _read(option: IniOption, raw: object, place: str) -> object:
+    try:
+        return READERS[option.kind](raw)
+    except ValueError as error:
+        raise ConfigError(f"{place}: {error}") from error
+
+
+def _toml_values(toml: Mapping[str, object]) -> dict[str, tuple[object, str]]:
+    values: dict[str, tuple[object, str]] = {}
+    for table in (*_LEGACY_TABLES, "gump"):
+        known = {key: option for (name, key), option in _LEGACY.items() if name == table}
+        known = known or dict(_BY_TOML_KEY)
+        for key, raw in _table(toml, table).items():
+            place = f"{TOML_NAME} [{table}] {key}"
+            if key not in known:
+                raise ConfigError(f"{place}: unknown key", hint=_suggest(key, known))
+            values[known[key].name] = (raw, place)
+    return values
+
+
+def _table(toml: Mapping[str, object], name: str) -> Mapping[str, object]:
+    table = toml.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{TOML_NAME} {name}: must be a table, not {table!r}", hint=f"write [{name}] on its own line")
+    return table
+
+
+def _suggest(key: str, known: Mapping[str, IniOption]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"

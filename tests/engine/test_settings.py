@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.engine.ini_values import READERS
+from pytest_gump.engine.settings import INI_OPTIONS, Settings, load_gump_toml, read_settings
+from pytest_gump.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def ini(**values: object) -> Callable[[str], object | None]:
+    return values.get
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    settings, sources = read_settings(ini(), None)
+    assert settings == Settings()
+    assert set(sources.values()) == {"default"}
+    assert len(sources) == len(INI_OPTIONS)
+
+
+def test_ini_wins_over_gump_toml_and_the_source_is_told() -> None:
+    toml: dict[str, object] = {"validation": {"test_cmd": "make check", "lint_cmd": "make lint", "timeout": "2m"}}
+    settings, sources = read_settings(ini(gump_test="pytest -q"), toml)
+    assert settings.commands == {"test": "pytest -q", "lint": "make lint"}
+    assert settings.gate_timeout_s == 120
+    assert sources["gump_test"] == "ini"
+    assert sources["gump_lint"] == "gump.toml [validation] lint_cmd"
+    assert sources["gump_compile"] == "default"
+
+
+def test_gump_table_wins_over_the_older_tables() -> None:
+    toml: dict[str, object] = {"gump": {"error_chars": 5000}, "error_context": {"max_error_chars": 10}}
+    settings, sources = read_settings(ini(), toml)
+    assert settings.error_chars == 5000
+    assert sources["gump_error_chars"] == "gump.toml [gump] error_chars"
+
+
+def test_lists_come_from_ini_words_lines_and_toml_arrays() -> None:
+    toml: dict[str, object] = {"gump": {"allow_commands": ["make docs", "ls"], "test_files": "checks/** *.t"}}
+    settings, _ = read_settings(ini(gump_agent_env=["MY_KEY", "OTHER"]), toml)
+    assert settings.agent_env == ("MY_KEY", "OTHER")
+    assert settings.allow_commands == ("make docs", "ls")
+    assert settings.test_files == ("checks/**", "*.t")
+
+
+def test_silence_timeout_can_be_switched_off() -> None:
+    settings, _ = read_settings(ini(gump_silence_timeout="off"), None)
+    assert settings.silence_timeout_s is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("gump_gate_timeout", "soon", "gump_gate_timeout: not a duration: 'soon'; write it like 90s, 5m or 1h30m"),
+        ("gump_max_items", "0", "gump_max_items: must be a whole number above zero, not '0'"),
+        ("gump_max_items", "-3", "gump_max_items: must be a whole number above zero, not '-3'"),
+        ("gump_unknown_cost", "maybe", "gump_unknown_cost: must be 'refuse' or 'allow', not 'maybe'"),
+        ("gump_agent_env", ["A=B"], "gump_agent_env: 'A=B' is not the name of an environment variable"),
+        ("gump_test_files", ["../x"], "gump_test_files: '../x' must be relative to the project, without '..'"),
+        ("gump_compile", "a\0b", "gump_compile: must not hold a NUL character"),
+        ("gump_error_chars", True, "gump_error_chars: must be a whole number above zero, not True"),
+    ],
+)
+def test_value_that_cannot_be_used_is_named(name: str, value: object, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings(ini(**{name: value}), None)
+    assert str(caught.value) == message
+
+
+def test_wrong_value_in_gump_toml_names_file_table_and_key() -> None:
+    with pytest.raises(ConfigError, match=r"gump.toml \[validation\] timeout: not a duration: 'x'"):
+        read_settings(ini(), {"validation": {"timeout": "x"}})
+
+
+def test_unknown_key_in_gump_toml_gets_a_suggestion() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_settings(ini(), {"validation": {"tset_cmd": "x"}})
+    assert str(caught.value) == "gump.toml [validation] tset_cmd: unknown key\n  hint: did you mean 'test_cmd'?"
+
+
+def test_table_that_is_no_table_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"gump.toml gump: must be a table"):
+        read_settings(ini(), {"gump": 3})
+
+
+def test_tables_of_other_purposes_are_left_alone() -> None:
+    settings, _ = read_settings(ini(), {"display": {"verbose": True}, "default_agent": "claude"})
+    assert settings == Settings()
+
+
+def test_every_option_has_help_a_field_and_a_reader() -> None:
+    known = {field.name for field in fields(Settings)}
+    for option in INI_OPTIONS:
+        assert option.name.startswith("gump_")
+        assert option.help
+        assert option.field in known
+        assert option.kind in READERS
+    assert len({option.name for option in INI_OPTIONS}) == len(INI_OPTIONS)
+
+
+def test_written_defaults_are_the_real_ones() -> None:
+    for option in INI_OPTIONS:
+        if option.kind not in {"command", "path"} and option.default:
+            assert READERS[option.kind](option.default) == getattr(Settings(), option.field), option.name
+
+
+def test_gump_toml_is_read_when_there_is_one(tmp_path: Path) -> None:
+    assert load_gump_toml(tmp_path) is None
+    (tmp_path / "gump.toml").write_text("[validation]\ntest_cmd = 'make'\n")
+    assert load_gump_toml(tmp_path) == {"validation": {"test_cmd": "make"}}
+
+
+def test_broken_gump_toml_is_an_error_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "gump.toml").write_text("[validation\n")
+    with pytest.raises(ConfigError, match=r"gump.toml: cannot be read: "):
+        load_gump_toml(tmp_path)
