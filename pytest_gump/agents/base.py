@@ -135,6 +135,8 @@ class Task:
     max_budget: float | None = None
     allowed_commands: tuple[str, ...] = ()
     """Shell commands that the agent may run without being asked."""
+    prompt_key: str = ""
+    """What a cassette compares instead of the prompt: its declared parts, without those that tell what failed."""
 
     @property
     def read_only(self) -> bool:
@@ -164,6 +166,8 @@ class Ending:
     session: SessionRef | None
     model: str | None = None
     notes: tuple[str, ...] = ()
+    limit: Literal["max_turns", "max_budget"] | None = None
+    """The CLI's own limit that ended it; the outcome is `agent_error` then, which the engine books as the guard."""
 
 
 class StreamReader(Protocol):

@@ -1,0 +1,101 @@
+"""Claude Code, headless: `claude -p`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.base import Command
+from pytest_gump.agents.claude_stream import CLI, ClaudeReader
+
+if TYPE_CHECKING:
+    from pytest_gump.agents.base import StreamReader, Task
+
+PROGRAM: Final = "claude"
+
+ENVIRONMENT: Final = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    # Ten retries, the default, are three minutes of silence for a wrong key or a dead server.
+    "CLAUDE_CODE_MAX_RETRIES": "4",
+}
+
+ENVIRONMENT_NAMES: Final = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_BASE_URL",
+    "ANTHROPIC_CUSTOM_HEADERS",
+    "ANTHROPIC_MODEL",
+    "ANTHROPIC_SMALL_FAST_MODEL",
+    "ANTHROPIC_DEFAULT_OPUS_MODEL",
+    "ANTHROPIC_DEFAULT_SONNET_MODEL",
+    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CONFIG_DIR",
+)
+
+# They leave the worktree, or go on after the attempt.
+REFUSED_TOOLS: Final = ("EnterWorktree", "CronCreate", "ScheduleWakeup")
+
+READ_ONLY_TOOLS: Final = ("Read", "Grep", "Glob", "Write")
+
+
+@dataclass(frozen=True, slots=True)
+class ClaudeAgent:
+    """One name bound to a model.
+
+    What the CLI confines: Write and Edit stay out of the allowed tools, so that `acceptEdits` grants them inside the
+    worktree and refuses them outside; of Bash, what the CLI takes for harmless and exactly the allowed commands. The
+    settings and MCP servers that lie in the worktree are not loaded: an agent could have written them.
+    Where the tree must not change (plan, artifact, review), Bash and Edit are taken away and Write is left, since the
+    hand-over file in `.gump/out` has to be written: that nothing else was is checked on the tree, after the attempt.
+    """
+
+    name: str
+    model: str | None = None
+    arguments: tuple[str, ...] = ()
+    """Further words for the command line: the user's own, wider grant."""
+
+    @property
+    def cli(self) -> str:
+        return CLI
+
+    def missing(self) -> str | None:
+        if shutil.which(PROGRAM) is not None:
+            return None
+        return f"{PROGRAM} (Claude Code) is not on PATH; npm install -g @anthropic-ai/claude-code"
+
+    def command(self, task: Task) -> Command:
+        argv = [PROGRAM, "-p", "--output-format", "stream-json", "--verbose"]
+        if self.model is not None:
+            argv += ["--model", self.model]
+        if task.session is not None:
+            argv.append(f"--resume={task.session.id}")
+        if task.max_turns is not None:
+            argv += ["--max-turns", str(task.max_turns)]
+        if task.max_budget is not None:
+            argv += ["--max-budget-usd", f"{task.max_budget:.6f}"]
+        argv += ["--setting-sources", "user", "--strict-mcp-config", "--permission-mode", "acceptEdits"]
+        argv += _tools(task)
+        return Command(
+            (*argv, *self.arguments),
+            stdin=task.prompt.encode("utf-8", "replace"),
+            env=ENVIRONMENT,
+            env_names=ENVIRONMENT_NAMES,
+        )
+
+    def reader(self, task: Task) -> StreamReader:
+        return ClaudeReader(task)
+
+
+def _tools(task: Task) -> list[str]:
+    if task.read_only:
+        return ["--tools", ",".join(READ_ONLY_TOOLS)]
+    words = ["--disallowedTools", ",".join(REFUSED_TOOLS)]
+    if task.allowed_commands:
+        # As settings: a command on the command line would be split at its commas and spaces.
+        rules = [f"Bash({command})" for command in task.allowed_commands]
+        words += ["--settings", json.dumps({"permissions": {"allow": rules}})]
+    return words

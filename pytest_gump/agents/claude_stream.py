@@ -1,0 +1,383 @@
+"""Reads the `stream-json` output of Claude Code (2.1, checked against recorded streams).
+
+* A turn is an answer of the model: a distinct `message.id` of the main thread; one answer comes as several events, one
+  for each content block. `<synthetic>` messages are the CLI's own words. `num_turns` counts something else.
+* There may be several `result` events (a subagent that ends after the main answer): the last one counts.
+* `total_cost_usd` and `modelUsage` are cumulative over results and over resumed runs, subagents included; `usage` is
+  of one result, without subagents, and lacks the last answer of a run that its budget stopped. So tokens and cost are
+  `modelUsage` and `total_cost_usd` less what the session had before.
+* Before the result, only input tokens are known (`output_tokens` there is that of the start of an answer): output is
+  estimated from the length of what was said, and cost from the price table. So is a run that ended without a result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from pytest_gump.agents import ndjson, prices
+from pytest_gump.agents.base import (
+    Ending,
+    Event,
+    Note,
+    SessionRef,
+    Started,
+    Text,
+    Tokens,
+    ToolCall,
+    ToolResult,
+    Turn,
+    Usage,
+    UsageSeen,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pytest_gump.agents.base import Provenance, Task
+
+CLI: Final = "claude"
+SYNTHETIC: Final = "<synthetic>"
+
+WRITING_TOOLS: Final = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
+
+# English prose and code come to 3 to 4 characters a token; the lower side, as it feeds a budget guard.
+CHARACTERS_PER_TOKEN: Final = 3.5
+
+LIMITS: Final[Mapping[str, Literal["max_turns", "max_budget"]]] = {
+    "error_max_turns": "max_turns",
+    "error_max_budget_usd": "max_budget",
+}
+
+# Only looked for in the result of a failed run: an agent may write such words about its work.
+_QUOTA = re.compile(
+    r"\b(usage|session|weekly|rate|spend(?:ing)?) limit\b|credit balance is too low|hit your limit", re.IGNORECASE
+)
+
+_NO_EVENTS: Final[tuple[Event, ...]] = ()
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One message of the model, main thread or subagent, as far as it was seen."""
+
+    model: str | None
+    tokens: Tokens
+    """Input side only."""
+    input_usd: float | None
+    characters: int = 0
+
+    @property
+    def output(self) -> int:
+        return max(1, math.ceil(self.characters / CHARACTERS_PER_TOKEN))
+
+
+class ClaudeReader:
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._session_id: str | None = None
+        self._started = False
+        self._model: str | None = None
+        self._turns = 0
+        self._tool_calls = 0
+        self._message = ""
+        self._answers: dict[str, _Answer] = {}
+        self._reported = Usage()
+        self._since = _Estimate()
+        """What was seen after the last result, or at all if there was none."""
+        self._results: list[ndjson.JsonObject] = []
+        self._notes = ndjson.Notes()
+        self._refusals = ndjson.Notes()
+        self._retries = 0
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def feed(self, line: bytes) -> Iterable[Event]:
+        if not line.strip():
+            return _NO_EVENTS
+        record = ndjson.parse_object(line)
+        if record is None:
+            return self._note("a line of the stream is not a JSON object")
+        kind = record.get("type")
+        if kind == "assistant":
+            return self._read_assistant(record)
+        if kind == "user":
+            return self._read_user(record)
+        if kind == "system":
+            return self._read_system(record)
+        if kind == "result":
+            return self._read_result(record)
+        return _NO_EVENTS
+
+    def _note(self, note: str) -> Iterable[Event]:
+        return (Note(note),) if self._notes.add(note) else _NO_EVENTS
+
+    def _read_assistant(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        message = ndjson.section(record, "message")
+        model = ndjson.text(message, "model")
+        if model == SYNTHETIC:
+            return _NO_EVENTS
+        events: list[Event] = []
+        main = record.get("parent_tool_use_id") is None
+        answer = self._answer(message, model, main=main, events=events)
+        for block in ndjson.sections(message, "content"):
+            self._read_block(block, answer, main=main, events=events)
+        events.append(UsageSeen(self._usage()))
+        return events
+
+    def _answer(self, message: ndjson.JsonObject, model: str | None, *, main: bool, events: list[Event]) -> _Answer:
+        key = ndjson.text(message, "id") or f"unnamed-{len(self._answers)}"
+        answer = self._answers.get(key)
+        if answer is None:
+            usage = ndjson.section(message, "usage")
+            tokens = Tokens(
+                input=ndjson.count(usage, "input_tokens"),
+                cache_read=ndjson.count(usage, "cache_read_input_tokens"),
+                cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
+            )
+            answer = _Answer(model, tokens, prices.estimate(model, tokens))
+            self._answers[key] = answer
+            self._since.start(answer)
+            if main:
+                self._model = model or self._model
+                self._turns += 1
+                events.append(Turn(self._turns))
+        return answer
+
+    def _read_block(self, block: ndjson.JsonObject, answer: _Answer, *, main: bool, events: list[Event]) -> None:
+        kind = block.get("type")
+        if kind == "text":
+            words = ndjson.text(block, "text") or ""
+            self._since.grow(answer, len(words))
+            if main:
+                self._message = words
+            events.append(Text(words))
+        elif kind == "tool_use":
+            self._tool_calls += 1
+            arguments = ndjson.section(block, "input")
+            self._since.grow(answer, len(json.dumps(arguments, ensure_ascii=False)))
+            events.append(_tool_call(ndjson.text(block, "name") or "?", arguments))
+        elif kind == "thinking":
+            self._since.grow(answer, len(ndjson.text(block, "thinking") or ""))
+
+    def _read_user(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        blocks = ndjson.sections(ndjson.section(record, "message"), "content")
+        return [ToolResult(is_error=b.get("is_error") is True) for b in blocks if b.get("type") == "tool_result"]
+
+    def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        kind = record.get("subtype")
+        if kind == "init":
+            return self._read_start(record)
+        if kind == "api_retry":
+            return self._read_retry(record)
+        if kind == "permission_denied":
+            why = ndjson.text(record, "decision_reason") or ndjson.text(record, "message") or "no reason given"
+            tool = ndjson.text(record, "tool_name") or "?"
+            note = f"permission denied: {tool}: {ndjson.first_line(why, limit=120)}"
+            return (Note(note),) if self._refusals.add(note) else _NO_EVENTS
+        return _NO_EVENTS
+
+    def _read_start(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        self._session_id = ndjson.text(record, "session_id") or self._session_id
+        self._model = self._model or ndjson.text(record, "model")
+        again, self._started = self._started, True
+        return _NO_EVENTS if again else (Started(self._session_id, self._model),)
+
+    def _read_retry(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        self._retries += 1
+        error = ndjson.text(record, "error") or "unknown error"
+        status = record.get("error_status")
+        cause = f"{error}, {status}" if isinstance(status, int) else error
+        return (Note(f"API retry {ndjson.count(record, 'attempt')}: {cause}"),)
+
+    def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        self._session_id = ndjson.text(record, "session_id") or self._session_id
+        self._results.append(record)
+        for denial in ndjson.sections(record, "permission_denials"):
+            call = _tool_call(ndjson.text(denial, "tool_name") or "?", ndjson.section(denial, "tool_input"))
+            what = ndjson.first_line(call.command or call.path or "", limit=120)
+            self._notes.add(f"permission denied: {call.tool}: {what}" if what else f"permission denied: {call.tool}")
+        self._reported = self._reported_usage(record)
+        self._since = _Estimate()
+        return (UsageSeen(self._usage()),)
+
+    # -- usage -----------------------------------------------------------------------------------------------------
+
+    def _usage(self) -> Usage:
+        """The total of this attempt so far: what was reported, and an estimate of what came after."""
+        reported, since = self._reported, self._since
+        if self._results and since.answers == 0:
+            return dataclasses.replace(reported, turns=self._turns, tool_calls=self._tool_calls)
+        tokens = reported.tokens + since.tokens
+        if since.cost_usd is None or (self._results and reported.cost_usd is None):
+            return Usage(tokens, None, "unknown", self._turns, self._tool_calls)
+        cost_usd = (reported.cost_usd or 0.0) + since.cost_usd
+        return Usage(tokens, cost_usd, "estimated", self._turns, self._tool_calls)
+
+    def _reported_usage(self, result: ndjson.JsonObject) -> Usage:
+        tokens = self._reported_tokens()
+        total_usd = ndjson.number(result, "total_cost_usd")
+        before = self._task.session
+        if total_usd is None or (before is not None and before.cost_usd is None):
+            return prices.estimated_usage(self._model, tokens)
+        cost_usd = _less(total_usd, before.cost_usd if before is not None else None)
+        provenance: Provenance = "estimated" if _is_guess(result) else "reported"
+        return Usage(tokens, cost_usd, provenance)
+
+    def _reported_tokens(self) -> Tokens:
+        """The greater of the two counts the CLI gives: neither is complete in every case."""
+        summed = sum((_result_tokens(result) for result in self._results), Tokens())
+        before = self._task.session
+        if before is not None and before.tokens.total == 0:
+            return summed
+        total = _model_tokens(self._results[-1])
+        mine = total if before is None else _token_difference(total, before.tokens)
+        return Tokens(*map(max, dataclasses.astuple(mine), dataclasses.astuple(summed)))
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
+        outcome, reason = self._judge(exit_code, stderr, stopped=stopped)
+        result = self._results[-1] if self._results else {}
+        if self._retries:
+            self._notes.add(f"{self._retries} API retries" if self._retries > 1 else "1 API retry")
+        if _is_guess(result):
+            self._notes.add(f"the CLI does not know the price of {self._model}: its cost is a guess")
+        return Ending(
+            outcome=outcome,
+            reason=reason,
+            message=ndjson.text(result, "result") or self._message,
+            usage=self._usage(),
+            session=self._session(),
+            model=self._model,
+            notes=self._notes.taken() + (() if self._results else self._refusals.taken()),
+            limit=None if stopped else LIMITS.get(ndjson.text(result, "subtype") or ""),
+        )
+
+    def _judge(
+        self, exit_code: int | None, stderr: str, *, stopped: bool
+    ) -> tuple[Literal["ok", "agent_error", "quota"], str]:
+        if stopped:
+            return "agent_error", "stopped before it had finished"
+        tail = ndjson.last_line(stderr)
+        if not self._results:
+            reason = f"ended without a result, {ndjson.describe_exit(exit_code)}"
+            return "agent_error", f"{reason}: {tail}" if tail else reason
+        result = self._results[-1]
+        if result.get("is_error") is not False or result.get("subtype") != "success":
+            reason = _reason(result)
+            quota = result.get("api_error_status") == 429 or _QUOTA.search(reason) is not None
+            return ("quota" if quota else "agent_error"), reason
+        if exit_code != 0:
+            reason = f"{ndjson.describe_exit(exit_code)} after a result that says success"
+            return "agent_error", f"{reason}: {tail}" if tail else reason
+        return "ok", ""
+
+    def _session(self) -> SessionRef | None:
+        """The conversation with its new totals: those that the CLI reported, so that a later resume can subtract."""
+        before = self._task.session
+        if not self._started:
+            return None
+        if self._session_id is None:
+            return before
+        cost_usd = before.cost_usd if before is not None else None
+        tokens = before.tokens if before is not None else Tokens()
+        if self._results:
+            total_usd = ndjson.number(self._results[-1], "total_cost_usd")
+            cost_usd = total_usd or cost_usd or total_usd
+            total = _model_tokens(self._results[-1])
+            tokens = total if total.total else tokens
+        elif cost_usd is None and before is None:
+            cost_usd = 0.0
+        return SessionRef(self._session_id, CLI, str(self._task.worktree), cost_usd, tokens)
+
+
+class _Estimate:
+    """Running totals over answers, subagents included."""
+
+    __slots__ = ("_unknown", "_usd", "answers", "tokens")
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self.tokens = Tokens()
+        self._usd = 0.0
+        self._unknown = False
+
+    def start(self, answer: _Answer) -> None:
+        self.answers += 1
+        self.tokens = self.tokens + answer.tokens + Tokens(output=answer.output)
+        self._unknown = self._unknown or answer.input_usd is None
+        self._usd += (answer.input_usd or 0.0) + answer.output * (prices.output_rate(answer.model) or 0.0)
+
+    def grow(self, answer: _Answer, characters: int) -> None:
+        before = answer.output
+        answer.characters += characters
+        more = answer.output - before
+        self.tokens = dataclasses.replace(self.tokens, output=self.tokens.output + more)
+        self._usd += more * (prices.output_rate(answer.model) or 0.0)
+
+    @property
+    def cost_usd(self) -> float | None:
+        return None if self._unknown else self._usd
+
+
+def _tool_call(tool: str, arguments: ndjson.JsonObject) -> ToolCall:
+    if tool in WRITING_TOOLS:
+        return ToolCall(tool, path=ndjson.text(arguments, "file_path") or ndjson.text(arguments, "notebook_path"))
+    return ToolCall(tool, command=ndjson.text(arguments, "command") if tool == "Bash" else None)
+
+
+def _reason(result: ndjson.JsonObject) -> str:
+    words = "; ".join(ndjson.strings(result, "errors")) or ndjson.text(result, "result") or ""
+    subtype = ndjson.text(result, "subtype") or "unknown"
+    return ndjson.first_line(words) or f"the result is an error: {subtype}"
+
+
+def _is_guess(result: ndjson.JsonObject) -> bool:
+    """Whether the CLI did not know the model's price."""
+    models = ndjson.section(result, "modelUsage")
+    return any(ndjson.section(models, name).get("costBasis") == "unknown" for name in models)
+
+
+def _less(total: float, before: float | None) -> float:
+    """What a running total grew by; a total below the earlier one began anew."""
+    return total if before is None or total < before else total - before
+
+
+def _result_tokens(result: ndjson.JsonObject) -> Tokens:
+    usage = ndjson.section(result, "usage")
+    thinking = ndjson.count(ndjson.section(usage, "output_tokens_details"), "thinking_tokens")
+    return Tokens(
+        input=ndjson.count(usage, "input_tokens"),
+        cache_read=ndjson.count(usage, "cache_read_input_tokens"),
+        cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
+        output=max(0, ndjson.count(usage, "output_tokens") - thinking),
+        reasoning=thinking,
+    )
+
+
+def _model_tokens(result: ndjson.JsonObject) -> Tokens:
+    models = ndjson.section(result, "modelUsage")
+    total = Tokens()
+    for name in models:
+        usage = ndjson.section(models, name)
+        thinking = ndjson.count(usage, "thinkingTokens")
+        total += Tokens(
+            input=ndjson.count(usage, "inputTokens"),
+            cache_read=ndjson.count(usage, "cacheReadInputTokens"),
+            cache_write=ndjson.count(usage, "cacheCreationInputTokens"),
+            output=max(0, ndjson.count(usage, "outputTokens") - thinking),
+            reasoning=thinking,
+        )
+    return total
+
+
+def _token_difference(total: Tokens, before: Tokens) -> Tokens:
+    if total.total < before.total:
+        return total
+    pairs = zip(dataclasses.astuple(total), dataclasses.astuple(before), strict=True)
+    return Tokens(*(max(0, now - then) for now, then in pairs))

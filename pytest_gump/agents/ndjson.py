@@ -1,0 +1,102 @@
+"""Lines of JSON from a program that is not trusted: read without ever raising."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+MAX_NOTES: Final = 20
+
+JsonObject = Mapping[str, object]
+
+
+def parse_object(line: bytes) -> JsonObject | None:
+    """Read one line as a JSON object; None for everything else."""
+    try:
+        value = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return cast("JsonObject", value) if isinstance(value, dict) else None
+
+
+def text(record: JsonObject, key: str) -> str | None:
+    """A string that can be encoded again: lone surrogates are replaced."""
+    value = record.get(key)
+    if not isinstance(value, str):
+        return None
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def number(record: JsonObject, key: str) -> float | None:
+    """A finite number that is not negative."""
+    value = record.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < 1e15 and math.isfinite(value) else None
+
+
+def count(record: JsonObject, key: str) -> int:
+    value = number(record, key)
+    return int(value) if value is not None else 0
+
+
+def section(record: JsonObject, key: str) -> JsonObject:
+    value = record.get(key)
+    return cast("JsonObject", value) if isinstance(value, dict) else {}
+
+
+def sections(record: JsonObject, key: str) -> Sequence[JsonObject]:
+    value = record.get(key)
+    if not isinstance(value, list):
+        return ()
+    return [cast("JsonObject", entry) for entry in value if isinstance(entry, dict)]
+
+
+def strings(record: JsonObject, key: str) -> Sequence[str]:
+    value = record.get(key)
+    if not isinstance(value, list):
+        return ()
+    return [entry.encode("utf-8", "replace").decode("utf-8") for entry in value if isinstance(entry, str)]
+
+
+def first_line(message: str, *, limit: int = 300) -> str:
+    """The first line that is not blank, bounded."""
+    line = next((line.strip() for line in message.splitlines() if line.strip()), "")
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+def last_line(message: str, *, limit: int = 300) -> str:
+    """The last line that is not blank, bounded: where programs say why they gave up."""
+    return first_line(next((line for line in reversed(message.splitlines()) if line.strip()), ""), limit=limit)
+
+
+def describe_exit(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "ended by a signal"
+    return f"ended by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+
+
+class Notes:
+    """Remarks about a stream, bounded, each kept once."""
+
+    __slots__ = ("_kept", "_left_out")
+
+    def __init__(self) -> None:
+        self._kept: dict[str, None] = {}
+        self._left_out = 0
+
+    def add(self, note: str) -> bool:
+        """Keep the note; False if it was known or there are too many."""
+        if note in self._kept:
+            return False
+        if len(self._kept) >= MAX_NOTES:
+            self._left_out += 1
+            return False
+        self._kept[note] = None
+        return True
+
+    def taken(self) -> tuple[str, ...]:
+        more = (f"{self._left_out} more notes left out",) if self._left_out else ()
+        return (*self._kept, *more)

@@ -1,0 +1,162 @@
+"""Plays one take: changes the worktree, prints the recorded stream, ends as recorded.
+
+A program of its own, run as `python -I -S player.py TAKE WORKTREE DELAY` or `player.py --refuse MESSAGE`; it imports
+nothing of this package, so that it starts in a few milliseconds. It stands for an agent: the prompt comes on stdin, and
+its changes are made before the first line, so that a guard that stops it in mid-stream finds the recorded tree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+REFUSED = 3
+
+
+class Refused(Exception):  # noqa: N818 - not an error of the program, a message
+    """The take cannot be played here."""
+
+
+def main(arguments: list[str]) -> int:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        if len(arguments) == 2 and arguments[0] == "--refuse":
+            return refuse(arguments[1])
+        take, worktree, delay = Path(arguments[0]), Path(arguments[1]), float(arguments[2])
+        sys.stdin.buffer.read()
+        pauses = read_pauses(take)
+        exit_code = read_exit_code(take)
+        change_tree(take, worktree)
+    except (Refused, OSError, ValueError, IndexError) as error:
+        return refuse(str(error))
+    print_stream(take, worktree, pauses=pauses, delay=delay)
+    errors = take / "stderr.txt"
+    if errors.exists():
+        sys.stderr.buffer.write(errors.read_bytes())
+        sys.stderr.flush()
+    return wait_to_be_stopped() if exit_code is None else exit_code
+
+
+def refuse(message: str) -> int:
+    sys.stderr.write(f"cassette: {message}\n")
+    return REFUSED
+
+
+def read_pauses(take: Path) -> list[float]:
+    path = take / "timing.json"
+    if not path.exists():
+        return []
+    pauses = json.loads(path.read_bytes()).get("pauses_s", [])
+    return [max(0.0, float(pause)) for pause in pauses]
+
+
+def read_exit_code(take: Path) -> int | None:
+    path = take / "exit.json"
+    if not path.exists():
+        return 0
+    exit_code = json.loads(path.read_bytes()).get("exit_code", 0)
+    return None if exit_code is None else int(exit_code)
+
+
+# -- the tree ------------------------------------------------------------------------------------------------------
+
+
+def change_tree(take: Path, worktree: Path) -> None:
+    patch = take / "tree.patch"
+    if patch.exists() and patch.stat().st_size:
+        apply_patch(patch, worktree)
+    deletions = take / "delete.json"
+    if deletions.exists():
+        for name in json.loads(deletions.read_bytes()):
+            remove(inside(worktree, name))
+    copy_folder(take / "files", worktree, "")
+    copy_folder(take / "out", worktree, ".gump/out/")
+
+
+def apply_patch(patch: Path, worktree: Path) -> None:
+    import subprocess
+
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    environment["GIT_CEILING_DIRECTORIES"] = str(worktree.parent)
+    command = ["git", "-c", "core.autocrlf=false", "apply", "--binary", "--whitespace=nowarn", "-"]
+    with patch.open("rb") as stdin:
+        done = subprocess.run(command, cwd=worktree, env=environment, stdin=stdin, capture_output=True, check=False)
+    if done.returncode != 0:
+        message = done.stderr.decode("utf-8", "replace").strip().replace("\n", "; ")
+        raise Refused(f"the recorded change does not fit this tree: {message}")
+
+
+def inside(worktree: Path, name: str) -> Path:
+    """The path of a file in the worktree, none of whose folders is a link."""
+    parts = name.split("/")
+    if name.startswith("/") or any(part in ("", ".", "..") for part in parts):
+        raise Refused(f"not a path inside the worktree: {name!r}")
+    path = worktree
+    for part in parts[:-1]:
+        path = path / part
+        if path.is_symlink():
+            raise Refused(f"will not write through a symbolic link: {name!r}")
+    return path / parts[-1]
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def copy_folder(source: Path, worktree: Path, prefix: str) -> None:
+    for folder, folders, names in os.walk(source):
+        folders.sort()
+        for name in sorted(names):
+            origin = Path(folder) / name
+            target = inside(worktree, prefix + origin.relative_to(source).as_posix())
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_symlink():
+                target.unlink()
+            shutil.copyfile(origin, target)
+            target.chmod(target.stat().st_mode | (origin.stat().st_mode & 0o111))
+
+
+# -- the stream ----------------------------------------------------------------------------------------------------
+
+
+def print_stream(take: Path, worktree: Path, *, pauses: list[float], delay: float) -> None:
+    """Print the lines as they were, with the slot's path put in as JSON text."""
+    place = json.dumps(str(worktree))[1:-1].encode()
+    printed = 0
+    with (take / "stream.ndjson").open("rb") as lines:
+        for line in lines:
+            pause(pauses, printed, delay)
+            sys.stdout.buffer.write(line.replace(b"{{worktree}}", place))
+            if delay or pauses:
+                sys.stdout.flush()
+            printed += 1
+    sys.stdout.flush()
+    pause(pauses, printed, delay)
+
+
+def pause(pauses: list[float], position: int, delay: float) -> None:
+    if delay and position < len(pauses):
+        time.sleep(pauses[position] * delay)
+
+
+def wait_to_be_stopped() -> int:
+    while True:
+        signal.pause()
+
+
+if __name__ == "__main__":
+    try:
+        code = main(sys.argv[1:])
+    except BrokenPipeError:
+        # Whoever listened has gone: nothing to tell, and nothing to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)

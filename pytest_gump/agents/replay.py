@@ -1,0 +1,128 @@
+"""The replay agent: plays a cassette in place of any agent, through the same child process and stream as a real one."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents import cassette as cassettes
+from pytest_gump.agents import ndjson, neutral, player
+from pytest_gump.agents.base import Command, Ending, Event, StreamReader
+from pytest_gump.agents.claude_stream import ClaudeReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pytest_gump.agents.base import Task
+    from pytest_gump.agents.cassette import Cassette, Take
+
+READERS: Final[Mapping[str, Callable[[Task], StreamReader]]] = {"claude": ClaudeReader}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayAgent:
+    """Takes the name and the family of the agent that it stands for."""
+
+    cassette: Cassette
+    name: str
+    cli: str = neutral.CLI
+    lenient: bool = False
+    """Accept a prompt that is not the recorded one."""
+    delay: float = 0.0
+    """Scale of the recorded pauses; 0 plays without any."""
+
+    def missing(self) -> str | None:
+        return None
+
+    def command(self, task: Task) -> Command:
+        found = self._take(task)
+        program = (sys.executable, "-I", "-S", str(Path(player.__file__)))
+        if isinstance(found, str):
+            return Command((*program, "--refuse", found), stdin=task.prompt.encode("utf-8", "surrogateescape"))
+        place = str(task.worktree)
+        arguments = (str(self.cassette.folder(found)), place, str(self.delay))
+        return Command((*program, *arguments), stdin=task.prompt.encode("utf-8", "surrogateescape"))
+
+    def reader(self, task: Task) -> StreamReader:
+        found = self._take(task)
+        if isinstance(found, str):
+            return _Refusal(neutral.NeutralReader(task, cli=self.cli), found)
+        if found.cli == neutral.CLI:
+            return _Refusal(neutral.NeutralReader(task, cli=self.cli), None)
+        return _Refusal(READERS[found.cli](task), None)
+
+    def _take(self, task: Task) -> Take | str:
+        """The take to play, or what differs."""
+        label = cassettes.label_of(task.step, task.item)
+        takes = self.cassette.find(task.step, task.item, task.attempt)
+        if not takes:
+            return _no_attempt(self.cassette, task, label)
+        mine = [take for take in takes if take.agent in ("", task.agent)]
+        if not mine:
+            recorded = " and ".join(sorted({take.agent for take in takes}))
+            return f"cassette has attempt {task.attempt} of {label} by {recorded}, not by {task.agent}"
+        take = max(mine, key=lambda take: take.agent != "")
+        if take.cli != neutral.CLI and take.cli not in READERS:
+            return f"attempt {task.attempt} of {label}: streams of {take.cli} cannot be read yet"
+        changed = None if self.lenient else _changed_prompt(self.cassette, take, task)
+        return changed or take
+
+
+def _no_attempt(cassette: Cassette, task: Task, label: str) -> str:
+    attempts = cassette.attempts(task.step, task.item)
+    if attempts:
+        word = "attempts" if len(attempts) > 1 else "attempt"
+        return f"cassette has no attempt {task.attempt} of {label}; it has {word} {', '.join(map(str, attempts))}"
+    labels = ", ".join(cassette.labels()) or "nothing"
+    return f"cassette has nothing of {label}; it has {labels}"
+
+
+def prompt_text(task: Task) -> str:
+    """What is compared, and what a recorder has to store: the declared parts, free of this machine's paths."""
+    return (task.prompt_key or task.prompt).replace(str(task.worktree), cassettes.WORKTREE)
+
+
+def _changed_prompt(cassette: Cassette, take: Take, task: Task) -> str | None:
+    text = prompt_text(task)
+    if not take.prompt_sha256 or take.prompt_sha256 == cassettes.prompt_sha256(text):
+        return None
+    label = f"attempt {task.attempt} of {take.label}"
+    recorded = cassette.prompt(take)
+    if recorded is None or recorded == text:
+        return f"{label}: prompt changed since it was recorded (--gump-replay-lenient plays it all the same)"
+    return f"{label}: prompt changed since it was recorded: {_first_difference(recorded, text)}"
+
+
+def _first_difference(recorded: str, now: str) -> str:
+    for number, (old, new) in enumerate(zip_longest(recorded.splitlines(), now.splitlines()), 1):
+        if old != new:
+            return f"line {number} was {_quoted(old)}, is {_quoted(new)}"
+    return "only line ends differ"
+
+
+def _quoted(line: str | None) -> str:
+    return "absent" if line is None else repr(line if len(line) <= 100 else f"{line[:97]}...")
+
+
+class _Refusal:
+    """Reads as the recorded CLI's reader does, but ends with the player's own words when it refused to play."""
+
+    def __init__(self, inner: StreamReader, problem: str | None) -> None:
+        self._inner = inner
+        self._problem = problem
+
+    def feed(self, line: bytes) -> Iterable[Event]:
+        return self._inner.feed(line)
+
+    def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
+        ending = self._inner.finish(exit_code=exit_code, stderr=stderr, stopped=stopped)
+        problem = self._problem
+        if problem is None and exit_code == player.REFUSED and stderr.startswith("cassette: "):
+            problem = ndjson.first_line(stderr)
+        if problem is None:
+            return ending
+        return dataclasses.replace(ending, outcome="agent_error", reason=problem, limit=None)
