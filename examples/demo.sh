@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs the built-in tdd workflow on a copy of examples/timesheet, with recorded agents, and merges the result.
+# The agents are played from examples/timesheet/cassette; git, the gates and everything else are real.
+#
+# usage: examples/demo.sh DIRECTORY    (emptied first; pytest, gump and ruff of the wanted environment on PATH)
+set -euo pipefail
+
+example=$(cd "$(dirname "${BASH_SOURCE[0]}")/timesheet" && pwd)
+mkdir -p "${1:?usage: examples/demo.sh DIRECTORY}"
+scratch=$(cd "$1" && pwd)
+project=$scratch/timesheet
+
+rm -rf "$project" "$scratch/cache"
+mkdir -p "$project"
+(cd "$example" && tar -cf - --exclude=./cassette --exclude=__pycache__ .) | (cd "$project" && tar -xf -)
+cd "$project"
+git init --quiet --initial-branch=main
+git add --all
+git -c user.name=demo -c user.email=demo@localhost -c commit.gpgsign=false commit --quiet -m "A log of working hours"
+
+# Worktrees go beside the project instead of into the user's cache, so that removing the directory removes everything.
+export XDG_CACHE_HOME=$scratch/cache
+
+show() {
+    printf '\n$ %s\n' "$*"
+    "$@"
+}
+
+show pytest --gump-workflow=tdd spec.md "--gump-replay=$example/cassette" "--gump-replay-delay=${DEMO_DELAY:-0}"
+show gump apply
+show git --no-pager log --oneline --graph
+show python -m pytest -q
+show gump report
