@@ -60,6 +60,8 @@ class Section:
 
     title: str
     text: str
+    key: str | None = None
+    """What identity and cassettes hash in place of the text, where that differs from run to run."""
 
 
 @dataclass(frozen=True, slots=True)

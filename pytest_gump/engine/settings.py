@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -213,6 +211,8 @@ def load_gump_toml(root: Path) -> dict[str, object] | None:
     Raises:
         ConfigError: it is not TOML.
     """
+    import tomllib
+
     path = root / TOML_NAME
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -256,5 +256,7 @@ def _table(toml: Mapping[str, object], name: str) -> Mapping[str, object]:
 
 
 def _suggest(key: str, known: Mapping[str, IniOption]) -> str:
+    import difflib
+
     near = difflib.get_close_matches(key, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"

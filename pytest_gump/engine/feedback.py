@@ -1,0 +1,74 @@
+"""What the next attempt is told about the failed ones."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pytest_gump.gates.text import head_and_tail, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.gates.base import GateResult
+
+
+def describe_failures(failed: Sequence[AttemptResult], *, error_chars: int) -> str:
+    """Tell the whole of the newest failure, and the one line of each earlier one."""
+    *earlier, newest = failed
+    told = [f"- {_name(result)}: {result.reason or result.outcome}" for result in earlier]
+    history = ["Earlier:\n" + "\n".join(told)] if told else []
+    return "\n\n".join(
+        [f"{_name(newest)} did not pass: {newest.reason or newest.outcome}", *history, *_details(newest, error_chars)]
+    )
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A code block whose fence is longer than any in the text."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _name(result: AttemptResult) -> str:
+    by = f" by {result.agent}" if result.agent else ""
+    return f"Attempt {result.attempt} of `{result.step}`{by}"
+
+
+def _details(result: AttemptResult, error_chars: int) -> list[str]:
+    details = []
+    if result.guard is not None:
+        details.append(f"The agent was stopped by the guard `{result.guard}`. Go on from there, and in less.")
+    if result.verdict is not None and not result.verdict.passed:
+        details.append("### The reviewer's comment\n\n" + result.verdict.comment.strip())
+    return details + _gates([gate for gate in result.gates if gate.status in {"failed", "error"}], error_chars)
+
+
+def _gates(failing: list[GateResult], error_chars: int) -> list[str]:
+    shares = _shares([len(gate.output) for gate in failing], error_chars)
+    seen: dict[str, str] = {}
+    told = []
+    for gate, share in zip(failing, shares, strict=True):
+        lines = [f"### Gate `{gate.name}`: {gate.summary or gate.status}"]
+        if gate.command:
+            ended = "" if gate.exit_code is None else f" (exit code {gate.exit_code})"
+            lines.append(f"Command: `{gate.command}`{ended}")
+        output = gate.output.strip("\n")
+        if output.strip() and output in seen:
+            lines.append(f"The same output as of gate `{seen[output]}`.")
+        elif output.strip():
+            seen[output] = gate.name
+            lines.append(fenced(head_and_tail(output, share)))
+        told.append("\n\n".join(lines))
+    if len(failing) > 1:
+        told.insert(0, f"{plural(len(failing), 'gate')} failed.")
+    return told
+
+
+def _shares(sizes: list[int], total: int) -> list[int]:
+    """Divide the characters fairly: who needs less than an equal part leaves the rest to the others."""
+    shares = [0] * len(sizes)
+    for done, position in enumerate(sorted(range(len(sizes)), key=sizes.__getitem__)):
+        shares[position] = min(sizes[position], (total - sum(shares)) // (len(sizes) - done))
+    return shares

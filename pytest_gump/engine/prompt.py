@@ -1,0 +1,236 @@
+"""The text that an agent gets on stdin, in sections.
+
+The controller makes all sections that it knows (`head_sections`, they travel in the order); the executor adds the
+project's conventions and the additional context, which only the worktree holds (`compose`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from pytest_gump.engine.feedback import describe_failures, fenced
+from pytest_gump.engine.order import PlanItem, Section
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_gump.engine.order import AttemptResult, Mode, Order
+
+TASK: Final = "Your task"
+STANDING: Final = "What was done so far"
+FAILED: Final = "What failed"
+BLAST_RADIUS: Final = "Files you may change"
+OUTPUT: Final = "What to hand over"
+RULES: Final = "Rules"
+SPEC: Final = "Specification"
+CONVENTIONS: Final = "Project conventions"
+CONTEXT: Final = "Additional context"
+
+HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
+HANDOVER_FOLDER: Final = ".gump/out"
+
+_DEFAULT_TASKS: Final[Mapping[Mode, str]] = {
+    "plan": "Read the specification below and the code it is about, and split the work into items.",
+    "review": "Review the current state of this project against the specification.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PromptParts:
+    """What the controller knows about one attempt's prompt."""
+
+    task: str
+    """The step's prompt with its templates filled."""
+    mode: Mode
+    task_key: str | None = None
+    """The task as identity sees it: filled without the names that differ from run to run (`{error}`, `{run.id}`)."""
+    failed: Sequence[AttemptResult] = ()
+    """The attempts to tell about, oldest first; of this step, or of a later one after a restart."""
+    diff: str = ""
+    """What is in the tree since the step began, bounded."""
+    tree: Literal["kept", "reset"] = "kept"
+    standing: str = ""
+    """What was done so far, for an agent that should resume a session but cannot."""
+    item: PlanItem | None = None
+    blast_radius: Literal["enforce", "warn", "off"] = "off"
+    spec: str | None = None
+    """Only where the prompt has to hold it as a section: plan steps."""
+    max_items: int = 100
+    error_chars: int = 2000
+    """Of the output of all failing gates together."""
+
+
+def head_sections(parts: PromptParts) -> tuple[Section, ...]:
+    """Everything but conventions and additional context, in the order of the language; absent sections left out."""
+    task = parts.task.strip() or _DEFAULT_TASKS.get(parts.mode, "")
+    key = None if parts.task_key is None else parts.task_key.strip() or task
+    sections = (
+        Section(TASK, task, key=key),
+        Section(STANDING, parts.standing.strip()),
+        Section(FAILED, _failed(parts)),
+        Section(BLAST_RADIUS, _blast_radius(parts)),
+        Section(OUTPUT, expectations(parts.mode, max_items=parts.max_items)),
+        Section(RULES, rules(parts.mode)),
+        Section(SPEC, (parts.spec or "").strip()),
+    )
+    return tuple(section for section in sections if section.text)
+
+
+def compose(head: Sequence[Section], *, conventions: str = "", context: Sequence[Section] = ()) -> str:
+    """The whole prompt. `context` holds one section per entry, titled by where it comes from."""
+    sections = list(head)
+    if conventions.strip():
+        sections.append(Section(CONVENTIONS, conventions.strip()))
+    if context:
+        entries = (f"### {entry.title}\n\n{entry.text.rstrip()}" for entry in context)
+        sections.append(Section(CONTEXT, "\n\n".join(entries)))
+    return "\n\n".join(f"## {section.title}\n\n{section.text}" for section in sections) + "\n"
+
+
+def prompt_key(order: Order) -> str:
+    """The declared parts of a prompt, as text: what a cassette compares.
+
+    Two runs of the same step agree in it although their failures, paths and times differ: what failed is left out, and
+    context entries count by their definition, not by what they gave.
+    """
+    declared = [
+        f"## {section.title}\n\n{section.text if section.key is None else section.key}"
+        for section in order.head
+        if section.title not in {FAILED, STANDING}
+    ]
+    context = [f"context file: {part.file}" if part.file else f"context bash: {part.bash}" for part in order.context]
+    return "\n\n".join((*declared, *context)) + "\n"
+
+
+def expectations(mode: Mode, *, max_items: int) -> str:
+    """What the mode wants to be handed over, with file name and example."""
+    match mode:
+        case "plan":
+            return _PLAN.format(file=f"{HANDOVER_FOLDER}/plan.json", max_items=max_items)
+        case "artifact":
+            return _ARTIFACT.format(file=f"{HANDOVER_FOLDER}/artifact.txt")
+        case "review":
+            return _REVIEW.format(file=f"{HANDOVER_FOLDER}/review.json")
+        case _:
+            return _DIFF
+
+
+def rules(mode: Mode) -> str:
+    writes = _READ_ONLY_RULE if mode in HANDOVER_FILES else _DIFF_RULE
+    return "\n".join(f"- {rule}" for rule in (*_COMMON_RULES, writes))
+
+
+def replan_prompt(task: str, item: PlanItem | None) -> str:
+    """The task of the agent that plans failed work anew."""
+    parts = [
+        _REPLAN,
+        "### The task that failed\n\n" + fenced(task.strip()),
+    ]
+    return "\n\n".join([*parts, _describe_item(item)] if item is not None else parts)
+
+
+def replan_item_prompt(task: str, item: PlanItem) -> str:
+    """The task of the agent that carries out one item of such a plan."""
+    return "\n\n".join(
+        (
+            "This is one part of a larger task that was split up after it had failed. Do this part only.",
+            _describe_item(item),
+            "### The larger task, for orientation\n\n" + fenced(task.strip()),
+        )
+    )
+
+
+def _describe_item(item: PlanItem) -> str:
+    text = f"### Item: {item.name}"
+    if item.description.strip():
+        text += f"\n\n{item.description.strip()}"
+    return f"{text}\n\nFiles: {', '.join(item.files)}" if item.files else text
+
+
+def _failed(parts: PromptParts) -> str:
+    if not parts.failed:
+        return ""
+    described = describe_failures(parts.failed, error_chars=parts.error_chars)
+    stands = (
+        "The files are as that attempt left them: go on from there."
+        if parts.tree == "kept"
+        else "The files were set back to how they were when this step began: nothing of that attempt is left."
+    )
+    sections = [described, stands]
+    if parts.diff.strip():
+        title = "Changes so far" if parts.tree == "kept" else "What it had changed"
+        sections.append(f"### {title}\n\n{fenced(parts.diff.rstrip(), 'diff')}")
+    sections.append("Find the cause before you change anything, and do not repeat what did not work.")
+    return "\n\n".join(sections)
+
+
+def _blast_radius(parts: PromptParts) -> str:
+    if parts.mode != "diff" or parts.blast_radius == "off" or parts.item is None or not parts.item.files:
+        return ""
+    consequence = (
+        "A change of any other file makes this attempt fail."
+        if parts.blast_radius == "enforce"
+        else "Changes of other files are possible where they are needed, and are reported."
+    )
+    listed = "\n".join(f"- `{pattern}`" for pattern in parts.item.files)
+    return f"Change only files that match these patterns:\n\n{listed}\n\n{consequence}"
+
+
+_REPLAN: Final = """\
+The task below was tried and its checks did not pass (see what failed). Find out why, and split the work into smaller
+items that another agent can carry out one after the other: smaller steps, or another approach. Plan only; do not carry
+it out."""
+
+_DIFF: Final = f"""\
+Change the files of this project. What counts is the state of the files when you end: it is compared with the state
+before, and checked. Nothing has to be written to `{HANDOVER_FOLDER}`."""
+
+_PLAN: Final = """\
+Write the plan to the file `{file}`: a JSON array with one object per item, in the order in which they are to be done.
+
+```json
+[
+  {{
+    "name": "parse durations",
+    "description": "Add parse_duration() to units.py: reads 90s, 5m, 1h30m as seconds; ValueError for anything else.",
+    "files": ["src/app/units.py", "tests/test_units.py"]
+  }}
+]
+```
+
+- `name`: short; no two items may have the same name.
+- `description`: all that somebody needs who sees nothing but this item and the code.
+- `files`: patterns, as in `.gitignore`, of the files that the item may change, tests included; relative to the root,
+  no `..`. Leave it out when you cannot tell.
+- At least one item, at most {max_items}. Each can be done and tested when those before it are done.
+
+The file holds the JSON and nothing else. Plan only: no other file may be changed, or the attempt fails."""
+
+_ARTIFACT: Final = """\
+Write your result as plain text to the file `{file}`. No other file may be changed, or the attempt fails."""
+
+_REVIEW: Final = """\
+Write your verdict to the file `{file}`: one JSON object.
+
+```json
+{{"pass": false, "comment": "parse_duration() in units.py, line 14: an empty text gives 0 and not a ValueError."}}
+```
+
+- `pass`: true or false.
+- `comment`: what you found. With `pass: false` it is required, and must say what is wrong and where, so that somebody
+  can fix it who sees nothing else of your review.
+
+The file holds the JSON and nothing else. Review only: no other file may be changed, or the attempt fails."""
+
+_COMMON_RULES: Final = (
+    "Work only inside the current directory. Paths outside it are not part of the project.",
+    "Leave git alone: no commit, branch, stash, reset or configuration. Your changes are recorded for you.",
+    "Leave nothing running when you end.",
+    "Nobody can answer a question. Decide yourself, and say what you decided.",
+)
+_DIFF_RULE: Final = (
+    "Do not touch the configuration of coding agents (`.claude/`, `.codex/`, `.gemini/`, `.qwen/`, `.cursor/`, "
+    "`opencode.json`, `.mcp.json`), `.gump/` or `gump.toml`. Files that git ignores do not count as changes."
+)
+_READ_ONLY_RULE: Final = "Read as much as you need; write only the one file that is asked for."

@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.engine.feedback import _shares, fenced
+from pytest_gump.engine.order import (
+    AttemptResult,
+    ContextPart,
+    Mode,
+    Order,
+    Outcome,
+    PlanItem,
+    Section,
+    Timings,
+    Verdict,
+    from_wire,
+    to_wire,
+)
+from pytest_gump.engine.prompt import (
+    CONTEXT,
+    CONVENTIONS,
+    FAILED,
+    PromptParts,
+    compose,
+    head_sections,
+    prompt_key,
+    replan_item_prompt,
+    replan_prompt,
+)
+from pytest_gump.gates.base import GateResult
+
+ITEM = PlanItem("Parse", "parse", "read durations", ("src/units.py", "tests/"))
+
+
+def failure(**changes: object) -> AttemptResult:
+    result = AttemptResult(
+        step="build::impl[parse]",
+        attempt=2,
+        outcome=Outcome.GATE_FAILED,
+        reason="test failed: 2 failed, 7 passed",
+        agent="claude-haiku",
+        timings=Timings(started=0.0, total_s=1.0),
+    )
+    return replace(result, **changes)  # type: ignore[arg-type]
+
+
+def gate(name: str, output: str, **changes: object) -> GateResult:
+    result = GateResult(name, "failed", summary="2 failed", output=output, command="pytest -q", exit_code=1)
+    return replace(result, **changes)  # type: ignore[arg-type]
+
+
+def titles(parts: PromptParts) -> list[str]:
+    return [section.title for section in head_sections(parts)]
+
+
+def text(parts: PromptParts, title: str) -> str:
+    return next(section.text for section in head_sections(parts) if section.title == title)
+
+
+def order(head: tuple[Section, ...], context: tuple[ContextPart, ...] = (), mode: Mode = "diff") -> Order:
+    return Order("r", "s", 1, mode, "a", base="b", step_base="b", run_base="b", slot="s", head=head, context=context)
+
+
+def test_sections_come_in_the_order_of_the_language() -> None:
+    parts = PromptParts("Do it.", "diff", failed=[failure()], item=ITEM, blast_radius="enforce", spec="# Spec")
+    assert titles(parts) == [
+        "Your task",
+        "What failed",
+        "Files you may change",
+        "What to hand over",
+        "Rules",
+        "Specification",
+    ]
+
+
+def test_absent_sections_are_left_out() -> None:
+    assert titles(PromptParts("Do it.", "diff")) == ["Your task", "What to hand over", "Rules"]
+
+
+def test_each_mode_names_its_own_file() -> None:
+    names: dict[Mode, str] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
+    for mode, name in names.items():
+        assert f"`.gump/out/{name}`" in text(PromptParts("x", mode), "What to hand over")
+
+
+def test_plan_without_prompt_has_a_task_and_the_limit_of_items() -> None:
+    parts = PromptParts("  ", "plan", spec="s", max_items=7)
+    assert "split the work into items" in text(parts, "Your task")
+    assert "at most 7" in text(parts, "What to hand over")
+
+
+def test_json_examples_are_valid() -> None:
+    import json
+    import re
+
+    for mode in ("plan", "review"):
+        example = re.search(r"```json\n(.*?)```", text(PromptParts("x", mode), "What to hand over"), re.DOTALL)
+        assert example is not None
+        assert json.loads(example[1])
+
+
+def test_blast_radius_lists_the_patterns_and_says_what_happens() -> None:
+    enforced = text(PromptParts("x", "diff", item=ITEM, blast_radius="enforce"), "Files you may change")
+    assert "- `src/units.py`" in enforced
+    assert "makes this attempt fail" in enforced
+    assert "are reported" in text(PromptParts("x", "diff", item=ITEM, blast_radius="warn"), "Files you may change")
+    assert "Files you may change" not in titles(PromptParts("x", "diff", item=ITEM, blast_radius="off"))
+    assert "Files you may change" not in titles(PromptParts("x", "plan", item=ITEM, blast_radius="enforce"))
+
+
+def test_failure_tells_gate_command_exit_code_and_stdout() -> None:
+    parts = PromptParts("x", "diff", failed=[failure(gates=(gate("test", "E  assert 1 == 2"),))], diff="+x = 1")
+    told = text(parts, FAILED)
+    assert told.startswith(
+        "Attempt 2 of `build::impl[parse]` by claude-haiku did not pass: test failed: 2 failed, 7 passed"
+    )
+    assert "### Gate `test`: 2 failed" in told
+    assert "`pytest -q` (exit code 1)" in told
+    assert "E  assert 1 == 2" in told
+    assert "```diff\n+x = 1\n```" in told
+    assert "as that attempt left them" in told
+
+
+def test_reset_tree_is_said() -> None:
+    told = text(PromptParts("x", "diff", failed=[failure()], diff="+x", tree="reset"), FAILED)
+    assert "were set back" in told
+    assert "What it had changed" in told
+
+
+def test_earlier_failures_are_told_in_one_line_each() -> None:
+    first = failure(attempt=1, reason="compile failed: SyntaxError", gates=(gate("compile", "long story"),))
+    told = text(PromptParts("x", "diff", failed=[first, failure()]), FAILED)
+    assert "- Attempt 1 of `build::impl[parse]` by claude-haiku: compile failed: SyntaxError" in told
+    assert "long story" not in told
+
+
+def test_guard_and_reviewer_are_told() -> None:
+    guarded = failure(outcome=Outcome.GUARD, guard="max_turns", reason="guard max_turns: turn 41 began, limit 40")
+    assert "stopped by the guard `max_turns`" in text(PromptParts("x", "diff", failed=[guarded]), FAILED)
+    reviewed = failure(outcome=Outcome.REVIEW_FAILED, verdict=Verdict(passed=False, comment="line 3 is wrong"))
+    assert "### The reviewer's comment\n\nline 3 is wrong" in text(PromptParts("x", "diff", failed=[reviewed]), FAILED)
+
+
+def test_same_output_of_two_gates_is_told_once() -> None:
+    result = failure(gates=(gate("compile", "SyntaxError: here"), gate("lint", "SyntaxError: here")))
+    told = text(PromptParts("x", "diff", failed=[result]), FAILED)
+    assert told.count("SyntaxError: here") == 1
+    assert "The same output as of gate `compile`." in told
+
+
+def test_output_is_bounded_over_all_gates_and_keeps_head_and_tail() -> None:
+    long = "first line\n" + "middle\n" * 2000 + "last line"
+    result = failure(gates=(gate("test", long), gate("lint", "short one")))
+    told = text(PromptParts("x", "diff", failed=[result], error_chars=400), FAILED)
+    assert len(told) < 1500
+    assert "first line" in told
+    assert "last line" in told
+    assert "short one" in told
+
+
+def test_passed_gates_are_not_told() -> None:
+    result = failure(gates=(gate("compile", "fine", status="passed"), gate("test", "bad")))
+    assert "fine" not in text(PromptParts("x", "diff", failed=[result]), FAILED)
+
+
+@given(st.lists(st.integers(0, 5000), min_size=1, max_size=8), st.integers(0, 5000))
+def test_shares_never_exceed_need_or_total(sizes: list[int], total: int) -> None:
+    shares = _shares(sizes, total)
+    assert sum(shares) <= total
+    assert all(share <= size for share, size in zip(shares, sizes, strict=True))
+    assert sum(sizes) > total or shares == sizes
+
+
+@given(st.text(alphabet="`a\n"))
+def test_fence_is_longer_than_any_in_the_text(content: str) -> None:
+    fence = fenced(content).split("\n", 1)[0]
+    assert fence not in content
+
+
+def test_conventions_and_context_come_last_each_under_its_source() -> None:
+    prompt = compose(
+        (Section("Your task", "Do."),), conventions="use tabs\n", context=(Section("file README.md", "hello\n"),)
+    )
+    assert prompt == (
+        f"## Your task\n\nDo.\n\n## {CONVENTIONS}\n\nuse tabs\n\n## {CONTEXT}\n\n### file README.md\n\nhello\n"
+    )
+
+
+def test_key_is_the_same_on_a_retry() -> None:
+    first = PromptParts("Do it.", "diff", item=ITEM, blast_radius="enforce")
+    again = replace(first, failed=[failure()], standing="You wrote a.py.", diff="+x")
+    assert prompt_key(order(head_sections(first))) == prompt_key(order(head_sections(again)))
+
+
+def test_key_differs_with_task_mode_and_context() -> None:
+    base = order(head_sections(PromptParts("Do it.", "diff")))
+    keys = {
+        prompt_key(base),
+        prompt_key(order(head_sections(PromptParts("Do that.", "diff")))),
+        prompt_key(order(head_sections(PromptParts("Do it.", "plan")))),
+        prompt_key(replace(base, context=(ContextPart(file="a.txt"),))),
+        prompt_key(replace(base, context=(ContextPart(bash="a.txt"),))),
+    }
+    assert len(keys) == 5
+
+
+def test_key_takes_the_declared_task_where_the_text_differs_from_run_to_run() -> None:
+    one = head_sections(PromptParts("Fix: 3 failed in 0.12s", "diff", task_key="Fix: "))
+    two = head_sections(PromptParts("Fix: 3 failed in 0.34s", "diff", task_key="Fix: "))
+    assert prompt_key(order(one)) == prompt_key(order(two))
+    assert "0.12s" in compose(one)
+
+
+def test_sections_survive_the_wire() -> None:
+    made = order(head_sections(PromptParts("Do: {x}", "diff", task_key="Do: ")))
+    assert from_wire(Order, to_wire(made)) == made
+
+
+def test_replan_prompts_hold_the_original_task_and_the_item() -> None:
+    assert "read durations" in replan_prompt("Build {it}", ITEM)
+    assert "Build {it}" in replan_prompt("Build {it}", None)
+    told = replan_item_prompt("Build it", ITEM)
+    assert "### Item: Parse" in told
+    assert "src/units.py, tests/" in told
