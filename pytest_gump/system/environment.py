@@ -1,0 +1,42 @@
+"""The environment that agents and gates get: a list of what passes, never all but a list.
+
+Public: `child_environment(names, extra) -> dict`, `ALLOWED`.
+"""
+
+from __future__ import annotations
+
+import os
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_CERTIFICATES: Final = (
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+)
+ALLOWED: Final = frozenset(
+    {"PATH", "HOME", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "VIRTUAL_ENV", *_CERTIFICATES}
+    | {*_PROXIES, *(name.lower() for name in _PROXIES)}
+)
+
+
+def child_environment(
+    names: Iterable[str] = (),
+    extra: Mapping[str, str] = MappingProxyType({}),
+    *,
+    source: Mapping[str, str] | None = None,
+) -> dict[str, str]:
+    """Build the whole environment of a child from `source` (default: this process's).
+
+    `names` pass too if they are set; `extra` is added last and wins.
+    """
+    present = os.environ if source is None else source
+    passed = ALLOWED | frozenset(names)
+    kept = {name: value for name, value in present.items() if name in passed or name.startswith("LC_")}
+    return kept | dict(extra)
