@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_gump.gates.text import head_and_tail, plural
+from pytest_gump.gates.text import plural
+from pytest_gump.system.output import bounded_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ def _gates(failing: list[GateResult], error_chars: int) -> list[str]:
             lines.append(f"The same output as of gate `{seen[output]}`.")
         elif output.strip():
             seen[output] = gate.name
-            lines.append(fenced(head_and_tail(output, share)))
+            lines.append(fenced(bounded_text(output, max(share, 1))))
         told.append("\n\n".join(lines))
     if len(failing) > 1:
         told.insert(0, f"{plural(len(failing), 'gate')} failed.")

@@ -1,0 +1,115 @@
+"""What an attempt may change: the plan item's files, protected paths, and never the user's checkout."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.gates.patterns import matches
+from pytest_gump.gates.text import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from pytest_gump.engine.order import Order, PlanItem
+
+PROTECTED: Final = (
+    ".claude/",
+    ".codex/",
+    ".gemini/",
+    ".qwen/",
+    ".cursor/",
+    ".opencode/",
+    "opencode.json",
+    "opencode.jsonc",
+    ".mcp.json",
+    ".gump/",
+    "gump.toml",
+    ".githooks/",
+    ".gitmodules",
+    ".husky/",
+)
+"""Configuration that would act on the next step or run: may be changed only when the plan item names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """What lies outside the bounds; `warning` is for the blast radius that only warns."""
+
+    reason: str | None = None
+    warning: str | None = None
+
+
+def check_bounds(order: Order, changed: Sequence[str], *, bad: Sequence[str] = ()) -> Crossing:
+    """Judge the paths that differ from where the step began.
+
+    From there and not from the attempt's own base: a file that a failed attempt changed out of bounds stays out of
+    bounds for the attempt that goes on from its tree.
+    """
+    reasons = []
+    if bad:
+        reasons.append(
+            f"left files that cannot be taken over (unreadable, or a link out of the tree): {listed([*bad])}"
+        )
+    if forbidden := protected(changed, order.item):
+        reasons.append(f"changed protected files: {listed(forbidden)}")
+    beyond = outside(changed, order.item) if order.blast_radius != "off" else []
+    message = f"changed files outside those of the plan item: {listed(beyond)}"
+    if beyond and order.blast_radius == "enforce":
+        reasons.append(message)
+    warning = message if beyond and order.blast_radius == "warn" else None
+    return Crossing("; ".join(reasons) or None, warning)
+
+
+def outside(changed: Iterable[str], item: PlanItem | None) -> list[str]:
+    """The changed paths that the item's patterns do not cover; an item without patterns covers all."""
+    paths = list(changed)
+    if item is None or not item.files:
+        return []
+    inside = set(matches(item.files, paths))
+    return [path for path in paths if path not in inside]
+
+
+def protected(changed: Iterable[str], item: PlanItem | None) -> list[str]:
+    """The changed paths that are protected and not named by the item; a pattern like `**` names nothing."""
+    paths = matches(PROTECTED, changed)
+    named = [] if item is None else [pattern for pattern in item.files if _names_protected(pattern)]
+    allowed = set(matches(named, paths)) if named else set()
+    return [path for path in paths if path not in allowed]
+
+
+def gate_config(changed: Iterable[str]) -> tuple[str, ...]:
+    """The changed files that gates read."""
+    return tuple(matches(("@gate-config",), changed))
+
+
+def place_in(worktree: Path, path: str) -> str | None:
+    """The path of a tool call relative to the worktree, None when it lies outside; links are not followed."""
+    written = os.path.normpath(os.path.join(worktree, path))  # noqa: PTH118 - lexical on purpose
+    for root in {str(worktree), os.path.realpath(worktree)}:
+        if written.startswith(root + os.sep):
+            return os.path.relpath(written, root)
+    return None
+
+
+def is_in_checkout(path: str, *, worktree: Path, checkout: Path) -> bool:
+    """Whether a tool call's path, taken from the worktree, lies in the user's checkout.
+
+    Both as it is written and with links resolved; the worktree itself may lie inside the checkout.
+    """
+    joined = os.path.join(worktree, path)  # noqa: PTH118
+    spellings = {os.path.normpath(joined), os.path.realpath(joined)}
+    ours = {str(worktree), os.path.realpath(worktree)}
+    theirs = {str(checkout), os.path.realpath(checkout)}
+    return any(_below(one, theirs) and not _below(one, ours) for one in spellings)
+
+
+def _below(path: str, roots: Iterable[str]) -> bool:
+    return any(path == root or path.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
+def _names_protected(pattern: str) -> bool:
+    first = pattern.removeprefix("./").strip().split("/")[0]
+    return any(first == known.rstrip("/") for known in PROTECTED)

@@ -1,0 +1,80 @@
+"""Limits that are watched while an agent works. Pure: events and times in, a breach out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
+from pytest_gump.units import format_duration, format_usd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.agents.base import Event, Usage
+    from pytest_gump.engine.order import Limits
+
+GuardName = Literal["max_turns", "max_budget", "max_tokens", "max_time", "silence", "no_write"]
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    guard: GuardName
+    reason: str
+    """One line: what was reached, and what the limit is."""
+
+
+class GuardWatch:
+    """Watches one attempt; it starts when it is made.
+
+    `may_write` says of the path of a writing tool call whether it is the file that is to be handed over. Of several
+    breaches the first one is told.
+    """
+
+    def __init__(self, limits: Limits, *, may_write: Callable[[str], bool], clock: Callable[[], float]) -> None:
+        self._limits = limits
+        self._may_write = may_write
+        self._clock = clock
+        self._began = self._heard = clock()
+
+    def heard(self) -> None:
+        """Something came, be it a line that means nothing to us: the agent is not silent."""
+        self._heard = self._clock()
+
+    def feed(self, event: Event) -> Breach | None:
+        match event:
+            case Turn(number=number):
+                return self._turn(number)
+            case UsageSeen(usage=usage):
+                return self.spent(usage)
+            case ToolCall(path=str() as path) if self._limits.no_write and not self._may_write(path):
+                return Breach("no_write", f"guard no_write: {event.tool} writes {path!r}")
+            case _:
+                return None
+
+    def tick(self) -> Breach | None:
+        """Look at the clock; to be called several times a second."""
+        now = self._clock()
+        limits = self._limits
+        if limits.max_time_s is not None and now - self._began >= limits.max_time_s:
+            return Breach("max_time", f"guard max_time: still at work after {format_duration(limits.max_time_s)}")
+        if limits.silence_s is not None and now - self._heard >= limits.silence_s:
+            return Breach("silence", f"guard silence: printed nothing for {format_duration(limits.silence_s)}")
+        return None
+
+    def spent(self, usage: Usage) -> Breach | None:
+        """Judge a total; also for the one that the CLI reports at its end, when there is nothing left to stop."""
+        limits, cost = self._limits, usage.cost_usd
+        if limits.max_budget is not None and cost is not None and cost > limits.max_budget:
+            whose = "guard max_budget" if limits.budget_scope == "guard" else f"the {limits.budget_scope}'s max_budget"
+            shown = format_usd(cost, estimated=usage.provenance == "estimated")
+            return Breach("max_budget", f"{whose}: {shown} spent of {format_usd(limits.max_budget)}")
+        if limits.max_tokens is not None and usage.tokens.total > limits.max_tokens:
+            return Breach("max_tokens", f"guard max_tokens: {usage.tokens.total} tokens of {limits.max_tokens}")
+        return None
+
+    def _turn(self, number: int) -> Breach | None:
+        limit = self._limits.max_turns
+        if limit is None or number <= limit:
+            return None
+        return Breach("max_turns", f"guard max_turns: turn {number} began, {limit} are allowed")

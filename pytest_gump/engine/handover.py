@@ -1,0 +1,83 @@
+"""Take what an agent hands over: plan, verdict or artifact, from its file or else from its final message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.order import PlanItem, Verdict
+from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER
+from pytest_gump.errors import WorktreeError
+from pytest_gump.gates.schema import fenced_json, parse_plan, parse_verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.engine.order import Mode
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """Exactly one of plan, verdict and artifact is set, or `errors` says what is wrong."""
+
+    plan: tuple[PlanItem, ...] | None = None
+    verdict: Verdict | None = None
+    artifact: str | None = None
+    errors: tuple[str, ...] = ()
+    """Sentences for the agent."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def payload(self) -> tuple[PlanItem, ...] | Verdict | str | None:
+        if self.plan is not None:
+            return self.plan
+        return self.verdict if self.verdict is not None else self.artifact
+
+
+def read_handover(read: Callable[[str], bytes | None], mode: Mode, *, message: str, max_items: int) -> Handover:
+    """Read and check the file of the mode.
+
+    `read` gives the content of a file of the hand-over folder, None when it is missing, WorktreeError when it is not a
+    plain file of reasonable size. A missing plan or verdict may stand in the final message as a block fenced as json.
+    """
+    name = HANDOVER_FILES.get(mode)
+    if name is None:
+        return Handover()
+    try:
+        content = read(name)
+    except WorktreeError as error:
+        return Handover(errors=(str(error.args[0]),))
+    notes: tuple[str, ...] = ()
+    if content is None and mode != "artifact":
+        content = fenced_json(message)
+        notes = (f"{name} was missing: taken from the final message",)
+    if content is None:
+        return Handover(errors=(_missing(name, mode),))
+    return _parse(content, mode, max_items=max_items, notes=notes)
+
+
+def _missing(name: str, mode: Mode) -> str:
+    also = "" if mode == "artifact" else ", and the final message holds no block fenced as json"
+    return f"no {HANDOVER_FOLDER}/{name} was written{also}"
+
+
+def _parse(content: bytes, mode: Mode, *, max_items: int, notes: tuple[str, ...]) -> Handover:
+    if mode == "plan":
+        plan = parse_plan(content, max_items=max_items)
+        if plan.value is None:
+            return Handover(errors=plan.errors, notes=notes)
+        items = tuple(PlanItem(one.name, one.slug, one.description, one.files) for one in plan.value)
+        return Handover(plan=items, notes=notes)
+    if mode == "review":
+        verdict = parse_verdict(content)
+        if verdict.value is None:
+            return Handover(errors=verdict.errors, notes=notes)
+        return Handover(verdict=Verdict(verdict.value.passed, verdict.value.comment), notes=notes)
+    return _artifact(content)
+
+
+def _artifact(content: bytes) -> Handover:
+    try:
+        return Handover(artifact=content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return Handover(errors=(f"artifact.txt is not UTF-8 text (byte {error.start})",))

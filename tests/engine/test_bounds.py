@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import pytest
+from pytest_gump.engine.bounds import check_bounds, gate_config, is_in_checkout, outside, place_in, protected
+from pytest_gump.engine.order import Order, PlanItem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def order(*files: str, blast_radius: Literal["enforce", "warn", "off"] = "enforce") -> Order:
+    item = PlanItem("i", "i", files=files)
+    return Order(
+        "r", "s", 1, "diff", "a", base="b", step_base="b", run_base="b", slot="s", item=item, blast_radius=blast_radius
+    )
+
+
+def test_directories_match_their_content_and_stars_match_across() -> None:
+    item = PlanItem("i", "i", files=("src/app", "tests/**/test_*.py"))
+    changed = ["src/app/deep/a.py", "tests/x/y/test_a.py", "tests/x/data.txt", "README.md"]
+    assert outside(changed, item) == ["tests/x/data.txt", "README.md"]
+
+
+def test_item_without_files_covers_everything() -> None:
+    assert outside(["a", "b"], PlanItem("i", "i")) == []
+    assert outside(["a", "b"], None) == []
+
+
+def test_enforced_blast_radius_names_the_files() -> None:
+    crossing = check_bounds(order("src/"), ["src/a.py", "b.py"])
+    assert crossing.reason == "changed files outside those of the plan item: b.py"
+    assert crossing.warning is None
+
+
+def test_blast_radius_that_warns_does_not_fail() -> None:
+    crossing = check_bounds(order("src/", blast_radius="warn"), ["b.py"])
+    assert crossing.reason is None
+    assert crossing.warning == "changed files outside those of the plan item: b.py"
+
+
+def test_blast_radius_off_ignores() -> None:
+    crossing = check_bounds(order("src/", blast_radius="off"), ["b.py"])
+    assert (crossing.reason, crossing.warning) == (None, None)
+
+
+@pytest.mark.parametrize("path", [".claude/settings.json", "gump.toml", ".gump/workflows/x.yaml", "sub/.mcp.json"])
+def test_agent_configuration_is_protected_everywhere(path: str) -> None:
+    assert protected([path, "a.py"], None) == [path]
+
+
+def test_plan_item_may_name_a_protected_file() -> None:
+    item = PlanItem("i", "i", files=(".gump/workflows/ci.yaml", "src/"))
+    assert protected([".gump/workflows/ci.yaml"], item) == []
+    assert protected([".gump/conventions.md"], item) == [".gump/conventions.md"]
+
+
+def test_pattern_that_covers_everything_names_no_protected_file() -> None:
+    assert protected([".claude/settings.json"], PlanItem("i", "i", files=("**", "*"))) == [".claude/settings.json"]
+
+
+def test_bad_files_come_first_and_all_reasons_are_told() -> None:
+    crossing = check_bounds(order("src/"), ["gump.toml"], bad=["link"])
+    assert crossing.reason is not None
+    assert crossing.reason.startswith("left files that cannot be taken over")
+    assert "link; changed protected files: gump.toml; changed files outside" in crossing.reason
+
+
+def test_what_gates_read_is_named() -> None:
+    assert gate_config(["src/a.py", "Makefile", "sub/conftest.py"]) == ("Makefile", "sub/conftest.py")
+
+
+def test_paths_of_tool_calls_are_placed_in_the_worktree(tmp_path: Path) -> None:
+    slot = tmp_path / "slot"
+    slot.mkdir()
+    assert place_in(slot, "a/../b.py") == "b.py"
+    assert place_in(slot, str(slot / ".gump" / "out" / "plan.json")) == ".gump/out/plan.json"
+    assert place_in(slot, "../other/b.py") is None
+    assert place_in(slot, str(tmp_path / "slot2" / "b.py")) is None
+
+
+def test_worktree_reached_through_a_link_is_still_the_worktree(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert place_in(tmp_path / "link", str(tmp_path / "real" / "a.py")) == "a.py"
+
+
+def test_paths_in_the_users_checkout_are_seen_in_every_spelling(tmp_path: Path) -> None:
+    checkout, slot = tmp_path / "project", tmp_path / "cache" / "slot"
+    checkout.mkdir()
+    slot.mkdir(parents=True)
+    (slot / "way").symlink_to(checkout)
+    assert is_in_checkout(str(checkout / "a.py"), worktree=slot, checkout=checkout)
+    assert is_in_checkout("../../project/a.py", worktree=slot, checkout=checkout)
+    assert is_in_checkout("way/a.py", worktree=slot, checkout=checkout)
+    assert not is_in_checkout("a.py", worktree=slot, checkout=checkout)
+    assert not is_in_checkout(str(tmp_path / "project2" / "a.py"), worktree=slot, checkout=checkout)
+
+
+def test_worktree_inside_the_checkout_is_not_the_checkout(tmp_path: Path) -> None:
+    slot = tmp_path / ".gump" / "worktrees" / "one"
+    slot.mkdir(parents=True)
+    assert not is_in_checkout(str(slot / "a.py"), worktree=slot, checkout=tmp_path)
+    assert is_in_checkout(str(tmp_path / "a.py"), worktree=slot, checkout=tmp_path)

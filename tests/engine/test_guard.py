@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.agents.base import Note, Provenance, Text, Tokens, ToolCall, Turn, Usage, UsageSeen
+from pytest_gump.engine.guard import Breach, GuardWatch
+from pytest_gump.engine.order import Limits
+
+if TYPE_CHECKING:
+    from pytest_gump.agents.base import Event
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def watch(limits: Limits, clock: Clock | None = None) -> GuardWatch:
+    return GuardWatch(limits, may_write=lambda path: path == ".gump/out/plan.json", clock=clock or Clock())
+
+
+def usage(*, cost: float | None = None, tokens: int = 0, provenance: Provenance = "reported") -> UsageSeen:
+    return UsageSeen(Usage(Tokens(input=tokens), cost, provenance if cost is not None else "unknown"))
+
+
+def test_turn_after_the_last_allowed_one_is_a_breach() -> None:
+    guard = watch(Limits(max_turns=2))
+    assert guard.feed(Turn(1)) is None
+    assert guard.feed(Turn(2)) is None
+    assert guard.feed(Turn(3)) == Breach("max_turns", "guard max_turns: turn 3 began, 2 are allowed")
+
+
+def test_spending_exactly_the_budget_is_allowed_and_more_is_not() -> None:
+    guard = watch(Limits(max_budget=0.5))
+    assert guard.feed(usage(cost=0.5)) is None
+    assert guard.feed(usage(cost=0.51)) == Breach("max_budget", "guard max_budget: $0.51 spent of $0.50")
+
+
+def test_budget_of_the_run_is_named_and_an_estimate_is_marked() -> None:
+    breach = watch(Limits(max_budget=0.5, budget_scope="run")).feed(usage(cost=0.75, provenance="estimated"))
+    assert breach is not None
+    assert breach.reason == "the run's max_budget: ~$0.75 spent of $0.50"
+
+
+def test_unknown_cost_is_never_taken_for_zero_or_for_a_breach() -> None:
+    assert watch(Limits(max_budget=0.01)).feed(usage(tokens=10**9)) is None
+
+
+def test_tokens_of_all_kinds_count() -> None:
+    guard = watch(Limits(max_tokens=100))
+    assert guard.feed(UsageSeen(Usage(Tokens(20, 20, 20, 20, 20)))) is None
+    breach = guard.feed(UsageSeen(Usage(Tokens(20, 20, 20, 20, 21))))
+    assert breach == Breach("max_tokens", "guard max_tokens: 101 tokens of 100")
+
+
+def test_time_is_up_at_the_limit() -> None:
+    clock = Clock()
+    guard = watch(Limits(max_time_s=90), clock)
+    clock.now += 89.9
+    assert guard.tick() is None
+    clock.now += 0.1
+    assert guard.tick() == Breach("max_time", "guard max_time: still at work after 2m")
+
+
+def test_silence_starts_anew_with_every_line() -> None:
+    clock = Clock()
+    guard = watch(Limits(silence_s=30), clock)
+    clock.now += 29
+    guard.heard()
+    clock.now += 29
+    assert guard.tick() is None
+    clock.now += 1
+    assert guard.tick() == Breach("silence", "guard silence: printed nothing for 30s")
+
+
+def test_no_write_allows_the_hand_over_file_only() -> None:
+    guard = watch(Limits(no_write=True))
+    assert guard.feed(ToolCall("Write", path=".gump/out/plan.json")) is None
+    assert guard.feed(ToolCall("Bash", command="echo > a")) is None
+    assert guard.feed(ToolCall("Edit", path="a.py")) == Breach("no_write", "guard no_write: Edit writes 'a.py'")
+
+
+def test_without_limits_nothing_is_a_breach() -> None:
+    clock = Clock()
+    guard = watch(Limits(), clock)
+    clock.now += 10**6
+    events: list[Event] = [
+        Turn(10**4),
+        Text("x"),
+        Note("y"),
+        usage(cost=1e4, tokens=10**9),
+        ToolCall("Write", path="a.py"),
+    ]
+    assert [guard.feed(event) for event in events] == [None] * 5
+    assert guard.tick() is None
