@@ -80,7 +80,11 @@ class GateContext:
     """The read-only step view that custom gates get."""
     timeout_s: float = 600.0
     test_patterns: Sequence[str] = ()
-    """What `@tests` stands for: gitignore-style patterns."""
+    """What `@tests` stands for: gitignore-style patterns; empty = the built-in table for all languages."""
+    output_chars: int = 2000
+    """Budget of `GateResult.output`."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What commands get anyway (the allow-list); gates put the worktree in front of its PYTHONPATH."""
 
 
 class Gate(Protocol):

@@ -1,0 +1,141 @@
+"""Gates that are shell commands: compile, test, lint and `bash: CMD`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.gates.base import GateResult, GateStatus
+from pytest_gump.gates.environment import gate_environment
+from pytest_gump.gates.summaries import known_summary, summarize
+from pytest_gump.gates.text import last_line, one_line, told
+
+if TYPE_CHECKING:
+    from pytest_gump.gates.base import CommandOutcome, Gate, GateContext
+
+OPTIONAL: Final = frozenset({"lint", "coverage"})
+"""Gates that are skipped, and say so, when their tool is not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the end of a command means."""
+
+    status: GateStatus
+    summary: str
+    missing_tool: bool = False
+
+
+def project_gate(kind: str) -> Gate:
+    """The gate that runs the project's command for `kind`."""
+
+    def gate(argument: str | None, context: GateContext) -> GateResult:
+        if argument is not None:
+            return GateResult(kind, "error", f"{kind} takes no argument; for another command write bash: CMD")
+        command = context.commands.get(kind)
+        if command is None:
+            return nothing_found(kind)
+        outcome = run(kind, command, context)
+        return result(kind, command, outcome, read_end(outcome, optional=kind in OPTIONAL), context)
+
+    return gate
+
+
+def bash(argument: str | None, context: GateContext) -> GateResult:
+    if not argument or not argument.strip():
+        return GateResult("bash", "error", "the gate needs a command: write bash: CMD")
+    outcome = run("bash", argument, context)
+    return result(f"bash: {argument}", argument, outcome, read_end(outcome), context)
+
+
+def nothing_found(kind: str, *, label: str | None = None) -> GateResult:
+    advice = f"set gump_{kind} in the ini file or {kind} in gump.toml"
+    status: GateStatus = "skipped" if kind in OPTIONAL else "error"
+    return GateResult(label or kind, status, f"no {kind} command found for this project; {advice}")
+
+
+def run(label: str, command: str, context: GateContext) -> CommandOutcome:
+    return context.run(command, label=label, env=gate_environment(context.worktree, context.environment))
+
+
+def result(name: str, command: str, outcome: CommandOutcome, reading: Reading, context: GateContext) -> GateResult:
+    return GateResult(
+        name=name,
+        status=reading.status,
+        summary=reading.summary,
+        output="" if reading.status in ("passed", "skipped") else told(outcome.output, context.output_chars),
+        command=command,
+        exit_code=outcome.exit_code,
+        duration_s=outcome.duration_s,
+        output_file=outcome.output_file,
+    )
+
+
+def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
+    """Tell a failure, which is about the work, from an error, where the check itself could not run."""
+    if outcome.exit_code is None:
+        return Reading("error", one_line(outcome.error or "the command did not end by itself"))
+    if outcome.exit_code == 0:
+        return Reading("passed", summarize(outcome.output))
+    if missing := _missing_tool(outcome.exit_code, outcome.output):
+        return Reading("skipped" if optional else "error", missing, missing_tool=True)
+    if broken := _broken_check(outcome.exit_code, outcome.output):
+        return Reading("error", broken)
+    return Reading("failed", summarize(outcome.output) or f"exit code {outcome.exit_code}")
+
+
+_NOT_FOUND: Final = re.compile(
+    r"^(?:/\S*/)?(?:ba|da|z|k)?sh: (?:line )?(?:\d+: )?(?P<sh>[^:\n]+): (?:command )?not found$"
+    r"|^zsh:\d+: command not found: (?P<zsh>.+)$"
+    r"|^(?:/\S*/)?env: [‘'\"]?(?P<env>[^‘’'\":\n]+)[’'\"]?: No such file or directory$"
+    r"|^make(?:\[\d+\])?: (?P<make>[^:*\n]+): No such file or directory$"
+    r"|^error: no such command: `(?P<cargo>[^`\n]+)`"
+    r"|^error: '(?P<rustup>[^'\n]+)' is not installed for the toolchain"
+    r"|^(?:/[^:\n]*/)?python[\d.]*: No module named "
+    r"(?P<python>coverage|flake8|mypy|nox|pylint|pytest|ruff|tox)$",
+    re.MULTILINE,
+)
+_MAKE_NOT_FOUND: Final = re.compile(r"^make(?:\[\d+\])?: \*\*\* .*\bError 12[67]$", re.MULTILINE)
+_NO_PYTEST_COV: Final = re.compile(r"^.*error: unrecognized arguments: .*--cov\b", re.MULTILINE)
+
+
+def _missing_tool(exit_code: int, output: str) -> str | None:
+    """Name a tool that is not there.
+
+    Exit codes 126 and 127 are the shell's own word for it. With other codes only the last lines count, and not when a
+    test runner has reported: then the words are those of the code under test.
+    """
+    tail = "\n".join(output.rstrip().splitlines()[-12:])
+    not_found = list(_NOT_FOUND.finditer(tail))
+    if exit_code in (126, 127):
+        if exit_code == 127 and not_found:
+            return _named(not_found[-1])
+        return one_line(f"the command could not be started (exit code {exit_code}): {last_line(output)}")
+    if known_summary(output):
+        return None
+    if _NO_PYTEST_COV.search(tail):
+        return "pytest-cov is not installed"
+    if not_found:
+        return _named(not_found[-1])
+    return one_line(f"command not found: {last_line(output)}") if _MAKE_NOT_FOUND.search(tail) else None
+
+
+def _named(match: re.Match[str]) -> str:
+    tool = next(text for text in match.groups() if text)
+    return one_line(f"{tool} is not installed" if match["python"] else f"command not found: {tool}")
+
+
+_BROKEN: Final = (
+    (3, re.compile(r"^INTERNALERROR> (?:\S+: .*)$", re.MULTILINE), "pytest had an internal error"),
+    (4, re.compile(r"^(?:ERROR: usage: .*|\S+: error: .*)$", re.MULTILINE), "pytest refused its command line"),
+    (137, re.compile(""), "killed (exit code 137): out of memory, or ended from outside"),
+    (143, re.compile(""), "terminated (exit code 143)"),
+)
+
+
+def _broken_check(exit_code: int, output: str) -> str | None:
+    for code, pattern, summary in _BROKEN:
+        if code == exit_code and (found := pattern.findall(output)):
+            return one_line(f"{summary}: {found[-1]}") if found[-1] else summary
+    return None

@@ -1,0 +1,185 @@
+"""Gates of a project: plain functions that assert, run in a forked child so that a hang or crash stays theirs."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import json
+import os
+import select
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
+
+from pytest_gump.gates.base import GateResult, GateStatus
+from pytest_gump.gates.text import one_line, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.gates.base import GateContext
+
+_MAX_TEXT: Final = 100_000
+_MAX_PRINTED: Final = 100_000
+_DIE_WITH_PARENT: Final = 1
+"""PR_SET_PDEATHSIG of Linux."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: GateStatus
+    text: str
+
+
+def run_custom(name: str, argument: str | None, context: GateContext) -> GateResult:
+    function = context.custom.get(name)
+    if function is None:
+        return GateResult(name, "error", f"no gate is called {name!r}")
+    view = context.step if context.step is None else replace(context.step, argument=argument)
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as printed:
+        answer = _in_child(function, view, context.timeout_s, printed)
+        output = answer.text if answer.status == "passed" else _with_printed(answer.text, printed)
+    return GateResult(
+        name=name,
+        status=answer.status,
+        summary=one_line(answer.text.strip().split("\n", 1)[0]),
+        output="" if answer.status in ("passed", "skipped") else told(output, context.output_chars),
+        duration_s=time.monotonic() - started,
+    )
+
+
+def _in_child(function: Callable[[Any], None], view: Any, timeout_s: float, printed: IO[bytes]) -> Answer:
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: after fork, the less the better
+    receiver, sender = os.pipe()
+    parent = os.getpid()
+    with warnings.catch_warnings():
+        # The child runs one function and leaves by _exit; threads of the session (xdist has some) are not in it.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        os.close(receiver)
+        if libc is not None:
+            libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+        _answer_and_exit(function, view, sender, printed)
+    os.close(sender)
+    return _wait(child, receiver, timeout_s)
+
+
+def _wait(child: int, receiver: int, timeout_s: float) -> Answer:
+    """Read the child's answer, then end all that it left in its process group."""
+    received: bytes | None = None
+    try:
+        received = _receive(receiver, time.monotonic() + timeout_s)
+    finally:
+        os.close(receiver)
+        status = _end(child, crashed=received is not None and not received.endswith(b"\n"))
+    if received is None:
+        return Answer("error", f"timed out after {timeout_s:g}s")
+    if not received.endswith(b"\n"):
+        return Answer("error", _cause_of_death(status))
+    return Answer(*json.loads(received))
+
+
+def _receive(receiver: int, deadline: float) -> bytes | None:
+    """One line, or what came before the child was gone; None when time is up."""
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        left_s = deadline - time.monotonic()
+        if left_s <= 0 or not select.select([receiver], [], [], left_s)[0]:
+            return None
+        chunk = os.read(receiver, 65536)
+        if not chunk:
+            break
+        received += chunk
+    return bytes(received)
+
+
+def _end(child: int, *, crashed: bool) -> int:
+    """Kill the child's group and reap the child; gives its wait status."""
+    if crashed:
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    try:
+        os.killpg(child, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        os.kill(child, signal.SIGKILL)
+    return os.waitpid(child, 0)[1]
+
+
+def _cause_of_death(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return f"the gate crashed: {signal.strsignal(os.WTERMSIG(status)) or 'signal'} (signal {os.WTERMSIG(status)})"
+    return f"the gate ended its process with exit code {os.WEXITSTATUS(status)}"
+
+
+def _with_printed(text: str, printed: IO[bytes]) -> str:
+    printed.seek(0)
+    said = printed.read(_MAX_PRINTED).decode("utf-8", "replace").strip()
+    return f"{text}\n\nprinted by the gate:\n{said}" if said else text
+
+
+def _answer_and_exit(function: Callable[[Any], None], view: Any, sender: int, printed: IO[bytes]) -> NoReturn:
+    """Run in the child; nothing of the parent's runs after it: no finalizer, no buffered output, no pytest."""
+    code = 70
+    try:
+        os.setsid()
+        _redirect(printed)
+        answer = _call(function, view)
+        sys.stdout.flush()
+        line = json.dumps([answer.status, answer.text[:_MAX_TEXT]]) + "\n"
+        with os.fdopen(sender, "wb") as pipe:
+            pipe.write(line.encode())
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _redirect(printed: IO[bytes]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(printed.fileno(), 1)
+    os.dup2(printed.fileno(), 2)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stderr = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    faulthandler.enable(file=2)
+
+
+def _call(function: Callable[[Any], None], view: Any) -> Answer:
+    try:
+        returned: object = function(view)  # type: ignore[func-returns-value]
+    except AssertionError as error:
+        return Answer("failed", _told(error, function))
+    except BaseException as error:  # noqa: BLE001  a process boundary: whatever a gate raises is its answer
+        return _other(error, function)
+    if returned is not None:
+        return Answer("error", f"the gate returned {type(returned).__name__}: it must assert, and return nothing")
+    return Answer("passed", "")
+
+
+def _other(error: BaseException, function: Callable[[Any], None]) -> Answer:
+    """`pytest.fail` and `pytest.skip` are known by their form: this layer does not import pytest."""
+    kind, message = type(error).__name__, getattr(error, "msg", None)
+    if not isinstance(error, Exception) and isinstance(message, str) and kind in ("Failed", "Skipped"):
+        return Answer("failed" if kind == "Failed" else "skipped", message)
+    return Answer("error", f"{kind}: {_told(error, function)}")
+
+
+def _told(error: BaseException, function: Callable[[Any], None]) -> str:
+    """The message, with pytest's explanation where it rewrote the assertion, and the places in the gate's own file."""
+    code = getattr(function, "__code__", None)
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename
+    ]
+    places = [f"{Path(frame.filename).name}:{frame.lineno}: in {frame.name}\n    {frame.line}" for frame in frames]
+    message = str(error) or (frames[-1].line if frames and frames[-1].line else type(error).__name__)
+    return "\n".join([message, *(["", *places] if places else [])])

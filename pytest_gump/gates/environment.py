@@ -1,0 +1,90 @@
+"""What the environment of a gate command adds, so that it judges the worktree and not an installed copy."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.gates.files import read_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_MARKERS = (
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "requirements.txt",
+    "Pipfile",
+    "tox.ini",
+    "pytest.ini",
+    "conftest.py",
+    "src",
+)
+
+
+def gate_environment(worktree: Path, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the variables to add for a command that runs in `worktree`.
+
+    The worktree's own source folders come first on PYTHONPATH: they win over the `.pth` files and the import finders of
+    an editable installation, which Python asks later. (Build backends that put their finder before all others -
+    scikit-build-core, meson-python - can not be outvoted this way; their projects need an installation in `setup:`.)
+    """
+    added = {"PYTHONDONTWRITEBYTECODE": "1"}
+    if any((worktree / name).exists() for name in _MARKERS) or next(worktree.glob("*.py"), None):
+        known = [path for path in (inherited or {}).get("PYTHONPATH", "").split(os.pathsep) if path]
+        added["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*map(str, source_roots(worktree)), *known]))
+    return added
+
+
+def source_roots(worktree: Path) -> list[Path]:
+    """Folders that Python code of the project is imported from: `src`, declared package folders, the root itself."""
+    declared = ["src", *_declared(_tables(worktree))]
+    inside = (worktree / name for name in dict.fromkeys(declared) if _is_relative(name))
+    return [*(path for path in inside if path.is_dir() and path != worktree), worktree]
+
+
+def _is_relative(name: str) -> bool:
+    return not name.startswith("/") and ".." not in name.split("/") and os.pathsep not in name and "\0" not in name
+
+
+def _tables(worktree: Path) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads((read_regular(worktree, "pyproject.toml") or b"").decode()).get("tool")
+    except (ValueError, RecursionError):
+        return {}
+    return tables if isinstance(tables, dict) else {}
+
+
+def _at(table: Any, *keys: str) -> Any:
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
+
+
+def _declared(tool: dict[str, Any]) -> Iterator[str]:
+    """Source folders by the build backends' own settings: setuptools, hatch, poetry, pdm, maturin, uv."""
+    names = [
+        _at(tool, "setuptools", "package-dir", ""),
+        *_strings(_at(tool, "setuptools", "packages", "find", "where")),
+        *(
+            name.rstrip("/").rpartition("/")[0]
+            for name in _strings(_at(tool, "hatch", "build", "targets", "wheel", "packages"))
+        ),
+        *_strings(_at(tool, "hatch", "build", "dev-mode-dirs")),
+        *(_at(package, "from") for package in _items(_at(tool, "poetry", "packages"))),
+        _at(tool, "pdm", "build", "package-dir"),
+        _at(tool, "maturin", "python-source"),
+        _at(tool, "uv", "build-backend", "module-root"),
+    ]
+    yield from (name for name in names if isinstance(name, str) and name not in ("", "."))
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _strings(value: Any) -> list[str]:
+    return [entry for entry in _items(value) if isinstance(entry, str)]

@@ -1,0 +1,33 @@
+"""Gitignore-style patterns over paths relative to the root."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pathspec import GitIgnoreSpec
+
+from pytest_gump.gates.detect import GATE_CONFIG, TEST_PATTERNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def matches(patterns: Iterable[str], paths: Iterable[str], *, tests: Sequence[str] = ()) -> list[str]:
+    """Give the paths that match, in their order; a pattern that names a directory matches its content.
+
+    Args:
+        patterns: gitignore-style; `@tests` and `@gate-config` stand for the tables of all known languages.
+        paths: `/`-separated, relative to the root.
+        tests: what `@tests` stands for instead of the table.
+
+    Raises:
+        ValueError: a pattern is not one.
+    """
+    spec = GitIgnoreSpec.from_lines(expand(patterns, tests=tests))
+    return [path for path in paths if spec.match_file(path)]
+
+
+def expand(patterns: Iterable[str], *, tests: Sequence[str] = ()) -> list[str]:
+    """Put the patterns themselves where a name stands for them."""
+    named = {"@tests": tuple(tests) or TEST_PATTERNS, "@gate-config": GATE_CONFIG}
+    return [pattern.removeprefix("./") for written in patterns for pattern in named.get(written.strip(), (written,))]

@@ -1,0 +1,43 @@
+"""All built-in gates by name, and the one way to run a step's gates."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.gates import changes, commands, coverage, custom, schema, tests_found
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.gates.base import Gate, GateContext, GateResult
+
+BUILTIN: Final[dict[str, Gate]] = {
+    "compile": commands.project_gate("compile"),
+    "test": commands.project_gate("test"),
+    "lint": commands.project_gate("lint"),
+    "coverage": coverage.coverage,
+    "schema": schema.schema,
+    "tests_found": tests_found.tests_found,
+    "touched": changes.touched,
+    "untouched": changes.untouched,
+    "bash": commands.bash,
+}
+
+
+def run_gates(specs: Sequence[tuple[str, str | None]], context: GateContext) -> list[GateResult]:
+    """Run all gates in order, also after a failure, and answer with one result for each.
+
+    A name that is not built in is looked up in `context.custom`.
+    """
+    return [_run(name, argument, context) for name, argument in specs]
+
+
+def _run(name: str, argument: str | None, context: GateContext) -> GateResult:
+    started = time.monotonic()
+    gate = BUILTIN.get(name)
+    result = gate(argument, context) if gate else custom.run_custom(name, argument, context)
+    label = name if argument is None else f"{name}: {argument}"
+    duration_s = result.duration_s or time.monotonic() - started
+    return replace(result, name=label, duration_s=duration_s)

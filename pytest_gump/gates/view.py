@@ -1,0 +1,121 @@
+"""What a custom gate sees of the step: names, files and the diff, nothing that it could change."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pytest_gump.gates.base import ChangedFile
+
+_HUNK = re.compile(r"@@ -\d+(?:,(?P<old>\d+))? \+(?P<start>\d+)(?:,(?P<new>\d+))? @@")
+_OLD_HUNK_START = re.compile(r"@@ -(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    path: str
+    line: int
+    """1-based: in the new file for an added line, in the old one for a removed line."""
+    text: str
+
+    def __repr__(self) -> str:
+        return f"{self.path}:{self.line}: {self.text.strip()[:200]}"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Diff:
+    """A unified diff, since the step began; from a text or, read line by line when it is asked, from a file."""
+
+    text: str = ""
+    file: Path | None = None
+
+    def added_lines_matching(self, pattern: str) -> list[DiffLine]:
+        """Added lines in which the regular expression is found."""
+        return [line for sign, line in self._lines() if sign == "+" and re.search(pattern, line.text)]
+
+    def removed_lines_matching(self, pattern: str) -> list[DiffLine]:
+        """Removed lines in which the regular expression is found."""
+        return [line for sign, line in self._lines() if sign == "-" and re.search(pattern, line.text)]
+
+    def __repr__(self) -> str:
+        return "<diff>"
+
+    def __str__(self) -> str:
+        if self.file is None:
+            return self.text
+        return self.file.read_text(encoding="utf-8", errors="replace") if self.file.exists() else ""
+
+    def _lines(self) -> Iterator[tuple[Literal["+", "-"], DiffLine]]:
+        if self.file is None:
+            yield from _diff_lines(iter(self.text.split("\n")))
+        elif self.file.exists():
+            with self.file.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+                yield from _diff_lines(lines)
+
+
+def _diff_lines(lines: Iterator[str]) -> Iterator[tuple[Literal["+", "-"], DiffLine]]:
+    old_path = new_path = ""
+    for line in lines:
+        if line.startswith("--- "):
+            old_path = _path(line)
+        elif line.startswith("+++ "):
+            new_path = _path(line)
+        elif hunk := _HUNK.match(line):
+            yield from _hunk_lines(lines, hunk, old_path, new_path)
+
+
+def _hunk_lines(
+    lines: Iterator[str], hunk: re.Match[str], old_path: str, new_path: str
+) -> Iterator[tuple[Literal["+", "-"], DiffLine]]:
+    """Go by the hunk's own line counts: an added line may look like a header."""
+    old_left, new_left = int(hunk["old"] or 1), int(hunk["new"] or 1)
+    old_start = _OLD_HUNK_START.match(hunk[0])
+    old_at, new_at = int(old_start[1]) if old_start else 1, int(hunk["start"])
+    while old_left > 0 or new_left > 0:
+        line = next(lines, None)
+        if line is None:
+            return
+        text = line.rstrip("\n")[1:]
+        match line[:1]:
+            case "+":
+                yield "+", DiffLine(new_path, new_at, text)
+                new_at, new_left = new_at + 1, new_left - 1
+            case "-":
+                yield "-", DiffLine(old_path, old_at, text)
+                old_at, old_left = old_at + 1, old_left - 1
+            case "\\":
+                continue
+            case _:
+                old_at, new_at, old_left, new_left = old_at + 1, new_at + 1, old_left - 1, new_left - 1
+
+
+def _path(header: str) -> str:
+    name = header[4:].rstrip("\n").removesuffix("\t").strip('"')
+    return name if name == "/dev/null" else name[2:] if name[:2] in ("a/", "b/") else name
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class StepView:
+    """The argument of a custom gate."""
+
+    name: str
+    """Address of the step in the run: `build::impl[item-2]`."""
+    attempt: int
+    worktree: Path
+    changed: Sequence[ChangedFile] = ()
+    """Files that differ since the step began."""
+    diff: Diff = field(default_factory=Diff)
+    item: Any = None
+    """The plan item (name, slug, description, files), None outside a foreach."""
+    output: Any = None
+    """What the step handed over: plan items, verdict or artifact text; None for a diff step."""
+    argument: str | None = None
+    """What stands after the gate's name in the workflow."""
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}, attempt {self.attempt}>"
