@@ -1,0 +1,120 @@
+"""What the documentation shows is what the product takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from textwrap import indent
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+
+from pytest_gump.agents import registry as agents
+from pytest_gump.engine.order import Outcome
+from pytest_gump.engine.settings import INI_OPTIONS
+from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.gates.view import StepView
+from pytest_gump.workflow import shape
+from pytest_gump.workflow.find import Found
+from pytest_gump.workflow.load import load_workflow
+from pytest_gump.workflow.model import OutputMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+LANGUAGE = (DOCS / "reference" / "language.md").read_text(encoding="utf-8")
+OPTIONS = (DOCS / "reference" / "options.md").read_text(encoding="utf-8")
+OUTCOMES = (DOCS / "reference" / "outcomes.md").read_text(encoding="utf-8")
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def yaml_blocks() -> Iterator[tuple[str, str]]:
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        for match in re.finditer(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            line = text.count("\n", 0, match.start()) + 1
+            yield f"{page.relative_to(ROOT)}:{line}", match[1]
+
+
+def first_column(text: str, heading: str) -> list[str]:
+    """What stands in backticks in the first column of the first table after a heading."""
+    table = text.partition(f"{heading}\n")[2].partition("\n|")[2].partition("\n\n")[0]
+    rows = [line.replace("\\|", "/") for line in table.splitlines()[2:]]
+    return [word for row in rows for word in re.findall(r"`([^`]+)`", row.split("|")[1])]
+
+
+@pytest.mark.parametrize(("place", "block"), list(yaml_blocks()), ids=[place for place, _ in yaml_blocks()])
+def test_every_workflow_in_the_docs_loads(place: str, block: str, tmp_path: Path) -> None:
+    whole = block if block.startswith("name:") else f"name: fragment\nsteps:\n{indent(block, '  ')}"
+    found = Found(path=None, source="file", name=place, text=whole)
+    loaded = load_workflow(found, gates=["no_breakpoint"], agents=agents.problem, project=tmp_path)
+    assert loaded.workflow.steps
+
+
+def test_every_flag_of_the_plugin_is_in_the_options_table(pytester: pytest.Pytester) -> None:
+    config = pytester.parseconfig()
+    help_text = pytester.runpytest_inprocess("--help").stdout.str()
+    assert config.pluginmanager.hasplugin("gump")
+    documented = {word.split()[0] for word in first_column(OPTIONS, "## Command line")}
+    assert documented == set(re.findall(r"^\s+(--gump-[a-z-]+)", help_text, re.MULTILINE))
+
+
+def test_every_ini_setting_is_in_the_settings_table_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `(gump_\w+)` \|([^|]*)\|", OPTIONS, re.MULTILINE))
+    defaults = {name: cell.strip().strip("`") for name, cell in rows.items()}
+    expected = {option.name: option.default for option in INI_OPTIONS}
+    assert list(defaults) == list(expected)
+    assert defaults == expected | {"gump_keep_ignored": "dependency and cache folders"}
+
+
+def test_every_outcome_is_in_the_outcomes_table() -> None:
+    assert sorted(first_column(OUTCOMES, "# Outcomes")) == sorted(Outcome)
+
+
+def test_every_built_in_gate_is_in_the_gates_table() -> None:
+    documented = {word.partition(":")[0] for word in first_column(LANGUAGE, "## Gates")} - {"any other name"}
+    assert documented == set(BUILTIN)
+
+
+def test_every_output_mode_is_in_the_output_table() -> None:
+    assert first_column(LANGUAGE, "## Output modes") == list(get_args(OutputMode))
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("## Keys of the file", "WorkflowKeys"),
+        ("## Keys of a step", "StepKeys"),
+        ("## Guards and budgets", "GuardKeys"),
+    ],
+)
+def test_every_key_is_in_its_table(heading: str, model: str) -> None:
+    assert set(first_column(LANGUAGE, heading)) == set(getattr(shape, model).model_fields)
+
+
+def test_every_attribute_of_the_step_view_is_in_the_gate_guide() -> None:
+    guide = (DOCS / "how-to" / "add-a-gate.md").read_text(encoding="utf-8")
+    attributes = set(StepView.__dataclass_fields__)
+    assert set(re.findall(r"^\| `step\.(\w+)`", guide, re.MULTILINE)) == attributes
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+    missing = [target for target in targets if not leads_somewhere(page, target)]
+    assert not missing
+
+
+def leads_somewhere(page: Path, target: str) -> bool:
+    name, _, anchor = target.partition("#")
+    file = page.parent / name if name else page
+    if not file.exists():
+        return False
+    headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8") if anchor else "", re.MULTILINE)
+    return not anchor or anchor in {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
