@@ -1,0 +1,233 @@
+"""The run-time tree of steps: what the Schedule moves through.
+
+Nodes are made when they are entered and dropped when a new pass or a restart begins, so counts that must be zeroed
+are zeroed by being new. What must outlive that (attempt numbers, plans) is kept by the Schedule, by path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from pytest_gump.engine.retry import Tally
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.decision import Failure, Restart, Retry, Stop
+    from pytest_gump.engine.order import Mode, PlanItem
+    from pytest_gump.engine.schedule_records import Status
+    from pytest_gump.workflow.model import OnFailure, Step
+    from pytest_gump.workflow.path import StepPath
+
+Cause = Literal["first", "restart", "group"]
+
+
+@dataclass(slots=True)
+class Lane:
+    """One line of trees: each step starts where the one before it left off. `head` advances only by passes."""
+
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A failure that the prompt of an earlier step must tell."""
+
+    by: StepPath
+    failure: Failure
+
+    def concerns(self, path: StepPath) -> bool:
+        """Say whether the step works on the same plan item, on an outer one, or on a part of it."""
+        shared = min(len(path.items), len(self.by.items))
+        return path.items[:shared] == self.by.items[:shared]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a final failure of a leaf leads to, once every parallel member on the way up has ended."""
+
+    decider: Group | None
+    """The group that goes on; None: nobody, the run fails."""
+    decision: Retry | Restart | Stop
+    told: list[Told]
+
+
+@dataclass(slots=True)
+class Restarted:
+    """A jump back inside a group that is not yet past the step that asked for it."""
+
+    told: Told
+    until: int
+    """Index of the member that asked."""
+    is_told: bool = False
+
+
+@dataclass(slots=True)
+class Replanning:
+    """An attempt of a step that is made by a planner, a list of items and a check."""
+
+    base: str
+    """Where the tree stands: after each item, its commit."""
+    plan: tuple[PlanItem, ...] = ()
+    index: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Leaf:
+    path: StepPath
+    step: Step
+    parent: Group
+    index: int
+    items: tuple[PlanItem, ...]
+    lane: Lane
+    cause: Cause
+    tally: Tally
+    status: Status = "pending"
+    begin: str = ""
+    agent: str | None = None
+    attempt: int = 0
+    left: str = ""
+    """Where `same` goes on: the tree as the latest failed attempt left it."""
+    told: Told | None = None
+    has_crashed: bool = False
+    replanning: Replanning | None = None
+
+    @property
+    def policy(self) -> OnFailure | None:
+        return self.step.on_failure
+
+    @property
+    def mode(self) -> Mode:
+        return self.step.output if self.step.kind == "agent" else "gate"
+
+    @property
+    def item(self) -> PlanItem | None:
+        return self.items[-1] if self.items else None
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Steps in a row: the root, a group, a `foreach` (its members are scopes), or the scope of one plan item."""
+
+    path: StepPath
+    step: Step
+    steps: tuple[Step, ...]
+    kind: Literal["root", "group", "foreach", "scope"]
+    parent: Group | None
+    index: int
+    items: tuple[PlanItem, ...]
+    lane: Lane
+    cause: Cause = "first"
+    tally: Tally = field(default_factory=Tally)
+    status: Status = "pending"
+    begin: str = ""
+    override: str | None = None
+    """Agent that an escalated group gives to every agent step in it."""
+    session: Literal["policy", "resume"] = "policy"
+    plan: tuple[PlanItem, ...] = ()
+    members: list[Leaf | Group | None] = field(default_factory=list)
+    unfinished: int = 0
+    kept: dict[int, Tally] = field(default_factory=dict)
+    """Tallies that outlive a restart."""
+    restarted: Restarted | None = None
+    told: list[Told] = field(default_factory=list)
+    is_fresh: bool = False
+    """The first agent step of this pass starts a fresh session."""
+    pending: Verdict | None = None
+    """A parallel member has failed; the others finish first."""
+
+    @property
+    def policy(self) -> OnFailure | None:
+        return self.step.on_failure if self.kind != "scope" else None
+
+    @property
+    def is_parallel(self) -> bool:
+        return self.step.parallel and self.kind != "scope"
+
+    @property
+    def is_independent(self) -> bool:
+        """No member jumps back to another one."""
+        return self.kind == "foreach" or not any(_targets(step) - {step.name} for step in self.steps)
+
+    @property
+    def size(self) -> int:
+        return len(self.plan) if self.kind == "foreach" else len(self.steps)
+
+    def reset(self) -> None:
+        """Forget all members: a new pass zeroes the whole subtree."""
+        self.members = [None] * self.size
+        self.unfinished = self.size
+        self.kept.clear()
+        self.restarted = None
+        self.pending = None
+
+    def renew(self, decision: Retry, told: list[Told], left: str) -> None:
+        """Prepare the next pass, which the group's own policy granted; `left` is where the failed one left the tree."""
+        is_reset = decision.worktree == "reset"
+        is_other = decision.agent is not None and decision.agent != self.override
+        session = decision.session or ("fresh" if is_other or is_reset else "resume")
+        self.override = decision.agent or self.override
+        self.session = "resume" if session == "resume" else "policy"
+        self.is_fresh = session == "fresh"
+        self.told = told
+        self.cause = "group"
+        self.lane.head = self.begin if is_reset else left
+
+    def rewind(self, target: Node, until: Node, told: Told) -> None:
+        """Make room for a restart: the tallies of both ends are kept, what lies between is forgotten.
+
+        The tallies of steps after `until`, which wait for a restart of their own to come back to them, are kept too:
+        otherwise two restarts that cross could go on for ever.
+        """
+        later = {index: tally for index, tally in self.kept.items() if index > until.index}
+        self.kept = {**later, target.index: target.tally, until.index: until.tally}
+        reach = max(until.index, self.restarted.until) if self.restarted is not None else until.index
+        self.restarted = Restarted(told, reach)
+        self.members[target.index : until.index + 1] = [None] * (until.index + 1 - target.index)
+
+    def member(self, index: int, lane: Lane) -> Leaf | Group:
+        """Make the member anew and put it in its place."""
+        is_restarted = self.restarted is not None and index <= self.restarted.until
+        cause: Cause = "restart" if is_restarted else self.cause
+        node = self._scope(index, lane, cause) if self.kind == "foreach" else self._step(index, lane, cause)
+        if isinstance(node, Group):
+            node.override = self.override
+            node.session = "policy" if is_restarted else self.session
+        self.members[index] = node
+        return node
+
+    def _scope(self, index: int, lane: Lane, cause: Cause) -> Group:
+        item = self.plan[index]
+        path, items = self.path.item(item.slug), (*self.items, item)
+        return Group(path, self.step, self.steps, "scope", self, index, items, lane, cause)
+
+    def _step(self, index: int, lane: Lane, cause: Cause) -> Leaf | Group:
+        step, tally = self.steps[index], self.kept.get(index) or Tally()
+        path = self.path.child(step.name)
+        if step.kind != "group":
+            return Leaf(path, step, self, index, self.items, lane, cause, tally)
+        kind: Literal["group", "foreach"] = "foreach" if step.foreach is not None else "group"
+        return Group(path, step, step.steps, kind, self, index, self.items, lane, cause, tally)
+
+
+Node = Leaf | Group
+
+
+def restart_target(node: Node, name: str) -> tuple[Group, Node]:
+    """Find the earlier sibling (or `node` itself) that a restart jumps back to, with the group that holds both.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    group = node.parent
+    if group is not None and group.kind != "foreach":
+        for sibling in group.members[: node.index + 1]:
+            if sibling is not None and sibling.step.name == name:
+                return group, sibling
+    raise ValueError(f"cannot restart {node.path} from {name!r}: not an earlier sibling")
+
+
+def _targets(step: Step) -> set[str]:
+    if step.on_failure is None:
+        return set()
+    policies = [getattr(step.on_failure, name) for name in type(step.on_failure).model_fields]
+    return {policy.restart_from for policy in policies if policy is not None and policy.restart_from is not None}

@@ -1,0 +1,130 @@
+"""What the workflow itself says after a failure: `on_failure` as a pure function of the failures so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.decision import Decision, Failure, Replan, Restart, Retry, Stop
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.decision import Source
+    from pytest_gump.workflow.model import Entry, OnFailure, Policy
+
+FLAT: Final = "flat"
+
+
+@dataclass(slots=True)
+class Count:
+    """How far one policy (the flat one, or one branch) has got."""
+
+    failures: int = 0
+    entry: int = 0
+    """0-based index of the strategy entry that governs the current attempt."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """The failures of one step or group that still count, and where its strategy lists stand."""
+
+    failures: list[Failure] = field(default_factory=list)
+    counts: dict[str, Count] = field(default_factory=dict)
+    streak: int = 0
+    """Failures since the step was entered: only these are compared for progress."""
+
+    def enter(self) -> None:
+        """Enter the step again after a restart: failures are kept, the flat list starts anew.
+
+        A branch answers its j-th failure whenever that happens; its list starts anew only by its own restart.
+        """
+        self.streak = 0
+        if FLAT in self.counts:
+            self.counts[FLAT].entry = 0
+
+    def restart_list(self, on_failure: OnFailure | None) -> None:
+        """Start the list anew of the policy that answered the newest failure with a restart."""
+        name = branch_name(on_failure, self.failures[-1].source)
+        if name in self.counts:
+            self.counts[name].entry = 0
+
+
+def branch_name(on_failure: OnFailure | None, source: Source) -> str:
+    """Name the counter of the policy that answers `source`; a missing branch shares that of `gate_fail`."""
+    if on_failure is None or on_failure.flat is not None:
+        return FLAT
+    return source if getattr(on_failure, source) is not None else "gate_fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    decision: Decision
+    is_limit: bool
+    """No failure is left: a hook cannot decide otherwise."""
+
+
+def answer(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, compare_trees: bool) -> Answer:
+    """Count `failure` and say what the workflow's own policy does about it.
+
+    Without a policy (none at all, or none for this kind of failure) the first failure is final. `compare_trees` is
+    False where the tree says nothing about progress: gate-only steps and steps that may not write.
+    """
+    previous = tally.failures[-1] if tally.failures and tally.streak else None
+    tally.failures.append(failure)
+    tally.streak += 1
+    policy = on_failure.branch(failure.source) if on_failure else None
+    if on_failure is None or policy is None:
+        return Answer(Stop(), is_limit=True)
+    count = tally.counts.setdefault(branch_name(on_failure, failure.source), Count())
+    count.failures += 1
+    count.entry += 1
+    if count.failures >= policy.retry:
+        return Answer(Stop(), is_limit=True)
+    if compare_trees and previous is not None and no_progress(previous, failure):
+        return Answer(_skip_same(policy, count), is_limit=False)
+    return Answer(_next(policy, count), is_limit=False)
+
+
+def no_progress(before: Failure, after: Failure) -> bool:
+    """Say whether two failures in a row left the same tree and the same failing checks under the same agent."""
+    return (
+        after.tree is not None
+        and bool(after.failing)
+        and (before.tree, before.failing, before.agent) == (after.tree, after.failing, after.agent)
+    )
+
+
+def bind(own: Answer, hook: Decision) -> tuple[Decision, str]:
+    """Hold what a hook wants to the step's limit; the text says what was refused, or is empty."""
+    if own.is_limit and not isinstance(hook, Stop):
+        return own.decision, "the retry hook asked for another attempt, but the step has no failure left"
+    return hook, ""
+
+
+def _next(policy: Policy, count: Count) -> Decision:
+    if count.entry < len(policy.strategy):
+        return _decision(policy.strategy[count.entry])
+    if policy.restart_from is not None:
+        return Restart(policy.restart_from)
+    return _decision(policy.strategy[-1])
+
+
+def _skip_same(policy: Policy, count: Count) -> Decision:
+    """Go on with the next entry that is not `same`; with none left, restart, else give up as `no_progress`."""
+    for index in range(count.entry, len(policy.strategy)):
+        if policy.strategy[index].kind != "same":
+            count.entry = index
+            return _decision(policy.strategy[index])
+    if policy.restart_from is not None:
+        count.entry = len(policy.strategy)
+        return Restart(policy.restart_from)
+    if policy.strategy[-1].kind != "same":
+        return _decision(policy.strategy[-1])
+    return Stop(reason="no progress: the same tree and the same failing checks twice in a row", outcome="no_progress")
+
+
+def _decision(entry: Entry) -> Decision:
+    if entry.kind == "same" or entry.agent is None:
+        return Retry(None, session=entry.session, worktree=entry.worktree or "keep", prompt=entry.prompt)
+    session, worktree = entry.session or "fresh", entry.worktree or "reset"
+    kind = Retry if entry.kind == "escalate" else Replan
+    return kind(entry.agent, session=session, worktree=worktree, prompt=entry.prompt)

@@ -1,0 +1,175 @@
+"""How the attempts of one leaf look: the first, the next, and the parts of a replan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.nodes import Replanning
+from pytest_gump.engine.schedule_records import Ready
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.engine.decision import Failure, Replan, Retry
+    from pytest_gump.engine.nodes import Leaf, Told
+    from pytest_gump.engine.schedule_records import EntryKind
+
+    Number = Callable[[StepPath], int]
+    """Gives the next attempt number of a path."""
+
+
+def first_attempt(leaf: Leaf, number: Number) -> Ready:
+    """Enter the step: declared agent (or that of the escalated group), the tree as it stands in its lane."""
+    leaf.attempt = number(leaf.path)
+    has_run = leaf.attempt > 1
+    entry: EntryKind = leaf.cause if has_run else "first"
+    if leaf.mode == "gate":
+        return Ready(leaf.path, leaf.step, leaf.attempt, None, "gate", leaf.begin, leaf.begin, entry, items=leaf.items)
+    leaf.agent = leaf.parent.override or leaf.step.agent
+    told, is_fresh = _take_told(leaf)
+    is_resumed = has_run and leaf.cause == "group" and leaf.parent.session == "resume"
+    return Ready(
+        leaf.path,
+        leaf.step,
+        leaf.attempt,
+        leaf.agent,
+        leaf.mode,
+        leaf.begin,
+        leaf.begin,
+        entry,
+        "fresh" if is_fresh else "resume" if is_resumed else "policy",
+        feedback=(told.failure,) if told else (),
+        restarted_by=told.by if told else None,
+        items=leaf.items,
+        keep_item=leaf.item,
+    )
+
+
+def _take_told(leaf: Leaf) -> tuple[Told | None, bool]:
+    """Take the failure that this step must be told, and whether its session must be fresh.
+
+    After a restart, that is for the first agent step from the target on; in a new pass of a group, for the first
+    agent step that works on the same plan item as the one that failed.
+    """
+    group = leaf.parent
+    while True:
+        restarted = group.restarted
+        if restarted is not None and not restarted.is_told:
+            restarted.is_told = True
+            return restarted.told, True
+        is_fresh, group.is_fresh = group.is_fresh, False
+        told = next((told for told in group.told if told.concerns(leaf.path)), None)
+        if told is not None:
+            group.told.remove(told)
+        if told is not None or is_fresh:
+            return told, is_fresh
+        if group.parent is None:
+            return None, False
+        group = group.parent
+
+
+def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:
+    """Try again, as `decision` says."""
+    is_reset = decision.worktree == "reset"
+    is_other = decision.agent is not None and decision.agent != leaf.agent
+    is_escalated = is_other or (is_reset and decision.agent is not None)
+    is_gate = leaf.mode == "gate"
+    leaf.attempt = number(leaf.path)
+    leaf.agent = None if is_gate else decision.agent or leaf.agent
+    return Ready(
+        leaf.path,
+        leaf.step,
+        leaf.attempt,
+        leaf.agent,
+        leaf.mode,
+        base=leaf.begin if is_reset else leaf.left,
+        step_base=leaf.begin,
+        entry="escalate" if is_escalated else "same",
+        session="policy" if is_gate else decision.session or ("fresh" if is_other or is_reset else "resume"),
+        prompt=decision.prompt,
+        feedback=_feedback(leaf),
+        restarted_by=_told_by(leaf),
+        items=leaf.items,
+        keep_item=leaf.item,
+    )
+
+
+def begin_replan(leaf: Leaf, decision: Replan, number: Number) -> Ready:
+    """Open a replanned attempt: `X` plans, the step's own agent does the items, the step's own gates check.
+
+    The parts have paths and numbers of their own (`impl--replan::plan`, `impl--replan::item[slug]`; no step or slug
+    can hold `--`); a part that fails, fails the step's attempt.
+    """
+    leaf.attempt = number(leaf.path)
+    base = leaf.left if decision.worktree == "keep" else leaf.begin
+    leaf.replanning = Replanning(base)
+    path = _part(leaf, "plan")
+    return Ready(
+        path,
+        leaf.step,
+        number(path),
+        decision.agent,
+        "plan",
+        base=base,
+        step_base=base,
+        entry="replan",
+        session=decision.session or "fresh",
+        prompt=decision.prompt,
+        feedback=_feedback(leaf),
+        restarted_by=leaf.path,
+        items=leaf.items,
+        role="replan-plan",
+        keep_item=leaf.item,
+    )
+
+
+def next_part(leaf: Leaf, replanning: Replanning, number: Number) -> Ready:
+    """Go on with the next item, or with the check when all items have passed."""
+    if replanning.index == len(replanning.plan):
+        return _check(leaf, replanning)
+    item = replanning.plan[replanning.index]
+    path = _part(leaf, "item").item(item.slug)
+    return Ready(
+        path,
+        leaf.step,
+        number(path),
+        leaf.agent,
+        leaf.mode,
+        base=replanning.base,
+        step_base=replanning.base,
+        entry="replan",
+        session="fresh",
+        items=(*leaf.items, item),
+        role="replan-item",
+        keep_item=item if item.files or leaf.item is None else leaf.item,
+    )
+
+
+def _check(leaf: Leaf, replanning: Replanning) -> Ready:
+    return Ready(
+        leaf.path,
+        leaf.step,
+        leaf.attempt,
+        None,
+        "gate",
+        base=replanning.base,
+        step_base=leaf.begin,
+        entry="replan",
+        items=leaf.items,
+        role="replan-check",
+        keep_item=leaf.item,
+    )
+
+
+def _part(leaf: Leaf, name: str) -> StepPath:
+    return StepPath((*leaf.path.names[:-1], f"{leaf.step.name}--replan", name), leaf.path.items)
+
+
+def _feedback(leaf: Leaf) -> tuple[Failure, ...]:
+    return (leaf.told.failure,) if leaf.told else ()
+
+
+def _told_by(leaf: Leaf) -> StepPath | None:
+    """Name the part of a replan whose failure is told; None when it was the step itself."""
+    return leaf.told.by if leaf.told and leaf.told.by != leaf.path else None

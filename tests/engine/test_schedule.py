@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import pytest
+from schedule_kit import Drive, agent, flat, gate, group, plan, tdd
+
+from pytest_gump.engine.schedule import Done
+from pytest_gump.workflow.path import StepPath
+
+
+def test_steps_run_in_order_on_the_tree_of_the_one_before() -> None:
+    drive = Drive((agent("a"), agent("b"), gate("check"))).run()
+    assert drive.log == ["a 1 haiku", "b 1 haiku", "check 1 -"]
+    assert [ready.base for ready in drive.orders] == ["base", "a#1", "b#1"]
+    assert (drive.schedule.passed, drive.schedule.head) == (True, "b#1")
+
+
+def test_foreach_runs_its_steps_for_each_plan_item() -> None:
+    drive = Drive(tdd().steps, plans={"decompose": plan("one", "two")}).run()
+    assert [str(ready.path) for ready in drive.orders] == [
+        "decompose",
+        "build::tests[one]",
+        "build::impl[one]",
+        "build::tests[two]",
+        "build::impl[two]",
+        "quality",
+    ]
+    assert [item.slug for item in drive.orders[2].items] == ["one"]
+    assert drive.orders[1].base == "base"
+
+
+def test_nested_foreach_chains_the_slugs() -> None:
+    inner = group("parts", agent("do"), foreach="split")
+    steps = (
+        agent("decompose", output="plan"),
+        group("build", agent("split", output="plan"), inner, foreach="decompose"),
+    )
+    drive = Drive(steps, plans={"decompose": plan("x", "y"), "build::split[y]": plan("z")}).run()
+    assert [str(ready.path) for ready in drive.orders] == [
+        "decompose",
+        "build::split[x]",
+        "build::parts::do[x--one]",
+        "build::parts::do[x--two]",
+        "build::split[y]",
+        "build::parts::do[y--z]",
+    ]
+
+
+def test_readme_example_escalates_restarts_and_fails_at_the_fifth_failure() -> None:
+    drive = Drive(tdd().steps, {"build::impl[one]": ["gate_failed"] * 5}).run()
+    assert drive.log == [
+        "decompose 1 opus",
+        "build::tests[one] 1 haiku",
+        "build::impl[one] 1 haiku",
+        "build::impl[one] 2 haiku",
+        "build::impl[one] 3 haiku",
+        "build::impl[one] 4 sonnet",
+        "build::tests[one] 2 haiku",
+        "build::impl[one] 5 haiku",
+    ]
+    assert [settled.verdict for settled in drive.settled[2:]] == [
+        "retried",
+        "retried",
+        "escalated",
+        "again",
+        "passed",
+        "failed",
+    ]
+    assert not drive.schedule.passed
+    assert drive.schedule.head == "build::tests[one]#2"
+
+
+def test_first_attempt_after_a_restart_is_fresh_and_told_what_failed_later() -> None:
+    drive = Drive(tdd().steps, {"build::impl[one]": ["gate_failed"] * 4}).run()
+    again = drive.orders[6]
+    assert (str(again.path), again.entry, again.session, again.base) == (
+        "build::tests[one]",
+        "restart",
+        "fresh",
+        "base",
+    )
+    assert str(again.restarted_by) == "build::impl[one]"
+    assert [failure.attempt for failure in again.feedback] == [4]
+    assert (drive.orders[7].entry, drive.orders[7].session, drive.orders[7].feedback) == ("restart", "policy", ())
+
+
+def test_same_goes_on_from_the_failed_tree_and_escalate_from_where_the_step_began() -> None:
+    steps = (agent("a"), agent("b", on_failure=flat(3, "same: 2", "escalate: sonnet")))
+    drive = Drive(steps, {"b": ["gate_failed"] * 2}).run()
+    _, first, same, escalated = drive.orders
+    assert (first.base, same.base, escalated.base) == ("a#1", "b#1", "a#1")
+    assert (same.entry, same.session, escalated.entry, escalated.session) == ("same", "resume", "escalate", "fresh")
+    assert {ready.step_base for ready in drive.orders[1:]} == {"a#1"}
+
+
+def test_same_after_no_write_starts_where_the_failed_attempt_started() -> None:
+    drive = Drive((agent("a", on_failure=flat(2, "same: 2")),), {"a": ["guard/no_write"]})
+    drive.run()
+    assert [ready.base for ready in drive.orders] == ["base", "base"]
+
+
+def test_steps_that_may_not_write_never_move_the_tree() -> None:
+    steps = (agent("a"), agent("r", output="review", on_failure=flat(2, "same: 2")), agent("b"))
+    drive = Drive(steps, {"r": ["review_failed"]}).run()
+    assert [ready.base for ready in drive.orders] == ["base", "a#1", "a#1", "a#1"]
+
+
+def test_failure_without_policy_is_final_and_the_rest_is_skipped() -> None:
+    drive = Drive((agent("a"), agent("b"), group("g", agent("c"))), {"b": ["gate_failed"]}).run()
+    assert drive.statuses == {"a": "passed", "b": "failed", "g::c": "skipped"}
+    assert drive.settled[-1].skipped == (StepPath(("g", "c")),)
+    assert drive.schedule.ready() == []
+    assert drive.schedule.head == "a#1"
+
+
+@pytest.mark.parametrize("outcome", ["gate_error", "budget", "cancelled", "quota"])
+def test_outcomes_that_are_never_retried_fail_the_run_without_asking(outcome: str) -> None:
+    steps = (group("g", agent("a", on_failure=flat(3, "same: 3")), on_failure=flat(3, "same: 3")),)
+    drive = Drive(steps, {"g::a": [outcome]}).run()
+    assert (drive.settled[-1].verdict, drive.settled[-1].outcome) == ("failed", outcome)
+    assert drive.settled[-1].decisions == ()
+
+
+def test_crash_is_repeated_once_with_the_same_number_and_entry() -> None:
+    drive = Drive((agent("a", on_failure=flat(2, "same: 2")),), {"a": ["gate_failed", "crashed", "passed"]}).run()
+    assert drive.log == ["a 1 haiku", "a 2 haiku", "a 2 haiku"]
+    assert drive.orders[1] == drive.orders[2]
+    assert drive.schedule.passed
+
+
+def test_second_crash_of_an_attempt_is_final() -> None:
+    drive = Drive((agent("a", on_failure=flat(3, "same: 3")),), {"a": ["crashed", "crashed"]}).run()
+    assert [settled.verdict for settled in drive.settled] == ["retried", "failed"]
+
+
+def test_leaves_show_templates_until_the_plan_is_known() -> None:
+    drive = Drive(tdd().steps)
+    assert list(drive.statuses.items())[:2] == [("decompose", "running"), ("build::tests[*]", "pending")]
+    assert [leaf.template for leaf in drive.schedule.leaves()] == [False, True, True, False]
+    drive.step()
+    assert list(drive.statuses) == [
+        "decompose",
+        "build::tests[one]",
+        "build::impl[one]",
+        "build::tests[two]",
+        "build::impl[two]",
+        "quality",
+    ]
+
+
+def test_abort_names_all_that_did_not_come_to_an_end() -> None:
+    drive = Drive(tdd().steps)
+    drive.step()
+    skipped = drive.schedule.abort("budget", "the run's $5.00 are spent")
+    assert len(skipped) == 5
+    assert (drive.schedule.done, drive.schedule.passed, drive.schedule.ready()) == (True, False, [])
+    assert drive.schedule.abort("cancelled", "again") == ()
+
+
+def test_completing_what_is_not_open_is_refused() -> None:
+    drive = Drive((agent("a"),))
+    with pytest.raises(ValueError, match="attempt 2 of a is not open"):
+        drive.schedule.complete(Done(StepPath(("a",)), 2, "passed"), drive.decide)
+    assert [ready.attempt for ready in drive.schedule.ready()] == [1]
