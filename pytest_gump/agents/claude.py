@@ -39,18 +39,22 @@ ENVIRONMENT_NAMES: Final = (
 # They leave the worktree, or go on after the attempt.
 REFUSED_TOOLS: Final = ("EnterWorktree", "CronCreate", "ScheduleWakeup")
 
-READ_ONLY_TOOLS: Final = ("Read", "Grep", "Glob", "Write")
+READ_ONLY_TOOLS: Final = ("Read", "Grep", "Glob", "Write", "Edit")
+
+# A rule for Edit is one for every tool that writes files; the path is relative to the working directory.
+HAND_OVER_RULE: Final = "Edit(.gump/out/**)"
 
 
 @dataclass(frozen=True, slots=True)
 class ClaudeAgent:
     """One name bound to a model.
 
-    What the CLI confines: Write and Edit stay out of the allowed tools, so that `acceptEdits` grants them inside the
-    worktree and refuses them outside; of Bash, what the CLI takes for harmless and exactly the allowed commands. The
-    settings and MCP servers that lie in the worktree are not loaded: an agent could have written them.
-    Where the tree must not change (plan, artifact, review), Bash and Edit are taken away and Write is left, since the
-    hand-over file in `.gump/out` has to be written: that nothing else was is checked on the tree, after the attempt.
+    What the CLI confines, tried with 2.1.330: files are written inside the worktree only (`acceptEdits`, with Write and
+    Edit left out of the allowed tools); of Bash, what the CLI takes for harmless, and exactly the allowed commands.
+    Settings, hooks and MCP servers that lie in the worktree are not loaded: an agent could have written them, and by
+    default they run. Where the tree must not change (plan, artifact, review) there is no Bash, and only `.gump/out`
+    may be written. None of this is a sandbox: what an allowed command does, and a CLI that changes its mind, are
+    covered by the check of the tree after the attempt.
     """
 
     name: str
@@ -77,8 +81,7 @@ class ClaudeAgent:
             argv += ["--max-turns", str(task.max_turns)]
         if task.max_budget is not None:
             argv += ["--max-budget-usd", f"{task.max_budget:.6f}"]
-        argv += ["--setting-sources", "user", "--strict-mcp-config", "--permission-mode", "acceptEdits"]
-        argv += _tools(task)
+        argv += ["--setting-sources", "user", "--strict-mcp-config", *_permissions(task)]
         return Command(
             (*argv, *self.arguments),
             stdin=task.prompt.encode("utf-8", "replace"),
@@ -90,12 +93,13 @@ class ClaudeAgent:
         return ClaudeReader(task)
 
 
-def _tools(task: Task) -> list[str]:
+def _permissions(task: Task) -> list[str]:
     if task.read_only:
-        return ["--tools", ",".join(READ_ONLY_TOOLS)]
-    words = ["--disallowedTools", ",".join(REFUSED_TOOLS)]
-    if task.allowed_commands:
-        # As settings: a command on the command line would be split at its commas and spaces.
-        rules = [f"Bash({command})" for command in task.allowed_commands]
-        words += ["--settings", json.dumps({"permissions": {"allow": rules}})]
-    return words
+        return ["--permission-mode", "dontAsk", "--tools", ",".join(READ_ONLY_TOOLS), *_allow(HAND_OVER_RULE)]
+    words = ["--permission-mode", "acceptEdits", "--disallowedTools", ",".join(REFUSED_TOOLS)]
+    return words + _allow(*(f"Bash({command})" for command in task.allowed_commands))
+
+
+def _allow(*rules: str) -> list[str]:
+    """As settings: on the command line, a rule would be split at its commas and spaces."""
+    return ["--settings", json.dumps({"permissions": {"allow": rules}}, ensure_ascii=False)] if rules else []

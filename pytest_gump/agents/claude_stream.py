@@ -198,9 +198,10 @@ class ClaudeReader:
         self._session_id = ndjson.text(record, "session_id") or self._session_id
         self._results.append(record)
         for denial in ndjson.sections(record, "permission_denials"):
-            call = _tool_call(ndjson.text(denial, "tool_name") or "?", ndjson.section(denial, "tool_input"))
-            what = ndjson.first_line(call.command or call.path or "", limit=120)
-            self._notes.add(f"permission denied: {call.tool}: {what}" if what else f"permission denied: {call.tool}")
+            tool, wanted = ndjson.text(denial, "tool_name") or "?", ndjson.section(denial, "tool_input")
+            words = (ndjson.text(wanted, key) for key in ("command", "file_path", "notebook_path", "path", "url"))
+            what = ndjson.first_line(next(filter(None, words), ""), limit=120)
+            self._notes.add(f"permission denied: {tool}: {what}" if what else f"permission denied: {tool}")
         self._reported = self._reported_usage(record)
         self._since = _Estimate()
         return (UsageSeen(self._usage()),)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from pytest_gump.agents.base import Agent, SessionRef, Task
+from pytest_gump.agents.claude import ClaudeAgent
+
+TASK = Task(
+    step="impl", item=None, attempt=1, agent="claude-opus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
+)
+OPUS = ClaudeAgent("claude-opus", model="opus")
+
+
+def value_of(argv: tuple[str, ...], option: str) -> str:
+    return argv[argv.index(option) + 1]
+
+
+def allowed(argv: tuple[str, ...]) -> list[str]:
+    rules: list[str] = json.loads(value_of(argv, "--settings"))["permissions"]["allow"]
+    return rules
+
+
+def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
+    command = OPUS.command(TASK)
+    assert command.stdin == b"--do it\n"
+    assert not any("do it" in word for word in command.argv)
+
+
+def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+    assert value_of(OPUS.command(TASK).argv, "--model") == "opus"
+    assert "--model" not in ClaudeAgent("claude").command(TASK).argv
+
+
+def test_the_stream_is_json_with_all_events() -> None:
+    argv = OPUS.command(TASK).argv
+    assert argv[:5] == ("claude", "-p", "--output-format", "stream-json", "--verbose")
+
+
+def test_files_may_be_changed_in_the_worktree_only() -> None:
+    argv = OPUS.command(TASK).argv
+    assert value_of(argv, "--permission-mode") == "acceptEdits"
+    assert "--settings" not in argv
+    assert "--allowedTools" not in argv
+
+
+def test_exactly_the_allowed_commands_may_be_run() -> None:
+    commands = ("python -m pytest -q, really", "ruff check .")
+    argv = OPUS.command(dataclasses.replace(TASK, allowed_commands=commands)).argv
+    assert allowed(argv) == ["Bash(python -m pytest -q, really)", "Bash(ruff check .)"]
+
+
+@pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
+def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(mode: str) -> None:
+    task = dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))
+    argv = OPUS.command(task).argv
+    assert value_of(argv, "--permission-mode") == "dontAsk"
+    assert value_of(argv, "--tools") == "Read,Grep,Glob,Write,Edit"
+    assert allowed(argv) == ["Edit(.gump/out/**)"]
+
+
+def test_settings_and_servers_of_the_worktree_are_not_loaded() -> None:
+    argv = OPUS.command(TASK).argv
+    assert value_of(argv, "--setting-sources") == "user"
+    assert "--strict-mcp-config" in argv
+
+
+def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+    session = SessionRef("-rm", "claude", "/slot")
+    argv = OPUS.command(dataclasses.replace(TASK, session=session)).argv
+    assert "--resume=-rm" in argv
+    assert "-rm" not in argv
+
+
+def test_limits_are_passed_as_a_second_line_of_defence() -> None:
+    argv = OPUS.command(dataclasses.replace(TASK, max_turns=7, max_budget=0.1)).argv
+    assert value_of(argv, "--max-turns") == "7"
+    assert value_of(argv, "--max-budget-usd") == "0.100000"
+    assert "--max-turns" not in OPUS.command(TASK).argv
+
+
+def test_keys_are_passed_by_name_and_never_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
+    command = OPUS.command(TASK)
+    assert "ANTHROPIC_API_KEY" in command.env_names
+    assert "secret" not in repr(command)
+    assert command.env["DISABLE_AUTOUPDATER"] == "1"
+
+
+def test_the_users_own_words_come_last() -> None:
+    agent = ClaudeAgent("mine", model="opus", arguments=("--allowedTools", "Bash"))
+    assert agent.command(TASK).argv[-2:] == ("--allowedTools", "Bash")
+
+
+def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert OPUS.missing() == "claude (Claude Code) is not on PATH; npm install -g @anthropic-ai/claude-code"
+    program = tmp_path / "claude"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert OPUS.missing() is None
+
+
+def test_it_is_an_agent() -> None:
+    agent: Agent = OPUS
+    assert isinstance(agent, Agent)
+    assert (agent.name, agent.cli) == ("claude-opus", "claude")

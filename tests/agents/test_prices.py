@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pytest_gump.agents import prices
+from pytest_gump.agents.base import Tokens
+
+
+def test_an_estimate_equals_what_claude_code_reports_for_the_same_tokens() -> None:
+    tokens = Tokens(input=3300, cache_read=1530, cache_write=600, output=153)
+    assert prices.estimate("claude-sonnet-4-5", tokens) == pytest.approx(0.014904)
+
+
+def test_reasoning_costs_what_output_costs() -> None:
+    assert prices.estimate("claude-opus-4-6", Tokens(output=10)) == prices.estimate(
+        "claude-opus-4-6", Tokens(output=4, reasoning=6)
+    )
+
+
+@pytest.mark.parametrize("model", [None, "", "scripted-model", "opus"])
+def test_a_model_that_is_not_in_the_table_has_no_price(model: str | None) -> None:
+    assert prices.estimate(model, Tokens(input=10)) is None
+    assert prices.output_rate(model) is None
+    assert prices.estimated_usage(model, Tokens(input=10)).provenance == "unknown"
+
+
+def test_nothing_costs_nothing() -> None:
+    assert prices.estimate("claude-sonnet-4-5", Tokens()) == 0
+
+
+def test_the_output_rate_is_that_of_the_table() -> None:
+    assert prices.output_rate("claude-sonnet-4-5") == pytest.approx(15e-6, rel=0.6)
+
+
+def test_the_table_has_a_version_for_the_report() -> None:
+    assert prices.table_version().startswith("genai-prices ")
+
+
+def test_the_table_is_imported_late_and_starts_no_thread() -> None:
+    program = (
+        "import sys, threading\n"
+        "from pytest_gump.agents import prices, registry, replay\n"
+        "assert 'genai_prices' not in sys.modules\n"
+        "from pytest_gump.agents.base import Tokens\n"
+        "prices.estimate('claude-sonnet-4-5', Tokens(input=1))\n"
+        "print(threading.active_count())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
