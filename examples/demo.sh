@@ -2,12 +2,15 @@
 # Runs the built-in tdd workflow on a copy of examples/timesheet, with recorded agents, and merges the result.
 # The agents are played from examples/timesheet/cassette; git, the gates and everything else are real.
 #
-# usage: examples/demo.sh DIRECTORY    (emptied first; pytest, gump and ruff of the wanted environment on PATH)
+# usage: examples/demo.sh DIRECTORY [CASSETTE [PYTEST OPTION...]]
+# The directory is emptied first. pytest, gump and ruff of the wanted environment are on PATH.
 set -euo pipefail
 
 example=$(cd "$(dirname "${BASH_SOURCE[0]}")/timesheet" && pwd)
-mkdir -p "${1:?usage: examples/demo.sh DIRECTORY}"
+mkdir -p "${1:?usage: examples/demo.sh DIRECTORY [CASSETTE [PYTEST OPTION...]]}"
 scratch=$(cd "$1" && pwd)
+cassette=$(cd "${2:-$example/cassette}" && pwd)
+shift $(($# < 2 ? $# : 2))
 project=$scratch/timesheet
 
 rm -rf "$project" "$scratch/cache"
@@ -26,7 +29,7 @@ show() {
     "$@"
 }
 
-show pytest --gump-workflow=tdd spec.md "--gump-replay=$example/cassette" "--gump-replay-delay=${DEMO_DELAY:-0}"
+show pytest --gump-workflow=tdd spec.md "--gump-replay=$cassette" "--gump-replay-delay=${DEMO_DELAY:-0}" "$@"
 show gump apply
 show git --no-pager log --oneline --graph
 show python -m pytest -q

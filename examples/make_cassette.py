@@ -1,16 +1,21 @@
-"""Write the cassette of the demo: `python examples/make_cassette.py`.
+"""Write the cassette of the demo: `.venv/bin/python examples/make_cassette.py`.
 
 No model was asked for it. The files of each take, under `timesheet/cassette/*/files`, are written by hand and stay as they are. This
 script writes the streams around them in the format of Claude Code's `stream-json` output, with a simple model of what such a
 conversation costs: a prompt cache that grows by what each turn adds, tokens counted as characters, list prices of the table
 below. So the figures are scripted, and they add up. Gates, by contrast, run for real whenever the cassette is played.
 
-`--prompts RUN` also stores the prompts of a finished run (a folder under `.gump/runs/`), which strict playback compares.
+Prompts come from the product: the workflow is run once on takes that accept every prompt, and what each attempt was
+asked is stored with its take. So run this script again when the workflow, or the wording of prompts, has changed.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_gump.agents import cassette
+from pytest_gump.engine.order import Order
+from pytest_gump.engine.prompt import prompt_key
 
 HERE = Path(__file__).parent
 PROJECT = HERE / "timesheet"
@@ -398,7 +405,8 @@ def files_of(folder: str) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def main() -> None:
+def write_cassette(folder: Path, prompts: dict[str, str]) -> None:
+    """Write all takes; `prompts` by step path and attempt, a take without one accepts every prompt."""
     conversations: dict[str, Conversation] = {}
     clock = START
     for number, script in enumerate(scripts(), 1):
@@ -410,18 +418,47 @@ def main() -> None:
         clock = stream.clock + timedelta(seconds=5)
         label = f"{script.step} {script.item or ''}".replace("::", "-").replace(" ", "-").strip("-")
         cassette.write_take(
-            CASSETTE,
+            folder,
             step=script.step,
             item=script.item,
             attempt=script.attempt,
             agent=script.agent,
             cli="claude",
             model=model,
+            prompt=prompts.get(f"{cassette.label_of(script.step, script.item)} {script.attempt}"),
             stream=stream.lines,
             pauses_s=stream.pauses_s,
             files=files_of(f"{number:02d}-{label}-a{script.attempt}"),
             out=script.out,
         )
+
+
+# -- the prompts: this file is also a pytest plugin, for the run that collects them --------------------------------------
+
+PROMPTS = "DEMO_PROMPTS"
+
+
+def pytest_gump_attempt_started(order: Order) -> None:
+    with Path(os.environ[PROMPTS]).open("a") as file:
+        file.write(json.dumps({"attempt": f"{order.step} {order.attempt}", "prompt": prompt_key(order)}) + "\n")
+
+
+def collect_prompts() -> dict[str, str]:
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        write_cassette(scratch / "takes", {})
+        environment = os.environ | {PROMPTS: str(scratch / "prompts.ndjson"), "PYTHONPATH": str(HERE)}
+        environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+        command = [str(HERE / "demo.sh"), str(scratch / "demo"), str(scratch / "takes"), "-p", Path(__file__).stem]
+        subprocess.run(command, env=environment, check=True)
+        lines = (scratch / "prompts.ndjson").read_text().splitlines()
+        return {record["attempt"]: record["prompt"] for record in map(json.loads, lines)}
+
+
+def main() -> None:
+    prompts = collect_prompts()
+    (CASSETTE / cassette.INDEX).unlink(missing_ok=True)
+    write_cassette(CASSETTE, prompts)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from textwrap import indent
 from typing import TYPE_CHECKING, get_args
 
 import pytest
-
 from pytest_gump.agents import registry as agents
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.settings import INI_OPTIONS
