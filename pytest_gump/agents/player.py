@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
             return refuse(arguments[1])
         take, worktree, delay = Path(arguments[0]), Path(arguments[1]), float(arguments[2])
         sys.stdin.buffer.read()
+        (take / "stream.ndjson").stat()
         pauses = read_pauses(take)
         exit_code = read_exit_code(take)
         change_tree(take, worktree)

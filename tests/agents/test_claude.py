@@ -3,9 +3,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
-
 from pytest_gump.agents.base import Agent, SessionRef, Task
 from pytest_gump.agents.claude import ClaudeAgent
 
@@ -54,7 +54,9 @@ def test_exactly_the_allowed_commands_may_be_run() -> None:
 
 
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
-def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(mode: str) -> None:
+def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(
+    mode: Literal["plan", "artifact", "review"],
+) -> None:
     task = dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))
     argv = OPUS.command(task).argv
     assert value_of(argv, "--permission-mode") == "dontAsk"

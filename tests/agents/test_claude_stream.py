@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pytest_gump.agents.base import (
     Ending,
     Event,
@@ -300,8 +299,10 @@ def test_what_comes_after_the_last_result_is_added_as_an_estimate() -> None:
         (
             "bypass",
             "agent_error",
-            "ended without a result, exit code 1: --dangerously-skip-permissions cannot be used with root/sudo"
-            " privileges for security reasons",
+            (
+                "ended without a result, exit code 1: --dangerously-skip-permissions cannot be used with root/sudo"
+                " privileges for security reasons"
+            ),
             None,
         ),
     ],

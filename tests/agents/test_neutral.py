@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pytest_gump.agents.base import (
     Ending,
     Event,
@@ -165,7 +164,7 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
                     ["started", "turn", "text", "tool_call", "tool_result", "usage", "note", "result"]
                 )
             },
-            optional={key: VALUES for key in ("session_id", "text", "tool", "path", "tokens", "cost_usd", "turns")},
+            optional=dict.fromkeys(("session_id", "text", "tool", "path", "tokens", "cost_usd", "turns"), VALUES),
         )
     )
 )

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Tokens
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-
 from pytest_gump.agents import registry
 from pytest_gump.agents.base import Agent
 from pytest_gump.agents.claude import ClaudeAgent
@@ -47,7 +46,7 @@ def test_a_slip_of_the_pen_is_no_model_id() -> None:
 
 @pytest.mark.parametrize("name", ["", "gpt", "--model", "claude-opus-4-6 --x", "claude-4;ls", "claude-４", "Claude"])
 def test_anything_else_is_unknown(name: str) -> None:
-    with pytest.raises(AgentError, match="^unknown agent"):
+    with pytest.raises(AgentError, match=r"^unknown agent"):
         registry.resolve(name)
 
 

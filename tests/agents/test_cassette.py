@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pytest_gump.agents.cassette import Cassette, Take, label_of, write_take
+from pytest_gump.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_take_is_a_folder_of_readable_files(tmp_path: Path) -> None:
+    take = write_take(
+        tmp_path,
+        step="build::impl[item-2]",
+        item="item-2",
+        attempt=3,
+        agent="claude-haiku",
+        model="claude-haiku-4-5",
+        prompt="Do it.\n",
+        stream=[{"type": "turn"}, b'{"type": "note"}\n', '{"type": "result"}'],
+        pauses_s=[0.5, 0, 1],
+        exit_code=1,
+        stderr="oops\n",
+        patch=b"diff --git \xff\n",
+        files={"src/a.py": "x = 1\n", "empty.txt": ""},
+        delete=["old.py"],
+        out={"plan.json": "[]"},
+    )
+    folder = tmp_path / "01-build-impl-item-2-a3"
+    assert take.folder == folder.name
+    contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert contents == {
+        "stream.ndjson": b'{"type": "turn"}\n{"type": "note"}\n{"type": "result"}\n',
+        "timing.json": b'{\n  "pauses_s": [\n    0.5,\n    0,\n    1\n  ]\n}\n',
+        "exit.json": b'{\n  "exit_code": 1\n}\n',
+        "stderr.txt": b"oops\n",
+        "prompt.md": b"Do it.\n",
+        "tree.patch": b"diff --git \xff\n",
+        "files/src/a.py": b"x = 1\n",
+        "files/empty.txt": b"",
+        "delete.json": b'[\n  "old.py"\n]\n',
+        "out/plan.json": b"[]",
+    }
+
+
+def test_the_index_can_be_read_by_people(tmp_path: Path) -> None:
+    write_take(tmp_path, step="impl", agent="claude-opus", prompt="é")
+    assert json.loads((tmp_path / "index.json").read_text()) == {
+        "version": 1,
+        "takes": [
+            {
+                "step": "impl",
+                "item": None,
+                "attempt": 1,
+                "agent": "claude-opus",
+                "cli": "replay",
+                "model": None,
+                "prompt_sha256": hashlib.sha256("é".encode()).hexdigest(),
+                "folder": "01-impl-a1",
+            }
+        ],
+    }
+
+
+def test_what_was_written_is_found_again(tmp_path: Path) -> None:
+    written = [write_take(tmp_path, step="build::impl[item-1]", item="item-1", attempt=number) for number in (1, 2)]
+    cassette = Cassette.open(tmp_path)
+    assert cassette.takes == tuple(written)
+    assert cassette.find("build::impl[item-1]", "item-1", 2) == (written[1],)
+    assert cassette.find("build::impl[item-1]", "item-1", 3) == ()
+    assert cassette.attempts("build::impl[item-1]", "item-1") == [1, 2]
+    assert cassette.labels() == ["build::impl[item-1]"]
+
+
+def test_the_item_may_be_written_apart_from_the_step(tmp_path: Path) -> None:
+    take = write_take(tmp_path, step="build::impl", item="item-1")
+    assert Cassette.open(tmp_path).find("build::impl[item-1]", "item-1", 1) == (take,)
+    assert label_of("build::impl", None) == "build::impl"
+
+
+def test_a_second_recording_replaces_the_first(tmp_path: Path) -> None:
+    first = write_take(tmp_path, step="impl", files={"a": "1"}, prompt="old")
+    write_take(tmp_path, step="tests")
+    again = write_take(tmp_path, step="impl", files={"b": "2"})
+    cassette = Cassette.open(tmp_path)
+    assert again.folder == first.folder
+    assert [take.step for take in cassette.takes] == ["impl", "tests"]
+    assert not (tmp_path / first.folder / "files" / "a").exists()
+    assert cassette.prompt(again) is None
+
+
+def test_agents_have_takes_of_their_own(tmp_path: Path) -> None:
+    takes = [write_take(tmp_path, step="impl", agent=agent) for agent in ("claude-haiku", "claude-opus")]
+    assert Cassette.open(tmp_path).find("impl", None, 1) == tuple(takes)
+    assert takes[0].folder != takes[1].folder
+
+
+def test_a_step_name_of_odd_characters_gives_a_plain_folder_name(tmp_path: Path) -> None:
+    assert write_take(tmp_path, step="../Größe: x::日本").folder == "01-gr-e-x-a1"
+    assert write_take(tmp_path, step="日本").folder == "02-step-a1"
+
+
+def take_record(**changes: Any) -> dict[str, Any]:
+    return {"step": "impl", "attempt": 1, "folder": "one", **changes}
+
+
+def test_a_take_written_by_hand_needs_little(tmp_path: Path) -> None:
+    (tmp_path / "index.json").write_text(json.dumps({"version": 1, "takes": [take_record()]}))
+    assert Cassette.open(tmp_path).takes == (Take("impl", None, 1, "", "replay", None, "", "one"),)
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("{", "not the index of a cassette of version 1"),
+        ('{"version": 2, "takes": []}', "not the index of a cassette of version 1"),
+        ('{"version": 1, "takes": {}}', "'takes' must be a list"),
+        ('{"version": 1, "takes": [3]}', "take 1: must be an object"),
+        (json.dumps({"version": 1, "takes": [take_record(step="")]}), "take 1: needs 'step'"),
+        (json.dumps({"version": 1, "takes": [take_record(attempt=0)]}), "take 1: needs 'step'"),
+        (json.dumps({"version": 1, "takes": [take_record(), take_record(folder="../x")]}), "take 2: 'folder' must be"),
+        (json.dumps({"version": 1, "takes": [take_record(folder="..")]}), "take 1: 'folder' must be a plain name"),
+    ],
+)
+def test_a_broken_index_is_told_with_its_place(tmp_path: Path, index: str, message: str) -> None:
+    (tmp_path / "index.json").write_text(index)
+    with pytest.raises(ConfigError) as caught:
+        Cassette.open(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'index.json'}: ")
+    assert message in str(caught.value)
+
+
+def test_a_folder_without_index_is_no_cassette(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"not a cassette: No such file or directory: index\.json"):
+        Cassette.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../b", ""])
+def test_a_take_changes_nothing_outside_the_worktree(tmp_path: Path, name: str) -> None:
+    every: list[dict[str, Any]] = [{"files": {name: "x"}}, {"delete": [name]}, {"out": {name: "x"}}]
+    for changes in every:
+        with pytest.raises(ConfigError, match="a cassette holds paths inside the worktree only"):
+            write_take(tmp_path, step="impl", **changes)
+    assert not (tmp_path / "index.json").exists()

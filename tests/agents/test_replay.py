@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_gump.agents import registry
+from pytest_gump.agents.base import Agent, Ending, Event, Task, Text, Tokens, ToolCall, Usage
+from pytest_gump.agents.cassette import Cassette, write_take
+from pytest_gump.agents.neutral import conversation
+from pytest_gump.agents.replay import ReplayAgent, prompt_text
+
+CLAUDE = Path(__file__).parent / "streams" / "claude"
+
+
+@pytest.fixture
+def cassette(tmp_path: Path) -> Path:
+    return tmp_path / "cassette"
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    slot = tmp_path / "slot"
+    slot.mkdir()
+    return Task(
+        step="build::impl[item-2]",
+        item="item-2",
+        attempt=1,
+        agent="claude-haiku",
+        prompt="Do it.\nWell.\n",
+        worktree=slot,
+        mode="diff",
+    )
+
+
+def play(cassette: Path, task: Task, **options: Any) -> tuple[list[Event], Ending]:
+    """Run the agent as the engine does: a child process whose output is read line by line."""
+    cli = registry.family(task.agent) or "replay"
+    agent: Agent = ReplayAgent(Cassette.open(cassette), task.agent, cli=cli, **options)
+    command = agent.command(task)
+    done = subprocess.run(command.argv, input=command.stdin, cwd=task.worktree, capture_output=True, check=False)
+    reader = agent.reader(task)
+    events = [event for line in done.stdout.splitlines() for event in reader.feed(line)]
+    return events, reader.finish(exit_code=done.returncode, stderr=done.stderr.decode(), stopped=False)
+
+
+def test_a_neutral_take_plays_for_the_agent_it_was_written_for(cassette: Path, task: Task) -> None:
+    stream = conversation("Done.", session_id="s", writes=["{{worktree}}/a.py"], tokens=Tokens(input=9), cost_usd=0.5)
+    write_take(cassette, step=task.step, agent="claude-haiku", stream=stream, files={"a.py": "x = 1\n"})
+    events, ending = play(cassette, task)
+    assert ending.outcome == "ok"
+    assert ending.usage == Usage(Tokens(input=9), 0.5, "reported", turns=2, tool_calls=1)
+    assert ending.session is not None
+    assert ending.session.cli == "claude"
+    assert ToolCall("Write", path=f"{task.worktree}/a.py") in events
+    assert (task.worktree / "a.py").read_text() == "x = 1\n"
+
+
+def test_a_recorded_claude_stream_is_read_as_claudes(cassette: Path, task: Task) -> None:
+    lines = (CLAUDE / "basic" / "stream.ndjson").read_bytes().splitlines()
+    write_take(cassette, step=task.step, agent="claude-haiku", cli="claude", stream=lines)
+    events, ending = play(cassette, task)
+    assert Text("Now run it.") in events
+    assert ending.usage.cost_usd == pytest.approx(0.014904)
+
+
+def test_the_agent_takes_name_and_family_of_the_one_it_stands_for(cassette: Path, task: Task) -> None:
+    write_take(cassette, step=task.step)
+    agent = ReplayAgent(Cassette.open(cassette), "codex-gpt54", cli="codex")
+    assert isinstance(agent, Agent)
+    assert (agent.name, agent.cli, agent.missing()) == ("codex-gpt54", "codex", None)
+
+
+def refusal(cassette: Path, task: Task, **options: Any) -> str:
+    events, ending = play(cassette, task, **options)
+    assert events == []
+    assert ending.outcome == "agent_error"
+    assert ending.usage.turns == 0
+    return ending.reason
+
+
+@pytest.mark.parametrize(("recorded", "told"), [([1, 2], "attempts 1, 2"), ([2], "attempt 2")])
+def test_a_missing_attempt_is_told_with_the_ones_there_are(
+    cassette: Path, task: Task, recorded: list[int], told: str
+) -> None:
+    for attempt in recorded:
+        write_take(cassette, step=task.step, attempt=attempt)
+    reason = refusal(cassette, dataclasses.replace(task, attempt=3))
+    assert reason == f"cassette has no attempt 3 of build::impl[item-2]; it has {told}"
+
+
+def test_a_missing_step_is_told_with_the_ones_there_are(cassette: Path, task: Task) -> None:
+    write_take(cassette, step="decompose")
+    write_take(cassette, step="build::tests[item-2]")
+    assert refusal(cassette, task) == (
+        "cassette has nothing of build::impl[item-2]; it has decompose, build::tests[item-2]"
+    )
+
+
+def test_another_agent_is_told(cassette: Path, task: Task) -> None:
+    write_take(cassette, step=task.step, agent="claude-sonnet")
+    write_take(cassette, step=task.step, agent="claude-opus")
+    reason = "cassette has attempt 1 of build::impl[item-2] by claude-opus and claude-sonnet, not by claude-haiku"
+    assert refusal(cassette, task) == reason
+    assert refusal(cassette, task, lenient=True) == reason
+
+
+def test_a_take_of_no_agent_plays_for_all_but_the_agents_own_is_preferred(cassette: Path, task: Task) -> None:
+    write_take(cassette, step=task.step, stream=conversation("anyone"))
+    assert play(cassette, task)[1].message == "anyone"
+    write_take(cassette, step=task.step, agent="claude-haiku", stream=conversation("mine"))
+    assert play(cassette, task)[1].message == "mine"
+
+
+def test_the_prompt_that_was_recorded_plays(cassette: Path, task: Task) -> None:
+    write_take(cassette, step=task.step, prompt=task.prompt, stream=conversation())
+    assert play(cassette, task)[1].outcome == "ok"
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        ("Do it.\nBadly.\n", "line 2 was 'Well.', is 'Badly.'"),
+        ("Do it.\n", "line 2 was 'Well.', is absent"),
+        ("Do it.\nWell.\nNow.\n", "line 3 was absent, is 'Now.'"),
+        ("Do it.\nWell.", "only line ends differ"),
+    ],
+)
+def test_a_changed_prompt_is_told_with_its_first_differing_line(
+    cassette: Path, task: Task, now: str, told: str
+) -> None:
+    write_take(cassette, step=task.step, prompt=task.prompt, stream=conversation())
+    changed = dataclasses.replace(task, prompt=now)
+    assert refusal(cassette, changed) == (
+        f"attempt 1 of build::impl[item-2]: prompt changed since it was recorded: {told}"
+    )
+
+
+def test_a_changed_prompt_is_told_without_the_recorded_text_too(cassette: Path, task: Task) -> None:
+    take = write_take(cassette, step=task.step, prompt="other")
+    (cassette / take.folder / "prompt.md").unlink()
+    assert refusal(cassette, task) == (
+        "attempt 1 of build::impl[item-2]: prompt changed since it was recorded"
+        " (--gump-replay-lenient plays it all the same)"
+    )
+
+
+def test_lenient_plays_a_changed_prompt(cassette: Path, task: Task) -> None:
+    write_take(cassette, step=task.step, prompt="other", stream=conversation())
+    assert play(cassette, task, lenient=True)[1].outcome == "ok"
+
+
+def test_the_declared_parts_are_compared_where_they_are_given(cassette: Path, task: Task) -> None:
+    write_take(cassette, step=task.step, prompt="declared", stream=conversation())
+    declared = dataclasses.replace(task, prompt="declared, and what failed", prompt_key="declared")
+    assert play(cassette, declared)[1].outcome == "ok"
+
+
+def test_the_path_of_the_slot_does_not_change_a_prompt(task: Task) -> None:
+    named = dataclasses.replace(task, prompt=f"work in {task.worktree} only")
+    assert prompt_text(named) == "work in {{worktree}} only"
+
+
+def test_a_stream_that_nothing_can_read_yet_is_told(cassette: Path, task: Task) -> None:
+    write_take(cassette, step=task.step, cli="codex")
+    assert refusal(cassette, task) == "attempt 1 of build::impl[item-2]: streams of codex cannot be read yet"
+
+
+def test_a_change_that_does_not_fit_is_told(cassette: Path, task: Task) -> None:
+    write_take(cassette, step=task.step, stream=conversation(), files={"a": ""}, delete=["x"])
+    take = Cassette.open(cassette).takes[0]
+    (cassette / take.folder / "delete.json").write_text('["../x"]')
+    assert refusal(cassette, task) == "cassette: not a path inside the worktree: '../x'"
+
+
+def test_a_recorded_exit_code_3_is_not_taken_for_a_refusal(cassette: Path, task: Task) -> None:
+    write_take(cassette, step=task.step, exit_code=3, stderr="it broke\n")
+    assert refusal(cassette, task) == "no result, exit code 3: it broke"
+
+
+def test_the_folder_of_a_take_may_be_gone(cassette: Path, task: Task) -> None:
+    take = write_take(cassette, step=task.step)
+    shutil.rmtree(cassette / take.folder)
+    assert refusal(cassette, task).startswith("cassette: [Errno 2] No such file or directory")
