@@ -1,0 +1,150 @@
+"""Typed access to one mapping of the file. A value of the wrong kind becomes a problem, and None."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.units import parse_duration
+from pytest_gump.workflow.problems import quoted
+from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from pytest_gump.workflow.problems import Place, Problems
+    from pytest_gump.workflow.yaml_nodes import Node
+
+MAX_SECONDS: Final = 366 * 24 * 3600
+_SWITCH_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+
+
+class Fields:
+    """One mapping, its unknown keys already reported."""
+
+    def __init__(
+        self, node: MapNode, known: Sequence[str], problems: Problems, *, moved: Mapping[str, str] | None = None
+    ) -> None:
+        self.node = node
+        self.place = node.place
+        self._problems = problems
+        for key in node.values:
+            if key not in known:
+                hint = (moved or {}).get(key) or problems.suggest(key, known, label="known keys")
+                problems.add(node.key_places[key], f"unknown key {quoted(key)}", hint)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.node.values
+
+    def key_place(self, key: str) -> Place:
+        return self.node.key_places.get(key, self.place)
+
+    def value_place(self, key: str) -> Place:
+        node = self.node.values.get(key)
+        return self.place if node is None else node.place
+
+    def get(self, key: str) -> Node | None:
+        return self.node.values.get(key)
+
+    def text(self, key: str) -> str | None:
+        node = self.get(key)
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and isinstance(node.value, str):
+            if node.value.strip():
+                return node.value
+            self._problems.add(node.place, f"'{key}' is empty")
+            return None
+        is_scalar = isinstance(node, ScalarNode) and node.value is not None
+        self._wrong(key, "text", node, "put it in quotes" if is_scalar else None)
+        return None
+
+    def whole(self, key: str, *, most: int | None = None) -> int | None:
+        node = self.get(key)
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and type(node.value) is int and 1 <= node.value <= (most or math.inf):
+            return node.value
+        self._wrong(key, f"a whole number from 1{f' to {most}' if most else ''}", node)
+        return None
+
+    def dollars(self, key: str) -> float | None:
+        node = self.get(key)
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and type(node.value) in (int, float):
+            amount = to_float(node.value)
+            if math.isfinite(amount) and amount > 0:
+                return amount
+        is_price = isinstance(node, ScalarNode) and node.text.startswith("$")
+        self._wrong(key, "a number of US dollars above 0", node, "write it without '$'" if is_price else None)
+        return None
+
+    def duration(self, key: str) -> float | None:
+        node = self.get(key)
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and isinstance(node.value, str) and len(node.value) < 50:
+            try:
+                seconds = parse_duration(node.value)
+            except ValueError:
+                seconds = math.inf
+            if seconds <= MAX_SECONDS:
+                return seconds
+        bare = isinstance(node, ScalarNode) and type(node.value) is int and node.value > 0
+        hint = f"did you mean {describe(node)}s?" if bare else None
+        self._wrong(key, "a duration such as 90s, 5m or 1h30m", node, hint)
+        return None
+
+    def flag(self, key: str) -> bool | None:
+        node = self.get(key)
+        if node is None:
+            return None
+        if isinstance(node, ScalarNode) and isinstance(node.value, bool):
+            return node.value
+        word = _SWITCH_WORDS.get(node.text.lower()) if isinstance(node, ScalarNode) else None
+        self._wrong(key, "true or false", node, f"write {word}" if word else None)
+        return None
+
+    def choice(self, key: str, choices: Collection[str]) -> str | None:
+        node = self.get(key)
+        if node is None:
+            return None
+        if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
+            self._wrong(key, f"one of {', '.join(choices)}", node)
+            return None
+        if node.value in choices:
+            return node.value
+        self._problems.add(
+            node.place, f"unknown {key} {quoted(node.value)}", self._problems.suggest(node.value, choices)
+        )
+        return None
+
+    def nodes(self, key: str) -> tuple[Node, ...] | None:
+        node = self.get(key)
+        if node is None:
+            return None
+        if isinstance(node, ListNode):
+            return node.nodes
+        self._wrong(key, "a list", node, f"write '{key}: [...]'" if isinstance(node, ScalarNode) else None)
+        return None
+
+    def mapping(self, key: str, known: Sequence[str], *, moved: Mapping[str, str] | None = None) -> Fields | None:
+        node = self.get(key)
+        if node is None:
+            return None
+        if isinstance(node, MapNode):
+            return Fields(node, known, self._problems, moved=moved)
+        self._wrong(key, "a mapping", node)
+        return None
+
+    def _wrong(self, key: str, expected: str, node: Node, hint: str | None = None) -> None:
+        self._problems.add(node.place, f"'{key}' must be {expected}, not {describe(node)}", hint)
+
+
+def to_float(value: object) -> float:
+    """Read a number of any size; what a float cannot hold is infinite."""
+    try:
+        return float(str(value))
+    except (ValueError, OverflowError):
+        return math.inf

@@ -1,0 +1,123 @@
+"""Where workflows are: the project's, the user's, the built-in ones, or a file that was named."""
+
+from __future__ import annotations
+
+import re
+import stat
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from pytest_gump.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Source = Literal["project", "user", "built-in", "file"]
+SUFFIXES: Final = (".yaml", ".yml")
+MAX_BYTES: Final = 4_194_304
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    path: Path | None
+    source: Source
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    path: Path
+    source: Source
+
+
+def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
+    """Find a workflow by name, or read the file that is named.
+
+    Raises:
+        ConfigError: there is none; says where it was looked for and what there is.
+    """
+    if name_or_path.endswith(SUFFIXES):
+        return _named_file(name_or_path, project)
+    if not _NAME.fullmatch(name_or_path) or ".." in name_or_path:
+        raise ConfigError(
+            f"{name_or_path!r} is not the name of a workflow",
+            hint="a name has no separators and no '..'; a path ends in .yaml or .yml",
+        )
+    folders = _folders(project, home)
+    for folder in folders:
+        for suffix in SUFFIXES:
+            path = folder.path / f"{name_or_path}{suffix}"
+            if path.exists():
+                return Found(path, folder.source, name_or_path, read_text(path))
+    raise _not_found(name_or_path, project, home)
+
+
+def list_workflows(project: Path, home: Path | None) -> list[Found]:
+    """Give the workflows that can be named, by name; one that a nearer one of the same name hides is left out."""
+    found: dict[str, Found] = {}
+    for folder, path in _files(project, home):
+        if path.stem not in found:
+            found[path.stem] = Found(path, folder.source, path.stem, read_text(path))
+    return sorted(found.values(), key=lambda one: one.name)
+
+
+def builtin_folder() -> Path:
+    """Give the folder of the built-in workflows: in the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "workflows"
+    return inside if inside.is_dir() else package.parent / "workflows"
+
+
+def read_text(path: Path) -> str:
+    """Read a text file of a user.
+
+    Raises:
+        ConfigError: it is no regular file, too large, not UTF-8, or cannot be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{path} is not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes")
+        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"cannot read {str(path)!r}: {reason}") from None
+
+
+def _named_file(name: str, project: Path) -> Found:
+    for path in (Path.cwd() / name, project / name):
+        if path.exists():
+            return Found(path, "file", path.stem, read_text(path))
+    hint = None if "/" in name else f"a workflow of the project is named without its suffix: {Path(name).stem}"
+    raise ConfigError(f"workflow file {name!r} does not exist", hint=hint)
+
+
+def _folders(project: Path, home: Path | None) -> list[_Folder]:
+    folders = [_Folder(project / ".gump" / "workflows", "project")]
+    if home is not None and home.absolute() != project.absolute():
+        folders.append(_Folder(home / ".gump" / "workflows", "user"))
+    return [*folders, _Folder(builtin_folder(), "built-in")]
+
+
+def _files(project: Path, home: Path | None) -> Iterator[tuple[_Folder, Path]]:
+    for folder in _folders(project, home):
+        for suffix in SUFFIXES:
+            for path in sorted(folder.path.glob(f"*{suffix}")):
+                if path.is_file() and _NAME.fullmatch(path.stem):
+                    yield folder, path
+
+
+def _not_found(name: str, project: Path, home: Path | None) -> ConfigError:
+    looked = ", ".join("built-in" if f.source == "built-in" else str(f.path) for f in _folders(project, home))
+    known = sorted({path.stem for _, path in _files(project, home)})
+    near = get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(known)}"
+    return ConfigError(f"no workflow {name!r}; looked in {looked}", hint=hint)

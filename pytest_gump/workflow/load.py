@@ -1,0 +1,79 @@
+"""From a found file to a checked workflow, or to all of its problems with their places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_gump.workflow.placed import Surroundings, remember
+from pytest_gump.workflow.problems import Problems
+from pytest_gump.workflow.prompt_text import shown
+from pytest_gump.workflow.read_workflow import read_workflow
+from pytest_gump.workflow.rules import Index, check_steps
+from pytest_gump.workflow.rules_failure import check_failures
+from pytest_gump.workflow.rules_templates import check_templates
+from pytest_gump.workflow.yaml_nodes import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    from pytest_gump.workflow.find import Found, Source
+    from pytest_gump.workflow.model import Workflow
+    from pytest_gump.workflow.placed import PlacedWorkflow
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    workflow: Workflow
+    path: Path | None
+    source: Source
+    text: str
+    lines: Mapping[str, int]
+    """1-based line at which each step begins, groups included, by static path (`build::impl`)."""
+
+
+def load_workflow(
+    found: Found,
+    *,
+    project: Path,
+    gates: Collection[str] = (),
+    agents: Callable[[str], str | None] | None = None,
+    same_cli: Callable[[str, str], bool] | None = None,
+) -> Loaded:
+    """Read a workflow and check every rule of the language.
+
+    Args:
+        gates: names of the project's and plugins' own gates.
+        agents: says what is wrong with an agent name, None when nothing is.
+        same_cli: says whether two agents belong to one CLI, so that they can share sessions.
+
+    Raises:
+        WorkflowError: with every problem of the file.
+    """
+    text = found.text.removeprefix("\ufeff")
+    problems = Problems(f"{found.name}.yaml" if found.path is None else shown(found.path, project))
+    around = Surroundings(
+        problems=problems,
+        source=text,
+        folder=None if found.path is None else found.path.parent,
+        project=project,
+        gates=frozenset(gates),
+        agent_error=remember(agents),
+        same_cli=same_cli,
+    )
+    root = read_yaml(text, problems)
+    placed = None if root is None else read_workflow(root, around)
+    if placed is not None:
+        _check(placed, around)
+    if placed is None or problems.found:
+        raise problems.error()
+    lines = {"::".join(step.names): step.fields.place.line for step in placed.walk()}
+    return Loaded(placed.workflow, found.path, found.source, found.text, lines)
+
+
+def _check(placed: PlacedWorkflow, around: Surroundings) -> None:
+    index = Index.of(placed)
+    check_steps(placed, index, around)
+    check_failures(placed, around)
+    check_templates(placed, index, around)

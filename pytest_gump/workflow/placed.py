@@ -1,0 +1,108 @@
+"""Steps that were read, with the places that later rules point at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from pytest_gump.workflow.problems import Place, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from pytest_gump.workflow.fields import Fields
+    from pytest_gump.workflow.model import Policy, Step, Workflow
+    from pytest_gump.workflow.problems import Problems
+
+Kind = Literal["agent", "gate", "group", "unclear"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What reading a file may look at besides the file."""
+
+    problems: Problems
+    source: str
+    """The file's text."""
+    folder: Path | None
+    """The file's folder."""
+    project: Path
+    gates: frozenset[str]
+    """Names of custom gates."""
+    agent_error: Callable[[str], str | None]
+    same_cli: Callable[[str, str], bool] | None
+
+    def check_agent(self, name: str, place: Place) -> None:
+        """Report an agent that there is not."""
+        if message := self.agent_error(name):
+            what, _, hint = message.partition("\n  hint: ")
+            self.problems.add(place, what, hint or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Templated:
+    """A text that templates apply to."""
+
+    text: str
+    place: Place
+    span: tuple[int, int] | None = None
+    """Of the scalar in the workflow file."""
+    file: str | None = None
+    """The prompt file, when it is not in the workflow file itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedPolicy:
+    policy: Policy
+    kinds: tuple[tuple[str, Place], ...]
+    """Kind and place of each entry as written, before `same: N` is expanded."""
+    resumed: tuple[tuple[str, Place], ...]
+    """Agents of escalations that want to resume a session."""
+    prompts: tuple[Templated, ...]
+    restart_place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedStep:
+    step: Step
+    names: tuple[str, ...]
+    kind: Kind
+    fields: Fields
+    policies: tuple[PlacedPolicy, ...] = ()
+    failure: Fields | None = None
+    texts: tuple[Templated, ...] = ()
+    children: tuple[PlacedStep, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return f"step {quoted(self.step.name)}" if self.step.name else "the step"
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedWorkflow:
+    workflow: Workflow
+    fields: Fields
+    steps: tuple[PlacedStep, ...]
+
+    def walk(self) -> Iterator[PlacedStep]:
+        """Give every step in the order of the file, groups before their children."""
+        return walk(self.steps)
+
+
+def walk(steps: Iterable[PlacedStep]) -> Iterator[PlacedStep]:
+    for step in steps:
+        yield step
+        yield from walk(step.children)
+
+
+def remember(look_up: Callable[[str], str | None] | None) -> Callable[[str], str | None]:
+    """Ask for each agent name once."""
+    return partial(_asked_once, look_up, {})
+
+
+def _asked_once(look_up: Callable[[str], str | None] | None, answers: dict[str, str | None], name: str) -> str | None:
+    if name not in answers:
+        answers[name] = None if look_up is None else look_up(name)
+    return answers[name]

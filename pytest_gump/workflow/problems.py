@@ -1,0 +1,61 @@
+"""Collecting the mistakes of a file, and the words used for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import Problem, WorkflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_PROBLEMS: Final = 500
+"""More than a person reads; it bounds the work spent on a hostile file."""
+MAX_SUGGESTIONS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in a file, both 1-based."""
+
+    line: int
+    column: int
+
+
+@dataclass(slots=True)
+class Problems:
+    """Every mistake found so far in one file, each reported once."""
+
+    path: str
+    found: dict[Problem, None] = field(default_factory=dict)
+    _suggestions: int = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self.found) >= MAX_PROBLEMS
+
+    def add(self, place: Place, message: str, hint: str | None = None, *, path: str | None = None) -> None:
+        if not self.full:
+            self.found[Problem(path or self.path, place.line, place.column, message, hint)] = None
+
+    def suggest(self, word: str, known: Iterable[str], *, label: str = "known") -> str | None:
+        """Make a hint for an unknown word: the nearest known one, else all of them."""
+        known = list(known)
+        self._suggestions += 1
+        if self._suggestions > MAX_SUGGESTIONS or not known:
+            return None
+        near = get_close_matches(word, known, n=1)
+        if near:
+            return f"did you mean '{near[0]}'?"
+        shown = ", ".join(known[:20])
+        return f"{label}: {shown}, ..." if len(known) > 20 else f"{label}: {shown}"
+
+    def error(self) -> WorkflowError:
+        return WorkflowError.from_problems(list(self.found))
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """Show a user's text in a message: quoted, on one line, bounded."""
+    return repr(text if len(text) <= limit else f"{text[: limit - 3]}...")

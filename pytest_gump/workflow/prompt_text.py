@@ -1,0 +1,102 @@
+"""Prompts: text in the workflow, or a file beside it."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.workflow import shape
+from pytest_gump.workflow.placed import Templated
+from pytest_gump.workflow.problems import Place, quoted
+from pytest_gump.workflow.yaml_nodes import MapNode, ScalarNode
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.fields import Fields
+    from pytest_gump.workflow.placed import Surroundings
+
+MAX_PROMPT_BYTES: Final = 1_048_576
+
+
+def read_prompt(fields: Fields, around: Surroundings) -> Templated | None:
+    node = fields.get("prompt")
+    if not isinstance(node, MapNode):
+        text = fields.text("prompt")
+        return Templated(text, node.place, node.span) if text is not None and isinstance(node, ScalarNode) else None
+    below = fields.mapping("prompt", shape.keys(shape.PromptFile))
+    if below is None:
+        return None
+    if "file" not in below:
+        around.problems.add(below.place, "'prompt' must be text or {file: PATH}")
+        return None
+    written = below.text("file")
+    return None if written is None else _read_file(written, below.value_place("file"), around)
+
+
+def path_error(written: str) -> str | None:
+    """Say why a relative path may not be followed; None when it may."""
+    if "\x00" in written:
+        return "holds a NUL character"
+    if PurePosixPath(written).is_absolute() or written.startswith("~"):
+        return "must be relative"
+    if ".." in written.replace("\\", "/").split("/"):
+        return "must not contain '..'"
+    return None
+
+
+def shown(path: Path, project: Path) -> str:
+    """Write a path as short as a person of the project would."""
+    try:
+        return path.absolute().relative_to(project.absolute()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+class _RefusedError(Exception):
+    """Why a prompt file has no text for us."""
+
+
+def _read_file(written: str, place: Place, around: Surroundings) -> Templated | None:
+    folder = around.folder
+    if folder is None:
+        around.problems.add(
+            place, "this workflow has no folder, so it cannot have prompt files", "write the prompt itself"
+        )
+        return None
+    try:
+        text = _text(_inside(folder, written, around.project))
+    except _RefusedError as error:
+        hint = "its path is relative to the workflow file"
+        around.problems.add(place, f"prompt file {quoted(written)} {error}", hint)
+        return None
+    return Templated(text, Place(1, 1), file=shown(folder / written, around.project))
+
+
+def _inside(folder: Path, written: str, project: Path) -> Path:
+    """Follow every link of a path, and refuse one that leaves the workflow's folder and the project."""
+    if PurePosixPath(written).is_absolute():
+        raise _RefusedError("must be relative")
+    try:
+        real = (folder / written).resolve()
+        if any(real.is_relative_to(home.resolve()) for home in (folder, project)):
+            return real
+    except (OSError, ValueError, RuntimeError):
+        raise _RefusedError("cannot be reached") from None
+    raise _RefusedError("is outside the project and the workflow's folder")
+
+
+def _text(path: Path) -> str:
+    try:
+        status = path.stat()
+        is_text = stat.S_ISREG(status.st_mode) and status.st_size <= MAX_PROMPT_BYTES
+        data = path.read_bytes() if is_text else None
+    except FileNotFoundError:
+        raise _RefusedError("does not exist") from None
+    except OSError as error:
+        raise _RefusedError(f"cannot be read: {error.strerror}") from None
+    if data is None:
+        raise _RefusedError(f"is not a regular file of at most {MAX_PROMPT_BYTES} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _RefusedError("is not UTF-8 text") from None

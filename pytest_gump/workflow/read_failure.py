@@ -1,0 +1,185 @@
+"""Reading `on_failure:`: retry counts, strategies and restarts, in both forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from pytest_gump.workflow import shape
+from pytest_gump.workflow.fields import Fields
+from pytest_gump.workflow.model import Entry, OnFailure, Policy
+from pytest_gump.workflow.placed import PlacedPolicy, Templated
+from pytest_gump.workflow.problems import quoted
+from pytest_gump.workflow.yaml_nodes import MapNode, ScalarNode, describe
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.placed import Surroundings
+    from pytest_gump.workflow.problems import Place
+    from pytest_gump.workflow.yaml_nodes import Node
+
+KINDS: Final = ("same", "escalate", "replan")
+FLAT_KEYS: Final = shape.keys(shape.PolicyKeys)
+BRANCH_KEYS: Final = shape.keys(shape.BranchKeys)
+FAILURE_KEYS: Final = (*FLAT_KEYS, *BRANCH_KEYS)
+ENTRY_KEYS: Final = (*KINDS, "session", "worktree", "prompt")
+
+Kind = Literal["same", "escalate", "replan"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFailure:
+    """An `on_failure:` with its policies."""
+
+    on_failure: OnFailure
+    policies: tuple[PlacedPolicy, ...]
+    fields: Fields
+
+
+def read_failure(step: Fields, around: Surroundings) -> ReadFailure | None:
+    fields = step.mapping("on_failure", FAILURE_KEYS)
+    if fields is None:
+        return None
+    if not fields.node.values:
+        around.problems.add(fields.place, "'on_failure' is empty", "give it 'retry' or 'strategy', or leave it out")
+        return None
+    branches = [key for key in BRANCH_KEYS if key in fields]
+    flat = [key for key in FLAT_KEYS if key in fields]
+    if branches and flat:
+        around.problems.add(
+            fields.key_place(flat[0]),
+            f"'{flat[0]}' stands beside '{branches[0]}': the flat and the branch form of 'on_failure' cannot be mixed",
+            f"move '{flat[0]}' into the branches",
+        )
+    if not branches:
+        placed = _read_policy(fields, around)
+        return ReadFailure(OnFailure(flat=placed.policy), (placed,), fields)
+    policies: dict[str, PlacedPolicy] = {}
+    for key in branches:
+        below = fields.mapping(key, FLAT_KEYS)
+        if below is not None:
+            policies[key] = _read_policy(below, around)
+    on_failure = OnFailure(**{key: placed.policy for key, placed in policies.items()})
+    return ReadFailure(on_failure, tuple(policies.values()), fields)
+
+
+def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
+    retry = fields.whole("retry", most=shape.MAX_ATTEMPTS)
+    strategy = _Strategy(around)
+    strategy.read(fields)
+    restart_from = fields.text("restart_from")
+    if "restart_from" in fields and "retry" not in fields:
+        around.problems.add(
+            fields.key_place("restart_from"), "'restart_from' without 'retry' would never end", "add 'retry: N'"
+        )
+    if not fields.node.values:
+        around.problems.add(fields.place, "a policy needs 'retry' or 'strategy'")
+    entries = strategy.entries
+    if not entries or entries[0].kind != "same":
+        entries = [Entry(), *entries]
+    policy = Policy(retry=retry or len(entries), strategy=tuple(entries), restart_from=restart_from)
+    return PlacedPolicy(
+        policy,
+        tuple(strategy.kinds),
+        tuple(strategy.resumed),
+        tuple(strategy.prompts),
+        fields.value_place("restart_from"),
+    )
+
+
+@dataclass(slots=True)
+class _Strategy:
+    """Reads a `strategy:` list; what was read stands in the fields."""
+
+    around: Surroundings
+    entries: list[Entry] = field(default_factory=list)
+    kinds: list[tuple[str, Place]] = field(default_factory=list)
+    resumed: list[tuple[str, Place]] = field(default_factory=list)
+    prompts: list[Templated] = field(default_factory=list)
+
+    def read(self, fields: Fields) -> None:
+        nodes = fields.nodes("strategy")
+        if nodes == ():
+            self._problem(fields.value_place("strategy"), "'strategy' is empty", "leave it out, or write [same]")
+        for node in nodes or ():
+            self._read_map(node) if isinstance(node, MapNode) else self._read_text(node)
+            if len(self.entries) > shape.MAX_ATTEMPTS:
+                self._problem(node.place, f"a strategy has at most {shape.MAX_ATTEMPTS} attempts")
+                break
+
+    def _problem(self, place: Place, message: str, hint: str | None = None) -> None:
+        self.around.problems.add(place, message, hint)
+
+    def _unknown(self, kind: str, place: Place) -> None:
+        self._problem(place, f"unknown strategy {quoted(kind)}", self.around.problems.suggest(kind, KINDS))
+
+    def _read_text(self, node: Node) -> None:
+        if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not node.value.strip():
+            forms = "'same', 'same: N', 'escalate: AGENT' or 'replan: AGENT'"
+            self._problem(node.place, f"a strategy entry must be {forms}, not {describe(node)}")
+            return
+        kind, colon, argument = (part.strip() for part in node.value.partition(":"))
+        if kind == "same":
+            self._add_same(self._count(argument, quoted(argument), node.place) if colon else 1, node.place, {})
+        elif kind in ("escalate", "replan"):
+            self._add_agent(cast("Kind", kind), argument, node.place, {})
+        else:
+            self._unknown(kind, node.place)
+
+    def _read_map(self, node: MapNode) -> None:
+        kinds = [key for key in KINDS if key in node.values]
+        if not kinds and len(node.values) == 1:
+            key = next(iter(node.values))
+            self._unknown(key, node.key_places[key])
+            return
+        fields = Fields(node, ENTRY_KEYS, self.around.problems)
+        if not kinds:
+            self._problem(node.place, "a strategy entry has none of 'same', 'escalate', 'replan'")
+        elif len(kinds) > 1:
+            both = " and ".join(f"'{kind}'" for kind in kinds)
+            self._problem(node.place, f"a strategy entry has {both}", "each attempt is an entry of its own")
+        else:
+            self._read_entry(kinds[0], fields)
+
+    def _read_entry(self, kind: str, fields: Fields) -> None:
+        extra: dict[str, Any] = {
+            "session": fields.choice("session", ("fresh", "resume")),
+            "worktree": fields.choice("worktree", ("keep", "reset")),
+            "prompt": self._prompt(fields),
+        }
+        value, place = fields.get(kind), fields.key_place(kind)
+        is_absent = isinstance(value, ScalarNode) and value.value is None
+        if kind == "same":
+            text = value.text if isinstance(value, ScalarNode) else ""
+            self._add_same(
+                1 if is_absent else self._count(text, describe(value), fields.value_place(kind)), place, extra
+            )
+            return
+        agent = "" if is_absent else fields.text(kind)
+        if agent is not None:
+            self._add_agent(cast("Kind", kind), agent.strip(), place, extra)
+
+    def _prompt(self, fields: Fields) -> str | None:
+        prompt, node = fields.text("prompt"), fields.get("prompt")
+        if prompt is not None and isinstance(node, ScalarNode):
+            self.prompts.append(Templated(prompt, node.place, node.span))
+        return prompt
+
+    def _count(self, text: str, shown: str, place: Place) -> int | None:
+        if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= shape.MAX_ATTEMPTS:
+            return int(text)
+        self._problem(place, f"'same' takes a whole number from 1 to {shape.MAX_ATTEMPTS}, not {shown}")
+        return None
+
+    def _add_same(self, count: int | None, place: Place, extra: dict[str, Any]) -> None:
+        self.kinds.append(("same", place))
+        self.entries.extend([Entry(**extra)] * (count or 1))
+
+    def _add_agent(self, kind: Kind, agent: str, place: Place, extra: dict[str, Any]) -> None:
+        self.kinds.append((kind, place))
+        if not agent:
+            self._problem(place, f"strategy '{kind}' names no agent", f"write '{kind}: AGENT'")
+            return
+        self.around.check_agent(agent, place)
+        if extra.get("session") == "resume":
+            self.resumed.append((agent, place))
+        self.entries.append(Entry(kind=kind, agent=agent, **extra))

@@ -1,0 +1,275 @@
+"""Reading one step: its kind, its keys, and the steps below it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
+
+from pytest_gump.workflow import shape
+from pytest_gump.workflow.fields import Fields
+from pytest_gump.workflow.model import ContextEntry, Guard, OutputMode, SessionMode, Step
+from pytest_gump.workflow.placed import Kind, PlacedStep, Surroundings, Templated
+from pytest_gump.workflow.problems import quoted
+from pytest_gump.workflow.prompt_text import path_error, read_prompt
+from pytest_gump.workflow.read_failure import read_failure
+from pytest_gump.workflow.read_gates import GateReader
+from pytest_gump.workflow.yaml_nodes import MapNode, ScalarNode, describe
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.yaml_nodes import Node
+
+UNSUPPORTED: Final = ("workflow", "with", "hitl")
+STEP_KEYS: Final = (*shape.keys(shape.StepKeys), *UNSUPPORTED)
+GUARD_KEYS: Final = shape.keys(shape.GuardKeys)
+SESSION_WORDS: Final = ("fresh", "reuse", "reuse-on-retry")
+OUTPUTS: Final = get_args(OutputMode)
+ALWAYS: Final = ("name", "on_failure", *UNSUPPORTED)
+TAKEN: Final = {
+    "agent": (
+        *ALWAYS, "agent", "prompt", "output", "context", "session", "timeout", "guard", "max_budget", "gate",
+    ),
+    "gate": (*ALWAYS, "gate"),
+    "group": (*ALWAYS, "steps", "foreach", "parallel", "max_budget"),
+}  # fmt: skip
+KIND_TITLES: Final = {"agent": "an agent step", "gate": "a gate-only step", "group": "a group"}
+MOVED: Final = {
+    **dict.fromkeys(("max_turns", "max_tokens", "max_time", "no_write"), "write it below 'guard'"),
+    **dict.fromkeys(
+        ("retry", "strategy", "restart_from", *shape.keys(shape.BranchKeys)), "write it below 'on_failure'"
+    ),
+    "validate": "checks are listed under 'gate'",
+    "recipe": "did you mean 'workflow'?",
+}
+_NAME = re.compile(shape.NAME_PATTERN, re.ASCII)
+
+
+def name_error(name: str) -> str | None:
+    """Say why a name cannot stand in node ids, branches and paths; None when it can."""
+    if name.startswith("-"):
+        return "must not start with '-'"
+    if "--" in name:
+        return "must not hold '--'"
+    if len(name) > 64:
+        return "is longer than 64 characters"
+    return None if _NAME.fullmatch(name) else "may hold letters, digits, '_' and '-' only"
+
+
+def read_name(fields: Fields, around: Surroundings, title: str) -> str | None:
+    """Read `name`, which must be there and usable in paths."""
+    name = fields.text("name")
+    if name is None:
+        if "name" not in fields:
+            around.problems.add(fields.place, f"{title} has no name", "add 'name: ...'")
+        return None
+    if wrong := name_error(name):
+        around.problems.add(fields.value_place("name"), f"name {quoted(name)} {wrong}")
+        return None
+    return name
+
+
+def read_steps(nodes: tuple[Node, ...], above: tuple[str, ...], around: Surroundings) -> tuple[PlacedStep, ...]:
+    """Read siblings; two of the same name are a problem."""
+    steps = tuple(step for node in nodes if (step := read_step(node, above, around)) is not None)
+    first: dict[str, PlacedStep] = {}
+    for step in steps:
+        name = step.step.name
+        if name and first.setdefault(name, step) is not step:
+            line = first[name].fields.value_place("name").line
+            around.problems.add(
+                step.fields.value_place("name"), f"two steps beside each other are named {quoted(name)}",
+                f"the first is in line {line}; rename one",
+            )  # fmt: skip
+    return steps
+
+
+def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> PlacedStep | None:
+    if not isinstance(node, MapNode):
+        around.problems.add(node.place, f"a step must be a mapping with a name, not {describe(node)}")
+        return None
+    fields = Fields(node, STEP_KEYS, around.problems, moved=MOVED)
+    name = read_name(fields, around, "the step") or ""
+    kind = _kind(fields, name, around)
+    _check_keys(fields, kind, around)
+    return _Reader(fields, kind, (*above, name), around).read()
+
+
+def _kind(fields: Fields, name: str, around: Surroundings) -> Kind:
+    title = f"step {quoted(name)}" if name else "the step"
+    kinds = [key for key in ("agent", "steps", "workflow") if key in fields]
+    if len(kinds) > 1:
+        hint = "an agent step is no group: give the agent a step of its own" if "agent" in kinds else None
+        both = " and ".join(f"'{key}'" for key in kinds)
+        around.problems.add(fields.key_place(kinds[1]), f"{title} has {both}, and a step is only one of them", hint)
+        return "unclear"
+    if kinds:
+        return {"agent": "agent", "steps": "group"}.get(kinds[0], "unclear")  # type: ignore[return-value]
+    for key in ("foreach", "parallel"):
+        if key in fields:
+            around.problems.add(fields.place, f"group {quoted(name)} has no 'steps'", f"'{key}' needs steps to run")
+            return "unclear"
+    if "gate" in fields:
+        return "gate"
+    if "with" not in fields:
+        hint = "give it 'agent', 'gate' or 'steps'"
+        around.problems.add(fields.place, f"{title} does nothing: it has no agent, gate or steps", hint)
+    return "unclear"
+
+
+def _check_keys(fields: Fields, kind: Kind, around: Surroundings) -> None:
+    for key in UNSUPPORTED:
+        if key == "with" and "workflow" in fields:
+            continue
+        if key in fields:
+            what = "'with' without 'workflow'" if key == "with" else f"'{key}' is not supported yet"
+            around.problems.add(fields.key_place(key), what)
+    if kind == "unclear":
+        return
+    for key in fields.node.values:
+        if key in STEP_KEYS and key not in TAKEN[kind]:
+            around.problems.add(fields.key_place(key), f"{KIND_TITLES[kind]} takes no '{key}'", _key_hint(kind, key))
+
+
+def _key_hint(kind: str, key: str) -> str:
+    if kind == "group":
+        return "put a gate-only step at the end of 'steps'" if key == "gate" else f"put '{key}' on the steps below"
+    if kind == "agent":
+        return f"put the step below a group that has '{key}'"
+    return f"add an 'agent', or leave out '{key}'"
+
+
+class _Reader:
+    """Reads the keys that a step of this kind takes."""
+
+    def __init__(self, fields: Fields, kind: Kind, names: tuple[str, ...], around: Surroundings) -> None:
+        self._fields, self._kind, self._names, self._around = fields, kind, names, around
+        self._texts: list[Templated] = []
+
+    def read(self) -> PlacedStep:
+        values: dict[str, Any] = {"name": self._names[-1]}
+        children: tuple[PlacedStep, ...] = ()
+        output = "diff"
+        if self._kind == "agent":
+            values.update(self._agent_values())
+            output = values["output"]
+        if self._kind in ("group", "unclear") and "steps" in self._fields:
+            children = self._children()
+            values["steps"] = tuple(child.step for child in children)
+        if self._kind == "group":
+            values["foreach"] = self._fields.text("foreach")
+            values["parallel"] = bool(self._fields.flag("parallel"))
+            values["max_budget"] = self._fields.dollars("max_budget")
+        if self._kind in ("agent", "gate"):
+            values["gate"] = GateReader(self._fields, self._around, kind=self._kind, output=output).read()
+            self._check_empty_gate()
+        failure = read_failure(self._fields, self._around)
+        policies = failure.policies if failure else ()
+        values["on_failure"] = failure.on_failure if failure else None
+        texts = (*self._texts, *(prompt for policy in policies for prompt in policy.prompts))
+        return PlacedStep(
+            Step(**values),
+            self._names,
+            self._kind,
+            self._fields,
+            policies,
+            failure.fields if failure else None,
+            texts,
+            children,
+        )
+
+    def _agent_values(self) -> dict[str, Any]:
+        fields = self._fields
+        prompt = read_prompt(fields, self._around)
+        if prompt is not None:
+            self._texts.append(prompt)
+        output = fields.choice("output", OUTPUTS) or "diff"
+        return {
+            "agent": self._agent(),
+            "prompt": prompt.text if prompt else "",
+            "output": output,
+            "context": self._context(),
+            "session": self._session(),
+            "guard": self._guard(output),
+            "max_budget": fields.dollars("max_budget"),
+        }
+
+    def _agent(self) -> str | None:
+        name = self._fields.text("agent")
+        if name is not None:
+            self._around.check_agent(name, self._fields.value_place("agent"))
+        return name
+
+    def _children(self) -> tuple[PlacedStep, ...]:
+        nodes = self._fields.nodes("steps")
+        if nodes == ():
+            self._around.problems.add(self._fields.value_place("steps"), "'steps' is empty")
+        return read_steps(nodes or (), self._names, self._around)
+
+    def _check_empty_gate(self) -> None:
+        if self._kind == "gate" and self._fields.nodes("gate") == ():
+            self._around.problems.add(self._fields.value_place("gate"), "'gate' is empty, so the step does nothing")
+
+    def _guard(self, output: str) -> Guard:
+        problems, timeout = self._around.problems, self._fields.duration("timeout")
+        fields = self._fields.mapping("guard", GUARD_KEYS)
+        if fields is None:
+            return Guard(max_time=timeout)
+        if "max_time" in fields and "timeout" in self._fields:
+            hint = "they are the same limit: keep one"
+            problems.add(fields.key_place("max_time"), "'guard.max_time' stands beside 'timeout'", hint)
+        no_write = fields.flag("no_write")
+        if no_write is False and output != "diff":
+            hint = "leave it out"
+            problems.add(
+                fields.key_place("no_write"), f"'no_write: false' has no effect on a step with 'output: {output}'", hint
+            )
+        return Guard(
+            max_turns=fields.whole("max_turns"),
+            max_budget=fields.dollars("max_budget"),
+            max_tokens=fields.whole("max_tokens"),
+            max_time=fields.duration("max_time") or timeout,
+            no_write=no_write,
+        )
+
+    def _session(self) -> SessionMode:
+        node = self._fields.get("session")
+        if isinstance(node, MapNode):
+            below = self._fields.mapping("session", shape.keys(shape.SessionOf))
+            target = below.text("reuse") if below else None
+            if below is not None and "reuse" not in below:
+                self._around.problems.add(below.place, "a session mapping must be {reuse: STEP}")
+            return SessionMode(mode="reuse", step=target)
+        if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value.startswith("reuse:"):
+            step = node.value.partition(":")[2].strip()
+            hint = f"write {{reuse: {step}}} without quotes"
+            self._around.problems.add(node.place, f"unknown session {quoted(node.value)}", hint)
+            return SessionMode()
+        mode = self._fields.choice("session", SESSION_WORDS)
+        return SessionMode() if mode is None else SessionMode(mode=cast(Any, mode))
+
+    def _context(self) -> tuple[ContextEntry, ...]:
+        nodes = self._fields.nodes("context") or ()
+        return tuple(entry for node in nodes if (entry := self._context_entry(node)) is not None)
+
+    def _context_entry(self, node: Node) -> ContextEntry | None:
+        problems = self._around.problems
+        if not isinstance(node, MapNode):
+            problems.add(
+                node.place, f"a context entry must be {{file: PATH}} or {{bash: COMMAND}}, not {describe(node)}"
+            )
+            return None
+        fields = Fields(node, ("file", "bash"), problems)
+        if ("file" in fields) == ("bash" in fields):
+            what = "both 'file' and 'bash'" if "file" in fields else "neither 'file' nor 'bash'"
+            problems.add(node.place, f"a context entry has {what}", "each entry is one of them")
+            return None
+        if "bash" in fields:
+            return ContextEntry(bash=fields.text("bash"))
+        path, written = fields.text("file"), fields.get("file")
+        if path is None or not isinstance(written, ScalarNode):
+            return None
+        if wrong := path_error(path):
+            problems.add(
+                written.place, f"context file {quoted(path)} {wrong}", "paths are relative to the project's root"
+            )
+        self._texts.append(Templated(path, written.place, written.span))
+        return ContextEntry(file=path)

@@ -1,0 +1,97 @@
+"""Reading the root of a workflow file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
+
+from pytest_gump.workflow import shape
+from pytest_gump.workflow.fields import Fields
+from pytest_gump.workflow.model import BlastRadius, Input, Workflow
+from pytest_gump.workflow.placed import PlacedWorkflow
+from pytest_gump.workflow.problems import quoted
+from pytest_gump.workflow.read_step import name_error, read_name, read_steps
+from pytest_gump.workflow.template import BASE_NAMES
+from pytest_gump.workflow.yaml_nodes import MapNode, ScalarNode, describe
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.placed import PlacedStep, Surroundings
+    from pytest_gump.workflow.yaml_nodes import Node
+
+ROOT_KEYS: Final = shape.keys(shape.WorkflowKeys)
+RESERVED_NAMES: Final = (*BASE_NAMES, "item", "task", "steps", "run")
+MOVED: Final = {"review": "put a step with 'output: review' at the end of 'steps'"}
+
+
+def read_workflow(root: Node, around: Surroundings) -> PlacedWorkflow | None:
+    if not isinstance(root, MapNode):
+        hint = "a workflow is a mapping with 'name' and 'steps'"
+        around.problems.add(root.place, f"the file holds {describe(root)}, not a workflow", hint)
+        return None
+    fields = Fields(root, ROOT_KEYS, around.problems, moved=MOVED)
+    name = read_name(fields, around, "the workflow")
+    steps = _steps(fields, around)
+    workflow = Workflow(
+        name=name or "",
+        description=_description(fields),
+        max_budget=fields.dollars("max_budget"),
+        max_tokens=fields.whole("max_tokens"),
+        max_time=fields.duration("max_time"),
+        blast_radius=cast(Any, fields.choice("blast_radius", get_args(BlastRadius)) or "enforce"),
+        inputs=_inputs(fields, around),
+        setup=_setup(fields, around),
+        steps=tuple(step.step for step in steps),
+    )
+    return PlacedWorkflow(workflow, fields, steps)
+
+
+def _description(fields: Fields) -> str:
+    node = fields.get("description")
+    is_blank = isinstance(node, ScalarNode) and node.value in ("", None)
+    return "" if is_blank else fields.text("description") or ""
+
+
+def _steps(fields: Fields, around: Surroundings) -> tuple[PlacedStep, ...]:
+    nodes = fields.nodes("steps")
+    if nodes == () or "steps" not in fields:
+        around.problems.add(fields.value_place("steps"), "the workflow has no steps", "add at least one below 'steps:'")
+    return read_steps(nodes or (), (), around)
+
+
+def _inputs(fields: Fields, around: Surroundings) -> dict[str, Input]:
+    node = fields.get("inputs")
+    if node is None:
+        return {}
+    if not isinstance(node, MapNode):
+        fields.mapping("inputs", ())
+        return {}
+    below = Fields(node, tuple(node.values), around.problems)
+    return {name: _input(name, below, around) for name in node.values}
+
+
+def _input(name: str, fields: Fields, around: Surroundings) -> Input:
+    place = fields.key_place(name)
+    if wrong := name_error(name):
+        around.problems.add(place, f"input name {quoted(name)} {wrong}")
+    elif name in RESERVED_NAMES:
+        around.problems.add(place, f"input '{name}' would hide the template name of the same spelling", "rename it")
+    node = fields.get(name)
+    if isinstance(node, ScalarNode) and node.value is None:
+        return Input()
+    below = fields.mapping(name, shape.keys(shape.InputKeys))
+    if below is None:
+        return Input()
+    default = below.get("default")
+    if not isinstance(default, ScalarNode | None):
+        below.text("default")
+    text = default.text if isinstance(default, ScalarNode) and default.value is not None else None
+    return Input(required=bool(below.flag("required")), default=text)
+
+
+def _setup(fields: Fields, around: Surroundings) -> tuple[str, ...]:
+    commands: list[str] = []
+    for node in fields.nodes("setup") or ():
+        if isinstance(node, ScalarNode) and node.value is not None and node.text.strip():
+            commands.append(node.text)
+        else:
+            around.problems.add(node.place, f"a setup command must be text, not {describe(node)}")
+    return tuple(commands)

@@ -1,0 +1,144 @@
+"""Which step a written reference means: the nearest enclosing scope first, and never a guess."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_gump.workflow.template import RUN_FIELDS, STATE_FIELDS, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_gump.workflow.model import Step, Workflow
+
+__all__ = [
+    "RUN_FIELDS",
+    "STATE_FIELDS",
+    "AmbiguousStepError",
+    "Outline",
+    "Reference",
+    "UnknownStepError",
+    "iter_references",
+    "iter_steps",
+    "resolve_step",
+    "split_state",
+    "templated",
+]
+
+
+class UnknownStepError(LookupError):
+    """No step has the name."""
+
+
+class AmbiguousStepError(LookupError):
+    """Several steps have the name; `candidates` are their qualified names."""
+
+    def __init__(self, message: str, candidates: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.candidates = candidates
+
+
+@dataclass(slots=True)
+class Outline:
+    """The static paths of a workflow's steps, ready to be asked for."""
+
+    paths: dict[tuple[str, ...], None] = field(default_factory=dict)
+    by_name: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, paths: Iterable[tuple[str, ...]]) -> Outline:
+        outline = cls()
+        for path in paths:
+            if path not in outline.paths:
+                outline.paths[path] = None
+                outline.by_name.setdefault(path[-1], []).append(path)
+        return outline
+
+    def resolve(self, scope: tuple[str, ...], ref: str) -> tuple[str, ...]:
+        """Find the step that `ref`, written at the step `scope`, means.
+
+        `ref` is a name or a path (`build.impl`, `build::impl`). Scopes are tried from the nearest group outwards; a
+        name that stands in none of them may be anywhere, if only once.
+
+        Raises:
+            UnknownStepError: no such step.
+            AmbiguousStepError: several.
+        """
+        parts = tuple(ref.replace("::", ".").split("."))
+        for depth in range(max(len(scope) - 1, 0), -1, -1):
+            if (path := scope[:depth] + parts) in self.paths:
+                return path
+        found = [path for path in self.by_name.get(parts[-1], ()) if path[-len(parts) :] == parts]
+        if not found:
+            raise UnknownStepError(ref)
+        if len(found) > 1:
+            raise AmbiguousStepError(ref, tuple(".".join(path) for path in found))
+        return found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A `{steps.REF.FIELD}` of a workflow and what it means."""
+
+    step: str
+    """Static path of the asking step."""
+    key: str
+    """Where it is written: `prompt`, `context`, `strategy`."""
+    written: str
+    resolved: str
+    field: str
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.step, self.key, self.written, self.resolved, self.field))
+
+
+def resolve_step(workflow: Workflow, scope: tuple[str, ...], ref: str) -> str:
+    """Find the static path (`build::impl`) that `ref` means when it is written at the step `scope`.
+
+    Raises:
+        UnknownStepError, AmbiguousStepError: both LookupError; a loaded workflow holds no such reference.
+    """
+    outline = Outline.of(path for path, _ in iter_steps(workflow.steps))
+    return "::".join(outline.resolve(scope, ref))
+
+
+def split_state(name: str) -> tuple[str, str] | None:
+    """Split `steps.REF.FIELD` into REF and FIELD; None for other names."""
+    if not name.startswith("steps."):
+        return None
+    ref, _, state = name.removeprefix("steps.").rpartition(".")
+    return (ref, state) if ref else None
+
+
+def iter_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Step]]:
+    """Give every step, groups included, with its static path, in the order of the file."""
+    for step in steps:
+        path = (*above, step.name)
+        yield path, step
+        yield from iter_steps(step.steps, path)
+
+
+def templated(step: Step) -> Iterator[tuple[str, str]]:
+    """Give the texts of a step that templates apply to, with the key they stand under."""
+    yield "prompt", step.prompt
+    for entry in step.context:
+        if entry.file is not None:
+            yield "context", entry.file
+    if (failure := step.on_failure) is not None:
+        for policy in (failure.flat, failure.gate_fail, failure.guard_fail, failure.review_fail):
+            for strategy in policy.strategy if policy else ():
+                if strategy.prompt is not None:
+                    yield "strategy", strategy.prompt
+
+
+def iter_references(workflow: Workflow) -> Iterator[Reference]:
+    """Give every state reference of a loaded workflow, resolved."""
+    steps = list(iter_steps(workflow.steps))
+    outline = Outline.of(path for path, _ in steps)
+    for path, step in steps:
+        for key, text in templated(step):
+            for name, _ in parse(text).names:
+                if (split := split_state(name)) is not None:
+                    ref, state = split
+                    yield Reference("::".join(path), key, name, "::".join(outline.resolve(path, ref)), state)

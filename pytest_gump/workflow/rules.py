@@ -1,0 +1,136 @@
+"""Rules that look at more than one place: budgets, and what steps say about each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_gump.workflow.problems import quoted
+from pytest_gump.workflow.refs import AmbiguousStepError, Outline, UnknownStepError
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.placed import PlacedStep, PlacedWorkflow, Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Why a reference means no step."""
+
+    reason: str
+    hint: str | None
+
+    def about(self, what: str) -> tuple[str, str | None]:
+        return f"{what} {self.reason}", self.hint
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The steps of a workflow by path, with their order."""
+
+    outline: Outline
+    steps: dict[tuple[str, ...], PlacedStep]
+    order: dict[tuple[str, ...], int]
+
+    @classmethod
+    def of(cls, workflow: PlacedWorkflow) -> Index:
+        steps: dict[tuple[str, ...], PlacedStep] = {}
+        for step in workflow.walk():
+            if all(step.names):
+                steps.setdefault(step.names, step)
+        return cls(Outline.of(steps), steps, {path: number for number, path in enumerate(steps)})
+
+    def find(self, asking: PlacedStep, ref: str, around: Surroundings) -> PlacedStep | NotFound:
+        """Resolve a reference that is written at a step."""
+        try:
+            return self.steps[self.outline.resolve(asking.names, ref)]
+        except UnknownStepError:
+            hint = around.problems.suggest(ref, list(self.outline.by_name), label="steps")
+            return NotFound(f"names {quoted(ref)}, and there is no such step", hint)
+        except AmbiguousStepError as error:
+            hint = f"write the qualified name: {' or '.join(error.candidates[:5])}"
+            return NotFound(f"names {quoted(ref)}, which can be more than one step", hint)
+
+    def foreach_around(self, step: PlacedStep) -> PlacedStep | None:
+        """Give the nearest group above the step that has `foreach`."""
+        return next((group for group in self.above(step) if "foreach" in group.fields), None)
+
+    def above(self, step: PlacedStep) -> list[PlacedStep]:
+        """Give the groups that enclose a step, nearest first."""
+        paths = (step.names[:depth] for depth in range(len(step.names) - 1, 0, -1))
+        return [self.steps[path] for path in paths if path in self.steps]
+
+
+def check_steps(workflow: PlacedWorkflow, index: Index, around: Surroundings) -> None:
+    run_budget = workflow.workflow.max_budget
+    for step in workflow.walk():
+        _check_budget(step, run_budget, around)
+        if step.step.foreach is not None:
+            _check_foreach(step, step.step.foreach, index, around)
+        if step.step.session.step is not None:
+            _check_session(step, step.step.session.step, index, around)
+
+
+def _check_budget(step: PlacedStep, run_budget: float | None, around: Surroundings) -> None:
+    budget = step.step.max_budget
+    if budget is not None and run_budget is not None and budget > run_budget:
+        around.problems.add(
+            step.fields.value_place("max_budget"),
+            f"{step.title} may spend {budget:.2f} USD, more than the whole run ({run_budget:.2f})",
+            "lower it, or raise the workflow's 'max_budget'",
+        )
+
+
+def _check_foreach(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> None:
+    place = step.fields.value_place("foreach")
+    target = index.find(step, ref, around)
+    if isinstance(target, NotFound):
+        around.problems.add(place, *target.about("'foreach'"))
+        return
+    name = quoted(target.step.name)
+    if target.kind != "agent" or target.step.output != "plan":
+        around.problems.add(place, f"'foreach' names {name}, which makes no plan", "it needs 'output: plan'")
+        return
+    if all(step.names) and index.order[target.names] >= index.order.get(step.names, -1):
+        around.problems.add(place, f"'foreach' names {name}, which comes later", "move it before the group")
+        return
+    shared = _shared_groups(step, target)
+    for group in index.above(target):
+        if group.names in shared:
+            if group.step.parallel and "foreach" not in group.fields:
+                around.problems.add(
+                    place, f"'foreach' names {name}, which runs at the same time", "move it before the group"
+                )
+            return
+        if "foreach" in group.fields:
+            hint = f"each item of {quoted(group.step.name)} has a plan of its own: put the group there too"
+            around.problems.add(place, f"'foreach' names {name}, which has more than one plan", hint)
+            return
+
+
+def _shared_groups(one: PlacedStep, other: PlacedStep) -> set[tuple[str, ...]]:
+    depths = range(1, min(len(one.names), len(other.names)) + 1)
+    return {one.names[:depth] for depth in depths if one.names[:depth] == other.names[:depth]}
+
+
+def _check_session(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> None:
+    below = step.fields.get("session")
+    place = step.fields.value_place("session") if below is None else below.place
+    target = index.find(step, ref, around)
+    if isinstance(target, NotFound):
+        around.problems.add(place, *target.about("'session'"))
+        return
+    name = quoted(target.step.name)
+    if target is step:
+        around.problems.add(place, f"{step.title} would resume its own session", "write 'session: reuse-on-retry'")
+    elif target.kind != "agent":
+        around.problems.add(place, f"'session' names {name}, which has no agent and so no session")
+    elif _other_cli(step.step.agent, target.step.agent, around):
+        around.problems.add(
+            place,
+            f"a session of {target.step.agent} ({name}) cannot be resumed by {step.step.agent}",
+            "a session is resumed only by the CLI that made it",
+        )
+
+
+def _other_cli(one: str | None, other: str | None, around: Surroundings) -> bool:
+    return one is not None and other is not None and around.same_cli is not None and not around.same_cli(one, other)

@@ -1,0 +1,137 @@
+"""Rules about `on_failure`: what its entries and restarts may refer to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.workflow.problems import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.workflow.placed import PlacedPolicy, PlacedStep, PlacedWorkflow, Surroundings
+
+
+def check_failures(workflow: PlacedWorkflow, around: Surroundings) -> None:
+    _check_siblings(workflow.steps, None, around)
+    for step in workflow.walk():
+        if step.children:
+            _check_siblings(step.children, step, around)
+        _check_branches(step, around)
+        for policy in step.policies:
+            _check_entries(step, policy, around)
+
+
+def _check_branches(step: PlacedStep, around: Surroundings) -> None:
+    """A branch for a failure that the step cannot have would have no effect."""
+    failure, fields = step.step.on_failure, step.failure
+    if failure is None or fields is None or step.kind == "unclear":
+        return
+    below = list(_leaves(step))
+    if failure.review_fail and not any(leaf.step.output == "review" for leaf in below):
+        hint = "only a step with 'output: review' can fail by its verdict"
+        around.problems.add(fields.key_place("review_fail"), "'review_fail' has no effect here", hint)
+    if failure.guard_fail and not any(leaf.kind == "agent" for leaf in below):
+        around.problems.add(
+            fields.key_place("guard_fail"), "'guard_fail' has no effect here", "there is no agent to stop"
+        )
+
+
+def _leaves(step: PlacedStep) -> Sequence[PlacedStep]:
+    return [leaf for child in step.children for leaf in _leaves(child)] if step.kind == "group" else [step]
+
+
+def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings) -> None:
+    for kind, place in policy.kinds:
+        if step.kind == "gate" and kind != "same":
+            around.problems.add(place, f"'{kind}' on a gate-only step, which has no agent to replace")
+        elif step.kind == "group" and kind == "replan":
+            around.problems.add(place, "'replan' on a group", "put it on the agent steps below")
+        elif step.kind == "agent" and kind == "replan" and step.step.output != "diff":
+            around.problems.add(
+                place,
+                f"'replan' on a step with 'output: {step.step.output}'",
+                "only a step with 'output: diff' can be split",
+            )
+    if step.kind in ("gate", "group"):
+        for prompt in policy.prompts:
+            what = "a gate-only step" if step.kind == "gate" else "a group"
+            around.problems.add(prompt.place, f"'prompt' has no effect in the strategy of {what}")
+    own = step.step.agent
+    for agent, place in policy.resumed:
+        if own is not None and around.same_cli is not None and not around.same_cli(own, agent):
+            around.problems.add(
+                place,
+                f"a session of {own} cannot be resumed by {agent}",
+                "a session is resumed only by the CLI that made it",
+            )
+
+
+def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, around: Surroundings) -> None:
+    """Check every `restart_from` among siblings."""
+    order: dict[str, int] = {}
+    for number, step in enumerate(siblings):
+        order.setdefault(step.step.name, number)
+    edges = _edges(siblings)
+    side_by_side = group is not None and group.step.parallel and group.step.foreach is None
+    for step in siblings:
+        for policy in step.policies:
+            target = policy.policy.restart_from
+            if target is None:
+                continue
+            problem = _restart_problem(step, target, order, edges, around, side_by_side=side_by_side)
+            if problem is not None:
+                around.problems.add(policy.restart_place, *problem)
+
+
+def _edges(siblings: Sequence[PlacedStep]) -> dict[str, list[str]]:
+    edges: dict[str, list[str]] = {}
+    for step in siblings:
+        targets = [policy.policy.restart_from for policy in step.policies]
+        edges.setdefault(step.step.name, []).extend(target for target in targets if target is not None)
+    return edges
+
+
+def _restart_problem(
+    step: PlacedStep,
+    target: str,
+    order: dict[str, int],
+    edges: dict[str, list[str]],
+    around: Surroundings,
+    *,
+    side_by_side: bool,
+) -> tuple[str, str | None] | None:
+    name = step.step.name
+    if target == name:
+        return None
+    if target not in order:
+        hint = around.problems.suggest(target, [known for known in order if known], label="steps beside it")
+        return f"'restart_from' names {quoted(target)}, which is no step beside {quoted(name)}", hint
+    if side_by_side:
+        hint = "move one of them out of the parallel group"
+        return f"'restart_from' names {quoted(target)}, which runs at the same time", hint
+    if order[target] < order.get(name, 0):
+        return None
+    chain = _way(target, name, edges)
+    if chain:
+        return f"'restart_from' goes in a circle: {' -> '.join((name, *chain))}", "let it name an earlier step"
+    return f"'restart_from' names {quoted(target)}, which comes later", "it can only go back"
+
+
+def _way(start: str, goal: str, edges: dict[str, list[str]]) -> list[str]:
+    """Find a chain of restarts from one step to another."""
+    came_from: dict[str, str | None] = {start: None}
+    queue = [start]
+    for current in queue:
+        for following in edges.get(current, ()):
+            if following not in came_from:
+                came_from[following] = current
+                queue.append(following)
+    if goal not in came_from:
+        return []
+    chain: list[str] = []
+    at: str | None = goal
+    while at is not None:
+        chain.append(at)
+        at = came_from[at]
+    return chain[::-1]

@@ -1,0 +1,73 @@
+"""Rules about templates: every name that is written must be known, and every reference mean one step."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from pytest_gump.workflow.problems import Place, quoted
+from pytest_gump.workflow.refs import split_state
+from pytest_gump.workflow.rules import NotFound
+from pytest_gump.workflow.template import ITEM_NAMES, STATE_FIELDS, allowed, canonical, parse
+from pytest_gump.workflow.yaml_nodes import place_at
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.placed import PlacedStep, PlacedWorkflow, Surroundings, Templated
+    from pytest_gump.workflow.rules import Index
+
+
+def check_templates(workflow: PlacedWorkflow, index: Index, around: Surroundings) -> None:
+    inputs = tuple(workflow.workflow.inputs)
+    for step in workflow.walk():
+        if step.texts:
+            names = allowed(in_foreach=index.foreach_around(step) is not None, inputs=inputs)
+            for text in step.texts:
+                _check_text(step, text, names, index, around)
+
+
+def _check_text(step: PlacedStep, text: Templated, names: tuple[str, ...], index: Index, around: Surroundings) -> None:
+    seen: set[str] = set()
+    for name, offset in parse(text.text).names:
+        if around.problems.full:
+            return
+        if name in seen or canonical(name) in names:
+            continue
+        seen.add(name)
+        place = _locate(text, name, offset, around.source)
+        is_state = name.startswith("steps.")
+        problem = _state_problem(step, name, index, around) if is_state else _unknown(name, names)
+        if problem is not None:
+            around.problems.add(place, *problem, path=text.file)
+
+
+def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundings) -> tuple[str, str | None] | None:
+    split = split_state(name)
+    if split is None:
+        return f"{{{name}}} needs a step and a field", f"write {{steps.STEP.FIELD}}; fields: {', '.join(STATE_FIELDS)}"
+    ref, state = split
+    if state not in STATE_FIELDS:
+        hint = around.problems.suggest(state, STATE_FIELDS, label="fields")
+        return f"unknown field {quoted(state)} in {{{name}}}", hint
+    found = index.find(step, ref, around)
+    return found.about(f"{{{name}}}") if isinstance(found, NotFound) else None
+
+
+def _unknown(name: str, names: tuple[str, ...]) -> tuple[str, str]:
+    if canonical(name) in ITEM_NAMES:
+        return f"{{{name}}} has a value only inside a 'foreach'", "put the step below a group that has 'foreach'"
+    near = get_close_matches(name, names, n=1) if len(name) < 100 else []
+    first = f"did you mean {{{near[0]}}}? " if near else f"for the braces themselves write {{{{{name}}}}}; "
+    return f"unknown template name {{{name}}}", f"{first}known: {', '.join(names)}, steps.STEP.FIELD"
+
+
+def _locate(text: Templated, name: str, offset: int, source: str) -> Place:
+    """Find a placeholder in the file; for text whose escapes hide it, the place of the whole text."""
+    if text.span is None:
+        return place_at(text.text, offset)
+    wanted = f"{{{name}}}"
+    at, end = text.span[0] - 1, text.span[1]
+    for _ in range(text.text.count(wanted, 0, offset) + 1):
+        at = source.find(wanted, at + 1, end)
+        if at < 0:
+            return text.place
+    return place_at(source, at)

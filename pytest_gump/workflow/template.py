@@ -1,0 +1,143 @@
+"""Prompt templates: `{name}` is replaced, in one pass; inserted text is never looked at again.
+
+`{{` and `}}` stand for one brace each. All other braces are plain text, so that JSON and code need no escaping: a `}}`
+that closes two plain `{` stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+
+_SEGMENT: Final = "[A-Za-z0-9_][A-Za-z0-9_-]*+"
+_TOKEN = re.compile(rf"\{{\{{|\}}\}}|\{{(?P<name>{_SEGMENT}(?:\.{_SEGMENT})*+)\}}|[{{}}\n]")
+
+BASE_NAMES: Final = ("spec", "error", "diff", "attempt")
+ITEM_NAMES: Final = ("item.name", "item.description", "item.files")
+STATE_FIELDS: Final = (
+    "output", "files", "status", "session_id", "agent", "cost", "turns", "duration", "retries",
+    "tokens_in", "tokens_out",
+)  # fmt: skip
+RUN_FIELDS: Final = ("id", "cost", "duration", "tokens_in", "tokens_out", "retries", "status", "workflow", "spec")
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A placeholder, as written between the braces."""
+
+    text: str
+    offset: int
+    """Of its opening brace in the template."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    parts: tuple[str | Name, ...]
+    only_names: bool
+    """Dropped when every value is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    lines: tuple[_Line, ...]
+
+    @property
+    def names(self) -> tuple[tuple[str, int], ...]:
+        """Every placeholder with its offset, in order, repeated ones repeatedly."""
+        return tuple((p.text, p.offset) for line in self.lines for p in line.parts if isinstance(p, Name))
+
+    def render(self, values: Callable[[str], str] | Mapping[str, str]) -> str:
+        """Fill in the values.
+
+        Raises:
+            KeyError: a mapping does not hold a name.
+        """
+        look_up = values if callable(values) else values.__getitem__
+        return "".join(_render_line(line, look_up) for line in self.lines)
+
+
+def parse(text: str) -> Template:
+    """Find the placeholders of a text. Every text is a template: nothing is an error here."""
+    lines: list[_Line] = []
+    parts: list[str | Name] = []
+    for part in _parts(text):
+        parts.append(part)
+        if isinstance(part, str) and part.endswith("\n"):
+            lines.append(_line(parts))
+            parts = []
+    if parts:
+        lines.append(_line(parts))
+    return Template(tuple(lines))
+
+
+def escape(text: str) -> str:
+    """Write a text so that rendering gives it back."""
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def canonical(name: str) -> str:
+    """Replace the alias `task.` by `item.`."""
+    return f"item.{name[5:]}" if name.startswith("task.") else name
+
+
+def allowed(*, in_foreach: bool, inputs: Collection[str] = ()) -> tuple[str, ...]:
+    """Names that a template may hold besides `steps.REF.FIELD`."""
+    items = ITEM_NAMES if in_foreach else ()
+    return (*BASE_NAMES, *items, *inputs, *(f"run.{field}" for field in RUN_FIELDS))
+
+
+def _parts(text: str) -> Iterator[str | Name]:
+    """Split into plain text, cut after each newline, and names."""
+    plain: list[str] = []
+    position = 0
+    braces: list[str] = []
+    for match in _TOKEN.finditer(text):
+        plain.append(text[position : match.start()])
+        position = match.end()
+        if match["name"] is not None:
+            yield from _flush(plain)
+            yield Name(match["name"], match.start())
+            continue
+        plain.append(_brace(match[0], braces))
+        if match[0] == "\n":
+            yield from _flush(plain)
+    plain.append(text[position:])
+    yield from _flush(plain)
+
+
+def _flush(plain: list[str]) -> Iterator[str]:
+    joined = "".join(plain)
+    plain.clear()
+    if joined:
+        yield joined
+
+
+def _brace(brace: str, opened: list[str]) -> str:
+    """Say what a brace stands for; `opened` is the stack of braces that are still open."""
+    if brace in ("{", "{{"):
+        opened.append(brace)
+        return "{"
+    if brace == "}}" and opened[-2:] == ["{", "{"]:
+        del opened[-2:]
+        return brace
+    if brace != "\n" and opened and len(opened[-1]) == len(brace):
+        opened.pop()
+    return "}" if brace == "}}" else brace
+
+
+def _line(parts: list[str | Name]) -> _Line:
+    has_names = any(isinstance(part, Name) for part in parts)
+    return _Line(tuple(parts), has_names and all(isinstance(part, Name) or part.isspace() for part in parts))
+
+
+def _render_line(line: _Line, look_up: Callable[[str], str]) -> str:
+    values = [look_up(part.text) if isinstance(part, Name) else part for part in line.parts]
+    if line.only_names and not any(
+        value for part, value in zip(line.parts, values, strict=True) if isinstance(part, Name)
+    ):
+        return ""
+    return "".join(values)

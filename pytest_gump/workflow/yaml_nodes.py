@@ -1,0 +1,276 @@
+"""YAML text as a tree of nodes that know their places.
+
+The tree is built from parser events, not by PyYAML's composer: scalars follow YAML 1.2 (`no` and `12:30` are text,
+`010` is ten), duplicate keys are refused, aliases are shared and their expansion is bounded, and no depth of nesting
+can exhaust the stack.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import yaml
+
+from pytest_gump.workflow.problems import Place, Problems, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_CHARS: Final = 1_048_576
+MAX_DEPTH: Final = 64
+MAX_NODES: Final = 100_000
+"""With every alias counted as often as it is used."""
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INT = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
+_FLOAT = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+)
+_WORDS: Final[Mapping[str, bool | None]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_CORE_TAG: Final = "tag:yaml.org,2002:"
+_COLON_HINT: Final = "text that holds ': ' needs quotes, and a nested mapping its own lines or {braces}"
+_INDENT_HINT: Final = "the line is not indented like its neighbours, or a quote or bracket is not closed"
+_SYNTAX_HINTS: Final = {
+    "mapping values are not allowed": _COLON_HINT,
+    "cannot start any token": "indent with spaces, not tabs, and quote text that starts with '@', '`' or '%'",
+    "did not find expected": _INDENT_HINT,
+    "expected <block end>": _INDENT_HINT,
+}
+
+Value: TypeAlias = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarNode:
+    value: Value
+    text: str
+    """As written, without quotes."""
+    place: Place
+    span: tuple[int, int]
+    """Start and end in the file, in characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListNode:
+    nodes: tuple[Node, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class MapNode:
+    values: Mapping[str, Node]
+    key_places: Mapping[str, Place]
+    place: Place
+
+
+Node: TypeAlias = ScalarNode | ListNode | MapNode
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The C parser where libyaml is there, else the Python one."""
+
+
+class _RefusedError(Exception):
+    def __init__(self, place: Place, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.place, self.message, self.hint = place, message, hint
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A list or mapping that is still open."""
+
+    is_map: bool
+    anchor: str | None
+    place: Place
+    nodes: list[Node] = field(default_factory=list)
+    size: int = 1
+    depth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    node: Node
+    size: int
+    depth: int
+
+
+def read_yaml(text: str, problems: Problems) -> Node | None:
+    """Read one YAML document; what is wrong with it goes into `problems`, and None is returned if it cannot be read."""
+    text = text.removeprefix("\ufeff")
+    try:
+        _check_text(text)
+        builder = _Builder(problems)
+        for event in yaml.parse(text, Loader=_Loader):
+            builder.feed(event)
+    except _RefusedError as refused:
+        problems.add(refused.place, refused.message, refused.hint)
+        return None
+    except yaml.MarkedYAMLError as error:
+        _add_syntax_error(error, problems)
+        return None
+    if builder.root is None:
+        problems.add(Place(1, 1), "the file is empty", "a workflow needs at least 'name' and 'steps'")
+    return builder.root
+
+
+def place_at(text: str, index: int) -> Place:
+    """Turn an index into a file's text into a place."""
+    before = text.count("\n", 0, index)
+    return Place(before + 1, index - (text.rfind("\n", 0, index) + 1) + 1)
+
+
+def _check_text(text: str) -> None:
+    if len(text) > MAX_CHARS:
+        raise _RefusedError(Place(1, 1), f"the file is longer than {MAX_CHARS} characters")
+    if odd := _UNPRINTABLE.search(text):
+        raise _RefusedError(place_at(text, odd.start()), f"character U+{ord(odd[0]):04X} is not allowed in YAML")
+
+
+def _add_syntax_error(error: yaml.MarkedYAMLError, problems: Problems) -> None:
+    mark = error.problem_mark or error.context_mark
+    place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+    what = error.problem or error.context or "cannot be read"
+    hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in what), None)
+    problems.add(place, f"not valid YAML: {what}", hint)
+
+
+class _Builder:
+    """Turns events into nodes, without recursion."""
+
+    def __init__(self, problems: Problems) -> None:
+        self.root: Node | None = None
+        self._problems = problems
+        self._open: list[_Frame] = []
+        self._anchors: dict[str, _Anchored] = {}
+        self._documents = 0
+
+    def feed(self, event: yaml.Event) -> None:
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(_scalar(event), anchor=event.anchor)
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            self._start(event)
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            self._end()
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise _RefusedError(_place(event), "a second document starts here", "one file holds one workflow")
+
+    def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
+        place, is_map = _place(event), isinstance(event, yaml.MappingStartEvent)
+        if event.tag not in (None, "!", _CORE_TAG + ("map" if is_map else "seq")):
+            raise _RefusedError(place, f"unknown YAML tag {quoted(event.tag)}", "workflows need no tags")
+        if len(self._open) >= MAX_DEPTH:
+            raise _RefusedError(place, f"nested deeper than {MAX_DEPTH} levels")
+        self._open.append(_Frame(is_map, event.anchor, place))
+        if event.anchor is not None:
+            self._anchors.pop(event.anchor, None)
+
+    def _end(self) -> None:
+        frame = self._open.pop()
+        node: Node = self._mapping(frame) if frame.is_map else ListNode(tuple(frame.nodes), frame.place)
+        self._add(node, anchor=frame.anchor, size=frame.size, depth=frame.depth)
+
+    def _alias(self, event: yaml.AliasEvent) -> None:
+        target = self._anchors.get(str(event.anchor))
+        if target is None:
+            raise _RefusedError(
+                _place(event),
+                f"alias '*{event.anchor}' has no finished anchor before it",
+                f"set it with '&{event.anchor}' first",
+            )
+        if len(self._open) + target.depth > MAX_DEPTH:
+            raise _RefusedError(_place(event), f"nested deeper than {MAX_DEPTH} levels")
+        self._add(target.node, anchor=None, size=target.size, depth=target.depth, place=_place(event))
+
+    def _add(
+        self, node: Node, *, anchor: str | None, size: int = 1, depth: int = 0, place: Place | None = None
+    ) -> None:
+        if anchor is not None:
+            self._anchors[anchor] = _Anchored(node, size, depth)
+        if not self._open:
+            self.root = node
+            return
+        frame = self._open[-1]
+        frame.nodes.append(node)
+        frame.size += size
+        frame.depth = max(frame.depth, depth + 1)
+        if frame.size > MAX_NODES:
+            raise _RefusedError(
+                place or node.place, f"the file stands for more than {MAX_NODES} values", "use fewer aliases"
+            )
+
+    def _mapping(self, frame: _Frame) -> MapNode:
+        values: dict[str, Node] = {}
+        places: dict[str, Place] = {}
+        for key, value in zip(frame.nodes[::2], frame.nodes[1::2], strict=True):
+            if not isinstance(key, ScalarNode) or not isinstance(key.value, str):
+                self._problems.add(key.place, f"a key must be text, not {describe(key)}", "put it in quotes")
+            elif key.value in values:
+                first = places[key.value]
+                self._problems.add(
+                    key.place,
+                    f"key {quoted(key.value)} stands here twice",
+                    f"the first is in line {first.line}; keep one",
+                )
+            else:
+                values[key.value], places[key.value] = value, key.place
+        return MapNode(values, places, frame.place)
+
+
+def describe(node: Node | None) -> str:
+    """Say what a node is, for `must be a list, not ...`."""
+    if isinstance(node, ListNode):
+        return "a list"
+    if isinstance(node, MapNode):
+        return "a mapping"
+    if node is None or node.value is None:
+        return "nothing"
+    return quoted(node.value) if isinstance(node.value, str) else quoted(node.text).strip("'\"")
+
+
+def _place(event: yaml.Event) -> Place:
+    mark = event.start_mark
+    return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+
+
+def _scalar(event: yaml.ScalarEvent) -> ScalarNode:
+    text: str = event.value
+    value: Value = text
+    if event.implicit[0] and event.tag is None:
+        value = resolve(text)
+    elif event.tag not in (None, "!", _CORE_TAG + "str"):
+        value = _tagged(event, text)
+    start, end = event.start_mark, event.end_mark
+    return ScalarNode(value, text, _place(event), (start.index if start else 0, end.index if end else 0))
+
+
+def _tagged(event: yaml.ScalarEvent, text: str) -> Value:
+    value = resolve(text)
+    kind = str(event.tag).removeprefix(_CORE_TAG)
+    fits = {"int": int, "float": float, "bool": bool, "null": type(None)}.get(kind)
+    if fits is None or type(value) is not fits:
+        raise _RefusedError(_place(event), f"unknown YAML tag {quoted(str(event.tag))}", "workflows need no tags")
+    return value
+
+
+def resolve(text: str) -> Value:
+    """Give a plain scalar its value by the YAML 1.2 core schema."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _INT.fullmatch(text):
+        return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+    if len(text) <= 300 and _FLOAT.fullmatch(text):
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    return text
