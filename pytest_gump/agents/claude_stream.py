@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -139,7 +138,7 @@ class ClaudeReader:
                 cache_read=ndjson.count(usage, "cache_read_input_tokens"),
                 cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
             )
-            answer = _Answer(model, tokens, prices.estimate(model, tokens))
+            answer = _Answer(model, tokens, prices.estimate_answer(model, tokens))
             self._answers[key] = answer
             self._since.start(answer)
             if main:
@@ -159,7 +158,7 @@ class ClaudeReader:
         elif kind == "tool_use":
             self._tool_calls += 1
             arguments = ndjson.section(block, "input")
-            self._since.grow(answer, len(json.dumps(arguments, ensure_ascii=False)))
+            self._since.grow(answer, _characters(arguments))
             events.append(_tool_call(ndjson.text(block, "name") or "?", arguments))
         elif kind == "thinking":
             self._since.grow(answer, len(ndjson.text(block, "thinking") or ""))
@@ -213,7 +212,7 @@ class ClaudeReader:
         reported, since = self._reported, self._since
         if self._results and since.answers == 0:
             return dataclasses.replace(reported, turns=self._turns, tool_calls=self._tool_calls)
-        tokens = reported.tokens + since.tokens
+        tokens = reported.tokens + since.tokens if self._results else since.tokens
         if since.cost_usd is None or (self._results and reported.cost_usd is None):
             return Usage(tokens, None, "unknown", self._turns, self._tool_calls)
         cost_usd = (reported.cost_usd or 0.0) + since.cost_usd
@@ -300,30 +299,57 @@ class ClaudeReader:
 class _Estimate:
     """Running totals over answers, subagents included."""
 
-    __slots__ = ("_unknown", "_usd", "answers", "tokens")
+    __slots__ = ("_cache_read", "_cache_write", "_input", "_output", "_unknown", "_usd", "answers")
 
     def __init__(self) -> None:
         self.answers = 0
-        self.tokens = Tokens()
+        self._input = self._cache_read = self._cache_write = self._output = 0
         self._usd = 0.0
         self._unknown = False
 
     def start(self, answer: _Answer) -> None:
         self.answers += 1
-        self.tokens = self.tokens + answer.tokens + Tokens(output=answer.output)
+        self._input += answer.tokens.input
+        self._cache_read += answer.tokens.cache_read
+        self._cache_write += answer.tokens.cache_write
         self._unknown = self._unknown or answer.input_usd is None
-        self._usd += (answer.input_usd or 0.0) + answer.output * (prices.output_rate(answer.model) or 0.0)
+        self._usd += answer.input_usd or 0.0
+        self._speak(answer, answer.output)
 
     def grow(self, answer: _Answer, characters: int) -> None:
         before = answer.output
         answer.characters += characters
-        more = answer.output - before
-        self.tokens = dataclasses.replace(self.tokens, output=self.tokens.output + more)
-        self._usd += more * (prices.output_rate(answer.model) or 0.0)
+        self._speak(answer, answer.output - before)
+
+    def _speak(self, answer: _Answer, tokens: int) -> None:
+        self._output += tokens
+        rates = prices.rates(answer.model)
+        self._usd += tokens * rates.output if rates is not None else 0.0
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(self._input, self._cache_read, self._cache_write, self._output)
 
     @property
     def cost_usd(self) -> float | None:
         return None if self._unknown else self._usd
+
+
+def _characters(value: object) -> int:
+    """Length of the strings in a JSON value: what the model had to write, of any depth."""
+    total, stack = 0, [value]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, str):
+            total += len(part)
+        elif isinstance(part, dict):
+            stack += part
+            stack += part.values()
+        elif isinstance(part, list):
+            stack += part
+        else:
+            total += 1
+    return total
 
 
 def _tool_call(tool: str, arguments: ndjson.JsonObject) -> ToolCall:

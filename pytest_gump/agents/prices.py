@@ -5,6 +5,8 @@ The table is the one in the installed package: nothing is fetched, `UpdatePrices
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Final
@@ -39,11 +41,46 @@ def estimate(model: str | None, tokens: Tokens) -> float | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Dollars for one token of each kind."""
+
+    input: float
+    cache_read: float
+    cache_write: float
+    output: float
+
+
+LINEAR_TOKENS: Final = 128_000
+"""Input up to which the price of a model is checked to be linear; providers ask more for a longer context."""
+
+
 @cache
-def output_rate(model: str | None) -> float | None:
-    """Dollars for one token of output, without surcharges for a long context."""
-    million = estimate(model, Tokens(output=1_000_000))
-    return None if million is None else million / 1_000_000
+def rates(model: str | None) -> Rates | None:
+    """The rates of a model for answers with at most `LINEAR_TOKENS` of input, for pricing a stream while it runs.
+
+    None when the model is not in the table, or its price is not linear there.
+    """
+    size = LINEAR_TOKENS
+    kinds = (Tokens(input=size), Tokens(cache_read=size), Tokens(cache_write=size), Tokens(output=size))
+    costs = [estimate(model, tokens) for tokens in kinds]
+    one = estimate(model, Tokens(input=1000))
+    if None in costs or one is None or not math.isclose((costs[0] or 0.0) / size, one / 1000):
+        return None
+    return Rates(*((cost or 0.0) / size for cost in costs))
+
+
+def estimate_answer(model: str | None, tokens: Tokens) -> float | None:
+    """Price one answer as `estimate` does, in a fraction of its time."""
+    rate = rates(model) if tokens.input + tokens.cache_read + tokens.cache_write <= LINEAR_TOKENS else None
+    if rate is None:
+        return estimate(model, tokens)
+    return (
+        tokens.input * rate.input
+        + tokens.cache_read * rate.cache_read
+        + tokens.cache_write * rate.cache_write
+        + (tokens.output + tokens.reasoning) * rate.output
+    )
 
 
 def estimated_usage(model: str | None, tokens: Tokens, *, turns: int = 0, tool_calls: int = 0) -> Usage:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Tokens
 
@@ -22,7 +24,8 @@ def test_reasoning_costs_what_output_costs() -> None:
 @pytest.mark.parametrize("model", [None, "", "scripted-model", "opus"])
 def test_a_model_that_is_not_in_the_table_has_no_price(model: str | None) -> None:
     assert prices.estimate(model, Tokens(input=10)) is None
-    assert prices.output_rate(model) is None
+    assert prices.rates(model) is None
+    assert prices.estimate_answer(model, Tokens(input=10)) is None
     assert prices.estimated_usage(model, Tokens(input=10)).provenance == "unknown"
 
 
@@ -30,8 +33,18 @@ def test_nothing_costs_nothing() -> None:
     assert prices.estimate("claude-sonnet-4-5", Tokens()) == 0
 
 
-def test_the_output_rate_is_that_of_the_table() -> None:
-    assert prices.output_rate("claude-sonnet-4-5") == pytest.approx(15e-6, rel=0.6)
+TOKENS = st.integers(0, 90_000)
+
+
+@given(input_=TOKENS, cache_read=TOKENS, cache_write=TOKENS, output=TOKENS, reasoning=TOKENS)
+@example(input_=150_000, cache_read=150_000, cache_write=0, output=1, reasoning=0)
+def test_an_answer_is_priced_as_the_table_does(
+    input_: int, cache_read: int, cache_write: int, output: int, reasoning: int
+) -> None:
+    tokens = Tokens(input_, cache_read, cache_write, output, reasoning)
+    for model in ("claude-sonnet-4-5", "claude-opus-4-6", "claude-haiku-4-5"):
+        assert prices.rates(model) is not None
+        assert prices.estimate_answer(model, tokens) == pytest.approx(prices.estimate(model, tokens))
 
 
 def test_the_table_has_a_version_for_the_report() -> None:
