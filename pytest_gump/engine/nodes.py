@@ -144,11 +144,6 @@ class Group:
         return self.step.parallel and self.kind != "scope"
 
     @property
-    def is_independent(self) -> bool:
-        """No member jumps back to another one."""
-        return self.kind == "foreach" or not any(_targets(step) - {step.name} for step in self.steps)
-
-    @property
     def size(self) -> int:
         return len(self.plan) if self.kind == "foreach" else len(self.steps)
 
@@ -224,10 +219,3 @@ def restart_target(node: Node, name: str) -> tuple[Group, Node]:
             if sibling is not None and sibling.step.name == name:
                 return group, sibling
     raise ValueError(f"cannot restart {node.path} from {name!r}: not an earlier sibling")
-
-
-def _targets(step: Step) -> set[str]:
-    if step.on_failure is None:
-        return set()
-    policies = [getattr(step.on_failure, name) for name in type(step.on_failure).model_fields]
-    return {policy.restart_from for policy in policies if policy is not None and policy.restart_from is not None}

@@ -158,7 +158,7 @@ class Schedule:
         return True
 
     def _is_open_at_once(self, group: Group) -> bool:
-        return self._is_concurrent and group.is_parallel and group.is_independent
+        return self._is_concurrent and group.is_parallel
 
     # -- entering ------------------------------------------------------------------------------------------------
 
@@ -197,15 +197,16 @@ class Schedule:
         leaf.left = where_left(leaf, ready, done)
         leaf.told = asking.told
         leaf.replanning = None
+        verdict: Result = "failed"
         if done.outcome in ENDS_RUN:
             leaf.status = "failed"
             self._has_failed = True
-            return asking.settled("failed", done)
-        decision = Stop() if asking.is_final else asking.ask(leaf)
-        verdict = self._follow(leaf, decision, asking)
-        is_part = ready.path != leaf.path
-        settled = asking.settled("again" if is_part and verdict != "failed" else verdict, done)
-        return replace(settled, step=leaf.path) if is_part else settled
+        else:
+            decision = Stop() if asking.is_final else asking.ask(leaf)
+            verdict = self._follow(leaf, decision, asking)
+        if ready.path == leaf.path:
+            return asking.settled(verdict, done)
+        return replace(asking.settled(verdict if verdict == "failed" else "again", done), step=leaf.path)
 
     def _follow(self, leaf: Leaf, decision: Decision, asking: Asking) -> Result:
         match decision:

@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.engine.decision import Failure, Restart, Retry, Stop
+from pytest_gump.engine.schedule import Done, Schedule
+from pytest_gump.workflow.model import OnFailure, Workflow
+from schedule_kit import Drive, agent, entries, flat, gate, group, own_policy, plan, policy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.engine.decision import Decision
+    from pytest_gump.workflow.model import Step
+    from pytest_gump.workflow.path import StepPath
+
+
+def test_group_escalation_runs_the_whole_subtree_with_the_other_agent_from_where_it_began() -> None:
+    steps = (
+        agent("a"),
+        group("g", agent("b"), group("h", agent("c"), gate("d")), on_failure=flat(2, "same", "escalate: sonnet")),
+    )
+    drive = Drive(steps, {"g::h::c": ["gate_failed"]}).run()
+    assert drive.log == [
+        "a 1 haiku",
+        "g::b 1 haiku",
+        "g::h::c 1 haiku",
+        "g::b 2 sonnet",
+        "g::h::c 2 sonnet",
+        "g::h::d 1 -",
+    ]
+    failed, again = drive.settled[2], drive.orders[3]
+    assert (failed.verdict, [str(path) for path, _ in failed.decisions]) == ("again", ["g::h::c", "g"])
+    assert (again.base, again.entry, again.session) == ("a#1", "group", "fresh")
+    assert (str(again.restarted_by), again.feedback[0].attempt) == ("g::h::c", 1)
+    assert drive.orders[4].session == "policy"
+    assert drive.schedule.passed
+
+
+def test_group_same_keeps_the_tree_and_resumes_the_sessions() -> None:
+    steps = (group("g", agent("a"), agent("b"), on_failure=flat(2, "same: 2")),)
+    drive = Drive(steps, {"g::b": ["gate_failed"]}).run()
+    assert [ready.base for ready in drive.orders] == ["base", "g::a#1", "g::b#1", "g::a#2"]
+    assert [ready.session for ready in drive.orders] == ["policy", "policy", "resume", "resume"]
+
+
+def test_new_pass_of_a_group_zeroes_its_subtree_but_not_the_attempt_numbers() -> None:
+    inner = agent("a", on_failure=flat(2, "same: 2"))
+    drive = Drive((group("g", inner, on_failure=flat(2, "same: 2")),), {"g::a": ["gate_failed"] * 4}).run()
+    assert drive.log == ["g::a 1 haiku", "g::a 2 haiku", "g::a 3 haiku", "g::a 4 haiku"]
+    assert [settled.verdict for settled in drive.settled] == ["retried", "again", "retried", "failed"]
+
+
+def test_group_branch_is_chosen_by_the_source_of_the_leafs_failure() -> None:
+    on_failure = OnFailure(review_fail=policy(3, "same: 3"), gate_fail=policy(1))
+    steps = (group("g", agent("code"), agent("review", output="review"), on_failure=on_failure),)
+    assert Drive(steps, {"g::review": ["review_failed"] * 2}).run().schedule.passed
+    failed = Drive(steps, {"g::code": ["gate_failed"]}).run()
+    assert (failed.schedule.passed, len(failed.orders)) == (False, 1)
+
+
+def test_group_restart_goes_back_to_an_earlier_sibling() -> None:
+    steps = (agent("design"), group("g", agent("a"), on_failure=flat(2, "same", restart_from="design")))
+    drive = Drive(steps, {"g::a": ["gate_failed"]}).run()
+    assert drive.log == ["design 1 haiku", "g::a 1 haiku", "design 2 haiku", "g::a 2 haiku"]
+    assert (drive.orders[2].base, drive.orders[2].session, str(drive.orders[2].restarted_by)) == (
+        "base",
+        "fresh",
+        "g::a",
+    )
+    assert drive.schedule.passed
+
+
+def test_restart_to_itself_resets_the_tree_and_starts_the_list_anew() -> None:
+    steps = (agent("a", on_failure=flat(4, "same", "escalate: sonnet", restart_from="a")),)
+    drive = Drive(steps, {"a": ["gate_failed"] * 9}).run()
+    assert drive.log == ["a 1 haiku", "a 2 sonnet", "a 3 haiku", "a 4 sonnet"]
+    assert [ready.base for ready in drive.orders] == ["base"] * 4
+    assert [ready.entry for ready in drive.orders] == ["first", "escalate", "restart", "escalate"]
+
+
+def test_restart_keeps_the_counts_of_both_ends_and_zeroes_those_between() -> None:
+    steps = (
+        agent("a", on_failure=flat(2, "same: 2")),
+        agent("b", on_failure=flat(2, "same: 2")),
+        agent("c", on_failure=flat(3, "same", restart_from="a")),
+    )
+    fails = {"a": ["gate_failed", "passed", "passed", "gate_failed"], "b": ["gate_failed", "passed"] * 2}
+    drive = Drive(steps, {**fails, "c": ["gate_failed"] * 2}).run()
+    assert drive.log[-5:] == ["a 3 haiku", "b 3 haiku", "b 4 haiku", "c 2 haiku", "a 4 haiku"]
+    assert drive.statuses["a"] == "failed"
+
+
+def test_restarts_that_cross_come_to_an_end() -> None:
+    steps = (
+        agent("a"),
+        agent("b", on_failure=flat(3, "same", restart_from="a")),
+        agent("c", on_failure=flat(3, "same", restart_from="a")),
+    )
+    drive = Drive(steps, {"b": ["gate_failed", "passed"] * 50, "c": ["gate_failed"] * 50}).run()
+    assert drive.statuses["c"] == "failed"
+    assert drive.log.count("c 3 haiku") == 1
+
+
+def test_feedback_after_a_group_pass_goes_to_the_plan_item_that_failed() -> None:
+    build = group("build", agent("tests"), agent("impl"), foreach="plan", on_failure=flat(2, "same: 2"))
+    drive = Drive((agent("plan", output="plan"), build), {"build::impl[two]": ["gate_failed"]}).run()
+    told = {str(ready.path): str(ready.restarted_by) for ready in drive.orders if ready.feedback}
+    assert told == {"build::tests[two]": "build::impl[two]"}
+
+
+def test_branches_count_their_own_failures_and_same_keeps_the_agent() -> None:
+    on_failure = OnFailure(
+        gate_fail=policy(3, "same", "escalate: sonnet", "same"), guard_fail=policy(3, "same", "escalate: opus", "same")
+    )
+    drive = Drive((agent("a", on_failure=on_failure),), {"a": ["gate_failed", "guard", "guard", "gate_failed"]}).run()
+    assert drive.log == ["a 1 haiku", "a 2 sonnet", "a 3 opus", "a 4 opus", "a 5 opus"]
+    assert drive.schedule.passed
+
+
+def test_failure_without_a_branch_of_its_own_counts_for_gate_fail() -> None:
+    on_failure = OnFailure(gate_fail=policy(2, "same: 2"))
+    drive = Drive((agent("a", on_failure=on_failure),), {"a": ["guard", "gate_failed"]}).run()
+    assert (len(drive.orders), drive.statuses["a"]) == (2, "failed")
+
+
+def test_restart_in_a_branch_starts_its_list_anew() -> None:
+    on_failure = OnFailure(review_fail=policy(4, "same", "escalate: opus", restart_from="code"))
+    steps = (agent("code"), agent("review", output="review", on_failure=on_failure))
+    drive = Drive(steps, {"review": ["review_failed"] * 4}).run()
+    assert drive.log[1:] == [
+        "review 1 haiku",
+        "review 2 opus",
+        "code 2 haiku",
+        "review 3 haiku",
+        "review 4 opus",
+    ]
+    assert drive.statuses["review"] == "failed"
+
+
+def test_parallel_members_finish_before_their_group_fails() -> None:
+    build = group("build", agent("a"), agent("b"), foreach="plan", parallel=True)
+    drive = Drive((agent("plan", output="plan"), build, agent("z")), {"build::b[one]": ["gate_failed"]}).run()
+    assert [str(ready.path) for ready in drive.orders[1:]] == [
+        "build::a[one]",
+        "build::b[one]",
+        "build::a[two]",
+        "build::b[two]",
+    ]
+    assert [settled.verdict for settled in drive.settled] == ["passed", "passed", "failed", "passed", "passed"]
+    assert drive.statuses == {
+        "plan": "passed",
+        "build::a[one]": "passed",
+        "build::b[one]": "failed",
+        "build::a[two]": "passed",
+        "build::b[two]": "passed",
+        "z": "skipped",
+    }
+
+
+def test_failed_parallel_member_leaves_nothing_in_the_tree_of_the_others() -> None:
+    build = group("build", agent("a"), agent("b"), foreach="plan", parallel=True)
+    drive = Drive((agent("plan", output="plan"), build), {"build::b[one]": ["gate_failed"]}).run()
+    assert drive.orders[3].base == "base"
+    assert drive.schedule.head == "build::b[two]#1"
+
+
+def test_parallel_group_with_a_policy_runs_again_when_all_members_have_ended() -> None:
+    build = group("build", agent("a"), foreach="plan", parallel=True, on_failure=flat(2, "same", "escalate: opus"))
+    fails = {"build::a[one]": ["gate_failed"], "build::a[two]": ["gate_failed"]}
+    drive = Drive((agent("plan", output="plan"), build), fails).run()
+    assert drive.log[1:] == [
+        "build::a[one] 1 haiku",
+        "build::a[two] 1 haiku",
+        "build::a[one] 2 opus",
+        "build::a[two] 2 opus",
+    ]
+    assert [settled.verdict for settled in drive.settled[1:3]] == ["again", "again"]
+    assert [str(ready.restarted_by) for ready in drive.orders[3:]] == ["build::a[one]", "build::a[two]"]
+
+
+def test_gate_error_in_a_parallel_member_ends_the_run_at_once() -> None:
+    steps = (group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(2, "same: 2")),)
+    drive = Drive(steps, {"g::a": ["gate_error"]}).run()
+    assert drive.statuses == {"g::a": "failed", "g::b": "skipped"}
+
+
+def test_parallel_schedule_offers_all_members_at_the_tree_where_the_group_began() -> None:
+    steps = (group("g", agent("a"), agent("b"), agent("c"), parallel=True), agent("z"))
+    schedule = Schedule(Workflow(name="w", steps=steps), base="base", parallel=True)
+    assert [(str(ready.path), ready.base) for ready in schedule.ready()] == [
+        ("g::a", "base"),
+        ("g::b", "base"),
+        ("g::c", "base"),
+    ]
+    for ready in schedule.ready()[::-1]:
+        schedule.complete(Done(ready.path, 1, "passed", commit="x"), own_policy)
+    assert [str(ready.path) for ready in schedule.ready()] == ["z"]
+
+
+def test_replan_plans_does_the_items_and_checks_the_result() -> None:
+    steps = (
+        agent("p", output="plan"),
+        group("b", agent("impl", on_failure=flat(2, "same", "replan: opus")), foreach="p"),
+    )
+    drive = Drive(steps, {"b::impl[x]": ["gate_failed"]}, {"p": plan("x"), "b::impl--replan::plan[x]": plan("u", "v")})
+    drive.run()
+    assert [(str(ready.path), ready.role, ready.attempt, ready.agent, ready.base) for ready in drive.orders[2:]] == [
+        ("b::impl--replan::plan[x]", "replan-plan", 1, "opus", "base"),
+        ("b::impl--replan::item[x--u]", "replan-item", 1, "haiku", "base"),
+        ("b::impl--replan::item[x--v]", "replan-item", 1, "haiku", "b::impl--replan::item[x--u]#1"),
+        ("b::impl[x]", "replan-check", 2, None, "b::impl--replan::item[x--v]#1"),
+    ]
+    assert (drive.orders[-1].mode, drive.orders[-1].step_base, drive.orders[2].mode) == ("gate", "base", "plan")
+    assert [settled.verdict for settled in drive.settled[1:]] == ["escalated", *["passed"] * 4]
+    assert drive.schedule.passed
+    assert "b::impl--replan::plan[x]" not in drive.statuses
+
+
+@pytest.mark.parametrize("part", ["impl--replan::plan", "impl--replan::item[one]"])
+def test_failing_part_of_a_replan_fails_the_attempt_of_the_step(part: str) -> None:
+    steps = (agent("impl", on_failure=flat(3, "same", "replan: opus", "same")),)
+    drive = Drive(steps, {"impl": ["gate_failed"], part: ["gate_failed"]}).run()
+    index = [str(ready.path) for ready in drive.orders].index(part)
+    settled, following = drive.settled[index], drive.orders[index + 1]
+    assert (settled.verdict, str(settled.step)) == ("again", "impl")
+    assert (str(following.path), following.attempt, following.agent, following.entry) == ("impl", 3, "haiku", "same")
+    assert str(following.restarted_by) == part
+    assert following.base == ("base" if part.endswith("plan") else f"{part}#1")
+
+
+def test_failing_part_of_the_last_attempt_fails_the_step() -> None:
+    drive = Drive((agent("impl", on_failure=flat(2, "same", "replan: opus")),), {"impl": ["gate_failed"]})
+    drive.fails["impl--replan::item[two]"] = ["agent_error"]
+    drive.run()
+    assert (drive.settled[-1].verdict, drive.settled[-1].outcome) == ("failed", "agent_error")
+    assert drive.statuses == {"impl": "failed"}
+
+
+def test_no_progress_skips_the_rest_of_the_same_entries() -> None:
+    steps = (agent("a", on_failure=flat(9, "same: 5", "escalate: opus")),)
+    drive = Drive(steps, {"a": ["gate_failed"] * 3}, tree=lambda _: "t").run()
+    assert drive.log == ["a 1 haiku", "a 2 haiku", "a 3 opus", "a 4 opus"]
+
+
+def test_no_progress_without_another_entry_ends_the_step() -> None:
+    drive = Drive((agent("a", on_failure=flat(9, "same: 5")),), {"a": ["gate_failed"] * 9}, tree=lambda _: "t").run()
+    assert len(drive.orders) == 2
+    assert (drive.settled[-1].verdict, drive.settled[-1].outcome) == ("failed", "no_progress")
+    assert "no progress" in drive.settled[-1].reason
+
+
+def test_no_progress_goes_on_to_the_restart() -> None:
+    steps = (agent("a"), agent("b", on_failure=flat(4, "same: 4", restart_from="a")))
+    drive = Drive(steps, {"b": ["gate_failed"] * 3}, tree=lambda _: "t").run()
+    assert drive.log[1:] == ["b 1 haiku", "b 2 haiku", "a 2 haiku", "b 3 haiku", "b 4 haiku"]
+    assert drive.schedule.passed
+
+
+@pytest.mark.parametrize(
+    "step", [gate("a", on_failure=flat(3, "same: 3")), agent("a", output="review", on_failure=flat(3, "same: 3"))]
+)
+def test_steps_that_cannot_write_are_not_judged_by_the_tree(step: Step) -> None:
+    drive = Drive((step,), {"a": ["gate_failed"] * 3}, tree=lambda _: "t").run()
+    assert len(drive.orders) == 3
+
+
+def test_hook_may_retry_where_the_policy_says_restart() -> None:
+    def hook(_: Step, path: StepPath, __: Sequence[Failure], own: Decision) -> Decision:
+        return Retry(agent="codex", worktree="reset") if isinstance(own, Restart) else own
+
+    steps = (agent("a"), agent("b", on_failure=flat(3, "same", restart_from="a")))
+    drive = Drive(steps, {"b": ["gate_failed"]}, decide=hook).run()
+    assert drive.log == ["a 1 haiku", "b 1 haiku", "b 2 codex"]
+    assert (drive.settled[1].verdict, drive.orders[2].base) == ("escalated", "a#1")
+
+
+def test_hook_cannot_retry_a_step_that_has_no_failure_left() -> None:
+    def hook(_: Step, __: StepPath, ___: Sequence[Failure], ____: Decision) -> Decision:
+        return Retry()
+
+    drive = Drive((agent("a", on_failure=flat(2, "same: 2")),), {"a": ["gate_failed"] * 9}, decide=hook).run()
+    assert len(drive.orders) == 2
+    assert drive.settled[-1].verdict == "failed"
+    assert "no failure left" in drive.settled[-1].note
+
+
+def test_hook_may_stop_early_and_name_the_outcome() -> None:
+    def hook(_: Step, __: StepPath, failures: Sequence[Failure], ____: Decision) -> Decision:
+        return Stop(reason=f"enough after {len(failures)}", outcome="no_progress")
+
+    drive = Drive((agent("a", on_failure=flat(5, "same: 5")),), {"a": ["gate_failed"] * 9}, decide=hook).run()
+    assert (len(drive.orders), drive.settled[-1].reason) == (1, "enough after 1")
+    assert drive.settled[-1].outcome == "no_progress"
+
+
+def test_restart_to_a_step_that_is_no_earlier_sibling_is_refused() -> None:
+    steps = (agent("a", on_failure=flat(3, "same: 3")), agent("z"))
+    drive = Drive(steps, {"a": ["gate_failed"]}, decide=lambda *_: Restart("z"))
+    with pytest.raises(ValueError, match="cannot restart a from 'z'"):
+        drive.run()
+
+
+def test_entries_can_override_session_and_worktree() -> None:
+    kept = entries("escalate: sonnet")[1].model_copy(
+        update={"worktree": "keep", "session": "resume", "prompt": "go on"}
+    )
+    on_failure = OnFailure(flat=policy(2).model_copy(update={"strategy": (*entries("same"), kept)}))
+    drive = Drive((agent("a", on_failure=on_failure),), {"a": ["gate_failed"]}).run()
+    second = drive.orders[1]
+    assert (second.base, second.session, second.prompt, second.agent) == ("a#1", "resume", "go on", "sonnet")
+    assert drive.settled[0].verdict == "escalated"
