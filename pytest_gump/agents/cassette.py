@@ -62,6 +62,14 @@ def label_of(step: str, item: str | None) -> str:
     return step if item is None or step.endswith("]") else f"{step}[{item}]"
 
 
+def portable(line: bytes, worktree: Path) -> bytes:
+    """A line of a stream with the slot's path replaced, as the player puts it in again."""
+    place = str(worktree)
+    for ascii_only in (True, False):
+        line = line.replace(json.dumps(place, ensure_ascii=ascii_only)[1:-1].encode(), WORKTREE.encode())
+    return line
+
+
 def prompt_sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 

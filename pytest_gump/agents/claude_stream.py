@@ -13,9 +13,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.agents import ndjson, prices
@@ -33,6 +31,16 @@ from pytest_gump.agents.base import (
     Usage,
     UsageSeen,
 )
+from pytest_gump.agents.claude_usage import (
+    Answer,
+    Estimate,
+    characters_of,
+    grown,
+    is_guess,
+    model_tokens,
+    result_tokens,
+    tokens_grown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,9 +51,6 @@ CLI: Final = "claude"
 SYNTHETIC: Final = "<synthetic>"
 
 WRITING_TOOLS: Final = frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"})
-
-# English prose and code come to 3 to 4 characters a token; the lower side, as it feeds a budget guard.
-CHARACTERS_PER_TOKEN: Final = 3.5
 
 LIMITS: Final[Mapping[str, Literal["max_turns", "max_budget"]]] = {
     "error_max_turns": "max_turns",
@@ -60,21 +65,6 @@ _QUOTA = re.compile(
 _NO_EVENTS: Final[tuple[Event, ...]] = ()
 
 
-@dataclass(slots=True)
-class _Answer:
-    """One message of the model, main thread or subagent, as far as it was seen."""
-
-    model: str | None
-    tokens: Tokens
-    """Input side only."""
-    input_usd: float | None
-    characters: int = 0
-
-    @property
-    def output(self) -> int:
-        return max(1, math.ceil(self.characters / CHARACTERS_PER_TOKEN))
-
-
 class ClaudeReader:
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -84,9 +74,9 @@ class ClaudeReader:
         self._turns = 0
         self._tool_calls = 0
         self._message = ""
-        self._answers: dict[str, _Answer] = {}
+        self._answers: dict[str, Answer] = {}
         self._reported = Usage()
-        self._since = _Estimate()
+        self._since = Estimate()
         """What was seen after the last result, or at all if there was none."""
         self._results: list[ndjson.JsonObject] = []
         self._notes = ndjson.Notes()
@@ -128,7 +118,7 @@ class ClaudeReader:
         events.append(UsageSeen(self._usage()))
         return events
 
-    def _answer(self, message: ndjson.JsonObject, model: str | None, *, main: bool, events: list[Event]) -> _Answer:
+    def _answer(self, message: ndjson.JsonObject, model: str | None, *, main: bool, events: list[Event]) -> Answer:
         key = ndjson.text(message, "id") or f"unnamed-{len(self._answers)}"
         answer = self._answers.get(key)
         if answer is None:
@@ -138,7 +128,7 @@ class ClaudeReader:
                 cache_read=ndjson.count(usage, "cache_read_input_tokens"),
                 cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
             )
-            answer = _Answer(model, tokens, prices.estimate_answer(model, tokens))
+            answer = Answer(model, tokens, prices.estimate_answer(model, tokens))
             self._answers[key] = answer
             self._since.start(answer)
             if main:
@@ -147,7 +137,7 @@ class ClaudeReader:
                 events.append(Turn(self._turns))
         return answer
 
-    def _read_block(self, block: ndjson.JsonObject, answer: _Answer, *, main: bool, events: list[Event]) -> None:
+    def _read_block(self, block: ndjson.JsonObject, answer: Answer, *, main: bool, events: list[Event]) -> None:
         kind = block.get("type")
         if kind == "text":
             words = ndjson.text(block, "text") or ""
@@ -158,7 +148,7 @@ class ClaudeReader:
         elif kind == "tool_use":
             self._tool_calls += 1
             arguments = ndjson.section(block, "input")
-            self._since.grow(answer, _characters(arguments))
+            self._since.grow(answer, characters_of(arguments))
             events.append(_tool_call(ndjson.text(block, "name") or "?", arguments))
         elif kind == "thinking":
             self._since.grow(answer, len(ndjson.text(block, "thinking") or ""))
@@ -202,7 +192,7 @@ class ClaudeReader:
             what = ndjson.first_line(next(filter(None, words), ""), limit=120)
             self._notes.add(f"permission denied: {tool}: {what}" if what else f"permission denied: {tool}")
         self._reported = self._reported_usage(record)
-        self._since = _Estimate()
+        self._since = Estimate()
         return (UsageSeen(self._usage()),)
 
     # -- usage -----------------------------------------------------------------------------------------------------
@@ -224,18 +214,18 @@ class ClaudeReader:
         before = self._task.session
         if total_usd is None or (before is not None and before.cost_usd is None):
             return prices.estimated_usage(self._model, tokens)
-        cost_usd = _less(total_usd, before.cost_usd if before is not None else None)
-        provenance: Provenance = "estimated" if _is_guess(result) else "reported"
+        cost_usd = grown(total_usd, before.cost_usd if before is not None else None)
+        provenance: Provenance = "estimated" if is_guess(result) else "reported"
         return Usage(tokens, cost_usd, provenance)
 
     def _reported_tokens(self) -> Tokens:
         """The greater of the two counts the CLI gives: neither is complete in every case."""
-        summed = sum((_result_tokens(result) for result in self._results), Tokens())
+        summed = sum((result_tokens(result) for result in self._results), Tokens())
         before = self._task.session
         if before is not None and before.tokens.total == 0:
             return summed
-        total = _model_tokens(self._results[-1])
-        mine = total if before is None else _token_difference(total, before.tokens)
+        total = model_tokens(self._results[-1])
+        mine = total if before is None else tokens_grown(total, before.tokens)
         return Tokens(*map(max, dataclasses.astuple(mine), dataclasses.astuple(summed)))
 
     # -- the end ---------------------------------------------------------------------------------------------------
@@ -245,7 +235,7 @@ class ClaudeReader:
         result = self._results[-1] if self._results else {}
         if self._retries:
             self._notes.add(f"{self._retries} API retries" if self._retries > 1 else "1 API retry")
-        if _is_guess(result):
+        if is_guess(result):
             self._notes.add(f"the CLI does not know the price of {self._model}: its cost is a guess")
         return Ending(
             outcome=outcome,
@@ -289,67 +279,11 @@ class ClaudeReader:
         if self._results:
             total_usd = ndjson.number(self._results[-1], "total_cost_usd")
             cost_usd = total_usd or cost_usd or total_usd
-            total = _model_tokens(self._results[-1])
+            total = model_tokens(self._results[-1])
             tokens = total if total.total else tokens
         elif cost_usd is None and before is None:
             cost_usd = 0.0
         return SessionRef(self._session_id, CLI, str(self._task.worktree), cost_usd, tokens)
-
-
-class _Estimate:
-    """Running totals over answers, subagents included."""
-
-    __slots__ = ("_cache_read", "_cache_write", "_input", "_output", "_unknown", "_usd", "answers")
-
-    def __init__(self) -> None:
-        self.answers = 0
-        self._input = self._cache_read = self._cache_write = self._output = 0
-        self._usd = 0.0
-        self._unknown = False
-
-    def start(self, answer: _Answer) -> None:
-        self.answers += 1
-        self._input += answer.tokens.input
-        self._cache_read += answer.tokens.cache_read
-        self._cache_write += answer.tokens.cache_write
-        self._unknown = self._unknown or answer.input_usd is None
-        self._usd += answer.input_usd or 0.0
-        self._speak(answer, answer.output)
-
-    def grow(self, answer: _Answer, characters: int) -> None:
-        before = answer.output
-        answer.characters += characters
-        self._speak(answer, answer.output - before)
-
-    def _speak(self, answer: _Answer, tokens: int) -> None:
-        self._output += tokens
-        rates = prices.rates(answer.model)
-        self._usd += tokens * rates.output if rates is not None else 0.0
-
-    @property
-    def tokens(self) -> Tokens:
-        return Tokens(self._input, self._cache_read, self._cache_write, self._output)
-
-    @property
-    def cost_usd(self) -> float | None:
-        return None if self._unknown else self._usd
-
-
-def _characters(value: object) -> int:
-    """Length of the strings in a JSON value: what the model had to write, of any depth."""
-    total, stack = 0, [value]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, str):
-            total += len(part)
-        elif isinstance(part, dict):
-            stack += part
-            stack += part.values()
-        elif isinstance(part, list):
-            stack += part
-        else:
-            total += 1
-    return total
 
 
 def _tool_call(tool: str, arguments: ndjson.JsonObject) -> ToolCall:
@@ -362,49 +296,3 @@ def _reason(result: ndjson.JsonObject) -> str:
     words = "; ".join(ndjson.strings(result, "errors")) or ndjson.text(result, "result") or ""
     subtype = ndjson.text(result, "subtype") or "unknown"
     return ndjson.first_line(words) or f"the result is an error: {subtype}"
-
-
-def _is_guess(result: ndjson.JsonObject) -> bool:
-    """Whether the CLI did not know the model's price."""
-    models = ndjson.section(result, "modelUsage")
-    return any(ndjson.section(models, name).get("costBasis") == "unknown" for name in models)
-
-
-def _less(total: float, before: float | None) -> float:
-    """What a running total grew by; a total below the earlier one began anew."""
-    return total if before is None or total < before else total - before
-
-
-def _result_tokens(result: ndjson.JsonObject) -> Tokens:
-    usage = ndjson.section(result, "usage")
-    thinking = ndjson.count(ndjson.section(usage, "output_tokens_details"), "thinking_tokens")
-    return Tokens(
-        input=ndjson.count(usage, "input_tokens"),
-        cache_read=ndjson.count(usage, "cache_read_input_tokens"),
-        cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
-        output=max(0, ndjson.count(usage, "output_tokens") - thinking),
-        reasoning=thinking,
-    )
-
-
-def _model_tokens(result: ndjson.JsonObject) -> Tokens:
-    models = ndjson.section(result, "modelUsage")
-    total = Tokens()
-    for name in models:
-        usage = ndjson.section(models, name)
-        thinking = ndjson.count(usage, "thinkingTokens")
-        total += Tokens(
-            input=ndjson.count(usage, "inputTokens"),
-            cache_read=ndjson.count(usage, "cacheReadInputTokens"),
-            cache_write=ndjson.count(usage, "cacheCreationInputTokens"),
-            output=max(0, ndjson.count(usage, "outputTokens") - thinking),
-            reasoning=thinking,
-        )
-    return total
-
-
-def _token_difference(total: Tokens, before: Tokens) -> Tokens:
-    if total.total < before.total:
-        return total
-    pairs = zip(dataclasses.astuple(total), dataclasses.astuple(before), strict=True)
-    return Tokens(*(max(0, now - then) for now, then in pairs))

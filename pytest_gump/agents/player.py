@@ -24,11 +24,12 @@ class Refused(Exception):  # noqa: N818 - not an error of the program, a message
 
 def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    sys.stdin.buffer.read()
     try:
         if len(arguments) == 2 and arguments[0] == "--refuse":
             return refuse(arguments[1])
         take, worktree, delay = Path(arguments[0]), Path(arguments[1]), float(arguments[2])
-        sys.stdin.buffer.read()
         (take / "stream.ndjson").stat()
         pauses = read_pauses(take)
         exit_code = read_exit_code(take)

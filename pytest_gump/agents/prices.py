@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Tokens, Usage
@@ -92,4 +91,6 @@ def estimated_usage(model: str | None, tokens: Tokens, *, turns: int = 0, tool_c
 @cache
 def table_version() -> str:
     """Name and version of the price table, for the report: its release is its date."""
+    from importlib import metadata
+
     return f"{PACKAGE} {metadata.version(PACKAGE)}"

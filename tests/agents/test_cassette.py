@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.agents.cassette import Cassette, Take, label_of, write_take
+from pytest_gump.agents.cassette import Cassette, Take, label_of, portable, write_take
 from pytest_gump.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -146,3 +146,10 @@ def test_a_take_changes_nothing_outside_the_worktree(tmp_path: Path, name: str) 
         with pytest.raises(ConfigError, match="a cassette holds paths inside the worktree only"):
             write_take(tmp_path, step="impl", **changes)
     assert not (tmp_path / "index.json").exists()
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_the_path_of_the_slot_is_taken_out_of_a_line(tmp_path: Path, ascii_only: bool) -> None:
+    slot = tmp_path / 'odd "name" é'
+    line = json.dumps({"cwd": str(slot), "text": f"in {slot}/a.py"}, ensure_ascii=ascii_only).encode()
+    assert json.loads(portable(line, slot)) == {"cwd": "{{worktree}}", "text": "in {{worktree}}/a.py"}

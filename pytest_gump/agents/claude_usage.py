@@ -1,0 +1,131 @@
+"""Tokens and dollars of Claude Code: what its results report, and what can be told before them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from pytest_gump.agents import ndjson, prices
+from pytest_gump.agents.base import Tokens
+
+# English prose and code come to 3 to 4 characters a token; the lower side, as it feeds a budget guard.
+CHARACTERS_PER_TOKEN: Final = 3.5
+
+
+@dataclass(slots=True)
+class Answer:
+    """One message of the model, main thread or subagent, as far as it was seen."""
+
+    model: str | None
+    tokens: Tokens
+    """Input side only."""
+    input_usd: float | None
+    characters: int = 0
+
+    @property
+    def output(self) -> int:
+        return max(1, math.ceil(self.characters / CHARACTERS_PER_TOKEN))
+
+
+class Estimate:
+    """Running totals over answers, subagents included."""
+
+    __slots__ = ("_cache_read", "_cache_write", "_input", "_output", "_unknown", "_usd", "answers")
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self._input = self._cache_read = self._cache_write = self._output = 0
+        self._usd = 0.0
+        self._unknown = False
+
+    def start(self, answer: Answer) -> None:
+        self.answers += 1
+        self._input += answer.tokens.input
+        self._cache_read += answer.tokens.cache_read
+        self._cache_write += answer.tokens.cache_write
+        self._unknown = self._unknown or answer.input_usd is None
+        self._usd += answer.input_usd or 0.0
+        self._speak(answer, answer.output)
+
+    def grow(self, answer: Answer, characters: int) -> None:
+        before = answer.output
+        answer.characters += characters
+        self._speak(answer, answer.output - before)
+
+    def _speak(self, answer: Answer, tokens: int) -> None:
+        self._output += tokens
+        rates = prices.rates(answer.model)
+        self._usd += tokens * rates.output if rates is not None else 0.0
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(self._input, self._cache_read, self._cache_write, self._output)
+
+    @property
+    def cost_usd(self) -> float | None:
+        return None if self._unknown else self._usd
+
+
+def characters_of(value: object) -> int:
+    """Length of the strings in a JSON value: what the model had to write, of any depth."""
+    total, stack = 0, [value]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, str):
+            total += len(part)
+        elif isinstance(part, dict):
+            stack += part
+            stack += part.values()
+        elif isinstance(part, list):
+            stack += part
+        else:
+            total += 1
+    return total
+
+
+def is_guess(result: ndjson.JsonObject) -> bool:
+    """Whether the CLI did not know the model's price."""
+    models = ndjson.section(result, "modelUsage")
+    return any(ndjson.section(models, name).get("costBasis") == "unknown" for name in models)
+
+
+def grown(total: float, before: float | None) -> float:
+    """What a running total grew by; a total below the earlier one began anew."""
+    return total if before is None or total < before else total - before
+
+
+def result_tokens(result: ndjson.JsonObject) -> Tokens:
+    usage = ndjson.section(result, "usage")
+    thinking = ndjson.count(ndjson.section(usage, "output_tokens_details"), "thinking_tokens")
+    return Tokens(
+        input=ndjson.count(usage, "input_tokens"),
+        cache_read=ndjson.count(usage, "cache_read_input_tokens"),
+        cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
+        output=max(0, ndjson.count(usage, "output_tokens") - thinking),
+        reasoning=thinking,
+    )
+
+
+def model_tokens(result: ndjson.JsonObject) -> Tokens:
+    models = ndjson.section(result, "modelUsage")
+    total = Tokens()
+    for name in models:
+        usage = ndjson.section(models, name)
+        thinking = ndjson.count(usage, "thinkingTokens")
+        total += Tokens(
+            input=ndjson.count(usage, "inputTokens"),
+            cache_read=ndjson.count(usage, "cacheReadInputTokens"),
+            cache_write=ndjson.count(usage, "cacheCreationInputTokens"),
+            output=max(0, ndjson.count(usage, "outputTokens") - thinking),
+            reasoning=thinking,
+        )
+    return total
+
+
+def tokens_grown(total: Tokens, before: Tokens) -> Tokens:
+    if total.total < before.total:
+        return total
+    pairs = zip(dataclasses.astuple(total), dataclasses.astuple(before), strict=True)
+    return Tokens(*(max(0, now - then) for now, then in pairs))
