@@ -1,0 +1,87 @@
+"""What differs between two commits: names, line counts, patches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import fsdecode
+from typing import TYPE_CHECKING, Final, Literal
+
+from pytest_gump.system.git_runner import TEXT_LIMIT_BYTES, commit_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_gump.system.git_runner import GitRunner
+
+Status = Literal["added", "modified", "deleted", "type"]
+_STATUS: Final[Mapping[str, Status]] = {"A": "added", "M": "modified", "D": "deleted", "T": "type"}
+_COMPARE: Final = ("diff-tree", "-r", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none")
+_PATCH: Final = ("-p", "--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file that differs between two trees. `path` is relative to the root, `/`-separated."""
+
+    path: str
+    status: Status
+    added: int | None = None
+    """Lines; None for binary files, and for those over 1 MiB."""
+    removed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    change: FileChange
+    blobs: tuple[str, ...]
+
+
+def write_diff(
+    git: GitRunner, old: str, new: str, out: Path, *, entries: Sequence[Entry], paths: Sequence[str] = ()
+) -> None:
+    """Write a patch that `git apply --binary` takes; files over 1 MiB are one line each, before it."""
+    large = _large_files(git, entries)
+    with out.open("wb") as file:
+        for path, size in large.items():
+            file.write(f"# {path!r}: too large to show ({size} bytes)\n".encode("utf-8", "replace"))
+        file.flush()
+        specs = [f":(top,literal){path}" for path in paths] or [":(top)"]
+        specs += [f":(top,exclude,literal){path}" for path in large]
+        git.check(*_COMPARE, *_PATCH, commit_id(old), commit_id(new), "--", *specs, output=file)
+
+
+def compare(git: GitRunner, old: str, new: str) -> tuple[Entry, ...]:
+    output = git.check(*_COMPARE, "-z", "--raw", "--numstat", commit_id(old), commit_id(new)).stdout
+    fields = iter(output.split(b"\0"))
+    raw = []
+    counts = {}
+    for field in fields:
+        if field.startswith(b":"):
+            _, _, before, after, status = field.decode().split(" ")
+            blobs = tuple(blob for blob in (before, after) if blob.strip("0"))
+            raw.append((fsdecode(next(fields)), _STATUS.get(status[0], "modified"), blobs))
+        elif field:
+            added, removed, path = field.split(b"\t", 2)
+            counts[fsdecode(path)] = (_count(added), _count(removed))
+    return tuple(Entry(FileChange(path, status, *counts.get(path, (None, None))), blobs) for path, status, blobs in raw)
+
+
+def _count(field: bytes) -> int | None:
+    return None if field == b"-" else int(field)
+
+
+def _large_files(git: GitRunner, entries: Sequence[Entry]) -> dict[str, int]:
+    """Sizes of the files that are too large for a patch; only those without line counts can be."""
+    wanted = [entry for entry in entries if entry.change.added is None]
+    if not wanted:
+        return {}
+    asked = "".join(f"{blob}\n" for entry in wanted for blob in entry.blobs)
+    answers = iter(git.check("cat-file", "--batch-check=%(objectsize)", stdin=asked.encode()).stdout.split(b"\n"))
+    sizes = {entry.change.path: max(_sizes(answers, len(entry.blobs))) for entry in wanted}
+    return {path: size for path, size in sizes.items() if size > TEXT_LIMIT_BYTES}
+
+
+def _sizes(answers: Iterator[bytes], count: int) -> list[int]:
+    found = [next(answers) for _ in range(count)]
+    return [int(answer) if answer.isdigit() else 0 for answer in found]

@@ -1,0 +1,74 @@
+"""The user's checkout: what is modified in it, and the one way in which it is ever moved."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pytest_gump.errors import WorktreeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.git_runner import GitRunner
+
+_SHOWN = 20
+
+
+def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
+    """Pairs of git's two status letters and the path."""
+    output = git.check(
+        *("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
+    ).stdout
+    entries = [os.fsdecode(entry) for entry in output.split(b"\0") if entry]
+    return [(entry[:2], entry[3:]) for entry in entries]
+
+
+def fast_forward(repository: Repository, commit: str) -> None:
+    head = repository.head()
+    if head == commit:
+        return
+    if repository.objects.run("merge-base", "--is-ancestor", head, commit).status:
+        raise WorktreeError("the checkout has moved on since the merge was prepared; nothing was changed")
+    if dirty := repository.dirty():
+        raise WorktreeError(f"the checkout has uncommitted changes: {names(dirty)}", hint="commit or stash them first")
+    changes = repository.changed(head, commit)
+    added = [change.path for change in changes if change.status == "added"]
+    deleted = [change.path for change in changes if change.status == "deleted"]
+    if blocking := in_the_way(repository.root, added, deleted):
+        raise WorktreeError(
+            f"untracked files are in the way: {names(blocking)}", hint="move or remove them, then apply again"
+        )
+    repository.checkout.check(
+        *("merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash", "--no-overwrite-ignore", commit),
+        env={"GIT_REFLOG_ACTION": "gump apply"},
+    )
+
+
+def in_the_way(root: Path, added: Sequence[str], deleted: Sequence[str]) -> list[str]:
+    """Name what lies where new files have to go: the files themselves, or a file where a folder must be.
+
+    What the same change deletes is not in the way, nor is a folder that it empties: git looks after that one.
+    """
+    going = set(deleted)
+    emptied = {"/".join(path.split("/")[:depth]) for path in deleted for depth in range(1, path.count("/") + 1)}
+    return sorted({place for path in added if (place := _blocker(root, path, going)) and place not in emptied})
+
+
+def _blocker(root: Path, path: str, going: set[str]) -> str | None:
+    parts = path.split("/")
+    for depth in range(1, len(parts) + 1):
+        name = "/".join(parts[:depth])
+        place = root / name
+        if name in going or not os.path.lexists(place):
+            return None
+        if depth == len(parts) or place.is_symlink() or not place.is_dir():
+            return name
+    return None
+
+
+def names(paths: Sequence[str]) -> str:
+    shown = ", ".join(path.encode("utf-8", "replace").decode() for path in paths[:_SHOWN])
+    return shown if len(paths) <= _SHOWN else f"{shown} and {len(paths) - _SHOWN} more"

@@ -1,0 +1,51 @@
+"""Three-way merges of trees, without a checkout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import fsdecode
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.system.git_runner import commit_id, failure
+
+if TYPE_CHECKING:
+    from pytest_gump.system.git_runner import GitRunner
+
+_FIXED_DATE: Final = {"GIT_AUTHOR_DATE": "@0 +0000", "GIT_COMMITTER_DATE": "@0 +0000"}
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    tree: str | None
+    """None when there are conflicts."""
+    conflicts: tuple[str, ...] = ()
+    """Paths, sorted."""
+
+    @property
+    def clean(self) -> bool:
+        return self.tree is not None
+
+
+def merge_preview(git: GitRunner, ours: str, theirs: str, base: str) -> Merge:
+    """Merge what `theirs` changed since `base` into `ours`, as trees.
+
+    Synthetic commits with one common parent say what the base is: `merge-tree --merge-base` needs git 2.40, and the
+    real history of a run from a dirty checkout has another base than the one wanted.
+    """
+    root = _synthetic(git, base)
+    result = git.run(
+        *("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"),
+        _synthetic(git, ours, root),
+        _synthetic(git, theirs, root),
+    )
+    if result.status not in {0, 1}:
+        raise failure("merge-tree", result)
+    tree, *names = result.stdout.rstrip(b"\0").split(b"\0")
+    if result.status == 0:
+        return Merge(fsdecode(tree).strip())
+    return Merge(None, tuple(sorted({fsdecode(name) for name in names if name})))
+
+
+def _synthetic(git: GitRunner, commit: str, *parents: str) -> str:
+    words = [word for parent in parents for word in ("-p", parent)]
+    return git.check("commit-tree", f"{commit_id(commit)}^{{tree}}", *words, stdin=b"merge\n", env=_FIXED_DATE).line

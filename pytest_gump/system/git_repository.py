@@ -1,0 +1,227 @@
+"""The user's repository: read at will, written only below refs/gump, heads/gump, and by `apply_to_checkout`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import re
+import shutil
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system import git_changes, git_checkout, git_merge
+from pytest_gump.system.git_runner import GitRunner, check_version, commit_id, failure, git_folder
+from pytest_gump.system.output import bounded_output
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.system.git_changes import Entry, FileChange
+    from pytest_gump.system.git_merge import Merge
+
+_OUR_REF: Final = re.compile(r"refs/(?:heads/)?gump/[^\s~^:?*\[\\\x00-\x1f\x7f]+")
+_LAYOUT: Final = re.compile(
+    r"core\.(?:filemode|symlinks|ignorecase|precomposeunicode|autocrlf|eol|attributesfile)|filter\..*"
+    r"|extensions\.(?:objectformat|refstorage)"
+)
+
+
+class Repository:
+    """Opened with `Repository.open`; holds no lock and no process."""
+
+    def __init__(self, root: Path, git_dir: Path, worktree_git_dir: Path) -> None:
+        self.root = root
+        """Top of the user's checkout."""
+        self.git_dir = git_dir
+        """Where objects, refs and configuration are; shared by linked worktrees."""
+        self._worktree_git_dir = worktree_git_dir
+        self.objects = GitRunner("-C", str(git_dir), git_folder(git_dir))
+        self.checkout = GitRunner("-C", str(root))
+        self._compared: dict[tuple[str, str], tuple[Entry, ...]] = {}
+
+    @classmethod
+    def open(cls, path: Path) -> Repository:
+        """Find the repository that `path` is in.
+
+        Raises:
+            WorktreeError: no git or too old, no repository, a bare one, one without commits or of another owner.
+        """
+        check_version()
+        here = path if path.is_dir() else path.parent
+        asked = ("--is-bare-repository", "--git-common-dir", "--absolute-git-dir", "--show-toplevel")
+        result = GitRunner("-C", str(here)).run("rev-parse", "--path-format=absolute", *asked)
+        lines = os.fsdecode(result.stdout).splitlines()
+        if lines[:1] == ["true"]:
+            raise WorktreeError(f"{str(here)!r} is a bare repository; run in a checkout of it")
+        if result.status or len(lines) != len(asked):
+            raise _cannot_open(here, failure("rev-parse", result))
+        repository = cls(Path(lines[3]), Path(lines[1]), Path(lines[2]))
+        if repository.checkout.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").status:
+            raise WorktreeError(
+                f"the repository {str(repository.root)!r} has no commit yet",
+                hint="git commit what a run shall start from",
+            )
+        return repository
+
+    # -- commits ---------------------------------------------------------------------------------------------------
+
+    def resolve(self, ref: str) -> str:
+        """Give the id of the commit that a user named."""
+        result = self.checkout.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+        if result.status or "\0" in ref:
+            raise WorktreeError(f"no such commit: {ref!r}", hint="name a branch, a tag or a commit of this repository")
+        return result.line
+
+    def head(self) -> str:
+        return self.resolve("HEAD")
+
+    def branch(self) -> str | None:
+        """Short name of the checked-out branch; None for a detached HEAD."""
+        result = self.checkout.run("symbolic-ref", "--quiet", "--short", "HEAD")
+        return result.line if result.status == 0 else None
+
+    def tree_of(self, commit: str) -> str:
+        return self.objects.check("rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}").line
+
+    def message_of(self, commit: str) -> str:
+        raw = self.objects.check("cat-file", "commit", commit_id(commit)).stdout
+        return raw.partition(b"\n\n")[2].decode("utf-8", "replace")
+
+    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
+        """Make a commit by `gump <gump@localhost>`: no identity, signature or hook of the user's is involved."""
+        words = [word for parent in parents for word in ("-p", commit_id(parent))]
+        text = message.replace("\0", "").encode("utf-8", "replace")
+        return self.objects.check("commit-tree", commit_id(tree), *words, "-F", "-", stdin=text or b"\n").line
+
+    def list_files(self, commit: str) -> list[str]:
+        output = self.objects.check("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id(commit)).stdout
+        return [os.fsdecode(name) for name in output.split(b"\0") if name]
+
+    def read_file(self, commit: str, path: str) -> bytes | None:
+        """Give a file's content (a symlink's target); None when the commit has no such file."""
+        name = posixpath.normpath(path)
+        if posixpath.isabs(name) or name.split("/")[0] in {"..", "."} or "\0" in name:
+            return None
+        result = self.objects.run("cat-file", "blob", f"{commit_id(commit)}:{name}")
+        if result.status == 0:
+            return result.stdout
+        self.objects.check("cat-file", "-e", f"{commit}^{{commit}}")
+        return None
+
+    # -- refs ------------------------------------------------------------------------------------------------------
+
+    def update_ref(self, name: str, commit: str) -> None:
+        """Point a ref below refs/gump/ or refs/heads/gump/ at a commit."""
+        _check_ref(name)
+        if name.startswith("refs/gump/") and self._write_loose_ref(name, commit_id(commit)):
+            return
+        self.objects.check("update-ref", "--no-deref", name, commit_id(commit))
+
+    def _write_loose_ref(self, name: str, commit: str) -> bool:
+        """Write the file that git would write, in git's own way; False where git itself has to do it."""
+        if self.layout.get("extensions.refstorage", "files") != "files":
+            return False
+        target = self.git_dir / name
+        lock = target.with_name(f"{target.name}.lock")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with lock.open("x") as file:
+                file.write(f"{commit}\n")
+            lock.replace(target)
+        except OSError:
+            return False
+        return True
+
+    def delete_ref(self, name: str) -> None:
+        _check_ref(name)
+        self.objects.check("update-ref", "--no-deref", "-d", name)
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        """Give the refs below `prefix`, which lies in refs/gump/ or refs/heads/gump/."""
+        if not re.match(r"refs/(?:heads/)?gump(?:/|$)", prefix):
+            raise WorktreeError(f"not a ref of gump: {prefix!r}")
+        lines = os.fsdecode(self.objects.check("for-each-ref", "--format=%(objectname) %(refname)", prefix).stdout)
+        pairs = (line.split(" ", 1) for line in lines.splitlines())
+        return {name: commit for commit, name in pairs}
+
+    # -- the user's checkout ---------------------------------------------------------------------------------------
+
+    def dirty(self) -> list[str]:
+        """Name the tracked files that differ from HEAD, staged or not."""
+        return sorted({name for _, name in git_checkout.tracked_modifications(self.checkout)})
+
+    def capture_dirty(self, run_id: str) -> str:
+        """Commit the checkout's tracked modifications on top of HEAD, without touching checkout or index.
+
+        The commit is kept by refs/gump/<run_id>/dirty.
+        """
+        unmerged = [name for state, name in git_checkout.tracked_modifications(self.checkout) if "U" in state]
+        if unmerged:
+            raise WorktreeError(f"a merge is under way: {', '.join(unmerged)}", hint="finish or abort it first")
+        with tempfile.TemporaryDirectory(prefix="gump-index-") as folder:
+            index = Path(folder, "index")
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(self._worktree_git_dir / "index", index)
+            env = {"GIT_INDEX_FILE": str(index)}
+            self.checkout.check("add", "-u", "--", ":/", env=env)
+            tree = self.checkout.check("write-tree", env=env).line
+        commit = self.commit_tree(tree, [self.head()], f"gump: uncommitted changes that run {run_id} started from\n")
+        self.update_ref(f"refs/gump/{run_id}/dirty", commit)
+        return commit
+
+    def apply_to_checkout(self, commit: str) -> None:
+        """Move branch, index and files from HEAD forward to `commit`; everything is checked before anything moves.
+
+        Raises:
+            WorktreeError: modified tracked files, untracked files in the way (both named), not ahead of HEAD.
+        """
+        git_checkout.fast_forward(self, commit_id(commit))
+
+    # -- comparisons -----------------------------------------------------------------------------------------------
+
+    def changed(self, old: str, new: str) -> tuple[FileChange, ...]:
+        return tuple(entry.change for entry in self._compare(old, new))
+
+    def diff(self, old: str, new: str, out: Path, paths: Sequence[str] = ()) -> None:
+        """Write a binary-safe patch to `out`; a file over 1 MiB is one line that says so."""
+        git_changes.write_diff(self.objects, old, new, out, entries=self._compare(old, new), paths=paths)
+
+    def diff_text(self, old: str, new: str, limit_chars: int) -> str:
+        with tempfile.TemporaryDirectory(prefix="gump-diff-") as folder:
+            out = Path(folder, "diff.patch")
+            self.diff(old, new, out)
+            return bounded_output(out, limit_chars)
+
+    def _compare(self, old: str, new: str) -> tuple[Entry, ...]:
+        """What two commits hold never changes: asked again, it costs no git process."""
+        key = (old, new)
+        if key not in self._compared:
+            self._compared = dict(list(self._compared.items())[-15:])
+            self._compared[key] = git_changes.compare(self.objects, old, new)
+        return self._compared[key]
+
+    def merge_preview(self, ours: str, theirs: str, base: str) -> Merge:
+        return git_merge.merge_preview(self.objects, ours, theirs, base)
+
+    @cached_property
+    def layout(self) -> dict[str, str]:
+        """The settings that say how files and objects of this repository are stored."""
+        output = os.fsdecode(self.objects.check("config", "--local", "--list", "-z").stdout)
+        pairs = (entry.partition("\n") for entry in output.split("\0") if entry)
+        return {key: value for key, _, value in pairs if _LAYOUT.fullmatch(key)}
+
+
+def _check_ref(name: str) -> None:
+    odd = any(part.startswith((".", "-")) or part.endswith((".", ".lock")) or not part for part in name.split("/"))
+    if odd or ".." in name or "@{" in name or not _OUR_REF.fullmatch(name):
+        raise WorktreeError(f"not a ref of gump: {name!r}")
+
+
+def _cannot_open(here: Path, error: WorktreeError) -> WorktreeError:
+    if "not a git repository" in str(error):
+        return WorktreeError(f"{str(here)!r} is not in a git repository", hint="git init, then commit")
+    return error

@@ -1,0 +1,161 @@
+"""Git commands through GitPython, cut off from the environment, hooks and habits of whoever runs us."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from pytest_gump.errors import WorktreeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+MIN_VERSION: Final = (2, 38)
+"""`merge-tree --write-tree` came with it."""
+
+TEXT_LIMIT_BYTES: Final = 1 << 20
+"""Git treats larger files as binary: no line counts, no text diff, no whole copy in memory."""
+
+_SETTINGS: Final = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.splitIndex=false",
+    "core.trustctime=true",
+    "core.checkStat=default",
+    "core.safecrlf=false",
+    "core.quotePath=true",
+    f"core.bigFileThreshold={TEXT_LIMIT_BYTES}",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "commit.gpgsign=false",
+    "i18n.commitEncoding=UTF-8",
+    "submodule.recurse=false",
+    "merge.verifySignatures=false",
+)
+SLOT_SETTINGS: Final = ("core.sparseCheckout=false", "core.sparseCheckoutCone=false", "index.sparse=false")
+"""A slot is always whole; the user's own checkout may be sparse and stays so."""
+
+_KEPT: Final = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"})
+"""Where the user's configuration lies, `safe.directory` included; everything else of GIT_* is cleared."""
+
+_ENVIRONMENT: Final = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_AUTHOR_NAME": "gump",
+    "GIT_AUTHOR_EMAIL": "gump@localhost",
+    "GIT_COMMITTER_NAME": "gump",
+    "GIT_COMMITTER_EMAIL": "gump@localhost",
+}
+_ID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+
+@dataclass(frozen=True, slots=True)
+class GitOutput:
+    status: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def line(self) -> str:
+        return os.fsdecode(self.stdout.rstrip(b"\n"))
+
+
+class GitRunner:
+    """Runs git with fixed leading arguments (`-C ...`, `--git-dir=...`)."""
+
+    def __init__(self, *leading: str, settings: tuple[str, ...] = ()) -> None:
+        self._leading = (*leading, *(word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)))
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        output: BinaryIO | None = None,
+    ) -> GitOutput:
+        """Run to the end, whatever the exit status; with `output`, stdout goes there and not into memory."""
+        executor = _load_git()
+        cleared = [word for name in os.environ if _is_cleared(name) for word in ("-u", name)]
+        command = [*(("env", *cleared) if cleared else ()), "git", *self._leading, *arguments]
+        with tempfile.TemporaryFile() as file:
+            if stdin:
+                file.write(stdin)
+                file.seek(0)
+            try:
+                status, stdout, stderr = cast(
+                    "tuple[int, bytes, str]",
+                    executor(
+                        command,
+                        istream=file if stdin else None,
+                        with_extended_output=True,
+                        with_exceptions=False,
+                        stdout_as_string=False,
+                        strip_newline_in_stdout=False,
+                        output_stream=output,
+                        env={**_ENVIRONMENT, **(env or {})},
+                        start_new_session=True,  # Ctrl-C must not leave half a git operation behind
+                    ),
+                )
+            except OSError as error:
+                raise WorktreeError(f"git could not be started: {error}") from error
+        return GitOutput(status, stdout or b"", stderr)
+
+    def check(
+        self,
+        *arguments: str,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        output: BinaryIO | None = None,
+    ) -> GitOutput:
+        """Run, and raise WorktreeError with git's own words when it fails."""
+        result = self.run(*arguments, stdin=stdin, env=env, output=output)
+        if result.status:
+            raise failure(arguments[0], result)
+        return result
+
+
+def failure(verb: str, result: GitOutput) -> WorktreeError:
+    words = result.stderr.strip().removeprefix("fatal: ") or f"exit status {result.status}"
+    if "dubious ownership" in words:
+        return WorktreeError(
+            "git does not trust this repository, because another user owns its folder",
+            hint="git config --global --add safe.directory <the repository's folder>",
+        )
+    return WorktreeError(f"git {verb} failed: {words}")
+
+
+def commit_id(text: str) -> str:
+    """Let only whole object ids pass: a name could be an option, or mean something else tomorrow."""
+    if not _ID.fullmatch(text):
+        raise WorktreeError(f"not a commit id: {text!r}")
+    return text
+
+
+def git_folder(git_dir: Path) -> str:
+    return f"--git-dir={git_dir}"
+
+
+def _is_cleared(name: str) -> bool:
+    return name.startswith("GIT_") and not name.startswith("GIT_PYTHON_") and name not in _KEPT | _ENVIRONMENT.keys()
+
+
+def _load_git() -> Callable[..., object]:
+    try:
+        import git
+    except ImportError as error:  # GitPython cannot be imported where there is no git
+        raise WorktreeError("git was not found on PATH", hint="install git 2.38 or newer") from error
+    return git.Git().execute
+
+
+def check_version() -> None:
+    """Refuse a git that is too old for what runs need."""
+    words = GitRunner().check("version").line
+    found = re.search(r"(\d+)\.(\d+)", words)
+    if found is None or (int(found[1]), int(found[2])) < MIN_VERSION:
+        wanted = ".".join(map(str, MIN_VERSION))
+        raise WorktreeError(f"git {wanted} or newer is needed; this is {words!r}", hint="install a newer git")

@@ -1,0 +1,293 @@
+"""Worktree slots: folders outside the checkout that agents work in, each a repository of its own.
+
+The slot's own `.git` is the agent's to ruin: it is written anew before every attempt. What counts is read with the
+user's repository as GIT_DIR and an index beside the slot, which the agent's git does not know of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system import files
+from pytest_gump.system.git_runner import SLOT_SETTINGS, GitOutput, GitRunner, commit_id, failure, git_folder
+from pytest_gump.system.slot_git import write_git_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_gump.system.git_repository import Repository
+
+KEEP_IGNORED: Final = (
+    *("node_modules", ".venv", "venv", "target", "vendor", "__pycache__", ".gradle", ".tox", ".nox"),
+    *(".pytest_cache", ".mypy_cache", ".ruff_cache"),
+)
+"""Dependency and cache folders: dear to make, and no gate passes because of them."""
+
+HANDOVER: Final = ".gump/out"
+_SLOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_GITLINK_MODE: Final = b"\0\0\xe0\0"
+_QUOTED: Final = re.compile(r"""^error: .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
+_ADD_ROUNDS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    commit: str
+    tree: str
+    problems: tuple[str, ...] = ()
+    """What was left out or taken over in another form: said in the report, no reason to fail."""
+    bad: tuple[str, ...] = ()
+    """Paths that cannot be kept as they are (unreadable, links out of the tree): the attempt fails."""
+
+
+class Slots:
+    """The slots of one repository, all below one folder."""
+
+    def __init__(self, repository: Repository, root: Path, *, keep: Sequence[str] = KEEP_IGNORED) -> None:
+        self.repository = repository
+        self.root = root
+        self.keep = tuple(keep)
+
+    @staticmethod
+    def default_root(repository: Repository, override: str | None = None) -> Path:
+        """Give `<cache>/gump/worktrees/<repository>-<hash>`; inside `.gump/` only without a writable cache."""
+        digest = hashlib.sha256(os.fsencode(repository.git_dir)).hexdigest()[:8]
+        name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', repository.root.name).strip('-.') or 'repository'}-{digest}"
+        if override:
+            return repository.root / Path(override).expanduser() / name
+        cache = os.environ.get("XDG_CACHE_HOME", "")
+        base = Path(cache) if Path(cache).is_absolute() else Path("~/.cache").expanduser()
+        if _is_writable(base):
+            return base / "gump" / "worktrees" / name
+        return repository.root / ".gump" / "worktrees" / name
+
+    def slot(self, name: str) -> Slot:
+        if not _SLOT_NAME.fullmatch(name) or ".." in name:
+            raise WorktreeError(f"not a name for a worktree slot: {name!r}")
+        return Slot(self.repository, self.root, name, self.keep)
+
+
+def _is_writable(folder: Path) -> bool:
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
+
+
+class Slot:
+    def __init__(self, repository: Repository, root: Path, name: str, keep: Sequence[str]) -> None:
+        self.repository = repository
+        self.name = name
+        self.root = root
+        self.path = root / name
+        self.keep = tuple(keep)
+        self._index = root / f"{name}.index"
+        self._setup_files = root / f"{name}.ignored"
+        self._git = GitRunner(
+            "-C", str(self.path), git_folder(repository.git_dir), f"--work-tree={self.path}", settings=SLOT_SETTINGS
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What children in the slot need: a slot without `.git` must not find a repository above it."""
+        return {"GIT_CEILING_DIRECTORIES": f"{self.root}:{os.path.realpath(self.root)}"}
+
+    # -- before an attempt -----------------------------------------------------------------------------------------
+
+    def prepare(self, commit: str) -> bool:
+        """Make the files exactly those of `commit`; True when the slot was made anew, so that setup must run.
+
+        Ignored files go too, except under the kept names and what `accept_ignored` recorded.
+        """
+        fresh = not self._exists()
+        if not fresh:
+            try:
+                self._move_to(commit_id(commit))
+            except (WorktreeError, OSError, RecursionError):
+                fresh = True
+        if fresh:
+            self._make(commit_id(commit))
+        write_git_folder(self.repository, self.path, commit, self._index)
+        return fresh
+
+    def restore(self, commit: str) -> None:
+        """Go back to a snapshot after gates ran; `prepare` does the same and more."""
+        self._move_to(commit_id(commit))
+
+    def accept_ignored(self) -> None:
+        """Record that the ignored files of this moment came from setup, and stay."""
+        ignored = self._others()[1]
+        self._setup_files.write_bytes(b"\0".join(os.fsencode(path) for path in ignored))
+
+    def _exists(self) -> bool:
+        return self.path.is_dir() and not self.path.is_symlink() and self._index.is_file()
+
+    def _make(self, commit: str) -> None:
+        self.discard()
+        self.root.mkdir(parents=True, exist_ok=True)
+        ignore = self.root / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        self.path.mkdir()
+        self._check("read-tree", "--reset", "-u", commit)
+
+    def discard(self) -> None:
+        """Remove the slot and all that belongs to it."""
+        for place in (self._index, self._setup_files):
+            files.remove(place)
+        try:
+            files.remove(self.path)
+        except (OSError, RecursionError):  # too deep or not ours to delete: out of the way is enough
+            trash = self.root / f".trash-{self.name}-{os.getpid()}"
+            self.path.rename(trash)
+
+    def _move_to(self, commit: str) -> None:
+        if self._run("read-tree", "--reset", "-u", commit).status:
+            files.make_writable(self.path)
+            self._check("read-tree", "--reset", "-u", commit)
+        untracked, _ = self._remove_others(self.keep)
+        for path in untracked:
+            files.remove(self.path / path)
+        gitlinks = self._gitlinks()
+        found = files.sweep(self.path, self._pruned(gitlinks))
+        for path in (*found.nested, *found.special):
+            files.remove(self.path / path)
+            found.folders[os.path.dirname(path)] -= 1  # noqa: PTH120
+        files.remove_empty_folders(self.path, found)
+
+    # -- after an attempt ------------------------------------------------------------------------------------------
+
+    def snapshot(self, parent: str, message: str, ref: str) -> Snapshot:
+        """Commit the slot's files, whatever the agent did to its `.git`; the ref keeps the commit.
+
+        Nested repositories become plain files, FIFOs and sockets are removed; both are named in `problems`.
+        """
+        gitlinks = self._gitlinks()
+        found = files.sweep(self.path, self._pruned(gitlinks))
+        problems = []
+        for path in found.nested:
+            files.remove(self.path / path)
+            problems.append(f"the repository in {os.path.dirname(path)!r} was taken over as plain files")  # noqa: PTH120
+        for path in found.special:
+            files.remove(self.path / path)
+            problems.append(f"{path!r} is no regular file and was left out")
+        bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable])]
+        tree = self._check("write-tree").line
+        commit = self.repository.commit_tree(tree, [commit_id(parent)], message)
+        self.repository.update_ref(ref, commit)
+        bad += self._new_links(parent, found.leaving)
+        return Snapshot(commit, tree, tuple(problems), tuple(dict.fromkeys(bad)))
+
+    def _add(self, excluded: list[str]) -> list[str]:
+        """Bring the index up to the files; gives what git could not read or refuses to hold."""
+        bad: list[str] = []
+        for _ in range(_ADD_ROUNDS):
+            specs = [f":(top,exclude,literal){path}" for path in (HANDOVER, *excluded, *bad)]
+            result = self._run("add", "--all", "--ignore-errors", "--", ":(top)", *specs)
+            if result.status == 0:
+                return bad
+            refused = [first or second for first, second in _QUOTED.findall(result.stderr)]
+            fresh = [path.rstrip("/") for path in refused if path.rstrip("/") not in bad]
+            if not fresh:
+                raise failure("add", result)
+            bad += fresh
+        raise WorktreeError(f"too many files that git cannot take: {', '.join(bad[:5])}, ...")
+
+    def _new_links(self, parent: str, leaving: Sequence[str]) -> list[str]:
+        """Of the links out of the tree, those that are new or changed and would be kept."""
+        if not leaving:
+            return []
+        specs = [f":(top,literal){path}" for path in leaving]
+        output = self._check("diff-index", "--cached", "--name-only", "--no-renames", "-z", parent, "--", *specs).stdout
+        return [os.fsdecode(name) for name in output.split(b"\0") if name]
+
+    def remove_ignored(self, keep: Sequence[str] | None = None) -> list[str]:
+        """Remove ignored files that came since setup, except under kept names; gives what was removed."""
+        return self._remove_others(self.keep if keep is None else keep)[1]
+
+    def _remove_others(self, keep: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Remove ignored files; gives the untracked ones, which stay here, and the removed ones."""
+        untracked, ignored = self._others()
+        accepted = self._accepted()
+        gone = [each for each in ignored if each not in accepted and files.remove_except(self.path, each, keep)]
+        return untracked, gone
+
+    def _accepted(self) -> set[str]:
+        try:
+            return {os.fsdecode(path) for path in self._setup_files.read_bytes().split(b"\0")}
+        except FileNotFoundError:
+            return set()
+
+    def _others(self) -> tuple[list[str], list[str]]:
+        """Untracked and ignored paths; a folder stands for all that is in it."""
+        output = self._check(
+            *("status", "--porcelain=v1", "-z", "--ignored=matching", "--untracked-files=normal"),
+            *("--no-renames", "--ignore-submodules=all"),
+        ).stdout
+        entries = [os.fsdecode(entry) for entry in output.split(b"\0") if entry]
+        untracked = [entry[3:].rstrip("/") for entry in entries if entry.startswith("??")]
+        ignored = [entry[3:].rstrip("/") for entry in entries if entry.startswith("!!")]
+        return untracked, [path for path in ignored if path != HANDOVER]
+
+    # -- files that agents hand over ---------------------------------------------------------------------------------
+
+    def read(self, path: str, max_bytes: int) -> bytes | None:
+        """Read a file of the slot, no part of whose path may be a link; None when there is none."""
+        return files.read_regular(self.path, path, max_bytes)
+
+    def read_handover(self, name: str, max_bytes: int) -> bytes | None:
+        return files.read_regular(self.path, f"{HANDOVER}/{name}", max_bytes)
+
+    def empty_handover(self) -> None:
+        """Leave an empty `.gump/out` for the agent, whatever was there."""
+        gump = self.path / ".gump"
+        if gump.is_symlink() or not gump.is_dir():
+            files.remove(gump)
+        files.remove(self.path / HANDOVER)
+        (self.path / HANDOVER).mkdir(parents=True)
+
+    def take_handover(self, dest: Path) -> list[str]:
+        """Move `.gump/out` away so that it reaches no snapshot; gives what was dropped (links, devices)."""
+        gump = self.path / ".gump"
+        out = self.path / HANDOVER
+        dest.mkdir(parents=True, exist_ok=True)
+        if gump.is_symlink() or not out.is_dir() or out.is_symlink():
+            dropped = [HANDOVER] if os.path.lexists(out) and not gump.is_symlink() else []
+            if dropped:
+                files.remove(out)
+            return dropped
+        dropped = files.move_regular_files(out, dest)
+        if not any(gump.iterdir()):
+            gump.rmdir()
+        return dropped
+
+    # -- git -----------------------------------------------------------------------------------------------------------
+
+    def _pruned(self, gitlinks: Sequence[str]) -> Callable[[str], bool]:
+        links = frozenset(gitlinks)
+        accepted = self._accepted()
+        return lambda path: path in links or path in accepted or files.is_kept(path, self.keep)
+
+    def _gitlinks(self) -> list[str]:
+        """Submodules of the base; their entries stay as they are. Asks git only if the index can hold any."""
+        try:
+            if _GITLINK_MODE not in self._index.read_bytes():
+                return []
+        except FileNotFoundError:
+            return []
+        entries = self._check("ls-files", "--stage", "-z").stdout.split(b"\0")
+        return [os.fsdecode(entry.split(b"\t", 1)[1]) for entry in entries if entry.startswith(b"160000 ")]
+
+    def _run(self, *arguments: str) -> GitOutput:
+        self._index.with_name(f"{self._index.name}.lock").unlink(missing_ok=True)  # the slot is leased: nobody holds it
+        return self._git.run(*arguments, env={"GIT_INDEX_FILE": str(self._index)})
+
+    def _check(self, *arguments: str) -> GitOutput:
+        result = self._run(*arguments)
+        if result.status:
+            raise failure(arguments[0], result)
+        return result
