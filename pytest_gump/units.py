@@ -34,8 +34,8 @@ def format_duration(seconds: float) -> str:
 
 
 def format_usd(amount: float | None, *, estimated: bool = False) -> str:
-    """Write dollars with at least two significant digits; unknown is `$?`, an estimate starts with `~`."""
+    """Write dollars in cents, below one cent in hundredths of a cent; unknown is `$?`, an estimate starts with `~`."""
     if amount is None:
         return "$?"
-    text = f"${amount:.2f}" if amount == 0 or amount >= 0.095 else f"${amount:.4f}"
+    text = f"${amount:.2f}" if amount == 0 or amount >= 0.00995 else f"${amount:.4f}"
     return f"~{text}" if estimated else text

@@ -1,0 +1,144 @@
+"""The nodes: spec (or workflow file) > workflow > groups > step items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.jobs import Job
+    from pytest_gump.workflow.model import Step
+
+
+class GateFailed(AssertionError):  # noqa: N818 - a result, not an error
+    """The attempt of a step did not pass; the text says why, its first line tells the whole story."""
+
+
+class JobFile(pytest.File):
+    """A spec, or a workflow file: the file that the command line names."""
+
+    jobs: tuple[Job, ...]
+
+    @classmethod
+    def from_parent(cls, parent: pytest.Collector, *, path: Path, jobs: tuple[Job, ...]) -> JobFile:  # type: ignore[override]
+        node: JobFile = super().from_parent(parent, path=path)
+        node.jobs = jobs
+        return node
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        for job in self.jobs:
+            yield WorkflowCollector.from_parent(self, name=job.workflow.name, job=job)
+
+
+class WorkflowCollector(pytest.Collector):
+    """One workflow on one spec. Before the plan is known, a `foreach` shows template items: `impl[*]`."""
+
+    job: Job
+
+    @classmethod
+    def from_parent(cls, parent: pytest.Collector, *, name: str, job: Job) -> WorkflowCollector:  # type: ignore[override]
+        node: WorkflowCollector = super().from_parent(parent, name=name)
+        node.job = job
+        return node
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        yield from _children(self, self, self.job.workflow.steps, StepPath(()))
+
+
+class GroupCollector(pytest.Collector):
+    """A group of the workflow."""
+
+    root: WorkflowCollector
+    step: Step
+    step_path: StepPath
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        yield from _children(self.root, self, self.step.steps, self.step_path)
+
+
+def _children(
+    root: WorkflowCollector, parent: pytest.Collector, steps: tuple[Step, ...], path: StepPath
+) -> Iterator[pytest.Item | pytest.Collector]:
+    for step in steps:
+        child = path.child(step.name)
+        if step.kind == "group":
+            yield _group(root, parent, step, child.item("*") if step.foreach else child)
+        else:
+            yield StepItem.from_parent(parent, name=child.leaf, root=root, step_path=child)
+
+
+def _group(root: WorkflowCollector, parent: pytest.Collector, step: Step, path: StepPath) -> GroupCollector:
+    group: GroupCollector = GroupCollector.from_parent(parent, name=step.name)
+    group.root, group.step, group.step_path = root, step, path
+    return group
+
+
+class StepItem(pytest.Item):
+    """One step of a run. One execution of it is one attempt: the conductor sets `order`, `runtest` sets `result`."""
+
+    root: WorkflowCollector
+    step_path: StepPath
+    order: Order | None = None
+    result: AttemptResult | None = None
+
+    @classmethod
+    def from_parent(  # type: ignore[override]
+        cls, parent: pytest.Collector, *, name: str, root: WorkflowCollector, step_path: StepPath
+    ) -> StepItem:
+        node: StepItem = super().from_parent(parent, name=name)
+        node.root, node.step_path = root, step_path
+        if node.config.pluginmanager.has_plugin("timeout"):  # pytest-timeout would kill the session, not the agent
+            node.add_marker(pytest.mark.timeout(0))
+        return node
+
+    def runtest(self) -> None:
+        assert self.order is not None, "a step item runs only with an order"  # noqa: S101
+        self.result = self.root.job.execute(self, self.order)
+        if not self.result.passed:
+            raise GateFailed(describe_failure(self.result))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        loaded = self.root.job.loaded
+        line = loaded.lines.get(self.step_path.static)
+        return loaded.path or self.path, line - 1 if line else None, f"{self.root.name}::{self.step_path}"
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show a failed attempt as text; only our own faults have a traceback."""
+        from pytest_gump.errors import GumpError
+
+        if isinstance(excinfo.value, GateFailed | GumpError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+
+def describe_failure(result: AttemptResult) -> str:
+    """The failure text of an attempt: one line that tells the story, then each gate that did not pass."""
+    lines = [f"{result.step}: {result.reason or result.outcome}"]
+    for gate in result.gates:
+        if gate.status in {"failed", "error"}:
+            lines += ["", f"gate {gate.name}: {gate.summary or gate.status}"]
+            if gate.command:
+                exit_code = "" if gate.exit_code is None else f"   (exit code {gate.exit_code})"
+                lines.append(f"  $ {gate.command}{exit_code}")
+            lines += [f"  {line}" for line in gate.output.splitlines()]
+    lines += [f"note: {note}" for note in result.notes]
+    return "\n".join(lines)
+
+
+def find_or_make(root: WorkflowCollector, path: StepPath, items: dict[str, StepItem]) -> StepItem:
+    """The item of a step; those of plan items and replans come into being when they are first needed."""
+    key = str(path)
+    if key not in items:
+        parent: pytest.Collector = root
+        for depth in range(1, len(path.names)):
+            group: GroupCollector = GroupCollector.from_parent(parent, name=path.names[depth - 1])
+            parent = group
+        items[key] = StepItem.from_parent(parent, name=path.leaf, root=root, step_path=path)
+    return items[key]

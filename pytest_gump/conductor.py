@@ -1,0 +1,257 @@
+"""The controller: turns jobs into runs, drives each run's schedule, and sees every report before pytest does."""
+
+from __future__ import annotations
+
+import copy
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
+
+from pytest_gump import junit
+from pytest_gump.collect import JobFile, StepItem, WorkflowCollector, find_or_make
+from pytest_gump.engine.attempt import Cancelled
+from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
+from pytest_gump.engine.overrides import select
+from pytest_gump.errors import GumpError
+from pytest_gump.jobs import Job, deselected_leaves, prepare_jobs
+from pytest_gump.launch import Launch, project_root
+from pytest_gump.report import Report
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
+
+    from pytest_gump.engine.decision import Decision, Failure
+    from pytest_gump.engine.order import Order
+    from pytest_gump.engine.run import Booked, Run
+    from pytest_gump.workflow.model import Step
+
+
+class Conductor:
+    """Registered as a plugin when the command line names a workflow."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.jobs: list[Job] = []
+        self.items: dict[int, dict[str, StepItem]] = {}
+        self.report = Report(config)
+        config.pluginmanager.register(self.report, "gump-report")
+        self._living: dict[str, tuple[StepItem, Run]] = {}
+
+    # -- collection ----------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Read and check everything that was named, before pytest collects."""
+        with _usage_errors():
+            self.jobs = prepare_jobs(session, project_root(self.config))
+            if not self.jobs:
+                raise GumpError(
+                    "--gump-workflow names a workflow, but no spec is among the arguments",
+                    hint="pytest --gump-workflow=tdd spec.md",
+                )
+            if self.config.getoption("gump_dry_run"):
+                self.config.option.collectonly = True
+        if self.config.args_source is not pytest.Config.ArgsSource.ARGS:
+            self.config.args = [str(job.file) for job in self.jobs]
+        return (yield)
+
+    def collect_file(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        jobs = tuple(job for job in self.jobs if job.file == path)
+        return JobFile.from_parent(parent, path=path, jobs=jobs) if jobs else None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Take the selection (`-k`, node ids, `--deselect`) as the part of the workflow to run."""
+        ours = [item for item in session.items if isinstance(item, StepItem)]
+        with _usage_errors():
+            for number, job in enumerate(self.jobs):
+                mine = [item for item in ours if item.root.job is job]
+                self.items[number] = {str(item.step_path): item for item in mine}
+                if mine:
+                    job.workflow = select(job.workflow, deselected_leaves(mine, job))
+        self.jobs_selected = [number for number, items in self.items.items() if items]
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        if session.config.option.collectonly or not self.jobs_selected:
+            return None
+        if session.testsfailed and not session.config.option.continue_on_collection_errors:
+            return None
+        ordinary = [item for item in session.items if not isinstance(item, StepItem)]
+        with _usage_errors():
+            launches = [Launch.prepare(self.config, self.jobs[number]) for number in self.jobs_selected]
+        for number, item in enumerate(ordinary):
+            following = ordinary[number + 1] if number + 1 < len(ordinary) else None
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            _stop_if_asked(session)
+        for number, launch in zip(self.jobs_selected, launches, strict=True):
+            self._conduct(session, launch, self.items[number])
+            _stop_if_asked(session)
+        return True
+
+    def _conduct(self, session: pytest.Session, launch: Launch, items: dict[str, StepItem]) -> None:
+        templates = list(items.values())
+        root = templates[0].root
+        root.job.runner = launch.execute
+        with terminable(), launch.start(self.report.listen, self._run_finished) as run:
+            self.report.run_started(run, root.nodeid)
+            refusal = self._preflight(launch, run)
+            while (order := run.next()) is not None:
+                known = len(items)
+                item = find_or_make(root, StepPath.parse(order.step), items)
+                if len(items) > known:
+                    _update_items(session, templates, items)
+                self._attempt(item, run, order, refusal)
+                if session.shouldfail or session.shouldstop:
+                    break
+
+    def _run_finished(self, run: Run) -> None:
+        self.config.hook.pytest_gump_run_finished(run=run.record)
+
+    def _preflight(self, launch: Launch, run: Run) -> str | None:
+        order = None if self.config.getoption("gump_no_preflight") else run.preflight()
+        if order is None:
+            return None
+        refusal = run.settle_preflight(launch.carry_out(order))
+        self.report.preflight_finished(run)
+        return refusal
+
+    def _attempt(self, item: StepItem, run: Run, order: Order, refusal: str | None) -> None:
+        run.begin(order)
+        item.order, item.result = order, None
+        if refusal is not None:
+            item.result = run.no_attempt(order, Outcome.GATE_ERROR, refusal)
+        else:
+            item.result = run.refuse(order)
+        self._living[item.nodeid] = item, run
+        self.report.attempt_started(run)
+        item.ihook.pytest_gump_attempt_started(order=order)
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        except Cancelled as error:
+            run.finish_attempt(order, error.result)
+            raise
+
+    # -- reports -------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Run one attempt and log one report for it; the teardown is logged when the step is settled."""
+        if not isinstance(item, StepItem):
+            return None
+        reports = runtestprotocol(item, log=False, nextitem=None)
+        report = next((one for one in reports if one.failed), reports[min(1, len(reports) - 1)])
+        item.ihook.pytest_runtest_logreport(report=report)
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        report: Any = yield
+        if isinstance(item, StepItem) and item.order is not None:
+            result = item.result
+            report.gump = {
+                "order": to_wire(item.order),
+                "result": to_wire(result) if result is not None else None,
+            }
+        return report
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
+        """Settle the attempt before pytest counts it: a failure that will be retried is none."""
+        if getattr(report, "gump", None) is None:
+            return (yield)
+        item, run = self._living.pop(report.nodeid)
+        booked = self._settle(item, run, report)
+        report.outcome = _OUTCOMES.get(booked.settled.verdict, booked.settled.verdict)
+        with self.report.own_lines():
+            result = yield
+        self.report.attempt_finished(booked)
+        if booked.settled.verdict in {"passed", "failed"}:
+            self._log_teardown(report, run, booked)
+        for path in booked.settled.skipped:
+            self._log_skipped(item.root, path, f"{item.step_path} did not pass")
+        return result
+
+    def _settle(self, item: StepItem, run: Run, report: Any) -> Booked:
+        order = item.order
+        assert order is not None  # noqa: S101 - only attempts have a report of ours
+        wire = report.gump["result"]
+        if wire is not None:
+            result = from_wire(AttemptResult, wire)
+        else:
+            text = str(report.longrepr).strip().splitlines()
+            result = run.no_attempt(
+                order, Outcome.CRASHED, f"the step itself broke: {text[-1] if text else 'no report'}"
+            )
+        run.finish_attempt(order, result)
+        item.ihook.pytest_gump_attempt_finished(order=order, result=result)
+
+        def decide(step: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
+            answer = item.ihook.pytest_gump_retry(step=step, path=str(path), failures=tuple(failures))
+            return own if answer is None else answer
+
+        return run.settle(order, result, decide)
+
+    def _log_teardown(self, report: Any, run: Run, booked: Booked) -> None:
+        """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""
+        settled = copy.copy(report)  # not built anew: since pytest 9.2 a report's id is more than its string
+        settled.when, settled.outcome, settled.longrepr, settled.gump = "teardown", "passed", None, None
+        settled.gump_line, settled.duration = True, 0.0
+        junit.write_step(self.config, settled, run.record.steps[booked.order.step], booked.record)
+        with self.report.own_lines():
+            self.config.hook.pytest_runtest_logreport(report=settled)
+
+    def _log_skipped(self, root: WorkflowCollector, path: StepPath, reason: str) -> None:
+        number = self.jobs.index(root.job)
+        self.report.step_skipped(find_or_make(root, path, self.items[number]), reason)
+
+
+_OUTCOMES = {"again": "retried"}
+
+
+def _update_items(session: pytest.Session, templates: list[StepItem], items: dict[str, StepItem]) -> None:
+    """Put the items of plan items in the place of their templates: `session.items` and counts tell the truth."""
+    made = [item for item in items.values() if item not in templates]
+    expanded = {item.step_path.static for item in made}
+    kept = [item for item in templates if item.step_path.static not in expanded]
+    ours = {*templates, *made}
+    session.items = [*(item for item in session.items if item not in ours), *kept, *made]
+    session.testscollected = len(session.items)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the session as Ctrl-C does: children stopped, ledger closed, exit code 2."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _usage_errors:  # noqa: N801 - reads as a statement: `with _usage_errors():`
+    """Turn our errors into pytest's usage error: exit code 4, no traceback."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, GumpError):
+            raise pytest.UsageError(str(error)) from None
+
+
+def _stop_if_asked(session: pytest.Session) -> None:
+    if session.shouldfail:
+        raise session.Failed(session.shouldfail)
+    if session.shouldstop:
+        raise session.Interrupted(session.shouldstop)

@@ -1,0 +1,34 @@
+"""From an attempt's result to the failure that policies and hooks see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.decision import Failure
+from pytest_gump.engine.order import Outcome
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.decision import Source
+    from pytest_gump.engine.order import AttemptResult
+
+
+def failure_of(result: AttemptResult) -> Failure:
+    """Describe an attempt that did not pass."""
+    failing = tuple(gate.name for gate in result.gates if gate.status in {"failed", "error"})
+    return Failure(
+        attempt=result.attempt,
+        outcome=result.outcome,
+        source=_source(result.outcome),
+        reason=result.reason,
+        agent=result.agent,
+        gate=failing[0].partition(":")[0] if failing else None,
+        failing=failing,
+        guard=result.guard,
+        tree=result.tree,
+    )
+
+
+def _source(outcome: Outcome) -> Source:
+    if outcome is Outcome.GUARD:
+        return "guard_fail"
+    return "review_fail" if outcome is Outcome.REVIEW_FAILED else "gate_fail"

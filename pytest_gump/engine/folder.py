@@ -1,0 +1,121 @@
+"""Where a run lives on disk: `.gump/runs/<run-id>/`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.errors import RunError
+from pytest_gump.workflow.path import StepPath, slugify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+RUNS = Path(".gump") / "runs"
+
+
+def new_run_id(workflow: str, *, now: datetime, token: str) -> str:
+    """`20261122-061512-tdd-7f3a`: sorts by time, readable, unique."""
+    return f"{now:%Y%m%d-%H%M%S}-{slugify(workflow, 1)}-{token}"
+
+
+class RunFolder:
+    """Paths of one run, and the few files that are written once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, project: Path, run_id: str) -> RunFolder:
+        """Make the folder; `.gump/runs` hides itself from git with a `.gitignore` of its own.
+
+        Raises:
+            RunError: the folder cannot be written.
+        """
+        runs = project / RUNS
+        folder = cls(runs / run_id)
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            ignore = runs / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("# made by gump: runs are not for the repository\n*\n", encoding="utf-8")
+            folder.attempts.mkdir(parents=True)
+        except OSError as error:
+            message = f"cannot write {error.filename}: {error.strerror}"
+            raise RunError(message, hint="gump keeps its runs there") from error
+        return folder
+
+    @property
+    def run_id(self) -> str:
+        return self.path.name
+
+    @property
+    def attempts(self) -> Path:
+        return self.path / "attempts"
+
+    @property
+    def ledger(self) -> Path:
+        return self.path / "ledger.ndjson"
+
+    def write_header(self, header: dict[str, Any], *, workflow: str, spec: bytes) -> None:
+        (self.path / "workflow.yaml").write_text(workflow, encoding="utf-8")
+        (self.path / "spec.md").write_bytes(spec)
+        (self.path / "run.json").write_text(json.dumps(header, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def read_header(self) -> dict[str, Any]:
+        """Read `run.json`.
+
+        Raises:
+            RunError: it is missing, unreadable, or from a newer version.
+        """
+        path = self.path / "run.json"
+        try:
+            header = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"cannot read {path}: {error}") from error
+        if not isinstance(header, dict) or not isinstance(header.get("format"), int):
+            raise RunError(f"{path} is not the header of a run")
+        if header["format"] > 1:
+            raise RunError(f"{path} was written by a newer version of pytest-gump", hint="update pytest-gump")
+        return header
+
+    def take_artifacts(self, scratch: Path, *, number: int, step: str, attempt: int) -> str:
+        """Move an attempt's scratch folder into the run; gives its name below `attempts/`."""
+        name = f"{number:04d}-{StepPath.parse(step).folder}-a{attempt}"
+        shutil.move(scratch, self.attempts / name)
+        return name
+
+
+def run_folders(project: Path) -> Iterator[RunFolder]:
+    """All runs of a project, the newest first."""
+    runs = project / RUNS
+    if not runs.is_dir():
+        return
+    for path in sorted(runs.iterdir(), key=lambda path: path.name, reverse=True):
+        if path.is_dir() and (path / "run.json").is_file():
+            yield RunFolder(path)
+
+
+def find_run(project: Path, name: str | None) -> RunFolder:
+    """Find a run by its id or the unique start or end of it; None is the newest.
+
+    Raises:
+        RunError: there is no such run, or more than one.
+    """
+    folders = list(run_folders(project))
+    if not folders:
+        raise RunError(f"no runs in {project / RUNS}", hint="start one: pytest --gump-workflow=tdd spec.md")
+    if name is None:
+        return folders[0]
+    matches = [one for one in folders if one.run_id == name] or [
+        one for one in folders if one.run_id.startswith(name) or one.run_id.endswith(name)
+    ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise RunError(f"{name!r} is the name of {len(matches)} runs: {', '.join(one.run_id for one in matches[:5])}")
+    recent = ", ".join(one.run_id for one in folders[:3])
+    raise RunError(f"no run {name!r} in {project / RUNS}", hint=f"the newest: {recent}")

@@ -1,0 +1,75 @@
+"""The append-only event log of a run. Every other view of a run is a fold over it.
+
+One JSON object a line. Every event has `event` (its name) and `at` (seconds since the epoch). The controller is the
+only writer of a living run; `gump apply` and `gump discard` append to a finished one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+FORMAT = 1
+Event = dict[str, Any]
+
+
+class Ledger:
+    """Appends to `ledger.ndjson`; every event is on the disk when `append` returns."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._path = path
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
+
+    def append(self, event: str, **fields: Any) -> Event:
+        """Write one event as one line and sync it.
+
+        Raises:
+            RunError: the disk is full or the file is gone; nothing that was written before is lost.
+        """
+        record: Event = {"event": event, "at": round(self._clock(), 3), **fields}
+        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape") + b"\n"
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(self._file, line[written:])
+            os.fsync(self._file)
+        except OSError as error:
+            raise RunError(f"cannot write the ledger {self._path}: {error.strerror}") from error
+        return record
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def read_ledger(path: Path) -> Iterator[Event]:
+    """Give the events up to the last whole line; a line that a crash cut off ends the ledger.
+
+    Raises:
+        RunError: the file is missing, or a line before the last one is not an event.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RunError(f"cannot read the ledger {path}: {error.strerror}") from error
+    lines = data.split(b"\n")
+    for number, line in enumerate(lines[:-1], 1):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict) or "event" not in record:
+            if number == len(lines) - 1:
+                return
+            raise RunError(f"{path}:{number}: not a ledger event", hint="the file was changed by something else")
+        yield record

@@ -1,0 +1,228 @@
+"""Money, tokens, turns and time of a run, added up from its ledger. Nothing here is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.agents.base import Tokens, Usage
+from pytest_gump.engine.order import AttemptResult, Outcome, from_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_gump.engine.ledger import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A sum over attempts. `cost_usd` adds what is known; `unknown` counts the attempts whose cost is not."""
+
+    attempts: int = 0
+    cost_usd: float = 0.0
+    estimated: bool = False
+    unknown: int = 0
+    tokens: Tokens = Tokens()
+    turns: int = 0
+    tool_calls: int = 0
+    duration_s: float = 0.0
+
+    def plus(self, usage: Usage, duration_s: float) -> Total:
+        consumed = bool(usage.turns or usage.tokens.total)
+        return Total(
+            attempts=self.attempts + 1,
+            cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
+            estimated=self.estimated or usage.provenance == "estimated",
+            unknown=self.unknown + (usage.cost_usd is None and consumed),
+            tokens=self.tokens + usage.tokens,
+            turns=self.turns + usage.turns,
+            tool_calls=self.tool_calls + usage.tool_calls,
+            duration_s=self.duration_s + duration_s,
+        )
+
+
+@dataclass(slots=True)
+class AttemptRecord:
+    """One attempt as the ledger tells it. `result` is None while it runs, and for ever if the run was killed in it."""
+
+    number: int
+    step: str
+    attempt: int
+    mode: str
+    agent: str | None
+    entry: str
+    started: float
+    step_base: str = ""
+    """Commit at which the step began."""
+    result: AttemptResult | None = None
+    folder: str | None = None
+    verdict: str = ""
+    """passed, retried, escalated, again (an enclosing step goes on), failed; empty while undecided."""
+    why: str = ""
+    """What was decided after it, and for which reason."""
+    session_resumed: bool = False
+
+
+@dataclass(slots=True)
+class StepRecord:
+    path: str
+    mode: str
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    status: str = "running"
+    """passed, failed, skipped, running."""
+    reason: str = ""
+
+    @property
+    def total(self) -> Total:
+        return add_up(self.attempts)
+
+    @property
+    def outcome(self) -> str:
+        if self.status == "skipped":
+            return Outcome.SKIPPED
+        last = self.attempts[-1].result if self.attempts else None
+        return last.outcome if last else "running"
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """The state of a run: a fold over its ledger."""
+
+    run_id: str = ""
+    workflow: str = ""
+    spec: str = ""
+    base: str = ""
+    branch: str = ""
+    head: str = ""
+    started: float = 0.0
+    pid: int | None = None
+    pid_created: float | None = None
+    max_budget: float | None = None
+    preflight: dict[str, Any] | None = None
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    steps: dict[str, StepRecord] = field(default_factory=dict)
+    finished: float | None = None
+    status: str = "running"
+    """running (or interrupted, if its process is gone), passed, failed, cancelled."""
+    reason: str = ""
+    applied: str | None = None
+    """Commit that `gump apply` made."""
+    discarded: bool = False
+    last_at: float = 0.0
+
+    @property
+    def total(self) -> Total:
+        return add_up(self.attempts)
+
+    @property
+    def duration_s(self) -> float:
+        return (self.finished or self.last_at) - self.started
+
+    @property
+    def escalations(self) -> int:
+        return sum(one.verdict == "escalated" for one in self.attempts)
+
+    @property
+    def retries(self) -> int:
+        return sum(one.verdict in {"retried", "escalated"} for one in self.attempts)
+
+
+def add_up(attempts: Iterable[AttemptRecord]) -> Total:
+    """Sum all attempts, failed and killed ones included."""
+    total = Total()
+    for one in attempts:
+        if one.result is not None:
+            total = total.plus(one.result.usage, one.result.timings.total_s)
+    return total
+
+
+def fold(events: Iterable[Event]) -> RunRecord:
+    """Read a ledger from its start; unknown events are passed over."""
+    record = RunRecord()
+    for event in events:
+        advance(record, event)
+    return record
+
+
+def advance(record: RunRecord, event: Event) -> None:
+    """Take one more event into the record."""
+    record.last_at = event["at"]
+    apply_event = _APPLY.get(event["event"])
+    if apply_event is not None:
+        apply_event(record, event)
+
+
+def _run_started(record: RunRecord, event: Event) -> None:
+    record.started = event["at"]
+    for name in ("run_id", "workflow", "spec", "base", "branch", "pid", "pid_created", "max_budget"):
+        setattr(record, name, event[name])
+    record.head = event["base"]
+
+
+def _preflight(record: RunRecord, event: Event) -> None:
+    record.preflight = event
+
+
+def _attempt_started(record: RunRecord, event: Event) -> None:
+    attempt = AttemptRecord(
+        number=event["number"],
+        step=event["step"],
+        attempt=event["attempt"],
+        mode=event["mode"],
+        agent=event["agent"],
+        entry=event["entry"],
+        started=event["at"],
+        step_base=event["step_base"],
+        session_resumed=event.get("session_resumed", False),
+    )
+    record.attempts.append(attempt)
+    step = record.steps.setdefault(attempt.step, StepRecord(attempt.step, attempt.mode))
+    step.attempts.append(attempt)
+    step.status, step.reason = "running", ""
+
+
+def _attempt_finished(record: RunRecord, event: Event) -> None:
+    attempt = record.attempts[event["number"] - 1]
+    attempt.result = from_wire(AttemptResult, event["result"])
+    attempt.folder = event["folder"]
+
+
+def _decided(record: RunRecord, event: Event) -> None:
+    attempt = record.attempts[event["number"] - 1]
+    attempt.verdict, attempt.why = event["verdict"], event["why"]
+    record.head = event["head"]
+    step = record.steps[attempt.step]
+    if attempt.verdict in {"passed", "failed"}:
+        step.status, step.reason = attempt.verdict, event["reason"]
+
+
+def _skipped(record: RunRecord, event: Event) -> None:
+    for path in event["steps"]:
+        step = record.steps.setdefault(path, StepRecord(path, ""))
+        step.status, step.reason = "skipped", event["reason"]
+
+
+def _run_finished(record: RunRecord, event: Event) -> None:
+    record.finished = event["at"]
+    record.status, record.reason, record.head = event["status"], event["reason"], event["head"]
+
+
+def _applied(record: RunRecord, event: Event) -> None:
+    record.applied = event["commit"]
+
+
+def _discarded(record: RunRecord, _event: Event) -> None:
+    record.discarded = True
+
+
+_APPLY = {
+    "run_started": _run_started,
+    "preflight": _preflight,
+    "attempt_started": _attempt_started,
+    "attempt_finished": _attempt_finished,
+    "decided": _decided,
+    "skipped": _skipped,
+    "run_finished": _run_finished,
+    "applied": _applied,
+    "discarded": _discarded,
+}

@@ -1,0 +1,246 @@
+"""From what may start next to an order: prompt, gates, limits and session of one attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.budget import allowance
+from pytest_gump.engine.feedback import describe_failures
+from pytest_gump.engine.order import ContextPart, GateOrder, Limits, Order
+from pytest_gump.engine.overrides import foreach_groups, leaves
+from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt
+from pytest_gump.engine.sessions import choose_session
+from pytest_gump.engine.state import State
+from pytest_gump.workflow.refs import resolve_step
+from pytest_gump.workflow.template import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_gump.agents.base import SessionRef
+    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+    from pytest_gump.engine.order import Section
+    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.settings import Settings
+    from pytest_gump.system.worktree import Repository
+    from pytest_gump.workflow.model import Workflow
+
+COMMAND_GATES = ("compile", "test", "lint", "coverage", "bash")
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """What a run is made from; nothing of it changes while it runs."""
+
+    run_id: str
+    workflow: Workflow
+    """After the overrides of the command line."""
+    workflow_text: str
+    spec_name: str
+    spec_bytes: bytes
+    base: str
+    commands: tuple[tuple[str, str], ...]
+    """Gate commands of the base."""
+    settings: Settings
+    cli_of: Callable[[str], str]
+    """Program family of an agent name."""
+    inputs: Mapping[str, str]
+
+    @property
+    def spec_text(self) -> str:
+        return self.spec_bytes.decode("utf-8", "replace")
+
+
+def preflight_order(inputs: RunInputs) -> Order | None:
+    """The workflow's command gates, each once, on the untouched base."""
+    gates: dict[str, GateOrder] = {}
+    for _, step in leaves(inputs.workflow.steps):
+        for gate in step.gate:
+            if gate.name in COMMAND_GATES:
+                key = gate.name if gate.name == "coverage" else gate.label
+                gates.setdefault(key, GateOrder(gate.name, gate.argument))
+    if not gates:
+        return None
+    return Order(
+        run_id=inputs.run_id,
+        step="preflight",
+        attempt=1,
+        mode="gate",
+        agent=None,
+        base=inputs.base,
+        step_base=inputs.base,
+        run_base=inputs.base,
+        slot=inputs.run_id,
+        gates=tuple(gates.values()),
+        commands=inputs.commands,
+        setup=inputs.workflow.setup,
+        setup_only=True,
+    )
+
+
+class OrderBuilder:
+    """Fills an order from the run's record. Reads, never writes."""
+
+    def __init__(self, inputs: RunInputs, record: RunRecord, repository: Repository) -> None:
+        self._inputs = inputs
+        self._record = record
+        self._repository = repository
+        self._foreach = frozenset(foreach_groups(inputs.workflow.steps))
+        self._state = State(record, self._foreach, self._diff_of)
+
+    def build(self, ready: Ready) -> Order:
+        inputs = self._inputs
+        step = ready.step
+        item = ready.items[-1] if ready.items else None
+        mode = ready.mode
+        session = self._session(ready)
+        context = tuple(
+            ContextPart(file=self._render(entry.file, ready) if entry.file else None, bash=entry.bash)
+            for entry in step.context
+        )
+        return Order(
+            run_id=inputs.run_id,
+            step=str(ready.path),
+            attempt=ready.attempt,
+            mode=mode,
+            agent=ready.agent,
+            base=ready.base,
+            step_base=ready.step_base,
+            run_base=inputs.base,
+            slot=inputs.run_id,
+            head=self._head(ready, session) if ready.agent else (),
+            context=context if ready.role == "step" else (),
+            gates=self._gates(ready),
+            commands=inputs.commands,
+            limits=self._limits(ready),
+            blast_radius=inputs.workflow.blast_radius if mode == "diff" else "off",
+            item=ready.keep_item or item,
+            session=session,
+            setup=inputs.workflow.setup,
+        )
+
+    def _gates(self, ready: Ready) -> tuple[GateOrder, ...]:
+        if ready.role == "replan-plan":
+            return ()
+        if ready.role == "replan-item":
+            return (GateOrder("compile"),)
+        return tuple(GateOrder(gate.name, gate.argument) for gate in ready.step.gate)
+
+    def _limits(self, ready: Ready) -> Limits:
+        step, settings = ready.step, self._inputs.settings
+        allowed = allowance(self._inputs.workflow, step, str(ready.path), self._record)
+        no_write = ready.mode in {"plan", "artifact", "review"} or bool(step.guard.no_write)
+        times = [step.guard.max_time, self._time_left()]
+        return Limits(
+            max_turns=step.guard.max_turns,
+            max_budget=allowed.usd,
+            max_tokens=step.guard.max_tokens,
+            max_time_s=min((time for time in times if time is not None), default=None),
+            silence_s=settings.silence_timeout_s,
+            no_write=no_write,
+            budget_scope=allowed.scope,
+        )
+
+    def _time_left(self) -> float | None:
+        limit = self._inputs.workflow.max_time
+        return None if limit is None else max(1.0, limit - (self._record.last_at - self._record.started))
+
+    def _session(self, ready: Ready) -> SessionRef | None:
+        target = ready.step.session.step
+        static = resolve_step(self._inputs.workflow, ready.path.names, target) if target else None
+        return choose_session(ready, self._record, foreach=self._foreach, cli_of=self._inputs.cli_of, target=static)
+
+    # -- prompt --------------------------------------------------------------------------------------------------
+
+    def _head(self, ready: Ready, session: SessionRef | None) -> tuple[Section, ...]:
+        settings = self._inputs.settings
+        failed = self._failed(ready)
+        results = [one.result for one in failed if one.result is not None]
+        return head_sections(
+            PromptParts(
+                task=self._task(ready, self._value),
+                task_key=self._task(ready, self._stable_value),
+                mode=ready.mode,
+                failed=results,
+                diff=self._diff_of(failed[-1], settings.diff_chars) if failed else "",
+                tree="reset" if ready.base == ready.step_base else "kept",
+                standing=self._standing(ready, session),
+                item=ready.keep_item,
+                blast_radius=self._inputs.workflow.blast_radius,
+                spec=self._inputs.spec_text if ready.mode == "plan" and ready.role == "step" else None,
+                max_items=settings.max_items,
+                error_chars=settings.error_chars,
+            )
+        )
+
+    def _task(self, ready: Ready, value: Callable[[str, Ready], str]) -> str:
+        text = ready.step.prompt if ready.prompt is None else ready.prompt
+        if ready.role != "replan-item":
+            task = parse(text).render(lambda name: value(name, ready))
+            item = ready.items[-1] if ready.items else None
+            return replan_prompt(task, item) if ready.role == "replan-plan" else task
+        outer = replace(ready, items=ready.items[:-1])
+        return replan_item_prompt(parse(text).render(lambda name: value(name, outer)), ready.items[-1])
+
+    def _failed(self, ready: Ready) -> list[AttemptRecord]:
+        """The attempts that the prompt tells about, oldest first."""
+        step = str(ready.restarted_by or ready.path)
+        wanted = {failure.attempt for failure in ready.feedback}
+        records = self._record.steps[step].attempts if step in self._record.steps else []
+        return [one for one in records if one.attempt in wanted]
+
+    def _standing(self, ready: Ready, session: SessionRef | None) -> str:
+        if ready.session != "resume" or session is not None or str(ready.path) not in self._record.steps:
+            return ""
+        before = self._record.steps[str(ready.path)].attempts[-1].result
+        if before is None:
+            return ""
+        said = f" It ended with:\n\n{before.message}" if before.message else ""
+        return f"Another conversation worked on this before you; you do not see it.{said}"
+
+    # -- templates -----------------------------------------------------------------------------------------------
+
+    def _render(self, text: str, ready: Ready) -> str:
+        return parse(text).render(lambda name: self._value(name, ready))
+
+    def _value(self, name: str, ready: Ready) -> str:
+        head, _, rest = name.partition(".")
+        item = ready.items[-1] if ready.items else None
+        match head:
+            case "spec" if not rest:
+                return self._inputs.spec_text
+            case "attempt" if not rest:
+                return str(ready.attempt)
+            case "error" if not rest:
+                results = [one.result for one in self._failed(ready) if one.result is not None]
+                return describe_failures(results, error_chars=self._inputs.settings.error_chars) if results else ""
+            case "diff" if not rest:
+                failed = self._failed(ready)
+                return self._diff_of(failed[-1], self._inputs.settings.diff_chars) if failed else ""
+            case "item" | "task" if item is not None and rest:
+                return {"name": item.name, "description": item.description, "files": ", ".join(item.files)}[rest]
+            case "run" if rest:
+                return self._state.run(rest)
+            case "steps" if rest:
+                reference, _, field = rest.rpartition(".")
+                static = resolve_step(self._inputs.workflow, ready.path.names, reference)
+                return self._state.step(static, field, ready.path)
+            case _:
+                return self._inputs.inputs.get(name, "")
+
+    def _stable_value(self, name: str, ready: Ready) -> str:
+        """As `_value`, but what differs between two equal runs stays a name: what identity and cassettes compare."""
+        if name in {"error", "diff"} or name.startswith("run.") or name.rpartition(".")[2] in _VOLATILE:
+            return f"{{{name}}}"
+        return self._value(name, ready)
+
+    def _diff_of(self, attempt: AttemptRecord, limit: int = 0) -> str:
+        result = attempt.result
+        if result is None or result.snapshot is None or result.snapshot == attempt.step_base:
+            return ""
+        limit = limit or self._inputs.settings.context_bytes
+        return self._repository.diff_text(attempt.step_base, result.snapshot, limit)
+
+
+_VOLATILE = {"session_id", "cost", "duration", "turns", "tokens_in", "tokens_out"}

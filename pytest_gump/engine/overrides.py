@@ -1,0 +1,140 @@
+"""Changes that the command line makes to a workflow: agents, budget, and which steps run at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
+
+
+def override_agents(workflow: Workflow, words: Sequence[str]) -> Workflow:
+    """Apply `NEW` (every step's agent) and `OLD=NEW` (wherever the workflow says OLD, escalations included).
+
+    Raises:
+        ConfigError: a word is malformed, or OLD is in no step.
+    """
+    every: str | None = None
+    renamed: dict[str, str] = {}
+    for word in words:
+        old, equals, new = word.rpartition("=")
+        if not new or (equals and not old):
+            raise ConfigError(f"--gump-agent {word!r} is neither NAME nor OLD=NEW")
+        if equals:
+            renamed[old] = new
+        else:
+            every = new
+    known = set(agents_of(workflow))
+    for old in renamed:
+        if old not in known:
+            raise ConfigError(
+                f"--gump-agent: no step uses agent {old!r}", hint=f"the workflow has {', '.join(sorted(known))}"
+            )
+
+    def rename(agent: str) -> str:
+        return renamed.get(agent, agent)
+
+    steps = tuple(_map_step(step, rename, every) for step in workflow.steps)
+    return workflow.model_copy(update={"steps": steps})
+
+
+def _map_step(step: Step, rename: Callable[[str], str], every: str | None) -> Step:
+    update: dict[str, object] = {"steps": tuple(_map_step(child, rename, every) for child in step.steps)}
+    if step.agent is not None:
+        update["agent"] = every or rename(step.agent)
+    if step.on_failure is not None:
+        update["on_failure"] = _map_policies(step.on_failure, rename)
+    return step.model_copy(update=update)
+
+
+def _map_policies(on_failure: OnFailure, rename: Callable[[str], str]) -> OnFailure:
+    def map_policy(policy: Policy | None) -> Policy | None:
+        if policy is None:
+            return None
+        strategy = tuple(
+            entry if entry.agent is None else entry.model_copy(update={"agent": rename(entry.agent)})
+            for entry in policy.strategy
+        )
+        return policy.model_copy(update={"strategy": strategy})
+
+    names = ("flat", "gate_fail", "guard_fail", "review_fail")
+    return on_failure.model_copy(update={name: map_policy(getattr(on_failure, name)) for name in names})
+
+
+def agents_of(workflow: Workflow) -> Iterator[str]:
+    """Every agent name that the workflow may start, escalations and replans included; with repetitions."""
+    for step in walk(workflow.steps):
+        yield from agents_of_step(step)
+
+
+def agents_of_step(step: Step) -> Iterator[str]:
+    if step.agent is not None:
+        yield step.agent
+    if step.on_failure is not None:
+        for name in ("flat", "gate_fail", "guard_fail", "review_fail"):
+            policy: Policy | None = getattr(step.on_failure, name)
+            for entry in policy.strategy if policy else ():
+                if entry.agent is not None:
+                    yield entry.agent
+
+
+def walk(steps: Sequence[Step]) -> Iterator[Step]:
+    """All steps and groups, in declaration order, parents first."""
+    for step in steps:
+        yield step
+        yield from walk(step.steps)
+
+
+def leaves(steps: Sequence[Step], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, Step]]:
+    """Static path and step of every leaf, in declaration order."""
+    for step in steps:
+        names = (*prefix, step.name)
+        if step.kind == "group":
+            yield from leaves(step.steps, names)
+        else:
+            yield "::".join(names), step
+
+
+def foreach_groups(steps: Sequence[Step], prefix: tuple[str, ...] = ()) -> Iterator[str]:
+    """Static paths of the groups that run once for each plan item."""
+    for step in steps:
+        names = (*prefix, step.name)
+        if step.foreach:
+            yield "::".join(names)
+        yield from foreach_groups(step.steps, names)
+
+
+def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
+    """Keep only the leaves in `wanted` (static paths).
+
+    Raises:
+        ConfigError: a leaf that comes before a wanted one is left out: every step builds on the tree of those
+            before it.
+    """
+    order = [path for path, _ in leaves(workflow.steps)]
+    last = max((order.index(path) for path in wanted), default=-1)
+    missing = [path for path in order[: last + 1] if path not in wanted]
+    if missing:
+        raise ConfigError(
+            f"the selection leaves out {missing[0]!r}, which {order[last]!r} builds on",
+            hint="select every step up to the last one that you want",
+        )
+    keep = set(order[: last + 1])
+
+    def prune(steps: Sequence[Step], prefix: tuple[str, ...]) -> tuple[Step, ...]:
+        kept: list[Step] = []
+        for step in steps:
+            names = (*prefix, step.name)
+            if step.kind == "group":
+                children = prune(step.steps, names)
+                if children:
+                    kept.append(step.model_copy(update={"steps": children}))
+            elif "::".join(names) in keep:
+                kept.append(step)
+        return tuple(kept)
+
+    return workflow.model_copy(update={"steps": prune(workflow.steps, ())})

@@ -1,0 +1,222 @@
+"""One run: it gives out orders, takes results, books everything in the ledger, and moves the run's branch.
+
+No pytest here: whoever executes orders (the serial loop, xdist workers, a test) drives it through `next`, `begin` and
+`settle`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.engine.budget import spent_out
+from pytest_gump.engine.failures import failure_of
+from pytest_gump.engine.ledger import FORMAT, Ledger
+from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance
+from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
+from pytest_gump.engine.orders import OrderBuilder, preflight_order
+from pytest_gump.engine.schedule import Done, Ready, Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.engine.folder import RunFolder
+    from pytest_gump.engine.ledger import Event
+    from pytest_gump.engine.orders import RunInputs
+    from pytest_gump.engine.schedule import Decide, Settled
+    from pytest_gump.system.worktree import Repository
+    from pytest_gump.workflow.path import StepPath
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What became of one attempt: for the report."""
+
+    order: Order
+    result: AttemptResult
+    record: AttemptRecord
+    settled: Settled
+
+
+class Run:
+    """A living run. The controller is the only one that has it."""
+
+    def __init__(
+        self, inputs: RunInputs, folder: RunFolder, repository: Repository, clock: Callable[[], float]
+    ) -> None:
+        self.inputs = inputs
+        self.folder = folder
+        self.schedule = Schedule(inputs.workflow, base=inputs.base)
+        self.record = RunRecord()
+        self._clock = clock
+        self._repository = repository
+        self._builder = OrderBuilder(inputs, self.record, repository)
+        self._ledger = Ledger(folder.ledger, clock)
+        self._ready: dict[tuple[str, int], Ready] = {}
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def start(self, *, header: dict[str, Any], pid: int, pid_created: float) -> None:
+        """Write the header and the first event, and make the run's branch at its base."""
+        inputs = self.inputs
+        self.folder.write_header({"format": FORMAT, **header}, workflow=inputs.workflow_text, spec=inputs.spec_bytes)
+        self._repository.update_ref(self.branch_ref, inputs.base)
+        self._book(
+            "run_started",
+            run_id=inputs.run_id,
+            workflow=inputs.workflow.name,
+            spec=inputs.spec_name,
+            base=inputs.base,
+            branch=f"gump/{inputs.run_id}",
+            pid=pid,
+            pid_created=pid_created,
+            max_budget=inputs.workflow.max_budget,
+        )
+
+    @property
+    def branch_ref(self) -> str:
+        return f"refs/heads/gump/{self.inputs.run_id}"
+
+    @property
+    def done(self) -> bool:
+        return self.schedule.done
+
+    def finish(self, *, cancelled: bool = False, reason: str = "") -> None:
+        """Close the ledger with how the run ended; what never ran is booked as skipped."""
+        if not self.schedule.done:
+            cancelled, reason = True, reason or "the session was stopped"
+            self._skip(self.schedule.abort(Outcome.CANCELLED, reason), reason)
+        status = "cancelled" if cancelled else "passed" if self.schedule.passed else "failed"
+        self._book("run_finished", status=status, reason=reason, head=self.schedule.head)
+        self._ledger.close()
+
+    # -- orders --------------------------------------------------------------------------------------------------
+
+    def preflight(self) -> Order | None:
+        """The order that tries the gate commands on the untouched base; None if the workflow has none."""
+        return preflight_order(self.inputs)
+
+    def settle_preflight(self, result: AttemptResult) -> str | None:
+        """Book the preflight; gives why the run cannot go on, if so."""
+        red = [gate.name for gate in result.gates if gate.status == "failed"]
+        broken = [gate for gate in result.gates if gate.status == "error"]
+        reason = f"preflight: {broken[0].name}: {broken[0].summary}" if broken else None
+        if reason is None and not result.gates and not result.passed:
+            reason = f"preflight: {result.reason}"
+        gates = [{"name": gate.name, "status": gate.status, "summary": gate.summary} for gate in result.gates]
+        self._book("preflight", gates=gates, red=red, reason=reason)
+        return reason
+
+    def next(self) -> Order | None:
+        """The next order, or None while nothing may start."""
+        for ready in self.schedule.ready():
+            order = self._builder.build(ready)
+            self._ready[order.step, order.attempt] = ready
+            return order
+        return None
+
+    def begin(self, order: Order) -> AttemptRecord:
+        """Book that the attempt starts."""
+        ready = self._ready[order.step, order.attempt]
+        self._book(
+            "attempt_started",
+            number=len(self.record.attempts) + 1,
+            step=order.step,
+            attempt=order.attempt,
+            agent=order.agent,
+            mode=order.mode,
+            entry=ready.entry,
+            base=order.base,
+            step_base=order.step_base,
+            session_resumed=order.session is not None,
+        )
+        return self.record.attempts[-1]
+
+    def refuse(self, order: Order) -> AttemptResult | None:
+        """A result for an order that must not start because its money is spent; None when it may."""
+        reason = spent_out(self.inputs.workflow, self.record) if order.agent else None
+        limit = order.limits.max_budget
+        if reason is None and limit is not None and limit <= 0:
+            reason = f"the {order.limits.budget_scope}'s max_budget is spent"
+        return (reason and self.no_attempt(order, Outcome.BUDGET, reason)) or None
+
+    def no_attempt(self, order: Order, outcome: Outcome, reason: str) -> AttemptResult:
+        """A result for an order that was not carried out."""
+        timings = Timings(started=self._clock(), total_s=0.0)
+        return AttemptResult(
+            step=order.step, attempt=order.attempt, outcome=outcome, reason=reason, agent=order.agent, timings=timings
+        )
+
+    # -- results -------------------------------------------------------------------------------------------------
+
+    def finish_attempt(self, order: Order, result: AttemptResult) -> AttemptRecord:
+        """Move the attempt's files into the run and book its result, before anything is decided."""
+        record = next(
+            one for one in reversed(self.record.attempts) if (one.step, one.attempt) == (order.step, order.attempt)
+        )
+        folder = None
+        if result.scratch is not None:
+            folder = self.folder.take_artifacts(
+                Path(result.scratch), number=record.number, step=order.step, attempt=order.attempt
+            )
+        result = replace(result, scratch=None)
+        self._book("attempt_finished", number=record.number, folder=folder, result=to_wire(result))
+        return record
+
+    def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
+        """Decide what follows and book it. A passed change of the tree becomes a commit of the run's branch."""
+        ready = self._ready.pop((order.step, order.attempt))
+        record = next(
+            one for one in reversed(self.record.attempts) if (one.step, one.attempt) == (order.step, order.attempt)
+        )
+        done = Done(
+            path=ready.path,
+            attempt=order.attempt,
+            outcome=result.outcome,
+            agent=result.agent,
+            commit=self._commit(order, result),
+            tree=result.tree,
+            plan=result.plan,
+            failure=None if result.passed else failure_of(result),
+        )
+        settled = self.schedule.complete(done, decide)
+        self._book(
+            "decided",
+            number=record.number,
+            verdict=settled.verdict,
+            outcome=settled.outcome,
+            reason=settled.reason or result.reason,
+            why=settled.note,
+            decisions=[_decision(path, decision) for path, decision in settled.decisions],
+            head=self.schedule.head,
+        )
+        self._repository.update_ref(self.branch_ref, self.schedule.head)
+        self._skip(settled.skipped, f"{ready.path} did not pass")
+        return Booked(order, result, record, settled)
+
+    def _commit(self, order: Order, result: AttemptResult) -> str:
+        if order.mode != "diff" or result.snapshot is None or result.tree is None:
+            return order.base
+        if not result.passed:
+            return result.snapshot
+        if result.tree == self._repository.tree_of(order.step_base):
+            return order.step_base
+        message = (
+            f"{order.step}: {self.inputs.workflow.name} on {self.inputs.spec_name}\n\n"
+            f"Gump-Run: {self.inputs.run_id}\nGump-Step: {order.step}\n"
+        )
+        return self._repository.commit_tree(result.tree, [order.step_base], message)
+
+    def _skip(self, paths: tuple[StepPath, ...], reason: str) -> None:
+        if paths:
+            self._book("skipped", steps=[str(path) for path in paths], reason=reason)
+
+    def _book(self, event: str, **fields: Any) -> Event:
+        written = self._ledger.append(event, **fields)
+        advance(self.record, written)
+        return written
+
+
+def _decision(path: StepPath, decision: object) -> dict[str, Any]:
+    return {"scope": str(path), "kind": type(decision).__name__.lower(), **asdict(decision)}  # type: ignore[call-overload]

@@ -1,0 +1,243 @@
+"""Jobs: what the command line asks for, read and checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gump.agents import registry
+from pytest_gump.agents.cassette import Cassette
+from pytest_gump.agents.replay import ReplayAgent
+from pytest_gump.engine.overrides import agents_of_step, leaves, override_agents
+from pytest_gump.errors import AgentError, ConfigError, GumpError
+from pytest_gump.workflow.find import find_workflow
+from pytest_gump.workflow.load import load_workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from pytest_gump.agents.base import Agent
+    from pytest_gump.collect import StepItem
+    from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.workflow.find import Found
+    from pytest_gump.workflow.load import Loaded
+    from pytest_gump.workflow.model import Workflow
+
+WORKFLOW_SUFFIXES = (".yaml", ".yml")
+MAX_SPEC_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """`--gump-replay` and its companions."""
+
+    cassette: Cassette
+    lenient: bool
+    delay: float
+
+
+@dataclass(slots=True)
+class Job:
+    """One workflow on one spec. Becomes one run."""
+
+    file: Path
+    """The file that the node id begins with: the spec, or the workflow file."""
+    spec: Path
+    spec_bytes: bytes
+    loaded: Loaded
+    workflow: Workflow
+    """After the overrides of the command line."""
+    inputs: Mapping[str, str]
+    gates: Mapping[str, Callable[[Any], None]]
+    agents: Mapping[str, Agent | str]
+    replay: Replay | None
+    runner: Callable[[StepItem, Order], AttemptResult] | None = field(default=None, repr=False)
+
+    def execute(self, item: StepItem, order: Order) -> AttemptResult:
+        if self.runner is None:
+            raise GumpError("the run of this workflow has not been started")
+        return self.runner(item, order)
+
+    def agent(self, name: str) -> Agent:
+        """The adapter of an agent name, or the replay agent in its place.
+
+        Raises:
+            AgentError: the name is not known.
+        """
+        if self.replay is not None:
+            cli = registry.cli_of(name, self.agents) or "replay"
+            return ReplayAgent(self.replay.cassette, name, cli, lenient=self.replay.lenient, delay=self.replay.delay)
+        return registry.resolve(name, self.agents)
+
+    def cli_of(self, name: str) -> str:
+        return self.agent(name).cli
+
+    def missing_agents(self) -> Iterator[str]:
+        """Why agents cannot start here, each with the steps that need it."""
+        needed: dict[str, list[str]] = {}
+        for path, step in leaves(self.workflow.steps):
+            for name in agents_of_step(step):
+                reason = self.agent(name).missing()
+                if reason is not None and path not in needed.setdefault(reason, []):
+                    needed[reason].append(path)
+        for reason, paths in needed.items():
+            yield f"{reason} (needed by {', '.join(paths)})"
+
+
+def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:
+    """Read every spec and workflow that the command line names.
+
+    Raises:
+        GumpError: the first thing that is wrong; nothing was started.
+    """
+    return list(_jobs(session.config, project, _hooks(session)))
+
+
+def _hooks(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
+    def collect(path: Path, name: str) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for answer in getattr(session.gethookproxy(path), name)():
+            merged.update(answer or {})
+        return merged
+
+    return collect
+
+
+def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:
+    replay = _replay(config)
+    named = [str(name) for name in config.getoption("gump_workflow") or ()]
+    for file, spec, found in _pairs(config, project, named):
+        gates, agents = hooks(spec, "pytest_gump_gates"), hooks(spec, "pytest_gump_agents")
+        loaded = load_workflow(
+            found,
+            gates=tuple(gates),
+            agents=lambda name, agents=agents: registry.problem(name, agents, replayed=replay is not None),  # type: ignore[misc]
+            same_cli=lambda one, other, agents=agents: registry.same_cli(one, other, agents),  # type: ignore[misc]
+            project=project,
+        )
+        workflow = _override(config, loaded.workflow, agents, replayed=replay is not None)
+        inputs = _inputs(config, workflow)
+        yield Job(file, spec, _read_spec(spec), loaded, workflow, inputs, gates, agents, replay)
+
+
+def _pairs(config: pytest.Config, project: Path, named: list[str]) -> Iterator[tuple[Path, Path, Found]]:
+    """Node file, spec and workflow of every job, in the order of the command line."""
+    given = config.getoption("gump_spec")
+    spec_option = Path(config.invocation_params.dir, given) if given else None
+    used = False
+    for path in _argument_files(config):
+        if path.suffix in WORKFLOW_SUFFIXES and spec_option is not None:
+            used = True
+            yield path, spec_option, find_workflow(str(path), project, _home())
+        elif is_spec(path) and named:
+            for name in named:
+                yield path, path, _find(name, config, project)
+    if spec_option is not None and named and not used:
+        for name in named:
+            yield spec_option, spec_option, _find(name, config, project)
+
+
+def _find(name: str, config: pytest.Config, project: Path) -> Found:
+    if name.endswith(WORKFLOW_SUFFIXES):
+        from_here = Path(config.invocation_params.dir, name)
+        return find_workflow(str(from_here if from_here.exists() else name), project, _home())
+    return find_workflow(name, project, _home())
+
+
+def _home() -> Path | None:
+    home = os.environ.get("HOME")
+    return Path(home) if home else None
+
+
+def is_spec(path: Path) -> bool:
+    """Anything that is neither Python nor a workflow may be a spec, if it is named itself."""
+    return path.suffix not in {".py", *WORKFLOW_SUFFIXES}
+
+
+def _argument_files(config: pytest.Config) -> Iterator[Path]:
+    """The files among the arguments, each once; a missing spec is an error of ours, with a hint."""
+    seen: set[Path] = set()
+    for word in config.args if config.args_source is pytest.Config.ArgsSource.ARGS else ():
+        text = str(word).partition("::")[0]
+        path = Path(os.path.abspath(Path(config.invocation_params.dir, text)))  # noqa: PTH100 - symlinks stay as named
+        if path not in seen and path.is_file():
+            seen.add(path)
+            yield path
+
+
+def _read_spec(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read the spec {path}: {error.strerror}") from error
+    if len(data) > MAX_SPEC_BYTES:
+        raise ConfigError(f"the spec {path} has {len(data)} bytes; at most {MAX_SPEC_BYTES} are read")
+    if not data.strip():
+        raise ConfigError(f"the spec {path} is empty", hint="write what is to be built")
+    return data
+
+
+def _override(
+    config: pytest.Config, workflow: Workflow, agents: Mapping[str, Agent | str], *, replayed: bool
+) -> Workflow:
+    words = [str(word) for word in config.getoption("gump_agent")]
+    for word in words:
+        problem = registry.problem(word.rpartition("=")[2], agents, replayed=replayed)
+        if problem is not None:
+            raise AgentError(f"--gump-agent: {problem}")
+    workflow = override_agents(workflow, words)
+    budget = config.getoption("gump_max_budget")
+    if budget is None:
+        return workflow
+    try:
+        usd = float(budget)
+    except ValueError:
+        usd = 0.0
+    if not 0 < usd < float("inf"):
+        raise ConfigError(f"--gump-max-budget must be dollars above zero, not {budget!r}")
+    return workflow.model_copy(update={"max_budget": usd})
+
+
+def _inputs(config: pytest.Config, workflow: Workflow) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for word in config.getoption("gump_input"):
+        key, equals, value = str(word).partition("=")
+        if not equals:
+            raise ConfigError(f"--gump-input {word!r} is not KEY=VALUE")
+        if key not in workflow.inputs:
+            declared = ", ".join(workflow.inputs) or "none"
+            raise ConfigError(
+                f"--gump-input: workflow {workflow.name!r} has no input {key!r}", hint=f"inputs: {declared}"
+            )
+        given[key] = value
+    for name, declared_input in workflow.inputs.items():
+        if name not in given and declared_input.default is not None:
+            given[name] = declared_input.default
+        if name not in given and declared_input.required:
+            raise ConfigError(f"workflow {workflow.name!r} requires input {name!r}", hint=f"--gump-input {name}=...")
+    return given
+
+
+def _replay(config: pytest.Config) -> Replay | None:
+    folder = config.getoption("gump_replay")
+    if not folder:
+        return None
+    text = config.getoption("gump_replay_delay")
+    try:
+        delay = float(text)
+    except ValueError:
+        delay = -1.0
+    if not 0 <= delay < float("inf"):
+        raise ConfigError(f"--gump-replay-delay must be a number from 0, not {text!r}")
+    cassette = Cassette.open(Path(config.invocation_params.dir, folder))
+    return Replay(cassette, lenient=bool(config.getoption("gump_replay_lenient")), delay=delay)
+
+
+def deselected_leaves(items: Iterable[StepItem], job: Job) -> list[str]:
+    """Static paths of the job's leaves that a selection left over."""
+    kept = {item.step_path.static for item in items if item.root.job is job}
+    return [path for path, _ in leaves(job.workflow.steps) if path in kept]

@@ -1,0 +1,218 @@
+"""Starting a run: repository, base, settings and gate commands are settled before the first agent, or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shlex
+import shutil
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+import pytest_gump
+from pytest_gump.engine.attempt import Tools, execute
+from pytest_gump.engine.folder import RunFolder, new_run_id
+from pytest_gump.engine.orders import RunInputs
+from pytest_gump.engine.run import Run
+from pytest_gump.engine.settings import load_gump_toml, read_settings
+from pytest_gump.errors import AgentError, ConfigError, WorktreeError
+from pytest_gump.gates.detect import detect
+from pytest_gump.system.process import Supervisor
+from pytest_gump.system.worktree import Repository, Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Event
+    from pytest_gump.collect import StepItem
+    from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.engine.settings import Settings
+    from pytest_gump.jobs import Job
+
+
+def project_root(config: pytest.Config) -> Path:
+    """The checkout that the session was started in; outside of any, pytest's rootdir."""
+    start = config.invocation_params.dir
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    return config.rootpath
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What the run starts from."""
+
+    commit: str
+    ref: str
+    dirty_base: str | None = None
+    """HEAD at the start, when `commit` holds the checkout's uncommitted changes on top of it."""
+
+
+class Launch:
+    """One job, ready to start: everything that could refuse has agreed."""
+
+    def __init__(
+        self, config: pytest.Config, job: Job, *, repository: Repository, base: Base, settings: Settings, run_id: str
+    ) -> None:
+        self._config = config
+        self._job = job
+        self._repository = repository
+        self._base = base
+        self._settings = settings
+        self._run_id = run_id
+        self._tools: Tools | None = None
+        self.inputs = self._inputs()
+
+    @classmethod
+    def prepare(cls, config: pytest.Config, job: Job) -> Launch:
+        """Check repository, checkout, base, settings and agents.
+
+        Raises:
+            GumpError: one of them does not allow a run; nothing was written but git objects.
+        """
+        refuse_platform()
+        repository = Repository.open(project_root(config))
+        settings, _ = read_settings(config.getini, load_gump_toml(repository.root))
+        missing = list(job.missing_agents())
+        if missing:
+            raise AgentError("\n".join(missing))
+        run_id = new_run_id(job.workflow.name, now=datetime.now(UTC), token=secrets.token_hex(2))
+        base = _base(config, repository, run_id)
+        return cls(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
+
+    def _inputs(self) -> RunInputs:
+        job = self._job
+        spec_name = os.path.relpath(job.spec, self._repository.root)
+        return RunInputs(
+            run_id=self._run_id,
+            workflow=job.workflow,
+            workflow_text=job.loaded.text,
+            spec_name=job.spec.name if spec_name.startswith("..") else spec_name,
+            spec_bytes=job.spec_bytes,
+            base=self._base.commit,
+            commands=tuple(sorted(self._commands().items())),
+            settings=self._settings,
+            cli_of=job.cli_of,
+            inputs=job.inputs,
+        )
+
+    def _commands(self) -> dict[str, str]:
+        files = self._repository.list_files(self._base.commit)
+        python = shlex.quote(sys.executable)
+        found = detect(files, lambda path: self._repository.read_file(self._base.commit, path), python)
+        return {**found, **self._settings.commands}
+
+    @contextmanager
+    def start(self, listen: Callable[[Event | None], None], finished: Callable[[Run], None]) -> Iterator[Run]:
+        """The run, from its first ledger event to its last. Its worktree stays if the run did not pass.
+
+        On Ctrl-C or an error the ledger is closed with `cancelled` and the exception goes on.
+        """
+        root = Slots.default_root(self._repository, self._settings.worktrees)
+        slots = Slots(self._repository, root, keep=self._settings.keep_ignored)
+        folder = RunFolder.create(self._repository.root, self._run_id)
+        run = Run(self.inputs, folder, self._repository, time.time)
+        scratch = root / f"{self._run_id}.scratch"
+        scratch.mkdir(parents=True)
+        try:
+            with Supervisor() as supervisor:
+                self._tools = Tools(
+                    repository=self._repository,
+                    slots=slots,
+                    supervisor=supervisor,
+                    agents=self._job.agent,
+                    gates=self._job.gates,
+                    settings=self._settings,
+                    scratch=scratch,
+                    listen=listen,
+                )
+                process = psutil.Process()
+                run.start(header=self._header(), pid=process.pid, pid_created=process.create_time())
+                yield run
+        except BaseException as error:
+            run.finish(cancelled=True, reason=_interruption(error))
+            raise
+        else:
+            run.finish()
+            if run.schedule.passed:
+                slots.slot(self._run_id).discard()
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+            finished(run)
+
+    def execute(self, item: StepItem, order: Order) -> AttemptResult:
+        """Carry out an order in this process."""
+        if item.result is not None:
+            return item.result
+        return self.carry_out(order)
+
+    def carry_out(self, order: Order) -> AttemptResult:
+        assert self._tools is not None  # noqa: S101 - orders come from a started run
+        return execute(order, self._tools)
+
+    def _header(self) -> dict[str, Any]:
+        job = self._job
+        return {
+            "run_id": self._run_id,
+            "workflow": job.workflow.name,
+            "source": job.loaded.source,
+            "workflow_path": str(job.loaded.path) if job.loaded.path else None,
+            "spec": self.inputs.spec_name,
+            "spec_path": str(job.spec),
+            "base": self._base.commit,
+            "base_ref": self._base.ref,
+            "dirty_base": self._base.dirty_base,
+            "branch_at_start": self._repository.branch(),
+            "project": str(self._repository.root),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "argv": [str(word) for word in self._config.invocation_params.args],
+            "versions": {
+                "pytest_gump": pytest_gump.__version__,
+                "pytest": pytest.__version__,
+                "python": sys.version.split()[0],
+            },
+            "inputs": dict(job.inputs),
+            "replay": job.replay is not None,
+        }
+
+
+def refuse_platform() -> None:
+    """Say at once that Windows is not supported.
+
+    Raises:
+        ConfigError: this is Windows.
+    """
+    if sys.platform == "win32":
+        raise ConfigError("pytest-gump runs on Linux and macOS only", hint="use WSL on Windows")
+
+
+def _base(config: pytest.Config, repository: Repository, run_id: str) -> Base:
+    ref = config.getoption("gump_base")
+    dirty = repository.dirty()
+    if ref is not None:
+        return Base(repository.resolve(ref), ref)
+    head = repository.head()
+    if not dirty:
+        return Base(head, "HEAD")
+    if config.getoption("gump_dirty") == "include":
+        return Base(repository.capture_dirty(run_id), "HEAD", dirty_base=head)
+    shown = ", ".join(dirty[:10]) + (f" and {len(dirty) - 10} more" if len(dirty) > 10 else "")
+    raise WorktreeError(
+        f"the checkout has uncommitted changes: {shown}",
+        hint="commit or stash them, or take them into the run with --gump-dirty=include",
+    )
+
+
+def _interruption(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return f"stopped: {str(error) or type(error).__name__}"

@@ -1,0 +1,146 @@
+"""The lines that a person reads while a run goes on: pure text, no terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_gump.units import format_duration, format_usd
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+    from pytest_gump.engine.order import AttemptResult
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    passed: str
+    failed: str
+    retried: str
+    skipped: str
+    group: str
+    running: str
+    arrow: str
+    dash: str
+
+
+UNICODE = Marks("✓", "✗", "⟳", "○", "▸", "…", "→", "—")
+ASCII = Marks("+", "x", "~", "-", ">", ".", "->", "-")
+
+
+def width(text: str) -> int:
+    """Columns that a terminal needs for the text; wide characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def fit(text: str, columns: int) -> str:
+    """Cut the text to that many columns, with an ellipsis if something is lost."""
+    if width(text) <= columns:
+        return text
+    kept, used = "", 0
+    for char in text:
+        used += width(char)
+        if used > columns - 2:
+            break
+        kept += char
+    return f"{kept}.." if columns > 2 else kept[:columns]
+
+
+def pad(text: str, columns: int, *, right: bool = False) -> str:
+    fill = " " * max(0, columns - width(text))
+    return fill + text if right else text + fill
+
+
+def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int) -> list[str]:
+    """One finished attempt: mark, name, agent, mode, what came out, dollars, time, why.
+
+    What does not fit behind the columns comes on a line of its own.
+    """
+    result = attempt.result
+    assert result is not None  # noqa: S101 - a line is printed for a finished attempt
+    path = StepPath.parse(attempt.step)
+    mark = _mark(attempt, marks)
+    if attempt.agent is None:
+        gates = " + ".join(gate.name for gate in result.gates) or result.outcome
+        middle = f"{pad('gate', 15)} {gates}"
+        rest = result.reason
+    else:
+        cost = format_usd(result.usage.cost_usd, estimated=result.usage.provenance == "estimated")
+        middle = (
+            f"{pad(attempt.agent, 15)} {pad(attempt.mode, 8)} {pad(_detail(result), 11)} "
+            f"{pad(cost, 8, right=True)} {pad(format_duration(result.timings.total_s), 6, right=True)}"
+        )
+        rest = result.reason or _suffix(attempt)
+    indent = "  " * (len(path.names) - 1)
+    name = pad(path.name, max(1, 19 - len(indent)))
+    line = f"{indent}{mark} {name} {middle}".rstrip()
+    if width(line) + width(rest) + 3 <= columns:
+        return [f"{line}   {rest}".rstrip()]
+    return [fit(line, columns), fit(f"{indent}    {rest}", columns)]
+
+
+def group_line(path: StepPath, marks: Marks, columns: int) -> str:
+    indent = "  " * (len(path.names) - 1)
+    return fit(f"{indent}{marks.group} {path.leaf}", columns)
+
+
+def skipped_line(step: str, reason: str, marks: Marks, columns: int) -> str:
+    path = StepPath.parse(step)
+    indent = "  " * (len(path.names) - 1)
+    return fit(f"{indent}{marks.skipped} {pad(path.leaf, max(1, 19 - len(indent)))} skipped: {reason}", columns)
+
+
+def run_line(record: RunRecord, marks: Marks) -> str:
+    """`run passed — 3 items, 6 steps, 1 escalation, $1.19, 13m`."""
+    total = record.total
+    begun = [step.path for step in record.steps.values() if step.attempts]
+    counts = [
+        _count(len({StepPath.parse(path).items for path in begun} - {()}), "item"),
+        _count(len(begun), "step"),
+        _count(record.retries - record.escalations, "retry", "retries"),
+        _count(record.escalations, "escalation"),
+    ]
+    cost = format_usd(total.cost_usd, estimated=total.estimated)
+    if total.unknown:
+        cost += f" + {_count(total.unknown, 'attempt')} of unknown cost"
+    facts = ", ".join(
+        [count for count in counts if not count.startswith("0 ")] + [cost, format_duration(record.duration_s)]
+    )
+    return f"run {record.status} {marks.dash} {facts}"
+
+
+def live_line(
+    attempt: AttemptRecord, *, turns: int, usd: float | None, seconds: float, marks: Marks, columns: int
+) -> str:
+    agent = attempt.agent or "gate"
+    cost = format_usd(usd) if usd is not None else ""
+    parts = [attempt.step, agent, f"{turns} turns" if turns else "", cost, format_duration(seconds)]
+    return fit(f"{marks.running} {'  '.join(part for part in parts if part)}", columns - 1)
+
+
+def _mark(attempt: AttemptRecord, marks: Marks) -> str:
+    known = {"passed": marks.passed, "failed": marks.failed}
+    return known.get(attempt.verdict, marks.retried)
+
+
+def _detail(result: AttemptResult) -> str:
+    if result.plan is not None:
+        return _count(len(result.plan), "item")
+    if result.verdict is not None:
+        return "pass" if result.verdict.passed else "no pass"
+    return _count(result.usage.turns, "turn")
+
+
+def _suffix(attempt: AttemptRecord) -> str:
+    if attempt.attempt == 1:
+        return ""
+    how = {"escalate": "escalated, ", "restart": "restarted, ", "replan": "replanned, "}.get(attempt.entry, "")
+    return f"({how}attempt {attempt.attempt})"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

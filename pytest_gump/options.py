@@ -1,0 +1,73 @@
+"""Command line options and ini settings, with the help that `pytest --help` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Add the `gump` group. Plain strings only: what they mean is checked when a workflow is named."""
+    group = parser.getgroup("gump", "gump: workflows for AI coding agents")
+    add = group.addoption
+    add(
+        "--gump-workflow", action="append", dest="gump_workflow", metavar="NAME",
+        help="run this workflow on every spec among the arguments: a name (project, user or built-in) or a YAML file; "
+        "may be repeated",
+    )  # fmt: skip
+    add(
+        "--gump-spec", dest="gump_spec", metavar="FILE",
+        help="the spec for workflow YAML files among the arguments, or for --gump-workflow",
+    )  # fmt: skip
+    add(
+        "--gump-agent", action="append", dest="gump_agent", metavar="[OLD=]NEW", default=[],
+        help="use agent NEW in every step, or wherever the workflow says OLD; may be repeated",
+    )  # fmt: skip
+    add(
+        "--gump-max-budget", dest="gump_max_budget", metavar="USD",
+        help="end the run when its attempts have cost this much; overrides the workflow's max_budget",
+    )  # fmt: skip
+    add(
+        "--gump-base", dest="gump_base", metavar="REF",
+        help="commit that the run starts from (default: HEAD)",
+    )  # fmt: skip
+    add(
+        "--gump-dirty", dest="gump_dirty", choices=["refuse", "include"], default="refuse",
+        help="what to do with uncommitted changes of tracked files: refuse to start (default), or include them in "
+        "the run's base",
+    )  # fmt: skip
+    add(
+        "--gump-input", action="append", dest="gump_input", metavar="KEY=VALUE", default=[],
+        help="value of an input that the workflow declares; may be repeated",
+    )  # fmt: skip
+    add(
+        "--gump-dry-run", action="store_true", dest="gump_dry_run",
+        help="print what the workflow would do, step by step, and run nothing",
+    )  # fmt: skip
+    add(
+        "--gump-no-preflight", action="store_true", dest="gump_no_preflight",
+        help="do not run the workflow's gate commands on the untouched base first",
+    )  # fmt: skip
+    add(
+        "--gump-replay", dest="gump_replay", metavar="DIR",
+        help="play the cassette in DIR instead of starting agents: no account, no network, no cost",
+    )  # fmt: skip
+    add(
+        "--gump-replay-lenient", action="store_true", dest="gump_replay_lenient",
+        help="play a recorded attempt although its prompt has changed since",
+    )  # fmt: skip
+    add(
+        "--gump-replay-delay", dest="gump_replay_delay", metavar="FACTOR", default="0",
+        help="scale the recorded pauses by FACTOR (default 0: none), so that a replay can be watched",
+    )  # fmt: skip
+    add_ini(parser)
+
+
+def add_ini(parser: pytest.Parser) -> None:
+    from pytest_gump.engine.settings import INI_OPTIONS
+
+    for option in INI_OPTIONS:
+        default = f" (default: {option.default})" if option.default else ""
+        parser.addini(option.name, f"gump: {option.help}{default}", type=option.type, default=None)

@@ -1,0 +1,62 @@
+"""The pytest plugin: options, and the switch that brings in the rest only when the command line names a workflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.conductor import Conductor
+
+NAME = "gump-conductor"
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    from pytest_gump import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    from pytest_gump.options import add_options
+
+    add_options(parser)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the conductor if this session runs a workflow; otherwise leave pytest exactly as it was."""
+    if config.getoption("help", default=False) or not names_workflow(config):
+        return
+    from pytest_gump.conductor import Conductor
+
+    config.pluginmanager.register(Conductor(config), NAME)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    if config.getoption("gump_workflow", default=None) and not config.pluginmanager.has_plugin(NAME):
+        return "gump: --gump-workflow outside the command line is ignored: only a command line starts agents"
+    return None
+
+
+def names_workflow(config: pytest.Config) -> bool:
+    """Whether the command line itself, not `addopts` or the environment, asks for a workflow."""
+    words = [str(word) for word in config.invocation_params.args]
+    return any(
+        word.partition("=")[0] == "--gump-workflow" or (not word.startswith("-") and is_workflow_file(word, config))
+        for word in words
+    ) and not hasattr(config, "workerinput")
+
+
+def is_workflow_file(word: str, config: pytest.Config) -> bool:
+    """A YAML file that was named as an argument, together with a spec to run it on."""
+    path = word.partition("::")[0]
+    return path.endswith((".yaml", ".yml")) and bool(config.getoption("gump_spec", default=None))
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    conductor: Conductor | None = parent.config.pluginmanager.get_plugin(NAME)
+    return conductor.collect_file(file_path, parent) if conductor else None

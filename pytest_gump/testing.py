@@ -1,0 +1,195 @@
+"""A fixture for tests of workflows, gates and hooks: a scratch repository, an agent whose answers are given in Python.
+
+A conftest.py switches it on with `pytest_plugins = ["pytester", "pytest_gump.testing"]`::
+
+    def test_second_attempt_passes(gump_project):
+        gump_project.workflow("fix", FIX)  # step `impl`, `gate: [compile]`, `on_failure: {retry: 2}`
+        gump_project.answer("impl", writes={"app.py": "def broken(:\n"})
+        gump_project.answer("impl", attempt=2, writes={"app.py": "ok = 1\n"})
+        result = gump_project.run("fix")
+        result.assert_outcomes(passed=1)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess  # the fixture plays the user: it runs git as a user would
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gump.agents import neutral
+from pytest_gump.agents.cassette import write_take
+from pytest_gump.engine.folder import RunFolder, run_folders
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.metrics import RunRecord, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Tokens
+    from pytest_gump.engine.ledger import Event
+
+USER = {
+    "GIT_AUTHOR_NAME": "A User",
+    "GIT_AUTHOR_EMAIL": "user@example.org",
+    "GIT_COMMITTER_NAME": "A User",
+    "GIT_COMMITTER_EMAIL": "user@example.org",
+}
+
+
+class GumpProject:
+    """A git repository in a temporary folder, with a `spec.md`, and a cassette that plays every agent."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path: Path = pytester.path
+        self.cassette = self.path.parent / f"{self.path.name}-cassette"
+        self.git("init", "--quiet", "--initial-branch=main")
+        self.write({"spec.md": "# What to build\n\nSomething small.\n", ".gitignore": "__pycache__/\n.pytest_cache/\n"})
+        self.commit("start")
+
+    # -- the repository ------------------------------------------------------------------------------------------
+
+    def git(self, *words: str) -> str:
+        """Run git in the project as its user; gives what it printed."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        done = subprocess.run(
+            ["git", *words], cwd=self.path, env=environment | USER, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            pytest.fail(f"git {' '.join(words)}: {done.stderr}")
+        return done.stdout.strip()
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files, by path relative to the project."""
+        for name, text in files.items():
+            path = self.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+    def commit(self, message: str = "change") -> str:
+        """Commit everything; gives the commit."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def workflow(self, name: str, text: str) -> Path:
+        """Write a workflow of the project and commit it."""
+        self.write({f".gump/workflows/{name}.yaml": text})
+        self.commit(f"workflow {name}")
+        return self.path / ".gump" / "workflows" / f"{name}.yaml"
+
+    # -- the agent -----------------------------------------------------------------------------------------------
+
+    def answer(
+        self,
+        step: str,
+        *,
+        attempt: int = 1,
+        agent: str = "",
+        writes: Mapping[str, str | bytes] | None = None,
+        deletes: Sequence[str] = (),
+        out: Mapping[str, str | bytes] | None = None,
+        says: str = "Done.",
+        turns: int | None = None,
+        tokens: Tokens | None = None,
+        cost_usd: float | None = 0.01,
+        session_id: str | None = None,
+        exit_code: int | None = 0,
+        outcome: neutral.Outcome = "ok",
+        reason: str = "",
+        pauses_s: Sequence[float] = (),
+        stream: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Say what an attempt of a step does: `build::impl[item-2]` for a step of a plan item.
+
+        An `exit_code` of None never ends by itself.
+        """
+        name, _, rest = step.partition("[")
+        events = stream or neutral.conversation(
+            says,
+            model="claude-haiku-4-5",
+            session_id=session_id or f"{step}-{attempt}",
+            writes=[*(writes or {})],
+            turns=turns,
+            tokens=tokens,
+            cost_usd=cost_usd,
+            outcome=outcome,
+            reason=reason,
+        )
+        write_take(
+            self.cassette,
+            step=f"{name}[{rest}" if rest else name,
+            item=rest.rstrip("]").rpartition("--")[2] or None,
+            attempt=attempt,
+            agent=agent,
+            stream=events,
+            pauses_s=pauses_s,
+            exit_code=exit_code,
+            files=writes,
+            delete=deletes,
+            out=out,
+        )
+
+    def plan(self, step: str, *items: str | Mapping[str, Any], attempt: int = 1) -> None:
+        """Let a plan step hand over these items: names, or whole objects."""
+        objects = [
+            {"name": item, "description": f"do {item}"} if isinstance(item, str) else dict(item) for item in items
+        ]
+        self.answer(step, attempt=attempt, out={"plan.json": json.dumps(objects)})
+
+    def review(self, step: str, *, passes: bool, comment: str = "as it should be", attempt: int = 1) -> None:
+        """Let a review step hand over this verdict."""
+        self.answer(step, attempt=attempt, out={"review.json": json.dumps({"pass": passes, "comment": comment})})
+
+    # -- runs ----------------------------------------------------------------------------------------------------
+
+    def run(self, workflow: str, *options: str, spec: str = "spec.md") -> pytest.RunResult:
+        """Run a workflow in this process, as `pytest --gump-workflow=... spec.md` does."""
+        return self.pytester.runpytest_inprocess(
+            f"--gump-workflow={workflow}", f"--gump-replay={self.cassette}", *options, spec
+        )
+
+    def run_apart(self, workflow: str, *options: str, spec: str = "spec.md") -> pytest.RunResult:
+        """As `run`, in a process of its own."""
+        return self.pytester.runpytest_subprocess(
+            f"--gump-workflow={workflow}", f"--gump-replay={self.cassette}", *options, spec
+        )
+
+    def folders(self) -> list[RunFolder]:
+        """All runs, the newest first."""
+        return list(run_folders(self.path))
+
+    def ledger(self) -> list[Event]:
+        """The events of the newest run."""
+        return list(read_ledger(self.folders()[0].ledger))
+
+    def record(self) -> RunRecord:
+        """What the ledger of the newest run adds up to."""
+        return fold(self.ledger())
+
+    def prompt(self, step: str, attempt: int = 1) -> str:
+        """The prompt that an attempt of the newest run was given."""
+        folder = self.folders()[0]
+        for one in self.record().attempts:
+            if (one.step, one.attempt) == (step, attempt) and one.folder is not None:
+                return (folder.attempts / one.folder / "prompt.md").read_text(encoding="utf-8")
+        pytest.fail(f"no attempt {attempt} of {step} in {folder.run_id}")
+
+    def tree(self, ref: str) -> dict[str, str]:
+        """The text files of a commit, by path."""
+        names = self.git("ls-tree", "-r", "--name-only", ref).splitlines()
+        return {name: self.git("show", f"{ref}:{name}") for name in names}
+
+
+@pytest.fixture
+def gump_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
+    """A scratch repository to run workflows in; worktrees stay inside the test's temporary folder."""
+    cache = pytester.path.parent / f"{pytester.path.name}-cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("HOME", str(cache / "home"))
+    (cache / "home").mkdir(parents=True)
+    return GumpProject(pytester)
