@@ -59,7 +59,7 @@ class Take:
 
 def label_of(step: str, item: str | None) -> str:
     """`build::impl[item-2]`, also when the item is given apart."""
-    return step if item is None or step.endswith("]") else f"{step}[{item}]"
+    return step if item is None or "[" in step else f"{step}[{item}]"
 
 
 def portable(line: bytes, worktree: Path) -> bytes:

@@ -80,6 +80,8 @@ def test_the_item_may_be_written_apart_from_the_step(tmp_path: Path) -> None:
     take = write_take(tmp_path, step="build::impl", item="item-1")
     assert Cassette.open(tmp_path).find("build::impl[item-1]", "item-1", 1) == (take,)
     assert label_of("build::impl", None) == "build::impl"
+    replanned = "build::impl--replan[item-1]::plan"
+    assert label_of(replanned, "item-1") == replanned
 
 
 def test_a_second_recording_replaces_the_first(tmp_path: Path) -> None:
