@@ -57,20 +57,20 @@ def test_demo_passes_with_an_escalation_and_a_retry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "step", "gate"),
+    ("old", "new", "reason"),
     [
-        ("ROUND_HALF_UP)", "'ROUND_DOWN')", "impl", "test"),
-        ("def _amount(", "def _amount(:", "impl", "compile"),
-        ("from collections import defaultdict", "import os\nfrom collections import defaultdict", "quality", "lint"),
+        ("ROUND_HALF_UP)", "'ROUND_DOWN')", "test failed: 3 failed, 40 passed"),
+        ("def _amount(", "def _amount(:", "compile failed: 1 of 9 Python files"),
+        ("from collections import", "import os\nfrom collections import", "lint failed: Found 1 error"),
     ],
-    ids=["wrong", "not-python", "unused-import"],
+    ids=["wrong-result", "not-python", "unused-import"],
 )
 def test_broken_final_change_fails_at_the_gate_that_should_catch_it(
-    old: str, new: str, step: str, gate: str, tmp_path: Path
+    old: str, new: str, reason: str, tmp_path: Path
 ) -> None:
     cassette = broken(tmp_path, "11-build-impl-statement-a2", "src/timesheet/statement.py", old, new)
     done = demo(tmp_path / "demo", cassette)
     assert done.returncode == 1, done.stdout
-    assert lines_about(done.stdout, step, f"{gate} failed")
+    assert lines_about(done.stdout, reason), done.stdout
     assert not lines_about(done.stdout, "$ gump apply")
     assert not lines_about(done.stdout, "run passed")
