@@ -127,7 +127,7 @@ def _named(match: re.Match[str]) -> str:
 
 
 _BROKEN: Final = (
-    (3, re.compile(r"^INTERNALERROR> (?:\S+: .*)$", re.MULTILINE), "pytest had an internal error"),
+    (3, re.compile(r"^(?:INTERNALERROR> \S+: |Error while loading plugin ).*$", re.MULTILINE), "pytest could not run"),
     (4, re.compile(r"^(?:ERROR: usage: .*|\S+: error: .*)$", re.MULTILINE), "pytest refused its command line"),
     (137, re.compile(""), "killed (exit code 137): out of memory, or ended from outside"),
     (143, re.compile(""), "terminated (exit code 143)"),

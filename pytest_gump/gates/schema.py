@@ -82,15 +82,15 @@ def parse_verdict(data: bytes) -> Parsed[ReviewVerdict]:
     if not isinstance(entry, dict):
         return Parsed(None, (f"the review must be a JSON object with 'pass' and 'comment', not {_kind(entry)}",))
     errors = _misspelt(entry, ("pass", "comment"), "the review")
-    passed, comment = entry.get("pass"), entry.get("comment")
+    passed, comment = entry.get("pass"), "" if entry.get("comment") is None else entry["comment"]
     if "pass" not in entry:
         errors.append("the review has no 'pass': it must be true or false")
     elif not isinstance(passed, bool):
         errors.append(f"'pass' must be true or false, not {_kind(passed)}")
-    errors += _text_errors(comment or "", "'comment'", MAX_TEXT)
-    if passed is False and isinstance(comment or "", str) and not (comment or "").strip():
+    errors += _text_errors(comment, "'comment'", MAX_TEXT)
+    if passed is False and isinstance(comment, str) and not comment.strip():
         errors.append("'comment' must say what is wrong when 'pass' is false")
-    return Parsed(None, _bounded(errors)) if errors else Parsed(ReviewVerdict(passed is True, comment or ""))
+    return Parsed(None, _bounded(errors)) if errors else Parsed(ReviewVerdict(passed is True, comment))
 
 
 def schema(argument: str | None, context: GateContext) -> GateResult:

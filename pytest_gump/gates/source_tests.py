@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import warnings
 from typing import TYPE_CHECKING, Final
@@ -65,7 +66,7 @@ def find_tests(path: str, source: bytes) -> Found:
 def _by_pattern(pattern: re.Pattern[str], text: str) -> Found:
     """Tests are told apart by their source: from where one begins to where the next one does."""
     starts = [match.start() for match in pattern.finditer(text)]
-    chunks = (text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True))
+    chunks = (text[start:end] for start, end in itertools.pairwise([*starts, len(text)]))
     normal = [" ".join(chunk.split()) for chunk in chunks]
     return dict(zip(normal, normal, strict=True))
 

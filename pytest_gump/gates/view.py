@@ -95,8 +95,10 @@ def _hunk_lines(
 
 
 def _path(header: str) -> str:
-    name = header[4:].rstrip("\n").removesuffix("\t").strip('"')
-    return name if name == "/dev/null" else name[2:] if name[:2] in ("a/", "b/") else name
+    name = header[4:].rstrip("\n").removesuffix("\t")
+    if name.startswith('"'):  # git quotes odd names like C does
+        name = name.strip('"').encode().decode("unicode_escape").encode("latin-1", "replace").decode("utf-8", "replace")
+    return name[2:] if name.startswith(("a/", "b/")) else name
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,0 +1,60 @@
+"""A gate context over a real shell."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.gates.base import CommandOutcome, GateContext
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass
+class Shell:
+    """Runs the commands of gates for real, as the engine does, but without its supervisor."""
+
+    worktree: Path
+    timeout_s: float = 60.0
+
+    def __call__(self, command: str, *, label: str, env: Mapping[str, str] | None = None) -> CommandOutcome:
+        started = time.monotonic()
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.worktree), **(env or {})}
+        try:
+            ended = subprocess.run(
+                command,
+                shell=True,
+                check=False,
+                cwd=self.worktree,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=self.timeout_s,
+            )
+        except subprocess.TimeoutExpired as error:
+            output = (error.stdout or b"").decode(errors="replace")
+            return CommandOutcome(None, output, None, self.timeout_s, f"timed out after {self.timeout_s:g}s")
+        output = ended.stdout.decode(errors="replace")
+        seconds = time.monotonic() - started
+        if ended.returncode < 0:
+            return CommandOutcome(None, output, None, seconds, f"killed by signal {-ended.returncode}")
+        return CommandOutcome(ended.returncode, output, f"1-{label}.txt", seconds)
+
+
+def gate_context(
+    worktree: Path, *, commands: Mapping[str, str] | None = None, timeout_s: float = 60.0, **others: Any
+) -> GateContext:
+    return GateContext(
+        worktree=worktree,
+        changed=others.pop("changed", ()),
+        run=Shell(worktree, timeout_s),
+        commands=commands or {},
+        timeout_s=timeout_s,
+        **others,
+    )

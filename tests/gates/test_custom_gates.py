@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from gate_kit import gate_context
+from pytest_gump.gates.base import GateResult
+from pytest_gump.gates.registry import run_gates
+from pytest_gump.gates.view import Diff, StepView
+
+Judge = Callable[..., GateResult]
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    def run(gate: Callable[[Any], Any], argument: str | None = None, timeout_s: float = 20.0) -> GateResult:
+        view = StepView("impl", 1, tmp_path, diff=Diff("+++ b/a.py\n@@ -0,0 +1 @@\n+x = 1  # TODO\n"))
+        context = gate_context(tmp_path, custom={"own": gate}, step=view, timeout_s=timeout_s)
+        (result,) = run_gates([("own", argument)], context)
+        return result
+
+    return run
+
+
+def test_a_gate_that_asserts_nothing_wrong_passes(judge: Judge) -> None:
+    result = judge(lambda step: None)
+    assert (result.status, result.output) == ("passed", "")
+
+
+def test_a_failed_assertion_fails_with_pytests_explanation(judge: Judge) -> None:
+    def no_todo(step: StepView) -> None:
+        assert not step.diff.added_lines_matching("TODO"), "finish what you started"
+
+    result = judge(no_todo)
+    assert (result.status, result.summary) == ("failed", "finish what you started")
+    assert "assert not [a.py:1: x = 1  # TODO]" in result.output
+    assert "test_custom_gates.py:" in result.output
+    assert "custom.py:" not in result.output.replace("test_custom_gates.py", "")
+
+
+def test_the_argument_is_in_the_view(judge: Judge) -> None:
+    def at_most(step: StepView) -> None:
+        assert int(step.argument or 0) > 5
+
+    result = judge(at_most, "3")
+    assert (result.name, result.status) == ("own: 3", "failed")
+    assert result.summary.startswith("assert 3 > 5")
+
+
+def test_pytest_fail_and_skip_are_understood(judge: Judge) -> None:
+    assert judge(lambda step: pytest.fail("too big")).status == "failed"
+    assert judge(lambda step: pytest.fail("too big")).summary == "too big"
+    assert judge(lambda step: pytest.skip("not here")).status == "skipped"
+
+
+def test_another_exception_is_an_error_with_its_place(judge: Judge) -> None:
+    def broken(step: StepView) -> None:
+        os.environ["MISSING"]
+
+    result = judge(broken)
+    assert (result.status, result.summary) == ("error", "KeyError: 'MISSING'")
+    assert "in broken" in result.output
+
+
+@pytest.mark.parametrize("value", [True, False, "text"])
+def test_a_gate_that_returns_instead_of_asserting_is_an_error(judge: Judge, value: object) -> None:
+    result = judge(lambda step: value)
+    assert result.status == "error"
+    assert "must assert" in result.summary
+
+
+def test_sys_exit_is_an_error(judge: Judge) -> None:
+    assert judge(lambda step: sys.exit(0)).status == "error"
+
+
+def test_a_crash_is_an_error_and_the_session_lives_on(judge: Judge) -> None:
+    result = judge(lambda step: os.kill(os.getpid(), signal.SIGSEGV))
+    assert result.status == "error"
+    assert result.summary == "the gate crashed: Segmentation fault (signal 11)"
+
+
+def test_a_gate_that_leaves_by_exit_is_an_error(judge: Judge) -> None:
+    assert judge(lambda step: os._exit(3)).summary == "the gate ended its process with exit code 3"
+
+
+def test_a_hang_is_an_error_after_the_timeout(judge: Judge) -> None:
+    started = time.monotonic()
+    result = judge(lambda step: time.sleep(60), timeout_s=0.3)
+    assert (result.status, result.summary) == ("error", "timed out after 0.3s")
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_nothing_that_a_gate_started_lives_on(judge: Judge, tmp_path: Path, *, hangs: bool) -> None:
+    def starts_a_child(step: StepView) -> None:
+        child = subprocess.Popen(["sleep", "60"])
+        (tmp_path / "pid").write_text(str(child.pid))
+        if hangs:
+            child.wait()
+
+    judge(starts_a_child, timeout_s=1.0)
+    pid = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+
+
+def test_what_a_gate_prints_is_told_when_it_fails(judge: Judge, capfd: pytest.CaptureFixture[str]) -> None:
+    def talks(step: StepView) -> None:
+        sys.stdout.write("from python\n")
+        os.system("echo from a child")
+        raise AssertionError("no")
+
+    result = judge(talks)
+    assert result.output.endswith("printed by the gate:\nfrom a child\nfrom python")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_gate_can_not_change_the_session(judge: Judge) -> None:
+    seen: list[int] = []
+
+    def changes(step: StepView) -> None:
+        seen.append(1)
+        os.environ["GUMP_PLANTED"] = "1"
+        os.chdir("/")
+
+    here = Path.cwd()
+    assert judge(changes).status == "passed"
+    assert seen == []
+    assert "GUMP_PLANTED" not in os.environ
+    assert Path.cwd() == here
+
+
+def test_a_gate_runs_while_the_session_has_threads(judge: Judge) -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        assert judge(lambda step: None).status == "passed"
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_an_endless_message_is_bounded(judge: Judge) -> None:
+    def shouts(step: StepView) -> None:
+        raise AssertionError("x" * 5_000_000)
+
+    result = judge(shouts)
+    assert result.status == "failed"
+    assert len(result.summary) <= 120
+    assert len(result.output) < 3000
+
+
+def test_an_interrupt_ends_the_child_and_goes_on(tmp_path: Path) -> None:
+    program = f"""
+import os, pathlib, time
+from pytest_gump.gates.custom import run_custom
+from pytest_gump.gates.base import GateContext
+
+def hang(step):
+    pathlib.Path("child").write_text(str(os.getpid()))
+    time.sleep(60)
+
+context = GateContext(worktree=pathlib.Path({str(tmp_path)!r}), changed=(), run=None, commands={{}}, custom={{"hang": hang}})
+try:
+    run_custom("hang", None, context)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "child").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[0] == "interrupted\n"
+    assert not psutil.pid_exists(int((tmp_path / "child").read_text()))

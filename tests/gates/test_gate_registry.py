@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gate_kit import gate_context
+from pytest_gump.gates.base import ChangedFile
+from pytest_gump.gates.registry import run_gates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_all_gates_run_in_order_also_after_a_failure(tmp_path: Path) -> None:
+    context = gate_context(
+        tmp_path, commands={"compile": "true", "test": "false"}, changed=[ChangedFile("a.py", "added", 1, 0)]
+    )
+    specs = [("compile", None), ("test", None), ("lint", None), ("bash", "exit 0"), ("untouched", "*.py")]
+    results = run_gates(specs, context)
+    assert [(result.name, result.status) for result in results] == [
+        ("compile", "passed"),
+        ("test", "failed"),
+        ("lint", "skipped"),
+        ("bash: exit 0", "passed"),
+        ("untouched: *.py", "failed"),
+    ]
+
+
+def test_every_result_has_a_duration(tmp_path: Path) -> None:
+    results = run_gates([("touched", "x"), ("bash", "true")], gate_context(tmp_path))
+    assert all(result.duration_s > 0 for result in results)
+
+
+def test_a_name_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
+    (result,) = run_gates([("no_todo", None)], gate_context(tmp_path))
+    assert (result.status, result.summary) == ("error", "no gate is called 'no_todo'")

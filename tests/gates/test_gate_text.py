@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.gates.text import last_line, listed, one_line, plural, told, without_repeats
+
+
+def test_a_line_for_the_report_has_no_control_sequences() -> None:
+    assert one_line("\x1b[31mred\x1b[0m\tand\x07 more\n") == "red and more"
+
+
+def test_a_long_line_is_cut_with_an_ellipsis() -> None:
+    assert one_line("x" * 200) == "x" * 119 + "…"
+
+
+def test_the_last_line_that_holds_something_counts() -> None:
+    assert last_line("first\n\x1b[1mlast\x1b[0m\n\n  \n") == "last"
+    assert last_line("\n\n") == ""
+
+
+def test_at_most_ten_names_are_listed() -> None:
+    assert listed([f"f{number}" for number in range(12)]) == "f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 2 more"
+    assert listed(["a\nb"]) == "a b"
+
+
+def test_one_has_no_plural() -> None:
+    assert (plural(1, "file"), plural(2, "file")) == ("1 file", "2 files")
+
+
+def test_a_line_that_comes_often_is_told_once() -> None:
+    text = "\n".join(["start", *["warning: x"] * 50, "end"])
+    assert without_repeats(text) == "start\nwarning: x\n... the line above came 50 times ...\nend"
+
+
+def test_a_block_that_comes_twice_is_told_once() -> None:
+    block = ["error in a.py", "  line 1", ""]
+    text = "\n".join([*block, *block, "end"])
+    assert without_repeats(text) == "error in a.py\n  line 1\n\n... the 3 lines above came 2 times ...\nend"
+
+
+def test_two_equal_lines_and_empty_ones_are_left_alone() -> None:
+    assert without_repeats("}\n}\n\n\n\nend") == "}\n}\n\n\n\nend"
+
+
+def test_long_output_keeps_head_and_tail() -> None:
+    shown = told("\n".join(f"line {number}" for number in range(1000)), 300)
+    assert shown.startswith("line 0\n")
+    assert shown.endswith("line 999")
+    assert "lines left out" in shown
+    assert len(shown) < 400
+
+
+@given(st.text(alphabet="ab \n", max_size=300))
+def test_telling_loses_no_kind_of_line(text: str) -> None:
+    assert set(text.strip("\n").split("\n")) <= set(told(text, 10_000).split("\n"))
