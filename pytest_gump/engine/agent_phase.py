@@ -1,0 +1,177 @@
+"""Run the agent of one attempt: its stream is read, its guards are watched, its end is judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from pytest_gump.agents.base import Task, ToolCall
+from pytest_gump.engine.bounds import is_in_checkout, place_in
+from pytest_gump.engine.guard import Breach, GuardWatch
+from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
+from pytest_gump.gates.text import plural
+from pytest_gump.system.environment import child_environment
+from pytest_gump.system.process import Request, bounded_output
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Agent, Ending, Event, StreamReader
+    from pytest_gump.engine.order import Order
+    from pytest_gump.engine.tools import Tools
+    from pytest_gump.system.process import Finished
+
+STDERR_CHARS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRun:
+    ending: Ending
+    breach: Breach | None = None
+    trespass: str | None = None
+    """A path in the user's checkout that a tool call named."""
+    cancelled: bool = False
+    """Ctrl-C came while it worked."""
+    duration_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where an attempt works, and what marks the processes that it starts."""
+
+    worktree: Path
+    folder: Path
+    """The attempt's scratch folder."""
+    mark: str
+    environment: Mapping[str, str]
+    """Added to the allow-list for agents, gates and context commands alike."""
+
+
+def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
+    limits = order.limits
+    return Task(
+        step=order.step,
+        item=order.item.slug if order.item is not None else None,
+        attempt=order.attempt,
+        agent=order.agent or "",
+        prompt=prompt,
+        worktree=worktree,
+        mode="diff" if order.mode == "gate" else order.mode,
+        session=order.session,
+        max_turns=limits.max_turns,
+        max_budget=limits.max_budget,
+        allowed_commands=(*(command for _, command in order.commands), *tools.settings.allow_commands),
+        prompt_key=prompt_key(order),
+    )
+
+
+def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: Task) -> AgentRun:
+    """Start the agent and stay with it until its whole process tree is gone.
+
+    Ctrl-C is held back until the tree is stopped, and told in the result: what was done and spent is kept first.
+
+    Raises:
+        AgentError: the adapter cannot make a command.
+    """
+    command = agent.command(task)
+    names = (*command.env_names, *tools.settings.agent_env)
+    environment = child_environment(names, {**command.env, **place.environment})
+    listener = _Listener(order, tools, place.worktree, agent.reader(task))
+    request = Request(
+        argv=command.argv,
+        cwd=place.worktree,
+        env=environment,
+        mark=place.mark,
+        stdout=place.folder / "stream.ndjson",
+        stderr=place.folder / "stderr.txt",
+        stdin=command.stdin,
+    )
+    began = tools.clock()
+    finished: Finished | None = None
+    try:
+        finished = tools.supervisor.run(
+            request,
+            on_line=listener.line,
+            on_tick=listener.tick,
+            on_oversize=listener.oversize,
+            grace_s=tools.settings.stop_grace_s,
+        )
+    except KeyboardInterrupt:
+        listener.notes.append("interrupted while the agent worked")
+    ended = listener.end(finished, place.folder / "stderr.txt")
+    return replace(ended, cancelled=finished is None, duration_s=tools.clock() - began)
+
+
+@dataclass(slots=True)
+class _Listener:
+    """Stands between the stream and everybody who wants to know: guards, display, bounds."""
+
+    order: Order
+    tools: Tools
+    worktree: Path
+    reader: StreamReader
+    breach: Breach | None = None
+    trespass: str | None = None
+    notes: list[str] = field(default_factory=list)
+    guards: GuardWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.guards = GuardWatch(self.order.limits, may_write=self._may_write, clock=self.tools.clock)
+
+    def line(self, line: bytes) -> str | None:
+        self.guards.heard()
+        for event in self.reader.feed(line):
+            self.tools.listen(event)
+            self._judge(event)
+        return self._stop_reason()
+
+    def tick(self) -> str | None:
+        self.breach = self.breach or self.guards.tick()
+        return self._stop_reason()
+
+    def oversize(self, size: int) -> None:
+        self.guards.heard()
+        self.notes.append(f"a line of {size} bytes of the agent's stream was kept on disk and not read")
+
+    def end(self, finished: Finished | None, stderr: Path) -> AgentRun:
+        told = bounded_output(stderr, STDERR_CHARS) if stderr.exists() else ""
+        stopped = finished is None or finished.stopped is not None
+        ending = self.reader.finish(exit_code=_exit_code(finished), stderr=told, stopped=stopped)
+        if finished is not None and finished.error is not None:
+            ending = replace(ending, outcome="agent_error", reason=finished.error)
+        if finished is not None and finished.left_running:
+            self.notes.append(f"{plural(finished.left_running, 'process')} that the agent left running was ended")
+        return AgentRun(
+            ending=ending,
+            breach=self.breach or self._limit_of_cli(ending) or self.guards.spent(ending.usage),
+            trespass=self.trespass,
+            notes=(*self.notes, *ending.notes),
+        )
+
+    def _judge(self, event: Event) -> None:
+        path = event.path if isinstance(event, ToolCall) else None
+        checkout = self.tools.repository.root
+        if path is not None and is_in_checkout(path, worktree=self.worktree, checkout=checkout):
+            self.trespass = self.trespass or path
+        self.breach = self.breach or self.guards.feed(event)
+
+    def _stop_reason(self) -> str | None:
+        if self.trespass is not None:
+            return "a write into the user's checkout"
+        return self.breach.guard if self.breach is not None else None
+
+    def _may_write(self, path: str) -> bool:
+        name = HANDOVER_FILES.get(self.order.mode)
+        return name is not None and place_in(self.worktree, path) == f"{HANDOVER_FOLDER}/{name}"
+
+    def _limit_of_cli(self, ending: Ending) -> Breach | None:
+        """The CLI's own form of a guard that was passed to it."""
+        return None if ending.limit is None else Breach(ending.limit, f"guard {ending.limit}: {ending.reason}")
+
+
+def _exit_code(finished: Finished | None) -> int | None:
+    if finished is None or finished.signal is None:
+        return None if finished is None else finished.exit_code
+    return -finished.signal

@@ -1,0 +1,358 @@
+"""One attempt, from an order to its result: prepare, let the agent work, snapshot, judge by gates.
+
+`execute` never decides what comes next and reads no ledger; it can be called without pytest. Its files are
+    prompt.md  stream.ndjson  stderr.txt  result.json  diff.patch  step.patch  context/  out/  gates/<n>-<name>.txt
+in a fresh folder below `Tools.scratch`.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from pytest_gump.agents.base import Usage
+from pytest_gump.engine.agent_phase import AgentRun, Workplace, make_task, run_agent
+from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
+from pytest_gump.engine.context_phase import read_material
+from pytest_gump.engine.gate_phase import CommandRunner, Judged, run_step_gates
+from pytest_gump.engine.handover import Handover, read_handover
+from pytest_gump.engine.judge import Judgement, judge_gates, judge_work
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
+from pytest_gump.engine.prompt import compose
+from pytest_gump.engine.secrets import Secrets
+from pytest_gump.engine.tools import Tools
+from pytest_gump.errors import AgentError, GumpError
+from pytest_gump.gates.base import ChangedFile
+from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.gates.text import last_line
+from pytest_gump.system.environment import child_environment
+from pytest_gump.system.output import bounded_text, clean_text
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from pytest_gump.agents.base import SessionRef
+    from pytest_gump.engine.order import Order
+    from pytest_gump.gates.base import GateResult
+    from pytest_gump.system.worktree import Repository, Slot, Snapshot
+
+__all__ = ["Cancelled", "Tools", "execute", "stored_result"]
+
+MESSAGE_CHARS = 20_000
+_FOLDER_CHARS = 120
+
+
+class Cancelled(KeyboardInterrupt):
+    """Ctrl-C came during an attempt; what was done and spent until then is in `result`."""
+
+    def __init__(self, result: AttemptResult) -> None:
+        super().__init__(f"{result.step}: interrupted")
+        self.result = result
+
+
+def execute(order: Order, tools: Tools) -> AttemptResult:
+    """Carry out an order.
+
+    Raises:
+        Cancelled: interrupted; everything that the attempt started has ended, and its tree is kept.
+        WorktreeError: the worktree cannot be prepared; no agent was started.
+        AgentError: the agent's name is not known.
+    """
+    return _Attempt(order, tools).execute()
+
+
+def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
+    """Read the result back from the message of an attempt's snapshot; None if the commit is none."""
+    _, _, body = repository.message_of(commit).partition("\n\n")
+    try:
+        result = from_wire(AttemptResult, json.loads(body))
+    except (ValueError, ValidationError):
+        return None
+    return replace(result, snapshot=commit)
+
+
+def attempt_ref(order: Order) -> str:
+    """The ref that keeps the attempt's snapshot."""
+    return f"refs/gump/{order.run_id}/attempts/{StepPath.parse(order.step).folder}-a{order.attempt}"
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What is known of the attempt so far."""
+
+    run: AgentRun | None = None
+    handover: Handover = field(default_factory=Handover)
+    snapshot: Snapshot | None = None
+    tree: str | None = None
+    """Where the attempt left the worktree: the snapshot's tree, or the base's when it was rolled back."""
+    changed: tuple[ChangedFile, ...] = ()
+    gates: tuple[GateResult, ...] = ()
+    gates_s: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+
+class _Attempt:
+    def __init__(self, order: Order, tools: Tools) -> None:
+        self.order = order
+        self.tools = tools
+        self.facts = _Facts()
+        self.secrets = Secrets.of({*tools.settings.agent_env, *tools.settings.gate_env})
+        self.agent = None if order.agent is None or order.setup_only else tools.agents(order.agent)
+        self.slot: Slot = tools.slots.slot(order.slot)
+        self.started = tools.now()
+        self.began = tools.clock()
+        self.place = self._make_place()
+
+    def execute(self) -> AttemptResult:
+        try:
+            judgement = self._judged()
+            if judgement.outcome is not Outcome.CANCELLED:
+                return self._finish(judgement)
+        except KeyboardInterrupt:
+            if self.facts.run is not None and self.facts.snapshot is None:
+                self._keep_tree()
+            judgement = Judgement(Outcome.CANCELLED, "interrupted")
+        raise Cancelled(self._finish(judgement))
+
+    def _judged(self) -> Judgement:
+        problem = self._prepare()
+        if problem is not None:
+            return problem
+        if self.agent is None:
+            self.facts.changed = self._changed_since(self.order.run_base, self.order.base)
+            return self._check()
+        return self._work() or self._check()
+
+    # -- before ----------------------------------------------------------------------------------------------------
+
+    def _make_place(self) -> Workplace:
+        order = self.order
+        prefix = f"{StepPath.parse(order.step).folder[:_FOLDER_CHARS]}-a{order.attempt}-"
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.tools.scratch))
+        environment = {
+            **self.slot.environment,
+            "GUMP_STEP": order.step,
+            "GUMP_ATTEMPT_NUMBER": str(order.attempt),
+        }
+        if order.item is not None:
+            environment |= {"GUMP_ITEM_NAME": order.item.name, "GUMP_ITEM_FILES": "\n".join(order.item.files)}
+        return Workplace(self.slot.path, folder, f"{order.run_id}-{folder.name}", environment)
+
+    def _prepare(self) -> Judgement | None:
+        fresh = self.slot.prepare(self.order.base)
+        self.facts.tree = self.tools.repository.tree_of(self.order.base)
+        if not fresh or not self.order.setup:
+            return None
+        try:
+            problem = self._set_up()
+        except BaseException:
+            self.slot.discard()
+            raise
+        if problem is not None:
+            self.slot.discard()  # so that the next attempt sets up again
+            return problem
+        self.slot.accept_ignored()
+        self.slot.restore(self.order.base)
+        return None
+
+    def _set_up(self) -> Judgement | None:
+        """Run the workflow's setup commands in a worktree that was made anew."""
+        environment = child_environment(self.tools.settings.gate_env, self.place.environment)
+        run = CommandRunner(self.tools, self.place, environment, self.tools.settings.setup_timeout_s)
+        for command in self.order.setup:
+            outcome = run(command, label="setup")
+            if outcome.exit_code != 0:
+                why = outcome.error or f"exit code {outcome.exit_code}"
+                said = last_line(outcome.output)
+                told = f"setup failed: {command}: {why}{f': {said}' if said else ''}"
+                return Judgement.of(Outcome.GATE_ERROR, told)
+        return None
+
+    # -- the agent -------------------------------------------------------------------------------------------------
+
+    def _work(self) -> Judgement | None:
+        agent = self.agent
+        assert agent is not None  # noqa: S101 - the caller has looked
+        material = read_material(self.order, self.tools, self.place, self.slot)
+        self.facts.notes += material.notes
+        if material.missing is not None:
+            # Not the agent's fault, but the policy for agents that cannot work fits: another attempt may find the file.
+            return Judgement.of(Outcome.AGENT_ERROR, material.missing)
+        if any(part.bash for part in self.order.context):
+            self.slot.restore(self.order.base)  # what these commands left is not the agent's work
+        prompt = compose(self.order.head, conventions=material.conventions, context=material.context)
+        (self.place.folder / "prompt.md").write_text(prompt, encoding="utf-8", errors="surrogateescape")
+        order = self._with_usable_session()
+        self.slot.empty_handover()
+        try:
+            task = make_task(order, self.tools, self.slot.path, prompt)
+            self.secrets = Secrets.of({*self.secrets.values, *agent.command(task).env_names})
+            self.facts.run = run_agent(order, self.tools, self.place, agent, task)
+        except AgentError as error:
+            return Judgement.of(Outcome.AGENT_ERROR, str(error.args[0]))
+        try:
+            return self._judge_work(self.facts.run)
+        except GumpError as error:
+            return Judgement.of(Outcome.CRASHED, f"what the agent did cannot be judged: {error.args[0]}")
+
+    def _with_usable_session(self) -> Order:
+        session = self.order.session
+        if session is None or session.slot == self.order.slot:
+            return self.order
+        self.facts.notes.append("the session belongs to another worktree: started a fresh one")
+        return replace(self.order, session=None)
+
+    def _judge_work(self, run: AgentRun) -> Judgement | None:
+        order, settings, facts = self.order, self.tools.settings, self.facts
+
+        def read(name: str) -> bytes | None:
+            return self.slot.read_handover(name, settings.handover_bytes)
+
+        facts.handover = read_handover(read, order.mode, message=run.ending.message, max_items=settings.max_items)
+        snapshot = self._keep_tree()
+        crossing = self._crossing(snapshot)
+        unwanted = self._unwanted(snapshot)
+        judgement = judge_work(run, order.limits, facts.handover, unwanted=unwanted, crossing=crossing.reason)
+        if crossing.warning is not None:
+            facts.notes.append(crossing.warning)
+        if unwanted or (judgement is not None and judgement.guard == "no_write"):
+            self._roll_back(snapshot)
+        return judgement
+
+    def _keep_tree(self) -> Snapshot:
+        """Snapshot the worktree, whatever became of the agent."""
+        dropped = self.slot.take_handover(self.place.folder / "out")
+        self.facts.notes += [f"the hand-over folder held {path!r}, which is no plain file" for path in dropped]
+        message = self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not come to its end")))
+        snapshot = self.slot.snapshot(self.order.base, message, attempt_ref(self.order))
+        self.facts.snapshot, self.facts.tree = snapshot, snapshot.tree
+        self.facts.notes += snapshot.problems
+        self.facts.changed = self._changed_since(self.order.step_base, snapshot.commit)
+        self.tools.repository.diff(self.order.base, snapshot.commit, self.place.folder / "diff.patch")
+        return snapshot
+
+    def _changed_since(self, base: str, commit: str) -> tuple[ChangedFile, ...]:
+        if base == commit:
+            return ()
+        changes = self.tools.repository.changed(base, commit)
+        return tuple(ChangedFile(one.path, one.status, one.added, one.removed) for one in changes)
+
+    def _unwanted(self, snapshot: Snapshot) -> list[str]:
+        """Changes of the tree where none are allowed."""
+        if self.order.mode == "diff" and not self.order.limits.no_write:
+            return []
+        return [one.path for one in self._changed_since(self.order.base, snapshot.commit)]
+
+    def _crossing(self, snapshot: Snapshot) -> Crossing:
+        crossing = check_bounds(self.order, [one.path for one in self.facts.changed], bad=snapshot.bad)
+        leaks = self._leaks()
+        if not leaks:
+            return crossing
+        reasons = [
+            *([crossing.reason] if crossing.reason else []),
+            f"the value of a secret was left: {'; '.join(leaks)}",
+        ]
+        return replace(crossing, reason="; ".join(reasons))
+
+    def _leaks(self) -> list[str]:
+        """Secrets in what the step changed or the attempt hands over."""
+        if not self.secrets:
+            return []
+        out = self.place.folder / "out"
+        handed = sorted(path for path in out.rglob("*") if path.is_file() and not path.is_symlink())
+        found = [f"{name} in {path.name}" for path in handed for name in self.secrets.names_in_file(path)]
+        return found + self.secrets.added_in(self._step_patch())
+
+    def _step_patch(self) -> Path:
+        """The change since the step began, as a patch; it is `diff.patch` where the attempt began there too."""
+        order, snapshot = self.order, self.facts.snapshot
+        patch = self.place.folder / "diff.patch"
+        base = order.run_base if order.mode == "gate" else order.step_base
+        if snapshot is not None and base == order.base:
+            return patch
+        patch = self.place.folder / "step.patch"
+        if not patch.exists():
+            self.tools.repository.diff(base, snapshot.commit if snapshot else order.base, patch)
+        return patch
+
+    def _roll_back(self, snapshot: Snapshot) -> None:
+        """Take the change out of the worktree; the snapshot is kept under a ref of its own."""
+        repository = self.tools.repository
+        repository.update_ref(f"{attempt_ref(self.order)}-dropped", snapshot.commit)
+        self.slot.restore(self.order.base)
+        self.facts.tree = repository.tree_of(self.order.base)
+        self.facts.changed = self._changed_since(self.order.step_base, self.order.base)
+
+    # -- gates -----------------------------------------------------------------------------------------------------
+
+    def _check(self) -> Judgement:
+        order, facts = self.order, self.facts
+        if not order.gates:
+            return Judgement(Outcome.PASSED)
+        commit = facts.snapshot.commit if facts.snapshot is not None else order.base
+        self.slot.remove_ignored(self.tools.settings.keep_ignored)
+        began = self.tools.clock()
+        try:
+            custom = any(gate.name not in BUILTIN for gate in order.gates)
+            judged = Judged(facts.changed, self._step_patch() if custom else None, facts.handover.payload)
+            facts.gates = run_step_gates(order, self.tools, self.place, judged)
+        finally:
+            facts.gates_s = self.tools.clock() - began
+            self.slot.restore(commit)
+        return judge_gates(facts.gates)
+
+    # -- the result ------------------------------------------------------------------------------------------------
+
+    def _finish(self, judgement: Judgement) -> AttemptResult:
+        result = self._result(judgement)
+        masked = self.secrets.mask_files(self.place.folder)
+        if masked:
+            result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
+        result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
+        if self.facts.snapshot is not None and result.tree is not None:
+            repository = self.tools.repository
+            commit = repository.commit_tree(result.tree, [self.order.base], self._message(result))
+            repository.update_ref(attempt_ref(self.order), commit)
+            result = replace(result, snapshot=commit)
+        result = replace(result, scratch=str(self.place.folder))
+        text = json.dumps(to_wire(replace(result, scratch=None)), indent=2, ensure_ascii=False)
+        (self.place.folder / "result.json").write_text(text + "\n", encoding="utf-8", errors="replace")
+        return result
+
+    def _message(self, result: AttemptResult) -> str:
+        subject = f"gump: {result.step} attempt {result.attempt}: {result.outcome}"
+        return f"{subject}\n\n{json.dumps(self.secrets.mask(to_wire(result)))}\n"
+
+    def _result(self, judgement: Judgement) -> AttemptResult:
+        order, facts, run = self.order, self.facts, self.facts.run
+        ending = run.ending if run is not None else None
+        total_s = self.tools.clock() - self.began
+        return AttemptResult(
+            step=order.step,
+            attempt=order.attempt,
+            outcome=judgement.outcome,
+            reason=judgement.reason,
+            agent=order.agent,
+            timings=Timings(self.started, total_s, run.duration_s if run else 0.0, facts.gates_s),
+            model=ending.model if ending else None,
+            usage=ending.usage if ending else Usage(),
+            gates=facts.gates,
+            guard=judgement.guard,
+            session=self._session(ending.session if ending else None),
+            tree=facts.tree,
+            changed=facts.changed,
+            plan=facts.handover.plan,
+            verdict=facts.handover.verdict,
+            artifact=facts.handover.artifact,
+            message=bounded_text(clean_text(ending.message), MESSAGE_CHARS) if ending else "",
+            gate_config=gate_config(one.path for one in facts.changed) if run is not None else (),
+            notes=(*facts.notes, *facts.handover.notes, *(run.notes if run else ())),
+        )
+
+    def _session(self, session: SessionRef | None) -> SessionRef | None:
+        """The adapter knows the folder only; the slot's name is what an order goes by."""
+        return None if session is None else replace(session, slot=self.order.slot)

@@ -1,0 +1,81 @@
+"""Read what only the worktree holds of a prompt: conventions and additional context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.feedback import fenced
+from pytest_gump.engine.gate_phase import why_no_exit
+from pytest_gump.engine.order import Section
+from pytest_gump.errors import WorktreeError
+from pytest_gump.gates.text import last_line
+from pytest_gump.system.environment import child_environment
+from pytest_gump.system.process import Request, bounded_output
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.agent_phase import Workplace
+    from pytest_gump.engine.order import Order
+    from pytest_gump.engine.tools import Tools
+    from pytest_gump.system.worktree import Slot
+
+CONVENTIONS_FILE = ".gump/conventions.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    conventions: str = ""
+    context: tuple[Section, ...] = ()
+    missing: str | None = None
+    """Why a context file cannot be given; the attempt cannot be made without it."""
+    notes: tuple[str, ...] = ()
+
+
+def read_material(order: Order, tools: Tools, place: Workplace, slot: Slot) -> Material:
+    """Read the files, run the commands. A command that fails is told in its section; a file that fails ends it all."""
+    limit = tools.settings.context_bytes
+    conventions, notes = b"", []
+    try:
+        conventions = slot.read(CONVENTIONS_FILE, limit) or b""
+    except WorktreeError as error:
+        notes.append(f"project conventions were left out: {error.args[0]}")
+    sections: list[Section] = []
+    for number, part in enumerate(order.context, 1):
+        if part.bash is not None:
+            sections.append(Section(f"Output of `{part.bash}`", _output(part.bash, number, tools, place)))
+        elif part.file is not None:
+            try:
+                sections.append(_file(part.file, slot, limit))
+            except WorktreeError as error:
+                return Material(missing=f"context file {part.file}: {error.args[0]}")
+    return Material(conventions.decode("utf-8", "replace"), tuple(sections), notes=tuple(notes))
+
+
+def _file(name: str, slot: Slot, limit: int) -> Section:
+    content = slot.read(name.removeprefix("./"), limit)
+    if content is None:
+        raise WorktreeError("there is no such file in the worktree")
+    return Section(f"File `{name}`", fenced(content.decode("utf-8", "replace").rstrip("\n")))
+
+
+def _output(command: str, number: int, tools: Tools, place: Workplace) -> str:
+    folder = place.folder / "context"
+    folder.mkdir(exist_ok=True)
+    stdout, stderr = folder / f"{number}.txt", folder / f"{number}.stderr.txt"
+    timeout_s = tools.settings.context_timeout_s
+    request = Request(
+        argv=(),
+        shell=command,
+        cwd=place.worktree,
+        env=child_environment(tools.settings.gate_env, place.environment),
+        mark=place.mark,
+        stdout=stdout,
+        stderr=stderr,
+    )
+    finished = tools.supervisor.run(request, timeout_s=timeout_s, grace_s=tools.settings.stop_grace_s)
+    text = fenced(bounded_output(stdout, tools.settings.context_bytes).rstrip("\n"))
+    why = why_no_exit(finished, timeout_s) or (f"exit code {finished.exit_code}" if finished.exit_code else None)
+    if why is None:
+        return text
+    complaint = last_line(bounded_output(stderr, 2000))
+    return f"{text}\n\nThe command failed: {why}{f': {complaint}' if complaint else ''}"

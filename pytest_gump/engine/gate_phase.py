@@ -1,0 +1,116 @@
+"""Run the gates of one attempt on what the snapshot holds."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_gump.gates.base import ChangedFile, CommandOutcome, GateContext
+from pytest_gump.gates.detect import TEST_PATTERNS
+from pytest_gump.gates.registry import run_gates
+from pytest_gump.gates.view import Diff, StepView
+from pytest_gump.system.environment import child_environment
+from pytest_gump.system.process import Request, bounded_output
+from pytest_gump.units import format_duration
+from pytest_gump.workflow.path import slugify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_gump.engine.agent_phase import Workplace
+    from pytest_gump.engine.order import Order
+    from pytest_gump.engine.tools import Tools
+    from pytest_gump.gates.base import GateResult
+    from pytest_gump.system.process import Finished
+
+OUTPUT_CHARS = 40_000
+"""Of a gate's output in memory: summaries are read from it, and the retry's part is cut from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the gates judge."""
+
+    changed: Sequence[ChangedFile]
+    diff: Path | None
+    """Patch since the step began; None where no gate asks for it."""
+    payload: object = None
+
+
+def run_step_gates(order: Order, tools: Tools, place: Workplace, judged: Judged) -> tuple[GateResult, ...]:
+    settings = tools.settings
+    environment = child_environment(settings.gate_env, place.environment)
+    base = order.run_base if order.mode == "gate" else order.step_base
+    view = StepView(
+        name=order.step,
+        attempt=order.attempt,
+        worktree=place.worktree,
+        changed=judged.changed,
+        diff=Diff(file=judged.diff),
+        item=order.item,
+        output=judged.payload,
+    )
+    context = GateContext(
+        worktree=place.worktree,
+        changed=judged.changed,
+        run=CommandRunner(tools, place, environment, settings.gate_timeout_s),
+        commands=dict(order.commands),
+        mode=order.mode,
+        payload=judged.payload,
+        read_base=lambda path: tools.repository.read_file(base, path),
+        custom=tools.gates,
+        step=view,
+        timeout_s=settings.gate_timeout_s,
+        test_patterns=(*TEST_PATTERNS, *settings.test_files),
+        output_chars=settings.error_chars,
+        environment=environment,
+    )
+    return tuple(run_gates([(gate.name, gate.argument) for gate in order.gates], context))
+
+
+@dataclass(slots=True)
+class CommandRunner:
+    """Runs the shell commands of gates and setup; whole outputs go to `gates/<n>-<name>.txt`."""
+
+    tools: Tools
+    place: Workplace
+    environment: Mapping[str, str]
+    timeout_s: float
+    started: int = 0
+
+    def __call__(self, command: str, *, label: str, env: Mapping[str, str] | None = None) -> CommandOutcome:
+        self.started += 1
+        folder = self.place.folder / "gates"
+        folder.mkdir(exist_ok=True)
+        name = f"{self.started}-{slugify(label, self.started)}.txt"
+        request = Request(
+            argv=(),
+            shell=command,
+            cwd=self.place.worktree,
+            env={**self.environment, **(env or {})},
+            mark=self.place.mark,
+            stdout=folder / name,
+        )
+        finished = self.tools.supervisor.run(
+            request, timeout_s=self.timeout_s, grace_s=self.tools.settings.stop_grace_s
+        )
+        return CommandOutcome(
+            exit_code=finished.exit_code if finished.stopped is None else None,
+            output=bounded_output(folder / name, OUTPUT_CHARS),
+            output_file=name,
+            duration_s=finished.duration_s,
+            error=why_no_exit(finished, self.timeout_s),
+        )
+
+
+def why_no_exit(finished: Finished, timeout_s: float) -> str | None:
+    """Why a command has no exit code; None when it has one."""
+    if finished.stopped is not None:
+        return f"timed out after {format_duration(timeout_s)}"
+    if finished.error is not None:
+        return finished.error
+    if finished.signal is not None:
+        return f"ended by signal {finished.signal} ({signal.strsignal(finished.signal) or 'unknown'})"
+    return None

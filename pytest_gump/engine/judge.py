@@ -1,0 +1,76 @@
+"""From what happened in an attempt to its one outcome. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.order import Outcome
+from pytest_gump.gates.text import listed, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.engine.agent_phase import AgentRun
+    from pytest_gump.engine.handover import Handover
+    from pytest_gump.engine.order import Limits
+    from pytest_gump.gates.base import GateResult
+
+REASON_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    outcome: Outcome
+    reason: str = ""
+    """One line; empty when passed."""
+    guard: str | None = None
+
+    @classmethod
+    def of(cls, outcome: Outcome, reason: str, guard: str | None = None) -> Judgement:
+        return cls(outcome, one_line(reason, REASON_CHARS), guard)
+
+
+PASSED = Judgement(Outcome.PASSED)
+
+
+def judge_work(
+    run: AgentRun, limits: Limits, handover: Handover, *, unwanted: Sequence[str], crossing: str | None
+) -> Judgement | None:
+    """Judge what the agent did; None when nothing stands against running the gates.
+
+    `unwanted` are changes of the tree in a mode that allows none; `crossing` is why bounds were crossed.
+    """
+    if run.cancelled:
+        return Judgement.of(Outcome.CANCELLED, "interrupted while the agent worked")
+    if run.trespass is not None:
+        return Judgement.of(Outcome.OUT_OF_BOUNDS, f"the agent wrote into the user's checkout: {run.trespass}")
+    if run.breach is not None:
+        whole_budget = run.breach.guard == "max_budget" and limits.budget_scope != "guard"
+        outcome = Outcome.BUDGET if whole_budget else Outcome.GUARD
+        return Judgement.of(outcome, run.breach.reason, run.breach.guard)
+    if unwanted:
+        return Judgement.of(Outcome.GUARD, f"guard no_write: changed {listed([*unwanted])}", "no_write")
+    if run.ending.outcome != "ok":
+        outcome = Outcome.QUOTA if run.ending.outcome == "quota" else Outcome.AGENT_ERROR
+        return Judgement.of(outcome, run.ending.reason or "the agent ended with an error and gave no reason")
+    if handover.errors:
+        return Judgement.of(Outcome.OUTPUT_INVALID, "; ".join(handover.errors))
+    if crossing is not None:
+        return Judgement.of(Outcome.OUT_OF_BOUNDS, crossing)
+    if handover.verdict is not None and not handover.verdict.passed:
+        return Judgement.of(Outcome.REVIEW_FAILED, f"review did not pass: {handover.verdict.comment.strip()}")
+    return None
+
+
+def judge_gates(gates: Sequence[GateResult]) -> Judgement:
+    """A gate that could not run weighs more than one that failed: another agent call would not help."""
+    if broken := [gate for gate in gates if gate.status == "error"]:
+        return Judgement.of(Outcome.GATE_ERROR, _told(broken, "could not run"))
+    if failed := [gate for gate in gates if gate.status == "failed"]:
+        return Judgement.of(Outcome.GATE_FAILED, _told(failed, "failed"))
+    return PASSED
+
+
+def _told(gates: Sequence[GateResult], what: str) -> str:
+    return "; ".join(f"{gate.name} {what}{f': {gate.summary}' if gate.summary else ''}" for gate in gates)

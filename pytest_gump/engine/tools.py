@@ -1,0 +1,39 @@
+"""What an executor works with: everything that touches the world, passed in."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Agent, Event
+    from pytest_gump.engine.settings import Settings
+    from pytest_gump.system.process import Supervisor
+    from pytest_gump.system.worktree import Repository, Slots
+
+
+def _nobody_listens(_event: Event) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    repository: Repository
+    slots: Slots
+    supervisor: Supervisor
+    agents: Callable[[str], Agent]
+    """Adapter of an agent name; AgentError when there is none."""
+    gates: Mapping[str, Callable[[Any], None]]
+    """Custom gates."""
+    settings: Settings
+    scratch: Path
+    """Each attempt makes a fresh folder in it."""
+    listen: Callable[[Event], None] = _nobody_listens
+    """Told of every event as it comes, for the live display."""
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    """Seconds since the epoch."""

@@ -1,0 +1,397 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from attempt_kit import GateOrder, Kit, Limits, bash, json_of, scratch_of
+from pytest_gump.agents.base import SessionRef, ToolCall, Turn
+from pytest_gump.engine.attempt import Cancelled, attempt_ref, execute, stored_result
+from pytest_gump.engine.order import AttemptResult, ContextPart, Outcome, PlanItem, Section, from_wire, to_wire
+from pytest_gump.system.process import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Event
+    from pytest_gump.engine.order import Mode
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    with Supervisor() as supervisor:
+        yield Kit(tmp_path, supervisor)
+
+
+def words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def alive(mark: str) -> list[psutil.Process]:
+    return [process for process in psutil.process_iter() if mark in words(process)]
+
+
+def test_change_that_passes_its_gates_is_kept_as_a_commit_on_the_base(kit: Kit) -> None:
+    result = kit.run('write("new.py", "y = 2\\n"); spend(0.25)', gates=bash("test -f new.py"))
+    assert (result.outcome, result.reason) == (Outcome.PASSED, "")
+    assert kit.files(result.snapshot)["new.py"] == "y = 2"
+    assert kit.git("rev-parse", f"{result.snapshot}^") == kit.base
+    assert [(one.path, one.status, one.added) for one in result.changed] == [("new.py", "added", 1)]
+    assert result.usage.cost_usd == 0.25
+    assert result.usage.turns == 1
+    assert (result.model, result.message) == ("test-model", "Done.")
+    assert [gate.status for gate in result.gates] == ["passed"]
+
+
+def test_users_checkout_is_not_touched(kit: Kit) -> None:
+    before = kit.git("status", "--porcelain", "--branch"), kit.git("rev-parse", "HEAD"), kit.git("branch")
+    kit.run('write("new.py", "y"); write("app.py", "z")', gates=bash("false"))
+    assert (kit.git("status", "--porcelain", "--branch"), kit.git("rev-parse", "HEAD"), kit.git("branch")) == before
+
+
+def test_failed_gate_is_a_result_with_the_whole_story_in_one_line(kit: Kit) -> None:
+    result = kit.run('write("new.py", "y")', gates=bash("echo broken here; false", "true"))
+    assert result.outcome is Outcome.GATE_FAILED
+    assert result.reason.startswith("bash: echo broken here; false failed: ")
+    assert [gate.status for gate in result.gates] == ["failed", "passed"]
+    assert "new.py" in kit.files(result.snapshot)
+
+
+def test_gate_that_cannot_run_is_an_error_not_a_failure(kit: Kit) -> None:
+    result = kit.run("", gates=bash("no-such-command-anywhere", "false"))
+    assert result.outcome is Outcome.GATE_ERROR
+    assert "could not run" in result.reason
+
+
+def test_result_survives_the_wire_and_is_written_beside_the_artifacts(kit: Kit) -> None:
+    result = kit.run('write("new.py", "y")', gates=bash("echo all fine"))
+    assert from_wire(AttemptResult, json.loads(json.dumps(to_wire(result)))) == result
+    folder = scratch_of(result)
+    assert folder.parent == kit.scratch
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == {
+        "prompt.md",
+        "stream.ndjson",
+        "stderr.txt",
+        "result.json",
+        "diff.patch",
+        "gates/1-bash.txt",
+    }
+    assert "all fine" in (folder / "gates" / "1-bash.txt").read_text()
+    assert "+y" in (folder / "diff.patch").read_text()
+    assert json_of(folder / "result.json")["outcome"] == "passed"
+
+
+def test_result_is_stored_in_the_message_of_its_snapshot(kit: Kit) -> None:
+    result = kit.run('write("new.py", "y"); spend(0.5)', gates=bash("false"))
+    ref = attempt_ref(kit.order())
+    assert ref == "refs/gump/run-1/attempts/build-a1"
+    assert kit.git("rev-parse", ref) == result.snapshot
+    assert result.snapshot is not None
+    assert stored_result(kit.repository, result.snapshot) == replace(result, scratch=None)
+    assert kit.git("log", "-1", "--format=%s", ref) == "gump: build attempt 1: gate_failed"
+
+
+def test_commit_of_somebody_else_holds_no_result(kit: Kit) -> None:
+    assert stored_result(kit.repository, kit.base) is None
+
+
+def test_commits_of_the_agent_do_not_matter(kit: Kit) -> None:
+    result = kit.run(
+        """
+        write("new.py", "y")
+        for words in (["add", "-A"], ["-c", "user.name=a", "-c", "user.email=b", "commit", "-qm", "mine"]):
+            subprocess.run(["git", *words], check=True)
+        """
+    )
+    assert result.passed
+    assert kit.git("rev-parse", f"{result.snapshot}^") == kit.base
+    assert "new.py" in kit.files(result.snapshot)
+
+
+def test_attempt_on_top_of_another_tells_all_changes_since_the_step_began(kit: Kit) -> None:
+    first = kit.run('write("one.py", "1")', gates=bash("false"))
+    assert first.snapshot is not None
+    second = kit.run('write("two.py", "2")', attempt=2, base=first.snapshot, step_base=kit.base)
+    assert [one.path for one in second.changed] == ["one.py", "two.py"]
+    assert "one.py" not in (scratch_of(second) / "diff.patch").read_text()
+
+
+def test_events_are_told_while_they_come(kit: Kit) -> None:
+    kit.run('say("tool_call", tool="Write", path="a.py")')
+    kinds: list[type[Event]] = [type(event) for event in kit.events]
+    assert Turn in kinds
+    assert ToolCall in kinds
+
+
+# -- endings that are not a pass -----------------------------------------------------------------------------------
+
+
+def test_agent_that_fails_is_an_agent_error_and_its_tree_is_kept(kit: Kit) -> None:
+    kit.script('write("new.py", "y"); print("no key", file=sys.stderr); sys.exit(7)', finish=False)
+    result = kit.run(gates=bash("true"))
+    assert result.outcome is Outcome.AGENT_ERROR
+    assert "no key" in result.reason
+    assert "new.py" in kit.files(result.snapshot)
+    assert result.gates == ()
+
+
+def test_quota_is_told_apart(kit: Kit) -> None:
+    kit.script('say("result", outcome="quota", reason="limit reached, resets 5pm", message="")', finish=False)
+    result = kit.run()
+    assert (result.outcome, result.reason) == (Outcome.QUOTA, "limit reached, resets 5pm")
+
+
+def test_missing_program_is_an_agent_error(kit: Kit) -> None:
+    kit.agent = replace(kit.agent, program="/no/such/agent")
+    result = kit.run()
+    assert result.outcome is Outcome.AGENT_ERROR
+    assert "/no/such/agent" in result.reason
+
+
+def test_turn_over_the_limit_stops_the_agent_and_books_what_was_spent(kit: Kit) -> None:
+    kit.script('write("new.py", "y"); spend(0.1); say("turn"); say("turn"); time.sleep(60)', finish=False)
+    result = kit.run(limits=Limits(max_turns=2), gates=bash("true"))
+    assert result.outcome is Outcome.GUARD
+    assert (result.guard, result.reason) == ("max_turns", "guard max_turns: turn 3 began, 2 are allowed")
+    assert result.usage.cost_usd == 0.1
+    assert "new.py" in kit.files(result.snapshot)
+    assert result.gates == ()
+
+
+def test_time_limit_ends_the_whole_tree(kit: Kit) -> None:
+    mark = "marker-of-the-time-limit"
+    kit.script(f'subprocess.Popen(["sh", "-c", "sleep 300; exit", "{mark}"], start_new_session=True); time.sleep(60)')
+    result = kit.run(limits=Limits(max_time_s=0.5))
+    assert (result.outcome, result.guard) == (Outcome.GUARD, "max_time")
+    assert alive(mark) == []
+
+
+def test_silent_agent_is_stopped(kit: Kit) -> None:
+    kit.script("time.sleep(60)", finish=False)
+    result = kit.run(limits=Limits(silence_s=0.5))
+    assert result.guard == "silence"
+
+
+def test_cost_that_is_told_only_at_the_end_still_counts(kit: Kit) -> None:
+    kit.script('say("result", outcome="ok", message="", usage={"cost_usd": 0.9})', finish=False)
+    result = kit.run(limits=Limits(max_budget=0.5))
+    assert (result.outcome, result.guard) == (Outcome.GUARD, "max_budget")
+
+
+def test_money_of_the_run_is_budget_and_not_a_guard(kit: Kit) -> None:
+    kit.script("spend(0.9); time.sleep(60)")
+    result = kit.run(limits=Limits(max_budget=0.5, budget_scope="run"))
+    assert (result.outcome, result.reason) == (Outcome.BUDGET, "the run's max_budget: $0.90 spent of $0.50")
+
+
+def test_processes_left_behind_are_ended_and_noted(kit: Kit) -> None:
+    mark = "marker-of-a-leftover"
+    result = kit.run(f'subprocess.Popen(["sh", "-c", "sleep 300; exit", "{mark}"], start_new_session=True)')
+    assert result.passed
+    assert alive(mark) == []
+    assert any("left running" in note for note in result.notes)
+
+
+def test_interrupt_while_the_agent_works_keeps_tree_and_cost(kit: Kit) -> None:
+    kit.script(f'write("new.py", "y"); spend(0.3); os.kill({os.getpid()}, 2); time.sleep(60)')
+    with pytest.raises(Cancelled) as caught:
+        execute(kit.order(gates=bash("true")), kit.tools())
+    result = caught.value.result
+    assert isinstance(caught.value, KeyboardInterrupt)
+    assert result.outcome is Outcome.CANCELLED
+    assert result.usage.cost_usd == 0.3
+    assert "new.py" in kit.files(result.snapshot)
+    assert result.gates == ()
+
+
+def test_interrupt_while_a_gate_runs_keeps_what_was_made(kit: Kit) -> None:
+    mark = "marker-of-an-interrupted-gate"
+    kit.script('write("new.py", "y"); spend(0.3)')
+    gates = bash(f"kill -INT {os.getpid()}; echo x > left.txt; sleep 300; echo {mark}")
+    with pytest.raises(Cancelled) as caught:
+        execute(kit.order(gates=gates), kit.tools())
+    result = caught.value.result
+    assert result.outcome is Outcome.CANCELLED
+    assert result.usage.cost_usd == 0.3
+    assert "new.py" in kit.files(result.snapshot)
+    assert "left.txt" not in kit.files(result.snapshot)
+    assert not [process for process in psutil.process_iter() if any(mark in word for word in words(process))]
+
+
+def test_interrupt_during_setup_leaves_no_half_made_worktree(kit: Kit) -> None:
+    with pytest.raises(Cancelled) as caught:
+        execute(kit.order(setup=(f"kill -INT {os.getpid()}; sleep 60",)), kit.tools())
+    assert caught.value.result.snapshot is None
+    assert not (kit.place / "slots" / "one").exists()
+
+
+# -- modes ---------------------------------------------------------------------------------------------------------
+
+
+def test_plan_is_handed_over_and_checked(kit: Kit) -> None:
+    plan = json.dumps([{"name": "First Part", "description": "do it", "files": ["src/"]}])
+    result = kit.run(f"write('.gump/out/plan.json', {plan!r})", mode="plan", gates=(GateOrder("schema"),))
+    assert result.passed, result.reason
+    assert result.plan == (PlanItem("First Part", "first-part", "do it", ("src/",)),)
+    assert result.changed == ()
+    assert not any(name.startswith(".gump") for name in kit.files(result.snapshot))
+    assert (scratch_of(result) / "out" / "plan.json").is_file()
+
+
+def test_missing_plan_is_invalid_output_and_gates_do_not_run(kit: Kit) -> None:
+    result = kit.run("", mode="plan", gates=bash("true"))
+    assert result.outcome is Outcome.OUTPUT_INVALID
+    assert result.reason.startswith("no .gump/out/plan.json was written")
+    assert result.gates == ()
+
+
+def test_stale_hand_over_is_never_taken_for_an_answer(kit: Kit) -> None:
+    kit.run('write(".gump/out/review.json", json.dumps({"pass": True}))', mode="review")
+    result = kit.run("", mode="review", attempt=2)
+    assert result.outcome is Outcome.OUTPUT_INVALID
+
+
+def test_hand_over_through_a_link_is_refused(kit: Kit, tmp_path: Path) -> None:
+    (tmp_path / "outside.json").write_text('{"pass": true}')
+    result = kit.run(f'os.symlink("{tmp_path}/outside.json", ".gump/out/review.json")', mode="review")
+    assert result.outcome is Outcome.OUTPUT_INVALID
+
+
+def test_verdict_that_fails_ends_the_attempt_before_its_gates(kit: Kit) -> None:
+    verdict = json.dumps({"pass": False, "comment": "line 3 is wrong"})
+    result = kit.run(f"write('.gump/out/review.json', {verdict!r})", mode="review", gates=bash("true"))
+    assert (result.outcome, result.reason) == (Outcome.REVIEW_FAILED, "review did not pass: line 3 is wrong")
+    assert result.verdict is not None
+    assert result.gates == ()
+
+
+def test_artifact_is_text(kit: Kit) -> None:
+    result = kit.run('write(".gump/out/artifact.txt", "findings")', mode="artifact")
+    assert result.passed
+    assert result.artifact == "findings"
+
+
+@pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
+def test_change_of_the_tree_where_none_is_allowed_is_rolled_back(kit: Kit, mode: Mode) -> None:
+    result = kit.run('write("sneaky.py", "y"); write(".gump/out/artifact.txt", "")', mode=mode)
+    assert (result.outcome, result.guard) == (Outcome.GUARD, "no_write")
+    assert result.reason == "guard no_write: changed sneaky.py"
+    assert "sneaky.py" not in kit.files(result.snapshot)
+    assert result.tree == kit.git("rev-parse", f"{kit.base}^{{tree}}")
+    assert result.changed == ()
+    assert "sneaky.py" in kit.files(f"{attempt_ref(kit.order())}-dropped")
+    assert not (kit.place / "slots" / "one" / "sneaky.py").exists()
+
+
+def test_write_is_stopped_live_where_none_is_allowed(kit: Kit) -> None:
+    kit.script('say("tool_call", tool="Write", path="src/a.py"); time.sleep(60)')
+    result = kit.run(mode="review", limits=Limits(no_write=True))
+    assert (result.outcome, result.guard) == (Outcome.GUARD, "no_write")
+    assert result.reason == "guard no_write: Write writes 'src/a.py'"
+
+
+def test_writing_the_hand_over_by_its_absolute_path_is_no_breach(kit: Kit) -> None:
+    result = kit.run(
+        """
+        write(".gump/out/review.json", json.dumps({"pass": True}))
+        say("tool_call", tool="Write", path=os.path.abspath(".gump/out/review.json"))
+        """,
+        mode="review",
+        limits=Limits(no_write=True),
+    )
+    assert result.passed, result.reason
+
+
+# -- gate-only steps and preflight -----------------------------------------------------------------------------------
+
+
+def test_gate_only_step_needs_no_agent_and_makes_no_snapshot(kit: Kit) -> None:
+    base = kit.commit({"later.py": "1\n"})
+    result = kit.run(mode="gate", agent=None, base=base, step_base=base, gates=(GateOrder("touched", "later.py"),))
+    assert result.passed, result.reason
+    assert result.snapshot is None
+    assert result.tree == kit.git("rev-parse", f"{base}^{{tree}}")
+    assert [one.path for one in result.changed] == ["later.py"]
+
+
+def test_preflight_runs_gates_on_the_untouched_base(kit: Kit) -> None:
+    result = kit.run(mode="gate", agent=None, setup_only=True, gates=bash("grep -q 'x = 1' app.py", "false"))
+    assert [gate.status for gate in result.gates] == ["passed", "failed"]
+    assert result.snapshot is None
+    assert kit.repository.refs("refs/gump") == {}
+
+
+# -- prompt ----------------------------------------------------------------------------------------------------------
+
+
+def test_prompt_holds_conventions_and_context(kit: Kit) -> None:
+    base = kit.commit({".gump/conventions.md": "use tabs\n", "notes.txt": "remember\n"})
+    agent = kit.script("")
+    result = kit.run(
+        base=base,
+        context=(ContextPart(file="./notes.txt"), ContextPart(bash="echo $GUMP_STEP; echo oops >&2; exit 3")),
+    )
+    prompt = agent.tasks[-1].prompt
+    assert result.passed, result.reason
+    assert "## Your task\n\nChange it.\n\n## Project conventions\n\nuse tabs" in prompt
+    assert "### File `./notes.txt`\n\n```\nremember\n```" in prompt
+    assert "```\nbuild\n```\n\nThe command failed: exit code 3: oops" in prompt
+    assert (scratch_of(result) / "prompt.md").read_text() == prompt
+
+
+@pytest.mark.parametrize("name", ["nope.txt", "../project/app.py", "/etc/hostname", "link.txt", ""])
+def test_context_file_that_cannot_be_read_fails_before_the_agent(kit: Kit, name: str) -> None:
+    (kit.root / "link.txt").symlink_to("app.py")
+    base = kit.commit({})
+    agent = kit.script("")
+    result = kit.run(base=base, context=(ContextPart(file=name),))
+    assert result.outcome is Outcome.AGENT_ERROR
+    assert result.reason.startswith(f"context file {name}".rstrip())
+    assert agent.tasks == []
+
+
+def test_what_context_commands_leave_is_not_the_agents_work(kit: Kit) -> None:
+    result = kit.run("", context=(ContextPart(bash="echo 1 > left.txt; echo 2 >> app.py"),))
+    assert result.changed == ()
+
+
+def test_slow_context_command_is_cut_off_and_said(kit: Kit) -> None:
+    kit.settings = replace(kit.settings, context_timeout_s=0.3)
+    agent = kit.script("")
+    assert kit.run(context=(ContextPart(bash="echo begun; sleep 60"),)).passed
+    assert "begun" in agent.tasks[-1].prompt
+    assert "The command failed: timed out after 0.3s" in agent.tasks[-1].prompt
+
+
+def test_key_of_the_prompt_is_passed_on(kit: Kit) -> None:
+    agent = kit.script("")
+    kit.run(head=(Section("Your task", "Do 17."), Section("What failed", "everything"), Section("Rules", "None.")))
+    assert "everything" in agent.tasks[-1].prompt
+    assert agent.tasks[-1].prompt_key == "## Your task\n\nDo 17.\n\n## Rules\n\nNone.\n"
+
+
+# -- sessions --------------------------------------------------------------------------------------------------------
+
+
+def test_session_is_named_by_the_slot_and_passed_on(kit: Kit) -> None:
+    first = kit.run("")
+    assert first.session is not None
+    assert (first.session.id, first.session.slot) == ("session-1", "one")
+    agent = kit.script("")
+    kit.run(attempt=2, session=first.session)
+    assert agent.tasks[-1].session == first.session
+
+
+def test_session_of_another_slot_is_not_resumed_and_that_is_noted(kit: Kit) -> None:
+    agent = kit.script("")
+    result = kit.run(session=SessionRef("s", "replay", "other"))
+    assert agent.tasks[-1].session is None
+    assert "the session belongs to another worktree: started a fresh one" in result.notes

@@ -1,0 +1,266 @@
+"""What an attempt may leave behind, and what its gates judge."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from attempt_kit import GateOrder, Kit, Limits, bash, scratch_of
+from pytest_gump.engine.order import Outcome, PlanItem
+from pytest_gump.system.process import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_gump.gates.view import StepView
+
+ITEM = PlanItem("The Item", "the-item", "do it", ("src/", "tests/"))
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    with Supervisor() as supervisor:
+        yield Kit(tmp_path, supervisor)
+
+
+# -- bounds ----------------------------------------------------------------------------------------------------------
+
+
+def test_change_outside_the_items_files_fails_before_the_gates(kit: Kit) -> None:
+    result = kit.run(
+        'write("src/a.py", "1"); write("b.py", "2")', item=ITEM, blast_radius="enforce", gates=bash("true")
+    )
+    assert (result.outcome, result.reason) == (
+        Outcome.OUT_OF_BOUNDS,
+        "changed files outside those of the plan item: b.py",
+    )
+    assert result.gates == ()
+    assert "b.py" in kit.files(result.snapshot)
+
+
+def test_file_out_of_bounds_stays_so_for_the_attempt_that_goes_on(kit: Kit) -> None:
+    first = kit.run('write("b.py", "2")', item=ITEM, blast_radius="enforce")
+    second = kit.run(
+        'write("src/a.py", "1")',
+        item=ITEM,
+        blast_radius="enforce",
+        attempt=2,
+        base=first.snapshot,
+        step_base=kit.base,
+    )
+    third = kit.run(
+        'os.remove("b.py")', item=ITEM, blast_radius="enforce", attempt=3, base=second.snapshot, step_base=kit.base
+    )
+    assert [one.outcome for one in (first, second)] == [Outcome.OUT_OF_BOUNDS] * 2
+    assert third.passed, third.reason
+
+
+def test_blast_radius_that_warns_is_a_note(kit: Kit) -> None:
+    result = kit.run('write("b.py", "2")', item=ITEM, blast_radius="warn")
+    assert result.passed
+    assert "changed files outside those of the plan item: b.py" in result.notes
+
+
+def test_protected_file_is_out_of_bounds_whatever_the_blast_radius(kit: Kit) -> None:
+    result = kit.run('write(".claude/settings.json", "{}")')
+    assert (result.outcome, result.reason) == (
+        Outcome.OUT_OF_BOUNDS,
+        "changed protected files: .claude/settings.json",
+    )
+
+
+def test_what_gates_read_may_change_and_is_named(kit: Kit) -> None:
+    result = kit.run('write("pyproject.toml", ""); write("src/a.py", "1")')
+    assert result.passed
+    assert result.gate_config == ("pyproject.toml",)
+
+
+def test_link_out_of_the_tree_fails_the_attempt_and_is_named(kit: Kit) -> None:
+    result = kit.run('os.symlink("/etc/passwd", "link")', gates=bash("true"))
+    assert result.outcome is Outcome.OUT_OF_BOUNDS
+    assert "cannot be taken over" in result.reason
+    assert result.reason.endswith("link")
+
+
+def test_odd_files_are_left_out_and_noted(kit: Kit) -> None:
+    result = kit.run('os.mkfifo("pipe"); write("a.py", "1")')
+    assert result.passed
+    assert any("pipe" in note for note in result.notes)
+
+
+def test_tool_call_into_the_users_checkout_stops_the_agent(kit: Kit) -> None:
+    target = kit.root / "app.py"
+    kit.script(f'say("tool_call", tool="Write", path={str(target)!r}); time.sleep(60)')
+    result = kit.run(gates=bash("true"))
+    assert result.outcome is Outcome.OUT_OF_BOUNDS
+    assert result.reason == f"the agent wrote into the user's checkout: {target}"
+
+
+# -- secrets ---------------------------------------------------------------------------------------------------------
+
+
+def test_secret_in_a_changed_file_is_out_of_bounds_and_masked_on_disk(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_API_KEY", "sk-very-secret-1234")
+    kit.script(
+        'write("conf.py", os.environ["TEST_API_KEY"]); say("text", text=os.environ["TEST_API_KEY"])',
+        env_names=("TEST_API_KEY",),
+    )
+    result = kit.run(gates=bash("true"))
+    assert result.outcome is Outcome.OUT_OF_BOUNDS
+    assert result.reason == "the value of a secret was left: TEST_API_KEY in conf.py"
+    for path in scratch_of(result).rglob("*"):
+        assert path.is_dir() or b"sk-very-secret-1234" not in path.read_bytes(), path
+    assert result.snapshot is not None
+    assert "sk-very-secret" not in kit.git("log", "-1", "--format=%B", result.snapshot)
+    assert any("masked" in note for note in result.notes)
+
+
+def test_secret_in_a_hand_over_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
+    kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
+    result = kit.run('write(".gump/out/artifact.txt", "it is " + os.environ["TEST_TOKEN"])', mode="artifact")
+    assert result.outcome is Outcome.OUT_OF_BOUNDS
+    assert result.reason == "the value of a secret was left: TEST_TOKEN in artifact.txt"
+    assert result.artifact == "it is ***"
+
+
+def test_secret_that_a_failed_attempt_left_is_found_again_in_the_next(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
+    kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
+    first = kit.run('write("a.py", os.environ["TEST_TOKEN"])')
+    second = kit.run('write("b.py", "")', attempt=2, base=first.snapshot, step_base=kit.base)
+    assert second.reason == "the value of a secret was left: TEST_TOKEN in a.py"
+
+
+# -- what is judged is what is kept ------------------------------------------------------------------------------------
+
+
+def test_no_gate_passes_on_an_ignored_file_that_will_not_be_kept(kit: Kit) -> None:
+    result = kit.run(
+        'write("build/out.txt", "y"); write("run.log", "z")', gates=bash("test -e build", "test -e run.log")
+    )
+    assert [gate.status for gate in result.gates] == ["failed", "failed"]
+
+
+def test_kept_ignored_folders_stay_for_gates(kit: Kit) -> None:
+    base = kit.commit({".gitignore": "node_modules/\n"})
+    result = kit.run('write("node_modules/x.js", "y")', base=base, gates=bash("test -f node_modules/x.js"))
+    assert result.passed
+    assert "node_modules/x.js" not in kit.files(result.snapshot)
+
+
+def test_leftovers_of_gates_do_not_enter_the_next_attempt(kit: Kit) -> None:
+    first = kit.run("", gates=bash("echo 1 > left.txt; echo 2 > left.log; echo 3 >> app.py; mkdir build"))
+    result = kit.run("", attempt=2, gates=bash("! ls left.txt left.log build", "git diff --quiet", "grep -qv 3 app.py"))
+    assert first.passed
+    assert result.passed, result.reason
+    assert "left.txt" not in kit.files(first.snapshot)
+
+
+def test_gates_see_item_step_and_attempt_and_not_the_users_environment(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USERS_OWN", "x")
+    monkeypatch.setenv("GIT_DIR", "/nowhere")
+    wanted = 'test "$GUMP_ITEM_NAME/$GUMP_STEP/$GUMP_ATTEMPT_NUMBER" = "The Item/build/3"'
+    none = 'test -z "$USERS_OWN$GIT_DIR"'
+    result = kit.run("", item=ITEM, attempt=3, gates=bash(wanted, none, 'printf "$GUMP_ITEM_FILES" | grep -qx tests/'))
+    assert result.passed, result.reason
+
+
+def test_agents_see_the_same_and_no_repository_above_the_worktree(kit: Kit) -> None:
+    result = kit.run(
+        """
+        import shutil
+        write("seen.txt", " ".join(os.environ[n] for n in ("GUMP_ITEM_NAME", "GUMP_STEP", "GUMP_ATTEMPT_NUMBER")))
+        shutil.rmtree(".git")
+        write("git.txt", str(subprocess.run(["git", "status"], capture_output=True).returncode))
+        """,
+        item=ITEM,
+    )
+    files = kit.files(result.snapshot)
+    assert files["seen.txt"] == "The Item build 1"
+    assert files["git.txt"] == "128"
+
+
+def test_gate_output_goes_whole_to_disk_and_bounded_into_the_result(kit: Kit) -> None:
+    result = kit.run("", gates=bash("seq 1 20000; echo the end; false"))
+    assert len(result.gates[0].output) < 3000
+    assert "the end" in result.gates[0].output
+    assert result.gates[0].output_file is not None
+    assert (scratch_of(result) / "gates" / result.gates[0].output_file).stat().st_size > 100_000
+
+
+def test_gate_that_hangs_is_an_error(kit: Kit) -> None:
+    kit.settings = replace(kit.settings, gate_timeout_s=0.5)
+    result = kit.run("", gates=bash("sleep 60"))
+    assert result.outcome is Outcome.GATE_ERROR
+    assert "timed out after 0.5s" in result.reason
+
+
+def test_custom_gate_sees_the_change_since_the_step_began(kit: Kit) -> None:
+    def no_todo(step: StepView) -> None:
+        assert step.name == "build"
+        assert not step.diff.added_lines_matching("TODO"), "finish what you started"
+
+    kit.gates = {"no_todo": no_todo}
+    gates = (GateOrder("no_todo"),)
+    first = kit.run('write("a.py", "# TODO\\n")', gates=gates)
+    second = kit.run('write("b.py", "1\\n")', gates=gates, attempt=2, base=first.snapshot, step_base=kit.base)
+    third = kit.run('write("a.py", "\\n")', gates=gates, attempt=3, base=second.snapshot, step_base=kit.base)
+    assert "finish what you started" in first.reason
+    assert second.outcome is Outcome.GATE_FAILED
+    assert third.passed, third.reason
+
+
+def test_touched_looks_at_all_attempts_of_the_step(kit: Kit) -> None:
+    first = kit.run('write("tests/test_a.py", "")', gates=bash("false"))
+    gates = (GateOrder("touched", "@tests"), GateOrder("untouched", "app.py"))
+    second = kit.run("", gates=gates, attempt=2, base=first.snapshot, step_base=kit.base)
+    assert second.passed, second.reason
+
+
+def test_project_commands_of_the_base_are_used(kit: Kit) -> None:
+    result = kit.run("", gates=(GateOrder("test"),), commands=(("test", "echo 3 passed; exit 0"),))
+    assert result.passed
+    assert result.gates[0].command == "echo 3 passed; exit 0"
+
+
+# -- setup -----------------------------------------------------------------------------------------------------------
+
+
+def test_setup_runs_once_in_a_new_worktree_and_what_it_made_stays(kit: Kit) -> None:
+    setup = ("mkdir -p build && echo x >> build/tool",)
+    gates = bash('test "$(wc -l < build/tool)" -eq 1')
+    results = [kit.run("", setup=setup, gates=gates, attempt=number) for number in (1, 2)]
+    assert [one.passed for one in results] == [True, True], [one.reason for one in results]
+
+
+def test_setup_that_fails_is_an_error_and_runs_again_next_time(kit: Kit) -> None:
+    first = kit.run("", setup=("echo no network; exit 4",))
+    assert first.outcome is Outcome.GATE_ERROR
+    assert first.reason == "setup failed: echo no network; exit 4: exit code 4: no network"
+    assert first.usage.cost_usd is None
+    second = kit.run("", setup=("touch build.log",), attempt=2, gates=bash("test -f build.log"))
+    assert second.passed, second.reason
+
+
+# -- guards that allow no writes in a diff step --------------------------------------------------------------------------
+
+
+def test_no_write_guard_of_a_diff_step_allows_nothing(kit: Kit) -> None:
+    result = kit.run('write("a.py", "")', limits=Limits(no_write=True))
+    assert (result.outcome, result.guard) == (Outcome.GUARD, "no_write")
+    assert result.tree == kit.git("rev-parse", f"{kit.base}^{{tree}}")
+
+
+def test_worktree_lies_outside_the_checkout(kit: Kit) -> None:
+    result = kit.run('write("where.txt", os.getcwd())')
+    assert kit.files(result.snapshot)["where.txt"] == os.path.realpath(kit.place / "slots" / "one")

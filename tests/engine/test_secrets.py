@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.secrets import Secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ENVIRONMENT = {
+    "API_KEY": "sk-0123456789",
+    "SHORT_TOKEN": "abc",
+    "DATABASE_URL": "postgres://me:p%40ssword123@db/x",
+    "PLAIN_URL": "https://example.org/a/long/path",
+    "AUTH_FILE": "/home/me/.config/auth.json",
+    "RETRIES": "1234567890",
+}
+
+
+def test_secrets_are_told_by_their_name_or_as_passwords_of_urls() -> None:
+    secrets = Secrets.of([*ENVIRONMENT, "NOT_SET_KEY"], ENVIRONMENT)
+    assert secrets.values == {"API_KEY": "sk-0123456789", "DATABASE_URL": "p@ssword123"}
+
+
+def test_broken_url_is_no_secret() -> None:
+    assert not Secrets.of(["A_KEY"], {"A_KEY": "http://[broken"})
+
+
+def test_masking_reaches_every_depth_of_plain_data() -> None:
+    secrets = Secrets.of(["API_KEY"], ENVIRONMENT)
+    data = {"a": ["x sk-0123456789 y", 1, None], "b": {"c": "sk-0123456789"}}
+    assert secrets.mask(data) == {"a": ["x *** y", 1, None], "b": {"c": "***"}}
+    assert Secrets().mask(data) is data
+
+
+def test_only_added_lines_of_a_patch_count(tmp_path: Path) -> None:
+    patch = tmp_path / "diff.patch"
+    patch.write_text(
+        "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n-old sk-0123456789\n sk-0123456789\n+new\n"
+        "--- a/y\n+++ b/y\n@@ -0,0 +1 @@\n+key = sk-0123456789\n"
+    )
+    assert Secrets.of(["API_KEY"], ENVIRONMENT).added_in(patch) == ["API_KEY in y"]
+
+
+def test_files_are_masked_in_place_and_others_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "stream").write_bytes(b"\xff sk-0123456789\nnext\n")
+    (tmp_path / "clean").write_text("nothing")
+    assert Secrets.of(["API_KEY"], ENVIRONMENT).mask_files(tmp_path) == ["sub/stream"]
+    assert (tmp_path / "sub" / "stream").read_bytes() == b"\xff ***\nnext\n"
