@@ -79,30 +79,25 @@ class GitRunner:
         output: BinaryIO | None = None,
     ) -> GitOutput:
         """Run to the end, whatever the exit status; with `output`, stdout goes there and not into memory."""
-        executor = _load_git()
         cleared = [word for name in os.environ if _is_cleared(name) for word in ("-u", name)]
-        command = [*(("env", *cleared) if cleared else ()), "git", *self._leading, *arguments]
+        prefix = ("/usr/bin/env", *cleared) if cleared else ()
         with tempfile.TemporaryFile() as file:
             if stdin:
                 file.write(stdin)
                 file.seek(0)
-            try:
-                status, stdout, stderr = cast(
-                    "tuple[int, bytes, str]",
-                    executor(
-                        command,
-                        istream=file if stdin else None,
-                        with_extended_output=True,
-                        with_exceptions=False,
-                        stdout_as_string=False,
-                        strip_newline_in_stdout=False,
-                        output_stream=output,
-                        env={**_ENVIRONMENT, **(env or {})},
-                        start_new_session=True,  # Ctrl-C must not leave half a git operation behind
-                    ),
-                )
-            except OSError as error:
-                raise WorktreeError(f"git could not be started: {error}") from error
+            status, stdout, stderr = _execute(
+                [*prefix, "git", *self._leading, *arguments],
+                istream=file if stdin else None,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+                output_stream=output,
+                env={**_ENVIRONMENT, **(env or {})},
+                start_new_session=True,  # Ctrl-C must not leave half a git operation behind
+            )
+        if prefix and status == 127:
+            raise _not_found()
         return GitOutput(status, stdout or b"", stderr)
 
     def check(
@@ -144,12 +139,20 @@ def _is_cleared(name: str) -> bool:
     return name.startswith("GIT_") and not name.startswith("GIT_PYTHON_") and name not in _KEPT | _ENVIRONMENT.keys()
 
 
-def _load_git() -> Callable[..., object]:
+def _execute(command: list[str], **options: object) -> tuple[int, bytes | None, str]:
     try:
         import git
     except ImportError as error:  # GitPython cannot be imported where there is no git
-        raise WorktreeError("git was not found on PATH", hint="install git 2.38 or newer") from error
-    return git.Git().execute
+        raise _not_found() from error
+    execute = cast("Callable[..., tuple[int, bytes | None, str]]", git.Git().execute)
+    try:
+        return execute(command, **options)
+    except git.GitCommandNotFound as error:
+        raise _not_found() from error
+
+
+def _not_found() -> WorktreeError:
+    return WorktreeError("git was not found on PATH", hint="install git 2.38 or newer")
 
 
 def check_version() -> None:

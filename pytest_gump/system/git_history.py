@@ -1,0 +1,22 @@
+"""How commits follow each other: the chain of a run, and whether a branch holds it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.system.git_runner import commit_id
+
+if TYPE_CHECKING:
+    from pytest_gump.system.git_repository import Repository
+
+
+def chain(repository: Repository, base: str, head: str) -> list[str]:
+    """Give the commits after `base` up to `head`, the oldest first, along first parents."""
+    words = ("rev-list", "--first-parent", "--reverse", f"{commit_id(base)}..{commit_id(head)}")
+    return repository.objects.check(*words).stdout.decode().split()
+
+
+def contains(repository: Repository, head: str, commit: str) -> bool:
+    """Say whether `commit` is `head` or one of its ancestors; a commit that is gone is not."""
+    words = ("merge-base", "--is-ancestor", commit_id(commit), commit_id(head))
+    return repository.objects.run(*words).status == 0

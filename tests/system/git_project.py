@@ -1,0 +1,78 @@
+"""A real repository for the tests of git: built by git itself, with no identity on the machine but its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_gump.system.worktree import Repository, Slot, Slots
+
+USER = ("-c", "user.name=User", "-c", "user.email=user@example.org")
+
+
+@dataclass(frozen=True)
+class Project:
+    root: Path
+    slots_root: Path
+
+    def git(self, *arguments: str, cwd: Path | None = None) -> str:
+        command = ["git", *USER, *arguments]
+        done = subprocess.run(command, cwd=cwd or self.root, check=True, capture_output=True)
+        return os.fsdecode(done.stdout).rstrip("\n")
+
+    def write(self, files: dict[str, str | bytes], *, below: Path | None = None) -> None:
+        for name, content in files.items():
+            path = (below or self.root) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def commit(self, message: str = "change") -> str:
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+    def open(self) -> Repository:
+        return Repository.open(self.root)
+
+    def slot(self, name: str = "one") -> Slot:
+        return Slots(self.open(), self.slots_root).slot(name)
+
+    def state(self) -> dict[str, str]:
+        """All of the user's repository that a run must leave alone."""
+        git_dir = self.root / ".git"
+        return {
+            "head": (git_dir / "HEAD").read_text(),
+            "config": (git_dir / "config").read_text(),
+            "index": (git_dir / "index").read_bytes().hex(),
+            "refs": self.git("for-each-ref", "refs/heads", "refs/tags", "refs/stash"),
+            "reflog": self.git("reflog", "--all"),
+            "status": self.git("--no-optional-locks", "status", "--porcelain", "--ignored"),
+        }
+
+
+def make_project(folder: Path, *options: str) -> Project:
+    root = folder / "my 'Projekt' ü"
+    root.mkdir(parents=True)
+    project = Project(root, folder / "cache" / "slots")
+    project.git("init", "-q", "-b", "main", *options)
+    project.write(
+        {
+            "app.py": "one\ntwo\nthree\n",
+            "pkg/mod.py": "x = 1\n",
+            "pkg/deep/er.py": "y = 1\n",
+            "README": "read me\n",
+            ".gitignore": "*.log\n__pycache__/\nbuild/\nnode_modules/\n",
+        }
+    )
+    project.commit("base")
+    return project
+
+
+def files_of(slot: Slot) -> set[str]:
+    return {
+        str(path.relative_to(slot.path))
+        for path in slot.path.rglob("*")
+        if ".git" not in path.relative_to(slot.path).parts[:1] and (path.is_symlink() or not path.is_dir())
+    }
