@@ -32,11 +32,7 @@ class _View:
         self._is_over = is_over
 
     def members(self, group: Group) -> Iterator[LeafState]:
-        if group.kind == "foreach" and group.status == "pending" and not group.members:
-            yield from self._unborn(group.steps, group.path, group.step)
-            return
-        for index in range(group.size):
-            node = group.members[index] if group.members else None
+        for index, node in enumerate(group.members):
             if isinstance(node, Group):
                 yield from self.members(node)
             elif node is not None:
@@ -79,7 +75,7 @@ def signature(node: Node | None) -> Hashable:
     if node is None:
         return None
     counts = tuple(sorted((name, count.failures, count.entry) for name, count in node.tally.counts.items()))
-    own = (str(node.path.names), node.path.items, node.status, node.begin, node.lane.head, node.cause, counts)
+    own = (node.path, node.status, node.begin, node.lane.head, node.cause, counts)
     if isinstance(node, Leaf):
         replanning = node.replanning and (node.replanning.base, node.replanning.plan, node.replanning.index)
         return (*own, node.agent, node.attempt, node.left, node.has_crashed, replanning)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.engine.decision import Failure, Replan, Restart, Retry, Source, Stop
+from pytest_gump.engine.retry import Answer, Tally, answer, bind, no_progress
+from pytest_gump.workflow.model import Entry, OnFailure
+from schedule_kit import flat, policy
+
+FAILED = Failure(1, "gate_failed", "gate_fail", agent="haiku", gate="test", failing=("test",), tree="t1")
+
+
+def decisions(on_failure: OnFailure | None, sources: list[Source], *, same_tree: bool = False) -> list[str]:
+    """Say what follows each failure, each on a tree of its own unless `same_tree`."""
+    tally, said = Tally(), []
+    for number, source in enumerate(sources, start=1):
+        failure = replace(FAILED, attempt=number, source=source, tree="t" if same_tree else f"t{number}")
+        decision = answer(on_failure, tally, failure, compare_trees=True).decision
+        if isinstance(decision, Restart):
+            tally.enter()
+            tally.restart_list(on_failure)
+        said.append(_short(decision))
+    return said
+
+
+def _short(decision: Retry | Stop | Restart | Replan) -> str:
+    match decision:
+        case Retry():
+            return decision.agent or "same"
+        case Replan():
+            return f"replan {decision.agent}"
+        case Restart():
+            return f"restart {decision.step}"
+        case Stop():
+            return decision.outcome or "stop"
+
+
+def test_without_a_policy_the_first_failure_is_final() -> None:
+    assert decisions(None, ["gate_fail"]) == ["stop"]
+
+
+def test_entry_k_governs_attempt_k_and_the_last_entry_repeats() -> None:
+    on_failure = flat(6, "same: 2", "escalate: sonnet")
+    assert decisions(on_failure, ["gate_fail"] * 6) == ["same", "sonnet", "sonnet", "sonnet", "sonnet", "stop"]
+
+
+def test_example_of_the_language_restarts_after_the_escalation_and_ends_at_the_fifth_failure() -> None:
+    on_failure = flat(5, "same: 3", "escalate: sonnet", restart_from="tests")
+    assert decisions(on_failure, ["gate_fail"] * 5) == ["same", "same", "sonnet", "restart tests", "stop"]
+
+
+def test_retry_shorter_than_the_list_ends_it_early() -> None:
+    assert decisions(flat(2, "same: 3", "escalate: sonnet"), ["gate_fail"] * 2) == ["same", "stop"]
+
+
+def test_branches_answer_their_own_failures() -> None:
+    on_failure = OnFailure(
+        gate_fail=policy(3, "same", "escalate: sonnet", "replan: opus"), review_fail=policy(2, "same: 2")
+    )
+    sources: list[Source] = ["gate_fail", "review_fail", "guard_fail", "review_fail"]
+    assert decisions(on_failure, sources) == ["sonnet", "same", "replan opus", "stop"]
+
+
+def test_kind_without_any_branch_is_final() -> None:
+    assert decisions(OnFailure(review_fail=policy(3, "same: 3")), ["gate_fail"]) == ["stop"]
+
+
+def test_restart_of_one_branch_leaves_the_list_of_another_where_it_is() -> None:
+    on_failure = OnFailure(
+        gate_fail=policy(5, "same", "escalate: sonnet", "escalate: opus"),
+        review_fail=policy(5, "same", restart_from="code"),
+    )
+    assert decisions(on_failure, ["gate_fail", "review_fail", "gate_fail"]) == ["sonnet", "restart code", "opus"]
+
+
+def test_no_progress_skips_to_the_next_other_entry() -> None:
+    on_failure = flat(9, "same: 4", "escalate: sonnet", "same")
+    assert decisions(on_failure, ["gate_fail"] * 3, same_tree=True) == ["same", "sonnet", "no_progress"]
+
+
+def test_no_progress_needs_the_same_tree_checks_and_agent() -> None:
+    assert no_progress(FAILED, replace(FAILED, attempt=2))
+    assert not no_progress(FAILED, replace(FAILED, tree="t2"))
+    assert not no_progress(FAILED, replace(FAILED, failing=("lint",)))
+    assert not no_progress(FAILED, replace(FAILED, agent="sonnet"))
+
+
+def test_no_progress_is_not_said_of_an_attempt_without_checks() -> None:
+    crashed = replace(FAILED, outcome="agent_error", failing=(), gate=None)
+    assert not no_progress(crashed, crashed)
+    assert not no_progress(replace(FAILED, tree=None), replace(FAILED, tree=None))
+
+
+def test_failures_before_a_restart_say_nothing_about_progress_after_it() -> None:
+    on_failure = flat(5, "same", "same", restart_from="a")
+    assert decisions(on_failure, ["gate_fail"] * 4, same_tree=True) == ["same", "restart a", "same", "restart a"]
+
+
+def test_limit_binds_a_hook_but_not_its_stop() -> None:
+    limit = Answer(Stop(), is_limit=True)
+    decision, note = bind(limit, Retry(agent="opus"))
+    assert (decision, bool(note)) == (Stop(), True)
+    assert bind(limit, Stop("mine")) == (Stop("mine"), "")
+    assert bind(Answer(Restart("a"), is_limit=False), Retry()) == (Retry(), "")
+
+
+@pytest.mark.parametrize(
+    ("entry", "wanted"),
+    [
+        (Entry(), Retry(worktree="keep")),
+        (Entry(session="fresh", worktree="reset"), Retry(session="fresh", worktree="reset")),
+        (Entry(kind="escalate", agent="x"), Retry("x", session="fresh", worktree="reset")),
+        (Entry(kind="escalate", agent="x", worktree="keep", prompt="p"), Retry("x", session="fresh", prompt="p")),
+        (Entry(kind="replan", agent="x"), Replan("x", session="fresh", worktree="reset")),
+    ],
+)
+def test_entry_becomes_a_decision_with_its_columns(entry: Entry, wanted: Retry | Replan) -> None:
+    on_failure = OnFailure(flat=policy(3).model_copy(update={"strategy": (Entry(), entry)}))
+    assert answer(on_failure, Tally(), FAILED, compare_trees=True).decision == wanted
+
+
+@given(
+    st.integers(1, 6),
+    st.lists(st.sampled_from(["same", "same: 2", "escalate: x", "replan: y"]), max_size=4),
+    st.none() | st.just("a"),
+    st.lists(st.tuples(st.sampled_from(["gate_fail", "guard_fail", "review_fail"]), st.booleans()), max_size=12),
+)
+def test_flat_policy_never_allows_more_failures_than_retry(
+    retry: int, strategy: list[str], restart_from: str | None, failures: list[tuple[Source, bool]]
+) -> None:
+    on_failure, tally = flat(retry, "same", *strategy, restart_from=restart_from), Tally()
+    for number, (source, is_new_tree) in enumerate(failures, start=1):
+        failure = replace(FAILED, source=source, tree=f"t{number}" if is_new_tree else "t")
+        given_answer = answer(on_failure, tally, failure, compare_trees=True)
+        assert given_answer.is_limit == (number >= retry)
+        assert not given_answer.is_limit or given_answer.decision == Stop()
+        if isinstance(given_answer.decision, Restart):
+            tally.enter()
+            tally.restart_list(on_failure)

@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest_gump.engine.decision import Failure, Retry, Stop
+from pytest_gump.engine.nodes import Group
+from pytest_gump.engine.order import PlanItem
+from pytest_gump.engine.schedule import Done, Schedule
+from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
+from schedule_kit import SOURCES, agent, entries, flat, group, own_policy, plan, tdd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hypothesis.strategies import DataObject, DrawFn
+    from pytest_gump.engine.decision import Decision
+    from pytest_gump.engine.nodes import Leaf
+    from pytest_gump.engine.schedule import Ready, Settled
+    from pytest_gump.workflow.path import StepPath
+
+MOST_ORDERS = 20_000
+FAILURES = ("gate_failed", "gate_failed", "review_failed", "guard", "output_invalid", "agent_error", "crashed")
+FATAL = ("gate_error", "budget", "quota", "cancelled")
+
+
+@st.composite
+def policies(draw: DrawFn, targets: list[str], *, with_replan: bool) -> Policy:
+    kinds = ["same", "same: 2", "escalate: sonnet", *(["replan: opus"] if with_replan else [])]
+    strategy = entries("same", *draw(st.lists(st.sampled_from(kinds), max_size=2)))
+    restart_from = draw(st.none() | st.sampled_from(targets))
+    return Policy(retry=draw(st.integers(1, 3)), strategy=strategy, restart_from=restart_from)
+
+
+@st.composite
+def failure_policies(draw: DrawFn, targets: list[str], *, with_replan: bool) -> OnFailure | None:
+    one = policies(targets, with_replan=with_replan)
+    form = draw(st.sampled_from(["none", "flat", "flat", "branches"]))
+    if form == "none":
+        return None
+    if form == "flat":
+        return OnFailure(flat=draw(one))
+    return OnFailure(gate_fail=draw(one), review_fail=draw(st.none() | one), guard_fail=draw(st.none() | one))
+
+
+@st.composite
+def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, side_by_side: bool) -> tuple[Step, ...]:
+    """Steps of one group; members that run side by side may not refer to each other (the loader refuses it)."""
+    steps: list[Step] = []
+    known = list(plans)
+    for number in range(draw(st.integers(1, 3))):
+        name = f"{prefix}{number}"
+        targets = [name] if side_by_side else [*(step.name for step in steps), name]
+        kind = draw(st.sampled_from(["agent", "agent", "gate", "plan", *(["group"] * 2 if depth else [])]))
+        on_failure = draw(failure_policies(targets, with_replan=kind == "agent"))
+        if kind == "group":
+            steps.append(draw(groups(depth - 1, known, name, on_failure)))
+        elif kind == "gate":
+            steps.append(Step(name=name, on_failure=on_failure))
+        else:
+            steps.append(agent(name, output="plan" if kind == "plan" else "diff", on_failure=on_failure))
+        if kind == "plan" and not side_by_side:
+            known.append(name)
+    return tuple(steps)
+
+
+@st.composite
+def groups(draw: DrawFn, depth: int, plans: list[str], name: str, on_failure: OnFailure | None) -> Step:
+    foreach = draw(st.none() | st.sampled_from(plans)) if plans else None
+    is_parallel = draw(st.booleans())
+    children = draw(step_lists(depth, plans, f"{name}x", side_by_side=is_parallel and foreach is None))
+    return group(name, *children, foreach=foreach, parallel=is_parallel, on_failure=on_failure)
+
+
+@dataclass
+class Walk:
+    """Drives a schedule by random outcomes and keeps what happened."""
+
+    workflow: Workflow
+    outcome: Callable[[], str]
+    decide: Callable[[Step, StepPath, Sequence[Failure], Decision], Decision] = own_policy
+    parallel: bool = False
+    pick: Callable[[int], int] = lambda _: 0
+    orders: list[Ready] = field(default_factory=list)
+    dones: list[Done] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.schedule = Schedule(self.workflow, base="base", parallel=self.parallel)
+
+    def run(self, check: Callable[[Walk, Ready], None] = lambda *_: None) -> Walk:
+        while not self.schedule.done:
+            offered = self.schedule.ready()
+            assert offered, "a run that is not done must offer something"
+            assert self.parallel or len(offered) == 1
+            ready = offered[self.pick(len(offered))]
+            check(self, ready)
+            self.orders.append(ready)
+            assert len(self.orders) < MOST_ORDERS
+            self.dones.append(self._done(ready))
+            self.settled.append(self.schedule.complete(self.dones[-1], self.decide))
+        return self
+
+    def _done(self, ready: Ready) -> Done:
+        outcome = self.outcome()
+        commit = f"{ready.path}#{ready.attempt}"
+        if outcome == "passed":
+            items = plan("u", "v") if ready.mode == "plan" else None
+            return Done(ready.path, ready.attempt, "passed", ready.agent, commit, commit, items)
+        source = SOURCES.get(outcome, "gate_fail")
+        failing = ("test",) if outcome == "gate_failed" else ()
+        tree = "t" if len(self.orders) % 3 else commit
+        failure = Failure(ready.attempt, outcome, source, agent=ready.agent, failing=failing, tree=tree)  # type: ignore[arg-type]
+        return Done(ready.path, ready.attempt, outcome, ready.agent, commit, tree, None, failure)
+
+
+@st.composite
+def workflows(draw: DrawFn) -> Workflow:
+    return Workflow(name="w", steps=draw(step_lists(2, [], "s", side_by_side=False)))
+
+
+def outcomes(data: DataObject, *, fatal: bool = True) -> Callable[[], str]:
+    """Draw outcomes; how often attempts fail is drawn first, so that both calm and hopeless runs come up."""
+    random = data.draw(st.randoms(use_true_random=False))
+    failing = data.draw(st.sampled_from([0.0, 0.2, 0.5, 0.9]))
+
+    def outcome() -> str:
+        if random.random() >= failing:
+            return "passed"
+        return random.choice(FATAL) if fatal and random.random() < 0.03 else random.choice(FAILURES)
+
+    return outcome
+
+
+def nodes(group: Group) -> list[Leaf | Group]:
+    below = [node for node in group.members if node is not None]
+    return [*below, *(node for child in below if isinstance(child, Group) for node in nodes(child))]
+
+
+@settings(max_examples=300, deadline=None)
+@given(workflows(), st.data())
+def test_every_run_ends_and_every_step_ends_exactly_once(workflow: Workflow, data: DataObject) -> None:
+    walk = Walk(workflow, outcomes(data)).run()
+    states = walk.schedule.leaves()
+    assert len({leaf.path for leaf in states}) == len(states)
+    wanted = {"passed"} if walk.schedule.passed else {"passed", "failed", "skipped"}
+    assert {leaf.status for leaf in states} <= wanted
+    assert walk.schedule.ready() == []
+    skipped = {leaf.path for leaf in states if leaf.status == "skipped"}
+    assert set(walk.settled[-1].skipped) == skipped
+    assert [settled.skipped for settled in walk.settled[:-1]] == [()] * (len(walk.settled) - 1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(workflows(), st.data())
+def test_the_last_word_on_a_step_is_its_status(workflow: Workflow, data: DataObject) -> None:
+    walk = Walk(workflow, outcomes(data)).run()
+    last = {done.path: settled.verdict for done, settled in zip(walk.dones, walk.settled, strict=True)}
+    for leaf in walk.schedule.leaves():
+        if leaf.status == "passed":
+            assert last[leaf.path] == "passed"
+        elif leaf.status == "failed" and last[leaf.path] != "failed":
+            assert any(settled.step == leaf.path and settled.verdict == "failed" for settled in walk.settled)
+    if not walk.schedule.passed:
+        assert any(settled.verdict == "failed" for settled in walk.settled)
+
+
+@settings(max_examples=200, deadline=None)
+@given(workflows(), st.data(), st.booleans())
+def test_no_step_starts_before_what_it_needs_has_passed(workflow: Workflow, data: DataObject, parallel: bool) -> None:
+    def check(walk: Walk, ready: Ready) -> None:
+        node: Leaf | Group = walk.schedule._open[ready.path][0]
+        assert node.status == "running"
+        while (group := node.parent) is not None:
+            if not group.is_parallel:
+                assert all(member is not None and member.status == "passed" for member in group.members[: node.index])
+                assert not any(group.members[node.index + 1 :])
+            node = group
+
+    random = data.draw(st.randoms(use_true_random=False))
+    walk = Walk(workflow, outcomes(data), parallel=parallel, pick=random.randrange).run(check)
+    assert walk.schedule.done
+
+
+@settings(max_examples=200, deadline=None)
+@given(workflows(), st.data())
+def test_failures_that_count_never_exceed_the_limit(workflow: Workflow, data: DataObject) -> None:
+    def check(walk: Walk, _: Ready) -> None:
+        for node in nodes(walk.schedule._root):
+            for name, count in node.tally.counts.items():
+                assert node.policy is not None
+                own = node.policy.flat or getattr(node.policy, name)
+                assert count.failures <= own.retry
+                assert count.failures < own.retry or isinstance(node, Group) or node.status != "running"
+
+    walk = Walk(workflow, outcomes(data)).run(check)
+    assert walk.schedule.done
+
+
+@settings(max_examples=200, deadline=None)
+@given(workflows(), st.data(), st.booleans())
+def test_attempt_numbers_of_a_path_never_start_over(workflow: Workflow, data: DataObject, parallel: bool) -> None:
+    walk = Walk(workflow, outcomes(data), parallel=parallel).run()
+    highest: Counter[StepPath] = Counter()
+    for ready, done in zip(walk.orders, walk.dones, strict=True):
+        is_repeat = ready.attempt == highest[ready.path]
+        assert is_repeat or ready.attempt > highest[ready.path]
+        assert not is_repeat or any(
+            one.outcome == "crashed" for one in walk.dones if (one.path, one.attempt) == (done.path, done.attempt)
+        )
+        highest[ready.path] = ready.attempt
+
+
+@settings(max_examples=200, deadline=None)
+@given(workflows(), st.data(), st.booleans())
+def test_replaying_what_was_recorded_gives_the_same_state(workflow: Workflow, data: DataObject, parallel: bool) -> None:
+    random = data.draw(st.randoms(use_true_random=False))
+    recorded: list[Decision] = []
+
+    def hook(_: Step, __: StepPath, ___: Sequence[Failure], own: Decision) -> Decision:
+        return random.choice([own, own, own, Retry(agent="codex"), Retry(worktree="reset"), Stop("enough")])
+
+    walk = Walk(workflow, outcomes(data), decide=hook, parallel=parallel, pick=random.randrange).run()
+    for settled in walk.settled:
+        recorded.extend(decision for _, decision in settled.decisions)
+
+    again = Schedule(workflow, base="base", parallel=parallel)
+    for done, settled in zip(walk.dones, walk.settled, strict=True):
+        replayed = again.complete(done, lambda *_: recorded.pop(0))
+        assert (replayed.verdict, replayed.decisions, replayed.outcome) == (
+            settled.verdict,
+            settled.decisions,
+            settled.outcome,
+        )
+    assert recorded == []
+    assert again.signature() == walk.schedule.signature()
+    assert again.leaves() == walk.schedule.leaves()
+
+
+@settings(max_examples=100, deadline=None)
+@given(workflows(), st.data())
+def test_nothing_is_offered_after_an_abort(workflow: Workflow, data: DataObject) -> None:
+    schedule = Schedule(workflow, base="base")
+    skipped = schedule.abort("budget", "spent")
+    assert set(skipped) == {leaf.path for leaf in schedule.leaves()}
+    assert (schedule.done, schedule.passed, schedule.ready()) == (True, False, [])
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_ten_thousand_plan_items_cost_less_than_a_millisecond_a_call(parallel: bool) -> None:
+    steps = (
+        agent("decompose", output="plan"),
+        group("build", agent("a", on_failure=flat(3, "same: 3")), agent("b"), foreach="decompose", parallel=parallel),
+    )
+    items = tuple(PlanItem(name=f"i{number}", slug=f"i{number}") for number in range(10_000))
+    schedule = Schedule(Workflow(name="w", steps=steps), base="base")
+    calls = 0
+    started = time.process_time()
+    while not schedule.done:
+        (ready,) = schedule.ready()
+        plan_items = items if ready.mode == "plan" else None
+        schedule.complete(Done(ready.path, ready.attempt, "passed", commit="c", plan=plan_items), own_policy)
+        calls += 1
+    assert calls == 20_001
+    assert (time.process_time() - started) / calls < 0.001
+
+
+def test_readme_example_is_decided_the_same_whoever_drives_it() -> None:
+    failing = iter(["passed", "passed", *["gate_failed"] * 4, "passed", "gate_failed"])
+    walk = Walk(tdd(), lambda: next(failing)).run()
+    assert [(ready.path.name, ready.attempt, ready.agent) for ready in walk.orders[1:]] == [
+        ("tests", 1, "haiku"),
+        ("impl", 1, "haiku"),
+        ("impl", 2, "haiku"),
+        ("impl", 3, "haiku"),
+        ("impl", 4, "sonnet"),
+        ("tests", 2, "haiku"),
+        ("impl", 5, "haiku"),
+    ]
+    assert not walk.schedule.passed
