@@ -85,7 +85,7 @@ READERS: Final[tuple[_Reader, ...]] = (
     _reader("coverage.py", r"^TOTAL +(?P<total>\d+) +(?P<missed>\d+)(?: +\d+ +\d+)? +[\d.]+%$", _missed_of_total),
     _reader(
         "coverage.py json",
-        r'"totals": *\{[^{}]*?"covered_lines": *(?P<covered>\d+), *"num_statements": *(?P<total>\d+)',
+        r'"totals": *\{[^{}]{0,500}?"covered_lines": *(?P<covered>\d+), *"num_statements": *(?P<total>\d+)',
         _covered_of_total,
     ),
     _reader("go tool cover", r"^total:\s+\(statements\)\s+([\d.]+)%$"),
@@ -94,7 +94,7 @@ READERS: Final[tuple[_Reader, ...]] = (
     _reader("simplecov", r"^Line Coverage: ([\d.]+)% "),
     _reader("simplecov", r" LOC \(([\d.]+)%\) covered"),
     _reader("cargo tarpaulin", r"^([\d.]+)% coverage, \d+/\d+ lines covered"),
-    _reader("cobertura", r'<coverage\b[^>]*?\bline-rate="([\d.]+)"', _fraction),
+    _reader("cobertura", r'<coverage\b[^>]{0,1000}?\bline-rate="([\d.]+)"', _fraction),
 )
 """Tool, how its total looks, how to read it. The last one printed counts: tests may print what looks like a total."""
 

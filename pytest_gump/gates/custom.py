@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import json
 import os
 import select
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -23,12 +25,17 @@ from pytest_gump.gates.text import one_line, told
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import psutil
+
     from pytest_gump.gates.base import GateContext
 
 _MAX_TEXT: Final = 100_000
 _MAX_PRINTED: Final = 100_000
 _DIE_WITH_PARENT: Final = 1
 """PR_SET_PDEATHSIG of Linux."""
+_ADOPT_ORPHANS: Final = 36
+"""PR_SET_CHILD_SUBREAPER of Linux."""
+_ROUNDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +64,31 @@ def run_custom(name: str, argument: str | None, context: GateContext) -> GateRes
 
 def _in_child(function: Callable[[Any], None], view: Any, timeout_s: float, printed: IO[bytes]) -> Answer:
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: after fork, the less the better
-    receiver, sender = os.pipe()
+    ours, theirs = socket.socketpair()
     parent = os.getpid()
-    with warnings.catch_warnings():
-        # The child runs one function and leaves by _exit; threads of the session (xdist has some) are not in it.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        os.close(receiver)
-        if libc is not None:
-            libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-        _answer_and_exit(function, view, sender, printed)
-    os.close(sender)
-    return _wait(child, receiver, timeout_s)
+    with ours, theirs:
+        with warnings.catch_warnings():
+            # The child runs one function and leaves by _exit; threads of the session (xdist has some) are not in it.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            ours.close()
+            if libc is not None:
+                libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+                libc.prctl(_ADOPT_ORPHANS, 1)
+            if os.getppid() != parent:
+                os._exit(1)
+            _answer_and_exit(function, view, theirs, printed)
+        theirs.close()
+        return _wait(child, ours, timeout_s)
 
 
-def _wait(child: int, receiver: int, timeout_s: float) -> Answer:
-    """Read the child's answer, then end all that it left in its process group."""
+def _wait(child: int, ours: socket.socket, timeout_s: float) -> Answer:
+    """Read the child's answer, then end it and all that it started."""
     received: bytes | None = None
     try:
-        received = _receive(receiver, time.monotonic() + timeout_s)
+        received = _receive(ours, time.monotonic() + timeout_s)
     finally:
-        os.close(receiver)
         status = _end(child, crashed=received is not None and not received.endswith(b"\n"))
     if received is None:
         return Answer("error", f"timed out after {timeout_s:g}s")
@@ -89,14 +97,14 @@ def _wait(child: int, receiver: int, timeout_s: float) -> Answer:
     return Answer(*json.loads(received))
 
 
-def _receive(receiver: int, deadline: float) -> bytes | None:
+def _receive(ours: socket.socket, deadline: float) -> bytes | None:
     """One line, or what came before the child was gone; None when time is up."""
     received = bytearray()
     while not received.endswith(b"\n"):
         left_s = deadline - time.monotonic()
-        if left_s <= 0 or not select.select([receiver], [], [], left_s)[0]:
+        if left_s <= 0 or not select.select([ours], [], [], left_s)[0]:
             return None
-        chunk = os.read(receiver, 65536)
+        chunk = ours.recv(65536)
         if not chunk:
             break
         received += chunk
@@ -104,14 +112,33 @@ def _receive(receiver: int, deadline: float) -> bytes | None:
 
 
 def _end(child: int, *, crashed: bool) -> int:
-    """Kill the child's group and reap the child; gives its wait status."""
+    """Kill what the child started, its group and itself, and reap it; gives its wait status."""
     if crashed:
         os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    _end_descendants(child)
     try:
         os.killpg(child, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         os.kill(child, signal.SIGKILL)
     return os.waitpid(child, 0)[1]
+
+
+def _end_descendants(child: int) -> None:
+    """The child still lives and adopts orphans, so that nothing it started, however detached, is out of sight."""
+    import psutil
+
+    for _ in range(_ROUNDS):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            living = [process for process in psutil.Process(child).children(recursive=True) if _is_alive(process)]
+            for process in living:
+                process.kill()
+            if not living:
+                return
+            time.sleep(0.005)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != "zombie"
 
 
 def _cause_of_death(status: int) -> str:
@@ -126,7 +153,7 @@ def _with_printed(text: str, printed: IO[bytes]) -> str:
     return f"{text}\n\nprinted by the gate:\n{said}" if said else text
 
 
-def _answer_and_exit(function: Callable[[Any], None], view: Any, sender: int, printed: IO[bytes]) -> NoReturn:
+def _answer_and_exit(function: Callable[[Any], None], view: Any, theirs: socket.socket, printed: IO[bytes]) -> NoReturn:
     """Run in the child; nothing of the parent's runs after it: no finalizer, no buffered output, no pytest."""
     code = 70
     try:
@@ -135,8 +162,8 @@ def _answer_and_exit(function: Callable[[Any], None], view: Any, sender: int, pr
         answer = _call(function, view)
         sys.stdout.flush()
         line = json.dumps([answer.status, answer.text[:_MAX_TEXT]]) + "\n"
-        with os.fdopen(sender, "wb") as pipe:
-            pipe.write(line.encode())
+        theirs.sendall(line.encode())
+        theirs.recv(1)  # until the parent ends this process, or is gone
         code = 0
     finally:
         os._exit(code)

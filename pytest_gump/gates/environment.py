@@ -36,6 +36,8 @@ def gate_environment(worktree: Path, inherited: Mapping[str, str] | None = None)
     if any((worktree / name).exists() for name in _MARKERS) or next(worktree.glob("*.py"), None):
         known = [path for path in (inherited or {}).get("PYTHONPATH", "").split(os.pathsep) if path]
         added["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*map(str, source_roots(worktree)), *known]))
+    if (worktree / "package.json").exists():
+        added["CI"] = (inherited or {}).get("CI", "true")  # test runners of Node watch for changes without it
     return added
 
 

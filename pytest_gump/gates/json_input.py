@@ -7,7 +7,7 @@ import re
 from typing import Any, Final, NoReturn
 
 MAX_BYTES: Final = 1024 * 1024
-_FENCE: Final = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[^\s`]*)[^`]*$")
+_FENCE: Final = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*+(?P<language>[^\s`]*+)[^`]*+$")
 
 
 class BadJsonError(ValueError):

@@ -22,8 +22,9 @@ __all__ = ["Parsed", "PlannedItem", "ReviewVerdict", "fenced_json", "parse_plan"
 MAX_NAME: Final = 200
 MAX_TEXT: Final = 20_000
 MAX_PATTERN: Final = 500
-MAX_FILES: Final = 500
+MAX_FILES: Final = 200
 MAX_ERRORS: Final = 20
+_MAX_KEYS: Final = 50
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_BREAK: Final = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]")
 
@@ -171,6 +172,9 @@ def pattern_problem(pattern: Any) -> str | None:
         return f"{shown} must not leave the project ('..')"
     if pattern.strip().startswith(("!", "#")):
         return f"{shown} must not start with {pattern.strip()[0]!r}"
+    parts = pattern.strip().split("/")
+    if sum("**" in part for part in parts) > 4 or any(part.count("*") > 4 for part in parts):
+        return f"{shown} has too many wildcards"  # matching would take for ever
     try:
         GitIgnoreSpec.from_lines([pattern])
     except ValueError:
@@ -190,7 +194,7 @@ def _same_slugs(items: list[PlannedItem]) -> list[str]:
 def _misspelt(entry: dict[str, Any], known: tuple[str, ...], where: str) -> list[str]:
     """Unknown keys are ignored, agents like to add some; but one that was meant to be a known one must not be lost."""
     errors = []
-    for key in entry:
+    for key in list(entry)[:_MAX_KEYS]:
         near = difflib.get_close_matches(key[:40].lower(), known, n=1, cutoff=0.75)
         if key not in known and near and near[0] not in entry:
             errors.append(f"{where} has the key {reprlib.repr(key)}: did you mean {near[0]!r}?")

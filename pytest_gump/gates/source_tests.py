@@ -21,11 +21,11 @@ class UnreadableError(ValueError):
 
 PATTERNS: Final = {
     ("go",): r"^func (?:Test|Fuzz|Example)\w*\(",
-    ("rs",): r"#\[(?:\w+::)*(?:test|rstest|test_case|proptest)\b[^\]]*\]",
+    ("rs",): r"#\[(?:\w+::)*(?:test|rstest|test_case|proptest)\b[^\]]{0,300}\]",
     ("js", "jsx", "ts", "tsx", "mjs", "cjs", "mts", "cts"): (
         r"^[ \t]*(?:it|test)(?:\.(?!skip\b|todo\b)\w+)*(?:\([^()\n]*\)|`[^`]*`)?\(\s*(?=[\"'`])"
     ),
-    ("java", "kt", "groovy", "scala"): r"@(?:Test|ParameterizedTest|RepeatedTest|TestFactory|Property)\b|^\s*def \"",
+    ("java", "kt", "groovy", "scala"): r"@(?:Test|ParameterizedTest|RepeatedTest|TestFactory|Property)\b|^[ \t]*def \"",
     ("rb",): r"^[ \t]*(?:it|specify|scenario|example|test)\b.*(?:\bdo\b|\{)|^[ \t]*def test_\w+",
     ("cs",): r"\[(?:Fact|Theory|Test|TestCase|TestMethod)\b",
     ("php",): r"\bfunction test\w+\s*\(|#\[Test\]|@test\b",

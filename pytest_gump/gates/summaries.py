@@ -24,7 +24,7 @@ def _tool(tool: str, pattern: str, template: str = r"\1", *, noun: str | None = 
 
 
 SUMMARIES: Final = (
-    _tool("pytest", r"^!+ .*?(\d+ errors? during collection) !+$"),
+    _tool("pytest", r"^!+ .{0,100}?(\d{1,9} errors? during collection) !+$"),
     _tool("pytest", r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+|no tests (?:ran|collected)[^=\n]*?) in [\d.:]+s\b.*$"),
     _tool("pytest", r"^(ImportError while loading conftest .*?)\.?$"),
     _tool("unittest", r"^Ran (\d+ tests?) in .*\n\n(OK|FAILED|NO TESTS RAN)(.*)$", r"\1, \2\3"),

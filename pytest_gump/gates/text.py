@@ -58,9 +58,11 @@ def _repetition(lines: list[str], at: int) -> tuple[int, int]:
     """Size and number of the identical blocks that start at a line; two equal single lines are left alone."""
     for size in range(1, _MAX_BLOCK_LINES + 1):
         block = lines[at : at + size]
+        if not any(line.strip() for line in block):
+            continue
         times = 1
         while lines[at + times * size : at + (times + 1) * size] == block:
             times += 1
-        if times * size > 2 and times > 1 and any(line.strip() for line in block):
+        if times * size > 2 and times > 1:
             return size, times
     return 1, 1

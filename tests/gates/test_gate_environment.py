@@ -147,6 +147,12 @@ def test_other_languages_get_no_python_path(tmp_path: Path) -> None:
     assert gate_environment(tmp_path) == {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
+def test_node_projects_do_not_watch(tmp_path: Path) -> None:
+    (tmp_path / "package.json").touch()
+    assert gate_environment(tmp_path)["CI"] == "true"
+    assert gate_environment(tmp_path, {"CI": "1"})["CI"] == "1"
+
+
 def test_nothing_of_the_outer_session_is_added(tmp_path: Path) -> None:
     (tmp_path / "setup.py").touch()
     assert "PYTEST_CURRENT_TEST" in os.environ

@@ -77,6 +77,11 @@ def test_each_mistake_of_a_plan_is_told(entries: list[Any], errors: tuple[str, .
     assert plan_errors(*entries) == errors
 
 
+@pytest.mark.parametrize("pattern", ["a*a*a*a*a*b", "**/**/**/**/**/x"])
+def test_a_pattern_that_would_take_for_ever_is_refused(pattern: str) -> None:
+    assert plan_errors(item(files=[pattern])) == (f"'files' of item 1: {pattern!r} has too many wildcards",)
+
+
 def test_all_mistakes_are_told_in_one_go() -> None:
     errors = plan_errors(item(name=""), item(files=["/x", "../y"]), "z")
     assert len(errors) == 4

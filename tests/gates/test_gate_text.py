@@ -42,6 +42,11 @@ def test_two_equal_lines_and_empty_ones_are_left_alone() -> None:
     assert without_repeats("}\n}\n\n\n\nend") == "}\n}\n\n\n\nend"
 
 
+def test_very_many_empty_lines_take_no_time() -> None:
+    text = "a" + "\n" * 50_000 + "b"
+    assert without_repeats(text) == text
+
+
 def test_long_output_keeps_head_and_tail() -> None:
     shown = told("\n".join(f"line {number}" for number in range(1000)), 300)
     assert shown.startswith("line 0\n")

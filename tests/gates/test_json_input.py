@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -75,3 +76,9 @@ def test_a_block_comes_back_as_it_was(block: str, before: str) -> None:
 @given(st.text(alphabet="`~json\n a"))
 def test_any_message_has_a_block_or_none(text: str) -> None:
     assert fenced_json(text) is None or isinstance(fenced_json(text), bytes)
+
+
+def test_a_hostile_message_takes_no_time() -> None:
+    started = time.monotonic()
+    assert fenced_json("```" + "a" * 200_000 + "`") is None
+    assert time.monotonic() - started < 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -94,3 +95,12 @@ def test_white_space_alone_makes_no_new_test() -> None:
 def test_any_bytes_are_counted_or_unreadable(source: bytes, path: str) -> None:
     with contextlib.suppress(UnreadableError):
         assert all(isinstance(text, str) for text in find_tests(path, source).values())
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [("A.java", "\n"), ("a.rs", "#[test"), ("a.ts", "it`"), ("a.rb", "it "), ("a.c", "TEST ")]
+)
+def test_hostile_sources_take_no_time(path: str, text: str) -> None:
+    started = time.monotonic()
+    assert len(find_tests(path, text.encode() * 100_000)) <= 100_000
+    assert time.monotonic() - started < 5

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,3 +78,12 @@ def test_a_summary_is_always_one_short_line(output: str) -> None:
     summary = summarize(output)
     assert len(summary) <= 120
     assert "\n" not in summary
+
+
+@pytest.mark.parametrize(
+    "text", ["! " + "1" * 40_000, "1 a, " * 8_000, "<coverage " * 4_000, "`" * 40_000, "(" * 40_000]
+)
+def test_hostile_output_takes_no_time(text: str) -> None:
+    started = time.monotonic()
+    assert summarize(text)
+    assert time.monotonic() - started < 2
