@@ -9,6 +9,7 @@ from pytest_gump.agents.base import Task, ToolCall
 from pytest_gump.engine.bounds import is_in_checkout, place_in
 from pytest_gump.engine.guard import Breach, GuardWatch
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
+from pytest_gump.gates.environment import gate_environment
 from pytest_gump.gates.text import plural
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.process import Request, bounded_output
@@ -77,7 +78,9 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
     """
     command = agent.command(task)
     names = (*command.env_names, *tools.settings.agent_env)
-    environment = child_environment(names, {**command.env, **place.environment})
+    # The gates' variables too: tests that the agent runs must be about the worktree, as those of the gates are.
+    added = {**gate_environment(place.worktree), **command.env, **place.environment}
+    environment = child_environment(names, added)
     listener = _Listener(order, tools, place.worktree, agent.reader(task))
     request = Request(
         argv=command.argv,

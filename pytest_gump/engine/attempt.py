@@ -22,12 +22,12 @@ from pytest_gump.engine.context_phase import read_material
 from pytest_gump.engine.gate_phase import CommandRunner, Judged, run_step_gates
 from pytest_gump.engine.handover import Handover, read_handover
 from pytest_gump.engine.judge import Judgement, judge_gates, judge_work
+from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.secrets import Secrets
 from pytest_gump.engine.tools import Tools
 from pytest_gump.errors import AgentError, GumpError
-from pytest_gump.gates.base import ChangedFile
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.text import last_line
 from pytest_gump.system.environment import child_environment
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import SessionRef
     from pytest_gump.engine.order import Order
     from pytest_gump.gates.base import GateResult
-    from pytest_gump.system.worktree import Repository, Slot, Snapshot
+    from pytest_gump.system.worktree import Repository, Slot
 
-__all__ = ["Cancelled", "Tools", "execute", "stored_result"]
+__all__ = ["Cancelled", "Tools", "attempt_ref", "execute", "stored_result"]
 
 MESSAGE_CHARS = 20_000
 _FOLDER_CHARS = 120
@@ -75,21 +75,12 @@ def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
     return replace(result, snapshot=commit)
 
 
-def attempt_ref(order: Order) -> str:
-    """The ref that keeps the attempt's snapshot."""
-    return f"refs/gump/{order.run_id}/attempts/{StepPath.parse(order.step).folder}-a{order.attempt}"
-
-
 @dataclass(slots=True)
 class _Facts:
     """What is known of the attempt so far."""
 
     run: AgentRun | None = None
     handover: Handover = field(default_factory=Handover)
-    snapshot: Snapshot | None = None
-    tree: str | None = None
-    """Where the attempt left the worktree: the snapshot's tree, or the base's when it was rolled back."""
-    changed: tuple[ChangedFile, ...] = ()
     gates: tuple[GateResult, ...] = ()
     gates_s: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -106,26 +97,28 @@ class _Attempt:
         self.started = tools.now()
         self.began = tools.clock()
         self.place = self._make_place()
+        self.leavings = Leavings(order, tools.repository, self.slot, self.place.folder)
 
     def execute(self) -> AttemptResult:
         try:
             judgement = self._judged()
-            if judgement.outcome is not Outcome.CANCELLED:
-                return self._finish(judgement)
         except KeyboardInterrupt:
-            if self.facts.run is not None and self.facts.snapshot is None:
-                self._keep_tree()
             judgement = Judgement(Outcome.CANCELLED, "interrupted")
-        raise Cancelled(self._finish(judgement))
+            if self.facts.run is not None and self.leavings.snapshot is None:
+                self._keep()
+        except (GumpError, OSError) as error:
+            if self.facts.run is None:
+                raise
+            # An agent was paid: its cost must be booked, whatever broke afterwards.
+            judgement = Judgement.of(Outcome.CRASHED, f"after the agent had ended: {error}")
+        result = self._finish(judgement)
+        if judgement.outcome is Outcome.CANCELLED:
+            raise Cancelled(result)
+        return result
 
     def _judged(self) -> Judgement:
-        problem = self._prepare()
-        if problem is not None:
-            return problem
-        if self.agent is None:
-            self.facts.changed = self._changed_since(self.order.run_base, self.order.base)
-            return self._check()
-        return self._work() or self._check()
+        problem = self._prepare() or (self._work() if self.agent is not None else None)
+        return problem or self._check()
 
     # -- before ----------------------------------------------------------------------------------------------------
 
@@ -144,7 +137,6 @@ class _Attempt:
 
     def _prepare(self) -> Judgement | None:
         fresh = self.slot.prepare(self.order.base)
-        self.facts.tree = self.tools.repository.tree_of(self.order.base)
         if not fresh or not self.order.setup:
             return None
         try:
@@ -194,10 +186,7 @@ class _Attempt:
             self.facts.run = run_agent(order, self.tools, self.place, agent, task)
         except AgentError as error:
             return Judgement.of(Outcome.AGENT_ERROR, str(error.args[0]))
-        try:
-            return self._judge_work(self.facts.run)
-        except GumpError as error:
-            return Judgement.of(Outcome.CRASHED, f"what the agent did cannot be judged: {error.args[0]}")
+        return self._judge_work(self.facts.run)
 
     def _with_usable_session(self) -> Order:
         session = self.order.session
@@ -213,79 +202,31 @@ class _Attempt:
             return self.slot.read_handover(name, settings.handover_bytes)
 
         facts.handover = read_handover(read, order.mode, message=run.ending.message, max_items=settings.max_items)
-        snapshot = self._keep_tree()
-        crossing = self._crossing(snapshot)
-        unwanted = self._unwanted(snapshot)
+        self._keep()
+        crossing = self._crossing()
+        read_only = order.mode != "diff" or order.limits.no_write
+        unwanted = [one.path for one in self.leavings.changed_by_attempt] if read_only else []
         judgement = judge_work(run, order.limits, facts.handover, unwanted=unwanted, crossing=crossing.reason)
         if crossing.warning is not None:
             facts.notes.append(crossing.warning)
         if unwanted or (judgement is not None and judgement.guard == "no_write"):
-            self._roll_back(snapshot)
+            self.leavings.roll_back()
         return judgement
 
-    def _keep_tree(self) -> Snapshot:
-        """Snapshot the worktree, whatever became of the agent."""
-        dropped = self.slot.take_handover(self.place.folder / "out")
-        self.facts.notes += [f"the hand-over folder held {path!r}, which is no plain file" for path in dropped]
-        message = self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not come to its end")))
-        snapshot = self.slot.snapshot(self.order.base, message, attempt_ref(self.order))
-        self.facts.snapshot, self.facts.tree = snapshot, snapshot.tree
-        self.facts.notes += snapshot.problems
-        self.facts.changed = self._changed_since(self.order.step_base, snapshot.commit)
-        self.tools.repository.diff(self.order.base, snapshot.commit, self.place.folder / "diff.patch")
-        return snapshot
+    def _keep(self) -> None:
+        self.leavings.keep(
+            self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not come to its end")))
+        )
 
-    def _changed_since(self, base: str, commit: str) -> tuple[ChangedFile, ...]:
-        if base == commit:
-            return ()
-        changes = self.tools.repository.changed(base, commit)
-        return tuple(ChangedFile(one.path, one.status, one.added, one.removed) for one in changes)
-
-    def _unwanted(self, snapshot: Snapshot) -> list[str]:
-        """Changes of the tree where none are allowed."""
-        if self.order.mode == "diff" and not self.order.limits.no_write:
-            return []
-        return [one.path for one in self._changed_since(self.order.base, snapshot.commit)]
-
-    def _crossing(self, snapshot: Snapshot) -> Crossing:
-        crossing = check_bounds(self.order, [one.path for one in self.facts.changed], bad=snapshot.bad)
-        leaks = self._leaks()
+    def _crossing(self) -> Crossing:
+        snapshot = self.leavings.snapshot
+        bad = snapshot.bad if snapshot is not None else ()
+        crossing = check_bounds(self.order, [one.path for one in self.leavings.changed], bad=bad)
+        leaks = self.leavings.leaks(self.secrets)
         if not leaks:
             return crossing
-        reasons = [
-            *([crossing.reason] if crossing.reason else []),
-            f"the value of a secret was left: {'; '.join(leaks)}",
-        ]
-        return replace(crossing, reason="; ".join(reasons))
-
-    def _leaks(self) -> list[str]:
-        """Secrets in what the step changed or the attempt hands over."""
-        if not self.secrets:
-            return []
-        out = self.place.folder / "out"
-        handed = sorted(path for path in out.rglob("*") if path.is_file() and not path.is_symlink())
-        found = [f"{name} in {path.name}" for path in handed for name in self.secrets.names_in_file(path)]
-        return found + self.secrets.added_in(self._step_patch())
-
-    def _step_patch(self) -> Path:
-        """The change since the step began, as a patch; it is `diff.patch` where the attempt began there too."""
-        order, snapshot = self.order, self.facts.snapshot
-        patch = self.place.folder / "diff.patch"
-        base = order.run_base if order.mode == "gate" else order.step_base
-        if snapshot is not None and base == order.base:
-            return patch
-        patch = self.place.folder / "step.patch"
-        if not patch.exists():
-            self.tools.repository.diff(base, snapshot.commit if snapshot else order.base, patch)
-        return patch
-
-    def _roll_back(self, snapshot: Snapshot) -> None:
-        """Take the change out of the worktree; the snapshot is kept under a ref of its own."""
-        repository = self.tools.repository
-        repository.update_ref(f"{attempt_ref(self.order)}-dropped", snapshot.commit)
-        self.slot.restore(self.order.base)
-        self.facts.tree = repository.tree_of(self.order.base)
-        self.facts.changed = self._changed_since(self.order.step_base, self.order.base)
+        told = f"the value of a secret was left: {'; '.join(leaks)}"
+        return replace(crossing, reason=f"{crossing.reason}; {told}" if crossing.reason else told)
 
     # -- gates -----------------------------------------------------------------------------------------------------
 
@@ -293,16 +234,16 @@ class _Attempt:
         order, facts = self.order, self.facts
         if not order.gates:
             return Judgement(Outcome.PASSED)
-        commit = facts.snapshot.commit if facts.snapshot is not None else order.base
         self.slot.remove_ignored(self.tools.settings.keep_ignored)
+        custom = any(gate.name not in BUILTIN for gate in order.gates)
+        patch = self.leavings.patch() if custom else None
         began = self.tools.clock()
         try:
-            custom = any(gate.name not in BUILTIN for gate in order.gates)
-            judged = Judged(facts.changed, self._step_patch() if custom else None, facts.handover.payload)
+            judged = Judged(self.leavings.changed, patch, facts.handover.payload)
             facts.gates = run_step_gates(order, self.tools, self.place, judged)
         finally:
             facts.gates_s = self.tools.clock() - began
-            self.slot.restore(commit)
+            self.slot.restore(self.leavings.commit)
         return judge_gates(facts.gates)
 
     # -- the result ------------------------------------------------------------------------------------------------
@@ -313,12 +254,7 @@ class _Attempt:
         if masked:
             result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
         result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
-        if self.facts.snapshot is not None and result.tree is not None:
-            repository = self.tools.repository
-            commit = repository.commit_tree(result.tree, [self.order.base], self._message(result))
-            repository.update_ref(attempt_ref(self.order), commit)
-            result = replace(result, snapshot=commit)
-        result = replace(result, scratch=str(self.place.folder))
+        result = replace(result, snapshot=self.leavings.seal(self._message(result)), scratch=str(self.place.folder))
         text = json.dumps(to_wire(replace(result, scratch=None)), indent=2, ensure_ascii=False)
         (self.place.folder / "result.json").write_text(text + "\n", encoding="utf-8", errors="replace")
         return result
@@ -329,6 +265,7 @@ class _Attempt:
 
     def _result(self, judgement: Judgement) -> AttemptResult:
         order, facts, run = self.order, self.facts, self.facts.run
+        changed = self.leavings.changed
         ending = run.ending if run is not None else None
         total_s = self.tools.clock() - self.began
         return AttemptResult(
@@ -343,14 +280,14 @@ class _Attempt:
             gates=facts.gates,
             guard=judgement.guard,
             session=self._session(ending.session if ending else None),
-            tree=facts.tree,
-            changed=facts.changed,
+            tree=self.leavings.tree,
+            changed=changed,
             plan=facts.handover.plan,
             verdict=facts.handover.verdict,
             artifact=facts.handover.artifact,
             message=bounded_text(clean_text(ending.message), MESSAGE_CHARS) if ending else "",
-            gate_config=gate_config(one.path for one in facts.changed) if run is not None else (),
-            notes=(*facts.notes, *facts.handover.notes, *(run.notes if run else ())),
+            gate_config=gate_config(one.path for one in changed) if run is not None else (),
+            notes=(*facts.notes, *self.leavings.notes, *facts.handover.notes, *(run.notes if run else ())),
         )
 
     def _session(self, session: SessionRef | None) -> SessionRef | None:

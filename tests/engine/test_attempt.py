@@ -201,7 +201,7 @@ def test_processes_left_behind_are_ended_and_noted(kit: Kit) -> None:
 
 
 def test_interrupt_while_the_agent_works_keeps_tree_and_cost(kit: Kit) -> None:
-    kit.script(f'write("new.py", "y"); spend(0.3); os.kill({os.getpid()}, 2); time.sleep(60)')
+    kit.script(f'write("new.py", "y"); spend(0.3); time.sleep(0.5); os.kill({os.getpid()}, 2); time.sleep(60)')
     with pytest.raises(Cancelled) as caught:
         execute(kit.order(gates=bash("true")), kit.tools())
     result = caught.value.result

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -7,6 +9,7 @@ import pytest
 from pytest_gump.engine.ini_values import READERS
 from pytest_gump.engine.settings import INI_OPTIONS, Settings, load_gump_toml, read_settings
 from pytest_gump.errors import ConfigError
+from pytest_gump.system import worktree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,3 +123,13 @@ def test_broken_gump_toml_is_an_error_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "gump.toml").write_text("[validation\n")
     with pytest.raises(ConfigError, match=r"gump.toml: cannot be read: "):
         load_gump_toml(tmp_path)
+
+
+def test_kept_folders_hold_all_that_worktrees_keep_by_themselves() -> None:
+    assert set(worktree.KEEP_IGNORED) <= set(Settings().keep_ignored)
+
+
+def test_reading_settings_needs_no_heavy_module() -> None:
+    code = "import sys, pytest_gump.engine.settings; print(sorted({'pydantic', 'yaml', 'git', 'xdist'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

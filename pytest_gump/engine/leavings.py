@@ -1,0 +1,105 @@
+"""What an attempt left in its worktree: kept as a commit, compared, taken back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.gates.base import ChangedFile
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.engine.order import Order
+    from pytest_gump.engine.secrets import Secrets
+    from pytest_gump.system.worktree import Repository, Slot, Snapshot
+
+
+def attempt_ref(order: Order) -> str:
+    """The ref that keeps the attempt's snapshot."""
+    return f"refs/gump/{order.run_id}/attempts/{StepPath.parse(order.step).folder}-a{order.attempt}"
+
+
+class Leavings:
+    """One attempt's files. Before `keep`, everything is as the order's base has it."""
+
+    def __init__(self, order: Order, repository: Repository, slot: Slot, folder: Path) -> None:
+        self._order = order
+        self._repository = repository
+        self._slot = slot
+        self._folder = folder
+        self._rolled_back = False
+        self.snapshot: Snapshot | None = None
+        self.notes: list[str] = []
+
+    @property
+    def commit(self) -> str:
+        """Where the worktree stands."""
+        return self._order.base if self.snapshot is None or self._rolled_back else self.snapshot.commit
+
+    @property
+    def tree(self) -> str:
+        if self.snapshot is None or self._rolled_back:
+            return self._repository.tree_of(self._order.base)
+        return self.snapshot.tree
+
+    @property
+    def changed(self) -> tuple[ChangedFile, ...]:
+        """Since the step began; a gate-only step: since the run's base."""
+        return self._between(self._began, self.commit)
+
+    @property
+    def changed_by_attempt(self) -> tuple[ChangedFile, ...]:
+        return self._between(self._order.base, self.commit)
+
+    @property
+    def _began(self) -> str:
+        return self._order.run_base if self._order.mode == "gate" else self._order.step_base
+
+    def keep(self, message: str) -> Snapshot:
+        """Snapshot the worktree, whatever became of the agent; the hand-over folder is moved away first."""
+        dropped = self._slot.take_handover(self._folder / "out")
+        self.notes += [f"the hand-over folder held {path!r}, which is no plain file" for path in dropped]
+        self.snapshot = snapshot = self._slot.snapshot(self._order.base, message, attempt_ref(self._order))
+        self.notes += snapshot.problems
+        self._repository.diff(self._order.base, snapshot.commit, self._folder / "diff.patch")
+        return snapshot
+
+    def roll_back(self) -> None:
+        """Take the change out of the worktree; the snapshot is kept under a ref of its own."""
+        if self.snapshot is not None:
+            self._repository.update_ref(f"{attempt_ref(self._order)}-dropped", self.snapshot.commit)
+        self._slot.restore(self._order.base)
+        self._rolled_back = True
+
+    def seal(self, message: str) -> str | None:
+        """Put the final result into the commit that the attempt's ref keeps; None if there was no snapshot."""
+        if self.snapshot is None:
+            return None
+        commit = self._repository.commit_tree(self.tree, [self._order.base], message)
+        self._repository.update_ref(attempt_ref(self._order), commit)
+        return commit
+
+    def patch(self) -> Path:
+        """The change since the step began; that is `diff.patch` where the attempt began there too."""
+        if self.snapshot is not None and self._began == self._order.base:
+            return self._folder / "diff.patch"
+        patch = self._folder / "step.patch"
+        if not patch.exists():
+            self._repository.diff(self._began, self.commit, patch)
+        return patch
+
+    def leaks(self, secrets: Secrets) -> list[str]:
+        """Where secrets stand in what the step changed or the attempt hands over."""
+        if not secrets:
+            return []
+        out = self._folder / "out"
+        handed = sorted(path for path in out.rglob("*") if path.is_file() and not path.is_symlink())
+        found = [f"{name} in {path.name}" for path in handed for name in secrets.names_in_file(path)]
+        return found + secrets.added_in(self.patch())
+
+    def _between(self, old: str, new: str) -> tuple[ChangedFile, ...]:
+        if old == new:
+            return ()
+        changes = self._repository.changed(old, new)
+        return tuple(ChangedFile(one.path, one.status, one.added, one.removed) for one in changes)

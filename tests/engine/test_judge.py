@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+from pytest_gump.agents.base import Ending, Usage
+from pytest_gump.engine.agent_phase import AgentRun
+from pytest_gump.engine.guard import Breach
+from pytest_gump.engine.handover import Handover
+from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
+from pytest_gump.engine.order import Limits, Outcome, Verdict
+from pytest_gump.gates.base import GateResult
+
+OK = AgentRun(Ending("ok", "", "", Usage(), None))
+FAILED = replace(OK, ending=Ending("agent_error", "no key", "", Usage(), None))
+BREACH = Breach("max_turns", "guard max_turns: turn 3 began, 2 are allowed")
+NOT_GOOD = Handover(verdict=Verdict(passed=False, comment="line 3\nis wrong"))
+
+
+def judge(
+    run: AgentRun = OK, handover: Handover | None = None, *, unwanted: tuple[str, ...] = (), crossing: str | None = None
+) -> Judgement | None:
+    return judge_work(run, Limits(), handover or Handover(), unwanted=unwanted, crossing=crossing)
+
+
+def test_nothing_against_the_work_leaves_it_to_the_gates() -> None:
+    assert judge() is None
+    assert judge(handover=Handover(verdict=Verdict(passed=True))) is None
+
+
+# From the weightiest to the lightest: each alone, and each before every one after it.
+FAULTS = [
+    (Outcome.CANCELLED, {"cancelled": True}),
+    (Outcome.OUT_OF_BOUNDS, {"trespass": "/home/me/project/a.py"}),
+    (Outcome.GUARD, {"breach": BREACH}),
+    (Outcome.AGENT_ERROR, {"ending": FAILED.ending}),
+]
+
+
+@pytest.mark.parametrize(("outcome", "fault"), FAULTS)
+def test_each_fault_of_the_agent_has_its_outcome(outcome: Outcome, fault: dict[str, object]) -> None:
+    judgement = judge(replace(OK, **fault))  # type: ignore[arg-type]
+    assert judgement is not None
+    assert judgement.outcome is outcome
+
+
+@pytest.mark.parametrize(("heavier", "lighter"), list(combinations(FAULTS, 2)))
+def test_heavier_fault_is_told_of_two(
+    heavier: tuple[Outcome, dict[str, object]], lighter: tuple[Outcome, dict[str, object]]
+) -> None:
+    judgement = judge(replace(OK, **lighter[1], **heavier[1]), NOT_GOOD, crossing="files")  # type: ignore[arg-type]
+    assert judgement is not None
+    assert judgement.outcome is heavier[0]
+
+
+def test_order_of_what_the_work_itself_gets_wrong() -> None:
+    invalid = Handover(errors=("no plan", "twice"), verdict=NOT_GOOD.verdict)
+    assert judge(FAILED, invalid, unwanted=("a.py",), crossing="c") == Judgement(
+        Outcome.GUARD, "guard no_write: changed a.py", "no_write"
+    )
+    assert judge(FAILED, invalid, crossing="c") == Judgement(Outcome.AGENT_ERROR, "no key")
+    assert judge(OK, invalid, crossing="c") == Judgement(Outcome.OUTPUT_INVALID, "no plan; twice")
+    assert judge(OK, NOT_GOOD, crossing="c") == Judgement(Outcome.OUT_OF_BOUNDS, "c")
+    assert judge(OK, NOT_GOOD) == Judgement(Outcome.REVIEW_FAILED, "review did not pass: line 3 is wrong")
+
+
+def test_quota_is_no_agent_error() -> None:
+    run = replace(OK, ending=Ending("quota", "resets 5pm", "", Usage(), None))
+    assert judge(run) == Judgement(Outcome.QUOTA, "resets 5pm")
+
+
+def test_budget_of_step_or_run_is_not_a_guard() -> None:
+    run = replace(OK, breach=Breach("max_budget", "spent"))
+    for scope, outcome in (("guard", Outcome.GUARD), ("step", Outcome.BUDGET), ("run", Outcome.BUDGET)):
+        judgement = judge_work(run, Limits(budget_scope=scope), Handover(), unwanted=(), crossing=None)  # type: ignore[arg-type]
+        assert judgement is not None
+        assert (judgement.outcome, judgement.guard) == (outcome, "max_budget")
+
+
+def test_skipped_gates_pass_and_errors_weigh_more_than_failures() -> None:
+    passed, skipped = GateResult("compile", "passed"), GateResult("lint", "skipped", "ruff is not installed")
+    failed, error = GateResult("test", "failed", "2 failed, 7 passed"), GateResult("bash: x", "error", "timed out")
+    assert judge_gates([passed, skipped]) == PASSED
+    assert judge_gates([passed, failed]) == Judgement(Outcome.GATE_FAILED, "test failed: 2 failed, 7 passed")
+    assert judge_gates([failed, error]) == Judgement(Outcome.GATE_ERROR, "bash: x could not run: timed out")
+    assert judge_gates([]) == PASSED
+
+
+def test_reason_is_one_bounded_line() -> None:
+    judgement = Judgement.of(Outcome.AGENT_ERROR, "a\nb\x1b[31m" + "x" * 1000)
+    assert judgement.reason.startswith("a b")
+    assert "\n" not in judgement.reason
+    assert len(judgement.reason) <= 300
