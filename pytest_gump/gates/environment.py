@@ -6,7 +6,7 @@ import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.gates.files import read_regular
+from pytest_gump.gates.files import read_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ def _is_relative(name: str) -> bool:
 
 def _tables(worktree: Path) -> dict[str, Any]:
     try:
-        tables = tomllib.loads((read_regular(worktree, "pyproject.toml") or b"").decode()).get("tool")
+        tables = tomllib.loads((read_or_none(worktree, "pyproject.toml") or b"").decode()).get("tool")
     except (ValueError, RecursionError):
         return {}
     return tables if isinstance(tables, dict) else {}

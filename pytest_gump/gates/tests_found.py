@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.gates.base import GateResult
-from pytest_gump.gates.files import read_regular
+from pytest_gump.gates.files import read_or_none
 from pytest_gump.gates.patterns import matches
 from pytest_gump.gates.source_tests import UnreadableError, find_tests
 from pytest_gump.gates.text import listed, one_line, plural
@@ -27,7 +27,7 @@ def tests_found(argument: str | None, context: GateContext) -> GateResult:
     problems: list[str] = []
     for path in (file.path for file in changed if file.status != "deleted"):
         try:
-            tests = find_tests(path, read_regular(context.worktree, path) or b"")
+            tests = find_tests(path, read_or_none(context.worktree, path) or b"")
         except UnreadableError as error:
             problems.append(one_line(f"{path} does not parse: {error}"))
             continue
