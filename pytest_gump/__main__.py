@@ -1,0 +1,10 @@
+"""`python -m pytest_gump` is `gump`."""
+
+from __future__ import annotations
+
+import sys
+
+from pytest_gump.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

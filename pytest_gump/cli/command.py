@@ -1,0 +1,37 @@
+"""How every command describes itself to argparse."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.cli.output import Out
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse has no public name for it
+    Execute = Callable[[argparse.Namespace, Out], int]
+
+
+def add_command(
+    commands: Commands, name: str, *, summary: str, description: str, examples: str, execute: Execute, **options: Any
+) -> argparse.ArgumentParser:
+    """Add a command; `summary` is its line in `gump --help`, `examples` end its own help."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=textwrap.fill(description, 96),
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **options,
+    )
+    parser.set_defaults(execute=execute)
+    return parser
+
+
+def add_run(parser: argparse.ArgumentParser, *, default: str = "the newest run") -> None:
+    parser.add_argument(
+        "run", nargs="?", metavar="RUN", help=f"id of a run, or its beginning or end (default: {default})"
+    )

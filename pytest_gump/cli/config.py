@@ -1,0 +1,86 @@
+"""`gump config`: the settings that count here, and where each comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.cli.command import add_command
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_gump.cli.command import Commands
+    from pytest_gump.cli.output import Out
+    from pytest_gump.engine.settings import IniOption, Settings
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "config",
+        summary="show the settings in force and where each comes from",
+        description="Show every setting, its value, and where that comes from: the ini file of pytest, "
+        "gump.toml, what was detected in the project, or the default.",
+        examples="  gump config\n  gump config --json",
+        execute=execute,
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def execute(arguments: argparse.Namespace, out: Out) -> int:
+    from pytest_gump.cli.effective import effective_settings
+    from pytest_gump.cli.runs import project_root
+    from pytest_gump.engine.settings import INI_OPTIONS
+
+    root = project_root()
+    settings, sources = effective_settings(root)
+    commands = _detected(settings) if "" not in settings.commands else {}
+    rows = []
+    for option in INI_OPTIONS:
+        value, source = _value(option, settings), sources[option.name]
+        if source == "default" and option.field in commands:
+            value, source = commands[option.field], "detected"
+        elif source == "default" and option.default == "detected":
+            value, source = "", "nothing detected"
+        rows.append((option.name, value, source))
+    if arguments.json:
+        import json
+
+        data = {name: {"value": value, "source": source} for name, value, source in rows}
+        out.raw(json.dumps({"schema": 1, "project": str(root), "settings": data}, indent=2) + "\n")
+        return 0
+    out.line(f"project {root}")
+    out.line()
+    out.table(("setting", "value", "source"), [(name, value or "-", source) for name, value, source in rows])
+    return 0
+
+
+def _value(option: IniOption, settings: Settings) -> str:
+    from pytest_gump.units import format_duration
+
+    value = getattr(settings, option.field)
+    if isinstance(value, tuple):
+        return (", " if option.kind == "lines" else " ").join(value)
+    if option.kind in {"duration", "duration_or_off"}:
+        return "off" if value is None else format_duration(value)
+    return option.default if value is None else str(value)
+
+
+def _detected(settings: Settings) -> dict[str, str]:
+    """The gate commands that a run from HEAD would detect, but for those that are set; none outside a repository."""
+    import shlex
+    import sys
+
+    from pytest_gump.cli.runs import project_root
+    from pytest_gump.errors import WorktreeError
+    from pytest_gump.gates.detect import detect
+    from pytest_gump.system.worktree import Repository
+
+    try:
+        repository = Repository.open(project_root())
+    except WorktreeError:
+        return {}
+    head = repository.head()
+    files = repository.list_files(head)
+    found = detect(files, lambda path: repository.read_file(head, path), shlex.quote(sys.executable))
+    return {kind: command for kind, command in found.items() if kind not in settings.commands}

@@ -1,0 +1,131 @@
+"""`gump diff`: what a run, or a step of it, changed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from pytest_gump.cli.command import add_command
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_gump.cli.command import Commands
+    from pytest_gump.cli.output import Out
+    from pytest_gump.cli.runs import OpenRun
+    from pytest_gump.system.worktree import Repository
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "diff",
+        summary="show what a run or a step changed",
+        description="Show what a run changed since its base, or what a step changed since it began: the attempt "
+        "that counted, or the one that is named. In a pipe or a file it is a patch that `git apply` "
+        "takes.",
+        examples="  gump diff\n"
+        "  gump diff 7f3a --stat\n"
+        "  gump diff 'build::impl[item-2]'\n"
+        "  gump diff 7f3a impl[item-2] --attempt 3",
+        execute=execute,
+        usage="gump diff [RUN] [STEP] [--attempt N] [--stat]",
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="RUN STEP", help="a run, a step of the newest run, or a run and its step"
+    )
+    parser.add_argument("--attempt", type=int, metavar="N", help="another attempt of the step than its last")
+    parser.add_argument("--stat", action="store_true", help="only names and line counts")
+
+
+def execute(arguments: argparse.Namespace, out: Out) -> int:
+    run, step = run_and_step(arguments.names)
+    repository = run.repository()
+    old, new = _commits(run, step, arguments.attempt)
+    if arguments.stat:
+        _show_names(repository, old, new, out)
+    else:
+        _show_patch(repository, old, new, out)
+    return 0
+
+
+def run_and_step(names: list[str]) -> tuple[OpenRun, str | None]:
+    """Read `[RUN] [STEP]`: a single word is a run if there is one of that name.
+
+    Raises:
+        ConfigError: more than two words, or names of nothing.
+    """
+    from pytest_gump.cli.runs import find
+    from pytest_gump.errors import ConfigError
+
+    if len(names) > 2:
+        raise ConfigError(f"a run and a step, at most, can be named; not {' '.join(names)!r}")
+    if len(names) == 2:
+        return find(names[0]), names[1]
+    if not names:
+        return find(None), None
+    try:
+        return find(names[0]), None
+    except ConfigError as error:
+        newest = find(None)
+        if "::" in names[0] or any(names[0] in path for path in newest.record.steps):
+            return newest, names[0]
+        raise ConfigError(f"{names[0]!r} is neither a run nor a step of the newest run {newest.id}") from error
+
+
+def _commits(run: OpenRun, name: str | None, number: int | None) -> tuple[str, str]:
+    from pytest_gump.cli.runs import find_attempt, find_step
+    from pytest_gump.errors import ConfigError
+
+    if name is None:
+        if number is not None:
+            raise ConfigError("--attempt needs the step whose attempt is meant")
+        return run.record.base, run.record.head
+    attempt = find_attempt(find_step(run, name), number)
+    if attempt.result is None:
+        raise ConfigError(f"attempt {attempt.attempt} of {attempt.step} has not ended", hint="gump status")
+    return attempt.step_base, attempt.result.snapshot or attempt.step_base
+
+
+def _show_names(repository: Repository, old: str, new: str, out: Out) -> None:
+    changes = repository.changed(old, new)
+    rows = [
+        (
+            one.status,
+            one.path,
+            "binary" if one.added is None else f"+{one.added}",
+            f"-{one.removed}" if one.removed else "",
+        )
+        for one in changes
+    ]
+    if rows:
+        out.table(("change", "file", "added", "removed"), rows, right=("added", "removed"))
+    else:
+        out.line("no files changed")
+
+
+def _show_patch(repository: Repository, old: str, new: str, out: Out) -> None:
+    """Write the patch: byte for byte where a program reads it, cleaned where a person does."""
+    import shutil
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory(prefix="gump-diff-") as folder:
+        patch = Path(folder, "diff.patch")
+        repository.diff(old, new, patch)
+        buffer = getattr(sys.stdout, "buffer", None)
+        if out.is_terminal or buffer is None:
+            with patch.open(encoding="utf-8", errors="replace", newline="\n") as file:
+                for line in file:
+                    out.text(line.rstrip("\n"), colour=_colour(line))
+            return
+        sys.stdout.flush()
+        with patch.open("rb") as source:
+            shutil.copyfileobj(source, buffer)
+        buffer.flush()
+
+
+def _colour(line: str) -> str:
+    if line.startswith(("+++", "---", "diff ", "index ")):
+        return "bold"
+    return {"+": "green", "-": "red", "@": "yellow"}.get(line[:1], "")

@@ -1,0 +1,55 @@
+"""`gump discard`: remove what a run left in git and in the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.cli.command import add_command
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_gump.cli.command import Commands
+    from pytest_gump.cli.output import Out
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "discard",
+        summary="remove a run's branch, snapshots and worktree",
+        description="Remove the branch, the snapshots (refs/gump/RUN) and the worktree of a run. Its folder "
+        "below .gump/runs is kept: the ledger still says what was done and what it cost.",
+        examples="  gump discard 7f3a",
+        execute=execute,
+    )
+    parser.add_argument("run", metavar="RUN", help="id of a run, or its beginning or end")
+
+
+def execute(arguments: argparse.Namespace, out: Out) -> int:
+    from pytest_gump.cli.effective import effective_settings
+    from pytest_gump.cli.runs import find
+    from pytest_gump.engine.discard import discard
+    from pytest_gump.system.worktree import Slots
+
+    run = find(arguments.run)
+    if run.record.discarded:
+        out.line(f"run {run.id} has been discarded already")
+        return 0
+    repository = run.repository()
+    settings, _ = effective_settings(repository.root)
+    ledger = run.ledger()
+    slots = Slots.default_root(repository, settings.worktrees)
+    removed = discard(repository, run.record, ledger, state=run.state, slots=slots)
+    ledger.close()
+    out.line(f"{out.marks.passed} discarded run {run.id}: {_what(removed)}", "green")
+    out.line(f"  its ledger stays in {run.folder.path}")
+    return 0
+
+
+def _what(removed: list[str]) -> str:
+    branches = sum(name.startswith("refs/heads/") for name in removed)
+    refs = sum(name.startswith("refs/gump/") for name in removed)
+    counted = ((branches, "branch"), (refs, "snapshot"), (len(removed) - branches - refs, "worktree"))
+    words = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in counted if number]
+    return ", ".join(words) or "nothing was left of it"

@@ -1,0 +1,139 @@
+"""`gump log`: what one attempt was told, what it did, and what the gates said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.cli.command import add_command
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from pytest_gump.cli.command import Commands
+    from pytest_gump.cli.output import Out
+    from pytest_gump.engine.metrics import AttemptRecord
+    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.gates.base import GateResult
+
+OUTPUT_CHARS = 20_000
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "log",
+        summary="show what a step was told, what its agent did, what its gates said",
+        description="Show an attempt of a step: its prompt, what the agent did, and its gates with their output.",
+        examples="  gump log decompose\n"
+        "  gump log 'build::impl[item-2]'\n"
+        "  gump log 7f3a impl[item-2] --attempt 3\n"
+        "  gump log impl[item-2] --no-prompt",
+        execute=execute,
+    )
+    parser.add_argument(
+        "run", nargs="?", metavar="RUN", help="id of a run, or its beginning or end (default: the newest)"
+    )
+    parser.add_argument("step", metavar="STEP", help="address of a step, or the end of it: impl[item-2]")
+    parser.add_argument("--attempt", type=int, metavar="N", help="another attempt than the last")
+    parser.add_argument("--all", action="store_true", help="all attempts, the oldest first")
+    parser.add_argument("--no-prompt", action="store_true", help="leave the prompt out")
+
+
+def execute(arguments: argparse.Namespace, out: Out) -> int:
+    from pytest_gump.cli.runs import find, find_attempt, find_step
+
+    run = find(arguments.run)
+    step = find_step(run, arguments.step)
+    attempt = find_attempt(step, arguments.attempt)
+    shown = step.attempts if arguments.all else [attempt]
+    for number, one in enumerate(shown):
+        if number:
+            out.line()
+        _attempt(one, len(step.attempts), run.folder.attempts, out, prompt=not arguments.no_prompt)
+    return 0
+
+
+def _attempt(attempt: AttemptRecord, count: int, attempts: Path, out: Out, *, prompt: bool) -> None:
+    result = attempt.result
+    outcome = result.outcome if result else "not ended"
+    colour = "green" if attempt.verdict == "passed" else "red"
+    of = f" of {count}" if count > 1 else ""
+    who = f"{attempt.agent}, {attempt.mode}" if attempt.agent else "gates only"
+    out.line(f"{attempt.step} attempt {attempt.attempt}{of}, {who}: {outcome}", colour)
+    if result is not None and result.reason:
+        out.text(result.reason, indent="  ")
+    folder = attempts / attempt.folder if attempt.folder else None
+    if folder is None or not folder.is_dir():
+        out.line("  no files of this attempt are kept")
+    else:
+        if prompt:
+            _file(folder / "prompt.md", "prompt", out)
+        if attempt.agent is not None:
+            _work(attempt, folder, out)
+        _file(folder / "stderr.txt", "stderr", out)
+    if result is not None:
+        _gates(result, folder, out)
+        _files(result, out)
+
+
+def _file(path: Path, title: str, out: Out) -> None:
+    from pytest_gump.system.output import bounded_output
+
+    if path.is_file() and path.stat().st_size:
+        out.heading(f"{title} ({path})")
+        out.text(bounded_output(path, OUTPUT_CHARS), indent="  ")
+
+
+def _work(attempt: AttemptRecord, folder: Path, out: Out) -> None:
+    from pytest_gump.cli.log_stream import read_stream
+
+    lines = read_stream(attempt, folder, arrow=out.marks.arrow)
+    if lines is not None:
+        out.heading(f"what the agent did ({folder / 'stream.ndjson'})")
+        for line in lines:
+            out.text(line, indent="  ")
+
+
+def _gates(result: AttemptResult, folder: Path | None, out: Out) -> None:
+    from pytest_gump.units import format_duration
+
+    if not result.gates:
+        return
+    out.heading("gates")
+    marks = {"passed": out.marks.passed, "skipped": out.marks.skipped}
+    colours = {"passed": "green", "skipped": "yellow"}
+    for gate in result.gates:
+        summary = f": {gate.summary}" if gate.summary else ""
+        mark, colour = marks.get(gate.status, out.marks.failed), colours.get(gate.status, "red")
+        out.line(f"{mark} {gate.name} {gate.status}{summary} ({format_duration(gate.duration_s)})", colour)
+        if gate.command:
+            code = "" if gate.exit_code is None else f"   (exit code {gate.exit_code})"
+            out.text(f"$ {gate.command}{code}", indent="    ")
+        out_text = _output(gate, folder)
+        if out_text:
+            out.text(out_text, indent="    ")
+
+
+def _output(gate: GateResult, folder: Path | None) -> str:
+    from pathlib import Path
+
+    from pytest_gump.system.output import bounded_output
+
+    if folder is not None and gate.output_file:
+        path = folder / "gates" / Path(gate.output_file).name
+        if path.is_file():
+            return bounded_output(path, OUTPUT_CHARS)
+    return gate.output
+
+
+def _files(result: AttemptResult, out: Out) -> None:
+    if result.changed:
+        out.heading("files changed since the step began")
+        rows = [
+            (f"  {one.status}", one.path, "binary" if one.added is None else f"+{one.added} -{one.removed}")
+            for one in result.changed
+        ]
+        out.table(("  change", "file", "lines"), rows)
+    for note in result.notes:
+        out.text(f"note: {note}")

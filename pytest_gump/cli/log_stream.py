@@ -1,0 +1,102 @@
+"""The recorded stream of an attempt as lines that a person can follow."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents import neutral, registry
+from pytest_gump.agents.base import Note, Task, Text, ToolCall, ToolResult, Turn
+from pytest_gump.agents.replay import READERS
+from pytest_gump.system.output import MAX_LINE_BYTES, bounded_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Event, StreamReader
+    from pytest_gump.engine.metrics import AttemptRecord
+
+TEXT_CHARS: Final = 6_000
+_NEUTRAL_KINDS: Final = frozenset({"started", "turn", "text", "tool_call", "tool_result", "usage", "note"})
+
+
+def read_stream(attempt: AttemptRecord, folder: Path, *, arrow: str) -> Iterator[str] | None:
+    """Give what the agent said and did, in order; None when nothing was recorded."""
+    path = folder / "stream.ndjson"
+    if not path.is_file() or not path.stat().st_size:
+        return None
+    reader = _reader(attempt, path)
+    if reader is None:
+        return iter([f"the stream of {attempt.agent} cannot be read by this version"])
+    return _lines(reader, path, arrow)
+
+
+def _lines(reader: StreamReader, path: Path, arrow: str) -> Iterator[str]:
+    said = ""
+    for line in _stream(path):
+        for event in reader.feed(line):
+            said = event.text if isinstance(event, Text) else said
+            text = _describe(event, arrow)
+            if text:
+                yield bounded_text(text, TEXT_CHARS)
+    ending = reader.finish(exit_code=0, stderr="", stopped=False)
+    if ending.message and ending.message.strip() != said.strip():
+        yield bounded_text(ending.message, TEXT_CHARS)
+
+
+def _describe(event: Event, arrow: str) -> str:
+    match event:
+        case Turn(number=number):
+            return f"-- turn {number}"
+        case Text(text=text):
+            return text.strip("\n")
+        case ToolCall(tool=tool, path=path, command=command):
+            return f"{arrow} {tool} {path or command or ''}".rstrip()
+        case ToolResult(is_error=True):
+            return "   (that failed)"
+        case Note(text=text):
+            return f"note: {text}"
+        case _:
+            return ""
+
+
+def _stream(path: Path) -> Iterator[bytes]:
+    """The lines of the file; what is over the limit of a line is passed over, as it was while the agent ran."""
+    with path.open("rb") as file:
+        while line := file.readline(MAX_LINE_BYTES + 1):
+            if len(line) <= MAX_LINE_BYTES:
+                yield line.rstrip(b"\n")
+                continue
+            while line and not line.endswith(b"\n"):
+                line = file.readline(MAX_LINE_BYTES)
+
+
+def _reader(attempt: AttemptRecord, path: Path) -> StreamReader | None:
+    """The reader of the CLI that printed the stream: a cassette may hold the neutral one for any agent."""
+    name = attempt.agent or ""
+    mode = "diff" if attempt.mode == "gate" else attempt.mode
+    task = Task(
+        step=attempt.step,
+        item=None,
+        attempt=attempt.attempt,
+        agent=name,
+        prompt="",
+        worktree=path.parent,
+        mode=mode,  # type: ignore[arg-type]  # the ledger's text
+    )
+    if _is_neutral(path):
+        return neutral.NeutralReader(task)
+    make = READERS.get(registry.cli_of(name) or "")
+    return make(task) if make else None
+
+
+def _is_neutral(path: Path) -> bool:
+    for line in _stream(path):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and "type" in record:
+            return record["type"] in _NEUTRAL_KINDS
+    return False

@@ -1,0 +1,71 @@
+"""Text on a terminal, in a file or in a pipe: cleaned, coloured only where that is wanted, ASCII if it must be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Final, TextIO
+
+from pytest_gump.lines import ASCII, UNICODE, fit, pad, width
+from pytest_gump.system.output import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from pytest_gump.lines import Marks
+
+_COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
+STATUS_COLOURS: Final = {"passed": "green", "failed": "red", "interrupted": "red", "cancelled": "yellow"}
+
+
+class Out:
+    """Writes lines to one stream."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._encoding = getattr(stream, "encoding", None) or "ascii"
+        self.is_terminal = stream.isatty()
+        self.columns: int | None = shutil.get_terminal_size().columns if self.is_terminal else None
+        """Of the terminal; None where lines may have any length."""
+        self._colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    @property
+    def marks(self) -> Marks:
+        try:
+            "".join(getattr(UNICODE, name) for name in UNICODE.__slots__).encode(self._encoding)
+        except (UnicodeError, LookupError):
+            return ASCII
+        return ASCII if os.environ.get("TERM") == "dumb" and self.is_terminal else UNICODE
+
+    def line(self, text: str = "", colour: str = "") -> None:
+        """Write one line, no wider than the terminal; what the text holds of control sequences does not get through."""
+        text = clean_text(" ".join(text.splitlines()))
+        self._write(fit(text, self.columns) if self.columns else text, colour)
+
+    def text(self, text: str, *, indent: str = "", colour: str = "") -> None:
+        """Write a text of several lines, uncut."""
+        for line in clean_text(text).splitlines() or [""]:
+            self._write(f"{indent}{line}".rstrip(), colour)
+
+    def raw(self, text: str) -> None:
+        """Write as it is: for machines."""
+        self._stream.write(text)
+
+    def heading(self, title: str) -> None:
+        self.line()
+        self.line(title, "bold")
+
+    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
+        """Write rows in aligned columns; those named in `right` are aligned there, columns without content left out."""
+        shown = [index for index in range(len(head)) if any(row[index] for row in rows)]
+        cells = [[" ".join(row[index].split()) for index in shown] for row in (head, *rows)]
+        widths = [max(width(row[column]) for row in cells) for column in range(len(shown))]
+        for number, row in enumerate(cells):
+            padded = (pad(cell, widths[column], right=head[shown[column]] in right) for column, cell in enumerate(row))
+            self.line("  ".join(padded).rstrip(), "" if number else "dim")
+
+    def _write(self, text: str, colour: str) -> None:
+        safe = text.encode(self._encoding, "replace").decode(self._encoding)
+        if colour and self._colours:
+            safe = f"\x1b[{_COLOURS[colour]}m{safe}\x1b[0m"
+        self._stream.write(f"{safe}\n")

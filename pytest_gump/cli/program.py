@@ -1,0 +1,77 @@
+"""From words on a command line to a command, and from errors to text and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.cli import apply, config, diff, discard, log, playbook, report, run, status
+from pytest_gump.cli.output import Out
+from pytest_gump.errors import ConfigError, GumpError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS: Final = (run, status, report, log, diff, apply, discard, playbook, config)
+
+REFUSED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+DESCRIPTION: Final = """\
+Run workflows for AI coding agents and see what came of it.
+
+`gump run` is pytest; the other commands read the ledgers in .gump/runs. RUN is the id of a run, or
+the beginning or the end of one; without it, the newest run is meant."""
+
+EPILOG: Final = """\
+examples:
+  gump run spec.md --workflow tdd       run a workflow (the same as pytest --gump-workflow=tdd spec.md)
+  gump status                           all runs, and how far they are
+  gump report                           what the newest run cost, attempt by attempt
+  gump apply                            merge the newest run that passed
+
+exit codes: those of pytest for `run`; else 0, 1 (refused, conflict) or 2 (wrong usage)"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    from pytest_gump import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="gump", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--version", action="version", version=f"pytest-gump {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
+    for module in COMMANDS:
+        module.add(commands)
+    return parser
+
+
+def run_program(argv: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `gump report | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except GumpError as error:
+        Out(sys.stderr).text(f"gump: error: {error}")
+        return USAGE if isinstance(error, ConfigError) else REFUSED
+    return code
+
+
+def _run(words: list[str]) -> int:
+    if words[:1] == ["run"] and not {"-h", "--help"} & set(words):
+        return run.start(words[1:])
+    try:
+        arguments = make_parser().parse_args(words)
+    except SystemExit as leave:  # after --help, --version or a message of argparse
+        return leave.code if isinstance(leave.code, int) else USAGE
+    code: int = arguments.execute(arguments, Out(sys.stdout))
+    return code

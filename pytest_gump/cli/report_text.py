@@ -1,0 +1,163 @@
+"""The report as people read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.cli.output import STATUS_COLOURS
+from pytest_gump.units import format_duration, format_usd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.cli.output import Out
+
+    Data = dict[str, Any]
+
+COUNTERS = ("input", "cache_read", "cache_write", "output", "reasoning", "total")
+HOW = {
+    "same": "again",
+    "escalate": "escalated",
+    "replan": "replanned",
+    "restart": "restarted",
+    "group": "in a new pass",
+}
+
+
+def write_report(data: Data, out: Out) -> None:
+    _head(data, out)
+    _work(data, out)
+    _tokens(data, out)
+    _agents(data, out)
+    _reasons(data, out)
+
+
+def _head(data: Data, out: Out) -> None:
+    run = data["run"]
+    reason = f": {run['reason']}" if run["reason"] else ""
+    out.line(f"run {run['id']} {run['status']}{reason}", STATUS_COLOURS.get(run["status"], "bold"))
+    facts = [f"{run['workflow']} on {run['spec']}", f"base {run['base'][:10]}", format_duration(run["duration_s"])]
+    if run["max_budget_usd"] is not None:
+        facts.append(f"budget {format_usd(run['max_budget_usd'])}")
+    if run["replay"]:
+        facts.append("played from a cassette")
+    if run["dirty_base"]:
+        facts.append("started from uncommitted changes")
+    if run["applied"]:
+        facts.append(f"applied as {run['applied'][:10]}")
+    if run["discarded"]:
+        facts.append("discarded")
+    out.line(f"  {', '.join(facts)}")
+    for gate in (data["preflight"] or {}).get("gates") or ():
+        if gate["status"] != "passed":
+            word = "red on base" if gate["status"] == "failed" else gate["status"]
+            out.line(f"  {word}: {gate['name']}: {gate['summary']}", "yellow")
+
+
+def _work(data: Data, out: Out) -> None:
+    head = ("step", "attempt", "agent", "outcome", "cost", "turns", "tools", "time", "files", "lines")
+    rows = [row for step in data["steps"] for row in _work_rows(step)]
+    totals = data["totals"]
+    sums = (_cost(totals), str(totals["turns"]), str(totals["tool_calls"]), format_duration(totals["duration_s"]))
+    rows.append(("total", str(totals["attempts"]), "", _counts(totals), *sums, "", ""))
+    out.heading("attempts")
+    out.table(head, rows, right=("attempt", "cost", "turns", "tools", "time", "files", "lines"))
+
+
+def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
+    if not step["attempts"]:
+        yield (step["path"], "", "", step["status"], "", "", "", "", "", "")
+    for number, one in enumerate(step["attempts"]):
+        name = "" if number else step["path"]
+        agent = one["agent"] or "gate"
+        if "cost" not in one:
+            yield (name, str(one["attempt"]), agent, one["outcome"], "", "", "", "", "", "")
+            continue
+        worked = one["agent"] is not None
+        yield (
+            name,
+            str(one["attempt"]),
+            agent,
+            one["outcome"],
+            _cost(one) if worked else "",
+            str(one["turns"]) if worked else "",
+            str(one["tool_calls"]) if worked else "",
+            format_duration(one["duration_s"]),
+            str(one["files_changed"]) if one["files_changed"] else "",
+            f"+{one['lines_added']} -{one['lines_removed']}" if one["files_changed"] else "",
+        )
+
+
+def _cost(data: Data) -> str:
+    cost = data["cost"]
+    text = format_usd(cost["usd"], estimated=cost["provenance"] == "estimated")
+    return f"{text} + $?" if cost["provenance"] == "partly_unknown" else text
+
+
+def _counts(totals: Data) -> str:
+    words = (
+        (totals["retries"] - totals["escalations"], "retry", "retries"),
+        (totals["escalations"], "escalation", "escalations"),
+    )
+    return ", ".join(f"{number} {one if number == 1 else many}" for number, one, many in words if number)
+
+
+def _tokens(data: Data, out: Out) -> None:
+    names = tuple(name.replace("_", " ") for name in COUNTERS)
+    rows = [row for step in data["steps"] for row in _token_rows(step)]
+    if not rows:
+        return
+    rows.append(("total", "", *(str(data["totals"]["tokens"][name]) for name in COUNTERS)))
+    out.heading("tokens")
+    out.table(("step", "attempt", *names), rows, right=("attempt", *names))
+
+
+def _token_rows(step: Data) -> Iterator[tuple[str, ...]]:
+    worked = [one for one in step["attempts"] if one["agent"] is not None and "tokens" in one]
+    for number, one in enumerate(worked):
+        yield "" if number else step["path"], str(one["attempt"]), *(str(one["tokens"][name]) for name in COUNTERS)
+
+
+def _agents(data: Data, out: Out) -> None:
+    if not data["agents"]:
+        return
+    head = ("agent", "attempts", "passed", "cost", "turns", "tokens", "time")
+    rows = [
+        (
+            one["agent"],
+            str(one["attempts"]),
+            str(one["passed"]),
+            _cost(one),
+            str(one["turns"]),
+            str(one["tokens"]["total"]),
+            format_duration(one["duration_s"]),
+        )
+        for one in data["agents"]
+    ]
+    out.heading("agents")
+    out.table(head, rows, right=head[1:])
+
+
+def _reasons(data: Data, out: Out) -> None:
+    again = [
+        (one["number"], _reason(step["path"], one))
+        for step in data["steps"]
+        for one in step["attempts"]
+        if one["because"] or one["decision"]
+    ]
+    if again:
+        out.heading("why attempts were made again")
+    for _, line in sorted(again):
+        out.line(f"  {line}")
+    failed = [step for step in data["steps"] if step["status"] == "failed"]
+    if failed:
+        out.line()
+    for step in failed:
+        out.line(f"{step['path']} failed: {step['reason'] or step['outcome']}", "red")
+
+
+def _reason(path: str, one: Data) -> str:
+    how = HOW.get(one["entry"], one["entry"])
+    because = f", because of {one['because']}" if one["because"] else ""
+    decision = f"; then: {one['decision']}" if one["decision"] else ""
+    return f"{path} attempt {one['attempt']} ({how}, {one['agent'] or 'gate'}){because}{decision}"

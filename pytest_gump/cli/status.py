@@ -1,0 +1,82 @@
+"""`gump status`: all runs at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.cli.command import add_command
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_gump.cli.command import Commands
+    from pytest_gump.cli.output import Out
+    from pytest_gump.cli.runs import OpenRun
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "status",
+        summary="list all runs and how far they are",
+        description="List all runs of the project, the newest first: state, step, attempt, dollars, process. A "
+        "run whose process is gone before it came to an end is `interrupted`.",
+        examples="  gump status\n  gump status -n 5",
+        execute=execute,
+    )
+    parser.add_argument("-n", type=_positive, metavar="N", help="show only the newest N runs")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def execute(arguments: argparse.Namespace, out: Out) -> int:
+    from itertools import islice
+
+    from pytest_gump.cli.runs import all_runs, read_run
+    from pytest_gump.errors import RunError
+
+    rows = []
+    problems = []
+    for folder in islice(all_runs(), arguments.n):
+        try:
+            rows.append(_row(read_run(folder)))
+        except RunError as error:
+            rows.append((folder.run_id, "", "unreadable", "", "", "", "", ""))
+            problems.append(str(error))
+    if not rows:
+        out.line("no runs yet; start one: gump run spec.md --workflow tdd")
+        return 0
+    head = ("run", "workflow", "state", "step", "attempt", "cost", "time", "pid")
+    out.table(head, rows, right=("attempt", "cost", "time", "pid"))
+    for problem in problems:
+        out.line(f"note: {problem}")
+    return 0
+
+
+def _row(run: OpenRun) -> tuple[str, ...]:
+    import time
+
+    from pytest_gump.units import format_duration, format_usd
+
+    record, total = run.record, run.record.total
+    fate = "discarded" if record.discarded else "applied" if record.applied else ""
+    state = f"{run.state}, {fate}" if fate else run.state
+    is_running = run.state == "running"
+    last = record.attempts[-1] if record.attempts and run.state != "passed" else None
+    seconds = time.time() - record.started if is_running else record.duration_s
+    cost = format_usd(total.cost_usd, estimated=total.estimated) + (" + ?" if total.unknown else "")
+    return (
+        run.id,
+        record.workflow,
+        state,
+        last.step if last else "",
+        str(last.attempt) if last else "",
+        cost,
+        format_duration(max(0.0, seconds)),
+        str(record.pid) if is_running else "",
+    )

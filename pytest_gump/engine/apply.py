@@ -1,0 +1,165 @@
+"""What `gump apply` does: one merge commit over one commit per passed step, or a refusal that touches nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.errors import RunError, WorktreeError
+from pytest_gump.system.git_checkout import in_the_way, names
+from pytest_gump.system.git_history import chain, contains
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_gump.engine.ledger import Ledger
+    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.system.git_changes import FileChange
+    from pytest_gump.system.git_merge import Merge
+    from pytest_gump.system.git_repository import Repository
+
+_STEP = re.compile(r"^Gump-Step: (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyPlan:
+    """A result that is ready to be brought into the checkout."""
+
+    commit: str | None
+    """Already made, but on no branch; None when there is nothing to bring."""
+    head: str
+    """Of the run."""
+    steps: tuple[str, ...] = ()
+    changed: tuple[FileChange, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a person should know about it, one line each; why there is nothing to bring, if so."""
+
+
+def plan_apply(
+    repository: Repository,
+    record: RunRecord,
+    header: Mapping[str, Any],
+    *,
+    state: str,
+    squash: bool = False,
+    force: bool = False,
+) -> ApplyPlan:
+    """Check everything and make the commits; the checkout is not touched.
+
+    `state` is the status of the run (`engine.liveness.run_state`).
+
+    Raises:
+        RunError: the run cannot be applied (running, not passed, applied before, discarded), or conflicts.
+        WorktreeError: the checkout is dirty, or files lie in the way.
+    """
+    here = repository.head()
+    _refuse_run(repository, record, state, here, force=force)
+    if repository.tree_of(record.head) == repository.tree_of(record.base):
+        return ApplyPlan(None, record.head, notes=(f"run {record.run_id} changed nothing: there is nothing to apply",))
+    if dirty := repository.dirty():
+        raise WorktreeError(f"the checkout has uncommitted changes: {names(dirty)}", hint="commit or stash them first")
+    merge = repository.merge_preview(here, record.head, record.base)
+    if merge.tree is None:
+        raise _conflict(repository, record, header, merge)
+    if merge.tree == repository.tree_of(here):
+        return ApplyPlan(None, record.head, notes=(f"all that run {record.run_id} changed is already here",))
+    commits = chain(repository, record.base, record.head)
+    steps = tuple(step for commit in commits for step in _STEP.findall(repository.message_of(commit)))
+    if squash:
+        commit = repository.commit_tree(merge.tree, [here], _message(record, steps, squash=True))
+    else:
+        tip = _tip(repository, record, header, here, commits)
+        commit = repository.commit_tree(merge.tree, [here, tip], _message(record, steps, squash=False))
+    changed = repository.changed(here, commit)
+    added, deleted = ([one.path for one in changed if one.status == status] for status in ("added", "deleted"))
+    if blocking := in_the_way(repository.root, added, deleted):
+        raise WorktreeError(f"untracked files are in the way: {names(blocking)}", hint="move or remove them first")
+    return ApplyPlan(commit, record.head, steps, changed, tuple(_notes(repository, record, header, state, here)))
+
+
+def apply(repository: Repository, plan: ApplyPlan, ledger: Ledger) -> None:
+    """Bring the result into the checkout and record it."""
+    if plan.commit is not None:
+        repository.apply_to_checkout(plan.commit)
+        ledger.append("applied", commit=plan.commit, head=plan.head)
+
+
+def _refuse_run(repository: Repository, record: RunRecord, state: str, here: str, *, force: bool) -> None:
+    run = f"run {record.run_id}"
+    if record.discarded:
+        raise RunError(f"{run} was discarded", hint="its ledger is kept, its branch is not")
+    if state == "running":
+        raise RunError(f"{run} is still running (pid {record.pid})", hint="gump status shows how far it is")
+    if record.applied is not None and not (force and not contains(repository, here, record.applied)):
+        gone = "" if contains(repository, here, record.applied) else "; that commit is not here any more: use --force"
+        raise RunError(f"{run} has been applied already, as {record.applied[:10]}{gone}")
+    if state != "passed" and not force:
+        because = f": {record.reason}" if record.reason else ""
+        raise RunError(f"{run} is {state}{because}", hint="--force brings the steps that passed")
+
+
+def _conflict(repository: Repository, record: RunRecord, header: Mapping[str, Any], merge: Merge) -> RunError:
+    where = repository.branch() or "HEAD"
+    hint = f"git merge gump/{record.run_id} lets you resolve it by hand"
+    if header.get("dirty_base"):
+        hint = "the run started from uncommitted changes: commit these, then apply again"
+    return RunError(
+        f"what run {record.run_id} changed conflicts with {where}: {names(merge.conflicts)}; nothing was touched",
+        hint=hint,
+    )
+
+
+def _tip(
+    repository: Repository, record: RunRecord, header: Mapping[str, Any], here: str, commits: Sequence[str]
+) -> str:
+    """The last commit of the chain that is merged: the run's own, unless that would bring more than its changes.
+
+    It would, where the run's base holds uncommitted changes, and where the base is not part of what is checked out.
+    """
+    start = header.get("dirty_base") or record.base
+    if not contains(repository, here, start):
+        start = here
+    if start == record.base:
+        return record.head
+    for onto in (start, here):
+        rebuilt = _rebuild(repository, record, onto, commits)
+        if rebuilt is not None:
+            return rebuilt
+    raise RunError(f"the steps of run {record.run_id} cannot be rebuilt on {here[:10]}", hint="use --squash")
+
+
+def _rebuild(repository: Repository, record: RunRecord, onto: str, commits: Sequence[str]) -> str | None:
+    """Make the chain anew on another commit; a step that fits only together with the next one is joined to it."""
+    tip, fits = onto, False
+    for commit in commits:
+        merge = repository.merge_preview(onto, commit, record.base)
+        fits = merge.tree is not None
+        if merge.tree is not None:
+            tip = repository.commit_tree(merge.tree, [tip], repository.message_of(commit))
+    return tip if fits else None
+
+
+def _message(record: RunRecord, steps: Sequence[str], *, squash: bool) -> str:
+    what = " ".join(f"{record.workflow} on {record.spec}".split())
+    title = what if squash else f"Merge {what} ({len(steps)} {'step' if len(steps) == 1 else 'steps'})"
+    trailers = [f"Gump-Run: {record.run_id}", *(f"Gump-Step: {step}" for step in steps if squash)]
+    listed = "" if squash else "".join(f"- {step}\n" for step in steps) + "\n"
+    return f"{title}\n\n{listed}" + "".join(f"{trailer}\n" for trailer in trailers)
+
+
+def _notes(repository: Repository, record: RunRecord, header: Mapping[str, Any], state: str, here: str) -> list[str]:
+    notes = []
+    branch, began = repository.branch(), header.get("branch_at_start")
+    if state != "passed":
+        notes.append(f"the run is {state}: only the steps that passed were brought")
+    if branch != began:
+        notes.append(f"the run started from {began or 'a detached HEAD'}, this is {branch or 'a detached HEAD'}")
+    if header.get("dirty_base"):
+        notes.append("the run started from uncommitted changes: they are not part of what was brought")
+    elif not contains(repository, here, record.base):
+        notes.append(f"the run's base {record.base[:10]} is not part of this branch: only the run's own changes came")
+    ref = f"refs/heads/gump/{record.run_id}"
+    if repository.refs(ref).get(ref, record.head) != record.head:
+        notes.append(f"branch gump/{record.run_id} holds commits that the run did not make: they were not brought")
+    return notes

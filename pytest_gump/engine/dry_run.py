@@ -1,0 +1,190 @@
+"""What a workflow would do, step by step, in words: nothing is started to find it out."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.dry_run_attempts import describe_attempts
+from pytest_gump.engine.overrides import foreach_groups
+from pytest_gump.units import format_duration, format_usd
+from pytest_gump.workflow.refs import iter_references, iter_steps, resolve_step
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from pytest_gump.workflow.model import Guard, Step, Workflow
+
+COMMAND_GATES: Final = ("compile", "test", "lint", "coverage")
+BUILT_IN_GATES: Final = (*COMMAND_GATES, "schema", "tests_found", "touched", "untouched", "bash")
+READ_ONLY: Final = ("plan", "artifact", "review")
+
+Rows = list[tuple[str, str]]
+
+
+def describe(
+    workflow: Workflow,
+    *,
+    source: str,
+    spec_name: str,
+    commands: Mapping[str, str],
+    lines: Mapping[str, int] | None = None,
+    columns: int = 100,
+) -> list[str]:
+    """Describe the workflow after the overrides of the command line.
+
+    Args:
+        source: where the workflow comes from (`project`, `user`, `built-in`, `file`).
+        commands: gate commands by kind; a kind that is missing was neither set nor detected.
+        lines: line of each step in the workflow's file, by static path.
+        columns: longer lines are continued on the next one; commands are never broken.
+    """
+    view = _View(workflow, commands, lines or {}, columns)
+    text = [f"{workflow.name} on {spec_name} ({source} workflow)"]
+    if workflow.description:
+        text += view.wrapped(workflow.description, "  ")
+    text += view.block(list(_run_rows(workflow)), indent=2)
+    for path, step in iter_steps(workflow.steps):
+        text += ["", *view.step(path, step)]
+    return text
+
+
+class _View:
+    def __init__(self, workflow: Workflow, commands: Mapping[str, str], lines: Mapping[str, int], columns: int) -> None:
+        self._workflow = workflow
+        self._commands = commands
+        self._lines = lines
+        self._columns = max(columns, 40)
+        self._foreach = frozenset(foreach_groups(workflow.steps))
+        self._width = max(len(self.address(path)) for path, _ in iter_steps(workflow.steps))
+
+    def step(self, path: tuple[str, ...], step: Step) -> list[str]:
+        line = self._lines.get("::".join(path))
+        place = f"line {line}" if line else ""
+        facts = [self.address(path).ljust(self._width), self._what(path, step), place]
+        return ["  ".join(fact for fact in facts if fact).rstrip(), *self.block(list(self._rows(path, step)), indent=4)]
+
+    def address(self, path: tuple[str, ...]) -> str:
+        """The node id without the file: `build::impl[*]`."""
+        return f"{'::'.join(path)}{self._stars(path)}"
+
+    def block(self, rows: Rows, *, indent: int) -> list[str]:
+        """Rows of a label and a text, the texts below each other; a row without a label goes on with the one above."""
+        margin = " " * indent
+        width = max((len(label) for label, _ in rows), default=0)
+        text = []
+        for label, value in rows:
+            start = f"{margin}{label:<{width}}  "
+            text += [start + value] if label in {"", "gates"} else self.wrapped(value, start)
+        return [line.rstrip() for line in text]
+
+    def wrapped(self, text: str, start: str) -> list[str]:
+        kept = {"break_long_words": False, "break_on_hyphens": False}
+        return textwrap.wrap(text, self._columns, initial_indent=start, subsequent_indent=" " * len(start), **kept)  # type: ignore[arg-type]
+
+    def _stars(self, path: tuple[str, ...]) -> str:
+        loops = sum("::".join(path[:depth]) in self._foreach for depth in range(1, len(path)))
+        return f"[{'--'.join('*' * loops)}]" if loops else ""
+
+    def _what(self, path: tuple[str, ...], step: Step) -> str:
+        if step.kind == "agent":
+            return f"{step.agent}, {step.output}"
+        if step.kind == "gate":
+            return "gates only"
+        side = "side by side" if step.parallel else "in order"
+        if step.foreach is None:
+            return f"group, its steps {side}"
+        plan = resolve_step(self._workflow, path, step.foreach)
+        return f"group, once for each item of {self.address(tuple(plan.split('::')))}, {side}"
+
+    def _rows(self, path: tuple[str, ...], step: Step) -> Iterator[tuple[str, str]]:
+        yield from self._gates(step)
+        if step.kind == "agent":
+            guards = ", ".join(_guards(step))
+            yield "guards", guards or "none"
+            yield "session", self._session(path, step)
+        yield from describe_attempts(step)
+        if step.max_budget is not None:
+            yield "budget", f"{format_usd(step.max_budget)} for all attempts of the step"
+        for number, entry in enumerate(step.context):
+            yield "" if number else "context", f"file {entry.file}" if entry.file else f"output of: {entry.bash}"
+        yield from self._references(path)
+
+    def _gates(self, step: Step) -> Iterator[tuple[str, str]]:
+        labels = [gate.label for gate in step.gate]
+        meanings = [self._gate(gate.name) for gate in step.gate]
+        width = max((len(label) for label, meaning in zip(labels, meanings, strict=True) if meaning), default=0)
+        for number, (label, meaning) in enumerate(zip(labels, meanings, strict=True)):
+            yield "" if number else "gates", f"{label:<{width}}  {meaning}" if meaning else label
+
+    def _gate(self, name: str) -> str:
+        if name in COMMAND_GATES:
+            return self._commands.get(name) or f"no command found: set gump_{name}"
+        return "" if name in BUILT_IN_GATES else "a gate of this project or of a plugin"
+
+    def _session(self, path: tuple[str, ...], step: Step) -> str:
+        mode, target = step.session.mode, step.session.step
+        if target is not None:
+            resolved = resolve_step(self._workflow, path, target)
+            return f"goes on with that of {self.address(tuple(resolved.split('::')))}"
+        scope = "plan item" if self._stars(path) else "group" if len(path) > 1 else "run"
+        meanings = {
+            "fresh": "fresh; kept while the same agent tries again",
+            "reuse": f"goes on with the newest one of the same CLI in this {scope}",
+            "reuse-on-retry": "fresh; goes on with the step's own on a retry",
+        }
+        return meanings[mode]
+
+    def _references(self, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        label = "reads"
+        for reference in iter_references(self._workflow):
+            if reference.step == "::".join(path):
+                target = tuple(reference.resolved.split("::"))
+                which = _which_items(path, target, self._foreach)
+                written = f"{{{reference.written}}} in {reference.key}"
+                yield label, f"{written}: {reference.field} of {self.address(target)}{which}"
+                label = ""
+
+
+def _which_items(path: tuple[str, ...], target: tuple[str, ...], foreach: Collection[str]) -> str:
+    loops = [depth for depth in range(1, len(target)) if "::".join(target[:depth]) in foreach]
+    shared = [depth for depth in loops if target[:depth] == path[:depth] and depth < len(path)]
+    if not loops:
+        return ""
+    return ", of the same item" if len(shared) == len(loops) else ", of every item"
+
+
+def _guards(step: Step) -> Iterator[str]:
+    yield from guard_words(step.guard)
+    if step.output in READ_ONLY:
+        yield f"no_write (implied by {step.output})"
+
+
+def guard_words(guard: Guard) -> Iterator[str]:
+    if guard.max_turns is not None:
+        yield f"max_turns {guard.max_turns}"
+    if guard.max_budget is not None:
+        yield f"max_budget {format_usd(guard.max_budget)}"
+    if guard.max_tokens is not None:
+        yield f"max_tokens {guard.max_tokens}"
+    if guard.max_time is not None:
+        yield f"max_time {format_duration(guard.max_time)}"
+    if guard.no_write:
+        yield "no_write"
+
+
+def _run_rows(workflow: Workflow) -> Iterator[tuple[str, str]]:
+    limits = []
+    if workflow.max_budget is not None:
+        limits.append(format_usd(workflow.max_budget))
+    if workflow.max_tokens is not None:
+        limits.append(f"{workflow.max_tokens} tokens")
+    if workflow.max_time is not None:
+        limits.append(format_duration(workflow.max_time))
+    yield "budget", f"{', '.join(limits)} for the whole run" if limits else "none"
+    yield "blast radius", workflow.blast_radius
+    for number, command in enumerate(workflow.setup):
+        yield "" if number else "setup", command
+    for number, (name, declared) in enumerate(workflow.inputs.items()):
+        value = "required" if declared.default is None else f"default {declared.default!r}"
+        yield "" if number else "inputs", f"{name}: {value if declared.required or declared.default else 'optional'}"

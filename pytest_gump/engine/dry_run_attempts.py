@@ -1,0 +1,115 @@
+"""A failure policy as the attempts that it means, found out by asking the policy itself."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.decision import Failure, Replan, Restart, Retry, Stop
+from pytest_gump.engine.retry import Tally, answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.engine.decision import Decision, Source
+    from pytest_gump.workflow.model import OnFailure, Step
+
+SHOWN: Final = 100
+"""Attempts that are written out; a policy may allow more."""
+
+_BRANCHES: Final[tuple[tuple[Source, str], ...]] = (
+    ("gate_fail", "a gate fails"),
+    ("guard_fail", "a guard stops it"),
+    ("review_fail", "the review says no"),
+)
+
+
+def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
+    """Give a label and a text for the step's policy, or for each branch of it."""
+    on_failure = step.on_failure
+    if on_failure is None:
+        if step.kind == "agent":
+            yield "attempts", f"1 {step.agent}; its failure is final"
+        return
+    if on_failure.flat is not None:
+        yield "attempts", _attempts(step, on_failure, "gate_fail")
+        return
+    label = "attempts"
+    for source, when in _BRANCHES:
+        if getattr(on_failure, source) is not None:
+            yield label, f"if {when}: {_attempts(step, on_failure, source)}"
+        elif on_failure.branch(source) is None:
+            yield label, f"if {when}: final at once"
+        else:
+            continue
+        label = ""
+
+
+def _attempts(step: Step, on_failure: OnFailure, source: Source) -> str:
+    """Write `1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final`."""
+    described: list[tuple[int, str, str]] = []
+    tally, agent, jump = Tally(), step.agent, ""
+    how = _first(step)
+    for number in range(1, SHOWN + 1):
+        described.append((number, how, jump))
+        policy = answer(on_failure, tally, Failure(number, "", source), compare_trees=False)
+        jump, decision = "", policy.decision
+        if isinstance(decision, Stop):
+            return f"{_ranges(described)}; {_ordinal(number)} failure is final"
+        if isinstance(decision, Restart):
+            tally.restart_list(on_failure)
+            jump, agent, how = f"then restart from {decision.step}, ", step.agent, _first(step)
+        else:
+            agent, how = _next(step, decision, agent)
+    return f"{_ranges(described)}, and so on"
+
+
+def _first(step: Step) -> str:
+    return {"agent": step.agent or "", "gate": "the gates", "group": "as declared"}[step.kind]
+
+
+def _next(step: Step, decision: Decision, agent: str | None) -> tuple[str | None, str]:
+    if isinstance(decision, Replan):
+        return agent, f"planned anew by {decision.agent}, items by {agent}"
+    if not isinstance(decision, Retry):
+        return agent, _first(step)
+    agent = decision.agent or agent
+    name = agent or _first(step)
+    if step.kind == "group" and agent is not None:
+        name = f"all by {agent}"
+    return agent, f"{name}{_columns(decision)}"
+
+
+def _columns(decision: Retry) -> str:
+    """Name what an entry overrides; what follows from its kind is not said."""
+    usual = "keep" if decision.agent is None else "reset"
+    words = []
+    if decision.worktree != usual:
+        words.append(f"worktree {decision.worktree}")
+    if decision.session is not None and not (decision.agent and decision.session == "fresh"):
+        words.append(f"session {decision.session}")
+    if decision.prompt is not None:
+        words.append("another prompt")
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _ranges(described: list[tuple[int, str, str]]) -> str:
+    """Join neighbours that are alike; one that follows a jump begins anew."""
+    parts: list[str] = []
+    starts = 0
+    numbered: list[tuple[int, tuple[int, str, str]]] = []
+    for entry in described:
+        starts += bool(entry[2])
+        numbered.append((starts, entry))
+    for (_, how), group in groupby(numbered, key=lambda one: (one[0], one[1][1])):
+        entries = [entry for _, entry in group]
+        first, last, jump = entries[0][0], entries[-1][0], entries[0][2]
+        parts.append(f"{jump}{first if first == last else f'{first}-{last}'} {how}")
+    return ", ".join(parts)
+
+
+def _ordinal(number: int) -> str:
+    if number == 1:
+        return "the first"
+    ending = "th" if number % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"the {number}{ending}"

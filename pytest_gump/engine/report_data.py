@@ -1,0 +1,211 @@
+"""The figures of a run as plain data: what `gump report` prints, and what `--json` gives to machines.
+
+Every total is a sum over all attempts, failed and stopped ones included. The format is described in
+docs/reference/report-json.md; a change that readers must know of raises `SCHEMA`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_gump.engine.metrics import add_up
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_gump.agents.base import Tokens
+    from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord, Total
+    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.gates.base import ChangedFile, GateResult
+
+SCHEMA: Final = 1
+Data = dict[str, Any]
+
+
+def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> Data:
+    """Give the report of a run. `state` is its status (`engine.liveness.run_state`)."""
+    return {
+        "schema": SCHEMA,
+        "run": _run(record, header, state),
+        "totals": {
+            "steps": len(record.steps),
+            "retries": record.retries,
+            "escalations": record.escalations,
+            **_total(record.total),
+        },
+        "agents": _agents(record),
+        "preflight": _preflight(record),
+        "steps": [_step(step, record) for step in record.steps.values()],
+    }
+
+
+def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> Data:
+    return {
+        "id": record.run_id,
+        "workflow": record.workflow,
+        "source": header.get("source"),
+        "spec": record.spec,
+        "status": state,
+        "reason": record.reason,
+        "base": record.base,
+        "base_ref": header.get("base_ref"),
+        "dirty_base": header.get("dirty_base"),
+        "branch": record.branch,
+        "head": record.head,
+        "started": _time(record.started),
+        "finished": _time(record.finished),
+        "duration_s": round(record.duration_s, 3),
+        "max_budget_usd": record.max_budget,
+        "applied": record.applied,
+        "discarded": record.discarded,
+        "replay": bool(header.get("replay", False)),
+        "inputs": dict(header.get("inputs", {})),
+        "argv": list(header.get("argv", [])),
+        "versions": dict(header.get("versions", {})),
+    }
+
+
+def _total(total: Total) -> Data:
+    provenance = "estimated" if total.estimated else "reported"
+    return {
+        "attempts": total.attempts,
+        "cost": {
+            "usd": round(total.cost_usd, 6),
+            "provenance": "partly_unknown" if total.unknown else provenance,
+            "unknown_attempts": total.unknown,
+        },
+        "tokens": _tokens(total.tokens),
+        "turns": total.turns,
+        "tool_calls": total.tool_calls,
+        "duration_s": round(total.duration_s, 3),
+    }
+
+
+def _tokens(tokens: Tokens) -> Data:
+    return {
+        "input": tokens.input,
+        "cache_read": tokens.cache_read,
+        "cache_write": tokens.cache_write,
+        "output": tokens.output,
+        "reasoning": tokens.reasoning,
+        "total": tokens.total,
+    }
+
+
+def _agents(record: RunRecord) -> list[Data]:
+    """Sums by agent, in the order in which they first worked."""
+    names = dict.fromkeys(one.agent for one in record.attempts if one.agent is not None)
+    sums = []
+    for name in names:
+        attempts = [one for one in record.attempts if one.agent == name]
+        passed = sum(one.verdict == "passed" for one in attempts)
+        sums.append({"agent": name, "passed": passed, **_total(add_up(attempts))})
+    return sums
+
+
+def _preflight(record: RunRecord) -> Data | None:
+    if record.preflight is None:
+        return None
+    return {name: record.preflight.get(name) for name in ("gates", "red", "reason")}
+
+
+def _step(step: StepRecord, record: RunRecord) -> Data:
+    last = step.attempts[-1] if step.attempts else None
+    return {
+        "path": step.path,
+        "mode": step.mode,
+        "status": step.status,
+        "outcome": str(step.outcome),
+        "reason": step.reason,
+        "agent": last.agent if last else None,
+        "retries": sum(one.verdict in {"retried", "escalated"} for one in step.attempts),
+        **_changes(last.result.changed if last and last.result else ()),
+        "totals": _total(step.total),
+        "attempts": [_attempt(one, record) for one in step.attempts],
+    }
+
+
+def _attempt(one: AttemptRecord, record: RunRecord) -> Data:
+    data = {
+        "number": one.number,
+        "attempt": one.attempt,
+        "agent": one.agent,
+        "mode": one.mode,
+        "entry": one.entry,
+        "because": because(one, record),
+        "started": _time(one.started),
+        "folder": one.folder,
+        "verdict": one.verdict,
+        "decision": one.why,
+        "session_resumed": one.session_resumed,
+    }
+    return data | (_result(one.result) if one.result is not None else {"outcome": "running", "reason": ""})
+
+
+def _result(result: AttemptResult) -> Data:
+    usage = result.usage
+    return {
+        "outcome": str(result.outcome),
+        "reason": result.reason,
+        "model": result.model,
+        "cost": {"usd": usage.cost_usd, "provenance": usage.provenance if result.agent else "none"},
+        "tokens": _tokens(usage.tokens),
+        "turns": usage.turns,
+        "tool_calls": usage.tool_calls,
+        "duration_s": round(result.timings.total_s, 3),
+        "agent_s": round(result.timings.agent_s, 3),
+        "gates_s": round(result.timings.gates_s, 3),
+        **_changes(result.changed),
+        "gates": [_gate(gate) for gate in result.gates],
+        "guard": result.guard,
+        "session": result.session.id if result.session else None,
+        "snapshot": result.snapshot,
+        "gate_config": list(result.gate_config),
+        "notes": list(result.notes),
+    }
+
+
+def _changes(changed: Sequence[ChangedFile]) -> Data:
+    return {
+        "files_changed": len(changed),
+        "lines_added": sum(change.added or 0 for change in changed),
+        "lines_removed": sum(change.removed or 0 for change in changed),
+        "files": [
+            {"path": change.path, "status": change.status, "added": change.added, "removed": change.removed}
+            for change in changed
+        ],
+    }
+
+
+def _gate(gate: GateResult) -> Data:
+    return {
+        "name": gate.name,
+        "status": gate.status,
+        "summary": gate.summary,
+        "command": gate.command,
+        "exit_code": gate.exit_code,
+        "duration_s": round(gate.duration_s, 3),
+    }
+
+
+def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
+    """Say why an attempt was made again: the failure that it answers; None for the first one of a step.
+
+    A restart and a new pass of a group answer the failure of another step, the newest one before them.
+    """
+    if attempt.entry == "first":
+        return None
+    before = record.attempts[: attempt.number - 1]
+    if attempt.entry in {"same", "escalate"}:
+        before = [one for one in before if one.step == attempt.step]
+    failed = next((one for one in reversed(before) if one.verdict not in {"passed", ""}), None)
+    if failed is None:
+        return None
+    reason = failed.result.reason or failed.result.outcome if failed.result else "it was interrupted"
+    where = "" if failed.step == attempt.step else f"{failed.step} "
+    return f"{where}attempt {failed.attempt}: {reason}"
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
