@@ -47,6 +47,8 @@ def sweep(root: Path, is_pruned: Callable[[str], bool]) -> Sweep:
                 count = 0
                 for entry in entries:
                     count += 1
+                    if entry.name != ".git" and entry.is_file(follow_symlinks=False):
+                        continue
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if _note(found, entry, path, top) and not is_pruned(path):
                         waiting.append(path)
@@ -68,8 +70,7 @@ def _note(found: Sweep, entry: os.DirEntry[str], path: str, top: str) -> bool:
         return False
     if entry.is_dir(follow_symlinks=False):
         return True
-    if not entry.is_file(follow_symlinks=False):
-        found.special.append(path)
+    found.special.append(path)
     return False
 
 

@@ -46,6 +46,26 @@ class Snapshot:
     """Paths that cannot be kept as they are (unreadable, links out of the tree): the attempt fails."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """What lies in a slot besides the files of its index; a folder stands for all that is in it."""
+
+    untracked: tuple[str, ...]
+    ignored: tuple[str, ...]
+    modified: bool
+    """Some file differs from the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What an index file is known to hold, and which index file that was."""
+
+    tree_or_commit: str
+    inode: int
+    mtime_ns: int
+    size: int
+
+
 class Slots:
     """The slots of one repository, all below one folder."""
 
@@ -53,6 +73,7 @@ class Slots:
         self.repository = repository
         self.root = root
         self.keep = tuple(keep)
+        self._slots: dict[str, Slot] = {}
 
     @staticmethod
     def default_root(repository: Repository, override: str | None = None) -> Path:
@@ -70,7 +91,9 @@ class Slots:
     def slot(self, name: str) -> Slot:
         if not _SLOT_NAME.fullmatch(name) or ".." in name:
             raise WorktreeError(f"not a name for a worktree slot: {name!r}")
-        return Slot(self.repository, self.root, name, self.keep)
+        if name not in self._slots:
+            self._slots[name] = Slot(self.repository, self.root, name, self.keep)
+        return self._slots[name]
 
 
 def _is_writable(folder: Path) -> bool:
@@ -87,6 +110,8 @@ class Slot:
         self.keep = tuple(keep)
         self._index = root / f"{name}.index"
         self._setup_files = root / f"{name}.ignored"
+        self._trees: dict[str, str] = {}
+        self._held: _Held | None = None
         self._git = GitRunner(
             "-C", str(self.path), git_folder(repository.git_dir), f"--work-tree={self.path}", settings=SLOT_SETTINGS
         )
@@ -120,7 +145,7 @@ class Slot:
 
     def accept_ignored(self) -> None:
         """Record that the ignored files of this moment came from setup, and stay."""
-        ignored = self._others()[1]
+        ignored = self._others().ignored
         self._setup_files.write_bytes(b"\0".join(os.fsencode(path) for path in ignored))
 
     def _exists(self) -> bool:
@@ -133,7 +158,7 @@ class Slot:
         if not ignore.exists():
             ignore.write_text("*\n")
         self.path.mkdir()
-        self._check("read-tree", "--reset", "-u", commit)
+        self._read_tree(commit)
 
     def discard(self) -> None:
         """Remove the slot and all that belongs to it."""
@@ -146,18 +171,32 @@ class Slot:
             self.path.rename(trash)
 
     def _move_to(self, commit: str) -> None:
-        if self._run("read-tree", "--reset", "-u", commit).status:
-            files.make_writable(self.path)
-            self._check("read-tree", "--reset", "-u", commit)
-        untracked, _ = self._remove_others(self.keep)
-        for path in untracked:
+        others = self._others() if self._held == self._holding(commit) else None
+        if others is None or others.modified:
+            self._read_tree(commit)
+            others = self._others()
+        for path in others.untracked:
             files.remove(self.path / path)
-        gitlinks = self._gitlinks()
-        found = files.sweep(self.path, self._pruned(gitlinks))
+        self._remove_ignored(others, self.keep)
+        found = files.sweep(self.path, self._pruned(self._gitlinks()))
         for path in (*found.nested, *found.special):
             files.remove(self.path / path)
             found.folders[os.path.dirname(path)] -= 1  # noqa: PTH120
         files.remove_empty_folders(self.path, found)
+
+    def _read_tree(self, commit: str) -> None:
+        if self._run("read-tree", "--reset", "-u", commit).status:
+            files.make_writable(self.path)
+            self._check("read-tree", "--reset", "-u", commit)
+        self._held = self._holding(commit)
+
+    def _holding(self, commit: str) -> _Held | None:
+        """The present index file as one that holds `commit`."""
+        try:
+            status = self._index.stat()
+        except FileNotFoundError:
+            return None
+        return _Held(self._trees.get(commit, commit), status.st_ino, status.st_mtime_ns, status.st_size)
 
     # -- after an attempt ------------------------------------------------------------------------------------------
 
@@ -178,6 +217,8 @@ class Slot:
         bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable])]
         tree = self._check("write-tree").line
         commit = self.repository.commit_tree(tree, [commit_id(parent)], message)
+        self._trees[commit] = tree
+        self._held = self._holding(commit)
         self.repository.update_ref(ref, commit)
         bad += self._new_links(parent, found.leaving)
         return Snapshot(commit, tree, tuple(problems), tuple(dict.fromkeys(bad)))
@@ -207,14 +248,12 @@ class Slot:
 
     def remove_ignored(self, keep: Sequence[str] | None = None) -> list[str]:
         """Remove ignored files that came since setup, except under kept names; gives what was removed."""
-        return self._remove_others(self.keep if keep is None else keep)[1]
+        return self._remove_ignored(self._others(), self.keep if keep is None else keep)
 
-    def _remove_others(self, keep: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Remove ignored files; gives the untracked ones, which stay here, and the removed ones."""
-        untracked, ignored = self._others()
+    def _remove_ignored(self, others: _Others, keep: Sequence[str]) -> list[str]:
         accepted = self._accepted()
-        gone = [each for each in ignored if each not in accepted and files.remove_except(self.path, each, keep)]
-        return untracked, gone
+        candidates = (path for path in others.ignored if path not in accepted)
+        return [path for path in candidates if files.remove_except(self.path, path, keep)]
 
     def _accepted(self) -> set[str]:
         try:
@@ -222,16 +261,18 @@ class Slot:
         except FileNotFoundError:
             return set()
 
-    def _others(self) -> tuple[list[str], list[str]]:
-        """Untracked and ignored paths; a folder stands for all that is in it."""
+    def _others(self) -> _Others:
         output = self._check(
             *("status", "--porcelain=v1", "-z", "--ignored=matching", "--untracked-files=normal"),
             *("--no-renames", "--ignore-submodules=all"),
         ).stdout
         entries = [os.fsdecode(entry) for entry in output.split(b"\0") if entry]
-        untracked = [entry[3:].rstrip("/") for entry in entries if entry.startswith("??")]
-        ignored = [entry[3:].rstrip("/") for entry in entries if entry.startswith("!!")]
-        return untracked, [path for path in ignored if path != HANDOVER]
+        ignored = (entry[3:].rstrip("/") for entry in entries if entry.startswith("!!"))
+        return _Others(
+            untracked=tuple(entry[3:].rstrip("/") for entry in entries if entry.startswith("??")),
+            ignored=tuple(path for path in ignored if path != HANDOVER),
+            modified=any(entry[1] not in " ?!" for entry in entries),
+        )
 
     # -- files that agents hand over ---------------------------------------------------------------------------------
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_gump.system.worktree import Repository, Slot, Slots
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 USER = ("-c", "user.name=User", "-c", "user.email=user@example.org")
 

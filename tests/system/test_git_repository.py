@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from git_project import Project, make_project
-
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.worktree import FileChange, Repository
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from pytest_gump.system.output import LineSplitter, bounded_output, clean_text
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def test_text_of_others_is_made_safe_to_print(raw: str, clean: str) -> None:
 def test_splitter_joins_chunks_and_reports_oversized_lines() -> None:
     lines: list[bytes] = []
     sizes: list[int] = []
-    splitter = LineSplitter(lambda line: lines.append(line), sizes.append, max_bytes=5)
+    splitter = LineSplitter(lines.append, sizes.append, max_bytes=5)
     for chunk in (b"ab", b"c\nde", b"fghi", b"j\nk", b""):
         assert splitter.feed(chunk) is None
     splitter.finish()

@@ -5,18 +5,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-
 from pytest_gump.errors import GumpError
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.process import Finished, Request, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 MARK = "test-mark"
 
@@ -115,7 +114,7 @@ def test_too_long_argument_is_an_error_and_not_a_missing_program(supervisor: Sup
 
 def test_missing_folder_is_an_error_that_names_it(supervisor: Supervisor, tmp_path: Path) -> None:
     request = Request(("true",), tmp_path / "gone", child_environment(), MARK, tmp_path / "out")
-    with pytest.raises(GumpError, match="cannot enter the folder .*gone"):
+    with pytest.raises(GumpError, match=r"cannot enter the folder .*gone"):
         supervisor.run(request)
 
 
@@ -142,7 +141,7 @@ def test_child_has_default_signals_and_its_own_session(run: Callable[..., Finish
 
 def test_lines_come_one_by_one_and_the_last_needs_no_newline(run: Callable[..., Finished]) -> None:
     lines: list[bytes] = []
-    run(r"printf 'a\n\nb\0c\n\377\nlast'", on_line=lambda line: lines.append(line))
+    run(r"printf 'a\n\nb\0c\n\377\nlast'", on_line=lines.append)
     assert lines == [b"a", b"", b"b\0c", b"\xff", b"last"]
 
 
@@ -153,7 +152,7 @@ def test_line_of_50_megabytes_goes_to_disk_unparsed(run: Callable[..., Finished]
 for _ in range(50): sys.stdout.write("x" * 1000000)
 print(); print("after")'"""
     before = psutil.Process().memory_info().rss
-    finished = run(command, on_line=lambda line: lines.append(line), on_oversize=sizes.append)
+    finished = run(command, on_line=lines.append, on_oversize=sizes.append)
     assert finished.exit_code == 0
     assert lines == [b"after"]
     assert sizes == [50_000_000]
