@@ -249,7 +249,13 @@ class _Attempt:
     # -- the result ------------------------------------------------------------------------------------------------
 
     def _finish(self, judgement: Judgement) -> AttemptResult:
-        result = self._result(judgement)
+        changed = self.leavings.changed
+        result = replace(
+            self._result(judgement),
+            tree=self.leavings.tree,
+            changed=changed,
+            gate_config=gate_config(one.path for one in changed) if self.facts.run is not None else (),
+        )
         masked = self.secrets.mask_files(self.place.folder)
         if masked:
             result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
@@ -264,8 +270,8 @@ class _Attempt:
         return f"{subject}\n\n{json.dumps(self.secrets.mask(to_wire(result)))}\n"
 
     def _result(self, judgement: Judgement) -> AttemptResult:
+        """All but what is read off the tree."""
         order, facts, run = self.order, self.facts, self.facts.run
-        changed = self.leavings.changed
         ending = run.ending if run is not None else None
         total_s = self.tools.clock() - self.began
         return AttemptResult(
@@ -280,13 +286,10 @@ class _Attempt:
             gates=facts.gates,
             guard=judgement.guard,
             session=self._session(ending.session if ending else None),
-            tree=self.leavings.tree,
-            changed=changed,
             plan=facts.handover.plan,
             verdict=facts.handover.verdict,
             artifact=facts.handover.artifact,
             message=bounded_text(clean_text(ending.message), MESSAGE_CHARS) if ending else "",
-            gate_config=gate_config(one.path for one in changed) if run is not None else (),
             notes=(*facts.notes, *self.leavings.notes, *facts.handover.notes, *(run.notes if run else ())),
         )
 
