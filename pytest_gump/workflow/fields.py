@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.yaml_nodes import Node
 
 MAX_SECONDS: Final = 366 * 24 * 3600
+_MERGE_HINT: Final = "YAML 1.2 has no merge keys: write the keys out, or use an alias for a whole value"
 _SWITCH_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -23,14 +24,22 @@ class Fields:
     """One mapping, its unknown keys already reported."""
 
     def __init__(
-        self, node: MapNode, known: Sequence[str], problems: Problems, *, moved: Mapping[str, str] | None = None
+        self,
+        node: MapNode,
+        known: Sequence[str],
+        problems: Problems,
+        *,
+        moved: Mapping[str, str] | None = None,
+        hidden: Collection[str] = (),
     ) -> None:
         self.node = node
         self.place = node.place
         self._problems = problems
         for key in node.values:
             if key not in known:
-                hint = (moved or {}).get(key) or problems.suggest(key, known, label="known keys")
+                listed = [word for word in known if word not in hidden]
+                hint = (moved or {}).get(key) or problems.suggest(key, listed, label="known keys")
+                hint = _MERGE_HINT if key == "<<" else hint
                 problems.add(node.key_places[key], f"unknown key {quoted(key)}", hint)
 
     def __contains__(self, key: str) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.errors import ConfigError
+from pytest_gump.workflow.problems import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 Source = Literal["project", "user", "built-in", "file"]
 SUFFIXES: Final = (".yaml", ".yml")
 MAX_BYTES: Final = 4_194_304
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +45,14 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
         return _named_file(name_or_path, project)
     if not _NAME.fullmatch(name_or_path) or ".." in name_or_path:
         raise ConfigError(
-            f"{name_or_path!r} is not the name of a workflow",
+            f"{quoted(name_or_path)} is not the name of a workflow",
             hint="a name has no separators and no '..'; a path ends in .yaml or .yml",
         )
     folders = _folders(project, home)
     for folder in folders:
         for suffix in SUFFIXES:
             path = folder.path / f"{name_or_path}{suffix}"
-            if path.exists():
+            if _exists(path):
                 return Found(path, folder.source, name_or_path, read_text(path))
     raise _not_found(name_or_path, project, home)
 
@@ -94,10 +95,17 @@ def read_text(path: Path) -> str:
 
 def _named_file(name: str, project: Path) -> Found:
     for path in (Path.cwd() / name, project / name):
-        if path.exists():
+        if _exists(path):
             return Found(path, "file", path.stem, read_text(path))
     hint = None if "/" in name else f"a workflow of the project is named without its suffix: {Path(name).stem}"
-    raise ConfigError(f"workflow file {name!r} does not exist", hint=hint)
+    raise ConfigError(f"workflow file {quoted(name)} does not exist", hint=hint)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _folders(project: Path, home: Path | None) -> list[_Folder]:

@@ -86,7 +86,7 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
     if not isinstance(node, MapNode):
         around.problems.add(node.place, f"a step must be a mapping with a name, not {describe(node)}")
         return None
-    fields = Fields(node, STEP_KEYS, around.problems, moved=MOVED)
+    fields = Fields(node, STEP_KEYS, around.problems, moved=MOVED, hidden=UNSUPPORTED)
     name = read_name(fields, around, "the step") or ""
     kind = _kind(fields, name, around)
     _check_keys(fields, kind, around)

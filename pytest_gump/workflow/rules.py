@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.workflow.problems import quoted
+from pytest_gump.workflow.read_step import OUTPUTS
 from pytest_gump.workflow.refs import AmbiguousStepError, Outline, UnknownStepError
+from pytest_gump.workflow.yaml_nodes import ScalarNode
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.placed import PlacedStep, PlacedWorkflow, Surroundings
@@ -87,6 +89,8 @@ def _check_foreach(step: PlacedStep, ref: str, index: Index, around: Surrounding
         around.problems.add(place, *target.about("'foreach'"))
         return
     name = quoted(target.step.name)
+    if _has_unknown_output(target):
+        return
     if target.kind != "agent" or target.step.output != "plan":
         around.problems.add(place, f"'foreach' names {name}, which makes no plan", "it needs 'output: plan'")
         return
@@ -105,6 +109,12 @@ def _check_foreach(step: PlacedStep, ref: str, index: Index, around: Surrounding
             hint = f"each item of {quoted(group.step.name)} has a plan of its own: put the group there too"
             around.problems.add(place, f"'foreach' names {name}, which has more than one plan", hint)
             return
+
+
+def _has_unknown_output(step: PlacedStep) -> bool:
+    """Say whether `output` was already reported: what the step makes is then anybody's guess."""
+    written = step.fields.get("output")
+    return written is not None and (not isinstance(written, ScalarNode) or written.value not in OUTPUTS)
 
 
 def _shared_groups(one: PlacedStep, other: PlacedStep) -> set[tuple[str, ...]]:

@@ -1,0 +1,42 @@
+"""Loading a workflow from text, with three agents of two CLIs."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+
+import pytest
+from pytest_gump.errors import WorkflowError
+from pytest_gump.workflow.find import Found
+from pytest_gump.workflow.load import Loaded, load_workflow
+
+AGENTS = ("claude-opus", "claude-haiku", "claude-sonnet", "codex")
+NOWHERE = Path("/nowhere/project")
+
+
+def agent_error(name: str) -> str | None:
+    if name in AGENTS:
+        return None
+    near = get_close_matches(name, AGENTS, n=1)
+    return f"unknown agent {name!r}" + (f"\n  hint: did you mean {near[0]!r}?" if near else "")
+
+
+def same_cli(one: str, other: str) -> bool:
+    return one.split("-", maxsplit=1)[0] == other.split("-", maxsplit=1)[0]
+
+
+def load(text: str, *, project: Path = NOWHERE, gates: tuple[str, ...] = (), name: str = "flow.yaml") -> Loaded:
+    found = Found(project / name, "file", "flow", text)
+    return load_workflow(found, project=project, gates=gates, agents=agent_error, same_cli=same_cli)
+
+
+def refusal(text: str, *, project: Path = NOWHERE) -> str:
+    with pytest.raises(WorkflowError) as caught:
+        load(text, project=project)
+    return str(caught.value)
+
+
+def one_step(lines: str) -> str:
+    """Give a workflow of one step, `work`, with these keys."""
+    body = "".join(f"    {line}\n" for line in lines.splitlines())
+    return f"name: flow\nsteps:\n  - name: work\n{body}"

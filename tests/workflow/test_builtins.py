@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pytest_gump.workflow.find import Found, list_workflows
+from pytest_gump.workflow.load import Loaded, load_workflow
+from pytest_gump.workflow.refs import iter_steps, templated
+from pytest_gump.workflow.schema import FILE_NAME
+
+NOWHERE = Path("/nowhere/project")
+BUILTINS = list_workflows(NOWHERE, None)
+NAMES = ["adversarial-review", "bugfix", "cheap2sota", "freeform", "parallel-tasks", "refactor", "tdd"]
+AGENTS = ("claude-opus", "claude-sonnet", "claude-haiku")
+
+
+def load(found: Found) -> Loaded:
+    return load_workflow(found, project=NOWHERE, agents=lambda name: None if name in AGENTS else f"unknown {name}")
+
+
+every_builtin = pytest.mark.parametrize("found", BUILTINS, ids=[found.name for found in BUILTINS])
+
+
+def test_there_are_seven() -> None:
+    assert [found.name for found in BUILTINS] == NAMES
+
+
+@every_builtin
+def test_builtin_loads_under_its_own_name(found: Found) -> None:
+    workflow = load(found).workflow
+    assert workflow.name == found.name
+    assert workflow.description
+    assert workflow.max_budget is not None
+
+
+@every_builtin
+def test_builtin_tells_editors_its_schema(found: Found) -> None:
+    assert found.text.splitlines()[0] == f"# yaml-language-server: $schema=./{FILE_NAME}"
+
+
+@every_builtin
+def test_builtin_ends_in_a_step_that_runs_the_projects_checks(found: Found) -> None:
+    assert {"compile", "test"} <= {gate.name for gate in load(found).workflow.steps[-1].gate}
+
+
+@every_builtin
+def test_builtin_names_no_language(found: Found) -> None:
+    assert not re.search(r"\b(pytest|python|cargo|npm|jest|golang|\w+\.py|_test\.go)\b", found.text, re.IGNORECASE)
+
+
+@every_builtin
+def test_every_change_is_gated_and_every_prompt_says_something(found: Found) -> None:
+    steps = [step for _, step in iter_steps(load(found).workflow.steps) if step.agent is not None]
+    assert all(step.gate for step in steps if step.output == "diff")
+    assert all(len(text) > 100 for step in steps for key, text in templated(step) if key == "prompt")
+
+
+def test_tdd_has_the_shape_of_the_language_page() -> None:
+    loaded = load(next(found for found in BUILTINS if found.name == "tdd"))
+    assert list(loaded.lines) == ["decompose", "build", "build::tests", "build::impl", "quality"]
+    impl = loaded.workflow.steps[1].steps[1]
+    assert loaded.workflow.max_budget == 5
+    assert impl.session.mode == "reuse"
+    assert impl.on_failure is not None
+    assert impl.on_failure.flat is not None
+    assert impl.on_failure.flat.retry == 5
+    assert [entry.agent for entry in impl.on_failure.flat.strategy] == [None, None, None, "claude-sonnet"]
+    assert impl.on_failure.flat.restart_from == "tests"

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from loading import load, refusal
+from pytest_gump.errors import WorkflowError
+
+TABLE = Path(__file__).with_name("wrong_workflows.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    title: str
+    text: str
+    message: str
+
+
+def _read_table() -> list[Wrong]:
+    _, *cases = re.split(r"^=== ", TABLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [_wrong(case) for case in cases]
+
+
+def _wrong(case: str) -> Wrong:
+    title, rest = case.split("\n", 1)
+    text, message = rest.split("\n>>>\n")
+    return Wrong(title, text, message.strip())
+
+
+WRONG = _read_table()
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=[wrong.title.replace(" ", "-") for wrong in WRONG])
+def test_wrong_workflow_is_told_exactly(wrong: Wrong) -> None:
+    assert refusal(f"{wrong.text}\n") == wrong.message
+
+
+def test_table_holds_every_case_once() -> None:
+    assert len(WRONG) >= 150
+    assert len({wrong.title for wrong in WRONG}) == len(WRONG)
+
+
+def test_control_character_is_refused_with_its_place() -> None:
+    assert refusal("name: flow\ndescription: a\x07b\n") == ("flow.yaml:2:15: character U+0007 is not allowed in YAML")
+
+
+def test_problem_in_an_aliased_value_is_told_once() -> None:
+    text = "name: flow\nsteps:\n  - {name: a, gate: &g [tets]}\n  - {name: b, gate: *g}\n"
+    assert refusal(text) == "flow.yaml:3:25: unknown gate 'tets'\n  hint: did you mean 'test'?"
+
+
+def test_file_inside_the_project_is_named_relative_to_it(tmp_path: Path) -> None:
+
+    with pytest.raises(WorkflowError, match=r"^\.gump/workflows/mine\.yaml:1:1: the file is empty"):
+        load("", project=tmp_path, name=".gump/workflows/mine.yaml")
+
+
+def test_problems_carry_their_places_for_machines() -> None:
+
+    with pytest.raises(WorkflowError) as caught:
+        load("name: flow\nsteps:\n  - {name: a, gate: [x1, x2]}\n")
+    assert [(problem.line, problem.column) for problem in caught.value.problems] == [(3, 22), (3, 26)]

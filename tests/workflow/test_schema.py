@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+from pytest_gump.workflow import schema
+from pytest_gump.workflow.find import builtin_folder
+from pytest_gump.workflow.shape import WorkflowKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BUILTINS = sorted(builtin_folder().glob("*.yaml"))
+
+
+def objects(part: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(part, list):
+        for one in part:
+            yield from objects(one)
+    elif isinstance(part, dict):
+        if "properties" in part and part.get("type") == "object":
+            yield part
+        for one in part.values():
+            yield from objects(one)
+
+
+def test_schema_file_is_current() -> None:
+    """Run `python -m pytest_gump.workflow.schema` when this fails."""
+    assert (builtin_folder() / schema.FILE_NAME).read_text(encoding="utf-8") == schema.text()
+
+
+def test_schema_refuses_unknown_keys_everywhere() -> None:
+    found = list(objects(schema.json_schema()))
+    assert len(found) >= 12
+    assert all(part["additionalProperties"] is False for part in found)
+
+
+def test_schema_describes_every_key() -> None:
+    keys = schema.json_schema()["properties"]
+    assert all("description" in key for key in keys.values())
+    assert keys["max_budget"] == {
+        "description": "USD for the whole run.",
+        "exclusiveMinimum": 0,
+        "type": "number",
+    }
+
+
+@pytest.mark.parametrize("path", BUILTINS, ids=[path.stem for path in BUILTINS])
+def test_builtins_fit_the_shape_that_the_schema_is_made_from(path: Path) -> None:
+    written = WorkflowKeys.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert written.name == path.stem
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"name": "a", "gaurd": {}},
+        {"name": "a", "guard": {"max_turn": 3}},
+        {"name": "a", "output": "plans"},
+        {"name": "a", "on_failure": {"retries": 2}},
+        {"name": "a", "on_failure": {"retry": 0}},
+        {"name": "a", "steps": []},
+        {"name": "a", "context": [{"fiel": "x"}]},
+        {"name": "a", "session": {"step": "x"}},
+    ],
+)
+def test_shape_refuses_typos(step: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        WorkflowKeys.model_validate({"name": "flow", "steps": [step]})
+
+
+def test_schema_is_written_where_editors_look(tmp_path: Path) -> None:
+    assert schema.write(tmp_path).read_text(encoding="utf-8") == schema.text()

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.workflow import yaml_nodes
+from pytest_gump.workflow.problems import Place, Problems
+from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
+
+
+def read(text: str) -> tuple[object, str]:
+    problems = Problems("f.yaml")
+    root = read_yaml(text, problems)
+    return root, "\n".join(map(str, problems.found))
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("no", "no"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("12:30", "12:30"),
+        ("2026-11-22", "2026-11-22"),
+        ("010", 10),
+        ("0o10", 8),
+        ("0x1F", 31),
+        ("-5", -5),
+        ("1_000", "1_000"),
+        ("1e3", 1000.0),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("1.2.3", "1.2.3"),
+        ("-.inf", float("-inf")),
+        ("true", True),
+        ("False", False),
+        ("tRuE", "tRuE"),
+        ("null", None),
+        ("~", None),
+        ("'5'", "5"),
+        ('"true"', "true"),
+        ("! 5", "5"),
+        ("!!str 5", "5"),
+        ("!!int 5", 5),
+        ("=", "="),
+        ("<<", "<<"),
+        ("-", "-"),
+    ],
+)
+def test_scalars_follow_yaml_1_2(written: str, value: object) -> None:
+    root, problems = read(f"[a, {written}]" if written != "-" else "k: '-'")
+    assert problems == ""
+    node = root.nodes[1] if isinstance(root, ListNode) else root.values["k"]  # type: ignore[attr-defined]
+    assert isinstance(node, ScalarNode)
+    assert node.value == value
+    assert type(node.value) is type(value)
+
+
+def test_number_with_thousands_of_digits_is_text() -> None:
+    root, problems = read("9" * 5000)
+    assert problems == ""
+    assert isinstance(root, ScalarNode)
+    assert isinstance(root.value, str)
+
+
+def test_every_key_and_value_has_its_place() -> None:
+    root, _ = read("a: 1\nb:\n  - x\n  - {c: y}\n")
+    assert isinstance(root, MapNode)
+    assert root.key_places == {"a": Place(1, 1), "b": Place(2, 1)}
+    below = root.values["b"]
+    assert isinstance(below, ListNode)
+    assert [node.place for node in below.nodes] == [Place(3, 5), Place(4, 5)]
+
+
+def test_columns_count_characters_not_bytes() -> None:
+    root, _ = read("\ufeffé: [ü, x]\n")
+    assert isinstance(root, MapNode)
+    below = root.values["é"]
+    assert isinstance(below, ListNode)
+    assert below.nodes[1].place == Place(1, 8)
+
+
+def test_alias_bomb_is_refused() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    root, problems = read("\n".join(lines))
+    assert root is None
+    assert "the file stands for more than 100000 values" in problems
+
+
+def test_alias_tower_is_refused() -> None:
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 200))]
+    root, problems = read("\n".join(lines))
+    assert root is None
+    assert "nested deeper than 64 levels" in problems
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
+def test_deep_nesting_is_refused_and_not_a_crash(opening: str) -> None:
+    root, problems = read(opening * 50_000)
+    assert root is None
+    assert problems
+
+
+def test_long_file_is_refused() -> None:
+    root, problems = read("#" * 2_000_000)
+    assert root is None
+    assert problems == "f.yaml:1:1: the file is longer than 1048576 characters"
+
+
+def test_python_parser_reads_the_same_where_libyaml_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "name: flow\nsteps: &s\n  - {name: 'a', gate: [no, 12:30]}\nmore: *s\n"
+    fast = read(text)
+    monkeypatch.setattr(yaml_nodes, "_Loader", yaml.SafeLoader)
+    assert read(text) == fast
+
+
+def test_lone_surrogate_is_refused() -> None:
+    assert read("a: \ud800") == (None, "f.yaml:1:4: character U+D800 is not allowed in YAML")
+
+
+@given(st.text())
+def test_any_text_gives_a_tree_or_a_problem(text: str) -> None:
+    root, problems = read(text)
+    assert root is not None or problems
