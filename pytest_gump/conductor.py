@@ -11,7 +11,7 @@ import pytest
 from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
 
 from pytest_gump import junit
-from pytest_gump.collect import JobFile, StepItem, WorkflowCollector, find_or_make
+from pytest_gump.collect import JobFile, StepItem, WorkflowCollector, describe_failure, find_or_make
 from pytest_gump.engine.attempt import Cancelled
 from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
 from pytest_gump.engine.overrides import select
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.engine.decision import Decision, Failure
+    from pytest_gump.engine.metrics import AttemptRecord
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.run import Booked, Run
     from pytest_gump.workflow.model import Step
@@ -41,6 +42,7 @@ class Conductor:
         self.report = Report(config)
         config.pluginmanager.register(self.report, "gump-report")
         self._living: dict[str, tuple[StepItem, Run]] = {}
+        self._passed: dict[str, tuple[Any, Booked]] = {}
 
     # -- collection ----------------------------------------------------------------------------------------------
 
@@ -112,9 +114,6 @@ class Conductor:
                 if session.shouldfail or session.shouldstop:
                     break
 
-    def _run_finished(self, run: Run) -> None:
-        self.config.hook.pytest_gump_run_finished(run=run.record)
-
     def _preflight(self, launch: Launch, run: Run) -> str | None:
         order = None if self.config.getoption("gump_no_preflight") else run.preflight()
         if order is None:
@@ -164,19 +163,30 @@ class Conductor:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
-        """Settle the attempt before pytest counts it: a failure that will be retried is none."""
+        """Settle the attempt before pytest counts it.
+
+        A failure that will be retried is none; a pass counts when the run ends, for a later step may still restart
+        from this one. So pytest counts every step once.
+        """
         if getattr(report, "gump", None) is None:
             return (yield)
         item, run = self._living.pop(report.nodeid)
         booked = self._settle(item, run, report)
-        report.outcome = _OUTCOMES.get(booked.settled.verdict, booked.settled.verdict)
+        verdict = booked.settled.verdict
+        part_of_replan = verdict == "failed" and booked.settled.step is not None
+        self._passed.pop(report.nodeid, None)
+        if verdict == "passed":
+            self._passed[report.nodeid] = _final(report, "call", "passed"), booked
+        report.outcome = "retried" if part_of_replan else _OUTCOMES.get(verdict, verdict)
         with self.report.own_lines():
             result = yield
         self.report.attempt_finished(booked)
-        if booked.settled.verdict in {"passed", "failed"}:
-            self._log_teardown(report, run, booked)
+        if part_of_replan:
+            self._log_failed(item, run, booked)
+        elif verdict == "failed":
+            self._close(report, run, booked.record)
         for path in booked.settled.skipped:
-            self._log_skipped(item.root, path, f"{item.step_path} did not pass")
+            self._log_skipped(item.root, path, run.schedule.reason)
         return result
 
     def _settle(self, item: StepItem, run: Run, report: Any) -> Booked:
@@ -199,21 +209,48 @@ class Conductor:
 
         return run.settle(order, result, decide)
 
-    def _log_teardown(self, report: Any, run: Run, booked: Booked) -> None:
+    def _run_finished(self, run: Run) -> None:
+        """Count the steps that passed, in the order in which they last ran."""
+        for report, booked in self._passed.values():
+            with self.report.own_lines():
+                self.config.hook.pytest_runtest_logreport(report=report)
+            self._close(report, run, booked.record)
+        self._passed.clear()
+        self.config.hook.pytest_gump_run_finished(run=run.record)
+
+    def _close(self, report: Any, run: Run, last: AttemptRecord) -> None:
         """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""
-        settled = copy.copy(report)  # not built anew: since pytest 9.2 a report's id is more than its string
-        settled.when, settled.outcome, settled.longrepr, settled.gump = "teardown", "passed", None, None
-        settled.gump_line, settled.duration = True, 0.0
-        junit.write_step(self.config, settled, run.record.steps[booked.order.step], booked.record)
+        teardown = _final(report, "teardown", "passed")
+        junit.write_step(self.config, teardown, run.record.steps[last.step], last)
         with self.report.own_lines():
-            self.config.hook.pytest_runtest_logreport(report=settled)
+            self.config.hook.pytest_runtest_logreport(report=teardown)
+
+    def _log_failed(self, part: StepItem, run: Run, booked: Booked) -> None:
+        """Fail the step whose replan the part belonged to: no attempt of its own will tell."""
+        path = booked.settled.step
+        assert path is not None  # noqa: S101 - asked by the caller
+        number = self.jobs.index(part.root.job)
+        item = find_or_make(part.root, path, self.items[number])
+        whole = run.record.steps[str(path)]
+        report = self.report.step_failed(item, f"{path}: {whole.reason}\n\n{describe_failure(booked.result)}")
+        self._close(report, run, whole.attempts[-1])
 
     def _log_skipped(self, root: WorkflowCollector, path: StepPath, reason: str) -> None:
-        number = self.jobs.index(root.job)
-        self.report.step_skipped(find_or_make(root, path, self.items[number]), reason)
+        item = find_or_make(root, path, self.items[self.jobs.index(root.job)])
+        self._passed.pop(item.nodeid, None)
+        self.report.step_skipped(item, reason)
 
 
-_OUTCOMES = {"again": "retried"}
+_OUTCOMES = {"again": "retried", "passed": "attempted"}
+"""What pytest is told of an attempt; `attempted` is in no count."""
+
+
+def _final(report: Any, when: str, outcome: str) -> Any:
+    """A copy, not one built anew: since pytest 9.2 a report's id is more than its string."""
+    final = copy.copy(report)
+    final.when, final.outcome, final.longrepr, final.gump, final.gump_line = when, outcome, None, None, True
+    final.duration, final.sections = 0.0, []
+    return final
 
 
 def _update_items(session: pytest.Session, templates: list[StepItem], items: dict[str, StepItem]) -> None:

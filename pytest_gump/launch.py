@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
 import shutil
 import sys
 import time
@@ -107,8 +106,7 @@ class Launch:
 
     def _commands(self) -> dict[str, str]:
         files = self._repository.list_files(self._base.commit)
-        python = shlex.quote(sys.executable)
-        found = detect(files, lambda path: self._repository.read_file(self._base.commit, path), python)
+        found = detect(files, lambda path: self._repository.read_file(self._base.commit, path), sys.executable)
         return {**found, **self._settings.commands}
 
     @contextmanager

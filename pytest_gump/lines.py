@@ -66,20 +66,20 @@ def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int) -> list[st
     mark = _mark(attempt, marks)
     if attempt.agent is None:
         gates = " + ".join(gate.name for gate in result.gates) or result.outcome
-        middle = f"{pad('gate', 15)} {gates}"
+        middle = f"{pad('gate', 14)} {gates}"
         rest = result.reason
     else:
         cost = format_usd(result.usage.cost_usd, estimated=result.usage.provenance == "estimated")
         middle = (
-            f"{pad(attempt.agent, 15)} {pad(attempt.mode, 8)} {pad(_detail(result), 11)} "
-            f"{pad(cost, 8, right=True)} {pad(format_duration(result.timings.total_s), 6, right=True)}"
+            f"{pad(attempt.agent, 14)} {pad(attempt.mode, 6)} {pad(_detail(result), 9)} "
+            f"{pad(cost, 7, right=True)} {pad(format_duration(result.timings.total_s), 4, right=True)}"
         )
         rest = result.reason or _suffix(attempt)
     indent = "  " * (len(path.names) - 1)
-    name = pad(path.name, max(1, 19 - len(indent)))
+    name = pad(path.name, max(1, 17 - len(indent)))
     line = f"{indent}{mark} {name} {middle}".rstrip()
-    if width(line) + width(rest) + 3 <= columns:
-        return [f"{line}   {rest}".rstrip()]
+    if width(line) + width(rest) + 2 <= columns:
+        return [f"{line}  {rest}".rstrip()]
     return [fit(line, columns), fit(f"{indent}    {rest}", columns)]
 
 
@@ -91,7 +91,7 @@ def group_line(path: StepPath, marks: Marks, columns: int) -> str:
 def skipped_line(step: str, reason: str, marks: Marks, columns: int) -> str:
     path = StepPath.parse(step)
     indent = "  " * (len(path.names) - 1)
-    return fit(f"{indent}{marks.skipped} {pad(path.leaf, max(1, 19 - len(indent)))} skipped: {reason}", columns)
+    return fit(f"{indent}{marks.skipped} {pad(path.leaf, max(1, 17 - len(indent)))} skipped: {reason}", columns)
 
 
 def run_line(record: RunRecord, marks: Marks) -> str:

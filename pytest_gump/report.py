@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -16,7 +16,7 @@ from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pytest_gump.agents.base import Event
     from pytest_gump.collect import StepItem
@@ -158,15 +158,28 @@ class Report:
 
     def step_skipped(self, item: StepItem, reason: str) -> None:
         """Log a step that never ran, so that pytest and JUnit know of it."""
-        self._write(skipped_line(str(item.step_path), reason, self._marks, self._columns), level=0)
-        skip = pytest.CallInfo.from_call(lambda: _skip(reason), when="setup")
-        for call in (skip, pytest.CallInfo.from_call(lambda: None, when="teardown")):
-            report: Any = pytest.TestReport.from_item_and_call(item, call)
-            report.gump_line = True
-            if call is skip:
-                report.longrepr = (str(item.reportinfo()[0]), item.reportinfo()[1] or 0, f"Skipped: {reason}")
-            with self.own_lines():
-                item.ihook.pytest_runtest_logreport(report=report)
+        self._write(skipped_line(str(item.step_path), reason, self._marks, self._columns))
+        report = self._log(item, lambda: _skip(reason), when="setup")
+        report.longrepr = (str(item.reportinfo()[0]), item.reportinfo()[1] or 0, f"Skipped: {reason}")
+        self._hand_on(item, report)
+        self._hand_on(item, self._log(item, lambda: None, when="teardown"))
+
+    def step_failed(self, item: StepItem, text: str) -> Any:
+        """Log a step that failed without an attempt of its own; the caller closes its testcase."""
+        report = self._log(item, lambda: _fail(text), when="call")
+        report.longrepr = text
+        self._hand_on(item, report)
+        return report
+
+    @staticmethod
+    def _log(item: StepItem, what: Callable[[], None], *, when: Literal["setup", "call", "teardown"]) -> Any:
+        report: Any = pytest.TestReport.from_item_and_call(item, pytest.CallInfo.from_call(what, when=when))
+        report.gump_line = True
+        return report
+
+    def _hand_on(self, item: StepItem, report: Any) -> None:
+        with self.own_lines():
+            item.ihook.pytest_runtest_logreport(report=report)
 
     @contextmanager
     def own_lines(self) -> Iterator[None]:
@@ -184,7 +197,8 @@ class Report:
         """Count our reports, but leave the printing to the lines above; the summary asks again, for the word."""
         if getattr(report, "gump", None) is None and not getattr(report, "gump_line", False):
             return None
-        category = "" if report.when == "teardown" and report.passed else report.outcome
+        uncounted = report.outcome == "attempted" or (report.when == "teardown" and report.passed)
+        category = "" if uncounted else report.outcome
         return category, "", "" if self._logging else category.upper()
 
     @pytest.hookimpl(tryfirst=True)
@@ -217,3 +231,7 @@ class Report:
 
 def _skip(reason: str) -> None:
     pytest.skip(reason)
+
+
+def _fail(text: str) -> None:
+    raise AssertionError(text)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import pytest_gump.conductor  # noqa: F401 - once for all sessions: pytester forgets what a session imports, C parts cannot
 from pytest_gump.agents import neutral
-from pytest_gump.agents.cassette import write_take
+from pytest_gump.agents.cassette import INDEX, VERSION, write_take
 from pytest_gump.engine.folder import RunFolder, run_folders
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.metrics import RunRecord, fold
@@ -47,6 +48,8 @@ class GumpProject:
         self.pytester = pytester
         self.path: Path = pytester.path
         self.cassette = self.path.parent / f"{self.path.name}-cassette"
+        self.cassette.mkdir()
+        (self.cassette / INDEX).write_text(json.dumps({"version": VERSION, "takes": []}), encoding="utf-8")
         self.git("init", "--quiet", "--initial-branch=main")
         self.write({"spec.md": "# What to build\n\nSomething small.\n", ".gitignore": "__pycache__/\n.pytest_cache/\n"})
         self.commit("start")

@@ -194,6 +194,9 @@ def _decided(record: RunRecord, event: Event) -> None:
     step = record.steps[attempt.step]
     if attempt.verdict in {"passed", "failed"}:
         step.status, step.reason = attempt.verdict, event["reason"]
+    if attempt.verdict == "failed" and event["replanned"]:
+        whole = record.steps[event["replanned"]]
+        whole.status, whole.reason = "failed", f"{attempt.step}: {event['reason']}"
 
 
 def _skipped(record: RunRecord, event: Event) -> None:

@@ -189,10 +189,11 @@ class Run:
             reason=settled.reason or result.reason,
             why=settled.note,
             decisions=[_decision(path, decision) for path, decision in settled.decisions],
+            replanned=str(settled.step) if settled.step else None,
             head=self.schedule.head,
         )
         self._repository.update_ref(self.branch_ref, self.schedule.head)
-        self._skip(settled.skipped, f"{ready.path} did not pass")
+        self._skip(settled.skipped, self.schedule.reason or f"{ready.path} did not pass")
         return Booked(order, result, record, settled)
 
     def _commit(self, order: Order, result: AttemptResult) -> str:

@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM: children stopped, ledger closed, exit code 2, worktree kept."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.testing import GumpProject
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def living(project: GumpProject) -> list[str]:
+    """Command lines of the processes that have to do with this test's folders."""
+    place = str(project.path.parent)
+    lines = []
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        if process.info["pid"] != os.getpid() and any(place in word for word in words):
+            lines.append(" ".join(words))
+    return lines
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_closed_and_keeps_its_work(project: GumpProject, number: signal.Signals) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--gump-workflow=one", f"--gump-replay={project.cassette}", "spec.md"],
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    wait_until(lambda: any("player.py" in line for line in living(project)))
+    time.sleep(0.5)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=15)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    wait_until(lambda: not living(project), 5)
+    record = project.record()
+    assert (record.status, record.reason) == ("cancelled", "interrupted")
+    attempt = record.attempts[0]
+    assert attempt.result is not None
+    assert attempt.result.outcome == "cancelled"
+    assert attempt.result.snapshot is not None
+    assert "new.py" in project.tree(attempt.result.snapshot)
+    assert record.total.cost_usd == 0.25
+    slots = list((project.path.parent / f"{project.path.name}-cache").rglob("new.py"))
+    assert slots, "the worktree is kept"
+    assert "Traceback" not in output

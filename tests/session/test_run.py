@@ -1,0 +1,239 @@
+"""`pytest --gump-workflow=NAME spec.md`: outcomes, lines, counts and exit codes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from .workflows import BROKEN, PLAN, REPLAN, RESTART
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+
+def two_items(project: GumpProject) -> None:
+    project.plan("decompose", "one", "two")
+    for item in ("one", "two"):
+        project.answer(f"build::tests[{item}]", writes={f"test_{item}.py": f"import {item}\n"}, session_id=f"s-{item}")
+        project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"}, session_id=f"s-{item}")
+
+
+def test_a_passed_step_is_one_passed_item(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, turns=3, cost_usd=0.42)
+    result = project.run("one")
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["✓ impl *claude-haiku *diff *3 turns *$0.42*", "run passed — 1 step, $0.42, *"])
+
+
+def test_the_users_branch_stays_as_it_was(project: GumpProject) -> None:
+    head, status = project.git("rev-parse", "HEAD"), project.git("status", "--porcelain", "--ignored")
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    project.run("one").assert_outcomes(passed=1)
+    assert project.git("rev-parse", "HEAD") == head
+    assert project.git("status", "--porcelain", "--ignored") == "!! .gump/runs/\n!! .pytest_cache/"
+    assert status == ""
+    assert "new.py" in project.tree(project.record().head)
+
+
+def test_a_failed_attempt_that_is_retried_does_not_count_as_failed(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": BROKEN})
+    project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
+    result = project.run("retry", "-x")
+    assert result.ret == pytest.ExitCode.OK
+    assert result.parseoutcomes() == {"passed": 1, "retried": 1}
+    result.stdout.fnmatch_lines(
+        ["⟳ impl *", "*compile failed: 1 of 2 Python files do not compile", "✓ impl *(attempt 2)"]
+    )
+
+
+def test_the_next_attempt_is_told_what_failed(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": BROKEN})
+    project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
+    project.run("retry")
+    prompt = project.prompt("impl", attempt=2)
+    assert "new.py:1: SyntaxError" in prompt
+    assert "+def broken(:" in prompt
+    assert "What failed" not in project.prompt("impl", attempt=1)
+
+
+def test_an_escalation_is_shown_with_its_attempt(project: GumpProject) -> None:
+    for attempt, text in enumerate((BROKEN, BROKEN + "# again\n", "x = 1\n"), 1):
+        project.answer("impl", attempt=attempt, writes={"new.py": text})
+    result = project.run("retry")
+    assert result.parseoutcomes() == {"passed": 1, "retried": 1, "escalated": 1}
+    result.stdout.fnmatch_lines(
+        ["✓ impl *claude-sonnet*", "*(escalated, attempt 3)", "run passed — 1 step, 1 retry, 1 escalation, *"]
+    )
+
+
+def test_a_step_that_uses_up_its_attempts_fails_the_session(project: GumpProject) -> None:
+    for attempt in (1, 2, 3):
+        project.answer("impl", attempt=attempt, writes={"new.py": BROKEN + f"# {attempt}\n"})
+    result = project.run("retry")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.parseoutcomes()["failed"] == 1
+    result.stdout.fnmatch_lines(
+        [
+            "✗ impl *",
+            "impl: compile failed: 1 of 2 Python files do not compile",
+            "gate compile: 1 of 2 Python files do not compile",
+            "  $ * (exit code 1)",
+            "*SyntaxError*",
+            "run failed — *",
+            "FAILED spec.md::retry::impl - *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*pytest_gump/*.py:*")
+
+
+def test_plan_items_become_items_with_parametrised_ids(project: GumpProject) -> None:
+    two_items(project)
+    result = project.run("plan", "-v")
+    result.assert_outcomes(passed=6)
+    result.stdout.fnmatch_lines(
+        [
+            "✓ decompose *2 items*",
+            "▸ build[[]one[]]",
+            "  ✓ tests *",
+            "  ✓ impl *",
+            "▸ build[[]two[]]",
+            "✓ quality *gate *compile*",
+        ]
+    )
+    assert list(project.record().steps) == [
+        "decompose",
+        "build::tests[one]",
+        "build::impl[one]",
+        "build::tests[two]",
+        "build::impl[two]",
+        "quality",
+    ]
+
+
+def test_steps_after_a_failure_are_skipped_and_say_why(project: GumpProject) -> None:
+    project.answer("decompose", out={"plan.json": "[]"})
+    result = project.run("plan", "-rs")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(failed=1, skipped=3)
+    result.stdout.fnmatch_lines(["SKIPPED * decompose failed: output_invalid"])
+
+
+def test_a_plan_that_is_no_plan_is_told_to_the_next_attempt(project: GumpProject) -> None:
+    text = PLAN.replace("    prompt: Split it.\n", "    prompt: Split it.\n    on_failure: {retry: 2}\n")
+    project.workflow("plan", text)
+    project.answer("decompose", out={"plan.json": '[{"name": ""}]'})
+    project.plan("decompose", "one", attempt=2)
+    project.answer("build::tests[one]", writes={"test_one.py": "import one\n"})
+    project.answer("build::impl[one]", writes={"one.py": "x = 1\n"})
+    project.run("plan").assert_outcomes(passed=4)
+    assert project.record().attempts[0].result.outcome == "output_invalid"  # type: ignore[union-attr]
+    assert "name" in project.prompt("decompose", 2).split("What failed")[1]
+
+
+def test_sessions_are_reused_within_a_plan_item(project: GumpProject) -> None:
+    two_items(project)
+    project.run("plan")
+    resumed = {
+        event["step"]: event["session_resumed"] for event in project.ledger() if event["event"] == "attempt_started"
+    }
+    assert resumed == {
+        "decompose": False,
+        "build::tests[one]": False,
+        "build::impl[one]": True,
+        "build::tests[two]": False,
+        "build::impl[two]": True,
+        "quality": False,
+    }
+
+
+def test_the_branch_of_a_run_has_one_commit_for_each_step_that_changed_something(project: GumpProject) -> None:
+    two_items(project)
+    project.run("plan")
+    subjects = project.git(
+        "log", "--format=%s|%(trailers:key=Gump-Step,valueonly,separator=)", "main.." + project.record().branch
+    )
+    assert [line.partition("|")[2] for line in subjects.splitlines()] == [
+        "build::impl[two]",
+        "build::tests[two]",
+        "build::impl[one]",
+        "build::tests[one]",
+    ]
+
+
+def test_money_of_failed_attempts_is_booked(project: GumpProject) -> None:
+    for attempt, text in enumerate((BROKEN, "x = 1\n"), 1):
+        project.answer("impl", attempt=attempt, writes={"new.py": text}, cost_usd=0.25)
+    result = project.run("retry")
+    assert project.record().total.cost_usd == 0.5
+    result.stdout.fnmatch_lines(["run passed — 1 step, 1 retry, $0.50, *"])
+
+
+def test_a_spent_budget_ends_the_run_and_is_not_retried(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": BROKEN}, cost_usd=0.30)
+    result = project.run("retry", "--gump-max-budget=0.20")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    record = project.record()
+    assert [one.result.outcome for one in record.attempts if one.result] == ["budget"]
+    assert record.total.cost_usd == 0.30
+    result.stdout.fnmatch_lines(["*budget*"])
+
+
+def test_no_worktree_is_left_after_a_passed_run(project: GumpProject) -> None:
+    project.write({"pytest.ini": f"[pytest]\ngump_worktrees = {project.path.parent / 'slots'}\n"})
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    project.run("one").assert_outcomes(passed=1)
+    left = [path for path in (project.path.parent / "slots").rglob("*") if path.is_file()]
+    assert [path.name for path in left] == [".gitignore"]
+
+
+def test_a_missing_take_fails_the_step_and_says_what_there_is(project: GumpProject) -> None:
+    project.answer("other", writes={"new.py": "x = 1\n"})
+    result = project.run("one")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*cassette has nothing of impl; it has other*"])
+
+
+def test_a_step_that_is_restarted_counts_once(project: GumpProject) -> None:
+    project.workflow("restart", RESTART)
+    project.answer("tests", writes={"test_new.py": "import new\n"})
+    project.answer("impl", writes={"new.py": BROKEN})
+    project.answer("tests", attempt=2, writes={"test_new.py": "import new\n\n"})
+    project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
+    result = project.run("restart", "--junitxml=junit.xml")
+    assert result.parseoutcomes() == {"passed": 2, "retried": 1}
+    result.stdout.fnmatch_lines(
+        ["✓ tests *", "⟳ impl *", "✓ tests *", "*(restarted, attempt 2)", "✓ impl *", "*(restarted, attempt 2)"]
+    )
+    cases = ET.parse(project.path / "junit.xml").getroot().findall(".//testcase")
+    assert [case.get("name") for case in cases] == ["tests", "impl"]
+
+
+def test_a_replan_splits_the_work_and_the_steps_own_gates_judge_it(project: GumpProject) -> None:
+    project.workflow("replan", REPLAN)
+    project.answer("impl", writes={"new.py": BROKEN})
+    project.plan("impl--replan::plan", "first", "second")
+    project.answer("impl--replan::item[first]", writes={"first.py": "x = 1\n"})
+    project.answer("impl--replan::item[second]", writes={"second.py": "x = 1\n"})
+    result = project.run("replan")
+    result.stdout.fnmatch_lines(["run passed — *"])
+    assert project.record().steps["impl"].status == "passed"
+    assert {"first.py", "second.py"} <= set(project.tree(project.record().head))
+    assert "new.py" not in project.tree(project.record().head)
+
+
+def test_a_part_of_a_replan_that_fails_fails_the_step(project: GumpProject) -> None:
+    project.workflow("replan", REPLAN)
+    project.answer("impl", writes={"new.py": BROKEN})
+    project.plan("impl--replan::plan", "first")
+    project.answer("impl--replan::item[first]", writes={"first.py": BROKEN})
+    result = project.run("replan", "--junitxml=junit.xml")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.parseoutcomes()["failed"] == 1
+    assert project.record().steps["impl"].status == "failed"
+    failed = ET.parse(project.path / "junit.xml").getroot().findall(".//testcase[failure]")
+    assert [case.get("name") for case in failed] == ["impl"]
