@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 CASSETTE = EXAMPLES / "timesheet" / "cassette"
 
 
@@ -19,7 +21,7 @@ def demo(folder: Path, cassette: Path = CASSETTE) -> subprocess.CompletedProcess
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST_"))}
     return subprocess.run(
         [EXAMPLES / "demo.sh", folder, cassette],
-        env=clean | {"PATH": path, "COLUMNS": "120", "HOME": str(folder.parent)},
+        env=clean | {"PATH": path, "COLUMNS": "100", "HOME": str(folder.parent)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -43,6 +45,15 @@ def lines_about(text: str, *words: str) -> list[str]:
     return [line for line in text.splitlines() if all(word in line for word in words)]
 
 
+def picture(text: str) -> list[str]:
+    """The lines of the run, from its name to its sum, without what differs from run to run."""
+    run = re.search(r"^tdd on spec\.md: run .*?^run passed .*?$", text, re.DOTALL | re.MULTILINE)
+    assert run is not None, text
+    kept = [line for line in run[0].splitlines() if not line.startswith("=") and line.strip()]
+    varying = r" *\b(\d{8}-\d{6}-tdd-\w{4}|[0-9a-f]{10}|\d+(\.\d+)?[ms])\b *"
+    return [re.sub(r" +", " ", re.sub(varying, " * ", line)) for line in kept]
+
+
 def test_demo_passes_with_an_escalation_and_a_retry(tmp_path: Path) -> None:
     done = demo(tmp_path / "demo")
     assert done.returncode == 0, done.stdout
@@ -54,6 +65,8 @@ def test_demo_passes_with_an_escalation_and_a_retry(tmp_path: Path) -> None:
     merged = tmp_path / "demo" / "timesheet" / "src" / "timesheet"
     assert {"durations.py", "billing.py", "statement.py"} <= {path.name for path in merged.iterdir()}
     assert lines_about(done.stdout, "43 passed")
+    for page in ("README.md", "docs/tutorial/demo.md"):
+        assert picture((ROOT / page).read_text(encoding="utf-8")) == picture(done.stdout), page
 
 
 @pytest.mark.parametrize(

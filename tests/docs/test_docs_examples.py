@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 from textwrap import indent
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 from pytest_gump.agents import registry as agents
+from pytest_gump.cli.program import make_parser
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.settings import INI_OPTIONS
 from pytest_gump.gates.registry import BUILTIN
@@ -61,6 +63,19 @@ def test_every_flag_of_the_plugin_is_in_the_options_table(pytester: pytest.Pytes
     assert config.pluginmanager.hasplugin("gump")
     documented = {word.split()[0] for word in first_column(OPTIONS, "## Command line")}
     assert documented == set(re.findall(r"^\s+(--gump-[a-z-]+)", help_text, re.MULTILINE))
+
+
+def test_every_command_and_its_flags_are_in_the_commands_table() -> None:
+    """The options of `gump run` are those of pytest, which have a table of their own."""
+    text = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
+    documented = first_column(text, "# The gump command")
+    commands = next(group for group in make_parser()._actions if isinstance(group, argparse._SubParsersAction))
+    for name, parser in commands.choices.items():
+        usages = [usage for usage in documented if usage.split()[1] == name]
+        flags = set(re.findall(r"--?[a-z][a-z-]*", " ".join(usages), re.ASCII))
+        expected = {max(action.option_strings, key=len) for action in parser._actions if action.option_strings}
+        assert usages, name
+        assert name == "run" or flags == expected - {"--help"}, name
 
 
 def test_every_ini_setting_is_in_the_settings_table_with_its_default() -> None:
