@@ -14,9 +14,9 @@ from pytest_gump import junit
 from pytest_gump.collect import JobFile, StepItem, WorkflowCollector, describe_failure, find_or_make
 from pytest_gump.engine.attempt import Cancelled
 from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
-from pytest_gump.engine.overrides import select
+from pytest_gump.engine.overrides import select, walk
 from pytest_gump.errors import GumpError
-from pytest_gump.jobs import Job, deselected_leaves, prepare_jobs
+from pytest_gump.jobs import Job, prepare_jobs
 from pytest_gump.launch import Launch, project_root
 from pytest_gump.report import Report
 from pytest_gump.workflow.path import StepPath
@@ -75,7 +75,7 @@ class Conductor:
                 mine = [item for item in ours if item.root.job is job]
                 self.items[number] = {str(item.step_path): item for item in mine}
                 if mine:
-                    job.workflow = select(job.workflow, deselected_leaves(mine, job))
+                    job.workflow = select(job.workflow, {item.step_path.static for item in mine})
         self.jobs_selected = [number for number, items in self.items.items() if items]
 
     # -- the loop ------------------------------------------------------------------------------------------------
@@ -101,9 +101,11 @@ class Conductor:
     def _conduct(self, session: pytest.Session, launch: Launch, items: dict[str, StepItem]) -> None:
         templates = list(items.values())
         root = templates[0].root
-        root.job.runner = launch.execute
+        root.job.runner = launch.carry_out
         with terminable(), launch.start(self.report.listen, self._run_finished) as run:
             self.report.run_started(run, root.nodeid)
+            if any(step.parallel for step in walk(run.inputs.workflow.steps)):
+                self.report.say_once("parallel: true runs one after the other in this version")
             refusal = self._preflight(launch, run)
             while (order := run.next()) is not None:
                 known = len(items)
@@ -238,7 +240,7 @@ class Conductor:
     def _log_skipped(self, root: WorkflowCollector, path: StepPath, reason: str) -> None:
         item = find_or_make(root, path, self.items[self.jobs.index(root.job)])
         self._passed.pop(item.nodeid, None)
-        self.report.step_skipped(item, reason)
+        self.report.step_skipped(item, str(path), reason)
 
 
 _OUTCOMES = {"again": "retried", "passed": "attempted"}

@@ -13,15 +13,14 @@ from pytest_gump.agents import registry
 from pytest_gump.agents.cassette import Cassette
 from pytest_gump.agents.replay import ReplayAgent
 from pytest_gump.engine.overrides import agents_of_step, leaves, override_agents
-from pytest_gump.errors import AgentError, ConfigError, GumpError
+from pytest_gump.errors import AgentError, ConfigError
 from pytest_gump.workflow.find import find_workflow
 from pytest_gump.workflow.load import load_workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pytest_gump.agents.base import Agent
-    from pytest_gump.collect import StepItem
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.workflow.find import Found
     from pytest_gump.workflow.load import Loaded
@@ -55,12 +54,8 @@ class Job:
     gates: Mapping[str, Callable[[Any], None]]
     agents: Mapping[str, Agent | str]
     replay: Replay | None
-    runner: Callable[[StepItem, Order], AttemptResult] | None = field(default=None, repr=False)
-
-    def execute(self, item: StepItem, order: Order) -> AttemptResult:
-        if self.runner is None:
-            raise GumpError("the run of this workflow has not been started")
-        return self.runner(item, order)
+    runner: Callable[[Order], AttemptResult] | None = field(default=None, repr=False)
+    """Carries out orders; set while the job's run lives."""
 
     def agent(self, name: str) -> Agent:
         """The adapter of an agent name, or the replay agent in its place.
@@ -235,9 +230,3 @@ def _replay(config: pytest.Config) -> Replay | None:
         raise ConfigError(f"--gump-replay-delay must be a number from 0, not {text!r}")
     cassette = Cassette.open(Path(config.invocation_params.dir, folder))
     return Replay(cassette, lenient=bool(config.getoption("gump_replay_lenient")), delay=delay)
-
-
-def deselected_leaves(items: Iterable[StepItem], job: Job) -> list[str]:
-    """Static paths of the job's leaves that a selection left over."""
-    kept = {item.step_path.static for item in items if item.root.job is job}
-    return [path for path, _ in leaves(job.workflow.steps) if path in kept]

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.agents.base import Event
-    from pytest_gump.collect import StepItem
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.engine.settings import Settings
     from pytest_gump.jobs import Job
@@ -147,13 +146,8 @@ class Launch:
             shutil.rmtree(scratch, ignore_errors=True)
             finished(run)
 
-    def execute(self, item: StepItem, order: Order) -> AttemptResult:
-        """Carry out an order in this process."""
-        if item.result is not None:
-            return item.result
-        return self.carry_out(order)
-
     def carry_out(self, order: Order) -> AttemptResult:
+        """Carry out an order in this process."""
         assert self._tools is not None  # noqa: S101 - orders come from a started run
         return execute(order, self._tools)
 

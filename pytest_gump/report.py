@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_gump.agents.base import Event
-    from pytest_gump.collect import StepItem
     from pytest_gump.engine.metrics import AttemptRecord
     from pytest_gump.engine.run import Booked, Run
 
@@ -41,6 +40,7 @@ class Report:
         self._shown = 0.0
         self._live = False
         self._logging = False
+        self._said: set[str] = set()
 
     # -- the terminal --------------------------------------------------------------------------------------------
 
@@ -84,6 +84,11 @@ class Report:
         self._write(
             fit(f"{record.workflow} on {record.spec}: run {record.run_id}, base {record.base[:10]}", self._columns)
         )
+
+    def say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._write(fit(line, self._columns), yellow=True)
 
     def preflight_finished(self, run: Run) -> None:
         preflight = run.record.preflight or {}
@@ -156,15 +161,15 @@ class Report:
                 self._write(group_line(group, self._marks, self._columns))
         self._groups = chain
 
-    def step_skipped(self, item: StepItem, reason: str) -> None:
+    def step_skipped(self, item: pytest.Item, step: str, reason: str) -> None:
         """Log a step that never ran, so that pytest and JUnit know of it."""
-        self._write(skipped_line(str(item.step_path), reason, self._marks, self._columns))
+        self._write(skipped_line(step, reason, self._marks, self._columns))
         report = self._log(item, lambda: _skip(reason), when="setup")
         report.longrepr = (str(item.reportinfo()[0]), item.reportinfo()[1] or 0, f"Skipped: {reason}")
         self._hand_on(item, report)
         self._hand_on(item, self._log(item, lambda: None, when="teardown"))
 
-    def step_failed(self, item: StepItem, text: str) -> Any:
+    def step_failed(self, item: pytest.Item, text: str) -> Any:
         """Log a step that failed without an attempt of its own; the caller closes its testcase."""
         report = self._log(item, lambda: _fail(text), when="call")
         report.longrepr = text
@@ -172,12 +177,12 @@ class Report:
         return report
 
     @staticmethod
-    def _log(item: StepItem, what: Callable[[], None], *, when: Literal["setup", "call", "teardown"]) -> Any:
+    def _log(item: pytest.Item, what: Callable[[], None], *, when: Literal["setup", "call", "teardown"]) -> Any:
         report: Any = pytest.TestReport.from_item_and_call(item, pytest.CallInfo.from_call(what, when=when))
         report.gump_line = True
         return report
 
-    def _hand_on(self, item: StepItem, report: Any) -> None:
+    def _hand_on(self, item: pytest.Item, report: Any) -> None:
         with self.own_lines():
             item.ihook.pytest_runtest_logreport(report=report)
 

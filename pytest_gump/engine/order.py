@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
-from pytest_gump.agents.base import SessionRef, Usage
-from pytest_gump.gates.base import ChangedFile, GateResult
+from pytest_gump.agents.base import SessionRef, Usage  # noqa: TC001 - pydantic reads these annotations
+from pytest_gump.gates.base import ChangedFile, GateResult  # noqa: TC001
 
 
 class Outcome(StrEnum):
@@ -180,15 +179,12 @@ class AttemptResult:
 
 T = TypeVar("T", Order, AttemptResult)
 
-
-@cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+_ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in (Order, AttemptResult)}
 
 
 def to_wire(record: Order | AttemptResult) -> dict[str, Any]:
     """Plain dicts, lists, strings and numbers, all the way down."""
-    wire: dict[str, Any] = _adapter(type(record)).dump_python(record, mode="json")
+    wire: dict[str, Any] = _ADAPTERS[type(record)].dump_python(record, mode="json")
     return wire
 
 
@@ -198,5 +194,5 @@ def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
     Raises:
         pydantic.ValidationError: the dict was not written by `to_wire` of this version.
     """
-    record: T = _adapter(kind).validate_python(wire)
+    record: T = _ADAPTERS[kind].validate_python(wire)
     return record

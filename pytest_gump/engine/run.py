@@ -139,7 +139,7 @@ class Run:
         limit = order.limits.max_budget
         if reason is None and limit is not None and limit <= 0:
             reason = f"the {order.limits.budget_scope}'s max_budget is spent"
-        return (reason and self.no_attempt(order, Outcome.BUDGET, reason)) or None
+        return None if reason is None else self.no_attempt(order, Outcome.BUDGET, reason)
 
     def no_attempt(self, order: Order, outcome: Outcome, reason: str) -> AttemptResult:
         """A result for an order that was not carried out."""

@@ -1,0 +1,87 @@
+"""The gate commands run once on the untouched base, before anything is paid for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .workflows import BROKEN, ONE, PLAN
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+
+def test_a_command_that_cannot_run_stops_the_run_before_the_first_agent(project: GumpProject) -> None:
+    project.write({"pytest.ini": "[pytest]\ngump_compile = no-such-compiler --all\n"})
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    result = project.run("one")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*preflight: compile: command not found: no-such-compiler*"])
+    assert project.record().total.cost_usd == 0
+    assert project.record().steps["impl"].outcome == "gate_error"
+
+
+def test_a_gate_that_is_red_on_the_base_is_said_and_does_not_stop_the_run(project: GumpProject) -> None:
+    project.write({"app.py": BROKEN})
+    project.commit()
+    project.answer("impl", writes={"app.py": "value = 1\n"})
+    result = project.run("one")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["red on base: compile: 1 of 1 Python files do not compile", "✓ impl *"])
+
+
+def test_preflight_can_be_left_out(project: GumpProject) -> None:
+    project.write({"app.py": BROKEN})
+    project.commit()
+    project.answer("impl", writes={"app.py": "value = 1\n"})
+    result = project.run("one", "--gump-no-preflight")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("red on base*")
+    assert project.record().preflight is None
+
+
+def test_a_gate_that_breaks_later_costs_no_further_agent_call(project: GumpProject) -> None:
+    project.write({"tool.sh": "exit 0\n"})
+    project.workflow(
+        "one", ONE.replace("[compile]", '["bash: sh tool.sh"]').rstrip() + "\n    on_failure: {retry: 3}\n"
+    )
+    project.answer("impl", writes={"tool.sh": "exit 127\n"})
+    result = project.run("one")
+    result.assert_outcomes(failed=1)
+    record = project.record()
+    assert len(record.attempts) == 1
+    assert record.steps["impl"].outcome == "gate_error"
+
+
+def test_setup_runs_once_in_the_new_worktree(project: GumpProject) -> None:
+    setup = "setup:\n  - echo prepared >> setup.log\nsteps:"
+    project.write({".gitignore": "__pycache__/\n.pytest_cache/\nsetup.log\n"})
+    project.workflow(
+        "plan",
+        PLAN.replace("steps:", setup, 1).replace(
+            "gate: [compile]\n", 'gate: [compile, "bash: test \\"$(cat setup.log)\\" = prepared"]\n'
+        ),
+    )
+    project.plan("decompose", "one")
+    project.answer("build::tests[one]", writes={"test_one.py": "import one\n"})
+    project.answer("build::impl[one]", writes={"one.py": "x = 1\n"})
+    project.run("plan").assert_outcomes(passed=4)
+
+
+def test_the_gate_commands_of_a_run_are_those_of_its_base(project: GumpProject) -> None:
+    project.write({"gump.toml": '[validation]\ncompile_cmd = "test ! -e forbidden"\n'})
+    project.commit()
+    project.answer("impl", writes={"forbidden": "x\n", "gump.toml": '[validation]\ncompile_cmd = "true"\n'})
+    result = project.run("one")
+    result.assert_outcomes(failed=1)
+
+
+def test_parallel_runs_one_after_the_other_and_says_so_once(project: GumpProject) -> None:
+    project.workflow("plan", PLAN.replace("foreach: decompose", "foreach: decompose\n    parallel: true"))
+    project.plan("decompose", "one", "two")
+    for item in ("one", "two"):
+        project.answer(f"build::tests[{item}]", writes={f"test_{item}.py": f"import {item}\n"})
+        project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"})
+    result = project.run("plan")
+    result.assert_outcomes(passed=6)
+    assert str(result.stdout).count("parallel: true runs one after the other") == 1
