@@ -17,7 +17,7 @@ from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
 from pytest_gump.engine.overrides import select, walk
 from pytest_gump.errors import GumpError
 from pytest_gump.jobs import Job, prepare_jobs
-from pytest_gump.launch import Launch, project_root
+from pytest_gump.launch import Launch, dry_run, project_root
 from pytest_gump.report import Report
 from pytest_gump.workflow.path import StepPath
 
@@ -56,8 +56,6 @@ class Conductor:
                     "--gump-workflow names a workflow, but no spec is among the arguments",
                     hint="pytest --gump-workflow=tdd spec.md",
                 )
-            if self.config.getoption("gump_dry_run"):
-                self.config.option.collectonly = True
         if self.config.args_source is not pytest.Config.ArgsSource.ARGS:
             self.config.args = [str(job.file) for job in self.jobs]
         return (yield)
@@ -86,6 +84,11 @@ class Conductor:
             return None
         if session.testsfailed and not session.config.option.continue_on_collection_errors:
             return None
+        if self.config.getoption("gump_dry_run"):
+            with _usage_errors():
+                for number in self.jobs_selected:
+                    self.report.print_lines(dry_run(self.config, self.jobs[number], self.report.columns))
+            return True
         ordinary = [item for item in session.items if not isinstance(item, StepItem)]
         with _usage_errors():
             launches = [Launch.prepare(self.config, self.jobs[number]) for number in self.jobs_selected]

@@ -17,6 +17,7 @@ import pytest
 
 import pytest_gump
 from pytest_gump.engine.attempt import Tools, execute
+from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
 from pytest_gump.engine.orders import RunInputs
 from pytest_gump.engine.run import Run
@@ -97,16 +98,11 @@ class Launch:
             spec_name=job.spec.name if spec_name.startswith("..") else spec_name,
             spec_bytes=job.spec_bytes,
             base=self._base.commit,
-            commands=tuple(sorted(self._commands().items())),
+            commands=tuple(sorted(gate_commands(self._repository, self._base.commit, self._settings).items())),
             settings=self._settings,
             cli_of=job.cli_of,
             inputs=job.inputs,
         )
-
-    def _commands(self) -> dict[str, str]:
-        files = self._repository.list_files(self._base.commit)
-        found = detect(files, lambda path: self._repository.read_file(self._base.commit, path), sys.executable)
-        return {**found, **self._settings.commands}
 
     @contextmanager
     def start(self, listen: Callable[[Event | None], None], finished: Callable[[Run], None]) -> Iterator[Run]:
@@ -175,6 +171,33 @@ class Launch:
             "inputs": dict(job.inputs),
             "replay": job.replay is not None,
         }
+
+
+def gate_commands(repository: Repository, commit: str, settings: Settings) -> dict[str, str]:
+    """The commands of compile, test, lint and coverage for a commit: set ones first, then detected ones."""
+    files = repository.list_files(commit)
+    found = detect(files, lambda path: repository.read_file(commit, path), sys.executable)
+    return {**found, **settings.commands}
+
+
+def dry_run(config: pytest.Config, job: Job, columns: int) -> list[str]:
+    """What the job would do. Starts nothing, writes nothing, and needs neither agents nor a clean checkout."""
+    root = project_root(config)
+    settings, _ = read_settings(config.getini, load_gump_toml(root))
+    commands = settings.commands
+    if (root / ".git").exists():
+        repository = Repository.open(root)
+        ref = config.getoption("gump_base")
+        commands = gate_commands(repository, repository.resolve(ref) if ref else repository.head(), settings)
+    loaded = job.loaded
+    return describe(
+        job.workflow,
+        source=loaded.source,
+        spec_name=os.path.relpath(job.spec, root),
+        commands=commands,
+        lines=loaded.lines,
+        columns=columns,
+    )
 
 
 def refuse_platform() -> None:

@@ -16,7 +16,7 @@ from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_gump.agents.base import Event
     from pytest_gump.engine.metrics import AttemptRecord
@@ -49,7 +49,7 @@ class Report:
         return self._config.pluginmanager.get_plugin("terminalreporter")
 
     @property
-    def _columns(self) -> int:
+    def columns(self) -> int:
         return int(self._config.get_terminal_writer().fullwidth)
 
     @property
@@ -70,7 +70,7 @@ class Report:
 
     def _erase_live(self) -> None:
         if self._live:
-            self._terminal.rewrite(" " * (self._columns - 1))
+            self._terminal.rewrite(" " * (self.columns - 1))
             self._terminal.rewrite("")
             self._live = False
 
@@ -82,19 +82,24 @@ class Report:
         record = run.record
         self._write("")
         self._write(
-            fit(f"{record.workflow} on {record.spec}: run {record.run_id}, base {record.base[:10]}", self._columns)
+            fit(f"{record.workflow} on {record.spec}: run {record.run_id}, base {record.base[:10]}", self.columns)
         )
+
+    def print_lines(self, lines: Sequence[str]) -> None:
+        """Print a text that was asked for, whatever the verbosity."""
+        for line in ("", *lines):
+            self._write(line, level=-9)
 
     def say_once(self, line: str) -> None:
         if line not in self._said:
             self._said.add(line)
-            self._write(fit(line, self._columns), yellow=True)
+            self._write(fit(line, self.columns), yellow=True)
 
     def preflight_finished(self, run: Run) -> None:
         preflight = run.record.preflight or {}
         red = [gate for gate in preflight.get("gates", ()) if gate["status"] == "failed"]
         for gate in red:
-            self._write(fit(f"red on base: {gate['name']}: {gate['summary']}", self._columns), yellow=True)
+            self._write(fit(f"red on base: {gate['name']}: {gate['summary']}", self.columns), yellow=True)
 
     def attempt_started(self, run: Run) -> None:
         self._current = run.record.attempts[-1]
@@ -116,7 +121,7 @@ class Report:
             self._shown = now
             with self._capture_off():
                 line = self._live_text()
-                terminal.rewrite(line + " " * (self._columns - 1 - len(line)))
+                terminal.rewrite(line + " " * (self.columns - 1 - len(line)))
                 self._live = True
         elif not terminal.isatty and now - self._shown >= HEARTBEAT_S:
             self._shown = now
@@ -126,12 +131,12 @@ class Report:
         assert self._current is not None  # noqa: S101
         seconds = time.time() - self._current.started
         return live_line(
-            self._current, turns=self._turns, usd=self._usd, seconds=seconds, marks=self._marks, columns=self._columns
+            self._current, turns=self._turns, usd=self._usd, seconds=seconds, marks=self._marks, columns=self.columns
         )
 
     def _outside_capture(self, line: str) -> None:
         with self._capture_off():
-            self._write(fit(line, self._columns))
+            self._write(fit(line, self.columns))
 
     def _capture_off(self) -> Any:
         manager = self._config.pluginmanager.get_plugin("capturemanager")
@@ -142,28 +147,28 @@ class Report:
         path = StepPath.parse(booked.order.step)
         self._open_groups(path)
         colour = {"passed": "green", "failed": "red"}.get(booked.settled.verdict, "yellow")
-        for line in attempt_lines(booked.record, self._marks, self._columns):
+        for line in attempt_lines(booked.record, self._marks, self.columns):
             self._write(line, **{colour: True})
         for gate in booked.result.gates:
             answer = f"{gate.name}: {gate.status} {gate.summary} {format_duration(gate.duration_s)}"
-            self._write(fit(f"{'  ' * len(path.names)}  {answer}", self._columns), level=1)
+            self._write(fit(f"{'  ' * len(path.names)}  {answer}", self.columns), level=1)
         for note in booked.result.notes:
-            self._write(fit(f"{'  ' * len(path.names)}  note: {note}", self._columns))
+            self._write(fit(f"{'  ' * len(path.names)}  note: {note}", self.columns))
         if booked.result.gate_config:
             files = ", ".join(booked.result.gate_config)
-            self._write(fit(f"{'  ' * len(path.names)}  changed what gates read: {files}", self._columns), yellow=True)
+            self._write(fit(f"{'  ' * len(path.names)}  changed what gates read: {files}", self.columns), yellow=True)
 
     def _open_groups(self, path: StepPath) -> None:
         """Print the headings of the groups that the step is the first to be shown in."""
         chain = tuple(StepPath(path.names[:depth], path.items) for depth in range(1, len(path.names)))
         for depth, group in enumerate(chain):
             if depth >= len(self._groups) or self._groups[: depth + 1] != chain[: depth + 1]:
-                self._write(group_line(group, self._marks, self._columns))
+                self._write(group_line(group, self._marks, self.columns))
         self._groups = chain
 
     def step_skipped(self, item: pytest.Item, step: str, reason: str) -> None:
         """Log a step that never ran, so that pytest and JUnit know of it."""
-        self._write(skipped_line(step, reason, self._marks, self._columns))
+        self._write(skipped_line(step, reason, self._marks, self.columns))
         report = self._log(item, lambda: _skip(reason), when="setup")
         report.longrepr = (str(item.reportinfo()[0]), item.reportinfo()[1] or 0, f"Skipped: {reason}")
         self._hand_on(item, report)

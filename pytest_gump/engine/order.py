@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from pydantic import TypeAdapter
 
-from pytest_gump.agents.base import SessionRef, Usage  # noqa: TC001 - pydantic reads these annotations
+from pytest_gump.agents.base import SessionRef, Usage
 from pytest_gump.gates.base import ChangedFile, GateResult  # noqa: TC001
 
 
