@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
+    from pytest_gump.cli.runs import OpenRun
     from pytest_gump.engine.metrics import AttemptRecord
     from pytest_gump.engine.order import AttemptResult
     from pytest_gump.gates.base import GateResult
@@ -50,11 +51,11 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     for number, one in enumerate(shown):
         if number:
             out.line()
-        _attempt(one, len(step.attempts), run.folder.attempts, out, prompt=not arguments.no_prompt)
+        _attempt(one, len(step.attempts), run, out, prompt=not arguments.no_prompt)
     return 0
 
 
-def _attempt(attempt: AttemptRecord, count: int, attempts: Path, out: Out, *, prompt: bool) -> None:
+def _attempt(attempt: AttemptRecord, count: int, run: OpenRun, out: Out, *, prompt: bool) -> None:
     result = attempt.result
     outcome = result.outcome if result else "not ended"
     colour = "green" if attempt.verdict == "passed" else "red"
@@ -63,14 +64,14 @@ def _attempt(attempt: AttemptRecord, count: int, attempts: Path, out: Out, *, pr
     out.line(f"{attempt.step} attempt {attempt.attempt}{of}, {who}: {outcome}", colour)
     if result is not None and result.reason:
         out.text(result.reason, indent="  ")
-    folder = attempts / attempt.folder if attempt.folder else None
+    folder = run.folder.attempts / attempt.folder if attempt.folder else None
     if folder is None or not folder.is_dir():
         out.line("  no files of this attempt are kept")
     else:
         if prompt:
             _file(folder / "prompt.md", "prompt", out)
         if attempt.agent is not None:
-            _work(attempt, folder, out)
+            _work(attempt, folder, run.id, out)
         _file(folder / "stderr.txt", "stderr", out)
     if result is not None:
         _gates(result, folder, out)
@@ -85,10 +86,10 @@ def _file(path: Path, title: str, out: Out) -> None:
         out.text(bounded_output(path, OUTPUT_CHARS), indent="  ")
 
 
-def _work(attempt: AttemptRecord, folder: Path, out: Out) -> None:
+def _work(attempt: AttemptRecord, folder: Path, slot: str, out: Out) -> None:
     from pytest_gump.cli.log_stream import read_stream
 
-    lines = read_stream(attempt, folder, arrow=out.marks.arrow)
+    lines = read_stream(attempt, folder, slot=slot, arrow=out.marks.arrow)
     if lines is not None:
         out.heading(f"what the agent did ({folder / 'stream.ndjson'})")
         for line in lines:

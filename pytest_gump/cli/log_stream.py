@@ -21,23 +21,26 @@ TEXT_CHARS: Final = 6_000
 _NEUTRAL_KINDS: Final = frozenset({"started", "turn", "text", "tool_call", "tool_result", "usage", "note"})
 
 
-def read_stream(attempt: AttemptRecord, folder: Path, *, arrow: str) -> Iterator[str] | None:
-    """Give what the agent said and did, in order; None when nothing was recorded."""
+def read_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) -> Iterator[str] | None:
+    """Give what the agent said and did, in order; None when nothing was recorded.
+
+    `slot` is the name of the worktree: files below it are named relative to it.
+    """
     path = folder / "stream.ndjson"
     if not path.is_file() or not path.stat().st_size:
         return None
     reader = _reader(attempt, path)
     if reader is None:
         return iter([f"the stream of {attempt.agent} cannot be read by this version"])
-    return _lines(reader, path, arrow)
+    return _lines(reader, path, slot, arrow)
 
 
-def _lines(reader: StreamReader, path: Path, arrow: str) -> Iterator[str]:
+def _lines(reader: StreamReader, path: Path, slot: str, arrow: str) -> Iterator[str]:
     said = ""
     for line in _stream(path):
         for event in reader.feed(line):
             said = event.text if isinstance(event, Text) else said
-            text = _describe(event, arrow)
+            text = _describe(event, slot, arrow)
             if text:
                 yield bounded_text(text, TEXT_CHARS)
     ending = reader.finish(exit_code=0, stderr="", stopped=False)
@@ -45,14 +48,15 @@ def _lines(reader: StreamReader, path: Path, arrow: str) -> Iterator[str]:
         yield bounded_text(ending.message, TEXT_CHARS)
 
 
-def _describe(event: Event, arrow: str) -> str:
+def _describe(event: Event, slot: str, arrow: str) -> str:
     match event:
         case Turn(number=number):
             return f"-- turn {number}"
         case Text(text=text):
             return text.strip("\n")
         case ToolCall(tool=tool, path=path, command=command):
-            return f"{arrow} {tool} {path or command or ''}".rstrip()
+            place = path.rpartition(f"/{slot}/")[2] if path else command or ""
+            return f"{arrow} {tool} {place}".rstrip()
         case ToolResult(is_error=True):
             return "   (that failed)"
         case Note(text=text):

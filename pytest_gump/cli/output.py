@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pytest_gump.lines import Marks
 
 _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
+NARROWEST: Final = 12
+"""Column of a table that still says something."""
 STATUS_COLOURS: Final = {"passed": "green", "failed": "red", "interrupted": "red", "cancelled": "yellow"}
 
 
@@ -59,10 +61,20 @@ class Out:
         """Write rows in aligned columns; those named in `right` are aligned there, columns without content left out."""
         shown = [index for index in range(len(head)) if any(row[index] for row in rows)]
         cells = [[" ".join(row[index].split()) for index in shown] for row in (head, *rows)]
-        widths = [max(width(row[column]) for row in cells) for column in range(len(shown))]
+        widths = self._widths(cells, [column for column, index in enumerate(shown) if head[index] not in right])
         for number, row in enumerate(cells):
             padded = (pad(cell, widths[column], right=head[shown[column]] in right) for column, cell in enumerate(row))
             self.line("  ".join(padded).rstrip(), "" if number else "dim")
+
+    def _widths(self, cells: Sequence[Sequence[str]], texts: Sequence[int]) -> list[int]:
+        """Widths of the columns; where the terminal is too narrow, the widest columns of text give way."""
+        widths = [max(width(row[column]) for row in cells) for column in range(len(cells[0]))]
+        while self.columns and texts and sum(widths) + 2 * (len(widths) - 1) > self.columns:
+            widest = max(texts, key=lambda column: widths[column])
+            if widths[widest] <= NARROWEST:
+                break
+            widths[widest] -= 1
+        return widths
 
     def _write(self, text: str, colour: str) -> None:
         safe = text.encode(self._encoding, "replace").decode(self._encoding)

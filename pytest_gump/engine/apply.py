@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.errors import RunError, WorktreeError
@@ -93,7 +94,8 @@ def _refuse_run(repository: Repository, record: RunRecord, state: str, here: str
         raise RunError(f"{run} is still running (pid {record.pid})", hint="gump status shows how far it is")
     if record.applied is not None and not (force and not contains(repository, here, record.applied)):
         gone = "" if contains(repository, here, record.applied) else "; that commit is not here any more: use --force"
-        raise RunError(f"{run} has been applied already, as {record.applied[:10]}{gone}")
+        when = datetime.fromtimestamp(record.last_at, UTC)
+        raise RunError(f"{run} was applied on {when:%Y-%m-%d at %H:%M} UTC, as {record.applied[:10]}{gone}")
     if state != "passed" and not force:
         because = f": {record.reason}" if record.reason else ""
         raise RunError(f"{run} is {state}{because}", hint="--force brings the steps that passed")

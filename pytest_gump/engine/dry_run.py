@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMAND_GATES: Final = ("compile", "test", "lint", "coverage")
 BUILT_IN_GATES: Final = (*COMMAND_GATES, "schema", "tests_found", "touched", "untouched", "bash")
+COMMAND_ROWS: Final = ("gates", "setup", "context")
 READ_ONLY: Final = ("plan", "artifact", "review")
 
 Rows = list[tuple[str, str]]
@@ -72,10 +73,11 @@ class _View:
         """Rows of a label and a text, the texts below each other; a row without a label goes on with the one above."""
         margin = " " * indent
         width = max((len(label) for label, _ in rows), default=0)
-        text = []
+        text, current = [], ""
         for label, value in rows:
             start = f"{margin}{label:<{width}}  "
-            text += [start + value] if label in {"", "gates"} else self.wrapped(value, start)
+            current = label or current
+            text += [start + value] if current in COMMAND_ROWS else self.wrapped(value, start)
         return [line.rstrip() for line in text]
 
     def wrapped(self, text: str, start: str) -> list[str]:

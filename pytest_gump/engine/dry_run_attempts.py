@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import count, groupby
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.decision import Failure, Replan, Restart, Retry, Stop
@@ -14,14 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.decision import Decision, Source
     from pytest_gump.workflow.model import OnFailure, Step
 
-SHOWN: Final = 100
-"""Attempts that are written out; a policy may allow more."""
-
-_BRANCHES: Final[tuple[tuple[Source, str], ...]] = (
-    ("gate_fail", "a gate fails"),
-    ("guard_fail", "a guard stops it"),
-    ("review_fail", "the review says no"),
-)
+_BRANCHES: Final[tuple[Source, ...]] = ("gate_fail", "guard_fail", "review_fail")
 
 
 def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
@@ -35,11 +28,11 @@ def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
         yield "attempts", _attempts(step, on_failure, "gate_fail")
         return
     label = "attempts"
-    for source, when in _BRANCHES:
+    for source in _BRANCHES:
         if getattr(on_failure, source) is not None:
-            yield label, f"if {when}: {_attempts(step, on_failure, source)}"
+            yield label, f"on {source}: {_attempts(step, on_failure, source)}"
         elif on_failure.branch(source) is None:
-            yield label, f"if {when}: final at once"
+            yield label, f"on {source}: final at once"
         else:
             continue
         label = ""
@@ -50,7 +43,7 @@ def _attempts(step: Step, on_failure: OnFailure, source: Source) -> str:
     described: list[tuple[int, str, str]] = []
     tally, agent, jump = Tally(), step.agent, ""
     how = _first(step)
-    for number in range(1, SHOWN + 1):
+    for number in count(1):
         described.append((number, how, jump))
         policy = answer(on_failure, tally, Failure(number, "", source), compare_trees=False)
         jump, decision = "", policy.decision
@@ -61,7 +54,7 @@ def _attempts(step: Step, on_failure: OnFailure, source: Source) -> str:
             jump, agent, how = f"then restart from {decision.step}, ", step.agent, _first(step)
         else:
             agent, how = _next(step, decision, agent)
-    return f"{_ranges(described)}, and so on"
+    raise AssertionError("the failure with the number `retry` is final")
 
 
 def _first(step: Step) -> str:

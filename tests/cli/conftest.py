@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.cli import main
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+WORKFLOW = """
+name: pair
+description: Two changes, one after the other
+max_budget: 1.00
+steps:
+  - name: first
+    agent: claude-haiku
+    prompt: "Do the first half: {spec}"
+    gate: ["touched: *.py"]
+    on_failure: { retry: 3, strategy: [same, "escalate: claude-sonnet"] }
+  - name: second
+    agent: claude-haiku
+    prompt: Do the second half
+    gate: ["touched: *.py"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gump:
+    """The command, run in the project's folder."""
+
+    project: GumpProject
+    capture: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str) -> tuple[int, str, str]:
+        """Exit code, stdout, stderr."""
+        self.capture.readouterr()
+        code = main(words)
+        output = self.capture.readouterr()
+        return code, output.out, output.err
+
+    def good(self, *words: str) -> str:
+        code, output, errors = self(*words)
+        assert (code, errors) == (0, "")
+        return output
+
+    def bad(self, *words: str, code: int = 1) -> str:
+        found, output, errors = self(*words)
+        assert (found, output) == (code, "")
+        return errors
+
+
+@pytest.fixture
+def gump(gump_project: GumpProject, capsys: pytest.CaptureFixture[str]) -> Gump:
+    gump_project.write({"app.py": "one = 1\ntwo = 2\nthree = 3\nfour = 4\nfive = 5\n"})
+    gump_project.workflow("pair", textwrap.dedent(WORKFLOW))
+    return Gump(gump_project, capsys)
+
+
+@pytest.fixture
+def passed(gump: Gump) -> Gump:
+    """A run whose first step needs two attempts, and which passes."""
+    project = gump.project
+    project.answer("first", writes={"notes.txt": "hm\n"}, says="\x1b[31mI only took notes.", cost_usd=0.25, turns=3)
+    project.answer("first", attempt=2, agent="claude-sonnet", writes={"first.py": "first = 1\n"}, cost_usd=0.5)
+    project.answer("second", writes={"second.py": "second = 2\n"}, cost_usd=None)
+    project.run("pair").assert_outcomes(passed=2)
+    return gump
+
+
+@pytest.fixture
+def failed(gump: Gump) -> Gump:
+    """A run whose first step passes and whose second one fails."""
+    project = gump.project
+    project.answer("first", writes={"first.py": "first = 1\n"})
+    project.answer("second", writes={"notes.txt": "hm\n"})
+    project.run("pair").assert_outcomes(passed=1, failed=1)
+    return gump

@@ -1,0 +1,117 @@
+"""The command as a whole: help, usage, `run`, `playbook`, `config`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_gump
+from pytest_gump.cli.program import COMMANDS
+from pytest_gump.cli.run import FLAGS, VALUES, to_pytest
+
+if TYPE_CHECKING:
+    from .conftest import Gump
+
+NAMES = [module.__name__.rpartition(".")[2] for module in COMMANDS]
+
+
+def test_help_lists_every_command(gump: Gump) -> None:
+    output = gump.good("--help")
+    assert [name for name in NAMES if f"\n    {name} " in output] == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_with_examples(gump: Gump, name: str) -> None:
+    output = gump.good(name, "--help")
+    assert output.startswith(f"usage: gump {name}")
+    assert f"\nexamples:\n  gump {name}" in output
+
+
+def test_version(gump: Gump) -> None:
+    assert gump.good("--version") == f"pytest-gump {pytest_gump.__version__}\n"
+
+
+@pytest.mark.parametrize("words", [(), ("nope",), ("playbook",), ("log",), ("discard",)])
+def test_wrong_usage_is_2_with_a_message(gump: Gump, words: tuple[str, ...]) -> None:
+    assert "error: " in gump.bad(*words, code=2)
+
+
+def test_options_of_run_become_those_of_the_plugin() -> None:
+    words = ["spec.md", "--workflow", "tdd", "--agent=a=b", "-x", "--dry-run", "-k", "impl", "--", "--workflow"]
+    assert to_pytest(words) == [
+        *("spec.md", "--gump-workflow", "tdd", "--gump-agent=a=b", "-x", "--gump-dry-run", "-k", "impl"),
+        *("--", "--workflow"),
+    ]
+
+
+def test_every_option_of_run_is_one_of_the_plugin(pytester: pytest.Pytester) -> None:
+    config = pytester.parseconfig()
+    names = [name for name, *_ in (*VALUES, *FLAGS)]
+    for name in names:
+        default = config.getoption(f"gump_{name[2:].replace('-', '_')}", default="missing")
+        assert default != "missing"
+
+
+def test_run_is_pytest_with_its_exit_code(gump: Gump) -> None:
+    project = gump.project
+    project.answer("first", writes={"first.py": "first = 1\n"})
+    project.answer("second", writes={"notes.txt": "hm\n"})
+    project.write({"pytest.ini": "[pytest]\nfilterwarnings = error\n"})
+    words = ["run", "spec.md", "--workflow", "pair", "--replay", str(project.cassette), "-q"]
+    result = project.pytester.run(sys.executable, "-m", "pytest_gump", *words)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*1 failed, 1 passed*"])
+
+
+def test_run_without_a_workflow_is_refused_like_a_usage_error_of_pytest(gump: Gump) -> None:
+    errors = gump.bad("run", "spec.md", code=4)
+    assert errors.startswith("gump: error: gump run needs --workflow NAME\n  hint: ")
+
+
+def test_playbook_lists_project_and_built_in_workflows(gump: Gump) -> None:
+    rows = [line.split(maxsplit=2) for line in gump.good("playbook", "list").splitlines()]
+    assert ["pair", "project", "Two changes, one after the other"] in rows
+    assert ["tdd", "built-in"] in [row[:2] for row in rows]
+
+
+def test_playbook_shows_the_file_as_it_is(gump: Gump) -> None:
+    text = (gump.project.path / ".gump" / "workflows" / "pair.yaml").read_text()
+    assert gump.good("playbook", "show", "pair") == text
+    assert "did you mean 'pair'?" in gump.bad("playbook", "show", "piar", code=2)
+
+
+def test_a_broken_workflow_does_not_hide_the_others(gump: Gump) -> None:
+    gump.project.workflow("broken", "steps: [\n")
+    output = gump.good("playbook", "list")
+    assert "(not valid YAML)" in output
+    assert "Two changes, one after the other" in output
+
+
+def test_config_tells_where_each_setting_comes_from(gump: Gump) -> None:
+    gump.project.write(
+        {
+            "pytest.ini": "[pytest]\nfilterwarnings = error\ngump_max_items = 7\n",
+            "gump.toml": "[validation]\nlint_cmd = 'ruff check'\n[gump]\nerror_chars = 99\n",
+        }
+    )
+    settings = json.loads(gump.good("config", "--json"))["settings"]
+    ini = str(gump.project.path / "pytest.ini")
+    assert settings["gump_max_items"] == {"value": "7", "source": ini}
+    assert settings["gump_lint"] == {"value": "ruff check", "source": "gump.toml [validation] lint_cmd"}
+    assert settings["gump_error_chars"] == {"value": "99", "source": "gump.toml [gump] error_chars"}
+    assert settings["gump_diff_chars"] == {"value": "3000", "source": "default"}
+    assert settings["gump_test"]["source"] == "detected"
+    assert settings["gump_test"]["value"].endswith("-m pytest")
+
+
+def test_config_refuses_a_value_that_cannot_be_used(gump: Gump) -> None:
+    gump.project.write({"pytest.ini": "[pytest]\ngump_max_items = many\n"})
+    errors = gump.bad("config", code=2)
+    assert "gump: error: gump_max_items: must be a whole number above zero, not 'many'" in errors
+
+
+def test_config_works_where_plugins_are_not_loaded_by_themselves(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    assert "gump_max_items" in gump.good("config")

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Gump
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "report-json.md"
+
+
+def test_totals_are_the_sum_of_all_attempts(passed: Gump) -> None:
+    data = json.loads(passed.good("report", "--json"))
+    attempts = [one for step in data["steps"] for one in step["attempts"]]
+    assert data["schema"] == 1
+    assert data["totals"]["attempts"] == len(attempts) == 3
+    assert data["totals"]["cost"] == {"usd": 0.75, "provenance": "partly_unknown", "unknown_attempts": 1}
+    assert data["totals"]["turns"] == sum(one["turns"] for one in attempts)
+    for name in ("input", "cache_read", "cache_write", "output", "reasoning", "total"):
+        assert data["totals"]["tokens"][name] == sum(one["tokens"][name] for one in attempts)
+    assert sum(one["attempts"] for one in data["agents"]) == 3
+
+
+def test_every_retry_says_why_it_happened(passed: Gump) -> None:
+    data = json.loads(passed.good("report", "--json"))
+    first, second = data["steps"][0]["attempts"]
+    assert first["because"] is None
+    assert second["entry"] == "escalate"
+    assert second["because"].startswith("attempt 1: touched: *.py failed: no changed file matches *.py")
+    assert data["totals"]["retries"] == 1
+
+
+def test_the_table_shows_each_attempt_and_the_total(passed: Gump) -> None:
+    lines = [re.split(r"\s{2,}", line.strip()) for line in passed.good("report").splitlines()]
+    rows = {tuple(line[:3]): line[3:] for line in lines}
+    assert rows["first", "1", "claude-haiku"][:3] == ["gate_failed", "$0.25", "3"]
+    assert rows["2", "claude-sonnet", "passed"][0] == "$0.50"
+    assert rows["second", "1", "claude-haiku"][:2] == ["passed", "$?"]
+    assert rows["total", "3", "1 escalation"][0] == "$0.75 + $?"
+
+
+def test_a_failed_run_says_what_failed(failed: Gump) -> None:
+    output = failed.good("report")
+    assert output.startswith(f"run {failed.project.folders()[0].run_id} failed")
+    assert "second failed: touched: *.py failed" in output
+
+
+def test_a_step_that_never_ran_is_listed_as_skipped(gump: Gump) -> None:
+    gump.project.answer("first", writes={"notes.txt": "hm\n"})
+    gump.project.answer("first", attempt=2, writes={"notes.txt": "hm hm\n"})
+    gump.project.answer("first", attempt=3, writes={"notes.txt": "hm hm hm\n"})
+    gump.project.run("pair")
+    assert re.search(r"^second +skipped$", gump.good("report"), re.MULTILINE)
+
+
+def test_the_page_names_every_field(passed: Gump) -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
+    assert field_names(json.loads(passed.good("report", "--json"))) - documented == set()
+
+
+def field_names(data: Any) -> set[str]:
+    if isinstance(data, list):
+        return {name for one in data for name in field_names(one)}
+    if not isinstance(data, dict):
+        return set()
+    free = {"inputs", "versions"}  # the user's names and ours
+    return {name for key, value in data.items() for name in {key} | (set() if key in free else field_names(value))}
+
+
+def test_a_run_is_found_by_the_end_of_its_id(passed: Gump) -> None:
+    run_id = passed.project.folders()[0].run_id
+    assert passed.good("report", run_id[-4:]).startswith(f"run {run_id} passed")
+
+
+@pytest.mark.parametrize("command", ["report", "apply", "discard"])
+def test_an_unknown_run_is_wrong_usage(passed: Gump, command: str) -> None:
+    errors = passed.bad(command, "nosuch", code=2)
+    assert errors.startswith("gump: error: no run 'nosuch' in ")
+    assert passed.project.folders()[0].run_id in errors
+
+
+def test_without_runs_the_way_to_one_is_told(gump: Gump) -> None:
+    assert "hint: start one: pytest --gump-workflow=tdd spec.md" in gump.bad("report")
+
+
+def test_a_ledger_of_another_shape_is_an_error_and_no_traceback(passed: Gump) -> None:
+    passed.project.folders()[0].ledger.write_text('{"event":"decided","at":1,"number":7}\n')
+    assert "gump: error: cannot read the ledger" in passed.bad("report")

@@ -1,0 +1,160 @@
+"""`gump log`, `gump diff`, `gump status`, `gump discard`: a run as people look at it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Gump
+
+
+def gump_apart(folder: Path, words: str) -> subprocess.CompletedProcess[bytes]:
+    """A shell runs `gump`, as a user would."""
+    command = words.replace("gump ", f"{sys.executable} -m pytest_gump ")
+    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, check=False)
+
+
+def test_the_log_shows_prompt_work_gates_and_files(passed: Gump) -> None:
+    output = passed.good("log", "first")
+    assert output.startswith("first attempt 2 of 2, claude-sonnet, diff: passed\n")
+    assert "  Do the first half: # What to build" in output
+    assert "-- turn 1" in output
+    assert "Write first.py" in output
+    assert re.search(r"touched: \*\.py passed", output)
+    assert re.search(r"added +first\.py +\+1 -0", output)
+
+
+def test_an_older_attempt_can_be_shown(passed: Gump) -> None:
+    output = passed.good("log", "first", "--attempt", "1", "--no-prompt")
+    assert output.startswith("first attempt 1 of 2, claude-haiku, diff: gate_failed\n")
+    assert "no changed file matches *.py" in output
+    assert "Do the first half" not in output
+
+
+def test_all_attempts_can_be_shown(passed: Gump) -> None:
+    output = passed.good("log", passed.project.folders()[0].run_id, "first", "--all")
+    assert "first attempt 1 of 2" in output
+    assert "first attempt 2 of 2" in output
+
+
+def test_what_an_agent_wrote_cannot_control_the_terminal(passed: Gump) -> None:
+    output = passed.good("log", "first", "--attempt", "1")
+    assert "I only took notes." in output
+    assert "\x1b" not in output
+
+
+def test_an_unknown_step_is_answered_with_the_known_ones(passed: Gump) -> None:
+    assert "its steps: first, second" in passed.bad("log", "frist", code=2)
+    assert "has no attempt 9" in passed.bad("log", "first", "--attempt", "9", code=2)
+
+
+def test_steps_of_plan_items_are_found_by_their_ends(gump: Gump) -> None:
+    gump.project.workflow(
+        "each",
+        "name: each\nsteps:\n  - name: plan\n    agent: claude\n    output: plan\n"
+        "  - name: build\n    foreach: plan\n    steps:\n      - name: impl\n        agent: claude\n        prompt: go\n",
+    )
+    gump.project.plan("plan", "a", "b")
+    gump.project.answer("build::impl[a]", writes={"a.py": "a = 1\n"})
+    gump.project.answer("build::impl[b]", writes={"b.py": "b = 1\n"})
+    gump.project.run("each").assert_outcomes(passed=3)
+    assert gump.good("log", "impl[a]").startswith("build::impl[a] attempt 1, claude, diff: passed")
+    assert "'impl' may be any of build::impl[a], build::impl[b]" in gump.bad("log", "impl", code=2)
+    assert "b.py" in gump.good("diff", "build::impl[b]", "--stat")
+
+
+def test_the_diff_of_a_run_is_a_patch_that_git_takes(passed: Gump) -> None:
+    patch = gump_apart(passed.project.path, "gump diff").stdout
+    subprocess.run(["git", "apply", "--index"], cwd=passed.project.path, input=patch, check=True)
+    assert passed.project.git("diff", "--cached", "--name-only").split() == ["first.py", "second.py"]
+
+
+def test_the_diff_of_a_step_is_its_own_change(passed: Gump) -> None:
+    assert passed.good("diff", "second", "--stat").splitlines()[1:] == ["added   second.py     +1"]
+    assert "notes.txt" in passed.good("diff", "first", "--attempt", "1", "--stat")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("a", "b", "c"), "a run and a step, at most, can be named"),
+        (("nosuch",), "'nosuch' is neither a run nor a step of the newest run"),
+        (("--attempt", "1"), "--attempt needs the step"),
+    ],
+)
+def test_a_wrong_diff_says_what_is_wrong(passed: Gump, words: tuple[str, ...], message: str) -> None:
+    assert message in passed.bad("diff", *words, code=2)
+
+
+def test_status_lists_runs_with_state_and_cost(failed: Gump) -> None:
+    head, row = failed.good("status").splitlines()
+    assert head.split() == ["run", "workflow", "state", "step", "attempt", "cost", "time"]
+    assert row.split()[1:6] == ["pair", "failed", "second", "1", "$0.02"]
+
+
+def test_a_run_whose_process_is_gone_is_interrupted(passed: Gump) -> None:
+    ledger = passed.project.folders()[0].ledger
+    lines = ledger.read_text().splitlines(keepends=True)
+    started = re.sub(r'"pid":\d+', '"pid":99999999', lines[0])
+    ledger.write_text(started + "".join(lines[1:4]))
+    assert passed.good("status").splitlines()[1].split()[2:4] == ["interrupted", "first"]
+
+
+def test_a_broken_run_does_not_hide_the_others(passed: Gump) -> None:
+    folder = passed.project.folders()[0].path
+    broken = folder.with_name("20990101-000000-x-0000")
+    broken.mkdir()
+    (broken / "run.json").write_text("{")
+    output = passed.good("status")
+    assert re.search(r"^20990101-000000-x-0000 +unreadable", output, re.MULTILINE)
+    assert re.search(rf"^{folder.name} +pair +passed", output, re.MULTILINE)
+
+
+def test_status_without_runs_says_how_to_start_one(gump: Gump) -> None:
+    assert "no runs yet; start one: gump run" in gump.good("status")
+
+
+def test_discard_removes_branch_refs_and_worktree_and_keeps_the_ledger(failed: Gump) -> None:
+    run = failed.project.folders()[0]
+    head = failed.project.git("rev-parse", "HEAD")
+    output = failed.good("discard", run.run_id)
+    assert re.search(r"1 branch, \d+ snapshots?, 1 worktree", output)
+    assert failed.project.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
+    assert failed.project.git("rev-parse", "HEAD") == head
+    assert failed.project.record().discarded
+    assert "has been discarded already" in failed.good("discard", run.run_id)
+    assert f"run {run.run_id} was discarded" in failed.bad("apply", run.run_id, "--force")
+
+
+def test_the_branch_that_is_checked_out_is_not_discarded(failed: Gump) -> None:
+    run_id = failed.project.folders()[0].run_id
+    failed.project.git("switch", "--quiet", f"gump/{run_id}")
+    assert f"branch gump/{run_id} is checked out" in failed.bad("discard", run_id)
+    assert not failed.project.record().discarded
+
+
+def test_a_closed_pipe_is_no_error(passed: Gump) -> None:
+    done = gump_apart(passed.project.path, "set -o pipefail; gump status | true; gump report | head -1")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_output_is_ascii_where_it_must_be(passed: Gump) -> None:
+    done = gump_apart(passed.project.path, "PYTHONIOENCODING=ascii gump log second")
+    assert done.returncode == 0
+    assert "+ touched: *.py passed" in done.stdout.decode("ascii")
+
+
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_quick_commands_do_not_import_pytest_or_git(passed: Gump, command: str) -> None:
+    check = "import sys; from pytest_gump.cli import main; main(sys.argv[1:]); print(sorted({'pytest', 'git'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", check, command], cwd=passed.project.path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from pytest_gump.engine.dry_run import describe
+from pytest_gump.workflow.find import Found, builtin_folder
+from pytest_gump.workflow.load import load_workflow
+
+COMMANDS = {"compile": "make build", "test": "make test"}
+
+
+def lines(text: str, columns: int = 100) -> list[str]:
+    found = Found(path=None, source="file", name="flow", text=dedent(text))
+    loaded = load_workflow(found, gates=["no_todo"], project=Path())
+    return describe(loaded.workflow, source="file", spec_name="spec.md", commands=COMMANDS, columns=columns)
+
+
+def value(text: str, label: str) -> str:
+    """What stands beside the label, of the first step that has it; continued lines joined."""
+    found = iter(lines(f"name: flow\nsteps:\n{dedent(text)}", columns=400))
+    return next(line.partition(label)[2].strip() for line in found if line.strip().startswith(f"{label} "))
+
+
+def attempts(on_failure: str) -> str:
+    text = f"""
+    - {{name: tests, agent: claude-haiku, prompt: go}}
+    - name: impl
+      agent: claude-haiku
+      prompt: go
+      gate: [test]
+      on_failure: {on_failure}
+    """
+    rows = lines(f"name: flow\nsteps:\n{dedent(text)}", columns=400)
+    start = next(number for number, line in enumerate(rows) if line.startswith("impl"))
+    return next(line for line in rows[start:] if "attempts" in line).partition("attempts")[2].strip()
+
+
+def test_the_policy_of_the_language_page_is_told_as_its_attempts() -> None:
+    told = attempts('{retry: 5, strategy: ["same: 3", "escalate: claude-sonnet"], restart_from: tests}')
+    assert told == (
+        "1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final"
+    )
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("{retry: 1}", "1 claude-haiku; the first failure is final"),
+        ("{retry: 2}", "1-2 claude-haiku; the 2nd failure is final"),
+        ('{strategy: [same, "escalate: claude-opus"]}', "1 claude-haiku, 2 claude-opus; the 2nd failure is final"),
+        (
+            '{retry: 4, strategy: [same, "escalate: claude-opus"]}',
+            "1 claude-haiku, 2-4 claude-opus; the 4th failure is final",
+        ),
+        (
+            '{retry: 3, strategy: [same, "replan: claude-opus"]}',
+            "1 claude-haiku, 2-3 planned anew by claude-opus, items by claude-haiku; the 3rd failure is final",
+        ),
+        (
+            '{retry: 2, strategy: [same, {escalate: claude-opus, worktree: keep, prompt: "again"}]}',
+            "1 claude-haiku, 2 claude-opus (worktree keep, another prompt); the 2nd failure is final",
+        ),
+        ("{retry: 100}", "1-100 claude-haiku; the 100th failure is final"),
+    ],
+)
+def test_policies_are_told_as_attempts(policy: str, told: str) -> None:
+    assert attempts(policy) == told
+
+
+def test_each_branch_of_a_policy_is_told() -> None:
+    text = """
+    name: flow
+    steps:
+      - name: impl
+        agent: claude-haiku
+        prompt: go
+        on_failure:
+          gate_fail: {retry: 2}
+          guard_fail: {retry: 2, strategy: [same, "escalate: claude-opus"]}
+    """
+    rows = [line.strip() for line in lines(text)]
+    assert "attempts  on gate_fail: 1-2 claude-haiku; the 2nd failure is final" in rows
+    assert "on guard_fail: 1 claude-haiku, 2 claude-opus; the 2nd failure is final" in rows
+
+
+def test_a_step_without_a_policy_has_one_attempt() -> None:
+    assert value("- {name: a, agent: claude, prompt: go}", "attempts") == "1 claude; its failure is final"
+
+
+def test_gates_are_shown_with_the_commands_that_they_run() -> None:
+    rows = lines("name: flow\nsteps:\n  - {name: q, gate: [compile, lint, tests_found, no_todo]}\n")
+    assert rows[-4:] == [
+        "    gates  compile  make build",
+        "           lint     no command found: set gump_lint",
+        "           tests_found",
+        "           no_todo  a gate of this project or of a plugin",
+    ]
+
+
+def test_guards_that_the_mode_implies_are_shown() -> None:
+    told = value("- {name: a, agent: claude, output: plan, prompt: go, guard: {max_turns: 9}, timeout: 5m}", "guards")
+    assert told == "max_turns 9, max_time 5m, no_write (implied by plan)"
+
+
+def test_references_are_shown_with_what_they_resolve_to() -> None:
+    text = """
+    name: flow
+    steps:
+      - {name: plan, agent: claude, output: plan, prompt: go}
+      - name: build
+        foreach: plan
+        steps:
+          - {name: impl, agent: claude, prompt: go}
+          - {name: check, agent: claude, prompt: "{steps.impl.files} of {steps.plan.output}"}
+      - {name: sum, agent: claude, output: artifact, prompt: "{steps.build.impl.cost}"}
+    """
+    rows = [line.strip() for line in lines(text)]
+    assert "reads     {steps.impl.files} in prompt: files of build::impl[*], of the same item" in rows
+    assert "{steps.plan.output} in prompt: output of plan" in rows
+    assert "reads     {steps.build.impl.cost} in prompt: cost of build::impl[*], of every item" in rows
+    assert any(row.startswith("build ") and "once for each item of plan, in order" in row for row in rows)
+
+
+def test_budgets_sessions_and_context_are_shown() -> None:
+    text = """
+    name: flow
+    max_budget: 5
+    max_time: 1h30m
+    setup: [make deps]
+    steps:
+      - {name: a, agent: claude, prompt: go}
+      - name: b
+        agent: claude
+        prompt: go
+        session: {reuse: a}
+        max_budget: 1.5
+        context: [{file: docs/a.md}, {bash: git log}]
+    """
+    rows = [line.strip() for line in lines(text)]
+    assert "budget        $5.00, 1h30m for the whole run" in rows
+    assert "setup         make deps" in rows
+    assert "session   goes on with that of a" in rows
+    assert "budget    $1.50 for all attempts of the step" in rows
+    assert rows[-2:] == ["context   file docs/a.md", "output of: git log"]
+
+
+@pytest.mark.parametrize("path", sorted(builtin_folder().glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_built_in_workflow_can_be_described(path: Path) -> None:
+    loaded = load_workflow(Found(path, "built-in", path.stem, path.read_text()), project=Path())
+    rows = describe(
+        loaded.workflow, source="built-in", spec_name="s.md", commands=COMMANDS, lines=loaded.lines, columns=80
+    )
+    assert rows[0] == f"{path.stem} on s.md (built-in workflow)"
+    assert [row for row in rows if len(row) > 80 and "line " not in row and "gates" not in row] == []
