@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.agents.base import Tokens, Usage
+from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings
+from pytest_gump.engine.report_data import report_data
+from pytest_gump.gates.base import ChangedFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PASSED = AttemptResult("impl", 1, Outcome.PASSED, "", "claude-haiku", Timings(started=0.0, total_s=1.5))
+FAILED = replace(PASSED, outcome=Outcome.GATE_FAILED, reason="test failed: 2 failed")
+
+
+def run(attempts: Sequence[tuple[str, str, str, AttemptResult | None]]) -> RunRecord:
+    """A record of attempts: step, entry, verdict, result."""
+    record = RunRecord(run_id="r", workflow="w", spec="s.md", base="0" * 40, head="0" * 40, started=0.0)
+    for number, (path, entry, verdict, result) in enumerate(attempts, 1):
+        step = record.steps.setdefault(path, StepRecord(path, "diff"))
+        attempt = AttemptRecord(number, path, len(step.attempts) + 1, "diff", "claude-haiku", entry, 0.0)
+        attempt.result, attempt.verdict = result, verdict
+        record.attempts.append(attempt)
+        step.attempts.append(attempt)
+    return record
+
+
+def data(record: RunRecord) -> dict[str, Any]:
+    return report_data(record, {}, state="passed")
+
+
+def because(record: RunRecord) -> list[str | None]:
+    reports = [one for step in data(record)["steps"] for one in step["attempts"]]
+    return [one["because"] for one in sorted(reports, key=lambda one: int(one["number"]))]
+
+
+def test_a_retry_answers_the_attempt_before_it() -> None:
+    record = run([("impl", "first", "retried", FAILED), ("impl", "same", "passed", PASSED)])
+    assert because(record) == [None, "attempt 1: test failed: 2 failed"]
+
+
+def test_a_restart_answers_the_failure_of_the_later_step() -> None:
+    record = run(
+        [
+            ("tests", "first", "passed", PASSED),
+            ("impl", "first", "again", FAILED),
+            ("tests", "restart", "passed", PASSED),
+            ("impl", "restart", "passed", PASSED),
+        ]
+    )
+    answered = "attempt 1: test failed: 2 failed"
+    assert because(record) == [None, None, f"impl {answered}", answered]
+
+
+def test_an_attempt_that_has_not_ended_is_reported_as_running() -> None:
+    report = data(run([("impl", "first", "", None)]))
+    assert report["steps"][0]["attempts"][0]["outcome"] == "running"
+    assert report["totals"]["attempts"] == 0
+
+
+def test_files_and_lines_of_a_step_are_those_of_its_last_attempt() -> None:
+    changed = (ChangedFile("a.py", "added", 3, 0), ChangedFile("b.bin", "modified"))
+    step = data(run([("impl", "first", "passed", replace(PASSED, changed=changed))]))["steps"][0]
+    assert (step["files_changed"], step["lines_added"], step["lines_removed"]) == (2, 3, 0)
+    assert step["files"][1] == {"path": "b.bin", "status": "modified", "added": None, "removed": None}
+
+
+def test_a_total_says_when_a_part_of_it_is_unknown() -> None:
+    known = replace(PASSED, usage=Usage(cost_usd=0.5, provenance="estimated", turns=1))
+    unknown = replace(PASSED, usage=Usage(turns=1))
+    report = data(run([("a", "first", "passed", known), ("b", "first", "passed", unknown)]))
+    assert report["totals"]["cost"] == {"usd": 0.5, "provenance": "partly_unknown", "unknown_attempts": 1}
+    assert report["steps"][0]["totals"]["cost"]["provenance"] == "estimated"
+
+
+COUNT = st.integers(0, 10**9)
+USAGE = st.builds(
+    Usage,
+    tokens=st.builds(Tokens, COUNT, COUNT, COUNT, COUNT, COUNT),
+    cost_usd=st.none() | st.floats(0, 1000, allow_nan=False),
+    turns=COUNT,
+    tool_calls=COUNT,
+)
+VERDICTS = st.sampled_from(["passed", "retried", "escalated", "again", "failed"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b::c[x]"]), VERDICTS, USAGE), max_size=8))
+def test_every_sum_is_that_of_all_attempts(drawn: list[tuple[str, str, Usage]]) -> None:
+    record = run([(path, "first", verdict, replace(FAILED, usage=usage)) for path, verdict, usage in drawn])
+    report = json.loads(json.dumps(data(record)))
+    usages = [usage for _, _, usage in drawn]
+    for sums in ([report["totals"]], [step["totals"] for step in report["steps"]], report["agents"]):
+        assert sum(one["attempts"] for one in sums) == len(usages)
+        assert sum(one["turns"] for one in sums) == sum(usage.turns for usage in usages)
+        assert sum(one["tool_calls"] for one in sums) == sum(usage.tool_calls for usage in usages)
+        assert sum(one["tokens"]["total"] for one in sums) == sum(usage.tokens.total for usage in usages)
+        assert abs(sum(one["cost"]["usd"] for one in sums) - sum(usage.cost_usd or 0.0 for usage in usages)) < 1e-4
