@@ -131,6 +131,7 @@ class _Listener:
         return self._stop_reason()
 
     def tick(self) -> str | None:
+        self.tools.listen(None)
         self.breach = self.breach or self.guards.tick()
         return self._stop_reason()
 

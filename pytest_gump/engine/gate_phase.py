@@ -94,7 +94,10 @@ class CommandRunner:
             stdout=folder / name,
         )
         finished = self.tools.supervisor.run(
-            request, timeout_s=self.timeout_s, grace_s=self.tools.settings.stop_grace_s
+            request,
+            timeout_s=self.timeout_s,
+            grace_s=self.tools.settings.stop_grace_s,
+            on_tick=lambda: self.tools.listen(None),
         )
         return CommandOutcome(
             exit_code=finished.exit_code if finished.stopped is None else None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktree import Repository, Slots
 
 
-def _nobody_listens(_event: Event) -> None:
+def _nobody_listens(_event: Event | None) -> None:
     return
 
 
@@ -32,8 +32,8 @@ class Tools:
     settings: Settings
     scratch: Path
     """Each attempt makes a fresh folder in it."""
-    listen: Callable[[Event], None] = _nobody_listens
-    """Told of every event as it comes, for the live display."""
+    listen: Callable[[Event | None], None] = _nobody_listens
+    """Told of every event as it comes, and several times a second of nothing (None), for the live display."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""

@@ -1,0 +1,82 @@
+"""On a real terminal: a live line, colours and marks, and what happens where the terminal cannot do them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_gump.testing import GumpProject
+
+
+def run_on_terminal(project: GumpProject, *options: str, env: Mapping[str, str] | None = None) -> str:
+    """Run in a pseudo terminal; gives every byte that was written to it."""
+    leader, follower = pty.openpty()
+    quiet = {name: value for name, value in os.environ.items() if "COLOR" not in name}
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--gump-workflow=one",
+            f"--gump-replay={project.cassette}",
+            *options,
+            "spec.md",
+        ],
+        cwd=project.path,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env={**quiet, "TERM": "xterm", "COLUMNS": "80", **(env or {})},
+    )
+    os.close(follower)
+    output = b""
+    while True:
+        try:
+            chunk = os.read(leader, 65536)
+        except OSError:
+            break
+        if not chunk:
+            break
+        output += chunk
+    os.close(leader)
+    process.wait()
+    return output.decode("utf-8", "replace")
+
+
+def test_a_live_line_shows_turns_dollars_and_seconds_and_is_wiped(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.42, turns=2, pauses_s=[0.6] * 6)
+    output = run_on_terminal(project, "--gump-replay-delay=1")
+    live = [part for part in output.split("\r") if "impl  claude-haiku" in part]
+    assert any("turn" in part for part in live)
+    assert any("s" in part for part in live)
+    assert all(len(part.rstrip("\n")) < 80 for part in live)
+    assert "\x1b[32m" in output
+
+
+def test_no_colour_where_it_is_not_wanted(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    output = run_on_terminal(project, env={"NO_COLOR": "1"})
+    assert "\x1b[3" not in output
+    assert "✓ impl" in output
+
+
+def test_a_dumb_terminal_gets_ascii(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    output = run_on_terminal(project, env={"TERM": "dumb"})
+    assert "+ impl" in output
+    assert "✓" not in output
+
+
+def test_no_line_is_wider_than_the_terminal(project: GumpProject) -> None:
+    wide = "値" * 60
+    project.answer("impl", writes={"new.py": "x = 1\n"}, outcome="agent_error", reason=wide)
+    result = project.run("one")
+    lines = [line for line in result.outlines if line.startswith(("✗", "    値"))]
+    assert len(lines) == 2
+    assert all(sum(2 if char == "値" else 1 for char in line) <= 80 for line in lines)
