@@ -38,6 +38,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy conftest.py
 	PYTHONPATH=$(CURDIR) $(BIN)/lint-imports
 
 format: $(INSTALLED)
