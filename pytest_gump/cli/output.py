@@ -57,27 +57,56 @@ class Out:
         self.line()
         self.line(title, "bold")
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()) -> None:
-        """Write rows in aligned columns; those named in `right` are aligned there, columns without content left out."""
+    def table(
+        self,
+        head: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        right: Collection[str] = (),
+        optional: Sequence[str] = (),
+    ) -> None:
+        """Write rows in aligned columns.
+
+        Columns in `right` are aligned there. Those without content are left out; those in `optional` too, in that
+        order, as long as the terminal is too narrow. After that the widest columns of text give way.
+        """
         shown = [index for index in range(len(head)) if any(row[index] for row in rows)]
-        cells = [[" ".join(row[index].split()) for index in shown] for row in (head, *rows)]
-        widths = self._widths(cells, [column for column, index in enumerate(shown) if head[index] not in right])
+        cells = [[" ".join(cell.split()) for cell in row] for row in (head, *rows)]
+        widths = [max(width(row[index]) for row in cells) for index in range(len(head))]
+        for name in optional:
+            if self._is_too_wide([widths[index] for index in shown]):
+                shown = [index for index in shown if head[index] != name]
+        self._narrow(widths, shown, [index for index in shown if head[index] not in right])
         for number, row in enumerate(cells):
-            padded = (pad(cell, widths[column], right=head[shown[column]] in right) for column, cell in enumerate(row))
+            padded = (
+                pad(_shorten(row[index], widths[index]), widths[index], right=head[index] in right) for index in shown
+            )
             self.line("  ".join(padded).rstrip(), "" if number else "dim")
 
-    def _widths(self, cells: Sequence[Sequence[str]], texts: Sequence[int]) -> list[int]:
-        """Widths of the columns; where the terminal is too narrow, the widest columns of text give way."""
-        widths = [max(width(row[column]) for row in cells) for column in range(len(cells[0]))]
-        while self.columns and texts and sum(widths) + 2 * (len(widths) - 1) > self.columns:
-            widest = max(texts, key=lambda column: widths[column])
+    def _is_too_wide(self, widths: Sequence[int]) -> bool:
+        return self.columns is not None and sum(widths) + 2 * (len(widths) - 1) > self.columns
+
+    def _narrow(self, widths: list[int], shown: Sequence[int], texts: Sequence[int]) -> None:
+        while texts and self._is_too_wide([widths[index] for index in shown]):
+            widest = max(texts, key=lambda index: widths[index])
             if widths[widest] <= NARROWEST:
-                break
+                return
             widths[widest] -= 1
-        return widths
 
     def _write(self, text: str, colour: str) -> None:
         safe = text.encode(self._encoding, "replace").decode(self._encoding)
         if colour and self._colours:
             safe = f"\x1b[{_COLOURS[colour]}m{safe}\x1b[0m"
         self._stream.write(f"{safe}\n")
+
+
+def _shorten(cell: str, columns: int) -> str:
+    """Cut a cell; of the address of a step (`build::impl[item-2]`) the groups go first, and the end stays."""
+    while width(cell) > columns and "::" in cell:
+        cell = cell.partition("::")[2]
+    if width(cell) <= columns or not cell.endswith("]"):
+        return fit(cell, columns)
+    kept = cell
+    while width(kept) > columns - 2:
+        kept = kept[1:]
+    return f"..{kept}"

@@ -35,8 +35,9 @@ def write_report(data: Data, out: Out) -> None:
 def _head(data: Data, out: Out) -> None:
     run = data["run"]
     reason = f": {run['reason']}" if run["reason"] else ""
-    out.line(f"run {run['id']} {run['status']}{reason}", STATUS_COLOURS.get(run["status"], "bold"))
+    out.text(f"run {run['id']} {run['status']}{reason}", colour=STATUS_COLOURS.get(run["status"], "bold"))
     facts = [f"{run['workflow']} on {run['spec']}", f"base {run['base'][:10]}", format_duration(run["duration_s"])]
+    facts += _counts(data["totals"])
     if run["max_budget_usd"] is not None:
         facts.append(f"budget {format_usd(run['max_budget_usd'])}")
     if run["replay"]:
@@ -47,7 +48,7 @@ def _head(data: Data, out: Out) -> None:
         facts.append(f"applied as {run['applied'][:10]}")
     if run["discarded"]:
         facts.append("discarded")
-    out.line(f"  {', '.join(facts)}")
+    out.text(", ".join(facts), indent="  ")
     for gate in (data["preflight"] or {}).get("gates") or ():
         if gate["status"] != "passed":
             word = "red on base" if gate["status"] == "failed" else gate["status"]
@@ -55,13 +56,14 @@ def _head(data: Data, out: Out) -> None:
 
 
 def _work(data: Data, out: Out) -> None:
-    head = ("step", "attempt", "agent", "outcome", "cost", "turns", "tools", "time", "files", "lines")
+    head = ("step", "no", "agent", "outcome", "cost", "turns", "tools", "time", "files", "lines")
     rows = [row for step in data["steps"] for row in _work_rows(step)]
     totals = data["totals"]
     sums = (_cost(totals), str(totals["turns"]), str(totals["tool_calls"]), format_duration(totals["duration_s"]))
-    rows.append(("total", str(totals["attempts"]), "", _counts(totals), *sums, "", ""))
+    rows.append(("total", str(totals["attempts"]), "", "", *sums, "", ""))
     out.heading("attempts")
-    out.table(head, rows, right=("attempt", "cost", "turns", "tools", "time", "files", "lines"))
+    right = ("no", "cost", "turns", "tools", "time", "files", "lines")
+    out.table(head, rows, right=right, optional=("tools", "files"))
 
 
 def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
@@ -94,12 +96,12 @@ def _cost(data: Data) -> str:
     return f"{text} + $?" if cost["provenance"] == "partly_unknown" else text
 
 
-def _counts(totals: Data) -> str:
+def _counts(totals: Data) -> list[str]:
     words = (
         (totals["retries"] - totals["escalations"], "retry", "retries"),
         (totals["escalations"], "escalation", "escalations"),
     )
-    return ", ".join(f"{number} {one if number == 1 else many}" for number, one, many in words if number)
+    return [f"{number} {one if number == 1 else many}" for number, one, many in words if number]
 
 
 def _tokens(data: Data, out: Out) -> None:
@@ -109,7 +111,7 @@ def _tokens(data: Data, out: Out) -> None:
         return
     rows.append(("total", "", *(str(data["totals"]["tokens"][name]) for name in COUNTERS)))
     out.heading("tokens")
-    out.table(("step", "attempt", *names), rows, right=("attempt", *names))
+    out.table(("step", "no", *names), rows, right=("no", *names))
 
 
 def _token_rows(step: Data) -> Iterator[tuple[str, ...]]:
@@ -148,12 +150,12 @@ def _reasons(data: Data, out: Out) -> None:
     if again:
         out.heading("why attempts were made again")
     for _, line in sorted(again):
-        out.line(f"  {line}")
+        out.text(line, indent="  ")
     failed = [step for step in data["steps"] if step["status"] == "failed"]
     if failed:
         out.line()
     for step in failed:
-        out.line(f"{step['path']} failed: {step['reason'] or step['outcome']}", "red")
+        out.text(f"{step['path']} failed: {step['reason'] or step['outcome']}", colour="red")
 
 
 def _reason(path: str, one: Data) -> str:

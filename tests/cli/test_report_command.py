@@ -40,7 +40,8 @@ def test_the_table_shows_each_attempt_and_the_total(passed: Gump) -> None:
     assert rows["first", "1", "claude-haiku"][:3] == ["gate_failed", "$0.25", "3"]
     assert rows["2", "claude-sonnet", "passed"][0] == "$0.50"
     assert rows["second", "1", "claude-haiku"][:2] == ["passed", "$?"]
-    assert rows["total", "3", "1 escalation"][0] == "$0.75 + $?"
+    assert rows["total", "3", "$0.75 + $?"][0] == "7"
+    assert ", 1 escalation, budget $1.00, played from a cassette" in passed.good("report")
 
 
 def test_a_failed_run_says_what_failed(failed: Gump) -> None:

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from pytest_gump.cli.output import Out
+from pytest_gump.lines import width
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+ROWS = [
+    ("build::impl[billing]", "claude-haiku", "$0.10", "test failed: 3 failed"),
+    ("build::impl[全角の名前]", "gate", "", "passed"),
+]
+HEAD = ("step", "agent", "cost", "outcome")
+
+
+def table(columns: int, monkeypatch: pytest.MonkeyPatch, **environment: str) -> list[str]:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    stream = Terminal()
+    Out(stream).table(HEAD, ROWS, right=("cost",), optional=("agent",))
+    return stream.getvalue().splitlines()
+
+
+def test_columns_are_aligned_for_wide_characters_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    head, first, second = table(200, monkeypatch, NO_COLOR="1")
+    assert head.index("agent") == first.index("claude-haiku") == width(second[: second.index("gate")])
+
+
+@pytest.mark.parametrize("columns", [80, 60, 44, 20])
+def test_no_line_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    assert max(map(width, table(columns, monkeypatch, NO_COLOR="1"))) <= columns
+
+
+def test_a_shortened_address_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert table(52, monkeypatch, NO_COLOR="1")[1].split()[0].endswith("impl[billing]")
+
+
+def test_an_optional_column_is_left_out_where_it_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "agent" in table(80, monkeypatch)[0]
+    assert "agent" not in table(60, monkeypatch)[0]
+
+
+def test_there_is_no_colour_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[2m" in table(80, monkeypatch)[0]
+    assert "\x1b" not in table(80, monkeypatch, NO_COLOR="1")[0]
+
+
+def test_a_pipe_gets_neither_colour_nor_cuts() -> None:
+    stream = io.StringIO()
+    Out(stream).line("x" * 500, "red")
+    assert stream.getvalue() == "x" * 500 + "\n"
+
+
+def test_control_sequences_and_ci_commands_do_not_get_through() -> None:
+    stream = io.StringIO()
+    Out(stream).text("\x1b[2Jgone\n::error::boo\n")
+    assert stream.getvalue() == "gone\n: :error::boo\n"
