@@ -75,7 +75,7 @@ class Kit:
         self.place = tmp_path
         self.scratch = tmp_path / "scratch"
         self.scratch.mkdir()
-        self.events: list[Event] = []
+        self.events: list[Event | None] = []
         self.settings = Settings(stop_grace_s=0.5)
         self.gates: dict[str, Callable[[Any], None]] = {}
         self.agent = ScriptAgent(FINISH)

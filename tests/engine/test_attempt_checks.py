@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from attempt_kit import GateOrder, Kit, Limits, bash, scratch_of
 from pytest_gump.engine.order import Outcome, PlanItem
 from pytest_gump.system.process import Supervisor
+
+from tests.engine.attempt_kit import GateOrder, Kit, Limits, bash, scratch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from attempt_kit import Kit, Limits, bash
 from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.cassette import Cassette, write_take
 from pytest_gump.agents.neutral import conversation
@@ -14,6 +13,8 @@ from pytest_gump.engine.attempt import execute
 from pytest_gump.engine.order import AttemptResult, Outcome, PlanItem, Section
 from pytest_gump.engine.prompt import prompt_key
 from pytest_gump.system.process import Supervisor
+
+from tests.engine.attempt_kit import Kit, Limits, bash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

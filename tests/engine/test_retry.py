@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pytest_gump.engine.decision import Failure, Replan, Restart, Retry, Source, Stop
 from pytest_gump.engine.retry import Answer, Tally, answer, bind, no_progress
 from pytest_gump.workflow.model import Entry, OnFailure
-from schedule_kit import flat, policy
+
+from tests.engine.schedule_kit import flat, policy
 
 FAILED = Failure(1, "gate_failed", "gate_fail", agent="haiku", gate="test", failing=("test",), tree="t1")
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from pytest_gump.engine.schedule import Done
 from pytest_gump.workflow.path import StepPath
-from schedule_kit import Drive, agent, flat, gate, group, plan, tdd
+
+from tests.engine.schedule_kit import Drive, agent, flat, gate, group, plan, tdd
 
 
 def test_steps_run_in_order_on_the_tree_of_the_one_before() -> None:

@@ -6,7 +6,8 @@ import pytest
 from pytest_gump.engine.decision import Failure, Restart, Retry, Stop
 from pytest_gump.engine.schedule import Done, Schedule
 from pytest_gump.workflow.model import OnFailure, Workflow
-from schedule_kit import Drive, agent, entries, flat, gate, group, own_policy, plan, policy
+
+from tests.engine.schedule_kit import Drive, agent, entries, flat, gate, group, own_policy, plan, policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

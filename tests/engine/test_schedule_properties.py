@@ -13,7 +13,8 @@ from pytest_gump.engine.nodes import Group
 from pytest_gump.engine.order import PlanItem
 from pytest_gump.engine.schedule import Done, Schedule
 from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
-from schedule_kit import SOURCES, agent, entries, flat, group, own_policy, plan, tdd
+
+from tests.engine.schedule_kit import SOURCES, agent, entries, flat, group, own_policy, plan, tdd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gate_kit import gate_context
 from pytest_gump.gates.base import ChangedFile
 from pytest_gump.gates.registry import BUILTIN
+
+from tests.gates.gate_kit import gate_context
 
 if TYPE_CHECKING:
     from pathlib import Path

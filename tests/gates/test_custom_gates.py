@@ -12,10 +12,11 @@ from typing import Any
 
 import psutil
 import pytest
-from gate_kit import gate_context
 from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.registry import run_gates
 from pytest_gump.gates.view import Diff, StepView
+
+from tests.gates.gate_kit import gate_context
 
 Judge = Callable[..., GateResult]
 

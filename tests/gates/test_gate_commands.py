@@ -5,11 +5,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_kit import gate_context
 from pytest_gump.gates.base import CommandOutcome, GateResult
 from pytest_gump.gates.commands import read_end
 from pytest_gump.gates.detect import detect
 from pytest_gump.gates.registry import BUILTIN
+
+from tests.gates.gate_kit import gate_context
 
 if TYPE_CHECKING:
     from pathlib import Path

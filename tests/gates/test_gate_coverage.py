@@ -5,11 +5,12 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from gate_kit import gate_context
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.gates.coverage import total_percent
 from pytest_gump.gates.registry import BUILTIN
+
+from tests.gates.gate_kit import gate_context
 
 if TYPE_CHECKING:
     from pathlib import Path

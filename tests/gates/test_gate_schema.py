@@ -4,11 +4,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from gate_kit import gate_context
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.schema import PlannedItem, ReviewVerdict, parse_plan, parse_verdict
+
+from tests.gates.gate_kit import gate_context
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .workflows import ONE, PLAN, RETRY
+from tests.session.workflows import ONE, PLAN, RETRY
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .workflows import BROKEN, ONE, PLAN
+from tests.session.workflows import BROKEN, ONE, PLAN
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

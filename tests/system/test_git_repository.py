@@ -5,9 +5,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from git_project import Project, make_project
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.worktree import FileChange, Repository
+
+from tests.system.git_project import Project, make_project
 
 if TYPE_CHECKING:
     from pathlib import Path
