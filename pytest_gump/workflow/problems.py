@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.errors import Problem, WorkflowError
 
@@ -16,9 +16,8 @@ MAX_PROBLEMS: Final = 500
 MAX_SUGGESTIONS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something stands in a file, both 1-based."""
+class Place(NamedTuple):
+    """Where something stands in a file, both 1-based. A tuple, because every value of a file has one."""
 
     line: int
     column: int
@@ -42,9 +41,9 @@ class Problems:
 
     def suggest(self, word: str, known: Iterable[str], *, label: str = "known") -> str | None:
         """Make a hint for an unknown word: the nearest known one, else all of them."""
-        known = list(known)
         self._suggestions += 1
-        if self._suggestions > MAX_SUGGESTIONS or not known:
+        known = list(known) if self._suggestions <= MAX_SUGGESTIONS else []
+        if not known:
             return None
         near = get_close_matches(word, known, n=1)
         if near:

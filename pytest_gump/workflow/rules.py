@@ -46,7 +46,7 @@ class Index:
         try:
             return self.steps[self.outline.resolve(asking.names, ref)]
         except UnknownStepError:
-            hint = around.problems.suggest(ref, list(self.outline.by_name), label="steps")
+            hint = around.problems.suggest(ref, self.outline.by_name, label="steps")
             return NotFound(f"names {quoted(ref)}, and there is no such step", hint)
         except AmbiguousStepError as error:
             hint = f"write the qualified name: {' or '.join(error.candidates[:5])}"
@@ -65,6 +65,8 @@ class Index:
 def check_steps(workflow: PlacedWorkflow, index: Index, around: Surroundings) -> None:
     run_budget = workflow.workflow.max_budget
     for step in workflow.walk():
+        if around.problems.full:
+            return
         _check_budget(step, run_budget, around)
         if step.step.foreach is not None:
             _check_foreach(step, step.step.foreach, index, around)

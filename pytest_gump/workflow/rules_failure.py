@@ -75,6 +75,8 @@ def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, ar
     edges = _edges(siblings)
     side_by_side = group is not None and group.step.parallel and group.step.foreach is None
     for step in siblings:
+        if around.problems.full:
+            return
         for policy in step.policies:
             target = policy.policy.restart_from
             if target is None:
@@ -114,7 +116,8 @@ def _restart_problem(
         return None
     chain = _way(target, name, edges)
     if chain:
-        return f"'restart_from' goes in a circle: {' -> '.join((name, *chain))}", "let it name an earlier step"
+        shown = (name, *chain) if len(chain) < 8 else (name, *chain[:3], "...", *chain[-2:])
+        return f"'restart_from' goes in a circle: {' -> '.join(shown)}", "let it name an earlier step"
     return f"'restart_from' names {quoted(target)}, which comes later", "it can only go back"
 
 

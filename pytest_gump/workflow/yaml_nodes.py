@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import yaml
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MAX_CHARS: Final = 1_048_576
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 100_000
-"""With every alias counted as often as it is used."""
+"""With every alias counted as often as it is used, and long texts as several."""
+CHARS_PER_NODE: Final = 64
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INT = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
@@ -33,6 +34,8 @@ _WORDS: Final[Mapping[str, bool | None]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_SPECIAL_STARTS: Final = "+-.0123456789~nNtTfF"
+"""What a plain scalar that is not text may start with."""
 _CORE_TAG: Final = "tag:yaml.org,2002:"
 _COLON_HINT: Final = "text that holds ': ' needs quotes, and a nested mapping its own lines or {braces}"
 _INDENT_HINT: Final = "the line is not indented like its neighbours, or a quote or bracket is not closed"
@@ -46,8 +49,7 @@ _SYNTAX_HINTS: Final = {
 Value: TypeAlias = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class ScalarNode:
+class ScalarNode(NamedTuple):
     value: Value
     text: str
     """As written, without quotes."""
@@ -152,21 +154,20 @@ class _Builder:
         self._documents = 0
 
     def feed(self, event: yaml.Event) -> None:
-        match event:
-            case yaml.ScalarEvent():
-                self._add(_scalar(event), anchor=event.anchor)
-            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                self._start(event)
-            case yaml.CollectionEndEvent():
-                self._end()
-            case yaml.AliasEvent():
-                self._alias(event)
-            case yaml.DocumentStartEvent():
-                self._documents += 1
-                if self._documents > 1:
-                    raise _RefusedError(_place(event), "a second document starts here", "one file holds one workflow")
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(_scalar(event), event.anchor, 1 + len(event.value) // CHARS_PER_NODE)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._end()
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._start(event)
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise _RefusedError(_place(event), "a second document starts here", "one file holds one workflow")
 
-    def _start(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
+    def _start(self, event: yaml.CollectionStartEvent) -> None:
         place, is_map = _place(event), isinstance(event, yaml.MappingStartEvent)
         if event.tag not in (None, "!", _CORE_TAG + ("map" if is_map else "seq")):
             raise _RefusedError(place, f"unknown YAML tag {quoted(event.tag)}", "workflows need no tags")
@@ -179,7 +180,7 @@ class _Builder:
     def _end(self) -> None:
         frame = self._open.pop()
         node: Node = self._mapping(frame) if frame.is_map else ListNode(tuple(frame.nodes), frame.place)
-        self._add(node, anchor=frame.anchor, size=frame.size, depth=frame.depth)
+        self._add(node, frame.anchor, frame.size, frame.depth)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         target = self._anchors.get(str(event.anchor))
@@ -191,11 +192,9 @@ class _Builder:
             )
         if len(self._open) + target.depth > MAX_DEPTH:
             raise _RefusedError(_place(event), f"nested deeper than {MAX_DEPTH} levels")
-        self._add(target.node, anchor=None, size=target.size, depth=target.depth, place=_place(event))
+        self._add(target.node, None, target.size, target.depth)
 
-    def _add(
-        self, node: Node, *, anchor: str | None, size: int = 1, depth: int = 0, place: Place | None = None
-    ) -> None:
+    def _add(self, node: Node, anchor: str | None, size: int = 1, depth: int = 0) -> None:
         if anchor is not None:
             self._anchors[anchor] = _Anchored(node, size, depth)
         if not self._open:
@@ -204,11 +203,10 @@ class _Builder:
         frame = self._open[-1]
         frame.nodes.append(node)
         frame.size += size
-        frame.depth = max(frame.depth, depth + 1)
+        if depth >= frame.depth:
+            frame.depth = depth + 1
         if frame.size > MAX_NODES:
-            raise _RefusedError(
-                place or node.place, f"the file stands for more than {MAX_NODES} values", "use fewer aliases"
-            )
+            raise _RefusedError(node.place, f"the file stands for more than {MAX_NODES} values", "use fewer aliases")
 
     def _mapping(self, frame: _Frame) -> MapNode:
         values: dict[str, Node] = {}
@@ -247,12 +245,15 @@ def _place(event: yaml.Event) -> Place:
 def _scalar(event: yaml.ScalarEvent) -> ScalarNode:
     text: str = event.value
     value: Value = text
-    if event.implicit[0] and event.tag is None:
-        value = resolve(text)
-    elif event.tag not in (None, "!", _CORE_TAG + "str"):
+    if event.tag is None:
+        if event.implicit[0] and (not text or text[0] in _SPECIAL_STARTS):
+            value = resolve(text)
+    elif event.tag not in ("!", _CORE_TAG + "str"):
         value = _tagged(event, text)
     start, end = event.start_mark, event.end_mark
-    return ScalarNode(value, text, _place(event), (start.index if start else 0, end.index if end else 0))
+    if start is None or end is None:
+        return ScalarNode(value, text, Place(1, 1), (0, 0))
+    return ScalarNode(value, text, Place(start.line + 1, start.column + 1), (start.index, end.index))
 
 
 def _tagged(event: yaml.ScalarEvent, text: str) -> Value:
@@ -268,8 +269,6 @@ def resolve(text: str) -> Value:
     """Give a plain scalar its value by the YAML 1.2 core schema."""
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] not in "+-.0123456789":
-        return text
     if _INT.fullmatch(text):
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
     if len(text) <= 300 and _FLOAT.fullmatch(text):

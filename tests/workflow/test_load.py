@@ -4,10 +4,11 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from loading import load, one_step, refusal
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
 from pytest_gump.workflow.model import Entry, GateSpec, SessionMode
+
+from tests.workflow.loading import load, one_step, refusal
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loading import load
 from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.find import builtin_folder
 from pytest_gump.workflow.shape import GuardKeys, PolicyKeys, StepKeys, WorkflowKeys, keys
+
+from tests.workflow.loading import load
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.load import Loaded
@@ -43,13 +46,14 @@ def loads_or_tells(text: str) -> Loaded | None:
     return None
 
 
+@CALM
 @given(st.text())
 def test_any_text_loads_or_tells(text: str) -> None:
     loads_or_tells(text)
     assert text is not None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(CALM, max_examples=100)
 @given(st.dictionaries(st.sampled_from(KEYS), values | steps, max_size=8))
 def test_any_mapping_of_known_keys_loads_or_tells(written: dict[str, Any]) -> None:
     text = yaml.safe_dump(written, allow_unicode=True)
@@ -57,14 +61,14 @@ def test_any_mapping_of_known_keys_loads_or_tells(written: dict[str, Any]) -> No
     assert loaded is None or loaded.workflow.steps
 
 
-@settings(max_examples=150, deadline=None)
+@settings(CALM, max_examples=100)
 @given(steps)
 def test_any_steps_load_or_tell(written: list[dict[str, Any]]) -> None:
     loaded = loads_or_tells(yaml.safe_dump({"name": "flow", "steps": written}, allow_unicode=True))
     assert loaded is None or loaded.lines
 
 
-@settings(max_examples=150, deadline=None)
+@settings(CALM, max_examples=100)
 @given(st.sampled_from(SEEDS), st.integers(0, 2**32), st.integers(1, 6))
 def test_mutated_workflow_loads_or_tells(seed: str, number: int, times: int) -> None:
     chance = random.Random(number)
@@ -93,3 +97,21 @@ def mutate(text: str, chance: random.Random) -> str:
     else:
         lines[at] = lines[at].replace(":", chance.choice([": ", ":", "", ": &a ", ": *a "]), 1)
     return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{{name: s{n}, agent: claude-haiku, on_failure: {{retry: 2, restart_from: s{next}}}}}",
+        "{{name: s{n}, agent: claude-haiku, prompt: '{{steps.t{n}.output}}'}}",
+        "{{name: s{n}, foreach: plan, steps: [{{name: same, gate: [test]}}]}}",
+        "{{name: s{n}, gate: [k{n}], k{n}: 1}}",
+        "{{name: same, gate: [test]}}",
+    ],
+)
+def test_thousands_of_mistakes_are_told_in_reasonable_time(step: str) -> None:
+    count = 3000
+    steps = "".join(f"  - {step.format(n=n, next=(n + 1) % count)}\n" for n in range(count))
+    began = time.process_time()
+    assert loads_or_tells(f"name: flow\nsteps:\n{steps}") is None
+    assert time.process_time() - began < 20

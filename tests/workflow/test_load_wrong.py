@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from loading import load, refusal
 from pytest_gump.errors import WorkflowError
+
+from tests.workflow.loading import load, refusal
 
 TABLE = Path(__file__).with_name("wrong_workflows.txt")
 

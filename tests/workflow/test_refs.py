@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from loading import load
 from pytest_gump.workflow.refs import AmbiguousStepError, UnknownStepError, iter_references, resolve_step
+
+from tests.workflow.loading import load
 
 WORKFLOW = load("""\
 name: flow

@@ -5,6 +5,7 @@ import time
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from loading import CALM
 from pytest_gump.workflow.template import allowed, canonical, escape, parse
 
 PIECES = st.lists(
@@ -68,6 +69,7 @@ def test_name_without_a_value_is_an_error_of_the_caller() -> None:
         parse("{x}").render({})
 
 
+@CALM
 @given(PIECES)
 def test_escaped_text_comes_back(text: str) -> None:
     template = parse(escape(text))
@@ -75,11 +77,13 @@ def test_escaped_text_comes_back(text: str) -> None:
     assert template.render({}) == text
 
 
+@CALM
 @given(PIECES)
 def test_inserted_text_is_never_looked_at_again(value: str) -> None:
     assert parse("<{a}|{b}>").render({"a": value, "b": "{a}"}) == f"<{value}|{{a}}>"
 
 
+@CALM
 @given(PIECES, PIECES)
 def test_inserted_text_does_not_change_what_stands_around_it(text: str, value: str) -> None:
     assume("\x00" not in text)
@@ -88,12 +92,14 @@ def test_inserted_text_does_not_change_what_stands_around_it(text: str, value: s
     assert parse(text).render(dict.fromkeys(names, f"{value}!")) == marked.replace("\x00", f"{value}!")
 
 
+@CALM
 @given(PIECES)
 def test_offsets_point_at_the_written_name(text: str) -> None:
     for name, offset in parse(text).names:
         assert text[offset : offset + len(name) + 2] == f"{{{name}}}"
 
 
+@CALM
 @given(
     st.recursive(
         st.none() | st.integers() | st.text("abc"),

@@ -4,6 +4,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from loading import CALM
 from pytest_gump.workflow import yaml_nodes
 from pytest_gump.workflow.problems import Place, Problems
 from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
@@ -89,6 +90,12 @@ def test_alias_bomb_is_refused() -> None:
     assert "the file stands for more than 100000 values" in problems
 
 
+def test_long_text_is_not_multiplied_by_aliases() -> None:
+    root, problems = read(f"a: &a {'x' * 500_000}\nb: [{', '.join(['*a'] * 500)}]\n")
+    assert root is None
+    assert "the file stands for more than 100000 values" in problems
+
+
 def test_alias_tower_is_refused() -> None:
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 200))]
     root, problems = read("\n".join(lines))
@@ -120,6 +127,7 @@ def test_lone_surrogate_is_refused() -> None:
     assert read("a: \ud800") == (None, "f.yaml:1:4: character U+D800 is not allowed in YAML")
 
 
+@CALM
 @given(st.text())
 def test_any_text_gives_a_tree_or_a_problem(text: str) -> None:
     root, problems = read(text)
