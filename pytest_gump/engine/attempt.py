@@ -21,7 +21,7 @@ from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.context_phase import read_material
 from pytest_gump.engine.gate_phase import CommandRunner, Judged, run_step_gates
 from pytest_gump.engine.handover import Handover, read_handover
-from pytest_gump.engine.judge import Judgement, judge_gates, judge_work
+from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
@@ -29,7 +29,7 @@ from pytest_gump.engine.secrets import Secrets
 from pytest_gump.engine.tools import Tools
 from pytest_gump.errors import AgentError, GumpError
 from pytest_gump.gates.registry import BUILTIN
-from pytest_gump.gates.text import last_line
+from pytest_gump.gates.text import last_line, listed
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.output import bounded_text, clean_text
 from pytest_gump.workflow.path import StepPath
@@ -234,7 +234,9 @@ class _Attempt:
         order, facts = self.order, self.facts
         if not order.gates:
             return Judgement(Outcome.PASSED)
-        self.slot.remove_ignored(self.tools.settings.keep_ignored)
+        removed = self.slot.remove_ignored(self.tools.settings.keep_ignored)
+        if facts.run is not None:
+            self.slot.renew_git(order.base)
         custom = any(gate.name not in BUILTIN for gate in order.gates)
         patch = self.leavings.patch() if custom else None
         began = self.tools.clock()
@@ -244,7 +246,10 @@ class _Attempt:
         finally:
             facts.gates_s = self.tools.clock() - began
             self.slot.restore(self.leavings.commit)
-        return judge_gates(facts.gates)
+        judgement = judge_gates(facts.gates)
+        if removed and judgement is not PASSED:
+            facts.notes.append(f"ignored files are not kept, so the gates did not see them: {listed(removed)}")
+        return judgement
 
     # -- the result ------------------------------------------------------------------------------------------------
 

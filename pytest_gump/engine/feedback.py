@@ -43,7 +43,9 @@ def _details(result: AttemptResult, error_chars: int) -> list[str]:
         details.append(f"The agent was stopped by the guard `{result.guard}`. Go on from there, and in less.")
     if result.verdict is not None and not result.verdict.passed:
         details.append("### The reviewer's comment\n\n" + result.verdict.comment.strip())
-    return details + _gates([gate for gate in result.gates if gate.status in {"failed", "error"}], error_chars)
+    details += _gates([gate for gate in result.gates if gate.status in {"failed", "error"}], error_chars)
+    noted = "\n".join(f"- {note}" for note in result.notes)
+    return [*details, bounded_text(f"Also noted:\n{noted}", error_chars)] if noted else details
 
 
 def _gates(failing: list[GateResult], error_chars: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Worktree slots: folders outside the checkout that agents work in, each a repository of its own.
 
-The slot's own `.git` is the agent's to ruin: it is written anew before every attempt. What counts is read with the
-user's repository as GIT_DIR and an index beside the slot, which the agent's git does not know of.
+The slot's own `.git` is the agent's to ruin: it is written anew before every attempt and before its gates. What counts
+is read with the user's repository as GIT_DIR and an index beside the slot, which the agent's git does not know of.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,8 +33,8 @@ KEEP_IGNORED: Final = (
 HANDOVER: Final = ".gump/out"
 _SLOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _GITLINK_MODE: Final = b"\0\0\xe0\0"
-_QUOTED: Final = re.compile(r"""^error: .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
-_ADD_ROUNDS: Final = 50
+_QUOTED: Final = re.compile(r"""^(?:error|fatal): .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
+_ADD_ROUNDS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,16 @@ class Slot:
                 fresh = True
         if fresh:
             self._make(commit_id(commit))
-        write_git_folder(self.repository, self.path, commit, self._index)
+        self.renew_git(commit)
         return fresh
+
+    def renew_git(self, commit: str) -> None:
+        """Write the slot's own `.git` anew: HEAD at `commit`, and staged is what the last snapshot holds.
+
+        Also before gates: git that they use must find this repository, whatever the agent made of it.
+        """
+        self._clear_away(self.path / ".git")
+        write_git_folder(self.repository, self.path, commit_id(commit), self._index)
 
     def restore(self, commit: str) -> None:
         """Go back to a snapshot after gates ran; `prepare` does the same and more."""
@@ -162,13 +171,14 @@ class Slot:
 
     def discard(self) -> None:
         """Remove the slot and all that belongs to it."""
-        for place in (self._index, self._setup_files):
-            files.remove(place)
+        for place in (self._index, self._setup_files, self.path):
+            self._clear_away(place)
+
+    def _clear_away(self, place: Path) -> None:
         try:
-            files.remove(self.path)
+            files.remove(place)
         except (OSError, RecursionError):  # too deep or not ours to delete: out of the way is enough
-            trash = self.root / f".trash-{self.name}-{os.getpid()}"
-            self.path.rename(trash)
+            place.rename(Path(tempfile.mkdtemp(prefix=f".trash-{self.name}-", dir=self.root), "moved"))
 
     def _move_to(self, commit: str) -> None:
         others = self._others() if self._held == self._holding(commit) else None

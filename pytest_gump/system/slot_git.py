@@ -7,7 +7,6 @@ import shutil
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +29,8 @@ _EXCLUDED = "/.gump/out/\n"
 
 
 def write_git_folder(repository: Repository, slot: Path, commit: str, index: Path) -> None:
-    """Write `.git` anew: HEAD detached at `commit`, the user's objects borrowed, nothing else shared."""
+    """Write `.git` where there is none: HEAD detached at `commit`, the user's objects borrowed, nothing else shared."""
     git = slot / ".git"
-    files.remove(git)
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
         (git / folder).mkdir(parents=True)
     objects = str(repository.git_dir / "objects")

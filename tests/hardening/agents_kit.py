@@ -1,0 +1,259 @@
+"""Whole sessions with an agent that misbehaves: a real child process, and a look at all that is the user's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.testing import GumpProject
+
+PRELUDE = """
+import json, os, pathlib, shutil, signal, subprocess, sys, time
+attempt = int(sys.argv[1])
+beside = pathlib.Path(__file__).parent
+user = beside / {project!r}
+def write(path, content=""):
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+def say(type, **fields):
+    print(json.dumps({{"type": type, **fields}}), flush=True)
+def done(message="Done."):
+    say("result", outcome="ok", message=message)
+def git(*words):
+    who = ["-c", "user.name=agent", "-c", "user.email=agent@localhost"]
+    subprocess.run(["git", *who, *words], check=True, stdout=subprocess.DEVNULL)
+def note_pid(pid):
+    with (beside / "pids").open("a") as file:
+        file.write(f"{{pid}}\\n")
+"""
+TALK = """
+sys.stdin.read()
+say("started", session_id=f"s{attempt}", model="test-model")
+say("turn")
+"""
+
+CONFTEST = """\
+import sys
+
+from pytest_gump.agents.base import Command
+from pytest_gump.agents.neutral import NeutralReader
+
+
+class Script:
+    name = cli = "script"
+
+    def missing(self):
+        return None
+
+    def command(self, task):
+        return Command((sys.executable, {script!r}, str(task.attempt)), stdin=task.prompt.encode())
+
+    def reader(self, task):
+        return NeutralReader(task, cli=self.cli)
+
+
+def pytest_gump_agents():
+    return {{"script": Script()}}
+"""
+
+STEP = """\
+name: rogue
+steps:
+  - name: impl
+    agent: script
+    prompt: Do it.
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One session, over and done with."""
+
+    lines: list[str]
+    code: int
+    seconds: float
+    results: list[AttemptResult]
+    peak_mb: float = 0.0
+    """Of a session that ran in a process of its own."""
+
+    @property
+    def result(self) -> AttemptResult:
+        return self.results[-1]
+
+    def told(self, text: str) -> bool:
+        """Whether the terminal says it, in exactly one line of the run's own (pytest's summary tells failures again)."""
+        summary = next((n for n, line in enumerate(self.lines) if " FAILURES " in line or "run " in line[:4]), None)
+        return sum(text in line for line in self.lines[:summary]) == 1
+
+
+class Rogue:
+    """A project whose agent is a script; after every run the user's things, and the process table, are looked at."""
+
+    limit_s = 60.0
+
+    def __init__(self, project: GumpProject) -> None:
+        self.project = project
+        self.script = project.path.parent / f"{project.path.name}-agent.py"
+        project.write(
+            {
+                "app.py": "value = 1\n",
+                "conftest.py": CONFTEST.format(script=str(self.script)),
+                ".gitignore": "__pycache__/\n.pytest_cache/\n*.log\n",
+            }
+        )
+        project.commit("app")
+        project.write({"docs/notes.md": "the user's notes\n"})
+        project.commit("notes")
+        project.git("branch", "other")
+        project.write({"app.py": "value = 0  # for later\n"})
+        project.git("stash", "push", "--quiet", "--message", "for later")
+        self.workflow()
+
+    # -- what is to be run -----------------------------------------------------------------------------------------
+
+    def workflow(self, more: str = "    gate: [compile]\n") -> None:
+        """Write the workflow `rogue`: one step, with these further lines."""
+        self.project.workflow("rogue", STEP + more)
+
+    def agent(self, source: str, *, talks: bool = True, ends: bool = True) -> None:
+        """Let the agent be this script; it tells that it started, and its result, unless that is part of the case."""
+        prelude = PRELUDE.format(project=self.project.path.name) + (TALK if talks else "")
+        text = prelude + textwrap.dedent(source) + ("\ndone()\n" if ends else "")
+        self.script.write_text(text, encoding="utf-8")
+
+    # -- runs ------------------------------------------------------------------------------------------------------
+
+    def run(self, *options: str) -> Ran:
+        """Run in this process; what is the user's must be as it was."""
+        with self._all_is_left_alone(), self._bounded():
+            began = time.monotonic()
+            ran = self.project.pytester.runpytest_inprocess("--gump-workflow=rogue", *options, "spec.md")
+        return Ran(ran.outlines, int(ran.ret), time.monotonic() - began, self._results())
+
+    def run_apart(self, *options: str, prefix: tuple[str, ...] = ()) -> Ran:
+        """Run in a process of its own, whose memory is measured."""
+        command = [*prefix, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--gump-workflow=rogue"]
+        with self._all_is_left_alone():
+            began = time.monotonic()
+            process = psutil.Popen(
+                [*command, *options, "spec.md"],
+                cwd=self.project.path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            peak = 0
+            while process.poll() is None and time.monotonic() - began < self.limit_s:
+                try:
+                    peak = max(peak, process.memory_info().rss)
+                except psutil.Error:
+                    break
+                time.sleep(0.02)
+            output, _ = process.communicate(timeout=20)
+        seconds = time.monotonic() - began
+        return Ran(output.splitlines(), process.returncode, seconds, self._results(), peak / 1e6)
+
+    def _results(self) -> list[AttemptResult]:
+        return [one.result for one in self.project.record().attempts if one.result is not None]
+
+    def tree(self, result: AttemptResult) -> list[bytes]:
+        """The names in the commit that keeps an attempt."""
+        assert result.snapshot is not None
+        listed = subprocess.run(
+            ["git", "ls-tree", "-r", "-z", "--name-only", result.snapshot],
+            cwd=self.project.path,
+            capture_output=True,
+            check=True,
+        )
+        return [name for name in listed.stdout.split(b"\0") if name]
+
+    def artifact(self, name: str) -> Path:
+        """A file of the last attempt, in the run's folder."""
+        attempt = self.project.record().attempts[-1]
+        assert attempt.folder is not None
+        return self.project.folders()[0].attempts / attempt.folder / name
+
+    # -- what must be left alone -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _all_is_left_alone(self) -> Iterator[None]:
+        before = self._users()
+        children = _children()
+        yield
+        assert self._users() == before
+        assert self._running() == []
+        assert _children() - children == set()
+        assert self.project.git("fsck", "--connectivity-only", "--no-dangling") == ""
+
+    def _users(self) -> dict[str, str]:
+        """All that is the user's: the checkout and, in `.git`, everything but objects and what gump may add."""
+        ours = (".gump/runs", ".git/objects", ".git/refs/gump", ".git/refs/heads/gump", ".git/logs/refs/heads/gump")
+        ours = (*ours, ".pytest_cache", "__pycache__")
+        found = {}
+        for folder, folders, names in os.walk(self.project.path):
+            place = Path(folder).relative_to(self.project.path)
+            folders[:] = [name for name in folders if str(place / name) not in ours and name not in ours]
+            for name in [*names, *(one for one in folders if Path(folder, one).is_symlink())]:
+                found[str(place / name)] = _digest(Path(folder, name))
+        return found
+
+    def _running(self) -> list[str]:
+        """What agents and gates of this project have left running: by environment, argument, folder, or noted pid."""
+        place = str(self.project.path.parent)
+        pids = self.script.with_name("pids")
+        noted = {int(pid) for pid in pids.read_text().split()} if pids.exists() else set()
+        return [
+            f"{process.pid}: {process.info['cmdline']}"
+            for process in psutil.process_iter(["cmdline", "cwd", "environ", "status"])
+            if process.pid != os.getpid()
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+            and (process.pid in noted or _is_about(process.info, place))
+        ]
+
+    @contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """Nothing may hang: a session over the limit is broken off."""
+
+        def ring(_number: int, _frame: object) -> None:
+            pytest.fail(f"the session hung for {self.limit_s} s")
+
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, self.limit_s)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+
+def _children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+def _is_about(process: dict[str, object], place: str) -> bool:
+    words = [*(process["cmdline"] or ()), process["cwd"] or ""]  # type: ignore[misc]  # psutil gives a list or None
+    environ = process["environ"] or {}
+    return any(place in str(word) for word in words) or (isinstance(environ, dict) and place in environ.get("HOME", ""))
+
+
+def _digest(path: Path) -> str:
+    status = path.lstat()
+    content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+    return f"{status.st_mode:o} {hashlib.sha256(content).hexdigest()}"

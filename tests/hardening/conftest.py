@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.hardening.agents_kit import Rogue
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+
+@pytest.fixture
+def rogue(gump_project: GumpProject) -> Rogue:
+    return Rogue(gump_project)
