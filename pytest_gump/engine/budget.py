@@ -1,11 +1,16 @@
-"""How much a step may still spend: the smallest of what its guard, its own budget and the run's leave over."""
+"""How much an attempt may still spend: the smallest of what its guard, its step, its groups and the run leave over."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from pytest_gump.engine.metrics import add_up
+from pytest_gump.workflow.path import REPLAN, StepPath
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_gump.engine.metrics import RunRecord
     from pytest_gump.workflow.model import Step, Workflow
 
@@ -20,14 +25,15 @@ class Allowance:
     scope: Scope
 
 
-def allowance(workflow: Workflow, step: Step, path: str, record: RunRecord) -> Allowance:
-    """Say what the next attempt of a step may cost. Zero or less: it must not start."""
+def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> Allowance:
+    """Say what the next attempt of a step may cost. Zero or less: it must not start.
+
+    The budget of a step counts all its attempts and the parts of its replans, that of a group everything inside.
+    """
     limits: list[tuple[float, Scope]] = []
     if workflow.max_budget is not None:
         limits.append((workflow.max_budget - record.total.cost_usd, "run"))
-    if step.max_budget is not None:
-        spent = record.steps[path].total.cost_usd if path in record.steps else 0.0
-        limits.append((step.max_budget - spent, "step"))
+    limits += [(budget - _spent(record, place), "step") for place, budget in _budgets(workflow, path)]
     if step.guard.max_budget is not None:
         limits.append((step.guard.max_budget, "guard"))
     if not limits:
@@ -46,3 +52,29 @@ def spent_out(workflow: Workflow, record: RunRecord) -> str | None:
     if workflow.max_time is not None and record.last_at - record.started >= workflow.max_time:
         return f"max_time of {workflow.max_time:.0f}s is over"
     return None
+
+
+def _budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
+    """The step and its groups that have a budget, each with the path that its attempts share."""
+    steps, items = workflow.steps, 0
+    for depth, name in enumerate(path.names, 1):
+        step = next((one for one in steps if one.name == name.removesuffix(REPLAN)), None)
+        if step is None:
+            return
+        if step.max_budget is not None:
+            yield StepPath((*path.names[: depth - 1], step.name), path.items[:items]), step.max_budget
+        items += step.foreach is not None
+        steps = step.steps
+
+
+def _spent(record: RunRecord, place: StepPath) -> float:
+    depth, items = len(place.names), len(place.items)
+    inside = []
+    for text, step in record.steps.items():
+        path = StepPath.parse(text)
+        names = (
+            (*path.names[: depth - 1], path.names[depth - 1].removesuffix(REPLAN)) if len(path.names) >= depth else ()
+        )
+        if names == place.names and path.items[:items] == place.items:
+            inside += step.attempts
+    return add_up(inside).cost_usd

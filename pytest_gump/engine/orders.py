@@ -129,7 +129,7 @@ class OrderBuilder:
 
     def _limits(self, ready: Ready) -> Limits:
         step, settings = ready.step, self._inputs.settings
-        allowed = allowance(self._inputs.workflow, step, str(ready.path), self._record)
+        allowed = allowance(self._inputs.workflow, step, ready.path, self._record)
         no_write = ready.mode in {"plan", "artifact", "review"} or bool(step.guard.no_write)
         times = [step.guard.max_time, self._time_left()]
         return Limits(

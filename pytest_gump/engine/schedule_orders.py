@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.nodes import Replanning
 from pytest_gump.engine.schedule_records import Ready
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +163,7 @@ def _check(leaf: Leaf, replanning: Replanning) -> Ready:
 
 
 def _part(leaf: Leaf, name: str) -> StepPath:
-    return StepPath((*leaf.path.names[:-1], f"{leaf.step.name}--replan", name), leaf.path.items)
+    return StepPath((*leaf.path.names[:-1], f"{leaf.step.name}{REPLAN}", name), leaf.path.items)
 
 
 def _feedback(leaf: Leaf) -> tuple[Failure, ...]:

@@ -6,6 +6,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+REPLAN = "--replan"
+"""What the name of a replan's group adds to that of its step; no declared name holds `--`."""
+
 _PATH = re.compile(r"(?P<names>[^\[\]]+)(?:\[(?P<items>[^\[\]]+)\])?")
 
 

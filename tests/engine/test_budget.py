@@ -1,0 +1,90 @@
+"""What an attempt may still spend."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_gump.agents.base import Tokens, Usage
+from pytest_gump.engine.budget import Allowance, allowance, spent_out
+from pytest_gump.engine.metrics import RunRecord, advance
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings, to_wire
+from pytest_gump.workflow.model import Guard, Step, Workflow
+from pytest_gump.workflow.path import StepPath
+
+
+def record_of(*spent: tuple[str, float]) -> RunRecord:
+    """A run whose attempts cost this much, by step path; each used 100 tokens."""
+    record = RunRecord()
+    for number, (step, usd) in enumerate(spent, 1):
+        common = {"at": float(number), "number": number}
+        advance(
+            record,
+            {
+                "event": "attempt_started",
+                "step": step,
+                "attempt": number,
+                "mode": "diff",
+                "agent": "a",
+                "entry": "first",
+                "step_base": "",
+                **common,
+            },
+        )
+        result = AttemptResult(
+            step=step,
+            attempt=number,
+            outcome=Outcome.GATE_FAILED,
+            reason="",
+            agent="a",
+            timings=Timings(0, 1),
+            usage=Usage(Tokens(input=100), usd, "reported", 1),
+        )
+        advance(record, {"event": "attempt_finished", "folder": None, "result": to_wire(result), **common})
+    return record
+
+
+IMPL = Step(name="impl", agent="a", max_budget=2.0, guard=Guard(max_budget=1.5))
+WORKFLOW = Workflow(
+    name="w",
+    max_budget=10.0,
+    steps=(
+        Step(name="plan", agent="a", output="plan"),
+        Step(name="build", foreach="plan", max_budget=3.0, steps=(IMPL,)),
+    ),
+)
+ONE, TWO = StepPath(("build", "impl"), ("one",)), StepPath(("build", "impl"), ("two",))
+
+
+@pytest.mark.parametrize(
+    ("spent", "left"),
+    [
+        ((), Allowance(1.5, "guard")),
+        ((("build::impl[one]", 0.75),), Allowance(1.25, "step")),
+        ((("build::impl--replan::item[one--x]", 0.75),), Allowance(1.25, "step")),
+        ((("build::impl[two]", 1.0),), Allowance(1.5, "guard")),
+        ((("build::impl[two]", 2.0),), Allowance(1.0, "step")),
+        ((("plan", 9.5),), Allowance(0.5, "run")),
+        ((("build::impl[one]", 2.5),), Allowance(-0.5, "step")),
+    ],
+)
+def test_the_smallest_of_guard_step_group_and_run_counts(spent: tuple[tuple[str, float], ...], left: Allowance) -> None:
+    assert allowance(WORKFLOW, IMPL, ONE, record_of(*spent)) == left
+
+
+def test_without_limits_there_is_none() -> None:
+    step = Step(name="impl", agent="a")
+    assert allowance(
+        Workflow(name="w", steps=(step,)), step, StepPath(("impl",)), record_of(("impl", 9.0))
+    ) == Allowance(None, "guard")
+
+
+def test_every_attempt_counts_against_the_run() -> None:
+    record = record_of(("plan", 6.0), ("build::impl[one]", 4.0))
+    assert spent_out(WORKFLOW, record) == "max_budget of $10.00 is spent: $10.0000"
+    assert spent_out(WORKFLOW, record_of(("plan", 9.99))) is None
+
+
+def test_tokens_and_time_of_the_run_are_limits_too() -> None:
+    record = record_of(("plan", 0.0))
+    assert spent_out(Workflow(name="w", max_tokens=100, steps=(IMPL,)), record) == "max_tokens of 100 is used up: 100"
+    assert spent_out(Workflow(name="w", max_time=1.0, steps=(IMPL,)), record) == "max_time of 1s is over"
+    assert spent_out(Workflow(name="w", max_tokens=101, max_time=2.0, steps=(IMPL,)), record) is None
