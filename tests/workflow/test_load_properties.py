@@ -12,7 +12,7 @@ from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.find import builtin_folder
 from pytest_gump.workflow.shape import GuardKeys, PolicyKeys, StepKeys, WorkflowKeys, keys
 
-from tests.workflow.loading import load
+from tests.workflow.loading import CALM, load
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.load import Loaded

@@ -5,8 +5,9 @@ import time
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from loading import CALM
 from pytest_gump.workflow.template import allowed, canonical, escape, parse
+
+from tests.workflow.loading import CALM
 
 PIECES = st.lists(
     st.sampled_from(["{", "}", "{{", "}}", "{a}", "{item.name}", "\n", " ", "x", '"k": 1', "{a", "a}", "..", "\r\n"])
