@@ -12,7 +12,7 @@ import pytest
 from pytest_gump.agents import registry
 from pytest_gump.agents.cassette import Cassette
 from pytest_gump.agents.replay import ReplayAgent
-from pytest_gump.engine.overrides import agents_of_step, leaves, override_agents
+from pytest_gump.engine.overrides import agents_of, agents_of_step, leaves, override_agents, walk
 from pytest_gump.errors import AgentError, ConfigError
 from pytest_gump.workflow.find import find_workflow
 from pytest_gump.workflow.load import load_workflow
@@ -81,6 +81,22 @@ class Job:
                     needed[reason].append(path)
         for reason, paths in needed.items():
             yield f"{reason} (needed by {', '.join(paths)})"
+
+    def refuse_unknown_cost(self) -> None:
+        """Refuse dollars as a limit where nobody knows what an agent costs.
+
+        Raises:
+            ConfigError: there is a max_budget somewhere, and an agent that reports no cost.
+        """
+        limited = self.workflow.max_budget is not None or any(
+            step.max_budget is not None or step.guard.max_budget is not None for step in walk(self.workflow.steps)
+        )
+        unknown = sorted({name for name in agents_of(self.workflow) if self.agent(name).cost == "unknown"})
+        if limited and unknown:
+            raise ConfigError(
+                f"max_budget cannot be held: the cost of {', '.join(unknown)} is unknown",
+                hint="take max_budget out, or set gump_unknown_cost = allow: it then counts as nothing",
+            )
 
 
 def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:

@@ -19,11 +19,13 @@ import pytest_gump
 from pytest_gump.engine.attempt import Tools, execute
 from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
+from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.orders import RunInputs
 from pytest_gump.engine.run import Run
 from pytest_gump.engine.settings import load_gump_toml, read_settings
-from pytest_gump.errors import AgentError, ConfigError, WorktreeError
+from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
 from pytest_gump.gates.detect import detect
+from pytest_gump.gates.text import one_line
 from pytest_gump.system.process import Supervisor
 from pytest_gump.system.worktree import Repository, Slots
 
@@ -84,6 +86,8 @@ class Launch:
         missing = list(job.missing_agents())
         if missing:
             raise AgentError("\n".join(missing))
+        if settings.unknown_cost == "refuse":
+            job.refuse_unknown_cost()
         run_id = new_run_id(job.workflow.name, now=datetime.now(UTC), token=secrets.token_hex(2))
         base = _base(config, repository, run_id)
         return cls(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
@@ -112,35 +116,51 @@ class Launch:
         """
         root = Slots.default_root(self._repository, self._settings.worktrees)
         slots = Slots(self._repository, root, keep=self._settings.keep_ignored)
-        folder = RunFolder.create(self._repository.root, self._run_id)
-        run = Run(self.inputs, folder, self._repository, time.time)
-        scratch = root / f"{self._run_id}.scratch"
-        scratch.mkdir(parents=True)
-        try:
-            with Supervisor() as supervisor:
-                self._tools = Tools(
-                    repository=self._repository,
-                    slots=slots,
-                    supervisor=supervisor,
-                    agents=self._job.agent,
-                    gates=self._job.gates,
-                    settings=self._settings,
-                    scratch=scratch,
-                    listen=listen,
-                )
-                process = psutil.Process()
-                run.start(header=self._header(), pid=process.pid, pid_created=process.create_time())
+        with Supervisor() as supervisor:
+            run, scratch = self._open(root)
+            self._tools = Tools(
+                repository=self._repository,
+                slots=slots,
+                supervisor=supervisor,
+                agents=self._job.agent,
+                gates=self._job.gates,
+                settings=self._settings,
+                scratch=scratch,
+                listen=listen,
+            )
+            try:
                 yield run
+            except BaseException as error:
+                run.finish(cancelled=True, reason=_interruption(error))
+                raise
+            else:
+                run.finish()
+                if run.schedule.passed:
+                    slots.slot(self._run_id).discard()
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+                finished(run)
+
+    def _open(self, root: Path) -> tuple[Run, Path]:
+        """Make the run's folder, its ledger, its branch and its scratch folder: all of them, or none.
+
+        Raises:
+            GumpError: one of them cannot be written.
+        """
+        scratch = root / f"{self._run_id}.scratch"
+        folder = RunFolder.create(self._repository.root, self._run_id)
+        try:
+            scratch.mkdir(parents=True)
+            run = Run(self.inputs, folder, self._repository, time.time)
+            process = psutil.Process()
+            run.start(header=self._header(), pid=process.pid, pid_created=process.create_time())
         except BaseException as error:
-            run.finish(cancelled=True, reason=_interruption(error))
+            for place in (scratch, folder.path):
+                shutil.rmtree(place, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise RunError(f"cannot write {error.filename}: {error.strerror}") from error
             raise
-        else:
-            run.finish()
-            if run.schedule.passed:
-                slots.slot(self._run_id).discard()
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-            finished(run)
+        return run, scratch
 
     def carry_out(self, order: Order) -> AttemptResult:
         """Carry out an order in this process."""
@@ -230,4 +250,8 @@ def _base(config: pytest.Config, repository: Repository, run_id: str) -> Base:
 def _interruption(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
+    if isinstance(error, BrokenPipeError):
+        return "stopped: nobody reads the output any more"
+    if isinstance(error, GumpError):
+        return f"stopped: {one_line(str(error.args[0]), REASON_CHARS)}"
     return f"stopped: {str(error) or type(error).__name__}"

@@ -191,6 +191,10 @@ class Agent(Protocol):
     def cli(self) -> str:
         """The program family; sessions pass only between agents of one family."""
 
+    @property
+    def cost(self) -> Provenance:
+        """Where the cost of an attempt that ends by itself comes from."""
+
     def missing(self) -> str | None:
         """Why the agent cannot start here (its CLI is not on PATH), with what to do; None when it can."""
 

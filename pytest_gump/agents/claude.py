@@ -11,7 +11,7 @@ from pytest_gump.agents.base import Command
 from pytest_gump.agents.claude_stream import CLI, ClaudeReader
 
 if TYPE_CHECKING:
-    from pytest_gump.agents.base import StreamReader, Task
+    from pytest_gump.agents.base import Provenance, StreamReader, Task
 
 PROGRAM: Final = "claude"
 
@@ -65,6 +65,10 @@ class ClaudeAgent:
     @property
     def cli(self) -> str:
         return CLI
+
+    @property
+    def cost(self) -> Provenance:
+        return "reported"
 
     def missing(self) -> str | None:
         if shutil.which(PROGRAM) is not None:

@@ -31,6 +31,9 @@ FAMILIES: Final = ("claude", *NOT_YET)
 # A model id holds a version number: `claude-opsu` is a slip of the pen, not a model.
 _MODEL_ID = re.compile(r"claude-[a-z0-9.\-]*\d[a-z0-9.\-]*(?:\[[0-9a-z]+\])?", re.ASCII)
 
+ADAPTER: Final = ("name", "cli", "cost", "missing", "command", "reader")
+"""What an adapter from a hook must have."""
+
 Extra = Mapping[str, "Agent | str"]
 """Agents from a hook, or from an ini value: the name of another agent and further words for its command line."""
 
@@ -101,6 +104,12 @@ def _read_alias(name: str, text: str, words: tuple[str, ...]) -> tuple[str, tupl
 
 
 def _custom(name: str, agent: Agent, words: tuple[str, ...]) -> Agent:
+    lacking = [part for part in ADAPTER if not hasattr(agent, part)]
+    if lacking:
+        raise AgentError(
+            f"agent {name!r}: its adapter has no {', '.join(lacking)}",
+            hint="see docs/reference/hooks.md, pytest_gump_agents",
+        )
     if words:
         raise AgentError(f"agent {name!r}: {agent.name!r} comes from a hook and takes no further words")
     return agent

@@ -17,7 +17,7 @@ from pytest_gump.agents.claude_stream import ClaudeReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_gump.agents.base import Task
+    from pytest_gump.agents.base import Provenance, Task
     from pytest_gump.agents.cassette import Cassette, Take
 
 READERS: Final[Mapping[str, Callable[[Task], StreamReader]]] = {"claude": ClaudeReader}
@@ -34,6 +34,7 @@ class ReplayAgent:
     """Accept a prompt that is not the recorded one."""
     delay: float = 0.0
     """Scale of the recorded pauses; 0 plays without any."""
+    cost: Provenance = "reported"
 
     def missing(self) -> str | None:
         return None

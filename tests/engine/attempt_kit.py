@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.agents.base import Command
+from pytest_gump.agents.base import Command, Provenance
 from pytest_gump.agents.neutral import NeutralReader
 from pytest_gump.engine.attempt import execute
 from pytest_gump.engine.order import GateOrder, Limits, Order, Section
@@ -49,6 +49,7 @@ class ScriptAgent:
     script: str
     name: str = "scripted"
     cli: str = "replay"
+    cost: Provenance = "reported"
     env_names: tuple[str, ...] = ()
     program: str = sys.executable
     tasks: list[Task] = field(default_factory=list)

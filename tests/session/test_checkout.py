@@ -107,6 +107,7 @@ class Reader:
 class Script:
     name = "script"
     cli = "script"
+    cost = "unknown"
 
     def missing(self):
         return None
@@ -121,3 +122,13 @@ class Script:
 def pytest_gump_agents():
     return {{"script": Script()}}
 """
+
+
+def test_an_agent_of_unknown_cost_is_refused_under_a_budget(project: GumpProject) -> None:
+    project.write({"conftest.py": AGENT_CONFTEST.format(script="/dev/null")})
+    project.workflow("own", OWN.replace("steps:", "max_budget: 1\nsteps:"))
+    result = project.pytester.runpytest_inprocess("--gump-workflow=own", "spec.md")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: max_budget cannot be held: the cost of script is unknown", "  hint: *gump_unknown_cost = allow*"]
+    )
