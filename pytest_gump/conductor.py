@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import signal
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,12 +13,15 @@ from _pytest.runner import runtestprotocol  # the one way to run an item's phase
 from pytest_gump import junit
 from pytest_gump.collect import JobFile, StepItem, WorkflowCollector, describe_failure, find_or_make
 from pytest_gump.engine.attempt import Cancelled
+from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
 from pytest_gump.engine.overrides import select, walk
 from pytest_gump.errors import GumpError
+from pytest_gump.gates.text import one_line
 from pytest_gump.jobs import Job, prepare_jobs
 from pytest_gump.launch import Launch, dry_run, project_root
 from pytest_gump.report import Report
+from pytest_gump.system.output import clean_text
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -42,7 +45,9 @@ class Conductor:
         self.report = Report(config)
         config.pluginmanager.register(self.report, "gump-report")
         self._living: dict[str, tuple[StepItem, Run]] = {}
+        self._skipped: tuple[StepPath, ...] = ()
         self._passed: dict[str, tuple[Any, Booked]] = {}
+        self._spent_s: dict[str, float] = {}
 
     # -- collection ----------------------------------------------------------------------------------------------
 
@@ -63,6 +68,15 @@ class Conductor:
     def collect_file(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         jobs = tuple(job for job in self.jobs if job.file == path)
         return JobFile.from_parent(parent, path=path, jobs=jobs) if jobs else None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        """Keep steps in the order of their workflow, whatever another plugin does to the order of tests."""
+        places = {item: place for place, item in enumerate(items)}
+        result = yield
+        steps = iter(sorted((item for item in items if isinstance(item, StepItem)), key=places.__getitem__))
+        items[:] = [next(steps) if isinstance(item, StepItem) else item for item in items]
+        return result
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -105,7 +119,9 @@ class Conductor:
         templates = list(items.values())
         root = templates[0].root
         root.job.runner = launch.carry_out
-        with terminable(), launch.start(self.report.listen, self._run_finished) as run:
+        with terminable(), _failing_in_one_line(session), ExitStack() as stack:
+            with _usage_errors():
+                run = stack.enter_context(launch.start(self.report.listen, self._run_finished))
             self.report.run_started(run, root.nodeid)
             if any(step.parallel for step in walk(run.inputs.workflow.steps)):
                 self.report.say_once("parallel: true runs one after the other in this version")
@@ -142,6 +158,9 @@ class Conductor:
         except Cancelled as error:
             run.finish_attempt(order, error.result)
             raise
+        for path in self._skipped:
+            self._log_skipped(item.root, path, run.schedule.reason)
+        self._skipped = ()
 
     # -- reports -------------------------------------------------------------------------------------------------
 
@@ -151,6 +170,9 @@ class Conductor:
         if not isinstance(item, StepItem):
             return None
         reports = runtestprotocol(item, log=False, nextitem=None)
+        if item.nodeid not in self._living:
+            self.report.hand_on(item, reports)
+            return True
         report = next((one for one in reports if one.failed), reports[min(1, len(reports) - 1)])
         item.ihook.pytest_runtest_logreport(report=report)
         return True
@@ -168,10 +190,10 @@ class Conductor:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
-        """Settle the attempt before pytest counts it.
+        """Settle the attempt before pytest, and every other plugin, counts it.
 
         A failure that will be retried is none; a pass counts when the run ends, for a later step may still restart
-        from this one. So pytest counts every step once.
+        from this one. So every step is counted once; of the attempts in between, others see a phase that passed.
         """
         if getattr(report, "gump", None) is None:
             return (yield)
@@ -180,18 +202,20 @@ class Conductor:
         verdict = booked.settled.verdict
         part_of_replan = verdict == "failed" and booked.settled.step is not None
         self._passed.pop(report.nodeid, None)
+        self._spent_s[report.nodeid] = self._spent_s.get(report.nodeid, 0.0) + report.duration
+        report.duration = self._spent_s[report.nodeid]
         if verdict == "passed":
-            self._passed[report.nodeid] = _final(report, "call", "passed"), booked
-        report.outcome = "retried" if part_of_replan else _OUTCOMES.get(verdict, verdict)
+            self._passed[report.nodeid] = _final(report, "call"), booked
+        if verdict != "failed" or part_of_replan:
+            _make_phase(report, "retried" if part_of_replan else _CATEGORIES.get(verdict, verdict))
+        self.report.attempt_finished(booked)
         with self.report.own_lines():
             result = yield
-        self.report.attempt_finished(booked)
         if part_of_replan:
             self._log_failed(item, run, booked)
         elif verdict == "failed":
             self._close(report, run, booked.record)
-        for path in booked.settled.skipped:
-            self._log_skipped(item.root, path, run.schedule.reason)
+        self._skipped = booked.settled.skipped
         return result
 
     def _settle(self, item: StepItem, run: Run, report: Any) -> Booked:
@@ -201,10 +225,7 @@ class Conductor:
         if wire is not None:
             result = from_wire(AttemptResult, wire)
         else:
-            text = str(report.longrepr).strip().splitlines()
-            result = run.no_attempt(
-                order, Outcome.CRASHED, f"the step itself broke: {text[-1] if text else 'no report'}"
-            )
+            result = run.no_attempt(order, Outcome.CRASHED, f"the step itself broke: {_last_word(report.longrepr)}")
         run.finish_attempt(order, result)
         item.ihook.pytest_gump_attempt_finished(order=order, result=result)
 
@@ -221,12 +242,15 @@ class Conductor:
                 self.config.hook.pytest_runtest_logreport(report=report)
             self._close(report, run, booked.record)
         self._passed.clear()
+        self._spent_s.clear()
         self.config.hook.pytest_gump_run_finished(run=run.record)
 
     def _close(self, report: Any, run: Run, last: AttemptRecord) -> None:
         """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""
-        teardown = _final(report, "teardown", "passed")
+        teardown = _final(report, "teardown")
+        teardown.duration = 0.0
         junit.write_step(self.config, teardown, run.record.steps[last.step], last)
+        report.user_properties = teardown.user_properties
         with self.report.own_lines():
             self.config.hook.pytest_runtest_logreport(report=teardown)
 
@@ -243,19 +267,34 @@ class Conductor:
     def _log_skipped(self, root: WorkflowCollector, path: StepPath, reason: str) -> None:
         item = find_or_make(root, path, self.items[self.jobs.index(root.job)])
         self._passed.pop(item.nodeid, None)
-        self.report.step_skipped(item, str(path), reason)
+        self.report.step_skipped(str(path), reason)
+        item.order = None
+        item.add_marker(pytest.mark.skip(reason=reason))
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
 
 
-_OUTCOMES = {"again": "retried", "passed": "attempted"}
-"""What pytest is told of an attempt; `attempted` is in no count."""
+_CATEGORIES = {"again": "retried", "passed": ""}
+"""What pytest's summary counts an attempt as that is not the last word on its step; "" is no count."""
 
 
-def _final(report: Any, when: str, outcome: str) -> Any:
+def _make_phase(report: Any, category: str) -> None:
+    """Make it the report of a set-up that passed: no plugin shows or counts that, ours apart."""
+    report.when, report.outcome, report.longrepr, report.gump_category = "setup", "passed", None, category
+    report.duration, report.sections = 0.0, []
+
+
+def _final(report: Any, when: str) -> Any:
     """A copy, not one built anew: since pytest 9.2 a report's id is more than its string."""
     final = copy.copy(report)
-    final.when, final.outcome, final.longrepr, final.gump, final.gump_line = when, outcome, None, None, True
-    final.duration, final.sections = 0.0, []
+    final.when, final.outcome, final.longrepr, final.gump, final.gump_category = when, "passed", None, None, None
+    final.sections = []
     return final
+
+
+def _last_word(longrepr: object) -> str:
+    """What broke: the first line of an error of ours, which is text already, or the last one of a traceback."""
+    lines = clean_text(str(longrepr)).strip().splitlines() or ["no report"]
+    return lines[0] if isinstance(longrepr, str) else lines[-1]
 
 
 def _update_items(session: pytest.Session, templates: list[StepItem], items: dict[str, StepItem]) -> None:
@@ -290,6 +329,16 @@ class _usage_errors:  # noqa: N801 - reads as a statement: `with _usage_errors()
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, GumpError):
             raise pytest.UsageError(str(error)) from None
+
+
+@contextmanager
+def _failing_in_one_line(session: pytest.Session) -> Iterator[None]:
+    """Let an error of ours that ends a run (a full disk, say) fail the session with a line that tells it."""
+    try:
+        yield
+    except GumpError as error:
+        session.shouldfail = one_line(str(error), REASON_CHARS)
+        raise session.Failed(session.shouldfail) from None
 
 
 def _stop_if_asked(session: pytest.Session) -> None:

@@ -184,7 +184,8 @@ class GumpProject:
 
     def tree(self, ref: str) -> dict[str, str]:
         """The text files of a commit, by path."""
-        names = self.git("ls-tree", "-r", "--name-only", ref).splitlines()
+        entries = [entry.partition("\t") for entry in self.git("ls-tree", "-r", "-z", ref).split("\0") if entry]
+        names = [name for kind, _, name in entries if " blob " in kind]  # no submodules
         return {name: self.git("show", f"{ref}:{name}") for name in names}
 
 

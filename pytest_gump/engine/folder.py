@@ -61,9 +61,22 @@ class RunFolder:
         return self.path / "ledger.ndjson"
 
     def write_header(self, header: dict[str, Any], *, workflow: str, spec: bytes) -> None:
-        (self.path / "workflow.yaml").write_text(workflow, encoding="utf-8")
-        (self.path / "spec.md").write_bytes(spec)
-        (self.path / "run.json").write_text(json.dumps(header, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        """Write what was run, as it was.
+
+        Raises:
+            RunError: the disk is full, or the like.
+        """
+        text = json.dumps(header, indent=2, ensure_ascii=False) + "\n"
+        contents = {
+            "workflow.yaml": workflow.encode(),
+            "spec.md": spec,
+            "run.json": text.encode("utf-8", "surrogateescape"),
+        }
+        try:
+            for name, content in contents.items():
+                (self.path / name).write_bytes(content)
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror}", hint="gump keeps its runs there") from error
 
     def read_header(self) -> dict[str, Any]:
         """Read `run.json`.
@@ -73,8 +86,8 @@ class RunFolder:
         """
         path = self.path / "run.json"
         try:
-            header = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            header = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"cannot read {path}: {error}") from error
         if not isinstance(header, dict) or not isinstance(header.get("format"), int):
             raise RunError(f"{path} is not the header of a run")
@@ -83,9 +96,19 @@ class RunFolder:
         return header
 
     def take_artifacts(self, scratch: Path, *, number: int, step: str, attempt: int) -> str:
-        """Move an attempt's scratch folder into the run; gives its name below `attempts/`."""
+        """Move an attempt's scratch folder into the run; gives its name below `attempts/`.
+
+        Raises:
+            RunError: the disk is full, or the like; nothing of it is there.
+        """
         name = f"{number:04d}-{StepPath.parse(step).folder}-a{attempt}"
-        shutil.move(scratch, self.attempts / name)
+        target = self.attempts / name
+        try:
+            shutil.move(scratch, target)
+        except OSError as error:  # shutil.Error too
+            shutil.rmtree(target, ignore_errors=True)
+            why = error.strerror or "it could not be copied whole"
+            raise RunError(f"cannot write {target}: {why}", hint="the attempt's commit is kept all the same") from error
         return name
 
 

@@ -6,6 +6,7 @@ only writer of a living run; `gump apply` and `gump discard` append to a finishe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -39,12 +40,15 @@ class Ledger:
         """
         record: Event = {"event": event, "at": round(self._clock(), 3), **fields}
         line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape") + b"\n"
+        whole = os.fstat(self._file).st_size
         try:
             written = 0
             while written < len(line):
                 written += os.write(self._file, line[written:])
             os.fsync(self._file)
         except OSError as error:
+            with contextlib.suppress(OSError):  # half a line must not spoil what may still be written
+                os.ftruncate(self._file, whole)
             raise RunError(f"cannot write the ledger {self._path}: {error.strerror}") from error
         return record
 

@@ -17,6 +17,7 @@ from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
 from pytest_gump.engine.schedule import Done, Ready, Schedule
+from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,13 +156,18 @@ class Run:
         record = next(
             one for one in reversed(self.record.attempts) if (one.step, one.attempt) == (order.step, order.attempt)
         )
-        folder = None
+        folder, failed = None, None
         if result.scratch is not None:
-            folder = self.folder.take_artifacts(
-                Path(result.scratch), number=record.number, step=order.step, attempt=order.attempt
-            )
+            try:
+                folder = self.folder.take_artifacts(
+                    Path(result.scratch), number=record.number, step=order.step, attempt=order.attempt
+                )
+            except RunError as error:
+                failed = error
         result = replace(result, scratch=None)
         self._book("attempt_finished", number=record.number, folder=folder, result=to_wire(result))
+        if failed is not None:  # what was paid is booked first
+            raise failed
         return record
 
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:

@@ -165,7 +165,7 @@ class Repository:
         with tempfile.TemporaryDirectory(prefix="gump-index-") as folder:
             index = Path(folder, "index")
             with contextlib.suppress(FileNotFoundError):
-                shutil.copyfile(self._worktree_git_dir / "index", index)
+                shutil.copy2(self._worktree_git_dir / "index", index)  # with its time: git trusts what is older
             env = {"GIT_INDEX_FILE": str(index)}
             self.checkout.check("add", "-u", "--", ":/", env=env)
             tree = self.checkout.check("write-tree", env=env).line

@@ -44,7 +44,7 @@ def write_git_folder(repository: Repository, slot: Path, commit: str, index: Pat
             shutil.copyfile(repository.git_dir / name, git / name)
     with (git / "info/exclude").open("a") as file:
         file.write(f"\n{_EXCLUDED}")
-    shutil.copyfile(index, git / "index")
+    shutil.copy2(index, git / "index")  # with its time: git looks into files that are not older than it
 
 
 def _config(layout: dict[str, str]) -> str:
