@@ -98,8 +98,8 @@ class StepItem(pytest.Item):
     ) -> StepItem:
         node: StepItem = super().from_parent(parent, name=name)
         node.root, node.step_path = root, step_path
-        if node.config.pluginmanager.has_plugin("timeout"):  # pytest-timeout would kill the session, not the agent
-            node.add_marker(pytest.mark.timeout(0))
+        if any(map(node.config.pluginmanager.has_plugin, ("timeout", "pytest_timeout"))):
+            node.add_marker(pytest.mark.timeout(0))  # pytest-timeout would kill the session, not the agent
         return node
 
     def runtest(self) -> None:
@@ -111,10 +111,10 @@ class StepItem(pytest.Item):
         if not self.result.passed:
             raise GateFailed(describe_failure(self.result))
 
-    def reportinfo(self) -> tuple[Path, int | None, str]:
+    def reportinfo(self) -> tuple[Path, int, str]:
         loaded = self.root.job.loaded
         line = loaded.lines.get(self.step_path.static)
-        return loaded.path or self.path, line - 1 if line else None, f"{self.root.name}::{self.step_path}"
+        return loaded.path or self.path, line - 1 if line else 0, f"{self.root.name}::{self.step_path}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show a failed attempt as text; only our own faults have a traceback."""

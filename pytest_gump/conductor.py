@@ -20,6 +20,7 @@ from pytest_gump.errors import GumpError
 from pytest_gump.gates.text import one_line
 from pytest_gump.jobs import Job, prepare_jobs
 from pytest_gump.launch import Launch, dry_run, project_root
+from pytest_gump.neighbours import Neighbours, recount, refuse_workers
 from pytest_gump.report import Report
 from pytest_gump.system.output import clean_text
 from pytest_gump.workflow.path import StepPath
@@ -39,11 +40,13 @@ class Conductor:
     """Registered as a plugin when the command line names a workflow."""
 
     def __init__(self, config: pytest.Config) -> None:
+        refuse_workers(config)
         self.config = config
         self.jobs: list[Job] = []
         self.items: dict[int, dict[str, StepItem]] = {}
         self.report = Report(config)
         config.pluginmanager.register(self.report, "gump-report")
+        config.pluginmanager.register(Neighbours(), "gump-neighbours")
         self._living: dict[str, tuple[StepItem, Run]] = {}
         self._skipped: tuple[StepPath, ...] = ()
         self._passed: dict[str, tuple[Any, Booked]] = {}
@@ -305,6 +308,7 @@ def _update_items(session: pytest.Session, templates: list[StepItem], items: dic
     ours = {*templates, *made}
     session.items = [*(item for item in session.items if item not in ours), *kept, *made]
     session.testscollected = len(session.items)
+    recount(session)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,7 @@ from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_gump.agents.base import Event
     from pytest_gump.engine.metrics import AttemptRecord
@@ -66,6 +66,8 @@ class Report:
             return
         self._erase_live()
         self._terminal.ensure_newline()
+        if self._config.get_terminal_writer().width_of_current_line:  # of a reporter that draws its own progress line
+            self._terminal.write_line("")
         self._terminal.write_line(line, **markup)
 
     def _erase_live(self) -> None:
@@ -166,30 +168,23 @@ class Report:
                 self._write(group_line(group, self._marks, self.columns))
         self._groups = chain
 
-    def step_skipped(self, item: pytest.Item, step: str, reason: str) -> None:
-        """Log a step that never ran, so that pytest and JUnit know of it."""
+    def step_skipped(self, step: str, reason: str) -> None:
         self._write(skipped_line(step, reason, self._marks, self.columns))
-        report = self._log(item, lambda: _skip(reason), when="setup")
-        report.longrepr = (str(item.reportinfo()[0]), item.reportinfo()[1] or 0, f"Skipped: {reason}")
-        self._hand_on(item, report)
-        self._hand_on(item, self._log(item, lambda: None, when="teardown"))
 
     def step_failed(self, item: pytest.Item, text: str) -> Any:
         """Log a step that failed without an attempt of its own; the caller closes its testcase."""
-        report = self._log(item, lambda: _fail(text), when="call")
+        call = pytest.CallInfo.from_call(lambda: _fail(text), when="call")
+        report = pytest.TestReport.from_item_and_call(item, call)
         report.longrepr = text
-        self._hand_on(item, report)
+        self.hand_on(item, [report])
         return report
 
-    @staticmethod
-    def _log(item: pytest.Item, what: Callable[[], None], *, when: Literal["setup", "call", "teardown"]) -> Any:
-        report: Any = pytest.TestReport.from_item_and_call(item, pytest.CallInfo.from_call(what, when=when))
-        report.gump_line = True
-        return report
-
-    def _hand_on(self, item: pytest.Item, report: Any) -> None:
-        with self.own_lines():
-            item.ihook.pytest_runtest_logreport(report=report)
+    def hand_on(self, item: pytest.Item, reports: list[Any]) -> None:
+        """Log reports of a step that have no attempt behind them."""
+        for report in reports:
+            report.gump_category = None
+            with self.own_lines():
+                item.ihook.pytest_runtest_logreport(report=report)
 
     @contextmanager
     def own_lines(self) -> Iterator[None]:
@@ -205,10 +200,11 @@ class Report:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
         """Count our reports, but leave the printing to the lines above; the summary asks again, for the word."""
-        if getattr(report, "gump", None) is None and not getattr(report, "gump_line", False):
+        if getattr(report, "gump", None) is None and not hasattr(report, "gump_category"):
             return None
-        uncounted = report.outcome == "attempted" or (report.when == "teardown" and report.passed)
-        category = "" if uncounted else report.outcome
+        category = getattr(report, "gump_category", None)
+        if category is None:
+            category = "" if report.passed and report.when != "call" else report.outcome
         return category, "", "" if self._logging else category.upper()
 
     @pytest.hookimpl(tryfirst=True)
@@ -237,10 +233,6 @@ class Report:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         junit.write_suite(self._config, [(nodeid, run.record) for nodeid, run in self._runs])
-
-
-def _skip(reason: str) -> None:
-    pytest.skip(reason)
 
 
 def _fail(text: str) -> None:

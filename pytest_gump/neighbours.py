@@ -1,0 +1,68 @@
+"""What other plugins are given so that their reports tell the truth about steps: columns, parameters, totals."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gump.collect import StepItem
+from pytest_gump.units import format_usd
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+COLUMNS = ("Agent", "Cost", "Attempts")
+"""What pytest-html's table shows of a step, behind its name."""
+
+
+def refuse_workers(config: pytest.Config) -> None:
+    """Refuse to share a workflow's steps out to pytest-xdist's workers.
+
+    Raises:
+        UsageError: the session has workers.
+    """
+    if config.getoption("dist", default="no") != "no" and not config.option.collectonly:
+        raise pytest.UsageError("xdist workers for workflows come later; run without -n, or with -n0")
+
+
+def recount(session: pytest.Session) -> None:
+    """Tell pytest-sugar's progress bar how many items there are, now that a plan has added some."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and hasattr(reporter, "tests_count"):
+        reporter.tests_count = session.testscollected
+
+
+class Neighbours:
+    """Registered with the conductor; each hook does nothing where the other plugin is not installed."""
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        cells[2:2] = [f'<th class="sortable" data-column-type="{name.lower()}">{name}</th>' for name in COLUMNS]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: Any, cells: list[str]) -> None:
+        values = _values(dict(getattr(report, "user_properties", ())))
+        pairs = zip(COLUMNS, values, strict=True)
+        cells[2:2] = [f'<td class="col-{name.lower()}">{escape(value)}</td>' for name, value in pairs]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Name the plan items to Allure, which takes items that differ in brackets only for retries of one another."""
+        named = isinstance(item, StepItem) and item.step_path.items
+        if named and item.config.pluginmanager.has_plugin("allure_listener"):
+            import allure
+
+            allure.dynamic.parameter("item", "--".join(named))
+        return (yield)
+
+
+def _values(properties: dict[str, Any]) -> tuple[str, str, str]:
+    if "gump.step" not in properties:
+        return "", "", ""
+    provenance, usd = properties["gump.cost_provenance"], float(properties["gump.cost_usd"])
+    cost = format_usd(usd, estimated=provenance == "estimated")
+    if provenance == "unknown":
+        cost = f"{cost} + $?" if usd else "$?"
+    return properties["gump.agent"], cost, properties["gump.attempts"]
