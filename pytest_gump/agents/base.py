@@ -166,6 +166,8 @@ class Ending:
     session: SessionRef | None
     model: str | None = None
     notes: tuple[str, ...] = ()
+    final: bool = False
+    """Another attempt would end the same way, whoever makes it: none is made."""
     limit: Literal["max_turns", "max_budget"] | None = None
     """The CLI's own limit that ended it; the outcome is `agent_error` then, which the engine books as the guard."""
 

@@ -126,4 +126,4 @@ class _Refusal:
             problem = ndjson.first_line(stderr)
         if problem is None:
             return ending
-        return dataclasses.replace(ending, outcome="agent_error", reason=problem, limit=None)
+        return dataclasses.replace(ending, outcome="agent_error", reason=problem, limit=None, final=True)

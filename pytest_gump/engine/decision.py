@@ -25,6 +25,8 @@ class Failure:
     guard: str | None = None
     tree: str | None = None
     """Git tree that the attempt left."""
+    final: bool = False
+    """No other attempt would do better: limits are taken as used up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ def failure_of(result: AttemptResult) -> Failure:
         failing=failing,
         guard=result.guard,
         tree=result.tree,
+        final=result.final,
     )
 
 

@@ -169,6 +169,8 @@ class AttemptResult:
     gate_config: tuple[str, ...] = ()
     """Changed files that gates read (pytest configuration, Makefile, CI files): always named in the report."""
     notes: tuple[str, ...] = ()
+    final: bool = False
+    """No other attempt would do better: none is made."""
     scratch: str | None = None
     """Folder with prompt.md, stream.ndjson, stderr.txt, diff.patch, gates/; the controller moves it into the run."""
 

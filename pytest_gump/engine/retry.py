@@ -72,7 +72,7 @@ def answer(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, comp
     tally.failures.append(failure)
     tally.streak += 1
     policy = on_failure.branch(failure.source) if on_failure else None
-    if on_failure is None or policy is None:
+    if on_failure is None or policy is None or failure.final:
         return Answer(Stop(), is_limit=True)
     count = tally.counts.setdefault(branch_name(on_failure, failure.source), Count())
     count.failures += 1

@@ -191,10 +191,10 @@ def test_no_worktree_is_left_after_a_passed_run(project: GumpProject) -> None:
     assert [path.name for path in left] == [".gitignore"]
 
 
-def test_a_missing_take_fails_the_step_and_says_what_there_is(project: GumpProject) -> None:
+def test_a_missing_take_fails_the_step_at_once_and_says_what_there_is(project: GumpProject) -> None:
     project.answer("other", writes={"new.py": "x = 1\n"})
-    result = project.run("one")
-    result.assert_outcomes(failed=1)
+    result = project.run("retry")
+    assert result.parseoutcomes() == {"failed": 1}
     result.stdout.fnmatch_lines(["*cassette has nothing of impl; it has other*"])
 
 
