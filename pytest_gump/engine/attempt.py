@@ -287,6 +287,7 @@ class _Attempt:
             agent=order.agent,
             timings=Timings(self.started, total_s, run.duration_s if run else 0.0, facts.gates_s),
             model=ending.model if ending else None,
+            final=ending.final if ending else False,
             usage=ending.usage if ending else Usage(),
             gates=facts.gates,
             guard=judgement.guard,
