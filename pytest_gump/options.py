@@ -66,7 +66,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def add_ini(parser: pytest.Parser) -> None:
-    from pytest_gump.engine.settings import INI_OPTIONS
+    from pytest_gump.engine.ini_options import INI_OPTIONS
 
     for option in INI_OPTIONS:
         default = f" (default: {option.default})" if option.default else ""

@@ -1,0 +1,134 @@
+"""The table of ini options. Every pytest run imports it: it must stay light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.ini_values import Kind
+
+KEEP_IGNORED: Final = (
+    "node_modules",
+    ".venv",
+    "venv",
+    "target",
+    "vendor",
+    ".bundle",
+    ".gradle",
+    "__pycache__",
+    "*.egg-info",
+    ".eggs",
+    ".tox",
+    ".nox",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IniOption:
+    """One `gump_*` ini option."""
+
+    name: str
+    field: str
+    """Of `Settings`."""
+    kind: Kind
+    default: str
+    """As a person would write it; for help texts and docs."""
+    help: str
+    legacy: tuple[str, str] | None = None
+    """Table and key of `gump.toml` that older projects use for it."""
+
+    @property
+    def type(self) -> Literal["string", "args", "linelist"]:
+        """What `parser.addini(type=...)` takes."""
+        if self.kind == "lines":
+            return "linelist"
+        return "args" if self.kind in {"patterns", "names"} else "string"
+
+    @property
+    def toml_key(self) -> str:
+        """Key in the `[gump]` table of `gump.toml`."""
+        return self.name.removeprefix("gump_")
+
+
+INI_OPTIONS: Final = (
+    IniOption(
+        "gump_compile", "compile", "command", "detected", "Command of the compile gate", ("validation", "compile_cmd")
+    ),
+    IniOption("gump_test", "test", "command", "detected", "Command of the test gate", ("validation", "test_cmd")),
+    IniOption("gump_lint", "lint", "command", "detected", "Command of the lint gate", ("validation", "lint_cmd")),
+    IniOption(
+        "gump_coverage",
+        "coverage",
+        "command",
+        "detected",
+        "Command that the coverage gate runs and reads the total from",
+        ("validation", "coverage_cmd"),
+    ),
+    IniOption(
+        "gump_gate_timeout",
+        "gate_timeout_s",
+        "duration",
+        "10m",
+        "Longest time for one gate (90s, 5m, 1h30m)",
+        ("validation", "timeout"),
+    ),
+    IniOption(
+        "gump_setup_timeout", "setup_timeout_s", "duration", "30m", "Longest time for one command of a workflow's setup"
+    ),
+    IniOption("gump_context_timeout", "context_timeout_s", "duration", "30s", "Longest time for one bash: context"),
+    IniOption(
+        "gump_error_chars",
+        "error_chars",
+        "count",
+        "2000",
+        "Characters of gate output that a retry is told",
+        ("error_context", "max_error_chars"),
+    ),
+    IniOption(
+        "gump_diff_chars",
+        "diff_chars",
+        "count",
+        "3000",
+        "Characters of the diff so far that a retry is told",
+        ("error_context", "max_diff_chars"),
+    ),
+    IniOption("gump_max_items", "max_items", "count", "100", "Most items that a plan may have"),
+    IniOption("gump_handover_bytes", "handover_bytes", "count", "1048576", "Largest plan, artifact or review file"),
+    IniOption("gump_context_bytes", "context_bytes", "count", "400000", "Largest file: or bash: context"),
+    IniOption("gump_test_files", "test_files", "patterns", "", "More patterns that @tests stands for"),
+    IniOption(
+        "gump_keep_ignored",
+        "keep_ignored",
+        "patterns",
+        " ".join(KEEP_IGNORED),
+        "Ignored files and folders that stay in a worktree when gates run and between attempts",
+    ),
+    IniOption("gump_agent_env", "agent_env", "names", "", "Environment variables that agents get on top of the usual"),
+    IniOption("gump_gate_env", "gate_env", "names", "", "Environment variables that gates get on top of the usual"),
+    IniOption(
+        "gump_allow_commands",
+        "allow_commands",
+        "lines",
+        "",
+        "Shell commands, one a line, that agents may run besides the gate commands",
+    ),
+    IniOption(
+        "gump_silence_timeout",
+        "silence_timeout_s",
+        "duration_or_off",
+        "10m",
+        "Stop an agent that prints nothing for so long, or off",
+    ),
+    IniOption("gump_worktrees", "worktrees", "path", "the user's cache", "Folder for the worktrees of runs"),
+    IniOption(
+        "gump_unknown_cost",
+        "unknown_cost",
+        "refuse_or_allow",
+        "refuse",
+        "What to do under a max_budget with agents whose cost is unknown: refuse or allow",
+    ),
+)
