@@ -4,89 +4,20 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import secrets
 import shutil
 import stat
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
+_DEEPEST_HANDOVER = 10
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-@dataclass(slots=True)
-class Sweep:
-    """What is odd below a folder; paths are relative, `/`-separated."""
-
-    nested: list[str] = field(default_factory=list)
-    """`.git` files or folders below the top: repositories inside the tree."""
-    special: list[str] = field(default_factory=list)
-    """FIFOs, sockets, devices."""
-    leaving: list[str] = field(default_factory=list)
-    """Symlinks that lead out of the tree."""
-    unreadable: list[str] = field(default_factory=list)
-    """Folders that cannot be listed."""
-    folders: dict[str, int] = field(default_factory=dict)
-    """Every folder that was looked into, parents first, and how many entries it has."""
-
-
-def sweep(root: Path, is_pruned: Callable[[str], bool]) -> Sweep:
-    """Look through a tree once; folders for which `is_pruned(path)` holds are not entered."""
-    found = Sweep()
-    top = os.path.realpath(root)
-    waiting = [""]
-    while waiting:
-        folder = waiting.pop()
-        try:
-            with os.scandir(os.path.join(root, folder)) as entries:  # noqa: PTH118 - pathlib costs a third of the time
-                count = 0
-                for entry in entries:
-                    count += 1
-                    if entry.name != ".git" and entry.is_file(follow_symlinks=False):
-                        continue
-                    path = f"{folder}/{entry.name}" if folder else entry.name
-                    if _note(found, entry, path, top) and not is_pruned(path):
-                        waiting.append(path)
-                found.folders[folder] = count
-        except OSError:
-            found.unreadable.append(folder or ".")
-    return found
-
-
-def _note(found: Sweep, entry: os.DirEntry[str], path: str, top: str) -> bool:
-    """Note an entry that is odd; True for a folder to look into."""
-    if entry.name == ".git":
-        if path != ".git":
-            found.nested.append(path)
-        return False
-    if entry.is_symlink():
-        if leaves(top, path):
-            found.leaving.append(path)
-        return False
-    if entry.is_dir(follow_symlinks=False):
-        return True
-    found.special.append(path)
-    return False
-
-
-def leaves(top: str, path: str) -> bool:
-    """Whether a symlink leads out of the tree, or into its `.git`; an absolute one always does."""
-    link = Path(top, path)
-    target = link.readlink()
-    end = Path(os.path.realpath(link.parent / target))
-    return target.is_absolute() or not end.is_relative_to(top) or end.is_relative_to(Path(top, ".git"))
-
-
-def remove_empty_folders(root: Path, found: Sweep) -> None:
-    for folder in reversed(found.folders):
-        if folder and found.folders[folder] == 0:
-            remove(root / folder)
-            found.folders[os.path.dirname(folder)] -= 1  # noqa: PTH120
 
 
 def remove(path: Path) -> None:
@@ -110,15 +41,33 @@ def remove(path: Path) -> None:
         _remove_folder(str(path)) if _is_real_folder(path) else path.unlink()
 
 
-def _remove_folder(path: str) -> None:
-    os.chmod(path, 0o700)  # noqa: PTH101
-    with os.scandir(path) as entries:
-        for entry in list(entries):
-            if entry.is_dir(follow_symlinks=False):
-                _remove_folder(entry.path)
-            else:
-                os.unlink(entry.path)  # noqa: PTH108
-    os.rmdir(path)  # noqa: PTH106
+def _remove_folder(top: str) -> None:
+    """Folders below are moved up to `top` one by one: neither their depth nor the length of their paths matters."""
+    prefix = f"{top}/{secrets.token_hex(8)}-"
+    waiting, moved = [top], 0
+    while waiting:
+        folder = waiting.pop()
+        os.chmod(folder, 0o700)  # noqa: PTH101
+        with os.scandir(folder) as entries:
+            for entry in list(entries):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.path)  # noqa: PTH108
+                elif folder == top:
+                    waiting.append(entry.path)
+                else:
+                    moved += 1
+                    os.chmod(entry.path, 0o700)  # noqa: PTH101
+                    os.rename(entry.path, f"{prefix}{moved}")  # noqa: PTH104
+                    waiting.append(f"{prefix}{moved}")
+        if folder != top:
+            os.rmdir(folder)  # noqa: PTH106
+    os.rmdir(top)  # noqa: PTH106
+
+
+def is_behind_link(root: Path, path: str) -> bool:
+    """Whether a folder on the way to `root/path` is a link."""
+    parts = path.split("/")
+    return any(root.joinpath(*parts[:depth]).is_symlink() for depth in range(1, len(parts)))
 
 
 def _is_real_folder(path: Path) -> bool:
@@ -130,17 +79,41 @@ def remove_except(root: Path, path: str, keep: Sequence[str]) -> bool:
     if is_kept(path, keep):
         return False
     place = root / path
-    if not _is_real_folder(place):
+    holding = _holding_kept(root, path, keep) if _is_real_folder(place) else []
+    if not holding:
         existed = os.path.lexists(place)
         remove(place)
         return existed
-    place.chmod(0o700)
-    names = os.listdir(place)  # noqa: PTH208
-    removed = [remove_except(root, f"{path}/{name}", keep) for name in names]
-    if not os.listdir(place):  # noqa: PTH208
-        remove(place)
-        return True
-    return any(removed)
+    removed = False
+    for folder in holding:
+        for name in os.listdir(root / folder):  # noqa: PTH208
+            inner = f"{folder}/{name}"
+            if inner not in holding and not is_kept(inner, keep):
+                remove(root / inner)
+                removed = True
+    return removed
+
+
+def _holding_kept(root: Path, top: str, keep: Sequence[str]) -> list[str]:
+    """The folders from `top` down that hold something kept; what cannot be looked into holds nothing."""
+    holding: dict[str, None] = {}
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            (root / folder).chmod(0o700)
+            entries = [(each.name, each.is_dir(follow_symlinks=False)) for each in os.scandir(root / folder)]
+        except OSError:
+            continue
+        for name, is_folder in entries:
+            path = f"{folder}/{name}"
+            if is_kept(path, keep):
+                parts = folder.split("/")
+                for depth in range(top.count("/") + 1, len(parts) + 1):
+                    holding["/".join(parts[:depth])] = None
+            elif is_folder:
+                waiting.append(path)
+    return list(holding)
 
 
 def is_kept(path: str, keep: Sequence[str]) -> bool:
@@ -204,6 +177,9 @@ def move_regular_files(source: Path, dest: Path) -> list[str]:
     waiting = [""]
     while waiting:
         folder = waiting.pop()
+        if folder.count("/") >= _DEEPEST_HANDOVER:
+            dropped.append(folder)
+            continue
         (dest / folder).mkdir(parents=True, exist_ok=True)
         (source / folder).chmod(0o700)
         for name in os.listdir(source / folder):  # noqa: PTH208

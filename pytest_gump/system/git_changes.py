@@ -41,6 +41,9 @@ def write_diff(
     git: GitRunner, old: str, new: str, out: Path, *, entries: Sequence[Entry], paths: Sequence[str] = ()
 ) -> None:
     """Write a patch that `git apply --binary` takes; files over 1 MiB are one line each, before it."""
+    if not entries:
+        out.write_bytes(b"")
+        return
     large = _large_files(git, entries)
     with out.open("wb") as file:
         for path, size in large.items():

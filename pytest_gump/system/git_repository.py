@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system import git_changes, git_checkout, git_merge
+from pytest_gump.system import git_changes, git_checkout, git_merge, git_objects
 from pytest_gump.system.git_runner import GitRunner, check_version, commit_id, failure, git_folder
 from pytest_gump.system.output import bounded_output
 
@@ -28,6 +28,8 @@ _LAYOUT: Final = re.compile(
     r"core\.(?:filemode|symlinks|ignorecase|precomposeunicode|autocrlf|eol|attributesfile)|filter\..*"
     r"|extensions\.(?:objectformat|refstorage)"
 )
+_OBJECTS_OF_GIT: Final = ("core.sharedrepository", "extensions.compatobjectformat")
+"""Settings under which a new object needs more than its file."""
 
 
 class Repository:
@@ -42,6 +44,7 @@ class Repository:
         self.objects = GitRunner("-C", str(git_dir), git_folder(git_dir))
         self.checkout = GitRunner("-C", str(root))
         self._compared: dict[tuple[str, str], tuple[Entry, ...]] = {}
+        self._trees: dict[str, str] = {}
 
     @classmethod
     def open(cls, path: Path) -> Repository:
@@ -85,7 +88,10 @@ class Repository:
         return result.line if result.status == 0 else None
 
     def tree_of(self, commit: str) -> str:
-        return self.objects.check("rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}").line
+        """A commit's tree never changes: git is asked once, and never about a commit that was made here."""
+        if commit not in self._trees:
+            self._trees[commit] = self.objects.check("rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}").line
+        return self._trees[commit]
 
     def message_of(self, commit: str) -> str:
         raw = self.objects.check("cat-file", "commit", commit_id(commit)).stdout
@@ -93,9 +99,22 @@ class Repository:
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
         """Make a commit by `gump <gump@localhost>`: no identity, signature or hook of the user's is involved."""
-        words = [word for parent in parents for word in ("-p", commit_id(parent))]
-        text = message.replace("\0", "").encode("utf-8", "replace")
-        return self.objects.check("commit-tree", commit_id(tree), *words, "-F", "-", stdin=text or b"\n").line
+        ids = [commit_id(parent) for parent in parents]
+        text = message.replace("\0", "").encode("utf-8", "replace") or b"\n"
+        commit = self._write_commit(commit_id(tree), ids, text if text.endswith(b"\n") else text + b"\n")
+        if commit is None:
+            words = [word for parent in ids for word in ("-p", parent)]
+            commit = self.objects.check("commit-tree", tree, *words, "-F", "-", stdin=text).line
+        self._trees[commit] = tree
+        return commit
+
+    def _write_commit(self, tree: str, parents: Sequence[str], message: bytes) -> str | None:
+        """Write the object file that git would write; None where git itself has to do it."""
+        if any(key in self._config for key in _OBJECTS_OF_GIT):
+            return None
+        body = git_objects.commit_text(tree, parents, message)
+        algorithm = self.layout.get("extensions.objectformat", "sha1")
+        return git_objects.write_loose_commit(self.git_dir / "objects", body, algorithm=algorithm)
 
     def list_files(self, commit: str) -> list[str]:
         output = self.objects.check("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id(commit)).stdout
@@ -198,6 +217,8 @@ class Repository:
 
     def _compare(self, old: str, new: str) -> tuple[Entry, ...]:
         """What two commits hold never changes: asked again, it costs no git process."""
+        if self.tree_of(old) == self.tree_of(new):
+            return ()
         key = (old, new)
         if key not in self._compared:
             self._compared = dict(list(self._compared.items())[-15:])
@@ -210,9 +231,13 @@ class Repository:
     @cached_property
     def layout(self) -> dict[str, str]:
         """The settings that say how files and objects of this repository are stored."""
+        return {key: value for key, value in self._config.items() if _LAYOUT.fullmatch(key)}
+
+    @cached_property
+    def _config(self) -> dict[str, str]:
         output = os.fsdecode(self.objects.check("config", "--local", "--list", "-z").stdout)
         pairs = (entry.partition("\n") for entry in output.split("\0") if entry)
-        return {key: value for key, _, value in pairs if _LAYOUT.fullmatch(key)}
+        return {key: value for key, _, value in pairs}
 
 
 def _check_ref(name: str) -> None:

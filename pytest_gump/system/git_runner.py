@@ -79,7 +79,8 @@ class GitRunner:
         output: BinaryIO | None = None,
     ) -> GitOutput:
         """Run to the end, whatever the exit status; with `output`, stdout goes there and not into memory."""
-        cleared = [word for name in os.environ if _is_cleared(name) for word in ("-u", name)]
+        given = env or {}
+        cleared = [word for name in os.environ if _is_cleared(name) and name not in given for word in ("-u", name)]
         prefix = ("/usr/bin/env", *cleared) if cleared else ()
         with tempfile.TemporaryFile() as file:
             if stdin:
@@ -93,7 +94,7 @@ class GitRunner:
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
                 output_stream=output,
-                env={**_ENVIRONMENT, **(env or {})},
+                env={**_ENVIRONMENT, **given},
                 start_new_session=True,  # Ctrl-C must not leave half a git operation behind
             )
         if prefix and status == 127:

@@ -18,11 +18,14 @@ from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.git_runner import SLOT_SETTINGS, GitOutput, GitRunner, commit_id, failure, git_folder
 from pytest_gump.system.slot_git import write_git_folder
+from pytest_gump.system.slot_index import SlotIndex
+from pytest_gump.system.sweep import Sweeper, remove_empty_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.sweep import Sweep
 
 KEEP_IGNORED: Final = (
     *("node_modules", ".venv", "venv", "target", "vendor", "__pycache__", ".gradle", ".tox", ".nox"),
@@ -32,9 +35,9 @@ KEEP_IGNORED: Final = (
 
 HANDOVER: Final = ".gump/out"
 _SLOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_GITLINK_MODE: Final = b"\0\0\xe0\0"
 _QUOTED: Final = re.compile(r"""^(?:error|fatal): .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
 _ADD_ROUNDS: Final = 200
+_NAMED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +58,6 @@ class _Others:
     ignored: tuple[str, ...]
     modified: bool
     """Some file differs from the index."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """What an index file is known to hold, and which index file that was."""
-
-    tree_or_commit: str
-    inode: int
-    mtime_ns: int
-    size: int
 
 
 class Slots:
@@ -97,6 +90,11 @@ class Slots:
         return self._slots[name]
 
 
+def _named(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(repr(path) for path in paths[:_NAMED]) + more
+
+
 def _is_writable(folder: Path) -> bool:
     existing = next(each for each in (folder, *folder.parents) if each.exists())
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
@@ -109,10 +107,12 @@ class Slot:
         self.root = root
         self.path = root / name
         self.keep = tuple(keep)
-        self._index = root / f"{name}.index"
+        self._index = SlotIndex(root / f"{name}.index")
         self._setup_files = root / f"{name}.ignored"
-        self._trees: dict[str, str] = {}
-        self._held: _Held | None = None
+        self._rests: str | None = None
+        """The tree that the slot holds, and nothing besides but kept names; None as soon as something may run in it."""
+        self._sweeper = Sweeper(self.path)
+        self._kept: dict[str, bool] = {}
         self._git = GitRunner(
             "-C", str(self.path), git_folder(repository.git_dir), f"--work-tree={self.path}", settings=SLOT_SETTINGS
         )
@@ -132,11 +132,13 @@ class Slot:
         fresh = not self._exists()
         if not fresh:
             try:
-                self._move_to(commit_id(commit))
+                if not self._is_at_rest(commit):
+                    self._move_to(commit)
             except (WorktreeError, OSError, RecursionError):
                 fresh = True
         if fresh:
             self._make(commit_id(commit))
+        self._rests = None
         self.renew_git(commit)
         return fresh
 
@@ -146,11 +148,11 @@ class Slot:
         Also before gates: git that they use must find this repository, whatever the agent made of it.
         """
         self._clear_away(self.path / ".git")
-        write_git_folder(self.repository, self.path, commit_id(commit), self._index)
+        write_git_folder(self.repository, self.path, commit_id(commit), self._index.path)
 
     def restore(self, commit: str) -> None:
-        """Go back to a snapshot after gates ran; `prepare` does the same and more."""
-        self._move_to(commit_id(commit))
+        """Go back to a snapshot after gates ran; a `prepare` that follows has nothing left to do."""
+        self._move_to(commit)
 
     def accept_ignored(self) -> None:
         """Record that the ignored files of this moment came from setup, and stay."""
@@ -158,7 +160,7 @@ class Slot:
         self._setup_files.write_bytes(b"\0".join(os.fsencode(path) for path in ignored))
 
     def _exists(self) -> bool:
-        return self.path.is_dir() and not self.path.is_symlink() and self._index.is_file()
+        return self.path.is_dir() and not self.path.is_symlink() and self._index.path.is_file()
 
     def _make(self, commit: str) -> None:
         self.discard()
@@ -171,42 +173,55 @@ class Slot:
 
     def discard(self) -> None:
         """Remove the slot and all that belongs to it."""
-        for place in (self._index, self._setup_files, self.path):
+        self._rests = None
+        for place in (self._index.path, self._setup_files, self.path):
             self._clear_away(place)
 
     def _clear_away(self, place: Path) -> None:
         try:
             files.remove(place)
-        except (OSError, RecursionError):  # too deep or not ours to delete: out of the way is enough
+        except OSError:  # not ours to delete: out of the way is enough
             place.rename(Path(tempfile.mkdtemp(prefix=f".trash-{self.name}-", dir=self.root), "moved"))
 
     def _move_to(self, commit: str) -> None:
-        others = self._others() if self._held == self._holding(commit) else None
+        self._rests = None
+        tree = self.repository.tree_of(commit_id(commit))
+        if not (self._index.tree == tree and self._is_untouched()):
+            self._clean_up(commit, has_index=self._index.tree == tree)
+        self._rests = tree
+
+    def _is_at_rest(self, commit: str) -> bool:
+        """Whether the slot still holds the tree of `commit` since we last looked, and nothing has run in it."""
+        if self._rests is None or self._rests != self.repository.tree_of(commit_id(commit)):
+            return False
+        return self._index.tree == self._rests and self._index.covers(self._sweep())
+
+    def _is_untouched(self) -> bool:
+        """Whether the files are those of the index, and there are no others."""
+        return self._index.covers(self._sweep()) and self._run("diff-files", "--quiet").status == 0
+
+    def _clean_up(self, commit: str, *, has_index: bool) -> None:
+        others = self._others() if has_index else None
         if others is None or others.modified:
             self._read_tree(commit)
             others = self._others()
         for path in others.untracked:
             files.remove(self.path / path)
         self._remove_ignored(others, self.keep)
-        found = files.sweep(self.path, self._pruned(self._gitlinks()))
+        found = self._sweep()
         for path in (*found.nested, *found.special):
             files.remove(self.path / path)
             found.folders[os.path.dirname(path)] -= 1  # noqa: PTH120
-        files.remove_empty_folders(self.path, found)
+        remove_empty_folders(self.path, found)
 
     def _read_tree(self, commit: str) -> None:
         if self._run("read-tree", "--reset", "-u", commit).status:
             files.make_writable(self.path)
             self._check("read-tree", "--reset", "-u", commit)
-        self._held = self._holding(commit)
+        self._index.remember(self.repository.tree_of(commit))
 
-    def _holding(self, commit: str) -> _Held | None:
-        """The present index file as one that holds `commit`."""
-        try:
-            status = self._index.stat()
-        except FileNotFoundError:
-            return None
-        return _Held(self._trees.get(commit, commit), status.st_ino, status.st_mtime_ns, status.st_size)
+    def _sweep(self) -> Sweep:
+        return self._sweeper.sweep(self._pruned(self._gitlinks()))
 
     # -- after an attempt ------------------------------------------------------------------------------------------
 
@@ -216,19 +231,20 @@ class Slot:
         Nested repositories become plain files, FIFOs and sockets are removed; both are named in `problems`.
         """
         gitlinks = self._gitlinks()
-        found = files.sweep(self.path, self._pruned(gitlinks))
+        found = self._sweep()
         problems = []
-        for path in found.nested:
+        for path in (*found.nested, *found.special):
             files.remove(self.path / path)
-            problems.append(f"the repository in {os.path.dirname(path)!r} was taken over as plain files")  # noqa: PTH120
-        for path in found.special:
-            files.remove(self.path / path)
-            problems.append(f"{path!r} is no regular file and was left out")
+        if found.nested:
+            folders = [os.path.dirname(path) for path in found.nested]  # noqa: PTH120
+            problems.append(f"repositories inside the tree were taken over as plain files: {_named(folders)}")
+        if found.special:
+            problems.append(f"what is no regular file was left out: {_named(found.special)}")
         bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable])]
-        tree = self._check("write-tree").line
+        tree = self._index.tree or self._check("write-tree").line
+        self._index.remember(tree)
+        self._rests = tree if not bad and self._index.covers(found) else None
         commit = self.repository.commit_tree(tree, [commit_id(parent)], message)
-        self._trees[commit] = tree
-        self._held = self._holding(commit)
         self.repository.update_ref(ref, commit)
         bad += self._new_links(parent, found.leaving)
         return Snapshot(commit, tree, tuple(problems), tuple(dict.fromkeys(bad)))
@@ -237,7 +253,8 @@ class Slot:
         """Bring the index up to the files; gives what git could not read or refuses to hold."""
         bad: list[str] = []
         for _ in range(_ADD_ROUNDS):
-            specs = [f":(top,exclude,literal){path}" for path in (HANDOVER, *excluded, *bad)]
+            left_out = (path for path in (HANDOVER, *excluded, *bad) if not files.is_behind_link(self.path, path))
+            specs = [f":(top,exclude,literal){path}" for path in left_out]
             result = self._run("add", "--all", "--ignore-errors", "--", ":(top)", *specs)
             if result.status == 0:
                 return bad
@@ -258,7 +275,10 @@ class Slot:
 
     def remove_ignored(self, keep: Sequence[str] | None = None) -> list[str]:
         """Remove ignored files that came since setup, except under kept names; gives what was removed."""
-        return self._remove_ignored(self._others(), self.keep if keep is None else keep)
+        kept = self.keep if keep is None else tuple(keep)
+        is_clean = self._rests is not None and kept == self.keep and self._index.covers(self._sweep())
+        self._rests = None
+        return [] if is_clean else self._remove_ignored(self._others(), kept)
 
     def _remove_ignored(self, others: _Others, keep: Sequence[str]) -> list[str]:
         accepted = self._accepted()
@@ -295,6 +315,7 @@ class Slot:
 
     def empty_handover(self) -> None:
         """Leave an empty `.gump/out` for the agent, whatever was there."""
+        self._rests = None
         gump = self.path / ".gump"
         if gump.is_symlink() or not gump.is_dir():
             files.remove(gump)
@@ -321,21 +342,25 @@ class Slot:
     def _pruned(self, gitlinks: Sequence[str]) -> Callable[[str], bool]:
         links = frozenset(gitlinks)
         accepted = self._accepted()
-        return lambda path: path in links or path in accepted or files.is_kept(path, self.keep)
+
+        def is_pruned(path: str) -> bool:
+            if path not in self._kept:
+                self._kept[path] = files.is_kept(path, self.keep)
+            return self._kept[path] or path in links or path in accepted
+
+        return is_pruned
 
     def _gitlinks(self) -> list[str]:
         """Submodules of the base; their entries stay as they are. Asks git only if the index can hold any."""
-        try:
-            if _GITLINK_MODE not in self._index.read_bytes():
-                return []
-        except FileNotFoundError:
+        if not self._index.may_hold_submodules:
             return []
         entries = self._check("ls-files", "--stage", "-z").stdout.split(b"\0")
         return [os.fsdecode(entry.split(b"\t", 1)[1]) for entry in entries if entry.startswith(b"160000 ")]
 
     def _run(self, *arguments: str) -> GitOutput:
-        self._index.with_name(f"{self._index.name}.lock").unlink(missing_ok=True)  # the slot is leased: nobody holds it
-        return self._git.run(*arguments, env={"GIT_INDEX_FILE": str(self._index)})
+        index = self._index.path
+        index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # the slot is leased: nobody holds it
+        return self._git.run(*arguments, env={"GIT_INDEX_FILE": str(index)})
 
     def _check(self, *arguments: str) -> GitOutput:
         result = self._run(*arguments)

@@ -13,6 +13,7 @@ from pytest_gump.system.worktree import Slot, Slots, Snapshot
 from tests.system.git_project import Project, files_of, make_project
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 BASE_FILES = {"app.py", "pkg/mod.py", "pkg/deep/er.py", "README", ".gitignore"}
@@ -291,7 +292,7 @@ def test_nested_repository_becomes_plain_files(
         project.git("commit", "-qm", "inner", cwd=slot.path / folder)
     snapshot = take(slot, base)
     assert names(project, snapshot) == BASE_FILES | {f"{folder}/inner.py"}
-    assert snapshot.problems == (f"the repository in '{folder}' was taken over as plain files",)
+    assert snapshot.problems == (f"repositories inside the tree were taken over as plain files: '{folder}'",)
     assert snapshot.bad == ()
 
 
@@ -300,10 +301,7 @@ def test_fifo_and_socket_are_left_out_and_named(slot: Slot, base: str, project: 
     with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(slot.path):
         server.bind("sock")
     snapshot = take(slot, base)
-    assert snapshot.problems == (
-        "'sock' is no regular file and was left out",
-        "'pkg/pipe' is no regular file and was left out",
-    )
+    assert snapshot.problems == ("what is no regular file was left out: 'sock', 'pkg/pipe'",)
     assert names(project, snapshot) == BASE_FILES
     assert not (slot.path / "pkg/pipe").exists()
 
@@ -492,18 +490,74 @@ def test_hand_over_folder_that_is_a_link_leads_nowhere(slot: Slot, link: str, tm
     assert list((slot.path / ".gump/out").iterdir()) == []
 
 
-def test_attempt_takes_at_most_seven_git_processes(
-    project: Project, slot: Slot, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    git = shutil.which("git")
+@pytest.fixture
+def git_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """How often git was started since it was last asked."""
+    git, calls = shutil.which("git"), tmp_path / "calls"
     (tmp_path / "bin").mkdir()
     counting = tmp_path / "bin/git"
-    counting.write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/calls"\nexec "{git}" "$@"\n')
+    counting.write_text(f'#!/bin/sh\necho >> "{calls}"\nexec "{git}" "$@"\n')
     counting.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+    def count() -> int:
+        count = len(calls.read_text().splitlines()) if calls.exists() else 0
+        calls.write_text("")
+        return count
+
+    return count
+
+
+def test_attempt_that_changes_tracked_and_ignored_files_takes_six_git_processes(
+    project: Project, slot: Slot, base: str, git_calls: Callable[[], int]
+) -> None:
+    git_calls()
     project.write({"app.py": "new\n", "x.log": "1\n"}, below=slot.path)
     snapshot = take(slot, base)
     slot.remove_ignored()
     slot.restore(snapshot.commit)
     slot.prepare(base)
-    assert len((tmp_path / "calls").read_text().splitlines()) == 7
+    assert git_calls() == 6
+
+
+def test_attempt_that_the_next_one_goes_on_from_takes_three_git_processes(
+    project: Project, slot: Slot, base: str, git_calls: Callable[[], int]
+) -> None:
+    git_calls()
+    project.write({"app.py": "new\n", "pkg/new.py": "z = 1\n"}, below=slot.path)
+    snapshot = take(slot, base)
+    assert slot.remove_ignored() == []
+    slot.restore(snapshot.commit)
+    slot.prepare(snapshot.commit)
+    assert git_calls() == 3
+    assert "pkg/new.py" in files_of(slot)
+
+
+def test_file_that_comes_between_two_looks_is_still_found(project: Project, slot: Slot, base: str) -> None:
+    project.write({"app.py": "new\n"}, below=slot.path)
+    snapshot = take(slot, base)
+    project.write({"late.log": "1\n", "build/late.py": "1\n"}, below=slot.path)
+    assert sorted(slot.remove_ignored()) == ["build", "late.log"]
+    slot.restore(snapshot.commit)
+    project.write({"pkg/later.py": "1\n"}, below=slot.path)
+    slot.prepare(snapshot.commit)
+    assert not files_of(slot) & {"late.log", "build/late.py", "pkg/later.py"}
+
+
+def test_tracked_file_in_a_kept_folder_does_not_hide_an_ignored_file(project: Project, tmp_path: Path) -> None:
+    project.write({"vendor/lib.py": "1\n"})
+    base, slot = project.commit(), project.slot()
+    slot.prepare(base)
+    project.write({"x.log": "1\n"}, below=slot.path)
+    take(slot, base)
+    assert slot.remove_ignored() == ["x.log"]
+
+
+def test_gate_that_rewrites_a_tracked_file_is_undone(project: Project, slot: Slot, base: str) -> None:
+    project.write({"app.py": "new\n"}, below=slot.path)
+    snapshot = take(slot, base)
+    slot.remove_ignored()
+    (slot.path / "README").write_text("read ME\n")
+    slot.restore(snapshot.commit)
+    assert (slot.path / "README").read_text() == "read me\n"
+    assert (slot.path / "app.py").read_text() == "new\n"

@@ -1,0 +1,51 @@
+"""Commits written without a git process: as small files in git's own format, by git's own steps."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import time
+import zlib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+IDENTITY: Final = "gump <gump@localhost>"
+
+
+def commit_text(tree: str, parents: Sequence[str], message: bytes) -> bytes:
+    """What `git commit-tree` would hash: header lines, an empty line, the message."""
+    seconds = int(time.time())
+    who = f"{IDENTITY} {seconds} {time.strftime('%z', time.localtime(seconds))}"
+    header = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}"]
+    return "".join(f"{line}\n" for line in header).encode() + b"\n" + message
+
+
+def write_loose_commit(objects: Path, body: bytes, *, algorithm: str) -> str | None:
+    """Store a commit in `objects` and give its id; None when it could not be written, so that git has to try."""
+    data = b"commit %d\0" % len(body) + body
+    name = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
+    folder = objects / name[:2]
+    target = folder / name[2:]
+    temporary = None
+    try:
+        if target.exists():
+            return name
+        folder.mkdir(exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=folder)  # the prefix that `git gc` clears away
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(zlib.compress(data, 1))
+            file.flush()
+            os.fsync(descriptor)
+            os.fchmod(descriptor, 0o444)
+        os.replace(temporary, target)  # noqa: PTH105
+    except OSError:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+        return None
+    return name

@@ -1,0 +1,136 @@
+"""One look through all folders of a slot for what git does not tell: FIFOs, links, repositories, how many files."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.system import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SETTLED_NS: Final = 2_000_000_000
+"""A folder that changed so recently may change again without a new time stamp."""
+
+
+@dataclass(slots=True)
+class Sweep:
+    """What is odd below a folder; paths are relative, `/`-separated."""
+
+    nested: list[str] = field(default_factory=list)
+    """`.git` files or folders below the top: repositories inside the tree."""
+    special: list[str] = field(default_factory=list)
+    """FIFOs, sockets, devices."""
+    leaving: list[str] = field(default_factory=list)
+    """Symlinks that lead out of the tree."""
+    unreadable: list[str] = field(default_factory=list)
+    """Folders that cannot be listed."""
+    pruned: list[str] = field(default_factory=list)
+    """Folders that were not entered."""
+    files: int = 0
+    """Regular files and symlinks."""
+    folders: dict[str, int] = field(default_factory=dict)
+    """Every folder that was looked into, parents first, and how many entries it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """What was seen in one folder when it had this stamp; None: too fresh to be believed again."""
+
+    stamp: tuple[int, ...] | None
+    entries: int
+    files: int
+    nested: bool
+    special: tuple[str, ...]
+    links: tuple[str, ...]
+    folders: tuple[str, ...]
+
+
+class Sweeper:
+    """Sweeps one tree again and again; a folder is listed anew only if its time of change is another one.
+
+    An entry that appears, goes or becomes something else changes the ctime of its folder, which no program can set.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        self._known: dict[str, _Folder] = {}
+
+    def sweep(self, is_pruned: Callable[[str], bool]) -> Sweep:
+        """Look through the tree; folders for which `is_pruned(path)` holds are not entered."""
+        found = Sweep()
+        known, self._known = self._known, {}
+        top = os.path.realpath(self._root)
+        waiting = [""]
+        while waiting:
+            path = waiting.pop()
+            try:
+                folder = self._look(path, known.get(path))
+            except OSError:
+                found.unreadable.append(path or ".")
+                continue
+            self._known[path] = folder
+            _take(found, folder, path, top)
+            for inner in folder.folders:
+                (found.pruned if is_pruned(inner) else waiting).append(inner)
+        return found
+
+    def _look(self, path: str, before: _Folder | None) -> _Folder:
+        place = f"{self._root}/{path}" if path else self._root
+        status = os.lstat(place)
+        stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+        if before is not None and before.stamp == stamp:
+            return before
+        is_settled = time.time_ns() - status.st_ctime_ns > _SETTLED_NS
+        return _list(place, path, stamp if is_settled else None)
+
+
+def _list(place: str, path: str, stamp: tuple[int, ...] | None) -> _Folder:
+    entries = count = 0
+    nested = False
+    special: list[str] = []
+    links: list[str] = []
+    folders: list[str] = []
+    with os.scandir(place) as listing:
+        for entry in listing:
+            entries += 1
+            if entry.name == ".git":
+                nested = path != ""
+            elif entry.is_file(follow_symlinks=False):
+                count += 1
+            else:
+                inner = f"{path}/{entry.name}" if path else entry.name
+                if entry.is_symlink():
+                    count += 1
+                    links.append(inner)
+                else:
+                    (folders if entry.is_dir(follow_symlinks=False) else special).append(inner)
+    return _Folder(stamp, entries, count, nested, tuple(special), tuple(links), tuple(folders))
+
+
+def _take(found: Sweep, folder: _Folder, path: str, top: str) -> None:
+    found.folders[path] = folder.entries
+    found.files += folder.files
+    found.special += folder.special
+    found.leaving += (link for link in folder.links if leaves(top, link))
+    if folder.nested:
+        found.nested.append(f"{path}/.git")
+
+
+def leaves(top: str, path: str) -> bool:
+    """Whether a symlink leads out of the tree, or into its `.git`; an absolute one always does."""
+    link = Path(top, path)
+    target = link.readlink()
+    end = Path(os.path.realpath(link.parent / target))
+    return target.is_absolute() or not end.is_relative_to(top) or end.is_relative_to(Path(top, ".git"))
+
+
+def remove_empty_folders(root: Path, found: Sweep) -> None:
+    for folder in reversed(found.folders):
+        if folder and found.folders[folder] == 0:
+            files.remove(root / folder)
+            found.folders[os.path.dirname(folder)] -= 1  # noqa: PTH120
