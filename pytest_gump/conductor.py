@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import signal
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from _pytest.runner import runtestprotocol  # the one way to run an item's phase
 from pytest_gump import junit
 from pytest_gump.collect import JobFile, StepItem, WorkflowCollector, describe_failure, find_or_make
 from pytest_gump.engine.attempt import Cancelled
+from pytest_gump.engine.decision import Retry, Stop
 from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
 from pytest_gump.engine.overrides import select, walk
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.engine.decision import Decision, Failure
-    from pytest_gump.engine.metrics import AttemptRecord
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.run import Booked, Run
     from pytest_gump.workflow.model import Step
@@ -51,6 +52,7 @@ class Conductor:
         self._skipped: tuple[StepPath, ...] = ()
         self._passed: dict[str, tuple[Any, Booked]] = {}
         self._spent_s: dict[str, float] = {}
+        self._closed: set[str] = set()
 
     # -- collection ----------------------------------------------------------------------------------------------
 
@@ -124,7 +126,7 @@ class Conductor:
         root.job.runner = launch.carry_out
         with terminable(), _failing_in_one_line(session), ExitStack() as stack:
             with _usage_errors():
-                run = stack.enter_context(launch.start(self.report.listen, self._run_finished))
+                run = stack.enter_context(launch.start(self.report.listen, partial(self._run_finished, items)))
             self.report.run_started(run, root.nodeid)
             if any(step.parallel for step in walk(run.inputs.workflow.steps)):
                 self.report.say_once("parallel: true runs one after the other in this version")
@@ -162,7 +164,7 @@ class Conductor:
             run.finish_attempt(order, error.result)
             raise
         for path in self._skipped:
-            self._log_skipped(item.root, path, run.schedule.reason)
+            self._log_skipped(item.root, run, path)
         self._skipped = ()
 
     # -- reports -------------------------------------------------------------------------------------------------
@@ -217,7 +219,7 @@ class Conductor:
         if part_of_replan:
             self._log_failed(item, run, booked)
         elif verdict == "failed":
-            self._close(report, run, booked.record)
+            self._close(report, run, booked.record.step)
         self._skipped = booked.settled.skipped
         return result
 
@@ -234,25 +236,29 @@ class Conductor:
 
         def decide(step: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
             answer = item.ihook.pytest_gump_retry(step=step, path=str(path), failures=tuple(failures))
-            return own if answer is None else answer
+            return own if answer is None else _checked(answer, item.root.job)
 
         return run.settle(order, result, decide)
 
-    def _run_finished(self, run: Run) -> None:
+    def _run_finished(self, items: dict[str, StepItem], run: Run) -> None:
         """Count the steps that passed, in the order in which they last ran."""
         for report, booked in self._passed.values():
             with self.report.own_lines():
                 self.config.hook.pytest_runtest_logreport(report=report)
-            self._close(report, run, booked.record)
+            self._close(report, run, booked.record.step)
+        for path, step in run.record.steps.items():
+            if step.attempts and items[path].nodeid not in self._closed:
+                junit.write_unsettled(self.config, items[path], run.record, step)
         self._passed.clear()
         self._spent_s.clear()
         self.config.hook.pytest_gump_run_finished(run=run.record)
 
-    def _close(self, report: Any, run: Run, last: AttemptRecord) -> None:
+    def _close(self, report: Any, run: Run, path: str) -> None:
         """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""
         teardown = _final(report, "teardown")
         teardown.duration = 0.0
-        junit.write_step(self.config, teardown, run.record.steps[last.step], last)
+        junit.write_step(self.config, teardown, run.record, run.record.steps[path])
+        self._closed.add(report.nodeid)
         report.user_properties = teardown.user_properties
         with self.report.own_lines():
             self.config.hook.pytest_runtest_logreport(report=teardown)
@@ -265,15 +271,31 @@ class Conductor:
         item = find_or_make(part.root, path, self.items[number])
         whole = run.record.steps[str(path)]
         report = self.report.step_failed(item, f"{path}: {whole.reason}\n\n{describe_failure(booked.result)}")
-        self._close(report, run, whole.attempts[-1])
+        self._close(report, run, whole.path)
 
-    def _log_skipped(self, root: WorkflowCollector, path: StepPath, reason: str) -> None:
+    def _log_skipped(self, root: WorkflowCollector, run: Run, path: StepPath) -> None:
+        reason = run.schedule.reason
         item = find_or_make(root, path, self.items[self.jobs.index(root.job)])
         self._passed.pop(item.nodeid, None)
         self.report.step_skipped(str(path), reason)
+        junit.write_skipped(self.config, item, run.record, run.record.steps[str(path)])
+        self._closed.add(item.nodeid)
         item.order = None
         item.add_marker(pytest.mark.skip(reason=reason))
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+
+
+def _checked(answer: object, job: Job) -> Decision:
+    """What a hook decided, or a Stop that says why it cannot be followed: a run in progress is not thrown away."""
+    if isinstance(answer, Stop):
+        return answer
+    if not isinstance(answer, Retry):
+        return Stop(f"pytest_gump_retry answered {answer!r}, which is neither Retry nor Stop")
+    try:
+        missing = job.agent(answer.agent).missing() if answer.agent is not None else None
+    except GumpError as error:
+        missing = str(error.args[0])
+    return answer if missing is None else Stop(f"pytest_gump_retry: {missing}")
 
 
 _CATEGORIES = {"again": "retried", "passed": ""}

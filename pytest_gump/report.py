@@ -154,6 +154,8 @@ class Report:
         for gate in booked.result.gates:
             answer = f"{gate.name}: {gate.status} {gate.summary} {format_duration(gate.duration_s)}"
             self._write(fit(f"{'  ' * len(path.names)}  {answer}", self.columns), level=1)
+        if booked.record.why:
+            self._write(fit(f"{'  ' * len(path.names)}  {booked.record.why}", self.columns))
         for note in booked.result.notes:
             self._write(fit(f"{'  ' * len(path.names)}  note: {note}", self.columns))
         if booked.result.gate_config:

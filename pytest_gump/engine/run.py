@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.budget import spent_out
+from pytest_gump.engine.decision import Stop
 from pytest_gump.engine.failures import failure_of
 from pytest_gump.engine.ledger import FORMAT, Ledger
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance
@@ -55,6 +56,7 @@ class Run:
         self._builder = OrderBuilder(inputs, self.record, repository)
         self._ledger = Ledger(folder.ledger, clock)
         self._ready: dict[tuple[str, int], Ready] = {}
+        self._branch_at: str | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -62,7 +64,7 @@ class Run:
         """Write the header and the first event, and make the run's branch at its base."""
         inputs = self.inputs
         self.folder.write_header({"format": FORMAT, **header}, workflow=inputs.workflow_text, spec=inputs.spec_bytes)
-        self._repository.update_ref(self.branch_ref, inputs.base)
+        self._move_branch(inputs.base)
         self._book(
             "run_started",
             run_id=inputs.run_id,
@@ -74,6 +76,11 @@ class Run:
             pid_created=pid_created,
             max_budget=inputs.workflow.max_budget,
         )
+
+    def _move_branch(self, commit: str) -> None:
+        if commit != self._branch_at:
+            self._repository.update_ref(self.branch_ref, commit)
+            self._branch_at = commit
 
     @property
     def branch_ref(self) -> str:
@@ -193,12 +200,12 @@ class Run:
             verdict=settled.verdict,
             outcome=settled.outcome,
             reason=settled.reason or result.reason,
-            why=settled.note,
+            why=_why(settled),
             decisions=[_decision(path, decision) for path, decision in settled.decisions],
             replanned=str(settled.step) if settled.step else None,
             head=self.schedule.head,
         )
-        self._repository.update_ref(self.branch_ref, self.schedule.head)
+        self._move_branch(self.schedule.head)
         self._skip(settled.skipped, self.schedule.reason or f"{ready.path} did not pass")
         return Booked(order, result, record, settled)
 
@@ -223,6 +230,12 @@ class Run:
         written = self._ledger.append(event, **fields)
         advance(self.record, written)
         return written
+
+
+def _why(settled: Settled) -> str:
+    """What there is to say about the decision: what was refused to a hook, or why the step was given up."""
+    stops = [decision.reason for _, decision in settled.decisions if isinstance(decision, Stop) and decision.reason]
+    return "; ".join(filter(None, [settled.note, *stops]))
 
 
 def _decision(path: StepPath, decision: object) -> dict[str, Any]:

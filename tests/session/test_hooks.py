@@ -97,3 +97,18 @@ def test_every_hook_and_its_arguments_are_documented() -> None:
         code = getattr(hookspecs, name).__code__
         signature = f"{name}({', '.join(code.co_varnames[: code.co_argcount])})"
         assert f"### `{signature}`" in page
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [("True", "pytest_gump_retry answered True, which is neither Retry nor Stop"), ("Retry(agent='clod')", "*clod*")],
+)
+def test_a_wrong_answer_of_a_hook_ends_the_step_and_says_so(project: GumpProject, answer: str, message: str) -> None:
+    project.write(
+        {"conftest.py": f"from pytest_gump import Retry\ndef pytest_gump_retry(step, failures):\n    return {answer}\n"}
+    )
+    project.commit()
+    project.answer("impl", writes={"new.py": BROKEN})
+    result = project.run("retry")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"*{message}*"])
