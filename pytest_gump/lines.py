@@ -69,7 +69,7 @@ def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int) -> list[st
         middle = f"{pad('gate', 14)} {gates}"
         rest = result.reason
     else:
-        cost = format_usd(result.usage.cost_usd, estimated=result.usage.provenance == "estimated")
+        cost = _cost(result)
         middle = (
             f"{pad(attempt.agent, 14)} {pad(attempt.mode, 6)} {pad(_detail(result), 9)} "
             f"{pad(cost, 7, right=True)} {pad(format_duration(result.timings.total_s), 4, right=True)}"
@@ -125,6 +125,14 @@ def live_line(
 def _mark(attempt: AttemptRecord, marks: Marks) -> str:
     known = {"passed": marks.passed, "failed": marks.failed}
     return known.get(attempt.verdict, marks.retried)
+
+
+def _cost(result: AttemptResult) -> str:
+    """Dollars of an attempt; nothing where nothing was used."""
+    usage = result.usage
+    if usage.cost_usd is None and not usage.turns and not usage.tokens.total:
+        return ""
+    return format_usd(usage.cost_usd, estimated=usage.provenance == "estimated")
 
 
 def _detail(result: AttemptResult) -> str:
