@@ -1,6 +1,7 @@
 # make demo   run the tdd workflow on the example project, on recorded agents: no account, no cost
 # make test   everything that a change must pass
 # make lint   the quick part of it
+# make test-root   what needs root: small and read-only disks, other users
 # make clean  remove what the others made
 #
 # PYTHON=python3.13 chooses the interpreter; DEMO_DELAY=0.2 lets the demo play at a fifth of the recorded pace.
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-root lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -33,6 +34,10 @@ test: lint
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# In a mount namespace of its own: no disk of a test is ever seen outside.
+test-root: $(INSTALLED)
+	unshare --mount $(BIN)/python -m pytest -m root tests/hardening $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -122,6 +122,7 @@ def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dic
     replay = _replay(config)
     named = [str(name) for name in config.getoption("gump_workflow") or ()]
     for file, spec, found in _pairs(config, project, named):
+        _refuse_odd_name(file, config.rootpath)
         gates, agents = hooks(spec, "pytest_gump_gates"), hooks(spec, "pytest_gump_agents")
         loaded = load_workflow(
             found,
@@ -190,6 +191,18 @@ def _read_spec(path: Path) -> bytes:
     if not data.strip():
         raise ConfigError(f"the spec {path} is empty", hint="write what is to be built")
     return data
+
+
+def _refuse_odd_name(file: Path, rootpath: Path) -> None:
+    """Refuse what pytest cannot write down as a node id: it would break when the session is over."""
+    name = os.path.relpath(file, rootpath)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"the name of {name!a} is not text in this locale",
+            hint="rename it, or use a locale with UTF-8: LC_ALL=C.UTF-8",
+        ) from None
 
 
 def _override(

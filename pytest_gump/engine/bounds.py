@@ -99,8 +99,10 @@ def is_in_checkout(path: str, *, worktree: Path, checkout: Path) -> bool:
 
     Both as it is written and with links resolved; the worktree itself may lie inside the checkout.
     """
-    joined = os.path.join(worktree, path)  # noqa: PTH118
-    spellings = {os.path.normpath(joined), os.path.realpath(joined)}
+    joined = os.path.join(worktree, os.fsdecode(path.encode("utf-8", "replace")))  # noqa: PTH118
+    spellings = {os.path.normpath(joined)}
+    if "\0" not in joined:  # no file has such a name, and no call of the system takes it
+        spellings.add(os.path.realpath(joined))
     ours = {str(worktree), os.path.realpath(worktree)}
     theirs = {str(checkout), os.path.realpath(checkout)}
     return any(_below(one, theirs) and not _below(one, ours) for one in spellings)

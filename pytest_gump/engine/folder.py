@@ -107,7 +107,7 @@ class RunFolder:
             shutil.move(scratch, target)
         except OSError as error:  # shutil.Error too
             shutil.rmtree(target, ignore_errors=True)
-            why = error.strerror or "it could not be copied whole"
+            why = error.strerror or str(error.args[0][0][2])  # shutil.Error lists what could not be copied
             raise RunError(f"cannot write {target}: {why}", hint="the attempt's commit is kept all the same") from error
         return name
 

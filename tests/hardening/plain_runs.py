@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pytest
     from pytest_gump.testing import GumpProject
@@ -83,11 +83,11 @@ def session(
     env: Mapping[str, str | None] | None = None,
     shell: str = 'exec "$@"',
     spec: str = "spec.md",
-    uid: int | None = None,
+    user: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run the workflow in a process of its own, below a shell that may do something to it first.
 
-    `env` changes the environment; None takes a name out.
+    `env` changes the environment; None takes a name out. `user` is a command that becomes another user.
     """
     environment = dict(os.environ)
     for name, value in (env or {}).items():
@@ -96,7 +96,7 @@ def session(
             environment[name] = value
     command = [sys.executable, "-m", "pytest", "--gump-workflow=one", f"--gump-replay={project.cassette}"]
     return subprocess.run(
-        ["bash", "-c", shell, "bash", *command, *options, spec],
+        [*user, "bash", "-c", shell, "bash", *command, *options, spec],
         cwd=Path.cwd(),
         env=environment,
         capture_output=True,
@@ -104,7 +104,6 @@ def session(
         errors="replace",
         timeout=60,
         check=False,
-        user=uid,
     )
 
 

@@ -1,0 +1,186 @@
+"""What needs root: small disks, read-only disks, folders of other users, sessions without rights.
+
+`make test-root` runs these; elsewhere they are deselected by their marker.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.hardening.plain_runs import check_session, prepare, session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_gump.testing import GumpProject
+
+pytestmark = pytest.mark.root
+
+NOBODY = 65534
+STRANGER = 54321
+"""A user that no account is known of."""
+
+
+@pytest.fixture
+def project(gump_project: GumpProject) -> GumpProject:
+    return prepare(gump_project)
+
+
+@pytest.fixture
+def mounted(project: GumpProject) -> Iterator[Path]:
+    """The folder `.gump/runs` as a disk of its own, of 256 KiB."""
+    runs = project.path / ".gump" / "runs"
+    runs.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(runs)], check=True)
+    yield runs
+    subprocess.run(["umount", "--lazy", str(runs)], check=True)
+
+
+def fill(folder: Path, leave: int = 0) -> None:
+    """Fill the disk but for so many bytes."""
+    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
+    (folder / "ballast").write_bytes(b"x" * (free - leave))
+
+
+def become(uid: int) -> list[str]:
+    """A command as another user, who may read everything (the interpreter may lie in root's home) and write nothing."""
+    who = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    return ["setpriv", *who, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+
+
+def hand_over(project: GumpProject, uid: int) -> None:
+    """Let everything of the project belong to another user."""
+    for folder in (project.path, project.cassette, project.path.parent / f"{project.path.name}-cache"):
+        subprocess.run(["chown", "--recursive", str(uid), str(folder)], check=True)
+    for parent in project.path.parents:
+        if parent.is_relative_to(tempfile.gettempdir()):  # access(2) does not ask for capabilities
+            parent.chmod(parent.stat().st_mode | 0o011)
+
+
+def check_nothing_started(project: GumpProject, done: subprocess.CompletedProcess[str], message: str) -> None:
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert project.git("for-each-ref", "refs/gump", "refs/heads/gump") == ""
+
+
+def test_a_read_only_disk_is_told_before_anything_starts(project: GumpProject, mounted: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
+    done = session(project)
+    check_nothing_started(project, done, "Read-only file system")
+    assert list(mounted.iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_anything_starts(project: GumpProject, mounted: Path) -> None:
+    fill(mounted)
+    done = session(project)
+    check_nothing_started(project, done, "No space left on device")
+    assert sorted(path.name for path in mounted.iterdir()) in (["ballast"], [".gitignore", "ballast"])
+
+
+@pytest.mark.parametrize("left", [4096, 8192, 16384, 24576, 32768, 40960, 49152])
+def test_a_disk_that_fills_up_ends_the_run_in_one_line(project: GumpProject, mounted: Path, left: int) -> None:
+    fill(mounted, left)
+    done = session(project)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+    assert "No space left on device" in done.stdout + done.stderr or done.returncode == 0
+    assert done.returncode in {0, 1, 4}, done.stdout + done.stderr
+    for folder in project.folders():
+        assert project.record().run_id == folder.run_id, "the ledger can be read"
+        for attempt in project.record().attempts:
+            assert attempt.result is None or attempt.result.snapshot is not None
+
+
+def test_a_disk_that_is_full_of_an_agents_words_keeps_commit_and_cost(project: GumpProject, mounted: Path) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, says="word " * 100_000, cost_usd=0.5)
+    done = session(project)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    assert "No space left on device" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    record = project.record()
+    assert record.total.cost_usd == 0.5
+    assert record.status == "cancelled"
+    result = record.attempts[0].result
+    assert result is not None
+    assert "new.py" in project.tree(str(result.snapshot))
+
+
+def test_a_user_without_an_account_and_home_can_run(project: GumpProject) -> None:
+    hand_over(project, STRANGER)
+    done = session(project, env={"HOME": None, "XDG_CACHE_HOME": None}, user=become(STRANGER))
+    as_owner(project)
+    check_session(project, done)
+
+
+def test_an_ordinary_user_can_run_and_apply(project: GumpProject) -> None:
+    hand_over(project, NOBODY)
+    done = session(project, user=become(NOBODY))
+    applied = subprocess.run(
+        [*become(NOBODY), sys.executable, "-m", "pytest_gump", "apply"], capture_output=True, text=True, check=False
+    )
+    owner = (project.path / "new.py").stat().st_uid
+    as_owner(project)
+    check_session(project, done)
+    assert applied.returncode == 0, applied.stderr
+    assert owner == NOBODY
+
+
+def test_a_repository_of_somebody_else_is_told_before_anything_starts(project: GumpProject) -> None:
+    hand_over(project, STRANGER)
+    done = session(project)
+    as_owner(project)
+    check_nothing_started(project, done, "git does not trust this repository, because another user owns its folder")
+    assert "safe.directory" in done.stderr
+    assert project.folders() == []
+
+
+def test_a_repository_of_somebody_else_that_is_declared_safe_can_be_used(project: GumpProject) -> None:
+    hand_over(project, STRANGER)
+    home = project.path.parent / f"{project.path.name}-cache" / "home"
+    (home / ".gitconfig").write_text(f"[safe]\n\tdirectory = {project.path}\n", encoding="utf-8")
+    (home / ".gitconfig").chmod(0o644)
+    done = session(project)
+    as_owner(project)
+    check_session(project, done)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"), [(".gump", "cannot write "), (".git", "git update-ref failed: ")], ids=[".gump", ".git"]
+)
+def test_a_folder_without_rights_is_told_before_anything_starts(
+    project: GumpProject, place: str, message: str
+) -> None:
+    hand_over(project, NOBODY)
+    subprocess.run(["chown", "--recursive", "0", str(project.path / place)], check=True)
+    if place == ".git":
+        (project.path.parent / f"{project.path.name}-cache" / "home" / ".gitconfig").write_text(
+            f"[safe]\n\tdirectory = {project.path}\n", encoding="utf-8"
+        )
+    done = session(project, user=become(NOBODY))
+    as_owner(project)
+    check_nothing_started(project, done, message)
+    assert project.folders() == []
+
+
+def test_without_a_writable_cache_worktrees_are_below_gump(project: GumpProject) -> None:
+    hand_over(project, NOBODY)
+    cache = project.path.parent / f"{project.path.name}-cache"
+    subprocess.run(["chown", "--recursive", "0", str(cache)], check=True)
+    done = session(project, user=become(NOBODY))
+    as_owner(project)
+    check_session(project, done)
+    assert (project.path / ".gump" / "worktrees").is_dir()
+    assert project.git("status", "--porcelain") == ""
+
+
+def as_owner(project: GumpProject) -> None:
+    """Take everything back, so that the test itself may look at it with git."""
+    subprocess.run(["chown", "--recursive", "0", str(project.path)], check=True)
