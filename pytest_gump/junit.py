@@ -1,24 +1,25 @@
-"""What a run leaves in pytest's JUnit XML: properties of steps and of the suite, earlier attempts in system-out."""
+"""What a run leaves in pytest's JUnit XML: properties of steps and of the suite, the attempts of a step."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
+import pytest
 from _pytest.junitxml import bin_xml_escape, xml_key  # no public way to a testcase's system-out; tests/test_junit.py
 
+from pytest_gump.engine.order import Outcome
 from pytest_gump.units import format_duration, format_usd
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
 
 
-def step_properties(step: StepRecord, last: AttemptRecord) -> list[tuple[str, str]]:
-    """Properties of a settled step; money, tokens and turns are sums over all of its attempts."""
-    total = step.total
+def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]]:
+    """Properties of a step that has attempts; money, tokens and turns are sums over all of them."""
+    total, last = step.total, step.attempts[-1]
     properties = [
+        ("gump.run_id", record.run_id),
         ("gump.step", step.path),
         ("gump.mode", last.mode),
         ("gump.agent", last.agent or "gate"),
@@ -60,37 +61,105 @@ def suite_properties(record: RunRecord, suffix: str = "") -> list[tuple[str, str
     return [(f"gump.{name}{suffix}", value) for name, value in values.items()]
 
 
-def attempts_text(step: StepRecord) -> str:
-    """The attempts before the last one, in a few lines each: for the testcase's system-out."""
-    blocks = []
-    for one in step.attempts[:-1]:
-        result = one.result
-        if result is None:
-            blocks.append(f"attempt {one.attempt}: {one.agent or 'gate'}: interrupted")
+def earlier_attempts(step: StepRecord, *, family: str) -> list[ET.Element]:
+    """The attempts that the testcase's own result does not tell, as elements of the testcase.
+
+    The schema of the family xunit2 (Jenkins' junit-10.xsd) knows those of Maven Surefire: `flakyFailure` and
+    `flakyError` in a step that passed in the end, `rerunFailure` and `rerunError` in one that did not. The other
+    families do not: there, and for attempts that passed and were made again, `system-out`.
+    """
+    elements, texts = [], []
+    for one in step.attempts:
+        if one is step.attempts[-1] and one.verdict == step.status:
             continue
-        cost = format_usd(result.usage.cost_usd, estimated=result.usage.provenance == "estimated")
-        lines = [
-            (
-                f"attempt {one.attempt}: {one.agent or 'gate'}: {result.outcome}, {cost}, "
-                f"{result.usage.turns} turns, {format_duration(result.timings.total_s)}"
-            ),
-            f"  {result.reason}",
-            *([f"  then: {one.why}"] if one.why else []),
-            *(f"  gate {gate.name}: {gate.status}: {gate.summary}" for gate in result.gates),
-        ]
-        blocks.append("\n".join(line for line in lines if line.strip()))
-    return "\n".join(blocks)
-
-
-def write_step(config: pytest.Config, report: Any, step: StepRecord, last: AttemptRecord) -> None:
-    """Complete the testcase of a settled step; `report` is the teardown report that will close it."""
-    report.user_properties = step_properties(step, last)
-    text = attempts_text(step)
-    xml = config.stash.get(xml_key, None)
-    if xml is not None and text:
+        if family != "xunit2" or (one.result is not None and one.result.passed):
+            texts.append(_attempt_text(one))
+        else:
+            elements.append(_surefire(one, "flaky" if step.status == "passed" else "rerun"))
+    if texts:
         element = ET.Element("system-out")
-        element.text = bin_xml_escape(text)
-        xml.node_reporter(report).append(element)
+        element.text = bin_xml_escape("\n".join(texts))
+        elements.append(element)
+    return elements
+
+
+def _surefire(one: AttemptRecord, prefix: str) -> ET.Element:
+    outcome = one.result.outcome if one.result else Outcome.CANCELLED
+    text = _attempt_text(one)
+    element = ET.Element(
+        f"{prefix}{'Error' if outcome in _ERRORS else 'Failure'}",
+        message=bin_xml_escape(" ".join(line.strip() for line in text.splitlines()[:2])),
+        type=outcome.value,
+    )
+    ET.SubElement(element, "stackTrace").text = bin_xml_escape(text)
+    return element
+
+
+_ERRORS: Final = {
+    Outcome.AGENT_ERROR,
+    Outcome.GATE_ERROR,
+    Outcome.QUOTA,
+    Outcome.BUDGET,
+    Outcome.CRASHED,
+    Outcome.CANCELLED,
+}
+"""Outcomes of attempts that something kept from being judged."""
+
+
+def _attempt_text(one: AttemptRecord) -> str:
+    result = one.result
+    if result is None:
+        return f"attempt {one.attempt}: {one.agent or 'gate'}: interrupted"
+    cost = format_usd(result.usage.cost_usd, estimated=result.usage.provenance == "estimated")
+    lines = [
+        (
+            f"attempt {one.attempt}: {one.agent or 'gate'}: {result.outcome}, {cost}, "
+            f"{result.usage.turns} turns, {format_duration(result.timings.total_s)}"
+        ),
+        f"  {result.reason}",
+        *([f"  then: {one.why}"] if one.why else []),
+        *(f"  gate {gate.name}: {gate.status}: {gate.summary}" for gate in result.gates),
+    ]
+    return "\n".join(line for line in lines if line.strip())
+
+
+def write_step(config: pytest.Config, report: Any, record: RunRecord, step: StepRecord) -> None:
+    """Complete the testcase of a settled step; `report` is the teardown report that will close it."""
+    report.user_properties = step_properties(record, step)
+    _write_earlier(config, report, step)
+
+
+def write_skipped(config: pytest.Config, item: pytest.Item, record: RunRecord, step: StepRecord) -> None:
+    """Give a step that is about to be skipped what its attempts cost: a restart may have led to it before."""
+    if step.attempts:
+        item.user_properties = list(step_properties(record, step))
+        _write_earlier(config, item.nodeid, step)
+
+
+def write_unsettled(config: pytest.Config, item: pytest.Item, record: RunRecord, step: StepRecord) -> None:
+    """Write a testcase, skipped, for a step that has attempts but was never counted, so that its cost is not lost.
+
+    That is the step in which a run was stopped, and what a failed replan had split a step into.
+    """
+    xml = config.stash.get(xml_key, None)
+    if xml is None:
+        return
+    reason = f"{step.outcome}: {step.reason or record.reason}"
+    call = pytest.CallInfo.from_call(lambda: pytest.skip(reason), when="setup")
+    report: Any = pytest.TestReport.from_item_and_call(item, call)
+    report.longrepr = (*item.location[:2], f"Skipped: {reason}")
+    xml.pytest_runtest_logreport(report)
+    report = pytest.TestReport.from_item_and_call(item, pytest.CallInfo.from_call(lambda: None, when="teardown"))
+    write_step(config, report, record, step)
+    xml.pytest_runtest_logreport(report)
+
+
+def _write_earlier(config: pytest.Config, report: Any, step: StepRecord) -> None:
+    xml = config.stash.get(xml_key, None)
+    if xml is not None:
+        reporter = xml.node_reporter(report)
+        for element in earlier_attempts(step, family=xml.family):
+            reporter.append(element)
 
 
 def write_suite(config: pytest.Config, records: list[tuple[str, RunRecord]]) -> None:

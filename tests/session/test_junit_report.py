@@ -1,0 +1,217 @@
+"""The JUnit XML of a session: read by ElementTree and junitparser, added up, compared with ledger and `gump report`."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from junitparser import xunit2
+from pytest_gump.cli import main
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.metrics import fold
+
+from tests.session.workflows import BROKEN, ONE, REPLAN, RESTART
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+NASTY = "\x1b[31mred\x1b[0m\x00\x07 ]]> <b> & \uffff ::error::no"
+
+
+def read(project: GumpProject) -> ET.Element:
+    return ET.parse(project.path / "junit.xml").getroot()
+
+
+def cases(project: GumpProject) -> dict[str, ET.Element]:
+    """Test cases by the step that they tell of; each has a name, and none comes twice."""
+    found = read(project).findall(".//testcase")
+    assert all(case.get("name") and case.get("classname") for case in found)
+    names = [properties(case).get("gump.step", case.get("name")) for case in found]
+    assert len(names) == len(set(names))
+    return dict(zip([str(name) for name in names], found, strict=True))
+
+
+def properties(element: ET.Element) -> dict[str, str]:
+    return {one.attrib["name"]: one.attrib["value"] for one in element.findall("properties/property")}
+
+
+def cost(element: ET.Element) -> Decimal:
+    return Decimal(properties(element).get("gump.cost_usd", "0"))
+
+
+def assert_costs_agree(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> Decimal:
+    """XML, ledger and `gump report --json` say the same, for the run and for every step; gives the sum."""
+    record = project.record()
+    capsys.readouterr()
+    assert main(["report", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    booked = {
+        path: sum((Decimal(str(one.result.usage.cost_usd or 0)) for one in step.attempts if one.result), Decimal())
+        for path, step in record.steps.items()
+    }
+    assert {path: cost(case) for path, case in cases(project).items() if path in booked} == booked
+    assert {one["path"]: Decimal(str(one["totals"]["cost"]["usd"])) for one in report["steps"]} == booked
+    total = sum(booked.values(), Decimal())
+    assert sum(map(cost, cases(project).values()), Decimal()) == total
+    suite = read(project).find("testsuite")
+    assert suite is not None
+    assert cost(suite) == Decimal(str(report["totals"]["cost"]["usd"])) == total
+    return total
+
+
+@pytest.fixture
+def retried(project: GumpProject) -> GumpProject:
+    """A step whose third attempt passes."""
+    project.answer("impl", writes={"new.py": BROKEN}, cost_usd=0.1, says=NASTY)
+    project.answer("impl", attempt=2, exit_code=1, outcome="agent_error", reason=NASTY, cost_usd=0.2)
+    project.answer("impl", attempt=3, writes={"new.py": "x = 1\n"}, cost_usd=0.05)
+    return project
+
+
+def test_the_cost_of_a_step_is_the_sum_of_its_attempts(
+    retried: GumpProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    retried.run("retry", "--junitxml=junit.xml").assert_outcomes(passed=1)
+    assert assert_costs_agree(retried, capsys) == Decimal("0.35")
+
+
+def test_earlier_attempts_are_flaky_ones_where_the_family_knows_them(retried: GumpProject) -> None:
+    retried.run("retry", "--junitxml=junit.xml")
+    case = cases(retried)["impl"]
+    assert [child.tag for child in case] == ["properties", "flakyFailure", "flakyError"]
+    assert [child.get("type") for child in case[1:]] == ["gate_failed", "agent_error"]
+    assert str(case[1].get("message")).startswith("attempt 1: claude-haiku: gate_failed, $0.10, ")
+    assert "gate compile: failed" in str(case[1].findtext("stackTrace"))
+
+
+@pytest.mark.parametrize("family", ["xunit1", "legacy"])
+def test_earlier_attempts_are_in_system_out_where_the_family_does_not(retried: GumpProject, family: str) -> None:
+    retried.run("retry", "--junitxml=junit.xml", "-o", f"junit_family={family}")
+    case = cases(retried)["impl"]
+    assert [child.tag for child in case] == ["properties", "system-out"]
+    text = str(case.findtext("system-out"))
+    assert text.startswith("attempt 1: claude-haiku: gate_failed")
+    assert "\nattempt 2: claude-haiku: agent_error" in text
+
+
+def test_earlier_attempts_of_a_failed_step_are_reruns(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+    for attempt in (1, 2, 3):
+        project.answer("impl", attempt=attempt, writes={"new.py": BROKEN + f"# {attempt}\n"}, cost_usd=0.1)
+    project.run("retry", "--junitxml=junit.xml").assert_outcomes(failed=1)
+    assert sorted(child.tag for child in cases(project)["impl"]) == [
+        "failure",
+        "properties",
+        "rerunFailure",
+        "rerunFailure",
+    ]
+    assert assert_costs_agree(project, capsys) == Decimal("0.3")
+
+
+def test_junitparser_reads_what_was_written(retried: GumpProject) -> None:
+    retried.run("retry", "--junitxml=junit.xml")
+    suites: Any = xunit2.JUnitXml.fromfile(str(retried.path / "junit.xml"))
+    (suite,) = suites
+    (case,) = suite
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (1, 0, 0, 0)
+    assert (case.classname, case.name, case.is_passed) == ("spec.md.retry", "impl", True)
+    assert {one.name: one.value for one in case.properties()} == properties(cases(retried)["impl"])
+    results = [*case.iterchildren(xunit2.FlakyFailure), *case.iterchildren(xunit2.FlakyError)]
+    assert [one.type for one in results] == ["gate_failed", "agent_error"]
+    assert all(str(one.stack_trace).startswith("attempt ") for one in results)
+
+
+def test_control_characters_of_an_agent_survive_as_valid_xml(project: GumpProject) -> None:
+    project.answer("impl", exit_code=1, outcome="agent_error", reason=NASTY)
+    project.run("one", "--junitxml=junit.xml").assert_outcomes(failed=1)
+    assert str(cases(project)["impl"].findtext("failure")).startswith("impl: red ]]> <b> & #xFFFF ::error")
+
+
+def test_control_characters_of_a_gate_survive_as_valid_xml(project: GumpProject) -> None:
+    project.workflow("one", ONE.replace("[compile]", '["bash: cat nasty.bin; false"]'))
+    project.answer("impl", writes={"nasty.bin": b"\x1b[31mred\x1b[0m\x00\xff\x07 ]]> <b>\n::error::no\n"})
+    project.run("one", "--junitxml=junit.xml").assert_outcomes(failed=1)
+    text = str(cases(project)["impl"].findtext("failure"))
+    assert "red\ufffd ]]> <b>\n  : :error::no" in text
+
+
+def test_a_crashed_step_has_a_name(project: GumpProject) -> None:
+    project.write(
+        {
+            "conftest.py": "import pytest\n\n\n@pytest.hookimpl(tryfirst=True)\n"
+            "def pytest_runtest_call(item):\n    raise RuntimeError('the step is gone')\n"
+        }
+    )
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    project.run("one", "--junitxml=junit.xml").assert_outcomes(failed=1)
+    (case,) = cases(project).values()
+    assert (case.get("classname"), case.get("name")) == ("spec.md.one", "impl")
+    assert properties(case)["gump.outcome"] == "crashed"
+    assert [child.get("type") for child in case.findall("rerunError")] == ["crashed"]
+    assert case.find("failure") is not None
+
+
+def test_a_step_that_is_skipped_after_a_restart_keeps_its_cost(
+    project: GumpProject, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.workflow("restart", RESTART)
+    project.answer("tests", writes={"test_new.py": "import new\n"}, cost_usd=0.1)
+    project.answer("impl", writes={"new.py": BROKEN}, cost_usd=0.2)
+    project.answer("tests", attempt=2, writes={"notes.txt": "hm\n"}, cost_usd=0.4)
+    result = project.run("restart", "--junitxml=junit.xml")
+    assert result.parseoutcomes() == {"failed": 1, "skipped": 1, "retried": 1}
+    assert [child.tag for child in cases(project)["impl"]] == ["properties", "rerunFailure", "skipped"]
+    assert "attempt 1: claude-haiku: passed" in str(cases(project)["tests"].findtext("system-out"))
+    assert assert_costs_agree(project, capsys) == Decimal("0.7")
+
+
+def test_the_parts_of_a_failed_replan_keep_their_cost(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+    project.workflow("replan", REPLAN)
+    project.answer("impl", writes={"new.py": BROKEN}, cost_usd=0.1)
+    project.plan("impl--replan::plan", "first")
+    project.answer("impl--replan::item[first]", writes={"first.py": BROKEN}, cost_usd=0.2)
+    result = project.run("replan", "--junitxml=junit.xml")
+    assert result.parseoutcomes()["failed"] == 1
+    found = cases(project)
+    assert list(found) == list(project.record().steps)
+    assert found["impl"].find("failure") is not None
+    assert "gate_failed" in str(found["impl--replan::item[first]"].find("skipped").get("message"))  # type: ignore[union-attr]
+    assert assert_costs_agree(project, capsys) == Decimal("0.31")
+
+
+def test_an_interrupted_step_keeps_its_cost(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+    project.write(
+        {
+            "conftest.py": "def pytest_gump_attempt_started(order):\n    if order.attempt == 2:\n"
+            "        raise KeyboardInterrupt\n"
+        }
+    )
+    project.commit()
+    project.answer("impl", writes={"new.py": BROKEN}, cost_usd=0.1)
+    result = project.run_apart("retry", "--junitxml=junit.xml")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    case = cases(project)["impl"]
+    assert "interrupted" in str(case.find("skipped").get("message"))  # type: ignore[union-attr]
+    assert [child.tag for child in case if child.tag.startswith("rerun")] == ["rerunFailure", "rerunError"]
+    assert assert_costs_agree(project, capsys) == Decimal("0.1")
+
+
+def test_several_runs_keep_their_properties_apart(project: GumpProject) -> None:
+    project.write({"other.md": "# Other\n"})
+    project.workflow("two", ONE.replace("name: one", "name: two"))
+    project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.25)
+    project.run("one", "--gump-workflow=two", "other.md", "--junitxml=junit.xml").assert_outcomes(passed=4)
+    records = {folder.run_id: fold(read_ledger(folder.ledger)) for folder in project.folders()}
+    suite = read(project).find("testsuite")
+    assert suite is not None
+    nodes = {f"{record.spec}::{record.workflow}": record for record in records.values()}
+    assert len(nodes) == 4
+    for node, record in nodes.items():
+        assert properties(suite)[f"gump.run_id[{node}]"] == record.run_id
+        assert properties(suite)[f"gump.cost_usd[{node}]"] == "0.250000"
+    for case in suite.findall("testcase"):
+        record = records[properties(case)["gump.run_id"]]
+        assert case.get("classname") == f"{record.spec}.{record.workflow}"
