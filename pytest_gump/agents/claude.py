@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -11,9 +12,22 @@ from pytest_gump.agents.base import Command
 from pytest_gump.agents.claude_stream import CLI, ClaudeReader
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_gump.agents.base import Provenance, StreamReader, Task
 
 PROGRAM: Final = "claude"
+
+MODELS: Final[Mapping[str, str | None]] = {
+    "claude": None,
+    "claude-opus": "opus",
+    "claude-sonnet": "sonnet",
+    "claude-haiku": "haiku",
+    "claude-opusplan": "opusplan",
+}
+"""Short names, and what `--model` gets; None leaves it to the CLI's own setting."""
+
+MODEL_NAME: Final = re.compile(r"(?P<model>claude-[a-z0-9.\-]*\d[a-z0-9.\-]*(?:\[[0-9a-z]+\])?)", re.ASCII)
 
 ENVIRONMENT: Final = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",

@@ -8,40 +8,39 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.claude import ClaudeAgent
+from pytest_gump.agents import claude
+from pytest_gump.agents.configured import configure
+from pytest_gump.agents.family import Family
 from pytest_gump.errors import AgentError
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent
 
-CLAUDE_MODELS: Final[Mapping[str, str | None]] = {
-    "claude": None,
-    "claude-opus": "opus",
-    "claude-sonnet": "sonnet",
-    "claude-haiku": "haiku",
-    "claude-opusplan": "opusplan",
+FAMILIES: Final[Mapping[str, Family]] = {
+    "claude": Family(claude.ClaudeAgent, claude.MODELS, claude.MODEL_NAME),
 }
-"""Short names, and what `--model` gets; None leaves it to the CLI's own setting."""
+"""Every CLI that there is an adapter for, by the word that its agent names begin with."""
 
-NOT_YET: Final = ("codex", "gemini", "qwen", "opencode", "cursor")
+NOT_YET: Final = tuple(name for name in ("codex", "gemini", "qwen", "opencode", "cursor") if name not in FAMILIES)
 """Families that cassettes may hold, and that no adapter exists for."""
 
-FAMILIES: Final = ("claude", *NOT_YET)
-
-# A model id holds a version number: `claude-opsu` is a slip of the pen, not a model.
-_MODEL_ID = re.compile(r"claude-[a-z0-9.\-]*\d[a-z0-9.\-]*(?:\[[0-9a-z]+\])?", re.ASCII)
+# The explicit form, for a model that no name stands for: `claude:my-deployment`.
+_EXPLICIT = re.compile(r"(?P<family>[a-z]+):(?P<model>[A-Za-z0-9][\w.:/@\[\]-]*)", re.ASCII)
 
 ADAPTER: Final = ("name", "cli", "cost", "missing", "command", "reader")
 """What an adapter from a hook must have."""
 
 Extra = Mapping[str, "Agent | str"]
-"""Agents from a hook, or from an ini value: the name of another agent and further words for its command line."""
+"""Agents from a hook, or from an ini value: the name of another agent, then further words for its command line.
+
+A word `env:NAME=VALUE` sets a variable of the agent's environment instead, `env:NAME` passes on the user's own.
+"""
 
 
 def family(name: str) -> str | None:
     """`claude` for `claude-opus`; None when no known CLI is meant."""
-    head = name.partition("-")[0]
-    return head if head in FAMILIES else None
+    head = re.split("[-:]", name, maxsplit=1)[0]
+    return head if head in FAMILIES or head in NOT_YET else None
 
 
 def resolve(name: str, extra: Extra | None = None) -> Agent:
@@ -90,7 +89,7 @@ def same_cli(one: str, other: str, extra: Extra | None = None) -> bool:
 
 
 def known(extra: Extra | None = None) -> list[str]:
-    return [*CLAUDE_MODELS, *(extra or {})]
+    return [*(name for one in FAMILIES.values() for name in one.models), *(extra or {})]
 
 
 def _read_alias(name: str, text: str, words: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
@@ -116,15 +115,33 @@ def _custom(name: str, agent: Agent, words: tuple[str, ...]) -> Agent:
 
 
 def _is_built_in(name: str) -> bool:
-    return name in CLAUDE_MODELS or _MODEL_ID.fullmatch(name) is not None
+    return _find(name) is not None
+
+
+def _find(name: str) -> tuple[Family, str | None] | None:
+    """The family of a built-in name and the model that it stands for, None being the CLI's own choice."""
+    explicit = _EXPLICIT.fullmatch(name)
+    if explicit is not None:
+        one = FAMILIES.get(explicit["family"])
+        return None if one is None else (one, explicit["model"])
+    one = FAMILIES.get(name.partition("-")[0])
+    if one is None:
+        return None
+    if name in one.models:
+        return one, one.models[name]
+    beyond = one.beyond.fullmatch(name)
+    return None if beyond is None else (one, beyond["model"])
 
 
 def _built_in(target: str, name: str, words: tuple[str, ...], extra: Extra) -> Agent:
-    if _is_built_in(target):
-        return ClaudeAgent(name, model=CLAUDE_MODELS.get(target, target), arguments=words)
+    found = _find(target)
+    if found is not None:
+        one, model = found
+        return configure(one.adapter, name, model, words)
     names = known(extra)
     if family(target) in NOT_YET:
         raise AgentError(f"agent {target!r} is not supported yet", hint=f"supported are {', '.join(names)}")
     near = difflib.get_close_matches(target, names, n=1)
     guess = f"did you mean {near[0]!r}? " if near else ""
-    raise AgentError(f"unknown agent {target!r}", hint=f"{guess}known are {', '.join(names)} and claude-<model id>")
+    families = ", ".join(f"{one}-<model id>" for one in FAMILIES)
+    raise AgentError(f"unknown agent {target!r}", hint=f"{guess}known are {', '.join(names)} and {families}")
