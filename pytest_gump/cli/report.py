@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command, add_run
 
@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-
-    Data = dict[str, Any]
 
 
 def add(commands: Commands) -> None:

@@ -8,11 +8,11 @@ from pytest_gump.cli.output import STATUS_COLOURS
 from pytest_gump.units import format_duration, format_usd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pytest_gump.cli.output import Out
 
-    Data = dict[str, Any]
+    Data = Mapping[str, Any]
 
 COUNTERS = ("input", "cache_read", "cache_write", "output", "reasoning", "total")
 HOW = {

@@ -1,13 +1,13 @@
 """The figures of a run as plain data: what `gump report` prints, and what `--json` gives to machines.
 
-Every total is a sum over all attempts, failed and stopped ones included. The format is described in
-docs/reference/report-json.md; a change that readers must know of raises `SCHEMA`.
+Every total is a sum over all attempts, failed and stopped ones included. The shapes, and the version of the format, are
+in `report_schema`.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.metrics import add_up
 
@@ -15,18 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_gump.agents.base import Tokens
+    from pytest_gump.engine import report_schema as shape
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord, Total
     from pytest_gump.engine.order import AttemptResult
     from pytest_gump.gates.base import ChangedFile, GateResult
 
-SCHEMA: Final = 1
-Data = dict[str, Any]
 
-
-def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> Data:
+def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> shape.Report:
     """Give the report of a run. `state` is its status (`engine.liveness.run_state`)."""
     return {
-        "schema": SCHEMA,
+        "schema": 1,
         "run": _run(record, header, state),
         "totals": {
             "steps": len(record.steps),
@@ -40,7 +38,7 @@ def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> 
     }
 
 
-def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> Data:
+def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> shape.RunFacts:
     return {
         "id": record.run_id,
         "workflow": record.workflow,
@@ -54,7 +52,7 @@ def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> Data:
         "branch": record.branch,
         "head": record.head,
         "started": _time(record.started),
-        "finished": _time(record.finished),
+        "finished": None if record.finished is None else _time(record.finished),
         "duration_s": round(record.duration_s, 3),
         "max_budget_usd": record.max_budget,
         "applied": record.applied,
@@ -66,7 +64,7 @@ def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> Data:
     }
 
 
-def _total(total: Total) -> Data:
+def _total(total: Total) -> shape.Sum:
     provenance = "estimated" if total.estimated else "reported"
     return {
         "attempts": total.attempts,
@@ -82,7 +80,7 @@ def _total(total: Total) -> Data:
     }
 
 
-def _tokens(tokens: Tokens) -> Data:
+def _tokens(tokens: Tokens) -> shape.Tokens:
     return {
         "input": tokens.input,
         "cache_read": tokens.cache_read,
@@ -93,10 +91,10 @@ def _tokens(tokens: Tokens) -> Data:
     }
 
 
-def _agents(record: RunRecord) -> list[Data]:
+def _agents(record: RunRecord) -> list[shape.AgentSum]:
     """Sums by agent, in the order in which they first worked."""
     names = dict.fromkeys(one.agent for one in record.attempts if one.agent is not None)
-    sums = []
+    sums: list[shape.AgentSum] = []
     for name in names:
         attempts = [one for one in record.attempts if one.agent == name]
         passed = sum(one.verdict == "passed" for one in attempts)
@@ -104,13 +102,14 @@ def _agents(record: RunRecord) -> list[Data]:
     return sums
 
 
-def _preflight(record: RunRecord) -> Data | None:
+def _preflight(record: RunRecord) -> shape.Preflight | None:
     if record.preflight is None:
         return None
-    return {name: record.preflight.get(name) for name in ("gates", "red", "reason")}
+    booked = record.preflight
+    return {"gates": booked["gates"], "red": booked["red"], "reason": booked["reason"]}
 
 
-def _step(step: StepRecord, record: RunRecord) -> Data:
+def _step(step: StepRecord, record: RunRecord) -> shape.Step:
     last = step.attempts[-1] if step.attempts else None
     return {
         "path": step.path,
@@ -126,8 +125,8 @@ def _step(step: StepRecord, record: RunRecord) -> Data:
     }
 
 
-def _attempt(one: AttemptRecord, record: RunRecord) -> Data:
-    data = {
+def _attempt(one: AttemptRecord, record: RunRecord) -> shape.Ended | shape.Running:
+    begun: shape.Begun = {
         "number": one.number,
         "attempt": one.attempt,
         "agent": one.agent,
@@ -140,10 +139,12 @@ def _attempt(one: AttemptRecord, record: RunRecord) -> Data:
         "decision": one.why,
         "session_resumed": one.session_resumed,
     }
-    return data | (_result(one.result) if one.result is not None else {"outcome": "running", "reason": ""})
+    if one.result is None:
+        return {**begun, "outcome": "running", "reason": ""}
+    return {**begun, **_result(one.result)}
 
 
-def _result(result: AttemptResult) -> Data:
+def _result(result: AttemptResult) -> shape.Result:
     usage = result.usage
     return {
         "outcome": str(result.outcome),
@@ -166,7 +167,7 @@ def _result(result: AttemptResult) -> Data:
     }
 
 
-def _changes(changed: Sequence[ChangedFile]) -> Data:
+def _changes(changed: Sequence[ChangedFile]) -> shape.Changes:
     return {
         "files_changed": len(changed),
         "lines_added": sum(change.added or 0 for change in changed),
@@ -178,7 +179,7 @@ def _changes(changed: Sequence[ChangedFile]) -> Data:
     }
 
 
-def _gate(gate: GateResult) -> Data:
+def _gate(gate: GateResult) -> shape.Gate:
     return {
         "name": gate.name,
         "status": gate.status,
@@ -207,5 +208,5 @@ def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
     return f"{where}attempt {failed.attempt}: {reason}"
 
 
-def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

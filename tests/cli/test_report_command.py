@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from pytest_gump.engine.report_schema import json_schema
 
 if TYPE_CHECKING:
     from .conftest import Gump
@@ -71,6 +73,13 @@ def field_names(data: Any) -> set[str]:
         return set()
     free = {"inputs", "versions"}  # the user's names and ours
     return {name for key, value in data.items() for name in {key} | (set() if key in free else field_names(value))}
+
+
+@pytest.mark.parametrize("run", ["passed", "failed"])
+def test_the_json_is_what_its_schema_says(run: str, request: pytest.FixtureRequest) -> None:
+    gump: Gump = request.getfixturevalue(run)
+    data = json.loads(gump.good("report", "--json"))
+    assert list(Draft202012Validator(json_schema(strict=True)).iter_errors(data)) == []
 
 
 def test_a_run_is_found_by_the_end_of_its_id(passed: Gump) -> None:

@@ -1,0 +1,386 @@
+"""The shape of `gump report --json`, version 1: what `report_data` is type-checked against, and its JSON Schema.
+
+`python -m pytest_gump.engine.report_schema > docs/reference/report.schema.json` writes the latter.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import ConfigDict, TypeAdapter, WithJsonSchema, with_config
+from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import TypedDict, is_typeddict  # pydantic takes no other on Python 3.11
+
+SCHEMA: Final = 1
+"""Raised when a field goes or changes its meaning; new fields do not count."""
+
+_DESCRIBED: Final = ConfigDict(use_attribute_docstrings=True)
+
+
+def _one_of(*words: str) -> WithJsonSchema:
+    """Words that a ledger holds as plain strings."""
+    return WithJsonSchema({"enum": list(words), "type": "string"})
+
+
+Mode = Annotated[str, _one_of("diff", "plan", "artifact", "review", "gate", "")]
+
+
+@with_config(_DESCRIBED)
+class Tokens(TypedDict):
+    """Tokens of all kinds; they do not overlap."""
+
+    input: int
+    """Read fresh."""
+    cache_read: int
+    """Read from the cache."""
+    cache_write: int
+    """Written to the cache."""
+    output: int
+    """Written, without reasoning."""
+    reasoning: int
+    """Reasoning."""
+    total: int
+    """Sum of the others."""
+
+
+@with_config(_DESCRIBED)
+class Cost(TypedDict):
+    """What one attempt cost."""
+
+    usd: float | None
+    """US dollars; null if nobody knows."""
+    provenance: Annotated[str, _one_of("reported", "estimated", "unknown", "none")]
+    """Reported by the CLI, estimated from tokens, unknown; none: gates only."""
+
+
+@with_config(_DESCRIBED)
+class CostSum(TypedDict):
+    """What several attempts cost together."""
+
+    usd: float
+    """US dollars: the sum of what is known."""
+    provenance: Annotated[str, _one_of("reported", "estimated", "partly_unknown")]
+    """The weakest of the parts."""
+    unknown_attempts: int
+    """Attempts that consumed something and whose cost nobody knows; not part of `usd`."""
+
+
+@with_config(_DESCRIBED)
+class Sum(TypedDict):
+    """A sum over attempts, failed and stopped ones included."""
+
+    attempts: int
+    """Number of attempts that ended."""
+    cost: CostSum
+    """What they cost together."""
+    tokens: Tokens
+    """Their tokens."""
+    turns: int
+    """Answers of the model."""
+    tool_calls: int
+    """Tools that it called."""
+    duration_s: float
+    """Time of the attempts, one after the other."""
+
+
+@with_config(_DESCRIBED)
+class Totals(Sum):
+    """Sums over the run."""
+
+    steps: int
+    """Number of steps."""
+    retries: int
+    """Failed attempts that were followed by another one, escalations included."""
+    escalations: int
+    """Those of them that went to another agent."""
+
+
+@with_config(_DESCRIBED)
+class AgentSum(Sum):
+    """Sums over the attempts of one agent."""
+
+    agent: str
+    """Its name in the workflow."""
+    passed: int
+    """Attempts of its that passed."""
+
+
+@with_config(_DESCRIBED)
+class File(TypedDict):
+    """A file that differs from when the step began."""
+
+    path: str
+    """Path, relative to the project."""
+    status: Annotated[str, _one_of("added", "modified", "deleted", "type")]
+    """What became of it; type: a file became a link, or the like."""
+    added: int | None
+    """Lines; null for a binary or very large file."""
+    removed: int | None
+    """Lines; null for a binary or very large file."""
+
+
+@with_config(_DESCRIBED)
+class Changes(TypedDict):
+    """What changed since the step began."""
+
+    files_changed: int
+    """Number of files."""
+    lines_added: int
+    """Lines; binary files count none."""
+    lines_removed: int
+    """Lines; binary files count none."""
+    files: list[File]
+    """Each of them."""
+
+
+@with_config(_DESCRIBED)
+class Checked(TypedDict):
+    """A gate's answer in short."""
+
+    name: str
+    """Name of the gate, with its argument."""
+    status: Annotated[str, _one_of("passed", "failed", "skipped", "error")]
+    """Error: the check itself could not run."""
+    summary: str
+    """What a person should know of it."""
+
+
+@with_config(_DESCRIBED)
+class Gate(Checked):
+    """A gate's answer."""
+
+    command: str | None
+    """What was run; null where that is no command."""
+    exit_code: int | None
+    """Exit code of the command."""
+    duration_s: float
+    """How long it took."""
+
+
+@with_config(_DESCRIBED)
+class Preflight(TypedDict):
+    """What the gate commands said on the untouched base."""
+
+    gates: list[Checked]
+    """Each gate."""
+    red: list[str]
+    """Names of those that failed."""
+    reason: str | None
+    """Why the run stopped there; null if it went on."""
+
+
+@with_config(_DESCRIBED)
+class Result(Changes):
+    """What came out of an attempt."""
+
+    outcome: str
+    """One of docs/reference/outcomes.md; running: the attempt has not ended."""
+    reason: str
+    """One line that tells why it did not pass."""
+    model: str | None
+    """Model that the CLI named."""
+    cost: Cost
+    """What it cost."""
+    tokens: Tokens
+    """Its tokens."""
+    turns: int
+    """Answers of the model."""
+    tool_calls: int
+    """Tools that it called."""
+    duration_s: float
+    """Time of the attempt."""
+    agent_s: float
+    """Time of the agent."""
+    gates_s: float
+    """Time of the gates."""
+    gates: list[Gate]
+    """Each gate, in order."""
+    guard: str | None
+    """Guard that stopped the agent."""
+    session: str | None
+    """Id of the conversation."""
+    snapshot: str | None
+    """Commit of what the attempt left."""
+    gate_config: list[str]
+    """Changed files that gates read."""
+    notes: list[str]
+    """Remarks."""
+
+
+@with_config(_DESCRIBED)
+class Begun(TypedDict):
+    """What is known of an attempt before it ends."""
+
+    number: int
+    """Place among all attempts of the run, from 1."""
+    attempt: int
+    """Place among those of the step, from 1; never starts over."""
+    agent: str | None
+    """Agent; null for gates only."""
+    mode: Mode
+    """What the agent hands over."""
+    entry: Annotated[str, _one_of("first", "same", "escalate", "replan", "restart", "group")]
+    """Why it was made."""
+    because: str | None
+    """The failure that it answers; null for a first attempt."""
+    started: str
+    """When it started."""
+    folder: str | None
+    """Its folder below `attempts/` of the run."""
+    verdict: Annotated[str, _one_of("", "passed", "retried", "escalated", "again", "failed")]
+    """What followed; again: an enclosing step went on; empty: nothing yet."""
+    decision: str
+    """A remark on that decision."""
+    session_resumed: bool
+    """Whether it went on with an earlier conversation."""
+
+
+@with_config(_DESCRIBED)
+class Running(Begun):
+    """An attempt that has not ended."""
+
+    outcome: Literal["running"]
+    """It has none yet."""
+    reason: str
+    """Empty."""
+
+
+@with_config(_DESCRIBED)
+class Ended(Begun, Result):
+    """An attempt that has ended."""
+
+
+@with_config(_DESCRIBED)
+class Step(Changes):
+    """A step, and its attempts."""
+
+    path: str
+    """Address of the step: `build::impl[item-2]`."""
+    mode: Mode
+    """What it hands over; empty for a step that never started."""
+    status: Annotated[str, _one_of("passed", "failed", "skipped", "running")]
+    """How it ended."""
+    outcome: str
+    """That of its last attempt; see docs/reference/outcomes.md."""
+    reason: str
+    """Why it failed or was skipped."""
+    agent: str | None
+    """That of its last attempt; null for gates only."""
+    retries: int
+    """Failed attempts that were followed by another one, escalations included."""
+    totals: Sum
+    """Sums over its attempts."""
+    attempts: list[Ended | Running]
+    """In order."""
+
+
+@with_config(_DESCRIBED)
+class RunFacts(TypedDict):
+    """The run."""
+
+    id: str
+    """Id of the run."""
+    workflow: str
+    """Name of the workflow."""
+    source: Annotated[str, _one_of("project", "user", "built-in", "file")] | None
+    """Where it was found."""
+    spec: str
+    """The spec, relative to the project."""
+    status: Annotated[str, _one_of("running", "interrupted", "passed", "failed", "cancelled")]
+    """Interrupted: its process is gone."""
+    reason: str
+    """Why it ended, where a word is not enough."""
+    base: str
+    """Commit that the run started from."""
+    base_ref: str | None
+    """How that was named."""
+    dirty_base: str | None
+    """With --gump-dirty=include: the commit below the uncommitted changes, of which `base` is a capture."""
+    branch: str
+    """Branch of the run."""
+    head: str
+    """Commit where the run's files stand: the last passed step."""
+    started: str
+    """When it started."""
+    finished: str | None
+    """When it ended; null while it has not."""
+    duration_s: float
+    """Wall-clock time."""
+    max_budget_usd: float | None
+    """Its budget; null without."""
+    applied: str | None
+    """Commit that `gump apply` made; null without."""
+    discarded: bool
+    """Whether `gump discard` removed its branch."""
+    replay: bool
+    """Whether a cassette was played."""
+    inputs: dict[str, str]
+    """Inputs of the workflow, by name."""
+    argv: list[str]
+    """The command line."""
+    versions: dict[str, str]
+    """Versions of pytest_gump, pytest, python."""
+
+
+@with_config(_DESCRIBED)
+class Report(TypedDict):
+    """What a run did and cost. Times are ISO 8601 in UTC, durations seconds, money US dollars."""
+
+    schema: Literal[1]
+    """Version of this format: a field may be added without raising it."""
+    run: RunFacts
+    """Which run it was, and how it went."""
+    totals: Totals
+    """Sums over all of its attempts."""
+    agents: list[AgentSum]
+    """Sums by agent, in the order in which they first worked."""
+    preflight: Preflight | None
+    """What the gate commands said on the untouched base; null without."""
+    steps: list[Step]
+    """The steps, in the order in which they first started."""
+
+
+def json_schema(*, strict: bool = False) -> dict[str, Any]:
+    """Give the JSON Schema of the report; a strict one refuses fields that it does not name."""
+    schema = TypeAdapter(Report).json_schema()
+    for name, part in schema["$defs"].items():
+        inherited = _descriptions(globals()[name])
+        for field, value in part["properties"].items():
+            if field in inherited:
+                value.setdefault("description", inherited[field])
+    title = f"gump report --json, version {SCHEMA}"
+    return {"$schema": GenerateJsonSchema.schema_dialect, "title": title, **_plain(schema, strict=strict)}
+
+
+def text() -> str:
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def _descriptions(kind: Any) -> dict[str, str]:
+    """Give the descriptions of a shape's fields, inherited ones too, which pydantic leaves out."""
+    found: dict[str, str] = {}
+    for base in getattr(kind, "__orig_bases__", ()):
+        if is_typeddict(base):
+            found |= _descriptions(base)
+    properties = TypeAdapter(kind).json_schema()["properties"]
+    return found | {name: part["description"] for name, part in properties.items() if "description" in part}
+
+
+def _plain(part: Any, *, strict: bool) -> Any:
+    """Drop the titles that pydantic makes of names, and close the objects of a strict schema."""
+    if isinstance(part, list):
+        return [_plain(one, strict=strict) for one in part]
+    if not isinstance(part, dict):
+        return part
+    kept = {
+        name: _plain(one, strict=strict)
+        for name, one in part.items()
+        if name not in {"title", "additionalProperties"} or isinstance(one, dict)
+    }
+    return kept | {"additionalProperties": False} if strict and "properties" in kept else kept
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())
