@@ -21,6 +21,7 @@ from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.context_phase import read_material
 from pytest_gump.engine.gate_phase import CommandRunner, Judged, run_step_gates
 from pytest_gump.engine.handover import Handover, read_handover
+from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
@@ -266,8 +267,8 @@ class _Attempt:
             result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
         result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
         result = replace(result, snapshot=self.leavings.seal(self._message(result)), scratch=str(self.place.folder))
-        text = json.dumps(to_wire(replace(result, scratch=None)), indent=2, ensure_ascii=False)
-        (self.place.folder / "result.json").write_text(text + "\n", encoding="utf-8", errors="replace")
+        text = json_text(to_wire(replace(result, scratch=None)), indent=2)
+        (self.place.folder / "result.json").write_text(text + "\n", encoding="utf-8")
         return result
 
     def _message(self, result: AttemptResult) -> str:

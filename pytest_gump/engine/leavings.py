@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.gates.base import ChangedFile
+from pytest_gump.gates.text import listed
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Leavings:
     def keep(self, message: str) -> Snapshot:
         """Snapshot the worktree, whatever became of the agent; the hand-over folder is moved away first."""
         dropped = self._slot.take_handover(self._folder / "out")
-        self.notes += [f"the hand-over folder held {path!r}, which is no plain file" for path in dropped]
+        if dropped:
+            self.notes.append(f"what the hand-over folder held besides plain files was dropped: {listed(dropped)}")
         self.snapshot = snapshot = self._slot.snapshot(self._order.base, message, attempt_ref(self._order))
         self.notes += snapshot.problems
         self._repository.diff(self._order.base, snapshot.commit, self._folder / "diff.patch")

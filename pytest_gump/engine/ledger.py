@@ -11,6 +11,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.json_text import json_text
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Ledger:
             RunError: the disk is full or the file is gone; nothing that was written before is lost.
         """
         record: Event = {"event": event, "at": round(self._clock(), 3), **fields}
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape") + b"\n"
+        line = json_text(record).encode() + b"\n"
         whole = os.fstat(self._file).st_size
         try:
             written = 0

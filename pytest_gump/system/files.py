@@ -102,7 +102,8 @@ def _holding_kept(root: Path, top: str, keep: Sequence[str]) -> list[str]:
         folder = waiting.pop()
         try:
             (root / folder).chmod(0o700)
-            entries = [(each.name, each.is_dir(follow_symlinks=False)) for each in os.scandir(root / folder)]
+            with os.scandir(root / folder) as scanned:
+                entries = [(each.name, each.is_dir(follow_symlinks=False)) for each in scanned]
         except OSError:
             continue
         for name, is_folder in entries:

@@ -75,10 +75,10 @@ class Slots:
         digest = hashlib.sha256(os.fsencode(repository.git_dir)).hexdigest()[:8]
         name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', repository.root.name).strip('-.') or 'repository'}-{digest}"
         if override:
-            return repository.root / Path(override).expanduser() / name
+            return repository.root / os.path.expanduser(override) / name  # noqa: PTH111 - pathlib's raises
         cache = os.environ.get("XDG_CACHE_HOME", "")
-        base = Path(cache) if Path(cache).is_absolute() else Path("~/.cache").expanduser()
-        if _is_writable(base):
+        base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117
+        if base.is_absolute() and _is_writable(base):
             return base / "gump" / "worktrees" / name
         return repository.root / ".gump" / "worktrees" / name
 
@@ -96,7 +96,7 @@ def _named(paths: Sequence[str]) -> str:
 
 
 def _is_writable(folder: Path) -> bool:
-    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    existing = next(each for each in (folder, *folder.parents) if os.path.exists(each))  # noqa: PTH110 - never raises
     return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
@@ -111,6 +111,7 @@ class Slot:
         self._setup_files = root / f"{name}.ignored"
         self._rests: str | None = None
         """The tree that the slot holds, and nothing besides but kept names; None as soon as something may run in it."""
+        self._lacks_setup = False
         self._sweeper = Sweeper(self.path)
         self._kept: dict[str, bool] = {}
         self._git = GitRunner(
@@ -129,15 +130,16 @@ class Slot:
 
         Ignored files go too, except under the kept names and what `accept_ignored` recorded.
         """
-        fresh = not self._exists()
+        fresh = not self._exists() or self._lacks_setup
         if not fresh:
             try:
                 if not self._is_at_rest(commit):
                     self._move_to(commit)
-            except (WorktreeError, OSError, RecursionError):
+            except (WorktreeError, OSError):
                 fresh = True
         if fresh:
             self._make(commit_id(commit))
+            self._lacks_setup = False
         self._rests = None
         self.renew_git(commit)
         return fresh
@@ -152,7 +154,12 @@ class Slot:
 
     def restore(self, commit: str) -> None:
         """Go back to a snapshot after gates ran; a `prepare` that follows has nothing left to do."""
-        self._move_to(commit)
+        try:
+            self._move_to(commit)
+        except (WorktreeError, OSError):
+            self._make(commit_id(commit))
+            self.renew_git(commit)
+            self._lacks_setup = True
 
     def accept_ignored(self) -> None:
         """Record that the ignored files of this moment came from setup, and stay."""
@@ -209,6 +216,8 @@ class Slot:
             files.remove(self.path / path)
         self._remove_ignored(others, self.keep)
         found = self._sweep()
+        if found.unreadable:
+            raise WorktreeError(f"cannot be looked into: {_named(found.unreadable)}")
         for path in (*found.nested, *found.special):
             files.remove(self.path / path)
             found.folders[os.path.dirname(path)] -= 1  # noqa: PTH120
@@ -239,7 +248,8 @@ class Slot:
             folders = [os.path.dirname(path) for path in found.nested]  # noqa: PTH120
             problems.append(f"repositories inside the tree were taken over as plain files: {_named(folders)}")
         if found.special:
-            problems.append(f"what is no regular file was left out: {_named(found.special)}")
+            many = "" if len(found.special) == 1 else "s"
+            problems.append(f"left out {len(found.special)} special file{many}: {_named(found.special)}")
         bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable])]
         tree = self._index.tree or self._check("write-tree").line
         self._index.remember(tree)

@@ -58,6 +58,7 @@ from pytest_gump.agents.neutral import NeutralReader
 
 class Script:
     name = cli = "script"
+    cost = "reported"
 
     def missing(self):
         return None

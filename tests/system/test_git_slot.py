@@ -301,7 +301,7 @@ def test_fifo_and_socket_are_left_out_and_named(slot: Slot, base: str, project: 
     with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(slot.path):
         server.bind("sock")
     snapshot = take(slot, base)
-    assert snapshot.problems == ("what is no regular file was left out: 'sock', 'pkg/pipe'",)
+    assert snapshot.problems == ("left out 2 special files: 'sock', 'pkg/pipe'",)
     assert names(project, snapshot) == BASE_FILES
     assert not (slot.path / "pkg/pipe").exists()
 
