@@ -2,6 +2,8 @@
 # make test   everything that a change must pass
 # make lint   the quick part of it
 # make test-root   what needs root: small and read-only disks, other users
+# make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
+# make test-matrix   the suite under every supported Python and pytest that can be had
 # make clean  remove what the others made
 #
 # PYTHON=python3.13 chooses the interpreter; DEMO_DELAY=0.2 lets the demo play at a fifth of the recorded pace.
@@ -12,8 +14,10 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
+NEIGHBOURS := $(CURDIR)/.cache/neighbours
+MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help demo test test-root lint format clean
+.PHONY: help demo test test-root test-neighbours test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -39,6 +43,18 @@ test: lint
 test-root: $(INSTALLED)
 	unshare --mount $(BIN)/python -m pytest -m root tests/hardening $(PYTEST_ARGS)
 
+$(NEIGHBOURS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(NEIGHBOURS)
+	$(NEIGHBOURS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[neighbours]'
+	@touch $@
+
+test-neighbours: $(INSTALLED) $(NEIGHBOURS)/.installed
+	GUMP_NEIGHBOURS=$(NEIGHBOURS)/bin/python $(BIN)/python -m pytest tests/neighbours $(PYTEST_ARGS)
+
+test-matrix:
+	test -x $(MATRIX)/bin/nox || { $(PYTHON) -m venv $(MATRIX) && $(MATRIX)/bin/python -m pip install --quiet nox; }
+	$(MATRIX)/bin/nox
+
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -51,5 +67,5 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .demo dist build htmlcov .coverage .coverage.* \
+	rm -rf $(VENV) .cache .demo dist build htmlcov .coverage .coverage.* \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

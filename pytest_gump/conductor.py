@@ -214,7 +214,7 @@ class Conductor:
         if verdict != "failed" or part_of_replan:
             _make_phase(report, "retried" if part_of_replan else _CATEGORIES.get(verdict, verdict))
         self.report.attempt_finished(booked)
-        with self.report.own_lines():
+        with self.report.own_lines(report):
             result = yield
         if part_of_replan:
             self._log_failed(item, run, booked)
@@ -243,7 +243,7 @@ class Conductor:
     def _run_finished(self, items: dict[str, StepItem], run: Run) -> None:
         """Count the steps that passed, in the order in which they last ran."""
         for report, booked in self._passed.values():
-            with self.report.own_lines():
+            with self.report.own_lines(report):
                 self.config.hook.pytest_runtest_logreport(report=report)
             self._close(report, run, booked.record.step)
         for path, step in run.record.steps.items():
@@ -260,7 +260,7 @@ class Conductor:
         junit.write_step(self.config, teardown, run.record, run.record.steps[path])
         self._closed.add(report.nodeid)
         report.user_properties = teardown.user_properties
-        with self.report.own_lines():
+        with self.report.own_lines(teardown):
             self.config.hook.pytest_runtest_logreport(report=teardown)
 
     def _log_failed(self, part: StepItem, run: Run, booked: Booked) -> None:

@@ -185,17 +185,22 @@ class Report:
         """Log reports of a step that have no attempt behind them."""
         for report in reports:
             report.gump_category = None
-            with self.own_lines():
+            with self.own_lines(report):
                 item.ihook.pytest_runtest_logreport(report=report)
 
     @contextmanager
-    def own_lines(self) -> Iterator[None]:
-        """While this lasts, pytest's reporter counts step reports but prints nothing for them."""
+    def own_lines(self, report: Any) -> Iterator[None]:
+        """While this lasts, pytest's reporter counts the step's report but prints nothing for it."""
         self._logging = True
         try:
             yield
         finally:
             self._logging = False
+        category = _category(report)
+        if category and self._terminal is not None:  # the reporter of pytest-bdd counts only what it prints
+            counted = self._terminal.stats.get(category)
+            if not counted or counted[-1] is not report:
+                self._terminal._add_stats(category, [report])  # noqa: SLF001 - no public way; tests/neighbours
 
     # -- pytest's own hooks --------------------------------------------------------------------------------------
 
@@ -204,9 +209,7 @@ class Report:
         """Count our reports, but leave the printing to the lines above; the summary asks again, for the word."""
         if getattr(report, "gump", None) is None and not hasattr(report, "gump_category"):
             return None
-        category = getattr(report, "gump_category", None)
-        if category is None:
-            category = "" if report.passed and report.when != "call" else report.outcome
+        category = _category(report)
         return category, "", "" if self._logging else category.upper()
 
     @pytest.hookimpl(tryfirst=True)
@@ -235,6 +238,14 @@ class Report:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         junit.write_suite(self._config, [(nodeid, run.record) for nodeid, run in self._runs])
+
+
+def _category(report: Any) -> str:
+    """What pytest's summary counts a report of ours as; "" is no count."""
+    category = getattr(report, "gump_category", None)
+    if category is None:
+        category = "" if report.passed and report.when != "call" else report.outcome
+    return str(category)
 
 
 def _fail(text: str) -> None:

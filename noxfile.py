@@ -1,0 +1,18 @@
+"""The suite under every Python and pytest that is supported: `make test-matrix`, or `nox -s 'tests-3.12(pytest=8.3)'`."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.envdir = ".cache/nox"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+@nox.parametrize("pytest", ["8.3", "9.0", "newest"])
+def tests(session: nox.Session, pytest: str) -> None:
+    """Run what depends on pytest and on the interpreter; a Python that is not there is left out, and said so."""
+    pinned = [] if pytest == "newest" else [f"pytest=={pytest}.*"]
+    session.install("--editable", ".", "hypothesis>=6.130", *pinned)
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/session", "tests/engine"]))
