@@ -12,6 +12,7 @@ import pytest
 from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
 
 from pytest_gump import junit
+from pytest_gump.ci import CI
 from pytest_gump.collect import JobFile, StepItem, WorkflowCollector, describe_failure, find_or_make
 from pytest_gump.engine.attempt import Cancelled
 from pytest_gump.engine.decision import Retry, Stop
@@ -47,6 +48,8 @@ class Conductor:
         self.items: dict[int, dict[str, StepItem]] = {}
         self.report = Report(config)
         config.pluginmanager.register(self.report, "gump-report")
+        self.ci = CI(config)
+        config.pluginmanager.register(self.ci, "gump-ci")
         config.pluginmanager.register(Neighbours(), "gump-neighbours")
         self._living: dict[str, tuple[StepItem, Run]] = {}
         self._skipped: tuple[StepPath, ...] = ()
@@ -128,6 +131,7 @@ class Conductor:
             with _usage_errors():
                 run = stack.enter_context(launch.start(self.report.listen, partial(self._run_finished, items)))
             self.report.run_started(run, root.nodeid)
+            self.ci.run_started(run.record, root.job.loaded, project_root(self.config))
             if any(step.parallel for step in walk(run.inputs.workflow.steps)):
                 self.report.say_once("parallel: true runs one after the other in this version")
             refusal = self._preflight(launch, run)

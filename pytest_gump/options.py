@@ -51,6 +51,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="do not run the workflow's gate commands on the untouched base first",
     )  # fmt: skip
     add(
+        "--gump-ci", dest="gump_ci", choices=["auto", "github", "gitlab", "off"], default="auto",
+        help="tell a CI service what the runs did: summary and annotations (github), log section and artifacts "
+        "(gitlab); default auto: the one that the session runs in, if any",
+    )  # fmt: skip
+    add(
         "--gump-replay", dest="gump_replay", metavar="DIR",
         help="play the cassette in DIR instead of starting agents: no account, no network, no cost",
     )  # fmt: skip

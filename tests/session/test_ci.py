@@ -1,0 +1,153 @@
+"""`--gump-ci`: what GitHub Actions and GitLab CI are told, and that nothing of an agent becomes a command there."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.ci import service
+
+from tests.session.workflows import BROKEN, RETRY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.testing import GumpProject
+
+EVIL = "50% | `x` <img src=x> @you [a](http://b)\r\n::set-env name=A::b, :: ##[error]c"
+
+
+@pytest.fixture
+def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The step summary of a job on GitHub Actions, which has a line in it already."""
+    path = tmp_path / "summary.md"
+    path.write_text("before\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("choice", "environ", "expected"),
+    [
+        ("auto", {"GITHUB_ACTIONS": "true"}, "github"),
+        ("auto", {"GITLAB_CI": "true"}, "gitlab"),
+        ("auto", {"CI": "true"}, "off"),
+        ("off", {"GITHUB_ACTIONS": "true"}, "off"),
+        ("gitlab", {}, "gitlab"),
+    ],
+)
+def test_the_service_is_the_one_that_the_session_runs_in(choice: str, environ: dict[str, str], expected: str) -> None:
+    assert service(choice, environ) == expected
+
+
+def test_github_gets_a_table_of_the_steps(project: GumpProject, summary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    project.answer("impl", writes={"new.py": BROKEN}, cost_usd=0.1)
+    project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"}, cost_usd=0.2)
+    result = project.run("retry")
+    text = summary.read_text(encoding="utf-8")
+    assert text.startswith("before\n### <code>retry</code> on <code>spec&#46;md</code>\n")
+    assert "| step | outcome | agent | attempts | cost | turns | time |\n" in text
+    row = next(line for line in text.splitlines() if "<code>impl</code>" in line)
+    cells = [re.sub(r"</?code>", "", cell.strip()) for cell in row.strip("|").split("|")]
+    assert cells[1:6] == ["impl", "passed", "claude&#45;haiku", "2", "&#36;0&#46;30"]
+    result.stdout.no_fnmatch_line("::error*")
+
+
+def test_github_is_shown_the_line_of_a_failed_step(project: GumpProject, summary: Path) -> None:
+    for attempt in (1, 2, 3):
+        project.answer("impl", attempt=attempt, writes={"new.py": BROKEN + f"# {attempt}\n"})
+    result = project.run("retry", "--gump-ci=github")
+    assert RETRY.splitlines()[2].strip() == "- name: impl"
+    assert [line for line in result.outlines if line.startswith("::")] == [
+        (
+            "::error file=.gump/workflows/retry.yaml,line=3,title=retry on spec.md%3A impl::"
+            "impl: compile failed: 1 of 2 Python files do not compile"
+        )
+    ]
+    assert "- <code>impl&#58; compile failed&#58; " in summary.read_text(encoding="utf-8")
+
+
+def test_a_failed_step_of_a_built_in_workflow_is_shown_in_the_spec(project: GumpProject) -> None:
+    result = project.run("freeform", "--gump-ci=github")
+    assert [line.partition(",title")[0] for line in result.outlines if line.startswith("::")] == [
+        "::error file=spec.md,line=1"
+    ]
+
+
+def test_what_an_agent_says_is_neither_a_command_nor_markup(project: GumpProject, summary: Path) -> None:
+    project.answer("impl", exit_code=1, outcome="agent_error", reason=EVIL)
+    result = project.run("one", "--gump-ci=github", "-rA")
+    commands = [line for line in result.outlines if line.lstrip().startswith("::") or "##[" in line]
+    assert len(commands) == 1
+    assert commands[0].startswith("::error file=.gump/workflows/one.yaml,line=3,")
+    assert "50%25 | " in commands[0]
+    text = summary.read_text(encoding="utf-8")
+    assert [found for found in ("<img", "@you", "](", "`", "http:") if found in text] == []
+    assert all(line.count("|") in {0, 9} for line in text.splitlines())
+
+
+@pytest.mark.parametrize("options", [(), ("-q",), ("-s",), ("--capture=sys",)], ids=str)
+def test_annotations_stand_outside_captured_output(project: GumpProject, options: tuple[str, ...]) -> None:
+    project.answer("impl", writes={"new.py": BROKEN})
+    result = project.run("one", "--gump-ci=github", *options)
+    assert len([line for line in result.outlines if line.startswith("::error ")]) == 1
+
+
+def test_a_run_that_was_stopped_is_told_too(project: GumpProject, summary: Path) -> None:
+    project.write({"conftest.py": "def pytest_gump_attempt_started(order):\n    raise KeyboardInterrupt\n"})
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    result = project.run_apart("one", "--gump-ci=github")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["::error file=.gump/workflows/one.yaml,line=1,*::run cancelled: interrupted"])
+    assert "run cancelled" in summary.read_text(encoding="utf-8")
+
+
+def test_a_summary_that_cannot_be_written_is_one_line(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "no" / "summary.md"))
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    result = project.run("one", "--gump-ci=github")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["--gump-ci: cannot write */no/summary.md: No such file or directory"])
+
+
+def test_nothing_is_told_where_it_is_switched_off(
+    project: GumpProject, summary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    project.answer("impl", writes={"new.py": BROKEN})
+    result = project.run("one", "--gump-ci=off")
+    result.stdout.no_fnmatch_line("::error*")
+    assert summary.read_text(encoding="utf-8") == "before\n"
+
+
+def test_gitlab_gets_a_section_of_the_log(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITLAB_CI", "true")
+    project.answer("impl", writes={"new.py": BROKEN}, says="\x1b[0Ksection_end:1:gump\r\x1b[0K")
+    result = project.run("one")
+    text = str(result.stdout)
+    start, title = re.findall(r"\x1b\[0Ksection_start:\d+:(\w+)\[collapsed=true\]\r?\n?\x1b\[0K(.*)", text)[0]
+    assert title.startswith("one on spec.md: run failed - 1 step, $0.01, ")
+    assert re.findall(r"\x1b\[0Ksection_end:\d+:(\w+)", text) == [start]
+    result.stdout.fnmatch_lines(["*step  outcome *agent *", "*impl *gate_failed *claude-haiku *1 *$0.01 *"])
+
+
+def test_gitlab_gets_artifacts_that_leave_the_checkout_clean(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": BROKEN})
+    project.run("one", "--gump-ci=gitlab")
+    folder = project.path / ".gump" / "ci"
+    (finding,) = json.loads((folder / "code-quality.json").read_text(encoding="utf-8"))
+    assert finding["description"] == "impl: compile failed: 1 of 2 Python files do not compile"
+    assert finding["location"] == {"path": ".gump/workflows/one.yaml", "lines": {"begin": 3}}
+    assert (finding["severity"], finding["check_name"]) == ("critical", "gump")
+    assert (folder / "summary.md").read_text(encoding="utf-8").startswith("### <code>one</code>")
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_gitlab_is_told_when_nothing_failed(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    project.run("one", "--gump-ci=gitlab")
+    assert json.loads((project.path / ".gump" / "ci" / "code-quality.json").read_text(encoding="utf-8")) == []
