@@ -14,5 +14,5 @@ nox.options.error_on_missing_interpreters = False
 def tests(session: nox.Session, pytest: str) -> None:
     """Run what depends on pytest and on the interpreter; a Python that is not there is left out, and said so."""
     pinned = [] if pytest == "newest" else [f"pytest=={pytest}.*"]
-    session.install("--editable", ".", "hypothesis>=6.130", *pinned)
+    session.install("--editable", ".[dev]", *pinned)
     session.run("python", "-m", "pytest", *(session.posargs or ["tests/session", "tests/engine"]))
