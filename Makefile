@@ -3,6 +3,7 @@
 # make lint   the quick part of it
 # make test-root   what needs root: small and read-only disks, other users
 # make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
+# make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
 # make test-matrix   the suite under every supported Python and pytest that can be had
 # make clean  remove what the others made
 #
@@ -15,9 +16,11 @@ VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NEIGHBOURS := $(CURDIR)/.cache/neighbours
+READERS := $(CURDIR)/.cache/readers
+READERS_NPM := xunit-viewer@10.6.1 junit2json@4.0.0
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help demo test test-root test-neighbours test-matrix lint format clean
+.PHONY: help demo test test-root test-neighbours test-readers test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -50,6 +53,18 @@ $(NEIGHBOURS)/.installed: pyproject.toml
 
 test-neighbours: $(INSTALLED) $(NEIGHBOURS)/.installed
 	GUMP_NEIGHBOURS=$(NEIGHBOURS)/bin/python $(BIN)/python -m pytest tests/neighbours $(PYTEST_ARGS)
+
+# The schema is the copy that pytest's own tests hold xunit2 to: it comes with pytest's source only.
+$(READERS)/junit-10.xsd: $(INSTALLED) Makefile
+	mkdir -p $(READERS)
+	npm install --prefix $(READERS) --no-save --no-audit --no-fund --ignore-scripts --loglevel=error $(READERS_NPM)
+	version=$$($(BIN)/python -c 'import pytest; print(pytest.__version__)') \
+		&& $(BIN)/python -m pip download --quiet --no-deps --no-binary pytest --dest $(READERS) pytest==$$version \
+		&& tar -xzf $(READERS)/pytest-$$version.tar.gz -O pytest-$$version/testing/example_scripts/junit-10.xsd > $@.new
+	mv $@.new $@
+
+test-readers: $(READERS)/junit-10.xsd
+	GUMP_READERS=$(READERS) $(BIN)/python -m pytest tests/readers $(PYTEST_ARGS)
 
 test-matrix:
 	test -x $(MATRIX)/bin/nox || { $(PYTHON) -m venv $(MATRIX) && $(MATRIX)/bin/python -m pip install --quiet nox; }

@@ -88,7 +88,7 @@ def _surefire(one: AttemptRecord, prefix: str) -> ET.Element:
     text = _attempt_text(one)
     element = ET.Element(
         f"{prefix}{'Error' if outcome in _ERRORS else 'Failure'}",
-        message=bin_xml_escape(" ".join(line.strip() for line in text.splitlines()[:2])),
+        message=bin_xml_escape(": ".join(line.strip() for line in text.splitlines()[:2])),
         type=outcome.value,
     )
     ET.SubElement(element, "stackTrace").text = bin_xml_escape(text)
