@@ -5,6 +5,7 @@ The table is the one in the installed package: nothing is fetched, `UpdatePrices
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -49,6 +50,14 @@ class Rates:
     cache_write: float
     output: float
 
+    def of(self, tokens: Tokens) -> float:
+        return (
+            tokens.input * self.input
+            + tokens.cache_read * self.cache_read
+            + tokens.cache_write * self.cache_write
+            + (tokens.output + tokens.reasoning) * self.output
+        )
+
 
 LINEAR_TOKENS: Final = 128_000
 """Input up to which the price of a model is checked to be linear; providers ask more for a longer context."""
@@ -74,12 +83,19 @@ def estimate_answer(model: str | None, tokens: Tokens) -> float | None:
     rate = rates(model) if tokens.input + tokens.cache_read + tokens.cache_write <= LINEAR_TOKENS else None
     if rate is None:
         return estimate(model, tokens)
-    return (
-        tokens.input * rate.input
-        + tokens.cache_read * rate.cache_read
-        + tokens.cache_write * rate.cache_write
-        + (tokens.output + tokens.reasoning) * rate.output
-    )
+    return rate.of(tokens)
+
+
+def estimate_answers(model: str | None, tokens: Tokens, answers: int) -> float | None:
+    """Price the sum of several answers: a dearer rate for long contexts goes by one answer, not by their sum."""
+    if answers <= 1:
+        return estimate_answer(model, tokens)
+    mean = Tokens(*(count // answers for count in dataclasses.astuple(tokens)))
+    rate = rates(model) if mean.input + mean.cache_read + mean.cache_write <= LINEAR_TOKENS else None
+    if rate is None:
+        one = estimate(model, mean)
+        return None if one is None else one * answers
+    return rate.of(tokens)
 
 
 def estimated_usage(model: str | None, tokens: Tokens, *, turns: int = 0, tool_calls: int = 0) -> Usage:

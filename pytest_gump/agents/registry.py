@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents import claude
+from pytest_gump.agents import claude, codex, gemini
 from pytest_gump.agents.configured import configure
 from pytest_gump.agents.family import Family
 from pytest_gump.errors import AgentError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FAMILIES: Final[Mapping[str, Family]] = {
     "claude": Family(claude.ClaudeAgent, claude.MODELS, claude.MODEL_NAME),
+    "codex": Family(codex.CodexAgent, codex.MODELS, codex.MODEL_NAME),
+    "gemini": Family(gemini.GeminiAgent, gemini.MODELS, gemini.MODEL_NAME),
 }
 """Every CLI that there is an adapter for, by the word that its agent names begin with."""
 
@@ -138,10 +140,9 @@ def _built_in(target: str, name: str, words: tuple[str, ...], extra: Extra) -> A
     if found is not None:
         one, model = found
         return configure(one.adapter, name, model, words)
-    names = known(extra)
+    heads = ", ".join([*extra, *FAMILIES])
     if family(target) in NOT_YET:
-        raise AgentError(f"agent {target!r} is not supported yet", hint=f"supported are {', '.join(names)}")
-    near = difflib.get_close_matches(target, names, n=1)
+        raise AgentError(f"agent {target!r} is not supported yet", hint=f"supported are {heads}")
+    near = difflib.get_close_matches(target, known(extra), n=1)
     guess = f"did you mean {near[0]!r}? " if near else ""
-    families = ", ".join(f"{one}-<model id>" for one in FAMILIES)
-    raise AgentError(f"unknown agent {target!r}", hint=f"{guess}known are {', '.join(names)} and {families}")
+    raise AgentError(f"unknown agent {target!r}", hint=f"{guess}known are {heads}; a CLI with a model is CLI-MODEL")

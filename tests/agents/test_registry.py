@@ -4,7 +4,11 @@ import pytest
 from pytest_gump.agents import registry
 from pytest_gump.agents.base import Agent
 from pytest_gump.agents.claude import ClaudeAgent
+from pytest_gump.agents.codex import CodexAgent
+from pytest_gump.agents.gemini import GeminiAgent
 from pytest_gump.errors import AgentError
+
+from tests.agents.stream_kit import TASK
 
 
 class HookAgent(ClaudeAgent):
@@ -29,22 +33,57 @@ def test_claude_names_give_a_model(name: str, model: str | None) -> None:
     assert registry.resolve(name) == ClaudeAgent(name, model=model)
 
 
-@pytest.mark.parametrize("name", ["codex", "codex-gpt54", "gemini", "qwen-coder", "opencode", "cursor"])
-def test_a_family_without_an_adapter_is_refused_by_name(name: str) -> None:
-    with pytest.raises(AgentError, match=f"^agent '{name}' is not supported yet\n  hint: supported are claude, "):
-        registry.resolve(name)
+@pytest.mark.parametrize(
+    ("name", "agent"),
+    [
+        ("codex", CodexAgent("codex")),
+        ("codex-gpt54", CodexAgent("codex-gpt54", "gpt-5.4")),
+        ("codex-gpt53-spark", CodexAgent("codex-gpt53-spark", "gpt-5.3-codex-spark")),
+        ("codex-gpt-5.6-sol", CodexAgent("codex-gpt-5.6-sol", "gpt-5.6-sol")),
+        ("gemini", GeminiAgent("gemini")),
+        ("gemini-flash", GeminiAgent("gemini-flash", "gemini-3-flash-preview")),
+        ("gemini-25-pro", GeminiAgent("gemini-25-pro", "gemini-2.5-pro")),
+        ("gemini-3.8-flash", GeminiAgent("gemini-3.8-flash", "gemini-3.8-flash")),
+        ("claude:my-own", ClaudeAgent("claude:my-own", "my-own")),
+        ("codex:vendor/model", CodexAgent("codex:vendor/model", "vendor/model")),
+    ],
+)
+def test_names_of_every_cli_give_its_agent_and_model(name: str, agent: Agent) -> None:
+    assert registry.resolve(name) == agent
 
 
-def test_a_slip_of_the_pen_is_no_model_id() -> None:
+@pytest.mark.parametrize("name", registry.known())
+def test_every_listed_name_can_be_resolved(name: str) -> None:
+    agent = registry.resolve(name)
+    assert agent.name == name
+    assert agent.cli == registry.family(name)
+
+
+@pytest.mark.parametrize(("name", "near"), [("claude-opsu", "claude-opus"), ("gemini-flsh", "gemini-flash")])
+def test_a_slip_of_the_pen_is_no_model_id(name: str, near: str) -> None:
     with pytest.raises(AgentError) as caught:
-        registry.resolve("claude-opsu")
-    assert str(caught.value) == (
-        "unknown agent 'claude-opsu'\n  hint: did you mean 'claude-opus'? known are claude, claude-opus, claude-sonnet,"
-        " claude-haiku, claude-opusplan and claude-<model id>"
-    )
+        registry.resolve(name)
+    start = f"unknown agent {name!r}\n  hint: did you mean {near!r}? known are claude, codex, gemini"
+    assert str(caught.value).startswith(start)
+    assert str(caught.value).endswith("; a CLI with a model is CLI-MODEL")
 
 
-@pytest.mark.parametrize("name", ["", "gpt", "--model", "claude-opus-4-6 --x", "claude-4;ls", "claude-４", "Claude"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "gpt",
+        "--model",
+        "claude:",
+        "claude:-x",
+        "other:model",
+        "codex-gpt 5",
+        "claude-opus-4-6 --x",
+        "claude-4;ls",
+        "claude-４",
+        "Claude",
+    ],
+)
 def test_anything_else_is_unknown(name: str) -> None:
     with pytest.raises(AgentError, match=r"^unknown agent"):
         registry.resolve(name)
@@ -104,12 +143,32 @@ def test_sessions_pass_between_agents_of_one_family_only() -> None:
     assert not registry.same_cli("who", "who")
 
 
+def test_words_for_the_environment_do_not_reach_the_command_line() -> None:
+    extra = {"near": "codex-gpt54 env:CODEX_HOME=/x env:MY_KEY -p fast", "nearer": "near env:CODEX_HOME=/y"}
+    near = registry.resolve("near", extra).command(TASK)
+    plain = CodexAgent("near", "gpt-5.4", ("-p", "fast")).command(TASK)
+    assert near.argv == plain.argv
+    assert near.env == {**plain.env, "CODEX_HOME": "/x"}
+    assert near.env_names == (*plain.env_names, "MY_KEY")
+    assert registry.resolve("nearer", extra).command(TASK).env["CODEX_HOME"] == "/y"
+
+
+def test_an_agent_with_an_environment_is_the_same_agent_otherwise() -> None:
+    agent: Agent = registry.resolve("near", {"near": "claude-opus env:A=b"})
+    assert (agent.name, agent.cli, agent.cost) == ("near", "claude", "reported")
+    assert agent.missing() == ClaudeAgent("near").missing()
+    assert agent.reader(TASK).finish(exit_code=0, stderr="", stopped=False).outcome == "agent_error"
+
+
+@pytest.mark.parametrize("word", ["env:", "env:=x", "env:A-B=1", "env:1A"])
+def test_a_word_for_the_environment_names_a_variable(word: str) -> None:
+    with pytest.raises(AgentError, match=r"names no variable\n  hint: write env:NAME=VALUE or env:NAME$"):
+        registry.resolve("a", {"a": f"claude {word}"})
+
+
 def test_a_problem_is_told_as_text() -> None:
     assert registry.problem("claude-opus") is None
-    assert registry.problem("codex") == (
-        "agent 'codex' is not supported yet\n"
-        "  hint: supported are claude, claude-opus, claude-sonnet, claude-haiku, claude-opusplan"
-    )
+    assert str(registry.problem("nobody")).startswith("unknown agent 'nobody'\n  hint: known are claude, codex, gemini")
 
 
 def test_a_cassette_plays_names_of_every_family() -> None:

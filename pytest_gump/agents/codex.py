@@ -1,0 +1,126 @@
+"""Codex, headless: `codex exec`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents import prices
+from pytest_gump.agents.base import Command
+from pytest_gump.agents.codex_stream import CLI, CodexReader
+from pytest_gump.agents.grants import without
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pytest_gump.agents.base import Provenance, StreamReader, Task
+
+PROGRAM: Final = "codex"
+
+MODELS: Final[Mapping[str, str | None]] = {
+    "codex": None,
+    "codex-gpt55": "gpt-5.5",
+    "codex-gpt54": "gpt-5.4",
+    "codex-gpt54-mini": "gpt-5.4-mini",
+    "codex-gpt53": "gpt-5.3-codex",
+    "codex-gpt53-spark": "gpt-5.3-codex-spark",
+    "codex-gpt52": "gpt-5.2-codex",
+    "codex-gpt51-max": "gpt-5.1-codex-max",
+    "codex-o3": "o3",
+}
+"""Short names, and what `-m` gets; None leaves it to the CLI's own setting."""
+
+MODEL_NAME: Final = re.compile(r"codex-(?P<model>[a-z0-9.\-]*\d[a-z0-9.\-]*)", re.ASCII)
+
+SECRETS: Final = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY")
+"""For the CLI itself, and not for the commands that the model runs."""
+
+ENVIRONMENT_NAMES: Final = (
+    *SECRETS,
+    "OPENAI_ORGANIZATION",
+    "OPENAI_PROJECT",
+    "CODEX_HOME",
+    "CODEX_SQLITE_HOME",
+    "CODEX_CA_CERTIFICATE",
+)
+
+PROFILE: Final = "gump-read-only"
+
+# The sandbox mode alone cannot say this: read-only writes nothing at all, workspace-write the whole worktree.
+READ_ONLY: Final = (
+    f'default_permissions="{PROFILE}"',
+    f'permissions.{PROFILE}={{extends=":read-only",filesystem={{":workspace_roots"={{".gump/out"="write"}}}}}}',
+)
+
+# As settings and not as `--sandbox`, which the user's own words may then still say.
+WORKSPACE_WRITE: Final = (
+    'sandbox_mode="workspace-write"',
+    "sandbox_workspace_write.writable_roots=[]",
+    "sandbox_workspace_write.network_access=false",
+)
+
+GRANTING_OPTIONS: Final = frozenset({"-s", "--sandbox", "--add-dir"})
+GRANTING_FLAGS: Final = frozenset({"--approve-for-me", "--dangerously-bypass-approvals-and-sandbox"})
+
+
+@dataclass(frozen=True, slots=True)
+class CodexAgent:
+    """One name bound to a model.
+
+    What the CLI confines, tried with 0.169, by a sandbox of the operating system: files are written in the worktree
+    (not in its `.git` and `.codex`), in /tmp and in TMPDIR only, and there is no network; which commands are run is
+    not limited. Where the tree must not change (plan, artifact, review) only `.gump/out` can be written, by a
+    permission profile, and nothing elsewhere. Settings, hooks and MCP servers that lie in the worktree are not loaded,
+    even if the user has trusted the folder.
+    """
+
+    name: str
+    model: str | None = None
+    arguments: tuple[str, ...] = ()
+    """Further words for the command line: the user's own, wider grant, for steps that change files."""
+
+    @property
+    def cli(self) -> str:
+        return CLI
+
+    @property
+    def cost(self) -> Provenance:
+        return "unknown" if prices.rates(self.model) is None else "estimated"
+
+    def missing(self) -> str | None:
+        if shutil.which(PROGRAM) is not None:
+            return None
+        return f"{PROGRAM} is not on PATH; npm install -g @openai/codex"
+
+    def command(self, task: Task) -> Command:
+        argv = [PROGRAM, "exec", "--json", "--skip-git-repo-check"]
+        if self.model is not None:
+            argv += ["-m", self.model]
+        for setting in _settings(task):
+            argv += ["-c", setting]
+        argv += (
+            without(self.arguments, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS)
+            if task.read_only
+            else self.arguments
+        )
+        if task.session is not None:
+            argv += ["resume", "--", task.session.id]
+        return Command(
+            (*argv, "-"),
+            stdin=task.prompt.encode("utf-8", "replace"),
+            env_names=ENVIRONMENT_NAMES,
+        )
+
+    def reader(self, task: Task) -> StreamReader:
+        return CodexReader(task, self.model)
+
+
+def _settings(task: Task) -> Iterator[str]:
+    yield from READ_ONLY if task.read_only else WORKSPACE_WRITE
+    yield 'approval_policy="never"'
+    yield f"shell_environment_policy.exclude={json.dumps(SECRETS)}"
+    place = json.dumps(str(task.worktree), ensure_ascii=False)
+    yield f'projects={{{place}={{trust_level="untrusted"}}}}'

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pytest_gump.agents.base import Agent, SessionRef
+from pytest_gump.agents.gemini import READ_POLICY, WRITE_POLICY, GeminiAgent
+
+from tests.agents.stream_kit import TASK
+
+PRO = GeminiAgent("gemini-25-pro", model="gemini-2.5-pro")
+READING = dataclasses.replace(TASK, mode="review")
+
+
+def value_of(argv: tuple[str, ...], option: str) -> str:
+    return argv[argv.index(option) + 1]
+
+
+def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
+    command = PRO.command(dataclasses.replace(TASK, prompt="--do it\n"))
+    assert command.stdin == b"--do it\n"
+    assert command.argv[:4] == ("gemini", "--output-format", "stream-json", "--skip-trust")
+    assert not any("do it" in word for word in command.argv)
+
+
+def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+    assert value_of(PRO.command(TASK).argv, "-m") == "gemini-2.5-pro"
+    assert "-m" not in GeminiAgent("gemini").command(TASK).argv
+
+
+def test_files_may_be_changed_and_nothing_is_approved_in_general() -> None:
+    argv = PRO.command(TASK).argv
+    assert value_of(argv, "--approval-mode") == "default"
+    assert value_of(argv, "--policy") == str(WRITE_POLICY)
+    assert not any(word.startswith("--allowed-tools") for word in argv)
+
+
+def test_exactly_the_allowed_commands_may_be_run_but_none_with_a_comma() -> None:
+    commands = ("python -m pytest -q", "make a,b", "ruff check .")
+    argv = PRO.command(dataclasses.replace(TASK, allowed_commands=commands)).argv
+    assert [word for word in argv if word.startswith("--allowed-tools")] == [
+        "--allowed-tools=run_shell_command(python -m pytest -q)",
+        "--allowed-tools=run_shell_command(ruff check .)",
+    ]
+
+
+@pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
+def test_a_read_only_step_has_a_policy_that_the_users_own_cannot_lift(
+    mode: Literal["plan", "artifact", "review"],
+) -> None:
+    argv = PRO.command(dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))).argv
+    assert value_of(argv, "--admin-policy") == value_of(argv, "--policy") == str(READ_POLICY)
+    assert not any(word.startswith("--allowed-tools") for word in argv)
+
+
+@pytest.mark.parametrize(
+    ("path", "may_write"),
+    [
+        (".gump/out/plan.json", True),
+        ("/cache/slot/.gump/out/review.json", True),
+        (".gump/out/../../evil.py", False),
+        (".gump/out/deep/x", False),
+        (".gump/outside", False),
+        ("x.gump/out/plan.json", False),
+        ("evil.py", False),
+    ],
+)
+def test_the_read_only_policy_lets_files_of_the_hand_over_folder_be_written(path: str, may_write: bool) -> None:
+    rules = tomllib.loads(READ_POLICY.read_text(encoding="utf-8"))["rule"]
+    arguments = json.dumps({"content": "x", "file_path": path}, separators=(",", ":"))
+    given = arguments.replace(f'"file_path":"{path}"', f'\0"file_path":"{path}"\0')
+    matching = [
+        rule
+        for rule in rules
+        if (rule["toolName"] == "*" or "write_file" in rule["toolName"])
+        and re.search(rule.get("argsPattern", ""), given)
+    ]
+    first = max(matching, key=lambda rule: int(rule["priority"]))
+    assert (first["decision"] == "allow") == may_write
+
+
+def test_settings_of_the_worktree_are_not_loaded() -> None:
+    command = PRO.command(TASK)
+    trusted = Path(command.env["GEMINI_CLI_TRUSTED_FOLDERS_PATH"])
+    assert json.loads(trusted.read_text(encoding="utf-8")) == {}
+    assert "GEMINI_CLI_TRUST_WORKSPACE" not in {*command.env, *command.env_names}
+
+
+def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+    argv = PRO.command(dataclasses.replace(TASK, session=SessionRef("-y", "gemini", "/slot"))).argv
+    assert "--resume=-y" in argv
+    assert "-y" not in argv
+
+
+@pytest.mark.parametrize("words", [("--approval-mode", "yolo"), ("--approval-mode=yolo",), ("-y",), ("--yolo",)])
+def test_a_wider_grant_takes_the_place_of_ours_and_is_not_for_steps_that_only_read(words: tuple[str, ...]) -> None:
+    agent = GeminiAgent("mine", arguments=(*words, "--debug"))
+    argv = agent.command(dataclasses.replace(TASK, allowed_commands=("make",))).argv
+    assert argv[-len(words) - 1 :] == (*words, "--debug")
+    assert "--policy" not in argv
+    reading = agent.command(READING).argv
+    assert reading[-1] == "--debug"
+    assert value_of(reading, "--approval-mode") == "default"
+    assert "yolo" not in " ".join(reading)
+
+
+def test_keys_are_passed_by_name_and_never_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "secret")
+    command = PRO.command(TASK)
+    assert "GEMINI_API_KEY" in command.env_names
+    assert "secret" not in repr(command)
+
+
+def test_cost_is_estimated_where_the_model_has_a_price() -> None:
+    assert PRO.cost == "estimated"
+    assert GeminiAgent("gemini").cost == "unknown"
+
+
+def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert PRO.missing() == "gemini (Gemini CLI) is not on PATH; npm install -g @google/gemini-cli"
+    program = tmp_path / "gemini"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert PRO.missing() is None
+
+
+def test_it_is_an_agent() -> None:
+    agent: Agent = PRO
+    assert isinstance(agent, Agent)
+    assert (agent.name, agent.cli) == ("gemini-25-pro", "gemini")
