@@ -128,18 +128,28 @@ class Launch:
                 scratch=scratch,
                 listen=listen,
             )
+            checkout = self._repository.checkout_state()
             try:
                 yield run
             except BaseException as error:
-                run.finish(cancelled=True, reason=_interruption(error))
+                run.finish(
+                    cancelled=True, reason=_interruption(error), checkout_changed=self._changed_in_checkout(checkout)
+                )
                 raise
             else:
-                run.finish()
+                run.finish(checkout_changed=self._changed_in_checkout(checkout))
                 if run.schedule.passed:
                     slots.slot(self._run_id).discard()
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
                 finished(run)
+
+    def _changed_in_checkout(self, before: dict[str, object]) -> list[str]:
+        """What merely happened there is no failure, be it the user or the agent that did it."""
+        try:
+            return self._repository.changed_in_checkout(before)
+        except WorktreeError as error:
+            return [str(error.args[0])]
 
     def _open(self, root: Path) -> tuple[Run, Path]:
         """Make the run's folder, its ledger, its branch and its scratch folder: all of them, or none.

@@ -11,6 +11,7 @@ import pytest
 
 from pytest_gump import junit
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
+from pytest_gump.gates.text import listed
 from pytest_gump.lines import ASCII, UNICODE, attempt_lines, fit, group_line, live_line, run_line, skipped_line
 from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import StepPath
@@ -222,6 +223,9 @@ class Report:
             terminalreporter.write_line(run_line(record, self._marks), **{colour: True}, bold=True)
             if record.reason:
                 terminalreporter.write_line(record.reason)
+            if record.checkout_changed:
+                names = listed(record.checkout_changed)
+                terminalreporter.write_line(f"your checkout changed while the run went on: {names}", yellow=True)
             for command, what in self._next_steps(run):
                 terminalreporter.write_line(f"{self._marks.arrow} {command:<32} {what}")
 

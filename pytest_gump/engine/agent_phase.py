@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.tools import Tools
     from pytest_gump.system.process import Finished
 
+STREAM = "stream.ndjson"
+STDERR = "stderr.txt"
 STDERR_CHARS = 20_000
 
 
@@ -81,14 +83,14 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
     # The gates' variables too: tests that the agent runs must be about the worktree, as those of the gates are.
     added = {**gate_environment(place.worktree), **command.env, **place.environment}
     environment = child_environment(names, added)
-    listener = _Listener(order, tools, place.worktree, agent.reader(task))
+    listener = _Listener(order, tools, place, agent.reader(task))
     request = Request(
         argv=command.argv,
         cwd=place.worktree,
         env=environment,
         mark=place.mark,
-        stdout=place.folder / "stream.ndjson",
-        stderr=place.folder / "stderr.txt",
+        stdout=place.folder / STREAM,
+        stderr=place.folder / STDERR,
         stdin=command.stdin,
     )
     began = tools.clock()
@@ -103,7 +105,7 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
         )
     except KeyboardInterrupt:
         listener.notes.append("interrupted while the agent worked")
-    ended = listener.end(finished, place.folder / "stderr.txt")
+    ended = listener.end(finished, place.folder / STDERR)
     return replace(ended, cancelled=finished is None, duration_s=tools.clock() - began)
 
 
@@ -113,9 +115,11 @@ class _Listener:
 
     order: Order
     tools: Tools
-    worktree: Path
+    place: Workplace
     reader: StreamReader
     breach: Breach | None = None
+    flood: str | None = None
+    """That the agent printed more than a disk can be asked to hold."""
     trespass: str | None = None
     notes: list[str] = field(default_factory=list)
     guards: GuardWatch = field(init=False)
@@ -133,6 +137,7 @@ class _Listener:
     def tick(self) -> str | None:
         self.tools.listen(None)
         self.breach = self.breach or self.guards.tick()
+        self.flood = self.flood or self._too_much()
         return self._stop_reason()
 
     def oversize(self, size: int) -> None:
@@ -143,6 +148,8 @@ class _Listener:
         told = bounded_output(stderr, STDERR_CHARS) if stderr.exists() else ""
         stopped = finished is None or finished.stopped is not None
         ending = self.reader.finish(exit_code=_exit_code(finished), stderr=told, stopped=stopped)
+        if self.flood is not None:
+            ending = replace(ending, outcome="agent_error", reason=self.flood)
         if finished is not None and finished.error is not None:
             ending = replace(ending, outcome="agent_error", reason=finished.error)
         if finished is not None and finished.left_running:
@@ -157,18 +164,24 @@ class _Listener:
     def _judge(self, event: Event) -> None:
         path = event.path if isinstance(event, ToolCall) else None
         checkout = self.tools.repository.root
-        if path is not None and is_in_checkout(path, worktree=self.worktree, checkout=checkout):
+        if path is not None and is_in_checkout(path, worktree=self.place.worktree, checkout=checkout):
             self.trespass = self.trespass or path
         self.breach = self.breach or self.guards.feed(event)
 
     def _stop_reason(self) -> str | None:
         if self.trespass is not None:
             return "a write into the user's checkout"
-        return self.breach.guard if self.breach is not None else None
+        return self.breach.guard if self.breach is not None else self.flood
+
+    def _too_much(self) -> str | None:
+        outputs = (self.place.folder / STREAM, self.place.folder / STDERR)
+        size = sum(path.stat().st_size for path in outputs if path.exists())
+        limit = self.tools.settings.stream_bytes
+        return f"stopped: it printed more than {limit // 1_000_000} MB" if size > limit else None
 
     def _may_write(self, path: str) -> bool:
         name = HANDOVER_FILES.get(self.order.mode)
-        return name is not None and place_in(self.worktree, path) == f"{HANDOVER_FOLDER}/{name}"
+        return name is not None and place_in(self.place.worktree, path) == f"{HANDOVER_FOLDER}/{name}"
 
     def _limit_of_cli(self, ending: Ending) -> Breach | None:
         """The CLI's own form of a guard that was passed to it."""

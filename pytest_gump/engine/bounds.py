@@ -74,7 +74,9 @@ def outside(changed: Iterable[str], item: PlanItem | None) -> list[str]:
 
 def protected(changed: Iterable[str], item: PlanItem | None) -> list[str]:
     """The changed paths that are protected and not named by the item; a pattern like `**` names nothing."""
-    paths = matches(PROTECTED, changed)
+    lowered = {path: path.lower() for path in changed}  # .Claude is .claude to a file system that ignores case
+    found = set(matches(PROTECTED, [*dict.fromkeys(lowered.values())]))
+    paths = [path for path, lower in lowered.items() if lower in found]
     named = [] if item is None else [pattern for pattern in item.files if _names_protected(pattern)]
     allowed = set(matches(named, paths)) if named else set()
     return [path for path in paths if path not in allowed]

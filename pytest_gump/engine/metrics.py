@@ -105,6 +105,8 @@ class RunRecord:
     status: str = "running"
     """running (or interrupted, if its process is gone), passed, failed, cancelled."""
     reason: str = ""
+    checkout_changed: tuple[str, ...] = ()
+    """What changed in the user's checkout meanwhile, whoever did it."""
     applied: str | None = None
     """Commit that `gump apply` made."""
     discarded: bool = False
@@ -208,6 +210,7 @@ def _skipped(record: RunRecord, event: Event) -> None:
 def _run_finished(record: RunRecord, event: Event) -> None:
     record.finished = event["at"]
     record.status, record.reason, record.head = event["status"], event["reason"], event["head"]
+    record.checkout_changed = tuple(event.get("checkout_changed", ()))
 
 
 def _applied(record: RunRecord, event: Event) -> None:

@@ -21,7 +21,7 @@ from pytest_gump.engine.schedule import Done, Ready, Schedule
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytest_gump.engine.folder import RunFolder
     from pytest_gump.engine.ledger import Event
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule import Decide, Settled
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.path import StepPath
+
+
+CHANGED_NAMES = 20
+"""Of files that changed in the user's checkout: enough to see what it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +94,14 @@ class Run:
     def done(self) -> bool:
         return self.schedule.done
 
-    def finish(self, *, cancelled: bool = False, reason: str = "") -> None:
+    def finish(self, *, cancelled: bool = False, reason: str = "", checkout_changed: Sequence[str] = ()) -> None:
         """Close the ledger with how the run ended; what never ran is booked as skipped."""
         if not self.schedule.done:
             cancelled, reason = True, reason or "the session was stopped"
             self._skip(self.schedule.abort(Outcome.CANCELLED, reason), reason)
         status = "cancelled" if cancelled else "passed" if self.schedule.passed else "failed"
-        self._book("run_finished", status=status, reason=reason, head=self.schedule.head)
+        changed = [*checkout_changed[:CHANGED_NAMES]]
+        self._book("run_finished", status=status, reason=reason, head=self.schedule.head, checkout_changed=changed)
         self._ledger.close()
 
     # -- orders --------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -44,6 +45,8 @@ class Settings:
     """An agent that prints nothing for so long is stopped; None = it may be silent for ever."""
     stop_grace_s: float = 3.0
     """Between TERM and KILL."""
+    stream_bytes: int = 4_000_000_000
+    """An agent that prints more is stopped before it fills the disk."""
     worktrees: str | None = None
     """Folder for the worktree slots; None = the user's cache."""
     unknown_cost: Literal["refuse", "allow"] = "refuse"
@@ -88,16 +91,18 @@ def load_gump_toml(root: Path) -> dict[str, object] | None:
     """Read the project's `gump.toml`; None when there is none.
 
     Raises:
-        ConfigError: it is not TOML.
+        ConfigError: it is not TOML, or no file.
     """
     import tomllib
 
     path = root / TOML_NAME
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigError(f"{path}: not a regular file")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 

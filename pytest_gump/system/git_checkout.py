@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,17 @@ def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
     ).stdout
     entries = [os.fsdecode(entry) for entry in output.split(b"\0") if entry]
     return [(entry[:2], entry[3:]) for entry in entries]
+
+
+def state(repository: Repository) -> dict[str, object]:
+    """What the user's checkout holds: HEAD, and a stamp of each tracked file that is modified."""
+    found: dict[str, object] = {"HEAD": repository.head()}
+    for status, name in tracked_modifications(repository.checkout):
+        with contextlib.suppress(OSError):
+            stamp = (repository.root / name).lstat()
+            found[name] = status, stamp.st_mtime_ns, stamp.st_size
+        found.setdefault(name, status)
+    return found
 
 
 def fast_forward(repository: Repository, commit: str) -> None:

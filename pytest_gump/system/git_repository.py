@@ -173,6 +173,15 @@ class Repository:
         """Name the tracked files that differ from HEAD, staged or not."""
         return sorted({name for _, name in git_checkout.tracked_modifications(self.checkout)})
 
+    def checkout_state(self) -> dict[str, object]:
+        """What the checkout holds beyond what git can tell later; to be compared with another one."""
+        return git_checkout.state(self)
+
+    def changed_in_checkout(self, before: dict[str, object]) -> list[str]:
+        """The tracked files, or `HEAD`, that are not as they were."""
+        now = self.checkout_state()
+        return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+
     def capture_dirty(self, run_id: str) -> str:
         """Commit the checkout's tracked modifications on top of HEAD, without touching checkout or index.
 

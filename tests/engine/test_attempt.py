@@ -10,6 +10,7 @@ import pytest
 from pytest_gump.agents.base import SessionRef, ToolCall, Turn
 from pytest_gump.engine.attempt import Cancelled, attempt_ref, execute, stored_result
 from pytest_gump.engine.order import AttemptResult, ContextPart, Outcome, PlanItem, Section, from_wire, to_wire
+from pytest_gump.engine.settings import Settings
 from pytest_gump.system.process import Supervisor
 
 from tests.engine.attempt_kit import GateOrder, Kit, Limits, bash, json_of, scratch_of
@@ -395,3 +396,10 @@ def test_session_of_another_slot_is_not_resumed_and_that_is_noted(kit: Kit) -> N
     result = kit.run(session=SessionRef("s", "replay", "other"))
     assert agent.tasks[-1].session is None
     assert "the session belongs to another worktree: started a fresh one" in result.notes
+
+
+def test_agent_that_prints_without_end_is_stopped_before_it_fills_the_disk(kit: Kit) -> None:
+    kit.settings = Settings(stop_grace_s=0.5, stream_bytes=3_000_000)
+    result = kit.run("write('kept.py', '')\nwhile True: say('text', text='x' * 1000)")
+    assert (result.outcome, result.reason) == ("agent_error", "stopped: it printed more than 3 MB")
+    assert "kept.py" in kit.files(result.snapshot)

@@ -141,9 +141,9 @@ class Rogue:
 
     # -- runs ------------------------------------------------------------------------------------------------------
 
-    def run(self, *options: str) -> Ran:
-        """Run in this process; what is the user's must be as it was."""
-        with self._all_is_left_alone(), self._bounded():
+    def run(self, *options: str, touches: tuple[str, ...] = ()) -> Ran:
+        """Run in this process; what is the user's must be as it was, but for what the case itself touches."""
+        with self._all_is_left_alone(touches), self._bounded():
             began = time.monotonic()
             ran = self.project.pytester.runpytest_inprocess("--gump-workflow=rogue", *options, "spec.md")
         return Ran(ran.outlines, int(ran.ret), time.monotonic() - began, self._results())
@@ -194,19 +194,20 @@ class Rogue:
     # -- what must be left alone -----------------------------------------------------------------------------------
 
     @contextmanager
-    def _all_is_left_alone(self) -> Iterator[None]:
+    def _all_is_left_alone(self, touches: tuple[str, ...] = ()) -> Iterator[None]:
         before = self._users()
         children = _children()
         yield
-        assert self._users() == before
+        after = self._users()
+        assert {name for name in {*before, *after} if before.get(name) != after.get(name)} == {*touches}
         assert self._running() == []
         assert _children() - children == set()
         assert self.project.git("fsck", "--connectivity-only", "--no-dangling") == ""
 
     def _users(self) -> dict[str, str]:
         """All that is the user's: the checkout and, in `.git`, everything but objects and what gump may add."""
-        ours = (".gump/runs", ".git/objects", ".git/refs/gump", ".git/refs/heads/gump", ".git/logs/refs/heads/gump")
-        ours = (*ours, ".pytest_cache", "__pycache__")
+        gump = (".gump/runs", ".git/refs/gump", ".git/refs/heads/gump", ".git/logs/refs/heads/gump")
+        ours = {*gump, ".git/objects", ".pytest_cache", "__pycache__"}
         found = {}
         for folder, folders, names in os.walk(self.project.path):
             place = Path(folder).relative_to(self.project.path)

@@ -1,0 +1,106 @@
+"""Agents that reach for what is not theirs: configuration, the gates' base, the user's checkout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .agents_kit import Rogue
+
+PLANTED = [
+    *(".claude/settings.json", ".codex/config.toml", ".gemini/settings.json", ".qwen/settings.json", ".cursor/rules"),
+    *("opencode.json", ".mcp.json", ".gump/workflows/tdd.yaml", ".gump/conventions.md", "gump.toml"),
+    *(".githooks/pre-commit", ".gitmodules", ".husky/pre-commit", ".opencode/x.json", "sub/.claude/settings.json"),
+]
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_configuration_is_out_of_bounds(rogue: Rogue, name: str) -> None:
+    rogue.agent(f"write({name!r}, '{{}}'); write('kept.py')")
+    ran = rogue.run()
+    assert (ran.code, ran.result.outcome) == (1, "out_of_bounds")
+    assert ran.told(f"changed protected files: {name}")
+    assert b"kept.py" in rogue.tree(ran.result)
+
+
+def test_planted_configuration_in_another_case_is_no_way_around(rogue: Rogue) -> None:
+    rogue.agent("write('.Claude/settings.json', '{}')")
+    assert rogue.run().result.outcome == "out_of_bounds"
+
+
+def test_runs_that_hide_themselves_in_the_worktree_are_not_kept(rogue: Rogue) -> None:
+    rogue.agent("write('.gump/runs/x/ledger.ndjson', 'x'); write('.gump/runs/.gitignore', '*')")
+    assert rogue.run().result.changed == ()
+    assert len(rogue.project.folders()) == 1
+
+
+def test_gate_commands_are_those_of_the_base(rogue: Rogue) -> None:
+    rogue.project.write({"pyproject.toml": "[tool.pytest.ini_options]\ngump_test = 'test ! -e new.py'\n"})
+    rogue.workflow("    gate: [test]\n")
+    rogue.agent("write('pyproject.toml', '[tool.pytest.ini_options]\\ngump_test = \"true\"\\n'); write('new.py')")
+    ran = rogue.run()
+    assert (ran.result.outcome, ran.result.gates[0].command) == ("gate_failed", "test ! -e new.py")
+    assert ran.told("changed what gates read: pyproject.toml")
+
+
+def test_gump_toml_may_change_if_the_item_names_it_and_the_gates_stay_those_of_the_base(rogue: Rogue) -> None:
+    rogue.project.write({"gump.toml": "[validation]\ntest_cmd = 'test ! -e new.py'\n"})
+    rogue.project.workflow("rogue", ITEMS)
+    rogue.agent(
+        """
+        if os.environ["GUMP_STEP"] == "plan":
+            plan = [{"name": "a", "description": "a", "files": ["gump.toml", "new.py"]}]
+            write(".gump/out/plan.json", json.dumps(plan))
+        else:
+            write("gump.toml", "[validation]\\ntest_cmd = 'true'\\n"); write("new.py")
+        """
+    )
+    ran = rogue.run()
+    assert [one.outcome for one in ran.results] == ["passed", "gate_failed"]
+
+
+ITEMS = """\
+name: rogue
+steps:
+  - name: plan
+    agent: script
+    output: plan
+    prompt: Plan.
+  - name: build
+    foreach: plan
+    steps:
+      - name: impl
+        agent: script
+        prompt: Do it.
+        gate: [test]
+"""
+
+
+@pytest.mark.parametrize("name", ["app.py", ".gump/runs/x", ".git/config", "../{name}/app.py"])
+def test_a_tool_call_into_the_users_checkout_ends_the_attempt(rogue: Rogue, name: str) -> None:
+    place = name.format(name=rogue.project.path.name)
+    rogue.agent(f"say('tool_call', tool='Write', path=str(user / {place!r})); time.sleep(600)")
+    ran = rogue.run()
+    assert (ran.code, ran.result.outcome) == (1, "out_of_bounds")
+    assert ran.told("the agent wrote into the user's checkout: ")
+    assert ran.seconds < 20
+
+
+def test_a_tool_call_through_a_link_into_the_users_checkout_ends_the_attempt(rogue: Rogue) -> None:
+    rogue.agent("os.symlink(user, 'way'); say('tool_call', tool='Write', path='way/app.py'); time.sleep(600)")
+    assert rogue.run().result.outcome == "out_of_bounds"
+
+
+def test_a_change_that_merely_happened_in_the_checkout_is_a_warning(rogue: Rogue) -> None:
+    rogue.agent("write(user / 'app.py', 'value = 3\\n'); write(user / 'stray.txt'); write('new.py')")
+    ran = rogue.run(touches=("app.py", "stray.txt"))
+    assert (ran.code, ran.result.outcome) == (0, "passed")
+    assert any("your checkout changed while the run went on: app.py" in line for line in ran.lines)
+
+
+def test_no_warning_about_a_checkout_that_was_left_alone(rogue: Rogue) -> None:
+    rogue.project.write({"fresh.txt": "untracked\n"})
+    rogue.agent("write('new.py')")
+    assert not any("your checkout changed" in line for line in rogue.run().lines)
