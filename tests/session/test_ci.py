@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.ci import service
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.ci import Told, code_quality, error_commands, log_sections, markdown, service
+from pytest_gump.engine.metrics import RunRecord, StepRecord
+from pytest_gump.workflow.load import Loaded
+from pytest_gump.workflow.model import Workflow
 
 from tests.session.workflows import BROKEN, RETRY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_gump.testing import GumpProject
 
 EVIL = "50% | `x` <img src=x> @you [a](http://b)\r\n::set-env name=A::b, :: ##[error]c"
@@ -151,3 +155,39 @@ def test_gitlab_is_told_when_nothing_failed(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     project.run("one", "--gump-ci=gitlab")
     assert json.loads((project.path / ".gump" / "ci" / "code-quality.json").read_text(encoding="utf-8")) == []
+
+
+SIGNS = st.text(st.sampled_from("a %:,;|`<&*_[]()@#$!\\\r\n\t\x1b\x85\u2028é漢"), max_size=40)
+
+
+def told(text: str) -> list[Told]:
+    """A failed run whose reason, spec and workflow are the text."""
+    step = StepRecord("impl", "diff", status="failed", reason=text)
+    record = RunRecord(run_id="r", workflow=text, spec=text, status="failed", steps={"impl": step})
+    loaded = Loaded(Workflow(name="w", steps=()), path=None, source="built-in", text="", lines={})
+    return [Told(record, loaded, Path("/project"))]
+
+
+@given(SIGNS | st.text())
+def test_whatever_is_told_is_one_command_with_one_file(text: str) -> None:
+    (command,) = error_commands(told(text))
+    assert not re.search(r"[\r\n\x1b]", command)
+    head, _, message = command.removeprefix("::error ").partition("::")
+    assert [part.partition("=")[0] for part in head.split(",")] == ["file", "line", "title"]
+    assert not re.search("%(?!25|0D|0A)", message)
+
+
+@given(SIGNS | st.text())
+def test_whatever_is_told_stays_in_its_cell(text: str) -> None:
+    page = markdown(told(text))
+    assert len(page.splitlines()) <= 10
+    own = re.sub(r"</?code>|^### | on |^\|.*\|$|^- |, (?=<code>)", "", page, flags=re.MULTILINE)
+    assert re.sub(r"&#\d+;|[^\W_]| |\n", "", own) == ""
+    assert [line.count("|") for line in page.splitlines() if "|" in line] == [9, 9, 9]
+
+
+@given(SIGNS | st.text())
+def test_whatever_is_told_opens_no_section(text: str) -> None:
+    lines = log_sections(told(text))
+    assert [line.count("\x1b") for line in lines] == [2, *[0] * (len(lines) - 2), 2]
+    assert json.dumps(code_quality(told(text)))
