@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_gump.system.output import clean_text
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pytest_gump.engine.order import AttemptResult, Order
@@ -35,6 +36,29 @@ class JobFile(pytest.File):
     def collect(self) -> Iterator[pytest.Collector]:
         for job in self.jobs:
             yield WorkflowCollector.from_parent(self, name=job.workflow.name, job=job)
+
+
+class JobFolder(pytest.Dir):  # type: ignore[misc]  # final for typing; a folder of ours is one in every respect but this
+    """A folder with several files of ours: pytest lists it anew for each file that the command line names in it.
+
+    From the second time on, files of ours and folders are the nodes of the first time, and of the other files only
+    those that were named themselves are looked at.
+    """
+
+    known: list[pytest.Item | pytest.Collector] | None = None
+    others: Sequence[Path] = ()
+
+    def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
+        if self.known is not None:
+            yield from self.known
+            for path in self.others:
+                yield from self.ihook.pytest_collect_file(file_path=path, parent=self)
+            return
+        nodes = list(super().collect())
+        self.known = [node for node in nodes if isinstance(node, JobFile | pytest.Directory)]
+        rest = dict.fromkeys(node.path for node in nodes if not isinstance(node, JobFile | pytest.Directory))
+        self.others = [path for path in rest if self.session.isinitpath(path)]
+        yield from nodes
 
 
 class WorkflowCollector(pytest.Collector):
@@ -136,7 +160,7 @@ def describe_failure(result: AttemptResult) -> str:
                 lines.append(f"  $ {gate.command}{exit_code}")
             lines += [f"  {line}" for line in gate.output.splitlines()]
     lines += [f"note: {note}" for note in result.notes]
-    return "\n".join(lines)
+    return clean_text("\n".join(lines))
 
 
 def find_or_make(root: WorkflowCollector, path: StepPath, items: dict[str, StepItem]) -> StepItem:

@@ -13,7 +13,7 @@ from _pytest.runner import runtestprotocol  # the one way to run an item's phase
 
 from pytest_gump import junit
 from pytest_gump.ci import CI
-from pytest_gump.collect import JobFile, StepItem, WorkflowCollector, describe_failure, find_or_make
+from pytest_gump.collect import JobFile, JobFolder, StepItem, WorkflowCollector, describe_failure, find_or_make
 from pytest_gump.engine.attempt import Cancelled
 from pytest_gump.engine.decision import Retry, Stop
 from pytest_gump.engine.judge import REASON_CHARS
@@ -45,6 +45,7 @@ class Conductor:
         refuse_workers(config)
         self.config = config
         self.jobs: list[Job] = []
+        self._jobs_of: dict[Path, tuple[Job, ...]] = {}
         self.items: dict[int, dict[str, StepItem]] = {}
         self.report = Report(config)
         config.pluginmanager.register(self.report, "gump-report")
@@ -69,13 +70,21 @@ class Conductor:
                     "--gump-workflow names a workflow, but no spec is among the arguments",
                     hint="pytest --gump-workflow=tdd spec.md",
                 )
+        for job in self.jobs:
+            self._jobs_of[job.file] = (*self._jobs_of.get(job.file, ()), job)
         if self.config.args_source is not pytest.Config.ArgsSource.ARGS:
             self.config.args = [str(job.file) for job in self.jobs]
         return (yield)
 
     def collect_file(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        jobs = tuple(job for job in self.jobs if job.file == path)
+        jobs = self._jobs_of.get(path)
         return JobFile.from_parent(parent, path=path, jobs=jobs) if jobs else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Collect a folder of many workflows in time that grows with their number, not with its square."""
+        jobs = sum(file.parent == path for file in self._jobs_of)
+        return JobFolder.from_parent(parent, path=path) if jobs > 1 and not (path / "__init__.py").exists() else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
@@ -89,10 +98,13 @@ class Conductor:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the selection (`-k`, node ids, `--deselect`) as the part of the workflow to run."""
-        ours = [item for item in session.items if isinstance(item, StepItem)]
+        ours: dict[int, list[StepItem]] = {}
+        for item in session.items:
+            if isinstance(item, StepItem):
+                ours.setdefault(id(item.root.job), []).append(item)
         with _usage_errors():
             for number, job in enumerate(self.jobs):
-                mine = [item for item in ours if item.root.job is job]
+                mine = ours.get(id(job), [])
                 self.items[number] = {str(item.step_path): item for item in mine}
                 if mine:
                     job.workflow = select(job.workflow, {item.step_path.static for item in mine})
@@ -358,7 +370,7 @@ class _usage_errors:  # noqa: N801 - reads as a statement: `with _usage_errors()
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, GumpError):
-            raise pytest.UsageError(str(error)) from None
+            raise pytest.UsageError(clean_text(str(error))) from None
 
 
 @contextmanager

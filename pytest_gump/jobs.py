@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import stat
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +16,7 @@ from pytest_gump.agents import registry
 from pytest_gump.agents.cassette import Cassette
 from pytest_gump.agents.replay import ReplayAgent
 from pytest_gump.engine.overrides import agents_of, agents_of_step, leaves, override_agents, walk
+from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.errors import AgentError, ConfigError
 from pytest_gump.workflow.find import find_workflow
 from pytest_gump.workflow.load import load_workflow
@@ -65,7 +69,14 @@ class Job:
         """
         if self.replay is not None:
             cli = registry.cli_of(name, self.agents) or "replay"
-            return ReplayAgent(self.replay.cassette, name, cli, lenient=self.replay.lenient, delay=self.replay.delay)
+            return ReplayAgent(
+                self.replay.cassette,
+                name,
+                cli,
+                lenient=self.replay.lenient,
+                delay=self.replay.delay,
+                live=registry.find(name, self.agents),
+            )
         return registry.resolve(name, self.agents)
 
     def cli_of(self, name: str) -> str:
@@ -105,7 +116,20 @@ def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:
     Raises:
         GumpError: the first thing that is wrong; nothing was started.
     """
-    return list(_jobs(session.config, project, _hooks(session)))
+    with _collector_paused():
+        return list(_jobs(session.config, project, _hooks(session)))
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """A thousand workflows are millions of objects of which none can go yet: looking for garbage costs a quarter."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _hooks(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
@@ -120,10 +144,11 @@ def _hooks(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
 
 def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:
     replay = _replay(config)
+    own = _own_agents(config, project, replayed=replay is not None)
     named = [str(name) for name in config.getoption("gump_workflow") or ()]
     for file, spec, found in _pairs(config, project, named):
         _refuse_odd_name(file, config.rootpath)
-        gates, agents = hooks(spec, "pytest_gump_gates"), hooks(spec, "pytest_gump_agents")
+        gates, agents = hooks(spec, "pytest_gump_gates"), {**own, **hooks(spec, "pytest_gump_agents")}
         loaded = load_workflow(
             found,
             gates=tuple(gates),
@@ -134,6 +159,17 @@ def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dic
         workflow = _override(config, loaded.workflow, agents, replayed=replay is not None)
         inputs = _inputs(config, workflow)
         yield Job(file, spec, _read_spec(spec), loaded, workflow, inputs, gates, agents, replay)
+
+
+def _own_agents(config: pytest.Config, project: Path, *, replayed: bool) -> dict[str, str]:
+    """The names that `gump_agents` gives."""
+    settings, _ = read_settings(config.getini, load_gump_toml(project))
+    own = settings.agent_names
+    for name in own:
+        problem = registry.problem(name, own, replayed=replayed)
+        if problem is not None:
+            raise AgentError(f"gump_agents: {problem}")
+    return own
 
 
 def _pairs(config: pytest.Config, project: Path, named: list[str]) -> Iterator[tuple[Path, Path, Found]]:
@@ -183,11 +219,15 @@ def _argument_files(config: pytest.Config) -> Iterator[Path]:
 
 def _read_spec(path: Path) -> bytes:
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"the spec {path} is not a regular file")
+        if status.st_size > MAX_SPEC_BYTES:
+            raise ConfigError(f"the spec {path} has {status.st_size} bytes; at most {MAX_SPEC_BYTES} are read")
         data = path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"cannot read the spec {path}: {error.strerror}") from error
-    if len(data) > MAX_SPEC_BYTES:
-        raise ConfigError(f"the spec {path} has {len(data)} bytes; at most {MAX_SPEC_BYTES} are read")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"cannot read the spec {path}: {why}") from error
     if not data.strip():
         raise ConfigError(f"the spec {path} is empty", hint="write what is to be built")
     return data
@@ -213,7 +253,7 @@ def _override(
         problem = registry.problem(word.rpartition("=")[2], agents, replayed=replayed)
         if problem is not None:
             raise AgentError(f"--gump-agent: {problem}")
-    workflow = override_agents(workflow, words)
+    workflow = override_agents(workflow, words) if words else workflow
     budget = config.getoption("gump_max_budget")
     if budget is None:
         return workflow
