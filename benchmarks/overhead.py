@@ -1,121 +1,149 @@
-"""Measure what one more plan item costs, against the floor that git sets. See README.md."""
+"""Measure what gump costs beyond its agents and gates, next to the floor that git sets. See README.md.
+
+One more plan item is timed between the `attempt_started` events of one run, so that neither start nor end of the
+session count; its agent prints five lines and its gate is `true`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-import os
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
+from collections import Counter
+from typing import TYPE_CHECKING
 
-from pytest_gump.agents import neutral
-from pytest_gump.agents.cassette import write_take
+from scene import Project, counting_git, median, show, workspace
 
-WORKFLOW = """\
-name: overhead
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PLAN = """\
+name: overhead-{agent}
 steps:
   - name: plan
-    agent: claude-haiku
+    agent: planner
     output: plan
     prompt: Plan.
   - name: build
     foreach: plan
     steps:
       - name: change
-        agent: claude-haiku
-        prompt: "{item.name}"
+        agent: {agent}
+        prompt: "{{item.name}}"
+        gate: ["bash: true"]
+"""
+ONE = """\
+name: one
+steps:
+  - name: change
+    agent: idle
+    prompt: Nothing.
+    gate: ["bash: true"]
 """
 
 
 def main() -> None:
     arguments = parse_arguments()
-    with tempfile.TemporaryDirectory() as folder:
-        project = make_project(Path(folder), arguments.files)
-        floor_s = statistics.median(measure_floor(project, number) for number in range(arguments.repeat))
-        short_s, long_s = (
-            min(measure_run(project, count) for _ in range(arguments.repeat))
-            for count in (arguments.short, arguments.long)
-        )
-    item_s = (long_s - short_s) / (arguments.long - arguments.short)
-    print(f"files in the tree                 {arguments.files:8}")
-    print(f"run of {arguments.short:3} items                  {short_s * 1000:8.0f} ms")
-    print(f"run of {arguments.long:3} items                  {long_s * 1000:8.0f} ms")
-    print(f"one more item                     {item_s * 1000:8.1f} ms")
-    print(f"floor: git add and write-tree     {floor_s * 1000:8.1f} ms")
+    if "small" in arguments.tree:
+        measure_small(arguments)
+    if "large" in arguments.tree:
+        measure_large(arguments)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=500, help="files in the tree")
-    parser.add_argument("--short", type=int, default=5, help="items of the short plan")
-    parser.add_argument("--long", type=int, default=25, help="items of the long plan")
+    parser.add_argument("tree", nargs="*", choices=["small", "large", []], default=["small", "large"])
+    parser.add_argument("--items", type=int, default=50, help="plan items of a run")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--profile", help="command to put before the session, such as `py-spy record -o x.svg --`")
     return parser.parse_args()
 
 
-def git(project: Path, *words: str) -> None:
-    identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *identity, *words], cwd=project, check=True, stdout=subprocess.DEVNULL)
+def measure_small(arguments: argparse.Namespace) -> None:
+    with workspace() as folder:
+        project = Project.make(folder, items=arguments.items)
+        add_workflows(project)
+        if arguments.profile:
+            project.pytest("--gump-workflow=idle", "spec.md", profile=arguments.profile.split())
+        empty = project.path / "empty"
+        empty.mkdir()
+        rounds = range(arguments.repeat)
+        bare = [project.pytest("empty", expect=5) for _ in rounds]
+        one = [project.pytest("--gump-workflow=one", "spec.md") for _ in rounds]
+        show("empty pytest session", 1000 * median(bare), "ms")
+        show("whole run of one step, beyond that", 1000 * (median(one) - median(bare)), "ms", target=600)
+        for agent in ("idle", "writer"):
+            steps = [item_time(project, agent) for _ in rounds]
+            limit = 25 if agent == "idle" else None
+            show(f"one more plan item, 5 files, agent {agent!r}", 1000 * min(steps), "ms", target=limit)
+        show("  git processes of one item of agent 'idle'", git_processes(project, "idle"), "", target=8)
+        show("  git processes of one item of agent 'writer'", git_processes(project, "writer"), "", target=8)
+        show("  floor: git add --all, write-tree", 1000 * floor(project, arguments.repeat * 3), "ms")
 
 
-def make_project(folder: Path, files: int) -> Path:
-    project = folder / "project"
-    for number in range(files):
-        path = project / f"d{number % 20:02d}" / f"f{number:05d}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{number}\n" * 20)
-    (project / ".gump" / "workflows").mkdir(parents=True)
-    (project / ".gump" / "workflows" / "overhead.yaml").write_text(WORKFLOW)
-    (project / "spec.md").write_text("# Overhead\n")
-    git(project, "init", "--quiet", "--initial-branch=main")
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "--message", "base")
-    return project
+def measure_large(arguments: argparse.Namespace) -> None:
+    with workspace() as folder:
+        project = Project.make(folder, files=50_000, items=10)
+        add_workflows(project)
+        lowest = floor(project, arguments.repeat * 3)
+        show("floor: git add --all, write-tree in 50,000 files", 1000 * lowest, "ms")
+        for agent in ("idle", "writer"):
+            steps = [item_time(project, agent) for _ in range(arguments.repeat)]
+            show(f"one more plan item, 50,000 files, agent {agent!r}", 1000 * min(steps), "ms")
+            limit = 60 if agent == "idle" else None
+            show("  beyond the floor", 1000 * (min(steps) - lowest), "ms", target=limit)
 
 
-def measure_floor(project: Path, number: int) -> float:
-    changed = project / f"floor-{number}.txt"
-    changed.write_text("x\n")
-    began = time.perf_counter()
-    git(project, "add", "--all")
-    git(project, "write-tree")
-    took = time.perf_counter() - began
-    git(project, "reset", "--quiet", "--hard")
-    return took
+def add_workflows(project: Project) -> None:
+    project.workflow("one", ONE)
+    for agent in ("idle", "writer"):
+        project.workflow(agent, PLAN.format(agent=agent))
 
 
-def measure_run(project: Path, items: int) -> float:
-    cassette = project.parent / f"cassette-{items}"
-    if not cassette.exists():
-        record(cassette, items)
-    environment = os.environ | {"XDG_CACHE_HOME": str(project.parent / "cache")}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--gump-workflow=overhead", "spec.md"]
-    began = time.perf_counter()
-    done = subprocess.run(
-        [*command, f"--gump-replay={cassette}"],
-        cwd=project,
-        env=environment,
-        check=False,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    took = time.perf_counter() - began
-    if done.returncode != 0:
-        sys.exit(done.stdout.decode())
-    return took
+def item_time(project: Project, agent: str) -> float:
+    """Median time from the start of an item's attempt to that of the next one."""
+    project.pytest(f"--gump-workflow={agent}", "spec.md")
+    return median([later - earlier for earlier, later in itertools.pairwise(starts(project.newest_run()))])
 
 
-def record(cassette: Path, items: int) -> None:
-    names = [f"item-{number}" for number in range(1, items + 1)]
-    plan = json.dumps([{"name": name, "description": name} for name in names])
-    write_take(cassette, step="plan", stream=neutral.conversation("Planned."), out={"plan.json": plan})
-    for name in names:
-        stream = neutral.conversation("Done.", writes=[f"{name}.txt"])
-        write_take(cassette, step="build::change", item=name, stream=stream, files={f"{name}.txt": f"{name}\n"})
+def starts(run: Path) -> list[float]:
+    events = [json.loads(line) for line in (run / "ledger.ndjson").read_text().splitlines()]
+    return [one["at"] for one in events if one["event"] == "attempt_started" and one["step"] != "plan"]
+
+
+def git_processes(project: Project, agent: str) -> float:
+    """Counted in a run of its own, by a `git` that keeps a log."""
+    folder = project.path.parent / f"count-{agent}"
+    folder.mkdir()
+    shim, log = counting_git(folder)
+    project.pytest(f"--gump-workflow={agent}", "spec.md", path=shim)
+    items = len(starts(project.newest_run()))
+    counts = Counter(verb_of(line.split()) for line in log.read_text(errors="replace").splitlines())
+    each = ", ".join(f"{count // items} {verb}" for verb, count in counts.most_common() if count >= items)
+    print(f"    git: {each}")
+    return counts.total() / items
+
+
+def verb_of(words: list[str]) -> str:
+    """The git command among the arguments: after `-C DIR`, `-c KEY=VALUE` and `--options`."""
+    place = 0
+    while words[place].startswith("-"):
+        place += 2 if words[place] in {"-C", "-c"} else 1
+    return words[place]
+
+
+def floor(project: Project, repeat: int) -> float:
+    """What a snapshot costs at least: a file changes, git looks at all of them and writes the tree."""
+    took = []
+    for number in range(repeat):
+        (project.path / "floor.txt").write_text(f"{number}\n")
+        began = time.perf_counter()
+        project.git("add", "--all")
+        project.git("write-tree")
+        took.append(time.perf_counter() - began)
+    project.git("reset", "--quiet", "--hard")
+    return median(took)
 
 
 if __name__ == "__main__":
