@@ -1,0 +1,151 @@
+"""OpenCode, headless: `opencode run`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.base import Command
+from pytest_gump.agents.grants import without
+from pytest_gump.agents.opencode_stream import CLI, OpencodeReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_gump.agents.base import Provenance, StreamReader, Task
+
+PROGRAM: Final = "opencode"
+
+MODELS: Final[Mapping[str, str | None]] = {
+    "opencode": None,
+    "opencode-opus": "anthropic/claude-opus-5-5",
+    "opencode-sonnet": "anthropic/claude-sonnet-5",
+    "opencode-haiku": "anthropic/claude-haiku-4-5",
+    "opencode-gpt55": "openai/gpt-5.5",
+    "opencode-gpt54": "openai/gpt-5.4",
+    "opencode-gpt53": "openai/gpt-5.3-codex",
+    "opencode-gemini": "google/gemini-3.1-pro-preview",
+}
+"""Short names, and what `--model` gets (of the list that 1.18.33 carries); None leaves it to the CLI's setting."""
+
+MODEL_NAME: Final = re.compile(r"opencode-(?P<model>[a-z0-9][\w.\-]*/[A-Za-z0-9][\w.:/@\-]*)", re.ASCII)
+"""`opencode-PROVIDER/MODEL`."""
+
+ENVIRONMENT: Final = {
+    "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_SHARE": "1",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    "OPENCODE_DISABLE_CLAUDE_CODE": "1",
+    "OPENCODE_DISABLE_EXTERNAL_SKILLS": "1",
+    # A configuration in the tree lifts every permission that is given here.
+    "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
+}
+
+ENVIRONMENT_NAMES: Final = (
+    "OPENCODE_API_KEY",
+    "OPENCODE_AUTH_CONTENT",
+    "OPENCODE_CONFIG",
+    "OPENCODE_CONFIG_CONTENT",
+    "OPENCODE_CONFIG_DIR",
+    "OPENCODE_DB",
+    "OPENCODE_DISABLE_MODELS_FETCH",
+    "OPENCODE_MODELS_PATH",
+    "OPENCODE_MODELS_URL",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+)
+
+KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+    "openai": ("OPENAI_API_KEY", "OPENAI_BASE_URL"),
+    "google": ("GOOGLE_GENERATIVE_AI_API_KEY", "GEMINI_API_KEY"),
+    "openrouter": ("OPENROUTER_API_KEY",),
+    "deepseek": ("DEEPSEEK_API_KEY",),
+    "groq": ("GROQ_API_KEY",),
+    "mistral": ("MISTRAL_API_KEY",),
+    "xai": ("XAI_API_KEY",),
+}
+"""What a provider reads from the environment; keys of the others are not passed on."""
+
+GRANTING_FLAGS: Final = frozenset({"--auto", "--auto=true"})
+
+HAND_OVER: Final = ".gump/out/*"
+"""As a pattern for a path relative to the working directory; `*` crosses folders."""
+
+
+# Refused, and not left to be asked: where there is nobody to ask, a question ends the whole run.
+REFUSED: Final[Mapping[str, object]] = {
+    "task": "deny",
+    "skill": "deny",
+    "webfetch": "deny",
+    "websearch": "deny",
+    "external_directory": {"*": "deny", "~/.local/share/opencode/tool-output/*": "allow"},
+    "read": {"*": "allow", "*.env": "deny", "*.env.*": "deny", "*.env.example": "allow"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OpencodeAgent:
+    """One name bound to a model, `PROVIDER/MODEL`.
+
+    What the CLI confines, tried with 1.18.33: files are read and written inside the worktree only; where the tree must
+    not change, written below `.gump/out` only, and the shell is not offered to the model. Of the shell, exactly the
+    allowed commands: each part of a compound command is looked up by itself. There are no subagents: their tokens
+    would be on no stream. Settings, agents and MCP servers of the worktree are not loaded, nor is its AGENTS.md. But
+    **plugins in `.opencode/plugin` of the worktree run**, there is no switch: an attempt that changes that folder
+    fails. None of this is a sandbox.
+    """
+
+    name: str
+    model: str | None = None
+    arguments: tuple[str, ...] = ()
+    """Further words for the command line: the user's own, wider grant, for steps that change files."""
+
+    @property
+    def cli(self) -> str:
+        return CLI
+
+    @property
+    def cost(self) -> Provenance:
+        return "reported"
+
+    def missing(self) -> str | None:
+        if shutil.which(PROGRAM) is not None:
+            return None
+        return f"{PROGRAM} (OpenCode) is not on PATH; npm install -g opencode-ai"
+
+    def command(self, task: Task) -> Command:
+        # With a title, the CLI does not ask the model for one: a request that would be on no stream.
+        argv = [PROGRAM, "run", "--format", "json", f"--title=gump {task.step}"]
+        if self.model is not None:
+            argv.append(f"--model={self.model}")
+        if task.session is not None:
+            argv.append(f"--session={task.session.id}")
+        words = without(self.arguments, options=(), flags=GRANTING_FLAGS) if task.read_only else self.arguments
+        return Command(
+            (*argv, *words),
+            stdin=task.prompt.encode("utf-8", "replace"),
+            env={**ENVIRONMENT, "OPENCODE_PERMISSION": json.dumps(_permission(task), ensure_ascii=False)},
+            env_names=(*ENVIRONMENT_NAMES, *_keys(self.model)),
+        )
+
+    def reader(self, task: Task) -> StreamReader:
+        return OpencodeReader(task, self.model)
+
+
+def _permission(task: Task) -> dict[str, object]:
+    """The last pattern that matches decides, so what is refused comes first."""
+    if task.read_only:
+        return {**REFUSED, "edit": {"*": "deny", HAND_OVER: "allow"}, "bash": "deny"}
+    return {**REFUSED, "edit": "allow", "bash": {"*": "deny", **dict.fromkeys(task.allowed_commands, "allow")}}
+
+
+def _keys(model: str | None) -> tuple[str, ...]:
+    if model is None:
+        return tuple(name for names in KEYS.values() for name in names)
+    return KEYS.get(model.partition("/")[0], ())

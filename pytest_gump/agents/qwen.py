@@ -1,0 +1,127 @@
+"""Qwen Code, headless: `qwen --output-format stream-json`."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents import prices
+from pytest_gump.agents.base import Command, Tokens
+from pytest_gump.agents.grants import without
+from pytest_gump.agents.qwen_stream import CLI, QwenReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_gump.agents.base import Provenance, StreamReader, Task
+
+PROGRAM: Final = "qwen"
+
+MODELS: Final[Mapping[str, str | None]] = {
+    "qwen": None,
+    "qwen-local": None,
+    "qwen-coder": "qwen3-coder",
+    "qwen-coder-plus": "qwen3-coder-plus",
+    "qwen-plus": "qwen3-coder-plus",
+}
+"""Short names, and what `--model` gets; None leaves it to the CLI's own setting."""
+
+MODEL_NAME: Final = re.compile(r"qwen-(?P<model>[A-Za-z0-9][\w.:/@\-]*\d[\w.:/@\-]*)", re.ASCII)
+
+ENVIRONMENT: Final = {"QWEN_USAGE_STATISTICS_ENABLED": "false", "QWEN_CODE_DISABLE_CRON": "1"}
+
+ENVIRONMENT_NAMES: Final = (
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_MODEL",
+    "QWEN_MODEL",
+    "QWEN_OAUTH",
+    "QWEN_HOME",
+    "DASHSCOPE_API_KEY",
+    "BAILIAN_CODING_PLAN_API_KEY",
+    "QWEN_CODE_API_TIMEOUT_MS",
+    "QWEN_CODE_MAX_OUTPUT_TOKENS",
+)
+
+# They leave the worktree, go on after the attempt, or open a browser.
+REFUSED_TOOLS: Final = (
+    "enter_worktree",
+    "exit_worktree",
+    "cron_create",
+    "loop_wakeup",
+    "monitor",
+    "record_artifact",
+)
+
+GRANTING_OPTIONS: Final = frozenset({"--approval-mode", "--allowed-tools", "--add-dir", "--include-directories"})
+GRANTING_FLAGS: Final = frozenset({"--yolo", "-y", "--no-safe-mode", "--safe-mode=false"})
+
+HAND_OVER: Final = "/.gump/out/**"
+"""As a rule for a path: the first `/` is the working directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class QwenAgent:
+    """One name bound to a model.
+
+    What the CLI confines, tried with 0.24.4: in its default approval mode it does nothing that would need a question
+    and that no rule allows. Files are written below the working directory only (`auto-edit` writes anywhere); where
+    the tree must not change, below `.gump/out` only, and there is no shell (`plan` takes the hand-over away too). Of
+    the shell, what the CLI takes for harmless, and commands that begin with an allowed one: its rules are prefixes.
+    `--safe-mode` leaves out settings, hooks, MCP servers, skills and context files of the worktree (by default its
+    hooks run and its settings lift all this), and those of the user. None of this is a sandbox.
+    """
+
+    name: str
+    model: str | None = None
+    arguments: tuple[str, ...] = ()
+    """Further words for the command line: the user's own, wider grant, for steps that change files."""
+
+    @property
+    def cli(self) -> str:
+        return CLI
+
+    @property
+    def cost(self) -> Provenance:
+        return "unknown" if prices.estimate(self.model, Tokens(input=1000)) is None else "estimated"
+
+    def missing(self) -> str | None:
+        if shutil.which(PROGRAM) is not None:
+            return None
+        return f"{PROGRAM} (Qwen Code) is not on PATH; npm install -g @qwen-code/qwen-code"
+
+    def command(self, task: Task) -> Command:
+        argv = [PROGRAM, "--output-format", "stream-json", "--safe-mode", "--approval-mode", "default"]
+        if self.model is not None:
+            argv.append(f"--model={self.model}")
+        if task.session is not None:
+            argv.append(f"--resume={task.session.id}")
+        if task.max_turns is not None:
+            argv.append(f"--max-session-turns={task.max_turns}")
+        argv += [f"--exclude-tools={tool}" for tool in REFUSED_TOOLS]
+        argv += [f"--allowed-tools={rule}" for rule in _rules(task)]
+        words = self.arguments
+        if task.read_only:
+            words = without(words, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS)
+        return Command(
+            (*argv, *words),
+            stdin=task.prompt.encode("utf-8", "replace"),
+            # A key and an address in the environment are taken only together with a model there.
+            env={**ENVIRONMENT, "QWEN_MODEL": self.model} if self.model is not None else ENVIRONMENT,
+            env_names=ENVIRONMENT_NAMES,
+        )
+
+    def reader(self, task: Task) -> StreamReader:
+        return QwenReader(task, self.model)
+
+
+def _rules(task: Task) -> list[str]:
+    where = HAND_OVER if task.read_only else "/**"
+    rules = [f"write_file({where})", f"edit({where})"]
+    if task.read_only:
+        return rules
+    # The CLI splits the option at commas, and the second part would be a rule of its own.
+    commands = [command for command in task.allowed_commands if "," not in command and "\n" not in command]
+    return [*rules, f"notebook_edit({where})", *(f"run_shell_command({command})" for command in commands)]

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from pytest_gump.agents.base import Agent, SessionRef, Task
+from pytest_gump.agents.cursor import MODEL_NAME, CursorAgent
+
+TASK = Task(
+    step="impl", item=None, attempt=1, agent="cursor-gpt5", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
+)
+GPT = CursorAgent("cursor-gpt5", model="gpt-5.4-medium")
+
+
+def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
+    command = GPT.command(TASK)
+    assert command.stdin == b"--do it\n"
+    assert not any("do it" in word for word in command.argv)
+
+
+def test_edits_are_made_and_commands_held_to_the_workspace() -> None:
+    argv = GPT.command(TASK).argv
+    assert argv[:6] == ("cursor-agent", "-p", "--output-format", "stream-json", "--force", "--trust")
+    assert argv[argv.index("--sandbox") + 1] == "enabled"
+    assert "--workspace=/slot" in argv
+
+
+def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+    assert "--model=gpt-5.4-medium" in GPT.command(TASK).argv
+    assert not any(word.startswith("--model") for word in CursorAgent("cursor").command(TASK).argv)
+
+
+def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+    argv = GPT.command(dataclasses.replace(TASK, session=SessionRef("-rm", "cursor", "/slot"))).argv
+    assert "--resume=-rm" in argv
+
+
+def test_the_users_own_words_grant_nothing_where_the_tree_must_not_change() -> None:
+    agent = CursorAgent("mine", arguments=("--sandbox", "disabled", "--approve-mcps", "-H", "a: b"))
+    assert agent.command(TASK).argv[-5:] == agent.arguments
+    argv = agent.command(dataclasses.replace(TASK, mode="review")).argv
+    assert argv[-2:] == ("-H", "a: b")
+    assert "disabled" not in argv
+
+
+def test_its_cost_is_unknown_and_its_key_passed_by_name() -> None:
+    assert GPT.cost == "unknown"
+    assert "CURSOR_API_KEY" in GPT.command(TASK).env_names
+
+
+@pytest.mark.parametrize(("name", "model"), [("cursor-gpt-5.5-high", "gpt-5.5-high"), ("cursor-sonet", None)])
+def test_a_name_with_a_version_passes_a_model_through(name: str, model: str | None) -> None:
+    found = MODEL_NAME.fullmatch(name)
+    assert (found["model"] if found else None) == model
+
+
+def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert GPT.missing() == "cursor-agent (Cursor CLI) is not on PATH; see https://cursor.com/docs/cli"
+    program = tmp_path / "cursor-agent"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert GPT.missing() is None
+
+
+def test_it_is_an_agent() -> None:
+    agent: Agent = GPT
+    assert isinstance(agent, Agent)
+    assert (agent.name, agent.cli) == ("cursor-gpt5", "cursor")

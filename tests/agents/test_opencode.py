@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pytest_gump.agents.base import Agent, Command, SessionRef, Task
+from pytest_gump.agents.opencode import MODEL_NAME, OpencodeAgent
+
+TASK = Task(
+    step="impl", item=None, attempt=1, agent="opencode-opus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
+)
+OPUS = OpencodeAgent("opencode-opus", model="anthropic/claude-opus-5-5")
+
+
+def permission(command: Command) -> dict[str, Any]:
+    rules: dict[str, Any] = json.loads(command.env["OPENCODE_PERMISSION"])
+    return rules
+
+
+def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
+    command = OPUS.command(TASK)
+    assert command.stdin == b"--do it\n"
+    assert not any("do it" in word for word in command.argv)
+
+
+def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+    assert "--model=anthropic/claude-opus-5-5" in OPUS.command(TASK).argv
+    assert not any(word.startswith("--model") for word in OpencodeAgent("opencode").command(TASK).argv)
+
+
+def test_events_are_json_and_a_title_is_given_so_that_none_is_asked_for() -> None:
+    assert OPUS.command(TASK).argv[:5] == ("opencode", "run", "--format", "json", "--title=gump impl")
+
+
+def test_nothing_is_left_to_be_asked_and_nothing_approved_unseen() -> None:
+    command = OPUS.command(TASK)
+    assert "--auto" not in command.argv
+    assert permission(command)["edit"] == "allow"
+    assert permission(command)["external_directory"]["*"] == "deny"
+    assert '"ask"' not in command.env["OPENCODE_PERMISSION"]
+
+
+def test_exactly_the_allowed_commands_may_be_run() -> None:
+    commands = ("python -m pytest -q, really", "ruff check .")
+    rules = permission(OPUS.command(dataclasses.replace(TASK, allowed_commands=commands)))["bash"]
+    assert list(rules.items()) == [("*", "deny"), *((command, "allow") for command in commands)]
+
+
+@pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
+def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(
+    mode: Literal["plan", "artifact", "review"],
+) -> None:
+    rules = permission(OPUS.command(dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))))
+    assert list(rules["edit"].items()) == [("*", "deny"), (".gump/out/*", "allow")]
+    assert rules["bash"] == "deny"
+
+
+def test_subagents_are_off_as_their_tokens_are_on_no_stream() -> None:
+    assert permission(OPUS.command(TASK))["task"] == "deny"
+
+
+def test_settings_of_the_worktree_are_not_loaded_and_nothing_is_shared_or_updated() -> None:
+    env = OPUS.command(TASK).env
+    assert env["OPENCODE_DISABLE_PROJECT_CONFIG"] == "1"
+    assert env["OPENCODE_DISABLE_SHARE"] == "1"
+    assert env["OPENCODE_DISABLE_AUTOUPDATE"] == "1"
+
+
+def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+    argv = OPUS.command(dataclasses.replace(TASK, session=SessionRef("-rm", "opencode", "/slot"))).argv
+    assert "--session=-rm" in argv
+    assert "-rm" not in argv
+
+
+def test_only_the_keys_of_the_models_provider_are_passed_and_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
+    command = OPUS.command(TASK)
+    assert "ANTHROPIC_API_KEY" in command.env_names
+    assert "OPENAI_API_KEY" not in command.env_names
+    assert "secret" not in repr(command)
+    assert "OPENAI_API_KEY" in OpencodeAgent("opencode").command(TASK).env_names
+
+
+def test_the_users_own_words_come_last_and_grant_nothing_where_the_tree_must_not_change() -> None:
+    agent = OpencodeAgent("mine", arguments=("--auto", "--thinking"))
+    assert agent.command(TASK).argv[-2:] == ("--auto", "--thinking")
+    argv = agent.command(dataclasses.replace(TASK, mode="review")).argv
+    assert argv[-1] == "--thinking"
+    assert "--auto" not in argv
+
+
+def test_its_cost_is_reported() -> None:
+    assert OPUS.cost == "reported"
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("opencode-anthropic/claude-opus-5", "anthropic/claude-opus-5"),
+        ("opencode-openrouter/qwen/qwen3-coder", "openrouter/qwen/qwen3-coder"),
+        ("opencode-ops", None),
+        ("opencode-/x", None),
+    ],
+)
+def test_a_name_with_a_provider_passes_a_model_through(name: str, model: str | None) -> None:
+    found = MODEL_NAME.fullmatch(name)
+    assert (found["model"] if found else None) == model
+
+
+def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert OPUS.missing() == "opencode (OpenCode) is not on PATH; npm install -g opencode-ai"
+    program = tmp_path / "opencode"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert OPUS.missing() is None
+
+
+def test_it_is_an_agent() -> None:
+    agent: Agent = OPUS
+    assert isinstance(agent, Agent)
+    assert (agent.name, agent.cli) == ("opencode-opus", "opencode")

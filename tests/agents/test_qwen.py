@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pytest_gump.agents.base import Agent, SessionRef, Task
+from pytest_gump.agents.qwen import MODEL_NAME, QwenAgent
+
+TASK = Task(
+    step="impl", item=None, attempt=1, agent="qwen-plus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
+)
+PLUS = QwenAgent("qwen-plus", model="qwen3-coder-plus")
+
+
+def allowed(argv: tuple[str, ...]) -> list[str]:
+    return [word.removeprefix("--allowed-tools=") for word in argv if word.startswith("--allowed-tools=")]
+
+
+def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
+    command = PLUS.command(TASK)
+    assert command.stdin == b"--do it\n"
+    assert not any("do it" in word for word in command.argv)
+
+
+def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+    command = PLUS.command(TASK)
+    assert "--model=qwen3-coder-plus" in command.argv
+    assert command.env["QWEN_MODEL"] == "qwen3-coder-plus"
+    left = QwenAgent("qwen").command(TASK)
+    assert not any(word.startswith("--model") for word in left.argv)
+    assert "QWEN_MODEL" not in left.env
+
+
+def test_files_may_be_changed_in_the_worktree_only() -> None:
+    argv = PLUS.command(TASK).argv
+    assert argv[argv.index("--approval-mode") + 1] == "default"
+    assert allowed(argv) == ["write_file(/**)", "edit(/**)", "notebook_edit(/**)"]
+
+
+def test_the_allowed_commands_may_be_run_unless_a_comma_would_split_the_rule() -> None:
+    commands = ("python -m pytest -q", "pytest -k a,run_shell_command", "ruff check .")
+    argv = PLUS.command(dataclasses.replace(TASK, allowed_commands=commands)).argv
+    assert allowed(argv)[3:] == ["run_shell_command(python -m pytest -q)", "run_shell_command(ruff check .)"]
+
+
+@pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
+def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(
+    mode: Literal["plan", "artifact", "review"],
+) -> None:
+    argv = PLUS.command(dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))).argv
+    assert allowed(argv) == ["write_file(/.gump/out/**)", "edit(/.gump/out/**)"]
+
+
+def test_settings_hooks_and_servers_of_the_worktree_are_not_loaded() -> None:
+    assert "--safe-mode" in PLUS.command(TASK).argv
+
+
+def test_tools_that_leave_the_worktree_or_outlive_the_attempt_are_off() -> None:
+    argv = PLUS.command(TASK).argv
+    assert {"--exclude-tools=enter_worktree", "--exclude-tools=cron_create", "--exclude-tools=monitor"} <= set(argv)
+
+
+def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+    argv = PLUS.command(dataclasses.replace(TASK, session=SessionRef("-rm", "qwen", "/slot"))).argv
+    assert "--resume=-rm" in argv
+    assert "-rm" not in argv
+
+
+def test_the_turn_limit_is_passed_as_a_second_line_of_defence() -> None:
+    assert "--max-session-turns=7" in PLUS.command(dataclasses.replace(TASK, max_turns=7)).argv
+    assert not any("max-session-turns" in word for word in PLUS.command(TASK).argv)
+
+
+def test_keys_are_passed_by_name_and_never_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "secret")
+    command = PLUS.command(TASK)
+    assert "OPENAI_API_KEY" in command.env_names
+    assert "secret" not in repr(command)
+
+
+def test_the_users_own_words_come_last_and_grant_nothing_where_the_tree_must_not_change() -> None:
+    agent = QwenAgent("mine", arguments=("--approval-mode", "yolo", "--allowed-tools=agent", "--no-safe-mode", "-d"))
+    assert agent.command(TASK).argv[-5:] == agent.arguments
+    argv = agent.command(dataclasses.replace(TASK, mode="plan")).argv
+    assert argv[-1] == "-d"
+    assert not {"yolo", "--allowed-tools=agent", "--no-safe-mode"} & set(argv)
+
+
+def test_its_cost_is_known_only_with_a_price() -> None:
+    assert PLUS.cost == "unknown"
+    assert QwenAgent("qwen").cost == "unknown"
+    assert QwenAgent("qwen-gpt", model="gpt-5.4").cost == "estimated"
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("qwen-qwen3.8-max", "qwen3.8-max"), ("qwen-glm-5.1", "glm-5.1"), ("qwen-codr", None), ("qwen-", None)],
+)
+def test_a_name_with_a_version_passes_a_model_through(name: str, model: str | None) -> None:
+    found = MODEL_NAME.fullmatch(name)
+    assert (found["model"] if found else None) == model
+
+
+def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert PLUS.missing() == "qwen (Qwen Code) is not on PATH; npm install -g @qwen-code/qwen-code"
+    program = tmp_path / "qwen"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert PLUS.missing() is None
+
+
+def test_it_is_an_agent() -> None:
+    agent: Agent = PLUS
+    assert isinstance(agent, Agent)
+    assert (agent.name, agent.cli) == ("qwen-plus", "qwen")
