@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents import claude, codex, gemini
+from pytest_gump.agents import claude, codex, cursor, gemini, opencode, qwen
 from pytest_gump.agents.configured import configure
 from pytest_gump.agents.family import Family
 from pytest_gump.errors import AgentError
@@ -20,6 +20,9 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "claude": Family(claude.ClaudeAgent, claude.MODELS, claude.MODEL_NAME),
     "codex": Family(codex.CodexAgent, codex.MODELS, codex.MODEL_NAME),
     "gemini": Family(gemini.GeminiAgent, gemini.MODELS, gemini.MODEL_NAME),
+    "qwen": Family(qwen.QwenAgent, qwen.MODELS, qwen.MODEL_NAME),
+    "opencode": Family(opencode.OpencodeAgent, opencode.MODELS, opencode.MODEL_NAME),
+    "cursor": Family(cursor.CursorAgent, cursor.MODELS, cursor.MODEL_NAME),
 }
 """Every CLI that there is an adapter for, by the word that its agent names begin with."""
 
