@@ -17,6 +17,7 @@ _MIN_LENGTH: Final = 8
 """A shorter value is in too many files by chance."""
 _TELLING: Final = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE", re.IGNORECASE)
 _LONGEST_LINE: Final = 1 << 20
+_BLOCK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,17 @@ class Secrets:
         return [name for name, value in self.values.items() if os.fsencode(value) in data]
 
     def names_in_file(self, path: Path) -> list[str]:
-        with path.open("rb") as lines:
-            return list(dict.fromkeys(name for line in lines for name in self.names_in(line)))
+        rest, found = b"", dict[str, None]()
+        with path.open("rb") as file:
+            while chunk := file.read(_BLOCK):
+                found |= dict.fromkeys(self.names_in(rest + chunk))
+                rest = (rest + chunk)[-self._overlap :]
+        return list(found)
+
+    @property
+    def _overlap(self) -> int:
+        """Bytes of a block that may be the beginning of a secret: lines may be longer than the memory."""
+        return max(len(os.fsencode(value)) for value in self.values.values()) - 1
 
     def mask(self, value: Any) -> Any:
         """The same plain data with every secret masked, in strings at any depth."""
@@ -72,12 +82,16 @@ class Secrets:
         if not self.names_in_file(path):
             return False
         temporary = path.with_name(path.name + ".masked")
-        with path.open("rb") as lines, temporary.open("wb") as out:
-            for line in lines:
-                kept = line
+        rest = b""
+        with path.open("rb") as file, temporary.open("wb") as out:
+            while chunk := file.read(_BLOCK):
+                block = rest + chunk
                 for secret in self.values.values():
-                    kept = kept.replace(os.fsencode(secret), MASK.encode())
-                out.write(kept)
+                    block = block.replace(os.fsencode(secret), MASK.encode())
+                cut = max(0, len(block) - self._overlap)
+                out.write(block[:cut])
+                rest = block[cut:]
+            out.write(rest)
         temporary.replace(path)
         return True
 

@@ -130,6 +130,14 @@ def test_secret_in_a_hand_over_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatc
     assert result.artifact == "it is ***"
 
 
+@pytest.mark.parametrize("content", ["b'\\0\\xff' + key", "b'line\\n' * 300000 + key", "b'x' * 2000000 + key"])
+def test_secret_in_a_file_that_no_patch_shows_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
+    kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
+    result = kit.run(f'key = os.environb[b"TEST_TOKEN"]; pathlib.Path("big.dat").write_bytes({content})')
+    assert result.reason == "the value of a secret was left: TEST_TOKEN in big.dat"
+
+
 def test_secret_that_a_failed_attempt_left_is_found_again_in_the_next(
     kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

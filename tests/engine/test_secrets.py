@@ -48,3 +48,13 @@ def test_files_are_masked_in_place_and_others_left_alone(tmp_path: Path) -> None
     (tmp_path / "clean").write_text("nothing")
     assert Secrets.of(["API_KEY"], ENVIRONMENT).mask_files(tmp_path) == ["sub/stream"]
     assert (tmp_path / "sub" / "stream").read_bytes() == b"\xff ***\nnext\n"
+
+
+def test_secret_across_two_blocks_of_an_endless_line_is_found_and_masked(tmp_path: Path) -> None:
+    secrets = Secrets.of(["API_KEY"], ENVIRONMENT)
+    for before in ((1 << 20) - 13, (1 << 20) - 5, (1 << 20) - 1, 1 << 20):
+        file = tmp_path / "stream"
+        file.write_bytes(b"x" * before + b"sk-0123456789" + b"y" * (1 << 20))
+        assert secrets.names_in_file(file) == ["API_KEY"]
+        assert secrets.mask_files(tmp_path) == ["stream"]
+        assert file.read_bytes() == b"x" * before + b"***" + b"y" * (1 << 20)
