@@ -51,12 +51,12 @@ class Told:
     def failures(self) -> Iterator[tuple[str, str, int, str]]:
         """Title, file, line and text of what did not pass: the failed steps, else the run itself."""
         record = self.record
-        name = f"{record.workflow} on {record.spec}"
+        name = f"{_line(record.workflow)} on {_line(record.spec)}"
         failed = [step for step in record.steps.values() if step.status == "failed"]
         for step in failed:
-            yield f"{name}: {step.path}", *self.place(step.path), f"{step.path}: {step.reason or step.outcome}"
+            yield f"{name}: {step.path}", *self.place(step.path), f"{step.path}: {_line(step.reason) or step.outcome}"
         if not failed and record.status != "passed":
-            yield name, *self.place(), f"run {record.status}: {record.reason or 'not all steps passed'}"
+            yield name, *self.place(), f"run {record.status}: {_line(record.reason) or 'not all steps passed'}"
 
 
 def service(choice: str, environ: Mapping[str, str]) -> str:
@@ -107,6 +107,10 @@ class CI:
             terminalreporter.write_line(line)
 
 
+def _line(text: str) -> str:
+    return one_line(text, REASON_CHARS)
+
+
 # -- the table, for both -----------------------------------------------------------------------------------------
 
 
@@ -151,7 +155,7 @@ def _markdown(told: Told) -> str:
 
 def _code(text: str) -> str:
     """As code, every sign as a character reference: those are never markup, mentions or links."""
-    plain = one_line(text, REASON_CHARS)
+    plain = _line(text)
     signs = re.sub(r"[^\w ]|_", lambda sign: f"&#{ord(sign[0])};", plain)
     return f"<code>{signs}</code>" if signs else ""
 
@@ -187,10 +191,10 @@ def log_sections(runs: Sequence[Told]) -> list[str]:
     for told in runs:
         record = told.record
         name, now = f"gump_{re.sub(r'[^A-Za-z0-9]', '_', record.run_id)}", int(time.time())
-        title = one_line(f"{record.workflow} on {record.spec}: {run_line(record, ASCII)}", REASON_CHARS)
+        title = f"{_line(record.workflow)} on {_line(record.spec)}: {run_line(record, ASCII)}"
         lines += [f"\x1b[0Ksection_start:{now}:{name}[collapsed=true]\r\x1b[0K{title}"]
         lines += _table(rows(record)[:MAX_STEPS])
-        lines += [one_line(text, REASON_CHARS) for *_, text in told.failures()]
+        lines += [_line(text) for *_, text in told.failures()]
         lines += [f"\x1b[0Ksection_end:{now}:{name}\r\x1b[0K"]
     return lines
 
@@ -218,7 +222,7 @@ def code_quality(runs: Sequence[Told]) -> list[dict[str, Any]]:
     """The failed steps in the part of the Code Climate format that the service reads."""
     return [
         {
-            "description": one_line(text, REASON_CHARS),
+            "description": _line(text),
             "check_name": "gump",
             "fingerprint": hashlib.sha256(f"{title}\0{file}".encode()).hexdigest(),
             "severity": "critical",
