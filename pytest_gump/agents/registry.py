@@ -68,6 +68,14 @@ def resolve(name: str, extra: Extra | None = None) -> Agent:
     return _built_in(target, name, words, extra)
 
 
+def find(name: str, extra: Extra | None = None) -> Agent | None:
+    """The agent of a name; None when nobody knows it."""
+    try:
+        return resolve(name, extra)
+    except AgentError:
+        return None
+
+
 def problem(name: str, extra: Extra | None = None, *, replayed: bool = False) -> str | None:
     """Why an agent of that name cannot be used; a cassette plays every name of a known family."""
     if replayed and family(name) is not None:
@@ -81,10 +89,8 @@ def problem(name: str, extra: Extra | None = None, *, replayed: bool = False) ->
 
 def cli_of(name: str, extra: Extra | None = None) -> str | None:
     """The family of a name, custom names included; None for an unknown one."""
-    try:
-        return resolve(name, extra).cli
-    except AgentError:
-        return family(name)
+    agent = find(name, extra)
+    return family(name) if agent is None else agent.cli
 
 
 def same_cli(one: str, other: str, extra: Extra | None = None) -> bool:

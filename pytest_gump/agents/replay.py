@@ -13,14 +13,20 @@ from pytest_gump.agents import cassette as cassettes
 from pytest_gump.agents import ndjson, neutral, player
 from pytest_gump.agents.base import Command, Ending, Event, StreamReader
 from pytest_gump.agents.claude_stream import ClaudeReader
+from pytest_gump.agents.codex_stream import CodexReader
+from pytest_gump.agents.gemini_stream import GeminiReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_gump.agents.base import Provenance, Task
+    from pytest_gump.agents.base import Agent, Provenance, Task
     from pytest_gump.agents.cassette import Cassette, Take
 
-READERS: Final[Mapping[str, Callable[[Task], StreamReader]]] = {"claude": ClaudeReader}
+READERS: Final[Mapping[str, Callable[[Task], StreamReader]]] = {
+    "claude": ClaudeReader,
+    "codex": CodexReader,
+    "gemini": GeminiReader,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class ReplayAgent:
     delay: float = 0.0
     """Scale of the recorded pauses; 0 plays without any."""
     cost: Provenance = "reported"
+    live: Agent | None = None
+    """The agent that it stands for, which reads its own recorded streams: it knows its model, and so the price."""
 
     def missing(self) -> str | None:
         return None
@@ -54,6 +62,8 @@ class ReplayAgent:
             return _Refusal(neutral.NeutralReader(task, cli=self.cli), found)
         if found.cli == neutral.CLI:
             return _Refusal(neutral.NeutralReader(task, cli=self.cli), None)
+        if self.live is not None and self.live.cli == found.cli:
+            return _Refusal(self.live.reader(task), None)
         return _Refusal(READERS[found.cli](task), None)
 
     def _take(self, task: Task) -> Take | str:
@@ -67,7 +77,7 @@ class ReplayAgent:
             recorded = " and ".join(sorted({take.agent for take in takes}))
             return f"cassette has attempt {task.attempt} of {label} by {recorded}, not by {task.agent}"
         take = max(mine, key=lambda take: take.agent != "")
-        if take.cli != neutral.CLI and take.cli not in READERS:
+        if take.cli not in {neutral.CLI, *READERS} and (self.live is None or take.cli != self.live.cli):
             return f"attempt {task.attempt} of {label}: streams of {take.cli} cannot be read yet"
         changed = None if self.lenient else _changed_prompt(self.cassette, take, task)
         return changed or take

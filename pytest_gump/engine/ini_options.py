@@ -44,7 +44,7 @@ class IniOption:
     @property
     def type(self) -> Literal["string", "args", "linelist"]:
         """What `parser.addini(type=...)` takes."""
-        if self.kind == "lines":
+        if self.kind in {"lines", "agents"}:
             return "linelist"
         return "args" if self.kind in {"patterns", "names"} else "string"
 
@@ -107,6 +107,7 @@ INI_OPTIONS: Final = (
         " ".join(KEEP_IGNORED),
         "Ignored files and folders that stay in a worktree when gates run and between attempts",
     ),
+    IniOption("gump_agents", "agents", "agents", "", "Agents of your own, one a line: NAME = AGENT and further words"),
     IniOption("gump_agent_env", "agent_env", "names", "", "Environment variables that agents get on top of the usual"),
     IniOption("gump_gate_env", "gate_env", "names", "", "Environment variables that gates get on top of the usual"),
     IniOption(

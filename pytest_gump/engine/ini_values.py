@@ -12,9 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Kind = Literal[
-    "command", "path", "duration", "duration_or_off", "count", "patterns", "names", "lines", "refuse_or_allow"
+    "command",
+    "path",
+    "duration",
+    "duration_or_off",
+    "count",
+    "patterns",
+    "names",
+    "lines",
+    "agents",
+    "refuse_or_allow",
 ]
 
+_AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -72,6 +82,19 @@ def _patterns(raw: object) -> tuple[str, ...]:
     return patterns
 
 
+def _agents(raw: object) -> tuple[str, ...]:
+    """Lines `NAME = AGENT WORDS`, tidied up."""
+    agents: dict[str, str] = {}
+    for line in _lines(raw):
+        name, equals, words = (part.strip() for part in line.partition("="))
+        if not equals or not words or not _AGENT.fullmatch(name):
+            raise ValueError(f"{line!r} is not NAME = AGENT, with further words behind it or without")
+        if name in agents:
+            raise ValueError(f"{name!r} stands there twice")
+        agents[name] = words
+    return tuple(f"{name} = {words}" for name, words in agents.items())
+
+
 def _refuse_or_allow(raw: object) -> str:
     if raw not in ("refuse", "allow"):
         raise ValueError(f"must be 'refuse' or 'allow', not {raw!r}")
@@ -87,5 +110,6 @@ READERS: Final[Mapping[Kind, Callable[[object], object]]] = {
     "patterns": _patterns,
     "names": _names,
     "lines": _lines,
+    "agents": _agents,
     "refuse_or_allow": _refuse_or_allow,
 }

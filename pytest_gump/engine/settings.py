@@ -38,6 +38,8 @@ class Settings:
     test_files: tuple[str, ...] = ()
     """Patterns that `@tests` stands for in addition to the built-in ones."""
     keep_ignored: tuple[str, ...] = KEEP_IGNORED
+    agents: tuple[str, ...] = ()
+    """Lines `NAME = AGENT WORDS`."""
     agent_env: tuple[str, ...] = ()
     gate_env: tuple[str, ...] = ()
     allow_commands: tuple[str, ...] = ()
@@ -50,6 +52,11 @@ class Settings:
     worktrees: str | None = None
     """Folder for the worktree slots; None = the user's cache."""
     unknown_cost: Literal["refuse", "allow"] = "refuse"
+
+    @property
+    def agent_names(self) -> dict[str, str]:
+        """What each agent name of the user's own stands for: another agent, then further words."""
+        return {name: words for name, _, words in (line.partition(" = ") for line in self.agents)}
 
     @property
     def commands(self) -> dict[str, str]:

@@ -13,7 +13,8 @@ from pytest_gump.agents.cassette import Cassette, write_take
 from pytest_gump.agents.neutral import conversation
 from pytest_gump.agents.replay import ReplayAgent, prompt_text
 
-CLAUDE = Path(__file__).parent / "streams" / "claude"
+STREAMS = Path(__file__).parent / "streams"
+CLAUDE = STREAMS / "claude"
 
 
 @pytest.fixture
@@ -165,8 +166,21 @@ def test_the_path_of_the_slot_does_not_change_a_prompt(task: Task) -> None:
 
 
 def test_a_stream_that_nothing_can_read_yet_is_told(cassette: Path, task: Task) -> None:
-    write_take(cassette, step=task.step, cli="codex")
-    assert refusal(cassette, task) == "attempt 1 of build::impl[item-2]: streams of codex cannot be read yet"
+    write_take(cassette, step=task.step, cli="mine")
+    assert refusal(cassette, task) == "attempt 1 of build::impl[item-2]: streams of mine cannot be read yet"
+
+
+def test_a_recorded_stream_is_read_by_the_agent_that_it_is_of_so_that_it_costs_the_same(
+    cassette: Path, task: Task
+) -> None:
+    lines = (STREAMS / "codex" / "basic" / "stream.ndjson").read_bytes().splitlines()
+    write_take(cassette, step=task.step, agent="codex-gpt55", cli="codex", stream=lines)
+    by_codex = dataclasses.replace(task, agent="codex-gpt55")
+    _, unpriced = play(cassette, by_codex)
+    _, priced = play(cassette, by_codex, live=registry.find("codex-gpt55"))
+    assert unpriced.usage.tokens == priced.usage.tokens
+    assert unpriced.usage.provenance == "unknown"
+    assert priced.usage.cost_usd == pytest.approx(0.024855)
 
 
 def test_a_change_that_does_not_fit_is_told(cassette: Path, task: Task) -> None:

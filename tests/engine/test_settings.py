@@ -52,6 +52,13 @@ def test_lists_come_from_ini_words_lines_and_toml_arrays() -> None:
     assert settings.test_files == ("checks/**", "*.t")
 
 
+def test_agents_of_ones_own_are_names_with_words() -> None:
+    lines = ["fast = claude-haiku", "near=codex:my-model env:A=b  -p 'x y'"]
+    settings, _ = read_settings(ini(gump_agents=lines), None)
+    assert settings.agents == ("fast = claude-haiku", "near = codex:my-model env:A=b  -p 'x y'")
+    assert settings.agent_names == {"fast": "claude-haiku", "near": "codex:my-model env:A=b  -p 'x y'"}
+
+
 def test_silence_timeout_can_be_switched_off() -> None:
     settings, _ = read_settings(ini(gump_silence_timeout="off"), None)
     assert settings.silence_timeout_s is None
@@ -65,6 +72,13 @@ def test_silence_timeout_can_be_switched_off() -> None:
         ("gump_max_items", "-3", "gump_max_items: must be a whole number above zero, not '-3'"),
         ("gump_unknown_cost", "maybe", "gump_unknown_cost: must be 'refuse' or 'allow', not 'maybe'"),
         ("gump_agent_env", ["A=B"], "gump_agent_env: 'A=B' is not the name of an environment variable"),
+        ("gump_agents", ["fast"], "gump_agents: 'fast' is not NAME = AGENT, with further words behind it or without"),
+        (
+            "gump_agents",
+            ["a b = c"],
+            "gump_agents: 'a b = c' is not NAME = AGENT, with further words behind it or without",
+        ),
+        ("gump_agents", ["a = b", "a = c"], "gump_agents: 'a' stands there twice"),
         ("gump_test_files", ["../x"], "gump_test_files: '../x' must be relative to the project, without '..'"),
         ("gump_compile", "a\0b", "gump_compile: must not hold a NUL character"),
         ("gump_error_chars", True, "gump_error_chars: must be a whole number above zero, not True"),

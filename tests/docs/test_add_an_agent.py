@@ -1,0 +1,74 @@
+"""The guide "Add an agent": its conftest drives a program in a real session."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "how-to" / "add-an-agent.md").read_text(encoding="utf-8")
+
+WORKFLOW = """\
+name: house
+steps:
+  - name: impl
+    agent: house
+    prompt: Greet.
+    gate: [compile]
+"""
+
+
+def block(language: str) -> str:
+    match = re.search(rf"^```{language}\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+    assert match is not None
+    return match[1]
+
+
+@pytest.fixture
+def house(gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
+    """A project with the guide's conftest, and a `house-agent` that prints the guide's stream."""
+    folder = gump_project.path.parent / f"{gump_project.path.name}-bin"
+    folder.mkdir()
+    (folder / "stream").write_text(block("json"), encoding="utf-8")
+    program = folder / "house-agent"
+    program.write_text(
+        f"#!/bin/sh\ncat > {folder}/prompt\necho 'hello = 1' > app.py\ncat {folder}/stream\nexit $(cat {folder}/code)\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    (folder / "code").write_text("0", encoding="utf-8")
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    gump_project.write({"app.py": "", "conftest.py": block("python")})
+    gump_project.workflow("house", WORKFLOW)
+    return gump_project
+
+
+def test_the_agent_of_the_guide_passes_a_step(house: GumpProject) -> None:
+    result = house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
+    result.assert_outcomes(passed=1)
+    usage = house.record().attempts[0].result.usage  # type: ignore[union-attr]
+    assert (usage.tokens.input, usage.tokens.output, usage.tool_calls) == (2100, 96, 1)
+    assert usage.provenance == "estimated"
+    assert house.tree(house.record().head)["app.py"] == "hello = 1"
+
+
+def test_the_agent_of_the_guide_tells_a_bad_end(house: GumpProject) -> None:
+    (house.path.parent / f"{house.path.name}-bin" / "code").write_text("3", encoding="utf-8")
+    result = house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
+    result.assert_outcomes(failed=1)
+    assert house.record().steps["impl"].outcome == "agent_error"
+
+
+def test_the_agent_of_the_guide_is_missed_before_anything_starts(
+    house: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    result = house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: house-agent is not on PATH; ask the platform team (needed by impl)"])
