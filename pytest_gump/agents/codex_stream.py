@@ -49,6 +49,7 @@ _QUOTA: Final = re.compile(
 )
 _RETRY: Final = re.compile(r"Reconnecting\.\.\. ", re.ASCII)
 _SHELL: Final = re.compile(r"(?:\S*/)?(?:ba|z|da)?sh", re.ASCII)
+_PLAIN_CALL: Final = re.compile(_SHELL.pattern + r" -l?c '([^']*)'", re.ASCII)
 
 _NO_EVENTS: Final[tuple[Event, ...]] = ()
 
@@ -117,7 +118,7 @@ class CodexReader:
             events = self._answer("message", goes_on=self._phase == "thinking")
             self._message = words
             self._talk.said(len(words))
-            return [*events, Text(words), UsageSeen(self._usage())]
+            return [*events, Text(words), *self._seen()]
         if kind == "reasoning":
             events = self._answer("thinking", goes_on=self._phase == "thinking")
             self._talk.said(len(words))
@@ -143,7 +144,7 @@ class CodexReader:
             self._tool_calls += 1
             calls = _tool_calls(kind, item)
             self._talk.said(characters_of(_asked(item)))
-            events += [*calls, UsageSeen(self._usage())]
+            events += [*calls, *self._seen()]
         if done:
             self._running.discard(key)
             self._talk.heard(len(ndjson.text(item, "aggregated_output") or ""))
@@ -166,6 +167,10 @@ class CodexReader:
         )
         self._reported = tokens if usage else self._reported
         return (UsageSeen(self._usage()),)
+
+    def _seen(self) -> Iterable[Event]:
+        """The estimate so far; after what the CLI reported there is nothing to add."""
+        return (UsageSeen(self._usage()),) if self._reported is None else _NO_EVENTS
 
     def _usage(self) -> Usage:
         if self._reported is None:
@@ -246,6 +251,9 @@ def _tool_calls(kind: str, item: ndjson.JsonObject) -> list[ToolCall]:
 
 def _command(words: str) -> str:
     """The command as the model wrote it: codex shows it as a call of a shell."""
+    plain = _PLAIN_CALL.fullmatch(words)
+    if plain is not None:
+        return plain[1]
     try:
         shell, flag, command = shlex.split(words)
     except ValueError:

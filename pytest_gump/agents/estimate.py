@@ -26,6 +26,10 @@ HEARD_CHARACTERS: Final = 41_000
 """Both CLIs cut a longer output of a tool before the model sees it."""
 
 
+CONTEXT_TOKENS: Final = 250_000
+"""A CLI makes a longer conversation short."""
+
+
 class Conversation:
     """Running totals of one attempt."""
 
@@ -45,14 +49,14 @@ class Conversation:
     def answer(self) -> None:
         """A new answer of the model begins."""
         self.answers += 1
-        context = math.ceil(self._context / CHARACTERS_PER_TOKEN)
+        context = min(math.ceil(self._context / CHARACTERS_PER_TOKEN), CONTEXT_TOKENS)
         tokens = Tokens(input=context - self._cached, cache_read=self._cached)
         self._input += tokens.input
         self._read += tokens.cache_read
         self._cached = context
-        usd = prices.estimate_answer(self.model, tokens)
-        self._known = self._known and usd is not None
-        self._usd += usd or 0.0
+        rates = prices.rates(self.model)
+        self._known = self._known and rates is not None
+        self._usd += rates.of(tokens) if rates is not None else 0.0
 
     def said(self, characters: int) -> None:
         """The model wrote so much: prose, commands, file contents."""
@@ -70,6 +74,6 @@ class Conversation:
         return Tokens(self._input, self._read, output=math.ceil(self._spoken / CHARACTERS_PER_TOKEN))
 
     def usage(self, *, tool_calls: int) -> Usage:
-        known = self._known and (self.answers > 0 or prices.rates(self.model) is not None)
+        known = self._known and prices.rates(self.model) is not None
         provenance: Provenance = "estimated" if known else "unknown"
         return Usage(self.tokens, self._usd if known else None, provenance, self.answers, tool_calls)

@@ -109,7 +109,7 @@ class GeminiReader:
         events = self._answer()
         self._message.append(words)
         self._talk.said(len(words))
-        return [*events, Text(words), UsageSeen(self._usage())] if events else (Text(words),)
+        return [*events, Text(words), *self._seen()] if events else (Text(words),)
 
     def _read_tool(self, record: ndjson.JsonObject) -> Iterable[Event]:
         events = self._answer()
@@ -118,7 +118,7 @@ class GeminiReader:
         arguments = ndjson.section(record, "parameters")
         self._talk.said(characters_of(arguments))
         tool = ndjson.text(record, "tool_name") or "?"
-        return [*events, _tool_call(tool, arguments), UsageSeen(self._usage())]
+        return [*events, _tool_call(tool, arguments), *self._seen()]
 
     def _read_tool_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._running.discard(ndjson.text(record, "tool_id") or "unnamed")
@@ -144,6 +144,10 @@ class GeminiReader:
         return (UsageSeen(self._usage()),)
 
     # -- usage -----------------------------------------------------------------------------------------------------
+
+    def _seen(self) -> Iterable[Event]:
+        """The estimate so far; after what the CLI reported there is nothing to add."""
+        return (UsageSeen(self._usage()),) if self._reported is None else _NO_EVENTS
 
     def _usage(self) -> Usage:
         return self._reported or self._talk.usage(tool_calls=self._tool_calls)

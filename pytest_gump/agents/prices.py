@@ -5,7 +5,6 @@ The table is the one in the installed package: nothing is fetched, `UpdatePrices
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -90,7 +89,8 @@ def estimate_answers(model: str | None, tokens: Tokens, answers: int) -> float |
     """Price the sum of several answers: a dearer rate for long contexts goes by one answer, not by their sum."""
     if answers <= 1:
         return estimate_answer(model, tokens)
-    mean = Tokens(*(count // answers for count in dataclasses.astuple(tokens)))
+    counts = (tokens.input, tokens.cache_read, tokens.cache_write, tokens.output, tokens.reasoning)
+    mean = Tokens(*(count // answers for count in counts))
     rate = rates(model) if mean.input + mean.cache_read + mean.cache_write <= LINEAR_TOKENS else None
     if rate is None:
         one = estimate(model, mean)
