@@ -26,9 +26,6 @@ FAMILIES: Final[Mapping[str, Family]] = {
 }
 """Every CLI that there is an adapter for, by the word that its agent names begin with."""
 
-NOT_YET: Final = tuple(name for name in ("codex", "gemini", "qwen", "opencode", "cursor") if name not in FAMILIES)
-"""Families that cassettes may hold, and that no adapter exists for."""
-
 # The explicit form, for a model that no name stands for: `claude:my-deployment`.
 _EXPLICIT = re.compile(r"(?P<family>[a-z]+):(?P<model>[A-Za-z0-9][\w.:/@\[\]-]*)", re.ASCII)
 
@@ -45,7 +42,7 @@ A word `env:NAME=VALUE` sets a variable of the agent's environment instead, `env
 def family(name: str) -> str | None:
     """`claude` for `claude-opus`; None when no known CLI is meant."""
     head = re.split("[-:]", name, maxsplit=1)[0]
-    return head if head in FAMILIES or head in NOT_YET else None
+    return head if head in FAMILIES else None
 
 
 def resolve(name: str, extra: Extra | None = None) -> Agent:
@@ -150,8 +147,6 @@ def _built_in(target: str, name: str, words: tuple[str, ...], extra: Extra) -> A
         one, model = found
         return configure(one.adapter, name, model, words)
     heads = ", ".join([*extra, *FAMILIES])
-    if family(target) in NOT_YET:
-        raise AgentError(f"agent {target!r} is not supported yet", hint=f"supported are {heads}")
     near = difflib.get_close_matches(target, known(extra), n=1)
     guess = f"did you mean {near[0]!r}? " if near else ""
     raise AgentError(f"unknown agent {target!r}", hint=f"{guess}known are {heads}; a CLI with a model is CLI-MODEL")
