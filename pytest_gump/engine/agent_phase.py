@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Task, ToolCall
+from pytest_gump.agents.base import Note, Task, ToolCall
 from pytest_gump.engine.bounds import is_in_checkout, place_in
 from pytest_gump.engine.guard import Breach, GuardWatch
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
@@ -128,8 +128,10 @@ class _Listener:
         self.guards = GuardWatch(self.order.limits, may_write=self._may_write, clock=self.tools.clock)
 
     def line(self, line: bytes) -> str | None:
-        self.guards.heard()
-        for event in self.reader.feed(line):
+        events = tuple(self.reader.feed(line))
+        if not events or any(not isinstance(event, Note) for event in events):
+            self.guards.heard()  # a CLI that only says that it waits for the network is silent
+        for event in events:
             self.tools.listen(event)
             self._judge(event)
         return self._stop_reason()

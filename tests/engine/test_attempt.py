@@ -181,6 +181,20 @@ def test_silent_agent_is_stopped(kit: Kit) -> None:
     assert result.guard == "silence"
 
 
+def test_an_agent_that_only_says_that_it_waits_is_silent(kit: Kit) -> None:
+    kit.script(
+        """
+number = 0
+while True:
+    number += 1
+    say("note", text=f"reconnecting, attempt {number}")
+    time.sleep(0.1)
+""",
+        finish=False,
+    )
+    assert kit.run(limits=Limits(silence_s=0.6, max_time_s=20)).guard == "silence"
+
+
 def test_cost_that_is_told_only_at_the_end_still_counts(kit: Kit) -> None:
     kit.script('say("result", outcome="ok", message="", usage={"cost_usd": 0.9})', finish=False)
     result = kit.run(limits=Limits(max_budget=0.5))
