@@ -9,6 +9,7 @@ import pytest
 from _pytest.junitxml import bin_xml_escape, xml_key  # no public way to a testcase's system-out; tests/test_junit.py
 
 from pytest_gump.engine.order import Outcome
+from pytest_gump.system.output import clean_text
 from pytest_gump.units import format_duration, format_usd
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _attempt_text(one: AttemptRecord) -> str:
         *([f"  then: {one.why}"] if one.why else []),
         *(f"  gate {gate.name}: {gate.status}: {gate.summary}" for gate in result.gates),
     ]
-    return "\n".join(line for line in lines if line.strip())
+    return clean_text("\n".join(line for line in lines if line.strip()))
 
 
 def write_step(config: pytest.Config, report: Any, record: RunRecord, step: StepRecord) -> None:

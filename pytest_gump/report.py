@@ -11,8 +11,9 @@ import pytest
 
 from pytest_gump import junit
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
-from pytest_gump.gates.text import listed
+from pytest_gump.gates.text import listed, one_line
 from pytest_gump.lines import ASCII, UNICODE, attempt_lines, fit, group_line, live_line, run_line, skipped_line
+from pytest_gump.system.output import clean_text
 from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import StepPath
 
@@ -69,7 +70,7 @@ class Report:
         self._terminal.ensure_newline()
         if self._config.get_terminal_writer().width_of_current_line:  # of a reporter that draws its own progress line
             self._terminal.write_line("")
-        self._terminal.write_line(line, **markup)
+        self._terminal.write_line(clean_text(line), **markup)
 
     def _erase_live(self) -> None:
         if self._live:
@@ -116,14 +117,15 @@ class Report:
             case UsageSeen(usage=usage):
                 self._usd = usage.cost_usd
             case ToolCall() if self._verbosity >= 2:
-                self._outside_capture(f"      {event.tool} {event.path or event.command or ''}".rstrip())
+                told = f"{event.tool} {event.path or event.command or ''}"
+                self._outside_capture(f"      {one_line(told, 1000)}")
         terminal, now = self._terminal, time.monotonic()
         if terminal is None or self._current is None or self._verbosity < 0:
             return
         if terminal.isatty and now - self._shown >= REFRESH_S:
             self._shown = now
             with self._capture_off():
-                line = self._live_text()
+                line = clean_text(self._live_text())
                 terminal.rewrite(line + " " * (self.columns - 1 - len(line)))
                 self._live = True
         elif not terminal.isatty and now - self._shown >= HEARTBEAT_S:
@@ -222,7 +224,7 @@ class Report:
             colour = {"passed": "green"}.get(record.status, "red")
             terminalreporter.write_line(run_line(record, self._marks), **{colour: True}, bold=True)
             if record.reason:
-                terminalreporter.write_line(record.reason)
+                terminalreporter.write_line(clean_text(record.reason))
             if record.checkout_changed:
                 names = listed(record.checkout_changed)
                 terminalreporter.write_line(f"your checkout changed while the run went on: {names}", yellow=True)

@@ -36,6 +36,8 @@ def main(arguments: list[str]) -> int:
         change_tree(take, worktree)
     except (Refused, OSError, ValueError, IndexError) as error:
         return refuse(str(error))
+    except (AttributeError, TypeError, RecursionError, OverflowError) as error:  # JSON of another shape
+        return refuse(f"the take cannot be read: {error}")
     print_stream(take, worktree, pauses=pauses, delay=delay)
     errors = take / "stderr.txt"
     if errors.exists():
@@ -118,6 +120,8 @@ def copy_folder(source: Path, worktree: Path, prefix: str) -> None:
         folders.sort()
         for name in sorted(names):
             origin = Path(folder) / name
+            if origin.is_symlink():
+                raise Refused(f"will not read through a symbolic link: {name!r}")
             target = inside(worktree, prefix + origin.relative_to(source).as_posix())
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.is_symlink():

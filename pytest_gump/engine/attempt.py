@@ -8,6 +8,7 @@ in a fresh folder below `Tools.scratch`.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -45,6 +46,7 @@ __all__ = ["Cancelled", "Tools", "attempt_ref", "execute", "stored_result"]
 
 MESSAGE_CHARS = 20_000
 _FOLDER_CHARS = 120
+_SESSION_ID = re.compile(r"(?!-)[!-~]{1,200}")
 
 
 class Cancelled(KeyboardInterrupt):
@@ -301,5 +303,10 @@ class _Attempt:
         )
 
     def _session(self, session: SessionRef | None) -> SessionRef | None:
-        """The adapter knows the folder only; the slot's name is what an order goes by."""
-        return None if session is None else replace(session, slot=self.order.slot)
+        """The adapter knows the folder only; the slot's name is what an order goes by.
+
+        An id comes from the stream and goes into an argument of the CLI: one that could be an option is not kept.
+        """
+        if session is None or not _SESSION_ID.fullmatch(session.id):
+            return None
+        return replace(session, slot=self.order.slot)

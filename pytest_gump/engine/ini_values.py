@@ -37,7 +37,7 @@ def _text(raw: object) -> str:
 
 
 def _duration(raw: object) -> float:
-    if isinstance(raw, int | float) and not isinstance(raw, bool) and raw > 0:
+    if isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < float("inf"):
         return float(raw)
     return parse_duration(_text(raw))
 

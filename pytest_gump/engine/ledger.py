@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.json_text import json_text
+from pytest_gump.engine.ledger_shape import is_event
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def read_ledger(path: Path) -> Iterator[Event]:
     for number, line in enumerate(lines[:-1], 1):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
-        if not isinstance(record, dict) or "event" not in record:
+        if not is_event(record):
             if number == len(lines) - 1:
                 return
             raise RunError(f"{path}:{number}: not a ledger event", hint="the file was changed by something else")

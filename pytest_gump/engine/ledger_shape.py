@@ -1,0 +1,78 @@
+"""What the events of a ledger look like: nothing else of a file that anybody could have written is believed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+_TEXT: Final = (str,)
+_TEXT_OR_NONE: Final = (str, type(None))
+_NUMBER: Final = (int, float)
+_NUMBER_OR_NONE: Final = (int, float, type(None))
+
+_FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
+    "run_started": {
+        **dict.fromkeys(("run_id", "workflow", "spec", "base", "branch"), _TEXT),
+        "pid": (int,),
+        "pid_created": _NUMBER,
+        "max_budget": _NUMBER_OR_NONE,
+    },
+    "preflight": {"gates": (list,), "red": (list,), "reason": _TEXT_OR_NONE},
+    "attempt_started": {
+        **dict.fromkeys(("step", "mode", "entry", "base", "step_base"), _TEXT),
+        "number": (int,),
+        "attempt": (int,),
+        "agent": _TEXT_OR_NONE,
+    },
+    "attempt_finished": {"number": (int,), "folder": _TEXT_OR_NONE, "result": (dict,)},
+    "decided": {
+        **dict.fromkeys(("verdict", "outcome", "reason", "why", "head"), _TEXT),
+        "number": (int,),
+        "replanned": _TEXT_OR_NONE,
+    },
+    "skipped": {"steps": (list,), "reason": _TEXT},
+    "run_finished": dict.fromkeys(("status", "reason", "head"), _TEXT),
+    "applied": dict.fromkeys(("commit", "head"), _TEXT),
+}
+_LATEST: Final = 2.0**37
+"""Seconds since the epoch that a calendar can still show."""
+_COMMITS: Final = ("base", "step_base", "head", "commit")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_STEP: Final = re.compile(r"[^\[\]/\x00-\x1f]+(?:\[[^\[\]/\x00-\x1f]+\])?")
+_FOLDER: Final = re.compile(r"(?!\.)[^/\x00-\x1f]+")
+
+
+def is_event(record: object) -> bool:
+    """Whether this is an event as we write it, or one of a later version that we do not know."""
+    if not isinstance(record, dict) or not isinstance(record.get("event"), str) or not _is_time(record.get("at")):
+        return False
+    fields = _FIELDS.get(record["event"], {})
+    if not all(name in record and type(record[name]) in kinds for name, kinds in fields.items()):
+        return False
+    return all(_COMMIT.fullmatch(record[name]) for name in _COMMITS if name in fields) and _has_names(record)
+
+
+def _has_names(record: dict[str, Any]) -> bool:
+    """Whether what becomes a path of a file or a step can be one."""
+    match record["event"]:
+        case "attempt_started":
+            return bool(record["number"] > 0 and _STEP.fullmatch(record["step"]))
+        case "attempt_finished":
+            folder = record["folder"]
+            return bool(record["number"] > 0 and (folder is None or _FOLDER.fullmatch(folder)))
+        case "decided":
+            return bool(record["number"] > 0)
+        case "skipped":
+            return all(isinstance(step, str) and _STEP.fullmatch(step) is not None for step in record["steps"])
+        case "preflight":
+            return all(_is_gate(gate) for gate in record["gates"])
+        case _:
+            return True
+
+
+def _is_gate(gate: object) -> bool:
+    return isinstance(gate, dict) and all(isinstance(gate.get(name), str) for name in ("name", "status", "summary"))
+
+
+def _is_time(value: object) -> bool:
+    return type(value) in _NUMBER and 0 <= value < _LATEST  # type: ignore[operator]  # a number now

@@ -1,0 +1,126 @@
+"""Readers of streams, plans, verdicts and cassettes on whatever hypothesis thinks of: they never raise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest_gump.agents import neutral
+from pytest_gump.agents.base import Task
+from pytest_gump.agents.cassette import Cassette
+from pytest_gump.agents.replay import READERS
+from pytest_gump.errors import ConfigError
+from pytest_gump.gates.schema import parse_plan, parse_verdict
+from pytest_gump.system.output import clean_text
+from pytest_gump.workflow.path import slugify
+
+KEYS = st.sampled_from(
+    [
+        "type",
+        "subtype",
+        "event",
+        "message",
+        "content",
+        "usage",
+        "result",
+        "session_id",
+        "model",
+        "cost_usd",
+        "total_cost_usd",
+        "tokens",
+        "input",
+        "output",
+        "text",
+        "tool",
+        "path",
+        "command",
+        "number",
+        "reason",
+        "outcome",
+        "is_error",
+        "num_turns",
+        "id",
+        "name",
+        "role",
+        "modelUsage",
+        "input_tokens",
+    ]
+) | st.text(max_size=6)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(["assistant", "result", "tool_use", "tool_call", "turn", "usage", "system", "init", "success"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=6),
+    max_leaves=12,
+)
+LINES = st.lists(VALUES.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60), max_size=8)
+
+
+def task() -> Task:
+    return Task(
+        step="impl",
+        item=None,
+        attempt=1,
+        agent="claude-haiku",
+        prompt="Do it.",
+        worktree=Path("/tmp/slot"),
+        mode="diff",
+    )
+
+
+@pytest.mark.parametrize("cli", [*READERS, neutral.CLI])
+@settings(deadline=None, max_examples=60)
+@given(lines=LINES, exit_code=st.none() | st.integers(-20, 300), stderr=st.text(max_size=40), stopped=st.booleans())
+def test_a_reader_takes_any_stream(
+    cli: str, lines: list[bytes], exit_code: int | None, stderr: str, *, stopped: bool
+) -> None:
+    reader = neutral.NeutralReader(task(), cli=cli) if cli == neutral.CLI else READERS[cli](task())
+    for line in lines:
+        list(reader.feed(line))
+    ending = reader.finish(exit_code=exit_code, stderr=stderr, stopped=stopped)
+    assert ending.usage.cost_usd is None or 0 <= ending.usage.cost_usd < float("inf")
+    assert ending.usage.turns >= 0
+
+
+@settings(deadline=None)
+@given(data=st.binary(max_size=80) | VALUES.map(lambda value: json.dumps(value).encode()))
+def test_plans_and_verdicts_are_read_or_refused(data: bytes) -> None:
+    plan, verdict = parse_plan(data), parse_verdict(data)
+    assert (plan.value is None) == bool(plan.errors)
+    assert (verdict.value is None) == bool(verdict.errors)
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.binary(max_size=80) | VALUES.map(lambda value: json.dumps({"version": 1, "takes": value}).encode()))
+def test_an_index_of_a_cassette_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    place = tmp_path_factory.getbasetemp() / "index"
+    place.mkdir(exist_ok=True)
+    (place / "index.json").write_bytes(data)
+    try:
+        cassette = Cassette.open(place)
+    except ConfigError:
+        return
+    assert all((place / take.folder).parent == place for take in cassette.takes)
+
+
+@given(text=st.text() | st.binary().map(lambda data: data.decode("utf-8", "surrogateescape")))
+def test_cleaned_text_holds_nothing_that_acts(text: str) -> None:
+    cleaned = clean_text(text + "\x1b[31m\n::error::x\r::warning::y\n##[group]z")
+    assert not any(ord(char) < 32 and char not in "\n\t" for char in cleaned)
+    assert not any(line.lstrip().startswith("::") or "##[" in line for line in cleaned.splitlines())
+    cleaned.encode()
+
+
+@given(name=st.text(max_size=60))
+def test_a_slug_is_a_plain_file_name(name: str) -> None:
+    slug = slugify(name, 3)
+    assert slug.strip("-") == slug
+    assert slug.isascii()
+    assert 0 < len(slug) <= 40
+    assert not set(slug) - set("abcdefghijklmnopqrstuvwxyz0123456789-")
