@@ -35,3 +35,11 @@ def add_run(parser: argparse.ArgumentParser, *, default: str = "the newest run")
     parser.add_argument(
         "run", nargs="?", metavar="RUN", help=f"id of a run, or its beginning or end (default: {default})"
     )
+
+
+def positive(text: str) -> int:
+    """A number of things for argparse: one at least."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number

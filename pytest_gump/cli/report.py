@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_gump.cli.command import add_command, add_run
+from pytest_gump.cli.command import add_command, add_run, positive
 
 if TYPE_CHECKING:
     import argparse
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
+
+
+Data = dict[str, Any]
 
 
 def add(commands: Commands) -> None:
@@ -22,10 +25,12 @@ def add(commands: Commands) -> None:
         "time, files and lines, and why an attempt was made again. Totals are sums of all attempts, "
         "failed ones included. A cost with ~ was estimated from the tokens; $? is one that nobody "
         "knows.",
-        examples="  gump report\n  gump report 7f3a\n  gump report --json | jq .totals.cost.usd",
+        examples="  gump report\n  gump report 7f3a\n  gump report --json | jq .totals.cost.usd\n"
+        "  gump report --last 20",
         execute=execute,
     )
     add_run(parser)
+    parser.add_argument("--last", type=positive, metavar="N", help="the newest N runs together")
     parser.add_argument("--json", action="store_true", help="for machines (docs/reference/report-json.md)")
 
 
@@ -33,6 +38,8 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.runs import find
     from pytest_gump.engine.report_data import report_data
 
+    if arguments.last is not None:
+        return _report_last(arguments, out)
     run = find(arguments.run)
     data = report_data(run.record, run.header, state=run.state)
     if arguments.json:
@@ -44,3 +51,58 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
         write_report(data, out)
     return 0
+
+
+def _report_last(arguments: argparse.Namespace, out: Out) -> int:
+    from itertools import islice
+
+    from pytest_gump.cli.runs import all_runs, read_run
+    from pytest_gump.engine.runs_data import runs_data
+    from pytest_gump.errors import ConfigError, RunError
+
+    if arguments.run is not None:
+        raise ConfigError("give a run, or --last N, not both")
+    records, problems = [], []
+    for folder in islice(all_runs(), arguments.last):
+        try:
+            records.append(read_run(folder, results=False).record)
+        except RunError as error:
+            problems.append(str(error))
+    if not records:
+        raise RunError("no runs that can be read", hint="gump status lists them")
+    data = runs_data(records)
+    if arguments.json:
+        import json
+
+        out.raw(json.dumps(data, indent=2) + "\n")
+        return 0
+    _write_last(data, out)
+    for problem in problems:
+        out.line(f"note: {problem}")
+    return 0
+
+
+def _write_last(data: Data, out: Out) -> None:
+    from pytest_gump.gates.text import plural
+    from pytest_gump.units import format_duration, format_usd
+
+    cost = data["cost"]
+    dollars = format_usd(cost["usd"], estimated=cost["estimated"])
+    unknown = f" + {plural(cost['unknown_attempts'], 'attempt')} of unknown cost" if cost["unknown_attempts"] else ""
+    out.line(f"{plural(data['runs'], 'run')} of {', '.join(data['workflows'])}: {data['passed']} passed")
+    out.line(f"{dollars}{unknown}, {format_usd(cost['average_usd'], estimated=cost['estimated'])} a run")
+    average = format_duration(data["duration_s"]["average"])
+    out.line(f"{average} a run, {plural(data['attempts'], 'attempt')}, {data['retries']} retried")
+    rows = [
+        (
+            step["step"],
+            step["agent"],
+            str(step["attempts"]),
+            str(step["passed"]),
+            format_usd(step["cost_usd"], estimated=cost["estimated"]),
+            format_duration(step["duration_s"]),
+        )
+        for step in data["steps"]
+    ]
+    head = ("step", "agent", "attempts", "passed", "cost", "time")
+    out.table(head, rows, right=("attempts", "passed", "cost", "time"))

@@ -58,8 +58,8 @@ class OpenRun:
         return Repository.open(self.folder.path)
 
 
-def read_run(folder: RunFolder) -> OpenRun:
-    """Read header and ledger of a run.
+def read_run(folder: RunFolder, *, results: bool = True) -> OpenRun:
+    """Read header and ledger of a run; without `results`, only what lists and sums need.
 
     Raises:
         RunError: they cannot be read.
@@ -71,6 +71,9 @@ def read_run(folder: RunFolder) -> OpenRun:
     header = folder.read_header()
     try:
         record = fold(read_ledger(folder.ledger))
+        if results:
+            for one in record.attempts:
+                _ = one.result  # what is wrong with it shows here
     except (KeyError, IndexError, TypeError, ValueError) as error:  # an event of another shape than we write
         raise RunError(f"cannot read the ledger {folder.ledger}: {type(error).__name__}: {error}") from error
     record.run_id = record.run_id or folder.run_id

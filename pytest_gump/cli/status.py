@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.cli.command import add_command
+from pytest_gump.cli.command import add_command, positive
 
 if TYPE_CHECKING:
     import argparse
@@ -13,25 +13,22 @@ if TYPE_CHECKING:
     from pytest_gump.cli.output import Out
     from pytest_gump.cli.runs import OpenRun
 
+DEFAULT = 20
+
 
 def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "status",
         summary="list all runs and how far they are",
-        description="List all runs of the project, the newest first: state, step, attempt, dollars, process. A "
+        description=f"List the newest {DEFAULT} runs of the project: state, step, attempt, dollars, process. A "
         "run whose process is gone before it came to an end is `interrupted`.",
         examples="  gump status\n  gump status -n 5",
         execute=execute,
     )
-    parser.add_argument("-n", type=_positive, metavar="N", help="show only the newest N runs")
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    parser.add_argument(
+        "-n", type=positive, metavar="N", default=DEFAULT, help=f"show the newest N runs (default: {DEFAULT})"
+    )
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
@@ -39,12 +36,14 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
     from pytest_gump.cli.runs import all_runs, read_run
     from pytest_gump.errors import RunError
+    from pytest_gump.gates.text import plural
 
     rows = []
     problems = []
-    for folder in islice(all_runs(), arguments.n):
+    folders = all_runs()
+    for folder in islice(folders, arguments.n):
         try:
-            rows.append(_row(read_run(folder)))
+            rows.append(_row(read_run(folder, results=False)))
         except RunError as error:
             rows.append((folder.run_id, "", "unreadable", "", "", "", "", ""))
             problems.append(str(error))
@@ -55,6 +54,9 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     out.table(head, rows, right=("attempt", "cost", "time", "pid"))
     for problem in problems:
         out.line(f"note: {problem}")
+    older = sum(1 for _ in folders)
+    if older:
+        out.line(f"{plural(older, 'older run')}: gump status -n {arguments.n + older}")
     return 0
 
 

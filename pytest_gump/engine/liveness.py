@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import psutil
-
 if TYPE_CHECKING:
     from pytest_gump.engine.metrics import RunRecord
 
@@ -17,6 +15,8 @@ def is_alive(pid: int | None, created: float | None) -> bool:
     """Say whether the process with this pid is the one that started at `created`."""
     if pid is None or created is None:
         return False
+    import psutil  # only a run that has not ended needs it
+
     try:
         process = psutil.Process(pid)
         if abs(process.create_time() - created) > TOLERANCE_S:

@@ -43,7 +43,7 @@ class Total:
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One attempt as the ledger tells it. `result` is None while it runs, and for ever if the run was killed in it."""
+    """One attempt as the ledger tells it."""
 
     number: int
     step: str
@@ -54,13 +54,44 @@ class AttemptRecord:
     started: float
     step_base: str = ""
     """Commit at which the step began."""
-    result: AttemptResult | None = None
     folder: str | None = None
     verdict: str = ""
     """passed, retried, escalated, again (an enclosing step goes on), failed; empty while undecided."""
     why: str = ""
     """What was decided after it, and for which reason."""
     session_resumed: bool = False
+    usage: Usage | None = None
+    """None while it runs."""
+    duration_s: float = 0.0
+    _wire: Event | None = field(default=None, init=False, repr=False)
+    _result: AttemptResult | None = field(default=None, init=False, repr=False)
+
+    @property
+    def result(self) -> AttemptResult | None:
+        """None while it runs, and for ever if the run was killed in it. Read from the ledger when first asked for."""
+        if self._result is None and self._wire is not None:
+            self._result = from_wire(AttemptResult, self._wire)
+        return self._result
+
+    @result.setter
+    def result(self, result: AttemptResult | None) -> None:
+        self._result = result
+        if result is not None:
+            self.usage, self.duration_s = result.usage, result.timings.total_s
+
+    def finish(self, wire: Event) -> None:
+        """Take the result as the ledger holds it; only what sums need is read now."""
+        usage = wire["usage"]
+        cost_usd = usage["cost_usd"]
+        self.usage = Usage(
+            tokens=Tokens(**{name: int(count) for name, count in usage["tokens"].items()}),
+            cost_usd=None if cost_usd is None else float(cost_usd),
+            provenance=usage["provenance"],
+            turns=int(usage["turns"]),
+            tool_calls=int(usage["tool_calls"]),
+        )
+        self.duration_s = float(wire["timings"]["total_s"])
+        self._wire = wire
 
 
 @dataclass(slots=True)
@@ -133,8 +164,8 @@ def add_up(attempts: Iterable[AttemptRecord]) -> Total:
     """Sum all attempts, failed and killed ones included."""
     total = Total()
     for one in attempts:
-        if one.result is not None:
-            total = total.plus(one.result.usage, one.result.timings.total_s)
+        if one.usage is not None:
+            total = total.plus(one.usage, one.duration_s)
     return total
 
 
@@ -185,7 +216,7 @@ def _attempt_started(record: RunRecord, event: Event) -> None:
 
 def _attempt_finished(record: RunRecord, event: Event) -> None:
     attempt = record.attempts[event["number"] - 1]
-    attempt.result = from_wire(AttemptResult, event["result"])
+    attempt.finish(event["result"])
     attempt.folder = event["folder"]
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Literal, TypeVar
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pytest_gump.agents.base import SessionRef, Usage
 from pytest_gump.gates.base import ChangedFile, GateResult  # noqa: TC001
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
 class Outcome(StrEnum):
@@ -181,12 +182,21 @@ class AttemptResult:
 
 T = TypeVar("T", Order, AttemptResult)
 
-_ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {kind: TypeAdapter(kind) for kind in (Order, AttemptResult)}
+_adapters: Final[dict[type[Any], TypeAdapter[Any]]] = {}
+
+
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Made when it is first needed: lists of runs do without, and pydantic is dear to import."""
+    from pydantic import TypeAdapter
+
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]
 
 
 def to_wire(record: Order | AttemptResult) -> dict[str, Any]:
     """Plain dicts, lists, strings and numbers, all the way down."""
-    wire: dict[str, Any] = _ADAPTERS[type(record)].dump_python(record, mode="json")
+    wire: dict[str, Any] = _adapter(type(record)).dump_python(record, mode="json")
     return wire
 
 
@@ -196,5 +206,5 @@ def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
     Raises:
         pydantic.ValidationError: the dict was not written by `to_wire` of this version.
     """
-    record: T = _ADAPTERS[kind].validate_python(wire)
+    record: T = _adapter(kind).validate_python(wire)
     return record

@@ -101,3 +101,30 @@ def test_without_runs_the_way_to_one_is_told(gump: Gump) -> None:
 def test_a_ledger_of_another_shape_is_an_error_and_no_traceback(passed: Gump) -> None:
     passed.project.folders()[0].ledger.write_text('{"event":"decided","at":1,"number":7}\n')
     assert "gump: error: cannot read the ledger" in passed.bad("report")
+
+
+def test_the_newest_runs_are_summed_up_together(passed: Gump) -> None:
+    passed.project.run("pair").assert_outcomes(passed=2)
+    data = json.loads(passed.good("report", "--last", "2", "--json"))
+    assert (data["runs"], data["passed"], data["attempts"], data["retries"]) == (2, 2, 6, 2)
+    assert data["cost"] == {"usd": 1.5, "average_usd": 0.75, "estimated": False, "unknown_attempts": 2}
+    assert [(one["step"], one["agent"], one["passed"], one["cost_usd"]) for one in data["steps"]] == [
+        ("first", "claude-haiku", 0, 0.5),
+        ("first", "claude-sonnet", 2, 1.0),
+        ("second", "claude-haiku", 2, 0.0),
+    ]
+    output = passed.good("report", "--last", "2")
+    assert output.startswith("2 runs of pair: 2 passed\n$1.50 + 2 attempts of unknown cost, $0.75 a run\n")
+
+
+def test_a_run_and_a_number_of_runs_are_not_asked_for_together(passed: Gump) -> None:
+    run_id = passed.project.folders()[0].run_id
+    assert "give a run, or --last N, not both" in passed.bad("report", run_id, "--last", "2", code=2)
+
+
+def test_a_result_of_another_shape_is_named_and_not_a_traceback(passed: Gump) -> None:
+    ledger = passed.project.folders()[0].ledger
+    ledger.write_text(ledger.read_text().replace('"outcome":"passed"', '"outcome":"fine"'))
+    assert "cannot read the ledger" in passed.bad("report")
+    ledger.write_text(ledger.read_text().replace('"input":', '"inptu":'))
+    assert "unreadable" in passed.good("status")

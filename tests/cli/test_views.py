@@ -117,6 +117,13 @@ def test_a_broken_run_does_not_hide_the_others(passed: Gump) -> None:
     assert re.search(rf"^{folder.name} +pair +passed", output, re.MULTILINE)
 
 
+def test_status_shows_the_newest_runs_and_how_to_see_the_older_ones(passed: Gump) -> None:
+    passed.project.run("pair").assert_outcomes(passed=2)
+    _, row, older = passed.good("status", "-n", "1").splitlines()
+    assert row.split()[0] == passed.project.folders()[0].run_id
+    assert older == "1 older run: gump status -n 2"
+
+
 def test_status_without_runs_says_how_to_start_one(gump: Gump) -> None:
     assert "no runs yet; start one: gump run" in gump.good("status")
 
