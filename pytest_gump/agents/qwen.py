@@ -55,6 +55,9 @@ REFUSED_TOOLS: Final = (
     "record_artifact",
 )
 
+# A rule for a command allows whatever follows it, and with these, files anywhere and other commands.
+DANGEROUS_SHELL: Final = (">", "$", "`", "(")
+
 GRANTING_OPTIONS: Final = frozenset({"--approval-mode", "--allowed-tools", "--add-dir", "--include-directories"})
 GRANTING_FLAGS: Final = frozenset({"--yolo", "-y", "--no-safe-mode", "--safe-mode=false"})
 
@@ -69,9 +72,9 @@ class QwenAgent:
     What the CLI confines, tried with 0.24.4: in its default approval mode it does nothing that would need a question
     and that no rule allows. Files are written below the working directory only (`auto-edit` writes anywhere); where
     the tree must not change, below `.gump/out` only, and there is no shell (`plan` takes the hand-over away too). Of
-    the shell, what the CLI takes for harmless, and commands that begin with an allowed one: its rules are prefixes.
-    `--safe-mode` leaves out settings, hooks, MCP servers, skills and context files of the worktree (by default its
-    hooks run and its settings lift all this), and those of the user. None of this is a sandbox.
+    the shell, what the CLI takes for harmless, and commands that begin with an allowed one, without redirection and
+    substitution. `--safe-mode` leaves out settings, hooks, MCP servers, skills and context files of the worktree (by
+    default its hooks run and its settings lift all this), and those of the user. None of this is a sandbox.
     """
 
     name: str
@@ -100,7 +103,7 @@ class QwenAgent:
             argv.append(f"--resume={task.session.id}")
         if task.max_turns is not None:
             argv.append(f"--max-session-turns={task.max_turns}")
-        argv += [f"--exclude-tools={tool}" for tool in REFUSED_TOOLS]
+        argv += [f"--exclude-tools={rule}" for rule in (*REFUSED_TOOLS, *_refused_commands(task))]
         argv += [f"--allowed-tools={rule}" for rule in _rules(task)]
         words = self.arguments
         if task.read_only:
@@ -115,6 +118,12 @@ class QwenAgent:
 
     def reader(self, task: Task) -> StreamReader:
         return QwenReader(task, self.model)
+
+
+def _refused_commands(task: Task) -> list[str]:
+    """Nothing that an allowed command itself needs."""
+    needed = "".join(task.allowed_commands)
+    return [f"run_shell_command(*{sign}*)" for sign in DANGEROUS_SHELL if sign not in needed]
 
 
 def _rules(task: Task) -> list[str]:

@@ -14,7 +14,10 @@ from pytest_gump.agents import ndjson, neutral, player
 from pytest_gump.agents.base import Command, Ending, Event, StreamReader
 from pytest_gump.agents.claude_stream import ClaudeReader
 from pytest_gump.agents.codex_stream import CodexReader
+from pytest_gump.agents.cursor_stream import CursorReader
 from pytest_gump.agents.gemini_stream import GeminiReader
+from pytest_gump.agents.opencode_stream import OpencodeReader
+from pytest_gump.agents.qwen_stream import QwenReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,6 +29,9 @@ READERS: Final[Mapping[str, Callable[[Task], StreamReader]]] = {
     "claude": ClaudeReader,
     "codex": CodexReader,
     "gemini": GeminiReader,
+    "qwen": QwenReader,
+    "opencode": OpencodeReader,
+    "cursor": CursorReader,
 }
 
 

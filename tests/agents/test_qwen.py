@@ -45,6 +45,12 @@ def test_the_allowed_commands_may_be_run_unless_a_comma_would_split_the_rule() -
     assert allowed(argv)[3:] == ["run_shell_command(python -m pytest -q)", "run_shell_command(ruff check .)"]
 
 
+def test_redirections_and_substitutions_are_refused_unless_an_allowed_command_holds_them() -> None:
+    argv = PLUS.command(dataclasses.replace(TASK, allowed_commands=("make > log",))).argv
+    refused = [word for word in argv if word.startswith("--exclude-tools=run_shell_command")]
+    assert refused == [f"--exclude-tools=run_shell_command(*{sign}*)" for sign in "$`("]
+
+
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
 def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(
     mode: Literal["plan", "artifact", "review"],
