@@ -40,6 +40,19 @@ def estimate(model: str | None, tokens: Tokens) -> float | None:
         return None
 
 
+def context_window(model: str | None) -> int | None:
+    """How many tokens the model can read, as far as the table knows."""
+    if not model:
+        return None
+    from genai_prices import Usage as PricedUsage
+    from genai_prices import calc_price
+
+    try:
+        return calc_price(PricedUsage(input_tokens=1), model_ref=model).model.context_window
+    except (LookupError, ValueError):
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """Dollars for one token of each kind."""

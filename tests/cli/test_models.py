@@ -1,0 +1,67 @@
+"""`gump models`: names, models and prices."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pytest_gump.agents import prices, registry
+
+if TYPE_CHECKING:
+    from .conftest import Gump
+
+
+def rows(gump: Gump, *words: str) -> dict[str, dict[str, Any]]:
+    table = json.loads(gump.good("models", *words, "--json"))
+    assert (table["schema"], table["prices"]) == (1, prices.table_version())
+    return {row["agent"]: row for row in table["agents"]}
+
+
+def test_every_name_is_listed_with_its_cli(gump: Gump) -> None:
+    listed = rows(gump)
+    assert list(listed) == registry.known()
+    assert {row["cli"] for row in listed.values()} == set(registry.FAMILIES)
+
+
+def test_a_model_has_its_price_for_a_million_tokens_and_its_context_window(gump: Gump) -> None:
+    row = rows(gump)["opencode-haiku"]
+    assert row["model"] == "anthropic/claude-haiku-4-5"
+    assert (row["input"], row["output"], row["cache_read"], row["cache_write"]) == (1.0, 5.0, 0.1, 1.25)
+    assert (row["context"], row["cost"]) == (200_000, "reported")
+
+
+def test_a_name_without_a_model_leaves_it_to_the_cli_and_has_no_price(gump: Gump) -> None:
+    row = rows(gump)["qwen"]
+    assert (row["model"], row["input"], row["context"], row["cost"]) == (None, None, None, "unknown")
+
+
+def test_what_cursor_bills_is_not_guessed(gump: Gump) -> None:
+    row = rows(gump)["cursor-gemini"]
+    assert (row["model"], row["input"], row["cost"]) == ("gemini-3.1-pro", None, "unknown")
+
+
+def test_the_table_says_where_its_prices_come_from(gump: Gump) -> None:
+    output = gump.good("models")
+    assert output.splitlines()[0].split()[:3] == ["agent", "CLI", "model"]
+    assert prices.table_version() in output
+    assert "opencode-haiku" in output
+
+
+def test_a_word_chooses_the_names_that_hold_it(gump: Gump) -> None:
+    assert set(rows(gump, "gemini")) == {name for name in registry.known() if "gemini" in name}
+
+
+def test_names_of_ones_own_come_first(gump: Gump) -> None:
+    gump.project.write({"pytest.ini": "[pytest]\ngump_agents =\n    fast = claude:claude-haiku-4-5 env:FOO=1\n"})
+    listed = rows(gump)
+    assert next(iter(listed)) == "fast"
+    assert (listed["fast"]["cli"], listed["fast"]["model"]) == ("claude", "claude-haiku-4-5")
+    assert listed["fast"]["output"] == 5.0
+
+
+@pytest.mark.parametrize("word", ["nope", "claude-opsu"])
+def test_a_word_that_no_name_holds_is_an_error(gump: Gump, word: str) -> None:
+    assert (
+        gump.bad("models", word) == f"gump: error: no agent name holds {word!r}\n  hint: gump models lists them all\n"
+    )
