@@ -204,11 +204,13 @@ class _Bill:
             reasoning=ndjson.count(counts, "reasoning"),
         )
         self._tokens += tokens
-        cost_usd: float | None = ndjson.number(part, "cost")
+        if self._cost_usd is None:
+            return
+        cost_usd = ndjson.number(part, "cost")
         if not cost_usd and tokens.total:
             cost_usd = prices.estimate_answer(self._model, tokens)
             self._estimated = True
-        self._cost_usd = None if cost_usd is None or self._cost_usd is None else self._cost_usd + cost_usd
+        self._cost_usd = None if cost_usd is None else self._cost_usd + cost_usd
 
     def usage(self, *, turns: int, tool_calls: int) -> Usage:
         if self._cost_usd is None:

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -33,7 +32,7 @@ from pytest_gump.agents.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pytest_gump.agents.base import Provenance, Task
 
@@ -163,10 +162,9 @@ class QwenReader:
 
     def _usage(self) -> Usage:
         """The answers on the stream, and what the result counts beyond them."""
-        seen = self._meter.tokens
-        total = Tokens(*map(max, dataclasses.astuple(seen), dataclasses.astuple(self._grown())))
-        beyond = Tokens(*(now - then for now, then in zip(*map(dataclasses.astuple, (total, seen)), strict=True)))
-        cost_usd = self._meter.cost_usd
+        seen, cost_usd = self._meter.tokens, self._meter.cost_usd
+        total = seen if self._result is None else _each(max, seen, self._grown())
+        beyond = _each(int.__sub__, total, seen) if total != seen else Tokens()
         if cost_usd is not None and (beyond.total or not seen.total):
             more = prices.estimate_answer(self._model, beyond)
             cost_usd = None if more is None else cost_usd + more
@@ -182,8 +180,7 @@ class QwenReader:
             return total
         if before.tokens.total == 0 or total.total < before.tokens.total:
             return Tokens()
-        pairs = zip(dataclasses.astuple(total), dataclasses.astuple(before.tokens), strict=True)
-        return Tokens(*(max(0, now - then) for now, then in pairs))
+        return _each(lambda now, then: max(0, now - then), total, before.tokens)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -244,14 +241,26 @@ class _Meter:
 
     def add(self, model: str | None, tokens: Tokens) -> None:
         self.tokens += tokens
+        if self.cost_usd is None:
+            return
         cost_usd = prices.estimate_answer(model, tokens)
-        self.cost_usd = None if cost_usd is None or self.cost_usd is None else self.cost_usd + cost_usd
+        self.cost_usd = None if cost_usd is None else self.cost_usd + cost_usd
 
 
 def _tokens(usage: ndjson.JsonObject) -> Tokens:
     read = ndjson.count(usage, "input_tokens")
     cached = min(read, ndjson.count(usage, "cache_read_input_tokens"))
     return Tokens(input=read - cached, cache_read=cached, output=ndjson.count(usage, "output_tokens"))
+
+
+def _each(combine: Callable[[int, int], int], one: Tokens, other: Tokens) -> Tokens:
+    return Tokens(
+        combine(one.input, other.input),
+        combine(one.cache_read, other.cache_read),
+        combine(one.cache_write, other.cache_write),
+        combine(one.output, other.output),
+        combine(one.reasoning, other.reasoning),
+    )
 
 
 def _is_api_error(blocks: Iterable[ndjson.JsonObject]) -> bool:
