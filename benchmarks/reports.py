@@ -39,7 +39,7 @@ def main() -> None:
             show(f"gump {' '.join(command[3:])}, {arguments.runs} runs", 1000 * median(took), "ms", target=limit)
 
 
-COMMANDS = ((("status",), 200), (("report",), 1000))
+COMMANDS = ((("status",), 200), (("report",), 1000), (("report", "--last", "{n}"), 1000))
 
 
 def copy_run(original: Path, copies: int) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.agents import ndjson, prices
@@ -64,6 +65,13 @@ _QUOTA = re.compile(
 
 _NO_EVENTS: Final[tuple[Event, ...]] = ()
 
+_OPEN_ANSWERS: Final = 1000
+"""The blocks of one answer come close together: older answers are forgotten, so that memory stays bounded."""
+
+_USER: Final = b'{"type":"user",'
+_LONG: Final = 2048
+"""Bytes. What tools answered is most of a stream, and only whether it is an error matters."""
+
 
 class ClaudeReader:
     def __init__(self, task: Task) -> None:
@@ -74,7 +82,8 @@ class ClaudeReader:
         self._turns = 0
         self._tool_calls = 0
         self._message = ""
-        self._answers: dict[str, Answer] = {}
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._unnamed = 0
         self._reported = Usage()
         self._since = Estimate()
         """What was seen after the last result, or at all if there was none."""
@@ -86,6 +95,8 @@ class ClaudeReader:
     # -- events ----------------------------------------------------------------------------------------------------
 
     def feed(self, line: bytes) -> Iterable[Event]:
+        if len(line) > _LONG and line.startswith(_USER) and line.endswith(b"}"):
+            return _skim_user(line)
         if not line.strip():
             return _NO_EVENTS
         record = ndjson.parse_object(line)
@@ -119,7 +130,8 @@ class ClaudeReader:
         return events
 
     def _answer(self, message: ndjson.JsonObject, model: str | None, *, main: bool, events: list[Event]) -> Answer:
-        key = ndjson.text(message, "id") or f"unnamed-{len(self._answers)}"
+        key = ndjson.text(message, "id") or f"unnamed-{self._unnamed}"
+        self._unnamed += 1
         answer = self._answers.get(key)
         if answer is None:
             usage = ndjson.section(message, "usage")
@@ -130,6 +142,8 @@ class ClaudeReader:
             )
             answer = Answer(model, tokens, prices.estimate_answer(model, tokens))
             self._answers[key] = answer
+            if len(self._answers) > _OPEN_ANSWERS:
+                self._answers.popitem(last=False)
             self._since.start(answer)
             if main:
                 self._model = model or self._model
@@ -284,6 +298,12 @@ class ClaudeReader:
         elif cost_usd is None and before is None:
             cost_usd = 0.0
         return SessionRef(self._session_id, CLI, str(self._task.worktree), cost_usd, tokens)
+
+
+def _skim_user(line: bytes) -> Iterable[Event]:
+    """Read a long line without parsing it: in the text of an answer, quotes have a backslash and never match."""
+    is_error = b'"is_error":true' in line
+    return [ToolResult(is_error=is_error) for _ in range(line.count(b'"type":"tool_result"'))]
 
 
 def _tool_call(tool: str, arguments: ndjson.JsonObject) -> ToolCall:

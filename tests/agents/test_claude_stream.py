@@ -140,6 +140,28 @@ def test_a_failing_command_is_an_error_of_the_tool_and_not_of_the_run() -> None:
     assert ending.outcome == "ok"
 
 
+@pytest.mark.parametrize("text", ["plain " * 600, 'says "is_error":true and {"type":"tool_result"} ' * 80, "\\" * 4000])
+@pytest.mark.parametrize("is_error", [True, False])
+def test_a_long_answer_of_a_tool_is_read_like_a_short_one(text: str, is_error: bool) -> None:
+    block = {"type": "tool_result", "content": [{"type": "text", "text": text}], "is_error": is_error}
+    record = {"type": "user", "message": {"role": "user", "content": [block, {**block, "content": "short"}]}}
+    compact = json.dumps(record, separators=(",", ":")).encode()
+    parsed = json.dumps(record).encode()  # with spaces, as no CLI prints it: read in full
+    assert feed(ClaudeReader(TASK), [compact]) == feed(ClaudeReader(TASK), [parsed]) == [ToolResult(is_error)] * 2
+
+
+def test_half_a_line_is_told_however_long_it_is() -> None:
+    half = json.dumps({"type": "user", "message": {"content": "x" * 5000}}, separators=(",", ":")).encode()[:-9]
+    assert feed(ClaudeReader(TASK), [half]) == [Note("a line of the stream is not a JSON object")]
+
+
+def test_answers_of_a_long_run_are_counted_without_being_kept() -> None:
+    reader = ClaudeReader(TASK)
+    answers = [line(type="assistant", message={"id": f"msg_{number}", "content": []}) for number in range(3000)]
+    assert [event.number for event in feed(reader, answers) if isinstance(event, Turn)] == list(range(1, 3001))
+    assert len(reader._answers) == 1000
+
+
 def test_api_retries_are_notes() -> None:
     events, ending = play("api-429-once")
     assert Note("API retry 1: rate_limit, 429") in events
