@@ -155,9 +155,7 @@ def test_a_repository_of_somebody_else_that_is_declared_safe_can_be_used(project
 @pytest.mark.parametrize(
     ("place", "message"), [(".gump", "cannot write "), (".git", "git update-ref failed: ")], ids=[".gump", ".git"]
 )
-def test_a_folder_without_rights_is_told_before_anything_starts(
-    project: GumpProject, place: str, message: str
-) -> None:
+def test_a_folder_without_rights_is_told_before_anything_starts(project: GumpProject, place: str, message: str) -> None:
     hand_over(project, NOBODY)
     subprocess.run(["chown", "--recursive", "0", str(project.path / place)], check=True)
     if place == ".git":
