@@ -75,7 +75,10 @@ def read_ledger(path: Path) -> Iterator[Event]:
         except (ValueError, RecursionError):
             record = None
         if not is_event(record):
-            if number == len(lines) - 1:
+            if number == len(lines) - 1 and not isinstance(record, dict):
                 return
-            raise RunError(f"{path}:{number}: not a ledger event", hint="the file was changed by something else")
+            raise RunError(
+                f"cannot read the ledger {path}: line {number} is not an event of ours",
+                hint="the file was changed by something else",
+            )
         yield record
