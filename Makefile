@@ -5,6 +5,7 @@
 # make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
 # make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
 # make test-matrix   the suite under every supported Python and pytest that can be had
+# make bench  measure speed against its targets; a quiet machine tells more
 # make clean  remove what the others made
 #
 # PYTHON=python3.13 chooses the interpreter; DEMO_DELAY=0.2 lets the demo play at a fifth of the recorded pace.
@@ -20,7 +21,7 @@ READERS := $(CURDIR)/.cache/readers
 READERS_NPM := xunit-viewer@10.6.1 junit2json@4.0.0
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help demo test test-root test-neighbours test-readers test-matrix lint format clean
+.PHONY: help bench demo test test-root test-neighbours test-readers test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -76,6 +77,11 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/mypy conftest.py
 	PYTHONPATH=$(CURDIR) $(BIN)/lint-imports
+
+bench: $(INSTALLED)
+	@for script in imports overhead streams collect reports; do \
+		echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; \
+	done
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix-only .
