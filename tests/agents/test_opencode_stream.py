@@ -153,6 +153,26 @@ def test_a_refused_tool_names_no_path_and_is_a_note() -> None:
     )
 
 
+def test_a_step_that_only_reads_writes_its_hand_over_and_nothing_else() -> None:
+    events, ending = play("read-only-step")
+    paths = [event.path for event in events if isinstance(event, ToolCall)]
+    assert (ending.outcome, paths) == ("ok", ["/sandbox/repo/.gump/out/plan.json", None, None])
+    assert ending.notes == (
+        "permission denied: write: /sandbox/repo/a.txt",
+        "permission denied: bash is not offered",
+    )
+
+
+def test_a_step_that_changes_files_stays_in_the_worktree_and_runs_what_is_allowed() -> None:
+    events, ending = play("diff-step")
+    results = [event.is_error for event in events if isinstance(event, ToolResult)]
+    assert (ending.outcome, results) == ("ok", [False, True, False, True])
+    assert ending.notes == (
+        "permission denied: write: /sandbox/home/out.txt",
+        "permission denied: bash: touch sh.txt",
+    )
+
+
 def test_a_tool_that_is_not_offered_is_a_note() -> None:
     events, ending = play("readonly")
     assert ToolCall("write") in events
@@ -200,6 +220,12 @@ def test_a_step_that_costs_nothing_has_a_model_without_a_price(
     ending = end(step(input=1000, output=60, reasoning=40, cache={"read": 400, "write": 0}), model=model)
     assert ending.usage.cost_usd == (None if cost_usd is None else pytest.approx(cost_usd))
     assert ending.usage.provenance == provenance
+
+
+def test_a_recorded_run_of_a_model_without_a_price_costs_an_unknown_amount() -> None:
+    _, ending = play("no-price")
+    assert (ending.outcome, ending.usage.tokens.total) == ("ok", 1750)
+    assert (ending.usage.cost_usd, ending.usage.provenance) == (None, "unknown")
 
 
 def test_one_step_of_unknown_cost_makes_the_sum_unknown() -> None:

@@ -159,6 +159,26 @@ def test_refused_tools_are_notes_even_though_the_run_says_success() -> None:
     )
 
 
+def test_a_step_that_only_reads_writes_its_hand_over_and_nothing_else() -> None:
+    events, ending = play("read-only-step")
+    results = [event.is_error for event in events if isinstance(event, ToolResult)]
+    assert (ending.outcome, results) == ("ok", [False, True, True])
+    assert ending.notes == (
+        "permission denied: write_file: /sandbox/repo/a.txt",
+        "permission denied: run_shell_command: echo ok > b.txt",
+    )
+
+
+def test_a_step_that_changes_files_stays_in_the_worktree_and_runs_what_is_allowed() -> None:
+    events, ending = play("diff-step")
+    results = [event.is_error for event in events if isinstance(event, ToolResult)]
+    assert (ending.outcome, results) == ("ok", [False, True, False, True])
+    assert ending.notes == (
+        "permission denied: write_file: /sandbox/home/out.txt",
+        "permission denied: run_shell_command: touch sh.txt",
+    )
+
+
 def test_api_retries_are_notes() -> None:
     events, ending = play("stream-cut")
     assert Note("API retry 1") in events
