@@ -53,7 +53,7 @@ $(NEIGHBOURS)/.installed: pyproject.toml
 	@touch $@
 
 test-neighbours: $(INSTALLED) $(NEIGHBOURS)/.installed
-	GUMP_NEIGHBOURS=$(NEIGHBOURS)/bin/python $(BIN)/python -m pytest tests/neighbours $(PYTEST_ARGS)
+	GUMP_NEIGHBOURS=$(NEIGHBOURS)/bin/python $(BIN)/python -m pytest -n 2 tests/neighbours $(PYTEST_ARGS)
 
 # The schema is the copy that pytest's own tests hold xunit2 to: it comes with pytest's source only.
 $(READERS)/junit-10.xsd: $(INSTALLED) Makefile

@@ -1,4 +1,4 @@
-"""The suite under every supported Python and pytest: `make test-matrix`, or `nox -s "tests-3.12(pytest=8.3)"`."""
+"""The suite under every supported Python and pytest: `make test-matrix`; one: `nox -s "tests-3.12(pytest='8.3')"`."""
 
 from __future__ import annotations
 
