@@ -35,7 +35,8 @@ def project_gate(kind: str) -> Gate:
             return GateResult(kind, "error", f"{kind} takes no argument; for another command write bash: CMD")
         command = context.commands.get(kind)
         if command is None:
-            return nothing_found(kind)
+            # Some languages have nothing to compile; where the tests are known, their gate judges the work.
+            return nothing_found(kind, optional=kind in OPTIONAL or (kind == "compile" and "test" in context.commands))
         outcome = run(kind, command, context)
         return result(kind, command, outcome, read_end(outcome, optional=kind in OPTIONAL), context)
 
@@ -49,10 +50,10 @@ def bash(argument: str | None, context: GateContext) -> GateResult:
     return result(f"bash: {argument}", argument, outcome, read_end(outcome), context)
 
 
-def nothing_found(kind: str, *, label: str | None = None) -> GateResult:
+def nothing_found(kind: str, *, optional: bool) -> GateResult:
     advice = f"set gump_{kind} in the ini file or {kind} in gump.toml"
-    status: GateStatus = "skipped" if kind in OPTIONAL else "error"
-    return GateResult(label or kind, status, f"no {kind} command found for this project; {advice}")
+    status: GateStatus = "skipped" if optional else "error"
+    return GateResult(kind, status, f"no {kind} command found for this project; {advice}")
 
 
 def run(label: str, command: str, context: GateContext) -> CommandOutcome:

@@ -22,7 +22,7 @@ def coverage(argument: str | None, context: GateContext) -> GateResult:
         return GateResult("coverage", "error", f"the gate needs a number from 0 to 100, not {argument or 'nothing'}")
     command = context.commands.get("coverage")
     if command is None:
-        return nothing_found("coverage")
+        return nothing_found("coverage", optional=True)
     outcome = run("coverage", command, context)
     reading = read_end(outcome, optional=True)
     if reading.status in ("skipped", "error"):

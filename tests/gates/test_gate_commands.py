@@ -186,3 +186,17 @@ def test_the_gates_of_a_detected_python_project_really_run(tmp_path: Path) -> No
 @pytest.mark.parametrize("gate", ["compile", "test", "lint", "tests_found"])
 def test_a_gate_without_argument_refuses_one(gate: str, tmp_path: Path) -> None:
     assert BUILTIN[gate]("fast", gate_context(tmp_path)).status == "error"
+
+
+def test_compile_is_skipped_where_the_language_has_nothing_to_compile(tmp_path: Path) -> None:
+    found = detect({"package.json"}, lambda _: b'{"scripts": {"test": "node --test"}}', PYTHON)
+    result = BUILTIN["compile"](None, gate_context(tmp_path, commands=found))
+    assert (result.status, result.summary) == (
+        "skipped",
+        "no compile command found for this project; set gump_compile in the ini file or compile in gump.toml",
+    )
+
+
+@pytest.mark.parametrize("kind", ["compile", "test"])
+def test_a_project_of_which_nothing_is_known_cannot_be_judged(kind: str, tmp_path: Path) -> None:
+    assert BUILTIN[kind](None, gate_context(tmp_path)).status == "error"
