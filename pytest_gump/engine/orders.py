@@ -171,6 +171,7 @@ class OrderBuilder:
                 spec=self._inputs.spec_text if ready.mode == "plan" and ready.role == "step" else None,
                 max_items=settings.max_items,
                 error_chars=settings.error_chars,
+                commands=(*self._inputs.commands, *(("", command) for command in settings.allow_commands)),
             )
         )
 

@@ -59,6 +59,8 @@ class PromptParts:
     max_items: int = 100
     error_chars: int = 2000
     """Of the output of all failing gates together."""
+    commands: Sequence[tuple[str, str]] = ()
+    """What the agent may run: name of the gate or nothing, shell text."""
 
 
 def head_sections(parts: PromptParts) -> tuple[Section, ...]:
@@ -71,7 +73,7 @@ def head_sections(parts: PromptParts) -> tuple[Section, ...]:
         Section(FAILED, _failed(parts)),
         Section(BLAST_RADIUS, _blast_radius(parts)),
         Section(OUTPUT, expectations(parts.mode, max_items=parts.max_items)),
-        Section(RULES, rules(parts.mode)),
+        Section(RULES, rules(parts.mode) + _commands(parts), key=rules(parts.mode)),
         Section(SPEC, (parts.spec or "").strip()),
     )
     return tuple(section for section in sections if section.text)
@@ -119,6 +121,18 @@ def expectations(mode: Mode, *, max_items: int) -> str:
 def rules(mode: Mode) -> str:
     writes = _READ_ONLY_RULE if mode in HANDOVER_FILES else _DIFF_RULE
     return "\n".join(f"- {rule}" for rule in (*_COMMON_RULES, writes))
+
+
+def _commands(parts: PromptParts) -> str:
+    """Without them an agent tries what it is used to, such as `python -m pytest -q`, and is refused."""
+    if not parts.commands or parts.mode in HANDOVER_FILES:
+        return ""
+    entries = (f"  - {name}: {_code(command)}" if name else f"  - {_code(command)}" for name, command in parts.commands)
+    return "\n".join(("", f"- {_COMMANDS_RULE}", *entries))
+
+
+def _code(command: str) -> str:
+    return f"`` {command} ``" if "`" in command else f"`{command}`"
 
 
 def replan_prompt(task: str, item: PlanItem | None) -> str:
@@ -232,5 +246,8 @@ _COMMON_RULES: Final = (
 _DIFF_RULE: Final = (
     "Do not touch the configuration of coding agents (`.claude/`, `.codex/`, `.gemini/`, `.qwen/`, `.cursor/`, "
     "`opencode.json`, `.mcp.json`), `.gump/` or `gump.toml`. Files that git ignores do not count as changes."
+)
+_COMMANDS_RULE: Final = (
+    "Of the shell, these commands may be run exactly as they are written here; others may be refused:"
 )
 _READ_ONLY_RULE: Final = "Read as much as you need; write only the one file that is asked for."
