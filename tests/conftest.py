@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 from pytest_gump.testing import gump_project
 
 __all__ = ["gump_project"]
+
+# A job in the background is started with SIGINT ignored, and so would be every child: tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
