@@ -21,7 +21,7 @@ from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
 from pytest_gump.engine.overrides import select, walk
 from pytest_gump.errors import GumpError
 from pytest_gump.gates.text import one_line
-from pytest_gump.jobs import Job, prepare_jobs
+from pytest_gump.jobs import Job, no_spec, prepare_jobs
 from pytest_gump.launch import Launch, dry_run, project_root
 from pytest_gump.neighbours import Neighbours, recount, refuse_workers
 from pytest_gump.report import Report
@@ -66,10 +66,7 @@ class Conductor:
         with _usage_errors():
             self.jobs = prepare_jobs(session, project_root(self.config))
             if not self.jobs:
-                raise GumpError(
-                    "--gump-workflow names a workflow, but no spec is among the arguments",
-                    hint="pytest --gump-workflow=tdd spec.md",
-                )
+                raise no_spec(self.config)
         for job in self.jobs:
             self._jobs_of[job.file] = (*self._jobs_of.get(job.file, ()), job)
         if self.config.args_source is not pytest.Config.ArgsSource.ARGS:

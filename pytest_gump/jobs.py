@@ -217,6 +217,19 @@ def _argument_files(config: pytest.Config) -> Iterator[Path]:
             yield path
 
 
+def no_spec(config: pytest.Config) -> ConfigError:
+    """What to say when a workflow was named and no argument is a spec: most often its name is mistyped."""
+    if config.args_source is pytest.Config.ArgsSource.ARGS:
+        for word in map(str, config.args):
+            if not Path(config.invocation_params.dir, word.partition("::")[0]).exists():
+                hint = "what follows :: selects a step" if "::" in word else None
+                return ConfigError(f"the spec {word} does not exist", hint=hint)
+    return ConfigError(
+        "--gump-workflow names a workflow, but no spec is among the arguments",
+        hint="pytest --gump-workflow=tdd spec.md",
+    )
+
+
 def _read_spec(path: Path) -> bytes:
     try:
         status = path.stat()

@@ -42,6 +42,12 @@ def test_a_spec_is_collected_only_if_it_is_named_itself(project: GumpProject) ->
     result.stderr.fnmatch_lines(["ERROR: --gump-workflow names a workflow, but no spec is among the arguments"])
 
 
+def test_a_spec_that_is_not_there_is_named(project: GumpProject) -> None:
+    result = project.run("one", spec="sepc.md")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: the spec sepc.md does not exist"])
+
+
 def test_an_unknown_workflow_is_a_usage_error_that_names_the_nearest(project: GumpProject) -> None:
     result = project.run("onee")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
