@@ -66,21 +66,20 @@ def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int) -> list[st
     mark = _mark(attempt, marks)
     if attempt.agent is None:
         gates = " + ".join(gate.name for gate in result.gates) or result.outcome
-        middle = f"{pad('gate', 14)} {gates}"
-        rest = result.reason
+        what, spent, rest = f"{pad('gate', 14)} {gates}", "", result.reason
     else:
-        cost = _cost(result)
-        middle = (
-            f"{pad(attempt.agent, 14)} {pad(attempt.mode, 6)} {pad(_detail(result), 9)} "
-            f"{pad(cost, 7, right=True)} {pad(format_duration(result.timings.total_s), 4, right=True)}"
-        )
+        what = f"{pad(attempt.agent, 14)} {pad(attempt.mode, 6)} {pad(_detail(result), 9)}"
+        time = format_duration(result.timings.total_s)
+        spent = f"{pad(_cost(result), 7, right=True)} {pad(time, 4, right=True)}"
         rest = result.reason or _suffix(attempt)
     indent = "  " * (len(path.names) - 1)
-    name = pad(path.name, max(1, 17 - len(indent)))
-    line = f"{indent}{mark} {name} {middle}".rstrip()
-    if width(line) + width(rest) + 2 <= columns:
-        return [f"{line}  {rest}".rstrip()]
-    return [fit(line, columns), fit(f"{indent}    {rest}", columns)]
+    line = f"{indent}{mark} {pad(path.name, max(1, 17 - len(indent)))} {what}"
+    if width(line) + 1 + width(spent) <= columns:
+        line, spent = f"{line} {spent}", ""
+    line, rest = line.rstrip(), "  ".join(part for part in (spent.strip(), rest) if part)
+    if rest and width(line) + 2 + width(rest) <= columns:
+        return [f"{line}  {rest}"]
+    return [fit(line, columns), *([fit(f"{indent}    {rest}", columns)] if rest else [])]
 
 
 def group_line(path: StepPath, marks: Marks, columns: int) -> str:
@@ -118,7 +117,7 @@ def live_line(
 ) -> str:
     agent = attempt.agent or "gate"
     cost = format_usd(usd) if usd is not None else ""
-    parts = [attempt.step, agent, f"{turns} turns" if turns else "", cost, format_duration(seconds)]
+    parts = [attempt.step, agent, _count(turns, "turn") if turns else "", cost, format_duration(seconds)]
     return fit(f"{marks.running} {'  '.join(part for part in parts if part)}", columns - 1)
 
 

@@ -117,7 +117,7 @@ class Report:
             case UsageSeen(usage=usage):
                 self._usd = usage.cost_usd
             case ToolCall() if self._verbosity >= 2:
-                told = f"{event.tool} {event.path or event.command or ''}"
+                told = f"{event.tool} {self._in_worktree(event.path or '') or event.command or ''}"
                 self._outside_capture(f"      {one_line(told, 1000)}")
         terminal, now = self._terminal, time.monotonic()
         if terminal is None or self._current is None or self._verbosity < 0:
@@ -131,6 +131,10 @@ class Report:
         elif not terminal.isatty and now - self._shown >= HEARTBEAT_S:
             self._shown = now
             self._outside_capture(self._live_text())
+
+    def _in_worktree(self, path: str) -> str:
+        """Some CLIs name files absolutely, and the worktree's own path is long."""
+        return path.rpartition(f"/{self._runs[-1][1].record.run_id}/")[2] if self._runs else path
 
     def _live_text(self) -> str:
         assert self._current is not None  # noqa: S101

@@ -81,13 +81,18 @@ def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
             str(one["attempt"]),
             agent,
             one["outcome"],
-            _cost(one) if worked else "",
+            _cost(one) if worked and _consumed(one) else "",
             str(one["turns"]) if worked else "",
             str(one["tool_calls"]) if worked else "",
             format_duration(one["duration_s"]),
             str(one["files_changed"]) if one["files_changed"] else "",
             f"+{one['lines_added']} -{one['lines_removed']}" if one["files_changed"] else "",
         )
+
+
+def _consumed(attempt: Data) -> bool:
+    """An attempt that never came to its agent cost nothing: its dollars are no unknown sum."""
+    return bool(attempt["cost"]["usd"] is not None or attempt["turns"] or attempt["tokens"]["total"])
 
 
 def _cost(data: Data) -> str:

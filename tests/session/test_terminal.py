@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pytest
     from pytest_gump.testing import GumpProject
 
 
@@ -71,6 +72,17 @@ def test_a_dumb_terminal_gets_ascii(project: GumpProject) -> None:
     output = run_on_terminal(project, env={"TERM": "dumb"})
     assert "+ impl" in output
     assert "✓" not in output
+
+
+def test_a_narrow_terminal_loses_neither_cost_nor_time(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.0042, turns=1)
+    lines = project.run("one").outlines
+    start = next(place for place, line in enumerate(lines) if line.startswith("✓ impl"))
+    assert lines[start].split() == ["✓", "impl", "claude-haiku", "diff", "1", "turn"]
+    assert lines[start + 1].split()[0] == "$0.0042"
+    assert lines[start + 1].startswith("    $")
+    assert all(len(line) <= 60 for line in lines[start - 1 :])
 
 
 def test_no_line_is_wider_than_the_terminal(project: GumpProject) -> None:
