@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import RunError
@@ -33,5 +34,6 @@ def discard(repository: Repository, record: RunRecord, ledger: Ledger, *, state:
     if slot.path.exists():
         found.append(str(slot.path))
         slot.discard()
+    shutil.rmtree(slots / f"{record.run_id}.scratch", ignore_errors=True)
     ledger.append("discarded", refs=len(found))
     return found

@@ -131,7 +131,10 @@ def test_status_without_runs_says_how_to_start_one(gump: Gump) -> None:
 def test_discard_removes_branch_refs_and_worktree_and_keeps_the_ledger(failed: Gump) -> None:
     run = failed.project.folders()[0]
     head = failed.project.git("rev-parse", "HEAD")
+    slot = next(failed.project.path.parent.glob(f"*-cache/gump/worktrees/*/{run.run_id}"))
+    slot.with_name(f"{run.run_id}.scratch").mkdir()  # what a killed pytest leaves behind
     output = failed.good("discard", run.run_id)
+    assert not [*slot.parent.glob(f"{run.run_id}*")]
     assert re.search(r"1 branch, \d+ snapshots?, 1 worktree", output)
     assert failed.project.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
     assert failed.project.git("rev-parse", "HEAD") == head
