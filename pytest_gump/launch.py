@@ -88,7 +88,7 @@ class Launch:
             raise AgentError("\n".join(missing))
         if settings.unknown_cost == "refuse":
             job.refuse_unknown_cost()
-        run_id = new_run_id(job.workflow.name, now=datetime.now(UTC), token=secrets.token_hex(2))
+        run_id = new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
         base = _base(config, repository, run_id)
         return cls(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
 

@@ -17,9 +17,17 @@ if TYPE_CHECKING:
 RUNS = Path(".gump") / "runs"
 
 
-def new_run_id(workflow: str, *, now: datetime, token: str) -> str:
-    """`20261122-061512-tdd-7f3a`: sorts by time, readable, unique."""
-    return f"{now:%Y%m%d-%H%M%S}-{slugify(workflow, 1)}-{token}"
+def new_run_id(workflow: str, *, now: datetime, chance: str) -> str:
+    """`20261122-061512-tdd-7f3a0c`: readable, unique.
+
+    The last part begins with the 256th of the second, so that runs of one second sort by time too.
+    """
+    return f"{now:%Y%m%d-%H%M%S}-{slugify(workflow, 1)}-{now.microsecond * 256 // 1_000_000:02x}{chance}"
+
+
+def _by_time(path: Path) -> tuple[str, str]:
+    date, _, rest = path.name.partition("-")
+    return f"{date}-{rest[:6]}", rest.rpartition("-")[2]
 
 
 class RunFolder:
@@ -117,7 +125,7 @@ def run_folders(project: Path) -> Iterator[RunFolder]:
     runs = project / RUNS
     if not runs.is_dir():
         return
-    for path in sorted(runs.iterdir(), key=lambda path: path.name, reverse=True):
+    for path in sorted(runs.iterdir(), key=_by_time, reverse=True):
         if path.is_dir() and (path / "run.json").is_file():
             yield RunFolder(path)
 

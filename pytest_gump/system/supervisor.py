@@ -123,6 +123,18 @@ def tree(root: int, mark: str | None, group: int | None = None) -> list[Process]
     return [everything[pid] for pid in below if pid not in {root, os.getpid()}]
 
 
+_RESET = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGPIPE,
+    signal.SIGXFSZ,
+    signal.SIGCHLD,
+)
+"""Ignored by us, by Python, or by whatever put pytest into the background: a child starts with the default."""
+
+
 def send(process: Process, number: signal.Signals) -> None:
     """Signal exactly this process: not a later one that was given its pid."""
     current = _read_stat(process.pid) if HAS_PROC else processes().get(process.pid)
@@ -277,7 +289,7 @@ def _become(frame: dict[str, Any], descriptors: list[int], fail: int, *, dies_wi
         if dies_with_parent:
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
+        for number in _RESET:
             signal.signal(number, signal.SIG_DFL)
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)

@@ -21,7 +21,7 @@ from tests.session.workflows import BROKEN
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
-READERS = Path(os.environ.get("GUMP_READERS", "/nowhere"))
+READERS = Path(os.environ["GUMP_READERS"])
 NASTY = "\x1b[31mred\x1b[0m\x00 ]]> <b> & é 漢 'quoted'"
 UNPACK = (
     "import lz from 'lzutf8'; import fs from 'fs'; const html = fs.readFileSync(process.argv[2], 'utf8');"
@@ -33,8 +33,6 @@ process.stdout.write(lz.decompress(contents, {inputEncoding: 'Base64'}));
 TO_JSON = """import {parse} from 'junit2json'; import fs from 'fs';
 process.stdout.write(JSON.stringify(await parse(fs.readFileSync(process.argv[2]))));
 """
-
-pytestmark = pytest.mark.skipif(not READERS.is_dir(), reason="readers are not installed: make test-readers")
 
 
 @pytest.fixture
