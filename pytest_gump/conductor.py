@@ -174,8 +174,8 @@ class Conductor:
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
         except Cancelled as error:
-            run.finish_attempt(order, error.result)
-            raise
+            self.report.attempt_cancelled(run.finish_attempt(order, error.result))
+            raise KeyboardInterrupt(str(error)) from None
         for path in self._skipped:
             self._log_skipped(item.root, run, path)
         self._skipped = ()

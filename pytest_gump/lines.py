@@ -122,7 +122,7 @@ def live_line(
 
 
 def _mark(attempt: AttemptRecord, marks: Marks) -> str:
-    known = {"passed": marks.passed, "failed": marks.failed}
+    known = {"passed": marks.passed, "failed": marks.failed, "": marks.failed}
     return known.get(attempt.verdict, marks.retried)
 
 

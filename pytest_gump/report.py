@@ -151,6 +151,12 @@ class Report:
         manager = self._config.pluginmanager.get_plugin("capturemanager")
         return manager.global_and_fixture_disabled() if manager else nullcontext()
 
+    def attempt_cancelled(self, record: AttemptRecord) -> None:
+        self._current = None
+        self._open_groups(StepPath.parse(record.step))
+        for line in attempt_lines(record, self._marks, self.columns):
+            self._write(line, red=True)
+
     def attempt_finished(self, booked: Booked) -> None:
         self._current = None
         path = StepPath.parse(booked.order.step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.base import Tokens, Usage
@@ -161,11 +161,13 @@ class RunRecord:
 
 
 def add_up(attempts: Iterable[AttemptRecord]) -> Total:
-    """Sum all attempts, failed and killed ones included."""
+    """Sum all attempts, failed and killed ones included; what an agent cost that never came to an end is unknown."""
     total = Total()
     for one in attempts:
         if one.usage is not None:
             total = total.plus(one.usage, one.duration_s)
+        elif one.agent is not None:
+            total = replace(total, unknown=total.unknown + 1)
     return total
 
 

@@ -88,3 +88,10 @@ def test_tokens_and_time_of_the_run_are_limits_too() -> None:
     assert spent_out(Workflow(name="w", max_tokens=100, steps=(IMPL,)), record) == "max_tokens of 100 is used up: 100"
     assert spent_out(Workflow(name="w", max_time=1.0, steps=(IMPL,)), record) == "max_time of 1s is over"
     assert spent_out(Workflow(name="w", max_tokens=101, max_time=2.0, steps=(IMPL,)), record) is None
+
+
+def test_what_an_attempt_cost_that_never_ended_is_unknown_and_not_zero() -> None:
+    record = record_of(("plan", 1.0))
+    started = {"event": "attempt_started", "at": 9.0, "number": 2, "step": "build::impl[one]", "attempt": 1}
+    advance(record, {**started, "mode": "diff", "agent": "a", "entry": "first", "step_base": ""})
+    assert (record.total.cost_usd, record.total.unknown) == (1.0, 1)

@@ -63,3 +63,5 @@ def test_an_interrupted_run_is_closed_and_keeps_its_work(project: GumpProject, n
     slots = list((project.path.parent / f"{project.path.name}-cache").rglob("new.py"))
     assert slots, "the worktree is kept"
     assert "Traceback" not in output
+    assert "✗ impl" in output
+    assert "interrupted while the agent worked" in output
