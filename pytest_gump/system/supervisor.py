@@ -123,7 +123,7 @@ def tree(root: int, mark: str | None, group: int | None = None) -> list[Process]
     return [everything[pid] for pid in below if pid not in {root, os.getpid()}]
 
 
-_RESET = (
+RESET = (
     signal.SIGINT,
     signal.SIGQUIT,
     signal.SIGTERM,
@@ -289,7 +289,7 @@ def _become(frame: dict[str, Any], descriptors: list[int], fail: int, *, dies_wi
         if dies_with_parent:
             _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         signal.set_wakeup_fd(-1)
-        for number in _RESET:
+        for number in RESET:
             signal.signal(number, signal.SIG_DFL)
         for target, descriptor in enumerate(descriptors):
             os.dup2(descriptor, target)
