@@ -152,6 +152,7 @@ def session(
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("GIT_", "PYTEST_", "COV", "PY_COLORS", "FORCE_COLOR"))
+        and name not in {"CI", "BUILD_NUMBER"}  # pytest then prints whole failures in its summary
     }
     loaded: list[str] = []
     if only is not None:
