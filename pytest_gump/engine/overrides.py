@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import ConfigError
+from pytest_gump.workflow.refs import iter_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -84,28 +85,17 @@ def agents_of_step(step: Step) -> Iterator[str]:
 
 def walk(steps: Sequence[Step]) -> Iterator[Step]:
     """All steps and groups, in declaration order, parents first."""
-    for step in steps:
-        yield step
-        yield from walk(step.steps)
+    return (step for _, step in iter_steps(steps))
 
 
-def leaves(steps: Sequence[Step], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, Step]]:
+def leaves(steps: Sequence[Step]) -> Iterator[tuple[str, Step]]:
     """Static path and step of every leaf, in declaration order."""
-    for step in steps:
-        names = (*prefix, step.name)
-        if step.kind == "group":
-            yield from leaves(step.steps, names)
-        else:
-            yield "::".join(names), step
+    return (("::".join(names), step) for names, step in iter_steps(steps) if step.kind != "group")
 
 
-def foreach_groups(steps: Sequence[Step], prefix: tuple[str, ...] = ()) -> Iterator[str]:
+def foreach_groups(steps: Sequence[Step]) -> Iterator[str]:
     """Static paths of the groups that run once for each plan item."""
-    for step in steps:
-        names = (*prefix, step.name)
-        if step.foreach:
-            yield "::".join(names)
-        yield from foreach_groups(step.steps, names)
+    return ("::".join(names) for names, step in iter_steps(steps) if step.foreach)
 
 
 def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:

@@ -165,9 +165,7 @@ class Run:
 
     def finish_attempt(self, order: Order, result: AttemptResult) -> AttemptRecord:
         """Move the attempt's files into the run and book its result, before anything is decided."""
-        record = next(
-            one for one in reversed(self.record.attempts) if (one.step, one.attempt) == (order.step, order.attempt)
-        )
+        record = self._record_of(order)
         folder, failed = None, None
         if result.scratch is not None:
             try:
@@ -185,9 +183,7 @@ class Run:
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
         """Decide what follows and book it. A passed change of the tree becomes a commit of the run's branch."""
         ready = self._ready.pop((order.step, order.attempt))
-        record = next(
-            one for one in reversed(self.record.attempts) if (one.step, one.attempt) == (order.step, order.attempt)
-        )
+        record = self._record_of(order)
         done = Done(
             path=ready.path,
             attempt=order.attempt,
@@ -213,6 +209,11 @@ class Run:
         self._move_branch(self.schedule.head)
         self._skip(settled.skipped, self.schedule.reason or f"{ready.path} did not pass")
         return Booked(order, result, record, settled)
+
+    def _record_of(self, order: Order) -> AttemptRecord:
+        """The newest: an attempt that crashed is repeated under its own number."""
+        attempts = reversed(self.record.attempts)
+        return next(one for one in attempts if (one.step, one.attempt) == (order.step, order.attempt))
 
     def _commit(self, order: Order, result: AttemptResult) -> str:
         if order.mode != "diff" or result.snapshot is None or result.tree is None:
