@@ -170,6 +170,8 @@ class Ending:
     """Another attempt would end the same way, whoever makes it: none is made."""
     limit: Literal["max_turns", "max_budget"] | None = None
     """The CLI's own limit that ended it; the outcome is `agent_error` then, which the engine books as the guard."""
+    lost_session: bool = False
+    """The CLI says that it does not know the session which it was to resume, and has done nothing."""
 
 
 class StreamReader(Protocol):

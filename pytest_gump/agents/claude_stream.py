@@ -63,6 +63,8 @@ _QUOTA = re.compile(
     r"\b(usage|session|weekly|rate|spend(?:ing)?) limit\b|credit balance is too low|hit your limit", re.IGNORECASE
 )
 
+_LOST_SESSION: Final = "No conversation found with session ID"
+
 _NO_EVENTS: Final[tuple[Event, ...]] = ()
 
 _OPEN_ANSWERS: Final = 1000
@@ -260,6 +262,7 @@ class ClaudeReader:
             model=self._model,
             notes=self._notes.taken() + (() if self._results else self._refusals.taken()),
             limit=None if stopped else LIMITS.get(ndjson.text(result, "subtype") or ""),
+            lost_session=self._task.session is not None and not self._started and _LOST_SESSION in reason,
         )
 
     def _judge(

@@ -51,6 +51,8 @@ _RETRY: Final = re.compile(r"Reconnecting\.\.\. ", re.ASCII)
 _SHELL: Final = re.compile(r"(?:\S*/)?(?:ba|z|da)?sh", re.ASCII)
 _PLAIN_CALL: Final = re.compile(_SHELL.pattern + r" -l?c '([^']*)'", re.ASCII)
 
+_LOST_SESSION: Final = "no rollout found"
+
 _NO_EVENTS: Final[tuple[Event, ...]] = ()
 
 _Phase = Literal["none", "thinking", "message", "tool"]
@@ -199,6 +201,7 @@ class CodexReader:
             session=self._session(),
             model=self._model,
             notes=self._notes.taken(),
+            lost_session=self._task.session is not None and self._session_id is None and _LOST_SESSION in reason,
         )
 
     def _judge(

@@ -45,6 +45,8 @@ LIMITS: Final[Mapping[str, Literal["max_turns"]]] = {"FatalTurnLimitedError": "m
 # Only looked for in the failure that the CLI reports: an agent may write such words about its work.
 _QUOTA: Final = re.compile(r"\b429\b|RESOURCE_EXHAUSTED|quota|rate limit", re.IGNORECASE)
 
+_LOST_SESSION: Final = "Error resuming session:"
+
 _NO_EVENTS: Final[tuple[Event, ...]] = ()
 
 
@@ -191,6 +193,7 @@ class GeminiReader:
             model=self._model,
             notes=self._notes.taken(),
             limit=limit,
+            lost_session=self._task.session is not None and self._session_id is None and _LOST_SESSION in reason,
         )
 
     def _judge(

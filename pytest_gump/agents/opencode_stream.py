@@ -51,6 +51,8 @@ _REFUSED = re.compile(r"rejected permission|specified a rule which prevents", re
 _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MULTILINE)
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
+_LOST_SESSION: Final = "Session not found"
+
 _NO_EVENTS: Final[tuple[Event, ...]] = ()
 
 
@@ -158,6 +160,7 @@ class OpencodeReader:
             session=session,
             model=self._model,
             notes=self._notes.taken(),
+            lost_session=self._task.session is not None and self._session_id is None and _LOST_SESSION in reason,
         )
 
     def _judge(

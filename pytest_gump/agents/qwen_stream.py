@@ -54,6 +54,8 @@ _QUOTA = re.compile(
 # What it prints in every run: never the reason of a failure.
 _NOISE = re.compile(r"Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting")
 
+_LOST_SESSION: Final = "No saved session found"
+
 _NO_EVENTS: Final[tuple[Event, ...]] = ()
 
 
@@ -198,6 +200,7 @@ class QwenReader:
             model=self._model,
             notes=self._notes.taken(),
             limit="max_turns" if limited else None,
+            lost_session=self._task.session is not None and not self._started and _LOST_SESSION in reason,
         )
 
     def _judge(

@@ -33,11 +33,14 @@ class Recorded:
     def lines(self, scenario: str) -> list[bytes]:
         return (STREAMS / self.cli / scenario / "stream.ndjson").read_bytes().splitlines()
 
+    def reader_for(self, session: SessionRef | None) -> StreamReader:
+        return self.reader(dataclasses.replace(TASK, session=session))
+
     def play(
         self, scenario: str, *, session: SessionRef | None = None, stopped: bool = False
     ) -> tuple[list[Event], Ending]:
         folder = STREAMS / self.cli / scenario
-        reader = self.reader(dataclasses.replace(TASK, session=session))
+        reader = self.reader_for(session)
         events = feed(reader, self.lines(scenario))
         errors = folder / "stderr.txt"
         exit_code = json.loads((folder / "exit.json").read_bytes())["exit_code"]

@@ -1,0 +1,73 @@
+"""What each CLI says when the session that it was to resume is gone."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_gump.agents.base import SessionRef
+from pytest_gump.agents.claude_stream import ClaudeReader
+from pytest_gump.agents.codex_stream import CodexReader
+from pytest_gump.agents.gemini_stream import GeminiReader
+from pytest_gump.agents.opencode_stream import OpencodeReader
+from pytest_gump.agents.qwen_stream import QwenReader
+
+from tests.agents.stream_kit import Recorded, line
+
+ALL = [
+    Recorded("claude", ClaudeReader),
+    Recorded("codex", CodexReader),
+    Recorded("gemini", GeminiReader),
+    Recorded("opencode", OpencodeReader),
+    Recorded("qwen", QwenReader),
+]
+each_cli = pytest.mark.parametrize("recorded", ALL, ids=[recorded.cli for recorded in ALL])
+
+
+def session(recorded: Recorded) -> SessionRef:
+    return SessionRef("11111111-2222-4333-8444-555555555555", recorded.cli, "/slot")
+
+
+@each_cli
+def test_a_session_that_the_cli_does_not_know_is_lost(recorded: Recorded) -> None:
+    _, ending = recorded.play("resume-unknown", session=session(recorded))
+    assert ending.lost_session
+    assert ending.outcome == "agent_error"
+    assert ending.session is None
+
+
+@each_cli
+def test_a_run_that_resumed_nothing_has_lost_nothing(recorded: Recorded) -> None:
+    _, ending = recorded.play("resume-unknown")
+    assert not ending.lost_session
+
+
+@each_cli
+def test_a_resume_that_we_stopped_has_lost_nothing(recorded: Recorded) -> None:
+    _, ending = recorded.play("resume-unknown", session=session(recorded), stopped=True)
+    assert not ending.lost_session
+
+
+@each_cli
+@pytest.mark.parametrize("scenario", ["resume", "api-401", "stream-cut"])
+def test_a_session_that_was_found_is_not_lost(recorded: Recorded, scenario: str) -> None:
+    _, ending = recorded.play(scenario, session=session(recorded))
+    assert not ending.lost_session
+
+
+WORDS = {
+    "claude": "No conversation found with session ID: 1",
+    "codex": "thread/resume failed: no rollout found for thread id 1",
+    "gemini": "Error resuming session: gone",
+    "opencode": "Error: Session not found",
+    "qwen": "No saved session found with ID 1.",
+}
+
+
+@each_cli
+def test_the_words_of_a_run_that_has_begun_lose_no_session(recorded: Recorded) -> None:
+    lines = [*recorded.lines("basic")[:1], line(type="error", message=WORDS[recorded.cli])]
+    reader = recorded.reader_for(session(recorded))
+    for text in lines:
+        list(reader.feed(text))
+    ending = reader.finish(exit_code=1, stderr=WORDS[recorded.cli], stopped=False)
+    assert ending.outcome == "agent_error"
+    assert not ending.lost_session
