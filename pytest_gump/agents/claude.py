@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Command
 from pytest_gump.agents.claude_stream import CLI, ClaudeReader
+from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,17 @@ READ_ONLY_TOOLS: Final = ("Read", "Grep", "Glob", "Write", "Edit")
 
 # A rule for Edit is one for every tool that writes files; the path is relative to the working directory.
 HAND_OVER_RULE: Final = "Edit(.gump/out/**)"
+
+ABOUT: Final = Program(
+    PROGRAM,
+    "Claude Code",
+    tested=Versions("2.1.330", "2.1.330", on="2026-11-22"),
+    login=Login(
+        keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+        home=("CLAUDE_CONFIG_DIR", "~/.claude"),
+        file=".credentials.json",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

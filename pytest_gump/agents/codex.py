@@ -12,6 +12,7 @@ from pytest_gump.agents import prices
 from pytest_gump.agents.base import Command
 from pytest_gump.agents.codex_stream import CLI, CodexReader
 from pytest_gump.agents.grants import without
+from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,6 +65,13 @@ WORKSPACE_WRITE: Final = (
 
 GRANTING_OPTIONS: Final = frozenset({"-s", "--sandbox", "--add-dir"})
 GRANTING_FLAGS: Final = frozenset({"--approve-for-me", "--dangerously-bypass-approvals-and-sandbox"})
+
+ABOUT: Final = Program(
+    PROGRAM,
+    "Codex",
+    tested=Versions("0.169.0", "0.169.0", on="2026-11-22"),
+    login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.agents.base import Command
 from pytest_gump.agents.cursor_stream import CLI, CursorReader
 from pytest_gump.agents.grants import without
+from pytest_gump.agents.program import Login, Program
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,13 @@ ENVIRONMENT_NAMES: Final = ("CURSOR_API_KEY", "CURSOR_CONFIG_DIR", "XDG_CONFIG_H
 
 GRANTING_OPTIONS: Final = frozenset({"--sandbox"})
 GRANTING_FLAGS: Final = frozenset({"--approve-mcps"})
+
+ABOUT: Final = Program(
+    PROGRAM,
+    "Cursor",
+    tested=None,
+    login=Login(keys=("CURSOR_API_KEY",)),
+)
 
 
 @dataclass(frozen=True, slots=True)

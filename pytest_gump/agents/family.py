@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.agents.base import Agent
+    from pytest_gump.agents.program import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,4 @@ class Family:
 
     It asks for a digit, as version numbers have one: a slip of the pen in a listed name is no model.
     """
+    program: Program

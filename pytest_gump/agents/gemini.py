@@ -12,6 +12,7 @@ from pytest_gump.agents import prices
 from pytest_gump.agents.base import Command
 from pytest_gump.agents.gemini_stream import CLI, GeminiReader
 from pytest_gump.agents.grants import without
+from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,17 @@ ENVIRONMENT_NAMES: Final = (
 
 GRANTING_OPTIONS: Final = frozenset({"--approval-mode", "--allowed-tools", "--policy", "--admin-policy"})
 GRANTING_FLAGS: Final = frozenset({"-y", "--yolo"})
+
+ABOUT: Final = Program(
+    PROGRAM,
+    "Gemini CLI",
+    tested=Versions("0.61.0", "0.61.0", on="2026-11-22"),
+    login=Login(
+        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_ACCESS_TOKEN"),
+        home=("GEMINI_CLI_HOME", "~"),
+        file=".gemini/oauth_creds.json",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.agents.base import Command
 from pytest_gump.agents.grants import without
 from pytest_gump.agents.opencode_stream import CLI, OpencodeReader
+from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,6 +88,19 @@ REFUSED: Final[Mapping[str, object]] = {
     "external_directory": {"*": "deny", "~/.local/share/opencode/tool-output/*": "allow"},
     "read": {"*": "allow", "*.env": "deny", "*.env.*": "deny", "*.env.example": "allow"},
 }
+
+API_KEYS: Final = tuple(name for names in KEYS.values() for name in names if name.endswith("_KEY"))
+
+ABOUT: Final = Program(
+    PROGRAM,
+    "OpenCode",
+    tested=Versions("1.18.33", "1.18.33", on="2026-11-22"),
+    login=Login(
+        keys=("OPENCODE_API_KEY", "OPENCODE_AUTH_CONTENT", *API_KEYS),
+        home=("XDG_DATA_HOME", "~/.local/share"),
+        file="opencode/auth.json",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Command, Tokens
 from pytest_gump.agents.grants import without
+from pytest_gump.agents.program import Login, Program, Versions
 from pytest_gump.agents.qwen_stream import CLI, QwenReader
 
 if TYPE_CHECKING:
@@ -63,6 +64,17 @@ GRANTING_FLAGS: Final = frozenset({"--yolo", "-y", "--no-safe-mode", "--safe-mod
 
 HAND_OVER: Final = "/.gump/out/**"
 """As a rule for a path: the first `/` is the working directory."""
+
+ABOUT: Final = Program(
+    PROGRAM,
+    "Qwen Code",
+    tested=Versions("0.24.4", "0.24.4", on="2026-11-22"),
+    login=Login(
+        keys=("OPENAI_API_KEY", "DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY"),
+        home=("QWEN_HOME", "~/.qwen"),
+        file="oauth_creds.json",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)

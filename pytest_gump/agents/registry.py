@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent
 
 FAMILIES: Final[Mapping[str, Family]] = {
-    "claude": Family(claude.ClaudeAgent, claude.MODELS, claude.MODEL_NAME),
-    "codex": Family(codex.CodexAgent, codex.MODELS, codex.MODEL_NAME),
-    "gemini": Family(gemini.GeminiAgent, gemini.MODELS, gemini.MODEL_NAME),
-    "qwen": Family(qwen.QwenAgent, qwen.MODELS, qwen.MODEL_NAME),
-    "opencode": Family(opencode.OpencodeAgent, opencode.MODELS, opencode.MODEL_NAME),
-    "cursor": Family(cursor.CursorAgent, cursor.MODELS, cursor.MODEL_NAME),
+    "claude": Family(claude.ClaudeAgent, claude.MODELS, claude.MODEL_NAME, claude.ABOUT),
+    "codex": Family(codex.CodexAgent, codex.MODELS, codex.MODEL_NAME, codex.ABOUT),
+    "gemini": Family(gemini.GeminiAgent, gemini.MODELS, gemini.MODEL_NAME, gemini.ABOUT),
+    "qwen": Family(qwen.QwenAgent, qwen.MODELS, qwen.MODEL_NAME, qwen.ABOUT),
+    "opencode": Family(opencode.OpencodeAgent, opencode.MODELS, opencode.MODEL_NAME, opencode.ABOUT),
+    "cursor": Family(cursor.CursorAgent, cursor.MODELS, cursor.MODEL_NAME, cursor.ABOUT),
 }
 """Every CLI that there is an adapter for, by the word that its agent names begin with."""
 

@@ -1,0 +1,78 @@
+"""What is known of each CLI as a program: tried versions, and where a login can be seen."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.agents.program import Login, Program, Versions, read_version
+from pytest_gump.agents.registry import FAMILIES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CLAUDE = FAMILIES["claude"].program
+RANGE = Program("x", "X", Versions("1.9.0", "1.10.2", on="2026-11-22"), Login())
+
+
+@pytest.mark.parametrize(
+    ("output", "version"),
+    [
+        ("2.1.330 (Claude Code)\n", "2.1.330"),
+        ("codex-cli 0.169.0\n", "0.169.0"),
+        ("v1.18.33", "1.18.33"),
+        ("2026.11.01-ab12", "2026.11.01-ab12"),
+        ("no idea", None),
+    ],
+)
+def test_the_version_is_found_in_what_a_cli_prints(output: str, version: str | None) -> None:
+    assert read_version(output) == version
+
+
+@pytest.mark.parametrize(
+    ("version", "standing"),
+    [
+        ("1.9.0", "tested"),
+        ("1.10.1", "tested"),
+        ("1.8.99", "older"),
+        ("1.10.3", "newer"),
+        ("2.0", "newer"),
+        (None, "unknown"),
+    ],
+)
+def test_a_version_is_compared_with_the_tried_ones_as_numbers(version: str | None, standing: str) -> None:
+    assert RANGE.standing(version) == standing
+
+
+@pytest.mark.parametrize("cli", [cli for cli in FAMILIES if cli != "cursor"])
+def test_every_adapter_but_one_names_the_versions_it_was_tried_with_and_the_date(cli: str) -> None:
+    tested = FAMILIES[cli].program.tested
+    assert tested is not None
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", tested.on)
+    assert FAMILIES[cli].program.standing(tested.newest) == "tested"
+
+
+def test_cursor_is_untested_in_every_version() -> None:
+    assert FAMILIES["cursor"].program.tested is None
+    assert FAMILIES["cursor"].program.standing("2026.11.1") == "untested"
+
+
+def test_a_login_is_a_variable_that_is_set(tmp_path: Path) -> None:
+    assert CLAUDE.login.found({"HOME": str(tmp_path), "ANTHROPIC_API_KEY": "sk-x"}) == "ANTHROPIC_API_KEY"
+
+
+def test_a_login_is_the_file_that_the_cli_writes(tmp_path: Path) -> None:
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / ".credentials.json").write_text("{}", encoding="utf-8")
+    assert CLAUDE.login.found({"HOME": str(tmp_path)}) == "~/.claude/.credentials.json"
+
+
+def test_a_folder_of_ones_own_is_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "auth.json").write_text("{}", encoding="utf-8")
+    login = FAMILIES["codex"].program.login
+    assert login.found({"HOME": "/nowhere", "CODEX_HOME": str(tmp_path)}) == f"{tmp_path}/auth.json"
+
+
+def test_where_nothing_is_seen_nothing_is_said(tmp_path: Path) -> None:
+    assert [one.program.login.found({"HOME": str(tmp_path)}) for one in FAMILIES.values()] == [None] * len(FAMILIES)
