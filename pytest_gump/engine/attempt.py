@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from pytest_gump.agents.base import Usage
+from pytest_gump.engine import lost_session
 from pytest_gump.engine.agent_phase import AgentRun, Workplace, make_task, run_agent
 from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.context_phase import read_material
@@ -31,13 +32,14 @@ from pytest_gump.engine.secrets import Secrets
 from pytest_gump.engine.tools import Tools
 from pytest_gump.errors import AgentError, GumpError
 from pytest_gump.gates.registry import BUILTIN
-from pytest_gump.gates.text import last_line, listed
+from pytest_gump.gates.text import last_line, listed, one_line
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.output import bounded_text, clean_text
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.agents.base import SessionRef
+    from pytest_gump.agents.base import Agent, SessionRef
+    from pytest_gump.engine.context_phase import Material
     from pytest_gump.engine.order import Order
     from pytest_gump.gates.base import GateResult
     from pytest_gump.system.worktree import Repository, Slot
@@ -87,6 +89,7 @@ class _Facts:
     gates: tuple[GateResult, ...] = ()
     gates_s: float = 0.0
     notes: list[str] = field(default_factory=list)
+    session_lost: bool = False
 
 
 class _Attempt:
@@ -179,24 +182,42 @@ class _Attempt:
             return Judgement.of(Outcome.AGENT_ERROR, material.missing)
         if any(part.bash for part in self.order.context):
             self.slot.restore(self.order.base)  # what these commands left is not the agent's work
-        prompt = compose(self.order.head, conventions=material.conventions, context=material.context)
-        (self.place.folder / "prompt.md").write_text(prompt, encoding="utf-8", errors="surrogateescape")
         order = self._with_usable_session()
-        self.slot.empty_handover()
         try:
-            task = make_task(order, self.tools, self.slot.path, prompt)
-            self.secrets = Secrets.of({*self.secrets.values, *agent.command(task).env_names})
-            self.facts.run = run_agent(order, self.tools, self.place, agent, task)
+            run = self._start(agent, order, material)
+            if lost_session.is_lost(order, run):
+                run = self._start_afresh(agent, order, material, run)
         except AgentError as error:
             return Judgement.of(Outcome.AGENT_ERROR, str(error.args[0]))
-        return self._judge_work(self.facts.run)
+        return self._judge_work(run)
+
+    def _start(self, agent: Agent, order: Order, material: Material) -> AgentRun:
+        prompt = compose(order.head, conventions=material.conventions, context=material.context)
+        (self.place.folder / "prompt.md").write_text(prompt, encoding="utf-8", errors="surrogateescape")
+        self.slot.empty_handover()
+        task = make_task(order, self.tools, self.slot.path, prompt)
+        self.secrets = Secrets.of({*self.secrets.values, *agent.command(task).env_names})
+        self.facts.run = run = run_agent(order, self.tools, self.place, agent, task)
+        return run
+
+    def _start_afresh(self, agent: Agent, order: Order, material: Material, first: AgentRun) -> AgentRun:
+        """Once more within the same attempt: nothing was done yet, so no retry is used up."""
+        assert order.session is not None  # noqa: S101 - it was lost
+        self.facts.notes.append(lost_session.NOTE.format(id=one_line(order.session.id)))
+        self.facts.session_lost = True
+        lost_session.keep_apart(self.place.folder)
+        self.slot.restore(order.base)
+        again = lost_session.time_left(lost_session.afresh(order), first.duration_s)
+        self.facts.run = run = lost_session.together(first, self._start(agent, again, material))
+        return run
 
     def _with_usable_session(self) -> Order:
         session = self.order.session
         if session is None or session.slot == self.order.slot:
             return self.order
         self.facts.notes.append("the session belongs to another worktree: started a fresh one")
-        return replace(self.order, session=None)
+        self.facts.session_lost = True
+        return lost_session.afresh(self.order)
 
     def _judge_work(self, run: AgentRun) -> Judgement | None:
         order, settings, facts = self.order, self.tools.settings, self.facts
@@ -295,6 +316,7 @@ class _Attempt:
             gates=facts.gates,
             guard=judgement.guard,
             session=self._session(ending.session if ending else None),
+            session_lost=facts.session_lost,
             plan=facts.handover.plan,
             verdict=facts.handover.verdict,
             artifact=facts.handover.artifact,

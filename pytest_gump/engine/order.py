@@ -126,6 +126,8 @@ class Order:
     blast_radius: Literal["enforce", "warn", "off"] = "off"
     item: PlanItem | None = None
     session: SessionRef | None = None
+    standing: str = ""
+    """What the conversation of `session` ended with: for a fresh one, should it be lost."""
     setup: tuple[str, ...] = ()
     setup_only: bool = False
     """Preflight: no agent; run the gates on the untouched base and never snapshot."""
@@ -157,6 +159,8 @@ class AttemptResult:
     guard: str | None = None
     """Name of the guard that stopped the agent."""
     session: SessionRef | None = None
+    session_lost: bool = False
+    """The session that it was to resume was gone, so that a fresh one did the work."""
     snapshot: str | None = None
     """Commit of what the attempt left, always set when an agent ran; its parent is the order's base."""
     tree: str | None = None

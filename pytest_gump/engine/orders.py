@@ -9,7 +9,7 @@ from pytest_gump.engine.budget import allowance
 from pytest_gump.engine.feedback import describe_failures
 from pytest_gump.engine.order import ContextPart, GateOrder, Limits, Order
 from pytest_gump.engine.overrides import foreach_groups, leaves
-from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt
+from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.sessions import choose_session
 from pytest_gump.engine.state import State
 from pytest_gump.workflow.refs import resolve_step
@@ -117,6 +117,7 @@ class OrderBuilder:
             blast_radius=inputs.workflow.blast_radius if mode == "diff" else "off",
             item=ready.keep_item or item,
             session=session,
+            standing=self._standing_of(session),
             setup=inputs.workflow.setup,
         )
 
@@ -195,10 +196,13 @@ class OrderBuilder:
         if ready.session != "resume" or session is not None or str(ready.path) not in self._record.steps:
             return ""
         before = self._record.steps[str(ready.path)].attempts[-1].result
-        if before is None:
-            return ""
-        said = f" It ended with:\n\n{before.message}" if before.message else ""
-        return f"Another conversation worked on this before you; you do not see it.{said}"
+        return "" if before is None else standing(before.message)
+
+    def _standing_of(self, session: SessionRef | None) -> str:
+        """What to tell a fresh conversation, should the CLI have lost the one that it is to resume."""
+        results = [one.result for one in reversed(self._record.attempts) if session and one.result is not None]
+        owner = next((result for result in results if result.session == session), None)
+        return "" if owner is None else standing(owner.message)
 
     # -- templates -----------------------------------------------------------------------------------------------
 

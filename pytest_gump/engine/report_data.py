@@ -137,7 +137,7 @@ def _attempt(one: AttemptRecord, record: RunRecord) -> shape.Ended | shape.Runni
         "folder": one.folder,
         "verdict": one.verdict,
         "decision": one.why,
-        "session_resumed": one.session_resumed,
+        "session_resumed": one.session_resumed and not (one.result is not None and one.result.session_lost),
     }
     if one.result is None:
         return {**begun, "outcome": "running", "reason": ""}

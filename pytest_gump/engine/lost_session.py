@@ -1,0 +1,77 @@
+"""A session that an agent's CLI does not know any more: the attempt is made with a fresh one, and nobody pays twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.base import Provenance, Usage
+from pytest_gump.engine.agent_phase import STDERR, STREAM
+from pytest_gump.engine.order import Section
+from pytest_gump.engine.prompt import STANDING, TASK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.engine.agent_phase import AgentRun
+    from pytest_gump.engine.order import Order
+
+NOTE: Final = "the agent's CLI had lost its session: started a fresh one ({id} is gone)"
+LOST: Final = "lost-session"
+"""Below an attempt's folder: what the CLI printed when it was to resume."""
+
+
+def is_lost(order: Order, run: AgentRun) -> bool:
+    """Whether the CLI ended for no other reason than that it does not know the session."""
+    held_up = run.cancelled or run.breach is not None or run.trespass is not None
+    return order.session is not None and run.ending.lost_session and not held_up
+
+
+def afresh(order: Order) -> Order:
+    """The same order for a conversation that begins: it is told what the lost one would have known."""
+    head = list(order.head)
+    if order.standing and not any(section.title == STANDING for section in head):
+        place = next((number for number, section in enumerate(head, 1) if section.title == TASK), 0)
+        head.insert(place, Section(STANDING, order.standing))
+    return replace(order, session=None, head=tuple(head))
+
+
+def keep_apart(folder: Path) -> None:
+    """Move what the first start printed out of the way of the second."""
+    (folder / LOST).mkdir(exist_ok=True)
+    for name in (STREAM, STDERR):
+        if (folder / name).exists():
+            (folder / name).replace(folder / LOST / name)
+
+
+def time_left(order: Order, used_s: float) -> Order:
+    limits = order.limits
+    if limits.max_time_s is None:
+        return order
+    return replace(order, limits=replace(limits, max_time_s=max(1.0, limits.max_time_s - used_s)))
+
+
+def together(first: AgentRun, second: AgentRun) -> AgentRun:
+    """One run of the agent as the ledger sees it: what both took, and how the second ended."""
+    ending = replace(second.ending, usage=added(first.ending.usage, second.ending.usage))
+    return replace(
+        second,
+        ending=ending,
+        duration_s=first.duration_s + second.duration_s,
+        notes=(*first.notes, *second.notes),
+    )
+
+
+def added(one: Usage, other: Usage) -> Usage:
+    """The sum; the cost of a start that used nothing is nothing, and unknown cost stays unknown."""
+    known = [usage for usage in (one, other) if usage.tokens.total or usage.cost_usd or usage.turns] or [other]
+    costs = [usage.cost_usd for usage in known]
+    kinds = {usage.provenance for usage in known}
+    provenance: Provenance = next(kind for kind in ("unknown", "estimated", "reported") if kind in kinds)
+    return Usage(
+        tokens=one.tokens + other.tokens,
+        cost_usd=None if provenance == "unknown" else sum(cost for cost in costs if cost is not None),
+        provenance=provenance,
+        turns=one.turns + other.turns,
+        tool_calls=one.tool_calls + other.tool_calls,
+    )

@@ -1,0 +1,122 @@
+"""What an attempt does when the session that it was to resume is gone; the agent is a script, its words are its own."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.agents.base import Provenance, SessionRef, Tokens, Usage
+from pytest_gump.agents.neutral import NeutralReader
+from pytest_gump.engine.lost_session import added
+from pytest_gump.engine.order import Limits, Outcome
+from pytest_gump.system.process import Supervisor
+
+from .attempt_kit import FINISH, Kit, ScriptAgent, scratch_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Ending, StreamReader, Task
+
+GONE = """
+if "Another conversation" not in prompt:
+    write("app.py", "left = 1\\n")
+    spend(0.25)
+    say("result", outcome="agent_error", reason="no such session", session_id=None)
+    sys.exit(1)
+write("fresh.py", "x = 1\\n")
+spend(0.5)
+"""
+SESSION = SessionRef("session-0", "replay", "one")
+
+
+class ForgetfulReader(NeutralReader):
+    """Knows the words with which the script says that it does not know the session."""
+
+    def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
+        ending = super().finish(exit_code=exit_code, stderr=stderr, stopped=stopped)
+        return dataclasses.replace(ending, lost_session=ending.reason == "no such session")
+
+
+class Forgetful(ScriptAgent):
+    def reader(self, task: Task) -> StreamReader:
+        return ForgetfulReader(task, cli=self.cli)
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    with Supervisor() as supervisor:
+        kit = Kit(tmp_path, supervisor)
+        kit.agent = Forgetful(GONE + FINISH)
+        yield kit
+
+
+def test_the_attempt_is_one_and_what_both_starts_used_is_summed(kit: Kit) -> None:
+    result = kit.run(session=SESSION, standing="Another conversation worked on this.")
+    assert result.outcome is Outcome.PASSED
+    assert [task.session for task in kit.agent.tasks if "Another" not in task.prompt] == [SESSION, SESSION]
+    assert kit.agent.tasks[-1].session is None
+    assert result.usage.cost_usd == pytest.approx(0.75)
+    assert (result.usage.tokens.input, result.usage.turns) == (200, 2)
+    assert result.session is not None
+    assert result.session.id == "session-1"
+
+
+def test_what_the_first_start_had_left_in_the_tree_is_gone(kit: Kit) -> None:
+    result = kit.run(session=SESSION, standing="Another conversation worked on this.")
+    files = kit.files(result.snapshot)
+    assert (files["app.py"], files["fresh.py"]) == ("x = 1", "x = 1")
+
+
+def test_what_the_first_start_printed_is_kept_beside_the_stream(kit: Kit) -> None:
+    folder = scratch_of(kit.run(session=SESSION, standing="Another conversation worked on this."))
+    assert "no such session" in (folder / "lost-session" / "stream.ndjson").read_text()
+    assert "no such session" not in (folder / "stream.ndjson").read_text()
+
+
+def test_a_session_that_is_lost_twice_fails_like_any_other_error(kit: Kit) -> None:
+    result = kit.run(session=SESSION)
+    assert (result.outcome, result.reason) == (Outcome.AGENT_ERROR, "no such session")
+    assert [one.session for one in dict.fromkeys(kit.agent.tasks)] == [SESSION, None]
+
+
+def test_an_attempt_without_a_session_is_not_made_twice(kit: Kit) -> None:
+    result = kit.run()
+    assert (result.outcome, result.session_lost) == (Outcome.AGENT_ERROR, False)
+    assert result.usage.cost_usd == pytest.approx(0.25)
+
+
+def test_a_guard_that_was_crossed_counts_before_the_lost_session(kit: Kit) -> None:
+    result = kit.run(session=SESSION, limits=Limits(max_budget=0.1))
+    assert (result.outcome, result.session_lost) == (Outcome.GUARD, False)
+
+
+def test_a_fresh_session_that_another_worktree_forces_is_told_the_same(kit: Kit) -> None:
+    session = dataclasses.replace(SESSION, slot="other")
+    result = kit.run(session=session, standing="Another conversation worked on this.")
+    assert (result.outcome, result.session_lost) == (Outcome.PASSED, True)
+    assert result.usage.cost_usd == pytest.approx(0.5)
+
+
+def usage(cost_usd: float | None, provenance: Provenance, tokens: int = 10) -> Usage:
+    return Usage(Tokens(input=tokens), cost_usd, provenance, turns=1 if tokens else 0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "cost_usd", "provenance"),
+    [
+        (usage(0.25, "reported"), usage(0.5, "reported"), 0.75, "reported"),
+        (usage(0.25, "estimated"), usage(0.5, "reported"), 0.75, "estimated"),
+        (usage(None, "unknown"), usage(0.5, "reported"), None, "unknown"),
+        (usage(None, "unknown", tokens=0), usage(0.5, "reported"), 0.5, "reported"),
+        (usage(None, "unknown", tokens=0), usage(None, "unknown", tokens=0), None, "unknown"),
+        (usage(0.25, "reported"), usage(None, "unknown", tokens=0), 0.25, "reported"),
+    ],
+)
+def test_costs_are_summed_and_an_unknown_one_makes_the_sum_unknown(
+    one: Usage, other: Usage, cost_usd: float | None, provenance: str
+) -> None:
+    total = added(one, other)
+    assert (total.cost_usd, total.provenance) == (cost_usd, provenance)

@@ -1,0 +1,111 @@
+"""A CLI that has forgotten a conversation: its own words, recorded, and then a fresh one within the same attempt."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from pytest_gump.engine.report_data import report_data
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+STREAMS: Final = Path(__file__).parents[1] / "agents" / "streams"
+
+AGAIN: Final = """\
+name: again
+steps:
+  - name: impl
+    agent: AGENT
+    prompt: Do it.
+    gate: [compile]
+    on_failure: {retry: 2}
+"""
+
+PROGRAM: Final = """\
+#!/bin/sh
+for word in "$@"; do
+    case "$word" in
+        resume|--resume=*|--session=*)
+            cat > HERE/prompt-lost
+            echo "$@" >> HERE/resumed
+            cat LOST/stream.ndjson
+            if [ -f LOST/stderr.txt ]; then cat LOST/stderr.txt >&2; fi
+            exit CODE;;
+    esac
+done
+if [ -f HERE/prompt-1 ]; then
+    cat > HERE/prompt-2
+    echo 'x = 1' > hello.py
+else
+    cat > HERE/prompt-1
+    echo 'def broken(' > hello.py
+fi
+cat BASIC/stream.ndjson
+"""
+
+
+def forgetful(project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:
+    """Put a CLI on PATH that breaks the file at first, knows no session afterwards, and else does as it should."""
+    folder = project.path.parent / f"{project.path.name}-bin"
+    folder.mkdir()
+    lost = STREAMS / name / "resume-unknown"
+    code = json.loads((lost / "exit.json").read_bytes())["exit_code"]
+    words = {"HERE": folder, "LOST": lost, "CODE": code, "BASIC": STREAMS / name / "basic"}
+    text = PROGRAM
+    for word, value in words.items():
+        text = text.replace(word, str(value))
+    (folder / name).write_text(text, encoding="utf-8")
+    (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    project.workflow("again", AGAIN.replace("AGENT", name))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["claude", "codex", "gemini", "qwen", "opencode"])
+def test_an_attempt_whose_session_is_gone_is_made_with_a_fresh_one(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = forgetful(project, monkeypatch, name)
+    result = project.pytester.runpytest_inprocess("--gump-workflow=again", "spec.md")
+    result.assert_outcomes(passed=1)
+    first, second = project.record().attempts
+    assert len((folder / "resumed").read_text(encoding="utf-8").splitlines()) == 1
+    assert first.result is not None
+    assert second.result is not None
+    assert (first.result.outcome, second.result.outcome) == ("gate_failed", "passed")
+    assert second.result.session_lost
+    assert second.result.usage == first.result.usage
+    session = first.result.session
+    assert session is not None
+    assert f"the agent's CLI had lost its session: started a fresh one ({session.id} is gone)" in second.result.notes
+    result.stdout.fnmatch_lines(["*note: the agent's CLI had lost its session: started a fresh one*"])
+
+
+def test_the_fresh_conversation_is_told_what_the_lost_one_had_said_and_what_failed(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = forgetful(project, monkeypatch, "claude")
+    project.pytester.runpytest_inprocess("--gump-workflow=again", "spec.md").assert_outcomes(passed=1)
+    lost, fresh = ((folder / f"prompt-{name}").read_text(encoding="utf-8") for name in ("lost", "2"))
+    assert "Another conversation worked on this before you" not in lost
+    said = fresh.partition("## What was done so far")[2].partition("## What failed")
+    assert said[0].startswith("\n\nAnother conversation worked on this before you; you do not see it. It ended with:")
+    assert "All done" in said[0]
+    assert "compile" in said[2]
+    assert project.prompt("impl", 2) == fresh
+
+
+def test_what_the_cli_said_is_kept_and_the_report_counts_no_resumed_session(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgetful(project, monkeypatch, "codex")
+    project.pytester.runpytest_inprocess("--gump-workflow=again", "spec.md").assert_outcomes(passed=1)
+    folder, record = project.folders()[0], project.record()
+    kept = folder.attempts / str(record.attempts[1].folder) / "lost-session"
+    assert "no rollout found" in (kept / "stderr.txt").read_text(encoding="utf-8")
+    attempts = report_data(record, folder.read_header(), state="passed")["steps"][0]["attempts"]
+    assert [one["session_resumed"] for one in attempts] == [False, False]
