@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Final
 
 from pytest_gump.agents import ndjson, prices
 from pytest_gump.agents.base import Tokens
-
-# English prose and code come to 3 to 4 characters a token; the lower side, as it feeds a budget guard.
-CHARACTERS_PER_TOKEN: Final = 3.5
+from pytest_gump.agents.estimate import CHARACTERS_PER_TOKEN
 
 
 @dataclass(slots=True)
@@ -68,32 +64,10 @@ class Estimate:
         return None if self._unknown else self._usd
 
 
-def characters_of(value: object) -> int:
-    """Length of the strings in a JSON value: what the model had to write, of any depth."""
-    total, stack = 0, [value]
-    while stack:
-        part = stack.pop()
-        if isinstance(part, str):
-            total += len(part)
-        elif isinstance(part, dict):
-            stack += part
-            stack += part.values()
-        elif isinstance(part, list):
-            stack += part
-        else:
-            total += 1
-    return total
-
-
 def is_guess(result: ndjson.JsonObject) -> bool:
     """Whether the CLI did not know the model's price."""
     models = ndjson.section(result, "modelUsage")
     return any(ndjson.section(models, name).get("costBasis") == "unknown" for name in models)
-
-
-def grown(total: float, before: float | None) -> float:
-    """What a running total grew by; a total below the earlier one began anew."""
-    return total if before is None or total < before else total - before
 
 
 def result_tokens(result: ndjson.JsonObject) -> Tokens:
@@ -122,10 +96,3 @@ def model_tokens(result: ndjson.JsonObject) -> Tokens:
             reasoning=thinking,
         )
     return total
-
-
-def tokens_grown(total: Tokens, before: Tokens) -> Tokens:
-    if total.total < before.total:
-        return total
-    pairs = zip(dataclasses.astuple(total), dataclasses.astuple(before), strict=True)
-    return Tokens(*(max(0, now - then) for now, then in pairs))

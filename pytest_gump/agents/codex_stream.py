@@ -13,30 +13,19 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pytest_gump.agents import ndjson, prices
-from pytest_gump.agents.base import (
-    Ending,
-    Event,
-    Note,
-    SessionRef,
-    Started,
-    Text,
-    Tokens,
-    ToolCall,
-    ToolResult,
-    Turn,
-    Usage,
-    UsageSeen,
-)
-from pytest_gump.agents.claude_usage import characters_of, tokens_grown
-from pytest_gump.agents.estimate import Conversation
+from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.counters import tokens_grown
+from pytest_gump.agents.estimate import characters_of
+from pytest_gump.agents.estimated_stream import UNNAMED, EstimatedReader
+from pytest_gump.agents.stream import NO_EVENTS, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.agents.base import Provenance, Task
+    from pytest_gump.agents.base import Event, Provenance, Task
 
 CLI: Final = "codex"
 
@@ -51,94 +40,78 @@ _RETRY: Final = re.compile(r"Reconnecting\.\.\. ", re.ASCII)
 _SHELL: Final = re.compile(r"(?:\S*/)?(?:ba|z|da)?sh", re.ASCII)
 _PLAIN_CALL: Final = re.compile(_SHELL.pattern + r" -l?c '([^']*)'", re.ASCII)
 
-_LOST_SESSION: Final = "no rollout found"
-
-_NO_EVENTS: Final[tuple[Event, ...]] = ()
-
 _Phase = Literal["none", "thinking", "message", "tool"]
 
 
-class CodexReader:
+class CodexReader(EstimatedReader):
+    CLI: ClassVar = CLI
+    GOOD_END: ClassVar = "turn.completed"
+    LOST_SESSION: ClassVar = "no rollout found"
+
     def __init__(self, task: Task, model: str | None = None) -> None:
-        self._task = task
-        self._model = model
-        self._talk = Conversation(model, task.prompt)
-        self._session_id: str | None = None
+        super().__init__(task, model)
         self._phase: _Phase = "none"
-        self._running: set[str] = set()
-        self._tool_calls = 0
-        self._message = ""
         self._reported: Tokens | None = None
         """The running total of the thread."""
-        self._failure: str | None = None
+        self._failed: str | None = None
         self._ended: Literal["completed", "failed"] | None = None
-        self._last_error = ""
-        self._retries = 0
-        self._notes = ndjson.Notes()
+        self._kinds = {
+            "item.started": self._read_started,
+            "item.completed": self._read_completed,
+            "thread.started": lambda record: self._start(ndjson.text(record, "thread_id")),
+            "turn.completed": self._read_usage,
+            "turn.failed": self._read_failure,
+            "error": self._read_error,
+        }
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    def feed(self, line: bytes) -> Iterable[Event]:
-        if not line.strip():
-            return _NO_EVENTS
-        record = ndjson.parse_object(line)
-        if record is None:
-            return self._note("a line of the stream is not a JSON object")
-        kind = record.get("type")
-        if kind in ("item.started", "item.completed"):
-            return self._read_item(ndjson.section(record, "item"), done=kind == "item.completed")
-        if kind == "thread.started":
-            again, self._session_id = self._session_id, ndjson.text(record, "thread_id") or self._session_id
-            return (Started(self._session_id, self._model),) if again is None else _NO_EVENTS
-        if kind == "turn.completed":
-            return self._read_usage(record)
-        if kind == "turn.failed":
-            self._ended = "failed"
-            self._failure = ndjson.text(ndjson.section(record, "error"), "message")
-            return _NO_EVENTS
-        return self._read_error(record) if kind == "error" else _NO_EVENTS
-
-    def _note(self, note: str) -> Iterable[Event]:
-        return (Note(note),) if self._notes.add(note) else _NO_EVENTS
+    def _read_failure(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        self._ended = "failed"
+        self._failed = ndjson.text(ndjson.section(record, "error"), "message")
+        return NO_EVENTS
 
     def _read_error(self, record: ndjson.JsonObject) -> Iterable[Event]:
         message = ndjson.first_line(ndjson.text(record, "message") or "unknown error")
         if _RETRY.match(message) is None:
             self._last_error = message
-            return _NO_EVENTS
+            return NO_EVENTS
         self._retries += 1
         return (Note(message),)
 
-    def _read_item(self, item: ndjson.JsonObject, *, done: bool) -> Iterable[Event]:
+    def _read_started(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        item = ndjson.section(record, "item")
+        kind = item.get("type")
+        return self._read_tool(kind, item, done=False) if isinstance(kind, str) and kind in TOOLS else NO_EVENTS
+
+    def _read_completed(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        item = ndjson.section(record, "item")
         kind = item.get("type")
         if isinstance(kind, str) and kind in TOOLS:
-            return self._read_tool(kind, item, done=done)
-        if not done:
-            return _NO_EVENTS
-        words = ndjson.text(item, "text") or ""
+            return self._read_tool(kind, item, done=True)
         if kind == "agent_message":
-            events = self._answer("message", goes_on=self._phase == "thinking")
-            self._message = words
-            self._talk.said(len(words))
-            return [*events, Text(words), *self._seen()]
+            return self._read_message(ndjson.text(item, "text") or "")
         if kind == "reasoning":
             events = self._answer("thinking", goes_on=self._phase == "thinking")
-            self._talk.said(len(words))
+            self._talk.said(len(ndjson.text(item, "text") or ""))
             return events
         if kind == "error":
             return self._note(ndjson.first_line(ndjson.text(item, "message") or "unknown warning"))
-        return _NO_EVENTS
+        return NO_EVENTS
+
+    def _read_message(self, words: str) -> Iterable[Event]:
+        events = self._answer("message", goes_on=self._phase == "thinking")
+        self._message = words
+        self._talk.said(len(words))
+        return [*events, Text(words), *self._seen()]
 
     def _answer(self, phase: _Phase, *, goes_on: bool) -> list[Event]:
         """Go to the next phase; the event of a new answer unless the one before goes on."""
         self._phase = phase
-        if goes_on or self._running:
-            return []
-        self._talk.answer()
-        return [Turn(self._talk.answers)]
+        return [] if goes_on or self._running else [self._begin_answer()]
 
     def _read_tool(self, kind: str, item: ndjson.JsonObject, *, done: bool) -> Iterable[Event]:
-        key = ndjson.text(item, "id") or "unnamed"
+        key = ndjson.text(item, "id") or UNNAMED
         events: list[Event] = []
         if key not in self._running:
             events += self._answer("tool", goes_on=self._phase in {"thinking", "message"})
@@ -170,56 +143,35 @@ class CodexReader:
         self._reported = tokens if usage else self._reported
         return (UsageSeen(self._usage()),)
 
-    def _seen(self) -> Iterable[Event]:
-        """The estimate so far; after what the CLI reported there is nothing to add."""
-        return (UsageSeen(self._usage()),) if self._reported is None else _NO_EVENTS
+    def _has_reported(self) -> bool:
+        return self._reported is not None
 
-    def _usage(self) -> Usage:
+    def _reported_usage(self) -> Usage | None:
         if self._reported is None:
-            return self._talk.usage(tool_calls=self._tool_calls)
+            return None
         before = self._task.session
         mine = self._reported if before is None else tokens_grown(self._reported, before.tokens)
-        cost_usd = prices.estimate_answers(self._model, mine, self._talk.answers)
+        cost_usd = prices.estimate_answers(self._model, mine, self._turns)
         provenance: Provenance = "unknown" if cost_usd is None else "estimated"
-        return Usage(mine, cost_usd, provenance, self._talk.answers, self._tool_calls)
+        return Usage(mine, cost_usd, provenance, self._turns, self._tool_calls)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
-        outcome, reason = self._judge(exit_code, stderr, stopped=stopped)
-        if self._retries:
-            self._notes.add(f"{self._retries} API retries" if self._retries > 1 else "1 API retry")
+    def _failure(self) -> Failure | None:
+        if self._ended != "failed":
+            return None
+        reason = _words(self._failed or self._last_error) or "the turn failed for no stated reason"
+        return Failure(reason, quota=_QUOTA.search(reason) is not None)
+
+    def _unfinished(self) -> str | None:
+        return "without turn.completed" if self._ended is None else None
+
+    def _conclude(self, stderr: str) -> None:
+        super()._conclude(stderr)
         for line in stderr.splitlines():
             _, found, why = line.partition("codex_core::tools::router: error=")
             if found:
                 self._notes.add(f"tool refused: {ndjson.first_line(why, limit=160)}")
-        return Ending(
-            outcome=outcome,
-            reason=reason,
-            message=self._message,
-            usage=self._usage(),
-            session=self._session(),
-            model=self._model,
-            notes=self._notes.taken(),
-            lost_session=self._task.session is not None and self._session_id is None and _LOST_SESSION in reason,
-        )
-
-    def _judge(
-        self, exit_code: int | None, stderr: str, *, stopped: bool
-    ) -> tuple[Literal["ok", "agent_error", "quota"], str]:
-        if stopped:
-            return "agent_error", "stopped before it had finished"
-        if self._ended == "failed":
-            reason = _words(self._failure or self._last_error) or "the turn failed for no stated reason"
-            return ("quota" if _QUOTA.search(reason) else "agent_error"), reason
-        tail = self._last_error or ndjson.last_line(stderr)
-        if self._ended is None:
-            reason = f"ended without turn.completed, {ndjson.describe_exit(exit_code)}"
-            return "agent_error", f"{reason}: {tail}" if tail else reason
-        if exit_code != 0:
-            reason = f"{ndjson.describe_exit(exit_code)} after turn.completed"
-            return "agent_error", f"{reason}: {tail}" if tail else reason
-        return "ok", ""
 
     def _session(self) -> SessionRef | None:
         """The thread with its running total, estimated where the run did not come to report one."""

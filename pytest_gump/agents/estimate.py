@@ -25,7 +25,6 @@ INSTRUCTIONS_TOKENS: Final = 10_000
 HEARD_CHARACTERS: Final = 41_000
 """Both CLIs cut a longer output of a tool before the model sees it."""
 
-
 CONTEXT_TOKENS: Final = 250_000
 """A CLI makes a longer conversation short."""
 
@@ -77,3 +76,20 @@ class Conversation:
         known = self._known and prices.rates(self.model) is not None
         provenance: Provenance = "estimated" if known else "unknown"
         return Usage(self.tokens, self._usd if known else None, provenance, self.answers, tool_calls)
+
+
+def characters_of(value: object) -> int:
+    """Length of the strings in a JSON value: what the model had to write, of any depth."""
+    total, stack = 0, [value]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, str):
+            total += len(part)
+        elif isinstance(part, dict):
+            stack += part
+            stack += part.values()
+        elif isinstance(part, list):
+            stack += part
+        else:
+            total += 1
+    return total

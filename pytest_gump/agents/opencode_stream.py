@@ -11,28 +11,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import ndjson, prices
-from pytest_gump.agents.base import (
-    Ending,
-    Event,
-    Note,
-    SessionRef,
-    Started,
-    Text,
-    Tokens,
-    ToolCall,
-    ToolResult,
-    Turn,
-    Usage,
-    UsageSeen,
-)
+from pytest_gump.agents.base import Note, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.stream import NO_EVENTS, Failure, JsonReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.agents.base import Provenance, Task
+    from pytest_gump.agents.base import Event, Provenance, Task
 
 CLI: Final = "opencode"
 
@@ -49,75 +37,65 @@ QUOTA_STATUS: Final = (402, 429)
 
 _REFUSED = re.compile(r"rejected permission|specified a rule which prevents", re.IGNORECASE)
 _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MULTILINE)
-_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-
-_LOST_SESSION: Final = "Session not found"
-
-_NO_EVENTS: Final[tuple[Event, ...]] = ()
 
 
-class OpencodeReader:
+class OpencodeReader(JsonReader):
+    CLI: ClassVar = CLI
+    GOOD_END: ClassVar = "an answer that ended well"
+    LOST_SESSION: ClassVar = "Session not found"
+
     def __init__(self, task: Task, model: str | None = None) -> None:
-        self._task = task
-        self._model = model
-        self._session_id: str | None = None
+        super().__init__(task, model)
         self._step: str | None = None
         """The answer that has begun and is not finished."""
-        self._turns = 0
-        self._tool_calls = 0
         self._said: list[str] = []
         self._finished: str | None = None
         """Why the last answer ended."""
-        self._errors: list[ndjson.JsonObject] = []
+        self._error: ndjson.JsonObject | None = None
         self._bill = _Bill(model)
-        self._notes = ndjson.Notes()
+        self._kinds = {
+            "step_start": self._read_start,
+            "text": self._read_text,
+            "tool_use": self._read_tool,
+            "step_finish": self._read_finish,
+            "error": self._read_error,
+        }
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    def feed(self, line: bytes) -> Iterable[Event]:
-        if not line.strip():
-            return _NO_EVENTS
-        record = ndjson.parse_object(line)
-        if record is None:
-            note = "a line of the stream is not a JSON object"
-            return (Note(note),) if self._notes.add(note) else _NO_EVENTS
-        events: list[Event] = []
-        session_id = ndjson.text(record, "sessionID")
-        if session_id is not None and self._session_id is None:
-            self._session_id = session_id
-            events.append(Started(session_id, self._model))
-        kind, part = record.get("type"), ndjson.section(record, "part")
-        if kind == "step_start":
-            events += self._begin(part)
-        elif kind == "text":
-            self._said.append(ndjson.text(part, "text") or "")
-            events.append(Text(self._said[-1]))
-        elif kind == "tool_use":
-            events += self._read_tool(part)
-        elif kind == "step_finish":
-            events += self._end(part)
-        elif kind == "error":
-            self._errors.append(ndjson.section(record, "error"))
-            events.append(Note(_words(self._errors[-1])))
-        return events
+    def _read(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        if self._started or (session_id := ndjson.text(record, "sessionID")) is None:
+            return super()._read(record)
+        return [*self._start(session_id), *super()._read(record)]
 
-    def _begin(self, part: ndjson.JsonObject) -> Iterable[Event]:
+    def _read_start(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        part = ndjson.section(record, "part")
         step = ndjson.text(part, "messageID") or ndjson.text(part, "id") or f"unnamed-{self._turns}"
         if step == self._step:
-            return _NO_EVENTS
+            return NO_EVENTS
         self._step, self._finished = step, None
         self._said.clear()
-        self._turns += 1
-        return (Turn(self._turns),)
+        return (self._turn(),)
 
-    def _end(self, part: ndjson.JsonObject) -> Iterable[Event]:
+    def _read_text(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        words = ndjson.text(ndjson.section(record, "part"), "text") or ""
+        self._said.append(words)
+        return (Text(words),)
+
+    def _read_finish(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        part = ndjson.section(record, "part")
         if self._step is None:
             self._turns += 1
         self._step, self._finished = None, ndjson.text(part, "reason") or "unknown"
         self._bill.add(part)
         return (UsageSeen(self._usage()),)
 
-    def _read_tool(self, part: ndjson.JsonObject) -> Iterable[Event]:
+    def _read_error(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        self._error = ndjson.section(record, "error")
+        return (Note(_words(self._error)),)
+
+    def _read_tool(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        part = ndjson.section(record, "part")
         self._tool_calls += 1
         tool, state = ndjson.text(part, "tool") or "?", ndjson.section(part, "state")
         arguments = ndjson.section(state, "input")
@@ -142,46 +120,25 @@ class OpencodeReader:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
-        stderr = _CONTROL.sub("", stderr)
-        outcome, reason = self._judge(exit_code, stderr, stopped=stopped)
+    def _conclude(self, stderr: str) -> None:
         for asked in _ASKED.findall(stderr):
             self._notes.add(f"permission denied: {ndjson.first_line(asked, limit=150)}")
         if self._step is not None:
             self._notes.add("the last answer was cut off: its tokens are not counted")
-        session = None
-        if self._session_id is not None:
-            session = SessionRef(self._session_id, CLI, str(self._task.worktree))
-        return Ending(
-            outcome=outcome,
-            reason=reason,
-            message="\n".join(self._said),
-            usage=self._usage(),
-            session=session,
-            model=self._model,
-            notes=self._notes.taken(),
-            lost_session=self._task.session is not None and self._session_id is None and _LOST_SESSION in reason,
-        )
 
-    def _judge(
-        self, exit_code: int | None, stderr: str, *, stopped: bool
-    ) -> tuple[Literal["ok", "agent_error", "quota"], str]:
-        if stopped:
-            return "agent_error", "stopped before it had finished"
-        if self._errors:
-            error = self._errors[-1]
-            status = ndjson.section(error, "data").get("statusCode")
-            quota = status in QUOTA_STATUS or _QUOTA.search(_words(error)) is not None
-            return ("quota" if quota else "agent_error"), _words(error)
-        tail = ndjson.last_line(stderr)
-        if self._finished != "stop":
-            why = f"after an answer that ended with {self._finished!r}" if self._finished else "without a final answer"
-            reason = f"ended {why}, {ndjson.describe_exit(exit_code)}"
-            return "agent_error", f"{reason}: {tail}" if tail else reason
-        if exit_code != 0:
-            reason = f"{ndjson.describe_exit(exit_code)} after an answer that ended well"
-            return "agent_error", f"{reason}: {tail}" if tail else reason
-        return "ok", ""
+    def _final_message(self) -> str:
+        return "\n".join(self._said)
+
+    def _failure(self) -> Failure | None:
+        if self._error is None:
+            return None
+        status, words = ndjson.section(self._error, "data").get("statusCode"), _words(self._error)
+        return Failure(words, quota=status in QUOTA_STATUS or _QUOTA.search(words) is not None)
+
+    def _unfinished(self) -> str | None:
+        if self._finished == "stop":
+            return None
+        return f"after an answer that ended with {self._finished!r}" if self._finished else "without a final answer"
 
 
 class _Bill:

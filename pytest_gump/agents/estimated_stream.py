@@ -1,0 +1,46 @@
+"""A stream that tells its usage at the end only: until then it is estimated from what is said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.agents import ndjson
+from pytest_gump.agents.base import UsageSeen
+from pytest_gump.agents.estimate import Conversation
+from pytest_gump.agents.stream import NO_EVENTS, JsonReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_gump.agents.base import Event, Task, Turn, Usage
+
+UNNAMED = "unnamed"
+
+
+class EstimatedReader(JsonReader):
+    def __init__(self, task: Task, model: str | None = None) -> None:
+        super().__init__(task, model)
+        self._talk = Conversation(model, task.prompt)
+        self._running: set[str] = set()
+        """Tools that were called and have not answered."""
+        self._last_error = ""
+
+    def _begin_answer(self) -> Turn:
+        self._talk.answer()
+        return self._turn()
+
+    def _usage(self) -> Usage:
+        return self._reported_usage() or self._talk.usage(tool_calls=self._tool_calls)
+
+    def _seen(self) -> Iterable[Event]:
+        """The estimate so far; after what the CLI reported there is nothing to add."""
+        return NO_EVENTS if self._has_reported() else (UsageSeen(self._usage()),)
+
+    def _last_words(self, stderr: str) -> str:
+        return self._last_error or ndjson.last_line(stderr)
+
+    def _has_reported(self) -> bool:
+        raise NotImplementedError
+
+    def _reported_usage(self) -> Usage | None:
+        raise NotImplementedError

@@ -1,0 +1,71 @@
+"""The `stream-json` that Claude Code began and others print too: messages of content blocks, then one `result`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pytest_gump.agents import ndjson
+from pytest_gump.agents.base import Event, ToolResult, UsageSeen
+from pytest_gump.agents.stream import NO_EVENTS, Failure, JsonReader
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Iterable
+
+    from pytest_gump.agents.base import Task
+
+
+class ResultReader(JsonReader):
+    """The run went well when the last result is a `success` and no `is_error`: neither alone is to be believed."""
+
+    QUOTA: ClassVar[re.Pattern[str]]
+    """Only looked for in the result of a failed run: an agent may write such words about its work."""
+
+    def __init__(self, task: Task, model: str | None = None) -> None:
+        super().__init__(task, model)
+        self._result: ndjson.JsonObject | None = None
+        self._kinds = {
+            "assistant": self._read_assistant,
+            "user": self._read_user,
+            "system": self._read_system,
+            "result": self._read_result,
+        }
+
+    def _read_assistant(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        raise NotImplementedError
+
+    def _read_user(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        blocks = ndjson.sections(ndjson.section(record, "message"), "content")
+        return [ToolResult(is_error=b.get("is_error") is True) for b in blocks if b.get("type") == "tool_result"]
+
+    def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        if record.get("subtype") != "init":
+            return NO_EVENTS
+        return self._start(ndjson.text(record, "session_id"), ndjson.text(record, "model"))
+
+    def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        self._session_id = ndjson.text(record, "session_id") or self._session_id
+        self._result = record
+        for denial in ndjson.sections(record, "permission_denials"):
+            tool, wanted = ndjson.text(denial, "tool_name") or "?", ndjson.section(denial, "tool_input")
+            words = (ndjson.text(wanted, key) for key in ("command", "file_path", "notebook_path", "path", "url"))
+            what = ndjson.first_line(next(filter(None, words), ""), limit=120)
+            self._notes.add(f"permission denied: {tool}: {what}" if what else f"permission denied: {tool}")
+        return (UsageSeen(self._usage()),)
+
+    def _final_message(self) -> str:
+        return ndjson.text(self._result or {}, "result") or self._message
+
+    def _unfinished(self) -> str | None:
+        return "without a result" if self._result is None else None
+
+    def _failure(self) -> Failure | None:
+        result = self._result
+        if result is None or (result.get("is_error") is False and result.get("subtype") == "success"):
+            return None
+        words = self._words(result)
+        reason = ndjson.first_line(words) or f"the result is an error: {ndjson.text(result, 'subtype') or 'unknown'}"
+        return Failure(reason, quota=result.get("api_error_status") == 429 or self.QUOTA.search(reason) is not None)
+
+    def _words(self, result: ndjson.JsonObject) -> str:
+        return ndjson.text(result, "result") or ""

@@ -1,0 +1,169 @@
+"""What every reader of a stream does alike: lines into records, records into events, the end into a verdict."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
+
+from pytest_gump.agents import ndjson
+from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, ToolCall, Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from pytest_gump.agents.base import Task, Usage
+
+Outcome = Literal["ok", "agent_error", "quota"]
+Limit = Literal["max_turns", "max_budget"]
+
+NO_EVENTS: Final[tuple[Event, ...]] = ()
+
+_CONTROL: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the CLI itself says went wrong."""
+
+    reason: str
+    quota: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Which tools of a CLI write files or run commands, and under which names they are told what."""
+
+    writing: frozenset[str]
+    commands: frozenset[str]
+    paths: tuple[str, ...]
+
+    def call(self, tool: str, arguments: ndjson.JsonObject) -> ToolCall:
+        if tool in self.writing:
+            return ToolCall(tool, path=next(filter(None, (ndjson.text(arguments, key) for key in self.paths)), None))
+        return ToolCall(tool, command=ndjson.text(arguments, "command") if tool in self.commands else None)
+
+
+class JsonReader:
+    """A stream of JSON objects with a `type`, read by one method for each type that means something.
+
+    A subclass says which those are, what was used, and of the end what the CLI calls a failure (`_failure`) and
+    whether the final event came (`_unfinished`): the verdict is made of these two and the exit code.
+    """
+
+    CLI: ClassVar[str]
+    GOOD_END: ClassVar[str] = "a result that says success"
+    LOST_SESSION: ClassVar[str | None] = None
+    """What the CLI says when it does not know the session to resume."""
+
+    def __init__(self, task: Task, model: str | None = None) -> None:
+        self._task = task
+        self._model = model
+        self._session_id: str | None = None
+        self._started = False
+        self._turns = 0
+        self._tool_calls = 0
+        self._retries = 0
+        self._message = ""
+        self._notes = ndjson.Notes()
+        self._kinds: Mapping[object, Callable[[ndjson.JsonObject], Iterable[Event]]] = {}
+
+    # -- events ----------------------------------------------------------------------------------------------------
+
+    def feed(self, line: bytes) -> Iterable[Event]:
+        record = ndjson.parse_object(line)
+        if record is None:
+            return self._stray(line) if line.strip() else NO_EVENTS
+        return self._read(record)
+
+    def _read(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        kind = record.get("type")
+        read = self._kinds.get(kind) if isinstance(kind, str) else None
+        return NO_EVENTS if read is None else read(record)
+
+    def _stray(self, _line: bytes) -> Iterable[Event]:
+        return self._note("a line of the stream is not a JSON object")
+
+    def _note(self, note: str) -> Iterable[Event]:
+        return (Note(note),) if self._notes.add(note) else NO_EVENTS
+
+    def _start(self, session_id: str | None, model: str | None = None) -> Iterable[Event]:
+        self._session_id = session_id or self._session_id
+        if self._started:
+            return NO_EVENTS
+        self._started = True
+        self._model = model or self._model
+        return (Started(self._session_id, self._model),)
+
+    def _turn(self) -> Turn:
+        self._turns += 1
+        return Turn(self._turns)
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
+        stderr = _CONTROL.sub("", stderr)
+        outcome, reason = self._judge(exit_code, stderr, stopped=stopped)
+        self._conclude(stderr)
+        return Ending(
+            outcome=outcome,
+            reason=reason,
+            message=self._final_message(),
+            usage=self._usage(),
+            session=self._session(),
+            model=self._model,
+            notes=self._notes.taken(),
+            limit=None if stopped else self._limit(exit_code),
+            lost_session=not stopped and self._lost_session(f"{reason}\n{stderr}"),
+        )
+
+    def _judge(self, exit_code: int | None, stderr: str, *, stopped: bool) -> tuple[Outcome, str]:
+        if stopped:
+            return "agent_error", "stopped before it had finished"
+        failure = self._failure()
+        if failure is not None:
+            return ("quota" if failure.quota else "agent_error"), failure.reason
+        unfinished = self._unfinished()
+        if unfinished is None and exit_code == 0:
+            return "ok", ""
+        ended = ndjson.describe_exit(exit_code)
+        reason = f"{ended} after {self.GOOD_END}" if unfinished is None else f"ended {unfinished}, {ended}"
+        tail = self._last_words(stderr)
+        return "agent_error", f"{reason}: {tail}" if tail else reason
+
+    def _lost_session(self, words: str) -> bool:
+        """Only a run that did not begin: later, such words may be the agent's."""
+        resumed = self._task.session is not None and not self._started
+        return resumed and self.LOST_SESSION is not None and self.LOST_SESSION in words
+
+    def _session(self) -> SessionRef | None:
+        if not self._started or self._session_id is None:
+            return None
+        return SessionRef(self._session_id, self.CLI, str(self._task.worktree))
+
+    def _conclude(self, _stderr: str) -> None:
+        """Add the remarks that can be made only now."""
+        if self._retries:
+            self._notes.add(f"{self._retries} API retries" if self._retries > 1 else "1 API retry")
+
+    def _final_message(self) -> str:
+        return self._message
+
+    def _last_words(self, stderr: str) -> str:
+        """Why a run gave up that does not say so on the stream."""
+        return ndjson.last_line(stderr)
+
+    def _limit(self, _exit_code: int | None) -> Limit | None:
+        return None
+
+    # -- to be said by each CLI ------------------------------------------------------------------------------------
+
+    def _usage(self) -> Usage:
+        raise NotImplementedError
+
+    def _failure(self) -> Failure | None:
+        raise NotImplementedError
+
+    def _unfinished(self) -> str | None:
+        """What the stream lacks, as `without a result`; None when its final event came."""
+        raise NotImplementedError
