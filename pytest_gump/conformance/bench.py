@@ -1,0 +1,160 @@
+"""What a CLI is tried on: a scratch project, a home folder of its own, and gump's own way to run an attempt."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess  # the bench plays the user: it runs git as a user would
+import tempfile
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_gump.agents.registry import resolve
+from pytest_gump.conformance.model.server import ModelServer
+from pytest_gump.conformance.subjects import KEY, Subject
+from pytest_gump.engine.attempt import execute
+from pytest_gump.engine.order import Limits, Order, Section
+from pytest_gump.engine.settings import Settings
+from pytest_gump.engine.tools import Tools
+from pytest_gump.system.process import Supervisor
+from pytest_gump.system.worktree import Repository, Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pytest_gump.conformance.model.script import Script
+    from pytest_gump.engine.order import AttemptResult
+
+TIME_LIMIT_S: Final = 60.0
+"""For a scenario that ends by itself; nothing here takes half of it on an idle machine."""
+
+FILES: Final[Mapping[str, str]] = {
+    "README.md": "# A project\n",
+    ".gitignore": "*.log\n",
+    "copy.sh": "cat greeting.txt > copied.txt && cat copied.txt\n",
+    "wait.sh": "echo $$ > started.log\nsleep 3600\necho waited\n",
+    "flood.sh": 'i=0; while [ $i -lt 25000 ]; do echo "line $i'
+    + " of much output that nobody needs" * 2
+    + '"; i=$((i+1)); done\n',
+}
+COMMANDS: Final = (("test", "sh copy.sh"), ("lint", "sh wait.sh"), ("compile", "sh flood.sh"))
+"""What the agent may run without being asked."""
+
+_KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")
+_USER: Final = ("-c", "user.name=A User", "-c", "user.email=user@example.org")
+
+
+class Fails(Exception):  # noqa: N818 - reads as what it says: the scenario fails
+    """What was expected and not seen, in one line."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """One scenario of one CLI; everything lies below `place`."""
+
+    subject: Subject
+    place: Path
+    server: ModelServer = field(init=False)
+    base: str = field(init=False)
+
+    @property
+    def project(self) -> Path:
+        return self.place / "project"
+
+    @property
+    def slots(self) -> Path:
+        return self.place / "slots"
+
+    @property
+    def home(self) -> Path:
+        return self.place / "home"
+
+    @property
+    def outside(self) -> Path:
+        """A folder that is the user's and not the project's."""
+        return self.home / "documents"
+
+    def prepare(self) -> None:
+        for folder in (self.project, self.slots, self.outside, self.place / "attempts", self.place / "tmp"):
+            folder.mkdir(parents=True)
+        self._git("init", "--quiet", "--initial-branch=main")
+        self.base = self.commit(FILES)
+
+    def commit(self, files: Mapping[str, str]) -> str:
+        for name, content in files.items():
+            path = self.project / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        self._git("add", "--all", "--force")
+        self._git(*_USER, "commit", "--quiet", "--message", "change")
+        self.base = self._git("rev-parse", "HEAD").strip()
+        return self.base
+
+    def _git(self, *words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=self.project, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def file(self, result: AttemptResult, name: str) -> str | None:
+        """A file as the attempt left it, read from its snapshot."""
+        repository = Repository.open(self.project)
+        content = repository.read_file(str(result.snapshot), name)
+        return None if content is None else content.decode("utf-8", "replace")
+
+    # -- attempts --------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def serving(
+        self, script: Script, *, url: str | None = None, without: tuple[str, ...] = ()
+    ) -> Iterator[ModelServer]:
+        """Serve the script, in an environment that holds nothing of the user's."""
+        with ModelServer(self.subject.cli, script, self.slots, secrets=(KEY,)) as self.server:
+            environment = self._environment(url or self.server.url)
+            tempfile.gettempdir()  # is remembered: not to be the one of this bench
+            before = dict(os.environ)
+            os.environ.clear()
+            os.environ.update({name: value for name, value in environment.items() if name not in without})
+            try:
+                yield self.server
+            finally:
+                os.environ.clear()
+                os.environ.update(before)
+
+    def _environment(self, url: str) -> dict[str, str]:
+        trap = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), self.server.url)
+        here = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        folders = {"HOME": str(self.home), "TMPDIR": str(self.place / "tmp")}
+        return {"TERM": "xterm", **kept, **trap, **here, **folders, **self.subject.install(self.home, url)}
+
+    def order(self, **changes: Any) -> Order:
+        order = Order(
+            run_id="conformance",
+            step="build",
+            attempt=1,
+            mode="diff",
+            agent=self.subject.agent,
+            base=self.base,
+            step_base=self.base,
+            run_base=self.base,
+            slot="slot",
+            head=(Section("Your task", "Do what the script says."),),
+            commands=COMMANDS,
+            limits=Limits(max_time_s=TIME_LIMIT_S),
+        )
+        return replace(order, **changes)
+
+    def attempt(self, **changes: Any) -> AttemptResult:
+        """Run one attempt as a workflow does; `changes` are fields of the order."""
+        repository = Repository.open(self.project)
+        with Supervisor() as supervisor:
+            tools = Tools(
+                repository=repository,
+                slots=Slots(repository, self.slots),
+                supervisor=supervisor,
+                agents=resolve,
+                gates={},
+                settings=Settings(),
+                scratch=self.place / "attempts",
+            )
+            return execute(self.order(**changes), tools)

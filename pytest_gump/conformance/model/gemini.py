@@ -1,0 +1,78 @@
+"""Gemini's generateContent."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, objects, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pytest_gump.conformance.model.asked import Call
+    from pytest_gump.conformance.model.dialect import Event
+    from pytest_gump.conformance.model.script import Answer, Spent
+
+STATUS: Final[Mapping[int, str]] = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+}
+
+
+def read(body: Json, path: str) -> Asked:
+    model, _, method = path.rpartition("/")[2].partition(":")
+    declared = [one for tool in objects(body.get("tools")) for one in objects(tool.get("functionDeclarations"))]
+    tools = [
+        Tool(str(one.get("name")), one.get("parametersJsonSchema") or one.get("parameters") or {}) for one in declared
+    ]
+    said = tuple(_said(content) for content in objects(body.get("contents")))
+    return Asked(model, method.startswith("stream"), said, {tool.name: tool for tool in tools})
+
+
+def _said(content: Json) -> Said:
+    parts = objects(content.get("parts"))
+    is_tool = any("functionResponse" in part for part in parts)
+    role: Role = "model" if content.get("role") == "model" else "tool" if is_tool else "user"
+    return Said(role, text_of(parts))
+
+
+def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
+    message = whole(asked, answer, calls)
+    candidate = message["candidates"][0]
+    parts = candidate["content"]["parts"]
+    for number, part in enumerate(parts, start=1):
+        piece: dict[str, Any] = {"content": {"role": "model", "parts": [part]}, "index": 0}
+        if number == len(parts):
+            piece["finishReason"] = "STOP"
+        yield None, {**message, "candidates": [piece]}
+
+
+def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
+    half = len(answer.text) // 2
+    parts: list[Json] = [{"text": answer.text[:half]}, {"text": answer.text[half:]}]
+    parts += [{"functionCall": {"name": call.tool, "args": call.arguments}} for call in calls]
+    return {
+        "candidates": [{"content": {"role": "model", "parts": parts}, "index": 0, "finishReason": "STOP"}],
+        "usageMetadata": _usage(answer.spent),
+        "modelVersion": asked.model,
+        "responseId": uuid.uuid4().hex[:16],
+    }
+
+
+def _usage(spent: Spent) -> Json:
+    read_tokens = spent.input + spent.cache_read
+    return {
+        "promptTokenCount": read_tokens,
+        "cachedContentTokenCount": spent.cache_read,
+        "candidatesTokenCount": spent.output - spent.reasoning,
+        "thoughtsTokenCount": spent.reasoning,
+        "totalTokenCount": read_tokens + spent.output,
+    }
+
+
+def failure(status: int, message: str) -> Json:
+    return {"error": {"code": status, "message": message, "status": STATUS.get(status, "UNKNOWN")}}

@@ -1,0 +1,107 @@
+"""OpenAI's Responses, as Codex uses them."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, objects, text_of
+from pytest_gump.conformance.model.chat import failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_gump.conformance.model.asked import Call
+    from pytest_gump.conformance.model.dialect import Event
+    from pytest_gump.conformance.model.script import Answer, Spent
+
+__all__ = ["events", "failure", "read", "whole"]
+
+
+def read(body: Json, _path: str) -> Asked:
+    tools = {tool.name: tool for entry in objects(body.get("tools")) for tool in _tools(entry)}
+    return Asked(str(body.get("model")), bool(body.get("stream")), tuple(_said(body.get("input"))), tools)
+
+
+def _tools(entry: Json) -> list[Tool]:
+    kind = str(entry.get("type"))
+    if kind == "namespace":
+        return [tool for inner in objects(entry.get("tools")) for tool in _tools(inner)]
+    return [Tool(str(entry.get("name") or kind), entry.get("parameters") or {}, kind)]
+
+
+def _said(items: object) -> Iterator[Said]:
+    """What the model did between two outputs of tools is one answer."""
+    answering = False
+    for item in objects(items):
+        kind = item.get("type", "message")
+        if kind == "reasoning" or (kind == "message" and item.get("role") in {"developer", "system"}):
+            continue
+        role: Role = "tool" if kind.endswith("_output") else "user" if item.get("role") == "user" else "model"
+        if role == "model" and answering:
+            continue
+        answering = role == "model"
+        yield Said(role, text_of(item.get("content")))
+
+
+def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
+    response = whole(asked, answer, calls)
+    for number, event in enumerate(_events(response)):
+        yield event["type"], {**event, "sequence_number": number}
+
+
+def _events(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    opened = {**response, "status": "in_progress", "output": [], "usage": None}
+    yield {"type": "response.created", "response": opened}
+    for index, item in enumerate(response["output"]):
+        place = {"output_index": index}
+        is_text = item["type"] == "message"
+        yield {"type": "response.output_item.added", **place, "item": {**item, "content": []} if is_text else item}
+        if is_text:
+            part = {**place, "item_id": item["id"], "content_index": 0}
+            text = item["content"][0]["text"]
+            for piece in (text[: len(text) // 2], text[len(text) // 2 :]):
+                yield {"type": "response.output_text.delta", **part, "delta": piece}
+            yield {"type": "response.output_text.done", **part, "text": text}
+        yield {"type": "response.output_item.done", **place, "item": item}
+    yield {"type": "response.completed", "response": response}
+
+
+def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
+    content = [{"type": "output_text", "text": answer.text, "annotations": []}]
+    done = {"status": "completed"}
+    items: list[Json] = [{"type": "message", "id": _id("msg"), "role": "assistant", **done, "content": content}]
+    items += [{**_call(call), **done} for call in calls]
+    return {
+        "id": _id("resp"),
+        "object": "response",
+        "created_at": int(time.time()),
+        "model": asked.model,
+        **done,
+        "output": items,
+        "usage": _usage(answer.spent),
+    }
+
+
+def _call(call: Call) -> Json:
+    same = {"call_id": _id("call"), "name": call.tool}
+    if call.kind == "custom":
+        return {"type": "custom_tool_call", "id": _id("ctc"), **same, "input": call.arguments}
+    return {"type": "function_call", "id": _id("fc"), **same, "arguments": json.dumps(call.arguments)}
+
+
+def _id(kind: str) -> str:
+    return f"{kind}_{uuid.uuid4().hex[:24]}"
+
+
+def _usage(spent: Spent) -> Json:
+    read_tokens = spent.input + spent.cache_read
+    return {
+        "input_tokens": read_tokens,
+        "input_tokens_details": {"cached_tokens": spent.cache_read},
+        "output_tokens": spent.output,
+        "output_tokens_details": {"reasoning_tokens": spent.reasoning},
+        "total_tokens": read_tokens + spent.output,
+    }

@@ -1,0 +1,65 @@
+"""How each CLI calls what a script wants done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_gump.conformance.model.asked import Call, Tool
+from pytest_gump.conformance.model.script import Action, Shell, Write
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    write: str
+    """The tool that writes a file."""
+    path: str
+    """Its argument; empty for a tool that takes a patch as text."""
+    shell: str
+    command: str
+
+
+VOCABULARY: Final[Mapping[str, Words]] = {
+    "claude": Words("Write", "file_path", "Bash", "command"),
+    "codex": Words("apply_patch", "", "exec_command", "cmd"),
+    "gemini": Words("write_file", "file_path", "run_shell_command", "command"),
+    "qwen": Words("write_file", "file_path", "run_shell_command", "command"),
+    "opencode": Words("write", "filePath", "bash", "command"),
+}
+
+_FILLING: Final[Mapping[str, Any]] = {"boolean": False, "number": 1, "integer": 1, "array": [], "object": {}}
+
+
+def calls(cli: str, actions: Sequence[Action], tools: Mapping[str, Tool], cwd: Path, number: int) -> list[Call]:
+    """The tool calls of an answer. A tool that is not offered is called all the same: a model may do so."""
+    return [_call(VOCABULARY[cli], action, tools, cwd, f"call_{number}_{n}") for n, action in enumerate(actions)]
+
+
+def _call(words: Words, action: Action, tools: Mapping[str, Tool], cwd: Path, key: str) -> Call:
+    if isinstance(action, Shell):
+        tool = tools.get(words.shell, Tool(words.shell))
+        return Call(key, words.shell, _filled(tool, {words.command: action.command}))
+    if not words.path:
+        return Call(key, words.write, patch(action), kind="custom")
+    tool = tools.get(words.write, Tool(words.write))
+    arguments = {words.path: str(cwd / action.path), "content": action.content}
+    return Call(key, words.write, _filled(tool, arguments))
+
+
+def patch(action: Write) -> str:
+    lines = "".join(f"+{line}\n" for line in action.content.splitlines())
+    return f"*** Begin Patch\n*** Add File: {action.path}\n{lines}*** End Patch"
+
+
+def _filled(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
+    """With a value for whatever else the tool requires."""
+    properties = tool.schema.get("properties") or {}
+    for name in tool.schema.get("required") or ():
+        if name not in arguments:
+            kind = str((properties.get(name) or {}).get("type", "string")).lower()
+            arguments[name] = _FILLING.get(kind, f"scripted {name}")
+    return arguments

@@ -1,0 +1,47 @@
+"""A scenario, and the words that its checks are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_gump.conformance.bench import Fails
+from pytest_gump.engine.order import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_gump.conformance.bench import Bench
+    from pytest_gump.engine.order import AttemptResult
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    title: str
+    """What holds if it holds."""
+    check: Callable[[Bench], str]
+    """Raises Fails; gives a figure or a remark worth telling, or nothing."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """CLIs that it does not apply to, and why."""
+
+
+def expect(seen: object, wanted: object, what: str) -> None:
+    if seen != wanted:
+        raise Fails(f"{what}: {seen!r} and not {wanted!r}")
+
+
+def expect_that(holds: object, otherwise: str) -> None:
+    if not holds:
+        raise Fails(otherwise)
+
+
+def expect_passed(result: AttemptResult) -> None:
+    expect_outcome(result, Outcome.PASSED)
+
+
+def expect_outcome(result: AttemptResult, *wanted: Outcome, guard: str | None = None) -> None:
+    if result.outcome not in wanted:
+        raise Fails(f"ended as {result.outcome}, not {' or '.join(wanted)}: {result.reason or 'no reason given'}")
+    if guard is not None and result.guard != guard:
+        raise Fails(f"stopped by {result.guard}, not {guard}: {result.reason}")

@@ -1,0 +1,86 @@
+"""The CLIs under test: which agent stands for each, and how it is pointed at the scripted model."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+KEY: Final = "sk-gump-conformance-0123456789abcdef"
+"""Passed as every CLI's key; it must turn up nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    cli: str
+    agent: str
+    """A name of gump's, with a model that has a price."""
+    install: Callable[[Path, str], dict[str, str]]
+    """Write the settings into a home folder, for a model server's address; gives the environment."""
+    key_names: tuple[str, ...]
+    """Variables without which it is not logged in."""
+    unpriced: bool = False
+    """The model has no price in gump's table, and the CLI reports none."""
+    strays: frozenset[str] = frozenset()
+    """Hosts besides the model that it cannot be kept from looking for."""
+
+
+def _claude(_home: Path, url: str) -> dict[str, str]:
+    return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": KEY}
+
+
+def _codex(home: Path, url: str) -> dict[str, str]:
+    folder = home / ".codex"
+    folder.mkdir(parents=True, exist_ok=True)
+    provider = f'name = "scripted"\nbase_url = "{url}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n'
+    quiet = "[analytics]\nenabled = false\n\n[features]\nplugins = false\napps = false\n"
+    settings = f'model_provider = "scripted"\n\n{quiet}\n[model_providers.scripted]\n{provider}'
+    (folder / "config.toml").write_text(settings, encoding="utf-8")
+    return {"CODEX_HOME": str(folder), "OPENAI_API_KEY": KEY}
+
+
+def _gemini(home: Path, url: str) -> dict[str, str]:
+    folder = home / ".gemini"
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "security": {"auth": {"selectedType": "gemini-api-key"}},
+        "privacy": {"usageStatisticsEnabled": False},
+        "general": {"enableAutoUpdate": False, "disableAutoUpdate": True},
+    }
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    return {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": url}
+
+
+def _qwen(_home: Path, url: str) -> dict[str, str]:
+    return {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"{url}/v1"}
+
+
+def _opencode(_home: Path, url: str) -> dict[str, str]:
+    cost = {"input": 3, "output": 15, "cache_read": 0.3, "cache_write": 3.75}
+    model = {"name": "scripted", "limit": {"context": 400_000, "output": 8192}, "cost": cost}
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "scripted",
+        "options": {"baseURL": f"{url}/v1", "apiKey": KEY},
+        "models": {"model-1": model},
+    }
+    settings = {"provider": {"scripted": provider}, "autoupdate": False, "share": "disabled"}
+    return {"OPENCODE_CONFIG_CONTENT": json.dumps(settings), "OPENCODE_DISABLE_MODELS_FETCH": "1"}
+
+
+# At every start it wants to install the package that plugins are written with into its own configuration.
+_PLUGINS: Final = frozenset({"registry.npmjs.org:443"})
+
+SUBJECTS: Final[Mapping[str, Subject]] = {
+    "claude": Subject("claude", "claude-sonnet-4-5", _claude, ("ANTHROPIC_API_KEY",)),
+    "codex": Subject("codex", "codex-gpt55", _codex, ("OPENAI_API_KEY",)),
+    "gemini": Subject("gemini", "gemini-25-pro", _gemini, ("GEMINI_API_KEY",)),
+    "qwen": Subject("qwen", "qwen-coder-plus", _qwen, ("OPENAI_API_KEY",), unpriced=True),
+    "opencode": Subject(
+        "opencode", "opencode-scripted/model-1", _opencode, ("OPENCODE_CONFIG_CONTENT",), strays=_PLUGINS
+    ),
+}

@@ -1,0 +1,100 @@
+"""Run scenarios on CLIs, one after the other, and tell what holds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.registry import resolve
+from pytest_gump.conformance import scenarios_work
+from pytest_gump.conformance.bench import Bench, Fails
+from pytest_gump.conformance.finding import Finding, State
+from pytest_gump.conformance.subjects import SUBJECTS
+from pytest_gump.errors import AgentError, GumpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pytest_gump.conformance.scenario import Scenario
+    from pytest_gump.conformance.subjects import Subject
+
+CLIS: Final = tuple(SUBJECTS)
+_ALL: Final = (*scenarios_work.SCENARIOS,)
+SCENARIOS: Final = tuple(scenario.name for scenario in _ALL)
+
+
+def run(
+    cli_names: Sequence[str], say: Callable[[str], None], only: Sequence[str] = (), *, place: Path | None = None
+) -> list[Finding]:
+    """Try the CLIs that are on PATH: `only` names scenarios, otherwise all are run.
+
+    `say` is told one line before and after each. Scratch folders are made in `place`, by default in the user's cache,
+    and removed afterwards. The environment of this process is exchanged while a CLI runs: no other thread may need it.
+
+    Raises:
+        AgentError: a CLI or a scenario that there is none of.
+    """
+    _check(cli_names, CLIS, "CLI that can be tried")
+    _check(only, SCENARIOS, "scenario")
+    chosen = [scenario for scenario in _ALL if not only or scenario.name in only]
+    findings: list[Finding] = []
+    for cli in cli_names:
+        for scenario in chosen:
+            say(f"{cli}: {scenario.name} ...")
+            findings.append(_try(SUBJECTS[cli], scenario, place or _default_place()))
+            say(_line(findings[-1]))
+    return findings
+
+
+def _check(names: Sequence[str], known: Sequence[str], what: str) -> None:
+    for name in names:
+        if name not in known:
+            raise AgentError(f"{name!r} is no {what}", hint=f"there are {', '.join(known)}")
+
+
+def _line(finding: Finding) -> str:
+    told = f": {finding.reason}" if finding.reason else ""
+    return f"{finding.cli}: {finding.scenario} {finding.state} ({finding.duration_s:.1f} s){told}"
+
+
+def _try(subject: Subject, scenario: Scenario, place: Path) -> Finding:
+    began = time.monotonic()
+
+    def found(state: State, reason: str) -> Finding:
+        return Finding(subject.cli, scenario.name, state, reason, time.monotonic() - began)
+
+    if (why := scenario.left_out.get(subject.cli)) is not None:
+        return found("not applicable", why)
+    if (missing := resolve(subject.agent).missing()) is not None:
+        return found("not installed", missing)
+    try:
+        with _bench(subject, scenario, place) as bench:
+            return found("holds", scenario.check(bench))
+    except Fails as fails:
+        return found("fails", str(fails))
+    except GumpError as error:
+        return found("fails", f"it could not be tried: {error.args[0]}")
+
+
+@contextlib.contextmanager
+def _bench(subject: Subject, scenario: Scenario, place: Path) -> Iterator[Bench]:
+    place.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{subject.cli}-{scenario.name}-", dir=place))
+    try:
+        bench = Bench(subject, folder)
+        bench.prepare()
+        yield bench
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _default_place() -> Path:
+    """Not in /tmp, which some sandboxes leave open: what is kept out of the user's home is to be seen."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117
+    return base / "gump" / "conformance"
