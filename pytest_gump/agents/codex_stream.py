@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Event, Provenance, Task
+    from pytest_gump.agents.stream import Handlers
 
 CLI: Final = "codex"
 
@@ -55,7 +56,9 @@ class CodexReader(EstimatedReader):
         """The running total of the thread."""
         self._failed: str | None = None
         self._ended: Literal["completed", "failed"] | None = None
-        self._kinds = {
+
+    def _handlers(self) -> Handlers:
+        return {
             "item.started": self._read_started,
             "item.completed": self._read_completed,
             "thread.started": lambda record: self._start(ndjson.text(record, "thread_id")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Tokens
@@ -12,7 +11,13 @@ if TYPE_CHECKING:
 
 
 def each(combine: Callable[[int, int], int], one: Tokens, other: Tokens) -> Tokens:
-    return Tokens(*map(combine, dataclasses.astuple(one), dataclasses.astuple(other)))
+    return Tokens(
+        combine(one.input, other.input),
+        combine(one.cache_read, other.cache_read),
+        combine(one.cache_write, other.cache_write),
+        combine(one.output, other.output),
+        combine(one.reasoning, other.reasoning),
+    )
 
 
 def grown(total: float, before: float | None) -> float:

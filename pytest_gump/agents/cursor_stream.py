@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Event, Task
+    from pytest_gump.agents.stream import Handlers
 
 CLI: Final = "cursor"
 
@@ -38,7 +39,9 @@ class CursorReader(ResultReader):
         """The answer that is being given; None between a tool's result and the next answer."""
         self._plain = ""
         """The last line that was no JSON."""
-        self._kinds = {
+
+    def _handlers(self) -> Handlers:
+        return {
             "assistant": self._read_assistant,
             "tool_call": self._read_tool,
             "system": self._read_system,

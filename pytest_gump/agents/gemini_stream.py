@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytest_gump.agents.base import Event, Task
-    from pytest_gump.agents.stream import Limit
+    from pytest_gump.agents.stream import Handlers, Limit
 
 CLI: Final = "gemini"
 
@@ -52,7 +52,9 @@ class GeminiReader(EstimatedReader):
         self._pieces: list[str] = []
         self._result: ndjson.JsonObject | None = None
         self._reported: Usage | None = None
-        self._kinds = {
+
+    def _handlers(self) -> Handlers:
+        return {
             "message": self._read_message,
             "tool_use": self._read_tool,
             "tool_result": self._read_tool_result,

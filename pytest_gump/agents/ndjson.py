@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
 MAX_NOTES: Final = 20
+MAX_NUMBER: Final = 10**15
 
 JsonObject = Mapping[str, object]
 
@@ -43,12 +44,14 @@ def number(record: JsonObject, key: str) -> float | None:
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if 0 <= value < 1e15 and math.isfinite(value) else None
+    return float(value) if 0 <= value < MAX_NUMBER and math.isfinite(value) else None
 
 
 def count(record: JsonObject, key: str) -> int:
-    value = number(record, key)
-    return int(value) if value is not None else 0
+    value = record.get(key)
+    if type(value) is int:
+        return value if 0 <= value < MAX_NUMBER else 0
+    return int(number(record, key) or 0)
 
 
 def section(record: JsonObject, key: str) -> JsonObject:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Event, Provenance, Task
+    from pytest_gump.agents.stream import Handlers
 
 CLI: Final = "opencode"
 
@@ -53,7 +54,9 @@ class OpencodeReader(JsonReader):
         """Why the last answer ended."""
         self._error: ndjson.JsonObject | None = None
         self._bill = _Bill(model)
-        self._kinds = {
+
+    def _handlers(self) -> Handlers:
+        return {
             "step_start": self._read_start,
             "text": self._read_text,
             "tool_use": self._read_tool,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Task
+    from pytest_gump.agents.stream import Handlers
 
 
 class ResultReader(JsonReader):
@@ -24,7 +25,9 @@ class ResultReader(JsonReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
         self._result: ndjson.JsonObject | None = None
-        self._kinds = {
+
+    def _handlers(self) -> Handlers:
+        return {
             "assistant": self._read_assistant,
             "user": self._read_user,
             "system": self._read_system,

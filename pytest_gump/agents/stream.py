@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Task, Usage
 
+    Handlers = Mapping[str, Callable[[ndjson.JsonObject], Iterable[Event]]]
+
 Outcome = Literal["ok", "agent_error", "quota"]
 Limit = Literal["max_turns", "max_budget"]
 
 NO_EVENTS: Final[tuple[Event, ...]] = ()
+
+_TYPE: Final = b'{"type":"'
+_KIND: Final = len(_TYPE)
 
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -66,11 +71,17 @@ class JsonReader:
         self._retries = 0
         self._message = ""
         self._notes = ndjson.Notes()
-        self._kinds: Mapping[object, Callable[[ndjson.JsonObject], Iterable[Event]]] = {}
+        self._kinds = self._handlers()
+        self._known = frozenset(kind.encode() for kind in self._kinds)
 
     # -- events ----------------------------------------------------------------------------------------------------
 
     def feed(self, line: bytes) -> Iterable[Event]:
+        # Without parsing it: most lines of a CLI that prints an answer piece by piece mean nothing.
+        if self._started and line.startswith(_TYPE) and line.endswith(b"}"):
+            kind = line[_KIND : line.find(b'"', _KIND)]
+            if kind not in self._known:
+                return NO_EVENTS
         record = ndjson.parse_object(line)
         if record is None:
             return self._stray(line) if line.strip() else NO_EVENTS
@@ -157,6 +168,10 @@ class JsonReader:
         return None
 
     # -- to be said by each CLI ------------------------------------------------------------------------------------
+
+    def _handlers(self) -> Handlers:
+        """How events are read, by their `type`; all others mean nothing."""
+        raise NotImplementedError
 
     def _usage(self) -> Usage:
         raise NotImplementedError
