@@ -6,7 +6,7 @@ import gc
 import os
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -276,7 +276,7 @@ def _override(
         usd = 0.0
     if not 0 < usd < float("inf"):
         raise ConfigError(f"--gump-max-budget must be dollars above zero, not {budget!r}")
-    return workflow.model_copy(update={"max_budget": usd})
+    return replace(workflow, max_budget=usd)
 
 
 def _inputs(config: pytest.Config, workflow: Workflow) -> dict[str, str]:

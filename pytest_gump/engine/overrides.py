@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from pytest_gump.errors import ConfigError
 from pytest_gump.workflow.refs import iter_steps
@@ -40,16 +41,16 @@ def override_agents(workflow: Workflow, words: Sequence[str]) -> Workflow:
         return renamed.get(agent, agent)
 
     steps = tuple(_map_step(step, rename, every) for step in workflow.steps)
-    return workflow.model_copy(update={"steps": steps})
+    return replace(workflow, steps=steps)
 
 
 def _map_step(step: Step, rename: Callable[[str], str], every: str | None) -> Step:
-    update: dict[str, object] = {"steps": tuple(_map_step(child, rename, every) for child in step.steps)}
+    update: dict[str, Any] = {"steps": tuple(_map_step(child, rename, every) for child in step.steps)}
     if step.agent is not None:
         update["agent"] = every or rename(step.agent)
     if step.on_failure is not None:
         update["on_failure"] = _map_policies(step.on_failure, rename)
-    return step.model_copy(update=update)
+    return replace(step, **update)
 
 
 def _map_policies(on_failure: OnFailure, rename: Callable[[str], str]) -> OnFailure:
@@ -57,13 +58,12 @@ def _map_policies(on_failure: OnFailure, rename: Callable[[str], str]) -> OnFail
         if policy is None:
             return None
         strategy = tuple(
-            entry if entry.agent is None else entry.model_copy(update={"agent": rename(entry.agent)})
-            for entry in policy.strategy
+            entry if entry.agent is None else replace(entry, agent=rename(entry.agent)) for entry in policy.strategy
         )
-        return policy.model_copy(update={"strategy": strategy})
+        return replace(policy, strategy=strategy)
 
     names = ("flat", "gate_fail", "guard_fail", "review_fail")
-    return on_failure.model_copy(update={name: map_policy(getattr(on_failure, name)) for name in names})
+    return replace(on_failure, **{name: map_policy(getattr(on_failure, name)) for name in names})
 
 
 def agents_of(workflow: Workflow) -> Iterator[str]:
@@ -122,9 +122,9 @@ def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
             if step.kind == "group":
                 children = prune(step.steps, names)
                 if children:
-                    kept.append(step.model_copy(update={"steps": children}))
+                    kept.append(replace(step, steps=children))
             elif "::".join(names) in keep:
                 kept.append(step)
         return tuple(kept)
 
-    return workflow.model_copy(update={"steps": prune(workflow.steps, ())})
+    return replace(workflow, steps=prune(workflow.steps, ()))

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
 
 OutputMode = Literal["diff", "plan", "artifact", "review"]
 BlastRadius = Literal["enforce", "warn", "off"]
 
 
-class Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class ContextEntry(Model):
+@dataclass(frozen=True, slots=True)
+class ContextEntry:
     """One addition to the prompt: a file of the worktree, or what a command prints. Exactly one is set."""
 
     file: str | None = None
     bash: str | None = None
 
 
-class SessionMode(Model):
+@dataclass(frozen=True, slots=True)
+class SessionMode:
     mode: Literal["fresh", "reuse", "reuse-on-retry"] = "fresh"
     step: str | None = None
     """The step whose session is resumed (`{reuse: STEP}`); mode is then `reuse`."""
 
 
-class Guard(Model):
+@dataclass(frozen=True, slots=True)
+class Guard:
     max_turns: int | None = None
     max_budget: float | None = None
     """USD for one attempt."""
@@ -37,7 +35,8 @@ class Guard(Model):
     no_write: bool | None = None
 
 
-class GateSpec(Model):
+@dataclass(frozen=True, slots=True)
+class GateSpec:
     name: str
     argument: str | None = None
 
@@ -46,7 +45,8 @@ class GateSpec(Model):
         return self.name if self.argument is None else f"{self.name}: {self.argument}"
 
 
-class Entry(Model):
+@dataclass(frozen=True, slots=True)
+class Entry:
     """One entry of a strategy, expanded: `same: 3` is three of these."""
 
     kind: Literal["same", "escalate", "replan"] = "same"
@@ -56,7 +56,8 @@ class Entry(Model):
     prompt: str | None = None
 
 
-class Policy(Model):
+@dataclass(frozen=True, slots=True)
+class Policy:
     retry: int = 1
     """The failure with this number is final."""
     strategy: tuple[Entry, ...] = (Entry(),)
@@ -64,7 +65,8 @@ class Policy(Model):
     restart_from: str | None = None
 
 
-class OnFailure(Model):
+@dataclass(frozen=True, slots=True)
+class OnFailure:
     """Either `flat` or one or more branches."""
 
     flat: Policy | None = None
@@ -77,12 +79,14 @@ class OnFailure(Model):
         return self.flat or getattr(self, source) or self.gate_fail
 
 
-class Input(Model):
+@dataclass(frozen=True, slots=True)
+class Input:
     required: bool = False
     default: str | None = None
 
 
-class Step(Model):
+@dataclass(frozen=True, slots=True)
+class Step:
     name: str
     agent: str | None = None
     prompt: str = ""
@@ -105,14 +109,15 @@ class Step(Model):
         return "agent" if self.agent is not None else "gate"
 
 
-class Workflow(Model):
+@dataclass(frozen=True, slots=True)
+class Workflow:
     name: str
+    steps: tuple[Step, ...]
     description: str = ""
     max_budget: float | None = None
     max_tokens: int | None = None
     max_time: float | None = None
     """Seconds for the whole run."""
     blast_radius: BlastRadius = "enforce"
-    inputs: dict[str, Input] = {}
+    inputs: dict[str, Input] = field(default_factory=dict)
     setup: tuple[str, ...] = ()
-    steps: tuple[Step, ...]

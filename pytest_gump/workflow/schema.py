@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import ConfigDict, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 
 from pytest_gump.workflow.find import builtin_folder
-from pytest_gump.workflow.shape import WorkflowKeys
+from pytest_gump.workflow.shape import WorkflowKeys, Written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pydantic_core import core_schema
 
 FILE_NAME: Final = "workflow.schema.json"
+_STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class _Generator(GenerateJsonSchema):
@@ -37,7 +40,9 @@ class _Generator(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """Give the schema that editors and CI check workflow files with."""
-    schema = WorkflowKeys.model_json_schema(schema_generator=_Generator)
+    for keys in Written.__subclasses__():
+        with_config(_STRICT)(dataclass(init=False, eq=False, repr=False)(keys))
+    schema = TypeAdapter(WorkflowKeys).json_schema(schema_generator=_Generator)
     return {"$schema": GenerateJsonSchema.schema_dialect, **_without_titles(schema)}
 
 

@@ -1,39 +1,52 @@
 """The language as it is written in YAML: its keys, their forms and their meaning.
 
-The JSON Schema is generated from these models, and the loader takes the known keys from them. What a file means once
-it is read is in `model.py`.
+`schema.py` makes the JSON Schema of these classes, and the loader takes the known keys from them. What a file means
+once it is read is in `model.py`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pytest_gump.workflow.model import BlastRadius, OutputMode  # noqa: TC001  evaluated for the JSON Schema
 
-from pytest_gump.workflow.model import BlastRadius, OutputMode  # noqa: TC001  pydantic evaluates the annotations
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 NAME_PATTERN: Final = r"^(?!-)(?!.*--)[A-Za-z0-9_-]{1,64}$"
 MAX_ATTEMPTS: Final = 100
 
 
-def _text(pattern: str, *examples: str) -> WithJsonSchema:
-    schema: dict[str, object] = {"type": "string", "pattern": pattern}
-    return WithJsonSchema({**schema, "examples": [*examples]} if examples else schema)
+@dataclass(frozen=True, slots=True, eq=False)
+class Limits:
+    """What the JSON Schema says of a value besides its type."""
+
+    words: Mapping[str, object]
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        return {**handler(core), **self.words}
+
+
+def _text(pattern: str, *examples: str) -> Limits:
+    return Limits({"pattern": pattern, "examples": [*examples]} if examples else {"pattern": pattern})
 
 
 Name = Annotated[str, _text(NAME_PATTERN)]
-Words = Annotated[str, Field(min_length=1)]
-Dollars = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
-Attempts = Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)]
+Words = Annotated[str, Limits({"minLength": 1})]
+Dollars = Annotated[float, Limits({"exclusiveMinimum": 0})]
+Count = Annotated[int, Limits({"minimum": 1})]
+Attempts = Annotated[int, Limits({"minimum": 1, "maximum": MAX_ATTEMPTS})]
 Duration = Annotated[str, _text(r"^(?=.)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$", "90s", "5m", "1h30m")]
+NOT_EMPTY = Limits({"minItems": 1})
 SessionWord = Literal["fresh", "reuse", "reuse-on-retry"]
 GateArgument: TypeAlias = str | float
+GateWithArgument = Annotated[dict[str, GateArgument | None], Limits({"minProperties": 1, "maxProperties": 1})]
 
 
-class Written(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, defer_build=True)
+class Written:
+    """A mapping of the file. Only described here, never made."""
 
 
 class PromptFile(Written):
@@ -117,7 +130,7 @@ StrategyWord = Annotated[
 class PolicyKeys(Written):
     retry: Attempts | None = None
     """The failure with this number is final. Absent: the length of the strategy."""
-    strategy: Annotated[list[StrategyWord | Same | Escalate | Replan], Field(min_length=1)] | None = None
+    strategy: Annotated[list[StrategyWord | Same | Escalate | Replan], NOT_EMPTY] | None = None
     """Who makes attempt 1, 2, 3, ...; the last entry repeats."""
     restart_from: Name | None = None
     """An earlier step beside this one, or this one, to go back to after the last entry. Needs `retry`."""
@@ -160,11 +173,11 @@ class StepKeys(Written):
     """Limits watched while the agent works."""
     max_budget: Dollars | None = None
     """USD for all attempts of the step."""
-    gate: list[Words | Annotated[dict[str, GateArgument | None], Field(min_length=1, max_length=1)]] | None = None
+    gate: list[Words | GateWithArgument] | None = None
     """Checks after the agent; all run. `compile`, `test`, `lint`, `coverage: N`, `touched: GLOB`, `bash: CMD`, ..."""
     on_failure: PolicyKeys | BranchKeys | None = None
     """What follows a failed attempt."""
-    steps: Annotated[list[StepKeys], Field(min_length=1)] | None = None
+    steps: Annotated[list[StepKeys], NOT_EMPTY] | None = None
     """The children of a group."""
     foreach: Words | None = None
     """An earlier plan step: the group runs once for each of its items."""
@@ -191,11 +204,11 @@ class WorkflowKeys(Written):
     """Values that a call gives, used as `{name}`."""
     setup: list[Words] | None = None
     """Shell commands, run once in each new worktree."""
-    steps: Annotated[list[StepKeys], Field(min_length=1)]
+    steps: Annotated[list[StepKeys], NOT_EMPTY]
     """What is done, in this order."""
 
 
 @cache
 def keys(shape: type[Written]) -> tuple[str, ...]:
     """Give the keys of a mapping, in the order of the documentation."""
-    return tuple(shape.model_fields)
+    return tuple(shape.__annotations__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pytest_gump.engine.decision import Decision, Failure
 from pytest_gump.engine.order import PlanItem
@@ -26,7 +26,7 @@ def entries(*texts: str) -> tuple[Entry, ...]:
         if kind == "same":
             expanded += [Entry()] * int(value or 1)
         else:
-            expanded.append(Entry.model_validate({"kind": kind, "agent": value}))
+            expanded.append(Entry(cast("Literal['escalate', 'replan']", kind), value))
     return tuple(expanded if expanded and expanded[0].kind == "same" else [Entry(), *expanded])
 
 

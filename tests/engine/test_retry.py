@@ -119,7 +119,7 @@ def test_limit_binds_a_hook_but_not_its_stop() -> None:
     ],
 )
 def test_entry_becomes_a_decision_with_its_columns(entry: Entry, wanted: Retry | Replan) -> None:
-    on_failure = OnFailure(flat=policy(3).model_copy(update={"strategy": (Entry(), entry)}))
+    on_failure = OnFailure(flat=replace(policy(3), strategy=(Entry(), entry)))
     assert answer(on_failure, Tally(), FAILED, compare_trees=True).decision == wanted
 
 

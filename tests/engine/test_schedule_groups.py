@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -304,10 +305,8 @@ def test_restart_to_a_step_that_is_no_earlier_sibling_is_refused() -> None:
 
 
 def test_entries_can_override_session_and_worktree() -> None:
-    kept = entries("escalate: sonnet")[1].model_copy(
-        update={"worktree": "keep", "session": "resume", "prompt": "go on"}
-    )
-    on_failure = OnFailure(flat=policy(2).model_copy(update={"strategy": (*entries("same"), kept)}))
+    kept = replace(entries("escalate: sonnet")[1], worktree="keep", session="resume", prompt="go on")
+    on_failure = OnFailure(flat=replace(policy(2), strategy=(*entries("same"), kept)))
     drive = Drive((agent("a", on_failure=on_failure),), {"a": ["gate_failed"]}).run()
     second = drive.orders[1]
     assert (second.base, second.session, second.prompt, second.agent) == ("a#1", "resume", "go on", "sonnet")

@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from pydantic import ValidationError
+from jsonschema import Draft202012Validator
 from pytest_gump.workflow import schema
 from pytest_gump.workflow.find import builtin_folder
-from pytest_gump.workflow.shape import WorkflowKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +24,10 @@ def objects(part: Any) -> Iterator[dict[str, Any]]:
             yield part
         for one in part.values():
             yield from objects(one)
+
+
+def mistakes(workflow: Any) -> list[str]:
+    return [error.message for error in Draft202012Validator(schema.json_schema()).iter_errors(workflow)]
 
 
 def test_schema_file_is_current() -> None:
@@ -49,9 +52,8 @@ def test_schema_describes_every_key() -> None:
 
 
 @pytest.mark.parametrize("path", BUILTINS, ids=[path.stem for path in BUILTINS])
-def test_builtins_fit_the_shape_that_the_schema_is_made_from(path: Path) -> None:
-    written = WorkflowKeys.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    assert written.name == path.stem
+def test_builtins_fit_the_schema(path: Path) -> None:
+    assert not mistakes(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize(
@@ -67,9 +69,8 @@ def test_builtins_fit_the_shape_that_the_schema_is_made_from(path: Path) -> None
         {"name": "a", "session": {"step": "x"}},
     ],
 )
-def test_shape_refuses_typos(step: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        WorkflowKeys.model_validate({"name": "flow", "steps": [step]})
+def test_schema_refuses_typos(step: dict[str, Any]) -> None:
+    assert mistakes({"name": "flow", "steps": [step]})
 
 
 def test_schema_is_written_where_editors_look(tmp_path: Path) -> None:
