@@ -1,0 +1,120 @@
+"""`gump doctor`: whether a workflow can run here, and what of each agent CLI is known."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_gump.cli.command import add_command
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Agent
+    from pytest_gump.cli.command import Commands
+    from pytest_gump.cli.doctor_agents import CliState, LiveCall
+    from pytest_gump.cli.doctor_checks import Check
+    from pytest_gump.cli.doctor_needs import Needs
+    from pytest_gump.cli.effective import Names
+    from pytest_gump.cli.output import Out
+    from pytest_gump.conformance import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    workflow: str | None
+    checks: tuple[Check, ...]
+    clis: tuple[CliState, ...]
+    live: tuple[LiveCall, ...]
+    findings: tuple[Finding, ...] | None
+    """Of the conformance suite; None where it was not asked for."""
+
+    @property
+    def failed(self) -> list[str]:
+        """What was asked for and does not work."""
+        return [
+            *(check.name for check in self.checks if check.state == "failed"),
+            *(f"call of {call.agent}" for call in self.live if not call.ok),
+            *(f"{one.cli} {one.scenario}" for one in self.findings or () if one.state == "fails"),
+        ]
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "doctor",
+        summary="check what runs need here: git, pytest, disk, worktrees, agent CLIs",
+        description="Check what runs need here: git, Python, pytest, disk, worktrees, and each agent CLI with its "
+        "version and, as far as can be told without a request, its login. Exit code 1 if something fails: with "
+        "--workflow, if something that it needs is missing.",
+        examples="  gump doctor\n  gump doctor --workflow tdd\n  gump doctor --live claude-haiku\n"
+        "  gump doctor --conformance claude codex",
+        execute=execute,
+    )
+    parser.add_argument("--workflow", metavar="NAME", help="only what this workflow needs; exit code 1 if it lacks")
+    parser.add_argument(
+        "--live", nargs="*", metavar="AGENT",
+        help="make one tiny request with these agents, or with each installed CLI; it may cost a fraction of a cent",
+    )  # fmt: skip
+    parser.add_argument(
+        "--conformance", nargs="*", metavar="CLI",
+        help="run these CLIs, or all that are installed, against a scripted model on this machine: nothing is spent",
+    )  # fmt: skip
+    parser.add_argument(
+        "--scenario", action="append", metavar="NAME", help="of the conformance suite; may be repeated (default: all)"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def execute(arguments: argparse.Namespace, out: Out) -> int:
+    from pytest_gump.cli.doctor_output import print_diagnosis, to_json
+    from pytest_gump.cli.effective import effective_names
+    from pytest_gump.cli.runs import project_root
+
+    root = project_root()
+    names = effective_names(root)
+    diagnosis = _diagnose(arguments, root, names)
+    if arguments.json:
+        out.raw(to_json(diagnosis))
+    else:
+        print_diagnosis(diagnosis, out)
+    return 1 if diagnosis.failed else 0
+
+
+def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagnosis:
+    from pytest_gump.agents import registry
+    from pytest_gump.cli.doctor_agents import call_live, look_at
+    from pytest_gump.cli.doctor_checks import machine_checks
+    from pytest_gump.cli.doctor_needs import read_needs
+    from pytest_gump.system.process import Supervisor
+
+    needs = read_needs(arguments.workflow, root, names) if arguments.workflow else None
+    called: Mapping[str, Agent] = {name: registry.resolve(name, names.agents) for name in arguments.live or ()}
+    checks = [*machine_checks(root, names.settings, is_needed=needs is not None), *(needs.checks if needs else ())]
+    with Supervisor() as supervisor:
+        clis = tuple(look_at(cli, supervisor) for cli in (needs.clis if needs else registry.FAMILIES))
+        if arguments.live == []:
+            called = _callable(clis, needs, names)
+        live = tuple(call_live(agent, supervisor) for agent in called.values())
+    findings = None if arguments.conformance is None else _findings(arguments.conformance, clis, arguments.scenario)
+    return Diagnosis(needs.workflow if needs else None, tuple(checks), clis, live, findings)
+
+
+def _callable(clis: Sequence[CliState], needs: Needs | None, names: Names) -> Mapping[str, Agent]:
+    """The agents of the workflow, or the bare name of each CLI that is installed."""
+    from pytest_gump.agents import registry
+
+    if needs is not None:
+        return needs.agents
+    return {one.cli: registry.resolve(one.cli, names.agents) for one in clis if one.installed}
+
+
+def _findings(named: Sequence[str], clis: Sequence[CliState], scenarios: Sequence[str] | None) -> tuple[Finding, ...]:
+    from pytest_gump import conformance
+    from pytest_gump.cli.output import Out
+
+    chosen = named or [one.cli for one in clis if one.installed and one.cli in conformance.CLIS]
+    return tuple(conformance.run(chosen, Out(sys.stderr).line, tuple(scenarios or ())))

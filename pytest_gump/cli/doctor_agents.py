@@ -1,0 +1,178 @@
+"""What `gump doctor` tells of each agent CLI: installed, version, tested or not, logged in as far as can be seen."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pytest_gump.agents.base import Agent, Ending, Task
+    from pytest_gump.agents.program import Program, Standing
+    from pytest_gump.system.process import Finished, Supervisor
+
+VERSION_TIMEOUT_S: Final = 20.0
+LIVE_TIMEOUT_S: Final = 90.0
+LIVE_PROMPT: Final = "Reply with the one word: ready. Do not use any tool.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class CliState:
+    """One CLI as it is here."""
+
+    cli: str
+    title: str
+    installed: bool
+    path: str | None = None
+    version: str | None = None
+    tested: str | None = None
+    """`2.1.330 on 2026-11-22`; None: the adapter has never met the CLI."""
+    standing: Standing | None = None
+    """None where it is not installed."""
+    login: str | None = None
+    """Where a key or credentials lie, whether they are good or not; None: not checked."""
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """One tiny request through the adapter."""
+
+    agent: str
+    ok: bool
+    told: str
+    """The answer, or why there is none."""
+    model: str | None = None
+    cost_usd: float | None = None
+    provenance: str = "unknown"
+    duration_s: float = 0.0
+
+
+def look_at(cli: str, supervisor: Supervisor) -> CliState:
+    """Ask the CLI for its version; nothing else is started."""
+    from pytest_gump.agents import registry
+
+    program = registry.FAMILIES[cli].program
+    tested = None if program.tested is None else f"{program.tested} on {program.tested.on}"
+    place = shutil.which(program.name)
+    if place is None:
+        missing = registry.resolve(cli).missing()
+        return CliState(cli, program.title, installed=False, tested=tested, problem=missing)
+    version, problem = _version(cli, program, supervisor)
+    return CliState(
+        cli=cli,
+        title=program.title,
+        installed=True,
+        path=place,
+        version=version,
+        tested=tested,
+        standing=program.standing(version),
+        login=program.login.found(),
+        problem=problem,
+    )
+
+
+def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | None, str | None]:
+    """The version, and what is wrong with the answer."""
+    from pytest_gump.agents import registry
+    from pytest_gump.agents.program import read_version
+    from pytest_gump.gates.text import last_line
+    from pytest_gump.system.process import Request, bounded_output
+
+    with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
+        place = Path(folder)
+        request = Request(
+            argv=(program.name, "--version"),
+            cwd=place,
+            env=_environment(registry.resolve(cli), _task(cli, place)),
+            mark=f"doctor-{cli}",
+            stdout=place / "version.txt",
+        )
+        finished = supervisor.run(request, timeout_s=VERSION_TIMEOUT_S)
+        output = bounded_output(place / "version.txt", 2000)
+    if not finished.succeeded:
+        said = f": {last_line(output)}" if last_line(output) else ""
+        return None, f"{program.name} --version: {_why(finished, VERSION_TIMEOUT_S)}{said}"
+    version = read_version(output)
+    return version, None if version else f"{program.name} --version tells none: {last_line(output)}"
+
+
+def call_live(agent: Agent, supervisor: Supervisor) -> LiveCall:
+    """Make one tiny request; it may cost a fraction of a cent."""
+    from pytest_gump.errors import AgentError
+    from pytest_gump.gates.text import one_line
+
+    missing = agent.missing()
+    if missing is not None:
+        return LiveCall(agent.name, ok=False, told=missing)
+    with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
+        try:
+            ending, finished = _call(agent, Path(folder), supervisor)
+        except AgentError as error:
+            return LiveCall(agent.name, ok=False, told=str(error.args[0]))
+    why = _why(finished, LIVE_TIMEOUT_S) if finished.stopped or finished.error else ending.reason
+    ok = ending.outcome == "ok" and finished.stopped is None
+    told = one_line(ending.message if ok else why or "it ended with an error and gave no reason")
+    usage = ending.usage
+    return LiveCall(agent.name, ok, told, ending.model, usage.cost_usd, usage.provenance, finished.duration_s)
+
+
+def _call(agent: Agent, folder: Path, supervisor: Supervisor) -> tuple[Ending, Finished]:
+    from pytest_gump.system.process import Request, bounded_output
+
+    worktree = folder / "worktree"
+    worktree.mkdir()
+    task = _task(agent.name, worktree)
+    reader = agent.reader(task)
+    command = agent.command(task)
+
+    def on_line(line: bytes) -> None:
+        tuple(reader.feed(line))
+
+    request = Request(
+        argv=command.argv,
+        cwd=worktree,
+        env=_environment(agent, task),
+        mark=f"doctor-{agent.name}",
+        stdout=folder / "stream.ndjson",
+        stderr=folder / "stderr.txt",
+        stdin=command.stdin,
+    )
+    finished = supervisor.run(request, timeout_s=LIVE_TIMEOUT_S, on_line=on_line)
+    stderr = bounded_output(folder / "stderr.txt", 20_000) if (folder / "stderr.txt").exists() else ""
+    code = finished.exit_code if finished.signal is None else -finished.signal
+    return reader.finish(exit_code=code, stderr=stderr, stopped=finished.stopped is not None), finished
+
+
+def _task(name: str, worktree: Path) -> Task:
+    """A task that changes nothing and needs one answer."""
+    from pytest_gump.agents.base import Task
+
+    return Task(
+        step="doctor",
+        item=None,
+        attempt=1,
+        agent=name,
+        prompt=LIVE_PROMPT,
+        worktree=worktree,
+        mode="artifact",
+        max_turns=1,
+    )
+
+
+def _environment(agent: Agent, task: Task) -> dict[str, str]:
+    """What an attempt's agent would have."""
+    from pytest_gump.system.environment import child_environment
+
+    command = agent.command(task)
+    return child_environment(command.env_names, command.env)
+
+
+def _why(finished: Finished, timeout_s: float) -> str:
+    if finished.stopped is not None:
+        return f"no end after {timeout_s:.0f}s"
+    if finished.error is not None:
+        return finished.error
+    return f"ended by signal {finished.signal}" if finished.signal is not None else f"exit code {finished.exit_code}"

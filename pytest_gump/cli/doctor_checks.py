@@ -1,0 +1,127 @@
+"""What `gump doctor` looks at on this machine: git, Python, pytest and its plugins, disk, worktrees."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_gump.engine.settings import Settings
+    from pytest_gump.system.worktree import Repository
+
+State = Literal["ok", "note", "failed"]
+"""`note`: nothing stops, but a person should know. `failed`: what was asked for cannot work."""
+
+LITTLE_BYTES: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    state: State
+    value: str
+    hint: str = ""
+
+
+def machine_checks(root: Path, settings: Settings, *, is_needed: bool) -> Iterator[Check]:
+    """Everything but the agents; a slot is really made and removed.
+
+    `is_needed`: a repository is asked for, as by a workflow; without one it is no failure to be outside of any.
+    """
+    from pytest_gump.errors import WorktreeError
+    from pytest_gump.system.worktree import Repository, Slots
+
+    yield from _git()
+    yield Check("python", "ok", f"{platform.python_version()} ({sys.executable})")
+    yield from _plugins()
+    try:
+        repository = Repository.open(root)
+    except WorktreeError as error:
+        yield Check("repository", "failed" if is_needed else "note", str(error.args[0]), error.hint or "")
+        yield _disk("disk of runs", root)
+        return
+    yield Check("repository", "ok", str(repository.root))
+    slots = Slots.default_root(repository, settings.worktrees)
+    yield _disk("disk of runs", repository.root / ".gump")
+    yield _disk("disk of worktrees", slots)
+    yield _worktree(repository, slots)
+
+
+def _git() -> Iterator[Check]:
+    from pytest_gump.errors import WorktreeError
+    from pytest_gump.system.git_runner import GitRunner, check_version
+
+    try:
+        check_version()
+    except WorktreeError as error:
+        yield Check("git", "failed", str(error.args[0]), error.hint or "")
+        return
+    git = GitRunner()
+    yield Check("git", "ok", git.run("version").line.removeprefix("git version "))
+    who = [git.run("config", "--get", f"user.{part}").line for part in ("name", "email")]
+    told = f"{who[0]} <{who[1]}>" if all(who) else "user.name and user.email are not both set; runs do without"
+    yield Check("git identity", "ok", told)
+
+
+def _plugins() -> Iterator[Check]:
+    from importlib import metadata
+
+    found = {"pytest": "pytest", "pytest-gump": "plugin", "pytest-xdist": "xdist"}
+    for package, name in found.items():
+        try:
+            yield Check(name, "ok", f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            yield Check(name, "failed", f"{package} is not installed", f"pip install {package}")
+    if "gump" not in {entry.name for entry in metadata.entry_points(group="pytest11")}:
+        yield Check("plugin", "failed", "pytest does not know it: no entry point", "pip install pytest-gump")
+    elif os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        yield Check("plugin", "note", "PYTEST_DISABLE_PLUGIN_AUTOLOAD is set", "name it: pytest -p gump ...")
+
+
+def _disk(name: str, place: Path) -> Check:
+    existing = next(folder for folder in (place, *place.parents) if folder.is_dir())
+    free = shutil.disk_usage(existing).free
+    told = f"{free / 1e9:.1f} GB free at {existing}"
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Check(name, "failed", f"{existing} cannot be written")
+    if free < LITTLE_BYTES:
+        return Check(name, "note", told, "every run keeps its streams; every worktree is a whole checkout")
+    return Check(name, "ok", told)
+
+
+def _worktree(repository: Repository, root: Path) -> Check:
+    import secrets
+    import time
+
+    from pytest_gump.errors import WorktreeError
+    from pytest_gump.system.worktree import Slots
+
+    began, was_there = time.monotonic(), root.exists()
+    slot = Slots(repository, root).slot(f"doctor-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        slot.prepare(repository.head())
+        files = len(repository.list_files(repository.head()))
+        took_s = time.monotonic() - began
+    except (WorktreeError, OSError) as error:
+        return Check("worktree", "failed", f"cannot be made below {root}: {error.args[-1]}")
+    finally:
+        with suppress(OSError):
+            slot.discard()
+        if not was_there:
+            _remove_empty(root)
+    return Check("worktree", "ok", f"made with {files} files in {took_s:.1f}s, and removed, below {root}")
+
+
+def _remove_empty(root: Path) -> None:
+    """Leave no trace of the folder of slots, unless a run has begun in it meanwhile."""
+    if root.is_dir() and [place.name for place in root.glob("*")] in ([], [".gitignore"]):
+        (root / ".gitignore").unlink(missing_ok=True)
+        root.rmdir()

@@ -1,0 +1,114 @@
+"""A diagnosis as a person reads it, and as a machine does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.lines import pad
+from pytest_gump.units import format_duration, format_usd
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.cli.doctor import Diagnosis
+    from pytest_gump.cli.doctor_agents import CliState, LiveCall
+    from pytest_gump.cli.output import Out
+    from pytest_gump.conformance import Finding
+
+SCHEMA: Final = 1
+_COLOURS: Final = {"ok": "green", "note": "yellow", "failed": "red", "absent": "dim"}
+_UNTESTED: Final = "untested here: its adapter was written from documentation"
+
+
+def to_json(diagnosis: Diagnosis) -> str:
+    record = {
+        "schema": SCHEMA,
+        "workflow": diagnosis.workflow,
+        "ok": not diagnosis.failed,
+        "failed": diagnosis.failed,
+        "checks": [asdict(check) for check in diagnosis.checks],
+        "clis": [asdict(one) for one in diagnosis.clis],
+        "live": [asdict(call) for call in diagnosis.live],
+        "conformance": None if diagnosis.findings is None else [asdict(finding) for finding in diagnosis.findings],
+    }
+    return json.dumps(record, indent=2) + "\n"
+
+
+def print_diagnosis(diagnosis: Diagnosis, out: Out) -> None:
+    columns = max(len(check.name) for check in diagnosis.checks)
+    for check in diagnosis.checks:
+        _line(out, check.state, check.name, check.value, columns)
+        if check.hint and check.state != "ok":
+            out.text(check.hint, indent=" " * (columns + 4))
+    _clis(diagnosis.clis, out)
+    _live(diagnosis.live, out)
+    if diagnosis.findings is not None:
+        _conformance(diagnosis.findings, out)
+    out.line()
+    what = f"what workflow {diagnosis.workflow} needs" if diagnosis.workflow else "what was checked"
+    if diagnosis.failed:
+        out.text(f"of {what}, this does not work: {', '.join(diagnosis.failed)}", colour="red")
+    else:
+        out.text(f"{what} is here" if diagnosis.workflow else "nothing that was checked is in the way", colour="green")
+
+
+def _line(out: Out, state: str, name: str, told: str, columns: int) -> None:
+    marks = {"ok": out.marks.passed, "note": out.marks.retried, "failed": out.marks.failed, "absent": out.marks.skipped}
+    out.text(f"{marks[state]} {pad(name, columns)}  {told}", colour=_COLOURS[state])
+
+
+def _clis(clis: Sequence[CliState], out: Out) -> None:
+    if not clis:
+        return
+    out.heading("agent CLIs")
+    columns = max(len(one.cli) for one in clis)
+    for one in clis:
+        _line(out, _state(one), one.cli, _told(one), columns)
+
+
+def _state(one: CliState) -> str:
+    if not one.installed:
+        return "absent"
+    return "ok" if one.standing == "tested" and one.problem is None else "note"
+
+
+def _told(one: CliState) -> str:
+    untested = f"; {_UNTESTED}" if one.tested is None else ""
+    if not one.installed:
+        return f"{one.problem}{untested}"
+    standings = {
+        "tested": f"tested ({one.tested})",
+        "newer": f"newer than what was tested ({one.tested})",
+        "older": f"older than what was tested ({one.tested})",
+        "unknown": f"tested is {one.tested}",
+        "untested": _UNTESTED,
+    }
+    login = "login not checked" if one.login is None else f"login: {one.login}"
+    version = one.version or one.problem or "version unknown"
+    return f"{version}, {standings[one.standing or 'unknown']}; {login}"
+
+
+def _live(calls: Sequence[LiveCall], out: Out) -> None:
+    if not calls:
+        return
+    out.heading("one request each")
+    columns = max(len(call.agent) for call in calls)
+    for call in calls:
+        cost = format_usd(call.cost_usd, estimated=call.provenance == "estimated")
+        facts = [call.model or "", cost if call.ok else "", format_duration(call.duration_s)]
+        told = f"{call.told} ({', '.join(fact for fact in facts if fact)})"
+        _line(out, "ok" if call.ok else "failed", call.agent, told, columns)
+
+
+def _conformance(findings: Sequence[Finding], out: Out) -> None:
+    out.heading("conformance")
+    if not findings:
+        out.line("none of the CLIs that it can try is installed")
+        return
+    rows = [
+        (one.cli, one.scenario, one.state, format_duration(one.duration_s) if one.duration_s else "", one.reason)
+        for one in findings
+    ]
+    out.table(("CLI", "scenario", "state", "time", "remark"), rows, right=("time",))

@@ -1,0 +1,321 @@
+"""`gump doctor`: real git, a real worktree, and programs on PATH that stand for the CLIs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pytest_gump.agents.registry import FAMILIES
+
+if TYPE_CHECKING:
+    from .conftest import Gump
+
+STREAMS = Path(__file__).parents[1] / "agents" / "streams"
+KEYS = [name for one in FAMILIES.values() for name in one.program.login.keys]
+
+ONE = """
+name: one
+steps:
+  - name: impl
+    agent: AGENT
+    prompt: Do it.
+    gate: [GATE]
+"""
+
+
+@pytest.fixture(autouse=True)
+def bin_folder(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder on PATH that may hold a CLI; no key is set."""
+    folder = gump.project.path.parent / f"{gump.project.path.name}-bin"
+    folder.mkdir()
+    for program in ("git", "env", "sh", "bash", "cat"):
+        (folder / program).symlink_to(str(shutil.which(program)))
+    monkeypatch.setenv("PATH", str(folder))
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    return folder
+
+
+def cli(folder: Path, name: str, version: str, script: str = "exit 9") -> Path:
+    """A program that tells its version, notes with which words it was called, and else does as the script says."""
+    path = folder / name
+    told = f'if [ "$1" = --version ]; then echo "{version}"; exit 0; fi'
+    noted = f'printf "%s\\n" "$@" > "{folder}/{name}.words"; env > "{folder}/{name}.env"'
+    path.write_text(f"#!/bin/sh\n{told}\n{noted}\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+def plays(name: str, scenario: str) -> str:
+    """Script of a program that prints a recorded stream and ends as it ended."""
+    folder = STREAMS / name / scenario
+    code = json.loads((folder / "exit.json").read_bytes())["exit_code"]
+    return f"cat > /dev/null\ncat '{folder}/stream.ndjson'\nexit {code}"
+
+
+def diagnosis(gump: Gump, *words: str, code: int = 0) -> dict[str, Any]:
+    found, output, errors = gump("doctor", *words, "--json")
+    assert (found, errors) == (code, "")
+    record: dict[str, Any] = json.loads(output)
+    assert record["schema"] == 1
+    assert record["ok"] is (code == 0)
+    return record
+
+
+def check(record: dict[str, Any], name: str) -> dict[str, str]:
+    found: dict[str, str] = next(one for one in record["checks"] if one["name"] == name)
+    return found
+
+
+def clis(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {one["cli"]: one for one in record["clis"]}
+
+
+# -- the machine -----------------------------------------------------------------------------------------------------
+
+
+def test_git_python_pytest_and_their_versions_are_told(gump: Gump) -> None:
+    record = diagnosis(gump)
+    assert {one["state"] for one in record["checks"]} == {"ok"}
+    assert check(record, "git")["value"].split(".")[0] == "2"
+    assert check(record, "python")["value"].endswith(f"({sys.executable})")
+    for name, package in {"pytest": "pytest", "plugin": "pytest-gump", "xdist": "pytest-xdist"}.items():
+        assert check(record, name)["value"].startswith(f"{package} ")
+
+
+def test_a_worktree_is_really_made_and_leaves_nothing_behind(gump: Gump) -> None:
+    told = check(diagnosis(gump), "worktree")["value"]
+    files = len(gump.project.git("ls-files").splitlines())
+    assert told.startswith(f"made with {files} files in ")
+    cache = Path(os.environ["XDG_CACHE_HOME"]) / "gump" / "worktrees"
+    assert list(cache.glob("*")) == []
+    assert gump.project.git("for-each-ref", "refs/gump") == ""
+
+
+def test_worktrees_that_cannot_be_made_fail(gump: Gump) -> None:
+    gump.project.write({"pytest.ini": "[pytest]\ngump_worktrees = app.py\n"})
+    record = diagnosis(gump, code=1)
+    assert "worktree" in record["failed"]
+    assert check(record, "worktree")["value"].startswith("cannot be made below ")
+
+
+def test_the_identity_is_told_and_not_asked_for(gump: Gump) -> None:
+    assert "runs do without" in check(diagnosis(gump), "git identity")["value"]
+    gump.project.git("config", "--global", "user.name", "A Person")
+    gump.project.git("config", "--global", "user.email", "person@example.org")
+    assert check(diagnosis(gump), "git identity")["value"] == "A Person <person@example.org>"
+
+
+def test_outside_of_a_repository_only_a_workflow_is_held_up(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = gump.project.path.parent / f"{gump.project.path.name}-plain"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert check(diagnosis(gump), "repository")["state"] == "note"
+    record = diagnosis(gump, "--workflow", "tdd", code=1)
+    assert record["failed"][0] == "repository"
+
+
+def test_without_git_nothing_else_is_tried(gump: Gump, bin_folder: Path) -> None:
+    (bin_folder / "git").unlink()
+    record = diagnosis(gump, code=1)
+    assert check(record, "git") == {
+        "name": "git",
+        "state": "failed",
+        "value": "git was not found on PATH",
+        "hint": "install git 2.38 or newer",
+    }
+
+
+def test_a_plugin_that_is_not_loaded_by_itself_is_a_note(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    output = gump.good("doctor")
+    assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD is set" in output
+    assert "name it: pytest -p gump ..." in output
+
+
+def test_a_conftest_that_cannot_be_imported_is_told(gump: Gump) -> None:
+    gump.project.write({"conftest.py": "import no_such_module\n"})
+    result = gump.project.pytester.run(sys.executable, "-m", "pytest_gump", "doctor")
+    assert result.ret == 2
+    result.stderr.fnmatch_lines(["gump: error: *conftest.py: cannot be imported: No module named 'no_such_module'"])
+
+
+# -- the CLIs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "standing"), [("2.1.330 (Claude Code)", "tested"), ("2.0.9", "older"), ("3.0.0", "newer")]
+)
+def test_a_version_stands_beside_the_tested_one(gump: Gump, bin_folder: Path, version: str, standing: str) -> None:
+    place = cli(bin_folder, "claude", version)
+    claude = clis(diagnosis(gump))["claude"]
+    assert (claude["installed"], claude["path"], claude["standing"]) == (True, str(place), standing)
+    assert (claude["version"], claude["tested"]) == (version.split(maxsplit=1)[0], "2.1.330 on 2026-11-22")
+
+
+def test_a_cli_that_is_not_installed_is_no_failure_and_says_how_to_get_it(gump: Gump) -> None:
+    codex = clis(diagnosis(gump))["codex"]
+    assert (codex["installed"], codex["version"]) == (False, None)
+    assert codex["problem"] == "codex is not on PATH; npm install -g @openai/codex"
+
+
+def test_a_cli_that_cannot_tell_its_version_says_why(gump: Gump, bin_folder: Path) -> None:
+    path = bin_folder / "codex"
+    path.write_text("#!/bin/sh\necho 'no platform package' >&2\nexit 3\n", encoding="utf-8")
+    path.chmod(0o755)
+    codex = clis(diagnosis(gump))["codex"]
+    assert (codex["version"], codex["standing"]) == (None, "unknown")
+    assert codex["problem"] == "codex --version: exit code 3: no platform package"
+
+
+def test_a_login_is_a_key_or_a_file_and_else_not_checked(
+    gump: Gump, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, version in {"claude": "2.1.330", "codex": "codex-cli 0.169.0", "gemini": "0.61.0"}.items():
+        cli(bin_folder, name, version)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-very-secret")
+    home = Path(os.environ["HOME"], ".codex")
+    home.mkdir()
+    (home / "auth.json").write_text("{}", encoding="utf-8")
+    output = gump.good("doctor")
+    assert "2.1.330, tested (2.1.330 on 2026-11-22); login: ANTHROPIC_API_KEY" in output
+    assert "0.169.0, tested (0.169.0 on 2026-11-22); login: ~/.codex/auth.json" in output
+    assert "0.61.0, tested (0.61.0 on 2026-11-22); login not checked" in output
+    assert "very-secret" not in output
+
+
+def test_cursor_is_untested_installed_or_not(gump: Gump, bin_folder: Path) -> None:
+    untested = "untested here: its adapter was written from documentation"
+    assert untested in gump.good("doctor")
+    cli(bin_folder, "cursor-agent", "2026.11.01-abc")
+    assert f"2026.11.01-abc, {untested}" in gump.good("doctor")
+    assert clis(diagnosis(gump))["cursor"]["tested"] is None
+
+
+# -- a workflow ------------------------------------------------------------------------------------------------------
+
+
+def test_a_workflow_whose_cli_is_missing_fails_and_names_it(gump: Gump) -> None:
+    code, output, _ = gump("doctor", "--workflow", "pair")
+    assert code == 1
+    assert output.splitlines()[-1] == (
+        "of what workflow pair needs, this does not work: agent claude-haiku, agent claude-sonnet"
+    )
+
+
+def test_a_workflow_that_has_all_it_needs_passes_and_shows_its_clis_only(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "claude", "2.1.330")
+    record = diagnosis(gump, "--workflow", "pair")
+    assert (record["workflow"], list(clis(record))) == ("pair", ["claude"])
+    assert gump.good("doctor", "--workflow", "pair").splitlines()[-1] == "what workflow pair needs is here"
+
+
+@pytest.mark.parametrize(
+    ("gate", "files", "expected"),
+    [
+        ("test", {}, ("failed", "no command found for this project")),
+        ("lint", {}, ("note", "no command found for this project; the gate is skipped")),
+        ("test", {"pytest.ini": "[pytest]\ngump_test = nose --all\n"}, ("failed", "nose is not on PATH")),
+        ("test", {"pytest.ini": "[pytest]\ngump_test = A=1 sh check\n"}, ("ok", "A=1 sh check")),
+        ("test", {"pytest.ini": "[pytest]\ngump_test = cd app && make\n"}, ("ok", "cd app && make")),
+        (
+            "lint",
+            {"pytest.ini": "[pytest]\ngump_lint = ruff check\n"},
+            ("note", "ruff is not on PATH; the gate is skipped"),
+        ),
+    ],
+    ids=["no-test", "no-lint", "test-not-there", "test-there", "of-the-shell", "lint-not-there"],
+)
+def test_the_commands_of_its_gates_are_looked_for(
+    gump: Gump, bin_folder: Path, gate: str, files: dict[str, str], expected: tuple[str, str]
+) -> None:
+    cli(bin_folder, "claude", "2.1.330")
+    gump.project.git("rm", "-q", "app.py")
+    gump.project.write(files)
+    gump.project.workflow("one", ONE.replace("AGENT", "claude").replace("GATE", gate))
+    record = diagnosis(gump, "--workflow", "one", code=1 if expected[0] == "failed" else 0)
+    found = check(record, f"gate {gate}")
+    assert (found["state"], found["value"]) == expected
+
+
+def test_agents_of_a_hook_and_of_the_ini_file_count(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "claude", "2.1.330")
+    conftest = "def pytest_gump_agents():\n    return {'mine': 'near'}\n"
+    gump.project.write({"conftest.py": conftest, "pytest.ini": "[pytest]\ngump_agents = near = claude-haiku\n"})
+    gump.project.workflow("one", ONE.replace("AGENT", "mine").replace("GATE", "compile"))
+    assert check(diagnosis(gump, "--workflow", "one"), "agent mine")["value"] == "can start (claude)"
+
+
+def test_a_workflow_that_there_is_not_is_wrong_usage(gump: Gump) -> None:
+    assert "did you mean 'pair'?" in gump.bad("doctor", "--workflow", "piar", code=2)
+
+
+# -- one request -----------------------------------------------------------------------------------------------------
+
+
+def test_a_request_goes_through_the_adapter_and_tells_model_and_cost(
+    gump: Gump, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-very-secret")
+    [call] = diagnosis(gump, "--live", "claude-haiku")["live"]
+    assert (call["agent"], call["ok"], call["model"]) == ("claude-haiku", True, "claude-sonnet-4-5")
+    assert call["cost_usd"] == pytest.approx(0.014904)
+    words = (bin_folder / "claude.words").read_text(encoding="utf-8")
+    assert "--model\nhaiku\n" in words
+    assert "very-secret" not in words
+    assert "ANTHROPIC_API_KEY=sk-ant-very-secret" in (bin_folder / "claude.env").read_text(encoding="utf-8")
+
+
+def test_without_a_name_every_installed_cli_is_called(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
+    cli(bin_folder, "codex", "codex-cli 0.169.0", plays("codex", "basic"))
+    record = diagnosis(gump, "--live")
+    assert [(call["agent"], call["ok"]) for call in record["live"]] == [("claude", True), ("codex", True)]
+
+
+def test_a_request_that_fails_is_told_in_the_words_of_the_cli(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "claude", "2.1.330", plays("claude", "no-key"))
+    code, output, _ = gump("doctor", "--live", "claude")
+    assert code == 1
+    assert "Not logged in" in output
+    assert output.splitlines()[-1].endswith("this does not work: call of claude")
+
+
+def test_a_workflow_calls_its_own_agents(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
+    record = diagnosis(gump, "--workflow", "pair", "--live")
+    assert [call["agent"] for call in record["live"]] == ["claude-haiku", "claude-sonnet"]
+
+
+def test_an_agent_that_nobody_knows_cannot_be_called(gump: Gump) -> None:
+    assert "unknown agent 'clod'" in gump.bad("doctor", "--live", "clod")
+
+
+def test_nothing_is_started_unless_asked_for(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
+    gump.good("doctor")
+    assert not (bin_folder / "claude.words").exists()
+
+
+# -- conformance -----------------------------------------------------------------------------------------------------
+
+
+def test_conformance_tells_that_nothing_is_installed(gump: Gump) -> None:
+    output = gump.good("doctor", "--conformance")
+    assert "none of the CLIs that it can try is installed" in output
+
+
+def test_conformance_of_a_named_cli_that_is_not_installed_is_told_for_each_scenario(gump: Gump) -> None:
+    code, output, _ = gump("doctor", "--conformance", "codex", "--scenario", "basic", "--json")
+    [finding] = json.loads(output)["conformance"]
+    assert (code, finding["cli"], finding["scenario"], finding["state"]) == (0, "codex", "basic", "not installed")
+
+
+def test_conformance_of_something_else_is_refused(gump: Gump) -> None:
+    assert "'cursor' is no CLI that can be tried" in gump.bad("doctor", "--conformance", "cursor")
