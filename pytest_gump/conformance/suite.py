@@ -51,6 +51,11 @@ def run(
     return findings
 
 
+def left_out(cli: str, scenario: str) -> str | None:
+    """Why a scenario does not apply to a CLI; None when it does."""
+    return next(one for one in _ALL if one.name == scenario).left_out.get(cli)
+
+
 def _check(names: Sequence[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
