@@ -10,6 +10,8 @@ from pytest_gump.units import format_duration, format_usd
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
     from pytest_gump.engine.order import AttemptResult
 
@@ -112,13 +114,46 @@ def run_line(record: RunRecord, marks: Marks) -> str:
     return f"run {record.status} {marks.dash} {facts}"
 
 
-def live_line(
-    attempt: AttemptRecord, *, turns: int, usd: float | None, seconds: float, marks: Marks, columns: int
-) -> str:
-    agent = attempt.agent or "gate"
-    cost = format_usd(usd) if usd is not None else ""
-    parts = [attempt.step, agent, _count(turns, "turn") if turns else "", cost, format_duration(seconds)]
-    return fit(f"{marks.running} {'  '.join(part for part in parts if part)}", columns - 1)
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An attempt that goes on, as far as its agent has told."""
+
+    label: str
+    """What tells its run from the others; empty when there is one only."""
+    step: str
+    agent: str | None
+    turns: int
+    usd: float | None
+    seconds: float
+
+
+def live_line(running: Sequence[Running], marks: Marks, columns: int) -> str:
+    """Every attempt that goes on, in one line: the more there are, the less is told of each."""
+    if len(running) == 1:
+        return fit(f"{marks.running} {running_text(running[0])}", columns - 1)
+    for form in ("{step} {agent} {turns} {usd} {time}", "{step} {turns} {usd} {time}", "{step} {usd} {time}", "{step}"):
+        line = f"{marks.running} {len(running)}: {' | '.join(_short(one, form) for one in running)}"
+        if width(line) < columns:
+            break
+    return fit(line, columns - 1)
+
+
+def running_text(one: Running) -> str:
+    cost = format_usd(one.usd) if one.usd is not None else ""
+    turns = _count(one.turns, "turn") if one.turns else ""
+    parts = (f"{one.label}{one.step}", one.agent or "gate", turns, cost, format_duration(one.seconds))
+    return "  ".join(part for part in parts if part)
+
+
+def _short(one: Running, form: str) -> str:
+    parts = {
+        "step": f"{one.label}{StepPath.parse(one.step).leaf}",
+        "agent": one.agent or "gate",
+        "turns": f"{one.turns}t" if one.turns else "",
+        "usd": format_usd(one.usd) if one.usd is not None else "",
+        "time": format_duration(one.seconds),
+    }
+    return " ".join(form.format(**parts).split())
 
 
 def _mark(attempt: AttemptRecord, marks: Marks) -> str:

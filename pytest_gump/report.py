@@ -1,88 +1,60 @@
-"""Prints what the engine computed: a line for each attempt, a live line, the summary, JUnit."""
+"""Prints what the engine computed: a line for each attempt, the summary, JUnit."""
 
 from __future__ import annotations
 
-import os
-import time
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_gump import junit
-from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
-from pytest_gump.gates.text import listed, one_line
-from pytest_gump.lines import ASCII, UNICODE, attempt_lines, fit, group_line, live_line, run_line, skipped_line
+from pytest_gump.gates.text import listed
+from pytest_gump.lines import attempt_lines, fit, group_line, run_line, skipped_line, width
+from pytest_gump.live import Live
+from pytest_gump.screen import Screen
 from pytest_gump.system.output import clean_text
 from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.agents.base import Event
     from pytest_gump.engine.metrics import AttemptRecord
     from pytest_gump.engine.run import Booked, Run
-
-HEARTBEAT_S = 60.0
-REFRESH_S = 0.2
+    from pytest_gump.lines import Marks
 
 
 class Report:
-    """The only place that writes to pytest's terminal; silent where there is none (`-p no:terminal`)."""
+    """What a person reads; silent where there is no terminal (`-p no:terminal`)."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._verbosity = config.get_verbosity()
+        self.screen = Screen(config)
+        self.live = Live(self.screen)
+        self._write = self.screen.write
         self._runs: list[tuple[str, Run]] = []
-        self._groups: tuple[StepPath, ...] = ()
-        self._current: AttemptRecord | None = None
-        self._turns = 0
-        self._usd: float | None = None
-        self._shown = 0.0
-        self._live = False
+        self._groups: tuple[str, tuple[StepPath, ...]] = "", ()
+        self._labels: dict[str, str] = {}
         self._logging = False
         self._said: set[str] = set()
 
-    # -- the terminal --------------------------------------------------------------------------------------------
-
     @property
     def _terminal(self) -> Any:
-        return self._config.pluginmanager.get_plugin("terminalreporter")
+        return self.screen.reporter
 
     @property
     def columns(self) -> int:
-        return int(self._config.get_terminal_writer().fullwidth)
+        return self.screen.columns
 
     @property
-    def _marks(self) -> Any:
-        encoding = getattr(getattr(self._config.get_terminal_writer(), "_file", None), "encoding", None) or "ascii"
-        try:
-            "".join(UNICODE.__getattribute__(name) for name in UNICODE.__slots__).encode(encoding)
-        except (UnicodeError, LookupError):
-            return ASCII
-        return ASCII if os.environ.get("TERM") == "dumb" else UNICODE
-
-    def _write(self, line: str, *, level: int = 0, **markup: bool) -> None:
-        if self._terminal is None or self._verbosity < level:
-            return
-        self._erase_live()
-        self._terminal.ensure_newline()
-        if self._config.get_terminal_writer().width_of_current_line:  # of a reporter that draws its own progress line
-            self._terminal.write_line("")
-        self._terminal.write_line(clean_text(line), **markup)
-
-    def _erase_live(self) -> None:
-        if self._live:
-            self._terminal.rewrite(" " * (self.columns - 1))
-            self._terminal.rewrite("")
-            self._live = False
+    def _marks(self) -> Marks:
+        return self.screen.marks
 
     # -- a run ---------------------------------------------------------------------------------------------------
 
     def run_started(self, run: Run, nodeid: str) -> None:
         self._runs.append((nodeid, run))
-        self._groups = ()
+        self._groups = "", ()
         record = run.record
         self._write("")
         self._write(
@@ -105,86 +77,52 @@ class Report:
         for gate in red:
             self._write(fit(f"red on base: {gate['name']}: {gate['summary']}", self.columns), yellow=True)
 
-    def attempt_started(self, run: Run) -> None:
-        self._current = run.record.attempts[-1]
-        self._turns, self._usd, self._shown = 0, None, time.monotonic()
+    def tell_apart(self, labels: Mapping[str, str]) -> None:
+        """From now on lines of these runs begin with a label: several go on at once."""
+        self._labels = {run_id: f"{label}  " for run_id, label in labels.items()}
 
-    def listen(self, event: Event | None) -> None:
-        """Take an event of the running agent, or a tick (None): keep the live line, or a heartbeat, going."""
-        match event:
-            case Turn(number=number):
-                self._turns = number
-            case UsageSeen(usage=usage):
-                self._usd = usage.cost_usd
-            case ToolCall() if self._verbosity >= 2:
-                told = f"{event.tool} {self._in_worktree(event.path or '') or event.command or ''}"
-                self._outside_capture(f"      {one_line(told, 1000)}")
-        terminal, now = self._terminal, time.monotonic()
-        if terminal is None or self._current is None or self._verbosity < 0:
-            return
-        if terminal.isatty and now - self._shown >= REFRESH_S:
-            self._shown = now
-            with self._capture_off():
-                line = clean_text(self._live_text())
-                terminal.rewrite(line + " " * (self.columns - 1 - len(line)))
-                self._live = True
-        elif not terminal.isatty and now - self._shown >= HEARTBEAT_S:
-            self._shown = now
-            self._outside_capture(self._live_text())
+    def label_of(self, run_id: str) -> str:
+        return self._labels.get(run_id, "")
 
-    def _in_worktree(self, path: str) -> str:
-        """Some CLIs name files absolutely, and the worktree's own path is long."""
-        return path.rpartition(f"/{self._runs[-1][1].record.run_id}/")[2] if self._runs else path
-
-    def _live_text(self) -> str:
-        assert self._current is not None  # noqa: S101
-        seconds = time.time() - self._current.started
-        return live_line(
-            self._current, turns=self._turns, usd=self._usd, seconds=seconds, marks=self._marks, columns=self.columns
-        )
-
-    def _outside_capture(self, line: str) -> None:
-        with self._capture_off():
-            self._write(fit(line, self.columns))
-
-    def _capture_off(self) -> Any:
-        manager = self._config.pluginmanager.get_plugin("capturemanager")
-        return manager.global_and_fixture_disabled() if manager else nullcontext()
-
-    def attempt_cancelled(self, record: AttemptRecord) -> None:
-        self._current = None
-        self._open_groups(StepPath.parse(record.step))
-        for line in attempt_lines(record, self._marks, self.columns):
-            self._write(line, red=True)
+    def attempt_cancelled(self, run_id: str, record: AttemptRecord) -> None:
+        label = self.label_of(run_id)
+        self._open_groups(label, StepPath.parse(record.step))
+        for line in attempt_lines(record, self._marks, self.columns - width(label)):
+            self._write(f"{label}{line}", red=True)
 
     def attempt_finished(self, booked: Booked) -> None:
-        self._current = None
-        path = StepPath.parse(booked.order.step)
-        self._open_groups(path)
+        label, path = self.label_of(booked.order.run_id), StepPath.parse(booked.order.step)
+        columns = self.columns - width(label)
+        self._open_groups(label, path)
         colour = {"passed": "green", "failed": "red"}.get(booked.settled.verdict, "yellow")
-        for line in attempt_lines(booked.record, self._marks, self.columns):
-            self._write(line, **{colour: True})
-        for gate in booked.result.gates:
-            answer = f"{gate.name}: {gate.status} {gate.summary} {format_duration(gate.duration_s)}"
-            self._write(fit(f"{'  ' * len(path.names)}  {answer}", self.columns), level=1)
-        if booked.record.why:
-            self._write(fit(f"{'  ' * len(path.names)}  {booked.record.why}", self.columns))
-        for note in booked.result.notes:
-            self._write(fit(f"{'  ' * len(path.names)}  note: {note}", self.columns))
-        if booked.result.gate_config:
-            files = ", ".join(booked.result.gate_config)
-            self._write(fit(f"{'  ' * len(path.names)}  changed what gates read: {files}", self.columns), yellow=True)
+        for line in attempt_lines(booked.record, self._marks, columns):
+            self._write(f"{label}{line}", **{colour: True})
+        indent = label + "  " * (len(path.names) + 1)
 
-    def _open_groups(self, path: StepPath) -> None:
+        def tell(text: str, *, level: int = 0, **markup: bool) -> None:
+            self._write(fit(f"{indent}{text}", self.columns), level=level, **markup)
+
+        for gate in booked.result.gates:
+            tell(f"{gate.name}: {gate.status} {gate.summary} {format_duration(gate.duration_s)}", level=1)
+        if booked.record.why:
+            tell(booked.record.why)
+        for note in booked.result.notes:
+            tell(f"note: {note}")
+        if booked.result.gate_config:
+            tell(f"changed what gates read: {', '.join(booked.result.gate_config)}", yellow=True)
+
+    def _open_groups(self, label: str, path: StepPath) -> None:
         """Print the headings of the groups that the step is the first to be shown in."""
         chain = tuple(StepPath(path.names[:depth], path.items) for depth in range(1, len(path.names)))
+        shown = self._groups[1] if self._groups[0] == label else ()
         for depth, group in enumerate(chain):
-            if depth >= len(self._groups) or self._groups[: depth + 1] != chain[: depth + 1]:
-                self._write(group_line(group, self._marks, self.columns))
-        self._groups = chain
+            if depth >= len(shown) or shown[: depth + 1] != chain[: depth + 1]:
+                self._write(f"{label}{group_line(group, self._marks, self.columns - width(label))}")
+        self._groups = label, chain
 
-    def step_skipped(self, step: str, reason: str) -> None:
-        self._write(skipped_line(step, reason, self._marks, self.columns))
+    def step_skipped(self, run_id: str, step: str, reason: str) -> None:
+        label = self.label_of(run_id)
+        self._write(f"{label}{skipped_line(step, reason, self._marks, self.columns - width(label))}")
 
     def step_failed(self, item: pytest.Item, text: str) -> Any:
         """Log a step that failed without an attempt of its own; the caller closes its testcase."""

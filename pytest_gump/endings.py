@@ -1,0 +1,58 @@
+"""How a session ends early: a wrong command line, an error of ours, a signal, what pytest's own options ask for."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_gump.engine.judge import REASON_CHARS
+from pytest_gump.errors import GumpError
+from pytest_gump.gates.text import one_line
+from pytest_gump.system.output import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM end the session as Ctrl-C does: children stopped, ledger closed, exit code 2."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class usage_errors:  # noqa: N801 - reads as a statement: `with usage_errors():`
+    """Turn our errors into pytest's usage error: exit code 4, no traceback."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, GumpError):
+            raise pytest.UsageError(clean_text(str(error))) from None
+
+
+@contextmanager
+def failing_in_one_line(session: pytest.Session) -> Iterator[None]:
+    """Let an error of ours that ends a run (a full disk, say) fail the session with a line that tells it."""
+    try:
+        yield
+    except GumpError as error:
+        session.shouldfail = one_line(str(error), REASON_CHARS)
+        raise session.Failed(session.shouldfail) from None
+
+
+def stop_if_asked(session: pytest.Session) -> None:
+    if session.shouldfail:
+        raise session.Failed(session.shouldfail)
+    if session.shouldstop:
+        raise session.Interrupted(session.shouldstop)

@@ -1,0 +1,90 @@
+"""Who carries out orders: this process, or workers. The order loop knows this protocol only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_gump.engine.order import AttemptResult, Order
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An order that came to its end."""
+
+    ticket: int
+    outcome: Callable[[], AttemptResult]
+    """Gives the result, or raises what the attempt raised; to be called once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """An order whose executor is gone, with all that it had started."""
+
+    ticket: int
+    why: str
+    folder: Path | None
+    """Where the attempt's files are, if it had begun to write any."""
+
+
+class Executors(Protocol):
+    @property
+    def free(self) -> int:
+        """How many orders may start now."""
+
+    @property
+    def gone(self) -> str | None:
+        """Why no order will ever start again; None while there is hope."""
+
+    def start(self, ticket: int, order: Order) -> None: ...
+
+    def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
+        """What has ended by now; waits for it, at most so long."""
+
+    def cancel(self, ticket: int, reason: str) -> None:
+        """Stop an order as Ctrl-C does; it ends with the outcome `cancelled`."""
+
+    def spend_no_more(self, ticket: int, reason: str) -> None:
+        """Stop the agent of an order because money is spent; it ends with the outcome `budget`."""
+
+    def kill(self, ticket: int) -> None:
+        """End the order's executor; the order will be lost."""
+
+
+class InProcess:
+    """This process: an order is carried out when its outcome is asked for, one at a time."""
+
+    def __init__(self, carry_out: Mapping[str, Callable[[Order], AttemptResult]]) -> None:
+        self._carry_out = carry_out
+        """By run id."""
+        self._waiting: list[Finished | Lost] = []
+
+    @property
+    def free(self) -> int:
+        return 0 if self._waiting else 1
+
+    @property
+    def gone(self) -> str | None:
+        return None
+
+    def start(self, ticket: int, order: Order) -> None:
+        self._waiting.append(Finished(ticket, partial(self._carry_out[order.run_id], order)))
+
+    def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:  # noqa: ARG002 - there is nothing to wait for
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def cancel(self, ticket: int, reason: str) -> None:
+        """What waits has not begun: nothing runs while anybody could ask."""
+        self._waiting = [Lost(ticket, reason, None) if one.ticket == ticket else one for one in self._waiting]
+
+    def spend_no_more(self, ticket: int, reason: str) -> None:
+        """The order's own limit has seen to that."""
+
+    def kill(self, ticket: int) -> None:
+        """Ours is the only executor."""

@@ -1,0 +1,84 @@
+"""A run that goes on, with its items, and an attempt of it that is under way."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.collect import find_or_make
+from pytest_gump.neighbours import recount
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_gump.collect import StepItem, WorkflowCollector
+    from pytest_gump.engine.order import Order
+    from pytest_gump.engine.run import Booked, Run
+    from pytest_gump.launch import Launch
+    from pytest_gump.workflow.path import StepPath
+
+
+@dataclass(slots=True, eq=False)
+class OpenRun:
+    launch: Launch
+    items: dict[str, StepItem]
+    """By step path; those of plan items come into being when they are first needed."""
+    run: Run = field(init=False)
+    stack: ExitStack = field(default_factory=ExitStack)
+    """Ends the run when it is closed."""
+    templates: list[StepItem] = field(init=False)
+    root: WorkflowCollector = field(init=False)
+    refusal: str | None = None
+    """Why no step may start: what the preflight found."""
+    in_preflight: bool = False
+    in_flight: int = 0
+    """Attempts under way."""
+    asked_at: int = -1
+    """The state of things at which it was last asked for an order and had none that may start."""
+    is_idle: bool = False
+    """It had none at all."""
+    passed: dict[str, tuple[Any, Booked]] = field(default_factory=dict)
+    """Reports of passed steps, by node id: they count when the run ends."""
+    spent_s: dict[str, float] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    """Node ids of the steps whose testcase is complete."""
+
+    def __post_init__(self) -> None:
+        self.templates = list(self.items.values())
+        self.root = self.templates[0].root
+
+    @property
+    def label(self) -> str:
+        return f"{self.run.record.spec}::{self.run.record.workflow}"
+
+    def item(self, session: pytest.Session, path: StepPath) -> StepItem:
+        known = len(self.items)
+        item = find_or_make(self.root, path, self.items)
+        if len(self.items) > known:
+            self._recount(session)
+        return item
+
+    def _recount(self, session: pytest.Session) -> None:
+        """Put the items of plan items in the place of their templates: `session.items` and counts tell the truth."""
+        before = len(session.items)
+        made = [item for item in self.items.values() if item not in self.templates]
+        expanded = {item.step_path.static for item in made}
+        kept = [item for item in self.templates if item.step_path.static not in expanded]
+        ours = {*self.templates, *made}
+        session.items = [*(item for item in session.items if item not in ours), *kept, *made]
+        session.testscollected += len(session.items) - before
+        recount(session)
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """An order that is being carried out."""
+
+    ticket: int
+    of: OpenRun
+    order: Order
+    item: StepItem | None
+    """None for a preflight."""
+    cli: str | None
+    is_called_back: bool = False

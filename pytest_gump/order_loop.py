@@ -1,0 +1,220 @@
+"""The controller's loop: orders of all open runs go to executors, results come back, what follows is decided."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.order import Outcome
+from pytest_gump.errors import GumpError
+from pytest_gump.executors import Finished, Lost
+from pytest_gump.open_run import Flight
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pytest
+
+    from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.executors import Executors
+    from pytest_gump.open_run import OpenRun
+    from pytest_gump.report import Report
+    from pytest_gump.step_reports import StepReports
+
+TICK_S: Final = 0.2
+RECALL_S: Final = 4.0
+"""How long attempts may take to end when the session is stopped; what is not back by then is killed."""
+KILL_S: Final = 3.0
+
+
+class OrderLoop:
+    def __init__(
+        self, session: pytest.Session, executors: Executors, reports: StepReports, report: Report,
+        slots: Mapping[str, int],
+    ) -> None:  # fmt: skip
+        self._session = session
+        self._executors = executors
+        self._reports = reports
+        self._report = report
+        self._slots = slots
+        self._open: list[OpenRun] = []
+        self._flights: dict[int, Flight] = {}
+        self._tickets = count(1)
+        self._changes = 0
+        """Grows with everything after which a run may have an order that it had not before."""
+
+    def run(self, runs: Sequence[OpenRun], interrupted: Callable[[], bool] = bool) -> None:
+        """Carry the runs to their ends; the session's own reasons to stop are left to the caller to raise.
+
+        Raises:
+            KeyboardInterrupt: it came, or `interrupted` said so; what was under way has ended and is booked.
+        """
+        self._open = [*runs]
+        try:
+            while self._open and not self._is_stopped():
+                if interrupted():
+                    raise KeyboardInterrupt  # noqa: TRY301 - it is the same as a real one
+                self._fill()
+                self._close_ended()
+                if self._open and not self._is_stopped():
+                    self._take(self._executors.wait(TICK_S))
+                    self._report.live.tick()
+        except KeyboardInterrupt:
+            self._recall("interrupted")
+            raise
+        self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
+
+    def _is_stopped(self) -> bool:
+        return bool(self._session.shouldfail or self._session.shouldstop)
+
+    # -- giving out ----------------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        """Start what may start: the next order of each run in turn."""
+        progress = True
+        while progress and not self._is_stopped():
+            progress = False
+            for of in self._open:
+                if (self._executors.free or self._executors.gone) and not self._is_stopped():
+                    progress = self._start_next(of) or progress
+
+    def _start_next(self, of: OpenRun) -> bool:
+        if of.in_preflight or of.asked_at == self._changes:
+            return False
+        order = None if of.run.done else of.run.next()
+        of.is_idle = order is None
+        if order is None or not self._has_slot(of, order) or self._is_in_flight(of, order):
+            of.asked_at = self._changes
+            return False
+        self._begin(of, order)
+        return True
+
+    def _has_slot(self, of: OpenRun, order: Order) -> bool:
+        if order.agent is None or not self._slots:
+            return True
+        cli = of.run.inputs.cli_of(order.agent)
+        taken = Counter(flight.cli for flight in self._flights.values())
+        return taken[cli] < self._slots.get(cli, taken[cli] + 1)
+
+    def _is_in_flight(self, of: OpenRun, order: Order) -> bool:
+        return any(flight.of is of and flight.order.step == order.step for flight in self._flights.values())
+
+    def preflight(self, of: OpenRun) -> None:
+        """Try the gate commands on the untouched base before the run's first step."""
+        order = of.run.preflight()
+        if order is not None:
+            of.in_preflight = True
+            self._send(Flight(next(self._tickets), of, order, None, None))
+
+    def _send(self, flight: Flight) -> None:
+        self._flights[flight.ticket] = flight
+        flight.of.in_flight += 1
+        self._executors.start(flight.ticket, flight.order)
+
+    def _begin(self, of: OpenRun, order: Order) -> None:
+        run, path = of.run, StepPath.parse(order.step)
+        record = run.begin(order)
+        cli = None if order.agent is None else run.inputs.cli_of(order.agent)
+        flight = Flight(next(self._tickets), of, order, of.item(self._session, path), cli)
+        label = self._report.label_of(order.run_id)
+        self._report.live.started(flight.ticket, record, slot=order.slot, label=label)
+        assert flight.item is not None  # noqa: S101 - it was given one
+        flight.item.ihook.pytest_gump_attempt_started(order=order)
+        refused = self._refused(of, order)
+        if refused is None:
+            self._send(flight)
+        else:
+            self._land(flight, lambda: refused)
+
+    def _refused(self, of: OpenRun, order: Order) -> AttemptResult | None:
+        if of.refusal is not None:
+            return of.run.no_attempt(order, Outcome.GATE_ERROR, of.refusal)
+        refused = of.run.refuse(order)
+        if refused is None and self._executors.gone is not None:
+            return of.run.no_attempt(order, Outcome.CRASHED, self._executors.gone)
+        return refused
+
+    # -- taking back ---------------------------------------------------------------------------------------------
+
+    def _take(self, arrivals: Sequence[Finished | Lost]) -> None:
+        for arrival in arrivals:
+            flight = self._flights.pop(arrival.ticket)
+            flight.of.in_flight -= 1
+            if flight.item is None:
+                self._end_preflight(flight, arrival)
+            elif flight.of.run.done:
+                self._reports.cancelled(flight, self._result(flight, arrival))
+            elif isinstance(arrival, Finished):
+                self._land(flight, arrival.outcome)
+            else:
+                result = self._lost(flight, arrival)
+                self._land(flight, lambda result=result: result)  # type: ignore[misc]
+
+    def _land(self, flight: Flight, outcome: Callable[[], AttemptResult]) -> None:
+        self._changes += 1
+        self._reports.perform(flight, outcome)
+        self._changes += 1
+
+    def _end_preflight(self, flight: Flight, arrival: Finished | Lost) -> None:
+        of = flight.of
+        of.in_preflight = False
+        self._changes += 1
+        result = arrival.outcome() if isinstance(arrival, Finished) else self._lost(flight, arrival)
+        of.refusal = of.run.settle_preflight(result)
+        self._report.preflight_finished(of.run)
+
+    def _lost(self, flight: Flight, lost: Lost) -> AttemptResult:
+        return flight.of.run.no_attempt(flight.order, Outcome.CRASHED, lost.why)
+
+    def _result(self, flight: Flight, arrival: Finished | Lost) -> AttemptResult:
+        if isinstance(arrival, Lost):
+            return self._lost(flight, arrival)
+        try:
+            return arrival.outcome()
+        except GumpError as error:
+            return flight.of.run.no_attempt(flight.order, Outcome.CRASHED, str(error.args[0]))
+
+    def _close_ended(self) -> None:
+        for of in [*self._open]:
+            if of.run.done:
+                self._call_back(of)
+            if not of.in_flight and (of.run.done or (of.is_idle and of.asked_at == self._changes)):
+                self._open.remove(of)
+                of.stack.close()
+
+    def _call_back(self, of: OpenRun) -> None:
+        """Stop what still goes on for a run that has ended."""
+        for flight in self._flights.values():
+            if flight.of is of and not flight.is_called_back:
+                flight.is_called_back = True
+                self._executors.cancel(flight.ticket, "the run has ended")
+
+    def _recall(self, reason: str) -> None:
+        """Stop everything under way, and book what comes back."""
+        for ticket in [*self._flights]:
+            self._executors.cancel(ticket, reason)
+        self._await(time.monotonic() + RECALL_S)
+        for ticket in [*self._flights]:
+            self._executors.kill(ticket)
+        self._await(time.monotonic() + KILL_S)
+        for ticket in [*self._flights]:
+            self._book_stopped(Lost(ticket, f"{reason}, and its worker did not answer", None))
+
+    def _await(self, deadline: float) -> None:
+        while self._flights and time.monotonic() < deadline:
+            for arrival in self._executors.wait(TICK_S):
+                self._book_stopped(arrival)
+
+    def _book_stopped(self, arrival: Finished | Lost) -> None:
+        flight = self._flights.pop(arrival.ticket)
+        flight.of.in_flight -= 1
+        if flight.item is None:
+            return
+        result = self._result(flight, arrival)
+        if isinstance(arrival, Lost) or result.outcome is Outcome.CANCELLED or flight.of.run.done:
+            self._reports.cancelled(flight, result)
+        else:  # it had come to its end before it could be stopped
+            self._land(flight, lambda: result)

@@ -1,0 +1,67 @@
+"""Pytest's terminal, as we write to it: whole lines, and one line that is written over again and again."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.lines import ASCII, UNICODE, width
+from pytest_gump.system.output import clean_text
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_gump.lines import Marks
+
+
+class Screen:
+    """Silent where there is no terminal reporter (`-p no:terminal`)."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.verbosity = config.get_verbosity()
+        self._is_passing = False
+        """A line stands there that is to be written over."""
+
+    @property
+    def reporter(self) -> Any:
+        return self._config.pluginmanager.get_plugin("terminalreporter")
+
+    @property
+    def columns(self) -> int:
+        return int(self._config.get_terminal_writer().fullwidth)
+
+    @property
+    def marks(self) -> Marks:
+        encoding = getattr(getattr(self._config.get_terminal_writer(), "_file", None), "encoding", None) or "ascii"
+        try:
+            "".join(UNICODE.__getattribute__(name) for name in UNICODE.__slots__).encode(encoding)
+        except (UnicodeError, LookupError):
+            return ASCII
+        return ASCII if os.environ.get("TERM") == "dumb" else UNICODE
+
+    def write(self, line: str, *, level: int = 0, **markup: bool) -> None:
+        if self.reporter is None or self.verbosity < level:
+            return
+        self._erase()
+        self.reporter.ensure_newline()
+        if self._config.get_terminal_writer().width_of_current_line:  # of a reporter that draws its own progress line
+            self.reporter.write_line("")
+        self.reporter.write_line(clean_text(line), **markup)
+
+    def write_over(self, line: str) -> None:
+        """Show a line until the next one is written."""
+        text = clean_text(line)
+        self.reporter.rewrite(text + " " * (self.columns - 1 - width(text)))
+        self._is_passing = True
+
+    def _erase(self) -> None:
+        if self._is_passing:
+            self.reporter.rewrite(" " * (self.columns - 1))
+            self.reporter.rewrite("")
+            self._is_passing = False
+
+    def outside_capture(self) -> Any:
+        manager = self._config.pluginmanager.get_plugin("capturemanager")
+        return manager.global_and_fixture_disabled() if manager else nullcontext()
