@@ -43,6 +43,19 @@ class Replay:
     delay: float
 
 
+def find_agent(name: str, agents: Mapping[str, Agent | str], replay: Replay | None) -> Agent:
+    """The adapter of an agent name, or the replay agent in its place.
+
+    Raises:
+        AgentError: the name is not known.
+    """
+    if replay is None:
+        return registry.resolve(name, agents)
+    cli = registry.cli_of(name, agents) or "replay"
+    live = registry.find(name, agents)
+    return ReplayAgent(replay.cassette, name, cli, lenient=replay.lenient, delay=replay.delay, live=live)
+
+
 @dataclass(slots=True)
 class Job:
     """One workflow on one spec. Becomes one run."""
@@ -58,6 +71,8 @@ class Job:
     gates: Mapping[str, Callable[[Any], None]]
     agents: Mapping[str, Agent | str]
     replay: Replay | None
+    record: Path | None = None
+    """Cassette that its attempts are recorded into."""
     runner: Callable[[Order], AttemptResult] | None = field(default=None, repr=False)
     """Carries out orders; set while the job's run lives."""
 
@@ -67,17 +82,7 @@ class Job:
         Raises:
             AgentError: the name is not known.
         """
-        if self.replay is not None:
-            cli = registry.cli_of(name, self.agents) or "replay"
-            return ReplayAgent(
-                self.replay.cassette,
-                name,
-                cli,
-                lenient=self.replay.lenient,
-                delay=self.replay.delay,
-                live=registry.find(name, self.agents),
-            )
-        return registry.resolve(name, self.agents)
+        return find_agent(name, self.agents, self.replay)
 
     def cli_of(self, name: str) -> str:
         return self.agent(name).cli
@@ -117,7 +122,7 @@ def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:
         GumpError: the first thing that is wrong; nothing was started.
     """
     with _collector_paused():
-        return list(_jobs(session.config, project, _hooks(session)))
+        return list(_jobs(session.config, project, hook_answers(session)))
 
 
 @contextmanager
@@ -132,7 +137,9 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _hooks(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
+def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
+    """Ask a hook of ours that gives things by name: the answers of all that hold for a path, merged."""
+
     def collect(path: Path, name: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for answer in getattr(session.gethookproxy(path), name)():
