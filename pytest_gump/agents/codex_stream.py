@@ -48,6 +48,7 @@ class CodexReader(EstimatedReader):
     CLI: ClassVar = CLI
     GOOD_END: ClassVar = "turn.completed"
     LOST_SESSION: ClassVar = "no rollout found"
+    NOISE: ClassVar = re.compile(r"Reading (?:prompt|additional input) from stdin\.\.\.")
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)

@@ -29,6 +29,7 @@ TOOLS: Final = Tools(writing=frozenset({"write", "edit", "delete"}), commands=fr
 
 class CursorReader(ResultReader):
     CLI: ClassVar = CLI
+    NOISE: ClassVar = re.compile(r"\{")  # some builds print every event on stderr as well
     QUOTA: ClassVar = re.compile(
         r"usage limit|rate.?limit|too many requests|\b429\b|quota|out of credits", re.IGNORECASE
     )
@@ -98,9 +99,7 @@ class CursorReader(ResultReader):
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def _last_words(self, stderr: str) -> str:
-        # Some builds print every event on stderr as well.
-        said = "\n".join(line for line in stderr.splitlines() if not line.lstrip().startswith("{"))
-        return ndjson.last_line(said) or self._plain
+        return super()._last_words(stderr) or self._plain
 
 
 def _tool_call(name: str, body: ndjson.JsonObject) -> ToolCall:

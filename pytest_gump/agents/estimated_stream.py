@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents import ndjson
 from pytest_gump.agents.base import UsageSeen
 from pytest_gump.agents.estimate import Conversation
 from pytest_gump.agents.stream import NO_EVENTS, JsonReader
@@ -37,7 +36,7 @@ class EstimatedReader(JsonReader):
         return NO_EVENTS if self._has_reported() else (UsageSeen(self._usage()),)
 
     def _last_words(self, stderr: str) -> str:
-        return self._last_error or ndjson.last_line(stderr)
+        return self._last_error or super()._last_words(stderr)
 
     def _has_reported(self) -> bool:
         raise NotImplementedError

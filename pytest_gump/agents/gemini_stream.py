@@ -38,12 +38,11 @@ LIMITS: Final[Mapping[str, Limit]] = {"FatalTurnLimitedError": "max_turns"}
 # Only looked for in the failure that the CLI reports: an agent may write such words about its work.
 _QUOTA: Final = re.compile(r"\b429\b|RESOURCE_EXHAUSTED|quota|rate limit", re.IGNORECASE)
 
-_IDLE: Final = ("Warning:", "YOLO mode", "Ripgrep is not", "[STARTUP]", "(node:", "(Use `node")
-
 
 class GeminiReader(EstimatedReader):
     CLI: ClassVar = CLI
     LOST_SESSION: ClassVar = "Error resuming session:"
+    NOISE: ClassVar = re.compile(r"Warning:|YOLO mode|Ripgrep is not|\[STARTUP\]|\(node:|\(Use `node")
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
@@ -158,10 +157,8 @@ class GeminiReader(EstimatedReader):
         return "without a result" if self._result is None else None
 
     def _last_words(self, stderr: str) -> str:
-        """Of a run that printed no error event: the first line that is not chatter."""
-        lines = (line.strip() for line in stderr.splitlines())
-        told = next((line for line in lines if line and not line.startswith(_IDLE)), "")
-        return self._last_error or ndjson.first_line(told)
+        """Without an error event, the first line: below it there may be a trace."""
+        return self._last_error or ndjson.first_line("\n".join(self._lines(stderr)))
 
     def _limit(self, _exit_code: int | None) -> Limit | None:
         return LIMITS.get(ndjson.text(ndjson.section(self._result or {}, "error"), "type") or "")

@@ -39,15 +39,14 @@ TURN_LIMIT_EXIT: Final = 53
 
 _API_ERROR: Final = "[API Error"
 
-# What it prints in every run: never the reason of a failure.
-_NOISE = re.compile(r"Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting")
-
 
 class QwenReader(ResultReader):
     CLI: ClassVar = CLI
     LOST_SESSION: ClassVar = "No saved session found"
+    NOISE: ClassVar = re.compile(r".*(?:Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting)")
     QUOTA: ClassVar = re.compile(
-        r"API Error: 429\b|\bstatus 429\b|too many requests|rate.?limit|quota|insufficient.?balance|arrearage",
+        r"API Error: 429\b|\bstatus 429\b|too many requests|rate.?limit|quota|insufficient.?balance|arrearage"
+        r"|account is in good standing",
         re.IGNORECASE,
     )
 
@@ -130,9 +129,6 @@ class QwenReader(ResultReader):
 
     def _limit(self, exit_code: int | None) -> Limit | None:
         return "max_turns" if self._result is None and exit_code == TURN_LIMIT_EXIT else None
-
-    def _last_words(self, stderr: str) -> str:
-        return ndjson.last_line("\n".join(line for line in stderr.splitlines() if not _NOISE.search(line)))
 
     def _words(self, result: ndjson.JsonObject) -> str:
         words = ndjson.text(ndjson.section(result, "error"), "message") or super()._words(result)

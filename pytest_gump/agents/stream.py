@@ -58,6 +58,8 @@ class JsonReader:
 
     CLI: ClassVar[str]
     GOOD_END: ClassVar[str] = "a result that says success"
+    NOISE: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")
+    """At the start of lines on stderr that are never the reason of a failure."""
     LOST_SESSION: ClassVar[str | None] = None
     """What the CLI says when it does not know the session to resume."""
 
@@ -162,7 +164,10 @@ class JsonReader:
 
     def _last_words(self, stderr: str) -> str:
         """Why a run gave up that does not say so on the stream."""
-        return ndjson.last_line(stderr)
+        return ndjson.last_line("\n".join(self._lines(stderr)))
+
+    def _lines(self, stderr: str) -> list[str]:
+        return [line for line in stderr.splitlines() if line.strip() and self.NOISE.match(line.strip()) is None]
 
     def _limit(self, _exit_code: int | None) -> Limit | None:
         return None
