@@ -1,37 +1,101 @@
-"""Recorded streams, played to a reader."""
+"""Recorded streams, played to a reader, and how each of them has to end."""
 
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import strategies as st
-from pytest_gump.agents.base import Task
+from pytest_gump.agents.base import Task, Text, Tokens, ToolCall, ToolResult, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_gump.agents.base import Ending, Event, SessionRef, StreamReader
+    from pytest_gump.agents.base import Ending, Event, Provenance, SessionRef, Started, StreamReader
 
-STREAMS = Path(__file__).parent / "streams"
-TASK = Task(step="impl", item=None, attempt=1, agent="any", prompt="", worktree=Path("/slot"), mode="diff")
+STREAMS: Final = Path(__file__).parent / "streams"
+TASK: Final = Task(step="impl", item=None, attempt=1, agent="any", prompt="", worktree=Path("/slot"), mode="diff")
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """All that a reader tells of a run. What is left out is nothing: no turn, no token, no note."""
+
+    outcome: str = "ok"
+    reason: str = ""
+    turns: int = 0
+    calls: int = 0
+    tokens: tuple[int, ...] = ()
+    """Input, cache read, cache write, output, reasoning, without zeros at the end."""
+    usd: float | None = 0.0
+    by: Provenance | None = None
+    """None: as the CLI does, or `unknown` where there is no sum."""
+    limit: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counted(self) -> Tokens:
+        return Tokens(*self.tokens)
+
+
+def failed(reason: str, **more: Any) -> End:
+    return End("agent_error", reason, **more)
+
+
+@dataclasses.dataclass(frozen=True)
+class Resumed:
+    """A run that went on with the session of another, and what it used itself."""
+
+    first: str
+    second: str
+    tokens: tuple[int, ...]
+    usd: float | None = None
+    session_tokens: tuple[int, ...] = ()
+    """What is handed on, to be subtracted next time."""
+    same_id: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """The streams of one CLI and how its reader is made."""
+    """The streams of one CLI, how its reader is made, and what it has to tell."""
 
     cli: str
     reader: Callable[[Task], StreamReader]
+    by: Provenance
+    ends: Mapping[str, End]
+    events: tuple[Event, ...]
+    """Of `basic`, without usage."""
+    message: str
+    resumed: tuple[Resumed, ...]
+    shows: Mapping[str, str]
+    """Which scenario shows each way to fail."""
+    unfinished: str
+    """Of `basic` without its last line and with exit code 0."""
+    bad_exit: str
+    """Of `basic` with exit code 1, after which `boom` was printed."""
+    meaningless: tuple[bytes, ...] = ()
+    """Lines of which a reader tells nothing."""
+    large: Callable[[str], bytes] | None = None
+    """A line with a text of any length."""
 
     @property
     def scenarios(self) -> list[str]:
         return sorted(folder.name for folder in (STREAMS / self.cli).iterdir())
 
+    def content(self, scenario: str) -> bytes:
+        file = STREAMS / self.cli / scenario / "stream.ndjson"
+        packed = file.with_suffix(".ndjson.gz")
+        return gzip.decompress(packed.read_bytes()) if packed.exists() else file.read_bytes()
+
     def lines(self, scenario: str) -> list[bytes]:
-        return (STREAMS / self.cli / scenario / "stream.ndjson").read_bytes().splitlines()
+        return self.content(scenario).splitlines()
+
+    def exit_code(self, scenario: str) -> int | None:
+        code: int | None = json.loads((STREAMS / self.cli / scenario / "exit.json").read_bytes())["exit_code"]
+        return code
 
     def reader_for(self, session: SessionRef | None) -> StreamReader:
         return self.reader(dataclasses.replace(TASK, session=session))
@@ -39,13 +103,11 @@ class Recorded:
     def play(
         self, scenario: str, *, session: SessionRef | None = None, stopped: bool = False
     ) -> tuple[list[Event], Ending]:
-        folder = STREAMS / self.cli / scenario
         reader = self.reader_for(session)
         events = feed(reader, self.lines(scenario))
-        errors = folder / "stderr.txt"
-        exit_code = json.loads((folder / "exit.json").read_bytes())["exit_code"]
+        errors = STREAMS / self.cli / scenario / "stderr.txt"
         stderr = errors.read_text(encoding="utf-8") if errors.exists() else ""
-        return events, reader.finish(exit_code=exit_code, stderr=stderr, stopped=stopped)
+        return events, reader.finish(exit_code=self.exit_code(scenario), stderr=stderr, stopped=stopped)
 
     def end(
         self, lines: Iterable[bytes], *, exit_code: int | None = 0, stderr: str = "", stopped: bool = False
@@ -61,6 +123,20 @@ class Recorded:
             number = which % len(lines)
             lines[number] = json.dumps(mutate(json.loads(lines[number]), path, replacement)).encode()
         return lines
+
+
+PLAIN_COMMAND: Final = "python3 hello.py > out.txt; cat out.txt"
+PLAIN_MESSAGE: Final = "All done: hello.py written and run."
+
+
+def plain_run(started: Started, *, writes: ToolCall, runs: str) -> tuple[Event, ...]:
+    """What all five CLIs did when they were told to write a file and run it."""
+    return (
+        started,
+        *(Turn(1), Text("I will write the file."), writes, ToolResult()),
+        *(Turn(2), Text("Now run it."), ToolCall(runs, command=PLAIN_COMMAND), ToolResult()),
+        *(Turn(3), Text(PLAIN_MESSAGE)),
+    )
 
 
 def feed(reader: StreamReader, lines: Iterable[bytes]) -> list[Event]:

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import pytest
 from pytest_gump.agents.base import SessionRef
-from pytest_gump.agents.claude_stream import ClaudeReader
-from pytest_gump.agents.codex_stream import CodexReader
-from pytest_gump.agents.gemini_stream import GeminiReader
-from pytest_gump.agents.opencode_stream import OpencodeReader
-from pytest_gump.agents.qwen_stream import QwenReader
 
+from tests.agents.recordings import RECORDED
 from tests.agents.stream_kit import Recorded, line
 
-ALL = [
-    Recorded("claude", ClaudeReader),
-    Recorded("codex", CodexReader),
-    Recorded("gemini", GeminiReader),
-    Recorded("opencode", OpencodeReader),
-    Recorded("qwen", QwenReader),
-]
-each_cli = pytest.mark.parametrize("recorded", ALL, ids=[recorded.cli for recorded in ALL])
+each_cli = pytest.mark.parametrize("recorded", RECORDED, ids=[recorded.cli for recorded in RECORDED])
 
 
 def session(recorded: Recorded) -> SessionRef:

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from pytest_gump.agents.base import Started, ToolCall
+from pytest_gump.agents.opencode_stream import OpencodeReader
+
+from tests.agents.stream_kit import PLAIN_MESSAGE, End, Recorded, Resumed, failed, line, plain_run
+
+ENDS = {
+    "api-400": failed("APIError 400: scripted failure 400"),
+    "api-401": failed("APIError 401: scripted failure 401"),
+    "api-429": End("quota", "APIError 429: scripted failure 429"),
+    "api-429-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.014454),
+    "api-500": failed("APIError 500: scripted failure 500"),
+    "ask-no-auto": failed(
+        (
+            "ended after an answer that ended with 'tool-calls', exit code 0: ! permission requested: bash "
+            '(echo hi > out.txt, python3 -c \'open("o2.txt","w").write("x")\'); auto-rejecting'
+        ),
+        turns=2,
+        calls=2,
+        tokens=(2500, 1010, 0, 87, 14),
+        usd=0.009318,
+        notes=(
+            'permission denied: bash: echo hi > out.txt; python3 -c \'open("o2.txt","w").write("x")\'',
+            'permission denied: bash (echo hi > out.txt, python3 -c \'open("o2.txt","w").write("x")\')',
+        ),
+    ),
+    "bad-model": failed("UnknownError: Unexpected server error. Check server logs for details."),
+    "bad-option": failed("ended without a final answer, exit code 1: [boolean] [default: false]"),
+    "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.014454),
+    "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+    "connection-refused": failed(
+        "APIError: Cannot connect to API: Unable to connect. Is the computer able to access the url?"
+    ),
+    "diff-step": End(
+        turns=5,
+        calls=4,
+        tokens=(7000, 2600, 0, 225, 35),
+        usd=0.02568,
+        notes=("permission denied: write: /sandbox/home/out.txt", "permission denied: bash: touch sh.txt"),
+    ),
+    "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+    "fork": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+    "no-key": failed("UnknownError: Unexpected server error. Check server logs for details."),
+    "no-price": End(turns=1, tokens=(1200, 500, 0, 43, 7), usd=None),
+    "outside-no-auto": failed(
+        (
+            "ended after an answer that ended with 'tool-calls', exit code 0: ! permission requested: "
+            "external_directory (/sandbox/home/opencode/*); auto-rejecting"
+        ),
+        turns=1,
+        calls=1,
+        tokens=(1200, 500, 0, 43, 7),
+        usd=0.0045,
+        notes=(
+            "permission denied: write: /sandbox/home/opencode/outside2.txt",
+            "permission denied: external_directory (/sandbox/home/opencode/*)",
+        ),
+    ),
+    "parallel-calls": End(turns=2, calls=2, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+    "permission-deny": End(
+        turns=3,
+        calls=2,
+        tokens=(3900, 1530, 0, 132, 21),
+        usd=0.014454,
+        notes=("permission denied: write is not offered", "permission denied: bash is not offered"),
+    ),
+    "read-only-step": End(
+        turns=4,
+        calls=3,
+        tokens=(5400, 2060, 0, 178, 28),
+        usd=0.019908,
+        notes=("permission denied: write: /sandbox/repo/a.txt", "permission denied: bash is not offered"),
+    ),
+    "readonly": End(
+        turns=3,
+        calls=2,
+        tokens=(3900, 1530, 0, 132, 21),
+        usd=0.014454,
+        notes=("permission denied: write is not offered", "permission denied: bash is not offered"),
+    ),
+    "resume": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+    "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.014454),
+    "resume-other-cwd": failed("ended without a final answer, ended by a signal"),
+    "resume-unknown": failed("ended without a final answer, exit code 1: Error: Session not found"),
+    "sigterm": failed(
+        "ended without a final answer, ended by signal 15",
+        turns=1,
+        notes=("the last answer was cut off: its tokens are not counted",),
+    ),
+    "steps": failed(
+        "ended after an answer that ended with 'tool-calls', ended by a signal",
+        turns=62,
+        calls=62,
+        tokens=(269600, 50520, 0, 4618, 434),
+        usd=0.899736,
+    ),
+    "stream-cut": failed(
+        "APIError: Connection reset by server",
+        turns=1,
+        notes=("the last answer was cut off: its tokens are not counted",),
+    ),
+    "think": End(turns=1, tokens=(1200, 500, 0, 43, 7), usd=0.0045),
+    "write-outside-cwd": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+}
+
+EVENTS = plain_run(
+    Started("ses_dfde2684effeko7tgtNQlrAPWx", None),
+    writes=ToolCall("write", path="/sandbox/repo/opencode/basic/hello.py"),
+    runs="bash",
+)
+
+OPENCODE = Recorded(
+    "opencode",
+    OpencodeReader,
+    by="reported",
+    ends=ENDS,
+    events=EVENTS,
+    message=PLAIN_MESSAGE,
+    resumed=tuple(
+        Resumed("resume-1", second, (2500, 1010, 0, 87, 14), 0.009318, same_id=second == "resume")
+        for second in ("resume", "fork")
+    ),
+    shows={
+        "no final event": "sigterm",
+        "not logged in": "no-key",
+        "unknown model": "bad-model",
+        "stream cut": "stream-cut",
+        "out of quota": "api-429",
+    },
+    unfinished="ended without a final answer, exit code 0",
+    bad_exit="exit code 1 after an answer that ended well: boom",
+    meaningless=(line(type="reasoning", part={"text": "hm"}),),
+    large=lambda text: line(type="tool_use", part={"tool": "read", "state": {"status": "completed", "output": text}}),
+)

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from pytest_gump.agents.base import Started, ToolCall
+from pytest_gump.agents.qwen_stream import QwenReader
+
+from tests.agents.stream_kit import PLAIN_MESSAGE, End, Recorded, Resumed, failed, line, plain_run
+
+ENDS = {
+    "api-400": failed("API Error: 400 scripted failure 400", usd=None),
+    "api-401": failed("API Error: 401 scripted failure 401", usd=None),
+    "api-429": failed("ended without a result, ended by a signal", usd=None, notes=("2 API retries",)),
+    "api-429-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), usd=None),
+    "api-500": failed("API Error: 500 scripted failure 500", usd=None),
+    "arrearage": End(
+        "quota", "API Error: 400 Access denied, please make sure your account is in good standing.", usd=None
+    ),
+    "auto-edit": End(
+        turns=3,
+        calls=2,
+        tokens=(3900, 1530, 0, 153),
+        usd=None,
+        notes=("permission denied: run_shell_command: echo hi > out.txt; python3 -c 'print(1)'; echo rc=$?",),
+    ),
+    "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), usd=None),
+    "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), usd=None),
+    "connection-refused": failed("API Error: Connection error. (cause: fetch failed)", usd=None),
+    "diff-step": End(
+        turns=5,
+        calls=4,
+        tokens=(7000, 2600, 0, 260),
+        usd=0.02205,
+        notes=(
+            "permission denied: write_file: /sandbox/home/out.txt",
+            "permission denied: run_shell_command: touch sh.txt",
+        ),
+    ),
+    "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), usd=None),
+    "fork": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), usd=None),
+    "max-tool-calls": failed(
+        (
+            "ended without a result, exit code 55: Run aborted: tool-call budget of 2 exceeded (--max-tool-"
+            "calls); observed 3."
+        ),
+        turns=3,
+        calls=3,
+        tokens=(3900, 1530, 0, 153),
+        usd=None,
+    ),
+    "maxturns-parallel": failed(
+        (
+            "ended without a result, exit code 53: Reached max session turns for this session. Increase the "
+            "number of turns by specifying maxSessionTurns in settings.json."
+        ),
+        turns=3,
+        calls=6,
+        tokens=(3900, 1530, 0, 153),
+        usd=None,
+        limit="max_turns",
+    ),
+    "model-404": failed("API Error: 404 The model `nope-1` does not exist or you do not have access to it.", usd=None),
+    "no-key": failed(
+        (
+            "Missing API key for OpenAI-compatible auth. Set settings.security.auth.apiKey, or set the "
+            "'OPENAI_API_KEY' environment variable."
+        ),
+        usd=None,
+    ),
+    "parallel-calls": End(turns=2, calls=2, tokens=(2500, 1010, 0, 101), usd=None),
+    "read-only-step": End(
+        turns=4,
+        calls=3,
+        tokens=(5400, 2060, 0, 206),
+        usd=0.017105,
+        notes=(
+            "permission denied: write_file: /sandbox/repo/a.txt",
+            "permission denied: run_shell_command: echo ok > b.txt",
+        ),
+    ),
+    "readonly": End(
+        turns=3,
+        calls=2,
+        tokens=(3900, 1530, 0, 153),
+        usd=None,
+        notes=(
+            "permission denied: write_file: /sandbox/repo/qwen/readonly/hello.py",
+            "permission denied: run_shell_command: python3 hello.py > out.txt; cat out.txt",
+        ),
+    ),
+    "resume": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), usd=None),
+    "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), usd=None),
+    "resume-unknown": failed(
+        (
+            "ended without a result, exit code 1: No saved session found with ID "
+            "11111111-2222-4333-8444-555555555555. Run `qwen --resume` without an ID to choose from existing "
+            "sessions."
+        ),
+        usd=None,
+    ),
+    "sigterm": failed(
+        "ended without a result, ended by signal 15", turns=1, calls=1, tokens=(1200, 500, 0, 50), usd=None
+    ),
+    "stream-cut": failed(
+        "API Error: terminated (cause: UND_ERR_SOCKET: other side closed)", turns=1, usd=None, notes=("3 API retries",)
+    ),
+    "turn-limit": failed(
+        (
+            "ended without a result, exit code 53: Reached max session turns for this session. Increase the "
+            "number of turns by specifying maxSessionTurns in settings.json."
+        ),
+        turns=2,
+        calls=2,
+        tokens=(2500, 1010, 0, 101),
+        usd=None,
+        limit="max_turns",
+    ),
+    "write-outside-cwd": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), usd=None),
+}
+
+EVENTS = plain_run(
+    Started("2c4db2af-f2f6-4454-95fc-e736a8d11502", "qwen3-coder-plus"),
+    writes=ToolCall("write_file", path="/sandbox/repo/qwen/basic/hello.py"),
+    runs="run_shell_command",
+)
+
+QWEN = Recorded(
+    "qwen",
+    QwenReader,
+    by="estimated",
+    ends=ENDS,
+    events=EVENTS,
+    message=PLAIN_MESSAGE,
+    resumed=tuple(
+        Resumed("resume-1", second, (2500, 1010, 0, 101), None, (6400, 2540, 0, 254), same_id=second == "resume")
+        for second in ("resume", "fork")
+    ),
+    shows={
+        "no final event": "sigterm",
+        "not logged in": "no-key",
+        "unknown model": "model-404",
+        "stream cut": "stream-cut",
+        "out of quota": "arrearage",
+    },
+    unfinished="ended without a result, exit code 0",
+    bad_exit="exit code 1 after a result that says success: boom",
+    meaningless=(line(type="system", subtype="new"), line(type="stream_event", event={})),
+    large=lambda text: line(type="user", message={"content": [{"type": "tool_result", "content": text}]}),
+)
