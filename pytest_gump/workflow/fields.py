@@ -33,30 +33,34 @@ class Fields:
         hidden: Collection[str] = (),
     ) -> None:
         self.node = node
-        self.place = node.place
+        self.values = node.values
         self._problems = problems
         for key in node.values:
             if key not in known:
                 listed = [word for word in known if word not in hidden]
                 hint = (moved or {}).get(key) or problems.suggest(key, listed, label="known keys")
                 hint = _MERGE_HINT if key == "<<" else hint
-                problems.add(node.key_places[key], f"unknown key {quoted(key)}", hint)
+                problems.add(node.key(key).place, f"unknown key {quoted(key)}", hint)
+
+    @property
+    def place(self) -> Place:
+        return self.node.place
 
     def __contains__(self, key: str) -> bool:
-        return key in self.node.values
+        return key in self.values
 
     def key_place(self, key: str) -> Place:
-        return self.node.key_places.get(key, self.place)
+        return self.node.key(key).place
 
     def value_place(self, key: str) -> Place:
-        node = self.node.values.get(key)
+        node = self.values.get(key)
         return self.place if node is None else node.place
 
     def get(self, key: str) -> Node | None:
-        return self.node.values.get(key)
+        return self.values.get(key)
 
     def text(self, key: str) -> str | None:
-        node = self.get(key)
+        node = self.values.get(key)
         if node is None:
             return None
         if isinstance(node, ScalarNode) and isinstance(node.value, str):
@@ -69,7 +73,7 @@ class Fields:
         return None
 
     def whole(self, key: str, *, most: int | None = None) -> int | None:
-        node = self.get(key)
+        node = self.values.get(key)
         if node is None:
             return None
         if isinstance(node, ScalarNode) and type(node.value) is int and 1 <= node.value <= (most or math.inf):
@@ -78,7 +82,7 @@ class Fields:
         return None
 
     def dollars(self, key: str) -> float | None:
-        node = self.get(key)
+        node = self.values.get(key)
         if node is None:
             return None
         if isinstance(node, ScalarNode) and type(node.value) in (int, float):
@@ -90,7 +94,7 @@ class Fields:
         return None
 
     def duration(self, key: str) -> float | None:
-        node = self.get(key)
+        node = self.values.get(key)
         if node is None:
             return None
         if isinstance(node, ScalarNode) and isinstance(node.value, str) and len(node.value) < 50:
@@ -106,7 +110,7 @@ class Fields:
         return None
 
     def flag(self, key: str) -> bool | None:
-        node = self.get(key)
+        node = self.values.get(key)
         if node is None:
             return None
         if isinstance(node, ScalarNode) and isinstance(node.value, bool):
@@ -116,7 +120,7 @@ class Fields:
         return None
 
     def choice(self, key: str, choices: Collection[str]) -> str | None:
-        node = self.get(key)
+        node = self.values.get(key)
         if node is None:
             return None
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
@@ -130,7 +134,7 @@ class Fields:
         return None
 
     def nodes(self, key: str) -> tuple[Node, ...] | None:
-        node = self.get(key)
+        node = self.values.get(key)
         if node is None:
             return None
         if isinstance(node, ListNode):
@@ -139,7 +143,7 @@ class Fields:
         return None
 
     def mapping(self, key: str, known: Sequence[str], *, moved: Mapping[str, str] | None = None) -> Fields | None:
-        node = self.get(key)
+        node = self.values.get(key)
         if node is None:
             return None
         if isinstance(node, MapNode):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.fields import Fields
     from pytest_gump.workflow.model import Policy, Step, Workflow
     from pytest_gump.workflow.problems import Problems
+    from pytest_gump.workflow.yaml_nodes import Node, ScalarNode
 
 Kind = Literal["agent", "gate", "group", "unclear"]
 
@@ -34,11 +35,11 @@ class Surroundings:
     agent_error: Callable[[str], str | None]
     same_cli: Callable[[str, str], bool] | None
 
-    def check_agent(self, name: str, place: Place) -> None:
+    def check_agent(self, name: str, at: Node) -> None:
         """Report an agent that there is not."""
         if message := self.agent_error(name):
             what, _, hint = message.partition("\n  hint: ")
-            self.problems.add(place, what, hint or None)
+            self.problems.add(at.place, what, hint or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +47,25 @@ class Templated:
     """A text that templates apply to."""
 
     text: str
-    place: Place
-    span: tuple[int, int] | None = None
-    """Of the scalar in the workflow file."""
+    node: ScalarNode | None = None
+    """Where it stands in the workflow file."""
     file: str | None = None
     """The prompt file, when it is not in the workflow file itself."""
+
+    @property
+    def place(self) -> Place:
+        return Place(1, 1) if self.node is None else self.node.place
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedPolicy:
     policy: Policy
-    kinds: tuple[tuple[str, Place], ...]
+    fields: Fields
+    kinds: tuple[tuple[str, Node], ...]
     """Kind and place of each entry as written, before `same: N` is expanded."""
-    resumed: tuple[tuple[str, Place], ...]
+    resumed: tuple[tuple[str, Node], ...]
     """Agents of escalations that want to resume a session."""
     prompts: tuple[Templated, ...]
-    restart_place: Place
 
 
 @dataclass(frozen=True, slots=True)

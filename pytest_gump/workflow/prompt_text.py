@@ -22,7 +22,7 @@ def read_prompt(fields: Fields, around: Surroundings) -> Templated | None:
     node = fields.get("prompt")
     if not isinstance(node, MapNode):
         text = fields.text("prompt")
-        return Templated(text, node.place, node.span) if text is not None and isinstance(node, ScalarNode) else None
+        return Templated(text, node) if text is not None and isinstance(node, ScalarNode) else None
     below = fields.mapping("prompt", shape.keys(shape.PromptFile))
     if below is None:
         return None
@@ -69,7 +69,7 @@ def _read_file(written: str, place: Place, around: Surroundings) -> Templated | 
         hint = "its path is relative to the workflow file"
         around.problems.add(place, f"prompt file {quoted(written)} {error}", hint)
         return None
-    return Templated(text, Place(1, 1), file=shown(folder / written, around.project))
+    return Templated(text, file=shown(folder / written, around.project))
 
 
 def _inside(folder: Path, written: str, project: Path) -> Path:

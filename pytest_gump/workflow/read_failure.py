@@ -39,11 +39,11 @@ def read_failure(step: Fields, around: Surroundings) -> ReadFailure | None:
     fields = step.mapping("on_failure", FAILURE_KEYS)
     if fields is None:
         return None
-    if not fields.node.values:
+    if not fields.values:
         around.problems.add(fields.place, "'on_failure' is empty", "give it 'retry' or 'strategy', or leave it out")
         return None
-    branches = [key for key in BRANCH_KEYS if key in fields]
-    flat = [key for key in FLAT_KEYS if key in fields]
+    branches = [key for key in BRANCH_KEYS if key in fields.values]
+    flat = [key for key in FLAT_KEYS if key in fields.values]
     if branches and flat:
         around.problems.add(
             fields.key_place(flat[0]),
@@ -71,19 +71,13 @@ def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
         around.problems.add(
             fields.key_place("restart_from"), "'restart_from' without 'retry' would never end", "add 'retry: N'"
         )
-    if not fields.node.values:
+    if not fields.values:
         around.problems.add(fields.place, "a policy needs 'retry' or 'strategy'")
     entries = strategy.entries
     if not entries or entries[0].kind != "same":
         entries = [Entry(), *entries]
     policy = Policy(retry=retry or len(entries), strategy=tuple(entries), restart_from=restart_from)
-    return PlacedPolicy(
-        policy,
-        tuple(strategy.kinds),
-        tuple(strategy.resumed),
-        tuple(strategy.prompts),
-        fields.value_place("restart_from"),
-    )
+    return PlacedPolicy(policy, fields, tuple(strategy.kinds), tuple(strategy.resumed), tuple(strategy.prompts))
 
 
 @dataclass(slots=True)
@@ -92,8 +86,8 @@ class _Strategy:
 
     around: Surroundings
     entries: list[Entry] = field(default_factory=list)
-    kinds: list[tuple[str, Place]] = field(default_factory=list)
-    resumed: list[tuple[str, Place]] = field(default_factory=list)
+    kinds: list[tuple[str, Node]] = field(default_factory=list)
+    resumed: list[tuple[str, Node]] = field(default_factory=list)
     prompts: list[Templated] = field(default_factory=list)
 
     def read(self, fields: Fields) -> None:
@@ -119,9 +113,9 @@ class _Strategy:
             return
         kind, colon, argument = (part.strip() for part in node.value.partition(":"))
         if kind == "same":
-            self._add_same(self._count(argument, quoted(argument), node.place) if colon else 1, node.place, {})
+            self._add_same(self._count(argument, quoted(argument), node.place) if colon else 1, node, {})
         elif kind in ("escalate", "replan"):
-            self._add_agent(cast("Kind", kind), argument, node.place, {})
+            self._add_agent(cast("Kind", kind), argument, node, {})
         else:
             self._unknown(kind, node.place)
 
@@ -129,7 +123,7 @@ class _Strategy:
         kinds = [key for key in KINDS if key in node.values]
         if not kinds and len(node.values) == 1:
             key = next(iter(node.values))
-            self._unknown(key, node.key_places[key])
+            self._unknown(key, node.key(key).place)
             return
         fields = Fields(node, ENTRY_KEYS, self.around.problems)
         if not kinds:
@@ -146,22 +140,20 @@ class _Strategy:
             "worktree": fields.choice("worktree", ("keep", "reset")),
             "prompt": self._prompt(fields),
         }
-        value, place = fields.get(kind), fields.key_place(kind)
+        value, key = fields.get(kind), fields.node.key(kind)
         is_absent = isinstance(value, ScalarNode) and value.value is None
         if kind == "same":
             text = value.text if isinstance(value, ScalarNode) else ""
-            self._add_same(
-                1 if is_absent else self._count(text, describe(value), fields.value_place(kind)), place, extra
-            )
+            self._add_same(1 if is_absent else self._count(text, describe(value), fields.value_place(kind)), key, extra)
             return
         agent = "" if is_absent else fields.text(kind)
         if agent is not None:
-            self._add_agent(cast("Kind", kind), agent.strip(), place, extra)
+            self._add_agent(cast("Kind", kind), agent.strip(), key, extra)
 
     def _prompt(self, fields: Fields) -> str | None:
         prompt, node = fields.text("prompt"), fields.get("prompt")
         if prompt is not None and isinstance(node, ScalarNode):
-            self.prompts.append(Templated(prompt, node.place, node.span))
+            self.prompts.append(Templated(prompt, node))
         return prompt
 
     def _count(self, text: str, shown: str, place: Place) -> int | None:
@@ -170,16 +162,16 @@ class _Strategy:
         self._problem(place, f"'same' takes a whole number from 1 to {shape.MAX_ATTEMPTS}, not {shown}")
         return None
 
-    def _add_same(self, count: int | None, place: Place, extra: dict[str, Any]) -> None:
-        self.kinds.append(("same", place))
+    def _add_same(self, count: int | None, at: Node, extra: dict[str, Any]) -> None:
+        self.kinds.append(("same", at))
         self.entries.extend([Entry(**extra)] * (count or 1))
 
-    def _add_agent(self, kind: Kind, agent: str, place: Place, extra: dict[str, Any]) -> None:
-        self.kinds.append((kind, place))
+    def _add_agent(self, kind: Kind, agent: str, at: Node, extra: dict[str, Any]) -> None:
+        self.kinds.append((kind, at))
         if not agent:
-            self._problem(place, f"strategy '{kind}' names no agent", f"write '{kind}: AGENT'")
+            self._problem(at.place, f"strategy '{kind}' names no agent", f"write '{kind}: AGENT'")
             return
-        self.around.check_agent(agent, place)
+        self.around.check_agent(agent, at)
         if extra.get("session") == "resume":
-            self.resumed.append((agent, place))
+            self.resumed.append((agent, at))
         self.entries.append(Entry(kind=kind, agent=agent, **extra))

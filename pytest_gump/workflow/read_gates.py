@@ -12,7 +12,6 @@ from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, descr
 if TYPE_CHECKING:
     from pytest_gump.workflow.fields import Fields
     from pytest_gump.workflow.placed import Kind, Surroundings
-    from pytest_gump.workflow.problems import Place
     from pytest_gump.workflow.yaml_nodes import Node
 
 PLAIN_GATES: Final = ("compile", "test", "lint", "tests_found")
@@ -45,7 +44,7 @@ class GateReader:
             self._problems.add(node.place, f"a gate must be a name or 'name: argument', not {describe(node)}")
             return None
         name, _, argument = node.value.partition(":")
-        return self._checked(name.strip(), argument.strip() or None, node.place)
+        return self._checked(name.strip(), argument.strip() or None, node)
 
     def _from_map(self, node: MapNode) -> GateSpec | None:
         if len(node.values) != 1:
@@ -61,56 +60,58 @@ class GateReader:
                 value.place, f"the argument of gate {quoted(name)} must be text or a number, not {describe(value)}"
             )
             return None
-        return self._checked(name, value.text.strip() if value.value is not None else None, node.key_places[name])
+        return self._checked(name, value.text.strip() if value.value is not None else None, node.key(name))
 
-    def _checked(self, name: str, argument: str | None, place: Place) -> GateSpec | None:
+    def _checked(self, name: str, argument: str | None, at: Node) -> GateSpec | None:
         if name == "validate":
-            self._problems.add(place, "gate 'validate' is not supported yet", "use a step with 'output: review'")
+            self._problems.add(at.place, "gate 'validate' is not supported yet", "use a step with 'output: review'")
             return None
         if name in self._around.gates:
             return GateSpec(name=name, argument=argument)
         if name not in BUILTIN_GATES:
             known = (*BUILTIN_GATES, *sorted(self._around.gates))
-            self._problems.add(place, f"unknown gate {quoted(name)}", self._problems.suggest(name, known))
+            self._problems.add(at.place, f"unknown gate {quoted(name)}", self._problems.suggest(name, known))
             return None
-        self._check_argument(name, argument, place)
-        self._check_effect(name, argument, place)
+        self._check_argument(name, argument, at)
+        self._check_effect(name, argument, at)
         return GateSpec(name=name, argument=argument)
 
-    def _check_argument(self, name: str, argument: str | None, place: Place) -> None:
+    def _check_argument(self, name: str, argument: str | None, at: Node) -> None:
         if name in PLAIN_GATES and argument is not None:
-            self._problems.add(place, f"gate '{name}' takes no argument", "for another command write 'bash: COMMAND'")
+            self._problems.add(
+                at.place, f"gate '{name}' takes no argument", "for another command write 'bash: COMMAND'"
+            )
         elif name in ARGUMENT_GATES and argument is None:
-            self._problems.add(place, f"gate '{name}' needs an argument", f'for example "{ARGUMENT_GATES[name]}"')
+            self._problems.add(at.place, f"gate '{name}' needs an argument", f'for example "{ARGUMENT_GATES[name]}"')
         elif argument is None:
             return
         elif name == "coverage" and not 0 <= to_float(argument) <= 100:
-            self._problems.add(place, f"gate 'coverage' needs a number from 0 to 100, not {quoted(argument)}")
+            self._problems.add(at.place, f"gate 'coverage' needs a number from 0 to 100, not {quoted(argument)}")
         elif name == "schema" and argument not in ("plan", "review"):
-            self._problems.add(place, f"gate 'schema' checks 'plan' or 'review', not {quoted(argument)}")
+            self._problems.add(at.place, f"gate 'schema' checks 'plan' or 'review', not {quoted(argument)}")
         elif name in ("touched", "untouched") and (wrong := glob_error(argument)):
-            self._problems.add(place, f"bad glob {quoted(argument)}: {wrong}")
+            self._problems.add(at.place, f"bad glob {quoted(argument)}: {wrong}")
 
-    def _check_effect(self, name: str, argument: str | None, place: Place) -> None:
+    def _check_effect(self, name: str, argument: str | None, at: Node) -> None:
         if name == "schema":
-            self._check_schema(argument, place)
+            self._check_schema(argument, at)
         elif name in CHANGE_GATES and self._kind == "agent" and self._output != "diff":
             self._problems.add(
-                place,
+                at.place,
                 f"gate '{name}' looks at changed files, and a step with 'output: {self._output}' changes none",
                 "use it on a step with 'output: diff'",
             )
 
-    def _check_schema(self, argument: str | None, place: Place) -> None:
+    def _check_schema(self, argument: str | None, at: Node) -> None:
         if self._kind == "gate" or (self._kind == "agent" and self._output not in ("plan", "review")):
             self._problems.add(
-                place,
+                at.place,
                 "gate 'schema' has nothing to check here",
                 "it belongs to a step with 'output: plan' or 'output: review'",
             )
         elif self._kind == "agent" and argument in ("plan", "review") and argument != self._output:
             self._problems.add(
-                place, f"gate 'schema: {argument}' does not fit 'output: {self._output}'", "write 'schema'"
+                at.place, f"gate 'schema: {argument}' does not fit 'output: {self._output}'", "write 'schema'"
             )
 
 

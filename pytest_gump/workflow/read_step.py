@@ -124,8 +124,8 @@ def _check_keys(fields: Fields, kind: Kind, around: Surroundings) -> None:
             around.problems.add(fields.key_place(key), what)
     if kind == "unclear":
         return
-    for key in fields.node.values:
-        if key in STEP_KEYS and key not in TAKEN[kind]:
+    for key in fields.values:
+        if key not in TAKEN[kind] and key in STEP_KEYS:
             around.problems.add(fields.key_place(key), f"{KIND_TITLES[kind]} takes no '{key}'", _key_hint(kind, key))
 
 
@@ -195,7 +195,7 @@ class _Reader:
     def _agent(self) -> str | None:
         name = self._fields.text("agent")
         if name is not None:
-            self._around.check_agent(name, self._fields.value_place("agent"))
+            self._around.check_agent(name, self._fields.values["agent"])
         return name
 
     def _children(self) -> tuple[PlacedStep, ...]:
@@ -271,5 +271,5 @@ class _Reader:
             problems.add(
                 written.place, f"context file {quoted(path)} {wrong}", "paths are relative to the project's root"
             )
-        self._texts.append(Templated(path, written.place, written.span))
+        self._texts.append(Templated(path, written))
         return ContextEntry(file=path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.template import RUN_FIELDS, STATE_FIELDS, parse
+from pytest_gump.workflow.template import RUN_FIELDS, STATE_FIELDS, written_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -138,7 +138,7 @@ def iter_references(workflow: Workflow) -> Iterator[Reference]:
     outline = Outline.of(path for path, _ in steps)
     for path, step in steps:
         for key, text in templated(step):
-            for name, _ in parse(text).names:
+            for name, _ in written_names(text):
                 if (split := split_state(name)) is not None:
                     ref, state = split
                     yield Reference("::".join(path), key, name, "::".join(outline.resolve(path, ref)), state)

@@ -42,14 +42,14 @@ def _leaves(step: PlacedStep) -> Sequence[PlacedStep]:
 
 
 def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings) -> None:
-    for kind, place in policy.kinds:
+    for kind, node in policy.kinds:
         if step.kind == "gate" and kind != "same":
-            around.problems.add(place, f"'{kind}' on a gate-only step, which has no agent to replace")
+            around.problems.add(node.place, f"'{kind}' on a gate-only step, which has no agent to replace")
         elif step.kind == "group" and kind == "replan":
-            around.problems.add(place, "'replan' on a group", "put it on the agent steps below")
+            around.problems.add(node.place, "'replan' on a group", "put it on the agent steps below")
         elif step.kind == "agent" and kind == "replan" and step.step.output != "diff":
             around.problems.add(
-                place,
+                node.place,
                 f"'replan' on a step with 'output: {step.step.output}'",
                 "only a step with 'output: diff' can be split",
             )
@@ -58,10 +58,10 @@ def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings)
             what = "a gate-only step" if step.kind == "gate" else "a group"
             around.problems.add(prompt.place, f"'prompt' has no effect in the strategy of {what}")
     own = step.step.agent
-    for agent, place in policy.resumed:
+    for agent, node in policy.resumed:
         if own is not None and around.same_cli is not None and not around.same_cli(own, agent):
             around.problems.add(
-                place,
+                node.place,
                 f"a session of {own} cannot be resumed by {agent}",
                 "a session is resumed only by the CLI that made it",
             )
@@ -83,7 +83,7 @@ def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, ar
                 continue
             problem = _restart_problem(step, target, order, edges, around, side_by_side=side_by_side)
             if problem is not None:
-                around.problems.add(policy.restart_place, *problem)
+                around.problems.add(policy.fields.value_place("restart_from"), *problem)
 
 
 def _edges(siblings: Sequence[PlacedStep]) -> dict[str, list[str]]:

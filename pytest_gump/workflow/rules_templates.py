@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.workflow.problems import Place, quoted
 from pytest_gump.workflow.refs import split_state
 from pytest_gump.workflow.rules import NotFound
-from pytest_gump.workflow.template import ITEM_NAMES, STATE_FIELDS, allowed, canonical, parse
+from pytest_gump.workflow.template import ITEM_NAMES, STATE_FIELDS, allowed, canonical, written_names
 from pytest_gump.workflow.yaml_nodes import place_at
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check_templates(workflow: PlacedWorkflow, index: Index, around: Surroundings
 
 def _check_text(step: PlacedStep, text: Templated, names: tuple[str, ...], index: Index, around: Surroundings) -> None:
     seen: set[str] = set()
-    for name, offset in parse(text.text).names:
+    for name, offset in written_names(text.text):
         if around.problems.full:
             return
         if name in seen or canonical(name) in names:
@@ -62,12 +62,13 @@ def _unknown(name: str, names: tuple[str, ...]) -> tuple[str, str]:
 
 def _locate(text: Templated, name: str, offset: int, source: str) -> Place:
     """Find a placeholder in the file; for text whose escapes hide it, the place of the whole text."""
-    if text.span is None:
+    if text.node is None:
         return place_at(text.text, offset)
     wanted = f"{{{name}}}"
-    at, end = text.span[0] - 1, text.span[1]
+    (start, end) = text.node.span
+    at = start - 1
     for _ in range(text.text.count(wanted, 0, offset) + 1):
         at = source.find(wanted, at + 1, end)
         if at < 0:
-            return text.place
+            return text.node.place
     return place_at(source, at)

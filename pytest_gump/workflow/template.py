@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
 _SEGMENT: Final = "[A-Za-z0-9_][A-Za-z0-9_-]*+"
-_TOKEN = re.compile(rf"\{{\{{|\}}\}}|\{{(?P<name>{_SEGMENT}(?:\.{_SEGMENT})*+)\}}|[{{}}\n]")
+_WRITTEN: Final = rf"\{{(?P<name>{_SEGMENT}(?:\.{_SEGMENT})*+)\}}"
+_TOKEN = re.compile(rf"\{{\{{|\}}\}}|{_WRITTEN}|[{{}}\n]")
+_NAME = re.compile(rf"\{{\{{|{_WRITTEN}")
 
 BASE_NAMES: Final = ("spec", "error", "diff", "attempt")
 ITEM_NAMES: Final = ("item.name", "item.description", "item.files")
@@ -30,8 +32,6 @@ class Name:
     """A placeholder, as written between the braces."""
 
     text: str
-    offset: int
-    """Of its opening brace in the template."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,6 @@ class _Line:
 @dataclass(frozen=True, slots=True)
 class Template:
     lines: tuple[_Line, ...]
-
-    @property
-    def names(self) -> tuple[tuple[str, int], ...]:
-        """Every placeholder with its offset, in order, repeated ones repeatedly."""
-        return tuple((p.text, p.offset) for line in self.lines for p in line.parts if isinstance(p, Name))
 
     def render(self, values: Callable[[str], str] | Mapping[str, str]) -> str:
         """Fill in the values.
@@ -72,6 +67,11 @@ def parse(text: str) -> Template:
     if parts:
         lines.append(_line(parts))
     return Template(tuple(lines))
+
+
+def written_names(text: str) -> list[tuple[str, int]]:
+    """Give every placeholder of a text with the offset of its opening brace, repeated ones repeatedly."""
+    return [(match["name"], match.start()) for match in _NAME.finditer(text) if match["name"] is not None]
 
 
 def escape(text: str) -> str:
@@ -100,7 +100,7 @@ def _parts(text: str) -> Iterator[str | Name]:
         position = match.end()
         if match["name"] is not None:
             yield from _flush(plain)
-            yield Name(match["name"], match.start())
+            yield Name(match["name"])
             continue
         plain.append(_brace(match[0], braces))
         if match[0] == "\n":

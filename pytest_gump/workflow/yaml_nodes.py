@@ -1,5 +1,7 @@
 """YAML text as a tree of nodes that know their places.
 
+A node holds the parser's event and looks its place up there: of the thousands of places of a file, messages need few.
+
 The tree is built from parser events, not by PyYAML's composer: scalars follow YAML 1.2 (`no` and `12:30` are text,
 `010` is ten), duplicate keys are refused, aliases are shared and their expansion is bounded, and no depth of nesting
 can exhaust the stack.
@@ -9,14 +11,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
 from pytest_gump.workflow.problems import Place, Problems, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MAX_CHARS: Final = 1_048_576
 MAX_DEPTH: Final = 64
@@ -34,7 +36,8 @@ _WORDS: Final[Mapping[str, bool | None]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_SPECIAL_STARTS: Final = "+-.0123456789~nNtTfF"
+_NUMBER_STARTS: Final = frozenset("+-.0123456789")
+_SPECIAL_STARTS: Final = frozenset(("", *"+-.0123456789~nNtTfF"))
 """What a plain scalar that is not text may start with."""
 _CORE_TAG: Final = "tag:yaml.org,2002:"
 _COLON_HINT: Final = "text that holds ': ' needs quotes, and a nested mapping its own lines or {braces}"
@@ -49,26 +52,51 @@ _SYNTAX_HINTS: Final = {
 Value: TypeAlias = str | int | float | bool | None
 
 
-class ScalarNode(NamedTuple):
+@dataclass(slots=True, eq=False)
+class ScalarNode:
     value: Value
-    text: str
-    """As written, without quotes."""
-    place: Place
-    span: tuple[int, int]
-    """Start and end in the file, in characters."""
+    event: yaml.ScalarEvent
+
+    @property
+    def text(self) -> str:
+        """As written, without quotes."""
+        return self.event.value
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.event)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Start and end in the file, in characters."""
+        start, end = self.event.start_mark, self.event.end_mark
+        return (0, 0) if start is None or end is None else (start.index, end.index)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ListNode:
     nodes: tuple[Node, ...]
-    place: Place
+    event: yaml.CollectionStartEvent
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.event)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class MapNode:
     values: Mapping[str, Node]
-    key_places: Mapping[str, Place]
-    place: Place
+    keys: Sequence[Node]
+    """As they stand in the file, refused ones too."""
+    event: yaml.CollectionStartEvent
+
+    @property
+    def place(self) -> Place:
+        return place_of(self.event)
+
+    def key(self, name: str) -> Node:
+        """The key of that name; if there is none, the mapping."""
+        return next((key for key in self.keys if isinstance(key, ScalarNode) and key.value == name), self)
 
 
 Node: TypeAlias = ScalarNode | ListNode | MapNode
@@ -88,9 +116,7 @@ class _RefusedError(Exception):
 class _Frame:
     """A list or mapping that is still open."""
 
-    is_map: bool
-    anchor: str | None
-    place: Place
+    event: yaml.CollectionStartEvent
     nodes: list[Node] = field(default_factory=list)
     size: int = 1
     depth: int = 1
@@ -109,8 +135,7 @@ def read_yaml(text: str, problems: Problems) -> Node | None:
     try:
         _check_text(text)
         builder = _Builder(problems)
-        for event in yaml.parse(text, Loader=_Loader):
-            builder.feed(event)
+        builder.read(_Loader(text))
     except _RefusedError as refused:
         problems.add(refused.place, refused.message, refused.hint)
         return None
@@ -153,48 +178,63 @@ class _Builder:
         self._anchors: dict[str, _Anchored] = {}
         self._documents = 0
 
-    def feed(self, event: yaml.Event) -> None:
-        if isinstance(event, yaml.ScalarEvent):
-            self._add(_scalar(event), event.anchor, 1 + len(event.value) // CHARS_PER_NODE)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            self._end()
-        elif isinstance(event, yaml.CollectionStartEvent):
-            self._start(event)
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event)
-        elif isinstance(event, yaml.DocumentStartEvent):
-            self._documents += 1
-            if self._documents > 1:
-                raise _RefusedError(_place(event), "a second document starts here", "one file holds one workflow")
+    def read(self, parser: _Loader) -> None:
+        handlers: dict[type[yaml.Event], Callable[[Any], None]] = {
+            yaml.ScalarEvent: self._scalar,
+            yaml.MappingStartEvent: self._start,
+            yaml.SequenceStartEvent: self._start,
+            yaml.MappingEndEvent: self._end_mapping,
+            yaml.SequenceEndEvent: self._end_list,
+            yaml.AliasEvent: self._alias,
+            yaml.DocumentStartEvent: self._document,
+        }
+        for event in iter(parser.get_event, None):
+            if (handle := handlers.get(type(event))) is not None:
+                handle(event)
+
+    def _document(self, event: yaml.DocumentStartEvent) -> None:
+        self._documents += 1
+        if self._documents > 1:
+            raise _RefusedError(place_of(event), "a second document starts here", "one file holds one workflow")
+
+    def _scalar(self, event: yaml.ScalarEvent) -> None:
+        text = event.value
+        if event.tag is not None:
+            value = text if event.tag in ("!", _CORE_TAG + "str") else _tagged(event, text)
+        else:
+            value = resolve(text) if text[:1] in _SPECIAL_STARTS and event.implicit[0] else text
+        self._add(ScalarNode(value, event), event.anchor, 1 + len(text) // CHARS_PER_NODE, 0)
 
     def _start(self, event: yaml.CollectionStartEvent) -> None:
-        place, is_map = _place(event), isinstance(event, yaml.MappingStartEvent)
-        if event.tag not in (None, "!", _CORE_TAG + ("map" if is_map else "seq")):
-            raise _RefusedError(place, f"unknown YAML tag {quoted(event.tag)}", "workflows need no tags")
+        if event.tag is not None and event.tag not in ("!", _core_tag(event)):
+            raise _RefusedError(place_of(event), f"unknown YAML tag {quoted(event.tag)}", "workflows need no tags")
         if len(self._open) >= MAX_DEPTH:
-            raise _RefusedError(place, f"nested deeper than {MAX_DEPTH} levels")
-        self._open.append(_Frame(is_map, event.anchor, place))
+            raise _RefusedError(place_of(event), f"nested deeper than {MAX_DEPTH} levels")
+        self._open.append(_Frame(event))
         if event.anchor is not None:
             self._anchors.pop(event.anchor, None)
 
-    def _end(self) -> None:
+    def _end_mapping(self, _event: yaml.MappingEndEvent) -> None:
         frame = self._open.pop()
-        node: Node = self._mapping(frame) if frame.is_map else ListNode(tuple(frame.nodes), frame.place)
-        self._add(node, frame.anchor, frame.size, frame.depth)
+        self._add(self._mapping(frame), frame.event.anchor, frame.size, frame.depth)
+
+    def _end_list(self, _event: yaml.SequenceEndEvent) -> None:
+        frame = self._open.pop()
+        self._add(ListNode(tuple(frame.nodes), frame.event), frame.event.anchor, frame.size, frame.depth)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
         target = self._anchors.get(str(event.anchor))
         if target is None:
             raise _RefusedError(
-                _place(event),
+                place_of(event),
                 f"alias '*{event.anchor}' has no finished anchor before it",
                 f"set it with '&{event.anchor}' first",
             )
         if len(self._open) + target.depth > MAX_DEPTH:
-            raise _RefusedError(_place(event), f"nested deeper than {MAX_DEPTH} levels")
+            raise _RefusedError(place_of(event), f"nested deeper than {MAX_DEPTH} levels")
         self._add(target.node, None, target.size, target.depth)
 
-    def _add(self, node: Node, anchor: str | None, size: int = 1, depth: int = 0) -> None:
+    def _add(self, node: Node, anchor: str | None, size: int, depth: int) -> None:
         if anchor is not None:
             self._anchors[anchor] = _Anchored(node, size, depth)
         if not self._open:
@@ -209,21 +249,18 @@ class _Builder:
             raise _RefusedError(node.place, f"the file stands for more than {MAX_NODES} values", "use fewer aliases")
 
     def _mapping(self, frame: _Frame) -> MapNode:
-        values: dict[str, Node] = {}
-        places: dict[str, Place] = {}
-        for key, value in zip(frame.nodes[::2], frame.nodes[1::2], strict=True):
-            if not isinstance(key, ScalarNode) or not isinstance(key.value, str):
-                self._problems.add(key.place, f"a key must be text, not {describe(key)}", "put it in quotes")
-            elif key.value in values:
-                first = places[key.value]
-                self._problems.add(
-                    key.place,
-                    f"key {quoted(key.value)} stands here twice",
-                    f"the first is in line {first.line}; keep one",
-                )
+        keys, values = frame.nodes[::2], {}
+        for key, value in zip(keys, frame.nodes[1::2], strict=True):
+            name = key.value if type(key) is ScalarNode else None
+            if type(name) is str and name not in values:
+                values[name] = value
+            elif type(name) is str:
+                first = next(one for one in keys if type(one) is ScalarNode and one.value == name)
+                hint = f"the first is in line {first.place.line}; keep one"
+                self._problems.add(key.place, f"key {quoted(name)} stands here twice", hint)
             else:
-                values[key.value], places[key.value] = value, key.place
-        return MapNode(values, places, frame.place)
+                self._problems.add(key.place, f"a key must be text, not {describe(key)}", "put it in quotes")
+        return MapNode(values, keys, frame.event)
 
 
 def describe(node: Node | None) -> str:
@@ -237,23 +274,13 @@ def describe(node: Node | None) -> str:
     return quoted(node.value) if isinstance(node.value, str) else quoted(node.text).strip("'\"")
 
 
-def _place(event: yaml.Event) -> Place:
+def place_of(event: yaml.Event) -> Place:
     mark = event.start_mark
     return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
 
 
-def _scalar(event: yaml.ScalarEvent) -> ScalarNode:
-    text: str = event.value
-    value: Value = text
-    if event.tag is None:
-        if event.implicit[0] and (not text or text[0] in _SPECIAL_STARTS):
-            value = resolve(text)
-    elif event.tag not in ("!", _CORE_TAG + "str"):
-        value = _tagged(event, text)
-    start, end = event.start_mark, event.end_mark
-    if start is None or end is None:
-        return ScalarNode(value, text, Place(1, 1), (0, 0))
-    return ScalarNode(value, text, Place(start.line + 1, start.column + 1), (start.index, end.index))
+def _core_tag(event: yaml.CollectionStartEvent) -> str:
+    return _CORE_TAG + ("map" if isinstance(event, yaml.MappingStartEvent) else "seq")
 
 
 def _tagged(event: yaml.ScalarEvent, text: str) -> Value:
@@ -261,14 +288,14 @@ def _tagged(event: yaml.ScalarEvent, text: str) -> Value:
     kind = str(event.tag).removeprefix(_CORE_TAG)
     fits = {"int": int, "float": float, "bool": bool, "null": type(None)}.get(kind)
     if fits is None or type(value) is not fits:
-        raise _RefusedError(_place(event), f"unknown YAML tag {quoted(str(event.tag))}", "workflows need no tags")
+        raise _RefusedError(place_of(event), f"unknown YAML tag {quoted(str(event.tag))}", "workflows need no tags")
     return value
 
 
 def resolve(text: str) -> Value:
     """Give a plain scalar its value by the YAML 1.2 core schema."""
-    if text in _WORDS:
-        return _WORDS[text]
+    if text[:1] not in _NUMBER_STARTS:
+        return _WORDS.get(text, text)
     if _INT.fullmatch(text):
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
     if len(text) <= 300 and _FLOAT.fullmatch(text):

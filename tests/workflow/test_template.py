@@ -5,7 +5,7 @@ import time
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pytest_gump.workflow.template import allowed, canonical, escape, parse
+from pytest_gump.workflow.template import allowed, canonical, escape, parse, written_names
 
 from tests.workflow.loading import CALM
 
@@ -62,7 +62,7 @@ def test_line_that_held_only_empty_values_is_dropped(text: str, rendered: str) -
 
 
 def test_names_come_with_their_offsets() -> None:
-    assert parse("a {x}\n{{y}} {steps.a-b.output} {x}").names == (("x", 2), ("steps.a-b.output", 12), ("x", 31))
+    assert written_names("a {x}\n{{y}} {steps.a-b.output} {x}") == [("x", 2), ("steps.a-b.output", 12), ("x", 31)]
 
 
 def test_name_without_a_value_is_an_error_of_the_caller() -> None:
@@ -73,9 +73,8 @@ def test_name_without_a_value_is_an_error_of_the_caller() -> None:
 @CALM
 @given(PIECES)
 def test_escaped_text_comes_back(text: str) -> None:
-    template = parse(escape(text))
-    assert template.names == ()
-    assert template.render({}) == text
+    assert not written_names(escape(text))
+    assert parse(escape(text)).render({}) == text
 
 
 @CALM
@@ -88,15 +87,28 @@ def test_inserted_text_is_never_looked_at_again(value: str) -> None:
 @given(PIECES, PIECES)
 def test_inserted_text_does_not_change_what_stands_around_it(text: str, value: str) -> None:
     assume("\x00" not in text)
-    names = {name for name, _ in parse(text).names}
-    marked = parse(text).render(dict.fromkeys(names, "\x00"))
-    assert parse(text).render(dict.fromkeys(names, f"{value}!")) == marked.replace("\x00", f"{value}!")
+    held = {name for name, _ in written_names(text)}
+    marked = parse(text).render(dict.fromkeys(held, "\x00"))
+    assert parse(text).render(dict.fromkeys(held, f"{value}!")) == marked.replace("\x00", f"{value}!")
+
+
+@CALM
+@given(PIECES)
+def test_names_are_what_a_rendering_asks_for(text: str) -> None:
+    asked: list[str] = []
+
+    def look_up(name: str) -> str:
+        asked.append(name)
+        return ""
+
+    parse(text).render(look_up)
+    assert asked == [name for name, _ in written_names(text)]
 
 
 @CALM
 @given(PIECES)
 def test_offsets_point_at_the_written_name(text: str) -> None:
-    for name, offset in parse(text).names:
+    for name, offset in written_names(text):
         assert text[offset : offset + len(name) + 2] == f"{{{name}}}"
 
 
