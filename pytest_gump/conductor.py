@@ -12,7 +12,7 @@ from pytest_gump.collect import JobFile, JobFolder, StepItem
 from pytest_gump.endings import failing_in_one_line, stop_if_asked, terminable, usage_errors
 from pytest_gump.engine.overrides import select, walk
 from pytest_gump.executors import InProcess
-from pytest_gump.jobs import Job, no_spec, prepare_jobs
+from pytest_gump.jobs import Job, no_garbage, no_spec, prepare_jobs
 from pytest_gump.launch import Launch, dry_run, project_root
 from pytest_gump.neighbours import Neighbours, refuse_workers
 from pytest_gump.open_run import OpenRun
@@ -49,15 +49,16 @@ class Conductor:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
         """Read and check everything that was named, before pytest collects."""
-        with usage_errors():
-            self.jobs = prepare_jobs(session, project_root(self.config))
-            if not self.jobs:
-                raise no_spec(self.config)
-        for job in self.jobs:
-            self._jobs_of[job.file] = (*self._jobs_of.get(job.file, ()), job)
-        if self.config.args_source is not pytest.Config.ArgsSource.ARGS:
-            self.config.args = [str(job.file) for job in self.jobs]
-        return (yield)
+        with no_garbage():
+            with usage_errors():
+                self.jobs = prepare_jobs(session, project_root(self.config))
+                if not self.jobs:
+                    raise no_spec(self.config)
+            for job in self.jobs:
+                self._jobs_of[job.file] = (*self._jobs_of.get(job.file, ()), job)
+            if self.config.args_source is not pytest.Config.ArgsSource.ARGS:
+                self.config.args = [str(job.file) for job in self.jobs]
+            return (yield)
 
     def collect_file(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
         jobs = self._jobs_of.get(path)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 WORKFLOW_SUFFIXES = (".yaml", ".yml")
 MAX_SPEC_BYTES = 16 * 1024 * 1024
+LARGE = 100_000
+"""Objects made while collecting from which on a session is large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +123,16 @@ def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:
     Raises:
         GumpError: the first thing that is wrong; nothing was started.
     """
-    with _collector_paused():
-        return list(_jobs(session.config, project, hook_answers(session)))
+    return list(_jobs(session.config, project, hook_answers(session)))
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
-    """A thousand workflows are millions of objects of which none can go yet: looking for garbage costs a quarter."""
+def no_garbage() -> Iterator[None]:
+    """Collect without looking for garbage: what is made stays for the whole session.
+
+    A thousand workflows are a million objects, and each look at all of them costs half a second; so those of a large
+    session are never looked at again. A small one is left as it was: it may be one of many in its process.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -135,6 +140,8 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+        if gc.get_count()[0] > LARGE:
+            gc.freeze()
 
 
 def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
