@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gump.system.output import clean_text
+from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -85,6 +86,14 @@ class GroupCollector(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         yield from _children(self.root, self, self.step.steps, self.step_path)
+        whole = self.step_path if self.step.foreach is None else self.step_path.outer
+        for name in merged_members(self.step):
+            yield self._own(merge_path(whole, name))
+        if self.step.gate:
+            yield self._own(whole.child(GATE))
+
+    def _own(self, path: StepPath) -> StepItem:
+        return StepItem.from_parent(self, name=path.leaf, root=self.root, step_path=path)
 
 
 def _children(
@@ -137,7 +146,8 @@ class StepItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         loaded = self.root.job.loaded
-        line = loaded.lines.get(self.step_path.static)
+        lines = (loaded.lines.get("::".join(self.step_path.names[:depth])) for depth in (None, -1))
+        line = next((line for line in lines if line is not None), None)
         return loaded.path or self.path, line - 1 if line else 0, f"{self.root.name}::{self.step_path}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, Wor
 from pytest_gump.gates.detect import detect
 from pytest_gump.gates.text import one_line
 from pytest_gump.system.process import Supervisor
-from pytest_gump.system.worktree import Repository, Slots
+from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,14 +110,14 @@ class Launch:
 
     @contextmanager
     def start(self, listen: Callable[[Event | None], None], finished: Callable[[Run], None]) -> Iterator[Run]:
-        """The run, from its first ledger event to its last. Its worktree stays if the run did not pass.
+        """The run, from its first ledger event to its last. Its worktrees stay, for the next run to use.
 
         On Ctrl-C or an error the ledger is closed with `cancelled` and the exception goes on.
         """
         root = Slots.default_root(self._repository, self._settings.worktrees)
         slots = Slots(self._repository, root, keep=self._settings.keep_ignored)
-        with Supervisor() as supervisor:
-            run, scratch = self._open(root)
+        with Supervisor() as supervisor, closing(SlotPool(slots)) as pool:
+            run, scratch = self._open(root, pool)
             self._tools = Tools(
                 repository=self._repository,
                 slots=slots,
@@ -138,8 +138,6 @@ class Launch:
                 raise
             else:
                 run.finish(checkout_changed=self._changed_in_checkout(checkout))
-                if run.schedule.passed:
-                    slots.slot(self._run_id).discard()
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
                 finished(run)
@@ -151,7 +149,7 @@ class Launch:
         except WorktreeError as error:
             return [str(error.args[0])]
 
-    def _open(self, root: Path) -> tuple[Run, Path]:
+    def _open(self, root: Path, pool: SlotPool) -> tuple[Run, Path]:
         """Make the run's folder, its ledger, its branch and its scratch folder: all of them, or none.
 
         Raises:
@@ -161,7 +159,7 @@ class Launch:
         folder = RunFolder.create(self._repository.root, self._run_id)
         try:
             scratch.mkdir(parents=True)
-            run = Run(self.inputs, folder, self._repository, time.time)
+            run = Run(self.inputs, folder, self._repository, time.time, lease=pool.lease)
             process = psutil.Process()
             run.start(header=self._header(), pid=process.pid, pid_created=process.create_time())
         except BaseException as error:

@@ -123,13 +123,16 @@ class OrderLoop:
         self._report.live.started(flight.ticket, record, slot=order.slot, label=label)
         assert flight.item is not None  # noqa: S101 - it was given one
         flight.item.ihook.pytest_gump_attempt_started(order=order)
-        refused = self._refused(of, order)
-        if refused is None:
+        result = self._at_once(of, order)
+        if result is None:
             self._send(flight)
         else:
-            self._land(flight, lambda: refused)
+            self._land(flight, lambda: result)
 
-    def _refused(self, of: OpenRun, order: Order) -> AttemptResult | None:
+    def _at_once(self, of: OpenRun, order: Order) -> AttemptResult | None:
+        """The result of an order that no executor is needed for, or that none gets."""
+        if order.mode == "merge":
+            return of.run.merge(order)
         if of.refusal is not None:
             return of.run.no_attempt(order, Outcome.GATE_ERROR, of.refusal)
         refused = of.run.refuse(order)

@@ -115,9 +115,12 @@ class StepReports:
         with self._report.own_lines(report):
             result = yield
         if part_of_replan:
-            self._log_failed(of, booked)
+            assert booked.settled.step is not None  # noqa: S101 - that makes it part of a replan
+            self._log_failed(of, booked.settled.step, booked.result)
         elif verdict == "failed":
             self._close(report, of, booked.record.step)
+        for path in booked.settled.failed:
+            self._log_failed(of, path, of.run.record.steps[str(path)].attempts[-1].result)
         self._skipped = booked.settled.skipped
         return result
 
@@ -163,13 +166,12 @@ class StepReports:
         with self._report.own_lines(teardown):
             self._config.hook.pytest_runtest_logreport(report=teardown)
 
-    def _log_failed(self, of: OpenRun, booked: Booked) -> None:
-        """Fail the step whose replan the part belonged to: no attempt of its own will tell."""
-        path = booked.settled.step
-        assert path is not None  # noqa: S101 - asked by the caller
+    def _log_failed(self, of: OpenRun, path: StepPath, result: AttemptResult | None) -> None:
+        """Fail a step that no attempt of its own tells of: a part of its replan failed, or its group gave up later."""
         item = of.item(of.root.session, path)
         whole = of.run.record.steps[str(path)]
-        report = self._report.step_failed(item, f"{path}: {whole.reason}\n\n{describe_failure(booked.result)}")
+        detail = describe_failure(result) if result is not None else ""
+        report = self._report.step_failed(item, f"{path}: {whole.reason}\n\n{detail}")
         self._close(report, of, whole.path)
 
     def _log_skipped(self, of: OpenRun, path: StepPath, reason: str) -> None:

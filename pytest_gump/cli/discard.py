@@ -17,8 +17,8 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "discard",
-        summary="remove a run's branch, snapshots and worktree",
-        description="Remove the branch, the snapshots (refs/gump/RUN) and the worktree of a run. Its folder "
+        summary="remove a run's branch and snapshots",
+        description="Remove the branch, and the snapshots (refs/gump/RUN) of a run. Its folder "
         "below .gump/runs is kept: the ledger still says what was done and what it cost.",
         examples="  gump discard 7f3a",
         execute=execute,
@@ -50,6 +50,6 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 def _what(removed: list[str]) -> str:
     branches = sum(name.startswith("refs/heads/") for name in removed)
     refs = sum(name.startswith("refs/gump/") for name in removed)
-    counted = ((branches, "branch"), (refs, "snapshot"), (len(removed) - branches - refs, "worktree"))
+    counted = ((branches, "branch"), (refs, "snapshot"))
     words = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in counted if number]
     return ", ".join(words) or "nothing was left of it"

@@ -61,7 +61,7 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
         agent=order.agent or "",
         prompt=prompt,
         worktree=worktree,
-        mode="diff" if order.mode == "gate" else order.mode,
+        mode="diff" if order.mode == "gate" or order.mode == "merge" else order.mode,  # noqa: PLR1714 - for mypy
         session=order.session,
         max_turns=limits.max_turns,
         max_budget=limits.max_budget,

@@ -142,8 +142,8 @@ class _Attempt:
         return Workplace(self.slot.path, folder, f"{order.run_id}-{folder.name}", environment)
 
     def _prepare(self) -> Judgement | None:
-        fresh = self.slot.prepare(self.order.base)
-        if not fresh or not self.order.setup:
+        self.slot.prepare(self.order.base)
+        if not self.order.setup or not self.slot.lacks_setup:
             return None
         try:
             problem = self._set_up()

@@ -6,7 +6,6 @@ import shutil
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import RunError
-from pytest_gump.system.worktree import Slots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def discard(repository: Repository, record: RunRecord, ledger: Ledger, *, state: str, slots: Path) -> list[str]:
-    """Delete the run's branch, refs and worktree and record that; gives the names of what was deleted.
+    """Delete the run's branch and refs and record that; gives the names of what was deleted.
 
     Raises:
         RunError: the run is running, or its branch is checked out.
@@ -30,10 +29,6 @@ def discard(repository: Repository, record: RunRecord, ledger: Ledger, *, state:
     found = [*repository.refs(f"refs/heads/{branch}"), *repository.refs(f"refs/gump/{record.run_id}")]
     for ref in found:
         repository.delete_ref(ref)
-    slot = Slots(repository, slots).slot(record.run_id)
-    if slot.path.exists():
-        found.append(str(slot.path))
-        slot.discard()
     shutil.rmtree(slots / f"{record.run_id}.scratch", ignore_errors=True)
     ledger.append("discarded", refs=len(found))
     return found

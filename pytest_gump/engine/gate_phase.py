@@ -57,7 +57,7 @@ def run_step_gates(order: Order, tools: Tools, place: Workplace, judged: Judged)
         changed=judged.changed,
         run=CommandRunner(tools, place, environment, settings.gate_timeout_s),
         commands=dict(order.commands),
-        mode=order.mode,
+        mode="gate" if order.mode == "merge" else order.mode,
         payload=judged.payload,
         read_base=lambda path: tools.repository.read_file(base, path),
         custom=tools.gates,

@@ -61,13 +61,17 @@ def _has_names(record: dict[str, Any]) -> bool:
             folder = record["folder"]
             return bool(record["number"] > 0 and (folder is None or _FOLDER.fullmatch(folder)))
         case "decided":
-            return bool(record["number"] > 0)
+            return bool(record["number"] > 0) and _are_steps(record.get("failed", []))
         case "skipped":
-            return all(isinstance(step, str) and _STEP.fullmatch(step) is not None for step in record["steps"])
+            return _are_steps(record["steps"])
         case "preflight":
             return all(_is_gate(gate) for gate in record["gates"])
         case _:
             return True
+
+
+def _are_steps(names: object) -> bool:
+    return isinstance(names, list) and all(isinstance(one, str) and _STEP.fullmatch(one) is not None for one in names)
 
 
 def _is_gate(gate: object) -> bool:

@@ -229,6 +229,9 @@ def _decided(record: RunRecord, event: Event) -> None:
     step = record.steps[attempt.step]
     if attempt.verdict in {"passed", "failed"}:
         step.status, step.reason = attempt.verdict, event["reason"]
+    for late in (record.steps[path] for path in event.get("failed", ())):
+        last = late.attempts[-1].result
+        late.status, late.reason = "failed", last.reason if last else ""
     if attempt.verdict == "failed" and event["replanned"]:
         whole = record.steps[event["replanned"]]
         whole.status, whole.reason = "failed", f"{attempt.step}: {event['reason']}"

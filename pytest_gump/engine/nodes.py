@@ -9,12 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from pytest_gump.engine.plan_order import Waits, waits
 from pytest_gump.engine.retry import Tally
+from pytest_gump.workflow.generated import MERGE_STEP, gate_step, may_write, merge_path
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.decision import Failure, Restart, Retry, Stop
+    from pytest_gump.engine.decision import Failure, Retry
     from pytest_gump.engine.order import Mode, PlanItem
-    from pytest_gump.engine.schedule_records import Status
+    from pytest_gump.engine.schedule_records import Role, Status
+    from pytest_gump.engine.side_by_side import SideBySide
     from pytest_gump.workflow.model import OnFailure, Step
     from pytest_gump.workflow.path import StepPath
 
@@ -34,21 +37,23 @@ class Told:
 
     by: StepPath
     failure: Failure
+    items: tuple[str, ...] | None = None
+    """The plan items that it is about, where the path says something else: a merge of a step that has none."""
 
     def concerns(self, path: StepPath) -> bool:
         """Say whether the step works on the same plan item, on an outer one, or on a part of it."""
-        shared = min(len(path.items), len(self.by.items))
-        return path.items[:shared] == self.by.items[:shared]
+        items = self.by.items if self.items is None else self.items
+        shared = min(len(path.items), len(items))
+        return path.items[:shared] == items[:shared]
 
 
-@dataclass(slots=True)
-class Verdict:
-    """What a final failure of a leaf leads to, once every parallel member on the way up has ended."""
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """What a step keeps when a conflict lets its member of a parallel group begin anew."""
 
-    decider: Group | None
-    """The group that goes on; None: nobody, the run fails."""
-    decision: Retry | Restart | Stop
-    told: list[Told]
+    path: StepPath
+    tally: Tally
+    agent: str | None
 
 
 @dataclass(slots=True)
@@ -90,6 +95,8 @@ class Leaf:
     told: Told | None = None
     has_crashed: bool = False
     replanning: Replanning | None = None
+    role: Role = "step"
+    """`merge`: brings member `index` of a parallel group into the group's tree; `gate`: the group's own gates."""
 
     @property
     def policy(self) -> OnFailure | None:
@@ -97,6 +104,8 @@ class Leaf:
 
     @property
     def mode(self) -> Mode:
+        if self.role == "merge":
+            return "merge"
         return self.step.output if self.step.kind == "agent" else "gate"
 
     @property
@@ -125,15 +134,16 @@ class Group:
     session: Literal["policy", "resume"] = "policy"
     plan: tuple[PlanItem, ...] = ()
     members: list[Leaf | Group | None] = field(default_factory=list)
-    unfinished: int = 0
+    """The declared ones, and the group's own gates behind them, if it has any."""
+    side: SideBySide | None = None
+    """How far the members of a parallel group are."""
     kept: dict[int, Tally] = field(default_factory=dict)
     """Tallies that outlive a restart."""
     restarted: Restarted | None = None
     told: list[Told] = field(default_factory=list)
     is_fresh: bool = False
     """The first agent step of this pass starts a fresh session."""
-    pending: Verdict | None = None
-    """A parallel member has failed; the others finish first."""
+    reopened: Reopened | None = None
 
     @property
     def policy(self) -> OnFailure | None:
@@ -145,15 +155,28 @@ class Group:
 
     @property
     def size(self) -> int:
+        """How many members were declared or planned."""
         return len(self.plan) if self.kind == "foreach" else len(self.steps)
+
+    @property
+    def has_gate(self) -> bool:
+        return bool(self.step.gate) and self.kind != "scope"
+
+    def may_write(self, index: int) -> bool:
+        """Whether the member can leave something that is to be merged."""
+        steps = self.steps if self.kind == "foreach" else (self.steps[index],)
+        return any(map(may_write, steps))
+
+    def waits(self) -> Waits:
+        """Which plan items wait for others."""
+        return waits(self.plan, serialize=self.step.overlap == "serialize") if self.kind == "foreach" else Waits()
 
     def reset(self) -> None:
         """Forget all members: a new pass zeroes the whole subtree."""
-        self.members = [None] * self.size
-        self.unfinished = self.size
+        self.members = [None] * (self.size + self.has_gate)
+        self.side = None
         self.kept.clear()
         self.restarted = None
-        self.pending = None
 
     def renew(self, decision: Retry, told: list[Told], left: str) -> None:
         """Prepare the next pass, which the group's own policy granted; `left` is where the failed one left the tree."""
@@ -183,12 +206,37 @@ class Group:
         """Make the member anew and put it in its place."""
         is_restarted = self.restarted is not None and index <= self.restarted.until
         cause: Cause = "restart" if is_restarted else self.cause
-        node = self._scope(index, lane, cause) if self.kind == "foreach" else self._step(index, lane, cause)
+        if index == self.size:
+            node: Leaf | Group = self._gate(index, lane, cause)
+        else:
+            node = self._scope(index, lane, cause) if self.kind == "foreach" else self._step(index, lane, cause)
         if isinstance(node, Group):
             node.override = self.override
             node.session = "policy" if is_restarted else self.session
+            node.reopened = self.reopened
         self.members[index] = node
         return node
+
+    def reopen(self, index: int, lane: Lane, told: Told, kept: Reopened) -> Leaf | Group:
+        """Make a member anew that could not be merged; its first agent step is told what conflicts."""
+        self.restarted = Restarted(told, index)
+        before, self.reopened = self.reopened, kept
+        node = self.member(index, lane)
+        self.reopened = before
+        if isinstance(node, Group):
+            self.restarted = None
+            node.told, node.is_fresh, node.cause = [told], True, "restart"
+        return node
+
+    def merge(self, index: int) -> Leaf:
+        """Make the step that brings what member `index` did into the tree of the group."""
+        name = self.plan[index].slug if self.kind == "foreach" else self.steps[index].name
+        path = merge_path(self.path, name)
+        return Leaf(path, MERGE_STEP, self, index, self.items, self.lane, self.cause, Tally(), role="merge")
+
+    def _gate(self, index: int, lane: Lane, cause: Cause) -> Leaf:
+        step = gate_step(self.step)
+        return Leaf(self.path.child(step.name), step, self, index, self.items, lane, cause, Tally(), role="gate")
 
     def _scope(self, index: int, lane: Lane, cause: Cause) -> Group:
         item = self.plan[index]
@@ -198,6 +246,8 @@ class Group:
     def _step(self, index: int, lane: Lane, cause: Cause) -> Leaf | Group:
         step, tally = self.steps[index], self.kept.get(index) or Tally()
         path = self.path.child(step.name)
+        if self.reopened is not None and self.reopened.path == path:
+            tally = self.reopened.tally
         if step.kind != "group":
             return Leaf(path, step, self, index, self.items, lane, cause, tally)
         kind: Literal["group", "foreach"] = "foreach" if step.foreach is not None else "group"
@@ -205,6 +255,14 @@ class Group:
 
 
 Node = Leaf | Group
+
+
+def last_writer(node: Node) -> Leaf | None:
+    """The last step below a member that may change the tree."""
+    if isinstance(node, Leaf):
+        return node if node.mode == "diff" else None
+    found = (last_writer(member) for member in reversed(node.members) if member is not None)
+    return next((leaf for leaf in found if leaf is not None), None)
 
 
 def restart_target(node: Node, name: str) -> tuple[Group, Node]:

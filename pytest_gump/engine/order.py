@@ -37,7 +37,7 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-Mode = Literal["diff", "plan", "artifact", "review", "gate"]
+Mode = Literal["diff", "plan", "artifact", "review", "gate", "merge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,8 @@ class PlanItem:
     slug: str
     description: str = ""
     files: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    """Slugs of the items that must have passed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ class Order:
     limits: Limits = Limits()
     blast_radius: Literal["enforce", "warn", "off"] = "off"
     item: PlanItem | None = None
+    theirs: str | None = None
+    """For a merge: the commit of the member that goes into `base`; both come from `step_base`."""
     session: SessionRef | None = None
     standing: str = ""
     """What the conversation of `session` ended with: for a fresh one, should it be lost."""

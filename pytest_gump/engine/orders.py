@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.engine.budget import allowance
 from pytest_gump.engine.feedback import describe_failures
 from pytest_gump.engine.order import ContextPart, GateOrder, Limits, Order
-from pytest_gump.engine.overrides import foreach_groups, leaves
+from pytest_gump.engine.overrides import foreach_groups, walk
 from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.sessions import choose_session
 from pytest_gump.engine.state import State
@@ -52,10 +52,10 @@ class RunInputs:
         return self.spec_bytes.decode("utf-8", "replace")
 
 
-def preflight_order(inputs: RunInputs) -> Order | None:
+def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
     """The workflow's command gates, each once, on the untouched base."""
     gates: dict[str, GateOrder] = {}
-    for _, step in leaves(inputs.workflow.steps):
+    for step in walk(inputs.workflow.steps):
         for gate in step.gate:
             if gate.name in COMMAND_GATES:
                 key = gate.name if gate.name == "coverage" else gate.label
@@ -71,7 +71,7 @@ def preflight_order(inputs: RunInputs) -> Order | None:
         base=inputs.base,
         step_base=inputs.base,
         run_base=inputs.base,
-        slot=inputs.run_id,
+        slot=slot(),
         gates=tuple(gates.values()),
         commands=inputs.commands,
         setup=inputs.workflow.setup,
@@ -89,8 +89,11 @@ class OrderBuilder:
         self._foreach = frozenset(foreach_groups(inputs.workflow.steps))
         self._state = State(record, self._foreach, self._diff_of)
 
-    def build(self, ready: Ready) -> Order:
+    def build(self, ready: Ready, slot: Callable[[str | None], str]) -> Order:
+        """Make the order of an attempt; `slot` chooses its worktree, told in which the session was held."""
         inputs = self._inputs
+        if ready.mode == "merge":
+            return self._merge(ready)
         step = ready.step
         item = ready.items[-1] if ready.items else None
         mode = ready.mode
@@ -108,7 +111,7 @@ class OrderBuilder:
             base=ready.base,
             step_base=ready.step_base,
             run_base=inputs.base,
-            slot=inputs.run_id,
+            slot=slot(session.slot if session else None),
             head=self._head(ready, session) if ready.agent else (),
             context=context if ready.role == "step" else (),
             gates=self._gates(ready),
@@ -119,6 +122,20 @@ class OrderBuilder:
             session=session,
             standing=self._standing_of(session),
             setup=inputs.workflow.setup,
+        )
+
+    def _merge(self, ready: Ready) -> Order:
+        return Order(
+            run_id=self._inputs.run_id,
+            step=str(ready.path),
+            attempt=ready.attempt,
+            mode="merge",
+            agent=None,
+            base=ready.base,
+            step_base=ready.step_base,
+            run_base=self._inputs.base,
+            slot="",
+            theirs=ready.theirs,
         )
 
     def _gates(self, ready: Ready) -> tuple[GateOrder, ...]:

@@ -99,14 +99,19 @@ def foreach_groups(steps: Sequence[Step]) -> Iterator[str]:
 
 
 def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
-    """Keep only the leaves in `wanted` (static paths).
+    """Keep only the leaves in `wanted` (static paths); merges and a group's own gates come with the whole group.
 
     Raises:
         ConfigError: a leaf that comes before a wanted one is left out: every step builds on the tree of those
             before it.
     """
     order = [path for path, _ in leaves(workflow.steps)]
-    last = max((order.index(path) for path in wanted), default=-1)
+    places = [order.index(path) for path in wanted if path in order]
+    for path in wanted:
+        if path not in order:
+            inside = path.rpartition("::")[0] + "::"
+            places += [place for place, one in enumerate(order) if one.startswith(inside)]
+    last = max(places, default=-1)
     missing = [path for path in order[: last + 1] if path not in wanted]
     if missing:
         raise ConfigError(
@@ -122,7 +127,8 @@ def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
             if step.kind == "group":
                 children = prune(step.steps, names)
                 if children:
-                    kept.append(replace(step, steps=children))
+                    gate = step.gate if len(children) == len(step.steps) else ()
+                    kept.append(replace(step, steps=children, gate=gate))
             elif "::".join(names) in keep:
                 kept.append(step)
         return tuple(kept)

@@ -7,6 +7,7 @@ No pytest here: whoever executes orders (the serial loop, xdist workers, a test)
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ from pytest_gump.engine.budget import spent_out
 from pytest_gump.engine.decision import Stop
 from pytest_gump.engine.failures import failure_of
 from pytest_gump.engine.ledger import FORMAT, Ledger
+from pytest_gump.engine.merging import merge
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
 from pytest_gump.engine.schedule import Done, Ready, Schedule
+from pytest_gump.engine.slot_use import SlotUse
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
@@ -49,8 +52,15 @@ class Run:
     """A living run. The controller is the only one that has it."""
 
     def __init__(
-        self, inputs: RunInputs, folder: RunFolder, repository: Repository, clock: Callable[[], float]
+        self,
+        inputs: RunInputs,
+        folder: RunFolder,
+        repository: Repository,
+        clock: Callable[[], float],
+        *,
+        lease: Callable[[], str],
     ) -> None:
+        """`lease` gives the name of one more worktree slot, ours until the run ends."""
         self.inputs = inputs
         self.folder = folder
         self.schedule = Schedule(inputs.workflow, base=inputs.base)
@@ -59,7 +69,10 @@ class Run:
         self._repository = repository
         self._builder = OrderBuilder(inputs, self.record, repository)
         self._ledger = Ledger(folder.ledger, clock)
-        self._ready: dict[tuple[str, int], Ready] = {}
+        self._slots = SlotUse(lease)
+        self._ready: dict[str, Ready] = {}
+        self._flying: dict[str, Order] = {}
+        """Orders that began and are not settled, by step."""
         self._branch_at: str | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -108,7 +121,7 @@ class Run:
 
     def preflight(self) -> Order | None:
         """The order that tries the gate commands on the untouched base; None if the workflow has none."""
-        return preflight_order(self.inputs)
+        return preflight_order(self.inputs, partial(self._slots.choose, None, busy=(), living=(), wanted=None))
 
     def settle_preflight(self, result: AttemptResult) -> str | None:
         """Book the preflight; gives why the run cannot go on, if so."""
@@ -122,16 +135,22 @@ class Run:
         return reason
 
     def next(self) -> Order | None:
-        """The next order, or None while nothing may start."""
-        for ready in self.schedule.ready():
-            order = self._builder.build(ready)
-            self._ready[order.step, order.attempt] = ready
-            return order
+        """The next order that has not begun, in plan order; None while nothing may start."""
+        for ready in self.schedule.ready(1):
+            self._ready[str(ready.path)] = ready
+            return self._builder.build(ready, partial(self._slot_for, ready.path))
         return None
+
+    def _slot_for(self, path: StepPath, wanted: str | None) -> str:
+        busy = {order.slot for order in self._flying.values()}
+        member = self.schedule.member_of(path)
+        return self._slots.choose(member, busy=busy, living=self.schedule.living(), wanted=wanted)
 
     def begin(self, order: Order) -> AttemptRecord:
         """Book that the attempt starts."""
-        ready = self._ready[order.step, order.attempt]
+        ready = self._ready[order.step]
+        self.schedule.start(ready.path)
+        self._flying[order.step] = order
         self._book(
             "attempt_started",
             number=len(self.record.attempts) + 1,
@@ -153,6 +172,10 @@ class Run:
         if reason is None and limit is not None and limit <= 0:
             reason = f"the {order.limits.budget_scope}'s max_budget is spent"
         return None if reason is None else self.no_attempt(order, Outcome.BUDGET, reason)
+
+    def merge(self, order: Order) -> AttemptResult:
+        """Carry out an order of mode `merge`: the controller does that itself."""
+        return merge(order, self._repository, f"{self.inputs.workflow.name} on {self.inputs.spec_name}")
 
     def no_attempt(self, order: Order, outcome: Outcome, reason: str) -> AttemptResult:
         """A result for an order that was not carried out."""
@@ -182,7 +205,8 @@ class Run:
 
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
         """Decide what follows and book it. A passed change of the tree becomes a commit of the run's branch."""
-        ready = self._ready.pop((order.step, order.attempt))
+        ready = self._ready.pop(order.step)
+        self._flying.pop(order.step)
         record = self._record_of(order)
         done = Done(
             path=ready.path,
@@ -204,6 +228,7 @@ class Run:
             why=_why(settled),
             decisions=[_decision(path, decision) for path, decision in settled.decisions],
             replanned=str(settled.step) if settled.step else None,
+            failed=[str(path) for path in settled.failed],
             head=self.schedule.head,
         )
         self._move_branch(self.schedule.head)
@@ -216,6 +241,8 @@ class Run:
         return next(one for one in attempts if (one.step, one.attempt) == (order.step, order.attempt))
 
     def _commit(self, order: Order, result: AttemptResult) -> str:
+        if order.mode == "merge":
+            return result.snapshot or order.base
         if order.mode != "diff" or result.snapshot is None or result.tree is None:
             return order.base
         if not result.passed:

@@ -1,16 +1,16 @@
 """The pure state machine of a run: what may start now, and what follows from how it ended.
 
-No I/O, no clock, no pytest. The serial loop, the xdist scheduler, the dry run and resume all drive this one object;
+No I/O, no clock, no pytest. The serial loop, the xdist workers, the dry run and resume all drive this one object;
 feeding it the same `Done`s and the recorded decisions gives the same state again.
 
 How trees move: every step and group remembers where it began. The tree of the run advances only when a step passes;
 `same` goes on from what the failed attempt left, all else goes back to where the step, the group or the restarted
 step began.
 
-Parallel groups run their members one after the other unless the schedule is made with `parallel=True` (then each
-member starts at the tree where the group began; merging the results is not decided here). A failed member lets the
-others finish, and its own passed steps are taken back out of the tree. What follows for the group is decided when the
-first member fails, so that every report is right at once; it takes effect when the last member has ended.
+Members of a parallel group start at the tree where the group began, however many may run at once, and are merged in
+plan order; a merge is a step of its own. A failed member lets the others finish. What follows for the group is decided
+when the last of them has ended, from their failures in plan order; until then a failed attempt in it is `again` where
+some group may still go on, and `Settled.failed` names its step if none does.
 """
 
 from __future__ import annotations
@@ -19,35 +19,42 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
-from pytest_gump.engine.nodes import Group, Lane, Leaf, Verdict, restart_target
-from pytest_gump.engine.schedule_asking import Asking, where_left
-from pytest_gump.engine.schedule_orders import begin_replan, first_attempt, next_attempt, next_part
+from pytest_gump.engine.nodes import Group, Lane, Leaf, Reopened, Told, last_writer, restart_target
+from pytest_gump.engine.schedule_asking import Asking, Log, where_left
+from pytest_gump.engine.schedule_orders import begin_replan, first_attempt, merge_attempt, next_attempt, next_part
 from pytest_gump.engine.schedule_plans import Plans
 from pytest_gump.engine.schedule_records import Decide, Done, LeafState, Ready, Settled
-from pytest_gump.engine.schedule_view import leaves, signature
+from pytest_gump.engine.schedule_view import leaves, place, signature
+from pytest_gump.engine.side_by_side import SideBySide
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
 
     from pytest_gump.engine.decision import Decision
-    from pytest_gump.engine.nodes import Node, Told
+    from pytest_gump.engine.nodes import Node
     from pytest_gump.engine.schedule_records import Result
     from pytest_gump.workflow.model import Workflow
 
 __all__ = ["Decide", "Done", "LeafState", "Ready", "Schedule", "Settled"]
 
 ENDS_RUN: Final = frozenset({"gate_error", "cancelled", "quota"})
-"""The run ends there, parallel members included: the check, the user or the provider stands in the way of all."""
+"""The run ends there: the check, the user or the provider stands in the way of all. What is in flight may finish."""
 
 
 class Schedule:
-    def __init__(self, workflow: Workflow, *, base: str, parallel: bool = False) -> None:
-        self._is_concurrent = parallel
+    def __init__(self, workflow: Workflow, *, base: str) -> None:
         self._attempts: dict[StepPath, int] = {}
         self._plans = Plans(workflow)
         self._open: dict[StepPath, tuple[Leaf, Ready]] = {}
+        self._started: set[StepPath] = set()
+        self._fronts: list[Group] = []
+        """Parallel groups with members that may begin."""
+        self._held: list[Leaf] = []
+        """Steps that have failed while it is open whether a group goes on."""
+        self._log = Log()
+        self._decide: Decide = lambda _step, _path, _failures, own: own
         self._has_failed = False
         self.reason = ""
         """Why the run failed: the reason that skipped steps show."""
@@ -57,7 +64,8 @@ class Schedule:
 
     @property
     def done(self) -> bool:
-        return self._has_failed or self.passed
+        """Nothing may start any more, and nothing is in flight."""
+        return (self._has_failed or self.passed) and not self._started
 
     @property
     def passed(self) -> bool:
@@ -68,23 +76,73 @@ class Schedule:
         """Commit where the run's tree stands: that of the last passed step that was not taken back."""
         return self._root.lane.head
 
-    def ready(self) -> list[Ready]:
-        """List what may start now, attempts in flight included until they are completed. Serial: at most one."""
-        return [ready for _, ready in self._open.values()]
+    def ready(self, most: int | None = None) -> list[Ready]:
+        """List what may start now and has not, in plan order; members of parallel groups begin only as they fit in."""
+        while self._fronts and (most is None or len(self._open) - len(self._started) < most):
+            self._enter_next()
+        waiting = [entry for path, entry in self._open.items() if path not in self._started]
+        waiting.sort(key=lambda entry: place(entry[0]))
+        return [ready for _, ready in waiting[:most]]
+
+    def start(self, path: StepPath) -> None:
+        """Take note that the attempt is in flight: it is offered no more, and may finish when the run has failed."""
+        self._find(path)
+        self._started.add(path)
+
+    def _find(self, path: StepPath) -> tuple[Leaf, Ready]:
+        while path not in self._open and self._fronts:
+            self._enter_next()
+        if path not in self._open:
+            raise ValueError(f"no attempt of {path} is open")
+        return self._open[path]
+
+    def member_of(self, path: StepPath) -> StepPath | None:
+        """The innermost parallel member that an open attempt belongs to."""
+        node: Node = self._open[path][0]
+        while (group := node.parent) is not None:
+            if group.side is not None and node.index < group.size:
+                return node.path
+            node = group
+        return None
+
+    def living(self) -> frozenset[StepPath]:
+        """The parallel members whose steps are under way; those that wait for their merge are not."""
+        return frozenset(self._living(self._root))
+
+    def _living(self, group: Group) -> Iterator[StepPath]:
+        side = group.side
+        members = group.members if side is None else group.members[side.ended :]
+        for member in members:
+            if member is None:
+                continue
+            if side is not None and member.index < group.size and side.states[member.index] == "running":
+                yield member.path
+            if isinstance(member, Group) and member.status == "running":
+                yield from self._living(member)
 
     def leaves(self) -> list[LeafState]:
         """List all steps in display order; the parts of a replan are not steps."""
-        return leaves(self._root, self._attempts, self._plans, has_failed=self._has_failed)
+        flying = {self._open[path][0].path for path in self._started}
+        return leaves(self._root, self._attempts, self._plans, flying, has_failed=self._has_failed)
 
     def signature(self) -> Hashable:
         """Everything that decides what comes next, as a value that can be compared."""
-        return (self._has_failed, frozenset(self._attempts.items()), tuple(self.ready()), signature(self._root))
+        entries = sorted(self._open.values(), key=lambda entry: place(entry[0]))
+        ready = tuple(ready for _, ready in entries)
+        return (self._has_failed, frozenset(self._attempts.items()), ready, signature(self._root))
 
     def abort(self, outcome: str, reason: str) -> tuple[StepPath, ...]:
-        """End the run from outside (`budget`, `cancelled`) and name the steps that did not come to an end."""
-        if self.done:
-            return ()
+        """End the run from outside, with all that is in flight, and name the steps that did not come to an end."""
+        flying = tuple(self._open[path][0].path for path in self._started)
+        self._started.clear()
+        if self._has_failed or self.passed:
+            self._open.clear()
+            return flying
         return self._end(reason or outcome)
+
+    def stop(self, reason: str) -> tuple[StepPath, ...]:
+        """End the run from outside, but let finish what is in flight; name the steps that will never start."""
+        return () if self._has_failed or self.passed else self._end(reason)
 
     def complete(self, done: Done, decide: Decide) -> Settled:
         """Take in how an attempt ended and move on.
@@ -92,28 +150,46 @@ class Schedule:
         Raises:
             ValueError: no such attempt is open, or the decision cannot be followed (no such earlier sibling).
         """
-        leaf, ready = self._open.get(done.path, (None, None))
-        if leaf is None or ready is None or ready.attempt != done.attempt:
+        leaf, ready = self._find(done.path)
+        if ready.attempt != done.attempt:
             raise ValueError(f"attempt {done.attempt} of {done.path} is not open")
         del self._open[done.path]
-        settled = self._settle(leaf, ready, done, decide)
-        if self._has_failed and not settled.skipped:
-            settled = replace(settled, skipped=self._end(self.reason or f"{done.path} failed: {settled.outcome}"))
-        return settled
+        self._started.discard(done.path)
+        if self._has_failed:
+            return self._take_late(leaf, ready, done)
+        self._decide, self._log = decide, Log()
+        return self._close(self._settle(leaf, ready, done), leaf)
 
-    def _settle(self, leaf: Leaf, ready: Ready, done: Done, decide: Decide) -> Settled:
+    def _close(self, settled: Settled, leaf: Leaf) -> Settled:
+        if not self._has_failed:
+            return settled
+        held = tuple(one.path for one in self._held if one is not leaf)
+        return replace(settled, failed=held, skipped=self._end(self.reason))
+
+    def _settle(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
         if done.outcome == "passed":
-            return self._pass(leaf, ready, done)
+            step = self._pass(leaf, ready, done)
+            return Settled("passed", tuple(self._log.decisions), note=self._log.note, step=step)
         if done.outcome == "crashed" and not leaf.has_crashed:
             leaf.has_crashed = True
             self._open[ready.path] = (leaf, ready)
             return Settled("retried", outcome="crashed", note="the worker was lost: repeated once, same number")
         leaf.has_crashed = False
-        return self._fail(leaf, ready, done, decide)
+        return self._conflict(leaf, ready, done) if leaf.role == "merge" else self._fail(leaf, ready, done)
+
+    def _take_late(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
+        """Take in what was in flight when the run failed: it counts, and nothing follows from it."""
+        if ready.path != leaf.path or leaf.replanning is not None:
+            leaf.status = "skipped"
+            return Settled("passed" if done.outcome == "passed" else "again", skipped=(leaf.path,), step=leaf.path)
+        leaf.status = "passed" if done.outcome == "passed" else "failed"
+        reason = done.failure.reason if done.failure else ""
+        return Settled(leaf.status, outcome=done.outcome, reason=reason)
 
     # -- passing -------------------------------------------------------------------------------------------------
 
-    def _pass(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
+    def _pass(self, leaf: Leaf, ready: Ready, done: Done) -> StepPath | None:
+        """Move on; names the step if the attempt was part of its replan."""
         leaf.has_crashed = False
         replanning = leaf.replanning
         if replanning is not None and ready.role != "replan-check":
@@ -123,42 +199,101 @@ class Schedule:
                 replanning.index += 1
                 replanning.base = done.commit or ready.base
             self._start(leaf, next_part(leaf, replanning, self._number))
-            return Settled("passed", step=leaf.path)
+            return leaf.path
         leaf.replanning = None
         leaf.status = "passed"
-        if leaf.mode == "diff":
+        if leaf.mode in {"diff", "merge"}:
             leaf.lane.head = done.commit or ready.base
         if leaf.mode == "plan":
             self._plans.add(leaf.path, done.plan or ())
         self._advance(leaf)
-        return Settled("passed")
+        return None
 
     def _advance(self, node: Node) -> None:
         """Go on after a member that passed: its successor, or what follows for the group it completes."""
         while (group := node.parent) is not None:
-            if self._go_on(group, node):
+            if group.side is not None and node.index < group.size:
+                is_merge = isinstance(node, Leaf) and node.role == "merge"
+                group.side.states[node.index] = "merged" if is_merge else "passed"
+                self._merge_on(group, group.side)
                 return
-            if group.pending is not None:
-                self._unwind(group, group.pending)
+            index = node.index + 1
+            if index < len(group.members):
+                if group.restarted is not None and index > group.restarted.until:
+                    group.restarted = None
+                self._enter(group.member(index, group.lane))
                 return
             group.status = "passed"
             node = group
 
-    def _go_on(self, group: Group, after: Node) -> bool:
-        """Enter the next member; False when all have ended."""
-        if self._is_open_at_once(group):
-            group.unfinished -= 1
-            return group.unfinished > 0
-        index = after.index + 1
-        if index == group.size:
-            return False
-        if group.restarted is not None and index > group.restarted.until:
-            group.restarted = None
-        self._enter(group.member(index, group.lane))
-        return True
+    # -- side by side --------------------------------------------------------------------------------------------
 
-    def _is_open_at_once(self, group: Group) -> bool:
-        return self._is_concurrent and group.is_parallel
+    def _merge_on(self, group: Group, side: SideBySide) -> Result | None:
+        """Merge the next member if it has passed; when all have ended, go on, and say what a failure led to."""
+        while not side.is_over:
+            index = side.ended
+            state = side.states[index]
+            if state in {"waiting", "running", "merging"}:
+                self._show_front(group, side)
+                return None
+            if state == "passed" and group.may_write(index):
+                self._start_merge(group, side, index)
+                self._show_front(group, side)
+                return None
+            if state == "passed":
+                side.states[index] = "merged"
+            side.end(group.lane.head)
+        if side.failures:
+            return self._give_up_group(group, side.askings(), group.lane.head)
+        if group.has_gate:
+            self._enter(group.member(group.size, group.lane))
+        else:
+            group.status = "passed"
+            self._advance(group)
+        return None
+
+    def _show_front(self, group: Group, side: SideBySide) -> None:
+        if side.has_more and group not in self._fronts:
+            self._fronts.append(group)
+
+    def _enter_next(self) -> None:
+        """Let one more member of a parallel group begin: the first one in plan order."""
+        group = min(self._fronts, key=place)
+        assert group.side is not None  # noqa: S101 - only parallel groups are fronts
+        index, head = group.side.enter()
+        if not group.side.has_more:
+            self._fronts.remove(group)
+        self._enter(group.member(index, Lane(head)))
+
+    def _start_merge(self, group: Group, side: SideBySide, index: int) -> None:
+        member = group.members[index]
+        assert member is not None  # noqa: S101 - it has passed
+        leaf = group.merge(index)
+        leaf.begin = group.lane.head
+        side.states[index], side.merges[index] = "merging", leaf
+        self._start(leaf, merge_attempt(leaf, member, self._number))
+
+    def _conflict(self, merge: Leaf, ready: Ready, done: Done) -> Settled:
+        """Let the member begin anew on the merged tree, if the policy of its last writing step has an attempt left."""
+        group, member = merge.parent, merge.parent.members[merge.index]
+        asking = Asking.about(merge, ready, done)
+        if done.outcome in ENDS_RUN:
+            merge.status = "failed"
+            self._fail_run(asking)
+            return asking.settled("failed", done, self._log)
+        writer = last_writer(member) if member is not None else None
+        assert group.side is not None and writer is not None  # noqa: S101, PT018 - only such members are merged
+        decision = Stop() if asking.is_final else asking.ask(writer, self._decide, self._log)
+        if isinstance(decision, Stop):
+            verdict = self._give_up(merge, [asking], group.lane.head)
+            return asking.settled(self._held_or(merge, verdict, asking), done, self._log)
+        agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
+        group.side.states[merge.index] = "running"
+        merge.status = "pending"
+        kept = Reopened(writer.path, writer.tally, agent)
+        told = Told(merge.path, asking.failure, writer.path.items)
+        self._enter(group.reopen(merge.index, Lane(group.lane.head), told, kept))
+        return asking.settled("again", done, self._log)
 
     # -- entering ------------------------------------------------------------------------------------------------
 
@@ -175,11 +310,12 @@ class Schedule:
         group.status = "running"
         self._number(group.path)
         group.reset()
-        if not self._is_open_at_once(group):
+        if not group.is_parallel:
             self._enter(group.member(0, group.lane))
             return
-        for index in range(group.size):
-            self._enter(group.member(index, Lane(group.lane.head)))
+        waits = group.waits()
+        group.side = SideBySide(group.size, group.lane.head, needs=waits.needs, after=waits.after)
+        self._show_front(group, group.side)
 
     def _start(self, leaf: Leaf, ready: Ready) -> None:
         leaf.status = "running"
@@ -192,21 +328,21 @@ class Schedule:
 
     # -- failing -------------------------------------------------------------------------------------------------
 
-    def _fail(self, leaf: Leaf, ready: Ready, done: Done, decide: Decide) -> Settled:
-        asking = Asking.about(leaf, ready, done, decide)
+    def _fail(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
+        asking = Asking.about(leaf, ready, done)
         leaf.left = where_left(leaf, ready, done)
         leaf.told = asking.told
         leaf.replanning = None
         verdict: Result = "failed"
         if done.outcome in ENDS_RUN:
             leaf.status = "failed"
-            self._has_failed = True
+            self._fail_run(asking)
         else:
-            decision = Stop() if asking.is_final else asking.ask(leaf)
+            decision = Stop() if asking.is_final else asking.ask(leaf, self._decide, self._log)
             verdict = self._follow(leaf, decision, asking)
         if ready.path == leaf.path:
-            return asking.settled(verdict, done)
-        return replace(asking.settled(verdict if verdict == "failed" else "again", done), step=leaf.path)
+            return asking.settled(verdict, done, self._log)
+        return replace(asking.settled(verdict if verdict == "failed" else "again", done, self._log), step=leaf.path)
 
     def _follow(self, leaf: Leaf, decision: Decision, asking: Asking) -> Result:
         match decision:
@@ -221,61 +357,55 @@ class Schedule:
                 self._restart(leaf, decision, asking.told)
                 return "again"
             case Stop():
-                verdict = self._climb(leaf, asking)
-                self._unwind_from(leaf, verdict, leaf.left)
-                return "failed" if verdict.decider is None else "again"
+                return self._held_or(leaf, self._give_up(leaf, [asking], leaf.left), asking)
             case _:
                 assert_never(decision)
 
-    def _climb(self, leaf: Leaf, asking: Asking) -> Verdict:
-        """Ask the enclosing groups, innermost first, until one goes on."""
+    def _give_up(self, node: Node, askings: list[Asking], left: str) -> Result | None:
+        """Let `node` fail for good in this pass.
+
+        Returns `again` if a group above goes on, `failed` if the run has failed, None while others of a parallel
+        group have not ended.
+        """
+        node.status = "failed"
+        group = node.parent
+        if group is None:
+            self._fail_run(askings[0])
+            return "failed"
+        if group.side is None or node.index == group.size:
+            return self._give_up_group(group, askings, left)
+        group.side.failures[node.index] = askings
+        group.side.states[node.index] = "failed"
+        return self._merge_on(group, group.side)
+
+    def _give_up_group(self, group: Group, askings: list[Asking], left: str) -> Result | None:
+        """Ask the group whether it goes on; if not, it fails too."""
+        if group.policy is not None and not any(asking.is_final for asking in askings):
+            decision = askings[0].ask(group, self._decide, self._log, attempt=self._attempts[group.path])
+            if isinstance(decision, Retry | Restart):
+                self._held = [leaf for leaf in self._held if not _is_below(leaf, group)]
+                self._go_again(group, decision, [asking.told for asking in askings], left)
+                return "again"
+        return self._give_up(group, askings, left)
+
+    def _held_or(self, leaf: Leaf, verdict: Result | None, asking: Asking) -> Result:
+        """Say what a given-up step is reported as: no last word yet while a group above may still go on."""
+        if verdict is not None:
+            return verdict
         group: Group | None = leaf.parent
-        while group is not None:
-            if group.pending is not None:
-                group.pending.told.append(asking.told)
-                return group.pending
-            if group.policy is not None and not asking.is_final:
-                decision = asking.ask(group, attempt=self._attempts[group.path])
-                if isinstance(decision, Retry | Restart):
-                    return Verdict(group, decision, [asking.told])
+        while group is not None and not asking.is_final:
+            if group.policy is not None:
+                self._held.append(leaf)
+                return "again"
             group = group.parent
-        return Verdict(None, Stop(), [asking.told])
+        return "failed"
 
-    def _unwind_from(self, node: Node, verdict: Verdict, left: str) -> None:
-        """Let `node` fail for good in this pass, and all above it up to the group that goes on."""
-        while True:
-            node.status = "failed" if verdict.decider is None else "pending"
-            group = node.parent
-            if group is None:
-                self._has_failed = True
-                return
-            if group.is_parallel:
-                group.pending = verdict
-                if not self._is_open_at_once(group):
-                    group.lane.head = left = node.begin
-                if self._go_on(group, node):
-                    return
-            if group is verdict.decider:
-                self._go_again(group, verdict, left)
-                return
-            node = group
-
-    def _unwind(self, group: Group, verdict: Verdict) -> None:
-        """Do what was decided when a member of `group` failed: the other members have ended now."""
-        if group is verdict.decider:
-            self._go_again(group, verdict, group.lane.head)
+    def _go_again(self, group: Group, decision: Retry | Restart, told: list[Told], left: str) -> None:
+        if isinstance(decision, Restart):
+            self._restart(group, decision, told[0])
         else:
-            self._unwind_from(group, verdict, group.lane.head)
-
-    def _go_again(self, group: Group, verdict: Verdict, left: str) -> None:
-        match verdict.decision:
-            case Restart() as restart:
-                self._restart(group, restart, verdict.told[0])
-            case Retry() as retry:
-                group.renew(retry, verdict.told, left)
-                self._begin_pass(group)
-            case Stop():
-                raise ValueError(f"{group.path} was to stop, not to go on")
+            group.renew(decision, told, left)
+            self._begin_pass(group)
 
     def _restart(self, node: Node, decision: Restart, told: Told) -> None:
         """Jump back to an earlier sibling of `node` or to itself; what lies after it, up to `node`, is new again."""
@@ -287,8 +417,20 @@ class Schedule:
         target.lane.head = target.begin
         self._enter(group.member(target.index, target.lane))
 
+    def _fail_run(self, asking: Asking) -> None:
+        self._has_failed = True
+        self.reason = f"{asking.told.by} failed: {asking.outcome}"
+
     def _end(self, reason: str) -> tuple[StepPath, ...]:
         self._has_failed = True
-        self._open.clear()
+        self._open = {path: entry for path, entry in self._open.items() if path in self._started}
+        self._fronts.clear()
         self.reason = reason
         return tuple(leaf.path for leaf in self.leaves() if leaf.status == "skipped")
+
+
+def _is_below(node: Node, group: Group) -> bool:
+    above: Group | None = node.parent
+    while above is not None and above is not group:
+        above = above.parent
+    return above is group

@@ -21,6 +21,18 @@ NEVER_RETRIED: Final = frozenset({"budget", "crashed"})
 
 
 @dataclass(slots=True)
+class Log:
+    """What was decided after one attempt, innermost first."""
+
+    decisions: list[tuple[StepPath, Decision]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def note(self) -> str:
+        return "; ".join(self.notes)
+
+
+@dataclass(slots=True)
 class Asking:
     told: Told
     """The failure as its own attempt had it."""
@@ -29,12 +41,11 @@ class Asking:
     compare_trees: bool
     is_final: bool
     """No policy is asked, neither the step's own nor a group's."""
-    decide: Decide
-    decisions: list[tuple[StepPath, Decision]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    outcome: str
+    """What the step that failed ends with, if nobody goes on."""
 
     @classmethod
-    def about(cls, leaf: Leaf, ready: Ready, done: Done, decide: Decide) -> Asking:
+    def about(cls, leaf: Leaf, ready: Ready, done: Done) -> Asking:
         failure = done.failure or Failure(done.attempt, done.outcome, "gate_fail")
         failure = replace(failure, agent=failure.agent or ready.agent, tree=failure.tree or done.tree)
         return cls(
@@ -42,29 +53,31 @@ class Asking:
             replace(failure, attempt=leaf.attempt),
             compare_trees=_may_write(leaf, ready),
             is_final=done.outcome in NEVER_RETRIED,
-            decide=decide,
+            outcome=done.outcome,
         )
 
-    def ask(self, node: Node, *, attempt: int | None = None) -> Decision:
+    def ask(self, node: Node, decide: Decide, log: Log, *, attempt: int | None = None) -> Decision:
         """Count the failure for the step or group, and decide: its own policy, then the hook, within the limits."""
         failure = self.failure if attempt is None else replace(self.failure, attempt=attempt)
         own = answer(node.policy, node.tally, failure, compare_trees=self.compare_trees)
-        wanted = self.decide(node.step, node.path, tuple(node.tally.failures), own.decision)
+        wanted = decide(node.step, node.path, tuple(node.tally.failures), own.decision)
         decision, note = bind(own, wanted)
         _check(node, decision)
-        self.decisions.append((node.path, decision))
+        log.decisions.append((node.path, decision))
         if note:
-            self.notes.append(note)
+            log.notes.append(note)
+        if isinstance(decision, Stop) and decision.outcome:
+            self.outcome = decision.outcome
         return decision
 
-    def settled(self, verdict: Result, done: Done) -> Settled:
-        stops = [decision for _, decision in self.decisions if isinstance(decision, Stop) and verdict == "failed"]
+    def settled(self, verdict: Result, done: Done, log: Log) -> Settled:
+        stops = [decision for _, decision in log.decisions if isinstance(decision, Stop) and verdict == "failed"]
         return Settled(
             verdict,
-            tuple(self.decisions),
+            tuple(log.decisions),
             outcome=next((stop.outcome for stop in stops if stop.outcome), done.outcome),
             reason=next((stop.reason for stop in stops if stop.reason), self.failure.reason),
-            note="; ".join(self.notes),
+            note=log.note,
         )
 
 

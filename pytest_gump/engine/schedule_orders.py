@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_gump.engine.decision import Failure, Replan, Retry
-    from pytest_gump.engine.nodes import Leaf, Told
+    from pytest_gump.engine.nodes import Leaf, Node, Told
     from pytest_gump.engine.schedule_records import EntryKind
 
     Number = Callable[[StepPath], int]
@@ -26,7 +26,9 @@ def first_attempt(leaf: Leaf, number: Number) -> Ready:
     entry: EntryKind = leaf.cause if has_run else "first"
     if leaf.mode == "gate":
         return Ready(leaf.path, leaf.step, leaf.attempt, None, "gate", leaf.begin, leaf.begin, entry, items=leaf.items)
-    leaf.agent = leaf.parent.override or leaf.step.agent
+    reopened = leaf.parent.reopened
+    is_reopened = reopened is not None and reopened.path == leaf.path
+    leaf.agent = (reopened.agent if reopened and is_reopened else None) or leaf.parent.override or leaf.step.agent
     told, is_fresh = _take_told(leaf)
     is_resumed = has_run and leaf.cause == "group" and leaf.parent.session == "resume"
     return Ready(
@@ -52,10 +54,11 @@ def _take_told(leaf: Leaf) -> tuple[Told | None, bool]:
     After a restart, that is for the first agent step from the target on; in a new pass of a group, for the first
     agent step that works on the same plan item as the one that failed.
     """
-    group = leaf.parent
-    while True:
+    node: Node = leaf
+    while (group := node.parent) is not None:
         restarted = group.restarted
-        if restarted is not None and not restarted.is_told:
+        is_meant = restarted is not None and (not group.is_parallel or restarted.until == node.index)
+        if restarted is not None and is_meant and not restarted.is_told:
             restarted.is_told = True
             return restarted.told, True
         is_fresh, group.is_fresh = group.is_fresh, False
@@ -64,9 +67,25 @@ def _take_told(leaf: Leaf) -> tuple[Told | None, bool]:
             group.told.remove(told)
         if told is not None or is_fresh:
             return told, is_fresh
-        if group.parent is None:
-            return None, False
-        group = group.parent
+        node = group
+    return None, False
+
+
+def merge_attempt(leaf: Leaf, member: Node, number: Number) -> Ready:
+    """Bring what `member` did into the tree of its group; both began at the same commit."""
+    leaf.attempt = number(leaf.path)
+    return Ready(
+        leaf.path,
+        leaf.step,
+        leaf.attempt,
+        None,
+        "merge",
+        base=leaf.begin,
+        step_base=member.begin,
+        items=leaf.items,
+        role="merge",
+        theirs=member.lane.head,
+    )
 
 
 def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:

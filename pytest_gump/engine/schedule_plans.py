@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.plan_order import in_order
 from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.refs import Outline, iter_steps
 
@@ -19,7 +20,7 @@ class Plans:
         self._plans: dict[StepPath, tuple[PlanItem, ...]] = {}
 
     def add(self, path: StepPath, plan: tuple[PlanItem, ...]) -> None:
-        self._plans[path] = plan
+        self._plans[path] = in_order(plan)
 
     def find(self, path: StepPath, reference: str) -> tuple[PlanItem, ...] | None:
         """Find the plan for the `foreach` at `path`; None when it is not known yet.

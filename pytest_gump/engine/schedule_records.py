@@ -18,7 +18,7 @@ Decide = Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]
 says; returns what to do. Replaying a run, it returns what was recorded."""
 
 EntryKind = Literal["first", "same", "escalate", "replan", "restart", "group"]
-Role = Literal["step", "replan-plan", "replan-item", "replan-check"]
+Role = Literal["step", "replan-plan", "replan-item", "replan-check", "merge", "gate"]
 Result = Literal["passed", "retried", "escalated", "failed", "again"]
 Status = Literal["pending", "running", "passed", "failed", "skipped"]
 
@@ -54,6 +54,8 @@ class Ready:
     keep_item: PlanItem | None = None
     """The plan item whose `files` bound the change: the innermost one; for a part of a replan that lists no files,
     that of the step."""
+    theirs: str | None = None
+    """For a merge: the tree of the member. `base` is the tree it goes into, `step_base` that which both began at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Settled:
     """What a finished attempt led to.
 
     `again`: the attempt failed, but its step will be entered anew (restart, new pass of a group), or it was part of
-    a replan and its step goes on. `failed` is final.
+    a replan and its step goes on, or others of a parallel group have not ended and a group above may go on then.
+    `failed` is final.
     """
 
     verdict: Result
@@ -89,6 +92,8 @@ class Settled:
     note: str = ""
     step: StepPath | None = None
     """The step that `decisions[0]` is about, when the attempt was part of its replan."""
+    failed: tuple[StepPath, ...] = ()
+    """Other steps whose failure is final now, after all: their own attempts were `again`."""
 
 
 @dataclass(frozen=True, slots=True)

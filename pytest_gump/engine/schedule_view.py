@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.nodes import Group, Leaf
 from pytest_gump.engine.schedule_records import LeafState
+from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
     from pytest_gump.engine.nodes import Node
     from pytest_gump.engine.schedule_plans import Plans
@@ -16,32 +17,50 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import Step
     from pytest_gump.workflow.path import StepPath
 
+_BEHIND = 1 << 30
 
-def leaves(root: Group, attempts: Mapping[StepPath, int], plans: Plans, *, has_failed: bool) -> list[LeafState]:
-    """List the leaves in display order; what a failed run did not bring to an end is skipped."""
-    unfinished: Status = "skipped" if has_failed else "pending"
-    view = _View(attempts, plans, unfinished, is_over=has_failed)
+
+def place(node: Node) -> tuple[int, ...]:
+    """Where a node stands in plan order; the merge of a member stands behind all that is in it."""
+    own = (node.index, _BEHIND) if isinstance(node, Leaf) and node.role == "merge" else (node.index,)
+    return own if node.parent is None else (*place(node.parent), *own)
+
+
+def leaves(
+    root: Group, attempts: Mapping[StepPath, int], plans: Plans, flying: Collection[StepPath], *, has_failed: bool
+) -> list[LeafState]:
+    """List the leaves in display order; what a failed run did not bring to an end, and is not in flight, is skipped."""
+    view = _View(attempts, plans, flying, is_over=has_failed)
     return list(view.members(root))
 
 
 class _View:
-    def __init__(self, attempts: Mapping[StepPath, int], plans: Plans, unfinished: Status, *, is_over: bool) -> None:
+    def __init__(
+        self, attempts: Mapping[StepPath, int], plans: Plans, flying: Collection[StepPath], *, is_over: bool
+    ) -> None:
         self._attempts = attempts
         self._plans = plans
-        self._unfinished = unfinished
+        self._flying = flying
+        self._unfinished: Status = "skipped" if is_over else "pending"
         self._is_over = is_over
 
     def members(self, group: Group) -> Iterator[LeafState]:
+        merges = group.side.merges if group.side is not None else {}
         for index, node in enumerate(group.members):
             if isinstance(node, Group):
                 yield from self.members(node)
             elif node is not None:
                 yield self._leaf(node.path, self._status(node))
+            elif index == group.size:
+                yield self._leaf(group.path.child(GATE), self._unfinished)
             elif group.kind == "foreach":
                 yield from self._unborn(group.steps, group.path.item(group.plan[index].slug), None)
             else:
                 step = group.steps[index]
                 yield from self._step(step, group.path.child(step.name))
+            if group.side is not None and index < group.size and group.may_write(index):
+                merge = merges.get(index) or group.merge(index)
+                yield self._leaf(merge.path, self._status(merge))
 
     def _step(self, step: Step, path: StepPath) -> Iterator[LeafState]:
         if step.kind == "group":
@@ -51,23 +70,29 @@ class _View:
 
     def _unborn(self, steps: Sequence[Step], path: StepPath, group: Step | None) -> Iterator[LeafState]:
         """Steps of a group, or of the scope of a plan item, that has not begun."""
-        paths = [path]
+        merged = [*merged_members(group)] if group is not None else []
+        scopes = [path]
         if group is not None and group.foreach is not None:
             plan = self._plans.find(path, group.foreach)
-            paths = [path.item(item.slug) for item in plan] if plan else [path.item("*")]
-        for scope in paths:
+            names = [item.slug for item in plan] if plan else ["*"]
+            scopes = [path.item(name) for name in names]
+            merged = names if merged else []
+        for number, scope in enumerate(scopes):
             for step in steps:
                 yield from self._step(step, scope.child(step.name))
+                if step.name in merged and group is not None and group.foreach is None:
+                    yield self._leaf(merge_path(path, step.name), self._unfinished)
+            if merged and group is not None and group.foreach is not None:
+                yield self._leaf(merge_path(path, merged[number]), self._unfinished)
+        if group is not None and group.gate:
+            yield self._leaf(path.child(GATE), self._unfinished)
 
     def _leaf(self, path: StepPath, status: Status) -> LeafState:
         return LeafState(path, status, self._attempts.get(path, 0), "*" in path.items)
 
     def _status(self, leaf: Leaf) -> Status:
-        return (
-            self._unfinished
-            if leaf.status == "pending" or (self._is_over and leaf.status == "running")
-            else leaf.status
-        )
+        is_cut_off = self._is_over and leaf.status == "running" and leaf.path not in self._flying
+        return self._unfinished if leaf.status == "pending" or is_cut_off else leaf.status
 
 
 def signature(node: Node | None) -> Hashable:
@@ -79,5 +104,5 @@ def signature(node: Node | None) -> Hashable:
     if isinstance(node, Leaf):
         replanning = node.replanning and (node.replanning.base, node.replanning.plan, node.replanning.index)
         return (*own, node.agent, node.attempt, node.left, node.has_crashed, replanning)
-    pending = node.pending and (node.pending.decider and node.pending.decider.path, node.pending.decision)
-    return (*own, node.override, node.session, node.is_fresh, pending, *map(signature, node.members))
+    side = node.side.signature() if node.side is not None else None
+    return (*own, node.override, node.session, node.is_fresh, side, *map(signature, node.members))

@@ -35,6 +35,7 @@ _SETTINGS: Final = (
     "commit.gpgsign=false",
     "i18n.commitEncoding=UTF-8",
     "submodule.recurse=false",
+    "checkout.workers=0",
     "merge.verifySignatures=false",
 )
 SLOT_SETTINGS: Final = ("core.sparseCheckout=false", "core.sparseCheckoutCone=false", "index.sparse=false")

@@ -63,10 +63,14 @@ class _Others:
 class Slots:
     """The slots of one repository, all below one folder."""
 
-    def __init__(self, repository: Repository, root: Path, *, keep: Sequence[str] = KEEP_IGNORED) -> None:
+    def __init__(
+        self, repository: Repository, root: Path, *, keep: Sequence[str] = KEEP_IGNORED, shared: bool = False
+    ) -> None:
+        """`shared`: other processes work in the slots too, in turn, so nothing is remembered about them."""
         self.repository = repository
         self.root = root
         self.keep = tuple(keep)
+        self.shared = shared
         self._slots: dict[str, Slot] = {}
 
     @staticmethod
@@ -85,7 +89,7 @@ class Slots:
     def slot(self, name: str) -> Slot:
         if not _SLOT_NAME.fullmatch(name) or ".." in name:
             raise WorktreeError(f"not a name for a worktree slot: {name!r}")
-        if name not in self._slots:
+        if name not in self._slots or self.shared:
             self._slots[name] = Slot(self.repository, self.root, name, self.keep)
         return self._slots[name]
 
@@ -165,6 +169,21 @@ class Slot:
         """Record that the ignored files of this moment came from setup, and stay."""
         ignored = self._others().ignored
         self._setup_files.write_bytes(b"\0".join(os.fsencode(path) for path in ignored))
+
+    @property
+    def lacks_setup(self) -> bool:
+        """Whether nobody has called `accept_ignored` since the slot was made or changed hands."""
+        return not self._setup_files.exists()
+
+    def forget(self) -> None:
+        """Let nothing of the run that had the slot before act on the next one: its ignored files go, setup's too."""
+        self._rests = None
+        files.remove(self._setup_files)
+        if self._exists():
+            try:
+                self._remove_ignored(self._others(), ())
+            except (WorktreeError, OSError):
+                self.discard()
 
     def _exists(self) -> bool:
         return self.path.is_dir() and not self.path.is_symlink() and self._index.path.is_file()

@@ -101,6 +101,8 @@ class Step:
     steps: tuple[Step, ...] = ()
     foreach: str | None = None
     parallel: bool = False
+    overlap: Literal["report", "serialize"] = "report"
+    """What to do about plan items of a parallel group whose `files` may overlap."""
 
     @property
     def kind(self) -> Literal["agent", "gate", "group"]:

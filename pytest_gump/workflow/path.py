@@ -52,6 +52,11 @@ class StepPath:
         """A file name for the path: `build-impl-item-2`."""
         return "-".join((*self.names, *self.items))
 
+    @property
+    def outer(self) -> StepPath:
+        """The same path without the innermost plan item."""
+        return StepPath(self.names, self.items[:-1])
+
     def child(self, name: str) -> StepPath:
         return StepPath((*self.names, name), self.items)
 

@@ -128,14 +128,14 @@ def test_status_without_runs_says_how_to_start_one(gump: Gump) -> None:
     assert "no runs yet; start one: gump run" in gump.good("status")
 
 
-def test_discard_removes_branch_refs_and_worktree_and_keeps_the_ledger(failed: Gump) -> None:
+def test_discard_removes_branch_and_refs_and_keeps_the_ledger(failed: Gump) -> None:
     run = failed.project.folders()[0]
     head = failed.project.git("rev-parse", "HEAD")
-    slot = next(failed.project.path.parent.glob(f"*-cache/gump/worktrees/*/{run.run_id}"))
-    slot.with_name(f"{run.run_id}.scratch").mkdir()  # what a killed pytest leaves behind
+    slots = next(failed.project.path.parent.glob("*-cache/gump/worktrees/*"))
+    (slots / f"{run.run_id}.scratch").mkdir()  # what a killed pytest leaves behind
     output = failed.good("discard", run.run_id)
-    assert not [*slot.parent.glob(f"{run.run_id}*")]
-    assert re.search(r"1 branch, \d+ snapshots?, 1 worktree", output)
+    assert not [*slots.glob(f"{run.run_id}*")]
+    assert re.search(r"1 branch, \d+ snapshots?$", output, re.MULTILINE)
     assert failed.project.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
     assert failed.project.git("rev-parse", "HEAD") == head
     assert failed.project.record().discarded

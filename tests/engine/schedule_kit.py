@@ -91,7 +91,7 @@ class Drive:
         raise AssertionError("the schedule did not finish")
 
     def step(self) -> Settled:
-        (ready,) = self.schedule.ready()
+        (ready,) = self.schedule.ready(1)
         self.orders.append(ready)
         done = self.done(ready)
         self.dones.append(done)

@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.engine.decision import Failure, Restart, Retry, Stop
-from pytest_gump.engine.schedule import Done, Schedule
-from pytest_gump.workflow.model import OnFailure, Workflow
+from pytest_gump.workflow.model import OnFailure
 
-from tests.engine.schedule_kit import Drive, agent, entries, flat, gate, group, own_policy, plan, policy
+from tests.engine.schedule_kit import Drive, agent, entries, flat, gate, group, plan, policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,66 +138,6 @@ def test_restart_in_a_branch_starts_its_list_anew() -> None:
         "review 4 opus",
     ]
     assert drive.statuses["review"] == "failed"
-
-
-def test_parallel_members_finish_before_their_group_fails() -> None:
-    build = group("build", agent("a"), agent("b"), foreach="plan", parallel=True)
-    drive = Drive((agent("plan", output="plan"), build, agent("z")), {"build::b[one]": ["gate_failed"]}).run()
-    assert [str(ready.path) for ready in drive.orders[1:]] == [
-        "build::a[one]",
-        "build::b[one]",
-        "build::a[two]",
-        "build::b[two]",
-    ]
-    assert [settled.verdict for settled in drive.settled] == ["passed", "passed", "failed", "passed", "passed"]
-    assert drive.statuses == {
-        "plan": "passed",
-        "build::a[one]": "passed",
-        "build::b[one]": "failed",
-        "build::a[two]": "passed",
-        "build::b[two]": "passed",
-        "z": "skipped",
-    }
-
-
-def test_failed_parallel_member_leaves_nothing_in_the_tree_of_the_others() -> None:
-    build = group("build", agent("a"), agent("b"), foreach="plan", parallel=True)
-    drive = Drive((agent("plan", output="plan"), build), {"build::b[one]": ["gate_failed"]}).run()
-    assert drive.orders[3].base == "base"
-    assert drive.schedule.head == "build::b[two]#1"
-
-
-def test_parallel_group_with_a_policy_runs_again_when_all_members_have_ended() -> None:
-    build = group("build", agent("a"), foreach="plan", parallel=True, on_failure=flat(2, "same", "escalate: opus"))
-    fails = {"build::a[one]": ["gate_failed"], "build::a[two]": ["gate_failed"]}
-    drive = Drive((agent("plan", output="plan"), build), fails).run()
-    assert drive.log[1:] == [
-        "build::a[one] 1 haiku",
-        "build::a[two] 1 haiku",
-        "build::a[one] 2 opus",
-        "build::a[two] 2 opus",
-    ]
-    assert [settled.verdict for settled in drive.settled[1:3]] == ["again", "again"]
-    assert [str(ready.restarted_by) for ready in drive.orders[3:]] == ["build::a[one]", "build::a[two]"]
-
-
-def test_gate_error_in_a_parallel_member_ends_the_run_at_once() -> None:
-    steps = (group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(2, "same: 2")),)
-    drive = Drive(steps, {"g::a": ["gate_error"]}).run()
-    assert drive.statuses == {"g::a": "failed", "g::b": "skipped"}
-
-
-def test_parallel_schedule_offers_all_members_at_the_tree_where_the_group_began() -> None:
-    steps = (group("g", agent("a"), agent("b"), agent("c"), parallel=True), agent("z"))
-    schedule = Schedule(Workflow(name="w", steps=steps), base="base", parallel=True)
-    assert [(str(ready.path), ready.base) for ready in schedule.ready()] == [
-        ("g::a", "base"),
-        ("g::b", "base"),
-        ("g::c", "base"),
-    ]
-    for ready in schedule.ready()[::-1]:
-        schedule.complete(Done(ready.path, 1, "passed", commit="x"), own_policy)
-    assert [str(ready.path) for ready in schedule.ready()] == ["z"]
 
 
 def test_replan_plans_does_the_items_and_checks_the_result() -> None:

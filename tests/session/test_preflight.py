@@ -83,5 +83,5 @@ def test_parallel_runs_one_after_the_other_and_says_so_once(project: GumpProject
         project.answer(f"build::tests[{item}]", writes={f"test_{item}.py": f"import {item}\n"})
         project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"})
     result = project.run("plan")
-    result.assert_outcomes(passed=6)
+    result.assert_outcomes(passed=8)
     assert str(result.stdout).count("parallel: true runs one after the other") == 1

@@ -182,13 +182,15 @@ def test_a_spent_budget_ends_the_run_and_is_not_retried(project: GumpProject) ->
     result.stdout.fnmatch_lines(["*budget*"])
 
 
-def test_no_worktree_is_left_after_a_passed_run(project: GumpProject) -> None:
+def test_one_worktree_is_left_for_the_next_run(project: GumpProject) -> None:
     project.write({"pytest.ini": f"[pytest]\ngump_worktrees = {project.path.parent / 'slots'}\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})
-    project.run("one").assert_outcomes(passed=1)
-    left = [path for path in (project.path.parent / "slots").rglob("*") if path.is_file()]
-    assert [path.name for path in left] == [".gitignore"]
+    for _ in range(2):
+        project.run("one").assert_outcomes(passed=1)
+        (root,) = (project.path.parent / "slots").iterdir()
+        assert sorted(path.name for path in root.iterdir() if path.is_dir()) == ["w1"]
+        assert (root / "w1.lease").read_text() == ""
 
 
 def test_a_missing_take_fails_the_step_at_once_and_says_what_there_is(project: GumpProject) -> None:

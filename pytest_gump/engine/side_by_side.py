@@ -1,0 +1,76 @@
+"""One pass of a parallel group: which members may begin, whose work is to be merged next, and who has ended.
+
+Members are merged in plan order, whatever the order in which they end; so trees, and what follows from them, do not
+depend on how many attempts run at once. A member that must wait begins at the tree that holds all members up to the
+last one it waits for.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    from pytest_gump.engine.nodes import Leaf
+    from pytest_gump.engine.schedule_asking import Asking
+
+State = Literal["waiting", "running", "passed", "merging", "merged", "failed", "dropped"]
+"""`passed` waits for its merge; `merged` is also said of a member that had nothing to merge; `dropped` can never begin,
+because a member that it needs has failed."""
+
+
+class SideBySide:
+    def __init__(self, size: int, begin: str, *, needs: Sequence[frozenset[int]], after: Sequence[int]) -> None:
+        """`needs[i]`: members that must pass before i; `after[i]`: how many members must have ended before i."""
+        self.states: list[State] = ["waiting"] * size
+        self.failures: dict[int, list[Asking]] = {}
+        self.merges: dict[int, Leaf] = {}
+        self.heads = [begin]
+        """The group's tree when the first k members have ended."""
+        self._needs = needs
+        self._after = after
+        self._enterable: list[int] = []
+        self._blocked: dict[int, list[int]] = {}
+        for index in range(size):
+            if after and after[index]:
+                self._blocked.setdefault(after[index], []).append(index)
+            else:
+                self._enterable.append(index)
+
+    @property
+    def ended(self) -> int:
+        """How many members have ended, in plan order: the index of the one whose turn it is to be merged."""
+        return len(self.heads) - 1
+
+    @property
+    def is_over(self) -> bool:
+        return self.ended == len(self.states)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a member may begin."""
+        return bool(self._enterable)
+
+    def enter(self) -> tuple[int, str]:
+        """Take the first member that may begin, and the tree that it begins at."""
+        index = heapq.heappop(self._enterable)
+        self.states[index] = "running"
+        return index, self.heads[self._after[index] if self._after else 0]
+
+    def end(self, head: str) -> None:
+        """Let the member whose turn it is end, with the group's tree at `head`; others may begin now."""
+        self.heads.append(head)
+        for index in self._blocked.pop(self.ended, ()):
+            if all(self.states[one] == "merged" for one in self._needs[index]):
+                heapq.heappush(self._enterable, index)
+            else:
+                self.states[index] = "dropped"
+
+    def askings(self) -> list[Asking]:
+        """The failures of all members, in plan order."""
+        return [asking for index in sorted(self.failures) for asking in self.failures[index]]
+
+    def signature(self) -> Hashable:
+        return tuple(self.states), tuple(self.heads), tuple(sorted(self._enterable))

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system.worktree import SlotPool, Slots
+
+from tests.system.git_project import Project, make_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pytest_gump.system.worktree import Repository, SlotPool, Slots
+pool = SlotPool(Slots(Repository.open(Path(sys.argv[1])), Path(sys.argv[2])))
+print(pool.lease(), flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def slots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Slots:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    project: Project = make_project(tmp_path)
+    return Slots(project.open(), tmp_path / "slots")
+
+
+def hold(slots: Slots) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", HOLD, str(slots.repository.root), str(slots.root)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+
+
+def test_each_lease_is_another_slot_and_comes_back_when_the_pool_closes(slots: Slots) -> None:
+    first, second = SlotPool(slots), SlotPool(slots)
+    assert [first.lease(), first.lease(), second.lease()] == ["w1", "w2", "w3"]
+    first.close()
+    assert second.lease() == "w1"
+    second.close()
+
+
+def test_slot_of_a_killed_process_is_free_again(slots: Slots) -> None:
+    pool = SlotPool(slots)
+    with hold(slots) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "w1\n"
+        assert pool.lease() == "w2"
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    assert pool.lease() == "w1"
+    pool.close()
+
+
+def test_slot_in_which_somebody_still_works_after_its_holder_was_killed_is_passed_over(slots: Slots) -> None:
+    slots.slot("w1").prepare(slots.repository.head())
+    with hold(slots) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        other.kill()
+        other.wait()
+    pool = SlotPool(slots)
+    with subprocess.Popen(["sleep", "60"], cwd=slots.root / "w1") as agent:
+        assert pool.lease() == "w2"
+        agent.kill()
+    pool.close()
+    again = SlotPool(slots)
+    assert again.lease() == "w1"
+    again.close()
+
+
+def test_nothing_ignored_of_an_earlier_run_is_left_for_the_next_one(slots: Slots) -> None:
+    base = slots.repository.head()
+    pool = SlotPool(slots)
+    slot = slots.slot(pool.lease())
+    slot.prepare(base)
+    (slot.path / "__pycache__").mkdir()
+    (slot.path / "__pycache__/mod.pyc").write_bytes(b"planted")
+    (slot.path / "build.log").write_text("from setup\n")
+    slot.accept_ignored()
+    assert not slot.lacks_setup
+    pool.close()
+    other = Slots(slots.repository, slots.root)
+    next_pool = SlotPool(other)
+    again = other.slot(next_pool.lease())
+    assert again.path == slot.path
+    assert again.lacks_setup
+    assert not again.prepare(base)
+    assert sorted(path.name for path in again.path.rglob("*.pyc")) == []
+    assert not (again.path / "build.log").exists()
+    next_pool.close()
+
+
+def test_folder_that_cannot_be_written_is_an_error_that_names_it(slots: Slots) -> None:
+    slots.root.write_text("a file\n")
+    with pytest.raises(WorktreeError, match="cannot make a worktree in"):
+        SlotPool(slots).lease()
