@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_gump.engine.order import AttemptResult, Order
@@ -42,24 +43,46 @@ class JobFile(pytest.File):
 class JobFolder(pytest.Dir):  # type: ignore[misc]  # final for typing; a folder of ours is one in every respect but this
     """A folder with several files of ours: pytest lists it anew for each file that the command line names in it.
 
-    From the second time on, files of ours and folders are the nodes of the first time, and of the other files only
-    those that were named themselves are looked at.
+    From the second time on it gives the nodes of the first time, and where it can be known, only those of the file
+    that pytest asks for. Of other files only those that were named themselves are looked at.
     """
 
-    known: list[pytest.Item | pytest.Collector] | None = None
-    others: Sequence[Path] = ()
+    nodes: dict[Path, list[pytest.Item | pytest.Collector]] | None = None
+    asked: Iterator[Path] | None = None
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        if self.known is not None:
-            yield from self.known
-            for path in self.others:
-                yield from self.ihook.pytest_collect_file(file_path=path, parent=self)
+        if self.nodes is None:
+            self.nodes = {}
+            for node in super().collect():
+                self.nodes.setdefault(node.path, []).append(node)
+            self.asked = self._files_asked_for()
+            yield from chain.from_iterable(self.nodes.values())
             return
-        nodes = list(super().collect())
-        self.known = [node for node in nodes if isinstance(node, JobFile | pytest.Directory)]
-        rest = dict.fromkeys(node.path for node in nodes if not isinstance(node, JobFile | pytest.Directory))
-        self.others = [path for path in rest if self.session.isinitpath(path)]
-        yield from nodes
+        path = None if self.asked is None else next(self.asked, None)
+        for one in self.nodes if path is None else (path,):
+            yield from self._again(one)
+
+    def _again(self, path: Path) -> Iterator[pytest.Item | pytest.Collector]:
+        """The nodes of a path, for the second time."""
+        known = self.nodes.get(path, ()) if self.nodes else ()
+        if all(isinstance(node, JobFile | pytest.Directory) for node in known):
+            yield from known
+        elif self.session.isinitpath(path):
+            yield from self.ihook.pytest_collect_file(file_path=path, parent=self)
+
+    def _files_asked_for(self) -> Iterator[Path] | None:
+        """The files that pytest will ask for after the first; None where it may ask for more than files of this folder.
+
+        `_initial_parts` is private to pytest: without it, each answer is all there is. A thousand named files are then
+        a million comparisons, two seconds.
+        """
+        parts = getattr(self.session, "_initial_parts", ())
+        here = [part for part in parts if part.path.parent == self.path]
+        beyond = [
+            part for part in parts if self.path in part.path.parents or part.path in (self.path, *self.path.parents)
+        ]
+        files = [part.path for part in here if part.path.is_file() and not part.parts and part.module_name is None]
+        return iter(files[1:]) if files and len(files) == len(beyond) else None
 
 
 class WorkflowCollector(pytest.Collector):

@@ -111,7 +111,8 @@ class _Strategy:
             forms = "'same', 'same: N', 'escalate: AGENT' or 'replan: AGENT'"
             self._problem(node.place, f"a strategy entry must be {forms}, not {describe(node)}")
             return
-        kind, colon, argument = (part.strip() for part in node.value.partition(":"))
+        kind, colon, argument = node.value.partition(":")
+        kind, argument = kind.strip(), argument.strip()
         if kind == "same":
             self._add_same(self._count(argument, quoted(argument), node.place) if colon else 1, node, {})
         elif kind in ("escalate", "replan"):

@@ -95,7 +95,7 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
 
 def _kind(fields: Fields, name: str, around: Surroundings) -> Kind:
     title = f"step {quoted(name)}" if name else "the step"
-    kinds = [key for key in ("agent", "steps", "workflow") if key in fields]
+    kinds = [key for key in ("agent", "steps", "workflow") if key in fields.values]
     if len(kinds) > 1:
         hint = "an agent step is no group: give the agent a step of its own" if "agent" in kinds else None
         both = " and ".join(f"'{key}'" for key in kinds)
