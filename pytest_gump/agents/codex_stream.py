@@ -112,13 +112,13 @@ class CodexReader(EstimatedReader):
     def _answer(self, phase: _Phase, *, goes_on: bool) -> list[Event]:
         """Go to the next phase; the event of a new answer unless the one before goes on."""
         self._phase = phase
-        return [] if goes_on or self._running else [self._begin_answer()]
+        return [] if goes_on else [self._begin_answer()]
 
     def _read_tool(self, kind: str, item: ndjson.JsonObject, *, done: bool) -> Iterable[Event]:
         key = ndjson.text(item, "id") or UNNAMED
         events: list[Event] = []
         if key not in self._running:
-            events += self._answer("tool", goes_on=self._phase in {"thinking", "message"})
+            events += self._answer("tool", goes_on=bool(self._running) or self._phase in {"thinking", "message"})
             self._running.add(key)
             self._tool_calls += 1
             calls = _tool_calls(kind, item)

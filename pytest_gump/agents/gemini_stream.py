@@ -80,6 +80,8 @@ class GeminiReader(EstimatedReader):
     def _read_message(self, record: ndjson.JsonObject) -> Iterable[Event]:
         if record.get("role") != "assistant":
             return NO_EVENTS
+        if not self._speaking:
+            self._running.clear()  # the model has gone on: the result of a tool was lost, or too long to be read
         words = ndjson.text(record, "content") or ""
         events = self._answer()
         self._pieces.append(words)

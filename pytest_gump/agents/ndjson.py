@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
@@ -16,10 +17,19 @@ JsonObject = Mapping[str, object]
 _decode: Final = json.JSONDecoder().raw_decode
 _WHITE: Final = " \t\r\n"
 
+_LONG_LINE: Final = 4 << 20
+_LONG_TEXT: Final = 256 << 10
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_HEAD: Final = re.compile(rb'"(?:[^"\\]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u.{4}|\\.){0,%d}+' % _LONG_TEXT, re.DOTALL)
+"""The beginning of a text, not cut in the middle of an escape sequence."""
+
 
 def parse_object(line: bytes) -> JsonObject | None:
-    """Read one line as a JSON object; None for everything else."""
-    document = str(line, "utf-8", "replace")
+    """Read one line as a JSON object; None for everything else.
+
+    In a line over 4 MiB, texts over 256 KiB are cut: what a tool printed is all that is so long.
+    """
+    document = str(line if len(line) <= _LONG_LINE else _shortened(line), "utf-8", "replace")
     if not document.startswith("{"):
         document = document.lstrip(_WHITE)
     try:
@@ -29,6 +39,19 @@ def parse_object(line: bytes) -> JsonObject | None:
     if end != len(document) and document[end:].strip(_WHITE):
         return None
     return cast("JsonObject", value) if isinstance(value, dict) else None
+
+
+def _shortened(line: bytes) -> bytes:
+    kept: list[bytes] = []
+    at = 0
+    start = line.find(b'"')
+    while (string := _STRING.match(line, start) if start >= 0 else None) is not None:
+        if string.end() - start > _LONG_TEXT:
+            head = _HEAD.match(line, start)
+            kept += (line[at : head.end() if head else start], b'"')
+            at = string.end()
+        start = line.find(b'"', string.end())
+    return b"".join((*kept, line[at:]))
 
 
 def text(record: JsonObject, key: str) -> str | None:

@@ -38,6 +38,13 @@ def test_tools_that_run_at_the_same_time_belong_to_one_answer() -> None:
     assert sum(isinstance(event, ToolCall) for event in events) == 2
 
 
+def test_a_tool_whose_end_is_not_seen_does_not_stop_the_counting_of_answers() -> None:
+    """It runs in the background, or its output was too long a line to be read."""
+    started = line(type="item.started", item={"id": "a", "type": "command_execution", "command": "yes"})
+    events = feed(CodexReader(TASK), [started, *[item("agent_message", text="Still there.")] * 3])
+    assert [event.number for event in events if isinstance(event, Turn)] == [1, 2, 3, 4]
+
+
 def test_a_patch_of_several_files_names_each_and_is_one_tool_call() -> None:
     changes = [{"path": "/slot/a.py", "kind": "add"}, {"path": "/slot/b.py", "kind": "delete"}]
     reader = CodexReader(TASK)

@@ -28,6 +28,14 @@ def test_the_pieces_of_the_last_answer_are_its_message() -> None:
     assert ending.usage.turns == 2
 
 
+def test_a_result_of_a_tool_that_was_not_read_does_not_stop_the_counting_of_answers() -> None:
+    lines = [line(type="tool_use", tool_id="lost")]
+    for tool in "ab":
+        use, told = line(type="tool_use", tool_id=tool), line(type="tool_result", tool_id=tool, status="success")
+        lines += [use, told, said("Next.")]
+    assert GEMINI.end([*lines, result_line()]).usage.turns == 3
+
+
 def test_a_refused_tool_is_an_error_of_the_tool_and_a_note_of_the_run() -> None:
     events, ending = GEMINI.play("readonly")
     assert events.count(ToolResult(is_error=True)) == 2
