@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess  # the bench plays the user: it runs git as a user would
 import tempfile
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from pytest_gump.agents.base import Event
     from pytest_gump.conformance.model.script import Script
     from pytest_gump.engine.order import AttemptResult
 
@@ -41,6 +43,7 @@ FILES: Final[Mapping[str, str]] = {
 COMMANDS: Final = (("test", "sh copy.sh"), ("lint", "sh wait.sh"), ("compile", "sh flood.sh"))
 """What the agent may run without being asked."""
 
+SLOT: Final = "slot"
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")
 _USER: Final = ("-c", "user.name=A User", "-c", "user.email=user@example.org")
 
@@ -55,6 +58,10 @@ class Bench:
 
     subject: Subject
     place: Path
+    patience_s: float = 15.0
+    """How long a CLI may go on trying what cannot work."""
+    heard: list[tuple[float, Event]] = field(default_factory=list)
+    """What the reader of the stream has told, and when, by the monotonic clock."""
     server: ModelServer = field(init=False)
     base: str = field(init=False)
 
@@ -69,6 +76,10 @@ class Bench:
     @property
     def home(self) -> Path:
         return self.place / "home"
+
+    @property
+    def worktree(self) -> Path:
+        return self.slots / SLOT
 
     @property
     def outside(self) -> Path:
@@ -100,6 +111,10 @@ class Bench:
         repository = Repository.open(self.project)
         content = repository.read_file(str(result.snapshot), name)
         return None if content is None else content.decode("utf-8", "replace")
+
+    def _hear(self, event: Event | None) -> None:
+        if event is not None:
+            self.heard.append((time.monotonic(), event))
 
     # -- attempts --------------------------------------------------------------------------------------------------
 
@@ -137,7 +152,7 @@ class Bench:
             base=self.base,
             step_base=self.base,
             run_base=self.base,
-            slot="slot",
+            slot=SLOT,
             head=(Section("Your task", "Do what the script says."),),
             commands=COMMANDS,
             limits=Limits(max_time_s=TIME_LIMIT_S),
@@ -156,5 +171,6 @@ class Bench:
                 gates={},
                 settings=Settings(),
                 scratch=self.place / "attempts",
+                listen=self._hear,
             )
             return execute(self.order(**changes), tools)

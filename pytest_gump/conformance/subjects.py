@@ -25,6 +25,8 @@ class Subject:
     """Variables without which it is not logged in."""
     unpriced: bool = False
     """The model has no price in gump's table, and the CLI reports none."""
+    begins_alone: bool = False
+    """The first run in a home folder must not have others beside it."""
     strays: frozenset[str] = frozenset()
     """Hosts besides the model that it cannot be kept from looking for."""
 
@@ -81,6 +83,11 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
     "gemini": Subject("gemini", "gemini-25-pro", _gemini, ("GEMINI_API_KEY",)),
     "qwen": Subject("qwen", "qwen-coder-plus", _qwen, ("OPENAI_API_KEY",), unpriced=True),
     "opencode": Subject(
-        "opencode", "opencode-scripted/model-1", _opencode, ("OPENCODE_CONFIG_CONTENT",), strays=_PLUGINS
+        "opencode",
+        "opencode-scripted/model-1",
+        _opencode,
+        ("OPENCODE_CONFIG_CONTENT",),
+        begins_alone=True,
+        strays=_PLUGINS,
     ),
 }

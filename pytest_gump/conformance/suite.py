@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.registry import resolve
-from pytest_gump.conformance import scenarios_work
+from pytest_gump.conformance import scenarios_bounds, scenarios_faults, scenarios_guards, scenarios_load, scenarios_work
 from pytest_gump.conformance.bench import Bench, Fails
 from pytest_gump.conformance.finding import Finding, State
 from pytest_gump.conformance.subjects import SUBJECTS
@@ -24,17 +24,29 @@ if TYPE_CHECKING:
     from pytest_gump.conformance.subjects import Subject
 
 CLIS: Final = tuple(SUBJECTS)
-_ALL: Final = (*scenarios_work.SCENARIOS,)
+_ALL: Final = (
+    *scenarios_work.SCENARIOS,
+    *scenarios_load.SCENARIOS,
+    *scenarios_bounds.SCENARIOS,
+    *scenarios_guards.SCENARIOS,
+    *scenarios_faults.SCENARIOS,
+)
 SCENARIOS: Final = tuple(scenario.name for scenario in _ALL)
 
 
 def run(
-    cli_names: Sequence[str], say: Callable[[str], None], only: Sequence[str] = (), *, place: Path | None = None
+    cli_names: Sequence[str],
+    say: Callable[[str], None],
+    only: Sequence[str] = (),
+    *,
+    place: Path | None = None,
+    patience_s: float = 15.0,
 ) -> list[Finding]:
     """Try the CLIs that are on PATH: `only` names scenarios, otherwise all are run.
 
     `say` is told one line before and after each. Scratch folders are made in `place`, by default in the user's cache,
-    and removed afterwards. The environment of this process is exchanged while a CLI runs: no other thread may need it.
+    and removed afterwards. A CLI that goes on trying what cannot work is stopped after `patience_s`.
+    The environment of this process is exchanged while a CLI runs: no other thread may need it.
 
     Raises:
         AgentError: a CLI or a scenario that there is none of.
@@ -46,7 +58,7 @@ def run(
     for cli in cli_names:
         for scenario in chosen:
             say(f"{cli}: {scenario.name} ...")
-            findings.append(_try(SUBJECTS[cli], scenario, place or _default_place()))
+            findings.append(_try(SUBJECTS[cli], scenario, place or _default_place(), patience_s))
             say(_line(findings[-1]))
     return findings
 
@@ -67,7 +79,7 @@ def _line(finding: Finding) -> str:
     return f"{finding.cli}: {finding.scenario} {finding.state} ({finding.duration_s:.1f} s){told}"
 
 
-def _try(subject: Subject, scenario: Scenario, place: Path) -> Finding:
+def _try(subject: Subject, scenario: Scenario, place: Path, patience_s: float) -> Finding:
     began = time.monotonic()
 
     def found(state: State, reason: str) -> Finding:
@@ -78,7 +90,7 @@ def _try(subject: Subject, scenario: Scenario, place: Path) -> Finding:
     if (missing := resolve(subject.agent).missing()) is not None:
         return found("not installed", missing)
     try:
-        with _bench(subject, scenario, place) as bench:
+        with _bench(subject, scenario, place, patience_s) as bench:
             return found("holds", scenario.check(bench))
     except Fails as fails:
         return found("fails", str(fails))
@@ -87,11 +99,11 @@ def _try(subject: Subject, scenario: Scenario, place: Path) -> Finding:
 
 
 @contextlib.contextmanager
-def _bench(subject: Subject, scenario: Scenario, place: Path) -> Iterator[Bench]:
+def _bench(subject: Subject, scenario: Scenario, place: Path, patience_s: float) -> Iterator[Bench]:
     place.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{subject.cli}-{scenario.name}-", dir=place))
     try:
-        bench = Bench(subject, folder)
+        bench = Bench(subject, folder, patience_s)
         bench.prepare()
         yield bench
     finally:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
 HIDDEN: Final = "***"
+PACE_S: Final = 0.05
+"""No model answers sooner. Node's fetch loses a whole answer that comes while it still thinks that it is sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         has_key = any(self.headers.get(name) for name in KEY_HEADERS)
         model.note(Served(time.monotonic(), dialect.name, asked, model.without_secrets(text), has_key, status, is_side))
         answer = Answer("{}") if is_side or prompt is None else model.script.scene(prompt).answer(asked.answered)
-        self._wait(answer.delay_s)
+        self._wait(max(answer.delay_s, PACE_S))
         if status != 200:
             self._send(dialect.failure(status, message), status)
             return
@@ -206,15 +208,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for number, (name, data) in enumerate(events):
-            if cut and number == 3:
-                self._drop()
-                return
+        planned = list(events)
+        for name, data in planned[: len(planned) // 2] if cut else planned:
             head = f"event: {name}\n" if name else ""
             shown = data if isinstance(data, str) else json.dumps(data)
             event = f"{head}data: {shown}\n\n".encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
-        self.wfile.write(b"0\r\n\r\n")
+        if cut:
+            self._drop()
+        else:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _drop(self) -> None:
         self.close_connection = True

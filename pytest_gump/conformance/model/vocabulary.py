@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.conformance.model.asked import Call, Tool
@@ -21,11 +21,13 @@ class Words:
     """Its argument; empty for a tool that takes a patch as text."""
     shell: str
     command: str
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the shell."""
 
 
 VOCABULARY: Final[Mapping[str, Words]] = {
     "claude": Words("Write", "file_path", "Bash", "command"),
-    "codex": Words("apply_patch", "", "exec_command", "cmd"),
+    "codex": Words("apply_patch", "", "exec_command", "cmd", {"yield_time_ms": 30_000}),
     "gemini": Words("write_file", "file_path", "run_shell_command", "command"),
     "qwen": Words("write_file", "file_path", "run_shell_command", "command"),
     "opencode": Words("write", "filePath", "bash", "command"),
@@ -42,7 +44,7 @@ def calls(cli: str, actions: Sequence[Action], tools: Mapping[str, Tool], cwd: P
 def _call(words: Words, action: Action, tools: Mapping[str, Tool], cwd: Path, key: str) -> Call:
     if isinstance(action, Shell):
         tool = tools.get(words.shell, Tool(words.shell))
-        return Call(key, words.shell, _filled(tool, {words.command: action.command}))
+        return Call(key, words.shell, _filled(tool, {words.command: action.command, **words.more}))
     if not words.path:
         return Call(key, words.write, patch(action), kind="custom")
     tool = tools.get(words.write, Tool(words.write))

@@ -1,0 +1,120 @@
+"""The model's service fails: no attempt may pass for a success, and none may go on for ever."""
+
+from __future__ import annotations
+
+import os
+import socket
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.registry import resolve
+from pytest_gump.conformance.model.script import Answer, Fault, script
+from pytest_gump.conformance.scenario import Scenario, expect_outcome, expect_passed, expect_that
+from pytest_gump.conformance.scenarios_work import WORK
+from pytest_gump.conformance.watch import living
+from pytest_gump.engine.order import Limits, Outcome
+
+if TYPE_CHECKING:
+    from pytest_gump.conformance.bench import Bench
+    from pytest_gump.conformance.model.script import Script
+    from pytest_gump.engine.order import AttemptResult
+
+WORDS: Final = "the scripted model refuses"
+SLACK_S: Final = 5.0
+
+
+def failing(status: int, bench: Bench) -> str:
+    result = _fail(bench, script(*WORK, fault=Fault(status, message=WORDS)))
+    if result.outcome is Outcome.GUARD:
+        return _told(result)
+    wanted = Outcome.QUOTA if status == 429 else Outcome.AGENT_ERROR
+    expect_outcome(result, wanted)
+    expect_that(WORDS in result.reason or str(status) in result.reason, f"not in the CLI's own words: {result.reason}")
+    return _told(result)
+
+
+def refused(bench: Bench) -> str:
+    """Nobody listens at the model's address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    return _told(_fail(bench, script(*WORK), url=url))
+
+
+def cut(bench: Bench) -> str:
+    """Every stream breaks off in the middle of a sentence."""
+    return _told(_fail(bench, script(Answer("This sentence will not be finished, ever.", cut=True), endless=True)))
+
+
+def no_key(bench: Bench) -> str:
+    result = _fail(bench, script(*WORK), without=bench.subject.key_names)
+    expect_outcome(result, Outcome.AGENT_ERROR)
+    return _told(result)
+
+
+def unknown_model(bench: Bench) -> str:
+    provider = "scripted/" if bench.subject.cli == "opencode" else ""
+    fault = Fault(404, message="the model no-such-model does not exist")
+    result = _fail(bench, script(*WORK, fault=fault), agent=f"{bench.subject.cli}:{provider}no-such-model")
+    if result.outcome is not Outcome.GUARD:
+        expect_outcome(result, Outcome.AGENT_ERROR)
+    return _told(result)
+
+
+def _fail(
+    bench: Bench, played: Script, *, url: str | None = None, without: tuple[str, ...] = (), agent: str | None = None
+) -> AttemptResult:
+    """An attempt that must not pass, and that ends by itself or by our limit."""
+    limits = Limits(max_time_s=bench.patience_s)
+    with bench.serving(played, url=url, without=without):
+        result = bench.attempt(limits=limits, agent=agent or bench.subject.agent)
+        left = living(bench.place)
+    expect_outcome(result, Outcome.AGENT_ERROR, Outcome.QUOTA, Outcome.GUARD)
+    expect_that(result.outcome is not Outcome.GUARD or result.guard == "max_time", f"another guard: {result.reason}")
+    expect_that(result.reason, "no reason is given")
+    expect_that(result.timings.agent_s < bench.patience_s + SLACK_S, f"ended after {result.timings.agent_s:.1f} s only")
+    expect_that(not left, f"still running: {[process.name() for process in left]}")
+    return result
+
+
+def _told(result: AttemptResult) -> str:
+    took = f"{result.timings.agent_s:.1f} s"
+    if result.outcome is Outcome.GUARD:
+        return f"went on, and was stopped after {took}"
+    return f"{result.outcome} after {took}: {result.reason}"
+
+
+def one_failure(bench: Bench) -> str:
+    """A single 500 is the CLI's own business."""
+    with bench.serving(script(*WORK, fault=Fault(500, times=1, message=WORDS))):
+        result = bench.attempt()
+    expect_passed(result)
+    return f"{result.timings.agent_s:.1f} s"
+
+
+def not_installed(bench: Bench) -> str:
+    empty = bench.place / "empty"
+    empty.mkdir()
+    with bench.serving(script(*WORK)):
+        os.environ["PATH"] = str(empty)
+        missing = resolve(bench.subject.agent).missing()
+        os.environ["PATH"] = f"{empty}:/usr/bin:/bin"
+        if resolve(bench.subject.agent).missing() is None:
+            return f"said: {missing}"  # it is a program of the system here
+        result = bench.attempt()
+    expect_that(missing, "a missing program is not noticed")
+    expect_outcome(result, Outcome.AGENT_ERROR)
+    return result.reason
+
+
+SCENARIOS: Final = (
+    *(
+        Scenario(f"status-{status}", f"the model's service answers {status} to everything", partial(failing, status))
+        for status in (400, 401, 429, 500)
+    ),
+    Scenario("one-failure", "a single 500 does not end the run", one_failure),
+    Scenario("refused", "nobody listens at the model's address", refused),
+    Scenario("cut", "every answer of the model breaks off", cut),
+    Scenario("unknown-model", "the model does not exist", unknown_model),
+    Scenario("no-key", "it is not logged in", no_key),
+    Scenario("not-installed", "its program is not there", not_installed),
+)

@@ -1,0 +1,146 @@
+"""Limits that gump watches: that they end an attempt, and how soon its last process is gone."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.base import Turn, UsageSeen
+from pytest_gump.conformance.model.script import Answer, Shell, Spent, Write, script
+from pytest_gump.conformance.scenario import Scenario, expect_outcome, expect_that
+from pytest_gump.conformance.watch import Watch, living
+from pytest_gump.engine.order import Limits, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.agents.base import Event
+    from pytest_gump.conformance.bench import Bench
+    from pytest_gump.engine.order import AttemptResult
+
+GONE_S: Final = 5.0
+"""From a breach to the end of the last process."""
+SAFETY_S: Final = 60.0
+IN_TOOL_S: Final = 12.0
+
+ENDLESS: Final = script(
+    *(Answer(f"Step {n}.", (Write(f"step{n}.txt", f"{n}\n"),), spent=Spent(input=9000)) for n in range(20)),
+    endless=True,
+)
+SLEEPING: Final = script(Answer("I wait.", (Shell("sh wait.sh"),)), Answer("Done."))
+
+MAX_TURNS: Final = 3
+MAX_TOKENS: Final = 35_000
+MAX_BUDGET: Final = 0.03
+TOO_MANY: Final = 20
+"""Answers, where two or three reach the limit and an estimate of the cost is far off."""
+
+
+def turn_limit(bench: Bench) -> str:
+    limits = Limits(max_turns=MAX_TURNS, max_time_s=SAFETY_S)
+
+    def over(event: Event) -> bool:
+        return isinstance(event, Turn) and event.number > MAX_TURNS
+
+    return _endless(bench, limits, "max_turns", over)
+
+
+def token_limit(bench: Bench) -> str:
+    limits = Limits(max_tokens=MAX_TOKENS, max_time_s=SAFETY_S)
+
+    def over(event: Event) -> bool:
+        return isinstance(event, UsageSeen) and event.usage.tokens.total > MAX_TOKENS
+
+    return _endless(bench, limits, "max_tokens", over)
+
+
+def budget(bench: Bench) -> str:
+    limits = Limits(max_budget=MAX_BUDGET, max_time_s=SAFETY_S)
+
+    def over(event: Event) -> bool:
+        return isinstance(event, UsageSeen) and (event.usage.cost_usd or 0) > MAX_BUDGET
+
+    # A name that the price table knows: what counts is that a price is known while it works.
+    agent = "qwen:gpt-4o" if bench.subject.unpriced else bench.subject.agent
+    return _endless(bench, limits, "max_budget", over, agent=agent)
+
+
+def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], bool], agent: str | None = None) -> str:
+    """A model that never comes to an end."""
+    with bench.serving(ENDLESS) as server:
+        result = bench.attempt(limits=limits, agent=agent or bench.subject.agent)
+        ended_at = time.monotonic()
+        left = living(bench.place)
+    expect_outcome(result, Outcome.GUARD, guard=guard)
+    expect_that(not left, f"still running: {[process.name() for process in left]}")
+    expect_that(len(server.main) < TOO_MANY, f"{len(server.main)} answers were made")
+    breach_at = next((at for at, event in bench.heard if over(event)), None)
+    if breach_at is None:
+        return f"its own limit, after {len(server.main)} answers"
+    return _gone(ended_at - breach_at, f"after {len(server.main)} answers")
+
+
+def _gone(took_s: float, told: str) -> str:
+    expect_that(took_s < GONE_S, f"the last process was gone after {took_s:.1f} s only")
+    return f"{told}; all processes gone {max(took_s, 0.0):.1f} s later"
+
+
+def silence(bench: Bench) -> str:
+    """The model does not answer: the CLI prints nothing."""
+    limits = Limits(silence_s=8.0, max_time_s=SAFETY_S)
+    with bench.serving(script(Answer("Too late.", delay_s=90))):
+        result = bench.attempt(limits=limits)
+        left = living(bench.place)
+    expect_outcome(result, Outcome.GUARD, guard="silence")
+    expect_that(not left, f"still running: {[process.name() for process in left]}")
+    return f"stopped after {result.timings.agent_s:.1f} s"
+
+
+def breach_in_tool(bench: Bench) -> str:
+    """`max_time` is reached while a shell command sleeps."""
+    result, watch = _sleep(bench, None, IN_TOOL_S)
+    expect_outcome(result, Outcome.GUARD, guard="max_time")
+    return _judge(bench, watch, (watch.first_at or 0) + IN_TOOL_S)
+
+
+def term(bench: Bench) -> str:
+    """Somebody sends TERM to the CLI while a shell command sleeps."""
+    return _signalled(bench, signal.SIGTERM)
+
+
+def kill(bench: Bench) -> str:
+    return _signalled(bench, signal.SIGKILL)
+
+
+def _signalled(bench: Bench, number: signal.Signals) -> str:
+    result, watch = _sleep(bench, number, SAFETY_S / 2)
+    expect_outcome(result, Outcome.AGENT_ERROR)
+    expect_that(watch.sent_at is not None, "the signal was not sent")
+    return _judge(bench, watch, watch.sent_at or 0)
+
+
+def _sleep(bench: Bench, number: signal.Signals | None, max_time_s: float) -> tuple[AttemptResult, Watch]:
+    begun = bench.worktree / "started.log"
+    with bench.serving(SLEEPING), Watch(bench.place, begun, number) as watch:
+        result = bench.attempt(limits=Limits(max_time_s=max_time_s))
+    expect_that(watch.begun_at is not None, f"the command was not begun: {result.outcome}: {result.reason}")
+    return result, watch
+
+
+def _judge(bench: Bench, watch: Watch, since: float) -> str:
+    left = living(bench.place)
+    expect_that(not left, f"still running: {[process.name() for process in left]}")
+    expect_that(len(watch.seen) >= 2, "the command's own processes were not seen")
+    return _gone((watch.last_at or 0) - since, f"{len(watch.seen)} processes")
+
+
+SCENARIOS: Final = (
+    Scenario("turn-limit", "max_turns ends a run that never stops", turn_limit),
+    Scenario("token-limit", "max_tokens ends a run that never stops", token_limit),
+    Scenario("budget", "max_budget ends a run that never stops", budget),
+    Scenario("silence", "gump_silence_timeout ends a run that prints nothing", silence),
+    Scenario("time-limit", "max_time in the middle of a command: all processes are gone within 5 s", breach_in_tool),
+    Scenario("term", "killed by TERM in the middle of a command: a failure, and nothing is left running", term),
+    Scenario("kill", "killed by KILL in the middle of a command: a failure, and nothing is left running", kill),
+)

@@ -1,0 +1,98 @@
+"""Look at the process table while an attempt runs, from outside: nothing here knows how gump ends processes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self
+
+import psutil
+
+if TYPE_CHECKING:
+    import signal
+    from pathlib import Path
+    from types import TracebackType
+
+POLL_S: Final = 0.05
+SUPERVISOR: Final = "supervisor.py"
+
+
+def living(place: Path) -> list[psutil.Process]:
+    """Every process that has its home or its working directory below `place`, but for gump's own supervisor."""
+    return [process for process in psutil.process_iter() if _belongs(process, str(place))]
+
+
+def _belongs(process: psutil.Process, place: str) -> bool:
+    try:
+        with process.oneshot():
+            if process.status() == psutil.STATUS_ZOMBIE or _is_supervisor(process):
+                return False
+            return process.environ().get("HOME", "").startswith(place) or process.cwd().startswith(place)
+    except (psutil.Error, OSError):
+        return False
+
+
+def _is_supervisor(process: psutil.Process) -> bool:
+    return any(word.endswith(SUPERVISOR) for word in process.cmdline())
+
+
+@dataclass(slots=True)
+class Watch:
+    """A thread that looks, and that sends a signal to the CLI once its command has begun."""
+
+    place: Path
+    """Of the bench."""
+    begun: Path
+    """The file that the command writes when it begins."""
+    number: signal.Signals | None = None
+    first_at: float | None = None
+    begun_at: float | None = None
+    sent_at: float | None = None
+    last_at: float | None = None
+    seen: set[int] = field(default_factory=set)
+    """Process ids, since the command began."""
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(POLL_S):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        processes = living(self.place)
+        now = time.monotonic()
+        if processes:
+            self.first_at = self.first_at or now
+            self.last_at = now
+        if self.begun_at is None and self.begun.exists():
+            self.begun_at = now
+        if self.begun_at is not None:
+            self.seen.update(process.pid for process in processes)
+        if self.number is not None and self.sent_at is None and self.begun_at is not None and now - self.begun_at > 1:
+            self.sent_at = now
+            for process in processes:
+                _signal_main(process, self.number)
+
+
+def _signal_main(process: psutil.Process, number: signal.Signals) -> None:
+    """The CLI itself is what the supervisor has started."""
+    try:
+        parent = process.parent()
+        if parent is not None and _is_supervisor(parent):
+            process.send_signal(number)
+    except psutil.Error:
+        return
