@@ -26,6 +26,7 @@ from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
 from pytest_gump.gates.detect import detect
 from pytest_gump.gates.text import one_line
+from pytest_gump.recording import record_into
 from pytest_gump.system.process import Supervisor
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
@@ -90,6 +91,7 @@ class Launch:
             job.refuse_unknown_cost()
         run_id = new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
         base = _base(config, repository, run_id)
+        settings = record_into(config, settings, repository.root, run_id)
         return cls(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
 
     def _inputs(self) -> RunInputs:

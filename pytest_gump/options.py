@@ -56,6 +56,10 @@ def add_options(parser: pytest.Parser) -> None:
         "(gitlab); default auto: the one that the session runs in, if any",
     )  # fmt: skip
     add(
+        "--gump-record", dest="gump_record", metavar="DIR",
+        help="record what the agents do as a cassette in DIR, a new folder, for --gump-replay",
+    )  # fmt: skip
+    add(
         "--gump-replay", dest="gump_replay", metavar="DIR",
         help="play the cassette in DIR instead of starting agents: no account, no network, no cost",
     )  # fmt: skip

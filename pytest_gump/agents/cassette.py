@@ -2,9 +2,9 @@
 
     index.json                    {"version": 1, "takes": [...]}, one entry for each folder, with the fields of `Take`
     01-build-impl-item-2-a1/
-        stream.ndjson             what the CLI printed; {{worktree}} stands for the path of the slot
+        stream.ndjson             what the CLI printed; {{worktree}} stands for the path of the slot, {{home}} for HOME
         timing.json               {"pauses_s": [...]}: seconds before each line, and one more before the end (optional)
-        exit.json                 {"exit_code": 0}; null: it goes on until it is stopped
+        exit.json                 {"exit_code": 0}; null: it goes on until it is stopped; -9: signal 9 ended it
         stderr.txt                (optional)
         prompt.md                 the text behind prompt_sha256 (optional)
         tree.patch                binary-safe git patch of the worktree (optional)
@@ -17,13 +17,14 @@ An empty `agent` plays for every agent, an empty `prompt_sha256` for every promp
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -33,6 +34,7 @@ from pytest_gump.errors import ConfigError
 
 VERSION: Final = 1
 WORKTREE: Final = "{{worktree}}"
+HOME: Final = "{{home}}"
 INDEX: Final = "index.json"
 
 
@@ -51,6 +53,8 @@ class Take:
     prompt_sha256: str
     folder: str
     """Name of its folder beside the index."""
+    resumed: bool | None = None
+    """Whether it went on with a session; None: as the attempt that it is played for."""
 
     @property
     def label(self) -> str:
@@ -138,6 +142,7 @@ def _read_take(index: Path, number: int, value: Any) -> Take:
         model=ndjson.text(value, "model"),
         prompt_sha256=ndjson.text(value, "prompt_sha256") or "",
         folder=folder,
+        resumed=value.get("resumed") if isinstance(value.get("resumed"), bool) else None,
     )
 
 
@@ -172,26 +177,109 @@ def write_take(
     """
     for name in (*(files or {}), *delete, *(out or {})):
         _check_relative(name)
-    old = Cassette.open(cassette) if (cassette / INDEX).exists() else Cassette(cassette)
+    cassette.mkdir(parents=True, exist_ok=True)
     wanted = Take(step, item, attempt, agent, cli, model, "" if prompt is None else prompt_sha256(prompt), "")
-    take = replace(wanted, folder=_folder_name(old, wanted))
-    folder = cassette / take.folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    with staged(cassette) as folder:
+        _fill(
+            folder,
+            stream=stream,
+            pauses_s=pauses_s,
+            exit_code=exit_code,
+            delete=delete,
+            parts={
+                "stderr.txt": stderr,
+                "prompt.md": prompt or "",
+                "tree.patch": patch,
+                **{f"files/{name}": content for name, content in (files or {}).items()},
+                **{f"out/{name}": content for name, content in (out or {}).items()},
+            },
+        )
+        return install(cassette, wanted, folder, may_replace=True)
+
+
+def _fill(
+    folder: Path,
+    *,
+    stream: Iterable[Line],
+    pauses_s: Sequence[float],
+    exit_code: int | None,
+    delete: Sequence[str],
+    parts: Mapping[str, str | bytes],
+) -> None:
     (folder / "stream.ndjson").write_bytes(b"".join(map(_encode, stream)))
-    _write_json(folder / "exit.json", {"exit_code": exit_code})
-    if pauses_s:
-        _write_json(folder / "timing.json", {"pauses_s": list(pauses_s)})
+    write_end(folder, exit_code=exit_code, pauses_s=pauses_s)
     if delete:
         _write_json(folder / "delete.json", list(delete))
-    parts: dict[str, str | bytes] = {"stderr.txt": stderr, "prompt.md": prompt or "", "tree.patch": patch}
-    parts |= {f"files/{name}": content for name, content in (files or {}).items()}
-    parts |= {f"out/{name}": content for name, content in (out or {}).items()}
     for name, content in parts.items():
         if content or "/" in name:
             _write_file(folder / name, content)
-    _write_index(replace(old, takes=_with(old.takes, take)))
+
+
+def write_end(folder: Path, *, exit_code: int | None, pauses_s: Sequence[float] = ()) -> None:
+    """Write how the CLI ended, and when it printed what, into the folder of a take."""
+    _write_json(folder / "exit.json", {"exit_code": exit_code})
+    if pauses_s:
+        _write_json(folder / "timing.json", {"pauses_s": list(pauses_s)})
+
+
+@contextlib.contextmanager
+def staged(cassette: Path) -> Iterator[Path]:
+    """A folder beside the takes, to be filled and installed; what was not installed is removed."""
+    folder = Path(tempfile.mkdtemp(prefix=".take-", dir=cassette))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def install(cassette: Path, wanted: Take, folder: Path, *, may_replace: bool = False) -> Take:
+    """Make a filled folder a take: the index, which is written last, never names one that is not whole.
+
+    Raises:
+        ConfigError: there is a take of this step, attempt and agent, and it may not be replaced.
+    """
+    with _locked(cassette):
+        old = Cassette.open(cassette) if (cassette / INDEX).exists() else Cassette(cassette)
+        same = [one for one in old.takes if _same_key(one, wanted)]
+        if same and not may_replace:
+            raise ConfigError(f"{cassette}: attempt {wanted.attempt} of {wanted.label} by {wanted.agent} is there")
+        take = replace(wanted, folder=_folder_name(old, wanted))
+        target = cassette / take.folder
+        if target.exists():  # of the take that is replaced, or of a write that was cut off
+            target.rename(folder.with_name(f"{folder.name}-old"))
+        folder.rename(target)
+        _write_index(replace(old, takes=_with(old.takes, take)))
+        shutil.rmtree(folder.with_name(f"{folder.name}-old"), ignore_errors=True)
     return take
+
+
+def create(cassette: Path) -> None:
+    """Make an empty cassette to record into.
+
+    Raises:
+        ConfigError: there is one with takes, or the folder holds something else, or cannot be written.
+    """
+    if (cassette / INDEX).exists() and Cassette.open(cassette).takes:
+        raise ConfigError(f"{cassette} already holds a cassette", hint="name another folder, or remove this one")
+    try:
+        cassette.mkdir(parents=True, exist_ok=True)
+        if any(place.name != INDEX for place in cassette.iterdir()):
+            raise ConfigError(f"{cassette} is not empty, and not a cassette", hint="name a new folder")
+        _write_index(Cassette(cassette))
+    except OSError as error:
+        raise ConfigError(f"{cassette}: cannot record there: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _locked(cassette: Path) -> Iterator[None]:
+    """Several processes may record into one cassette; the lock goes with its holder."""
+    folder = os.open(cassette, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _folder_name(cassette: Cassette, take: Take) -> str:
@@ -213,15 +301,22 @@ def _with(takes: tuple[Take, ...], take: Take) -> tuple[Take, ...]:
 
 
 def _write_index(cassette: Cassette) -> None:
-    record = {"version": VERSION, "takes": [asdict(take) for take in cassette.takes]}
-    _write_json(cassette.path / INDEX, record)
+    record = {"version": VERSION, "takes": [_take_record(take) for take in cassette.takes]}
+    _write_json(cassette.path / INDEX, record, durable=True)
 
 
-def _write_json(path: Path, record: object) -> None:
+def _take_record(take: Take) -> dict[str, object]:
+    return {name: value for name, value in asdict(take).items() if name != "resumed" or value is not None}
+
+
+def _write_json(path: Path, record: object, *, durable: bool = False) -> None:
     """Through a rename: a reader never sees half of it."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
     Path(temporary).chmod(0o644)
     Path(temporary).replace(path)
 

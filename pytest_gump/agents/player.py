@@ -2,17 +2,18 @@
 
 A program of its own, run as `python -I -S player.py TAKE WORKTREE DELAY` or `player.py --refuse MESSAGE`; it imports
 nothing of this package, so that it starts in a few milliseconds. It stands for an agent: the prompt comes on stdin, and
-its changes are made before the first line, so that a guard that stops it in mid-stream finds the recorded tree.
+its changes are made before the first line, so that a guard that stops it in mid-stream finds the recorded tree. When it
+is asked to end, it first prints the rest, without pauses: what the agent used comes out as it was recorded.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 REFUSED = 3
@@ -23,7 +24,7 @@ class Refused(Exception):  # noqa: N818 - not an error of the program, a message
 
 
 def main(arguments: list[str]) -> int:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    stopper = Stopper()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.stdin.buffer.read()
     try:
@@ -38,12 +39,40 @@ def main(arguments: list[str]) -> int:
         return refuse(str(error))
     except (AttributeError, TypeError, RecursionError, OverflowError) as error:  # JSON of another shape
         return refuse(f"the take cannot be read: {error}")
-    print_stream(take, worktree, pauses=pauses, delay=delay)
-    errors = take / "stderr.txt"
-    if errors.exists():
-        sys.stderr.buffer.write(errors.read_bytes())
-        sys.stderr.flush()
-    return wait_to_be_stopped() if exit_code is None else exit_code
+    print_stream(take, worktree, pauses=pauses, delay=delay, stopper=stopper)
+    print_errors(take, worktree)
+    return end(exit_code, stopper)
+
+
+def end(exit_code: int | None, stopper: Stopper) -> int:
+    if stopper.asked(0):
+        end_by(signal.SIGTERM)
+    if exit_code is None:
+        stopper.asked(None)
+        end_by(signal.SIGTERM)
+    if exit_code is not None and exit_code < 0:
+        end_by(-exit_code)
+    return exit_code or 0
+
+
+def end_by(number: int) -> None:
+    sys.stdout.flush()
+    if number != signal.SIGKILL:
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+
+class Stopper:
+    """Notes that SIGTERM came, and lets a pause end then."""
+
+    def __init__(self) -> None:
+        self.reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+        signal.set_wakeup_fd(writer)
+
+    def asked(self, seconds: float | None) -> bool:
+        return bool(select.select([self.reader], [], [], seconds)[0])
 
 
 def refuse(message: str) -> int:
@@ -133,29 +162,42 @@ def copy_folder(source: Path, worktree: Path, prefix: str) -> None:
 # -- the stream ----------------------------------------------------------------------------------------------------
 
 
-def print_stream(take: Path, worktree: Path, *, pauses: list[float], delay: float) -> None:
-    """Print the lines as they were, with the slot's path put in as JSON text."""
-    place = json.dumps(str(worktree))[1:-1].encode()
+def print_stream(take: Path, worktree: Path, *, pauses: list[float], delay: float, stopper: Stopper) -> None:
+    """Print the lines as they were, with the slot's path and the user's home put in as JSON text."""
+    places = {name: json.dumps(path)[1:-1].encode() for name, path in stand_ins(worktree).items()}
     printed = 0
     with (take / "stream.ndjson").open("rb") as lines:
         for line in lines:
-            pause(pauses, printed, delay)
-            sys.stdout.buffer.write(line.replace(b"{{worktree}}", place))
+            pause(pauses, printed, delay, stopper)
+            sys.stdout.buffer.write(put_in(line, places))
             if delay or pauses:
                 sys.stdout.flush()
             printed += 1
     sys.stdout.flush()
-    pause(pauses, printed, delay)
+    pause(pauses, printed, delay, stopper)
 
 
-def pause(pauses: list[float], position: int, delay: float) -> None:
+def print_errors(take: Path, worktree: Path) -> None:
+    path = take / "stderr.txt"
+    if path.exists():
+        places = {name: os.fsencode(place) for name, place in stand_ins(worktree).items()}
+        sys.stderr.buffer.write(put_in(path.read_bytes(), places))
+        sys.stderr.flush()
+
+
+def stand_ins(worktree: Path) -> dict[bytes, str]:
+    return {b"{{worktree}}": str(worktree), b"{{home}}": os.environ.get("HOME", "/")}
+
+
+def put_in(text: bytes, places: dict[bytes, bytes]) -> bytes:
+    for name, place in places.items():
+        text = text.replace(name, place)
+    return text
+
+
+def pause(pauses: list[float], position: int, delay: float, stopper: Stopper) -> None:
     if delay and position < len(pauses):
-        time.sleep(pauses[position] * delay)
-
-
-def wait_to_be_stopped() -> int:
-    while True:
-        signal.pause()
+        stopper.asked(pauses[position] * delay)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,8 @@ class ReplayAgent:
         found = self._take(task)
         if isinstance(found, str):
             return _Refusal(neutral.NeutralReader(task, cli=self.cli), found)
+        if found.resumed is False:
+            task = dataclasses.replace(task, session=None)  # its figures are not those of a longer conversation
         if found.cli == neutral.CLI:
             return _Refusal(neutral.NeutralReader(task, cli=self.cli), None)
         if self.live is not None and self.live.cli == found.cli:

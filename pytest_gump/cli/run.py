@@ -26,6 +26,7 @@ VALUES: Final = (
     ("--base", "REF", "commit that the run starts from (default: HEAD)"),
     ("--dirty", "refuse|include", "what to do with uncommitted changes of tracked files"),
     ("--input", "KEY=VALUE", "value of an input that the workflow declares"),
+    ("--record", "DIR", "record what the agents do as a cassette in DIR, a new folder, for --replay"),
     ("--replay", "DIR", "play the cassette in DIR instead of starting agents"),
     ("--replay-delay", "FACTOR", "scale the recorded pauses"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Note, Task, ToolCall
@@ -38,6 +39,10 @@ class AgentRun:
     """Ctrl-C came while it worked."""
     duration_s: float = 0.0
     notes: tuple[str, ...] = ()
+    finished: Finished | None = None
+    """How the process ended; None when Ctrl-C did it."""
+    pauses_s: tuple[float, ...] = ()
+    """Before each line that it printed, and before its end; only where the attempt is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,12 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
     except KeyboardInterrupt:
         listener.notes.append("interrupted while the agent worked")
     ended = listener.end(finished, place.folder / STDERR)
-    return replace(ended, cancelled=finished is None, duration_s=tools.clock() - began)
+    ended = replace(ended, cancelled=finished is None, duration_s=tools.clock() - began, finished=finished)
+    return replace(ended, pauses_s=_pauses(began, listener.times, tools.clock())) if tools.settings.record else ended
+
+
+def _pauses(began: float, times: list[float], ended: float) -> tuple[float, ...]:
+    return tuple(after - before for before, after in pairwise((began, *times, ended)))
 
 
 @dataclass(slots=True)
@@ -123,11 +133,14 @@ class _Listener:
     trespass: str | None = None
     notes: list[str] = field(default_factory=list)
     guards: GuardWatch = field(init=False)
+    times: list[float] = field(default_factory=list)
+    """When each line came, if that is recorded."""
 
     def __post_init__(self) -> None:
         self.guards = GuardWatch(self.order.limits, may_write=self._may_write, clock=self.tools.clock)
 
     def line(self, line: bytes) -> str | None:
+        self._note_time()
         events = tuple(self.reader.feed(line))
         if not events or any(not isinstance(event, Note) for event in events):
             self.guards.heard()  # a CLI that only says that it waits for the network is silent
@@ -143,6 +156,7 @@ class _Listener:
         return self._stop_reason()
 
     def oversize(self, size: int) -> None:
+        self._note_time()
         self.guards.heard()
         self.notes.append(f"a line of {size} bytes of the agent's stream was kept on disk and not read")
 
@@ -162,6 +176,10 @@ class _Listener:
             trespass=self.trespass,
             notes=(*self.notes, *ending.notes),
         )
+
+    def _note_time(self) -> None:
+        if self.tools.settings.record is not None:
+            self.times.append(self.tools.clock())
 
     def _judge(self, event: Event) -> None:
         path = event.path if isinstance(event, ToolCall) else None

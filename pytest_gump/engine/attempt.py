@@ -28,6 +28,7 @@ from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
+from pytest_gump.engine.recording import Performance, record
 from pytest_gump.engine.secrets import Secrets
 from pytest_gump.engine.tools import Tools
 from pytest_gump.errors import AgentError, GumpError
@@ -38,7 +39,7 @@ from pytest_gump.system.output import bounded_text, clean_text
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.agents.base import Agent, SessionRef
+    from pytest_gump.agents.base import Agent, SessionRef, Task
     from pytest_gump.engine.context_phase import Material
     from pytest_gump.engine.order import Order
     from pytest_gump.gates.base import GateResult
@@ -84,6 +85,7 @@ def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
 class _Facts:
     """What is known of the attempt so far."""
 
+    task: Task | None = None
     run: AgentRun | None = None
     handover: Handover = field(default_factory=Handover)
     gates: tuple[GateResult, ...] = ()
@@ -197,6 +199,7 @@ class _Attempt:
         self.slot.empty_handover()
         task = make_task(order, self.tools, self.slot.path, prompt)
         self.secrets = Secrets.of({*self.secrets.values, *agent.command(task).env_names})
+        self.facts.task = task
         self.facts.run = run = run_agent(order, self.tools, self.place, agent, task)
         return run
 
@@ -278,6 +281,7 @@ class _Attempt:
     # -- the result ------------------------------------------------------------------------------------------------
 
     def _finish(self, judgement: Judgement) -> AttemptResult:
+        self._record(judgement)
         changed = self.leavings.changed
         result = replace(
             self._result(judgement),
@@ -293,6 +297,23 @@ class _Attempt:
         text = json_text(to_wire(replace(result, scratch=None)), indent=2)
         (self.place.folder / "result.json").write_text(text + "\n", encoding="utf-8")
         return result
+
+    def _record(self, judgement: Judgement) -> None:
+        """While the files still hold what the agent printed: masked secrets would be shorter than they were."""
+        folder, agent, facts, snapshot = self.tools.settings.record, self.agent, self.facts, self.leavings.snapshot
+        if folder is None or agent is None or facts.task is None or facts.run is None or snapshot is None:
+            return
+        if judgement.outcome is Outcome.CANCELLED:
+            return
+
+        def write_patch(out: Path) -> None:
+            self.tools.repository.patch(self.order.base, snapshot.commit, out)
+
+        secrets = tuple(self.secrets.values.values())
+        work = Performance(agent.cli, facts.task, facts.run, self.place.folder, secrets, write_patch)
+        why_not = record(Path(folder), work)
+        if why_not is not None:
+            facts.notes.append(why_not)
 
     def _message(self, result: AttemptResult) -> str:
         subject = f"gump: {result.step} attempt {result.attempt}: {result.outcome}"

@@ -125,6 +125,7 @@ INI_OPTIONS: Final = (
         "Stop an agent that prints nothing for so long, or off",
     ),
     IniOption("gump_worktrees", "worktrees", "path", "the user's cache", "Folder for the worktrees of runs"),
+    IniOption("gump_record", "record", "path", "", "Record every run as a cassette DIR/<run-id>"),
     IniOption(
         "gump_unknown_cost",
         "unknown_cost",

@@ -51,6 +51,8 @@ class Settings:
     """An agent that prints more is stopped before it fills the disk."""
     worktrees: str | None = None
     """Folder for the worktree slots; None = the user's cache."""
+    record: str | None = None
+    """Cassette that attempts are recorded into; as an option, the folder in which each run makes one."""
     unknown_cost: Literal["refuse", "allow"] = "refuse"
 
     @property

@@ -54,6 +54,12 @@ def write_diff(
         git.check(*_COMPARE, *_PATCH, commit_id(old), commit_id(new), "--", *specs, output=file)
 
 
+def write_patch(git: GitRunner, old: str, new: str, out: Path) -> None:
+    """Write everything that differs, files of any size included, as `git apply --binary` takes it."""
+    with out.open("wb") as file:
+        git.check(*_COMPARE, *_PATCH, commit_id(old), commit_id(new), output=file)
+
+
 def compare(git: GitRunner, old: str, new: str) -> tuple[Entry, ...]:
     output = git.check(*_COMPARE, "-z", "--raw", "--numstat", commit_id(old), commit_id(new)).stdout
     fields = iter(output.split(b"\0"))

@@ -218,6 +218,10 @@ class Repository:
         """Write a binary-safe patch to `out`; a file over 1 MiB is one line that says so."""
         git_changes.write_diff(self.objects, old, new, out, entries=self._compare(old, new), paths=paths)
 
+    def patch(self, old: str, new: str, out: Path) -> None:
+        """Write the whole change to `out`, whatever its size: `git apply --binary` makes the one tree the other."""
+        git_changes.write_patch(self.objects, old, new, out)
+
     def diff_text(self, old: str, new: str, limit_chars: int) -> str:
         with tempfile.TemporaryDirectory(prefix="gump-diff-") as folder:
             out = Path(folder, "diff.patch")

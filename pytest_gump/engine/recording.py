@@ -1,0 +1,137 @@
+"""Make an attempt a take of a cassette: what its agent printed, changed and handed over.
+
+Secrets are masked, and the paths of the worktree and of the user's home are made portable.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents import cassette as cassettes
+from pytest_gump.agents.redact import Redaction
+from pytest_gump.agents.replay import prompt_text
+from pytest_gump.engine.agent_phase import STDERR, STREAM
+from pytest_gump.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Task
+    from pytest_gump.engine.agent_phase import AgentRun
+
+NOT_RECORDED: Final = "not recorded: {why}"
+_PAUSE_DIGITS: Final = 3
+
+
+class _Unfit(Exception):  # noqa: N818 - not an error of the program, a message
+    """The attempt cannot be made a take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """One attempt as its agent left it."""
+
+    cli: str
+    task: Task
+    run: AgentRun
+    folder: Path
+    """Of the attempt: stream, stderr, hand-over."""
+    secrets: Iterable[str]
+    """Values that must not be in the cassette."""
+    write_patch: Callable[[Path], None]
+    """Writes the whole change of the worktree."""
+
+
+def record(cassette: Path, performance: Performance) -> str | None:
+    """Add the take; gives why there is none."""
+    try:
+        with cassettes.staged(cassette) as folder:
+            _fill(performance, folder)
+            cassettes.install(cassette, _take(performance), folder)
+    except _Unfit as error:
+        return NOT_RECORDED.format(why=error)
+    except ConfigError as error:
+        return NOT_RECORDED.format(why=error.args[0])
+    except OSError as error:
+        return NOT_RECORDED.format(why=f"{error.filename or cassette}: {error.strerror or error}")
+    return None
+
+
+def _take(performance: Performance) -> cassettes.Take:
+    task = performance.task
+    return cassettes.Take(
+        step=task.step,
+        item=task.item,
+        attempt=task.attempt,
+        agent=task.agent,
+        cli=performance.cli,
+        model=performance.run.ending.model,
+        prompt_sha256=cassettes.prompt_sha256(prompt_text(task)),
+        folder="",
+        resumed=task.session is not None,
+    )
+
+
+def _fill(performance: Performance, folder: Path) -> None:
+    run, source = performance.run, performance.folder
+    finished = run.finished
+    if finished is None or finished.error is not None:
+        raise _Unfit("the agent was not started, or not to its end")
+    redaction = Redaction(performance.secrets, worktree=performance.task.worktree)
+    ended = -finished.signal if finished.signal is not None else finished.exit_code
+    pauses_s = [round(pause, _PAUSE_DIGITS) for pause in run.pauses_s]
+    cassettes.write_end(folder, exit_code=None if finished.stopped else ended, pauses_s=pauses_s)
+    _copy_lines(source / STREAM, folder / STREAM, redaction.clean)
+    _copy_whole(source / STDERR, folder / STDERR, redaction)
+    prompt = prompt_text(performance.task).encode("utf-8", "surrogateescape")
+    (folder / "prompt.md").write_bytes(redaction.clean(prompt))
+    _copy_out(source / "out", folder / "out")
+    patch = folder / "tree.patch"
+    performance.write_patch(patch)
+    if not patch.stat().st_size:
+        patch.unlink()
+    _refuse_secrets(folder, redaction)
+    _sync(folder)
+
+
+def _copy_lines(source: Path, target: Path, clean: Callable[[bytes], bytes]) -> None:
+    with source.open("rb") as lines, target.open("wb") as out:
+        for line in lines:
+            out.write(clean(line))
+
+
+def _copy_whole(source: Path, target: Path, redaction: Redaction) -> None:
+    """A key may go over several lines here."""
+    if source.exists() and source.stat().st_size:
+        target.write_bytes(redaction.clean(source.read_bytes()))
+
+
+def _copy_out(source: Path, target: Path) -> None:
+    """As it is: a plan or verdict with something masked would be another one."""
+    for path in sorted(source.rglob("*")) if source.is_dir() else ():
+        if path.is_file() and not path.is_symlink():
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+
+
+def _refuse_secrets(folder: Path, redaction: Redaction) -> None:
+    """Refuse what cannot be masked without being changed: files of the tree, and what was handed over."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and _holds_secret(path, redaction):
+            raise _Unfit(f"the value of a secret is in {path.relative_to(folder).as_posix()}")
+
+
+def _holds_secret(path: Path, redaction: Redaction) -> bool:
+    with path.open("rb") as lines:
+        return any(redaction.holds_secret(line) for line in lines)
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())

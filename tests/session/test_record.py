@@ -1,0 +1,283 @@
+"""`--gump-record` and `--gump-replay`: what was recorded plays to the same tree and the same figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pytest_gump.agents.cassette import Cassette
+
+from .recording_kit import ONE, SECRET, TOKEN, install
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.testing import GumpProject
+
+
+def tape_of(project: GumpProject) -> Path:
+    return project.path.parent / f"{project.path.name}-tape"
+
+
+def record(project: GumpProject, workflow: str = "flow", *options: str) -> pytest.RunResult:
+    words = [f"--gump-workflow={workflow}", f"--gump-record={tape_of(project)}", *options, "spec.md"]
+    return project.pytester.runpytest_inprocess(*words)
+
+
+def replay(project: GumpProject, monkeypatch: pytest.MonkeyPatch, workflow: str = "flow") -> pytest.RunResult:
+    """Play it where neither CLI nor key is."""
+    for name in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", os.environ["PATH"].partition(os.pathsep)[2])
+    words = [f"--gump-workflow={workflow}", f"--gump-replay={tape_of(project)}", "spec.md"]
+    return project.pytester.runpytest_inprocess(*words)
+
+
+def figures(project: GumpProject) -> list[dict[str, Any]]:
+    """Of every attempt of the newest run, all that must be the same whenever it is played."""
+    rows = []
+    for one in project.record().attempts:
+        result = one.result
+        assert result is not None
+        rows.append(
+            {
+                "attempt": (one.step, one.attempt, one.agent),
+                "ended": (result.outcome, result.guard, result.model),
+                "tree": result.tree,
+                "usage": result.usage,
+                "changed": result.changed,
+                "session": None if result.session is None else (result.session.id, result.session.cli),
+                "handed over": (result.plan, result.verdict, result.artifact),
+                "gates": [(gate.name, gate.status, gate.summary) for gate in result.gates],
+            }
+        )
+    return rows
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_recorded_run_plays_to_the_identical_trees_and_figures(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(project, monkeypatch)
+    record(project).assert_outcomes(passed=3)
+    recorded, head = figures(project), project.record().head
+    assert [row["attempt"][1:] for row in recorded] == [
+        (1, "claude-haiku"),
+        (1, "claude-haiku"),
+        (2, "claude-haiku"),
+        (3, "codex-gpt54"),
+        (1, "claude-haiku"),
+    ]
+    assert len({row["tree"] for row in recorded}) == 4
+    replay(project, monkeypatch).assert_outcomes(passed=3)
+    assert figures(project) == recorded
+    assert project.git("rev-parse", f"{project.record().head}^{{tree}}") == project.git("rev-parse", f"{head}^{{tree}}")
+    assert project.git("diff", head, project.record().head) == ""
+
+
+def test_cost_of_a_resumed_session_is_subtracted_in_the_replay_too(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(project, monkeypatch)
+    record(project).assert_outcomes(passed=3)
+    assert [take.resumed for take in Cassette.open(tape_of(project)).takes] == [False, False, True, False, False]
+    replay(project, monkeypatch)
+    costs = [row["usage"].cost_usd for row in figures(project)]
+    assert [costs[number] for number in (0, 1, 2, 4)] == [0.25] * 4
+
+
+def test_nothing_in_the_cassette_tells_a_secret_or_where_the_home_and_the_worktree_were(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(project, monkeypatch)
+    record(project).assert_outcomes(passed=3)
+    worktrees = os.environ["XDG_CACHE_HOME"]
+    told = {
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        TOKEN,
+        os.environ["HOME"],
+        worktrees,
+        re.sub("[^A-Za-z0-9]", "-", worktrees),
+    }
+    files = files_of(tape_of(project))
+    assert len(files) > 20
+    leaks = [(name, word) for name, data in files.items() for word in told if word.encode() in data]
+    assert leaks == []
+    streams = b"".join(data for name, data in files.items() if name.endswith("stream.ndjson"))
+    assert b"{{worktree}}" in streams
+    assert b"{{home}}/.claude/projects/-worktree-" in streams
+
+
+def test_a_secret_is_masked_at_its_own_length(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    record(project)
+    stream = (tape_of(project) / "01-decompose-a1" / "stream.ndjson").read_text(encoding="utf-8")
+    assert f"token {'*' * len(TOKEN)} home" in stream
+    assert f"key {'*' * len(SECRET)} token" in stream
+
+
+def test_the_takes_hold_what_the_format_says(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    record(project).assert_outcomes(passed=3)
+    takes = Cassette.open(tape_of(project)).takes
+    assert [(take.label, take.attempt, take.agent, take.cli, take.model) for take in takes] == [
+        ("decompose", 1, "claude-haiku", "claude", "claude-haiku-4-5"),
+        ("build::impl[only-one]", 1, "claude-haiku", "claude", "claude-haiku-4-5"),
+        ("build::impl[only-one]", 2, "claude-haiku", "claude", "claude-haiku-4-5"),
+        ("build::impl[only-one]", 3, "codex-gpt54", "codex", takes[3].model),
+        ("review", 1, "claude-haiku", "claude", "claude-haiku-4-5"),
+    ]
+    first = tape_of(project) / takes[0].folder
+    assert json.loads((first / "out" / "plan.json").read_bytes())[0]["name"] == "only one"
+    assert json.loads((first / "exit.json").read_bytes()) == {"exit_code": 0}
+    pauses = json.loads((first / "timing.json").read_bytes())["pauses_s"]
+    assert len(pauses) == len((first / "stream.ndjson").read_bytes().splitlines()) + 1
+    assert max(pauses[1:-1]) >= 0.05
+    assert "Split it: # Spec" in (first / "prompt.md").read_text(encoding="utf-8")
+    assert not (first / "tree.patch").exists()
+    assert "large.txt" in (tape_of(project) / takes[3].folder / "tree.patch").read_text(encoding="utf-8")
+
+
+def test_a_changed_prompt_is_told_at_the_replay(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    record(project).assert_outcomes(passed=3)
+    project.write({"spec.md": "# Spec\n\nBuild something else.\n"})
+    project.commit()
+    result = replay(project, monkeypatch)
+    result.assert_outcomes(failed=1, skipped=2)
+    result.stdout.fnmatch_lines(["*prompt changed since it was recorded: line * was 'Build it.', is 'Build something*"])
+
+
+GUARD = """
+for number in range(2, 9):
+    answer(number, {"type": "text", "text": f"Still at it {number}."})
+time.sleep(60)
+"""
+KILLED = "sys.stdout.flush()\nos.kill(os.getpid(), signal.SIGKILL)\n"
+FAILED = "sys.exit(7)\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "exit_code"),
+    [(GUARD, "guard", None), (KILLED, "agent_error", -9), (FAILED, "agent_error", 7)],
+    ids=["guard", "killed", "failed"],
+)
+def test_an_attempt_that_came_to_a_bad_end_plays_to_the_same_one(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch, script: str, outcome: str, exit_code: int | None
+) -> None:
+    install(project, monkeypatch, claude=script)
+    record(project, "one").assert_outcomes(failed=1)
+    recorded, steps = figures(project), project.record().steps
+    assert json.loads((tape_of(project) / "01-impl-a1" / "exit.json").read_bytes()) == {"exit_code": exit_code}
+    reason = steps["impl"].reason
+    replay(project, monkeypatch, "one").assert_outcomes(failed=1)
+    assert figures(project) == recorded
+    assert (project.record().steps["impl"].outcome, project.record().steps["impl"].reason) == (outcome, reason)
+
+
+LEAK = """
+(here / "notes.txt").write_text(f"the key is {secret}\\n")
+answer(2, {"type": "text", "text": "Written."})
+end()
+"""
+
+
+def test_an_attempt_that_left_a_secret_in_the_tree_is_not_recorded_and_says_so(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(project, monkeypatch, claude=LEAK)
+    result = record(project, "one")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*note: not recorded: the value of a secret is in tree.patch*"])
+    assert Cassette.open(tape_of(project)).takes == ()
+    assert [path.name for path in tape_of(project).iterdir()] == ["index.json"]
+
+
+def test_a_cassette_is_never_overwritten(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    record(project).assert_outcomes(passed=3)
+    before = files_of(tape_of(project))
+    result = record(project)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *-tape already holds a cassette", "*hint: name another folder, or remove*"])
+    assert files_of(tape_of(project)) == before
+
+
+def test_a_folder_with_something_else_in_it_is_refused(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    tape_of(project).mkdir()
+    (tape_of(project) / "thesis.txt").write_text("dear\n", encoding="utf-8")
+    result = record(project)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *-tape is not empty, and not a cassette"])
+    assert list(files_of(tape_of(project))) == ["thesis.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_anything_starts(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(project, monkeypatch)
+    tape_of(project).write_text("a file\n", encoding="utf-8")
+    result = record(project)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *-tape: cannot record there: *"])
+    assert project.folders() == []
+
+
+def test_one_cassette_is_of_one_run(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    project.write({"other.md": "# Other\n"})
+    result = record(project, "one", "other.md")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --gump-record takes one run, and this session has several"])
+
+
+def test_a_replay_is_not_recorded(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    result = record(project, "one", f"--gump-replay={project.cassette}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --gump-record and --gump-replay exclude each other"])
+
+
+def test_a_dry_run_makes_no_cassette(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    assert record(project, "flow", "--gump-dry-run").ret == pytest.ExitCode.OK
+    assert not tape_of(project).exists()
+
+
+def test_the_setting_records_every_run_in_a_folder_of_its_own(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(project, monkeypatch)
+    project.write({"pytest.ini": f"[pytest]\ngump_record = {tape_of(project)}\n"})
+    for _ in range(2):
+        project.pytester.runpytest_inprocess("--gump-workflow=flow", "spec.md").assert_outcomes(passed=3)
+    runs = sorted(folder.run_id for folder in project.folders())
+    assert sorted(path.name for path in tape_of(project).iterdir()) == runs
+    assert [len(Cassette.open(tape_of(project) / run).takes) for run in runs] == [5, 5]
+
+
+def test_a_take_that_was_cut_off_is_not_in_the_way(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    project.workflow("one", ONE.replace("guard: {max_turns: 4}", "gate: [compile]\n    on_failure: {retry: 3}"))
+    conftest = """
+        import pathlib
+        def pytest_gump_attempt_started(order):
+            left = pathlib.Path(TAPE, "03-impl-a3")
+            left.mkdir(exist_ok=True)
+            (left / "stream.ndjson").write_text("half a li")
+    """
+    project.write({"conftest.py": textwrap.dedent(conftest).replace("TAPE", repr(str(tape_of(project))))})
+    record(project, "one").assert_outcomes(passed=1)
+    takes = Cassette.open(tape_of(project)).takes
+    assert [(take.attempt, take.folder) for take in takes] == [(1, "01-impl-a1"), (2, "02-impl-a2"), (3, "03-impl-a3")]
+    assert "half a li" not in (tape_of(project) / "03-impl-a3" / "stream.ndjson").read_text(encoding="utf-8")
+    assert max(path.name for path in tape_of(project).iterdir()) == "index.json"
