@@ -41,8 +41,14 @@ _SETTINGS: Final = (
 SLOT_SETTINGS: Final = ("core.sparseCheckout=false", "core.sparseCheckoutCone=false", "index.sparse=false")
 """A slot is always whole; the user's own checkout may be sparse and stays so."""
 
-_KEPT: Final = frozenset({"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"})
-"""Where the user's configuration lies, `safe.directory` included; everything else of GIT_* is cleared."""
+_KEPT: Final = frozenset(
+    {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
+    | {"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "GIT_SSH", "GIT_SSH_COMMAND"}
+)
+"""Where the user's configuration lies, `safe.directory` included, and how a partial clone gets what it lacks.
+
+Everything else of GIT_* is cleared, which takes a process more for each command.
+"""
 
 _ENVIRONMENT: Final = {
     "GIT_OPTIONAL_LOCKS": "0",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.git_runner import GitRunner
 from pytest_gump.system.worktree import FileChange, Repository
 
 from tests.system.git_project import Project, make_project
@@ -399,3 +400,25 @@ def test_apply_refuses_a_commit_that_is_not_ahead(project: Project) -> None:
     with pytest.raises(WorktreeError, match="has moved on"):
         project.open().apply_to_checkout(commit)
     assert (project.root / "app.py").read_text() == "one\ntwo\nthree\n"
+
+
+# -- the environment of git ------------------------------------------------------------------------------------------
+
+
+def test_environment_of_the_caller_leads_git_nowhere_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = project.git("rev-parse", "HEAD")
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("GIT_SSL_CAINFO", "/etc/ssl/own.pem")
+    assert Repository.open(project.root).head() == head
+
+
+def test_partial_clone_keeps_the_way_to_what_it_lacks(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.git("config", "alias.tell", "!env")
+    monkeypatch.setenv("GIT_SSL_CAINFO", "/etc/ssl/own.pem")
+    monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -i own")
+    monkeypatch.setenv("GIT_PAGER", "own")
+    told = GitRunner("-C", str(project.root)).check("tell").stdout.decode()
+    assert "GIT_SSL_CAINFO=/etc/ssl/own.pem" in told
+    assert "GIT_SSH_COMMAND=ssh -i own" in told
+    assert "GIT_PAGER=own" not in told
