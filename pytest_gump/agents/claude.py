@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Command
 from pytest_gump.agents.claude_stream import CLI, ClaudeReader
+from pytest_gump.agents.grants import without
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ REFUSED_TOOLS: Final = ("EnterWorktree", "CronCreate", "ScheduleWakeup")
 
 READ_ONLY_TOOLS: Final = ("Read", "Grep", "Glob", "Write", "Edit")
 
+# A second `--settings` or `--tools` would take the place of ours.
+GRANTING_LISTS: Final = frozenset({"--allowedTools", "--allowed-tools", "--tools", "--add-dir"})
+GRANTING_OPTIONS: Final = frozenset(
+    {"--permission-mode", "--permission-prompts", "--permission-prompt-tool", "--settings", "--setting-sources"}
+)
+GRANTING_FLAGS: Final = frozenset({"--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"})
+
 # A rule for Edit is one for every tool that writes files; the path is relative to the working directory.
 HAND_OVER_RULE: Final = "Edit(.gump/out/**)"
 
@@ -86,7 +94,7 @@ class ClaudeAgent:
     name: str
     model: str | None = None
     arguments: tuple[str, ...] = ()
-    """Further words for the command line: the user's own, wider grant."""
+    """Further words for the command line: the user's own, wider grant, not for steps that only read."""
 
     @property
     def cli(self) -> str:
@@ -112,8 +120,11 @@ class ClaudeAgent:
         if task.max_budget is not None:
             argv += ["--max-budget-usd", f"{task.max_budget:.6f}"]
         argv += ["--setting-sources", "user", "--strict-mcp-config", *_permissions(task)]
+        words = self.arguments
+        if task.read_only:
+            words = without(words, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS, lists=GRANTING_LISTS)
         return Command(
-            (*argv, *self.arguments),
+            (*argv, *words),
             stdin=task.prompt.encode("utf-8", "replace"),
             env=ENVIRONMENT,
             env_names=ENVIRONMENT_NAMES,

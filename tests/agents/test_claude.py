@@ -97,6 +97,34 @@ def test_the_users_own_words_come_last() -> None:
     assert agent.command(TASK).argv[-2:] == ("--allowedTools", "Bash")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--dangerously-skip-permissions",),
+        ("--allow-dangerously-skip-permissions",),
+        ("--allowedTools", "Bash", "Write(src/**)", "Edit"),
+        ("--allowedTools=Bash,Write",),
+        ("--allowed-tools", "Bash"),
+        ("--tools", "default"),
+        ("--add-dir", "/etc", "/home"),
+        ("--permission-mode", "bypassPermissions"),
+        ("--permission-mode=acceptEdits",),
+        ("--settings", '{"permissions": {"allow": ["Bash"]}}'),
+        ("--setting-sources", "user,project"),
+    ],
+    ids=lambda words: " ".join(words)[:30],
+)
+@pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
+def test_a_wider_grant_is_not_for_steps_that_only_read(
+    words: tuple[str, ...], mode: Literal["plan", "artifact", "review"]
+) -> None:
+    agent = ClaudeAgent("mine", arguments=("--effort", "high", *words, "--bare"))
+    argv = agent.command(dataclasses.replace(TASK, mode=mode)).argv
+    plain = ClaudeAgent("mine").command(dataclasses.replace(TASK, mode=mode)).argv
+    assert argv == (*plain, "--effort", "high", "--bare")
+    assert agent.command(TASK).argv[-len(words) - 1 :] == (*words, "--bare")
+
+
 def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert OPUS.missing() == "claude (Claude Code) is not on PATH; npm install -g @anthropic-ai/claude-code"

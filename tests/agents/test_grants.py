@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.agents.grants import without
+
+NARROW = {"options": {"--mode", "-m"}, "flags": {"--yolo"}, "lists": {"--tools"}}
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("--mode auto -v", "-v"),
+        ("--mode=auto -v", "-v"),
+        ("-mauto -v", "-v"),
+        ("-v --mode", "-v"),
+        ("--yolo -v --yolo", "-v"),
+        ("--tools a b - -v c", "-v c"),
+        ("--tools=a b", "b"),
+        ("--tools", ""),
+        ("--modern auto", "--modern auto"),
+        ("a --tools b --mode --yolo c", "a c"),
+    ],
+)
+def test_what_grants_is_left_out_with_its_values_and_the_rest_stays(words: str, kept: str) -> None:
+    assert without(words.split(), **NARROW) == tuple(kept.split())
+
+
+@given(st.lists(st.sampled_from(["--mode", "--mode=x", "-mx", "--yolo", "--tools", "--tools=y", "x", "-v", "-", ""])))
+def test_no_word_that_grants_is_kept(words: list[str]) -> None:
+    kept = without(words, **NARROW)
+    assert not {"--mode", "--mode=x", "-mx", "--yolo", "--tools", "--tools=y"} & set(kept)
+    assert kept.count("-v") <= words.count("-v")
