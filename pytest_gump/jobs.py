@@ -73,8 +73,6 @@ class Job:
     gates: Mapping[str, Callable[[Any], None]]
     agents: Mapping[str, Agent | str]
     replay: Replay | None
-    record: Path | None = None
-    """Cassette that its attempts are recorded into."""
     runner: Callable[[Order], AttemptResult] | None = field(default=None, repr=False)
     """Carries out orders; set while the job's run lives."""
 
@@ -159,8 +157,7 @@ def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any
 def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:
     replay = _replay(config)
     own = _own_agents(config, project, replayed=replay is not None)
-    named = [str(name) for name in config.getoption("gump_workflow") or ()]
-    for file, spec, found in _pairs(config, project, named):
+    for file, spec, found in job_files(config, project):
         _refuse_odd_name(file, config.rootpath)
         gates, agents = hooks(spec, "pytest_gump_gates"), {**own, **hooks(spec, "pytest_gump_agents")}
         loaded = load_workflow(
@@ -186,8 +183,9 @@ def _own_agents(config: pytest.Config, project: Path, *, replayed: bool) -> dict
     return own
 
 
-def _pairs(config: pytest.Config, project: Path, named: list[str]) -> Iterator[tuple[Path, Path, Found]]:
+def job_files(config: pytest.Config, project: Path) -> Iterator[tuple[Path, Path, Found]]:
     """Node file, spec and workflow of every job, in the order of the command line."""
+    named = [str(name) for name in config.getoption("gump_workflow") or ()]
     given = config.getoption("gump_spec")
     spec_option = Path(config.invocation_params.dir, given) if given else None
     used = False

@@ -8,7 +8,7 @@ import shutil
 import sys
 import time
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,15 @@ from pytest_gump.engine.attempt import Tools, execute
 from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
 from pytest_gump.engine.judge import REASON_CHARS
+from pytest_gump.engine.lost_attempt import recover
 from pytest_gump.engine.orders import RunInputs
 from pytest_gump.engine.run import Run
 from pytest_gump.engine.settings import load_gump_toml, read_settings
+from pytest_gump.equipment import Equipment
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
 from pytest_gump.gates.detect import detect
 from pytest_gump.gates.text import one_line
+from pytest_gump.live import TOLD_TOOLS
 from pytest_gump.recording import record_into
 from pytest_gump.system.process import Supervisor
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
@@ -172,10 +175,28 @@ class Launch:
             raise
         return run, scratch
 
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    def equipment(self) -> Equipment:
+        """What workers need to know of the run; once it is started."""
+        tools = self._of_started_run()
+        tells_tools = self._config.get_verbosity() >= TOLD_TOOLS
+        equipment = Equipment.of(self._run_id, self._job, tools)
+        return replace(equipment, tells_tools=tells_tools)
+
+    def recover(self, order: Order, result: AttemptResult, folder: Path | None, began: float) -> AttemptResult:
+        """Complete the result of an attempt whose executor is gone by what it left on disk."""
+        return result if folder is None else recover(order, self._of_started_run(), result, folder, began)
+
+    def _of_started_run(self) -> Tools:
+        assert self._tools is not None  # noqa: S101 - orders come from a started run
+        return self._tools
+
     def carry_out(self, order: Order) -> AttemptResult:
         """Carry out an order in this process."""
-        assert self._tools is not None  # noqa: S101 - orders come from a started run
-        return execute(order, self._tools)
+        return execute(order, self._of_started_run())
 
     def _header(self) -> dict[str, Any]:
         job = self._job

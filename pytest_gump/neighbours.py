@@ -17,16 +17,6 @@ COLUMNS = ("Agent", "Cost", "Attempts")
 """What pytest-html's table shows of a step, behind its name."""
 
 
-def refuse_workers(config: pytest.Config) -> None:
-    """Refuse to share a workflow's steps out to pytest-xdist's workers.
-
-    Raises:
-        UsageError: the session has workers.
-    """
-    if config.getoption("dist", default="no") != "no" and not config.option.collectonly:
-        raise pytest.UsageError("xdist workers for workflows come later; run without -n, or with -n0")
-
-
 def recount(session: pytest.Session) -> None:
     """Tell pytest-sugar's progress bar how many items there are, now that a plan has added some."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

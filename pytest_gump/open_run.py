@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ class OpenRun:
     root: WorkflowCollector = field(init=False)
     refusal: str | None = None
     """Why no step may start: what the preflight found."""
+    needs_preflight: bool = True
     in_preflight: bool = False
     in_flight: int = 0
     """Attempts under way."""
@@ -81,4 +83,5 @@ class Flight:
     item: StepItem | None
     """None for a preflight."""
     cli: str | None
+    began: float = field(default_factory=time.time)
     is_called_back: bool = False

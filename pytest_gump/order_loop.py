@@ -7,6 +7,7 @@ from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.agents.base import UsageSeen
 from pytest_gump.engine.order import Outcome
 from pytest_gump.errors import GumpError
 from pytest_gump.executors import Finished, Lost
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.executors import Executors
     from pytest_gump.open_run import OpenRun
@@ -67,6 +69,19 @@ class OrderLoop:
             raise
         self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
 
+    def hear(self, ticket: int, event: Event | None) -> None:
+        """Take an event of a running agent: what all attempts of a run spend together may end them."""
+        self._report.live.heard(ticket, event)
+        flight = self._flights.get(ticket)
+        if flight is None or flight.item is None or not isinstance(event, UsageSeen):
+            return
+        heard = getattr(flight.of.run, "heard", None)
+        reason = None if heard is None else heard(flight.order, event.usage)
+        if reason is not None:
+            for one in self._flights.values():
+                if one.of is flight.of:
+                    self._executors.spend_no_more(one.ticket, reason)
+
     def _is_stopped(self) -> bool:
         return bool(self._session.shouldfail or self._session.shouldstop)
 
@@ -84,6 +99,8 @@ class OrderLoop:
     def _start_next(self, of: OpenRun) -> bool:
         if of.in_preflight or of.asked_at == self._changes:
             return False
+        if of.needs_preflight and self._start_preflight(of):
+            return True
         order = None if of.run.done else of.run.next()
         of.is_idle = order is None
         if order is None or not self._has_slot(of, order) or self._is_in_flight(of, order):
@@ -102,12 +119,14 @@ class OrderLoop:
     def _is_in_flight(self, of: OpenRun, order: Order) -> bool:
         return any(flight.of is of and flight.order.step == order.step for flight in self._flights.values())
 
-    def preflight(self, of: OpenRun) -> None:
+    def _start_preflight(self, of: OpenRun) -> bool:
         """Try the gate commands on the untouched base before the run's first step."""
+        of.needs_preflight = False
         order = of.run.preflight()
         if order is not None:
             of.in_preflight = True
             self._send(Flight(next(self._tickets), of, order, None, None))
+        return order is not None
 
     def _send(self, flight: Flight) -> None:
         self._flights[flight.ticket] = flight
@@ -170,7 +189,8 @@ class OrderLoop:
         self._report.preflight_finished(of.run)
 
     def _lost(self, flight: Flight, lost: Lost) -> AttemptResult:
-        return flight.of.run.no_attempt(flight.order, Outcome.CRASHED, lost.why)
+        result = flight.of.run.no_attempt(flight.order, Outcome.CRASHED, lost.why)
+        return flight.of.launch.recover(flight.order, result, lost.folder, flight.began)
 
     def _result(self, flight: Flight, arrival: Finished | Lost) -> AttemptResult:
         if isinstance(arrival, Lost):

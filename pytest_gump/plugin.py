@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pytest_gump.conductor import Conductor
 
 NAME = "gump-conductor"
+SHARED = "gump_channel"
+"""What xdist gives to the workers of a session that runs a workflow."""
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -26,9 +28,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Ask for workers where steps may go on side by side and the command line does not say how many."""
+    if not config.getoption("help", default=False) and names_workflow(config):
+        from pytest_gump.crew import ask_for_workers
+
+        ask_for_workers(config)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Register the conductor if this session runs a workflow; otherwise leave pytest exactly as it was."""
+    if SHARED in getattr(config, "workerinput", ()):
+        from pytest_gump.worker import OrderServer
+
+        config.pluginmanager.register(OrderServer(config), "gump-orders")
+        return
     if config.getoption("help", default=False) or not names_workflow(config):
         return
     from pytest_gump.conductor import Conductor

@@ -19,7 +19,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.metrics import AttemptRecord
+    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
     from pytest_gump.engine.run import Booked, Run
     from pytest_gump.lines import Marks
 
@@ -192,6 +192,19 @@ class Report:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         junit.write_suite(self._config, [(nodeid, run.record) for nodeid, run in self._runs])
+
+
+def labels(records: Sequence[RunRecord]) -> dict[str, str]:
+    """What tells runs that go on at once from one another, by run id: no more words than that takes."""
+    if len(records) < 2:
+        return {}
+    workflows, specs = {one.workflow for one in records}, {one.spec for one in records}
+    shown = {one.run_id: f"{one.spec}::{one.workflow}" for one in records}
+    if len(specs) == 1:
+        shown = {one.run_id: one.workflow for one in records}
+    elif len(workflows) == 1:
+        shown = {one.run_id: one.spec for one in records}
+    return shown
 
 
 def _category(report: Any) -> str:

@@ -151,7 +151,7 @@ class _Listener:
 
     def tick(self) -> str | None:
         self.tools.listen(None)
-        self.breach = self.breach or self.guards.tick()
+        self.breach = self.breach or self.guards.tick() or self._asked()
         self.flood = self.flood or self._too_much()
         return self._stop_reason()
 
@@ -192,6 +192,10 @@ class _Listener:
         if self.trespass is not None:
             return "a write into the user's checkout"
         return self.breach.guard if self.breach is not None else self.flood
+
+    def _asked(self) -> Breach | None:
+        reason = self.tools.stop_asked()
+        return None if reason is None else Breach("max_budget", reason, is_shared=True)
 
     def _too_much(self) -> str | None:
         outputs = (self.place.folder / STREAM, self.place.folder / STDERR)

@@ -22,6 +22,8 @@ class Breach:
     guard: GuardName
     reason: str
     """One line: what was reached, and what the limit is."""
+    is_shared: bool = False
+    """The limit of the whole run, which attempts that go on elsewhere have reached together with this one."""
 
 
 class GuardWatch:

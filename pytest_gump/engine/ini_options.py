@@ -46,7 +46,7 @@ class IniOption:
         """What `parser.addini(type=...)` takes."""
         if self.kind in {"lines", "agents"}:
             return "linelist"
-        return "args" if self.kind in {"patterns", "names"} else "string"
+        return "args" if self.kind in {"patterns", "names", "slots"} else "string"
 
     @property
     def toml_key(self) -> str:
@@ -133,4 +133,12 @@ INI_OPTIONS: Final = (
         "refuse",
         "What to do under a max_budget with agents whose cost is unknown: refuse or allow",
     ),
+    IniOption(
+        "gump_workers",
+        "workers",
+        "count",
+        "4",
+        "Most workers of pytest-xdist to ask for when a workflow has parallel steps and -n is not given",
+    ),
+    IniOption("gump_slots", "slots", "slots", "", "Most attempts at once by CLI: claude=3 codex=2"),
 )

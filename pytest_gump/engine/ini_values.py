@@ -22,6 +22,7 @@ Kind = Literal[
     "lines",
     "agents",
     "refuse_or_allow",
+    "slots",
 ]
 
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -101,6 +102,18 @@ def _refuse_or_allow(raw: object) -> str:
     return str(raw)
 
 
+def _slots(raw: object) -> tuple[str, ...]:
+    slots: dict[str, int] = {}
+    for word in _words(raw):
+        name, equals, number = word.partition("=")
+        if not equals or not _AGENT.fullmatch(name):
+            raise ValueError(f"{word!r} is not CLI=NUMBER")
+        if name in slots:
+            raise ValueError(f"{name!r} stands there twice")
+        slots[name] = _count(number)
+    return tuple(f"{name}={number}" for name, number in slots.items())
+
+
 READERS: Final[Mapping[Kind, Callable[[object], object]]] = {
     "command": _text,
     "path": _text,
@@ -112,4 +125,5 @@ READERS: Final[Mapping[Kind, Callable[[object], object]]] = {
     "lines": _lines,
     "agents": _agents,
     "refuse_or_allow": _refuse_or_allow,
+    "slots": _slots,
 }

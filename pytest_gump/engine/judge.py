@@ -47,7 +47,7 @@ def judge_work(
         return Judgement.of(Outcome.OUT_OF_BOUNDS, f"the agent wrote into the user's checkout: {run.trespass}")
     if run.breach is not None:
         whole_budget = run.breach.guard == "max_budget" and limits.budget_scope != "guard"
-        outcome = Outcome.BUDGET if whole_budget else Outcome.GUARD
+        outcome = Outcome.BUDGET if whole_budget or run.breach.is_shared else Outcome.GUARD
         return Judgement.of(outcome, run.breach.reason, run.breach.guard)
     if unwanted:
         return Judgement.of(Outcome.GUARD, f"guard no_write: changed {listed([*unwanted])}", "no_write")

@@ -54,11 +54,19 @@ class Settings:
     record: str | None = None
     """Cassette that attempts are recorded into; as an option, the folder in which each run makes one."""
     unknown_cost: Literal["refuse", "allow"] = "refuse"
+    workers: int = 4
+    """Most workers that are asked for where the command line does not say."""
+    slots: tuple[str, ...] = ()
+    """How many attempts of one CLI may go on at once: `claude=3`."""
 
     @property
     def agent_names(self) -> dict[str, str]:
         """What each agent name of the user's own stands for: another agent, then further words."""
         return {name: words for name, _, words in (line.partition(" = ") for line in self.agents)}
+
+    @property
+    def slots_of(self) -> dict[str, int]:
+        return {cli: int(number) for cli, _, number in (word.partition("=") for word in self.slots)}
 
     @property
     def commands(self) -> dict[str, str]:

@@ -20,6 +20,10 @@ def _nobody_listens(_event: Event | None) -> None:
     return
 
 
+def _nobody_asks() -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     repository: Repository
@@ -34,6 +38,8 @@ class Tools:
     """Each attempt makes a fresh folder in it."""
     listen: Callable[[Event | None], None] = _nobody_listens
     """Told of every event as it comes, and several times a second of nothing (None), for the live display."""
+    stop_asked: Callable[[], str | None] = _nobody_asks
+    """Why the agent must stop now because the run's money is spent; asked several times a second."""
     clock: Callable[[], float] = time.monotonic
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""

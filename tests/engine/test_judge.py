@@ -70,6 +70,13 @@ def test_quota_is_no_agent_error() -> None:
     assert judge(run) == Judgement(Outcome.QUOTA, "resets 5pm")
 
 
+def test_the_money_that_all_attempts_share_is_a_budget_whatever_the_limit_of_this_one() -> None:
+    run = replace(OK, breach=Breach("max_budget", "the run's max_budget: $2.01 spent of $2.00", is_shared=True))
+    judgement = judge(run)
+    assert judgement is not None
+    assert judgement.outcome is Outcome.BUDGET
+
+
 def test_budget_of_step_or_run_is_not_a_guard() -> None:
     run = replace(OK, breach=Breach("max_budget", "spent"))
     for scope, outcome in (("guard", Outcome.GUARD), ("step", Outcome.BUDGET), ("run", Outcome.BUDGET)):

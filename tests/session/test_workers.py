@@ -1,4 +1,4 @@
-"""Beside xdist: until workers can run steps, a session that asks for workers is refused."""
+"""Which sessions have workers, and which cannot."""
 
 from __future__ import annotations
 
@@ -9,22 +9,40 @@ import pytest
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
-REFUSAL = "ERROR: xdist workers for workflows come later; run without -n, or with -n0"
+
+@pytest.mark.parametrize("options", [["-n2"], ["--dist=worksteal", "--tx=2*popen"]])
+def test_workers_carry_out_steps(project: GumpProject, options: list[str]) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    result = project.run_apart("one", *options)
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.OK
+    assert project.tree(project.record().head)["new.py"] == "x = 1"
 
 
-@pytest.mark.parametrize("options", [["-n2"], ["-n", "auto"], ["--dist=load", "--tx=2*popen"]])
-def test_workers_are_refused_before_anything_starts(project: GumpProject, options: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-n2", "--dist=each"], "--dist=each cannot share workers with a workflow: load or worksteal"),
+        (["--dist=loadfile", "-n2"], "--dist=loadfile cannot share workers with a workflow: load or worksteal"),
+        (["--dist=load", "--tx=popen//chdir=/"], "workers on other machines, or in other folders, come later"),
+    ],
+)
+def test_ways_that_cannot_work_are_refused_before_anything_starts(
+    project: GumpProject, options: list[str], told: str
+) -> None:
     result = project.run_apart("one", *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([REFUSAL])
+    assert told in result.stderr.str()
     assert project.folders() == []
 
 
 def test_workers_of_the_ini_file_can_be_taken_back(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\naddopts = -n2\n"})
     project.answer("impl", writes={"new.py": "x = 1\n"})
-    project.run_apart("one").stderr.fnmatch_lines([REFUSAL])
-    project.run_apart("one", "-n0").assert_outcomes(passed=1)
+    assert "2 workers [" in project.run_apart("one").stdout.str()
+    result = project.run_apart("one", "-n0")
+    result.assert_outcomes(passed=1)
+    assert "2 workers [" not in result.stdout.str()
 
 
 def test_a_session_without_xdist_runs(project: GumpProject) -> None:

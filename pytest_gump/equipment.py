@@ -1,0 +1,82 @@
+"""What a process has to know of a run to carry out its orders, and the tools that it makes of that."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.agents.cassette import Cassette
+from pytest_gump.engine.settings import Settings
+from pytest_gump.engine.tools import Tools
+from pytest_gump.jobs import Replay, find_agent, hook_answers
+from pytest_gump.system.worktree import Repository, Slots
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_gump.agents.base import Agent
+    from pytest_gump.jobs import Job
+    from pytest_gump.system.process import Supervisor
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """Built-in types only, all the way down: it crosses to workers."""
+
+    run_id: str
+    project: str
+    worktrees: str
+    scratch: str
+    spec: str
+    """For the hooks of its folder's conftest."""
+    settings: dict[str, Any]
+    replay: tuple[str, bool, float] | None
+    """Folder of the cassette, whether it is lenient, the delay."""
+    tells_tools: bool = False
+    """Whether somebody wants to see tool calls as they come."""
+
+    @classmethod
+    def of(cls, run_id: str, job: Job, tools: Tools) -> Equipment:
+        replay = job.replay
+        return cls(
+            run_id=run_id,
+            project=str(tools.repository.root),
+            worktrees=str(tools.slots.root),
+            scratch=str(tools.scratch),
+            spec=str(job.spec),
+            settings=asdict(tools.settings),
+            replay=None if replay is None else (str(replay.cassette.path), replay.lenient, replay.delay),
+        )
+
+    def to_wire(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def tools(self, session: pytest.Session, supervisor: Supervisor) -> Tools:
+        """The tools of a worker: what conftests add is asked in its own session.
+
+        Raises:
+            GumpError: the repository or the cassette cannot be opened here.
+        """
+        settings = Settings(**self.settings)
+        repository = Repository.open(Path(self.project))
+        answers = hook_answers(session)
+        spec = Path(self.spec)
+        agents = {**settings.agent_names, **answers(spec, "pytest_gump_agents")}
+        replay = None
+        if self.replay is not None:
+            folder, lenient, delay = self.replay
+            replay = Replay(Cassette.open(Path(folder)), lenient=lenient, delay=delay)
+
+        def agent(name: str) -> Agent:
+            return find_agent(name, agents, replay)
+
+        return Tools(
+            repository=repository,
+            slots=Slots(repository, Path(self.worktrees), keep=settings.keep_ignored),
+            supervisor=supervisor,
+            agents=agent,
+            gates=answers(spec, "pytest_gump_gates"),
+            settings=settings,
+            scratch=Path(self.scratch),
+        )

@@ -1,0 +1,96 @@
+"""Ordinary tests on workers: xdist's own scheduler has them run first; then every worker is told that they are over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class OrdinaryFirst:
+    """Stands where xdist expects its scheduler. After the ordinary tests, and without any, it asks nobody for tests.
+
+    To xdist a worker is then shut down; to us it begins to take orders.
+    """
+
+    def __init__(self, config: Any, inner: Any | None) -> None:
+        self.config = config
+        """Other plugins read it."""
+        self._inner = inner
+        """None: the session has no ordinary tests."""
+        self._late: list[Any] = []
+        self.is_over = inner is None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    @property
+    def nodes(self) -> list[Any]:
+        return [*(self._inner.nodes if self._inner is not None else ()), *self._late]
+
+    @property
+    def collection_is_completed(self) -> bool:
+        return self.is_over or bool(self._inner is not None and self._inner.collection_is_completed)
+
+    @property
+    def tests_finished(self) -> bool:
+        return self.is_over or bool(self._inner is not None and self._inner.tests_finished)
+
+    @property
+    def has_pending(self) -> bool:
+        return not self.is_over and bool(self._inner is not None and self._inner.has_pending)
+
+    def add_node(self, node: Any) -> None:
+        if self.is_over or self._inner is None:
+            self._late.append(node)
+        else:
+            self._inner.add_node(node)
+
+    def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
+        if self.is_over or node in self._late or self._inner is None:
+            node.shutdown()
+        else:
+            self._inner.add_node_collection(node, collection)
+
+    def schedule(self) -> None:
+        if not self.is_over and self._inner is not None:
+            self._inner.schedule()
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        if self._inner is not None:
+            self._inner.mark_test_complete(node, item_index, duration)
+
+    def mark_test_pending(self, item: str) -> None:
+        if self._inner is not None:
+            self._inner.mark_test_pending(item)
+
+    def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> None:
+        if self._inner is not None:
+            self._inner.remove_pending_tests_from_node(node, indices)
+
+    def remove_node(self, node: Any) -> str | None:
+        if node in self._late:
+            self._late.remove(node)
+            return None
+        if self._inner is None:
+            raise KeyError(node)
+        crashed: str | None = self._inner.remove_node(node)
+        return crashed
+
+    def look(self) -> None:
+        """Find out whether the ordinary tests are over, and let the workers run their last ones."""
+        if self.is_over:
+            return
+        if self.tests_finished:
+            self.shut_down()
+        self.is_over = self.collection_is_completed and not self.has_pending
+
+    def shut_down(self) -> None:
+        for node in self.nodes:
+            if not node.shutting_down:
+                node.shutdown()
+
+    def give_up(self) -> None:
+        """No worker is left that would take tests: what has not run will not."""
+        self.is_over = True

@@ -1,0 +1,55 @@
+"""What a worker tells the controller while an agent works: spent money at once, turns a few times a second."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_gump.agents.base import Tokens, ToolCall, Turn, Usage, UsageSeen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.agents.base import Event
+
+QUIET_S: Final = 0.05
+"""An agent that prints thousands of lines a second is told of at its ticks only."""
+TOOLS_A_TICK: Final = 20
+
+
+class Voice:
+    def __init__(self, ticket: int, send: Callable[..., None], *, tells_tools: bool) -> None:
+        self._ticket = ticket
+        self._send = send
+        self._tells_tools = tells_tools
+        self._turns = 0
+        self._usage: Usage | None = None
+        self._told: tuple[int, Usage | None] = 0, None
+        self._told_at = 0.0
+        self._tools = 0
+
+    def listen(self, event: Event | None) -> None:
+        match event:
+            case Turn(number=number):
+                self._turns = number
+            case UsageSeen(usage=usage):
+                self._usage = usage
+                if time.monotonic() - self._told_at >= QUIET_S:
+                    self._tell()
+            case ToolCall(tool=tool, path=path, command=command) if self._tells_tools and self._tools < TOOLS_A_TICK:
+                self._tools += 1
+                self._send("tool", self._ticket, tool, path, command)
+            case None:
+                self._tools = 0
+                self._tell()
+
+    def _tell(self) -> None:
+        if (self._turns, self._usage) == self._told:
+            return
+        self._told, self._told_at = (self._turns, self._usage), time.monotonic()
+        self._send("live", self._ticket, self._turns, None if self._usage is None else asdict(self._usage))
+
+
+def usage_of(wire: dict[str, Any]) -> Usage:
+    return Usage(**{**wire, "tokens": Tokens(**wire["tokens"])})

@@ -1,0 +1,186 @@
+"""The worker's side: after its ordinary tests it carries out orders, one at a time, until the controller says end.
+
+Messages from the controller:            Messages to it:
+    ("order", ticket, order, equipment)      ("ready", pid)
+    ("cancel", ticket)                       ("live", ticket, turns, usage)
+    ("spent", ticket, reason)                ("tool", ticket, tool, path, command)
+    ("end",)                                 ("result", ticket, result)    ("error", ticket, text)
+
+`equipment` comes with the first order of a run only. The end of the channel means that the controller is gone: what
+is under way is stopped as by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_gump.engine.attempt import Cancelled, execute
+from pytest_gump.engine.order import Order, from_wire, to_wire
+from pytest_gump.equipment import Equipment
+from pytest_gump.errors import GumpError
+from pytest_gump.system.process import Supervisor
+from pytest_gump.voice import Voice
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.engine.tools import Tools
+
+END: Final = ("end",)
+CHANNEL: Final = "gump_channel"
+ARGUMENTS: Final = "gump_arguments"
+"""Names in xdist's `workerinput`."""
+
+
+class OrderServer:
+    """Registered on a worker of a session that runs a workflow. Starts nothing by itself."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+        self._channel = workerinput.pop(CHANNEL)
+        config.args = workerinput.pop(ARGUMENTS)
+        self._inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
+        self._stop = StopSign()
+        self._spent: dict[int, str] = {}
+        self._tools: dict[str, Tools] = {}
+        self._wants_tools = False
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        result = yield
+        if not (session.shouldfail or session.shouldstop):
+            with Supervisor() as supervisor, self._stop.armed():
+                self._channel.setcallback(self._hear, endmarker=None)
+                self._send("ready", os.getpid())
+                self._serve(session, supervisor)
+        return result
+
+    def _hear(self, message: tuple[Any, ...] | None) -> None:
+        """Take a message; runs in the thread that reads from the controller."""
+        match message:
+            case None:
+                self._inbox.put(END)
+                self._stop.all()
+            case ("cancel", ticket):
+                self._stop.ask(ticket)
+            case ("spent", ticket, reason):
+                self._spent[ticket] = reason
+            case _:
+                self._inbox.put(message)
+
+    def _serve(self, session: pytest.Session, supervisor: Supervisor) -> None:
+        while (message := self._inbox.get()) != END:
+            _, ticket, order, equipment = message
+            self._send(*self._answer(session, supervisor, ticket, order, equipment))
+
+    def _answer(
+        self, session: pytest.Session, supervisor: Supervisor, ticket: int, wire: dict[str, Any],
+        equipment: dict[str, Any] | None,
+    ) -> tuple[Any, ...]:  # fmt: skip
+        """Carry out an order; whatever goes wrong is an answer."""
+        order = from_wire(Order, wire)
+        try:
+            if equipment is not None:
+                self._equip(session, supervisor, Equipment(**equipment))
+            result = self._carry_out(ticket, order)
+        except Cancelled as error:
+            result = error.result
+        except KeyboardInterrupt:
+            return "error", ticket, "interrupted"
+        except GumpError as error:
+            return "error", ticket, str(error)
+        except BaseException as error:  # noqa: BLE001 - a process boundary: a conftest's agent may raise anything
+            told = "".join(traceback.format_exception(error))
+            return "error", ticket, f"{type(error).__name__}: {error}\n{told}"
+        return "result", ticket, to_wire(result)
+
+    def _equip(self, session: pytest.Session, supervisor: Supervisor, equipment: Equipment) -> None:
+        self._wants_tools = equipment.tells_tools
+        self._tools[equipment.run_id] = equipment.tools(session, supervisor)
+
+    def _carry_out(self, ticket: int, order: Order) -> AttemptResult:
+        tools = self._tools[order.run_id]
+        scratch = tools.scratch / str(ticket)
+        scratch.mkdir(parents=True, exist_ok=True)
+        voice = Voice(ticket, self._send, tells_tools=self._wants_tools)
+        own = replace(tools, scratch=scratch, listen=voice.listen, stop_asked=lambda: self._spent.get(ticket))
+        done: list[AttemptResult] = []
+        try:
+            with self._stop.watching(ticket):
+                done.append(execute(order, own))
+        except Cancelled:
+            raise
+        except KeyboardInterrupt:
+            if not done:  # else it came too late: the attempt is over
+                raise
+        return done[0]
+
+    def _send(self, *message: Any) -> None:
+        with suppress(OSError):  # the controller is gone: the end of the channel tells it too
+            self._channel.send(message)
+
+
+class StopSign:
+    """Turns what the controller asks for into a KeyboardInterrupt, but only while an order is carried out."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ticket: int | None = None
+        self._asked: set[int] = set()
+        self._is_over = False
+        self._is_raised = False
+
+    def ask(self, ticket: int) -> None:
+        """Stop an order: at once, or as soon as it begins."""
+        with self._lock:
+            self._asked.add(ticket)
+            if ticket == self._ticket:
+                self._interrupt()
+
+    def all(self) -> None:
+        with self._lock:
+            self._is_over = True
+            if self._ticket is not None:
+                self._interrupt()
+
+    def _interrupt(self) -> None:
+        self._is_raised = True
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    @contextmanager
+    def armed(self) -> Iterator[None]:
+        """A Ctrl-C in the terminal goes to all processes of its group: only the controller decides what it means."""
+        before = signal.signal(signal.SIGINT, self._on_signal)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _on_signal(self, _number: int, _frame: object) -> None:
+        if self._is_raised:
+            self._is_raised = False
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def watching(self, ticket: int) -> Iterator[None]:
+        """While this lasts, the order can be stopped."""
+        try:
+            with self._lock:
+                self._ticket = ticket
+                is_stopped = self._is_over or ticket in self._asked
+            if is_stopped:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            with self._lock:
+                self._ticket, self._is_raised = None, False

@@ -1,0 +1,286 @@
+"""The controller's side of workers: xdist starts, watches and replaces them; orders go over a channel of our own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
+from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
+from pytest_gump.errors import GumpError
+from pytest_gump.executors import Finished, Lost
+from pytest_gump.ordinary import OrdinaryFirst
+from pytest_gump.system.survivors import is_anything_left
+from pytest_gump.voice import usage_of
+from pytest_gump.worker import ARGUMENTS, CHANNEL, END
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pytest_gump.agents.base import Event
+    from pytest_gump.engine.order import Order
+    from pytest_gump.equipment import Equipment
+
+OURS: Final = "gump"
+"""The event under which messages of our channel come through xdist's queue."""
+LEAVING: Final = frozenset({"errordown", "workerfinished", "internal_error"})
+MOURNING_S: Final = 8.0
+"""How long the supervisor of a lost worker may take to end the agent's processes."""
+LEAVE_S: Final = 10.0
+HURRY_S: Final = 1.0
+"""When the session was interrupted."""
+
+
+class WorkerFault(GumpError):  # noqa: N818 - it is told as text, never as an error of ours
+    """What an attempt raised on its worker; the first line says it, the rest is where."""
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    node: Any
+    channel: Any
+    pid: int | None = None
+    """None until it takes orders."""
+    ticket: int | None = None
+    slot: str | None = None
+    """The worktree that it worked in last: it knows in which state it is."""
+    known: set[str] = field(default_factory=set)
+    """Runs that it was told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fallen:
+    """A lost order, until nothing lives of what it had started."""
+
+    lost: Lost
+    mark: str
+    deadline: float
+
+
+class Workers:
+    """Registered with the conductor where the session has xdist workers."""
+
+    def __init__(self, config: pytest.Config, arguments: Sequence[str]) -> None:
+        self._config = config
+        self._arguments = [*arguments]
+        """What of the command line the workers collect: ordinary tests."""
+        self._workers: dict[Any, _Worker] = {}
+        self._orders: dict[int, Order] = {}
+        self._equipment: dict[str, Equipment] = {}
+        self._listen: Callable[[int, Event | None], None] | None = None
+        self._arrived: list[Finished | Lost] = []
+        self._fallen: list[_Fallen] = []
+        self._is_ending = False
+
+    @property
+    def _xdist(self) -> Any:
+        return self._config.pluginmanager.get_plugin("dsession")
+
+    # -- xdist's life of a worker --------------------------------------------------------------------------------
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        channel = node.gateway.newchannel()
+        node.workerinput[CHANNEL] = channel
+        node.workerinput[ARGUMENTS] = self._arguments
+        self._workers[node] = _Worker(node, channel)
+        queue = self._xdist.queue
+        channel.setcallback(lambda message: queue.put((OURS, {"node": node, "message": message})))
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Take xdist's place in its own loop; when this ends, every worker has."""
+        self._begin()
+        patience_s = LEAVE_S
+        try:
+            yield
+        except KeyboardInterrupt:
+            patience_s = HURRY_S
+            raise
+        finally:
+            self._leave(patience_s)
+
+    def _begin(self) -> None:
+        """Have the ordinary tests scheduled as xdist does; what it would read in its own loop is in place then."""
+        xdist = self._xdist
+        inner = None
+        if self._arguments:
+            inner = self._config.hook.pytest_xdist_make_scheduler(config=self._config, log=xdist.log)
+        xdist.sched, xdist.shouldstop = OrdinaryFirst(self._config, inner), False
+
+    @property
+    def has_collection_errors(self) -> bool:
+        return bool(self._xdist._failed_collection_errors)  # noqa: SLF001 - no other place tells them from failed tests
+
+    def run_ordinary(self, session: pytest.Session) -> None:
+        """Stay until every ordinary test has run, or the session is to stop."""
+        scheduler: OrdinaryFirst = self._xdist.sched
+        while not scheduler.is_over:
+            self._listen_to_workers(time.monotonic() + 0.2)
+            session.shouldstop = session.shouldstop or self._xdist.shouldstop
+            scheduler.look()
+            if session.shouldstop or session.shouldfail:
+                scheduler.shut_down()
+            if all(worker.pid is not None for worker in self._workers.values()):
+                scheduler.give_up()
+        scheduler.shut_down()
+
+    def _leave(self, timeout_s: float) -> None:
+        """Let every worker end, and hear what it has to say at its end."""
+        self._is_ending = True
+        for worker in self._workers.values():
+            with suppress(OSError):
+                worker.channel.send(END)
+        deadline = time.monotonic() + timeout_s
+        while self._workers and time.monotonic() < deadline:
+            self._listen_to_workers(deadline)
+        for worker in self._workers.values():
+            if worker.pid is not None:
+                _kill(worker.pid)
+
+    # -- orders --------------------------------------------------------------------------------------------------
+
+    def equip(self, equipment: Sequence[Equipment], listen: Callable[[int, Event | None], None]) -> None:
+        """Say what workers have to know of the runs, and who wants to hear of their attempts."""
+        self._equipment = {one.run_id: one for one in equipment}
+        self._listen = listen
+
+    @property
+    def free(self) -> int:
+        return sum(worker.pid is not None and worker.ticket is None for worker in self._workers.values())
+
+    @property
+    def gone(self) -> str | None:
+        return None if self._workers else "no worker is left: they crashed, and no more are started"
+
+    def start(self, ticket: int, order: Order) -> None:
+        idle = [one for one in self._workers.values() if one.pid is not None and one.ticket is None]
+        worker = next((one for one in idle if one.slot == order.slot), idle[0])
+        worker.ticket, worker.slot = ticket, order.slot
+        self._orders[ticket] = order
+        equipment = None if order.run_id in worker.known else self._equipment[order.run_id].to_wire()
+        worker.known.add(order.run_id)
+        with suppress(OSError):  # it is gone, and xdist will say so
+            worker.channel.send(("order", ticket, to_wire(order), equipment))
+
+    def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
+        if not self._arrived:
+            self._listen_to_workers(time.monotonic() + timeout_s)
+        self._mourn()
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    def cancel(self, ticket: int, reason: str) -> None:  # noqa: ARG002 - the result says `interrupted`
+        self._tell(ticket, "cancel", ticket)
+
+    def spend_no_more(self, ticket: int, reason: str) -> None:
+        self._tell(ticket, "spent", ticket, reason)
+
+    def kill(self, ticket: int) -> None:
+        self._is_ending = True
+        for worker in self._workers.values():
+            if worker.ticket == ticket and worker.pid is not None:
+                _kill(worker.pid)
+
+    def _tell(self, ticket: int, *message: Any) -> None:
+        for worker in self._workers.values():
+            if worker.ticket == ticket:
+                with suppress(OSError):
+                    worker.channel.send(message)
+
+    # -- events --------------------------------------------------------------------------------------------------
+
+    def _listen_to_workers(self, deadline: float) -> None:
+        """Take the next event, waiting for it until the deadline, and all that have come with it."""
+        with suppress(Empty):
+            self._take(*self._xdist.queue.get(timeout=max(0.0, deadline - time.monotonic())))
+            while True:
+                self._take(*self._xdist.queue.get_nowait())
+
+    def _take(self, event: str, about: dict[str, Any]) -> None:
+        worker = self._workers.get(about.get("node"))
+        if event == OURS:
+            if worker is not None:
+                self._hear(worker, *about["message"])
+            return
+        if worker is not None and event in LEAVING:
+            self._fall(worker, str(about.get("error") or event))
+        elif event in LEAVING:  # it had left before, with an internal error
+            return
+        if event in LEAVING and self._is_ending:
+            self._see_off(about["node"], about.get("error"))
+            return
+        getattr(self._xdist, f"worker_{event}")(**about)
+        if event == "collectionfinish":
+            session = self._xdist._session  # noqa: SLF001 - it counts there what the worker has, our steps not among it
+            session.testscollected = len(about["ids"]) + len(session.items)
+
+    def _see_off(self, node: Any, error: object) -> None:
+        """Do what xdist does when a worker ends, but replace none."""
+        self._config.hook.pytest_testnodedown(node=node, error=error)
+        self._xdist._active_nodes.discard(node)  # noqa: SLF001 - xdist tells by it that workers are left
+
+    def _hear(self, worker: _Worker, kind: str, *told: Any) -> None:
+        match kind, *told:
+            case "ready", int(pid):
+                worker.pid = pid
+            case "live", int(ticket), int(turns), usage:
+                self._tell_of(ticket, Turn(turns))
+                if usage is not None:
+                    self._tell_of(ticket, UsageSeen(usage_of(usage)))
+            case "tool", int(ticket), str(tool), path, command:
+                self._tell_of(ticket, ToolCall(tool, path, command))
+            case "result", int(ticket), dict(result):
+                self._finish(worker, ticket, partial(from_wire, AttemptResult, result))
+            case "error", int(ticket), str(text):
+                self._finish(worker, ticket, partial(_raise, text))
+
+    def _tell_of(self, ticket: int, event: Event) -> None:
+        if self._listen is not None and ticket in self._orders:
+            self._listen(ticket, event)
+
+    def _finish(self, worker: _Worker, ticket: int, outcome: Callable[[], AttemptResult]) -> None:
+        worker.ticket = None
+        del self._orders[ticket]
+        self._arrived.append(Finished(ticket, outcome))
+
+    def _fall(self, worker: _Worker, error: str) -> None:
+        del self._workers[worker.node]
+        if worker.ticket is None:
+            return
+        order = self._orders.pop(worker.ticket)
+        name = worker.node.gateway.id
+        folder = self._folder(order, worker.ticket)
+        why = f"worker {name} was lost while it worked at the step ({error.lower()})"
+        mark = "" if folder is None else f"{order.run_id}-{folder.name}"
+        self._fallen.append(_Fallen(Lost(worker.ticket, why, folder), mark, time.monotonic() + MOURNING_S))
+
+    def _folder(self, order: Order, ticket: int) -> Path | None:
+        place = Path(self._equipment[order.run_id].scratch, str(ticket))
+        return next(iter(place.iterdir()), None) if place.is_dir() else None
+
+    def _mourn(self) -> None:
+        """A lost order comes back when its processes are gone: its repeat may get the same worktree."""
+        for fallen in [*self._fallen]:
+            is_late = time.monotonic() > fallen.deadline
+            if is_late or not (fallen.mark and is_anything_left(fallen.mark)):
+                self._fallen.remove(fallen)
+                self._arrived.append(fallen.lost)
+
+
+def _raise(text: str) -> AttemptResult:
+    raise WorkerFault(text)
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
