@@ -72,6 +72,10 @@ class Recorded:
     resumed: tuple[Resumed, ...]
     shows: Mapping[str, str]
     """Which scenario shows each way to fail."""
+    total: int
+    """What the CLI itself says, or the model server said, of all tokens of `basic`."""
+    rates: tuple[float, float, float, float]
+    """Dollars for a million tokens: input, cache read, cache write, output and reasoning."""
     unfinished: str
     """Of `basic` without its last line and with exit code 0."""
     bad_exit: str

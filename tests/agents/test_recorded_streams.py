@@ -139,6 +139,34 @@ def test_resuming_keeps_the_session_and_forking_makes_another(recorded: Recorded
 
 
 @each_recorded_cli
+def test_tokens_with_those_from_the_cache_add_up_to_the_clis_own_total(recorded: Recorded) -> None:
+    _, ending = recorded.play("basic")
+    assert ending.usage.tokens.total == recorded.total
+    assert ending.usage.tokens.cache_read == 500 + 510 + 520
+
+
+# The CLI guessed the price, two models worked, the model is another one.
+OTHER_RATES = {
+    ("claude", "unknown-model"),
+    ("gemini", "x-auto-model"),
+    ("qwen", "diff-step"),
+    ("qwen", "read-only-step"),
+}
+
+
+@all_scenarios()
+def test_the_cost_is_each_kind_of_token_times_its_rate(recorded: Recorded, scenario: str) -> None:
+    _, ending = recorded.play(scenario)
+    tokens, usd = ending.usage.tokens, ending.usage.cost_usd
+    counted = (tokens.input, tokens.cache_read, tokens.cache_write, tokens.output + tokens.reasoning)
+    priced = sum(count * rate for count, rate in zip(counted, recorded.rates, strict=True)) / 1e6
+    if (recorded.cli, scenario) in OTHER_RATES:
+        assert usd != pytest.approx(priced)
+    else:
+        assert usd is None or usd == pytest.approx(priced)
+
+
+@each_recorded_cli
 def test_a_total_below_the_earlier_one_began_anew(recorded: Recorded) -> None:
     earlier = SessionRef("x", recorded.cli, "/slot", cost_usd=1.0, tokens=Tokens(input=999_999))
     _, ending = recorded.play("basic", session=earlier)

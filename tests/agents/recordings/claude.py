@@ -152,6 +152,8 @@ CLAUDE = Recorded(
         "stream cut": "stream-cut",
         "out of quota": "api-429",
     },
+    total=5583,
+    rates=(3, 0.3, 3.75, 15),
     unfinished="ended without a result, exit code 0",
     bad_exit="exit code 1 after a result that says success: boom",
     meaningless=(line(type="system", subtype="new"), line(type="stream_event", event={})),

@@ -126,6 +126,8 @@ CODEX = Recorded(
         "stream cut": "stream-cut",
         "out of quota": "api-429",
     },
+    total=5583,
+    rates=(5, 0.5, 0, 30),
     unfinished="ended without turn.completed, exit code 0",
     bad_exit="exit code 1 after turn.completed: boom",
     meaningless=(

@@ -39,6 +39,8 @@ CURSOR = Recorded(
     message="I will write the file.All done.",
     resumed=(),
     shows={},
+    total=0,
+    rates=(0, 0, 0, 0),
     unfinished="ended without a result, exit code 0",
     bad_exit="exit code 1 after a result that says success: boom",
     meaningless=(line(type="user", message={}), line(type="thinking", subtype="delta")),

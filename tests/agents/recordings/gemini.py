@@ -128,6 +128,8 @@ GEMINI = Recorded(
         "stream cut": "stream-cut",
         "out of quota": "api-429",
     },
+    total=5604,
+    rates=(1.25, 0.125, 0, 10),
     unfinished="ended without a result, exit code 0",
     bad_exit="exit code 1 after a result that says success: boom",
     meaningless=(line(type="message", role="user", content="do it"),),

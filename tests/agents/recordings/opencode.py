@@ -128,6 +128,8 @@ OPENCODE = Recorded(
         "stream cut": "stream-cut",
         "out of quota": "api-429",
     },
+    total=5583,
+    rates=(3, 0.3, 3.75, 15),
     unfinished="ended without a final answer, exit code 0",
     bad_exit="exit code 1 after an answer that ended well: boom",
     meaningless=(line(type="reasoning", part={"text": "hm"}),),

@@ -140,6 +140,8 @@ QWEN = Recorded(
         "stream cut": "stream-cut",
         "out of quota": "arrearage",
     },
+    total=5583,
+    rates=(0, 0, 0, 0),
     unfinished="ended without a result, exit code 0",
     bad_exit="exit code 1 after a result that says success: boom",
     meaningless=(line(type="system", subtype="new"), line(type="stream_event", event={})),
