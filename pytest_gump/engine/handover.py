@@ -66,7 +66,7 @@ def _parse(content: bytes, mode: Mode, *, max_items: int, notes: tuple[str, ...]
         plan = parse_plan(content, max_items=max_items)
         if plan.value is None:
             return Handover(errors=plan.errors, notes=notes)
-        items = tuple(PlanItem(one.name, one.slug, one.description, one.files) for one in plan.value)
+        items = tuple(PlanItem(one.name, one.slug, one.description, one.files, one.depends_on) for one in plan.value)
         return Handover(plan=items, notes=notes)
     if mode == "review":
         verdict = parse_verdict(content)

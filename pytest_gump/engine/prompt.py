@@ -223,6 +223,8 @@ Write the plan to the file `{file}`: a JSON array with one object per item, in t
 - `description`: all that somebody needs who sees nothing but this item and the code.
 - `files`: patterns, as in `.gitignore`, of the files that the item may change, tests included; relative to the root,
   no `..`. Leave it out when you cannot tell.
+- `depends_on`: names of the items that must be done before this one, when it needs their work. Items may be done side
+  by side where nothing says otherwise.
 - At least one item, at most {max_items}. Each can be done and tested when those before it are done.
 
 The file holds the JSON and nothing else. Plan only: no other file may be changed, or the attempt fails."""

@@ -25,7 +25,10 @@ def first_attempt(leaf: Leaf, number: Number) -> Ready:
     has_run = leaf.attempt > 1
     entry: EntryKind = leaf.cause if has_run else "first"
     if leaf.mode == "gate":
-        return Ready(leaf.path, leaf.step, leaf.attempt, None, "gate", leaf.begin, leaf.begin, entry, items=leaf.items)
+        began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
+        return Ready(
+            leaf.path, leaf.step, leaf.attempt, None, "gate", leaf.begin, began, entry, items=leaf.items, role=leaf.role
+        )
     reopened = leaf.parent.reopened
     is_reopened = reopened is not None and reopened.path == leaf.path
     leaf.agent = (reopened.agent if reopened and is_reopened else None) or leaf.parent.override or leaf.step.agent

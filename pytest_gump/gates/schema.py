@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pathspec import GitIgnoreSpec
 
 from pytest_gump.gates.base import GateResult
+from pytest_gump.gates.depends import read_depends
 from pytest_gump.gates.json_input import BadJsonError, fenced_json, read_json
 from pytest_gump.workflow.path import slugify
 
@@ -37,6 +38,8 @@ class PlannedItem:
     slug: str
     description: str
     files: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    """Slugs of other items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Parsed(Generic[T]):
 
 
 def parse_plan(data: bytes, *, max_items: int = 100) -> Parsed[tuple[PlannedItem, ...]]:
-    """Read `[{name, description, files?}, ...]`. Never raises on any input."""
+    """Read `[{name, description, files?, depends_on?}, ...]`. Never raises on any input."""
     try:
         entries = read_json(data)
     except BadJsonError as error:
@@ -71,7 +74,12 @@ def parse_plan(data: bytes, *, max_items: int = 100) -> Parsed[tuple[PlannedItem
     errors: list[str] = []
     items = [_item(entry, number, errors) for number, entry in enumerate(entries, start=1)]
     errors += _same_slugs(items)
-    return Parsed(None, _bounded(errors)) if errors else Parsed(tuple(items))
+    if errors:
+        return Parsed(None, _bounded(errors))
+    needs, errors = read_depends([entry.get("depends_on") for entry in entries], {one.slug: one.name for one in items})
+    if errors:
+        return Parsed(None, _bounded(errors))
+    return Parsed(tuple(replace(item, depends_on=slugs) for item, slugs in zip(items, needs, strict=True)))
 
 
 def parse_verdict(data: bytes) -> Parsed[ReviewVerdict]:
@@ -112,7 +120,7 @@ def _item(entry: Any, number: int, errors: list[str]) -> PlannedItem:
         errors.append(f"{where} must be an object with 'name' and 'description', not {_kind(entry)}")
         return PlannedItem("", "", "")
     name, description, files = entry.get("name"), entry.get("description"), entry.get("files")
-    errors += _misspelt(entry, ("name", "description", "files"), where)
+    errors += _misspelt(entry, ("name", "description", "files", "depends_on"), where)
     errors += _name_errors(name, where)
     if description is None:
         errors.append(f"{where} has no 'description'")

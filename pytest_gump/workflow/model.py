@@ -7,6 +7,7 @@ from typing import Literal
 
 OutputMode = Literal["diff", "plan", "artifact", "review"]
 BlastRadius = Literal["enforce", "warn", "off"]
+Overlap = Literal["report", "serialize"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Step:
     steps: tuple[Step, ...] = ()
     foreach: str | None = None
     parallel: bool = False
-    overlap: Literal["report", "serialize"] = "report"
+    overlap: Overlap = "report"
     """What to do about plan items of a parallel group whose `files` may overlap."""
 
     @property

@@ -103,7 +103,7 @@ class GateReader:
             )
 
     def _check_schema(self, argument: str | None, at: Node) -> None:
-        if self._kind == "gate" or (self._kind == "agent" and self._output not in ("plan", "review")):
+        if self._kind in ("gate", "group") or (self._kind == "agent" and self._output not in ("plan", "review")):
             self._problems.add(
                 at.place,
                 "gate 'schema' has nothing to check here",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from pytest_gump.workflow import shape
 from pytest_gump.workflow.fields import Fields
-from pytest_gump.workflow.model import ContextEntry, Guard, OutputMode, SessionMode, Step
+from pytest_gump.workflow.model import ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
 from pytest_gump.workflow.placed import Kind, PlacedStep, Surroundings, Templated
 from pytest_gump.workflow.problems import quoted
 from pytest_gump.workflow.prompt_text import path_error, read_prompt
@@ -23,13 +23,14 @@ STEP_KEYS: Final = (*shape.keys(shape.StepKeys), *UNSUPPORTED)
 GUARD_KEYS: Final = shape.keys(shape.GuardKeys)
 SESSION_WORDS: Final = ("fresh", "reuse", "reuse-on-retry")
 OUTPUTS: Final = get_args(OutputMode)
+OVERLAPS: Final = get_args(Overlap)
 ALWAYS: Final = ("name", "on_failure", *UNSUPPORTED)
 TAKEN: Final = {
     "agent": (
         *ALWAYS, "agent", "prompt", "output", "context", "session", "timeout", "guard", "max_budget", "gate",
     ),
     "gate": (*ALWAYS, "gate"),
-    "group": (*ALWAYS, "steps", "foreach", "parallel", "max_budget"),
+    "group": (*ALWAYS, "steps", "foreach", "parallel", "overlap", "max_budget", "gate"),
 }  # fmt: skip
 KIND_TITLES: Final = {"agent": "an agent step", "gate": "a gate-only step", "group": "a group"}
 MOVED: Final = {
@@ -103,7 +104,7 @@ def _kind(fields: Fields, name: str, around: Surroundings) -> Kind:
         return "unclear"
     if kinds:
         return {"agent": "agent", "steps": "group"}.get(kinds[0], "unclear")  # type: ignore[return-value]
-    for key in ("foreach", "parallel"):
+    for key in ("foreach", "parallel", "overlap"):
         if key in fields:
             around.problems.add(fields.place, f"group {quoted(name)} has no 'steps'", f"'{key}' needs steps to run")
             return "unclear"
@@ -131,7 +132,7 @@ def _check_keys(fields: Fields, kind: Kind, around: Surroundings) -> None:
 
 def _key_hint(kind: str, key: str) -> str:
     if kind == "group":
-        return "put a gate-only step at the end of 'steps'" if key == "gate" else f"put '{key}' on the steps below"
+        return f"put '{key}' on the steps below"
     if kind == "agent":
         return f"put the step below a group that has '{key}'"
     return f"add an 'agent', or leave out '{key}'"
@@ -157,8 +158,9 @@ class _Reader:
         if self._kind == "group":
             values["foreach"] = self._fields.text("foreach")
             values["parallel"] = bool(self._fields.flag("parallel"))
+            values["overlap"] = self._fields.choice("overlap", OVERLAPS) or "report"
             values["max_budget"] = self._fields.dollars("max_budget")
-        if self._kind in ("agent", "gate"):
+        if self._kind in ("agent", "gate", "group"):
             values["gate"] = GateReader(self._fields, self._around, kind=self._kind, output=output).read()
             self._check_empty_gate()
         failure = read_failure(self._fields, self._around)
@@ -205,8 +207,9 @@ class _Reader:
         return read_steps(nodes or (), self._names, self._around)
 
     def _check_empty_gate(self) -> None:
-        if self._kind == "gate" and self._fields.nodes("gate") == ():
-            self._around.problems.add(self._fields.value_place("gate"), "'gate' is empty, so the step does nothing")
+        if self._kind != "agent" and self._fields.nodes("gate") == ():
+            so = "the step does nothing" if self._kind == "gate" else "it checks nothing"
+            self._around.problems.add(self._fields.value_place("gate"), f"'gate' is empty, so {so}")
 
     def _guard(self, output: str) -> Guard:
         problems, timeout = self._around.problems, self._fields.duration("timeout")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_gump.workflow.generated import GATE, MERGE
 from pytest_gump.workflow.problems import quoted
 from pytest_gump.workflow.read_step import OUTPUTS
 from pytest_gump.workflow.refs import AmbiguousStepError, Outline, UnknownStepError
@@ -68,6 +69,8 @@ def check_steps(workflow: PlacedWorkflow, index: Index, around: Surroundings) ->
         if around.problems.full:
             return
         _check_budget(step, run_budget, around)
+        _check_overlap(step, around)
+        _check_taken_names(step, around)
         if step.step.foreach is not None:
             _check_foreach(step, step.step.foreach, index, around)
         if step.step.session.step is not None:
@@ -82,6 +85,28 @@ def _check_budget(step: PlacedStep, run_budget: float | None, around: Surroundin
             f"{step.title} may spend {budget:.2f} USD, more than the whole run ({run_budget:.2f})",
             "lower it, or raise the workflow's 'max_budget'",
         )
+
+
+def _check_overlap(step: PlacedStep, around: Surroundings) -> None:
+    if "overlap" in step.fields and step.kind == "group" and not ("foreach" in step.fields and step.step.parallel):
+        around.problems.add(
+            step.fields.key_place("overlap"),
+            "'overlap' is about plan items that run side by side",
+            "it needs 'foreach' and 'parallel: true'",
+        )
+
+
+def _check_taken_names(step: PlacedStep, around: Surroundings) -> None:
+    """A group has steps of its own beside those that are declared in it."""
+    taken = {MERGE: "a merge of a parallel group"} if step.step.parallel else {}
+    taken |= {GATE: "the step that runs the group's 'gate'"} if step.step.gate and step.kind == "group" else {}
+    for child in step.children:
+        if child.step.name in taken:
+            around.problems.add(
+                child.fields.value_place("name"),
+                f"name {quoted(child.step.name)} is taken: {taken[child.step.name]} has it",
+                "give the step another name",
+            )
 
 
 def _check_foreach(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
-from pytest_gump.workflow.model import BlastRadius, OutputMode  # noqa: TC001  evaluated for the JSON Schema
+from pytest_gump.workflow.model import BlastRadius, OutputMode, Overlap  # noqa: TC001  evaluated for the JSON Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -174,7 +174,7 @@ class StepKeys(Written):
     max_budget: Dollars | None = None
     """USD for all attempts of the step."""
     gate: list[Words | GateWithArgument] | None = None
-    """Checks after the agent; all run. `compile`, `test`, `lint`, `coverage: N`, `touched: GLOB`, `bash: CMD`, ..."""
+    """Checks after the agent or the group; all run. `compile`, `test`, `lint`, `touched: GLOB`, `bash: CMD`, ..."""
     on_failure: PolicyKeys | BranchKeys | None = None
     """What follows a failed attempt."""
     steps: Annotated[list[StepKeys], NOT_EMPTY] | None = None
@@ -183,6 +183,8 @@ class StepKeys(Written):
     """An earlier plan step: the group runs once for each of its items."""
     parallel: bool = False
     """Run the items, or the children, side by side."""
+    overlap: Overlap = "report"
+    """Plan items whose `files` may overlap: only told, or run one after the other."""
 
 
 class WorkflowKeys(Written):
