@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.agents.cassette import Cassette, Take, label_of, portable, write_take
+from pytest_gump.agents.cassette import Cassette, Take, create, install, label_of, portable, staged, write_take
 from pytest_gump.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -155,3 +158,69 @@ def test_the_path_of_the_slot_is_taken_out_of_a_line(tmp_path: Path, ascii_only:
     slot = tmp_path / 'odd "name" é'
     line = json.dumps({"cwd": str(slot), "text": f"in {slot}/a.py"}, ensure_ascii=ascii_only).encode()
     assert json.loads(portable(line, slot)) == {"cwd": "{{worktree}}", "text": "in {{worktree}}/a.py"}
+
+
+# -- takes that are recorded -----------------------------------------------------------------------------------------
+
+
+def recorded(attempt: int = 1, agent: str = "claude-haiku") -> Take:
+    return Take("impl", None, attempt, agent, "claude", None, "", "", resumed=attempt > 1)
+
+
+def add(cassette: Path, take: Take, text: str = "{}\n", *, may_replace: bool = False) -> Take:
+    with staged(cassette) as folder:
+        (folder / "stream.ndjson").write_text(text, encoding="utf-8")
+        return install(cassette, take, folder, may_replace=may_replace)
+
+
+def test_a_take_that_is_there_is_not_replaced_unless_that_is_asked_for(tmp_path: Path) -> None:
+    add(tmp_path, recorded(), "first\n")
+    with pytest.raises(ConfigError, match="attempt 1 of impl by claude-haiku is there"):
+        add(tmp_path, recorded(), "second\n")
+    assert (tmp_path / "01-impl-a1" / "stream.ndjson").read_text() == "first\n"
+    add(tmp_path, recorded(), "third\n", may_replace=True)
+    assert (tmp_path / "01-impl-a1" / "stream.ndjson").read_text() == "third\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["01-impl-a1", "index.json"]
+
+
+def break_off(cassette: Path) -> None:
+    with staged(cassette) as folder:
+        (folder / "stream.ndjson").write_text("half a li", encoding="utf-8")
+        raise KeyboardInterrupt
+
+
+def test_a_take_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
+    add(tmp_path, recorded())
+    with pytest.raises(KeyboardInterrupt):
+        break_off(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["01-impl-a1", "index.json"]
+    assert len(Cassette.open(tmp_path).takes) == 1
+
+
+def test_whether_a_take_went_on_with_a_session_is_kept(tmp_path: Path) -> None:
+    add(tmp_path, recorded(1))
+    add(tmp_path, recorded(2))
+    write_take(tmp_path, step="other")
+    assert [take.resumed for take in Cassette.open(tmp_path).takes] == [False, True, None]
+
+
+def test_processes_that_record_at_once_lose_no_take(tmp_path: Path) -> None:
+    script = """
+        import sys
+        from pathlib import Path
+        from pytest_gump.agents.cassette import write_take
+        for attempt in range(1, 11):
+            write_take(Path(sys.argv[1]), step=sys.argv[2], attempt=attempt)
+    """
+    words = [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)]
+    writers = [subprocess.Popen([*words, step]) for step in ("one", "two", "three")]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    takes = Cassette.open(tmp_path).takes
+    assert len({(take.step, take.attempt) for take in takes}) == 30
+    assert sorted(take.folder for take in takes) == sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+
+
+def test_a_new_cassette_is_empty_and_an_empty_one_is_taken_again(tmp_path: Path) -> None:
+    create(tmp_path / "deep" / "tape")
+    create(tmp_path / "deep" / "tape")
+    assert Cassette.open(tmp_path / "deep" / "tape").takes == ()

@@ -252,3 +252,36 @@ def test_a_take_without_folder_is_refused(cassette: Path, slot: Path) -> None:
     done = play(cassette / "missing", slot)
     assert (done.stdout, done.returncode) == (b"", player.REFUSED)
     assert b"No such file or directory" in done.stderr
+
+
+def test_home_is_put_in_like_the_worktree_and_on_stderr_too(cassette: Path, slot: Path) -> None:
+    take = write_take(cassette, step="s", stream=['{"a": "{{home}}/x"}'], stderr="{{home}}/y {{worktree}}/z\n")
+    done = subprocess.run(
+        command(cassette / take.folder, slot), env={"HOME": '/home/"q"'}, input=b"", capture_output=True, check=False
+    )
+    assert json.loads(done.stdout) == {"a": '/home/"q"/x'}
+    assert done.stderr == f'/home/"q"/y {slot}/z\n'.encode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_an_end_by_a_signal_is_one(cassette: Path, slot: Path, number: signal.Signals) -> None:
+    take = write_take(cassette, step="s", stream=["{}"], exit_code=-number)
+    done = play(cassette / take.folder, slot)
+    assert (done.returncode, done.stdout) == (-number, b"{}\n")
+
+
+def test_when_it_is_stopped_it_prints_the_rest_without_pauses_and_ends_by_the_signal(
+    cassette: Path, slot: Path
+) -> None:
+    lines = [f'{{"line": {number}}}' for number in range(500)]
+    take = write_take(cassette, step="s", stream=lines, pauses_s=[0, *[60.0] * 500], exit_code=None)
+    process = subprocess.Popen(
+        command(cassette / take.folder, slot, 1.0), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=slot
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.terminate()
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(10) == -signal.SIGTERM
+    assert (first + rest).decode().splitlines() == lines
