@@ -94,6 +94,9 @@ class WorkflowCollector(pytest.Collector):
     def from_parent(cls, parent: pytest.Collector, *, name: str, job: Job) -> WorkflowCollector:  # type: ignore[override]
         node: WorkflowCollector = super().from_parent(parent, name=name)
         node.job = job
+        node.add_marker(pytest.mark.filterwarnings("default"))  # what is an error in tests must not cost an attempt
+        if any(map(node.config.pluginmanager.has_plugin, ("timeout", "pytest_timeout"))):
+            node.add_marker(pytest.mark.timeout(0))  # pytest-timeout would kill the session, not the agent
         return node
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
@@ -154,8 +157,6 @@ class StepItem(pytest.Item):
     ) -> StepItem:
         node: StepItem = super().from_parent(parent, name=name)
         node.root, node.step_path = root, step_path
-        if any(map(node.config.pluginmanager.has_plugin, ("timeout", "pytest_timeout"))):
-            node.add_marker(pytest.mark.timeout(0))  # pytest-timeout would kill the session, not the agent
         return node
 
     def runtest(self) -> None:

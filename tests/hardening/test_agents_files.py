@@ -199,7 +199,6 @@ def removed(rogue: Rogue) -> Iterator[Rogue]:
 
 
 @pytest.mark.slow
-@pytest.mark.skip(reason="issue 3: on a machine with much other load the first attempt now and then ends as crashed")
 def test_very_deep_folders_are_kept_or_named_and_go_away(removed: Rogue) -> None:
     rogue = removed
     rogue.workflow(
