@@ -5,7 +5,7 @@
 # make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
 # make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
 # make test-agents   the real agent CLIs, pinned, against a scripted model server; installs 1.5 GB once
-# make test-agents-slow   the same without a limit on how long they may retry: half an hour
+# make test-agents-slow   how long they go on trying what cannot work, up to 400 s each
 # make test-matrix   the suite under every supported Python and pytest that can be had
 # make bench  measure speed against its targets; a quiet machine tells more
 # make clean  remove what the others made
@@ -85,10 +85,11 @@ $(AGENTS)/.installed: tests/conformance/package.json | $(INSTALLED)
 	touch $@
 
 test-agents: $(AGENTS)/.installed
-	GUMP_AGENTS=$(AGENTS) $(BIN)/python -m pytest $(WORKERS) tests/conformance $(PYTEST_ARGS)
+	GUMP_AGENTS=$(AGENTS) $(BIN)/python -m pytest -n 3 --dist worksteal tests/conformance $(PYTEST_ARGS)
 
 test-agents-slow: $(AGENTS)/.installed
-	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest $(WORKERS) tests/conformance $(PYTEST_ARGS)
+	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest -n 4 --dist worksteal -rP \
+		-k "status or refused or cut" tests/conformance/test_scenarios.py $(PYTEST_ARGS)
 
 test-matrix:
 	test -x $(MATRIX)/bin/nox || { $(PYTHON) -m venv $(MATRIX) && $(MATRIX)/bin/python -m pip install --quiet nox; }

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pytest_gump.conformance.model.script import Script
     from pytest_gump.engine.order import AttemptResult
 
-TIME_LIMIT_S: Final = 60.0
-"""For a scenario that ends by itself; nothing here takes half of it on an idle machine."""
+TIME_LIMIT_S: Final = 120.0
+"""For a scenario that ends by itself; nothing here takes a quarter of it on an idle machine."""
 
 FILES: Final[Mapping[str, str]] = {
     "README.md": "# A project\n",

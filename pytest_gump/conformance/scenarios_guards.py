@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 GONE_S: Final = 5.0
 """From a breach to the end of the last process."""
-SAFETY_S: Final = 60.0
+SAFETY_S: Final = 90.0
 IN_TOOL_S: Final = 12.0
 
 ENDLESS: Final = script(
@@ -99,9 +99,13 @@ def silence(bench: Bench) -> str:
 
 def breach_in_tool(bench: Bench) -> str:
     """`max_time` is reached while a shell command sleeps."""
-    result, watch = _sleep(bench, None, IN_TOOL_S)
+    limit_s = IN_TOOL_S
+    result, watch = _sleep(bench, None, limit_s)
+    if watch.begun_at is None:  # a busy machine
+        limit_s *= 4
+        result, watch = _sleep(bench, None, limit_s)
     expect_outcome(result, Outcome.GUARD, guard="max_time")
-    return _judge(bench, watch, (watch.first_at or 0) + IN_TOOL_S)
+    return _judge(bench, watch, (watch.first_at or 0) + limit_s)
 
 
 def term(bench: Bench) -> str:
@@ -114,9 +118,9 @@ def kill(bench: Bench) -> str:
 
 
 def _signalled(bench: Bench, number: signal.Signals) -> str:
-    result, watch = _sleep(bench, number, SAFETY_S / 2)
+    result, watch = _sleep(bench, number, SAFETY_S)
+    expect_that(watch.sent_at is not None, f"the signal was not sent: {result.outcome}: {result.reason}")
     expect_outcome(result, Outcome.AGENT_ERROR)
-    expect_that(watch.sent_at is not None, "the signal was not sent")
     return _judge(bench, watch, watch.sent_at or 0)
 
 
@@ -124,13 +128,13 @@ def _sleep(bench: Bench, number: signal.Signals | None, max_time_s: float) -> tu
     begun = bench.worktree / "started.log"
     with bench.serving(SLEEPING), Watch(bench.place, begun, number) as watch:
         result = bench.attempt(limits=Limits(max_time_s=max_time_s))
-    expect_that(watch.begun_at is not None, f"the command was not begun: {result.outcome}: {result.reason}")
     return result, watch
 
 
 def _judge(bench: Bench, watch: Watch, since: float) -> str:
     left = living(bench.place)
     expect_that(not left, f"still running: {[process.name() for process in left]}")
+    expect_that(watch.begun_at is not None, "the command was not begun")
     expect_that(len(watch.seen) >= 2, "the command's own processes were not seen")
     return _gone((watch.last_at or 0) - since, f"{len(watch.seen)} processes")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.agents.base import SessionRef
+from pytest_gump.conformance.bench import SLOT
 from pytest_gump.conformance.model.script import Answer, Shell, Spent, Write, script
 from pytest_gump.conformance.scenario import Scenario, expect, expect_passed, expect_that
 from pytest_gump.conformance.subjects import KEY
@@ -72,7 +74,19 @@ def resume(bench: Bench) -> str:
     return ""
 
 
+def lost_session(bench: Bench) -> str:
+    """The conversation that is to go on does not exist: the attempt is made all the same, and says so."""
+    gone = SessionRef(bench.subject.no_session, bench.subject.cli, SLOT, cost_usd=0.0)
+    with bench.serving(script(*WORK)):
+        result = bench.attempt(attempt=2, session=gone)
+    expect_passed(result)
+    expect_that(any("lost its session" in note for note in result.notes), f"it does not say so: {result.notes}")
+    expect_usage(bench, result.usage, answers=3)
+    return ""
+
+
 SCENARIOS: Final = (
     Scenario("basic", "writes a file, runs a command, passes a gate; tokens are booked exactly", basic),
     Scenario("resume", "goes on with an earlier conversation; only the new tokens are booked", resume),
+    Scenario("lost-session", "begins afresh, and says so, where the conversation to go on with is gone", lost_session),
 )

@@ -25,6 +25,8 @@ class Subject:
     """Variables without which it is not logged in."""
     unpriced: bool = False
     """The model has no price in gump's table, and the CLI reports none."""
+    no_session: str = "11111111-2222-4333-8444-555555555555"
+    """An id of a conversation that never was."""
     begins_alone: bool = False
     """The first run in a home folder must not have others beside it."""
     strays: frozenset[str] = frozenset()
@@ -87,6 +89,7 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         "opencode-scripted/model-1",
         _opencode,
         ("OPENCODE_CONFIG_CONTENT",),
+        no_session="ses_00000000000000000000000000",
         begins_alone=True,
         strays=_PLUGINS,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +12,13 @@ from pytest_gump.conformance.suite import left_out
 if TYPE_CHECKING:
     from pathlib import Path
 
+PATIENCE_S = 400.0 if "GUMP_AGENTS_SLOW" in os.environ else 15.0
+"""How long a CLI may go on trying what cannot work."""
+
 APPLICABLE = [(cli, scenario) for scenario in SCENARIOS for cli in CLIS if left_out(cli, scenario) is None]
 
 
 @pytest.mark.parametrize(("cli", "scenario"), APPLICABLE, ids=["-".join(pair) for pair in APPLICABLE])
 def test_it_holds(cli: str, scenario: str, agents: Path) -> None:
-    (finding,) = run([cli], print, [scenario], place=agents / "scratch")
+    (finding,) = run([cli], print, [scenario], patience_s=PATIENCE_S)
     assert finding.state == "holds", finding.reason

@@ -1,0 +1,92 @@
+"""The suite itself, without a real CLI: what it says of one that is not there, or that does not do its work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest_gump.conformance import CLIS, SCENARIOS, run
+from pytest_gump.conformance.suite import left_out
+from pytest_gump.conformance.watch import living
+from pytest_gump.errors import AgentError
+
+STREAM = Path(__file__).parents[1] / "agents" / "streams" / "claude" / "basic" / "stream.ndjson"
+
+
+def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Put a `claude` on PATH."""
+    folder.mkdir()
+    path = folder / "claude"
+    path.write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(("clis", "only", "hint"), [(["clod"], [], "claude, codex"), (["claude"], ["basik"], "basic")])
+def test_a_name_that_nobody_knows_is_refused_with_those_that_there_are(
+    clis: list[str], only: list[str], hint: str
+) -> None:
+    with pytest.raises(AgentError) as caught:
+        run(clis, print, only)
+    assert hint in str(caught.value)
+
+
+def test_a_cli_that_is_not_there_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said: list[str] = []
+    findings = run(["claude", "codex"], said.append, ["basic"], place=tmp_path)
+    assert [(one.cli, one.state) for one in findings] == [("claude", "not installed"), ("codex", "not installed")]
+    assert "npm install" in findings[0].reason
+    assert said[0] == "claude: basic ..."
+    assert said[1].startswith("claude: basic not installed")
+
+
+def test_a_success_that_was_none_does_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(tmp_path / "bin", monkeypatch, f"cat > /dev/null; cat {STREAM}")
+    before = dict(os.environ)
+    (finding,) = run(["claude"], print, ["basic"], place=tmp_path / "scratch")
+    assert finding.state == "fails"
+    assert "gate_failed" in finding.reason
+    assert dict(os.environ) == before
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_what_a_cli_says_and_its_environment_are_all_that_it_gets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "the user's own")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org")
+    pretend(tmp_path / "bin", monkeypatch, f"env > {tmp_path}/environment; exit 3")
+    (finding,) = run(["claude"], print, ["status-400"], place=tmp_path / "scratch")
+    assert finding.state == "fails"
+    assert "not in the CLI's own words" in finding.reason
+    environment = (tmp_path / "environment").read_text(encoding="utf-8")
+    assert "the user's own" not in environment
+    assert "proxy.example.org" not in environment
+    assert f"HOME={tmp_path}/scratch/claude-status-400-" in environment
+    assert "ANTHROPIC_BASE_URL=http://127.0.0.1:" in environment
+
+
+def test_every_scenario_applies_to_some_cli() -> None:
+    assert all(any(left_out(cli, scenario) is None for cli in CLIS) for scenario in SCENARIOS)
+    assert len(set(SCENARIOS)) == len(SCENARIOS)
+
+
+def test_a_process_is_told_by_its_home_and_by_where_it_works(tmp_path: Path) -> None:
+    assert living(tmp_path) == []
+    sleep = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
+    at_home = subprocess.Popen(sleep, env={"HOME": str(tmp_path)}, stdout=subprocess.PIPE)
+    at_work = subprocess.Popen(sleep, cwd=tmp_path, stdout=subprocess.PIPE)
+    try:
+        for process in (at_home, at_work):
+            assert process.stdout is not None
+            process.stdout.readline()
+        assert {process.pid for process in living(tmp_path)} == {at_home.pid, at_work.pid}
+    finally:
+        for process in (at_home, at_work):
+            process.kill()
+            process.communicate()
+    assert living(tmp_path) == []
