@@ -7,6 +7,7 @@ import os
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +158,7 @@ def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any
 def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:
     replay = _replay(config)
     own = _own_agents(config, project, replayed=replay is not None)
+    read_spec = cache(_read_spec)
     for file, spec, found in job_files(config, project):
         _refuse_odd_name(file, config.rootpath)
         gates, agents = hooks(spec, "pytest_gump_gates"), {**own, **hooks(spec, "pytest_gump_agents")}
@@ -169,7 +171,7 @@ def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dic
         )
         workflow = _override(config, loaded.workflow, agents, replayed=replay is not None)
         inputs = _inputs(config, workflow)
-        yield Job(file, spec, _read_spec(spec), loaded, workflow, inputs, gates, agents, replay)
+        yield Job(file, spec, read_spec(spec), loaded, workflow, inputs, gates, agents, replay)
 
 
 def _own_agents(config: pytest.Config, project: Path, *, replayed: bool) -> dict[str, str]:

@@ -8,8 +8,6 @@ import reprlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from pathspec import GitIgnoreSpec
-
 from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.depends import read_depends
 from pytest_gump.gates.json_input import BadJsonError, fenced_json, read_json
@@ -168,6 +166,8 @@ def _files_errors(files: Any, where: str) -> list[str]:
 
 def pattern_problem(pattern: Any) -> str | None:
     """Say why something is no gitignore-style pattern relative to the root."""
+    from pathspec import GitIgnoreSpec
+
     errors = _text_errors(pattern, "a pattern", MAX_PATTERN)
     if errors:
         return errors[0]

@@ -86,7 +86,7 @@ class Fields:
         if node is None:
             return None
         if isinstance(node, ScalarNode) and type(node.value) in (int, float):
-            amount = to_float(node.value)
+            amount = node.value if type(node.value) is float else to_float(node.value)
             if math.isfinite(amount) and amount > 0:
                 return amount
         is_price = isinstance(node, ScalarNode) and node.text.startswith("$")

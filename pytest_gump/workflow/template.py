@@ -25,6 +25,7 @@ STATE_FIELDS: Final = (
     "tokens_in", "tokens_out",
 )  # fmt: skip
 RUN_FIELDS: Final = ("id", "cost", "duration", "tokens_in", "tokens_out", "retries", "status", "workflow", "spec")
+_RUN_NAMES: Final = tuple(f"run.{field}" for field in RUN_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def canonical(name: str) -> str:
 def allowed(*, in_foreach: bool, inputs: Collection[str] = ()) -> tuple[str, ...]:
     """Names that a template may hold besides `steps.REF.FIELD`."""
     items = ITEM_NAMES if in_foreach else ()
-    return (*BASE_NAMES, *items, *inputs, *(f"run.{field}" for field in RUN_FIELDS))
+    return (*BASE_NAMES, *items, *inputs, *_RUN_NAMES)
 
 
 def _parts(text: str) -> Iterator[str | Name]:

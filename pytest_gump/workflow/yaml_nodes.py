@@ -188,7 +188,8 @@ class _Builder:
             yaml.AliasEvent: self._alias,
             yaml.DocumentStartEvent: self._document,
         }
-        for event in iter(parser.get_event, None):
+        get_event = parser.get_event
+        while (event := get_event()) is not None:
             if (handle := handlers.get(type(event))) is not None:
                 handle(event)
 
