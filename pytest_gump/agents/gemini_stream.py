@@ -35,6 +35,9 @@ TOOLS: Final = Tools(
 
 LIMITS: Final[Mapping[str, Limit]] = {"FatalTurnLimitedError": "max_turns"}
 
+# A warning on the stream, and then a result that says success.
+HALTED: Final = "Loop detected"
+
 # Only looked for in the failure that the CLI reports: an agent may write such words about its work.
 _QUOTA: Final = re.compile(r"\b429\b|RESOURCE_EXHAUSTED|quota|rate limit", re.IGNORECASE)
 
@@ -51,6 +54,8 @@ class GeminiReader(EstimatedReader):
         self._pieces: list[str] = []
         self._result: ndjson.JsonObject | None = None
         self._reported: Usage | None = None
+        self._halted: str | None = None
+        """Why the CLI ended the run before the model did."""
 
     def _handlers(self) -> Handlers:
         return {
@@ -111,6 +116,8 @@ class GeminiReader(EstimatedReader):
         message = ndjson.first_line(ndjson.text(record, "message") or "unknown error")
         if record.get("severity") != "warning":
             self._last_error = message
+        if message.startswith(HALTED):
+            self._halted = message
         return self._note(message)
 
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -149,8 +156,10 @@ class GeminiReader(EstimatedReader):
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def _failure(self) -> Failure | None:
-        if self._result is None or self._result.get("status") == "success":
+        if self._result is None:
             return None
+        if self._result.get("status") == "success":
+            return None if self._halted is None else Failure(self._halted)
         whole = ndjson.text(ndjson.section(self._result, "error"), "message") or ""
         reason = ndjson.first_line(whole) or f"the result is not a success: {self._result.get('status')!r}"[:300]
         return Failure(reason, quota=_QUOTA.search(whole) is not None)

@@ -49,6 +49,12 @@ def test_a_warning_is_a_note_and_an_error_event_is_told_where_there_is_no_result
     assert GEMINI.end(lines, exit_code=1).reason == "ended without a result, exit code 1: a error"
 
 
+def test_a_run_that_the_cli_stopped_for_going_in_circles_is_no_success() -> None:
+    warning = line(type="error", severity="warning", message="Loop detected, stopping execution")
+    ending = GEMINI.end([said("Again."), warning, result_line()])
+    assert (ending.outcome, ending.reason) == ("agent_error", "Loop detected, stopping execution")
+
+
 # -- money and tokens ----------------------------------------------------------------------------------------------
 
 
