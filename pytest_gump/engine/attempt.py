@@ -29,7 +29,7 @@ from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.recording import Performance, record
-from pytest_gump.engine.secrets import Secrets
+from pytest_gump.engine.secrets import Secrets, masked_event
 from pytest_gump.engine.tools import Tools
 from pytest_gump.errors import AgentError, GumpError
 from pytest_gump.gates.registry import BUILTIN
@@ -39,7 +39,7 @@ from pytest_gump.system.output import bounded_text, clean_text
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.agents.base import Agent, SessionRef, Task
+    from pytest_gump.agents.base import Agent, Event, SessionRef, Task
     from pytest_gump.engine.context_phase import Material
     from pytest_gump.engine.order import Order
     from pytest_gump.gates.base import GateResult
@@ -200,8 +200,12 @@ class _Attempt:
         task = make_task(order, self.tools, self.slot.path, prompt)
         self.secrets = Secrets.of({*self.secrets.values, *agent.command(task).env_names})
         self.facts.task = task
-        self.facts.run = run = run_agent(order, self.tools, self.place, agent, task)
+        tools = replace(self.tools, listen=self._listen)
+        self.facts.run = run = run_agent(order, tools, self.place, agent, task)
         return run
+
+    def _listen(self, event: Event | None) -> None:
+        self.tools.listen(None if event is None else masked_event(event, self.secrets))
 
     def _start_afresh(self, agent: Agent, order: Order, material: Material, first: AgentRun) -> AgentRun:
         """Once more within the same attempt: nothing was done yet, so no retry is used up."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.secrets import Secrets
@@ -58,3 +59,15 @@ def test_secret_across_two_blocks_of_an_endless_line_is_found_and_masked(tmp_pat
         assert secrets.names_in_file(file) == ["API_KEY"]
         assert secrets.mask_files(tmp_path) == ["stream"]
         assert file.read_bytes() == b"x" * before + b"***" + b"y" * (1 << 20)
+
+
+def test_secret_that_json_writes_in_another_way_is_found_and_masked_in_a_stream(tmp_path: Path) -> None:
+    secrets = Secrets.of(["A_TOKEN"], {"A_TOKEN": 'quo"ted\\é-0123'})
+    assert secrets.values
+    for ascii_only in (True, False):
+        line = json.dumps({"text": 'is quo"ted\\é-0123.'}, ensure_ascii=ascii_only)
+        (tmp_path / "stream.ndjson").write_text(line, encoding="utf-8")
+        assert secrets.names_in(line) == ["A_TOKEN"]
+        assert secrets.mask_files(tmp_path) == ["stream.ndjson"]
+        assert json.loads((tmp_path / "stream.ndjson").read_bytes()) == {"text": "is ***."}
+        assert secrets.mask({"said": line}) == {"said": '{"text": "is ***."}'}
