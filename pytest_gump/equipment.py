@@ -73,7 +73,7 @@ class Equipment:
 
         return Tools(
             repository=repository,
-            slots=Slots(repository, Path(self.worktrees), keep=settings.keep_ignored),
+            slots=Slots(repository, Path(self.worktrees), keep=settings.keep_ignored, shared=True),
             supervisor=supervisor,
             agents=agent,
             gates=answers(spec, "pytest_gump_gates"),

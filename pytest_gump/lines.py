@@ -66,7 +66,10 @@ def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int) -> list[st
     assert result is not None  # noqa: S101 - a line is printed for a finished attempt
     path = StepPath.parse(attempt.step)
     mark = _mark(attempt, marks)
-    if attempt.agent is None:
+    if attempt.mode == "merge":
+        what = _count(len(result.changed), "file") if result.changed else "nothing new"
+        what, spent, rest = "" if result.reason else what, "", result.reason or _suffix(attempt)
+    elif attempt.agent is None:
         gates = " + ".join(gate.name for gate in result.gates) or result.outcome
         what, spent, rest = f"{pad('gate', 14)} {gates}", "", result.reason
     else:

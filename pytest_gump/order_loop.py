@@ -75,8 +75,7 @@ class OrderLoop:
         flight = self._flights.get(ticket)
         if flight is None or flight.item is None or not isinstance(event, UsageSeen):
             return
-        heard = getattr(flight.of.run, "heard", None)
-        reason = None if heard is None else heard(flight.order, event.usage)
+        reason = flight.of.run.heard(flight.order, event.usage)
         if reason is not None:
             for one in self._flights.values():
                 if one.of is flight.of:

@@ -11,7 +11,7 @@ from pytest_gump.workflow.path import REPLAN, StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.metrics import RunRecord, Total
     from pytest_gump.workflow.model import Step, Workflow
 
 Scope = Literal["guard", "step", "run"]
@@ -42,9 +42,12 @@ def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
     return Allowance(usd, scope)
 
 
-def spent_out(workflow: Workflow, record: RunRecord) -> str | None:
-    """Why the run must end for lack of money, tokens or time, in one line; None while it may go on."""
-    total = record.total
+def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None) -> str | None:
+    """Why the run must end for lack of money, tokens or time, in one line; None while it may go on.
+
+    `total`: what was used, if that is more than the record knows of.
+    """
+    total = total or record.total
     if workflow.max_budget is not None and total.cost_usd >= workflow.max_budget:
         return f"max_budget of ${workflow.max_budget:.2f} is spent: ${total.cost_usd:.4f}"
     if workflow.max_tokens is not None and total.tokens.total >= workflow.max_tokens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pytest_gump.gates.overlap import may_overlap
@@ -56,8 +57,11 @@ def waits(plan: Sequence[PlanItem], *, serialize: bool) -> Waits:
 
 def overlaps(plan: Sequence[PlanItem]) -> Iterator[tuple[int, int, str]]:
     """Pairs of items (earlier, later) whose `files` may name the same file, with one pattern of the later that does."""
-    for second, later in enumerate(plan):
-        for first, earlier in enumerate(plan[:second]):
+    listed = [place for place, item in enumerate(plan) if item.files]
+    for second in listed:
+        later = plan[second]
+        for first in takewhile(second.__gt__, listed):
+            earlier = plan[first]
             shared = (two for two in later.files if any(may_overlap(one, two) for one in earlier.files))
             if (pattern := next(shared, None)) is not None:
                 yield first, second, pattern

@@ -20,12 +20,14 @@ from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
 from pytest_gump.engine.schedule import Done, Ready, Schedule
+from pytest_gump.engine.shared_budget import SharedBudget
 from pytest_gump.engine.slot_use import SlotUse
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_gump.agents.base import Usage
     from pytest_gump.engine.folder import RunFolder
     from pytest_gump.engine.ledger import Event
     from pytest_gump.engine.orders import RunInputs
@@ -71,6 +73,7 @@ class Run:
         self._ledger = Ledger(folder.ledger, clock)
         self._slots = SlotUse(lease)
         self._ready: dict[str, Ready] = {}
+        self._shared = SharedBudget()
         self._flying: dict[str, Order] = {}
         """Orders that began and are not settled, by step."""
         self._branch_at: str | None = None
@@ -137,6 +140,8 @@ class Run:
     def next(self) -> Order | None:
         """The next order that has not begun, in plan order; None while nothing may start."""
         for ready in self.schedule.ready(1):
+            if ready.agent is not None and self._shared.must_wait(self.inputs.workflow, ready.step, self.record):
+                return None
             self._ready[str(ready.path)] = ready
             return self._builder.build(ready, partial(self._slot_for, ready.path))
         return None
@@ -151,6 +156,7 @@ class Run:
         ready = self._ready[order.step]
         self.schedule.start(ready.path)
         self._flying[order.step] = order
+        self._shared.begin(order)
         self._book(
             "attempt_started",
             number=len(self.record.attempts) + 1,
@@ -172,6 +178,11 @@ class Run:
         if reason is None and limit is not None and limit <= 0:
             reason = f"the {order.limits.budget_scope}'s max_budget is spent"
         return None if reason is None else self.no_attempt(order, Outcome.BUDGET, reason)
+
+    def heard(self, order: Order, usage: Usage) -> str | None:
+        """Take what a running attempt has used so far; gives why all of the run must stop, if its money is spent."""
+        self._shared.hear(order, usage)
+        return self._shared.spent_out(self.inputs.workflow, self.record)
 
     def merge(self, order: Order) -> AttemptResult:
         """Carry out an order of mode `merge`: the controller does that itself."""
@@ -207,6 +218,10 @@ class Run:
         """Decide what follows and book it. A passed change of the tree becomes a commit of the run's branch."""
         ready = self._ready.pop(order.step)
         self._flying.pop(order.step)
+        self._shared.end(order)
+        reason = self._out_of_money(order, result)
+        if reason is not None:
+            self._skip(self.schedule.stop(reason), reason)
         record = self._record_of(order)
         done = Done(
             path=ready.path,
@@ -234,6 +249,13 @@ class Run:
         self._move_branch(self.schedule.head)
         self._skip(settled.skipped, self.schedule.reason or f"{ready.path} did not pass")
         return Booked(order, result, record, settled)
+
+    def _out_of_money(self, order: Order, result: AttemptResult) -> str | None:
+        """Why nothing else of the run may start: its own money is spent, not only that of a step."""
+        if result.outcome is not Outcome.BUDGET:
+            return None
+        reason = spent_out(self.inputs.workflow, self.record)
+        return result.reason if reason is None and order.limits.budget_scope == "run" else reason
 
     def _record_of(self, order: Order) -> AttemptRecord:
         """The newest: an attempt that crashed is repeated under its own number."""

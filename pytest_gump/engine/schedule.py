@@ -22,7 +22,7 @@ from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
 from pytest_gump.engine.nodes import Group, Lane, Leaf, Reopened, Told, last_writer, restart_target
 from pytest_gump.engine.schedule_asking import Asking, Log, where_left
 from pytest_gump.engine.schedule_orders import begin_replan, first_attempt, merge_attempt, next_attempt, next_part
-from pytest_gump.engine.schedule_plans import Plans
+from pytest_gump.engine.schedule_plans import Plans, overlap_notes
 from pytest_gump.engine.schedule_records import Decide, Done, LeafState, Ready, Settled
 from pytest_gump.engine.schedule_view import leaves, place, signature
 from pytest_gump.engine.side_by_side import SideBySide
@@ -163,7 +163,7 @@ class Schedule:
     def _close(self, settled: Settled, leaf: Leaf) -> Settled:
         if not self._has_failed:
             return settled
-        held = tuple(one.path for one in self._held if one is not leaf)
+        held, self._held = tuple(one.path for one in self._held if one is not leaf), []
         return replace(settled, failed=held, skipped=self._end(self.reason))
 
     def _settle(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
@@ -184,7 +184,8 @@ class Schedule:
             return Settled("passed" if done.outcome == "passed" else "again", skipped=(leaf.path,), step=leaf.path)
         leaf.status = "passed" if done.outcome == "passed" else "failed"
         reason = done.failure.reason if done.failure else ""
-        return Settled(leaf.status, outcome=done.outcome, reason=reason)
+        held, self._held = tuple(one.path for one in self._held), []
+        return Settled(leaf.status, outcome=done.outcome, reason=reason, failed=held)
 
     # -- passing -------------------------------------------------------------------------------------------------
 
@@ -314,6 +315,7 @@ class Schedule:
             self._enter(group.member(0, group.lane))
             return
         waits = group.waits()
+        self._log.notes += overlap_notes(group)
         group.side = SideBySide(group.size, group.lane.head, needs=waits.needs, after=waits.after)
         self._show_front(group, group.side)
 

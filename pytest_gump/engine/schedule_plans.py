@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.plan_order import in_order
+from pytest_gump.engine.plan_order import in_order, overlaps
 from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.refs import Outline, iter_steps
 
@@ -12,6 +13,22 @@ if TYPE_CHECKING:
     from pytest_gump.engine.nodes import Group
     from pytest_gump.engine.order import PlanItem
     from pytest_gump.workflow.model import Workflow
+
+
+_TOLD: Final = 5
+
+
+def overlap_notes(group: Group) -> list[str]:
+    """What to tell of items that may change the same files, when they are about to begin side by side."""
+    if group.kind != "foreach":
+        return []
+    waits = group.step.overlap == "serialize"
+    pairs = [
+        f"{group.path}: items {group.plan[first].slug} and {group.plan[second].slug} may both change {pattern}"
+        + (", so the second waits for the first" if waits else "")
+        for first, second, pattern in islice(overlaps(group.plan), _TOLD + 1)
+    ]
+    return pairs if len(pairs) <= _TOLD else [*pairs[:_TOLD], "and there are more"]
 
 
 class Plans:

@@ -1,0 +1,162 @@
+"""Parallel groups in whole sessions, in one process: what workers change is nothing but the time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.session.parallel_kit import WORKFLOW, prepare, run
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+TWO = """
+if step == "decompose":
+    plan({"name": "one", "description": "d"}, {"name": "two", "description": "d"})
+"""
+
+
+def test_each_item_begins_at_the_same_tree_and_is_merged_by_a_step_of_its_own(project: GumpProject) -> None:
+    script = TWO + 'if item: write(f"{item}.txt", ",".join(sorted(os.listdir())))\n'
+    prepare(project, script)
+    result = run(project, "-n0")
+    result.assert_outcomes(passed=6)
+    result.stdout.fnmatch_lines(["*merge  *1 file", "*merge  *1 file"])
+    record = project.record()
+    assert [*record.steps] == [
+        "decompose",
+        "build::impl[one]",
+        "build::merge[one]",
+        "build::impl[two]",
+        "build::merge[two]",
+        "quality",
+    ]
+    tree = project.tree(record.head)
+    assert {"one.txt", "two.txt"} <= set(tree)
+    assert "one.txt" not in tree["two.txt"]
+    branch = f"gump/{record.run_id}"
+    assert project.git("log", "--merges", "--format=%s", branch) == "build::merge[two]: side on spec.md"
+    assert "Gump-Step: build::impl[two]" in project.git("log", "-1", "--format=%b", record.head)
+
+
+def test_conflict_is_told_to_the_later_item_which_begins_anew_on_the_merged_tree(project: GumpProject) -> None:
+    prepare(
+        project,
+        TWO
+        + 'if item: write("shared.txt", (pathlib.Path("shared.txt").read_text() if attempt > 1 else "") + item + "\\n")\n',
+    )
+    run(project, "-n0").assert_outcomes(passed=6)
+    record = project.record()
+    assert project.tree(record.head)["shared.txt"] == "one\ntwo"
+    merges = [
+        (one.step, one.attempt, one.result.outcome) for one in record.attempts if one.mode == "merge" and one.result
+    ]
+    assert merges == [
+        ("build::merge[one]", 1, "passed"),
+        ("build::merge[two]", 1, "conflict"),
+        ("build::merge[two]", 2, "passed"),
+    ]
+    prompt = project.prompt("build::impl[two]", 2)
+    assert "changed what others had changed before it was merged: shared.txt" in prompt
+
+
+def test_conflict_without_another_attempt_fails_the_run_and_names_the_files(project: GumpProject) -> None:
+    workflow = WORKFLOW.replace('        on_failure: {retry: 3, strategy: ["same: 3"]}\n', "")
+    prepare(project, TWO + 'if item: write("shared.txt", item)\n', workflow=workflow)
+    result = run(project, "-n0")
+    result.assert_outcomes(passed=4, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*merge *changed what others had changed before it was merged: shared.txt"])
+    record = project.record()
+    assert (record.status, record.steps["build::merge[two]"].outcome) == ("failed", "conflict")
+    assert project.tree(record.head)["shared.txt"] == "one"
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n4"])
+def test_twenty_items_that_append_to_one_changelog_lose_no_line(project: GumpProject, workers: str) -> None:
+    prepare(
+        project,
+        """
+        if step == "decompose":
+            plan(*({"name": f"n{number:02}", "description": "d"} for number in range(20)))
+        if item:
+            with open("CHANGES", "a") as file:
+                file.write(f"{item}\\n")
+        """,
+    )
+    run(project, workers).assert_outcomes(passed=42)
+    assert project.tree(project.record().head)["CHANGES"].split() == [f"n{number:02}" for number in range(20)]
+
+
+def test_gate_of_the_group_judges_the_merged_tree(project: GumpProject) -> None:
+    workflow = WORKFLOW.replace(
+        "    steps:\n", '    gate: ["bash: test -f one.txt -a -f two.txt", "touched: one.txt"]\n    steps:\n', 1
+    )
+    prepare(project, TWO + 'if item: write(f"{item}.txt", "x")\n', workflow=workflow)
+    run(project, "-n0").assert_outcomes(passed=7)
+    assert project.record().steps["build::gate"].status == "passed"
+
+
+def test_item_that_depends_on_another_sees_its_work(project: GumpProject) -> None:
+    prepare(
+        project,
+        """
+        if step == "decompose":
+            plan({"name": "two", "description": "d", "depends_on": ["one"]}, {"name": "one", "description": "d"})
+        if item: write(f"{item}.txt", str(os.path.exists("one.txt")))
+        """,
+    )
+    run(project, "-n0").assert_outcomes(passed=6)
+    tree = project.tree(project.record().head)
+    assert (tree["one.txt"], tree["two.txt"]) == ("False", "True")
+
+
+def test_items_that_may_touch_the_same_files_are_told_before_they_begin(project: GumpProject) -> None:
+    prepare(
+        project,
+        """
+        if step == "decompose":
+            plan({"name": "one", "description": "d", "files": ["src/"]}, {"name": "two", "description": "d", "files": ["src/a.py"]})
+        if item: write("src/a.py" if item == "two" else "src/b.py", "x = 1\\n")
+        """,
+    )
+    result = run(project, "-n0")
+    result.assert_outcomes(passed=6)
+    result.stdout.fnmatch_lines(["*build: items one and two may both change src/a.py*", "*build[[]one[]]"])
+
+
+def test_merges_and_gates_of_groups_are_collected_as_templates(project: GumpProject) -> None:
+    prepare(project, "", workflow=WORKFLOW.replace("    steps:\n", "    gate: [compile]\n    steps:\n", 1))
+    result = run(project, "--collect-only", "-q")
+    assert result.outlines[:5] == [
+        "spec.md::side::decompose",
+        "spec.md::side::build::impl[*]",
+        "spec.md::side::build::merge[*]",
+        "spec.md::side::build::gate",
+        "spec.md::side::quality",
+    ]
+
+
+def test_money_of_the_run_is_shared_by_all_that_run_at_once(project: GumpProject) -> None:
+    """At most one answer of each running attempt is spent beyond the cap."""
+    workflow = WORKFLOW.replace("name: side\n", "name: side\nmax_budget: 1.00\n")
+    prepare(
+        project,
+        """
+        if step == "decompose":
+            plan(*({"name": f"n{number}", "description": "d"} for number in range(6)))
+        if item:
+            for number in range(1, 200):
+                usage(0.05 * number)
+                time.sleep(0.3)
+        """,
+        workflow=workflow,
+    )
+    result = run(project, "-n3")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    record = project.record()
+    spent = record.total.cost_usd
+    assert 1.0 <= spent <= 1.0 + 3 * 0.05 + 0.001
+    outcomes = [str(one.result.outcome) for one in record.attempts if one.result and one.step.startswith("build::impl")]
+    assert outcomes == ["budget"] * 3
+    assert [step.status for step in record.steps.values()].count("skipped") >= 3
