@@ -129,6 +129,7 @@ class CodexAgent:
 def _settings(task: Task) -> Iterator[str]:
     yield from READ_ONLY if task.read_only else WORKSPACE_WRITE
     yield 'approval_policy="never"'
+    yield "analytics.enabled=false"
     yield f"shell_environment_policy.exclude={json.dumps(SECRETS)}"
     place = json.dumps(str(task.worktree), ensure_ascii=False)
     yield f'projects={{{place}={{trust_level="untrusted"}}}}'

@@ -86,6 +86,15 @@ def _gone(took_s: float, told: str) -> str:
     return f"{told}; all processes gone {max(took_s, 0.0):.1f} s later"
 
 
+def circles(bench: Bench) -> str:
+    """A model that does the same again and again: whoever notices it first, it is no success."""
+    same = script(Answer("Again.", (Write("again.txt", "again\n"),)), endless=True)
+    with bench.serving(same) as server:
+        result = bench.attempt(limits=Limits(max_turns=8, max_time_s=SAFETY_S))
+    expect_outcome(result, Outcome.GUARD, Outcome.AGENT_ERROR)
+    return f"{result.outcome} after {len(server.main)} answers: {result.reason}"
+
+
 def silence(bench: Bench) -> str:
     """The model does not answer: the CLI prints nothing."""
     limits = Limits(silence_s=8.0, max_time_s=SAFETY_S)
@@ -143,6 +152,7 @@ SCENARIOS: Final = (
     Scenario("turn-limit", "max_turns ends a run that never stops", turn_limit),
     Scenario("token-limit", "max_tokens ends a run that never stops", token_limit),
     Scenario("budget", "max_budget ends a run that never stops", budget),
+    Scenario("circles", "a model that goes in circles is stopped, and is no success", circles),
     Scenario("silence", "gump_silence_timeout ends a run that prints nothing", silence),
     Scenario("time-limit", "max_time in the middle of a command: all processes are gone within 5 s", breach_in_tool),
     Scenario("term", "killed by TERM in the middle of a command: a failure, and nothing is left running", term),

@@ -41,7 +41,8 @@ def _codex(home: Path, url: str) -> dict[str, str]:
     folder = home / ".codex"
     folder.mkdir(parents=True, exist_ok=True)
     provider = f'name = "scripted"\nbase_url = "{url}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n'
-    quiet = "[analytics]\nenabled = false\n\n[features]\nplugins = false\napps = false\n"
+    quiet = "[features]\nplugins = false\n"
+    # It would fetch a list of plugins at every start.
     settings = f'model_provider = "scripted"\n\n{quiet}\n[model_providers.scripted]\n{provider}'
     (folder / "config.toml").write_text(settings, encoding="utf-8")
     return {"CODEX_HOME": str(folder), "OPENAI_API_KEY": KEY}

@@ -43,6 +43,10 @@ def test_files_may_be_changed_in_the_worktree_only_and_there_is_no_network() -> 
     assert given["approval_policy"] == "never"
 
 
+def test_it_does_not_report_how_it_is_used() -> None:
+    assert settings(GPT.command(TASK).argv)["analytics"] == {"enabled": False}
+
+
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
 def test_a_read_only_step_may_write_its_hand_over_folder_and_nothing_else(
     mode: Literal["plan", "artifact", "review"],
