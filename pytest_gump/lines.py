@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.units import format_duration, format_usd
+from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int) -> list[st
     path = StepPath.parse(attempt.step)
     mark = _mark(attempt, marks)
     if attempt.mode == "merge":
-        what = _count(len(result.changed), "file") if result.changed else "nothing new"
+        what = plural(len(result.changed), "file") if result.changed else "nothing new"
         what, spent, rest = "" if result.reason else what, "", result.reason or _suffix(attempt)
     elif attempt.agent is None:
         gates = " + ".join(gate.name for gate in result.gates) or result.outcome
@@ -103,14 +103,14 @@ def run_line(record: RunRecord, marks: Marks) -> str:
     total = record.total
     begun = [step.path for step in record.steps.values() if step.attempts]
     counts = [
-        _count(len({StepPath.parse(path).items for path in begun} - {()}), "item"),
-        _count(len(begun), "step"),
-        _count(record.retries - record.escalations, "retry", "retries"),
-        _count(record.escalations, "escalation"),
+        plural(len({StepPath.parse(path).items for path in begun} - {()}), "item"),
+        plural(len(begun), "step"),
+        plural(record.retries - record.escalations, "retry", "retries"),
+        plural(record.escalations, "escalation"),
     ]
     cost = format_usd(total.cost_usd, estimated=total.estimated)
     if total.unknown:
-        cost += f" + {_count(total.unknown, 'attempt')} of unknown cost"
+        cost += f" + {plural(total.unknown, 'attempt')} of unknown cost"
     facts = ", ".join(
         [count for count in counts if not count.startswith("0 ")] + [cost, format_duration(record.duration_s)]
     )
@@ -143,7 +143,7 @@ def live_line(running: Sequence[Running], marks: Marks, columns: int) -> str:
 
 def running_text(one: Running) -> str:
     cost = format_usd(one.usd) if one.usd is not None else ""
-    turns = _count(one.turns, "turn") if one.turns else ""
+    turns = plural(one.turns, "turn") if one.turns else ""
     parts = (f"{one.label}{one.step}", one.agent or "gate", turns, cost, format_duration(one.seconds))
     return "  ".join(part for part in parts if part)
 
@@ -174,10 +174,10 @@ def _cost(result: AttemptResult) -> str:
 
 def _detail(result: AttemptResult) -> str:
     if result.plan is not None:
-        return _count(len(result.plan), "item")
+        return plural(len(result.plan), "item")
     if result.verdict is not None:
         return "pass" if result.verdict.passed else "no pass"
-    return _count(result.usage.turns, "turn")
+    return plural(result.usage.turns, "turn")
 
 
 def _suffix(attempt: AttemptRecord) -> str:
@@ -185,7 +185,3 @@ def _suffix(attempt: AttemptRecord) -> str:
         return ""
     how = {"escalate": "escalated, ", "restart": "restarted, ", "replan": "replanned, "}.get(attempt.entry, "")
     return f"({how}attempt {attempt.attempt})"
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,4 +1,4 @@
-"""Durations and money as people write and read them."""
+"""Durations, money and numbers of things as people write and read them."""
 
 from __future__ import annotations
 
@@ -39,3 +39,8 @@ def format_usd(amount: float | None, *, estimated: bool = False) -> str:
         return "$?"
     text = f"${amount:.2f}" if amount == 0 or amount >= 0.00995 else f"${amount:.4f}"
     return f"~{text}" if estimated else text
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """`1 file`, `2 files`; `many` where the plural does not end in a mere s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

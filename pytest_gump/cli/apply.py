@@ -36,6 +36,7 @@ def add(commands: Commands) -> None:
 def execute(arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.runs import find
     from pytest_gump.engine.apply import apply, plan_apply
+    from pytest_gump.units import plural
 
     run = newest_to_apply() if arguments.run is None else find(arguments.run)
     repository = run.repository()
@@ -50,7 +51,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
         where = repository.branch() or "the detached HEAD"
         out.line(f"{out.marks.passed} {how} run {run.id} into {where}: {plan.commit[:10]}", "green")
         added, removed = (sum(getattr(one, name) or 0 for one in plan.changed) for name in ("added", "removed"))
-        out.line(f"  {_count(len(plan.steps), 'step')}, {_count(len(plan.changed), 'file')}, +{added} -{removed} lines")
+        out.line(f"  {plural(len(plan.steps), 'step')}, {plural(len(plan.changed), 'file')}, +{added} -{removed} lines")
     for note in plan.notes:
         out.line(f"note: {note}" if plan.commit else note)
     return 0
@@ -74,7 +75,3 @@ def newest_to_apply() -> OpenRun:
     newest = find(None)
     fate = "discarded" if newest.record.discarded else "applied" if newest.record.applied else newest.state
     raise RunError(f"there is no run to apply; the newest, {newest.id}, is {fate}", hint="gump status shows all runs")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

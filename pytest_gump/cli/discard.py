@@ -48,8 +48,10 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _what(removed: list[str]) -> str:
+    from pytest_gump.units import plural
+
     branches = sum(name.startswith("refs/heads/") for name in removed)
     refs = sum(name.startswith("refs/gump/") for name in removed)
-    counted = ((branches, "branch"), (refs, "snapshot"))
-    words = [f"{number} {what}{'' if number == 1 else 's'}" for number, what in counted if number]
+    words = [plural(branches, "branch", "branches")] if branches else []
+    words += [plural(refs, "snapshot")] if refs else []
     return ", ".join(words) or "nothing was left of it"

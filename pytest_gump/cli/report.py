@@ -83,8 +83,7 @@ def _report_last(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _write_last(data: Data, out: Out) -> None:
-    from pytest_gump.gates.text import plural
-    from pytest_gump.units import format_duration, format_usd
+    from pytest_gump.units import format_duration, format_usd, plural
 
     cost = data["cost"]
     dollars = format_usd(cost["usd"], estimated=cost["estimated"])

@@ -36,7 +36,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
     from pytest_gump.cli.runs import all_runs, read_run
     from pytest_gump.errors import RunError
-    from pytest_gump.gates.text import plural
+    from pytest_gump.units import plural
 
     rows = []
     problems = []

@@ -11,9 +11,9 @@ from pytest_gump.engine.bounds import is_in_checkout, place_in
 from pytest_gump.engine.guard import Breach, GuardWatch
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
 from pytest_gump.gates.environment import gate_environment
-from pytest_gump.gates.text import plural
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.process import Request, bounded_output
+from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,7 +169,8 @@ class _Listener:
         if finished is not None and finished.error is not None:
             ending = replace(ending, outcome="agent_error", reason=finished.error)
         if finished is not None and finished.left_running:
-            self.notes.append(f"{plural(finished.left_running, 'process')} that the agent left running was ended")
+            left, verb = finished.left_running, "was" if finished.left_running == 1 else "were"
+            self.notes.append(f"{plural(left, 'process', 'processes')} that the agent left running {verb} ended")
         return AgentRun(
             ending=ending,
             breach=self.breach or self._limit_of_cli(ending) or self.guards.spent(ending.usage),

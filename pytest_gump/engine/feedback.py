@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_gump.gates.text import plural
 from pytest_gump.system.output import bounded_text
+from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

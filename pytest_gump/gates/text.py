@@ -30,10 +30,6 @@ def listed(names: Sequence[str], limit: int = 10) -> str:
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def told(text: str, limit: int) -> str:
     """What an agent is told of a command's output: repeated blocks once, head and tail within `limit` characters."""
     return bounded_text(without_repeats(clean_text(text).strip("\n")), limit)

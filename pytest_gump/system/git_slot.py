@@ -20,6 +20,7 @@ from pytest_gump.system.git_runner import SLOT_SETTINGS, GitOutput, GitRunner, c
 from pytest_gump.system.slot_git import write_git_folder
 from pytest_gump.system.slot_index import SlotIndex
 from pytest_gump.system.sweep import Sweeper, remove_empty_folders
+from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -267,8 +268,7 @@ class Slot:
             folders = [os.path.dirname(path) for path in found.nested]  # noqa: PTH120
             problems.append(f"repositories inside the tree were taken over as plain files: {_named(folders)}")
         if found.special:
-            many = "" if len(found.special) == 1 else "s"
-            problems.append(f"left out {len(found.special)} special file{many}: {_named(found.special)}")
+            problems.append(f"left out {plural(len(found.special), 'special file')}: {_named(found.special)}")
         bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable])]
         tree = self._index.tree or self._check("write-tree").line
         self._index.remember(tree)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from pytest_gump.units import plural
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -110,7 +112,7 @@ def _tail(text: str, limit_chars: int) -> str:
 
 
 def _join(head: str, tail: str, lines_out: int) -> str:
-    what = f"{lines_out} line{'' if lines_out == 1 else 's'}" if lines_out > 0 else "the middle of a long line"
+    what = plural(lines_out, "line") if lines_out > 0 else "the middle of a long line"
     gap = "" if not head or head.endswith("\n") else "\n"
     return f"{head}{gap}... {what} left out ...\n{tail}"
 

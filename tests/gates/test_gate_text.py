@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.gates.text import last_line, listed, one_line, plural, told, without_repeats
+from pytest_gump.gates.text import last_line, listed, one_line, told, without_repeats
 
 
 def test_a_line_for_the_report_has_no_control_sequences() -> None:
@@ -21,10 +21,6 @@ def test_the_last_line_that_holds_something_counts() -> None:
 def test_at_most_ten_names_are_listed() -> None:
     assert listed([f"f{number}" for number in range(12)]) == "f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 2 more"
     assert listed(["a\nb"]) == "a b"
-
-
-def test_one_has_no_plural() -> None:
-    assert (plural(1, "file"), plural(2, "file")) == ("1 file", "2 files")
 
 
 def test_a_line_that_comes_often_is_told_once() -> None:
