@@ -32,6 +32,8 @@ def change():
         (here / ".gump/out/plan.json").write_text('[{"name": "only one", "description": "do it"}]')
     elif step == "review":
         (here / ".gump/out/review.json").write_text('{"pass": true, "comment": "as it should be"}')
+    elif step.startswith("sides::"):
+        (here / f"{step.removeprefix('sides::')}.py").write_text("fine = 1\\n")
     elif attempt == 1:
         (here / "app.py").write_text("def broken(:\\n")
     elif attempt == 2:
@@ -113,6 +115,16 @@ steps:
     prompt: Look at it.
 """
 
+SIDES: Final = """\
+name: sides
+steps:
+  - name: sides
+    parallel: true
+    steps:
+      - {name: left, agent: claude-haiku, prompt: Do the left., gate: [compile]}
+      - {name: right, agent: codex-gpt54, prompt: Do the right., gate: [compile]}
+"""
+
 ONE: Final = """\
 name: one
 steps:
@@ -137,4 +149,5 @@ def install(project: GumpProject, monkeypatch: pytest.MonkeyPatch, *, claude: st
     project.write({"old.txt": "old\n", "spec.md": "# Spec\n\nBuild it.\n"})
     project.workflow("flow", FLOW)
     project.workflow("one", ONE)
+    project.workflow("sides", SIDES)
     return folder

@@ -156,6 +156,16 @@ def test_a_changed_prompt_is_told_at_the_replay(project: GumpProject, monkeypatc
     result.stdout.fnmatch_lines(["*prompt changed since it was recorded: line * was 'Build it.', is 'Build something*"])
 
 
+def test_workers_record_into_one_cassette(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(project, monkeypatch)
+    words = ["-n2", "--gump-workflow=sides", f"--gump-record={tape_of(project)}", "spec.md"]
+    project.pytester.runpytest_subprocess(*words).assert_outcomes(passed=4)
+    recorded = sorted(figures(project), key=lambda row: row["attempt"])
+    assert {take.step for take in Cassette.open(tape_of(project)).takes} == {"sides::left", "sides::right"}
+    replay(project, monkeypatch, "sides").assert_outcomes(passed=4)
+    assert sorted(figures(project), key=lambda row: row["attempt"]) == recorded
+
+
 GUARD = """
 for number in range(2, 9):
     answer(number, {"type": "text", "text": f"Still at it {number}."})
