@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 import traceback
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -24,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.engine.attempt import Cancelled, execute
-from pytest_gump.engine.order import Order, from_wire, to_wire
+from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
+from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import GumpError
 from pytest_gump.system.process import Supervisor
@@ -33,7 +35,6 @@ from pytest_gump.voice import Voice
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from pytest_gump.engine.order import AttemptResult
     from pytest_gump.engine.tools import Tools
 
 END: Final = ("end",)
@@ -96,7 +97,7 @@ class OrderServer:
         except Cancelled as error:
             result = error.result
         except KeyboardInterrupt:
-            return "error", ticket, "interrupted"
+            result = self._stopped(ticket, order)
         except GumpError as error:
             return "error", ticket, str(error)
         except BaseException as error:  # noqa: BLE001 - a process boundary: a conftest's agent may raise anything
@@ -110,7 +111,7 @@ class OrderServer:
 
     def _carry_out(self, ticket: int, order: Order) -> AttemptResult:
         tools = self._tools[order.run_id]
-        scratch = tools.scratch / str(ticket)
+        scratch = scratch_of(tools.scratch, ticket)
         scratch.mkdir(parents=True, exist_ok=True)
         voice = Voice(ticket, self._send, tells_tools=self._wants_tools)
         own = replace(tools, scratch=scratch, listen=voice.listen, stop_asked=lambda: self._spent.get(ticket))
@@ -124,6 +125,16 @@ class OrderServer:
             if not done:  # else it came too late: the attempt is over
                 raise
         return done[0]
+
+    def _stopped(self, ticket: int, order: Order) -> AttemptResult:
+        """What to tell of an attempt that was stopped before it began, or in its last moment."""
+        timings = Timings(started=time.time(), total_s=0.0)
+        result = AttemptResult(order.step, order.attempt, Outcome.CANCELLED, "interrupted", order.agent, timings)
+        tools = self._tools.get(order.run_id)
+        folder = None if tools is None else attempt_folder(tools.scratch, ticket)
+        if tools is None or folder is None:
+            return result
+        return recover(order, tools, result, folder, folder.stat().st_mtime)
 
     def _send(self, *message: Any) -> None:
         with suppress(OSError):  # the controller is gone: the end of the channel tells it too

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
+from pytest_gump.engine.lost_attempt import attempt_folder
 from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
 from pytest_gump.errors import GumpError
 from pytest_gump.executors import Finished, Lost
@@ -36,7 +37,7 @@ LEAVING: Final = frozenset({"errordown", "workerfinished", "internal_error"})
 MOURNING_S: Final = 8.0
 """How long the supervisor of a lost worker may take to end the agent's processes."""
 LEAVE_S: Final = 10.0
-HURRY_S: Final = 1.0
+HURRY_S: Final = 0.5
 """When the session was interrupted."""
 
 
@@ -259,14 +260,10 @@ class Workers:
             return
         order = self._orders.pop(worker.ticket)
         name = worker.node.gateway.id
-        folder = self._folder(order, worker.ticket)
+        folder = attempt_folder(Path(self._equipment[order.run_id].scratch), worker.ticket)
         why = f"worker {name} was lost while it worked at the step ({error.lower()})"
         mark = "" if folder is None else f"{order.run_id}-{folder.name}"
         self._fallen.append(_Fallen(Lost(worker.ticket, why, folder), mark, time.monotonic() + MOURNING_S))
-
-    def _folder(self, order: Order, ticket: int) -> Path | None:
-        place = Path(self._equipment[order.run_id].scratch, str(ticket))
-        return next(iter(place.iterdir()), None) if place.is_dir() else None
 
     def _mourn(self) -> None:
         """A lost order comes back when its processes are gone: its repeat may get the same worktree."""

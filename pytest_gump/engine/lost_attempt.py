@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 
 
+def scratch_of(scratch: Path, ticket: int) -> Path:
+    """The scratch folder of one order, so that its files are found without anybody to ask."""
+    return scratch / str(ticket)
+
+
+def attempt_folder(scratch: Path, ticket: int) -> Path | None:
+    """The files of an order, if it had begun to write any."""
+    place = scratch_of(scratch, ticket)
+    return next(iter(place.iterdir()), None) if place.is_dir() else None
+
+
 def recover(order: Order, tools: Tools, result: AttemptResult, folder: Path, began: float) -> AttemptResult:
     """Complete the result of a lost attempt: its money as far as the agent's stream tells, and its files."""
     timings = Timings(started=began, total_s=max(0.0, tools.now() - began))

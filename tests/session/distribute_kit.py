@@ -1,0 +1,105 @@
+"""What tests of workers share: a parallel workflow, a session in the background, and ways to lose a worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_gump.testing import GumpProject
+
+SIDE: Final = """\
+name: side
+steps:
+  - name: both
+    parallel: true
+    steps:
+      - name: left
+        agent: claude-haiku
+        prompt: Do the left.
+        gate: [compile]
+      - name: right
+        agent: codex
+        prompt: Do the right.
+        gate: [compile]
+"""
+
+FATAL_GATE: Final = """\
+import os
+
+def pytest_gump_gates():
+    return {"fatal": fatal}
+
+def fatal(step):
+    if not os.path.exists("FLAG"):
+        open("FLAG", "w").close()
+        os.kill(os.getppid(), 9)
+"""
+
+GATED: Final = """\
+name: gated
+steps:
+  - name: impl
+    agent: claude-haiku
+    prompt: Do it.
+    gate: [fatal]
+"""
+
+
+def write_side(project: GumpProject, *, pauses_s: float = 0.0) -> None:
+    project.workflow("side", SIDE)
+    for name in ("left", "right"):
+        project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, cost_usd=0.25, pauses_s=[pauses_s] * 4)
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 40.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+@contextmanager
+def session(project: GumpProject, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A session in the background; it is ended at the latest with the test."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", f"--gump-replay={project.cassette}", *words],
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def living(project: GumpProject) -> list[psutil.Process]:
+    """Processes that have to do with this test's folders, agents among them."""
+    place = str(project.path.parent)
+    everything = [one for one in psutil.process_iter(["pid", "cmdline"]) if one.info["pid"] != os.getpid()]
+    return [one for one in everything if any(place in word for word in one.info["cmdline"] or [])]
+
+
+def agents(project: GumpProject) -> list[psutil.Process]:
+    return [one for one in living(project) if any("player.py" in word for word in one.info["cmdline"])]
+
+
+def worker_of(agent: psutil.Process) -> psutil.Process:
+    """An agent's parent is its supervisor, and that one's is the worker."""
+    supervisor = agent.parent()
+    worker = supervisor.parent() if supervisor is not None else None
+    assert worker is not None
+    return worker

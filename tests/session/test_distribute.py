@@ -1,0 +1,192 @@
+"""Steps on xdist's workers: the same as in one process, whatever else is in the session."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.metrics import fold
+
+from tests.session.distribute_kit import write_side
+from tests.session.test_terminal import run_on_terminal
+from tests.session.workflows import BROKEN, PLAN
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.testing import GumpProject
+
+SPECS = ("spec.md", "other.md")
+
+
+@pytest.fixture
+def rich(project: GumpProject) -> GumpProject:
+    """Two specs, two workflows with retries and a plan, and ordinary tests of which one fails."""
+    project.workflow("plan", PLAN.replace("foreach: decompose", "foreach: decompose\n    parallel: true"))
+    tests = "import pytest\n@pytest.mark.parametrize('n', range(12))\ndef test_it(n): assert n != 3\n"
+    project.write({"other.md": "# Another\n", "test_ordinary.py": tests})
+    project.commit()
+    project.plan("decompose", "one", "two")
+    for item in ("one", "two"):
+        project.answer(f"build::tests[{item}]", writes={f"test_{item}_made.py": "def test_it(): pass\n"})
+        project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"}, cost_usd=0.5)
+    project.answer("impl", writes={"new.py": BROKEN}, cost_usd=0.125)
+    project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"}, cost_usd=0.25)
+    return project
+
+
+def runs(project: GumpProject) -> dict[tuple[str, str], RunRecord]:
+    records = [fold(read_ledger(folder.ledger)) for folder in project.folders()]
+    return {(record.spec, record.workflow): record for record in records}
+
+
+def told(records: dict[tuple[str, str], RunRecord]) -> dict[object, object]:
+    return {
+        key: (
+            record.status,
+            round(record.total.cost_usd, 6),
+            {path: (step.status, len(step.attempts)) for path, step in record.steps.items()},
+        )
+        for key, record in records.items()
+    }
+
+
+def cases_of(project: GumpProject, name: str) -> set[tuple[str, str, str]]:
+    cases = ET.parse(project.path / name).getroot().iter("testcase")
+    return {(case.get("classname", ""), case.get("name", ""), "".join(child.tag for child in case)) for case in cases}
+
+
+@pytest.mark.slow
+def test_workers_make_what_one_process_makes(rich: GumpProject) -> None:
+    words = ["--gump-workflow=retry", "test_ordinary.py", "other.md", "--tb=no"]
+    serial = rich.run_apart("plan", "-n0", "--junitxml=serial.xml", *words)
+    expected, cases = told(runs(rich)), cases_of(rich, "serial.xml")
+    assert len(expected) == 4
+    assert {record.status for record in runs(rich).values()} == {"passed"}
+    for dist in ("load", "worksteal"):
+        rich.git("clean", "-fdxq", "--", ".gump/runs")
+        result = rich.run_apart("plan", "-n2", f"--dist={dist}", f"--junitxml={dist}.xml", *words)
+        assert result.parseoutcomes() == serial.parseoutcomes()
+        assert result.ret == serial.ret == pytest.ExitCode.TESTS_FAILED
+        assert told(runs(rich)) == expected
+        assert cases_of(rich, f"{dist}.xml") == cases
+
+
+def test_ordinary_tests_come_before_the_first_step(project: GumpProject) -> None:
+    project.write({"test_last.py": "import time\ndef test_it(): time.sleep(1)\n"})
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    result = project.run_apart("one", "-n2", "-v", "test_last.py")
+    result.assert_outcomes(passed=2)
+    lines = [line for line in result.outlines if "test_last.py" in line or "impl" in line]
+    assert "PASSED" in lines[-2]
+    assert "✓ impl" in lines[-1]
+
+
+def test_a_failed_ordinary_test_keeps_steps_from_starting_under_x(project: GumpProject) -> None:
+    project.write({"test_bad.py": "def test_it(): assert False\n"})
+    project.commit()
+    result = project.run_apart("one", "-n2", "-x", "test_bad.py")
+    assert result.parseoutcomes()["failed"] == 1
+    assert not project.folders()
+
+
+def test_a_broken_test_file_keeps_steps_from_starting(project: GumpProject) -> None:
+    project.write({"test_broken.py": "import nothing_of_that_name\n"})
+    project.commit()
+    result = project.run_apart("one", "-n2", "test_broken.py")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert not project.folders()
+
+
+def test_a_missing_spec_is_told_once_and_starts_nothing(project: GumpProject) -> None:
+    result = project.run_apart("one", "-n2", "nosuch.md")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.stderr.str().count("nosuch.md") == 1
+    assert not project.folders()
+
+
+def test_a_selection_holds_for_steps_on_workers(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    result = project.run_apart("one", "--gump-workflow=retry", "-n2", "-k", "retry")
+    assert result.parseoutcomes() == {"passed": 1, "deselected": 1}
+    assert [folder.run_id.split("-")[2] for folder in project.folders()] == ["retry"]
+
+
+def test_nothing_selected_ends_as_always(project: GumpProject) -> None:
+    result = project.run_apart("one", "-n2", "-k", "nosuchstep")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
+@pytest.mark.parametrize("option", ["-x", "--maxfail=1"])
+def test_a_failure_that_is_retried_is_none_for_x(project: GumpProject, option: str) -> None:
+    project.answer("impl", writes={"new.py": BROKEN})
+    project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
+    result = project.run_apart("retry", "-n1", option)
+    assert result.parseoutcomes() == {"passed": 1, "retried": 1}
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_x_stops_what_goes_on_and_books_it(project: GumpProject) -> None:
+    write_side(project, pauses_s=3)
+    project.answer("impl", writes={"new.py": BROKEN})
+    result = project.run_apart("one", "--gump-workflow=side", "-n3", "-x", "--gump-replay-delay=1", "--tb=no")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    records = {record.workflow: record for record in runs(project).values()}
+    assert records["one"].status == "failed"
+    assert records["side"].status == "cancelled"
+    assert {one.result.outcome for one in records["side"].attempts if one.result} == {"cancelled"}
+
+
+def test_workers_are_asked_for_where_steps_may_go_on_side_by_side(project: GumpProject) -> None:
+    write_side(project, pauses_s=0.5)
+    result = project.run_apart("side", "--gump-replay-delay=1")
+    assert "2 workers [" in result.stdout.str()
+    assert result.ret == pytest.ExitCode.OK
+    left, right = (project.record().steps[f"both::{name}"].attempts[0] for name in ("left", "right"))
+    assert abs(left.started - right.started) < 1.5
+
+
+@pytest.mark.parametrize("words", [["-n0"], ["-s"], ["-p", "no:xdist"], ["test_ordinary.py"], ["--gump-dry-run"]])
+def test_no_worker_is_asked_for_where_it_would_be_in_the_way(project: GumpProject, words: list[str]) -> None:
+    project.write({"test_ordinary.py": "def test_it(): pass\n"})
+    write_side(project)
+    result = project.run_apart("side", *words)
+    assert "workers [" not in result.stdout.str()
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_a_cli_has_as_many_slots_as_it_is_given(project: GumpProject) -> None:
+    project.write({"pytest.ini": "[pytest]\ngump_slots = claude=1\n"})
+    project.workflow("side", SIDE_CLAUDE)
+    for name in ("left", "right"):
+        project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, pauses_s=[0.2] * 4)
+    project.run_apart("side", "-n2", "--gump-replay-delay=1").assert_outcomes(passed=4)
+    first, second = sorted(
+        (project.record().steps[f"both::{name}"].attempts[0] for name in ("left", "right")), key=lambda one: one.started
+    )
+    assert first.started + first.duration_s <= second.started
+
+
+def test_the_last_line_shows_every_step_that_goes_on(project: GumpProject) -> None:
+    write_side(project, pauses_s=1)
+    project.answer("impl", writes={"new.py": "x = 1\n"}, pauses_s=[1] * 4)
+    output = run_on_terminal(project, "--gump-workflow=side", "-n3", "--gump-replay-delay=1", env={"COLUMNS": "120"})
+    live = [part.rstrip("\n") for part in output.split("\r") if part.startswith("… 3: ")]
+    assert any(all(name in line for name in ("one  impl", "side  left", "side  right", "s |")) for line in live)
+    assert all(len(line) < 120 for line in live)
+    finished = [line for line in output.splitlines() if "✓ " in line]
+    assert any("one  ✓ impl" in line for line in finished)
+    assert any("side    ✓ left" in line for line in finished)
+
+
+SIDE_CLAUDE = """\
+name: side
+steps:
+  - name: both
+    parallel: true
+    steps:
+      - {name: left, agent: claude-haiku, prompt: Do the left.}
+      - {name: right, agent: claude-opus, prompt: Do the right.}
+"""

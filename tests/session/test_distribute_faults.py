@@ -1,0 +1,167 @@
+"""Workers that are lost, and sessions that are stopped: nothing hangs, nothing is left, money is booked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.session.distribute_kit import (
+    FATAL_GATE,
+    GATED,
+    agents,
+    living,
+    session,
+    wait_until,
+    worker_of,
+)
+from tests.session.workflows import ONE
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+
+def outcomes(project: GumpProject) -> list[str]:
+    return [str(one.result.outcome) for one in project.record().attempts if one.result is not None]
+
+
+def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == "zombie"
+
+
+def test_an_attempt_whose_worker_dies_is_made_again_on_another(project: GumpProject) -> None:
+    flag = project.path.parent / f"{project.path.name}-flag"
+    project.write({"conftest.py": FATAL_GATE.replace("FLAG", str(flag))})
+    project.workflow("gated", GATED)
+    project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.25)
+    result = project.run_apart("gated", "-n2")
+    assert result.parseoutcomes() == {"passed": 1, "retried": 1}
+    assert outcomes(project) == ["crashed", "passed"]
+    assert [one.attempt for one in project.record().attempts] == [1, 1]
+    assert project.record().total.cost_usd == 0.5
+    first = project.record().attempts[0]
+    assert first.folder is not None
+    assert (project.folders()[0].attempts / first.folder / "stream.ndjson").stat().st_size > 0
+    assert first.result is not None
+    assert "was lost while it worked" in first.result.reason
+
+
+def test_a_step_fails_when_its_worker_dies_twice(project: GumpProject) -> None:
+    project.write(
+        {
+            "conftest.py": FATAL_GATE.replace("FLAG", "/dev/null/none").replace(
+                'open("/dev/null/none", "w").close()', "pass"
+            )
+        }
+    )
+    project.workflow("gated", GATED)
+    project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.25)
+    result = project.run_apart("gated", "-n2", "--tb=short")
+    assert result.parseoutcomes() == {"failed": 1, "retried": 1}
+    assert outcomes(project) == ["crashed", "crashed"]
+    assert project.record().total.cost_usd == 0.5
+
+
+@pytest.mark.parametrize("way", ["os._exit(3)", "os.kill(os.getpid(), 9)"])
+def test_no_worker_that_is_left_ends_the_run_with_a_reason(project: GumpProject, way: str) -> None:
+    project.write({"conftest.py": EXITING.format(way=way)})
+    project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
+    words = ["--gump-workflow=mine", "-n1", "--max-worker-restart=0", "spec.md"]
+    result = project.pytester.runpytest_subprocess(*words)
+    assert result.parseoutcomes() == {"failed": 1, "retried": 1}
+    assert outcomes(project) == ["crashed", "crashed"]
+    assert "no worker is left" in result.stdout.str()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+EXITING = """\
+import os
+from pytest_gump.agents.registry import resolve
+
+class Exiting:
+    name, cli, cost = "exiting", "claude", "reported"
+    def missing(self): return None
+    def command(self, task):
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            {way}
+    def reader(self, task):
+        return resolve("claude-haiku").reader(task)
+
+def pytest_gump_agents():
+    return {{"exiting": Exiting()}}
+"""
+
+
+def test_a_worker_without_memory_fails_its_step_and_goes_on(project: GumpProject) -> None:
+    project.write({"conftest.py": EXITING.format(way="raise MemoryError")})
+    project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
+    result = project.pytester.runpytest_subprocess("--gump-workflow=mine", "-n1", "spec.md")
+    assert outcomes(project) == ["crashed", "crashed"]
+    assert "MemoryError" in result.stdout.str()
+    assert "node down" not in result.stdout.str()
+
+
+def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
+    with session(project, "--gump-workflow=one", "-n1", "spec.md") as process:
+        for _ in range(2):
+            wait_until(lambda: agents(project))
+            agent = agents(project)[0]
+            time.sleep(0.3)
+            worker_of(agent).send_signal(signal.SIGKILL)
+            wait_until(partial(is_gone, agent), 10)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert outcomes(project) == ["crashed", "crashed"]
+    assert project.record().total.cost_usd == 0.5
+    assert not living(project)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_session_stops_all_workers_and_agents_in_time(
+    project: GumpProject, number: signal.Signals
+) -> None:
+    project.workflow("side", SIDE_FOREVER)
+    for name in ("left", "right"):
+        project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
+    with session(project, "--gump-workflow=side", "spec.md") as process:
+        wait_until(lambda: len(agents(project)) == 2)
+        time.sleep(0.5)
+        os.killpg(process.pid, number) if number is signal.SIGINT else process.send_signal(number)
+        wait_until(lambda: not agents(project), 5)
+        output, _ = process.communicate(timeout=10)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert not living(project)
+    record = project.record()
+    assert (record.status, record.reason) == ("cancelled", "interrupted")
+    assert outcomes(project) == ["cancelled", "cancelled"]
+    assert record.total.cost_usd == 0.5
+    assert "Traceback" not in output
+
+
+SIDE_FOREVER = """\
+name: side
+steps:
+  - name: both
+    parallel: true
+    steps:
+      - {name: left, agent: claude-haiku, prompt: Do the left.}
+      - {name: right, agent: claude-haiku, prompt: Do the right.}
+"""
+
+
+def test_a_killed_controller_leaves_no_worker_and_no_agent(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
+    with session(project, "--gump-workflow=one", "-n2", "spec.md") as process:
+        wait_until(lambda: agents(project))
+        family = psutil.Process(process.pid).children(recursive=True)
+        assert len(family) >= 3
+        process.kill()
+        process.wait()
+        wait_until(lambda: all(map(is_gone, family)), 10)
+    assert not living(project)
