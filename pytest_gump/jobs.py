@@ -54,7 +54,7 @@ def find_agent(name: str, agents: Mapping[str, Agent | str], replay: Replay | No
     """
     if replay is None:
         return registry.resolve(name, agents)
-    cli = registry.cli_of(name, agents) or "replay"
+    cli = replay.cassette.cli_of(name) or registry.cli_of(name, agents) or "replay"
     live = registry.find(name, agents)
     return ReplayAgent(replay.cassette, name, cli, lenient=replay.lenient, delay=replay.delay, live=live)
 

@@ -111,6 +111,10 @@ class Cassette:
         label = label_of(step, item)
         return sorted({take.attempt for take in self.takes if take.label == label})
 
+    def cli_of(self, agent: str) -> str | None:
+        """Whose streams were recorded under an agent's name, if those of a real CLI: here it may stand for another."""
+        return next((take.cli for take in self.takes if take.agent == agent and take.cli != "replay"), None)
+
     def labels(self) -> list[str]:
         return list(dict.fromkeys(take.label for take in self.takes))
 

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent, Provenance, Task
     from pytest_gump.agents.cassette import Cassette, Take
 
-READERS: Final[Mapping[str, Callable[[Task], StreamReader]]] = {
-    "claude": ClaudeReader,
+READERS: Final[Mapping[str, Callable[[Task, str | None], StreamReader]]] = {
+    "claude": lambda task, _model: ClaudeReader(task),
     "codex": CodexReader,
     "gemini": GeminiReader,
     "qwen": QwenReader,
@@ -72,7 +72,7 @@ class ReplayAgent:
             return _Refusal(neutral.NeutralReader(task, cli=self.cli), None)
         if self.live is not None and self.live.cli == found.cli:
             return _Refusal(self.live.reader(task), None)
-        return _Refusal(READERS[found.cli](task), None)
+        return _Refusal(READERS[found.cli](task, found.model), None)
 
     def _take(self, task: Task) -> Take | str:
         """The take to play, or what differs."""

@@ -146,6 +146,18 @@ def test_the_takes_hold_what_the_format_says(project: GumpProject, monkeypatch: 
     assert "large.txt" in (tape_of(project) / takes[3].folder / "tree.patch").read_text(encoding="utf-8")
 
 
+def test_a_name_that_meant_another_agent_then_is_read_as_that_one_was(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(project, monkeypatch)
+    project.workflow("one", ONE.replace("guard: {max_turns: 4}", "gate: [compile]\n    on_failure: {retry: 3}"))
+    record(project, "one", "-o", "gump_agents=claude-haiku = codex-gpt54").assert_outcomes(passed=1)
+    recorded = [row["usage"] for row in figures(project)]
+    assert {usage.provenance for usage in recorded} == {"estimated"}
+    replay(project, monkeypatch, "one").assert_outcomes(passed=1)
+    assert [row["usage"] for row in figures(project)] == recorded
+
+
 def test_a_changed_prompt_is_told_at_the_replay(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
     install(project, monkeypatch)
     record(project).assert_outcomes(passed=3)
