@@ -68,19 +68,14 @@ def _value(option: IniOption, settings: Settings) -> str:
 
 def _detected(settings: Settings) -> dict[str, str]:
     """The gate commands that a run from HEAD would detect, but for those that are set; none outside a repository."""
-    import shlex
-    import sys
-
     from pytest_gump.cli.runs import project_root
     from pytest_gump.errors import WorktreeError
-    from pytest_gump.gates.detect import detect
+    from pytest_gump.launch import gate_commands
     from pytest_gump.system.worktree import Repository
 
     try:
         repository = Repository.open(project_root())
+        found = gate_commands(repository, repository.head(), settings)
     except WorktreeError:
         return {}
-    head = repository.head()
-    files = repository.list_files(head)
-    found = detect(files, lambda path: repository.read_file(head, path), shlex.quote(sys.executable))
     return {kind: command for kind, command in found.items() if kind not in settings.commands}

@@ -115,3 +115,10 @@ def test_config_refuses_a_value_that_cannot_be_used(gump: Gump) -> None:
 def test_config_works_where_plugins_are_not_loaded_by_themselves(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     assert "gump_max_items" in gump.good("config")
+
+
+def test_config_shows_detected_commands_as_a_run_would_run_them(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+    gump.project.write({"pytest.ini": "[pytest]\n"})
+    monkeypatch.setattr(sys, "executable", "/opt/own python/bin/python")
+    settings = json.loads(gump.good("config", "--json"))["settings"]
+    assert settings["gump_test"] == {"value": "'/opt/own python/bin/python' -m pytest", "source": "detected"}
