@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gump.jobs import WORKFLOW_SUFFIXES, is_spec
+from pytest_gump.jobs import is_spec
+from pytest_gump.workflow.find import WORKFLOW_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

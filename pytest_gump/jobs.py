@@ -19,7 +19,8 @@ from pytest_gump.agents.replay import ReplayAgent
 from pytest_gump.engine.overrides import agents_of, agents_of_step, leaves, override_agents, walk
 from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.errors import AgentError, ConfigError
-from pytest_gump.workflow.find import find_workflow
+from pytest_gump.system.environment import home
+from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow
 from pytest_gump.workflow.load import load_workflow
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.load import Loaded
     from pytest_gump.workflow.model import Workflow
 
-WORKFLOW_SUFFIXES = (".yaml", ".yml")
 MAX_SPEC_BYTES = 16 * 1024 * 1024
 LARGE = 100_000
 """Objects made while collecting from which on a session is large."""
@@ -194,7 +194,7 @@ def job_files(config: pytest.Config, project: Path) -> Iterator[tuple[Path, Path
     for path in _argument_files(config):
         if path.suffix in WORKFLOW_SUFFIXES and spec_option is not None:
             used = True
-            yield path, spec_option, find_workflow(str(path), project, _home())
+            yield path, spec_option, find_workflow(str(path), project, home())
         elif is_spec(path) and named:
             for name in named:
                 yield path, path, _find(name, config, project)
@@ -206,13 +206,8 @@ def job_files(config: pytest.Config, project: Path) -> Iterator[tuple[Path, Path
 def _find(name: str, config: pytest.Config, project: Path) -> Found:
     if name.endswith(WORKFLOW_SUFFIXES):
         from_here = Path(config.invocation_params.dir, name)
-        return find_workflow(str(from_here if from_here.exists() else name), project, _home())
-    return find_workflow(name, project, _home())
-
-
-def _home() -> Path | None:
-    home = os.environ.get("HOME")
-    return Path(home) if home else None
+        return find_workflow(str(from_here if from_here.exists() else name), project, home())
+    return find_workflow(name, project, home())
 
 
 def is_spec(path: Path) -> bool:

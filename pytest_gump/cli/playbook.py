@@ -30,7 +30,8 @@ def add(commands: Commands) -> None:
 
 
 def _list(_arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import home, project_root
+    from pytest_gump.cli.runs import project_root
+    from pytest_gump.system.environment import home
     from pytest_gump.workflow.find import list_workflows
 
     found = list_workflows(project_root(), home())
@@ -40,7 +41,8 @@ def _list(_arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _show(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import home, project_root
+    from pytest_gump.cli.runs import project_root
+    from pytest_gump.system.environment import home
     from pytest_gump.system.output import clean_text
     from pytest_gump.workflow.find import find_workflow
 

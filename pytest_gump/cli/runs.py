@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +22,6 @@ def project_root() -> Path:
     """The checkout that the command was started in; outside of any, the current folder. As in a pytest session."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
-
-
-def home() -> Path | None:
-    text = os.environ.get("HOME")
-    return Path(text) if text else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,13 +42,6 @@ GATE_CONFIG: Final = (
 )  # fmt: skip
 """What gates read (`@gate-config`): may change, and is then named in the report."""
 
-LOCK_FILES: Final = (
-    "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb",
-    "Cargo.lock", "go.sum", "poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock", "Gemfile.lock", "gradle.lockfile",
-    "composer.lock",
-)  # fmt: skip
-"""Files that tools rewrite on their own when dependencies change."""
-
 Commands = dict[str, str]
 BYTECOMPILE: Final = Path(__file__).with_name("bytecompile.py")
 
@@ -201,14 +194,14 @@ def _ruby(project: Project) -> Commands:
     return commands
 
 
-_PYTHON_MARKERS: Final = (
+PYTHON_MARKERS: Final = (
     "pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "Pipfile", "tox.ini", "noxfile.py",
     "pytest.ini", ".pytest.ini", "pytest.toml", "conftest.py",
 )  # fmt: skip
 
 
 def _python(project: Project) -> Commands:
-    return _python_commands(project) if project.first(_PYTHON_MARKERS) else {}
+    return _python_commands(project) if project.first(PYTHON_MARKERS) else {}
 
 
 def _python_commands(project: Project) -> Commands:

@@ -6,23 +6,12 @@ import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.gates.detect import PYTHON_MARKERS
 from pytest_gump.gates.files import read_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-_MARKERS = (
-    "pyproject.toml",
-    "setup.py",
-    "setup.cfg",
-    "requirements.txt",
-    "Pipfile",
-    "tox.ini",
-    "pytest.ini",
-    "conftest.py",
-    "src",
-)
 
 
 def gate_environment(worktree: Path, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -33,7 +22,7 @@ def gate_environment(worktree: Path, inherited: Mapping[str, str] | None = None)
     scikit-build-core, meson-python - can not be outvoted this way; their projects need an installation in `setup:`.)
     """
     added = {"PYTHONDONTWRITEBYTECODE": "1"}
-    if any((worktree / name).exists() for name in _MARKERS) or next(worktree.glob("*.py"), None):
+    if any((worktree / name).exists() for name in (*PYTHON_MARKERS, "src")) or next(worktree.glob("*.py"), None):
         known = [path for path in (inherited or {}).get("PYTHONPATH", "").split(os.pathsep) if path]
         added["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*map(str, source_roots(worktree)), *known]))
     if (worktree / "package.json").exists():

@@ -1,11 +1,9 @@
-"""The environment that agents and gates get: a list of what passes, never all but a list.
-
-Public: `child_environment(names, extra) -> dict`, `ALLOWED`.
-"""
+"""The environment that agents and gates get: a list of what passes, never all but a list."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +22,12 @@ ALLOWED: Final = frozenset(
     {"PATH", "HOME", "LANG", "LANGUAGE", "TERM", "TMPDIR", "TZ", "VIRTUAL_ENV", *_CERTIFICATES}
     | {*_PROXIES, *(name.lower() for name in _PROXIES)}
 )
+
+
+def home() -> Path | None:
+    """The user's home folder, as far as the environment tells it."""
+    text = os.environ.get("HOME")
+    return Path(text) if text else None
 
 
 def child_environment(

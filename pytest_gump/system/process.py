@@ -1,12 +1,4 @@
-"""Child processes: one command under the supervisor, its output on disk, its lines as they come.
-
-Public:
-    Request(argv, cwd, env, mark, stdout, stderr=None, stdin=b"", shell=None)
-    Finished(exit_code, signal, stopped, duration_s, not_found, left_running, error, survivors)
-    Supervisor(), a context manager with close()
-        .run(request, *, timeout_s, on_line, on_tick, on_oversize, grace_s) -> Finished
-    bounded_output(path, limit_chars) -> str; clean_text(text) -> str   (from pytest_gump.system.output)
-"""
+"""Child processes: one command under the supervisor, its output on disk, its lines as they come."""
 
 from __future__ import annotations
 

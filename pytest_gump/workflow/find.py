@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Source = Literal["project", "user", "built-in", "file"]
-SUFFIXES: Final = (".yaml", ".yml")
+WORKFLOW_SUFFIXES: Final = (".yaml", ".yml")
 MAX_BYTES: Final = 4_194_304
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
@@ -41,7 +41,7 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     Raises:
         ConfigError: there is none; says where it was looked for and what there is.
     """
-    if name_or_path.endswith(SUFFIXES):
+    if name_or_path.endswith(WORKFLOW_SUFFIXES):
         return _named_file(name_or_path, project)
     if not _NAME.fullmatch(name_or_path) or ".." in name_or_path:
         raise ConfigError(
@@ -50,7 +50,7 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
         )
     folders = _folders(project, home)
     for folder in folders:
-        for suffix in SUFFIXES:
+        for suffix in WORKFLOW_SUFFIXES:
             path = folder.path / f"{name_or_path}{suffix}"
             if _exists(path):
                 return Found(path, folder.source, name_or_path, read_text(path))
@@ -117,7 +117,7 @@ def _folders(project: Path, home: Path | None) -> list[_Folder]:
 
 def _files(project: Path, home: Path | None) -> Iterator[tuple[_Folder, Path]]:
     for folder in _folders(project, home):
-        for suffix in SUFFIXES:
+        for suffix in WORKFLOW_SUFFIXES:
             for path in sorted(folder.path.glob(f"*{suffix}")):
                 if path.is_file() and _NAME.fullmatch(path.stem):
                     yield folder, path

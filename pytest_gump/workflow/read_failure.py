@@ -23,7 +23,7 @@ BRANCH_KEYS: Final = shape.keys(shape.BranchKeys)
 FAILURE_KEYS: Final = (*FLAT_KEYS, *BRANCH_KEYS)
 ENTRY_KEYS: Final = (*KINDS, "session", "worktree", "prompt")
 
-Kind = Literal["same", "escalate", "replan"]
+EntryKind = Literal["same", "escalate", "replan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class _Strategy:
         if kind == "same":
             self._add_same(self._count(argument, quoted(argument), node.place) if colon else 1, node, {})
         elif kind in ("escalate", "replan"):
-            self._add_agent(cast("Kind", kind), argument, node, {})
+            self._add_agent(cast("EntryKind", kind), argument, node, {})
         else:
             self._unknown(kind, node.place)
 
@@ -149,7 +149,7 @@ class _Strategy:
             return
         agent = "" if is_absent else fields.text(kind)
         if agent is not None:
-            self._add_agent(cast("Kind", kind), agent.strip(), key, extra)
+            self._add_agent(cast("EntryKind", kind), agent.strip(), key, extra)
 
     def _prompt(self, fields: Fields) -> str | None:
         prompt, node = fields.text("prompt"), fields.get("prompt")
@@ -167,7 +167,7 @@ class _Strategy:
         self.kinds.append(("same", at))
         self.entries.extend([Entry(**extra)] * (count or 1))
 
-    def _add_agent(self, kind: Kind, agent: str, at: Node, extra: dict[str, Any]) -> None:
+    def _add_agent(self, kind: EntryKind, agent: str, at: Node, extra: dict[str, Any]) -> None:
         self.kinds.append((kind, at))
         if not agent:
             self._problem(at.place, f"strategy '{kind}' names no agent", f"write '{kind}: AGENT'")
