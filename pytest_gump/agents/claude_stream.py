@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -99,7 +98,7 @@ class ClaudeReader(ResultReader):
                 cache_read=ndjson.count(usage, "cache_read_input_tokens"),
                 cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
             )
-            answer = Answer(model, tokens, prices.estimate_answer(model, tokens))
+            answer = Answer(model, tokens)
             self._answers[key] = answer
             if len(self._answers) > _OPEN_ANSWERS:
                 self._answers.popitem(last=False)
@@ -155,8 +154,8 @@ class ClaudeReader(ResultReader):
         """The total of this attempt so far: what was reported, and an estimate of what came after."""
         reported, since = self._reported, self._since
         if self._result is not None and since.answers == 0:
-            return dataclasses.replace(reported, turns=self._turns, tool_calls=self._tool_calls)
-        tokens = reported.tokens + since.tokens if self._result is not None else since.tokens
+            return Usage(reported.tokens, reported.cost_usd, reported.provenance, self._turns, self._tool_calls)
+        tokens = since.after(reported.tokens)
         if since.cost_usd is None or (self._result is not None and reported.cost_usd is None):
             return Usage(tokens, None, "unknown", self._turns, self._tool_calls)
         cost_usd = (reported.cost_usd or 0.0) + since.cost_usd

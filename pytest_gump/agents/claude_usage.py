@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from pytest_gump.agents import ndjson, prices
 from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.estimate import CHARACTERS_PER_TOKEN
 
 
-@dataclass(slots=True)
 class Answer:
     """One message of the model, main thread or subagent, as far as it was seen."""
 
-    model: str | None
-    tokens: Tokens
-    """Input side only."""
-    input_usd: float | None
-    characters: int = 0
+    __slots__ = ("characters", "input_usd", "output", "output_rate", "tokens")
 
-    @property
-    def output(self) -> int:
-        return max(1, math.ceil(self.characters / CHARACTERS_PER_TOKEN))
+    def __init__(self, model: str | None, tokens: Tokens) -> None:
+        self.tokens = tokens
+        """Input side only."""
+        self.input_usd = prices.estimate_answer(model, tokens)
+        rates = prices.rates(model)
+        self.output_rate = rates.output if rates is not None else 0.0
+        self.characters = 0
+        self.output = 1
 
 
 class Estimate:
@@ -41,23 +40,30 @@ class Estimate:
         self._input += answer.tokens.input
         self._cache_read += answer.tokens.cache_read
         self._cache_write += answer.tokens.cache_write
-        self._unknown = self._unknown or answer.input_usd is None
-        self._usd += answer.input_usd or 0.0
+        if answer.input_usd is None:
+            self._unknown = True
+        else:
+            self._usd += answer.input_usd
         self._speak(answer, answer.output)
 
     def grow(self, answer: Answer, characters: int) -> None:
-        before = answer.output
         answer.characters += characters
-        self._speak(answer, answer.output - before)
+        output = max(1, math.ceil(answer.characters / CHARACTERS_PER_TOKEN))
+        grown, answer.output = output - answer.output, output
+        self._speak(answer, grown)
 
     def _speak(self, answer: Answer, tokens: int) -> None:
         self._output += tokens
-        rates = prices.rates(answer.model)
-        self._usd += tokens * rates.output if rates is not None else 0.0
+        self._usd += tokens * answer.output_rate
 
-    @property
-    def tokens(self) -> Tokens:
-        return Tokens(self._input, self._cache_read, self._cache_write, self._output)
+    def after(self, reported: Tokens) -> Tokens:
+        return Tokens(
+            reported.input + self._input,
+            reported.cache_read + self._cache_read,
+            reported.cache_write + self._cache_write,
+            reported.output + self._output,
+            reported.reasoning,
+        )
 
     @property
     def cost_usd(self) -> float | None:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Final, cast
+from typing import Final
 
 MAX_NOTES: Final = 20
 MAX_NUMBER: Final = 10**15
@@ -30,7 +30,7 @@ def parse_object(line: bytes) -> JsonObject | None:
     In a line over 4 MiB, texts over 256 KiB are cut: what a tool printed is all that is so long.
     """
     document = str(line if len(line) <= _LONG_LINE else _shortened(line), "utf-8", "replace")
-    if not document.startswith("{"):
+    if document[:1] != "{":
         document = document.lstrip(_WHITE)
     try:
         value, end = _decode(document)
@@ -38,7 +38,7 @@ def parse_object(line: bytes) -> JsonObject | None:
         return None
     if end != len(document) and document[end:].strip(_WHITE):
         return None
-    return cast("JsonObject", value) if isinstance(value, dict) else None
+    return value if type(value) is dict else None
 
 
 def _shortened(line: bytes) -> bytes:
@@ -79,14 +79,14 @@ def count(record: JsonObject, key: str) -> int:
 
 def section(record: JsonObject, key: str) -> JsonObject:
     value = record.get(key)
-    return cast("JsonObject", value) if isinstance(value, dict) else {}
+    return value if type(value) is dict else {}
 
 
 def sections(record: JsonObject, key: str) -> Sequence[JsonObject]:
     value = record.get(key)
     if not isinstance(value, list):
         return ()
-    return [cast("JsonObject", entry) for entry in value if isinstance(entry, dict)]
+    return [entry for entry in value if isinstance(entry, dict)]
 
 
 def strings(record: JsonObject, key: str) -> Sequence[str]:

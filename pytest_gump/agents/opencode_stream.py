@@ -66,10 +66,9 @@ class OpencodeReader(JsonReader):
 
     # -- events ----------------------------------------------------------------------------------------------------
 
-    def _read(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        if self._started or (session_id := ndjson.text(record, "sessionID")) is None:
-            return super()._read(record)
-        return [*self._start(session_id), *super()._read(record)]
+    def _first(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        session_id = ndjson.text(record, "sessionID")
+        return NO_EVENTS if session_id is None else self._start(session_id)
 
     def _read_start(self, record: ndjson.JsonObject) -> Iterable[Event]:
         part = ndjson.section(record, "part")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import ndjson, prices
 from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, Usage, UsageSeen
-from pytest_gump.agents.counters import each
+from pytest_gump.agents.counters import each, tokens_grown
 from pytest_gump.agents.result_stream import ResultReader
 from pytest_gump.agents.stream import NO_EVENTS, Tools
 
@@ -54,6 +54,8 @@ class QwenReader(ResultReader):
         super().__init__(task, model)
         self._answering = False
         self._meter = _Meter()
+        self._grown: Tokens | None = None
+        """What the session's running total grew by, once a result told it."""
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -103,27 +105,29 @@ class QwenReader(ResultReader):
 
     # -- usage -----------------------------------------------------------------------------------------------------
 
+    def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        self._grown = self._growth(_tokens(ndjson.section(record, "usage")))
+        return super()._read_result(record)
+
     def _usage(self) -> Usage:
         """The answers on the stream, and what the result counts beyond them."""
         seen, cost_usd = self._meter.tokens, self._meter.cost_usd
-        total = seen if self._result is None else each(max, seen, self._grown())
-        beyond = each(int.__sub__, total, seen) if total != seen else Tokens()
+        total = seen if self._grown is None else each(max, seen, self._grown)
+        beyond = Tokens() if total is seen else each(int.__sub__, total, seen)
         if cost_usd is not None and (beyond.total or not seen.total):
             more = prices.estimate_answer(self._model, beyond)
             cost_usd = None if more is None else cost_usd + more
         provenance: Provenance = "unknown" if cost_usd is None else "estimated"
         return Usage(total, cost_usd, provenance, self._turns, self._tool_calls)
 
-    def _grown(self) -> Tokens:
+    def _growth(self, total: Tokens) -> Tokens:
         """What the session's running total grew by; nothing when it is not known what it was before."""
-        if self._result is None:
-            return Tokens()
-        total, before = _tokens(ndjson.section(self._result, "usage")), self._task.session
+        before = self._task.session
         if before is None:
             return total
         if before.tokens.total == 0 or total.total < before.tokens.total:
             return Tokens()
-        return each(lambda now, then: max(0, now - then), total, before.tokens)
+        return tokens_grown(total, before.tokens)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

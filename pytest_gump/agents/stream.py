@@ -74,25 +74,30 @@ class JsonReader:
         self._message = ""
         self._notes = ndjson.Notes()
         self._kinds = self._handlers()
-        self._known = frozenset(kind.encode() for kind in self._kinds)
+        self._by_bytes = {kind.encode(): read for kind, read in self._kinds.items()}
 
     # -- events ----------------------------------------------------------------------------------------------------
 
     def feed(self, line: bytes) -> Iterable[Event]:
-        # Without parsing it: most lines of a CLI that prints an answer piece by piece mean nothing.
-        if self._started and line.startswith(_TYPE) and line.endswith(b"}"):
-            kind = line[_KIND : line.find(b'"', _KIND)]
-            if kind not in self._known:
-                return NO_EVENTS
+        read = None
+        if line.startswith(_TYPE):
+            read = self._by_bytes.get(line[_KIND : line.find(b'"', _KIND)])
+            if read is None and self._started and line.endswith(b"}"):
+                return NO_EVENTS  # not parsed: of a CLI that prints answers piece by piece, most lines are such
         record = ndjson.parse_object(line)
         if record is None:
             return self._stray(line) if line.strip() else NO_EVENTS
-        return self._read(record)
+        events = self._read(record) if read is None else read(record)
+        return events if self._started else [*self._first(record), *events]
 
     def _read(self, record: ndjson.JsonObject) -> Iterable[Event]:
         kind = record.get("type")
         read = self._kinds.get(kind) if isinstance(kind, str) else None
         return NO_EVENTS if read is None else read(record)
+
+    def _first(self, _record: ndjson.JsonObject) -> Iterable[Event]:
+        """What a record tells on its own of the beginning, while none was told."""
+        return NO_EVENTS
 
     def _stray(self, _line: bytes) -> Iterable[Event]:
         return self._note("a line of the stream is not a JSON object")
