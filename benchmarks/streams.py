@@ -1,92 +1,129 @@
-"""Measure how fast an agent's stream is read, and in how much memory. See README.md.
+"""Measure how fast the stream of each agent CLI is read, and in how much memory. See README.md.
 
-Three streams of Claude's `stream-json`: `real` has the sizes of recorded sessions (file contents and command output in
-tool results), `small` holds only the shortest events there are, `huge` is `real` with one line of 50 MB, which goes to
-disk without being read. Each is read alone (reader), passed through a child process without a reader (process), and
-both together as in an attempt. Every figure comes from a process of its own, so that its peak memory is known.
+Each stream is made of what the CLI really printed (tests/agents/streams): its recorded runs one after another, round
+after round. `real` is all of them, so that the run with a command that prints 2 MB has its natural share, one in some
+30 runs. `small` is `real` without that run. `huge` is `real` with a line of 50 MB, which only goes to disk, and one of
+15 MB, which is read. The floor is `json.loads` of every line. Each stream is read alone (reader, with the guards that
+watch it) and through a child process, as in an attempt (attempt). Every figure comes from a process of its own, so that
+its peak memory is known.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
-import random
 import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Task
 from pytest_gump.agents.claude_stream import ClaudeReader
+from pytest_gump.agents.codex_stream import CodexReader
+from pytest_gump.agents.cursor_stream import CursorReader
+from pytest_gump.agents.gemini_stream import GeminiReader
+from pytest_gump.agents.opencode_stream import OpencodeReader
+from pytest_gump.agents.qwen_stream import QwenReader
 from pytest_gump.engine.guard import GuardWatch
 from pytest_gump.engine.order import Limits
+from pytest_gump.system.output import MAX_LINE_BYTES
 from pytest_gump.system.process import Request, Supervisor
 from scene import show, workspace
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_gump.agents.base import StreamReader
+
 MB = 1_000_000
-SESSION = "11111111-2222-4333-8444-555555555555"
-TARGETS = {("real", "together"): 80, ("huge", "together"): 80}
+STREAMS = Path(__file__).parents[1] / "tests" / "agents" / "streams"
+BIG = "big-output"
+TASK = Task(step="a", item=None, attempt=1, agent="any", prompt="", worktree=Path("/w"), mode="diff")
+READERS: dict[str, Callable[[], StreamReader]] = {
+    "claude": lambda: ClaudeReader(TASK),
+    "codex": lambda: CodexReader(TASK, "gpt-5.5"),
+    "gemini": lambda: GeminiReader(TASK, "gemini-2.5-pro"),
+    "opencode": lambda: OpencodeReader(TASK, "anthropic/claude-sonnet-4-5"),
+    "qwen": lambda: QwenReader(TASK),
+    "cursor": lambda: CursorReader(TASK),
+}
+BY_HAND = {"cursor"}
+"""One short stream, from the documentation: shown, but no measure of anything real."""
+
+LEAST_MB_S = 60
+MOST_MB = 80
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cli", nargs="*", help=f"of {', '.join(READERS)}; all without it")
     parser.add_argument("--size", type=int, default=200, help="megabytes of a stream")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--one", nargs=2, metavar=("HOW", "FILE"), help="measure one thing in this process")
+    parser.add_argument("--one", nargs=3, metavar=("HOW", "CLI", "FILE"), help="measure one thing in this process")
     arguments = parser.parse_args()
     if arguments.one:
-        how, file = arguments.one
-        print(json.dumps(HOW[how](Path(file))))
+        how, cli, file = arguments.one
+        print(json.dumps(HOW[how](cli, Path(file))))
         return
     with workspace() as folder:
-        for kind in ("real", "small", "huge"):
-            stream = folder / f"{kind}.ndjson"
-            write_stream(stream, kind, arguments.size * MB)
-            size = stream.stat().st_size
-            for how in HOW:
-                measure(kind, how, stream, size, arguments.repeat)
-            stream.unlink()
+        for cli in arguments.cli or READERS:
+            for kind in ("real",) if cli in BY_HAND else ("real", "small", "huge"):
+                stream = folder / f"{cli}-{kind}.ndjson"
+                write_stream(stream, cli, kind, arguments.size * MB)
+                compare(cli, kind, stream, arguments.repeat)
+                stream.unlink()
 
 
-def measure(kind: str, how: str, stream: Path, size: int, repeat: int) -> None:
-    command = [sys.executable, __file__, "--one", how, str(stream)]
+def compare(cli: str, kind: str, stream: Path, repeat: int) -> None:
+    size = stream.stat().st_size / MB
+    target = LEAST_MB_S if kind != "small" and cli not in BY_HAND else None
+    floor, _ = measure("floor", cli, stream, repeat)
+    show(f"{cli} {kind}: json.loads of every line", size / floor, "MB/s")
+    for how in ("reader", "attempt"):
+        seconds, peak_mb = measure(how, cli, stream, repeat)
+        row = f"{cli} {kind}: {how}, {floor / seconds:.0%} of json.loads"
+        show(row, size / seconds, "MB/s", target=target if how == "reader" else None, at_least=True)
+    show("  peak memory of the reading process", peak_mb, "MB", target=MOST_MB)
+
+
+def measure(how: str, cli: str, stream: Path, repeat: int) -> tuple[float, float]:
+    """The fastest time in seconds, the highest peak in MB."""
+    command = [sys.executable, __file__, "--one", how, cli, str(stream)]
     results = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(repeat)]
-    fastest = min(result["seconds"] for result in results)
-    show(f"{kind}: {how}", size / MB / fastest, "MB/s", target=TARGETS.get((kind, how)), at_least=True)
-    if how == "together":
-        show("  peak memory of the reading process", max(result["peak_mb"] for result in results), "MB", target=80)
+    return min(result["seconds"] for result in results), max(result["peak_mb"] for result in results)
 
 
-def read_alone(stream: Path) -> dict[str, float]:
-    reader, watch = new_reader(), new_watch()
-    began = time.perf_counter()
-    with stream.open("rb") as lines:
-        for line in lines:
-            if len(line) <= 16 << 20:
-                feed(reader, watch, line[:-1])
+# -- one measurement -----------------------------------------------------------------------------------------------
+
+
+def parse_only(_cli: str, stream: Path) -> dict[str, float]:
+    began = time.process_time()
+    for line in lines(stream):
+        json.loads(line)
     return result(began)
 
 
-def process_alone(stream: Path) -> dict[str, float]:
-    return through_process(stream, lambda _line: None)
+def read_alone(cli: str, stream: Path) -> dict[str, float]:
+    reader, watch = READERS[cli](), new_watch()
+    began = time.process_time()
+    for line in lines(stream):
+        feed(reader, watch, line)
+    return result(began)
 
 
-def together(stream: Path) -> dict[str, float]:
-    reader, watch = new_reader(), new_watch()
-    return through_process(stream, lambda line: feed(reader, watch, line))
-
-
-HOW = {"reader": read_alone, "process": process_alone, "together": together}
-
-
-def through_process(stream: Path, on_line: object) -> dict[str, float]:
+def read_as_in_an_attempt(cli: str, stream: Path) -> dict[str, float]:
+    reader, watch = READERS[cli](), new_watch()
     copy = stream.with_suffix(".copy")
     request = Request(("cat", str(stream)), cwd=stream.parent, env=dict(os.environ), mark="bench", stdout=copy)
     with Supervisor() as supervisor:
-        began = time.perf_counter()
-        finished = supervisor.run(request, on_line=on_line, on_oversize=lambda _size: None)  # type: ignore[arg-type]
+        began = time.process_time()
+        finished = supervisor.run(
+            request, on_line=lambda line: feed(reader, watch, line), on_oversize=lambda _size: None
+        )
         told = result(began)
     if finished.exit_code != 0 or copy.stat().st_size != stream.stat().st_size:
         sys.exit(f"the stream did not come through: {finished}")
@@ -94,8 +131,29 @@ def through_process(stream: Path, on_line: object) -> dict[str, float]:
     return told
 
 
+HOW = {"floor": parse_only, "reader": read_alone, "attempt": read_as_in_an_attempt}
+
+
+def lines(stream: Path) -> Iterator[bytes]:
+    with stream.open("rb") as file:
+        for line in file:
+            if len(line) <= MAX_LINE_BYTES:
+                yield line[:-1]
+
+
+def feed(reader: StreamReader, watch: GuardWatch, line: bytes) -> None:
+    watch.heard()
+    for event in reader.feed(line):
+        watch.feed(event)
+
+
+def new_watch() -> GuardWatch:
+    limits = Limits(max_turns=10**9, max_budget=1e9, silence_s=600)
+    return GuardWatch(limits, may_write=lambda _path: False, clock=time.monotonic)
+
+
 def result(began: float) -> dict[str, float]:
-    return {"seconds": time.perf_counter() - began, "peak_mb": peak_mb()}
+    return {"seconds": time.process_time() - began, "peak_mb": peak_mb()}
 
 
 def peak_mb() -> float:
@@ -106,108 +164,34 @@ def peak_mb() -> float:
     return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1000
 
 
-def new_reader() -> ClaudeReader:
-    return ClaudeReader(
-        Task(step="a", item=None, attempt=1, agent="claude-haiku", prompt="", worktree=Path("/w"), mode="diff")
-    )
-
-
-def new_watch() -> GuardWatch:
-    limits = Limits(max_turns=10**9, max_budget=1e9, silence_s=600)
-    return GuardWatch(limits, may_write=lambda _path: False, clock=time.monotonic)
-
-
-def feed(reader: ClaudeReader, watch: GuardWatch, line: bytes) -> None:
-    watch.heard()
-    for event in reader.feed(line):
-        watch.feed(event)
-
-
 # -- streams -------------------------------------------------------------------------------------------------------
 
 
-def write_stream(path: Path, kind: str, size: int) -> None:
-    chance = random.Random(1)
+def write_stream(path: Path, cli: str, kind: str, size: int) -> None:
+    runs = [content(folder) for folder in sorted((STREAMS / cli).iterdir()) if kind != "small" or folder.name != BIG]
+    recorded = b"".join(run if run.endswith(b"\n") else run + b"\n" for run in runs if run)
     with path.open("wb") as file:
-        file.write(line(type="system", subtype="init", session_id=SESSION, model="claude-haiku-4-5", tools=["Bash"]))
         number = 0
         while file.tell() < size:
+            # Answers are told apart by their id: those of another round are others.
+            file.write(recorded.replace(b'"msg_', b'"msg_%d_' % number))
+            if kind == "huge" and number == 0:
+                longest = max(recorded.splitlines(), key=len)
+                file.write(stretched(longest, 50 * MB) + stretched(longest, 15 * MB - len(longest)))
             number += 1
-            if kind == "huge" and number == 1000:
-                file.write(line(type="user", message=tool_result("x" * 50 * MB, number)))
-            file.writelines(small_turn(number) if kind == "small" else real_turn(number, chance))
-        file.write(
-            line(
-                type="result",
-                subtype="success",
-                is_error=False,
-                result="Done.",
-                session_id=SESSION,
-                num_turns=number,
-                total_cost_usd=1.25,
-                usage={"input_tokens": 4, "output_tokens": 9},
-            )
-        )
 
 
-def line(**record: object) -> bytes:
-    return json.dumps({**record, "session_id": SESSION}, separators=(",", ":")).encode() + b"\n"
+def content(folder: Path) -> bytes:
+    packed = folder / "stream.ndjson.gz"
+    return gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / "stream.ndjson").read_bytes()
 
 
-def assistant(number: int, block: dict[str, object]) -> bytes:
-    usage = {
-        "input_tokens": 4,
-        "cache_creation_input_tokens": 512,
-        "cache_read_input_tokens": 20_000 + number,
-        "cache_creation": {"ephemeral_5m_input_tokens": 512, "ephemeral_1h_input_tokens": 0},
-        "output_tokens": 3,
-        "service_tier": "standard",
-        "inference_geo": "not_available",
-    }
-    message = {
-        "model": "claude-haiku-4-5-20251001",
-        "id": f"msg_{number:024d}",
-        "type": "message",
-        "role": "assistant",
-        "content": [block],
-        "stop_reason": None,
-        "stop_sequence": None,
-        "usage": usage,
-    }
-    return line(type="assistant", message=message, parent_tool_use_id=None, uuid=f"{number:036d}")
-
-
-def tool_result(text: str, number: int) -> dict[str, object]:
-    block = {"tool_use_id": f"toolu_{number:020d}", "type": "tool_result", "content": text}
-    return {"role": "user", "content": [block]}
-
-
-def small_turn(number: int) -> list[bytes]:
-    call = {"type": "tool_use", "id": f"toolu_{number:020d}", "name": "Bash", "input": {"command": "ls"}}
-    answer = line(type="user", message=tool_result("ok", number), parent_tool_use_id=None, uuid=f"{number:036d}")
-    return [assistant(number, call), answer]
-
-
-SOURCE = "".join(f'{number:5}\tdef function_{number}(value: int) -> str:  # "quoted"\n' for number in range(4000))
-
-
-def real_turn(number: int, chance: random.Random) -> list[bytes]:
-    """Text, a call and its answer: sizes from recorded sessions, where most bytes are what tools answered."""
-    size = min(60_000, int(chance.lognormvariate(7.6, 1.3)))
-    text = SOURCE[number % 50_000 :][:size]
-    call = {"type": "tool_use", "id": f"toolu_{number:020d}", "name": "Read", "input": {"file_path": f"/w/{number}.py"}}
-    file = {"filePath": f"/w/{number}.py", "content": text, "numLines": 40, "startLine": 1, "totalLines": 40}
-    return [
-        assistant(number, {"type": "text", "text": "I will look at the next file. " * 8}),
-        assistant(number, call),
-        line(
-            type="user",
-            message=tool_result(text, number),
-            parent_tool_use_id=None,
-            uuid=f"{number:036d}",
-            tool_use_result={"type": "text", "file": file},
-        ),
-    ]
+def stretched(line: bytes, size: int) -> bytes:
+    """A line of the CLI's own with a longer text in it."""
+    runs = line.find(b"xxxx")
+    if runs < 0:
+        sys.exit("the longest recorded line holds no text to make longer")
+    return line[:runs] + b"x" * size + line[runs:] + b"\n"
 
 
 if __name__ == "__main__":
