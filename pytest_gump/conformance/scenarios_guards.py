@@ -7,9 +7,11 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Turn, UsageSeen
+from pytest_gump.conformance import apart
 from pytest_gump.conformance.model.script import Answer, Shell, Spent, Write, script
 from pytest_gump.conformance.scenario import Scenario, expect_outcome, expect_that
-from pytest_gump.conformance.watch import Watch, living
+from pytest_gump.conformance.subjects import KEY
+from pytest_gump.conformance.watch import POLL_S, Watch, living
 from pytest_gump.engine.order import Limits, Outcome
 
 if TYPE_CHECKING:
@@ -126,6 +128,21 @@ def kill(bench: Bench) -> str:
     return _signalled(bench, signal.SIGKILL)
 
 
+def gump_killed(bench: Bench) -> str:
+    """Gump itself is killed while a shell command sleeps, and can tidy nothing up."""
+    with bench.serving(SLEEPING), Watch(bench.place, bench.worktree / "started.log") as watch:
+        gump = apart.start(bench)
+        until = time.monotonic() + SAFETY_S
+        while watch.begun_at is None and gump.poll() is None and time.monotonic() < until:
+            time.sleep(POLL_S)
+        killed_at = time.monotonic()
+        gump.kill()
+        gump.wait()
+        while living(bench.place) and time.monotonic() - killed_at < 2 * GONE_S:
+            time.sleep(POLL_S)
+    return _judge(bench, watch, killed_at)
+
+
 def _signalled(bench: Bench, number: signal.Signals) -> str:
     result, watch = _sleep(bench, number, SAFETY_S)
     expect_that(watch.sent_at is not None, f"the signal was not sent: {result.outcome}: {result.reason}")
@@ -144,6 +161,7 @@ def _judge(bench: Bench, watch: Watch, since: float) -> str:
     left = living(bench.place)
     expect_that(not left, f"still running: {[process.name() for process in left]}")
     expect_that(watch.begun_at is not None, "the command was not begun")
+    expect_that(not any(KEY in line for line in watch.lines), "the key stands in a command line")
     expect_that(len(watch.seen) >= 2, "the command's own processes were not seen")
     return _gone((watch.last_at or 0) - since, f"{len(watch.seen)} processes")
 
@@ -156,5 +174,6 @@ SCENARIOS: Final = (
     Scenario("silence", "gump_silence_timeout ends a run that prints nothing", silence),
     Scenario("time-limit", "max_time in the middle of a command: all processes are gone within 5 s", breach_in_tool),
     Scenario("term", "killed by TERM in the middle of a command: a failure, and nothing is left running", term),
+    Scenario("gump-killed", "gump itself is killed in the middle of a command: nothing is left running", gump_killed),
     Scenario("kill", "killed by KILL in the middle of a command: a failure, and nothing is left running", kill),
 )

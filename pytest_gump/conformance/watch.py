@@ -52,6 +52,8 @@ class Watch:
     last_at: float | None = None
     seen: set[int] = field(default_factory=set)
     """Process ids, since the command began."""
+    lines: set[str] = field(default_factory=set)
+    """Command lines."""
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -82,10 +84,18 @@ class Watch:
             self.begun_at = now
         if self.begun_at is not None:
             self.seen.update(process.pid for process in processes)
+            self.lines.update(line for process in processes if (line := _line(process)))
         if self.number is not None and self.sent_at is None and self.begun_at is not None and now - self.begun_at > 1:
             self.sent_at = now
             for process in processes:
                 _signal_main(process, self.number)
+
+
+def _line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def _signal_main(process: psutil.Process, number: signal.Signals) -> None:

@@ -47,6 +47,21 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """One request to the model; keys are not kept."""
+
+    at: float
+    dialect: str
+    asked: Asked
+    text: str
+    """The body."""
+    with_key: bool
+    status: int
+    is_side: bool
+    """Asked by the CLI on its own account: a title, a summary."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A tool call in the words of one CLI."""
 

@@ -1,0 +1,33 @@
+"""One attempt in a process that can be killed: `python -m pytest_gump.conformance.apart CLI PLACE BASE`."""
+
+from __future__ import annotations
+
+import os
+import subprocess  # a whole gump, as a user starts it
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_gump.conformance.bench import Bench
+from pytest_gump.conformance.subjects import SUBJECTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def start(bench: Bench) -> subprocess.Popen[bytes]:
+    """Start an attempt on the bench, which is being served."""
+    argv = [sys.executable, "-m", __name__, bench.subject.cli, str(bench.place), bench.base]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def main(words: Sequence[str]) -> None:
+    cli, place, base = words
+    bench = Bench(SUBJECTS[cli], Path(place))
+    bench.base = base
+    bench.attempt()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
