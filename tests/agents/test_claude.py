@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from pytest_gump.agents.base import Agent, SessionRef, Task
+from pytest_gump.agents.base import SessionRef, Task
 from pytest_gump.agents.claude import ClaudeAgent
 
 TASK = Task(
@@ -123,18 +123,3 @@ def test_a_wider_grant_is_not_for_steps_that_only_read(
     plain = ClaudeAgent("mine").command(dataclasses.replace(TASK, mode=mode)).argv
     assert argv == (*plain, "--effort", "high", "--bare")
     assert agent.command(TASK).argv[-len(words) - 1 :] == (*words, "--bare")
-
-
-def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert OPUS.missing() == "claude (Claude Code) is not on PATH; npm install -g @anthropic-ai/claude-code"
-    program = tmp_path / "claude"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert OPUS.missing() is None
-
-
-def test_it_is_an_agent() -> None:
-    agent: Agent = OPUS
-    assert isinstance(agent, Agent)
-    assert (agent.name, agent.cli) == ("claude-opus", "claude")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from pytest_gump.agents.base import Agent, SessionRef
+from pytest_gump.agents.base import SessionRef
 from pytest_gump.agents.codex import CodexAgent
 
 from tests.agents.stream_kit import TASK
@@ -104,18 +104,3 @@ def test_cost_is_estimated_where_the_model_has_a_price() -> None:
     assert GPT.cost == "estimated"
     assert CodexAgent("codex").cost == "unknown"
     assert CodexAgent("codex-gpt53-spark", "gpt-5.3-codex-spark").cost == "unknown"
-
-
-def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert GPT.missing() == "codex is not on PATH; npm install -g @openai/codex"
-    program = tmp_path / "codex"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert GPT.missing() is None
-
-
-def test_it_is_an_agent() -> None:
-    agent: Agent = GPT
-    assert isinstance(agent, Agent)
-    assert (agent.name, agent.cli) == ("codex-gpt55", "codex")

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from pytest_gump.agents.base import Agent, SessionRef, Task
+from pytest_gump.agents.base import SessionRef, Task
 from pytest_gump.agents.cursor import MODEL_NAME, CursorAgent
 
 TASK = Task(
@@ -53,18 +53,3 @@ def test_its_cost_is_unknown_and_its_key_passed_by_name() -> None:
 def test_a_name_with_a_version_passes_a_model_through(name: str, model: str | None) -> None:
     found = MODEL_NAME.fullmatch(name)
     assert (found["model"] if found else None) == model
-
-
-def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert GPT.missing() == "cursor-agent (Cursor CLI) is not on PATH; see https://cursor.com/docs/cli"
-    program = tmp_path / "cursor-agent"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert GPT.missing() is None
-
-
-def test_it_is_an_agent() -> None:
-    agent: Agent = GPT
-    assert isinstance(agent, Agent)
-    assert (agent.name, agent.cli) == ("cursor-gpt5", "cursor")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from pytest_gump.agents.base import Agent, SessionRef
+from pytest_gump.agents.base import SessionRef
 from pytest_gump.agents.gemini import READ_POLICY, WRITE_POLICY, GeminiAgent
 
 from tests.agents.stream_kit import TASK
@@ -119,18 +119,3 @@ def test_keys_are_passed_by_name_and_never_by_value(monkeypatch: pytest.MonkeyPa
 def test_cost_is_estimated_where_the_model_has_a_price() -> None:
     assert PRO.cost == "estimated"
     assert GeminiAgent("gemini").cost == "unknown"
-
-
-def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert PRO.missing() == "gemini (Gemini CLI) is not on PATH; npm install -g @google/gemini-cli"
-    program = tmp_path / "gemini"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert PRO.missing() is None
-
-
-def test_it_is_an_agent() -> None:
-    agent: Agent = PRO
-    assert isinstance(agent, Agent)
-    assert (agent.name, agent.cli) == ("gemini-25-pro", "gemini")

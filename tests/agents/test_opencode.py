@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from pytest_gump.agents.base import Agent, Command, SessionRef, Task
+from pytest_gump.agents.base import Command, SessionRef, Task
 from pytest_gump.agents.opencode import MODEL_NAME, OpencodeAgent
 
 TASK = Task(
@@ -108,18 +108,3 @@ def test_its_cost_is_reported() -> None:
 def test_a_name_with_a_provider_passes_a_model_through(name: str, model: str | None) -> None:
     found = MODEL_NAME.fullmatch(name)
     assert (found["model"] if found else None) == model
-
-
-def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert OPUS.missing() == "opencode (OpenCode) is not on PATH; npm install -g opencode-ai"
-    program = tmp_path / "opencode"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert OPUS.missing() is None
-
-
-def test_it_is_an_agent() -> None:
-    agent: Agent = OPUS
-    assert isinstance(agent, Agent)
-    assert (agent.name, agent.cli) == ("opencode-opus", "opencode")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from pytest_gump.agents.base import Agent, SessionRef, Task
+from pytest_gump.agents.base import SessionRef, Task
 from pytest_gump.agents.qwen import MODEL_NAME, QwenAgent
 
 TASK = Task(
@@ -107,18 +107,3 @@ def test_its_cost_is_known_only_with_a_price() -> None:
 def test_a_name_with_a_version_passes_a_model_through(name: str, model: str | None) -> None:
     found = MODEL_NAME.fullmatch(name)
     assert (found["model"] if found else None) == model
-
-
-def test_a_missing_program_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert PLUS.missing() == "qwen (Qwen Code) is not on PATH; npm install -g @qwen-code/qwen-code"
-    program = tmp_path / "qwen"
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert PLUS.missing() is None
-
-
-def test_it_is_an_agent() -> None:
-    agent: Agent = PLUS
-    assert isinstance(agent, Agent)
-    assert (agent.name, agent.cli) == ("qwen-plus", "qwen")

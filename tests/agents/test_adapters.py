@@ -1,0 +1,46 @@
+"""What holds of the adapter of every CLI. What is particular to one has a file of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.agents.base import Agent
+from pytest_gump.agents.claude import ClaudeAgent
+from pytest_gump.agents.codex import CodexAgent
+from pytest_gump.agents.cursor import CursorAgent
+from pytest_gump.agents.gemini import GeminiAgent
+from pytest_gump.agents.opencode import OpencodeAgent
+from pytest_gump.agents.qwen import QwenAgent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ADAPTERS = [
+    (ClaudeAgent("mine"), "claude", "claude (Claude Code) is not on PATH; npm install -g @anthropic-ai/claude-code"),
+    (CodexAgent("mine"), "codex", "codex is not on PATH; npm install -g @openai/codex"),
+    (GeminiAgent("mine"), "gemini", "gemini (Gemini CLI) is not on PATH; npm install -g @google/gemini-cli"),
+    (OpencodeAgent("mine"), "opencode", "opencode (OpenCode) is not on PATH; npm install -g opencode-ai"),
+    (QwenAgent("mine"), "qwen", "qwen (Qwen Code) is not on PATH; npm install -g @qwen-code/qwen-code"),
+    (CursorAgent("mine"), "cursor", "cursor-agent (Cursor CLI) is not on PATH; see https://cursor.com/docs/cli"),
+]
+each_adapter = pytest.mark.parametrize(("agent", "cli", "words"), ADAPTERS, ids=[cli for _, cli, _ in ADAPTERS])
+
+
+@each_adapter
+def test_a_missing_program_is_named_with_the_way_to_get_it(
+    agent: Agent, cli: str, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert agent.missing() == words
+    program = tmp_path / ("cursor-agent" if cli == "cursor" else cli)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert agent.missing() is None
+
+
+@each_adapter
+def test_it_is_an_agent_of_its_family(agent: Agent, cli: str, words: str) -> None:
+    assert isinstance(agent, Agent)
+    assert (agent.name, agent.cli) == ("mine", cli)
+    assert words.startswith(cli)
