@@ -30,6 +30,7 @@ def write_report(data: Data, out: Out) -> None:
     _tokens(data, out)
     _agents(data, out)
     _reasons(data, out)
+    _notes(data, out)
 
 
 def _head(data: Data, out: Out) -> None:
@@ -168,3 +169,17 @@ def _reason(path: str, one: Data) -> str:
     because = f", because of {one['because']}" if one["because"] else ""
     decision = f"; then: {one['decision']}" if one["decision"] else ""
     return f"{path} attempt {one['attempt']} ({how}, {one['agent'] or 'gate'}){because}{decision}"
+
+
+def _notes(data: Data, out: Out) -> None:
+    """What was told of an attempt when it ended: a session that was lost, say."""
+    told = [
+        (one["number"], f"{step['path']} attempt {one['attempt']}: {note}")
+        for step in data["steps"]
+        for one in step["attempts"]
+        for note in one.get("notes", ())
+    ]
+    if told:
+        out.heading("notes")
+    for _, line in sorted(told):
+        out.text(line, indent="  ")

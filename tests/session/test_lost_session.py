@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -109,3 +110,5 @@ def test_what_the_cli_said_is_kept_and_the_report_counts_no_resumed_session(
     assert "no rollout found" in (kept / "stderr.txt").read_text(encoding="utf-8")
     attempts = report_data(record, folder.read_header(), state="passed")["steps"][0]["attempts"]
     assert [one["session_resumed"] for one in attempts] == [False, False]
+    text = project.pytester.run(sys.executable, "-m", "pytest_gump", "report").stdout
+    text.fnmatch_lines(["notes", "  impl attempt 2: the agent's CLI had lost its session: started a fresh one (*"])
