@@ -10,7 +10,7 @@ from pytest_gump.workflow.problems import quoted
 from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from pytest_gump.workflow.problems import Place, Problems
     from pytest_gump.workflow.yaml_nodes import Node
@@ -26,7 +26,7 @@ class Fields:
     def __init__(
         self,
         node: MapNode,
-        known: Sequence[str],
+        known: Collection[str],
         problems: Problems,
         *,
         moved: Mapping[str, str] | None = None,
@@ -142,7 +142,7 @@ class Fields:
         self._wrong(key, "a list", node, f"write '{key}: [...]'" if isinstance(node, ScalarNode) else None)
         return None
 
-    def mapping(self, key: str, known: Sequence[str], *, moved: Mapping[str, str] | None = None) -> Fields | None:
+    def mapping(self, key: str, known: Collection[str], *, moved: Mapping[str, str] | None = None) -> Fields | None:
         node = self.values.get(key)
         if node is None:
             return None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KINDS: Final = ("same", "escalate", "replan")
 FLAT_KEYS: Final = shape.keys(shape.PolicyKeys)
 BRANCH_KEYS: Final = shape.keys(shape.BranchKeys)
-FAILURE_KEYS: Final = (*FLAT_KEYS, *BRANCH_KEYS)
+FAILURE_KEYS: Final = {**FLAT_KEYS, **BRANCH_KEYS}
 ENTRY_KEYS: Final = (*KINDS, "session", "worktree", "prompt")
 
 EntryKind = Literal["same", "escalate", "replan"]

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.yaml_nodes import Node
 
 UNSUPPORTED: Final = ("workflow", "with", "hitl")
-STEP_KEYS: Final = (*shape.keys(shape.StepKeys), *UNSUPPORTED)
+STEP_KEYS: Final = dict.fromkeys((*shape.keys(shape.StepKeys), *UNSUPPORTED))
 GUARD_KEYS: Final = shape.keys(shape.GuardKeys)
 SESSION_WORDS: Final = ("fresh", "reuse", "reuse-on-retry")
 OUTPUTS: Final = get_args(OutputMode)
 OVERLAPS: Final = get_args(Overlap)
 ALWAYS: Final = ("name", "on_failure", *UNSUPPORTED)
 TAKEN: Final = {
-    "agent": (
-        *ALWAYS, "agent", "prompt", "output", "context", "session", "timeout", "guard", "max_budget", "gate",
+    "agent": frozenset(
+        {*ALWAYS, "agent", "prompt", "output", "context", "session", "timeout", "guard", "max_budget", "gate"}
     ),
-    "gate": (*ALWAYS, "gate"),
-    "group": (*ALWAYS, "steps", "foreach", "parallel", "overlap", "max_budget", "gate"),
-}  # fmt: skip
+    "gate": frozenset({*ALWAYS, "gate"}),
+    "group": frozenset({*ALWAYS, "steps", "foreach", "parallel", "overlap", "max_budget", "gate"}),
+}
 KIND_TITLES: Final = {"agent": "an agent step", "gate": "a gate-only step", "group": "a group"}
 MOVED: Final = {
     **dict.fromkeys(("max_turns", "max_tokens", "max_time", "no_write"), "write it below 'guard'"),

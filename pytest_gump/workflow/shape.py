@@ -211,6 +211,6 @@ class WorkflowKeys(Written):
 
 
 @cache
-def keys(shape: type[Written]) -> tuple[str, ...]:
-    """Give the keys of a mapping, in the order of the documentation."""
-    return tuple(shape.__annotations__)
+def keys(shape: type[Written]) -> dict[str, None]:
+    """Give the keys of a mapping, in the order of the documentation; a dict, because they are asked for very often."""
+    return dict.fromkeys(shape.__annotations__)

@@ -31,7 +31,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=6),
     max_leaves=30,
 )
-steps = st.lists(st.dictionaries(st.sampled_from(keys(StepKeys)), values, max_size=6), max_size=4)
+steps = st.lists(st.dictionaries(st.sampled_from(list(keys(StepKeys))), values, max_size=6), max_size=4)
 
 
 def loads_or_tells(text: str) -> Loaded | None:
