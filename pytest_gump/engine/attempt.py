@@ -14,8 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from pytest_gump.agents.base import Usage
 from pytest_gump.engine import lost_session
 from pytest_gump.engine.agent_phase import AgentRun, Workplace, make_task, run_agent
@@ -76,7 +74,7 @@ def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
     _, _, body = repository.message_of(commit).partition("\n\n")
     try:
         result = from_wire(AttemptResult, json.loads(body))
-    except (ValueError, ValidationError):
+    except ValueError:
         return None
     return replace(result, snapshot=commit)
 

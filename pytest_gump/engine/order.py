@@ -212,7 +212,7 @@ def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
     """Read what `to_wire` wrote.
 
     Raises:
-        pydantic.ValidationError: the dict was not written by `to_wire` of this version.
+        ValueError: the dict was not written by `to_wire` of this version.
     """
     record: T = _adapter(kind).validate_python(wire)
     return record
