@@ -1,10 +1,35 @@
-"""Measure the collection of a thousand workflow files that are named on the command line. See README.md."""
+"""Measure the collection of a thousand workflow files that are named on the command line. See README.md.
+
+Next to it its floor: what PyYAML's parser needs for these files, and pytest for as many nodes that do nothing.
+"""
 
 from __future__ import annotations
 
 import argparse
+import time
+from typing import TYPE_CHECKING
 
+import yaml
 from scene import Project, median, show, workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NODES = """\
+import pytest
+
+class Workflow(pytest.File):
+    def collect(self):
+        for number in range({steps}):
+            yield Step.from_parent(self, name=f"step-{{number}}")
+
+class Step(pytest.Item):
+    def runtest(self): ...
+
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".yaml":
+        return Workflow.from_parent(parent, path=file_path)
+"""
 
 STEP = """\
   - name: step-{number}
@@ -42,6 +67,19 @@ def main() -> None:
             "ms",
             target=3000,
         )
+        show("  floor: PyYAML's events of these files", 1000 * events([project.path / name for name in names]), "ms")
+        (project.path / "conftest.py").write_text(NODES.format(steps=arguments.steps))
+        nodes = [project.pytest("--collect-only", "-qq", ".") for _ in range(arguments.repeat)]
+        show("  floor: pytest with as many nodes, a folder named", 1000 * median(nodes), "ms")
+
+
+def events(paths: list[Path]) -> float:
+    texts = [path.read_text() for path in paths]
+    began = time.perf_counter()
+    for text in texts:
+        for _ in yaml.parse(text, Loader=yaml.CSafeLoader):
+            pass
+    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

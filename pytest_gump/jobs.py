@@ -144,8 +144,9 @@ def no_garbage() -> Iterator[None]:
 
 
 def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
-    """Ask a hook of ours that gives things by name: the answers of all that hold for a path, merged."""
+    """Ask a hook of ours that gives things by name, once: the answers of all that hold for a path, merged."""
 
+    @cache
     def collect(path: Path, name: str) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         for answer in getattr(session.gethookproxy(path), name)():

@@ -119,6 +119,8 @@ def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
             hint="select every step up to the last one that you want",
         )
     keep = set(order[: last + 1])
+    if len(keep) == len(order):
+        return workflow
 
     def prune(steps: Sequence[Step], prefix: tuple[str, ...]) -> tuple[Step, ...]:
         kept: list[Step] = []
