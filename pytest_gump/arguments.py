@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,26 @@ def ordinary_arguments(config: pytest.Config) -> list[str]:
 
 def own_arguments(config: pytest.Config) -> list[str]:
     return [word for word, is_ours in _arguments(config) if is_ours]
+
+
+@contextmanager
+def portable_arguments(config: pytest.Config) -> Iterator[None]:
+    """Keep our own arguments from xdist while it starts workers elsewhere: it wants files that it can send there."""
+    given = config.invocation_params
+    if not any(map(_is_elsewhere, getattr(config.option, "tx", ()))):
+        yield
+        return
+    ours = {*own_arguments(config)}
+    kept = tuple(word for word in given.args if str(word) not in ours)
+    config.invocation_params = dataclasses.replace(given, args=kept)
+    try:
+        yield
+    finally:
+        config.invocation_params = given
+
+
+def _is_elsewhere(spec: str) -> bool:
+    return "chdir=" in spec or not spec.rpartition("*")[2].startswith("popen")
 
 
 def _arguments(config: pytest.Config) -> Iterator[tuple[str, bool]]:

@@ -35,9 +35,6 @@ def refuse_distribution(config: pytest.Config) -> None:
         return
     if config.option.dist not in DISTRIBUTIONS:
         raise pytest.UsageError(f"--dist={config.option.dist} cannot share workers with a workflow: load or worksteal")
-    for word in config.option.tx:
-        if "chdir=" in word or not word.rpartition("*")[2].startswith("popen"):
-            raise pytest.UsageError(f"--tx {word}: workers on other machines, or in other folders, come later")
 
 
 def ask_for_workers(config: pytest.Config) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+import sys
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.cassette import Cassette
+from pytest_gump.away import Place
 from pytest_gump.engine.settings import Settings
 from pytest_gump.engine.tools import Tools
 from pytest_gump.jobs import Replay, find_agent, hook_answers
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
+    from pytest_gump.away import Home
     from pytest_gump.jobs import Job
     from pytest_gump.system.process import Supervisor
 
@@ -33,6 +36,11 @@ class Equipment:
     settings: dict[str, Any]
     replay: tuple[str, bool, float] | None
     """Folder of the cassette, whether it is lenient, the delay."""
+    python: str
+    """The interpreter that gate commands of this run name."""
+    machine: str
+    """Of the controller."""
+    object_format: str
     tells_tools: bool = False
     """Whether somebody wants to see tool calls as they come."""
 
@@ -46,22 +54,29 @@ class Equipment:
             scratch=str(tools.scratch),
             spec=str(job.spec),
             settings=asdict(tools.settings),
+            python=sys.executable,
+            machine=Place.of(tools.repository.root).machine,
+            object_format=tools.repository.layout.get("extensions.objectformat", "sha1"),
             replay=None if replay is None else (str(replay.cassette.path), replay.lenient, replay.delay),
         )
 
     def to_wire(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
-    def tools(self, session: pytest.Session, supervisor: Supervisor) -> Tools:
-        """The tools of a worker: what conftests add is asked in its own session.
+    def tools(self, session: pytest.Session, supervisor: Supervisor, home: Home | None = None) -> Tools:
+        """The tools of a worker: what conftests add is asked in its own session; `home` if it shares no disk.
 
         Raises:
             GumpError: the repository or the cassette cannot be opened here.
         """
         settings = Settings(**self.settings)
-        repository = Repository.open(Path(self.project))
+        if home is None:
+            repository = Repository.open(Path(self.project))
+            slots_root, scratch, spec = Path(self.worktrees), Path(self.scratch), Path(self.spec)
+        else:
+            repository, settings = home.receive(b"", ()), replace(settings, worktrees=None, record=None)
+            slots_root, scratch, spec = home.slots_root, home.scratch, session.config.rootpath
         answers = hook_answers(session)
-        spec = Path(self.spec)
         agents = {**settings.agent_names, **answers(spec, "pytest_gump_agents")}
         replay = None
         if self.replay is not None:
@@ -73,10 +88,10 @@ class Equipment:
 
         return Tools(
             repository=repository,
-            slots=Slots(repository, Path(self.worktrees), keep=settings.keep_ignored, shared=True),
+            slots=Slots(repository, slots_root, keep=settings.keep_ignored, shared=True),
             supervisor=supervisor,
             agents=agent,
             gates=answers(spec, "pytest_gump_gates"),
             settings=settings,
-            scratch=Path(self.scratch),
+            scratch=scratch,
         )

@@ -1,13 +1,14 @@
 """The worker's side: after its ordinary tests it carries out orders, one at a time, until the controller says end.
 
 Messages from the controller:            Messages to it:
-    ("order", ticket, order, equipment)      ("ready", pid)
+    ("order", ticket, order, equipment)      ("ready", pid, shares_disk)
     ("cancel", ticket)                       ("live", ticket, turns, usage)
     ("spent", ticket, reason)                ("tool", ticket, tool, path, command)
     ("end",)                                 ("result", ticket, result)    ("error", ticket, text)
 
-`equipment` comes with the first order of a run only. The end of the channel means that the controller is gone: what
-is under way is stopped as by Ctrl-C.
+Where no disk is shared, an order has a fifth part, the commits that the ("pack", piece)s before it hold, and a
+result comes after ("part", ticket, kind, piece)s: see `away`. `equipment` comes with the first order of a run only.
+The end of the channel means that the controller is gone: what is under way is stopped as by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_gump.away import Home, Place
 from pytest_gump.engine.attempt import Cancelled, execute
 from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire
@@ -33,13 +35,15 @@ from pytest_gump.system.process import Supervisor
 from pytest_gump.voice import Voice
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Sequence
 
     from pytest_gump.engine.tools import Tools
+    from pytest_gump.system.worktree import Slots
 
 END: Final = ("end",)
 CHANNEL: Final = "gump_channel"
 ARGUMENTS: Final = "gump_arguments"
+PLACE: Final = "gump_place"
 """Names in xdist's `workerinput`."""
 
 
@@ -50,6 +54,9 @@ class OrderServer:
         workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
         self._channel = workerinput.pop(CHANNEL)
         config.args = workerinput.pop(ARGUMENTS)
+        self._shares_disk = Place(**workerinput.pop(PLACE)).is_here()
+        self._pack = b""
+        self._homes: dict[str, Home] = {}
         self._inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._stop = StopSign()
         self._spent: dict[int, str] = {}
@@ -62,8 +69,10 @@ class OrderServer:
         if not (session.shouldfail or session.shouldstop):
             with Supervisor() as supervisor, self._stop.armed():
                 self._channel.setcallback(self._hear, endmarker=None)
-                self._send("ready", os.getpid())
+                self._send("ready", os.getpid(), self._shares_disk)
                 self._serve(session, supervisor)
+                for home in self._homes.values():
+                    home.close()
         return result
 
     def _hear(self, message: tuple[Any, ...] | None) -> None:
@@ -81,19 +90,25 @@ class OrderServer:
 
     def _serve(self, session: pytest.Session, supervisor: Supervisor) -> None:
         while (message := self._inbox.get()) != END:
-            _, ticket, order, equipment = message
-            self._send(*self._answer(session, supervisor, ticket, order, equipment))
+            match message:
+                case ("pack", piece):
+                    self._pack += piece
+                case (_, ticket, order, equipment, *commits):
+                    crew = (session, supervisor)
+                    self._send(*self._answer(crew, ticket, from_wire(Order, order), equipment, *commits))
 
     def _answer(
-        self, session: pytest.Session, supervisor: Supervisor, ticket: int, wire: dict[str, Any],
-        equipment: dict[str, Any] | None,
+        self, crew: tuple[pytest.Session, Supervisor], ticket: int, order: Order,
+        equipment: dict[str, Any] | None, commits: Sequence[str] = (),
     ) -> tuple[Any, ...]:  # fmt: skip
         """Carry out an order; whatever goes wrong is an answer."""
-        order = from_wire(Order, wire)
         try:
+            home = self._receive(order, equipment, commits)
             if equipment is not None:
-                self._equip(session, supervisor, Equipment(**equipment))
-            result = self._carry_out(ticket, order)
+                self._equip(crew, Equipment(**equipment), home)
+            result = self._carry_out(ticket, order if home is None else home.own(order, self._slots(order)))
+            if home is not None:
+                result = self._send_home(ticket, order, result, home)
         except Cancelled as error:
             result = error.result
         except KeyboardInterrupt:
@@ -105,9 +120,28 @@ class OrderServer:
             return "error", ticket, f"{type(error).__name__}: {error}\n{told}"
         return "result", ticket, to_wire(result)
 
-    def _equip(self, session: pytest.Session, supervisor: Supervisor, equipment: Equipment) -> None:
+    def _equip(self, crew: tuple[pytest.Session, Supervisor], equipment: Equipment, home: Home | None) -> None:
         self._wants_tools = equipment.tells_tools
-        self._tools[equipment.run_id] = equipment.tools(session, supervisor)
+        self._tools[equipment.run_id] = equipment.tools(*crew, home)
+
+    def _slots(self, order: Order) -> Slots:
+        return self._tools[order.run_id].slots
+
+    def _receive(self, order: Order, equipment: dict[str, Any] | None, commits: Sequence[str]) -> Home | None:
+        """Take in what came before the order, if no disk is shared."""
+        if self._shares_disk:
+            return None
+        if equipment is not None:
+            self._homes[order.run_id] = Home(Equipment(**equipment))
+        home = self._homes[order.run_id]
+        pack, self._pack = self._pack, b""
+        home.receive(pack, commits)
+        return home
+
+    def _send_home(self, ticket: int, order: Order, result: AttemptResult, home: Home) -> AttemptResult:
+        for kind, piece in home.parcels(order, result, self._tools[order.run_id].repository):
+            self._send("part", ticket, kind, piece)
+        return home.foreign(result)
 
     def _carry_out(self, ticket: int, order: Order) -> AttemptResult:
         tools = self._tools[order.run_id]

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from queue import Empty
@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
-from pytest_gump.engine.lost_attempt import attempt_folder
+from pytest_gump.arguments import portable_arguments
+from pytest_gump.away import Parcel, Place, pack_for, pieces
+from pytest_gump.engine.lost_attempt import attempt_folder, scratch_of
 from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
 from pytest_gump.errors import GumpError
 from pytest_gump.executors import Finished, Lost
+from pytest_gump.launch import project_root
 from pytest_gump.ordinary import OrdinaryFirst
 from pytest_gump.system.survivors import is_anything_left
+from pytest_gump.system.worktree import Repository
 from pytest_gump.voice import usage_of
-from pytest_gump.worker import ARGUMENTS, CHANNEL, END
+from pytest_gump.worker import ARGUMENTS, CHANNEL, END, PLACE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import Order
@@ -56,6 +60,20 @@ class _Worker:
     """The worktree that it worked in last: it knows in which state it is."""
     known: set[str] = field(default_factory=set)
     """Runs that it was told of."""
+    shares_disk: bool = True
+    commits: set[str] = field(default_factory=set)
+    """What was sent to it, where it does not."""
+    parcel: Parcel | None = None
+    """What has come of a result so far, where it does not."""
+
+    def kill(self) -> None:
+        if self.pid is None:
+            return
+        if self.shares_disk:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        else:
+            self.channel.close()  # its end tells the worker to stop; its process id means nothing here
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +99,7 @@ class Workers:
         self._arrived: list[Finished | Lost] = []
         self._fallen: list[_Fallen] = []
         self._is_ending = False
+        self._repositories: dict[str, Repository] = {}
 
     @property
     def _xdist(self) -> Any:
@@ -88,11 +107,17 @@ class Workers:
 
     # -- xdist's life of a worker --------------------------------------------------------------------------------
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_sessionstart(self) -> Generator[None, object, object]:
+        with portable_arguments(self._config):
+            return (yield)
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         channel = node.gateway.newchannel()
         node.workerinput[CHANNEL] = channel
         node.workerinput[ARGUMENTS] = self._arguments
+        node.workerinput[PLACE] = asdict(Place.of(project_root(self._config)))
         self._workers[node] = _Worker(node, channel)
         queue = self._xdist.queue
         channel.setcallback(lambda message: queue.put((OURS, {"node": node, "message": message})))
@@ -145,8 +170,7 @@ class Workers:
         while self._workers and time.monotonic() < deadline:
             self._listen_to_workers(deadline)
         for worker in self._workers.values():
-            if worker.pid is not None:
-                _kill(worker.pid)
+            worker.kill()
 
     # -- orders --------------------------------------------------------------------------------------------------
 
@@ -165,13 +189,32 @@ class Workers:
 
     def start(self, ticket: int, order: Order) -> None:
         idle = [one for one in self._workers.values() if one.pid is not None and one.ticket is None]
-        worker = next((one for one in idle if one.slot == order.slot), idle[0])
-        worker.ticket, worker.slot = ticket, order.slot
+        wanted = order.slot if order.session is None else order.session.slot
+        worker = next((one for one in idle if one.slot == wanted), idle[0])
+        worker.ticket = ticket
         self._orders[ticket] = order
         equipment = None if order.run_id in worker.known else self._equipment[order.run_id].to_wire()
         worker.known.add(order.run_id)
         with suppress(OSError):  # it is gone, and xdist will say so
-            worker.channel.send(("order", ticket, to_wire(order), equipment))
+            if worker.shares_disk:
+                worker.slot = order.slot
+                worker.channel.send(("order", ticket, to_wire(order), equipment))
+            else:
+                self._send_away(worker, ticket, order, equipment)
+
+    def _send_away(self, worker: _Worker, ticket: int, order: Order, equipment: dict[str, Any] | None) -> None:
+        of = self._equipment[order.run_id]
+        worker.parcel = Parcel(scratch_of(Path(of.scratch), ticket))
+        pack, commits = pack_for(self._repository(of.project), order, worker.commits)
+        worker.commits.update(commits)
+        for piece in pieces(pack):
+            worker.channel.send(("pack", piece))
+        worker.channel.send(("order", ticket, to_wire(order), equipment, commits))
+
+    def _repository(self, project: str) -> Repository:
+        if project not in self._repositories:
+            self._repositories[project] = Repository.open(Path(project))
+        return self._repositories[project]
 
     def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
         if not self._arrived:
@@ -189,8 +232,8 @@ class Workers:
     def kill(self, ticket: int) -> None:
         self._is_ending = True
         for worker in self._workers.values():
-            if worker.ticket == ticket and worker.pid is not None:
-                _kill(worker.pid)
+            if worker.ticket == ticket:
+                worker.kill()
 
     def _tell(self, ticket: int, *message: Any) -> None:
         for worker in self._workers.values():
@@ -220,7 +263,8 @@ class Workers:
         if event in LEAVING and self._is_ending:
             self._see_off(about["node"], about.get("error"))
             return
-        getattr(self._xdist, f"worker_{event}")(**about)
+        with portable_arguments(self._config):  # xdist may start a worker in the place of one that was lost
+            getattr(self._xdist, f"worker_{event}")(**about)
         if event == "collectionfinish":
             session = self._xdist._session  # noqa: SLF001 - it counts there what the worker has, our steps not among it
             session.testscollected = len(about["ids"]) + len(session.items)
@@ -232,8 +276,10 @@ class Workers:
 
     def _hear(self, worker: _Worker, kind: str, *told: Any) -> None:
         match kind, *told:
-            case "ready", int(pid):
-                worker.pid = pid
+            case "ready", int(pid), bool(shares_disk):
+                worker.pid, worker.shares_disk = pid, shares_disk
+            case "part", int(), str(kind), piece if worker.parcel is not None:
+                worker.parcel.add(kind, piece)
             case "live", int(ticket), int(turns), usage:
                 self._tell_of(ticket, Turn(turns))
                 if usage is not None:
@@ -241,13 +287,23 @@ class Workers:
             case "tool", int(ticket), str(tool), path, command:
                 self._tell_of(ticket, ToolCall(tool, path, command))
             case "result", int(ticket), dict(result):
-                self._finish(worker, ticket, partial(from_wire, AttemptResult, result))
+                self._finish(worker, ticket, self._outcome(worker, ticket, result))
             case "error", int(ticket), str(text):
                 self._finish(worker, ticket, partial(_raise, text))
 
     def _tell_of(self, ticket: int, event: Event) -> None:
         if self._listen is not None and ticket in self._orders:
             self._listen(ticket, event)
+
+    def _outcome(self, worker: _Worker, ticket: int, wire: dict[str, Any]) -> Callable[[], AttemptResult]:
+        read = partial(from_wire, AttemptResult, wire)
+        parcel, order = worker.parcel, self._orders[ticket]
+        if parcel is None:
+            return read
+        repository, worker.parcel = self._repository(self._equipment[order.run_id].project), None
+        result = read()
+        worker.slot = result.session.slot if result.session is not None else worker.slot
+        return partial(parcel.unpack, order, result, repository)
 
     def _finish(self, worker: _Worker, ticket: int, outcome: Callable[[], AttemptResult]) -> None:
         worker.ticket = None
@@ -260,7 +316,8 @@ class Workers:
             return
         order = self._orders.pop(worker.ticket)
         name = worker.node.gateway.id
-        folder = attempt_folder(Path(self._equipment[order.run_id].scratch), worker.ticket)
+        scratch = Path(self._equipment[order.run_id].scratch)
+        folder = attempt_folder(scratch, worker.ticket) if worker.shares_disk else None
         why = f"worker {name} was lost while it worked at the step ({error.lower()})"
         mark = "" if folder is None else f"{order.run_id}-{folder.name}"
         self._fallen.append(_Fallen(Lost(worker.ticket, why, folder), mark, time.monotonic() + MOURNING_S))
@@ -276,8 +333,3 @@ class Workers:
 
 def _raise(text: str) -> AttemptResult:
     raise WorkerFault(text)
-
-
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)

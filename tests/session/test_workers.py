@@ -24,7 +24,6 @@ def test_workers_carry_out_steps(project: GumpProject, options: list[str]) -> No
     [
         (["-n2", "--dist=each"], "--dist=each cannot share workers with a workflow: load or worksteal"),
         (["--dist=loadfile", "-n2"], "--dist=loadfile cannot share workers with a workflow: load or worksteal"),
-        (["--dist=load", "--tx=popen//chdir=/"], "workers on other machines, or in other folders, come later"),
     ],
 )
 def test_ways_that_cannot_work_are_refused_before_anything_starts(
