@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 NOT_RECORDED: Final = "not recorded: {why}"
 _PAUSE_DIGITS: Final = 3
+_WHOLE_BYTES: Final = 16 << 20
+"""Of stderr: more is read line by line."""
 
 
 class _Unfit(Exception):  # noqa: N818 - not an error of the program, a message
@@ -85,7 +87,9 @@ def _fill(performance: Performance, folder: Path) -> None:
     pauses_s = [round(pause, _PAUSE_DIGITS) for pause in run.pauses_s]
     cassettes.write_end(folder, exit_code=None if finished.stopped else ended, pauses_s=pauses_s)
     _copy_lines(source / STREAM, folder / STREAM, redaction.clean)
-    _copy_whole(source / STDERR, folder / STDERR, redaction)
+    if (source / STDERR).exists() and (size := (source / STDERR).stat().st_size):
+        copy = _copy_whole if size <= _WHOLE_BYTES else _copy_lines
+        copy(source / STDERR, folder / STDERR, redaction.clean)
     prompt = prompt_text(performance.task).encode("utf-8", "surrogateescape")
     (folder / "prompt.md").write_bytes(redaction.clean(prompt))
     _copy_out(source / "out", folder / "out")
@@ -103,10 +107,9 @@ def _copy_lines(source: Path, target: Path, clean: Callable[[bytes], bytes]) -> 
             out.write(clean(line))
 
 
-def _copy_whole(source: Path, target: Path, redaction: Redaction) -> None:
-    """A key may go over several lines here."""
-    if source.exists() and source.stat().st_size:
-        target.write_bytes(redaction.clean(source.read_bytes()))
+def _copy_whole(source: Path, target: Path, clean: Callable[[bytes], bytes]) -> None:
+    """A private key may go over several lines here."""
+    target.write_bytes(clean(source.read_bytes()))
 
 
 def _copy_out(source: Path, target: Path) -> None:

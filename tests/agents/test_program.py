@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from pytest_gump.agents import cursor, cursor_stream
 from pytest_gump.agents.program import Login, Program, Versions, read_version
 from pytest_gump.agents.registry import FAMILIES
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 CLAUDE = FAMILIES["claude"].program
 RANGE = Program("x", "X", Versions("1.9.0", "1.10.2", on="2026-11-22"), Login())
 
@@ -53,6 +53,16 @@ def test_every_adapter_but_one_names_the_versions_it_was_tried_with_and_the_date
     assert FAMILIES[cli].program.standing(tested.newest) == "tested"
 
 
+@pytest.mark.parametrize("cli", [cli for cli in FAMILIES if cli != "cursor"])
+def test_the_conformance_suite_and_the_reference_page_name_the_newest_tried_version(cli: str) -> None:
+    tested = FAMILIES[cli].program.tested
+    assert tested is not None
+    page = (ROOT / "docs" / "reference" / "agents" / f"{cli}.md").read_text(encoding="utf-8")
+    assert re.search(rf"Tried with [a-z -]*{re.escape(tested.newest)} ", page)
+    pinned = json.loads((ROOT / "tests" / "conformance" / "package.json").read_bytes())["dependencies"]
+    assert [version for package, version in pinned.items() if cli in package] == [tested.newest]
+
+
 def test_cursor_is_untested_in_every_version() -> None:
     assert FAMILIES["cursor"].program.tested is None
     assert FAMILIES["cursor"].program.standing("2026.11.1") == "untested"
@@ -72,6 +82,11 @@ def test_a_folder_of_ones_own_is_looked_into(tmp_path: Path) -> None:
     (tmp_path / "auth.json").write_text("{}", encoding="utf-8")
     login = FAMILIES["codex"].program.login
     assert login.found({"HOME": "/nowhere", "CODEX_HOME": str(tmp_path)}) == f"{tmp_path}/auth.json"
+
+
+def test_the_adapter_of_cursor_says_that_it_was_written_from_documentation_and_when() -> None:
+    for text in (cursor.__doc__, cursor_stream.__doc__):
+        assert re.search(r"document.*2026-11-22", " ".join((text or "").split()))
 
 
 def test_where_nothing_is_seen_nothing_is_said(tmp_path: Path) -> None:
