@@ -92,7 +92,7 @@ def _reader(attempt: AttemptRecord, path: Path) -> StreamReader | None:
     if _is_neutral(path):
         return neutral.NeutralReader(task)
     make = READERS.get(registry.cli_of(name) or "")
-    return make(task) if make else None
+    return make(task, None) if make else None
 
 
 def _is_neutral(path: Path) -> bool:

@@ -80,7 +80,7 @@ def task() -> Task:
 def test_a_reader_takes_any_stream(
     cli: str, lines: list[bytes], exit_code: int | None, stderr: str, *, stopped: bool
 ) -> None:
-    reader = neutral.NeutralReader(task(), cli=cli) if cli == neutral.CLI else READERS[cli](task())
+    reader = neutral.NeutralReader(task(), cli=cli) if cli == neutral.CLI else READERS[cli](task(), None)
     for line in lines:
         list(reader.feed(line))
     ending = reader.finish(exit_code=exit_code, stderr=stderr, stopped=stopped)
