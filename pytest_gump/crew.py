@@ -51,7 +51,7 @@ def ask_for_workers(config: pytest.Config) -> None:
 def _may_choose(config: pytest.Config) -> bool:
     option = config.option
     has_said = option.numprocesses is not None or option.dist != "no" or option.tx or option.distload
-    needs_terminal = option.usepdb or option.capture == "no"
+    needs_terminal = option.usepdb or option.trace or option.capture == "no"
     return not (has_said or needs_terminal or option.collectonly or ordinary_arguments(config))
 
 

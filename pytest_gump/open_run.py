@@ -34,12 +34,13 @@ class OpenRun:
     """Why no step may start: what the preflight found."""
     needs_preflight: bool = True
     in_preflight: bool = False
+    has_lost_preflight: bool = False
     in_flight: int = 0
     """Attempts under way."""
     asked_at: int = -1
     """The state of things at which it was last asked for an order and had none that may start."""
     is_idle: bool = False
-    """It had none at all."""
+    """Nothing that goes on elsewhere keeps it waiting."""
     passed: dict[str, tuple[Any, Booked]] = field(default_factory=dict)
     """Reports of passed steps, by node id: they count when the run ends."""
     spent_s: dict[str, float] = field(default_factory=dict)
@@ -84,4 +85,3 @@ class Flight:
     """None for a preflight."""
     cli: str | None
     began: float = field(default_factory=time.time)
-    is_called_back: bool = False

@@ -98,25 +98,24 @@ class OrderLoop:
     def _start_next(self, of: OpenRun) -> bool:
         if of.in_preflight or of.asked_at == self._changes:
             return False
-        if of.needs_preflight and self._start_preflight(of):
+        if of.needs_preflight and self._executors.gone is None and self._start_preflight(of):
             return True
-        order = None if of.run.done else of.run.next()
-        of.is_idle = order is None
-        if order is None or not self._has_slot(of, order) or self._is_in_flight(of, order):
+        order = None if of.run.done else of.run.next(self._has_slot_of(of) if self._slots else None)
+        of.is_idle = order is None and not (self._slots and self._flights)
+        if order is None:
             of.asked_at = self._changes
             return False
         self._begin(of, order)
         return True
 
-    def _has_slot(self, of: OpenRun, order: Order) -> bool:
-        if order.agent is None or not self._slots:
-            return True
-        cli = of.run.inputs.cli_of(order.agent)
+    def _has_slot_of(self, of: OpenRun) -> Callable[[str], bool]:
         taken = Counter(flight.cli for flight in self._flights.values())
-        return taken[cli] < self._slots.get(cli, taken[cli] + 1)
 
-    def _is_in_flight(self, of: OpenRun, order: Order) -> bool:
-        return any(flight.of is of and flight.order.step == order.step for flight in self._flights.values())
+        def has_slot(agent: str) -> bool:
+            cli = of.run.inputs.cli_of(agent)
+            return taken[cli] < self._slots.get(cli, taken[cli] + 1)
+
+        return has_slot
 
     def _start_preflight(self, of: OpenRun) -> bool:
         """Try the gate commands on the untouched base before the run's first step."""
@@ -166,8 +165,6 @@ class OrderLoop:
             flight.of.in_flight -= 1
             if flight.item is None:
                 self._end_preflight(flight, arrival)
-            elif flight.of.run.done:
-                self._reports.cancelled(flight, self._result(flight, arrival))
             elif isinstance(arrival, Finished):
                 self._land(flight, arrival.outcome)
             else:
@@ -183,6 +180,9 @@ class OrderLoop:
         of = flight.of
         of.in_preflight = False
         self._changes += 1
+        if isinstance(arrival, Lost) and not of.has_lost_preflight:
+            of.has_lost_preflight = of.needs_preflight = True  # once more, on another worker
+            return
         result = arrival.outcome() if isinstance(arrival, Finished) else self._lost(flight, arrival)
         of.refusal = of.run.settle_preflight(result)
         self._report.preflight_finished(of.run)
@@ -201,18 +201,9 @@ class OrderLoop:
 
     def _close_ended(self) -> None:
         for of in [*self._open]:
-            if of.run.done:
-                self._call_back(of)
             if not of.in_flight and (of.run.done or (of.is_idle and of.asked_at == self._changes)):
                 self._open.remove(of)
                 of.stack.close()
-
-    def _call_back(self, of: OpenRun) -> None:
-        """Stop what still goes on for a run that has ended."""
-        for flight in self._flights.values():
-            if flight.of is of and not flight.is_called_back:
-                flight.is_called_back = True
-                self._executors.cancel(flight.ticket, "the run has ended")
 
     def _recall(self, reason: str) -> None:
         """Stop everything under way, and book what comes back."""
@@ -236,7 +227,7 @@ class OrderLoop:
         if flight.item is None:
             return
         result = self._result(flight, arrival)
-        if isinstance(arrival, Lost) or result.outcome is Outcome.CANCELLED or flight.of.run.done:
+        if isinstance(arrival, Lost) or result.outcome is Outcome.CANCELLED:
             self._reports.cancelled(flight, result)
         else:  # it had come to its end before it could be stopped
             self._land(flight, lambda: result)

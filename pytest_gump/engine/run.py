@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,9 +138,16 @@ class Run:
         self._book("preflight", gates=gates, red=red, reason=reason)
         return reason
 
-    def next(self) -> Order | None:
-        """The next order that has not begun, in plan order; None while nothing may start."""
-        for ready in self.schedule.ready(1):
+    def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:
+        """The next order that has not begun, in plan order; None while nothing may start.
+
+        `may_start` says of an agent whether it may: orders behind one that may not are looked at too.
+        """
+        waiting = self.schedule.ready(1)
+        if may_start is not None:
+            free = (one for one in self.schedule.ready() if one.agent is None or may_start(one.agent))
+            waiting = [*islice(free, 1)]
+        for ready in waiting:
             if ready.agent is not None and self._shared.must_wait(self.inputs.workflow, ready.step, self.record):
                 return None
             self._ready[str(ready.path)] = ready

@@ -161,12 +161,12 @@ def test_a_cli_has_as_many_slots_as_it_is_given(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\ngump_slots = claude=1\n"})
     project.workflow("side", SIDE_CLAUDE)
     for name in ("left", "right"):
-        project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, pauses_s=[0.2] * 4)
-    project.run_apart("side", "-n2", "--gump-replay-delay=1").assert_outcomes(passed=4)
-    first, second = sorted(
-        (project.record().steps[f"both::{name}"].attempts[0] for name in ("left", "right")), key=lambda one: one.started
-    )
-    assert first.started + first.duration_s <= second.started
+        project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, pauses_s=[0.6] * 4)
+    project.answer("both::other", writes={"other.py": "x = 1\n"})
+    project.run_apart("side", "-n2", "--gump-replay-delay=1").assert_outcomes(passed=6)
+    attempts = sorted((one for one in project.record().attempts if one.agent), key=lambda one: one.started)
+    assert [one.step for one in attempts] == ["both::left", "both::other", "both::right"]
+    assert attempts[1].started < attempts[0].started + attempts[0].duration_s <= attempts[2].started
 
 
 def test_the_last_line_shows_every_step_that_goes_on(project: GumpProject) -> None:
@@ -231,4 +231,5 @@ steps:
     steps:
       - {name: left, agent: claude-haiku, prompt: Do the left.}
       - {name: right, agent: claude-opus, prompt: Do the right.}
+      - {name: other, agent: codex, prompt: Do the other.}
 """
