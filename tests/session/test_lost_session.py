@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.metrics import fold
 from pytest_gump.engine.report_data import report_data
 
 if TYPE_CHECKING:
@@ -112,3 +114,19 @@ def test_what_the_cli_said_is_kept_and_the_report_counts_no_resumed_session(
     assert [one["session_resumed"] for one in attempts] == [False, False]
     text = project.pytester.run(sys.executable, "-m", "pytest_gump", "report").stdout
     text.fnmatch_lines(["notes", "  impl attempt 2: the agent's CLI had lost its session: started a fresh one (*"])
+
+
+def test_a_recorded_attempt_with_a_lost_session_plays_to_the_same_figures(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forgetful(project, monkeypatch, "codex")
+    tape = project.path.parent / f"{project.path.name}-tape"
+    for option in (f"--gump-record={tape}", f"--gump-replay={tape}"):
+        result = project.pytester.runpytest_inprocess("--gump-workflow=again", option, "spec.md")
+        result.assert_outcomes(passed=1)
+    played, recorded = (fold(read_ledger(folder.ledger)) for folder in project.folders())
+    assert [one.result and one.result.session_lost for one in recorded.attempts] == [False, True]
+    for one, other in zip(recorded.attempts, played.attempts, strict=True):
+        assert one.result is not None
+        assert other.result is not None
+        assert (one.result.usage, one.result.tree) == (other.result.usage, other.result.tree)
