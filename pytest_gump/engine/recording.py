@@ -13,7 +13,7 @@ from pytest_gump.agents import cassette as cassettes
 from pytest_gump.agents.redact import Redaction
 from pytest_gump.agents.replay import prompt_text
 from pytest_gump.engine.agent_phase import STDERR, STREAM
-from pytest_gump.errors import ConfigError
+from pytest_gump.errors import GumpError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -55,7 +55,7 @@ def record(cassette: Path, performance: Performance) -> str | None:
             cassettes.install(cassette, _take(performance), folder)
     except _Unfit as error:
         return NOT_RECORDED.format(why=error)
-    except ConfigError as error:
+    except GumpError as error:
         return NOT_RECORDED.format(why=error.args[0])
     except OSError as error:
         return NOT_RECORDED.format(why=f"{error.filename or cassette}: {error.strerror or error}")

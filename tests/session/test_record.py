@@ -303,3 +303,17 @@ def test_a_take_that_was_cut_off_is_not_in_the_way(project: GumpProject, monkeyp
     assert [(take.attempt, take.folder) for take in takes] == [(1, "01-impl-a1"), (2, "02-impl-a2"), (3, "03-impl-a3")]
     assert "half a li" not in (tape_of(project) / "03-impl-a3" / "stream.ndjson").read_text(encoding="utf-8")
     assert max(path.name for path in tape_of(project).iterdir()) == "index.json"
+
+
+def test_a_cassette_that_cannot_be_written_any_more_costs_the_run_nothing(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(project, monkeypatch)
+    conftest = f"import shutil\ndef pytest_gump_attempt_started(order):\n    shutil.rmtree({str(tape_of(project))!r})\n"
+    project.write({"conftest.py": conftest})
+    result = record(project, "one")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*note: not recorded: *"])
+    [attempt] = project.record().attempts
+    assert attempt.result is not None
+    assert any(note.endswith("No such file or directory") for note in attempt.result.notes)
