@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import OpenRun
+    from pytest_gump.cli.runs import KeptRun
 
 
 def add(commands: Commands) -> None:
@@ -57,7 +57,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def newest_to_apply() -> OpenRun:
+def newest_to_apply() -> KeptRun:
     """The newest run that passed and was neither applied nor discarded.
 
     Raises:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import OpenRun
+    from pytest_gump.cli.runs import KeptRun
     from pytest_gump.system.worktree import Repository
 
 
@@ -49,7 +49,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def run_and_step(names: list[str]) -> tuple[OpenRun, str | None]:
+def run_and_step(names: list[str]) -> tuple[KeptRun, str | None]:
     """Read `[RUN] [STEP]`: a single word is a run if there is one of that name.
 
     Raises:
@@ -73,7 +73,7 @@ def run_and_step(names: list[str]) -> tuple[OpenRun, str | None]:
         raise ConfigError(f"{names[0]!r} is neither a run nor a step of the newest run {newest.id}") from error
 
 
-def _commits(run: OpenRun, name: str | None, number: int | None) -> tuple[str, str]:
+def _commits(run: KeptRun, name: str | None, number: int | None) -> tuple[str, str]:
     from pytest_gump.cli.runs import find_attempt, find_step
     from pytest_gump.errors import ConfigError
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import OpenRun
+    from pytest_gump.cli.runs import KeptRun
     from pytest_gump.engine.metrics import AttemptRecord
     from pytest_gump.engine.order import AttemptResult
     from pytest_gump.gates.base import GateResult
@@ -55,7 +55,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def _attempt(attempt: AttemptRecord, count: int, run: OpenRun, out: Out, *, prompt: bool) -> None:
+def _attempt(attempt: AttemptRecord, count: int, run: KeptRun, out: Out, *, prompt: bool) -> None:
     result = attempt.result
     outcome = result.outcome if result else "not ended"
     colour = "green" if attempt.verdict == "passed" else "red"

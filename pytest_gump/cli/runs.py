@@ -25,7 +25,7 @@ def project_root() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenRun:
+class KeptRun:
     """A run as its folder tells it."""
 
     folder: RunFolder
@@ -52,7 +52,7 @@ class OpenRun:
         return Repository.open(self.folder.path)
 
 
-def read_run(folder: RunFolder, *, results: bool = True) -> OpenRun:
+def read_run(folder: RunFolder, *, results: bool = True) -> KeptRun:
     """Read header and ledger of a run; without `results`, only what lists and sums need.
 
     Raises:
@@ -71,10 +71,10 @@ def read_run(folder: RunFolder, *, results: bool = True) -> OpenRun:
     except (KeyError, IndexError, TypeError, ValueError) as error:  # an event of another shape than we write
         raise RunError(f"cannot read the ledger {folder.ledger}: {type(error).__name__}: {error}") from error
     record.run_id = record.run_id or folder.run_id
-    return OpenRun(folder, header, record, run_state(record))
+    return KeptRun(folder, header, record, run_state(record))
 
 
-def find(name: str | None) -> OpenRun:
+def find(name: str | None) -> KeptRun:
     """Find a run by its id, its beginning or end; None is the newest.
 
     Raises:
@@ -99,7 +99,7 @@ def all_runs() -> Iterator[RunFolder]:
     return run_folders(project_root())
 
 
-def find_step(run: OpenRun, name: str) -> StepRecord:
+def find_step(run: KeptRun, name: str) -> StepRecord:
     """Find a step by its address (`build::impl[item-2]`) or the end of it (`impl[item-2]`, `impl`).
 
     Raises:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import OpenRun
+    from pytest_gump.cli.runs import KeptRun
 
 DEFAULT = 20
 
@@ -60,7 +60,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def _row(run: OpenRun) -> tuple[str, ...]:
+def _row(run: KeptRun) -> tuple[str, ...]:
     import time
 
     from pytest_gump.units import format_duration, format_usd

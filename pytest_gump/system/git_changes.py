@@ -32,13 +32,13 @@ class FileChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Difference:
     change: FileChange
     blobs: tuple[str, ...]
 
 
 def write_diff(
-    git: GitRunner, old: str, new: str, out: Path, *, entries: Sequence[Entry], paths: Sequence[str] = ()
+    git: GitRunner, old: str, new: str, out: Path, *, entries: Sequence[Difference], paths: Sequence[str] = ()
 ) -> None:
     """Write a patch that `git apply --binary` takes; files over 1 MiB are one line each, before it."""
     if not entries:
@@ -60,7 +60,7 @@ def write_patch(git: GitRunner, old: str, new: str, out: Path) -> None:
         git.check(*_COMPARE, *_PATCH, commit_id(old), commit_id(new), output=file)
 
 
-def compare(git: GitRunner, old: str, new: str) -> tuple[Entry, ...]:
+def compare(git: GitRunner, old: str, new: str) -> tuple[Difference, ...]:
     output = git.check(*_COMPARE, "-z", "--raw", "--numstat", commit_id(old), commit_id(new)).stdout
     fields = iter(output.split(b"\0"))
     raw = []
@@ -73,14 +73,16 @@ def compare(git: GitRunner, old: str, new: str) -> tuple[Entry, ...]:
         elif field:
             added, removed, path = field.split(b"\t", 2)
             counts[fsdecode(path)] = (_count(added), _count(removed))
-    return tuple(Entry(FileChange(path, status, *counts.get(path, (None, None))), blobs) for path, status, blobs in raw)
+    return tuple(
+        Difference(FileChange(path, status, *counts.get(path, (None, None))), blobs) for path, status, blobs in raw
+    )
 
 
 def _count(field: bytes) -> int | None:
     return None if field == b"-" else int(field)
 
 
-def _large_files(git: GitRunner, entries: Sequence[Entry]) -> dict[str, int]:
+def _large_files(git: GitRunner, entries: Sequence[Difference]) -> dict[str, int]:
     """Sizes of the files that are too large for a patch; only those without line counts can be."""
     wanted = [entry for entry in entries if entry.change.added is None]
     if not wanted:

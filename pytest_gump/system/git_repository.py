@@ -20,7 +20,7 @@ from pytest_gump.system.output import bounded_output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.system.git_changes import Entry, FileChange
+    from pytest_gump.system.git_changes import Difference, FileChange
     from pytest_gump.system.git_merge import Merge
 
 _OUR_REF: Final = re.compile(r"refs/(?:heads/)?gump/[^\s~^:?*\[\\\x00-\x1f\x7f]+")
@@ -43,7 +43,7 @@ class Repository:
         self._worktree_git_dir = worktree_git_dir
         self.objects = GitRunner("-C", str(git_dir), git_folder(git_dir))
         self.checkout = GitRunner("-C", str(root))
-        self._compared: dict[tuple[str, str], tuple[Entry, ...]] = {}
+        self._compared: dict[tuple[str, str], tuple[Difference, ...]] = {}
         self._trees: dict[str, str] = {}
 
     @classmethod
@@ -228,7 +228,7 @@ class Repository:
             self.diff(old, new, out)
             return bounded_output(out, limit_chars)
 
-    def _compare(self, old: str, new: str) -> tuple[Entry, ...]:
+    def _compare(self, old: str, new: str) -> tuple[Difference, ...]:
         """What two commits hold never changes: asked again, it costs no git process."""
         if self.tree_of(old) == self.tree_of(new):
             return ()

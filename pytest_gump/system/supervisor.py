@@ -146,7 +146,9 @@ def send(process: Process, number: signal.Signals) -> None:
         return
 
 
-class Supervisor:
+class Keeper:
+    """Keeps one child at a time; `process.Supervisor` is its other end."""
+
     def __init__(self, channel: socket.socket, executor: int) -> None:
         self.channel = channel
         self.executor = executor
@@ -334,7 +336,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         channel.set_inheritable(False)
-        Supervisor(channel, executor).serve()
+        Keeper(channel, executor).serve()
 
 
 if __name__ == "__main__":

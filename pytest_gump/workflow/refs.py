@@ -5,26 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.template import RUN_FIELDS, STATE_FIELDS, written_names
+from pytest_gump.workflow.template import written_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_gump.workflow.model import Step, Workflow
-
-__all__ = [
-    "RUN_FIELDS",
-    "STATE_FIELDS",
-    "AmbiguousStepError",
-    "Outline",
-    "Reference",
-    "UnknownStepError",
-    "iter_references",
-    "iter_steps",
-    "resolve_step",
-    "split_state",
-    "templated",
-]
 
 
 class UnknownStepError(LookupError):

@@ -20,7 +20,7 @@ MAX_ATTEMPTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Limits:
+class Rule:
     """What the JSON Schema says of a value besides its type."""
 
     words: Mapping[str, object]
@@ -29,20 +29,20 @@ class Limits:
         return {**handler(core), **self.words}
 
 
-def _text(pattern: str, *examples: str) -> Limits:
-    return Limits({"pattern": pattern, "examples": [*examples]} if examples else {"pattern": pattern})
+def _text(pattern: str, *examples: str) -> Rule:
+    return Rule({"pattern": pattern, "examples": [*examples]} if examples else {"pattern": pattern})
 
 
 Name = Annotated[str, _text(NAME_PATTERN)]
-Words = Annotated[str, Limits({"minLength": 1})]
-Dollars = Annotated[float, Limits({"exclusiveMinimum": 0})]
-Count = Annotated[int, Limits({"minimum": 1})]
-Attempts = Annotated[int, Limits({"minimum": 1, "maximum": MAX_ATTEMPTS})]
+Words = Annotated[str, Rule({"minLength": 1})]
+Dollars = Annotated[float, Rule({"exclusiveMinimum": 0})]
+Count = Annotated[int, Rule({"minimum": 1})]
+Attempts = Annotated[int, Rule({"minimum": 1, "maximum": MAX_ATTEMPTS})]
 Duration = Annotated[str, _text(r"^(?=.)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$", "90s", "5m", "1h30m")]
-NOT_EMPTY = Limits({"minItems": 1})
+NOT_EMPTY = Rule({"minItems": 1})
 SessionWord = Literal["fresh", "reuse", "reuse-on-retry"]
 GateArgument: TypeAlias = str | float
-GateWithArgument = Annotated[dict[str, GateArgument | None], Limits({"minProperties": 1, "maxProperties": 1})]
+GateWithArgument = Annotated[dict[str, GateArgument | None], Rule({"minProperties": 1, "maxProperties": 1})]
 
 
 class Written:
