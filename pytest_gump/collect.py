@@ -94,8 +94,10 @@ class WorkflowCollector(pytest.Collector):
     def from_parent(cls, parent: pytest.Collector, *, name: str, job: Job) -> WorkflowCollector:  # type: ignore[override]
         node: WorkflowCollector = super().from_parent(parent, name=name)
         node.job = job
-        node.add_marker(pytest.mark.filterwarnings("default"))  # what is an error in tests must not cost an attempt
-        if any(map(node.config.pluginmanager.has_plugin, ("timeout", "pytest_timeout"))):
+        has_plugin = node.config.pluginmanager.has_plugin
+        if has_plugin("warnings"):
+            node.add_marker(pytest.mark.filterwarnings("default"))  # what is an error in tests must not cost an attempt
+        if has_plugin("timeout") or has_plugin("pytest_timeout"):
             node.add_marker(pytest.mark.timeout(0))  # pytest-timeout would kill the session, not the agent
         return node
 

@@ -66,3 +66,9 @@ def test_warning_that_is_an_error_in_tests_does_not_cost_an_attempt(project: Gum
     assert [one.result and one.result.outcome for step in project.record().steps.values() for one in step.attempts] == [
         "passed"
     ]
+
+
+def test_workflows_are_collected_without_the_plugin_for_warnings(project: GumpProject) -> None:
+    options = ("-p", "no:warnings", "--strict-markers", "--collect-only", "-q")
+    result = project.pytester.runpytest_subprocess("--gump-workflow=one", *options, "spec.md")
+    result.stdout.fnmatch_lines(["spec.md::one::impl"])
