@@ -57,6 +57,10 @@ def pytest_gump_agents():
     return {
         "idle": Scripted("idle", 'exec cat "$1/stream.ndjson"'),
         "writer": Scripted("writer", 'echo "$2" > "made-$2.txt"; exec cat "$1/stream.ndjson"'),
+        "sleeper": Scripted("sleeper", 'sleep 2; echo "$2" > "made-$2.txt"; exec cat "$1/stream.ndjson"'),
+        "slow-planner": Scripted(
+            "slow-planner", 'sleep 20; cp "$1/plan.json" .gump/out/; exec cat "$1/stream.ndjson"'
+        ),
         "planner": Scripted("planner", 'cp "$1/plan.json" .gump/out/; exec cat "$1/stream.ndjson"'),
     }
 '''
@@ -71,7 +75,7 @@ def workspace() -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A repository whose conftest gives the agents `idle`, `writer` and `planner`."""
+    """A repository whose conftest gives the agents `idle`, `writer`, `sleeper` and `planner`."""
 
     path: Path
 

@@ -31,7 +31,7 @@ def merge(order: Order, repository: Repository, title: str) -> AttemptResult:
     elif ours == ancestor:
         commit, tree = theirs, repository.tree_of(theirs)
     else:
-        merged = repository.merge_preview(ours, theirs, ancestor)
+        merged = repository.merge_preview(ours, theirs, None)  # both began at `ancestor`, and share nothing else
         tree = merged.tree
         if tree is None:
             outcome, commit = Outcome.CONFLICT, theirs

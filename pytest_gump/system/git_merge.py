@@ -26,18 +26,19 @@ class Merge:
         return self.tree is not None
 
 
-def merge_preview(git: GitRunner, ours: str, theirs: str, base: str) -> Merge:
+def merge_preview(git: GitRunner, ours: str, theirs: str, base: str | None) -> Merge:
     """Merge what `theirs` changed since `base` into `ours`, as trees.
 
     Synthetic commits with one common parent say what the base is: `merge-tree --merge-base` needs git 2.40, and the
-    real history of a run from a dirty checkout has another base than the one wanted.
+    real history of a run from a dirty checkout has another base than the one wanted. With None, it is what the
+    histories of both say.
     """
-    root = _synthetic(git, base)
-    result = git.run(
-        *("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages"),
-        _synthetic(git, ours, root),
-        _synthetic(git, theirs, root),
-    )
+    if base is None:
+        sides = commit_id(ours), commit_id(theirs)
+    else:
+        root = _synthetic(git, base)
+        sides = _synthetic(git, ours, root), _synthetic(git, theirs, root)
+    result = git.run("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides)
     if result.status not in {0, 1}:
         raise failure("merge-tree", result)
     tree, *names = result.stdout.rstrip(b"\0").split(b"\0")

@@ -238,7 +238,7 @@ class Repository:
             self._compared[key] = git_changes.compare(self.objects, old, new)
         return self._compared[key]
 
-    def merge_preview(self, ours: str, theirs: str, base: str) -> Merge:
+    def merge_preview(self, ours: str, theirs: str, base: str | None) -> Merge:
         return git_merge.merge_preview(self.objects, ours, theirs, base)
 
     @cached_property
