@@ -79,13 +79,18 @@ class Finished:
 
 
 class Supervisor:
-    """Runs one command at a time; the supervisor process starts with the first one and is then reused."""
+    """Runs one command at a time, all under one supervisor process.
+
+    That starts when the `with` block is entered, so that it is there when the first command comes; else with that.
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
     def __enter__(self) -> Self:
+        with contextlib.suppress(OSError):  # the first command tries again, and tells
+            self._start()
         return self
 
     def __exit__(

@@ -24,8 +24,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 MARK: Final = "GUMP_ATTEMPT"
 HAS_PROC: Final = sys.platform == "linux"
@@ -39,8 +38,9 @@ _POLL_S: Final = 0.01
 _GRACE_AFTER_LOSS_S: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(NamedTuple):
+    """One process. No dataclass: their module is a quarter of the time that this program takes to start."""
+
     pid: int
     parent: int
     group: int

@@ -351,3 +351,9 @@ def test_supervisor_ignores_the_signals_of_a_terminal(run: Callable[..., Finishe
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(supervisor.pid, number)
     assert run("exit 6").exit_code == 6
+
+
+def test_supervisor_is_there_before_the_first_command() -> None:
+    with Supervisor() as supervisor:
+        assert supervisor.pid is not None
+        assert psutil.pid_exists(supervisor.pid)
