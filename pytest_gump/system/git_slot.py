@@ -6,7 +6,6 @@ is read with the user's repository as GIT_DIR and an index beside the slot, whic
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import tempfile
@@ -28,14 +27,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.git_repository import Repository
     from pytest_gump.system.sweep import Sweep
 
-KEEP_IGNORED: Final = (
-    *("node_modules", ".venv", "venv", "target", "vendor", "__pycache__", ".gradle", ".tox", ".nox"),
-    *(".pytest_cache", ".mypy_cache", ".ruff_cache"),
-)
-"""Dependency and cache folders: dear to make, and no gate passes because of them."""
-
 HANDOVER: Final = ".gump/out"
-_SLOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _QUOTED: Final = re.compile(r"""^(?:error|fatal): .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
 _ADD_ROUNDS: Final = 200
 _NAMED: Final = 10
@@ -61,48 +53,9 @@ class _Others:
     """Some file differs from the index."""
 
 
-class Slots:
-    """The slots of one repository, all below one folder."""
-
-    def __init__(
-        self, repository: Repository, root: Path, *, keep: Sequence[str] = KEEP_IGNORED, shared: bool = False
-    ) -> None:
-        """`shared`: other processes work in the slots too, in turn, so nothing is remembered about them."""
-        self.repository = repository
-        self.root = root
-        self.keep = tuple(keep)
-        self.shared = shared
-        self._slots: dict[str, Slot] = {}
-
-    @staticmethod
-    def default_root(repository: Repository, override: str | None = None) -> Path:
-        """Give `<cache>/gump/worktrees/<repository>-<hash>`; inside `.gump/` only without a writable cache."""
-        digest = hashlib.sha256(os.fsencode(repository.git_dir)).hexdigest()[:8]
-        name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', repository.root.name).strip('-.') or 'repository'}-{digest}"
-        if override:
-            return repository.root / os.path.expanduser(override) / name  # noqa: PTH111 - pathlib's raises
-        cache = os.environ.get("XDG_CACHE_HOME", "")
-        base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117
-        if base.is_absolute() and _is_writable(base):
-            return base / "gump" / "worktrees" / name
-        return repository.root / ".gump" / "worktrees" / name
-
-    def slot(self, name: str) -> Slot:
-        if not _SLOT_NAME.fullmatch(name) or ".." in name:
-            raise WorktreeError(f"not a name for a worktree slot: {name!r}")
-        if name not in self._slots or self.shared:
-            self._slots[name] = Slot(self.repository, self.root, name, self.keep)
-        return self._slots[name]
-
-
 def _named(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     return ", ".join(repr(path) for path in paths[:_NAMED]) + more
-
-
-def _is_writable(folder: Path) -> bool:
-    existing = next(each for each in (folder, *folder.parents) if os.path.exists(each))  # noqa: PTH110 - never raises
-    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 class Slot:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
-    from pytest_gump.system.git_slot import Slots
+    from pytest_gump.system.slots import Slots
 
 
 class SlotPool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pytest_gump.system.git_changes import FileChange
 from pytest_gump.system.git_merge import Merge
 from pytest_gump.system.git_repository import Repository
-from pytest_gump.system.git_slot import HANDOVER, KEEP_IGNORED, Slot, Slots, Snapshot
+from pytest_gump.system.git_slot import HANDOVER, Slot, Snapshot
 from pytest_gump.system.slot_pool import SlotPool
+from pytest_gump.system.slots import KEEP_IGNORED, Slots
 
 __all__ = [
     "HANDOVER",

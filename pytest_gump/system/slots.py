@@ -1,0 +1,63 @@
+"""The slots of a repository: where they lie, and each by its name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system.git_slot import Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.system.git_repository import Repository
+
+KEEP_IGNORED: Final = (
+    *("node_modules", ".venv", "venv", "target", "vendor", "__pycache__", ".gradle", ".tox", ".nox"),
+    *(".pytest_cache", ".mypy_cache", ".ruff_cache"),
+)
+"""Dependency and cache folders: dear to make, and no gate passes because of them."""
+_SLOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Slots:
+    """The slots of one repository, all below one folder."""
+
+    def __init__(
+        self, repository: Repository, root: Path, *, keep: Sequence[str] = KEEP_IGNORED, shared: bool = False
+    ) -> None:
+        """`shared`: other processes work in the slots too, in turn, so nothing is remembered about them."""
+        self.repository = repository
+        self.root = root
+        self.keep = tuple(keep)
+        self.shared = shared
+        self._slots: dict[str, Slot] = {}
+
+    @staticmethod
+    def default_root(repository: Repository, override: str | None = None) -> Path:
+        """Give `<cache>/gump/worktrees/<repository>-<hash>`; inside `.gump/` only without a writable cache."""
+        digest = hashlib.sha256(os.fsencode(repository.git_dir)).hexdigest()[:8]
+        name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', repository.root.name).strip('-.') or 'repository'}-{digest}"
+        if override:
+            return repository.root / os.path.expanduser(override) / name  # noqa: PTH111 - pathlib's raises
+        cache = os.environ.get("XDG_CACHE_HOME", "")
+        base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117
+        if base.is_absolute() and _is_writable(base):
+            return base / "gump" / "worktrees" / name
+        return repository.root / ".gump" / "worktrees" / name
+
+    def slot(self, name: str) -> Slot:
+        if not _SLOT_NAME.fullmatch(name) or ".." in name:
+            raise WorktreeError(f"not a name for a worktree slot: {name!r}")
+        if name not in self._slots or self.shared:
+            self._slots[name] = Slot(self.repository, self.root, name, self.keep)
+        return self._slots[name]
+
+
+def _is_writable(folder: Path) -> bool:
+    existing = next(each for each in (folder, *folder.parents) if os.path.exists(each))  # noqa: PTH110 - never raises
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
