@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
 
 
@@ -55,6 +57,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="tell a CI service what the runs did: summary and annotations (github), log section and artifacts "
         "(gitlab); default auto: the one that the session runs in, if any",
     )  # fmt: skip
+    _add_cassettes(add)
+    add_ini(parser)
+
+
+def _add_cassettes(add: Callable[..., None]) -> None:
     add(
         "--gump-record", dest="gump_record", metavar="DIR",
         help="record what the agents do as a cassette in DIR, a new folder, for --gump-replay",
@@ -71,7 +78,6 @@ def add_options(parser: pytest.Parser) -> None:
         "--gump-replay-delay", dest="gump_replay_delay", metavar="FACTOR", default="0",
         help="scale the recorded pauses by FACTOR (default 0: none), so that a replay can be watched",
     )  # fmt: skip
-    add_ini(parser)
 
 
 def add_ini(parser: pytest.Parser) -> None:
