@@ -1,7 +1,8 @@
 """The worker's side: after its ordinary tests it carries out orders, one at a time, until the controller says end.
 
 Messages from the controller:            Messages to it:
-    ("order", ticket, order, equipment)      ("ready", pid, shares_disk)
+    ("equip", equipment)                     ("ready", pid, shares_disk)
+    ("order", ticket, order, equipment)
     ("cancel", ticket)                       ("live", ticket, turns, usage)
     ("spent", ticket, reason)                ("tool", ticket, tool, path, command)
     ("end",)                                 ("result", ticket, result)    ("error", ticket, text)
@@ -28,7 +29,7 @@ import pytest
 from pytest_gump.away import Home, Place
 from pytest_gump.engine.attempt import Cancelled, execute
 from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
-from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire
+from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import GumpError
 from pytest_gump.system.process import Supervisor
@@ -57,6 +58,8 @@ class OrderServer:
         self._shares_disk = Place(**workerinput.pop(PLACE)).is_here()
         self._pack = b""
         self._homes: dict[str, Home] = {}
+        self._unfit: dict[str, GumpError] = {}
+        """Why orders of a run cannot be carried out here."""
         self._inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._stop = StopSign()
         self._spent: dict[int, str] = {}
@@ -93,6 +96,8 @@ class OrderServer:
             match message:
                 case ("pack", piece):
                     self._pack += piece
+                case ("equip", equipment):
+                    self._make_ready((session, supervisor), Equipment(**equipment))
                 case (_, ticket, order, equipment, *commits):
                     crew = (session, supervisor)
                     self._send(*self._answer(crew, ticket, from_wire(Order, order), equipment, *commits))
@@ -103,6 +108,8 @@ class OrderServer:
     ) -> tuple[Any, ...]:  # fmt: skip
         """Carry out an order; whatever goes wrong is an answer."""
         try:
+            if order.run_id in self._unfit:
+                raise self._unfit[order.run_id]  # noqa: TRY301 - it is answered like what would happen now
             home = self._receive(order, equipment, commits)
             if equipment is not None:
                 self._equip(crew, Equipment(**equipment), home)
@@ -119,6 +126,15 @@ class OrderServer:
             told = "".join(traceback.format_exception(error))
             return "error", ticket, f"{type(error).__name__}: {error}\n{told}"
         return "result", ticket, to_wire(result)
+
+    def _make_ready(self, crew: tuple[pytest.Session, Supervisor], equipment: Equipment) -> None:
+        """Do ahead what the first order of a run would have to wait for; what is wrong, that order tells."""
+        warm_up()
+        crew[1].start()
+        try:
+            self._equip(crew, equipment, None)
+        except GumpError as error:
+            self._unfit[equipment.run_id] = error
 
     def _equip(self, crew: tuple[pytest.Session, Supervisor], equipment: Equipment, home: Home | None) -> None:
         self._wants_tools = equipment.tells_tools

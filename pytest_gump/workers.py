@@ -178,6 +178,18 @@ class Workers:
         """Say what workers have to know of the runs, and who wants to hear of their attempts."""
         self._equipment = {one.run_id: one for one in equipment}
         self._listen = listen
+        for worker in self._workers.values():
+            self._prepare(worker)
+
+    def _prepare(self, worker: _Worker) -> None:
+        """Let a worker make ready for all runs while it has nothing else to do: a first order waits for that else."""
+        if worker.pid is None or not worker.shares_disk:
+            return
+        for equipment in self._equipment.values():
+            if equipment.run_id not in worker.known:
+                worker.known.add(equipment.run_id)
+                with suppress(OSError):
+                    worker.channel.send(("equip", equipment.to_wire()))
 
     @property
     def free(self) -> int:
@@ -278,6 +290,7 @@ class Workers:
         match kind, *told:
             case "ready", int(pid), bool(shares_disk):
                 worker.pid, worker.shares_disk = pid, shares_disk
+                self._prepare(worker)
             case "part", int(), str(kind), piece if worker.parcel is not None:
                 worker.parcel.add(kind, piece)
             case "live", int(ticket), int(turns), usage:

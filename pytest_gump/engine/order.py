@@ -216,3 +216,9 @@ def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
     """
     record: T = _adapter(kind).validate_python(wire)
     return record
+
+
+def warm_up() -> None:
+    """Make the adapters of both records now, and not with the first one."""
+    for kind in (Order, AttemptResult):
+        _adapter(kind)
