@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.dry_run_attempts import describe_attempts
 from pytest_gump.engine.overrides import foreach_groups
 from pytest_gump.units import format_duration, format_usd
+from pytest_gump.workflow.generated import MERGE, merged_members
+from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.refs import iter_references, iter_steps, resolve_step
 
 if TYPE_CHECKING:
@@ -85,8 +87,11 @@ class _View:
         return textwrap.wrap(text, self._columns, initial_indent=start, subsequent_indent=" " * len(start), **kept)  # type: ignore[arg-type]
 
     def _stars(self, path: tuple[str, ...]) -> str:
-        loops = sum("::".join(path[:depth]) in self._foreach for depth in range(1, len(path)))
+        loops = self._loops(path)
         return f"[{'--'.join('*' * loops)}]" if loops else ""
+
+    def _loops(self, path: tuple[str, ...]) -> int:
+        return sum("::".join(path[:depth]) in self._foreach for depth in range(1, len(path)))
 
     def _what(self, path: tuple[str, ...], step: Step) -> str:
         if step.kind == "agent":
@@ -100,6 +105,12 @@ class _View:
         return f"group, once for each item of {self.address(tuple(plan.split('::')))}, {side}"
 
     def _rows(self, path: tuple[str, ...], step: Step) -> Iterator[tuple[str, str]]:
+        around = ("*",) * self._loops(path)
+        merged = [str(StepPath((*path, MERGE), (*around, name))) for name in merged_members(step)]
+        if merged:
+            yield "merges", f"{', '.join(merged)}, in plan order"
+        if step.overlap == "serialize":
+            yield "overlap", "items that may change the same files run one after the other"
         yield from self._gates(step)
         if step.kind == "agent":
             guards = ", ".join(_guards(step))

@@ -123,6 +123,29 @@ def test_references_are_shown_with_what_they_resolve_to() -> None:
     assert any(row.startswith("build ") and "once for each item of plan, in order" in row for row in rows)
 
 
+def test_merges_of_parallel_groups_are_shown() -> None:
+    text = """
+    name: flow
+    steps:
+      - {name: plan, agent: claude, output: plan, prompt: go}
+      - name: build
+        foreach: plan
+        parallel: true
+        overlap: serialize
+        steps:
+          - {name: impl, agent: claude, prompt: go}
+          - name: both
+            parallel: true
+            steps:
+              - {name: one, agent: claude, prompt: go}
+              - {name: two, agent: claude, output: review, prompt: go}
+    """
+    rows = [line.strip() for line in lines(text)]
+    assert "merges   build::merge[*], in plan order" in rows
+    assert "overlap  items that may change the same files run one after the other" in rows
+    assert "merges  build::both::merge[*--one], in plan order" in rows
+
+
 def test_budgets_sessions_and_context_are_shown() -> None:
     text = """
     name: flow
