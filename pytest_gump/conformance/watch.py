@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-POLL_S: Final = 0.05
+POLL_S: Final = 0.2
 SUPERVISOR: Final = "supervisor.py"
 
 

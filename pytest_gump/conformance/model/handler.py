@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
 PACE_S: Final = 0.05
-"""No model answers sooner. Node's fetch loses a whole answer that comes while it still thinks that it is sending."""
+"""No model answers sooner."""
+LONG_PACE_S: Final = 1.5
+"""After a long request. Gemini CLI ends with nothing when an answer comes before it has noticed that all is sent."""
+LONG: Final = 60_000
 
 
 class ScriptedHttp(ThreadingHTTPServer):
@@ -91,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
         has_key = any(self.headers.get(name) for name in KEY_HEADERS)
         model.note(Served(time.monotonic(), dialect.name, asked, model.without_secrets(text), has_key, status, is_side))
         answer = Answer("{}") if is_side or prompt is None else model.script.scene(prompt).answer(asked.answered)
-        self._wait(max(answer.delay_s, PACE_S))
+        self._wait(max(answer.delay_s, _pace_s(dialect, text)))
         if status != 200:
             self._send(dialect.failure(status, message), status)
             return
@@ -164,3 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data)
+
+
+def _pace_s(dialect: Dialect, text: str) -> float:
+    return LONG_PACE_S if dialect.name == "gemini" and len(text) > LONG else PACE_S
