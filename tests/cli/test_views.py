@@ -131,7 +131,7 @@ def test_status_without_runs_says_how_to_start_one(gump: Gump) -> None:
 def test_discard_removes_branch_and_refs_and_keeps_the_ledger(failed: Gump) -> None:
     run = failed.project.folders()[0]
     head = failed.project.git("rev-parse", "HEAD")
-    slots = next(failed.project.path.parent.glob("*-cache/gump/worktrees/*"))
+    slots = next(failed.project.path.parent.glob(f"{failed.project.path.name}-cache/gump/worktrees/*"))
     (slots / f"{run.run_id}.scratch").mkdir()  # what a killed pytest leaves behind
     output = failed.good("discard", run.run_id)
     assert not [*slots.glob(f"{run.run_id}*")]
