@@ -37,6 +37,11 @@ class Tokens:
     def total(self) -> int:
         return self.input + self.cache_read + self.cache_write + self.output + self.reasoning
 
+    @property
+    def context(self) -> int:
+        """Of one answer: all that the model had before it when it began."""
+        return self.input + self.cache_read + self.cache_write
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -48,6 +53,8 @@ class Usage:
     turns: int = 0
     """Answers of the model, counted alike for every CLI."""
     tool_calls: int = 0
+    context_tokens: int = 0
+    """The most that one answer of the main conversation had before it; 0 when the CLI does not tell."""
 
 
 # -- events: what happened, read off the stream while it runs ------------------------------------------------------

@@ -105,6 +105,7 @@ class ClaudeReader(ResultReader):
             self._since.start(answer)
             if main:
                 self._model = model or self._model
+                self._had(tokens)
                 events.append(self._turn())
         return answer
 
@@ -152,14 +153,13 @@ class ClaudeReader(ResultReader):
 
     def _usage(self) -> Usage:
         """The total of this attempt so far: what was reported, and an estimate of what came after."""
-        reported, since = self._reported, self._since
+        reported, since, counts = self._reported, self._since, (self._turns, self._tool_calls, self._context_tokens)
         if self._result is not None and since.answers == 0:
-            return Usage(reported.tokens, reported.cost_usd, reported.provenance, self._turns, self._tool_calls)
+            return Usage(reported.tokens, reported.cost_usd, reported.provenance, *counts)
         tokens = since.after(reported.tokens)
         if since.cost_usd is None or (self._result is not None and reported.cost_usd is None):
-            return Usage(tokens, None, "unknown", self._turns, self._tool_calls)
-        cost_usd = (reported.cost_usd or 0.0) + since.cost_usd
-        return Usage(tokens, cost_usd, "estimated", self._turns, self._tool_calls)
+            return Usage(tokens, None, "unknown", *counts)
+        return Usage(tokens, (reported.cost_usd or 0.0) + since.cost_usd, "estimated", *counts)
 
     def _reported_usage(self, result: ndjson.JsonObject) -> Usage:
         tokens = self._reported_tokens(result)

@@ -10,7 +10,8 @@
     {"type": "result", "outcome": "ok", "message": "Done.", "usage": {...}}
 
 Usage is the total so far. Without `cost_usd` it is estimated from the model. The last result counts; without one the
-attempt is an `agent_error`. `turns` in a usage stands in for turn events.
+attempt is an `agent_error`. `turns` in a usage stands in for turn events; `context_tokens` there is the most that one
+answer of the model had before it.
 """
 
 from __future__ import annotations
@@ -140,11 +141,13 @@ class NeutralReader:
         counters = ndjson.section(record, "tokens")
         tokens = Tokens(*(ndjson.count(counters, name) for name in _COUNTERS))
         cost_usd = ndjson.number(record, "cost_usd")
-        turns = max(self._turns, ndjson.count(record, "turns"))
+        turns, before = max(self._turns, ndjson.count(record, "turns")), self._usage.context_tokens
         if cost_usd is not None:
             self._usage = Usage(tokens, cost_usd, "reported", turns, self._tool_calls)
         else:
             self._usage = prices.estimated_usage(self._model, tokens, turns=turns, tool_calls=self._tool_calls)
+        context_tokens = max(before, ndjson.count(record, "context_tokens"))
+        self._usage = dataclasses.replace(self._usage, context_tokens=context_tokens)
         return UsageSeen(self._usage)
 
     def _read_note(self, record: ndjson.JsonObject) -> Event | None:

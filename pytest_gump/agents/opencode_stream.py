@@ -89,7 +89,9 @@ class OpencodeReader(JsonReader):
         if self._step is None:
             self._turns += 1
         self._step, self._finished = None, ndjson.text(part, "reason") or "unknown"
-        self._bill.add(part)
+        tokens = _tokens(part)
+        self._had(tokens)
+        self._bill.add(tokens, ndjson.number(part, "cost"))
         return (UsageSeen(self._usage()),)
 
     def _read_error(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -118,7 +120,7 @@ class OpencodeReader(JsonReader):
     # -- usage -----------------------------------------------------------------------------------------------------
 
     def _usage(self) -> Usage:
-        return self._bill.usage(turns=self._turns, tool_calls=self._tool_calls)
+        return self._bill.usage(self._turns, self._tool_calls, self._context_tokens)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -155,30 +157,31 @@ class _Bill:
         self._cost_usd: float | None = 0.0
         self._estimated = False
 
-    def add(self, part: ndjson.JsonObject) -> None:
-        counts = ndjson.section(part, "tokens")
-        cache = ndjson.section(counts, "cache")
-        tokens = Tokens(
-            input=ndjson.count(counts, "input"),
-            cache_read=ndjson.count(cache, "read"),
-            cache_write=ndjson.count(cache, "write"),
-            output=ndjson.count(counts, "output"),
-            reasoning=ndjson.count(counts, "reasoning"),
-        )
+    def add(self, tokens: Tokens, cost_usd: float | None) -> None:
         self._tokens += tokens
         if self._cost_usd is None:
             return
-        cost_usd = ndjson.number(part, "cost")
         if not cost_usd and tokens.total:
             cost_usd = prices.estimate_answer(self._model, tokens)
             self._estimated = True
         self._cost_usd = None if cost_usd is None else self._cost_usd + cost_usd
 
-    def usage(self, *, turns: int, tool_calls: int) -> Usage:
-        if self._cost_usd is None:
-            return Usage(self._tokens, None, "unknown", turns, tool_calls)
-        provenance: Provenance = "estimated" if self._estimated else "reported"
-        return Usage(self._tokens, self._cost_usd, provenance, turns, tool_calls)
+    def usage(self, turns: int, tool_calls: int, context_tokens: int) -> Usage:
+        reported: Provenance = "estimated" if self._estimated else "reported"
+        provenance: Provenance = "unknown" if self._cost_usd is None else reported
+        return Usage(self._tokens, self._cost_usd, provenance, turns, tool_calls, context_tokens)
+
+
+def _tokens(part: ndjson.JsonObject) -> Tokens:
+    counts = ndjson.section(part, "tokens")
+    cache = ndjson.section(counts, "cache")
+    return Tokens(
+        input=ndjson.count(counts, "input"),
+        cache_read=ndjson.count(cache, "read"),
+        cache_write=ndjson.count(cache, "write"),
+        output=ndjson.count(counts, "output"),
+        reasoning=ndjson.count(counts, "reasoning"),
+    )
 
 
 def _paths(tool: str, arguments: ndjson.JsonObject) -> list[str]:

@@ -73,6 +73,7 @@ class QwenReader(ResultReader):
             if not self._answering:
                 events.append(self._turn())
             self._answering = not spoke
+            self._had(tokens)
         for block in blocks:
             events += self._read_block(block, main=main)
         if spoke:
@@ -118,7 +119,7 @@ class QwenReader(ResultReader):
             more = prices.estimate_answer(self._model, beyond)
             cost_usd = None if more is None else cost_usd + more
         provenance: Provenance = "unknown" if cost_usd is None else "estimated"
-        return Usage(total, cost_usd, provenance, self._turns, self._tool_calls)
+        return Usage(total, cost_usd, provenance, self._turns, self._tool_calls, self._context_tokens)
 
     def _growth(self, total: Tokens) -> Tokens:
         """What the session's running total grew by; nothing when it is not known what it was before."""

@@ -12,7 +12,7 @@ from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, To
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_gump.agents.base import Task, Usage
+    from pytest_gump.agents.base import Task, Tokens, Usage
 
     Handlers = Mapping[str, Callable[[ndjson.JsonObject], Iterable[Event]]]
 
@@ -70,6 +70,8 @@ class JsonReader:
         self._started = False
         self._turns = 0
         self._tool_calls = 0
+        self._context_tokens = 0
+        """Of the answer that had the most before it."""
         self._retries = 0
         self._message = ""
         self._notes = ndjson.Notes()
@@ -116,6 +118,10 @@ class JsonReader:
     def _turn(self) -> Turn:
         self._turns += 1
         return Turn(self._turns)
+
+    def _had(self, tokens: Tokens) -> None:
+        """Take in what one answer of the main conversation read; sums and subagents are none of it."""
+        self._context_tokens = max(self._context_tokens, tokens.context)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

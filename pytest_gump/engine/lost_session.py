@@ -74,4 +74,5 @@ def added(one: Usage, other: Usage) -> Usage:
         provenance=provenance,
         turns=one.turns + other.turns,
         tool_calls=one.tool_calls + other.tool_calls,
+        context_tokens=max(one.context_tokens, other.context_tokens),
     )

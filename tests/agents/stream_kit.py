@@ -30,6 +30,8 @@ class End:
     calls: int = 0
     tokens: tuple[int, ...] = ()
     """Input, cache read, cache write, output, reasoning, without zeros at the end."""
+    context: int = 0
+    """The most that one answer had before it."""
     usd: float | None = 0.0
     by: Provenance | None = None
     """None: as the CLI does, or `unknown` where there is no sum."""

@@ -118,6 +118,26 @@ def test_the_last_of_two_results_counts_and_holds_the_subagents() -> None:
     assert ending.message == "(script over)"
 
 
+def test_a_subagents_context_is_not_that_of_the_conversation() -> None:
+    lines = CLAUDE.lines("subagent")
+    for number, record in enumerate(map(json.loads, lines)):
+        if record.get("parent_tool_use_id") is not None and record["type"] == "assistant":
+            record["message"]["usage"]["cache_read_input_tokens"] = 150_000
+            lines[number] = line(**record)
+    assert CLAUDE.end(lines).usage.context_tokens == 1200 + 520 + 200
+
+
+def test_the_context_is_told_while_the_run_goes_on_and_after_the_conversation_was_made_short() -> None:
+    reader = ClaudeReader(TASK)
+    seen = []
+    for number, cached in enumerate((90_000, 150_000, 20_000)):
+        usage = {"input_tokens": 3, "cache_read_input_tokens": cached, "cache_creation_input_tokens": 700}
+        events = feed(reader, [line(type="assistant", message={"id": f"m{number}", "usage": usage, "content": []})])
+        seen += [event.usage.context_tokens for event in events if isinstance(event, UsageSeen)]
+    assert seen == [90_703, 150_703, 150_703]
+    assert reader.finish(exit_code=None, stderr="", stopped=True).usage.context_tokens == 150_703
+
+
 def test_a_killed_run_is_estimated_from_what_was_seen() -> None:
     _, ending = CLAUDE.play("sigterm", stopped=True)
     assert ending.usage.provenance == "estimated"

@@ -134,6 +134,17 @@ def test_usage_is_a_total_and_may_hold_the_turns() -> None:
     assert ending.usage == Usage(Tokens(input=3), 1.5, "reported", turns=11)
 
 
+def test_the_context_may_be_told_and_is_the_greatest() -> None:
+    told = [{**usage_event(Tokens(input=number)), "context_tokens": number * 1000} for number in (90, 150, 20)]
+    events, ending = play([*told, {"type": "result", "usage": usage_event(Tokens(input=30))}])
+    assert [event.usage.context_tokens for event in events if isinstance(event, UsageSeen)][:3] == [
+        90000,
+        150000,
+        150000,
+    ]
+    assert ending.usage.context_tokens == 150_000
+
+
 def test_notes_are_kept_once_and_bounded() -> None:
     notes = [{"type": "note", "text": f"note {number % 50}"} for number in range(200)]
     _, ending = play([*notes, {"type": "result"}])

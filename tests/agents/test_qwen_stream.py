@@ -45,6 +45,7 @@ def test_a_subagents_answers_are_charged_but_are_no_turns() -> None:
     ending = reader.finish(exit_code=0, stderr="", stopped=False)
     assert ToolCall("run_shell_command", command="ls") in events
     assert (ending.usage.turns, ending.usage.tokens.input) == (0, 1000)
+    assert ending.usage.context_tokens == 0
 
 
 @pytest.mark.parametrize(

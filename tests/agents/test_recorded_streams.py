@@ -47,6 +47,7 @@ def end_of(recorded: Recorded, ending: Ending) -> End:
         turns=usage.turns,
         calls=usage.tool_calls,
         tokens=tuple(counters),
+        context=usage.context_tokens,
         usd=None if usage.cost_usd is None else round(usage.cost_usd, 9),
         by=None if usage.provenance == usual else usage.provenance,
         limit=ending.limit,
@@ -136,6 +137,24 @@ def test_resuming_keeps_the_session_and_forking_makes_another(recorded: Recorded
     assert second.session is not None
     assert (second.session.cli, second.session.slot) == (recorded.cli, "/slot")
     assert (first.session.id == second.session.id) == resumed.same_id
+
+
+TELL_THE_CONTEXT = {"claude", "opencode", "qwen"}
+
+
+@each_recorded_cli
+def test_the_context_is_that_of_the_longest_answer_with_what_came_from_the_cache(recorded: Recorded) -> None:
+    _, ending = recorded.play("basic")
+    assert ending.usage.context_tokens == (1920 if recorded.cli in TELL_THE_CONTEXT else 0)
+
+
+@all_resumed
+def test_nothing_is_subtracted_from_the_context_of_a_resumed_run(recorded: Recorded, resumed: Resumed) -> None:
+    _, first = recorded.play(resumed.first)
+    _, alone = recorded.play(resumed.second)
+    _, ending = recorded.play(resumed.second, session=first.session)
+    assert ending.usage.context_tokens == alone.usage.context_tokens
+    assert ending.usage.context_tokens == (1810 if recorded.cli in TELL_THE_CONTEXT else 0)
 
 
 @each_recorded_cli

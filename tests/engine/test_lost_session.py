@@ -120,3 +120,8 @@ def test_costs_are_summed_and_an_unknown_one_makes_the_sum_unknown(
 ) -> None:
     total = added(one, other)
     assert (total.cost_usd, total.provenance) == (cost_usd, provenance)
+
+
+def test_the_context_of_two_starts_is_the_greater_one() -> None:
+    starts = (dataclasses.replace(usage(0.25, "reported"), context_tokens=context) for context in (90_000, 20_000))
+    assert added(*starts).context_tokens == 90_000

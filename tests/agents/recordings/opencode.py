@@ -9,7 +9,7 @@ ENDS = {
     "api-400": failed("APIError 400: scripted failure 400"),
     "api-401": failed("APIError 401: scripted failure 401"),
     "api-429": End("quota", "APIError 429: scripted failure 429"),
-    "api-429-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.014454),
+    "api-429-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), context=1920, usd=0.014454),
     "api-500": failed("APIError 500: scripted failure 500"),
     "ask-no-auto": failed(
         (
@@ -19,6 +19,7 @@ ENDS = {
         turns=2,
         calls=2,
         tokens=(2500, 1010, 0, 87, 14),
+        context=1810,
         usd=0.009318,
         notes=(
             'permission denied: bash: echo hi > out.txt; python3 -c \'open("o2.txt","w").write("x")\'',
@@ -27,8 +28,8 @@ ENDS = {
     ),
     "bad-model": failed("UnknownError: Unexpected server error. Check server logs for details."),
     "bad-option": failed("ended without a final answer, exit code 1: [boolean] [default: false]"),
-    "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.014454),
-    "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+    "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), context=1920, usd=0.014454),
+    "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
     "connection-refused": failed(
         "APIError: Cannot connect to API: Unable to connect. Is the computer able to access the url?"
     ),
@@ -36,13 +37,14 @@ ENDS = {
         turns=5,
         calls=4,
         tokens=(7000, 2600, 0, 225, 35),
+        context=2140,
         usd=0.02568,
         notes=("permission denied: write: /sandbox/home/out.txt", "permission denied: bash: touch sh.txt"),
     ),
-    "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
-    "fork": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+    "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
+    "fork": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
     "no-key": failed("UnknownError: Unexpected server error. Check server logs for details."),
-    "no-price": End(turns=1, tokens=(1200, 500, 0, 43, 7), usd=None),
+    "no-price": End(turns=1, tokens=(1200, 500, 0, 43, 7), context=1700, usd=None),
     "outside-no-auto": failed(
         (
             "ended after an answer that ended with 'tool-calls', exit code 0: ! permission requested: "
@@ -51,17 +53,19 @@ ENDS = {
         turns=1,
         calls=1,
         tokens=(1200, 500, 0, 43, 7),
+        context=1700,
         usd=0.0045,
         notes=(
             "permission denied: write: /sandbox/home/opencode/outside2.txt",
             "permission denied: external_directory (/sandbox/home/opencode/*)",
         ),
     ),
-    "parallel-calls": End(turns=2, calls=2, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+    "parallel-calls": End(turns=2, calls=2, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
     "permission-deny": End(
         turns=3,
         calls=2,
         tokens=(3900, 1530, 0, 132, 21),
+        context=1920,
         usd=0.014454,
         notes=("permission denied: write is not offered", "permission denied: bash is not offered"),
     ),
@@ -69,6 +73,7 @@ ENDS = {
         turns=4,
         calls=3,
         tokens=(5400, 2060, 0, 178, 28),
+        context=2030,
         usd=0.019908,
         notes=("permission denied: write: /sandbox/repo/a.txt", "permission denied: bash is not offered"),
     ),
@@ -76,11 +81,12 @@ ENDS = {
         turns=3,
         calls=2,
         tokens=(3900, 1530, 0, 132, 21),
+        context=1920,
         usd=0.014454,
         notes=("permission denied: write is not offered", "permission denied: bash is not offered"),
     ),
-    "resume": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
-    "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.014454),
+    "resume": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
+    "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), context=1920, usd=0.014454),
     "resume-other-cwd": failed("ended without a final answer, ended by a signal"),
     "resume-unknown": failed("ended without a final answer, exit code 1: Error: Session not found"),
     "sigterm": failed(
@@ -93,6 +99,7 @@ ENDS = {
         turns=62,
         calls=62,
         tokens=(269600, 50520, 0, 4618, 434),
+        context=8520,
         usd=0.899736,
     ),
     "stream-cut": failed(
@@ -100,8 +107,8 @@ ENDS = {
         turns=1,
         notes=("the last answer was cut off: its tokens are not counted",),
     ),
-    "think": End(turns=1, tokens=(1200, 500, 0, 43, 7), usd=0.0045),
-    "write-outside-cwd": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.009318),
+    "think": End(turns=1, tokens=(1200, 500, 0, 43, 7), context=1700, usd=0.0045),
+    "write-outside-cwd": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
 }
 
 EVENTS = plain_run(

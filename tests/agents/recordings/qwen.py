@@ -9,7 +9,7 @@ ENDS = {
     "api-400": failed("API Error: 400 scripted failure 400", usd=None),
     "api-401": failed("API Error: 401 scripted failure 401", usd=None),
     "api-429": failed("ended without a result, ended by a signal", usd=None, notes=("2 API retries",)),
-    "api-429-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), usd=None),
+    "api-429-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=None),
     "api-500": failed("API Error: 500 scripted failure 500", usd=None),
     "arrearage": End(
         "quota", "API Error: 400 Access denied, please make sure your account is in good standing.", usd=None
@@ -18,24 +18,26 @@ ENDS = {
         turns=3,
         calls=2,
         tokens=(3900, 1530, 0, 153),
+        context=1920,
         usd=None,
         notes=("permission denied: run_shell_command: echo hi > out.txt; python3 -c 'print(1)'; echo rc=$?",),
     ),
-    "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), usd=None),
-    "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), usd=None),
+    "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=None),
+    "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=None),
     "connection-refused": failed("API Error: Connection error. (cause: fetch failed)", usd=None),
     "diff-step": End(
         turns=5,
         calls=4,
         tokens=(7000, 2600, 0, 260),
+        context=2140,
         usd=0.02205,
         notes=(
             "permission denied: write_file: /sandbox/home/out.txt",
             "permission denied: run_shell_command: touch sh.txt",
         ),
     ),
-    "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), usd=None),
-    "fork": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), usd=None),
+    "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=None),
+    "fork": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), context=1810, usd=None),
     "max-tool-calls": failed(
         (
             "ended without a result, exit code 55: Run aborted: tool-call budget of 2 exceeded (--max-tool-"
@@ -44,6 +46,7 @@ ENDS = {
         turns=3,
         calls=3,
         tokens=(3900, 1530, 0, 153),
+        context=1920,
         usd=None,
     ),
     "maxturns-parallel": failed(
@@ -54,6 +57,7 @@ ENDS = {
         turns=3,
         calls=6,
         tokens=(3900, 1530, 0, 153),
+        context=1920,
         usd=None,
         limit="max_turns",
     ),
@@ -65,11 +69,12 @@ ENDS = {
         ),
         usd=None,
     ),
-    "parallel-calls": End(turns=2, calls=2, tokens=(2500, 1010, 0, 101), usd=None),
+    "parallel-calls": End(turns=2, calls=2, tokens=(2500, 1010, 0, 101), context=1810, usd=None),
     "read-only-step": End(
         turns=4,
         calls=3,
         tokens=(5400, 2060, 0, 206),
+        context=2030,
         usd=0.017105,
         notes=(
             "permission denied: write_file: /sandbox/repo/a.txt",
@@ -80,14 +85,15 @@ ENDS = {
         turns=3,
         calls=2,
         tokens=(3900, 1530, 0, 153),
+        context=1920,
         usd=None,
         notes=(
             "permission denied: write_file: /sandbox/repo/qwen/readonly/hello.py",
             "permission denied: run_shell_command: python3 hello.py > out.txt; cat out.txt",
         ),
     ),
-    "resume": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), usd=None),
-    "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), usd=None),
+    "resume": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), context=1810, usd=None),
+    "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=None),
     "resume-unknown": failed(
         (
             "ended without a result, exit code 1: No saved session found with ID "
@@ -97,7 +103,12 @@ ENDS = {
         usd=None,
     ),
     "sigterm": failed(
-        "ended without a result, ended by signal 15", turns=1, calls=1, tokens=(1200, 500, 0, 50), usd=None
+        "ended without a result, ended by signal 15",
+        turns=1,
+        calls=1,
+        tokens=(1200, 500, 0, 50),
+        context=1700,
+        usd=None,
     ),
     "stream-cut": failed(
         "API Error: terminated (cause: UND_ERR_SOCKET: other side closed)", turns=1, usd=None, notes=("3 API retries",)
@@ -110,10 +121,11 @@ ENDS = {
         turns=2,
         calls=2,
         tokens=(2500, 1010, 0, 101),
+        context=1810,
         usd=None,
         limit="max_turns",
     ),
-    "write-outside-cwd": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), usd=None),
+    "write-outside-cwd": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=None),
 }
 
 EVENTS = plain_run(
