@@ -1,12 +1,14 @@
 """The append-only event log of a run. Every other view of a run is a fold over it.
 
 One JSON object a line. Every event has `event` (its name) and `at` (seconds since the epoch). The controller is the
-only writer of a living run; `gump apply` and `gump discard` append to a finished one.
+only writer of a living run; `gump apply` and `gump discard` append to a finished one. Whoever writes holds a shared
+lock on the file; `held_back` keeps all writers away for a moment.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -33,6 +35,10 @@ class Ledger:
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
+        _flock(self._file, fcntl.LOCK_SH)
+        if not _is_still(self._file, path):
+            os.close(self._file)
+            raise RunError(f"the ledger {path} was removed just now", hint="gump gc runs, or somebody moved the folder")
 
     def append(self, event: str, **fields: Any) -> Event:
         """Write one event as one line and sync it.
@@ -56,6 +62,41 @@ class Ledger:
 
     def close(self) -> None:
         os.close(self._file)
+
+
+@contextlib.contextmanager
+def held_back(path: Path) -> Iterator[bool]:
+    """Let nobody begin to write the ledger for so long; gives False when somebody writes it now.
+
+    Raises:
+        RunError: the file cannot be opened.
+    """
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError as error:
+        raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
+    try:
+        yield _flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_still(file, path)
+    finally:
+        os.close(file)
+
+
+def _flock(file: int, how: int) -> bool:
+    """Take a lock; where the file system has none, everybody gets it."""
+    try:
+        fcntl.flock(file, how)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_still(file: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except OSError:
+        return False
 
 
 def read_ledger(path: Path) -> Iterator[Event]:
