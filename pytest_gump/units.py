@@ -23,6 +23,29 @@ def parse_duration(text: str) -> float:
     return total
 
 
+def parse_age(text: str) -> float:
+    """Read `14d`, `2w`, and all that `parse_duration` reads, as seconds.
+
+    Raises:
+        ValueError: anything else, and zero.
+    """
+    match = re.fullmatch(r"(\d{1,6})([dw])", text.strip(), re.ASCII)
+    if match is None:
+        return parse_duration(text)
+    days = int(match[1]) * (7 if match[2] == "w" else 1)
+    if days == 0:
+        raise ValueError(f"an age must be longer than zero: {text!r}")
+    return days * 86_400.0
+
+
+def format_bytes(count: int) -> str:
+    """Write an amount of data: `512 B`, `12 KiB`, `3.4 MiB`."""
+    amount, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount, units = amount / 1024, units[1:]
+    return f"{amount:.1f} {units[0]}" if units[0] != "B" and amount < 10 else f"{amount:.0f} {units[0]}"
+
+
 def format_duration(seconds: float) -> str:
     """Write seconds as a person reads them at a glance: `0.4s`, `12s`, `2m`, `1h05m`."""
     if seconds < 10:

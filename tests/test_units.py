@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from pytest_gump.units import plural
+import pytest
+from pytest_gump.units import format_bytes, parse_age, plural
 
 
 def test_one_has_no_plural() -> None:
@@ -9,3 +10,20 @@ def test_one_has_no_plural() -> None:
 
 def test_plural_that_does_not_end_in_a_mere_s_is_given() -> None:
     assert [plural(number, "box", "boxes") for number in (0, 1, 2)] == ["0 boxes", "1 box", "2 boxes"]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("14d", 1_209_600), ("2w", 1_209_600), ("12h", 43_200), ("90s", 90)])
+def test_ages_are_read_in_days_weeks_and_less(text: str, seconds: float) -> None:
+    assert parse_age(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0d", "d", "-1d", "1.5d", "1d12h", "soon"])
+def test_what_is_no_age_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"an age|a duration"):
+        parse_age(text)
+
+
+def test_amounts_of_data_are_written_in_the_unit_that_fits() -> None:
+    assert [format_bytes(count) for count in (0, 1023, 1024, 12_288, 3_565_158)] == [
+        "0 B", "1023 B", "1.0 KiB", "12 KiB", "3.4 MiB",
+    ]  # fmt: skip

@@ -7,14 +7,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.cli import apply, config, diff, discard, doctor, log, models, playbook, report, run, status
+from pytest_gump.cli import apply, config, diff, discard, doctor, gc, log, models, playbook, report, run, status
 from pytest_gump.cli.output import Out
 from pytest_gump.errors import ConfigError, GumpError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: Final = (run, status, report, log, diff, apply, discard, playbook, models, config, doctor)
+COMMANDS: Final = (run, status, report, log, diff, apply, discard, gc, playbook, models, config, doctor)
 
 REFUSED: Final = 1
 USAGE: Final = 2

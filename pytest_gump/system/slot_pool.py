@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system import files
 
 if TYPE_CHECKING:
     from pytest_gump.system.slots import Slots
@@ -37,26 +38,71 @@ class SlotPool:
             os.close(handle)
         self._held.clear()
 
-    def _take(self, name: str) -> bool:
-        if name in self._held:
+    def retire(self, name: str) -> bool:
+        """Remove a slot for good, its lease with it; False when somebody works in it.
+
+        Raises:
+            WorktreeError: the folder of the slots cannot be written.
+            OSError: something of it could not be removed.
+        """
+        handle = self._lock(name)
+        if handle is None:
             return False
         try:
-            self._slots.root.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._slots.root / f"{name}.lease", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise WorktreeError(f"cannot make a worktree in {self._slots.root}: {error.strerror}") from error
-        if not _lock(handle):
+            self._slots.slot(name).discard()
+            for place in (self._slots.root / f"{name}.index.lock", *self._slots.root.glob(f".trash-{name}-*")):
+                files.remove(place)
+            self._path(name).unlink(missing_ok=True)  # whoever waits for this file will see that it is gone
+        finally:
             os.close(handle)
-            return False
-        slot = self._slots.slot(name)
-        if os.fstat(handle).st_size and _is_lived_in(slot.path):
-            os.close(handle)
+        return True
+
+    def _take(self, name: str) -> bool:
+        handle = None if name in self._held else self._lock(name)
+        if handle is None:
             return False
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         self._held[name] = handle
-        slot.forget()
+        self._slots.slot(name).forget()
         return True
+
+    def _path(self, name: str) -> Path:
+        return self._slots.root / f"{name}.lease"
+
+    def _lock(self, name: str) -> int | None:
+        """Lock the slot's lease; None when another process has it, or works in the slot."""
+        try:
+            self._slots.root.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise WorktreeError(f"cannot make a worktree in {self._slots.root}: {error.strerror}") from error
+        if _lock(handle) and _is_still(handle, self._path(name)):
+            in_use = os.fstat(handle).st_size > 0 and _is_lived_in(self._slots.slot(name).path)
+            if not in_use:
+                return handle
+        os.close(handle)
+        return None
+
+
+def is_leased(lease: Path) -> bool:
+    """Whether a process holds this lease now; takes nothing."""
+    try:
+        handle = os.open(lease, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # whether it can be removed will be seen
+        return False
+    try:
+        return not _lock(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_still(handle: int, path: Path) -> bool:
+    """Whether the locked file is the one of that name: it may have been removed while we waited."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _lock(handle: int) -> bool:

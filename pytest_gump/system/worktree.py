@@ -6,7 +6,7 @@ from pytest_gump.system.git_changes import FileChange
 from pytest_gump.system.git_merge import Merge
 from pytest_gump.system.git_repository import Repository
 from pytest_gump.system.git_slot import HANDOVER, Slot, Snapshot
-from pytest_gump.system.slot_pool import SlotPool
+from pytest_gump.system.slot_pool import SlotPool, is_leased
 from pytest_gump.system.slots import KEEP_IGNORED, Slots
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "SlotPool",
     "Slots",
     "Snapshot",
+    "is_leased",
 ]

@@ -1,0 +1,111 @@
+"""`gump gc`: remove what runs have left behind and nobody needs any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.cli.command import add_command, positive
+from pytest_gump.units import parse_age
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_gump.cli.command import Commands
+    from pytest_gump.cli.output import Out
+    from pytest_gump.engine.gc import Collected, Findings, Item
+
+KINDS = {
+    "run": ("run", "runs"),
+    "worktree": ("worktree", "worktrees"),
+    "scratch": ("scratch folder", "scratch folders"),
+    "refs": ("run's refs", "runs' refs"),
+    "trash": ("half-removed folder", "half-removed folders"),
+}
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "gc",
+        summary="remove worktrees that nobody uses, leftovers, and old runs",
+        description="Remove worktrees that no run works in, scratch folders of sessions that were killed, and refs of "
+        "runs that were discarded or have no folder any more. With --keep-last or --older-than also whole runs: "
+        "folder, branch and snapshots. Runs that are running, could go on, or passed and were not applied are kept.",
+        examples="  gump gc --dry-run\n  gump gc --older-than 14d\n  gump gc --keep-last 20 --force",
+        execute=execute,
+    )
+    add_option = parser.add_argument
+    add_option("--keep-last", type=positive, metavar="N", help="remove runs, but for the newest N")
+    add_option("--older-than", type=parse_age, metavar="AGE", help="remove runs that ended so long ago: 14d, 2w, 12h")
+    add_option("--force", action="store_true", help="also runs that could go on, or that passed and were not applied")
+    add_option("--dry-run", action="store_true", help="only tell what would be removed")
+    add_option("--json", action="store_true", help="for machines")
+
+
+def execute(arguments: argparse.Namespace, out: Out) -> int:
+    import time
+
+    from pytest_gump.cli.effective import effective_settings
+    from pytest_gump.cli.runs import project_root
+    from pytest_gump.engine.gc import Collected, Limits, collect, find_garbage
+    from pytest_gump.system.worktree import Repository, Slots
+
+    repository = Repository.open(project_root())
+    settings, _ = effective_settings(repository.root)
+    limits = Limits(arguments.keep_last, arguments.older_than, arguments.force)
+    root = Slots.default_root(repository, settings.worktrees)
+    findings = find_garbage(repository, root, limits, time.time())
+    done = Collected(removed=findings.items) if arguments.dry_run else collect(findings.items)
+    if arguments.json:
+        import json
+
+        out.raw(json.dumps(_data(findings, done, is_dry=arguments.dry_run), indent=2) + "\n")
+    else:
+        _tell(findings, done, out, is_dry=arguments.dry_run)
+    return 1 if done.problems else 0
+
+
+def _data(findings: Findings, done: Collected, *, is_dry: bool) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "dry_run": is_dry,
+        "bytes": sum(item.size for item in done.removed),
+        "removed": [_item(item) for item in done.removed],
+        "in_use": [_item(item) for item in done.used],
+        "kept": [{"run": run, "why": why} for run, why in findings.kept],
+        "problems": done.problems,
+    }
+
+
+def _item(item: Item) -> dict[str, Any]:
+    return {"kind": item.kind, "name": item.name, "bytes": item.size, "refs": item.refs}
+
+
+def _tell(findings: Findings, done: Collected, out: Out, *, is_dry: bool) -> None:
+    from pytest_gump.units import format_bytes, plural
+
+    rows = [
+        (item.kind, item.name, plural(item.refs, "ref") if item.refs else "", format_bytes(item.size))
+        for item in done.removed
+    ]
+    if rows:
+        out.table(("kind", "name", "refs", "size"), rows, right=("size",))
+    for item in done.used:
+        out.line(f"in use by now: {item.kind} {item.name}")
+    for run, why in findings.kept:
+        out.line(f"kept: {run} {why}")
+    for problem in done.problems:
+        out.line(f"{out.marks.failed} {problem}", "red")
+    total = format_bytes(sum(item.size for item in done.removed))
+    what = _counts(done.removed)
+    if is_dry:
+        out.line(f"would remove {what}: {total}" if what else "there is nothing to remove")
+    else:
+        out.line(f"{out.marks.passed} removed {what}: {total}" if what else "there was nothing to remove", "green")
+
+
+def _counts(items: list[Item]) -> str:
+    from pytest_gump.units import plural
+
+    counts = ((sum(item.kind == kind for item in items), words) for kind, words in KINDS.items())
+    return ", ".join(plural(count, *words) for count, words in counts if count)

@@ -1,0 +1,281 @@
+"""What `gump gc` removes, and what it leaves alone.
+
+Nothing is locked for long. What is to be removed is first taken away from where others look for it, and only then
+deleted: a slot under its lease, a run's scratch folder and folder while nobody can begin to write its ledger.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.folder import RUNS
+from pytest_gump.engine.gc_runs import all_known, is_run_id, look_at, started_at
+from pytest_gump.engine.ledger import held_back
+from pytest_gump.errors import GumpError, WorktreeError
+from pytest_gump.system import files
+from pytest_gump.system.disk_usage import disk_usage
+from pytest_gump.system.git_upkeep import checkouts, clear_ref_folder, delete_refs, is_held_elsewhere
+from pytest_gump.system.worktree import SlotPool, Slots, is_leased
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_gump.engine.gc_runs import KnownRun
+    from pytest_gump.system.worktree import Repository
+
+DAY_S: Final = 86_400.0
+_TRASH: Final = ".trash"
+_SLOT: Final = re.compile(r"(w\d+|doctor-\d+-[0-9a-f]{8})(?:\.index|\.index\.lock|\.ignored|\.setup|\.lease)?")
+_SLOT_TRASH: Final = re.compile(r"\.trash-(w\d+|doctor-\d+-[0-9a-f]{8})-.+")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which runs are old enough; without any, none is."""
+
+    keep_last: int | None = None
+    older_than_s: float | None = None
+    force: bool = False
+    """Runs that could go on or be applied go too, and branches whose commits nothing else holds."""
+
+    def covers(self, place: int, age_s: float) -> bool:
+        """`place` is 0 for the newest run."""
+        if self.keep_last is None and self.older_than_s is None:
+            return False
+        return place >= (self.keep_last or 0) and age_s >= (self.older_than_s or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that may go."""
+
+    kind: str
+    """worktree, scratch, run, refs, trash."""
+    name: str
+    size: int
+    """Bytes on the disk; what git frees later is not part of it."""
+    remove: Callable[[], bool]
+    """Gives False when somebody has begun to use it."""
+    refs: int = 0
+
+
+@dataclass(slots=True)
+class Findings:
+    items: list[Item] = field(default_factory=list)
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    """Runs that would go but for a reason."""
+
+
+def find_garbage(repository: Repository, slots_root: Path, limits: Limits, now: float) -> Findings:
+    """Look for all that may go; nothing is changed.
+
+    Raises:
+        WorktreeError: a folder cannot be looked into.
+    """
+    try:
+        return _Search(repository, slots_root, limits, now).search()
+    except OSError as error:
+        raise WorktreeError(f"cannot look into {error.filename}: {error.strerror}") from error
+
+
+class _Search:
+    def __init__(self, repository: Repository, slots_root: Path, limits: Limits, now: float) -> None:
+        self._repository = repository
+        self._root = slots_root
+        self._limits = limits
+        self._now = now
+        self._found = Findings()
+        self._names = [path.name for path in slots_root.iterdir()] if slots_root.is_dir() else []
+        self._refs: dict[str, dict[str, str]] = defaultdict(dict)
+        for name, commit in {**repository.refs("refs/heads/gump"), **repository.refs("refs/gump")}.items():
+            run_id = name.split("/")[3 if name.startswith("refs/heads/") else 2]
+            if is_run_id(run_id) and name.startswith((f"refs/gump/{run_id}/", f"refs/heads/gump/{run_id}")):
+                self._refs[run_id][name] = commit
+        # Scratch folders and refs are listed before runs are: whatever comes into being meanwhile has its run.
+        self._checkouts = checkouts(repository)
+        self._here = all_known(repository.root, now)
+        others = (one.path for one in self._checkouts if one.path != repository.root)
+        self._known = {run.id: run for place in others for run in all_known(place, now)}
+        self._known |= {run.id: run for run in self._here}
+
+    def search(self) -> Findings:
+        self._slots()
+        self._scratch()
+        self._runs()
+        self._orphans()
+        self._trash(self._repository.root / RUNS / _TRASH)
+        return self._found
+
+    def _add(self, kind: str, name: str, size: int, remove: Callable[[], bool], refs: int = 0) -> None:
+        self._found.items.append(Item(kind, name, size, remove, refs))
+
+    # -- below the folder of worktrees -------------------------------------------------------------------------------
+
+    def _slots(self) -> None:
+        places: dict[str, list[Path]] = defaultdict(list)
+        for name in self._names:
+            match = _SLOT.fullmatch(name) or _SLOT_TRASH.fullmatch(name)
+            if match is not None:
+                places[match[1]].append(self._root / name)
+        pool = SlotPool(Slots(self._repository, self._root, shared=True))
+        for slot in sorted(places, key=lambda name: (len(name), name)):
+            if not is_leased(self._root / f"{slot}.lease") and not _is_of_doctor_at_work(slot):
+                self._add("worktree", slot, disk_usage(*places[slot]), partial(pool.retire, slot))
+
+    def _scratch(self) -> None:
+        for name in self._names:
+            place, run_id = self._root / name, name.removesuffix(".scratch")
+            if name.startswith(f"{_TRASH}-") and not _SLOT_TRASH.fullmatch(name):
+                self._trash(place)
+            elif name.endswith(".scratch") and is_run_id(run_id) and self._is_over(run_id):
+                self._add("scratch", name, disk_usage(place), partial(self._drop, place, run_id))
+
+    def _is_over(self, run_id: str) -> bool:
+        run = self._known.get(run_id)
+        return run is None or run.state not in {"running", "starting"}
+
+    def _drop(self, place: Path, run_id: str) -> bool:
+        run = self._known.get(run_id)
+        aside = self._root / f"{_TRASH}-{run_id}-{secrets.token_hex(4)}"
+        if run is None or not run.folder.ledger.is_file():
+            place.rename(aside)
+        else:
+            with held_back(run.folder.ledger) as is_ours:
+                if not is_ours or look_at(run.folder, self._now).state == "running":
+                    return False
+                place.rename(aside)
+        files.remove(aside)
+        return True
+
+    def _trash(self, place: Path) -> None:
+        def remove() -> bool:
+            files.remove(place)
+            return True
+
+        if place.exists() or place.is_symlink():
+            self._add("trash", place.name, disk_usage(place), remove)
+
+    # -- runs --------------------------------------------------------------------------------------------------------
+
+    def _runs(self) -> None:
+        for place, run in enumerate(self._here):
+            age_s = self._now - (run.record.last_at or started_at(run.id))
+            refs = self._refs.get(run.id, {})
+            if run.state == "empty" or self._limits.covers(place, age_s):
+                why = run.needed(force=self._limits.force) or self._checked_out(run.id)
+                if why is not None:
+                    self._found.kept.append((run.id, why))
+                    continue
+                mine = self._without_others_work(run, refs)
+                size = disk_usage(run.folder.path)
+                self._add("run", run.id, size, partial(self._remove_run, run, mine), len(mine))
+            elif run.record.discarded and refs and self._checked_out(run.id) is None:
+                mine = self._without_others_work(run, refs)
+                if mine:
+                    self._add("refs", run.id, 0, partial(self._delete, run.id, mine), len(mine))
+
+    def _checked_out(self, run_id: str) -> str | None:
+        branch = f"refs/heads/gump/{run_id}"
+        where = next((one.path for one in self._checkouts if one.branch == branch), None)
+        return None if where is None else f"has its branch checked out in {where}"
+
+    def _without_others_work(self, run: KnownRun, refs: dict[str, str]) -> dict[str, str]:
+        """The refs of a run but for its branch, if somebody has put commits on it."""
+        branch = f"refs/heads/gump/{run.id}"
+        head = refs.get(branch)
+        if head in {None, run.record.head, run.record.base} or self._limits.force or self._is_held(head):
+            return refs
+        self._found.kept.append((run.id, "its branch only: it holds commits that the run did not make"))
+        return {name: commit for name, commit in refs.items() if name != branch}
+
+    def _is_held(self, commit: str | None) -> bool:
+        return commit is not None and is_held_elsewhere(self._repository, commit)
+
+    def _remove_run(self, run: KnownRun, refs: dict[str, str]) -> bool:
+        trash = run.folder.path.parent / _TRASH
+        aside = trash / f"{run.id}-{secrets.token_hex(4)}"
+        if run.folder.ledger.is_file():
+            with held_back(run.folder.ledger) as is_ours:
+                if not is_ours or look_at(run.folder, self._now).needed(force=self._limits.force):
+                    return False
+                self._take_away(run, refs, aside)
+        else:
+            self._take_away(run, refs, aside)
+        files.remove(aside)
+        if not any(trash.iterdir()):
+            trash.rmdir()
+        return True
+
+    def _take_away(self, run: KnownRun, refs: dict[str, str], aside: Path) -> None:
+        """Refs first: a run whose refs are gone is found again when this is cut short, the other way round not all."""
+        self._delete(run.id, refs)
+        aside.parent.mkdir(exist_ok=True)
+        run.folder.path.rename(aside)
+
+    def _delete(self, run_id: str, refs: dict[str, str]) -> bool:
+        delete_refs(self._repository, refs)
+        clear_ref_folder(self._repository, run_id)
+        return True
+
+    # -- refs of runs that are gone ----------------------------------------------------------------------------------
+
+    def _orphans(self) -> None:
+        away = next((one.path for one in self._checkouts if one.is_away), None)
+        for run_id, refs in sorted(self._refs.items()):
+            if run_id in self._known or self._now - started_at(run_id) < DAY_S:
+                continue  # refs come into being before the run's folder does
+            if away is not None:
+                self._found.kept.append((run_id, f"may have its folder in {away}, which is not there now"))
+                continue
+            mine = self._without_branch(run_id, refs)
+            if mine:
+                self._add("refs", run_id, 0, partial(self._delete, run_id, mine), len(mine))
+
+    def _without_branch(self, run_id: str, refs: dict[str, str]) -> dict[str, str]:
+        """The refs of a run without a folder, its branch only if its commits are held by something else."""
+        branch = f"refs/heads/gump/{run_id}"
+        why = self._checked_out(run_id)
+        if why is None and branch in refs and not self._limits.force and not self._is_held(refs[branch]):
+            why = "its branch only: its folder is gone, and nothing else holds these commits"
+        if why is None:
+            return refs
+        self._found.kept.append((run_id, why))
+        return {name: commit for name, commit in refs.items() if name != branch}
+
+
+def _is_of_doctor_at_work(slot: str) -> bool:
+    """`gump doctor` makes a worktree of its own, which no lease protects."""
+    if not slot.startswith("doctor-"):
+        return False
+    import psutil
+
+    return bool(psutil.pid_exists(int(slot.split("-")[1])))
+
+
+@dataclass(slots=True)
+class Collected:
+    removed: list[Item] = field(default_factory=list)
+    used: list[Item] = field(default_factory=list)
+    """In use by now, and left alone."""
+    problems: list[str] = field(default_factory=list)
+
+
+def collect(items: list[Item]) -> Collected:
+    """Remove what was found; what cannot be removed does not keep the rest from it."""
+    done = Collected()
+    for item in items:
+        try:
+            (done.removed if item.remove() else done.used).append(item)
+        except FileNotFoundError:  # somebody else did it
+            continue
+        except OSError as error:
+            done.problems.append(f"{item.kind} {item.name}: cannot remove {error.filename}: {error.strerror}")
+        except GumpError as error:
+            done.problems.append(f"{item.kind} {item.name}: {error.args[0]}")
+    return done

@@ -1,0 +1,104 @@
+"""Runs as `gump gc` sees them: whether one is under way, and whether anybody may still need it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.folder import RUNS, RunFolder
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.liveness import run_state
+from pytest_gump.engine.metrics import RunRecord, fold
+from pytest_gump.errors import RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STARTING_S: Final = 3600.0
+"""A run that has not come to its first event after so long never will."""
+_RUN_ID: Final = re.compile(r"(\d{8}-\d{6})-.+-[0-9a-f]{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRun:
+    folder: RunFolder
+    state: str
+    """running, starting, unreadable, empty (nothing was done); else how it ended, interrupted included."""
+    record: RunRecord
+    problem: str = ""
+    """Why it cannot be read."""
+
+    @property
+    def id(self) -> str:
+        return self.folder.run_id
+
+    def needed(self, *, force: bool) -> str | None:
+        """Why it must not go; None if it may."""
+        record = self.record
+        if self.state in {"running", "starting"}:
+            return f"is {self.state}"
+        if self.state == "unreadable":
+            return f"cannot be read, remove {self.folder.path} yourself if it is not needed: {self.problem}"
+        if force or self.state == "empty" or record.discarded or record.applied is not None:
+            return None
+        if self.state == "passed":
+            return None if record.head == record.base else "passed and was not applied"
+        return f"is {self.state} and could go on"
+
+
+def look_at(folder: RunFolder, now: float) -> KnownRun:
+    """Read what there is of a run; one that is just being made has no ledger yet."""
+    if not (folder.path / "run.json").is_file():
+        return KnownRun(folder, _begun(folder, now), RunRecord())
+    try:
+        folder.read_header()
+        record = fold(read_ledger(folder.ledger))
+    except (RunError, KeyError, IndexError, TypeError, ValueError) as error:
+        return KnownRun(folder, "unreadable", RunRecord(), str(error.args[0]) if error.args else str(error))
+    state = run_state(record) if record.run_id else _begun(folder, now)
+    return KnownRun(folder, state, record)
+
+
+def _begun(folder: RunFolder, now: float) -> str:
+    try:
+        attempted = any(folder.attempts.iterdir())
+    except OSError:
+        attempted = False
+    began = folder.path.stat().st_mtime
+    if now - began < STARTING_S:
+        return "starting"
+    return "unreadable" if attempted else "empty"
+
+
+def all_known(project: Path, now: float) -> list[KnownRun]:
+    """The runs below one checkout, those that never came to their ledger too; the newest first."""
+    runs = project / RUNS
+    if not runs.is_dir():
+        return []
+    found = []
+    for path in runs.iterdir():
+        if is_run_id(path.name) and path.is_dir() and not path.is_symlink():
+            try:
+                found.append(look_at(RunFolder(path), now))
+            except FileNotFoundError:  # removed meanwhile
+                continue
+    return sorted(found, key=lambda run: _order(run.id), reverse=True)
+
+
+def _order(run_id: str) -> tuple[str, str]:
+    return run_id[:15], run_id.rpartition("-")[2]
+
+
+def is_run_id(name: str) -> bool:
+    return _RUN_ID.fullmatch(name) is not None
+
+
+def started_at(run_id: str) -> float:
+    """When a run was named, which its id tells."""
+    match = _RUN_ID.fullmatch(run_id)
+    try:
+        return datetime.strptime(match[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp() if match else 0.0
+    except ValueError:
+        return 0.0

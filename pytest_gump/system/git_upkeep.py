@@ -1,0 +1,74 @@
+"""What is needed to clear away refs: which checkouts there are, what holds a commit, and all at once or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system import files
+from pytest_gump.system.git_runner import commit_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_gump.system.git_repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """One working tree of the user's repository; `git worktree add` makes more of them."""
+
+    path: Path
+    branch: str | None = None
+    """Full name of the ref."""
+    is_away: bool = False
+    """Its folder is not there, but git was told to expect it back (`git worktree lock`)."""
+
+
+def checkouts(repository: Repository) -> list[Checkout]:
+    output = os.fsdecode(repository.objects.check("worktree", "list", "--porcelain", "-z").stdout)
+    result = []
+    for entry in output.split("\0\0"):
+        fields = dict(line.partition(" ")[::2] for line in entry.split("\0") if line)
+        if "worktree" in fields and "bare" not in fields:
+            path = Path(fields["worktree"])
+            away = "locked" in fields and not path.is_dir()
+            result.append(Checkout(path, fields.get("branch"), away))
+    if repository.root not in {one.path for one in result}:
+        branch = repository.branch()
+        result.append(Checkout(repository.root, f"refs/heads/{branch}" if branch else None))
+    return result
+
+
+def is_held_elsewhere(repository: Repository, commit: str) -> bool:
+    """Whether a ref that is not ours, or HEAD of a checkout, holds the commit."""
+    others = ("--not", "--exclude=refs/gump/*", "--exclude=refs/heads/gump/*", "--all")
+    result = repository.objects.run("rev-list", "--max-count=1", commit_id(commit), *others)
+    return result.status == 0 and not result.stdout.strip()
+
+
+def delete_refs(repository: Repository, refs: Mapping[str, str]) -> None:
+    """Delete refs of ours that still point where the mapping says: all of them, or none.
+
+    Raises:
+        WorktreeError: one of them was moved meanwhile.
+    """
+    allowed = ("refs/gump/", "refs/heads/gump/")
+    if not all(name.startswith(allowed) for name in refs):
+        raise WorktreeError(f"not refs of gump: {', '.join(refs)}")
+    if refs:
+        lines = b"".join(b"delete %s\0%s\0" % (os.fsencode(name), old.encode()) for name, old in refs.items())
+        repository.objects.check("update-ref", "--no-deref", "--stdin", "-z", stdin=lines)
+
+
+def clear_ref_folder(repository: Repository, run_id: str) -> None:
+    """Remove what a killed process left in the folder of a run's refs, once it has no refs any more."""
+    if repository.layout.get("extensions.refstorage", "files") == "files" and not repository.refs(
+        f"refs/gump/{run_id}"
+    ):
+        with contextlib.suppress(OSError):
+            files.remove(repository.git_dir / "refs" / "gump" / run_id)

@@ -1,0 +1,278 @@
+"""`gump gc`: what goes, what stays, and what happens beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+from pytest_gump.engine.gc import Item, Limits, collect, find_garbage
+from pytest_gump.engine.ledger import Ledger
+from pytest_gump.errors import RunError
+from pytest_gump.system.worktree import Repository, SlotPool, Slots
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Gump
+
+GONE = "20200101-000000-pair-00abcd"
+
+
+def slots_of(gump: Gump) -> Path:
+    return next(gump.project.path.parent.glob(f"{gump.project.path.name}-cache/gump/worktrees/*"))
+
+
+def refs_of(gump: Gump, run_id: str) -> list[str]:
+    found = gump.project.git("for-each-ref", "--format=%(refname)").split()
+    return [ref for ref in found if run_id in ref]
+
+
+def collected(gump: Gump, *words: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(gump.good("gc", "--json", *words))
+    return report
+
+
+def kinds(report: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(item["kind"], item["name"]) for item in report["removed"]]
+
+
+def test_worktrees_that_nobody_leases_go_and_runs_stay(passed: Gump) -> None:
+    run = passed.project.folders()[0]
+    slots = slots_of(passed)
+    (slots / "w1/read-only").mkdir()
+    (slots / "w1/read-only/\x1b[31m \n.txt").write_text("odd")
+    (slots / "w1/read-only").chmod(0o500)
+    refs = refs_of(passed, run.run_id)
+    output = passed.good("gc")
+    assert re.search(r"removed 1 worktree: \d", output)
+    assert [path.name for path in slots.iterdir()] == [".gitignore"]
+    assert refs_of(passed, run.run_id) == refs
+    assert run.ledger.is_file()
+    assert "there was nothing to remove" in passed.good("gc")
+
+
+def test_a_dry_run_tells_what_would_go_and_removes_nothing(passed: Gump) -> None:
+    slots = slots_of(passed)
+    before = sorted(path.name for path in slots.iterdir())
+    output = passed.good("gc", "--dry-run", "--older-than", "1s", "--force", "--keep-last", "1")
+    assert re.search(r"^worktree +w1 +[0-9.]+ [KM]iB$", output, re.MULTILINE)
+    assert "would remove 1 worktree: " in output
+    assert sorted(path.name for path in slots.iterdir()) == before
+
+
+def test_a_worktree_that_somebody_works_in_stays(passed: Gump) -> None:
+    slots = Slots(Repository.open(passed.project.path), slots_of(passed))
+    with closing(SlotPool(slots)) as pool:
+        assert pool.lease() == "w1"
+        assert "there was nothing to remove" in passed.good("gc")
+        assert (slots.root / "w1").is_dir()
+    assert kinds(collected(passed)) == [("worktree", "w1")]
+
+
+def test_a_run_makes_its_worktrees_anew_after_the_old_ones_went(passed: Gump) -> None:
+    passed.good("gc")
+    passed.project.run("pair").assert_outcomes(passed=2)
+    assert (slots_of(passed) / "w1").is_dir()
+
+
+def test_scratch_of_a_killed_session_goes_and_that_of_a_living_one_stays(passed: Gump) -> None:
+    run = passed.project.folders()[0]
+    slots = slots_of(passed)
+    mine, gone = slots / f"{run.run_id}.scratch", slots / f"{GONE}.scratch"
+    for folder in (mine, gone):
+        folder.mkdir()
+        (folder / "stream.ndjson").write_text("{}\n")
+    with closing(Ledger(run.ledger, time.time)):  # whoever writes the ledger is alive, on another machine too
+        report = json.loads(passed("gc", "--json")[1])
+        assert ("scratch", gone.name) in kinds(report)
+        assert [item["name"] for item in report["in_use"]] == [mine.name]
+        assert mine.is_dir()
+    assert kinds(collected(passed)) == [("scratch", mine.name)]
+    assert not mine.exists()
+
+
+def test_old_runs_that_were_applied_go_whole(passed: Gump) -> None:
+    run = passed.project.folders()[0]
+    passed.good("apply")
+    assert ("run", run.run_id) not in kinds(collected(passed))
+    report = collected(passed, "--older-than", "14d")
+    assert ("run", run.run_id) not in kinds(report)
+    aged(run.ledger)
+    assert ("run", run.run_id) in kinds(collected(passed, "--older-than", "14d"))
+    assert [path.name for path in run.path.parent.iterdir()] == [".gitignore"]
+    assert refs_of(passed, run.run_id) == []
+    assert not (passed.project.path / ".git/refs/gump" / run.run_id).exists()
+    assert "no runs yet" in passed.good("status")
+    assert (passed.project.path / "second.py").is_file()
+
+
+def aged(ledger: Path, days: float = 15) -> None:
+    """Let a run have happened so long ago."""
+    events = [json.loads(line) for line in ledger.read_text().splitlines()]
+    for event in events:
+        event["at"] -= days * 86400
+    ledger.write_text("".join(json.dumps(event) + "\n" for event in events))
+
+
+def test_what_could_go_on_or_be_applied_goes_only_by_force(passed: Gump) -> None:
+    project = passed.project
+    project.answer("second", writes={"notes.txt": "hm\n"})
+    project.run("pair")
+    failed, good = project.folders()
+    for run in (failed, good):
+        aged(run.ledger)
+    report = collected(passed, "--older-than", "2w")
+    assert {kind for kind, _ in kinds(report)} == {"worktree"}
+    assert {one["run"]: one["why"] for one in report["kept"]} == {
+        failed.run_id: "is failed and could go on",
+        good.run_id: "passed and was not applied",
+    }
+    assert ("run", good.run_id) in kinds(collected(passed, "--keep-last", "1", "--force"))
+    assert [folder.run_id for folder in project.folders()] == [failed.run_id]
+    assert ("run", failed.run_id) in kinds(collected(passed, "--older-than", "2w", "--force"))
+
+
+def test_a_running_run_stays_even_by_force(passed: Gump) -> None:
+    run = passed.project.folders()[0]
+    events = [json.loads(line) for line in run.ledger.read_text().splitlines()]
+    events[0] |= {"pid": os.getpid(), "pid_created": psutil.Process().create_time()}
+    run.ledger.write_text("".join(json.dumps(event) + "\n" for event in events[:4]))
+    report = collected(passed, "--older-than", "1s", "--force")
+    assert ("run", run.run_id) not in kinds(report)
+    assert report["kept"] == [] or report["kept"][0]["why"] == "is running"
+    assert refs_of(passed, run.run_id)
+
+
+def test_a_run_that_is_just_being_made_stays(passed: Gump) -> None:
+    new = passed.project.folders()[0].path.with_name("20990101-000000-pair-00abcd")
+    (new / "attempts").mkdir(parents=True)
+    (slots_of(passed) / f"{new.name}.scratch").mkdir()
+    collected(passed, "--keep-last", "1", "--older-than", "1s", "--force")
+    assert (new / "attempts").is_dir()
+    assert (slots_of(passed) / f"{new.name}.scratch").is_dir()
+    os.utime(new, (0, 0))
+    assert ("run", new.name) in kinds(collected(passed))
+
+
+def test_a_run_that_goes_on_between_looking_and_removing_loses_nothing(passed: Gump) -> None:
+    run = passed.project.folders()[0]
+    passed.good("apply")
+    aged(run.ledger)
+    with closing(Ledger(run.ledger, time.time)):
+        report = collected(passed, "--older-than", "14d")
+    assert [item["name"] for item in report["in_use"]] == [run.run_id]
+    assert run.ledger.is_file()
+    assert refs_of(passed, run.run_id)
+
+
+def test_a_ledger_is_not_written_where_its_run_has_gone(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="cannot write the ledger"):
+        Ledger(tmp_path / "gone/ledger.ndjson", time.time)
+
+
+def test_refs_of_a_run_whose_folder_is_gone_go_but_not_commits_that_nothing_else_holds(passed: Gump) -> None:
+    project = passed.project
+    head = project.git("rev-parse", "HEAD")
+    lost = project.git("commit-tree", "-m", "only here", f"{head}^{{tree}}")
+    project.git("update-ref", f"refs/gump/{GONE}/attempts/1-first-a1", lost)
+    project.git("update-ref", f"refs/heads/gump/{GONE}", lost)
+    project.git("update-ref", "refs/heads/gump/mine", head)
+    (project.path / f".git/refs/gump/{GONE}/attempts/x.lock").write_text("")
+    report = collected(passed)
+    assert ("refs", GONE) in kinds(report)
+    assert refs_of(passed, GONE) == [f"refs/heads/gump/{GONE}"]
+    assert not (project.path / f".git/refs/gump/{GONE}").exists()
+    assert "nothing else holds these commits" in report["kept"][0]["why"]
+    assert kinds(collected(passed, "--force")) == [("refs", GONE)]
+    assert refs_of(passed, "gump/") == [ref for ref in refs_of(passed, "gump/") if GONE not in ref]
+    assert project.git("rev-parse", "refs/heads/gump/mine") == head
+
+
+def test_runs_of_another_checkout_of_the_repository_are_known(passed: Gump) -> None:
+    project = passed.project
+    run = project.folders()[0]
+    other = project.path.parent / f"{project.path.name}-other"
+    project.git("worktree", "add", "--quiet", "--detach", str(other))
+    (other / ".gump").mkdir(exist_ok=True)
+    old = run.path.with_name(GONE)
+    run.path.rename(old)
+    (project.path / ".gump/runs").rename(other / ".gump/runs")
+    project.git("update-ref", f"refs/gump/{GONE}/attempts/1-first-a1", "HEAD")
+    assert ("refs", GONE) not in kinds(collected(passed))
+    (other / ".gump/runs").rename(project.path.parent / f"{project.path.name}-elsewhere")
+    assert ("refs", GONE) in kinds(collected(passed))
+
+
+def test_a_branch_that_is_checked_out_or_has_commits_of_others_stays(passed: Gump) -> None:
+    project = passed.project
+    run = project.folders()[0]
+    passed.good("apply")
+    aged(run.ledger)
+    project.git("switch", "--quiet", f"gump/{run.run_id}")
+    project.write({"mine.txt": "by hand\n"})
+    project.commit("mine")
+    report = collected(passed, "--older-than", "14d")
+    assert "has its branch checked out in" in report["kept"][0]["why"]
+    project.git("switch", "--quiet", "main")
+    report = collected(passed, "--older-than", "14d")
+    assert ("run", run.run_id) in kinds(report)
+    assert "holds commits that the run did not make" in report["kept"][0]["why"]
+    assert refs_of(passed, run.run_id) == [f"refs/heads/gump/{run.run_id}"]
+
+
+def test_what_cannot_be_removed_is_told_and_keeps_nothing_else() -> None:
+    def fail() -> bool:
+        raise PermissionError(1, "Operation not permitted", "/there/w1/kept")
+
+    done = collect([Item("worktree", "w1", 10, fail), Item("scratch", "a.scratch", 20, lambda: True)])
+    assert done.problems == ["worktree w1: cannot remove /there/w1/kept: Operation not permitted"]
+    assert [item.name for item in done.removed] == ["a.scratch"]
+
+
+def test_runs_are_not_disturbed_by_one_gc_after_the_other(passed: Gump) -> None:
+    project, slots, over = passed.project, slots_of(passed), threading.Event()
+    problems: list[str] = []
+
+    def clear_away() -> None:
+        repository = Repository.open(project.path)
+        while not over.is_set():
+            found = find_garbage(repository, slots, Limits(keep_last=1, force=True), time.time())
+            problems.extend(collect(found.items).problems)
+
+    thread = threading.Thread(target=clear_away)
+    thread.start()
+    try:
+        for _ in range(3):
+            project.run("pair").assert_outcomes(passed=2)
+            assert project.record().status == "passed"
+    finally:
+        over.set()
+        thread.join()
+    assert problems == []
+    passed.good("apply")
+    assert project.record().applied
+
+
+def test_a_damaged_run_stays_and_is_named(passed: Gump) -> None:
+    run = passed.project.folders()[0]
+    (run.path / "run.json").write_text('{"format": 2}')
+    report = collected(passed, "--keep-last", "1", "--older-than", "1s", "--force")
+    assert report["kept"] == []
+    os.utime(run.path, (0, 0))
+    old = run.path.with_name(GONE)
+    run.path.rename(old)
+    report = collected(passed, "--older-than", "14d", "--force")
+    assert "newer version" in report["kept"][0]["why"]
+    assert old.is_dir()
+
+
+@pytest.mark.parametrize("words", [("--keep-last", "0"), ("--older-than", "never"), ("--older-than", "0d")])
+def test_an_unusable_limit_is_wrong_usage(gump: Gump, words: tuple[str, ...]) -> None:
+    assert f"argument {words[0]}: invalid" in gump.bad("gc", *words, code=2)
