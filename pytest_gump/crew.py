@@ -60,7 +60,7 @@ def _useful(config: pytest.Config) -> int:
     try:
         project = project_root(config)
         settings, _ = read_settings(config.getini, load_gump_toml(project))
-        texts = [found.text for _, _, found in job_files(config, project)]
+        texts = {found.text for _, _, found in job_files(config, project) if "parallel" in found.text}
     except GumpError:
         return 0
     return max((min(settings.workers, _width(text, settings.workers)) for text in texts), default=0)

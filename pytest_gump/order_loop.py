@@ -67,6 +67,10 @@ class OrderLoop:
         except KeyboardInterrupt:
             self._recall("interrupted")
             raise
+        except BaseException:  # a full disk, say: what is under way cannot be booked, but it need not go on
+            for ticket in self._flights:
+                self._executors.cancel(ticket, "the session was stopped")
+            raise
         self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
 
     def hear(self, ticket: int, event: Event | None) -> None:

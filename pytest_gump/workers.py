@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 OURS: Final = "gump"
 """The event under which messages of our channel come through xdist's queue."""
 LEAVING: Final = frozenset({"errordown", "workerfinished", "internal_error"})
+STARTS: Final = 3
+"""How often a worker is started in the place of one that was lost."""
 MOURNING_S: Final = 8.0
 """How long the supervisor of a lost worker may take to end the agent's processes."""
 LEAVE_S: Final = 10.0
@@ -276,10 +278,25 @@ class Workers:
             self._see_off(about["node"], about.get("error"))
             return
         with portable_arguments(self._config):  # xdist may start a worker in the place of one that was lost
-            getattr(self._xdist, f"worker_{event}")(**about)
+            self._let_xdist(event, about)
         if event == "collectionfinish":
             session = self._xdist._session  # noqa: SLF001 - it counts there what the worker has, our steps not among it
             session.testscollected = len(about["ids"]) + len(session.items)
+
+    def _let_xdist(self, event: str, about: dict[str, Any]) -> None:
+        """Do what xdist does. The worker that it starts for a lost one may be lost before it has begun."""
+        for _ in range(STARTS):
+            try:
+                getattr(self._xdist, f"worker_{event}")(**about)
+            except (EOFError, OSError):
+                if event != "errordown":
+                    raise
+                unborn = [one for one in self._workers.values() if one.pid is None and one.channel.isclosed()]
+                for one in unborn:
+                    del self._workers[one.node]
+            else:
+                return
+        self._xdist._active_nodes.discard(about["node"])  # noqa: SLF001 - as if no more could be started
 
     def _see_off(self, node: Any, error: object) -> None:
         """Do what xdist does when a worker ends, but replace none."""

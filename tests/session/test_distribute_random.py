@@ -34,6 +34,7 @@ def test_a_session_survives_the_loss_of_workers_at_any_time(project: GumpProject
     if chance.random() < 0.3:
         words.append(f"--max-worker-restart={chance.randint(0, 2)}")
     with session(project, "--gump-workflow=plan", *words, "spec.md") as process:
+        wait_until(lambda: project.folders() or process.poll() is not None)  # until then, starting is xdist's affair
         until = time.monotonic() + chance.uniform(1, 8)
         while process.poll() is None and time.monotonic() < until:
             time.sleep(chance.uniform(0.2, 2))

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.session.distribute_kit import write_side
+
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 
-@pytest.mark.parametrize("options", [["-n2"], ["--dist=worksteal", "--tx=2*popen"]])
+@pytest.mark.parametrize("options", [["-n1"], ["--dist=worksteal", "--tx=2*popen"]])
 def test_workers_carry_out_steps(project: GumpProject, options: list[str]) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     result = project.run_apart("one", *options)
@@ -45,8 +47,10 @@ def test_workers_of_the_ini_file_can_be_taken_back(project: GumpProject) -> None
 
 
 def test_a_session_without_xdist_runs(project: GumpProject) -> None:
-    project.answer("impl", writes={"new.py": "x = 1\n"})
-    project.run_apart("one", "-p", "no:xdist").assert_outcomes(passed=1)
+    write_side(project)
+    result = project.run_apart("side", "-p", "no:xdist")
+    result.assert_outcomes(passed=4)
+    assert result.stdout.str().count("parallel: true runs one after the other: pytest-xdist is not there") == 1
 
 
 def test_a_collection_needs_no_workers(project: GumpProject) -> None:
