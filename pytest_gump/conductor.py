@@ -54,14 +54,30 @@ class Conductor:
 
     # -- collection ----------------------------------------------------------------------------------------------
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Refuse what cannot run before xdist starts workers for it."""
+        option = self.config.option
+        if self.workers is None:
+            return
+        with usage_errors():
+            self._read_jobs(session)
+            if not (option.keyword or option.deselect or any("::" in word for word in map(str, self.config.args))):
+                for job in self.jobs:  # with a selection, it is not known yet which steps there are
+                    Launch.check(self.config, job)
+
+    def _read_jobs(self, session: pytest.Session) -> None:
+        self.jobs = prepare_jobs(session, project_root(self.config))
+        if not self.jobs:
+            raise no_spec(self.config)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
         """Read and check everything that was named, before pytest collects."""
         with no_garbage():
-            with usage_errors():
-                self.jobs = prepare_jobs(session, project_root(self.config))
-                if not self.jobs:
-                    raise no_spec(self.config)
+            if not self.jobs:
+                with usage_errors():
+                    self._read_jobs(session)
             for job in self.jobs:
                 self._jobs_of[job.file] = (*self._jobs_of.get(job.file, ()), job)
             if self.config.args_source is not pytest.Config.ArgsSource.ARGS:

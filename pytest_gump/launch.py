@@ -84,6 +84,19 @@ class Launch:
         Raises:
             GumpError: one of them does not allow a run; nothing was written but git objects.
         """
+        repository, settings = cls.check(config, job)
+        run_id = new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
+        base = _base(config, repository, run_id)
+        settings = record_into(config, settings, repository.root, run_id)
+        return cls(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
+
+    @staticmethod
+    def check(config: pytest.Config, job: Job) -> tuple[Repository, Settings]:
+        """Refuse what can be refused while nothing was written or started.
+
+        Raises:
+            GumpError: repository, checkout, settings or agents do not allow a run.
+        """
         refuse_platform()
         repository = Repository.open(project_root(config))
         settings, _ = read_settings(config.getini, load_gump_toml(repository.root))
@@ -92,10 +105,9 @@ class Launch:
             raise AgentError("\n".join(missing))
         if settings.unknown_cost == "refuse":
             job.refuse_unknown_cost()
-        run_id = new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
-        base = _base(config, repository, run_id)
-        settings = record_into(config, settings, repository.root, run_id)
-        return cls(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
+        if config.getoption("gump_base") is None and config.getoption("gump_dirty") != "include":
+            _refuse_changes(repository)
+        return repository, settings
 
     def _inputs(self) -> RunInputs:
         job = self._job
@@ -263,14 +275,18 @@ def refuse_platform() -> None:
 
 def _base(config: pytest.Config, repository: Repository, run_id: str) -> Base:
     ref = config.getoption("gump_base")
-    dirty = repository.dirty()
     if ref is not None:
         return Base(repository.resolve(ref), ref)
     head = repository.head()
-    if not dirty:
-        return Base(head, "HEAD")
-    if config.getoption("gump_dirty") == "include":
+    if config.getoption("gump_dirty") == "include" and repository.dirty():
         return Base(repository.capture_dirty(run_id), "HEAD", dirty_base=head)
+    return Base(head, "HEAD")
+
+
+def _refuse_changes(repository: Repository) -> None:
+    dirty = repository.dirty()
+    if not dirty:
+        return
     shown = ", ".join(dirty[:10]) + (f" and {len(dirty) - 10} more" if len(dirty) > 10 else "")
     raise WorktreeError(
         f"the checkout has uncommitted changes: {shown}",

@@ -62,3 +62,13 @@ def test_a_collection_needs_no_workers(project: GumpProject) -> None:
 def test_workers_run_ordinary_tests_as_always(project: GumpProject) -> None:
     project.write({"test_ordinary.py": "def test_one(): pass\ndef test_two(): pass\n"})
     project.pytester.runpytest_subprocess("-n2").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize("spec", ["spec.md", "missing.md"])
+def test_what_cannot_run_is_refused_before_workers_start(project: GumpProject, spec: str) -> None:
+    project.write({"app.py": "value = 2\n"})
+    result = project.run_apart("one", "-n2", spec=spec)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = "the checkout has uncommitted changes: app.py" if spec == "spec.md" else "the spec missing.md does not exist"
+    assert told in result.stderr.str()
+    assert "workers" not in result.stdout.str()
