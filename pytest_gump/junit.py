@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]]:
-    """Properties of a step that has attempts; money, tokens and turns are sums over all of them."""
+    """Properties of a step that has attempts: sums over all of them, of the context the greatest."""
     total, last = step.total, step.attempts[-1]
     properties = [
         ("gump.run_id", record.run_id),
@@ -35,6 +35,7 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
         ("gump.tokens_cache_write", str(total.tokens.cache_write)),
         ("gump.tokens_output", str(total.tokens.output)),
         ("gump.tokens_reasoning", str(total.tokens.reasoning)),
+        ("gump.context_tokens", str(total.context_tokens)),
         ("gump.duration_s", f"{total.duration_s:.3f}"),
     ]
     if last.result is not None:

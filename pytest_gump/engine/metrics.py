@@ -25,6 +25,8 @@ class Total:
     tokens: Tokens = Tokens()
     turns: int = 0
     tool_calls: int = 0
+    context_tokens: int = 0
+    """The greatest, not the sum."""
     duration_s: float = 0.0
 
     def plus(self, usage: Usage, duration_s: float) -> Total:
@@ -37,6 +39,7 @@ class Total:
             tokens=self.tokens + usage.tokens,
             turns=self.turns + usage.turns,
             tool_calls=self.tool_calls + usage.tool_calls,
+            context_tokens=max(self.context_tokens, usage.context_tokens),
             duration_s=self.duration_s + duration_s,
         )
 
@@ -89,6 +92,7 @@ class AttemptRecord:
             provenance=usage["provenance"],
             turns=int(usage["turns"]),
             tool_calls=int(usage["tool_calls"]),
+            context_tokens=int(usage.get("context_tokens", 0)),
         )
         self.duration_s = float(wire["timings"]["total_s"])
         self._wire = wire

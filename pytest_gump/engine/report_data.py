@@ -76,6 +76,7 @@ def _total(total: Total) -> shape.Sum:
         "tokens": _tokens(total.tokens),
         "turns": total.turns,
         "tool_calls": total.tool_calls,
+        "context_tokens": total.context_tokens,
         "duration_s": round(total.duration_s, 3),
     }
 
@@ -154,6 +155,7 @@ def _result(result: AttemptResult) -> shape.Result:
         "tokens": _tokens(usage.tokens),
         "turns": usage.turns,
         "tool_calls": usage.tool_calls,
+        "context_tokens": usage.context_tokens,
         "duration_s": round(result.timings.total_s, 3),
         "agent_s": round(result.timings.agent_s, 3),
         "gates_s": round(result.timings.gates_s, 3),

@@ -81,6 +81,8 @@ class Sum(TypedDict):
     """Answers of the model."""
     tool_calls: int
     """Tools that it called."""
+    context_tokens: int
+    """The most that one answer of the model had as its context: the greatest of the attempts; 0 if no CLI told it."""
     duration_s: float
     """Time of the attempts, one after the other."""
 
@@ -189,6 +191,8 @@ class Result(Changes):
     """Answers of the model."""
     tool_calls: int
     """Tools that it called."""
+    context_tokens: int
+    """The most that one answer of the model had as its context, what came from the cache included; 0: not told."""
     duration_s: float
     """Time of the attempt."""
     agent_s: float

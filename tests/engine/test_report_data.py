@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import Tokens, Usage
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
-from pytest_gump.engine.order import AttemptResult, Outcome, Timings
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.engine.report_data import report_data
 from pytest_gump.gates.base import ChangedFile
 
@@ -77,6 +77,25 @@ def test_a_total_says_when_a_part_of_it_is_unknown() -> None:
     report = data(run([("a", "first", "passed", known), ("b", "first", "passed", unknown)]))
     assert report["totals"]["cost"] == {"usd": 0.5, "provenance": "partly_unknown", "unknown_attempts": 1}
     assert report["steps"][0]["totals"]["cost"]["provenance"] == "estimated"
+
+
+def test_the_context_of_a_total_is_the_greatest_of_its_attempts() -> None:
+    results = [replace(PASSED, usage=Usage(turns=1, context_tokens=context)) for context in (90_000, 154_000, 0)]
+    report = data(run([(path, "first", "passed", result) for path, result in zip("aab", results, strict=True)]))
+    told = [one["context_tokens"] for step in report["steps"] for one in step["attempts"]]
+    assert told == [90_000, 154_000, 0]
+    assert [step["totals"]["context_tokens"] for step in report["steps"]] == [154_000, 0]
+    assert report["totals"]["context_tokens"] == report["agents"][0]["context_tokens"] == 154_000
+
+
+def test_a_result_booked_before_contexts_were_counted_reads_as_not_told() -> None:
+    result = replace(PASSED, usage=Usage(Tokens(input=5), cost_usd=0.5, provenance="reported", turns=2))
+    wire = json.loads(json.dumps(to_wire(result)))
+    del wire["usage"]["context_tokens"]
+    attempt = AttemptRecord(1, "impl", 1, "diff", "claude-haiku", "first", 0.0)
+    attempt.finish(wire)
+    assert attempt.usage == result.usage
+    assert attempt.result == result
 
 
 COUNT = st.integers(0, 10**9)

@@ -9,6 +9,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from junitparser import xunit2
+from pytest_gump.agents.base import Tokens
+from pytest_gump.agents.neutral import conversation, usage_event
 from pytest_gump.cli import main
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.metrics import fold
@@ -108,6 +110,15 @@ def test_earlier_attempts_of_a_failed_step_are_reruns(project: GumpProject, caps
         "rerunFailure",
     ]
     assert assert_costs_agree(project, capsys) == Decimal("0.3")
+
+
+def test_the_context_of_a_step_is_the_longest_of_its_attempts(project: GumpProject) -> None:
+    for attempt, context_tokens in enumerate((154_000, 90_000), 1):
+        source = BROKEN if attempt == 1 else "x = 1\n"
+        usage = {**usage_event(Tokens(input=9), cost_usd=0.1), "context_tokens": context_tokens}
+        project.answer("impl", attempt=attempt, writes={"new.py": source}, stream=[*conversation(), usage])
+    project.run("retry", "--junitxml=junit.xml").assert_outcomes(passed=1)
+    assert properties(cases(project)["impl"])["gump.context_tokens"] == "154000"
 
 
 def test_junitparser_reads_what_was_written(retried: GumpProject) -> None:
