@@ -58,7 +58,7 @@ def read_run(folder: RunFolder, *, results: bool = True) -> KeptRun:
     Raises:
         RunError: they cannot be read.
     """
-    from pytest_gump.engine.ledger import read_ledger
+    from pytest_gump.engine.ledger import is_written, read_ledger
     from pytest_gump.engine.liveness import run_state
     from pytest_gump.engine.metrics import fold
 
@@ -70,8 +70,9 @@ def read_run(folder: RunFolder, *, results: bool = True) -> KeptRun:
                 _ = one.result  # what is wrong with it shows here
     except (KeyError, IndexError, TypeError, ValueError) as error:  # an event of another shape than we write
         raise RunError(f"cannot read the ledger {folder.ledger}: {type(error).__name__}: {error}") from error
+    is_starting = not record.run_id and is_written(folder.ledger)
     record.run_id = record.run_id or folder.run_id
-    return KeptRun(folder, header, record, run_state(record))
+    return KeptRun(folder, header, record, "running" if is_starting else run_state(record))
 
 
 def find(name: str | None) -> KeptRun:

@@ -70,13 +70,15 @@ def _row(run: KeptRun) -> tuple[str, ...]:
     state = f"{run.state}, {fate}" if fate else run.state
     is_running = run.state == "running"
     last = record.attempts[-1] if record.attempts and run.state != "passed" else None
+    under_way = [one for one in record.attempts if one.usage is None]
+    others = f" and {len(under_way) - 1} more" if len(under_way) > 1 else ""
     seconds = time.time() - record.started if is_running else record.duration_s
     cost = format_usd(total.cost_usd, estimated=total.estimated) + (" + ?" if total.unknown else "")
     return (
         run.id,
         record.workflow,
         state,
-        last.step if last else "",
+        f"{last.step}{others}" if last else "",
         str(last.attempt) if last else "",
         cost,
         format_duration(max(0.0, seconds)),

@@ -81,6 +81,15 @@ def held_back(path: Path) -> Iterator[bool]:
         os.close(file)
 
 
+def is_written(path: Path) -> bool:
+    """Whether somebody writes the ledger now: a run, or a command on a finished one."""
+    try:
+        with held_back(path) as is_ours:
+            return not is_ours
+    except RunError:
+        return False
+
+
 def _flock(file: int, how: int) -> bool:
     """Take a lock; where the file system has none, everybody gets it."""
     try:

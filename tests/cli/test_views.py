@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
+import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
+from pytest_gump.engine.ledger import Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,6 +111,26 @@ def test_a_run_whose_process_is_gone_is_interrupted(passed: Gump) -> None:
     started = re.sub(r'"pid":\d+', '"pid":99999999', lines[0])
     ledger.write_text(started + "".join(lines[1:4]))
     assert passed.good("status").splitlines()[1].split()[2:4] == ["interrupted", "first"]
+
+
+def test_status_names_the_process_and_how_many_steps_are_under_way(passed: Gump) -> None:
+    ledger = passed.project.folders()[0].ledger
+    events = [json.loads(line) for line in ledger.read_text().splitlines()]
+    attempt = next(event for event in events if event["event"] == "attempt_started")
+    living = {**events[0], "pid": os.getpid(), "pid_created": psutil.Process().create_time()}
+    others = [{**attempt, "step": f"step-{number}", "number": number} for number in (1, 2, 3)]
+    ledger.write_text("".join(json.dumps(event) + "\n" for event in (living, *others)))
+    head, row = passed.good("status").splitlines()
+    assert head.split()[-1] == "pid"
+    assert re.search(rf" running +step-3 and 2 more +1 .* {os.getpid()}$", row)
+
+
+def test_a_run_that_has_only_opened_its_ledger_is_running(passed: Gump) -> None:
+    ledger = passed.project.folders()[0].ledger
+    ledger.write_text("")
+    assert passed.good("status").splitlines()[1].split()[1] == "interrupted"
+    with closing(Ledger(ledger, time.time)):
+        assert passed.good("status").splitlines()[1].split()[1] == "running"
 
 
 def test_a_broken_run_does_not_hide_the_others(passed: Gump) -> None:
