@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
 from pytest_gump.units import format_duration, format_usd
 
@@ -28,6 +29,7 @@ def write_report(data: Data, out: Out) -> None:
     _head(data, out)
     _work(data, out)
     _tokens(data, out)
+    _contexts(data, out)
     _agents(data, out)
     _reasons(data, out)
     _notes(data, out)
@@ -124,6 +126,33 @@ def _token_rows(step: Data) -> Iterator[tuple[str, ...]]:
     worked = [one for one in step["attempts"] if one["agent"] is not None and "tokens" in one]
     for number, one in enumerate(worked):
         yield "" if number else step["path"], str(one["attempt"]), *(str(one["tokens"][name]) for name in COUNTERS)
+
+
+def _contexts(data: Data, out: Out) -> None:
+    rows = [row for step in data["steps"] for row in _context_rows(step)]
+    if rows:
+        out.heading("longest context")
+        out.table(("step", "no", "model", "tokens"), rows, right=("no",))
+
+
+def _context_rows(step: Data) -> Iterator[tuple[str, ...]]:
+    told = [one for one in step["attempts"] if one.get("context_tokens")]
+    for number, one in enumerate(told):
+        name = "" if number else step["path"]
+        yield name, str(one["attempt"]), one["model"] or "", _of_window(one["context_tokens"], one["model"])
+
+
+def _of_window(used: int, model: str | None) -> str:
+    """Tell the share of the window too, where the price table knows one that can hold as much."""
+    # OpenCode names the provider in front.
+    window = prices.context_window(model.rpartition("/")[2]) if model else None
+    if window is None or used > window:
+        return _thousands(used)
+    return f"{_thousands(used)} of {_thousands(window)} ({used / window:.0%})"
+
+
+def _thousands(tokens: int) -> str:
+    return f"{tokens // 1000}k" if tokens >= 10_000 else str(tokens)
 
 
 def _agents(data: Data, out: Out) -> None:

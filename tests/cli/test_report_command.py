@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pytest_gump.agents.base import Tokens
+from pytest_gump.agents.neutral import conversation, usage_event
 from pytest_gump.engine.report_schema import json_schema
 
 if TYPE_CHECKING:
@@ -44,6 +46,34 @@ def test_the_table_shows_each_attempt_and_the_total(passed: Gump) -> None:
     assert rows["second", "1", "claude-haiku"][:2] == ["passed", "$?"]
     assert rows["total", "3", "$0.75 + $?"][0] == "7"
     assert ", 1 escalation, budget $1.00, played from a cassette" in passed.good("report")
+
+
+def told(model: str | None, context_tokens: int) -> list[dict[str, Any]]:
+    usage = usage_event(Tokens(input=9, cache_read=context_tokens - 9), cost_usd=0.05)
+    started, *others = conversation(model=model)
+    return [started, {**usage, "context_tokens": context_tokens}, *others]
+
+
+def test_the_longest_context_is_shown_with_the_window_of_its_model(gump: Gump) -> None:
+    project = gump.project
+    project.answer("first", stream=told("claude-haiku-4-5", 154_321))
+    project.answer("first", attempt=2, stream=told("anthropic/claude-haiku-4-5", 1920))
+    project.answer("first", attempt=3, writes={"first.py": ""}, stream=told("claude-haiku-4-5", 300_000))
+    project.answer("second", writes={"second.py": ""}, stream=told("nobodys", 90_000))
+    project.run("pair").assert_outcomes(passed=2)
+    table = gump.good("report").partition("longest context\n")[2].partition("\n\n")[0]
+    assert [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()] == [
+        ["step", "no", "model", "tokens"],
+        ["first", "1", "claude-haiku-4-5", "154k of 200k (77%)"],
+        ["2", "anthropic/claude-haiku-4-5", "1920 of 200k (1%)"],
+        ["3", "claude-haiku-4-5", "300k"],
+        ["second", "1", "nobodys", "90k"],
+    ]
+    assert json.loads(gump.good("report", "--json"))["totals"]["context_tokens"] == 300_000
+
+
+def test_without_a_context_that_was_told_none_is_shown(passed: Gump) -> None:
+    assert "context" not in passed.good("report")
 
 
 def test_a_failed_run_says_what_failed(failed: Gump) -> None:
