@@ -14,6 +14,8 @@ from pytest_gump.engine.retry import Tally
 from pytest_gump.workflow.generated import MERGE_STEP, gate_step, may_write, merge_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_gump.engine.decision import Failure, Retry
     from pytest_gump.engine.order import Mode, PlanItem
     from pytest_gump.engine.schedule_records import Role, Status
@@ -255,6 +257,14 @@ class Group:
 
 
 Node = Leaf | Group
+
+
+def groups_above(node: Node) -> Iterator[Group]:
+    """The groups that a node is in, innermost first."""
+    group = node.parent
+    while group is not None:
+        yield group
+        group = group.parent
 
 
 def last_writer(node: Node) -> Leaf | None:

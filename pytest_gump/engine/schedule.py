@@ -19,18 +19,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
-from pytest_gump.engine.nodes import Group, Lane, Leaf, Reopened, Told, last_writer, restart_target
+from pytest_gump.engine.nodes import Group, Lane, Leaf, Reopened, Told, groups_above, last_writer, restart_target
 from pytest_gump.engine.schedule_asking import Asking, Log, where_left
+from pytest_gump.engine.schedule_open import OpenAttempts
 from pytest_gump.engine.schedule_orders import begin_replan, first_attempt, merge_attempt, next_attempt, next_part
 from pytest_gump.engine.schedule_plans import Plans, overlap_notes
 from pytest_gump.engine.schedule_records import Decide, Done, LeafState, Ready, Settled
-from pytest_gump.engine.schedule_view import leaves, place, signature
+from pytest_gump.engine.schedule_view import leaves, living, member_of, place, signature
 from pytest_gump.engine.side_by_side import SideBySide
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Hashable
 
     from pytest_gump.engine.decision import Decision
     from pytest_gump.engine.nodes import Node
@@ -47,8 +48,7 @@ class Schedule:
     def __init__(self, workflow: Workflow, *, base: str) -> None:
         self._attempts: dict[StepPath, int] = {}
         self._plans = Plans(workflow)
-        self._open: dict[StepPath, tuple[Leaf, Ready]] = {}
-        self._started: set[StepPath] = set()
+        self._open = OpenAttempts()
         self._fronts: list[Group] = []
         """Parallel groups with members that may begin."""
         self._held: list[Leaf] = []
@@ -65,7 +65,7 @@ class Schedule:
     @property
     def done(self) -> bool:
         """Nothing may start any more, and nothing is in flight."""
-        return (self._has_failed or self.passed) and not self._started
+        return (self._has_failed or self.passed) and not self._open.is_flying
 
     @property
     def passed(self) -> bool:
@@ -78,16 +78,14 @@ class Schedule:
 
     def ready(self, most: int | None = None) -> list[Ready]:
         """List what may start now and has not, in plan order; members of parallel groups begin only as they fit in."""
-        while self._fronts and (most is None or len(self._open) - len(self._started) < most):
+        while self._fronts and (most is None or self._open.waiting < most):
             self._enter_next()
-        waiting = [entry for path, entry in self._open.items() if path not in self._started]
-        waiting.sort(key=lambda entry: place(entry[0]))
-        return [ready for _, ready in waiting[:most]]
+        return self._open.offered(most)
 
     def start(self, path: StepPath) -> None:
         """Take note that the attempt is in flight: it is offered no more, and may finish when the run has failed."""
         self._find(path)
-        self._started.add(path)
+        self._open.start(path)
 
     def _find(self, path: StepPath) -> tuple[Leaf, Ready]:
         while path not in self._open and self._fronts:
@@ -98,47 +96,26 @@ class Schedule:
 
     def member_of(self, path: StepPath) -> StepPath | None:
         """The innermost parallel member that an open attempt belongs to."""
-        node: Node = self._open[path][0]
-        while (group := node.parent) is not None:
-            if group.side is not None and node.index < group.size:
-                return node.path
-            node = group
-        return None
+        return member_of(self._open[path][0])
 
     def living(self) -> frozenset[StepPath]:
         """The parallel members whose steps are under way; those that wait for their merge are not."""
-        return frozenset(self._living(self._root))
-
-    def _living(self, group: Group) -> Iterator[StepPath]:
-        side = group.side
-        members = group.members if side is None else group.members[side.ended :]
-        for member in members:
-            if member is None:
-                continue
-            if side is not None and member.index < group.size and side.states[member.index] == "running":
-                yield member.path
-            if isinstance(member, Group) and member.status == "running":
-                yield from self._living(member)
+        return frozenset(living(self._root))
 
     def leaves(self) -> list[LeafState]:
         """List all steps in display order; the parts of a replan are not steps."""
-        flying = {self._open[path][0].path for path in self._started}
+        flying = self._open.flying()
         return leaves(self._root, self._attempts, self._plans, flying, has_failed=self._has_failed)
 
     def signature(self) -> Hashable:
         """Everything that decides what comes next, as a value that can be compared."""
-        entries = sorted(self._open.values(), key=lambda entry: place(entry[0]))
-        ready = tuple(ready for _, ready in entries)
-        return (self._has_failed, frozenset(self._attempts.items()), ready, signature(self._root))
+        return (self._has_failed, frozenset(self._attempts.items()), self._open.all(), signature(self._root))
 
     def abort(self, outcome: str, reason: str) -> tuple[StepPath, ...]:
         """End the run from outside, with all that is in flight, and name the steps that did not come to an end."""
-        flying = tuple(self._open[path][0].path for path in self._started)
-        self._started.clear()
-        if self._has_failed or self.passed:
-            self._open.clear()
-            return flying
-        return self._end(reason or outcome)
+        flying = tuple(self._open.flying())
+        self._open.clear()
+        return flying if self._has_failed or self.passed else self._end(reason or outcome)
 
     def stop(self, reason: str) -> tuple[StepPath, ...]:
         """End the run from outside, but let finish what is in flight; name the steps that will never start."""
@@ -153,8 +130,7 @@ class Schedule:
         leaf, ready = self._find(done.path)
         if ready.attempt != done.attempt:
             raise ValueError(f"attempt {done.attempt} of {done.path} is not open")
-        del self._open[done.path]
-        self._started.discard(done.path)
+        self._open.take(done.path)
         if self._has_failed:
             return self._take_late(leaf, ready, done)
         self._decide, self._log = decide, Log()
@@ -172,7 +148,7 @@ class Schedule:
             return Settled("passed", tuple(self._log.decisions), note=self._log.note, step=step)
         if done.outcome == "crashed" and not leaf.has_crashed:
             leaf.has_crashed = True
-            self._open[ready.path] = (leaf, ready)
+            self._open.add(leaf, ready)
             return Settled("retried", outcome="crashed", note="the worker was lost: repeated once, same number")
         leaf.has_crashed = False
         return self._conflict(leaf, ready, done) if leaf.role == "merge" else self._fail(leaf, ready, done)
@@ -321,7 +297,7 @@ class Schedule:
 
     def _start(self, leaf: Leaf, ready: Ready) -> None:
         leaf.status = "running"
-        self._open[ready.path] = (leaf, ready)
+        self._open.add(leaf, ready)
 
     def _number(self, path: StepPath) -> int:
         number = self._attempts.get(path, 0) + 1
@@ -385,8 +361,12 @@ class Schedule:
         if group.policy is not None and not any(asking.is_final for asking in askings):
             decision = askings[0].ask(group, self._decide, self._log, attempt=self._attempts[group.path])
             if isinstance(decision, Retry | Restart):
-                self._held = [leaf for leaf in self._held if not _is_below(leaf, group)]
-                self._go_again(group, decision, [asking.told for asking in askings], left)
+                self._held = [leaf for leaf in self._held if group not in groups_above(leaf)]
+                if isinstance(decision, Restart):
+                    self._restart(group, decision, askings[0].told)
+                else:
+                    group.renew(decision, [asking.told for asking in askings], left)
+                    self._begin_pass(group)
                 return "again"
         return self._give_up(group, askings, left)
 
@@ -394,20 +374,10 @@ class Schedule:
         """Say what a given-up step is reported as: no last word yet while a group above may still go on."""
         if verdict is not None:
             return verdict
-        group: Group | None = leaf.parent
-        while group is not None and not asking.is_final:
-            if group.policy is not None:
-                self._held.append(leaf)
-                return "again"
-            group = group.parent
-        return "failed"
-
-    def _go_again(self, group: Group, decision: Retry | Restart, told: list[Told], left: str) -> None:
-        if isinstance(decision, Restart):
-            self._restart(group, decision, told[0])
-        else:
-            group.renew(decision, told, left)
-            self._begin_pass(group)
+        if asking.is_final or not any(group.policy is not None for group in groups_above(leaf)):
+            return "failed"
+        self._held.append(leaf)
+        return "again"
 
     def _restart(self, node: Node, decision: Restart, told: Told) -> None:
         """Jump back to an earlier sibling of `node` or to itself; what lies after it, up to `node`, is new again."""
@@ -425,14 +395,7 @@ class Schedule:
 
     def _end(self, reason: str) -> tuple[StepPath, ...]:
         self._has_failed = True
-        self._open = {path: entry for path, entry in self._open.items() if path in self._started}
+        self._open.keep_flying()
         self._fronts.clear()
         self.reason = reason
         return tuple(leaf.path for leaf in self.leaves() if leaf.status == "skipped")
-
-
-def _is_below(node: Node, group: Group) -> bool:
-    above: Group | None = node.parent
-    while above is not None and above is not group:
-        above = above.parent
-    return above is group

@@ -26,6 +26,28 @@ def place(node: Node) -> tuple[int, ...]:
     return own if node.parent is None else (*place(node.parent), *own)
 
 
+def member_of(node: Node) -> StepPath | None:
+    """The innermost parallel member that a node belongs to."""
+    while (group := node.parent) is not None:
+        if group.side is not None and node.index < group.size:
+            return node.path
+        node = group
+    return None
+
+
+def living(group: Group) -> Iterator[StepPath]:
+    """The parallel members below a group whose steps are under way."""
+    side = group.side
+    members = group.members if side is None else group.members[side.ended :]
+    for member in members:
+        if member is None:
+            continue
+        if side is not None and member.index < group.size and side.states[member.index] == "running":
+            yield member.path
+        if isinstance(member, Group) and member.status == "running":
+            yield from living(member)
+
+
 def leaves(
     root: Group, attempts: Mapping[StepPath, int], plans: Plans, flying: Collection[StepPath], *, has_failed: bool
 ) -> list[LeafState]:

@@ -1,0 +1,65 @@
+"""The attempts of a run that may start or are in flight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.schedule_view import place
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.nodes import Leaf
+    from pytest_gump.engine.schedule_records import Ready
+    from pytest_gump.workflow.path import StepPath
+
+
+class OpenAttempts:
+    def __init__(self) -> None:
+        self._entries: dict[StepPath, tuple[Leaf, Ready]] = {}
+        self._started: set[StepPath] = set()
+
+    def __contains__(self, path: StepPath) -> bool:
+        return path in self._entries
+
+    def __getitem__(self, path: StepPath) -> tuple[Leaf, Ready]:
+        return self._entries[path]
+
+    @property
+    def waiting(self) -> int:
+        return len(self._entries) - len(self._started)
+
+    @property
+    def is_flying(self) -> bool:
+        return bool(self._started)
+
+    def flying(self) -> frozenset[StepPath]:
+        """The steps with an attempt in flight."""
+        return frozenset(self._entries[path][0].path for path in self._started)
+
+    def offered(self, most: int | None) -> list[Ready]:
+        """What has not started, in plan order."""
+        entries = [entry for path, entry in self._entries.items() if path not in self._started]
+        entries.sort(key=lambda entry: place(entry[0]))
+        return [ready for _, ready in entries[:most]]
+
+    def all(self) -> tuple[Ready, ...]:
+        entries = sorted(self._entries.values(), key=lambda entry: place(entry[0]))
+        return tuple(ready for _, ready in entries)
+
+    def add(self, leaf: Leaf, ready: Ready) -> None:
+        self._entries[ready.path] = (leaf, ready)
+
+    def start(self, path: StepPath) -> None:
+        self._started.add(path)
+
+    def take(self, path: StepPath) -> None:
+        """Let an attempt go that has ended."""
+        del self._entries[path]
+        self._started.discard(path)
+
+    def keep_flying(self) -> None:
+        """Let everything go that has not started."""
+        self._entries = {path: entry for path, entry in self._entries.items() if path in self._started}
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._started.clear()
