@@ -92,6 +92,14 @@ ENDS = {
         ),
     ),
     "x-auto-model": End(turns=2, calls=1, tokens=(3700, 1510, 0, 151, 21), usd=0.0028995),
+    "x-loop": failed(
+        "Loop detected, stopping execution",
+        turns=5,
+        calls=4,
+        tokens=(4000, 2000, 0, 160, 40),
+        usd=0.00725,
+        notes=("Loop detected, stopping execution",),
+    ),
     "x-maxturns-parallel": failed(
         (
             "Reached max session turns for this session. Increase the number of turns by specifying "
