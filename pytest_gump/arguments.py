@@ -25,6 +25,12 @@ def own_arguments(config: pytest.Config) -> list[str]:
     return [word for word, is_ours in _arguments(config) if is_ours]
 
 
+def names_nothing(config: pytest.Config) -> bool:
+    """Whether there is a word that names neither a file nor a folder, so that pytest cannot collect it."""
+    folder = config.invocation_params.dir
+    return not all(Path(folder, word.partition("::")[0]).exists() for word in own_arguments(config))
+
+
 @contextmanager
 def portable_arguments(config: pytest.Config) -> Iterator[None]:
     """Keep our own arguments from xdist while it starts workers elsewhere: it wants files that it can send there."""

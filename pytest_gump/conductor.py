@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gump.arguments import ordinary_arguments, own_arguments
+from pytest_gump.arguments import names_nothing, ordinary_arguments, own_arguments
 from pytest_gump.ci import CI
 from pytest_gump.collect import JobFile, JobFolder, StepItem
 from pytest_gump.crew import has_workers, refuse_distribution
@@ -62,6 +62,8 @@ class Conductor:
             return
         with usage_errors():
             self._read_jobs(session)
+            if names_nothing(self.config):
+                raise no_spec(self.config)
             if not (option.keyword or option.deselect or any("::" in word for word in map(str, self.config.args))):
                 for job in self.jobs:  # with a selection, it is not known yet which steps there are
                     Launch.check(self.config, job)
@@ -149,7 +151,7 @@ class Conductor:
         if self.workers is not None:
             self.workers.run_ordinary(session)
             stop_if_asked(session)
-            if self.workers.has_collection_errors:
+            if self.workers.xdist.has_collection_errors:
                 self._stop_at_collection_errors(session)
             self._conduct_all(session, self.workers, runs)
         else:

@@ -22,11 +22,11 @@ from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
 from pytest_gump.errors import GumpError
 from pytest_gump.executors import Finished, Lost
 from pytest_gump.launch import project_root
-from pytest_gump.ordinary import OrdinaryFirst
 from pytest_gump.system.survivors import is_anything_left
 from pytest_gump.system.worktree import Repository
 from pytest_gump.voice import usage_of
 from pytest_gump.worker import ARGUMENTS, CHANNEL, END, PLACE
+from pytest_gump.xdist_session import XdistSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 OURS: Final = "gump"
 """The event under which messages of our channel come through xdist's queue."""
 LEAVING: Final = frozenset({"errordown", "workerfinished", "internal_error"})
-STARTS: Final = 3
-"""How often a worker is started in the place of one that was lost."""
 MOURNING_S: Final = 8.0
 """How long the supervisor of a lost worker may take to end the agent's processes."""
 LEAVE_S: Final = 10.0
@@ -94,6 +92,7 @@ class Workers:
         self._config = config
         self._arguments = [*arguments]
         """What of the command line the workers collect: ordinary tests."""
+        self.xdist = XdistSession(config, has_tests=bool(arguments))
         self._workers: dict[Any, _Worker] = {}
         self._orders: dict[int, Order] = {}
         self._equipment: dict[str, Equipment] = {}
@@ -102,10 +101,6 @@ class Workers:
         self._fallen: list[_Fallen] = []
         self._is_ending = False
         self._repositories: dict[str, Repository] = {}
-
-    @property
-    def _xdist(self) -> Any:
-        return self._config.pluginmanager.get_plugin("dsession")
 
     # -- xdist's life of a worker --------------------------------------------------------------------------------
 
@@ -121,13 +116,13 @@ class Workers:
         node.workerinput[ARGUMENTS] = self._arguments
         node.workerinput[PLACE] = asdict(Place.of(project_root(self._config)))
         self._workers[node] = _Worker(node, channel)
-        queue = self._xdist.queue
+        queue = self.xdist.queue
         channel.setcallback(lambda message: queue.put((OURS, {"node": node, "message": message})))
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Take xdist's place in its own loop; when this ends, every worker has."""
-        self._begin()
+        self.xdist.begin()
         patience_s = LEAVE_S
         try:
             yield
@@ -137,24 +132,12 @@ class Workers:
         finally:
             self._leave(patience_s)
 
-    def _begin(self) -> None:
-        """Have the ordinary tests scheduled as xdist does; what it would read in its own loop is in place then."""
-        xdist = self._xdist
-        inner = None
-        if self._arguments:
-            inner = self._config.hook.pytest_xdist_make_scheduler(config=self._config, log=xdist.log)
-        xdist.sched, xdist.shouldstop = OrdinaryFirst(self._config, inner), False
-
-    @property
-    def has_collection_errors(self) -> bool:
-        return bool(self._xdist._failed_collection_errors)  # noqa: SLF001 - no other place tells them from failed tests
-
     def run_ordinary(self, session: pytest.Session) -> None:
         """Stay until every ordinary test has run, or the session is to stop."""
-        scheduler: OrdinaryFirst = self._xdist.sched
+        scheduler = self.xdist.scheduler
         while not scheduler.is_over:
             self._listen_to_workers(time.monotonic() + 0.2)
-            session.shouldstop = session.shouldstop or self._xdist.shouldstop
+            session.shouldstop = session.shouldstop or self.xdist.should_stop
             scheduler.look()
             if session.shouldstop or session.shouldfail:
                 scheduler.shut_down()
@@ -260,9 +243,9 @@ class Workers:
     def _listen_to_workers(self, deadline: float) -> None:
         """Take the next event, waiting for it until the deadline, and all that have come with it."""
         with suppress(Empty):
-            self._take(*self._xdist.queue.get(timeout=max(0.0, deadline - time.monotonic())))
+            self._take(*self.xdist.queue.get(timeout=max(0.0, deadline - time.monotonic())))
             while True:
-                self._take(*self._xdist.queue.get_nowait())
+                self._take(*self.xdist.queue.get_nowait())
 
     def _take(self, event: str, about: dict[str, Any]) -> None:
         worker = self._workers.get(about.get("node"))
@@ -275,33 +258,13 @@ class Workers:
         elif event in LEAVING:  # it had left before, with an internal error
             return
         if event in LEAVING and self._is_ending:
-            self._see_off(about["node"], about.get("error"))
+            self.xdist.see_off(about["node"], about.get("error"))
             return
-        with portable_arguments(self._config):  # xdist may start a worker in the place of one that was lost
-            self._let_xdist(event, about)
-        if event == "collectionfinish":
-            session = self._xdist._session  # noqa: SLF001 - it counts there what the worker has, our steps not among it
-            session.testscollected = len(about["ids"]) + len(session.items)
+        self.xdist.handle(event, about, self._forget_unborn)
 
-    def _let_xdist(self, event: str, about: dict[str, Any]) -> None:
-        """Do what xdist does. The worker that it starts for a lost one may be lost before it has begun."""
-        for _ in range(STARTS):
-            try:
-                getattr(self._xdist, f"worker_{event}")(**about)
-            except (EOFError, OSError):
-                if event != "errordown":
-                    raise
-                unborn = [one for one in self._workers.values() if one.pid is None and one.channel.isclosed()]
-                for one in unborn:
-                    del self._workers[one.node]
-            else:
-                return
-        self._xdist._active_nodes.discard(about["node"])  # noqa: SLF001 - as if no more could be started
-
-    def _see_off(self, node: Any, error: object) -> None:
-        """Do what xdist does when a worker ends, but replace none."""
-        self._config.hook.pytest_testnodedown(node=node, error=error)
-        self._xdist._active_nodes.discard(node)  # noqa: SLF001 - xdist tells by it that workers are left
+    def _forget_unborn(self) -> None:
+        for one in [one for one in self._workers.values() if one.pid is None and one.channel.isclosed()]:
+            del self._workers[one.node]
 
     def _hear(self, worker: _Worker, kind: str, *told: Any) -> None:
         match kind, *told:

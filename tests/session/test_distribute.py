@@ -149,7 +149,7 @@ def test_x_stops_what_goes_on_and_books_it(project: GumpProject) -> None:
 def test_workers_are_asked_for_where_steps_may_go_on_side_by_side(project: GumpProject) -> None:
     write_side(project)
     result = project.run_apart("side")
-    assert "2 workers [" in result.stdout.str()
+    assert "created: 2/2 workers" in result.stdout.str()
     assert result.ret == pytest.ExitCode.OK
 
 
@@ -158,7 +158,7 @@ def test_no_worker_is_asked_for_where_it_would_be_in_the_way(project: GumpProjec
     project.write({"test_ordinary.py": "def test_it(): pass\n"})
     write_side(project)
     result = project.run_apart("side", *words)
-    assert "workers [" not in result.stdout.str()
+    assert "/2 workers" not in result.stdout.str()
     assert result.ret == pytest.ExitCode.OK
 
 

@@ -40,10 +40,10 @@ def test_ways_that_cannot_work_are_refused_before_anything_starts(
 def test_workers_of_the_ini_file_can_be_taken_back(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\naddopts = -n2\n"})
     project.answer("impl", writes={"new.py": "x = 1\n"})
-    assert "2 workers [" in project.run_apart("one").stdout.str()
+    assert "created: 2/2 workers" in project.run_apart("one").stdout.str()
     result = project.run_apart("one", "-n0")
     result.assert_outcomes(passed=1)
-    assert "2 workers [" not in result.stdout.str()
+    assert "created: 2/2 workers" not in result.stdout.str()
 
 
 def test_a_session_without_xdist_runs(project: GumpProject) -> None:
