@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 
 def read_only(bench: Bench) -> str:
-    """It tries to write in two ways, is refused, and hands over its artifact all the same."""
+    """It tries to write in four ways, is refused, and hands over its artifact all the same."""
     disobedient = (
         Answer("I write where I must not.", (Write("stray.txt", "stray\n"),)),
         Answer("Then with the shell.", (Shell("echo stray > shell.txt"),)),
+        Answer("Through its own folder.", (Write(".gump/out/../../through.txt", "stray\n"),)),
+        Answer("In a folder of that name.", (Write(str(bench.outside / ".gump/out/artifact.txt"), "stray\n"),)),
         Answer("And now what was asked for.", (Write(".gump/out/artifact.txt", "what I found\n"),)),
         Answer("Handed over."),
     )
@@ -26,6 +28,7 @@ def read_only(bench: Bench) -> str:
     expect_passed(result)
     expect(result.artifact, "what I found\n", "the hand-over")
     expect(result.changed, (), "changed files")
+    expect([path.name for path in bench.outside.iterdir()], [], "files outside")
     return ""
 
 
@@ -35,6 +38,10 @@ def confined(bench: Bench) -> str:
     disobedient = (
         Answer("I write outside.", (Write(str(outside / "file.txt"), "stray\n"),)),
         Answer("Then with the shell.", (Shell(f"echo stray > {outside}/shell.txt"),)),
+        Answer("Behind an allowed command.", (Shell(f"sh copy.sh; touch {outside}/chained.txt"),)),
+        Answer("In its place.", (Shell(f"sh copy.sh > {outside}/redirected.txt"),)),
+        Answer("Inside of it.", (Shell(f"sh copy.sh $(touch {outside}/substituted.txt)"),)),
+        Answer("On a second line.", (Shell(f"sh copy.sh\ntouch {outside}/second.txt"),)),
         Answer("Tried."),
     )
     with bench.serving(script(*disobedient)) as server:
