@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.ledger import Ledger
     from pytest_gump.engine.metrics import RunRecord
-    from pytest_gump.system.git_changes import FileChange
+    from pytest_gump.system.git_changes import ChangedFile
     from pytest_gump.system.git_merge import Merge
     from pytest_gump.system.git_repository import Repository
 
@@ -32,7 +32,7 @@ class ApplyPlan:
     head: str
     """Of the run."""
     steps: tuple[str, ...] = ()
-    changed: tuple[FileChange, ...] = ()
+    changed: tuple[ChangedFile, ...] = ()
     notes: tuple[str, ...] = ()
     """What a person should know about it, one line each; why there is nothing to bring, if so."""
 

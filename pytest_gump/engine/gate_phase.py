@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.gates.base import ChangedFile, CommandOutcome, GateContext
+from pytest_gump.gates.base import CommandOutcome, GateContext
 from pytest_gump.gates.detect import TEST_PATTERNS
 from pytest_gump.gates.registry import run_gates
 from pytest_gump.gates.view import Diff, StepView
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.tools import Tools
     from pytest_gump.gates.base import GateResult
     from pytest_gump.system.process import Finished
+    from pytest_gump.system.worktree import ChangedFile
 
 OUTPUT_CHARS = 40_000
 """Of a gate's output in memory: summaries are read from it, and the retry's part is cut from it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.gates.base import ChangedFile
 from pytest_gump.gates.text import listed
 from pytest_gump.workflow.path import StepPath
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.secrets import Secrets
-    from pytest_gump.system.worktree import Repository, Slot, Snapshot
+    from pytest_gump.system.worktree import ChangedFile, Repository, Slot, Snapshot
 
 
 def attempt_ref(order: Order) -> str:
@@ -106,7 +105,4 @@ class Leavings:
         return found + secrets.added_in(self.patch())
 
     def _between(self, old: str, new: str) -> tuple[ChangedFile, ...]:
-        if old == new:
-            return ()
-        changes = self._repository.changed(old, new)
-        return tuple(ChangedFile(one.path, one.status, one.added, one.removed) for one in changes)
+        return () if old == new else self._repository.changed(old, new)

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings
-from pytest_gump.gates.base import ChangedFile
 from pytest_gump.gates.text import listed
 from pytest_gump.system.git_history import chain
 
@@ -48,7 +47,7 @@ def merge(order: Order, repository: Repository, title: str) -> AttemptResult:
         timings=Timings(started, time.monotonic() - began),
         snapshot=commit,
         tree=tree,
-        changed=tuple(ChangedFile(one.path, one.status, one.added, one.removed) for one in changed),
+        changed=changed,
     )
 
 

@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pytest_gump.agents.base import SessionRef, Usage
-from pytest_gump.gates.base import ChangedFile, GateResult  # noqa: TC001
+from pytest_gump.gates.base import GateResult  # noqa: TC001
+from pytest_gump.system.git_changes import ChangedFile  # noqa: TC001
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

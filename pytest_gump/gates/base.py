@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_gump.system.git_changes import ChangedFile
+
 GateStatus = Literal["passed", "failed", "skipped", "error"]
 
 
@@ -28,17 +30,6 @@ class GateResult:
     duration_s: float = 0.0
     output_file: str | None = None
     """Name in the attempt's `gates/` folder of the whole output."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedFile:
-    """One file that differs between two trees. `path` is relative to the root, `/`-separated."""
-
-    path: str
-    status: Literal["added", "modified", "deleted", "type"]
-    added: int | None = None
-    """Lines; None for binary files."""
-    removed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

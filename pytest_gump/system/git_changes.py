@@ -21,7 +21,7 @@ _PATCH: Final = ("-p", "--binary", "--full-index", "--src-prefix=a/", "--dst-pre
 
 
 @dataclass(frozen=True, slots=True)
-class FileChange:
+class ChangedFile:
     """One file that differs between two trees. `path` is relative to the root, `/`-separated."""
 
     path: str
@@ -33,7 +33,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    change: FileChange
+    change: ChangedFile
     blobs: tuple[str, ...]
 
 
@@ -74,7 +74,7 @@ def compare(git: GitRunner, old: str, new: str) -> tuple[Difference, ...]:
             added, removed, path = field.split(b"\t", 2)
             counts[fsdecode(path)] = (_count(added), _count(removed))
     return tuple(
-        Difference(FileChange(path, status, *counts.get(path, (None, None))), blobs) for path, status, blobs in raw
+        Difference(ChangedFile(path, status, *counts.get(path, (None, None))), blobs) for path, status, blobs in raw
     )
 
 

@@ -20,7 +20,7 @@ from pytest_gump.system.output import bounded_output
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.system.git_changes import Difference, FileChange
+    from pytest_gump.system.git_changes import ChangedFile, Difference
     from pytest_gump.system.git_merge import Merge
 
 _OUR_REF: Final = re.compile(r"refs/(?:heads/)?gump/[^\s~^:?*\[\\\x00-\x1f\x7f]+")
@@ -211,7 +211,7 @@ class Repository:
 
     # -- comparisons -----------------------------------------------------------------------------------------------
 
-    def changed(self, old: str, new: str) -> tuple[FileChange, ...]:
+    def changed(self, old: str, new: str) -> tuple[ChangedFile, ...]:
         return tuple(entry.change for entry in self._compare(old, new))
 
     def diff(self, old: str, new: str, out: Path, paths: Sequence[str] = ()) -> None:

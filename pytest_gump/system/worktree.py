@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_gump.system.git_changes import FileChange
+from pytest_gump.system.git_changes import ChangedFile
 from pytest_gump.system.git_merge import Merge
 from pytest_gump.system.git_repository import Repository
 from pytest_gump.system.git_slot import HANDOVER, Slot, Snapshot
@@ -12,7 +12,7 @@ from pytest_gump.system.slots import KEEP_IGNORED, Slots
 __all__ = [
     "HANDOVER",
     "KEEP_IGNORED",
-    "FileChange",
+    "ChangedFile",
     "Merge",
     "Repository",
     "Slot",

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.gates.base import ChangedFile
 from pytest_gump.gates.registry import run_gates
+from pytest_gump.system.worktree import ChangedFile
 
 from tests.gates.gate_kit import gate_context
 

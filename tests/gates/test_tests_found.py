@@ -2,13 +2,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.gates.base import ChangedFile, GateResult
 from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.system.worktree import ChangedFile
 
 from tests.gates.gate_kit import gate_context
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pytest_gump.gates.base import GateResult
 
 OLD = "def test_old():\n    assert True\n"
 

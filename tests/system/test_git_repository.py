@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git_runner import GitRunner
-from pytest_gump.system.worktree import FileChange, Repository
+from pytest_gump.system.worktree import ChangedFile, Repository
 
 from tests.system.git_project import Project, make_project
 
@@ -232,11 +232,11 @@ def test_changes_name_files_states_and_lines(project: Project) -> None:
     (project.root / "pkg/mod.py").symlink_to("deep/er.py")
     new = project.commit()
     assert set(project.open().changed(old, new)) == {
-        FileChange("README", "deleted", 0, 1),
-        FileChange("app.py", "modified", 2, 1),
-        FileChange("blob", "added", None, None),
-        FileChange("new\tname\n.py", "added", 1, 0),
-        FileChange("pkg/mod.py", "type", 1, 1),
+        ChangedFile("README", "deleted", 0, 1),
+        ChangedFile("app.py", "modified", 2, 1),
+        ChangedFile("blob", "added", None, None),
+        ChangedFile("new\tname\n.py", "added", 1, 0),
+        ChangedFile("pkg/mod.py", "type", 1, 1),
     }
 
 
