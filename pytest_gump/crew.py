@@ -63,10 +63,11 @@ def _useful(config: pytest.Config) -> int:
         texts = {found.text for _, _, found in job_files(config, project) if "parallel" in found.text}
     except GumpError:
         return 0
-    return max((min(settings.workers, _width(text, settings.workers)) for text in texts), default=0)
+    return max((min(settings.workers, useful_workers(text, settings.workers)) for text in texts), default=0)
 
 
-def _width(text: str, most: int) -> int:
+def useful_workers(text: str, most: int) -> int:
+    """How many steps of a workflow may go on at once: the items of a plan, not known yet, count as `most`."""
     root = read_yaml(text, Problems(""))
     return 1 if root is None else _width_of(root, most)
 

@@ -1,0 +1,25 @@
+"""How many workers a workflow can use."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_gump.crew import useful_workers
+
+STEP = "- {name: a, agent: claude-haiku, prompt: x}"
+PAIR = "{name: pair, parallel: true, steps: [{name: a, agent: codex}, {name: b, agent: codex}]}"
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (f"name: w\nsteps:\n  {STEP}\n", 1),
+        (f"name: w\nsteps:\n  - {PAIR}\n  - {PAIR}\n", 2),
+        (f"name: w\nsteps:\n  - {{name: both, parallel: true, steps: [{PAIR}, {PAIR}]}}\n", 4),
+        (f"name: w\nsteps:\n  - {{name: each, foreach: plan, parallel: true, steps: [{PAIR}]}}\n", 6),
+        (f"name: w\nsteps:\n  - {{name: each, foreach: plan, steps: [{PAIR}]}}\n", 2),
+        ("name: w\nsteps:\n  - {name: odd, parallel: 'true', steps: [1, 2]}\n", 1),
+        ("name: [w\n", 1),
+    ],
+)
+def test_a_workflow_can_use_as_many_workers_as_steps_may_go_on_at_once(text: str, count: int) -> None:
+    assert useful_workers(text, most=6) == count
