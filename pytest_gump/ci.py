@@ -127,7 +127,7 @@ def _row(step: StepRecord) -> tuple[str, ...]:
     cost = format_usd(total.cost_usd, estimated=total.estimated) + (" + $?" if total.unknown else "")
     took = format_duration(total.duration_s)
     paid = (cost, str(total.turns)) if last.agent else ("", "")
-    return (mark, step.path, step.outcome, last.agent or "gate", str(len(step.attempts)), *paid, took)
+    return (mark, step.path, step.outcome, last.agent or last.mode, str(len(step.attempts)), *paid, took)
 
 
 def markdown(runs: Sequence[Told]) -> str:

@@ -23,7 +23,7 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
         ("gump.run_id", record.run_id),
         ("gump.step", step.path),
         ("gump.mode", last.mode),
-        ("gump.agent", last.agent or "gate"),
+        ("gump.agent", last.agent or last.mode),
         ("gump.outcome", step.outcome),
         ("gump.attempts", str(len(step.attempts))),
         ("gump.cost_usd", f"{total.cost_usd:.6f}"),

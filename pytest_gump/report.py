@@ -104,8 +104,8 @@ class Report:
 
         for gate in booked.result.gates:
             tell(f"{gate.name}: {gate.status} {gate.summary} {format_duration(gate.duration_s)}", level=1)
-        if booked.record.why:
-            tell(booked.record.why)
+        for why in filter(None, booked.record.why.split("; ")):
+            tell(why)
         for note in booked.result.notes:
             tell(f"note: {note}")
         if booked.result.gate_config:

@@ -74,7 +74,7 @@ def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
         yield (step["path"], "", "", step["status"], "", "", "", "", "", "")
     for number, one in enumerate(step["attempts"]):
         name = "" if number else step["path"]
-        agent = one["agent"] or "gate"
+        agent = one["agent"] or one["mode"]
         if "cost" not in one:
             yield (name, str(one["attempt"]), agent, one["outcome"], "", "", "", "", "", "")
             continue

@@ -1,16 +1,15 @@
 """The pure state machine of a run: what may start now, and what follows from how it ended.
 
-No I/O, no clock, no pytest. The serial loop, the xdist workers, the dry run and resume all drive this one object;
-feeding it the same `Done`s and the recorded decisions gives the same state again.
+No I/O, no clock, no pytest. Whoever drives it, feeding it the same `Done`s and the recorded decisions gives the same
+state again.
 
 How trees move: every step and group remembers where it began. The tree of the run advances only when a step passes;
 `same` goes on from what the failed attempt left, all else goes back to where the step, the group or the restarted
 step began.
 
 Members of a parallel group start at the tree where the group began, however many may run at once, and are merged in
-plan order; a merge is a step of its own. A failed member lets the others finish. What follows for the group is decided
-when the last of them has ended, from their failures in plan order; until then a failed attempt in it is `again` where
-some group may still go on, and `Settled.failed` names its step if none does.
+plan order; a merge is a step of its own. What follows for the group is decided when the last member has ended, from
+their failures in plan order; until then a failed attempt in it is `again` where some group may still go on.
 """
 
 from __future__ import annotations
