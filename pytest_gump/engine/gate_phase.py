@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.agent_phase import Workplace
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Tools
-    from pytest_gump.gates.base import GateResult
+    from pytest_gump.gates.base import GateResult, Payload
     from pytest_gump.system.process import Finished
     from pytest_gump.system.worktree import ChangedFile
 
@@ -37,7 +37,7 @@ class Judged:
     changed: Sequence[ChangedFile]
     diff: Path | None
     """Patch since the step began; None where no gate asks for it."""
-    payload: object = None
+    payload: Payload = None
 
 
 def run_step_gates(order: Order, tools: Tools, place: Workplace, judged: Judged) -> tuple[GateResult, ...]:

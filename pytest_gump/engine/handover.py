@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.order import PlanItem, Verdict
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.schema import fenced_json, parse_plan, parse_verdict
@@ -13,7 +12,8 @@ from pytest_gump.gates.schema import fenced_json, parse_plan, parse_verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.order import Mode
+    from pytest_gump.engine.order import Mode, PlanItem, Verdict
+    from pytest_gump.gates.base import Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Handover:
     notes: tuple[str, ...] = ()
 
     @property
-    def payload(self) -> tuple[PlanItem, ...] | Verdict | str | None:
+    def payload(self) -> Payload:
         if self.plan is not None:
             return self.plan
         return self.verdict if self.verdict is not None else self.artifact
@@ -66,13 +66,12 @@ def _parse(content: bytes, mode: Mode, *, max_items: int, notes: tuple[str, ...]
         plan = parse_plan(content, max_items=max_items)
         if plan.value is None:
             return Handover(errors=plan.errors, notes=notes)
-        items = tuple(PlanItem(one.name, one.slug, one.description, one.files, one.depends_on) for one in plan.value)
-        return Handover(plan=items, notes=notes)
+        return Handover(plan=plan.value, notes=notes)
     if mode == "review":
         verdict = parse_verdict(content)
         if verdict.value is None:
             return Handover(errors=verdict.errors, notes=notes)
-        return Handover(verdict=Verdict(verdict.value.passed, verdict.value.comment), notes=notes)
+        return Handover(verdict=verdict.value, notes=notes)
     return _artifact(content)
 
 

@@ -11,11 +11,28 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pytest_gump.agents.base import SessionRef, Usage
-from pytest_gump.gates.base import GateResult  # noqa: TC001
+from pytest_gump.gates.base import GateResult, PlanItem, Verdict
 from pytest_gump.system.git_changes import ChangedFile  # noqa: TC001
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+
+__all__ = [
+    "AttemptResult",
+    "ContextPart",
+    "GateOrder",
+    "Limits",
+    "Mode",
+    "Order",
+    "Outcome",
+    "PlanItem",
+    "Section",
+    "Timings",
+    "Verdict",
+    "from_wire",
+    "to_wire",
+    "warm_up",
+]
 
 
 class Outcome(StrEnum):
@@ -39,22 +56,6 @@ class Outcome(StrEnum):
 
 
 Mode = Literal["diff", "plan", "artifact", "review", "gate", "merge"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlanItem:
-    name: str
-    slug: str
-    description: str = ""
-    files: tuple[str, ...] = ()
-    depends_on: tuple[str, ...] = ()
-    """Slugs of the items that must have passed before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    passed: bool
-    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,30 @@ class GateResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanItem:
+    """One entry of a plan; `slug` is unique in it."""
+
+    name: str
+    slug: str
+    description: str = ""
+    files: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    """Slugs of the items that must have passed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a review came to."""
+
+    passed: bool
+    comment: str = ""
+
+
+Payload = tuple[PlanItem, ...] | Verdict | str | None
+"""What an agent hands over: a plan, a verdict, the text of an artifact, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class CommandOutcome:
     """How a shell command of a gate ended. Stdout and stderr are one text, in order."""
 
@@ -61,7 +85,7 @@ class GateContext:
     commands: Mapping[str, str]
     """Resolved commands of the run's base: keys compile, test, lint, coverage; a missing key = nothing found."""
     mode: Literal["diff", "plan", "artifact", "review", "gate"] = "diff"
-    payload: Any = None
+    payload: Payload = None
     """The validated hand-over: plan items, verdict or artifact text."""
     payload_error: str | None = None
     read_base: Callable[[str], bytes | None] = lambda _: None

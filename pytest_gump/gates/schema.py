@@ -8,7 +8,7 @@ import reprlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from pytest_gump.gates.base import GateResult
+from pytest_gump.gates.base import GateResult, PlanItem, Verdict
 from pytest_gump.gates.depends import read_depends
 from pytest_gump.gates.json_input import BadJsonError, fenced_json, read_json
 from pytest_gump.workflow.path import slugify
@@ -16,7 +16,7 @@ from pytest_gump.workflow.path import slugify
 if TYPE_CHECKING:
     from pytest_gump.gates.base import GateContext
 
-__all__ = ["Parsed", "PlannedItem", "ReviewVerdict", "fenced_json", "parse_plan", "parse_verdict", "schema"]
+__all__ = ["Parsed", "fenced_json", "parse_plan", "parse_verdict", "schema"]
 
 MAX_NAME: Final = 200
 MAX_TEXT: Final = 20_000
@@ -26,24 +26,6 @@ MAX_ERRORS: Final = 20
 _MAX_KEYS: Final = 50
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_BREAK: Final = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]")
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedItem:
-    """One entry of a plan; `slug` is unique in it."""
-
-    name: str
-    slug: str
-    description: str
-    files: tuple[str, ...] = ()
-    depends_on: tuple[str, ...] = ()
-    """Slugs of other items."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReviewVerdict:
-    passed: bool
-    comment: str = ""
 
 
 T = TypeVar("T")
@@ -57,7 +39,7 @@ class Parsed(Generic[T]):
     errors: tuple[str, ...] = ()
 
 
-def parse_plan(data: bytes, *, max_items: int = 100) -> Parsed[tuple[PlannedItem, ...]]:
+def parse_plan(data: bytes, *, max_items: int = 100) -> Parsed[tuple[PlanItem, ...]]:
     """Read `[{name, description, files?, depends_on?}, ...]`. Never raises on any input."""
     try:
         entries = read_json(data)
@@ -80,7 +62,7 @@ def parse_plan(data: bytes, *, max_items: int = 100) -> Parsed[tuple[PlannedItem
     return Parsed(tuple(replace(item, depends_on=slugs) for item, slugs in zip(items, needs, strict=True)))
 
 
-def parse_verdict(data: bytes) -> Parsed[ReviewVerdict]:
+def parse_verdict(data: bytes) -> Parsed[Verdict]:
     """Read `{pass, comment}`. Never raises on any input."""
     try:
         entry = read_json(data)
@@ -97,7 +79,7 @@ def parse_verdict(data: bytes) -> Parsed[ReviewVerdict]:
     errors += _text_errors(comment, "'comment'", MAX_TEXT)
     if passed is False and isinstance(comment, str) and not comment.strip():
         errors.append("'comment' must say what is wrong when 'pass' is false")
-    return Parsed(None, _bounded(errors)) if errors else Parsed(ReviewVerdict(passed is True, comment))
+    return Parsed(None, _bounded(errors)) if errors else Parsed(Verdict(passed is True, comment))
 
 
 def schema(argument: str | None, context: GateContext) -> GateResult:
@@ -112,11 +94,11 @@ def schema(argument: str | None, context: GateContext) -> GateResult:
     return GateResult("schema", "passed", f"valid {expected}")
 
 
-def _item(entry: Any, number: int, errors: list[str]) -> PlannedItem:
+def _item(entry: Any, number: int, errors: list[str]) -> PlanItem:
     where = f"item {number}"
     if not isinstance(entry, dict):
         errors.append(f"{where} must be an object with 'name' and 'description', not {_kind(entry)}")
-        return PlannedItem("", "", "")
+        return PlanItem("", "")
     name, description, files = entry.get("name"), entry.get("description"), entry.get("files")
     errors += _misspelt(entry, ("name", "description", "files", "depends_on"), where)
     errors += _name_errors(name, where)
@@ -126,7 +108,7 @@ def _item(entry: Any, number: int, errors: list[str]) -> PlannedItem:
         errors += _text_errors(description, f"'description' of {where}", MAX_TEXT)
     errors += _files_errors(files, where)
     usable = name.strip() if isinstance(name, str) else ""
-    return PlannedItem(
+    return PlanItem(
         name=usable,
         slug=slugify(usable, number) if usable else "",
         description=description if isinstance(description, str) else "",
@@ -190,7 +172,7 @@ def pattern_problem(pattern: Any) -> str | None:
     return None
 
 
-def _same_slugs(items: list[PlannedItem]) -> list[str]:
+def _same_slugs(items: list[PlanItem]) -> list[str]:
     first: dict[str, int] = {}
     errors = []
     for number, item in enumerate(items, start=1):

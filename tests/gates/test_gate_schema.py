@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_gump.gates.base import PlanItem, Verdict
 from pytest_gump.gates.registry import BUILTIN
-from pytest_gump.gates.schema import PlannedItem, ReviewVerdict, parse_plan, parse_verdict
+from pytest_gump.gates.schema import parse_plan, parse_verdict
 
 from tests.gates.gate_kit import gate_context
 
@@ -29,8 +30,8 @@ def test_a_good_plan_is_read() -> None:
     parsed = parse_plan(json.dumps([item(files=["src/", "tests/**/*.py"]), item(name="Pay", files=None)]).encode())
     assert parsed.errors == ()
     assert parsed.value == (
-        PlannedItem("Add a cart", "add-a-cart", "what to do", ("src/", "tests/**/*.py")),
-        PlannedItem("Pay", "pay", "what to do", ()),
+        PlanItem("Add a cart", "add-a-cart", "what to do", ("src/", "tests/**/*.py")),
+        PlanItem("Pay", "pay", "what to do", ()),
     )
 
 
@@ -113,9 +114,9 @@ def test_what_is_no_plan_at_all_is_told(data: bytes, error: str) -> None:
 
 
 def test_good_verdicts_are_read() -> None:
-    assert parse_verdict(b'{"pass": true}').value == ReviewVerdict(passed=True)
-    assert parse_verdict(b'{"pass": true, "comment": null}').value == ReviewVerdict(passed=True)
-    assert parse_verdict(b'{"pass": false, "comment": "no"}').value == ReviewVerdict(passed=False, comment="no")
+    assert parse_verdict(b'{"pass": true}').value == Verdict(passed=True)
+    assert parse_verdict(b'{"pass": true, "comment": null}').value == Verdict(passed=True)
+    assert parse_verdict(b'{"pass": false, "comment": "no"}').value == Verdict(passed=False, comment="no")
 
 
 @pytest.mark.parametrize(
