@@ -160,3 +160,51 @@ def test_money_of_the_run_is_shared_by_all_that_run_at_once(project: GumpProject
     outcomes = [str(one.result.outcome) for one in record.attempts if one.result and one.step.startswith("build::impl")]
     assert outcomes == ["budget"] * 3
     assert [step.status for step in record.steps.values()].count("skipped") >= 3
+
+
+def test_parallel_groups_may_be_nested(project: GumpProject) -> None:
+    workflow = """\
+name: side
+steps:
+  - {name: decompose, agent: script, output: plan, prompt: Split it.}
+  - name: build
+    foreach: decompose
+    parallel: true
+    gate: ["bash: test $(ls *.txt | wc -l) = 6"]
+    steps:
+      - name: parts
+        parallel: true
+        gate: ["bash: test -f $GUMP_ITEM_NAME-left.txt -a -f $GUMP_ITEM_NAME-right.txt"]
+        steps:
+          - {name: left, agent: script, prompt: Do it.}
+          - {name: right, agent: script, prompt: Do it.}
+      - {name: sum, agent: script, prompt: Add it up.}
+"""
+    script = TWO + 'if item: write(f"{item}-{step.split(\'::\')[-1]}.txt", ",".join(sorted(os.listdir())))\n'
+    prepare(project, script, workflow=workflow)
+    run(project, "-n3").assert_outcomes(passed=1 + 2 * 6 + 2 + 1)
+    record = project.record()
+    assert record.steps["build::parts::merge[one--left]"].status == "passed"
+    tree = project.tree(record.head)
+    assert "one-right.txt" in tree["one-sum.txt"]
+    assert "one-left.txt" not in tree["one-right.txt"]
+    assert "one-left.txt" not in tree["two-sum.txt"]
+
+
+def test_items_that_may_touch_the_same_files_can_be_kept_apart(project: GumpProject) -> None:
+    workflow = WORKFLOW.replace("    parallel: true\n", "    parallel: true\n    overlap: serialize\n")
+    prepare(
+        project,
+        """
+        if step == "decompose":
+            plan(*({"name": name, "description": "d", "files": ["shared.txt"]} for name in ("one", "two", "three")))
+        if item:
+            with open("shared.txt", "a") as file:
+                file.write(item + "\\n")
+        """,
+        workflow=workflow,
+    )
+    run(project, "-n3").assert_outcomes(passed=8)
+    record = project.record()
+    assert project.tree(record.head)["shared.txt"].split() == ["one", "two", "three"]
+    assert [one.attempt for one in record.attempts] == [1] * 8
