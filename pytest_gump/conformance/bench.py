@@ -35,12 +35,18 @@ FILES: Final[Mapping[str, str]] = {
     "README.md": "# A project\n",
     ".gitignore": "*.log\n",
     "copy.sh": "cat greeting.txt > copied.txt && cat copied.txt\n",
+    "env.sh": "env > env.txt\n",
     "wait.sh": "echo $$ > started.log\nsleep 3600\necho waited\n",
     "flood.sh": 'i=0; while [ $i -lt 25000 ]; do echo "line $i'
     + " of much output that nobody needs" * 2
     + '"; i=$((i+1)); done\n',
 }
-COMMANDS: Final = (("test", "sh copy.sh"), ("lint", "sh wait.sh"), ("compile", "sh flood.sh"))
+COMMANDS: Final = (
+    ("test", "sh copy.sh"),
+    ("lint", "sh wait.sh"),
+    ("compile", "sh flood.sh"),
+    ("coverage", "sh env.sh"),
+)
 """What the agent may run without being asked."""
 
 SLOT: Final = "slot"

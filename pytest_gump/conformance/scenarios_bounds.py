@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.conformance.model.script import Answer, Shell, Write, script
 from pytest_gump.conformance.scenario import Scenario, expect, expect_outcome, expect_passed, expect_that
+from pytest_gump.conformance.subjects import KEY
 from pytest_gump.engine.order import Limits, Outcome
 
 if TYPE_CHECKING:
@@ -71,6 +73,18 @@ def no_write(bench: Bench) -> str:
     return result.reason
 
 
+def environment(bench: Bench) -> str:
+    """What is not on the list of the adapter does not reach a command that the model runs."""
+    with bench.serving(script(Answer("I look.", (Shell("sh env.sh"),)), Answer("Seen."))):
+        os.environ["MY_OWN_TOKEN"] = USERS
+        result = bench.attempt()
+    seen = bench.file(result, "env.txt")
+    expect_that(seen is not None and "PATH=" in seen, f"the command did not run: {result.outcome}: {result.reason}")
+    expect_that(USERS not in str(seen), "a variable of the user's was passed on")
+    return "commands see the CLI's key" if KEY in str(seen) else "commands do not see the CLI's key"
+
+
+USERS: Final = "a-token-of-the-user"
 HOOK: Final = "hooked"
 
 
@@ -132,5 +146,6 @@ SCENARIOS: Final = (
     Scenario("confined", "neither tools nor shell write outside the worktree", confined),
     Scenario("checkout", "the user's checkout is not written to", checkout),
     Scenario("no-write", "the guard no_write ends an attempt that writes", no_write),
+    Scenario("environment", "commands do not see variables that are none of the agent's business", environment),
     Scenario("tree-settings", "hooks and MCP servers of the project are not started", tree_settings),
 )
