@@ -79,7 +79,8 @@ def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | 
     from pytest_gump.agents import registry
     from pytest_gump.agents.program import read_version
     from pytest_gump.gates.text import last_line
-    from pytest_gump.system.process import Request, bounded_output
+    from pytest_gump.system.output import bounded_output
+    from pytest_gump.system.process import Request
 
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
         place = Path(folder)
@@ -120,7 +121,8 @@ def call_live(agent: Agent, supervisor: Supervisor) -> LiveCall:
 
 
 def _call(agent: Agent, folder: Path, supervisor: Supervisor) -> tuple[Ending, Finished]:
-    from pytest_gump.system.process import Request, bounded_output
+    from pytest_gump.system.output import bounded_output
+    from pytest_gump.system.process import Request
 
     worktree = folder / "worktree"
     worktree.mkdir()

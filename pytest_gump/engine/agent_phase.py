@@ -12,7 +12,8 @@ from pytest_gump.engine.guard import Breach, GuardWatch
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
 from pytest_gump.gates.environment import gate_environment
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.process import Request, bounded_output
+from pytest_gump.system.output import bounded_output
+from pytest_gump.system.process import Request
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from pytest_gump.gates.detect import TEST_PATTERNS
 from pytest_gump.gates.registry import run_gates
 from pytest_gump.gates.view import Diff, StepView
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.process import Request, bounded_output
+from pytest_gump.system.output import bounded_output
+from pytest_gump.system.process import Request
 from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import slugify
 

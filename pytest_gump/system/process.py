@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
 from pytest_gump.errors import GumpError
 from pytest_gump.system import supervisor
-from pytest_gump.system.output import LineSplitter, bounded_output, clean_text
+from pytest_gump.system.output import LineSplitter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-__all__ = ["Finished", "Request", "Supervisor", "bounded_output", "clean_text"]
+__all__ = ["Finished", "Request", "Supervisor"]
 
 TICK_S: Final = 0.2
 _CHUNK: Final = 1 << 16
