@@ -76,6 +76,8 @@ class Report:
         red = [gate for gate in preflight.get("gates", ()) if gate["status"] == "failed"]
         for gate in red:
             self._write(fit(f"red on base: {gate['name']}: {gate['summary']}", self.columns), yellow=True)
+        for note in preflight.get("notes", ()):
+            self.say_once(f"note: {note}")
 
     def tell_apart(self, labels: Mapping[str, str]) -> None:
         """From now on lines of these runs begin with a label: several go on at once."""

@@ -19,7 +19,7 @@ from pytest_gump.engine import lost_session
 from pytest_gump.engine.agent_phase import AgentRun, Workplace, make_task, run_agent
 from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.context_phase import read_material
-from pytest_gump.engine.gate_phase import CommandRunner, Judged, run_step_gates
+from pytest_gump.engine.gate_phase import Judged, run_step_gates
 from pytest_gump.engine.handover import Handover, read_handover
 from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
@@ -28,11 +28,11 @@ from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire,
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.recording import Performance, record
 from pytest_gump.engine.secrets import Secrets, masked_event
+from pytest_gump.engine.setup_phase import Setup
 from pytest_gump.engine.tools import Tools
 from pytest_gump.errors import AgentError, GumpError
 from pytest_gump.gates.registry import BUILTIN
-from pytest_gump.gates.text import last_line, listed, one_line
-from pytest_gump.system.environment import child_environment
+from pytest_gump.gates.text import listed, one_line
 from pytest_gump.system.output import bounded_text, clean_text
 from pytest_gump.workflow.path import StepPath
 
@@ -143,32 +143,10 @@ class _Attempt:
 
     def _prepare(self) -> Judgement | None:
         self.slot.prepare(self.order.base)
-        if not self.order.setup or not self.slot.lacks_setup:
-            return None
-        try:
-            problem = self._set_up()
-        except BaseException:
-            self.slot.discard()
-            raise
-        if problem is not None:
-            self.slot.discard()  # so that the next attempt sets up again
-            return problem
-        self.slot.accept_ignored()
-        self.slot.restore(self.order.base)
-        return None
-
-    def _set_up(self) -> Judgement | None:
-        """Run the workflow's setup commands in a worktree that was made anew."""
-        environment = child_environment(self.tools.settings.gate_env, self.place.environment)
-        run = CommandRunner(self.tools, self.place, environment, self.tools.settings.setup_timeout_s)
-        for command in self.order.setup:
-            outcome = run(command, label="setup")
-            if outcome.exit_code != 0:
-                why = outcome.error or f"exit code {outcome.exit_code}"
-                said = last_line(outcome.output)
-                told = f"setup failed: {command}: {why}{f': {said}' if said else ''}"
-                return Judgement.of(Outcome.GATE_ERROR, told)
-        return None
+        setup = Setup(self.order, self.tools, self.place, self.slot)
+        problem = setup.ensure()
+        self.facts.notes += setup.notes
+        return problem
 
     # -- the agent -------------------------------------------------------------------------------------------------
 

@@ -107,6 +107,13 @@ INI_OPTIONS: Final = (
         " ".join(KEEP_IGNORED),
         "Ignored files and folders that stay in a worktree when gates run and between attempts",
     ),
+    IniOption(
+        "gump_copy",
+        "copy",
+        "patterns",
+        "",
+        "Files that git ignores and a build needs: copied into every worktree, like those that .worktreeinclude names",
+    ),
     IniOption("gump_agents", "agents", "agents", "", "Agents of your own, one a line: NAME = AGENT and further words"),
     IniOption("gump_agent_env", "agent_env", "names", "", "Environment variables that agents get on top of the usual"),
     IniOption("gump_gate_env", "gate_env", "names", "", "Environment variables that gates get on top of the usual"),

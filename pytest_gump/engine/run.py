@@ -135,7 +135,7 @@ class Run:
         if reason is None and not result.gates and not result.passed:
             reason = f"preflight: {result.reason}"
         gates = [{"name": gate.name, "status": gate.status, "summary": gate.summary} for gate in result.gates]
-        self._book("preflight", gates=gates, red=red, reason=reason)
+        self._book("preflight", gates=gates, red=red, reason=reason, notes=[*result.notes])
         return reason
 
     def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:

@@ -38,6 +38,8 @@ class Settings:
     test_files: tuple[str, ...] = ()
     """Patterns that `@tests` stands for in addition to the built-in ones."""
     keep_ignored: tuple[str, ...] = KEEP_IGNORED
+    copy: tuple[str, ...] = ()
+    """Patterns of files to copy into worktrees, on top of those of `.worktreeinclude`."""
     agents: tuple[str, ...] = ()
     """Lines `NAME = AGENT WORDS`."""
     agent_env: tuple[str, ...] = ()

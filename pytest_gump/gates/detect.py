@@ -42,6 +42,14 @@ GATE_CONFIG: Final = (
 )  # fmt: skip
 """What gates read (`@gate-config`): may change, and is then named in the report."""
 
+LOCK_FILES: Final = (
+    "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "deno.lock",
+    "uv.lock", "poetry.lock", "pdm.lock", "pylock*.toml", "Pipfile.lock", "requirements*.txt", "constraints*.txt",
+    "conda-lock.yml", "pixi.lock", "Cargo.lock", "go.sum", "Gemfile.lock", "composer.lock", "mix.lock", "pubspec.lock",
+    "gradle.lockfile", "packages.lock.json", "Package.resolved", "Podfile.lock", "flake.lock",
+)  # fmt: skip
+"""Files that say which dependencies are installed, by name, in any folder."""
+
 Commands = dict[str, str]
 BYTECOMPILE: Final = Path(__file__).with_name("bytecompile.py")
 

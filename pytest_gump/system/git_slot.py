@@ -18,6 +18,7 @@ from pytest_gump.system import files
 from pytest_gump.system.git_runner import SLOT_SETTINGS, GitOutput, GitRunner, commit_id, failure, git_folder
 from pytest_gump.system.slot_git import write_git_folder
 from pytest_gump.system.slot_index import SlotIndex
+from pytest_gump.system.slot_setup import SlotSetup, covering
 from pytest_gump.system.sweep import Sweeper, remove_empty_folders
 from pytest_gump.units import plural
 
@@ -66,7 +67,7 @@ class Slot:
         self.path = root / name
         self.keep = tuple(keep)
         self._index = SlotIndex(root / f"{name}.index")
-        self._setup_files = root / f"{name}.ignored"
+        self.setup = SlotSetup(root, name)
         self._rests: str | None = None
         """The tree that the slot holds, and nothing besides but kept names; None as soon as something may run in it."""
         self._lacks_setup = False
@@ -119,20 +120,29 @@ class Slot:
             self.renew_git(commit)
             self._lacks_setup = True
 
-    def accept_ignored(self) -> None:
-        """Record that the ignored files of this moment came from setup, and stay."""
+    def accept_ignored(self, *, commit: str | None = None, copied: Sequence[str] = ()) -> None:
+        """Record that the ignored files of this moment came from setup at `commit`, and stay."""
         ignored = self._others().ignored
-        self._setup_files.write_bytes(b"\0".join(os.fsencode(path) for path in ignored))
+        self.setup.accept(ignored, commit=commit, copied=[*dict.fromkeys(covering(copied, ignored).values())])
+
+    def remove_not_ignored(self, paths: Sequence[str]) -> list[str]:
+        """Of files that were put there, remove those that a snapshot would take; gives them."""
+        others = self._others()
+        ignored = covering(paths, others.ignored)
+        taken = [path for path in covering(paths, others.untracked) if path not in ignored]
+        for path in taken:
+            files.remove(self.path / path)
+        return taken
 
     @property
     def lacks_setup(self) -> bool:
         """Whether nobody has called `accept_ignored` since the slot was made or changed hands."""
-        return not self._setup_files.exists()
+        return not self.setup.is_done
 
     def forget(self) -> None:
         """Let nothing of the run that had the slot before act on the next one: its ignored files go, setup's too."""
         self._rests = None
-        files.remove(self._setup_files)
+        self.setup.forget()
         if self._exists():
             try:
                 self._remove_ignored(self._others(), ())
@@ -154,7 +164,7 @@ class Slot:
     def discard(self) -> None:
         """Remove the slot and all that belongs to it."""
         self._rests = None
-        for place in (self._index.path, self._setup_files, self.path):
+        for place in (self._index.path, *self.setup.places, self.path):
             self._clear_away(place)
 
     def _clear_away(self, place: Path) -> None:
@@ -185,6 +195,8 @@ class Slot:
         if others is None or others.modified:
             self._read_tree(commit)
             others = self._others()
+        if covering(self.setup.copied, others.untracked):  # not ignored any more: to be set up again without them
+            self.setup.forget()
         for path in others.untracked:
             files.remove(self.path / path)
         self._remove_ignored(others, self.keep)
@@ -222,7 +234,7 @@ class Slot:
             problems.append(f"repositories inside the tree were taken over as plain files: {_named(folders)}")
         if found.special:
             problems.append(f"left out {plural(len(found.special), 'special file')}: {_named(found.special)}")
-        bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable])]
+        bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable, *self._exposed()])]
         tree = self._index.tree or self._check("write-tree").line
         self._index.remember(tree)
         self._rests = tree if not bad and self._index.covers(found) else None
@@ -247,6 +259,20 @@ class Slot:
             bad += fresh
         raise WorktreeError(f"too many files that git cannot take: {', '.join(bad[:5])}, ...")
 
+    def _exposed(self) -> list[str]:
+        """What was copied into the slot and is not ignored any more; git wants no word about what is."""
+        copied = self.setup.copied
+        if not copied:
+            return []
+        stdin = b"".join(os.fsencode(path) + b"\0" for path in copied)
+        result = self._git.run(
+            "check-ignore", "--stdin", "-z", stdin=stdin, env={"GIT_INDEX_FILE": str(self._index.path)}
+        )
+        if result.status not in {0, 1}:
+            raise failure("check-ignore", result)
+        ignored = {os.fsdecode(path) for path in result.stdout.split(b"\0")}
+        return [path for path in copied if path not in ignored]
+
     def _new_links(self, parent: str, leaving: Sequence[str]) -> list[str]:
         """Of the links out of the tree, those that are new or changed and would be kept."""
         if not leaving:
@@ -263,15 +289,9 @@ class Slot:
         return [] if is_clean else self._remove_ignored(self._others(), kept)
 
     def _remove_ignored(self, others: _Others, keep: Sequence[str]) -> list[str]:
-        accepted = self._accepted()
+        accepted = self.setup.accepted
         candidates = (path for path in others.ignored if path not in accepted)
         return [path for path in candidates if files.remove_except(self.path, path, keep)]
-
-    def _accepted(self) -> set[str]:
-        try:
-            return {os.fsdecode(path) for path in self._setup_files.read_bytes().split(b"\0")}
-        except FileNotFoundError:
-            return set()
 
     def _others(self) -> _Others:
         output = self._check(
@@ -323,7 +343,7 @@ class Slot:
 
     def _pruned(self, gitlinks: Sequence[str]) -> Callable[[str], bool]:
         links = frozenset(gitlinks)
-        accepted = self._accepted()
+        accepted = self.setup.accepted
 
         def is_pruned(path: str) -> bool:
             if path not in self._kept:

@@ -1,0 +1,154 @@
+"""Files that git does not track, copied from the user's checkout into a slot: a build needs them.
+
+Copies share no inode with their originals: where the file system can, they share blocks until one side is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system import files
+from pytest_gump.system.sweep import leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from pytest_gump.system.git_repository import Repository
+
+INCLUDE: Final = ".worktreeinclude"
+_INCLUDE_BYTES: Final = 1 << 20
+_FICLONE: Final = 0x40049409
+_FILES_A_TICK: Final = 200
+_OURS: Final = (".git", ".gump")
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(slots=True)
+class Copies:
+    done: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Path and reason."""
+
+
+def patterns(repository: Repository, settings: Sequence[str]) -> list[str]:
+    """The patterns of the settings, then those of `.worktreeinclude` in the user's checkout.
+
+    Raises:
+        WorktreeError: that file is a link, no file, or absurdly large.
+    """
+    data = files.read_regular(repository.root, INCLUDE, _INCLUDE_BYTES) or b""
+    lines = [*settings, *os.fsdecode(data).splitlines()]
+    return lines if any(line.strip() and not line.startswith("#") for line in lines) else []
+
+
+def matching(repository: Repository, wanted: Sequence[str], *, apart: Path) -> list[str]:
+    """The files of the checkout that match gitignore-like patterns and that git does not track.
+
+    `apart` holds slots: if it lies in the checkout, what is in it does not count.
+    """
+    with tempfile.NamedTemporaryFile(prefix="gump-include-") as file:
+        file.write(b"".join(os.fsencode(line) + b"\n" for line in wanted))
+        file.flush()
+        listing = ("ls-files", "--others", "--ignored", "-z", f"--exclude-from={file.name}")
+        output = repository.checkout.check(*listing).stdout
+    found = (os.fsdecode(name) for name in output.split(b"\0") if name)
+    root = os.path.realpath(repository.root)
+    slots = os.path.realpath(apart)
+    within = slots.removeprefix(f"{root}/") + "/" if slots.startswith(f"{root}/") else None
+    return [
+        path
+        for path in found
+        if path.split("/")[0] not in _OURS and not (within is not None and path.startswith(within))
+    ]
+
+
+def copy(source: Path, dest: Path, paths: Iterable[str], tick: Callable[[], None]) -> Copies:
+    """Copy files and links that stay inside; what is already there is not touched. `tick` is called now and then.
+
+    Raises:
+        WorktreeError: the disk is full, or the like.
+    """
+    copier = _Copier(source, dest)
+    for number, path in enumerate(paths):
+        if number % _FILES_A_TICK == 0:
+            tick()
+        why_not = copier.copy(path)
+        if why_not is None:
+            copier.copies.done.append(path)
+        else:
+            copier.copies.left_out[path] = why_not
+    return copier.copies
+
+
+class _Copier:
+    def __init__(self, source: Path, dest: Path) -> None:
+        self._source = source
+        self._dest = dest
+        self._top = os.path.realpath(source)
+        self._clones = True
+        self._folders: dict[str, str | None] = {}
+        self.copies = Copies()
+
+    def copy(self, path: str) -> str | None:
+        """Give why it was left out, if so."""
+        source, dest = self._source / path, self._dest / path
+        if path.endswith("/"):
+            return "a repository of its own"
+        try:
+            status = source.lstat()
+            blocked = self._make_folder(os.path.dirname(path))  # noqa: PTH120
+            if blocked is not None or os.path.lexists(dest):
+                return blocked or "git tracks it in the run"
+            if stat.S_ISLNK(status.st_mode):
+                if leaves(self._top, path):
+                    return "a link that leads out of the checkout"
+                dest.symlink_to(source.readlink())
+            elif stat.S_ISREG(status.st_mode):
+                self._copy_file(source, dest)
+            else:
+                return "not a regular file"
+        except OSError as error:
+            if error.errno in _FULL:
+                raise WorktreeError(f"cannot copy {path!r} into the worktree {self._dest}: {error.strerror}") from error
+            return str(error.strerror)
+        return None
+
+    def _make_folder(self, folder: str) -> str | None:
+        if folder not in self._folders:
+            place = self._dest / folder
+            if files.is_behind_link(self._dest, f"{folder}/x"):
+                self._folders[folder] = "its folder is a link in the run"
+            else:
+                place.mkdir(parents=True, exist_ok=True)
+                self._folders[folder] = None
+        return self._folders[folder]
+
+    def _copy_file(self, source: Path, dest: Path) -> None:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(source, flags), "rb") as original, dest.open("xb") as new:
+            try:
+                if not self._clone(original.fileno(), new.fileno()):
+                    shutil.copyfileobj(original, new, 1 << 20)
+            except BaseException:
+                dest.unlink()
+                raise
+            status = os.fstat(original.fileno())
+            os.fchmod(new.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
+        os.utime(dest, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def _clone(self, original: int, new: int) -> bool:
+        if self._clones:
+            try:
+                fcntl.ioctl(new, _FICLONE, original)
+            except OSError:
+                self._clones = False
+        return self._clones

@@ -1,0 +1,216 @@
+"""How a worktree is made ready: files that git does not track are copied into it, and setup commands run."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.engine.order import Outcome
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system.process import Supervisor
+
+from tests.engine.attempt_kit import Kit, bash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+IGNORES = "*.log\nbuild/\n.env\nnode_modules/\n"
+
+
+@pytest.fixture
+def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    with Supervisor() as supervisor:
+        kit = Kit(tmp_path, supervisor)
+        kit.base = kit.commit({".gitignore": IGNORES, "package-lock.json": "1\n"})
+        write(kit, ".env", "PORT=1\n")
+        write(kit, "node_modules/dep/index.js", "dep\n")
+        write(kit, "other.log", "not wanted\n")
+        (kit.root / "node_modules/.bin").mkdir()
+        (kit.root / "node_modules/.bin/dep").symlink_to("../dep/index.js")
+        yield kit
+
+
+def write(kit: Kit, name: str, text: str) -> Path:
+    path = kit.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def include(kit: Kit, *patterns: str) -> None:
+    """Name files in a `.worktreeinclude` that the project has committed."""
+    kit.base = kit.commit({".worktreeinclude": "# a build needs these\n" + "".join(f"{one}\n" for one in patterns)})
+
+
+def slot_of(kit: Kit) -> Path:
+    return kit.place / "slots/one"
+
+
+def test_ignored_files_that_worktreeinclude_names_are_there_before_setup(kit: Kit) -> None:
+    include(kit, ".env", "node_modules")
+    setup = ("grep -q PORT=1 .env && cat node_modules/.bin/dep > build.log",)
+    result = kit.run("", setup=setup, gates=bash("grep -q dep build.log && test ! -e other.log"))
+    assert result.passed, result.reason
+    assert result.changed == ()
+    assert result.notes == ()
+    assert sorted(kit.files(result.snapshot)) == sorted(kit.files(kit.base))
+
+
+def test_gump_copy_names_files_too_and_patterns_can_take_back(kit: Kit) -> None:
+    include(kit, "!secret.log")
+    write(kit, "deep/secret.log", "")
+    kit.settings = replace(kit.settings, copy=("*.log",))
+    result = kit.run("", gates=bash("test -f other.log && test ! -e deep/secret.log && test ! -e .env"))
+    assert result.passed, result.reason
+
+
+def test_copies_stay_between_attempts_and_are_made_once(kit: Kit) -> None:
+    include(kit, ".env")
+    kit.run("")
+    write(kit, ".env", "PORT=2\n")
+    again = kit.run("", attempt=2, gates=bash("grep -q PORT=1 .env"))
+    assert again.passed, again.reason
+
+
+def test_an_agent_cannot_write_through_to_the_files_of_the_user(kit: Kit) -> None:
+    include(kit, ".env", "node_modules")
+    outside = kit.place / "outside.txt"
+    outside.write_text("mine\n")
+    (kit.root / "node_modules/out").symlink_to(outside)
+    (kit.root / "node_modules/up").symlink_to("../../outside.txt")
+    script = """
+        for name in [".env", "node_modules/dep/index.js", "node_modules/.bin/dep", "node_modules/out", "node_modules/up"]:
+            write(name, "taken")
+    """
+    result = kit.run(script)
+    assert outside.read_text() == "mine\n"
+    assert (kit.root / ".env").read_text() == "PORT=1\n"
+    assert (kit.root / "node_modules/dep/index.js").read_text() == "dep\n"
+    assert (slot_of(kit) / ".env").stat().st_nlink == 1
+    assert "not copied: node_modules/out, node_modules/up (a link that leads out of the checkout)" in result.notes
+
+
+def test_modes_and_times_are_kept_and_special_files_left_out(kit: Kit) -> None:
+    include(kit, "node_modules")
+    tool = write(kit, "node_modules/tool", "#!/bin/sh\n")
+    tool.chmod(0o4555)
+    os.utime(tool, (1_000_000_000, 1_000_000_000))
+    os.mkfifo(kit.root / "node_modules/pipe")
+    write(kit, "node_modules/odd \n\x1b name", "x")
+    result = kit.run("")
+    status = (slot_of(kit) / "node_modules/tool").stat()
+    assert (stat.S_IMODE(status.st_mode), int(status.st_mtime)) == (0o555, 1_000_000_000)
+    assert (slot_of(kit) / "node_modules/odd \n\x1b name").read_text() == "x"
+    assert not os.path.lexists(slot_of(kit) / "node_modules/pipe")
+    assert result.passed, result.reason
+
+
+def test_files_that_git_does_not_ignore_are_not_copied(kit: Kit) -> None:
+    include(kit, "notes.txt", "app.py")
+    write(kit, "notes.txt", "draft\n")
+    write(kit, "app.py", "changed = 1\n")
+    result = kit.run("")
+    assert result.changed == ()
+    assert not (slot_of(kit) / "notes.txt").exists()
+    assert (slot_of(kit) / "app.py").read_text() == "x = 1\n"
+    why = "git does not ignore it, so it would become part of the result"
+    assert f"not copied: notes.txt ({why})" in result.notes
+
+
+def test_a_file_that_the_base_tracks_is_that_of_the_base(kit: Kit) -> None:
+    include(kit, ".env")
+    kit.git("add", "-f", ".env")
+    kit.git("commit", "-q", "-m", "once tracked")
+    tracked = kit.git("rev-parse", "HEAD")
+    kit.git("rm", "-q", "--cached", ".env")
+    kit.git("commit", "-q", "-m", "no more")
+    write(kit, ".env", "PORT=9\n")
+    result = kit.run("", base=tracked, gates=bash("grep -q PORT=1 .env"))
+    assert result.passed, result.reason
+    assert "not copied: .env (git tracks it in the run)" in result.notes
+
+
+def test_a_copy_reaches_no_snapshot_even_when_the_agent_stops_ignoring_it(kit: Kit) -> None:
+    include(kit, ".env", "node_modules")
+    first = kit.run('write(".gitignore", "")')
+    assert [one.path for one in first.changed] == [".gitignore"]
+    assert ".env" not in kit.files(first.snapshot)
+    second = kit.run("", attempt=2, base=first.snapshot, step_base=kit.base)
+    assert [one.path for one in second.changed] == [".gitignore"]
+    assert ".env" not in kit.files(second.snapshot)
+
+
+def test_a_folder_of_the_run_that_is_a_link_is_not_written_through(kit: Kit) -> None:
+    elsewhere = kit.place / "elsewhere"
+    elsewhere.mkdir()
+    (kit.root / "config").symlink_to(elsewhere)
+    include(kit, "*.log")
+    (kit.root / "config").unlink()
+    write(kit, "config/local.log", "x")
+    result = kit.run("")
+    assert [*elsewhere.iterdir()] == []
+    assert "not copied: config/local.log (its folder is a link in the run)" in result.notes
+
+
+def test_nothing_of_git_or_gump_is_copied(kit: Kit) -> None:
+    include(kit, "*")
+    write(kit, ".gump/runs/x/ledger.ndjson", "{}\n")
+    nested = kit.root / "node_modules/nested"
+    nested.mkdir()
+    kit.git("init", "-q", str(nested))
+    write(kit, "node_modules/nested/a.js", "a")
+    result = kit.run("")
+    assert not (slot_of(kit) / ".gump/runs").exists()
+    assert not (slot_of(kit) / "node_modules/nested").exists()
+    assert "not copied: node_modules/nested/ (a repository of its own)" in result.notes
+
+
+def test_worktreeinclude_that_is_a_link_is_refused(kit: Kit) -> None:
+    (kit.root / ".worktreeinclude").symlink_to("/etc/passwd")
+    with pytest.raises(WorktreeError, match="links are not followed"):
+        kit.run("")
+
+
+def test_setup_runs_again_when_a_lock_file_changed(kit: Kit) -> None:
+    setup = ("echo x >> build.log",)
+    kit.run("", setup=setup)
+    same = kit.commit({"app.py": "x = 2\n"})
+    kit.run("", setup=setup, base=same)
+    assert (slot_of(kit) / "build.log").read_text() == "x\n"
+    changed = kit.commit({"web/package-lock.json": "2\n"})
+    result = kit.run("", setup=setup, base=changed)
+    assert result.notes == ("setup ran again, because web/package-lock.json changed",)
+    kit.run("", setup=setup, base=changed)
+    assert (slot_of(kit) / "build.log").read_text() == "x\nx\n"
+
+
+def test_setup_that_fails_on_a_lock_file_of_the_agent_leaves_that_to_the_agent(kit: Kit) -> None:
+    setup = ("grep -q 1 package-lock.json",)
+    first = kit.run('write("package-lock.json", "broken")', setup=setup)
+    second = kit.run(
+        'write("package-lock.json", "11")', setup=setup, attempt=2, base=first.snapshot, step_base=kit.base
+    )
+    assert second.passed, second.reason
+    assert "setup failed: grep -q 1 package-lock.json: exit code 1" in second.notes[0]
+    third = kit.run("", setup=setup, base=first.snapshot)
+    assert third.outcome is Outcome.GATE_ERROR
+
+
+def test_the_preflight_sees_the_copies(kit: Kit) -> None:
+    include(kit, ".env")
+    result = kit.run(mode="gate", agent=None, setup_only=True, gates=bash("grep -q PORT=1 .env"))
+    assert result.passed, result.reason
+
+
+def test_the_next_run_in_a_worktree_gets_fresh_copies(kit: Kit) -> None:
+    include(kit, ".env")
+    kit.run("")
+    write(kit, ".env", "PORT=2\n")
+    kit.tools().slots.slot("one").forget()  # as a lease does
+    result = kit.run("", gates=bash("grep -q PORT=2 .env"))
+    assert result.passed, result.reason
