@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess  # a whole gump, as a user starts it
 import sys
 from pathlib import Path
@@ -23,10 +25,12 @@ def start(bench: Bench) -> subprocess.Popen[bytes]:
 
 
 def main(words: Sequence[str]) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
     cli, place, base = words
     bench = Bench(SUBJECTS[cli], Path(place))
     bench.base = base
-    bench.attempt()
+    with contextlib.suppress(KeyboardInterrupt):
+        bench.attempt()
 
 
 if __name__ == "__main__":

@@ -128,19 +128,29 @@ def kill(bench: Bench) -> str:
     return _signalled(bench, signal.SIGKILL)
 
 
+def interrupted(bench: Bench) -> str:
+    """Ctrl-C while a shell command sleeps."""
+    return _end_gump(bench, signal.SIGINT)
+
+
 def gump_killed(bench: Bench) -> str:
     """Gump itself is killed while a shell command sleeps, and can tidy nothing up."""
+    return _end_gump(bench, signal.SIGKILL)
+
+
+def _end_gump(bench: Bench, number: signal.Signals) -> str:
     with bench.serving(SLEEPING), Watch(bench.place, bench.worktree / "started.log") as watch:
         gump = apart.start(bench)
         until = time.monotonic() + SAFETY_S
         while watch.begun_at is None and gump.poll() is None and time.monotonic() < until:
             time.sleep(POLL_S)
-        killed_at = time.monotonic()
-        gump.kill()
+        time.sleep(1)  # for the table to be looked at
+        sent_at = time.monotonic()
+        gump.send_signal(number)
         gump.wait()
-        while living(bench.place) and time.monotonic() - killed_at < 2 * GONE_S:
+        while living(bench.place) and time.monotonic() - sent_at < 2 * GONE_S:
             time.sleep(POLL_S)
-    return _judge(bench, watch, killed_at)
+    return _judge(bench, watch, sent_at)
 
 
 def _signalled(bench: Bench, number: signal.Signals) -> str:
@@ -174,6 +184,7 @@ SCENARIOS: Final = (
     Scenario("silence", "gump_silence_timeout ends a run that prints nothing", silence),
     Scenario("time-limit", "max_time in the middle of a command: all processes are gone within 5 s", breach_in_tool),
     Scenario("term", "killed by TERM in the middle of a command: a failure, and nothing is left running", term),
+    Scenario("interrupted", "Ctrl-C in the middle of a command: nothing is left running", interrupted),
     Scenario("gump-killed", "gump itself is killed in the middle of a command: nothing is left running", gump_killed),
     Scenario("kill", "killed by KILL in the middle of a command: a failure, and nothing is left running", kill),
 )
