@@ -10,7 +10,7 @@ from pytest_gump.conformance.bench import SLOT
 from pytest_gump.conformance.model.script import Answer, Shell, Spent, Write, script
 from pytest_gump.conformance.scenario import Scenario, expect, expect_passed, expect_that
 from pytest_gump.conformance.subjects import KEY
-from pytest_gump.engine.order import GateOrder
+from pytest_gump.workflow.model import GateSpec
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Usage
@@ -27,7 +27,7 @@ WORK: Final = (
 def basic(bench: Bench) -> str:
     """A file is written, a command is run, a gate judges it, and the tokens served are the tokens booked."""
     with bench.serving(script(*WORK)) as server:
-        result = bench.attempt(gates=(GateOrder("bash", "grep -q hello copied.txt"),))
+        result = bench.attempt(gates=(GateSpec("bash", "grep -q hello copied.txt"),))
     expect_passed(result)
     expect(bench.file(result, "greeting.txt"), "hello\n", "the file that it wrote")
     expect(bench.file(result, "copied.txt"), "hello\n", "what its command wrote")

@@ -69,7 +69,7 @@ def run_step_gates(order: Order, tools: Tools, place: Workplace, judged: Judged)
         output_chars=settings.error_chars,
         environment=environment,
     )
-    return tuple(run_gates([(gate.name, gate.argument) for gate in order.gates], context))
+    return tuple(run_gates(order.gates, context))
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from pytest_gump.agents.base import SessionRef, Usage
 from pytest_gump.gates.base import GateResult, PlanItem, Verdict
 from pytest_gump.system.git_changes import ChangedFile  # noqa: TC001
+from pytest_gump.workflow.model import GateSpec  # noqa: TC001
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptResult",
     "ContextPart",
-    "GateOrder",
     "Limits",
     "Mode",
     "Order",
@@ -77,16 +77,6 @@ class ContextPart:
 
 
 @dataclass(frozen=True, slots=True)
-class GateOrder:
-    name: str
-    argument: str | None = None
-
-    @property
-    def label(self) -> str:
-        return self.name if self.argument is None else f"{self.name}: {self.argument}"
-
-
-@dataclass(frozen=True, slots=True)
 class Limits:
     """Guards of one attempt; None = no limit."""
 
@@ -123,7 +113,7 @@ class Order:
     head: tuple[Section, ...] = ()
     """Prompt sections before the additional context."""
     context: tuple[ContextPart, ...] = ()
-    gates: tuple[GateOrder, ...] = ()
+    gates: tuple[GateSpec, ...] = ()
     commands: tuple[tuple[str, str], ...] = ()
     """Gate commands of the run's base: (compile | test | lint | coverage, shell text)."""
     limits: Limits = Limits()

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.budget import allowance
 from pytest_gump.engine.feedback import describe_failures
-from pytest_gump.engine.order import ContextPart, GateOrder, Limits, Order
+from pytest_gump.engine.order import ContextPart, Limits, Order
 from pytest_gump.engine.overrides import foreach_groups, walk
 from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.sessions import choose_session
 from pytest_gump.engine.state import State
+from pytest_gump.workflow.model import GateSpec
 from pytest_gump.workflow.refs import resolve_step
 from pytest_gump.workflow.template import parse
 
@@ -54,12 +55,12 @@ class RunInputs:
 
 def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
     """The workflow's command gates, each once, on the untouched base."""
-    gates: dict[str, GateOrder] = {}
+    gates: dict[str, GateSpec] = {}
     for step in walk(inputs.workflow.steps):
         for gate in step.gate:
             if gate.name in COMMAND_GATES:
                 key = gate.name if gate.name == "coverage" else gate.label
-                gates.setdefault(key, GateOrder(gate.name, gate.argument))
+                gates.setdefault(key, gate)
     if not gates:
         return None
     return Order(
@@ -138,12 +139,12 @@ class OrderBuilder:
             theirs=ready.theirs,
         )
 
-    def _gates(self, ready: Ready) -> tuple[GateOrder, ...]:
+    def _gates(self, ready: Ready) -> tuple[GateSpec, ...]:
         if ready.role == "replan-plan":
             return ()
         if ready.role == "replan-item":
-            return (GateOrder("compile"),)
-        return tuple(GateOrder(gate.name, gate.argument) for gate in ready.step.gate)
+            return (GateSpec("compile"),)
+        return ready.step.gate
 
     def _limits(self, ready: Ready) -> Limits:
         step, settings = ready.step, self._inputs.settings

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_gump.gates.base import Gate, GateContext, GateResult
+    from pytest_gump.workflow.model import GateSpec
 
 BUILTIN: Final[dict[str, Gate]] = {
     "compile": commands.project_gate("compile"),
@@ -26,18 +27,17 @@ BUILTIN: Final[dict[str, Gate]] = {
 }
 
 
-def run_gates(specs: Sequence[tuple[str, str | None]], context: GateContext) -> list[GateResult]:
+def run_gates(specs: Sequence[GateSpec], context: GateContext) -> list[GateResult]:
     """Run all gates in order, also after a failure, and answer with one result for each.
 
     A name that is not built in is looked up in `context.custom`.
     """
-    return [_run(name, argument, context) for name, argument in specs]
+    return [_run(spec, context) for spec in specs]
 
 
-def _run(name: str, argument: str | None, context: GateContext) -> GateResult:
+def _run(spec: GateSpec, context: GateContext) -> GateResult:
     started = time.monotonic()
-    gate = BUILTIN.get(name)
-    result = gate(argument, context) if gate else custom.run_custom(name, argument, context)
-    label = name if argument is None else f"{name}: {argument}"
+    gate = BUILTIN.get(spec.name)
+    result = gate(spec.argument, context) if gate else custom.run_custom(spec.name, spec.argument, context)
     duration_s = result.duration_s or time.monotonic() - started
-    return replace(result, name=label, duration_s=duration_s)
+    return replace(result, name=spec.label, duration_s=duration_s)

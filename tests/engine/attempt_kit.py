@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents.base import Command, Provenance
 from pytest_gump.agents.neutral import NeutralReader
 from pytest_gump.engine.attempt import execute
-from pytest_gump.engine.order import GateOrder, Limits, Order, Section
+from pytest_gump.engine.order import Limits, Order, Section
 from pytest_gump.engine.settings import Settings
 from pytest_gump.engine.tools import Tools
 from pytest_gump.system.worktree import Repository, Slots
+from pytest_gump.workflow.model import GateSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -143,8 +144,8 @@ class Kit:
         return {name: self.git("show", f"{commit}:{name}") for name in names}
 
 
-def bash(*commands: str) -> tuple[GateOrder, ...]:
-    return tuple(GateOrder("bash", command) for command in commands)
+def bash(*commands: str) -> tuple[GateSpec, ...]:
+    return tuple(GateSpec("bash", command) for command in commands)
 
 
 def scratch_of(result: AttemptResult) -> Path:
@@ -156,4 +157,4 @@ def json_of(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-__all__ = ["FINISH", "GateOrder", "Kit", "Limits", "ScriptAgent", "bash", "json_of", "scratch_of"]
+__all__ = ["FINISH", "GateSpec", "Kit", "Limits", "ScriptAgent", "bash", "json_of", "scratch_of"]

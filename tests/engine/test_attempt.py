@@ -13,7 +13,7 @@ from pytest_gump.engine.order import AttemptResult, ContextPart, Outcome, PlanIt
 from pytest_gump.engine.settings import Settings
 from pytest_gump.system.process import Supervisor
 
-from tests.engine.attempt_kit import GateOrder, Kit, Limits, bash, json_of, scratch_of
+from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, json_of, scratch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -263,7 +263,7 @@ def test_interrupt_during_setup_leaves_no_half_made_worktree(kit: Kit) -> None:
 
 def test_plan_is_handed_over_and_checked(kit: Kit) -> None:
     plan = json.dumps([{"name": "First Part", "description": "do it", "files": ["src/"]}])
-    result = kit.run(f"write('.gump/out/plan.json', {plan!r})", mode="plan", gates=(GateOrder("schema"),))
+    result = kit.run(f"write('.gump/out/plan.json', {plan!r})", mode="plan", gates=(GateSpec("schema"),))
     assert result.passed, result.reason
     assert result.plan == (PlanItem("First Part", "first-part", "do it", ("src/",)),)
     assert result.changed == ()
@@ -340,7 +340,7 @@ def test_writing_the_hand_over_by_its_absolute_path_is_no_breach(kit: Kit) -> No
 
 def test_gate_only_step_needs_no_agent_and_makes_no_snapshot(kit: Kit) -> None:
     base = kit.commit({"later.py": "1\n"})
-    result = kit.run(mode="gate", agent=None, base=base, step_base=base, gates=(GateOrder("touched", "later.py"),))
+    result = kit.run(mode="gate", agent=None, base=base, step_base=base, gates=(GateSpec("touched", "later.py"),))
     assert result.passed, result.reason
     assert result.snapshot is None
     assert result.tree == kit.git("rev-parse", f"{base}^{{tree}}")

@@ -10,7 +10,7 @@ import pytest
 from pytest_gump.engine.order import Outcome, PlanItem
 from pytest_gump.system.process import Supervisor
 
-from tests.engine.attempt_kit import GateOrder, Kit, Limits, bash, scratch_of
+from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, scratch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,7 +220,7 @@ def test_custom_gate_sees_the_change_since_the_step_began(kit: Kit) -> None:
         assert not step.diff.added_lines_matching("TODO"), "finish what you started"
 
     kit.gates = {"no_todo": no_todo}
-    gates = (GateOrder("no_todo"),)
+    gates = (GateSpec("no_todo"),)
     first = kit.run('write("a.py", "# TODO\\n")', gates=gates)
     second = kit.run('write("b.py", "1\\n")', gates=gates, attempt=2, base=first.snapshot, step_base=kit.base)
     third = kit.run('write("a.py", "\\n")', gates=gates, attempt=3, base=second.snapshot, step_base=kit.base)
@@ -231,13 +231,13 @@ def test_custom_gate_sees_the_change_since_the_step_began(kit: Kit) -> None:
 
 def test_touched_looks_at_all_attempts_of_the_step(kit: Kit) -> None:
     first = kit.run('write("tests/test_a.py", "")', gates=bash("false"))
-    gates = (GateOrder("touched", "@tests"), GateOrder("untouched", "app.py"))
+    gates = (GateSpec("touched", "@tests"), GateSpec("untouched", "app.py"))
     second = kit.run("", gates=gates, attempt=2, base=first.snapshot, step_base=kit.base)
     assert second.passed, second.reason
 
 
 def test_project_commands_of_the_base_are_used(kit: Kit) -> None:
-    result = kit.run("", gates=(GateOrder("test"),), commands=(("test", "echo 3 passed; exit 0"),))
+    result = kit.run("", gates=(GateSpec("test"),), commands=(("test", "echo 3 passed; exit 0"),))
     assert result.passed
     assert result.gates[0].command == "echo 3 passed; exit 0"
 

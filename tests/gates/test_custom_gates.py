@@ -15,6 +15,7 @@ import pytest
 from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.registry import run_gates
 from pytest_gump.gates.view import Diff, StepView
+from pytest_gump.workflow.model import GateSpec
 
 from tests.gates.gate_kit import gate_context
 
@@ -26,7 +27,7 @@ def judge(tmp_path: Path) -> Judge:
     def run(gate: Callable[[Any], Any], argument: str | None = None, timeout_s: float = 20.0) -> GateResult:
         view = StepView("impl", 1, tmp_path, diff=Diff("+++ b/a.py\n@@ -0,0 +1 @@\n+x = 1  # TODO\n"))
         context = gate_context(tmp_path, custom={"own": gate}, step=view, timeout_s=timeout_s)
-        (result,) = run_gates([("own", argument)], context)
+        (result,) = run_gates([GateSpec("own", argument)], context)
         return result
 
     return run

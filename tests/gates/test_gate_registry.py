@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.gates.registry import run_gates
 from pytest_gump.system.worktree import ChangedFile
+from pytest_gump.workflow.model import GateSpec
 
 from tests.gates.gate_kit import gate_context
 
@@ -15,8 +16,8 @@ def test_all_gates_run_in_order_also_after_a_failure(tmp_path: Path) -> None:
     context = gate_context(
         tmp_path, commands={"compile": "true", "test": "false"}, changed=[ChangedFile("a.py", "added", 1, 0)]
     )
-    specs = [("compile", None), ("test", None), ("lint", None), ("bash", "exit 0"), ("untouched", "*.py")]
-    results = run_gates(specs, context)
+    specs = [GateSpec("compile"), GateSpec("test"), GateSpec("lint"), GateSpec("bash", "exit 0")]
+    results = run_gates([*specs, GateSpec("untouched", "*.py")], context)
     assert [(result.name, result.status) for result in results] == [
         ("compile", "passed"),
         ("test", "failed"),
@@ -27,10 +28,10 @@ def test_all_gates_run_in_order_also_after_a_failure(tmp_path: Path) -> None:
 
 
 def test_every_result_has_a_duration(tmp_path: Path) -> None:
-    results = run_gates([("touched", "x"), ("bash", "true")], gate_context(tmp_path))
+    results = run_gates([GateSpec("touched", "x"), GateSpec("bash", "true")], gate_context(tmp_path))
     assert all(result.duration_s > 0 for result in results)
 
 
 def test_a_name_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
-    (result,) = run_gates([("no_todo", None)], gate_context(tmp_path))
+    (result,) = run_gates([GateSpec("no_todo")], gate_context(tmp_path))
     assert (result.status, result.summary) == ("error", "no gate is called 'no_todo'")
