@@ -96,7 +96,7 @@ class CodexAgent:
 
     @property
     def cost(self) -> Provenance:
-        return "unknown" if prices.rates(self.model) is None else "estimated"
+        return prices.provenance(self.model)
 
     def missing(self) -> str | None:
         if shutil.which(PROGRAM) is not None:

@@ -101,7 +101,7 @@ class GeminiAgent:
 
     @property
     def cost(self) -> Provenance:
-        return "unknown" if prices.rates(self.model) is None else "estimated"
+        return prices.provenance(self.model)
 
     def missing(self) -> str | None:
         if shutil.which(PROGRAM) is not None:

@@ -40,6 +40,11 @@ def estimate(model: str | None, tokens: Tokens) -> float | None:
         return None
 
 
+def provenance(model: str | None) -> Provenance:
+    """Whether the cost of the model's answers can be estimated."""
+    return "unknown" if estimate(model, Tokens(input=1000)) is None else "estimated"
+
+
 def context_window(model: str | None) -> int | None:
     """How many tokens the model can read, as far as the table knows."""
     if not model:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import Command, Tokens
+from pytest_gump.agents.base import Command
 from pytest_gump.agents.grants import without
 from pytest_gump.agents.program import Login, Program, Versions
 from pytest_gump.agents.qwen_stream import CLI, QwenReader
@@ -100,7 +100,7 @@ class QwenAgent:
 
     @property
     def cost(self) -> Provenance:
-        return "unknown" if prices.estimate(self.model, Tokens(input=1000)) is None else "estimated"
+        return prices.provenance(self.model)
 
     def missing(self) -> str | None:
         if shutil.which(PROGRAM) is not None:
