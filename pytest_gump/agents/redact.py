@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from pytest_gump.agents.cassette import HOME, WORKTREE
+from pytest_gump.system.written import written_forms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,10 +56,8 @@ class Redaction:
 
 
 def _forms(text: str) -> Iterator[bytes]:
-    """As it is, as part of a JSON text, and as part of an address."""
-    yield os.fsencode(text)
-    for ascii_only in (True, False):
-        yield json.dumps(text, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogateescape")
+    """Also as part of an address."""
+    yield from written_forms(text)
     yield quote(text, safe="", errors="surrogateescape").encode()
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pytest_gump.agents.base import Note, Text, ToolCall
+from pytest_gump.system.written import written_forms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -44,7 +43,7 @@ class Secrets:
     def names_in(self, text: str | bytes) -> list[str]:
         """The variables whose values are in the text."""
         data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-        return [name for name, value in self.values.items() if any(form in data for form in _forms(value))]
+        return [name for name, value in self.values.items() if any(form in data for form in written_forms(value))]
 
     def names_in_file(self, path: Path) -> list[str]:
         rest, found = b"", dict[str, None]()
@@ -57,14 +56,14 @@ class Secrets:
     @property
     def _overlap(self) -> int:
         """Bytes of a block that may be the beginning of a secret: lines may be longer than the memory."""
-        return max(len(form) for value in self.values.values() for form in _forms(value)) - 1
+        return max(len(form) for value in self.values.values() for form in written_forms(value)) - 1
 
     def mask(self, value: Any) -> Any:
         """The same plain data with every secret masked, in strings at any depth."""
         if not self.values:
             return value
         if isinstance(value, str):
-            for form in (form for secret in self.values.values() for form in _forms(secret)):
+            for form in (form for secret in self.values.values() for form in written_forms(secret)):
                 value = value.replace(os.fsdecode(form), MASK)
             return value
         if isinstance(value, dict):
@@ -92,7 +91,7 @@ class Secrets:
         with path.open("rb") as file, temporary.open("wb") as out:
             while chunk := file.read(_BLOCK):
                 block = rest + chunk
-                for form in (form for secret in self.values.values() for form in _forms(secret)):
+                for form in (form for secret in self.values.values() for form in written_forms(secret)):
                     block = block.replace(form, MASK.encode())
                 cut = max(0, len(block) - self._overlap)
                 out.write(block[:cut])
@@ -111,13 +110,6 @@ def masked_event(event: Event, secrets: Secrets) -> Event:
             return replace(event, text=secrets.mask(event.text))
         case _:
             return event
-
-
-@lru_cache(maxsize=256)
-def _forms(secret: str) -> tuple[bytes, ...]:
-    """As it is, and as JSON writes it: streams are JSON."""
-    escaped = (json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-    return tuple(dict.fromkeys([os.fsencode(secret), *(text.encode("utf-8", "surrogateescape") for text in escaped)]))
 
 
 def _secret_part(name: str, value: str) -> str:
