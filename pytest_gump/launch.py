@@ -30,6 +30,7 @@ from pytest_gump.gates.detect import detect
 from pytest_gump.gates.text import one_line
 from pytest_gump.live import TOLD_TOOLS
 from pytest_gump.recording import record_into
+from pytest_gump.system.git_checkout import checkout_around
 from pytest_gump.system.process import Supervisor
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
@@ -45,11 +46,7 @@ if TYPE_CHECKING:
 
 def project_root(config: pytest.Config) -> Path:
     """The checkout that the session was started in; outside of any, pytest's rootdir."""
-    start = config.invocation_params.dir
-    for folder in (start, *start.parents):
-        if (folder / ".git").exists():
-            return folder
-    return config.rootpath
+    return checkout_around(config.invocation_params.dir) or config.rootpath
 
 
 @dataclass(frozen=True, slots=True)

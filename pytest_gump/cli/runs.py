@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 def project_root() -> Path:
     """The checkout that the command was started in; outside of any, the current folder. As in a pytest session."""
+    from pytest_gump.system.git_checkout import checkout_around
+
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+    return checkout_around(here) or here
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class _Listener:
     """When each line came, if that is recorded."""
 
     def __post_init__(self) -> None:
-        self.guards = GuardWatch(self.order.limits, may_write=self._may_write, clock=self.tools.clock)
+        self.guards = GuardWatch(self.order.limits, may_write=self._is_handed_over, clock=self.tools.clock)
 
     def line(self, line: bytes) -> str | None:
         self._note_time()
@@ -205,7 +205,7 @@ class _Listener:
         limit = self.tools.settings.stream_bytes
         return f"stopped: it printed more than {limit // 1_000_000} MB" if size > limit else None
 
-    def _may_write(self, path: str) -> bool:
+    def _is_handed_over(self, path: str) -> bool:
         name = HANDOVER_FILES.get(self.order.mode)
         return name is not None and place_in(self.place.worktree, path) == f"{HANDOVER_FOLDER}/{name}"
 
