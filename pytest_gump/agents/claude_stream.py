@@ -22,7 +22,7 @@ from pytest_gump.agents.claude_usage import Answer, Estimate, is_guess, model_to
 from pytest_gump.agents.counters import each, grown, tokens_grown
 from pytest_gump.agents.estimate import characters_of
 from pytest_gump.agents.result_stream import ResultReader
-from pytest_gump.agents.stream import NO_EVENTS, Tools
+from pytest_gump.agents.stream import NO_EVENTS, ToolNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 CLI: Final = "claude"
 SYNTHETIC: Final = "<synthetic>"
 
-TOOLS: Final = Tools(
+TOOLS: Final = ToolNames(
     writing=frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"}),
     commands=frozenset({"Bash"}),
     paths=("file_path", "notebook_path"),

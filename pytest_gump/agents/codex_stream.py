@@ -20,7 +20,7 @@ from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, ToolCall, To
 from pytest_gump.agents.counters import tokens_grown
 from pytest_gump.agents.estimate import characters_of
 from pytest_gump.agents.estimated_stream import UNNAMED, EstimatedReader
-from pytest_gump.agents.stream import NO_EVENTS, Failure
+from pytest_gump.agents.stream import NO_EVENTS, CliFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -161,11 +161,11 @@ class CodexReader(EstimatedReader):
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def _failure(self) -> Failure | None:
+    def _failure(self) -> CliFailure | None:
         if self._ended != "failed":
             return None
         reason = _words(self._failed or self._last_error) or "the turn failed for no stated reason"
-        return Failure(reason, quota=_QUOTA.search(reason) is not None)
+        return CliFailure(reason, quota=_QUOTA.search(reason) is not None)
 
     def _unfinished(self) -> str | None:
         return "without turn.completed" if self._ended is None else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from pytest_gump.agents import ndjson
 from pytest_gump.agents.base import Text, Tokens, ToolCall, ToolResult, Usage
 from pytest_gump.agents.result_stream import ResultReader
-from pytest_gump.agents.stream import NO_EVENTS, Tools
+from pytest_gump.agents.stream import NO_EVENTS, ToolNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CLI: Final = "cursor"
 
-TOOLS: Final = Tools(writing=frozenset({"write", "edit", "delete"}), commands=frozenset({"shell"}), paths=("path",))
+TOOLS: Final = ToolNames(writing=frozenset({"write", "edit", "delete"}), commands=frozenset({"shell"}), paths=("path",))
 
 
 class CursorReader(ResultReader):

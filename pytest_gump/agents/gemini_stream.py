@@ -17,7 +17,7 @@ from pytest_gump.agents import ndjson, prices
 from pytest_gump.agents.base import Text, Tokens, ToolResult, Usage, UsageSeen
 from pytest_gump.agents.estimate import characters_of
 from pytest_gump.agents.estimated_stream import UNNAMED, EstimatedReader
-from pytest_gump.agents.stream import NO_EVENTS, Failure, Tools
+from pytest_gump.agents.stream import NO_EVENTS, CliFailure, ToolNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CLI: Final = "gemini"
 
-TOOLS: Final = Tools(
+TOOLS: Final = ToolNames(
     writing=frozenset({"write_file", "replace", "edit"}),
     commands=frozenset({"run_shell_command"}),
     paths=("file_path",),
@@ -155,14 +155,14 @@ class GeminiReader(EstimatedReader):
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def _failure(self) -> Failure | None:
+    def _failure(self) -> CliFailure | None:
         if self._result is None:
             return None
         if self._result.get("status") == "success":
-            return None if self._halted is None else Failure(self._halted)
+            return None if self._halted is None else CliFailure(self._halted)
         whole = ndjson.text(ndjson.section(self._result, "error"), "message") or ""
         reason = ndjson.first_line(whole) or f"the result is not a success: {self._result.get('status')!r}"[:300]
-        return Failure(reason, quota=_QUOTA.search(whole) is not None)
+        return CliFailure(reason, quota=_QUOTA.search(whole) is not None)
 
     def _unfinished(self) -> str | None:
         return "without a result" if self._result is None else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import ndjson, prices
 from pytest_gump.agents.base import Note, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
-from pytest_gump.agents.stream import NO_EVENTS, Failure, JsonReader
+from pytest_gump.agents.stream import NO_EVENTS, CliFailure, JsonReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,11 +133,11 @@ class OpencodeReader(JsonReader):
     def _final_message(self) -> str:
         return "\n".join(self._said)
 
-    def _failure(self) -> Failure | None:
+    def _failure(self) -> CliFailure | None:
         if self._error is None:
             return None
         status, words = ndjson.section(self._error, "data").get("statusCode"), _words(self._error)
-        return Failure(words, quota=status in QUOTA_STATUS or _QUOTA.search(words) is not None)
+        return CliFailure(words, quota=status in QUOTA_STATUS or _QUOTA.search(words) is not None)
 
     def _unfinished(self) -> str | None:
         if self._finished == "stop":

@@ -19,7 +19,7 @@ from pytest_gump.agents import ndjson, prices
 from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, Usage, UsageSeen
 from pytest_gump.agents.counters import each, tokens_grown
 from pytest_gump.agents.result_stream import ResultReader
-from pytest_gump.agents.stream import NO_EVENTS, Tools
+from pytest_gump.agents.stream import NO_EVENTS, ToolNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 CLI: Final = "qwen"
 
-TOOLS: Final = Tools(
+TOOLS: Final = ToolNames(
     writing=frozenset({"write_file", "edit", "notebook_edit"}),
     commands=frozenset({"run_shell_command", "monitor"}),
     paths=("file_path", "notebook_path"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pytest_gump.agents import ndjson
 from pytest_gump.agents.base import Event, ToolResult, UsageSeen
-from pytest_gump.agents.stream import NO_EVENTS, Failure, JsonReader
+from pytest_gump.agents.stream import NO_EVENTS, CliFailure, JsonReader
 
 if TYPE_CHECKING:
     import re
@@ -62,13 +62,13 @@ class ResultReader(JsonReader):
     def _unfinished(self) -> str | None:
         return "without a result" if self._result is None else None
 
-    def _failure(self) -> Failure | None:
+    def _failure(self) -> CliFailure | None:
         result = self._result
         if result is None or (result.get("is_error") is False and result.get("subtype") == "success"):
             return None
         words = self._words(result)
         reason = ndjson.first_line(words) or f"the result is an error: {ndjson.text(result, 'subtype') or 'unknown'}"
-        return Failure(reason, quota=result.get("api_error_status") == 429 or self.QUOTA.search(reason) is not None)
+        return CliFailure(reason, quota=result.get("api_error_status") == 429 or self.QUOTA.search(reason) is not None)
 
     def _words(self, result: ndjson.JsonObject) -> str:
         return ndjson.text(result, "result") or ""

@@ -28,7 +28,7 @@ _CONTROL: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class CliFailure:
     """What the CLI itself says went wrong."""
 
     reason: str
@@ -36,7 +36,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class ToolNames:
     """Which tools of a CLI write files or run commands, and under which names they are told what."""
 
     writing: frozenset[str]
@@ -192,7 +192,7 @@ class JsonReader:
     def _usage(self) -> Usage:
         raise NotImplementedError
 
-    def _failure(self) -> Failure | None:
+    def _failure(self) -> CliFailure | None:
         raise NotImplementedError
 
     def _unfinished(self) -> str | None:
