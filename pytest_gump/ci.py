@@ -33,7 +33,7 @@ FOLDER: Final = ".gump/ci"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LocatedRun:
     """One run, and where its steps are written down."""
 
     record: RunRecord
@@ -72,11 +72,11 @@ class CI:
 
     def __init__(self, config: pytest.Config) -> None:
         self._service = service(config.getoption("gump_ci"), os.environ)
-        self._runs: list[Told] = []
+        self._runs: list[LocatedRun] = []
         self._problems: list[str] = []
 
     def run_started(self, record: RunRecord, loaded: Loaded, root: Path) -> None:
-        self._runs.append(Told(record, loaded, root))
+        self._runs.append(LocatedRun(record, loaded, root))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
@@ -130,13 +130,13 @@ def _row(step: StepRecord) -> tuple[str, ...]:
     return (mark, step.path, step.outcome, last.agent or last.mode, str(len(step.attempts)), *paid, took)
 
 
-def markdown(runs: Sequence[Told]) -> str:
+def markdown(runs: Sequence[LocatedRun]) -> str:
     """The summary: a table for each run. Whatever came from outside cannot be Markdown or HTML in it."""
     return "".join(f"{_markdown(one)}\n" for one in runs)
 
 
-def _markdown(told: Told) -> str:
-    record = told.record
+def _markdown(run: LocatedRun) -> str:
+    record = run.record
     table = rows(record)
     lines = [
         f"### {_code(record.workflow)} on {_code(record.spec)}",
@@ -148,7 +148,7 @@ def _markdown(told: Told) -> str:
         *(f"| {' | '.join(_code(cell) for cell in row)} |" for row in table[:MAX_STEPS]),
         "",
         *([f"and {len(table) - MAX_STEPS} more steps", ""] if len(table) > MAX_STEPS else []),
-        *(f"- {_code(text)}" for *_, text in list(told.failures())[:MAX_STEPS]),
+        *(f"- {_code(text)}" for *_, text in list(run.failures())[:MAX_STEPS]),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -163,12 +163,12 @@ def _code(text: str) -> str:
 # -- GitHub Actions ----------------------------------------------------------------------------------------------
 
 
-def error_commands(runs: Sequence[Told]) -> list[str]:
+def error_commands(runs: Sequence[LocatedRun]) -> list[str]:
     """Workflow commands that mark what did not pass in the workflow file."""
     return [
         f"::error file={_property(file)},line={line},title={_property(title)}::{_data(text)}"
-        for told in runs
-        for title, file, line, text in told.failures()
+        for run in runs
+        for title, file, line, text in run.failures()
     ]
 
 
@@ -185,16 +185,16 @@ def _property(text: str) -> str:
 # -- GitLab CI ---------------------------------------------------------------------------------------------------
 
 
-def log_sections(runs: Sequence[Told]) -> list[str]:
+def log_sections(runs: Sequence[LocatedRun]) -> list[str]:
     """A section of the job's log for each run, closed until somebody opens it."""
     lines = []
-    for told in runs:
-        record = told.record
+    for run in runs:
+        record = run.record
         name, now = f"gump_{re.sub(r'[^A-Za-z0-9]', '_', record.run_id)}", int(time.time())
         title = f"{_line(record.workflow)} on {_line(record.spec)}: {run_line(record, ASCII)}"
         lines += [f"\x1b[0Ksection_start:{now}:{name}[collapsed=true]\r\x1b[0K{title}"]
         lines += _table(rows(record)[:MAX_STEPS])
-        lines += [_line(text) for *_, text in told.failures()]
+        lines += [_line(text) for *_, text in run.failures()]
         lines += [f"\x1b[0Ksection_end:{now}:{name}\r\x1b[0K"]
     return lines
 
@@ -205,7 +205,7 @@ def _table(body: Sequence[tuple[str, ...]]) -> list[str]:
     return ["  ".join(map(pad, row, widths)).rstrip() for row in table]
 
 
-def _write_artifacts(runs: Sequence[Told]) -> None:
+def _write_artifacts(runs: Sequence[LocatedRun]) -> None:
     """Write what a job can keep: the summary, and the failed steps as a Code Quality report."""
     folder = runs[0].root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -218,7 +218,7 @@ def _write_artifacts(runs: Sequence[Told]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def code_quality(runs: Sequence[Told]) -> list[dict[str, Any]]:
+def code_quality(runs: Sequence[LocatedRun]) -> list[dict[str, Any]]:
     """The failed steps in the part of the Code Climate format that the service reads."""
     return [
         {
@@ -228,6 +228,6 @@ def code_quality(runs: Sequence[Told]) -> list[dict[str, Any]]:
             "severity": "critical",
             "location": {"path": file, "lines": {"begin": line}},
         }
-        for told in runs
-        for title, file, line, text in told.failures()
+        for run in runs
+        for title, file, line, text in run.failures()
     ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent, Ending, Task
     from pytest_gump.agents.program import Program, Standing
-    from pytest_gump.system.process import Finished, Supervisor
+    from pytest_gump.system.process import Exit, Supervisor
 
 VERSION_TIMEOUT_S: Final = 20.0
 LIVE_TIMEOUT_S: Final = 90.0
@@ -120,7 +120,7 @@ def call_live(agent: Agent, supervisor: Supervisor) -> LiveCall:
     return LiveCall(agent.name, ok, told, ending.model, usage.cost_usd, usage.provenance, finished.duration_s)
 
 
-def _call(agent: Agent, folder: Path, supervisor: Supervisor) -> tuple[Ending, Finished]:
+def _call(agent: Agent, folder: Path, supervisor: Supervisor) -> tuple[Ending, Exit]:
     from pytest_gump.system.output import bounded_output
     from pytest_gump.system.process import Request
 
@@ -172,7 +172,7 @@ def _environment(agent: Agent, task: Task) -> dict[str, str]:
     return child_environment(command.env_names, command.env)
 
 
-def _why(finished: Finished, timeout_s: float) -> str:
+def _why(finished: Exit, timeout_s: float) -> str:
     if finished.stopped is not None:
         return f"no end after {timeout_s:.0f}s"
     if finished.error is not None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent, Ending, Event, StreamReader
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Tools
-    from pytest_gump.system.process import Finished
+    from pytest_gump.system.process import Exit
 
 STREAM = "stream.ndjson"
 STDERR = "stderr.txt"
@@ -40,7 +40,7 @@ class AgentRun:
     """Ctrl-C came while it worked."""
     duration_s: float = 0.0
     notes: tuple[str, ...] = ()
-    finished: Finished | None = None
+    finished: Exit | None = None
     """How the process ended; None when Ctrl-C did it."""
     pauses_s: tuple[float, ...] = ()
     """Before each line that it printed, and before its end; only where the attempt is recorded."""
@@ -100,7 +100,7 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
         stdin=command.stdin,
     )
     began = tools.clock()
-    finished: Finished | None = None
+    finished: Exit | None = None
     try:
         finished = tools.supervisor.run(
             request,
@@ -161,7 +161,7 @@ class _Listener:
         self.guards.heard()
         self.notes.append(f"a line of {size} bytes of the agent's stream was kept on disk and not read")
 
-    def end(self, finished: Finished | None, stderr: Path) -> AgentRun:
+    def end(self, finished: Exit | None, stderr: Path) -> AgentRun:
         told = bounded_output(stderr, STDERR_CHARS) if stderr.exists() else ""
         stopped = finished is None or finished.stopped is not None
         ending = self.reader.finish(exit_code=_exit_code(finished), stderr=told, stopped=stopped)
@@ -214,7 +214,7 @@ class _Listener:
         return None if ending.limit is None else Breach(ending.limit, f"guard {ending.limit}: {ending.reason}")
 
 
-def _exit_code(finished: Finished | None) -> int | None:
+def _exit_code(finished: Exit | None) -> int | None:
     if finished is None or finished.signal is None:
         return None if finished is None else finished.exit_code
     return -finished.signal

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Tools
     from pytest_gump.gates.base import GateResult, Payload
-    from pytest_gump.system.process import Finished
+    from pytest_gump.system.process import Exit
     from pytest_gump.system.worktree import ChangedFile
 
 OUTPUT_CHARS = 40_000
@@ -110,7 +110,7 @@ class CommandRunner:
         )
 
 
-def why_no_exit(finished: Finished, timeout_s: float) -> str | None:
+def why_no_exit(finished: Exit, timeout_s: float) -> str | None:
     """Why a command has no exit code; None when it has one."""
     if finished.stopped is not None:
         return f"timed out after {format_duration(timeout_s)}"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-__all__ = ["Finished", "Request", "Supervisor"]
+__all__ = ["Exit", "Request", "Supervisor"]
 
 TICK_S: Final = 0.2
 _CHUNK: Final = 1 << 16
@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class Exit:
     exit_code: int | None
     """None when a signal ended it, or it never started."""
     signal: int | None
@@ -107,7 +107,7 @@ class Supervisor:
         on_tick: Callable[[], str | None] | None = None,
         on_oversize: Callable[[int], None] | None = None,
         grace_s: float = 3.0,
-    ) -> Finished:
+    ) -> Exit:
         """Run to the end of the whole tree; nothing that it started lives afterwards.
 
         A text returned by `on_line` or `on_tick` (five times a second) stops the tree. Lines over 16 MiB only go to
@@ -256,7 +256,7 @@ class _Running:
             socket.send_fds(self.channel, [len(body).to_bytes(4, "big")], descriptors)
             self.channel.sendall(body)
 
-    def follow(self, timeout_s: float | None, on_tick: Callable[[], str | None] | None) -> Finished:
+    def follow(self, timeout_s: float | None, on_tick: Callable[[], str | None] | None) -> Exit:
         tick = self.began + TICK_S
         while self.ended is None:
             for key, _ in self.selector.select(max(0.0, tick - time.monotonic())):
@@ -315,15 +315,15 @@ class _Running:
             self.give_up_at = time.monotonic() + self.grace_s + _LOSS_WAIT_S
             self._send({"op": "stop"}, [])
 
-    def _finished(self, event: dict[str, Any]) -> Finished:
+    def _finished(self, event: dict[str, Any]) -> Exit:
         duration_s = time.monotonic() - self.began
         if event["event"] == "lost":
-            return Finished(None, None, self.stopped, duration_s, error=_LOST)
+            return Exit(None, None, self.stopped, duration_s, error=_LOST)
         if event["event"] == "failed":
             return self._not_started(event, duration_s)
         status = event["status"]
         code = None if status is None else os.waitstatus_to_exitcode(status)
-        return Finished(
+        return Exit(
             exit_code=code if code is not None and code >= 0 else None,
             signal=-code if code is not None and code < 0 else None,
             stopped=self.stopped,
@@ -332,13 +332,13 @@ class _Running:
             survivors=event["survivors"],
         )
 
-    def _not_started(self, event: dict[str, Any], duration_s: float) -> Finished:
+    def _not_started(self, event: dict[str, Any], duration_s: float) -> Exit:
         if event["stage"] == "cwd":
             raise GumpError(f"cannot enter the folder {str(self.request.cwd)!r}: {os.strerror(event['errno'])}")
         name = self.request.command[0]
         error = f"cannot start {name!r}: {os.strerror(event['errno'])}"
         not_found = event["errno"] in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
-        return Finished(None, None, self.stopped, duration_s, not_found=not_found, error=error)
+        return Exit(None, None, self.stopped, duration_s, not_found=not_found, error=error)
 
 
 def _travel(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.ci import Told, code_quality, error_commands, log_sections, markdown, service
+from pytest_gump.ci import LocatedRun, code_quality, error_commands, log_sections, markdown, service
 from pytest_gump.engine.metrics import RunRecord, StepRecord
 from pytest_gump.workflow.load import Loaded
 from pytest_gump.workflow.model import Workflow
@@ -160,17 +160,17 @@ def test_gitlab_is_told_when_nothing_failed(project: GumpProject) -> None:
 SIGNS = st.text(st.sampled_from("a %:,;|`<&*_[]()@#$!\\\r\n\t\x1b\x85\u2028é漢"), max_size=40)
 
 
-def told(text: str) -> list[Told]:
+def failed_run(text: str) -> list[LocatedRun]:
     """A failed run whose reason, spec and workflow are the text."""
     step = StepRecord("impl", "diff", status="failed", reason=text)
     record = RunRecord(run_id="r", workflow=text, spec=text, status="failed", steps={"impl": step})
     loaded = Loaded(Workflow(name="w", steps=()), path=None, source="built-in", text="", lines={})
-    return [Told(record, loaded, Path("/project"))]
+    return [LocatedRun(record, loaded, Path("/project"))]
 
 
 @given(SIGNS | st.text())
 def test_whatever_is_told_is_one_command_with_one_file(text: str) -> None:
-    (command,) = error_commands(told(text))
+    (command,) = error_commands(failed_run(text))
     assert not re.search(r"[\r\n\x1b]", command)
     head, _, message = command.removeprefix("::error ").partition("::")
     assert [part.partition("=")[0] for part in head.split(",")] == ["file", "line", "title"]
@@ -179,7 +179,7 @@ def test_whatever_is_told_is_one_command_with_one_file(text: str) -> None:
 
 @given(SIGNS | st.text())
 def test_whatever_is_told_stays_in_its_cell(text: str) -> None:
-    page = markdown(told(text))
+    page = markdown(failed_run(text))
     assert len(page.splitlines()) <= 10
     own = re.sub(r"</?code>|^### | on |^\|.*\|$|^- |, (?=<code>)", "", page, flags=re.MULTILINE)
     assert re.sub(r"&#\d+;|[^\W_]| |\n", "", own) == ""
@@ -188,6 +188,6 @@ def test_whatever_is_told_stays_in_its_cell(text: str) -> None:
 
 @given(SIGNS | st.text())
 def test_whatever_is_told_opens_no_section(text: str) -> None:
-    lines = log_sections(told(text))
+    lines = log_sections(failed_run(text))
     assert [line.count("\x1b") for line in lines] == [2, *[0] * (len(lines) - 2), 2]
-    assert json.dumps(code_quality(told(text)))
+    assert json.dumps(code_quality(failed_run(text)))

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from pytest_gump.errors import GumpError
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.process import Finished, Request, Supervisor
+from pytest_gump.system.process import Exit, Request, Supervisor
 from pytest_gump.system.supervisor import RESET
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def supervisor() -> Iterator[Supervisor]:
 
 
 @pytest.fixture
-def run(supervisor: Supervisor, tmp_path: Path) -> Callable[..., Finished]:
-    def run(shell: str, *, stdin: bytes = b"", merged: bool = False, **options: object) -> Finished:
+def run(supervisor: Supervisor, tmp_path: Path) -> Callable[..., Exit]:
+    def run(shell: str, *, stdin: bytes = b"", merged: bool = False, **options: object) -> Exit:
         stderr = None if merged else tmp_path / "stderr"
         request = Request((), tmp_path, child_environment(), MARK, tmp_path / "stdout", stderr, stdin, shell)
         return supervisor.run(request, **options)  # type: ignore[arg-type]
@@ -59,41 +59,41 @@ def written_pid(path: Path) -> int:
     raise AssertionError(f"{path} was never written")
 
 
-def test_exit_code_and_both_outputs_are_kept_apart(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_exit_code_and_both_outputs_are_kept_apart(run: Callable[..., Exit], tmp_path: Path) -> None:
     finished = run("echo out; echo err >&2; exit 3")
     assert (finished.exit_code, finished.signal, finished.stopped) == (3, None, None)
     assert (tmp_path / "stdout").read_bytes() == b"out\n"
     assert (tmp_path / "stderr").read_bytes() == b"err\n"
 
 
-def test_merged_output_keeps_the_order(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_merged_output_keeps_the_order(run: Callable[..., Exit], tmp_path: Path) -> None:
     run("echo 1; echo 2 >&2; echo 3", merged=True)
     assert (tmp_path / "stdout").read_bytes() == b"1\n2\n3\n"
 
 
-def test_script_that_reopens_its_stderr_does_not_wipe_it(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_script_that_reopens_its_stderr_does_not_wipe_it(run: Callable[..., Exit], tmp_path: Path) -> None:
     run("echo first >&2; echo second > /dev/stderr")
     assert (tmp_path / "stderr").read_text() == "first\nsecond\n"
 
 
-def test_one_supervisor_serves_many_runs(run: Callable[..., Finished], supervisor: Supervisor) -> None:
+def test_one_supervisor_serves_many_runs(run: Callable[..., Exit], supervisor: Supervisor) -> None:
     run("true")
     first = supervisor.pid
     assert [run(f"exit {code}").exit_code for code in range(5)] == list(range(5))
     assert supervisor.pid == first
 
 
-def test_stdin_arrives_whole_and_ends(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_stdin_arrives_whole_and_ends(run: Callable[..., Exit], tmp_path: Path) -> None:
     text = b"x" * 300_000 + b"\n"
     assert run("cat", stdin=text).exit_code == 0
     assert (tmp_path / "stdout").read_bytes() == text
 
 
-def test_child_that_never_reads_its_stdin_does_not_block(run: Callable[..., Finished]) -> None:
+def test_child_that_never_reads_its_stdin_does_not_block(run: Callable[..., Exit]) -> None:
     assert run("exit 0", stdin=b"y" * 5_000_000, timeout_s=10).stopped is None
 
 
-def test_stdin_is_empty_when_there_is_none(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_stdin_is_empty_when_there_is_none(run: Callable[..., Exit], tmp_path: Path) -> None:
     assert run("cat | wc -c", timeout_s=10).exit_code == 0
     assert (tmp_path / "stdout").read_text().strip() == "0"
 
@@ -119,7 +119,7 @@ def test_missing_folder_is_an_error_that_names_it(supervisor: Supervisor, tmp_pa
         supervisor.run(request)
 
 
-def test_signal_that_ended_the_command_is_told(run: Callable[..., Finished]) -> None:
+def test_signal_that_ended_the_command_is_told(run: Callable[..., Exit]) -> None:
     finished = run("kill -9 $$")
     assert (finished.exit_code, finished.signal) == (None, 9)
 
@@ -130,7 +130,7 @@ def test_environment_is_exactly_the_given_one_and_the_mark(supervisor: Superviso
     assert sorted((tmp_path / "out").read_bytes().splitlines()) == [b"A=\xc3\xa4\xff", b"GUMP_ATTEMPT=m1"]
 
 
-def test_child_has_default_signals_and_its_own_session(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_child_has_default_signals_and_its_own_session(run: Callable[..., Exit], tmp_path: Path) -> None:
     run(f"{sys.executable} -c 'import os; print(os.getsid(0) == os.getppid())'; sed -n /SigIgn/p /proc/self/status")
     session, ignored = (tmp_path / "stdout").read_text().splitlines()
     assert session == "True"
@@ -141,13 +141,13 @@ def test_child_has_default_signals_and_its_own_session(run: Callable[..., Finish
 # -- lines ---------------------------------------------------------------------------------------------------------
 
 
-def test_lines_come_one_by_one_and_the_last_needs_no_newline(run: Callable[..., Finished]) -> None:
+def test_lines_come_one_by_one_and_the_last_needs_no_newline(run: Callable[..., Exit]) -> None:
     lines: list[bytes] = []
     run(r"printf 'a\n\nb\0c\n\377\nlast'", on_line=lines.append)
     assert lines == [b"a", b"", b"b\0c", b"\xff", b"last"]
 
 
-def test_line_of_50_megabytes_goes_to_disk_unparsed(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_line_of_50_megabytes_goes_to_disk_unparsed(run: Callable[..., Exit], tmp_path: Path) -> None:
     lines: list[bytes] = []
     sizes: list[int] = []
     command = f"""{sys.executable} -c 'import sys
@@ -162,19 +162,19 @@ print(); print("after")'"""
     assert psutil.Process().memory_info().rss - before < 40_000_000
 
 
-def test_line_of_two_megabytes_comes_whole(run: Callable[..., Finished]) -> None:
+def test_line_of_two_megabytes_comes_whole(run: Callable[..., Exit]) -> None:
     sizes: list[int] = []
     run("head -c 2000000 /dev/zero | tr '\\0' y; echo", on_line=lambda line: sizes.append(len(line)))
     assert sizes == [2_000_000]
 
 
-def test_line_callback_can_stop_endless_output(run: Callable[..., Finished]) -> None:
+def test_line_callback_can_stop_endless_output(run: Callable[..., Exit]) -> None:
     finished = run("yes", on_line=lambda line: "enough", grace_s=1)
     assert finished.stopped == "enough"
     assert finished.signal == signal.SIGTERM
 
 
-def test_tick_callback_can_stop_a_silent_command(run: Callable[..., Finished]) -> None:
+def test_tick_callback_can_stop_a_silent_command(run: Callable[..., Exit]) -> None:
     ticks: list[float] = []
 
     def tick() -> str | None:
@@ -186,7 +186,7 @@ def test_tick_callback_can_stop_a_silent_command(run: Callable[..., Finished]) -
     assert 0.3 < finished.duration_s < 3
 
 
-def test_lines_that_come_while_stopping_are_still_read(run: Callable[..., Finished]) -> None:
+def test_lines_that_come_while_stopping_are_still_read(run: Callable[..., Exit]) -> None:
     lines: list[bytes] = []
     command = "trap 'echo result; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
 
@@ -202,21 +202,19 @@ def test_lines_that_come_while_stopping_are_still_read(run: Callable[..., Finish
 # -- ends ------------------------------------------------------------------------------------------------------------
 
 
-def test_timeout_ends_the_tree(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_timeout_ends_the_tree(run: Callable[..., Exit], tmp_path: Path) -> None:
     finished = run(f"sh -c 'sleep 300 & echo $! > {tmp_path}/pid; wait'", timeout_s=0.5)
     assert finished.stopped == "timeout"
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
-def test_command_that_ignores_term_is_killed_after_the_grace(run: Callable[..., Finished]) -> None:
+def test_command_that_ignores_term_is_killed_after_the_grace(run: Callable[..., Exit]) -> None:
     finished = run("trap '' TERM; while :; do sleep 0.1; done", timeout_s=0.2, grace_s=0.5)
     assert finished.signal == signal.SIGKILL
     assert 0.6 < finished.duration_s < 4
 
 
-def test_background_child_that_holds_stdout_does_not_delay_the_end(
-    run: Callable[..., Finished], tmp_path: Path
-) -> None:
+def test_background_child_that_holds_stdout_does_not_delay_the_end(run: Callable[..., Exit], tmp_path: Path) -> None:
     finished = run(f"sleep 300 & echo $! > {tmp_path}/pid; echo done")
     assert (finished.exit_code, finished.left_running, finished.stopped) == (0, 1, None)
     assert finished.duration_s < 5
@@ -224,7 +222,7 @@ def test_background_child_that_holds_stdout_does_not_delay_the_end(
 
 
 def test_orphan_in_a_session_of_its_own_that_ignores_term_is_found_and_killed(
-    run: Callable[..., Finished], tmp_path: Path
+    run: Callable[..., Exit], tmp_path: Path
 ) -> None:
     script = f'trap "" TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done'
     finished = run(f"(setsid sh -c '{script}' </dev/null >/dev/null 2>&1 &); sleep 0.3; exit 0", grace_s=0.3)
@@ -233,25 +231,25 @@ def test_orphan_in_a_session_of_its_own_that_ignores_term_is_found_and_killed(
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
-def test_orphan_that_dropped_its_environment_is_found_too(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_orphan_that_dropped_its_environment_is_found_too(run: Callable[..., Exit], tmp_path: Path) -> None:
     script = f"echo $$ > {tmp_path}/pid; exec sleep 300"
     finished = run(f"(setsid env -i /bin/sh -c '{script}' </dev/null >/dev/null 2>&1 &); sleep 0.3")
     assert finished.left_running == 1
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
-def test_stopped_process_is_ended_as_well(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_stopped_process_is_ended_as_well(run: Callable[..., Exit], tmp_path: Path) -> None:
     finished = run(f"sleep 300 & echo $! > {tmp_path}/pid; kill -STOP $!; exit 0", grace_s=0.5)
     assert finished.left_running == 1
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
-def test_child_on_its_way_out_does_not_count_as_left_running(run: Callable[..., Finished]) -> None:
+def test_child_on_its_way_out_does_not_count_as_left_running(run: Callable[..., Exit]) -> None:
     finished = run("sleep 0.1 & exit 0")
     assert (finished.exit_code, finished.left_running) == (0, 0)
 
 
-def test_processes_that_keep_forking_are_all_ended(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_processes_that_keep_forking_are_all_ended(run: Callable[..., Exit], tmp_path: Path) -> None:
     script = tmp_path / "fork.sh"
     script.write_text("trap '' TERM\nsleep 0.05\nsetsid sh $0 &\nsleep 0.2\n")
     run(f"sh {script}; sleep 60", timeout_s=0.6, grace_s=0.3)
@@ -259,7 +257,7 @@ def test_processes_that_keep_forking_are_all_ended(run: Callable[..., Finished],
     assert [each.pid for each in psutil.process_iter(["cmdline"]) if str(script) in (each.info["cmdline"] or [])] == []
 
 
-def test_exception_in_a_callback_stops_the_tree_first(run: Callable[..., Finished], tmp_path: Path) -> None:
+def test_exception_in_a_callback_stops_the_tree_first(run: Callable[..., Exit], tmp_path: Path) -> None:
     def interrupt(line: bytes) -> str | None:
         raise KeyboardInterrupt
 
@@ -269,9 +267,7 @@ def test_exception_in_a_callback_stops_the_tree_first(run: Callable[..., Finishe
     assert run("exit 4").exit_code == 4
 
 
-def test_supervisor_that_was_killed_ends_the_command_and_is_replaced(
-    run: Callable[..., Finished], tmp_path: Path
-) -> None:
+def test_supervisor_that_was_killed_ends_the_command_and_is_replaced(run: Callable[..., Exit], tmp_path: Path) -> None:
     command = f"(setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 300' &); sleep 0.3; kill -9 $PPID; sleep 300"
     finished = run(command, timeout_s=20)
     assert finished.error == "the supervisor of the command was ended from outside"
@@ -345,7 +341,7 @@ def test_forked_copy_of_a_killed_executor_does_not_keep_the_tree_alive(tmp_path:
             copy.kill()
 
 
-def test_supervisor_ignores_the_signals_of_a_terminal(run: Callable[..., Finished], supervisor: Supervisor) -> None:
+def test_supervisor_ignores_the_signals_of_a_terminal(run: Callable[..., Exit], supervisor: Supervisor) -> None:
     run("true")
     assert supervisor.pid is not None
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
