@@ -8,7 +8,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import stat
 import tempfile
 from dataclasses import dataclass, field
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 INCLUDE: Final = ".worktreeinclude"
 _INCLUDE_BYTES: Final = 1 << 20
 _FICLONE: Final = 0x40049409
+_ORIGINAL: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PIECE: Final = 1 << 20
 _FILES_A_TICK: Final = 200
 _OURS: Final = (".git", ".gump")
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -90,8 +92,10 @@ def copy(source: Path, dest: Path, paths: Iterable[str], tick: Callable[[], None
 
 
 class _Copier:
+    """Plain strings and file descriptors: `node_modules` has tens of thousands of files."""
+
     def __init__(self, source: Path, dest: Path) -> None:
-        self._source = source
+        self._source = str(source)
         self._dest = dest
         self._top = os.path.realpath(source)
         self._clones = True
@@ -100,18 +104,18 @@ class _Copier:
 
     def copy(self, path: str) -> str | None:
         """Give why it was left out, if so."""
-        source, dest = self._source / path, self._dest / path
+        source, dest = f"{self._source}/{path}", f"{self._dest}/{path}"
         if path.endswith("/"):
             return "a repository of its own"
         try:
-            status = source.lstat()
-            blocked = self._make_folder(os.path.dirname(path))  # noqa: PTH120
+            status = os.lstat(source)
+            blocked = self._make_folder(path.rpartition("/")[0])
             if blocked is not None or os.path.lexists(dest):
                 return blocked or "git tracks it in the run"
             if stat.S_ISLNK(status.st_mode):
                 if leaves(self._top, path):
                     return "a link that leads out of the checkout"
-                dest.symlink_to(source.readlink())
+                os.symlink(os.readlink(source), dest)  # noqa: PTH115, PTH211
             elif stat.S_ISREG(status.st_mode):
                 self._copy_file(source, dest)
             else:
@@ -124,26 +128,30 @@ class _Copier:
 
     def _make_folder(self, folder: str) -> str | None:
         if folder not in self._folders:
-            place = self._dest / folder
             if files.is_behind_link(self._dest, f"{folder}/x"):
                 self._folders[folder] = "its folder is a link in the run"
             else:
-                place.mkdir(parents=True, exist_ok=True)
+                (self._dest / folder).mkdir(parents=True, exist_ok=True)
                 self._folders[folder] = None
         return self._folders[folder]
 
-    def _copy_file(self, source: Path, dest: Path) -> None:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(source, flags), "rb") as original, dest.open("xb") as new:
+    def _copy_file(self, source: str, dest: str) -> None:
+        original = os.open(source, _ORIGINAL)
+        try:
+            new = os.open(dest, _NEW, 0o600)
             try:
-                if not self._clone(original.fileno(), new.fileno()):
-                    shutil.copyfileobj(original, new, 1 << 20)
+                status = os.fstat(original)
+                if not self._clone(original, new):
+                    _copy_bytes(original, new)
+                os.fchmod(new, stat.S_IMODE(status.st_mode) & 0o777)
+                os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
             except BaseException:
-                dest.unlink()
+                os.unlink(dest)  # noqa: PTH108
                 raise
-            status = os.fstat(original.fileno())
-            os.fchmod(new.fileno(), stat.S_IMODE(status.st_mode) & 0o777)
-        os.utime(dest, ns=(status.st_atime_ns, status.st_mtime_ns))
+            finally:
+                os.close(new)
+        finally:
+            os.close(original)
 
     def _clone(self, original: int, new: int) -> bool:
         if self._clones:
@@ -152,3 +160,10 @@ class _Copier:
             except OSError:
                 self._clones = False
         return self._clones
+
+
+def _copy_bytes(original: int, new: int) -> None:
+    while piece := os.read(original, _PIECE):
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(new, rest) :]
