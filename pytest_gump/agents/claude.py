@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -70,6 +69,7 @@ HAND_OVER_RULE: Final = "Edit(.gump/out/**)"
 ABOUT: Final = Program(
     PROGRAM,
     "Claude Code",
+    get="npm install -g @anthropic-ai/claude-code",
     tested=Versions("2.1.330", "2.1.330", on="2026-11-22"),
     login=Login(
         keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
@@ -105,9 +105,7 @@ class ClaudeAgent:
         return "reported"
 
     def missing(self) -> str | None:
-        if shutil.which(PROGRAM) is not None:
-            return None
-        return f"{PROGRAM} (Claude Code) is not on PATH; npm install -g @anthropic-ai/claude-code"
+        return ABOUT.missing()
 
     def command(self, task: Task) -> Command:
         argv = [PROGRAM, "-p", "--output-format", "stream-json", "--verbose"]

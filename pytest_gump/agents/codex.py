@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -69,6 +68,7 @@ GRANTING_FLAGS: Final = frozenset({"--approve-for-me", "--dangerously-bypass-app
 ABOUT: Final = Program(
     PROGRAM,
     "Codex",
+    get="npm install -g @openai/codex",
     tested=Versions("0.169.0", "0.169.0", on="2026-11-22"),
     login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
 )
@@ -99,9 +99,7 @@ class CodexAgent:
         return prices.provenance(self.model)
 
     def missing(self) -> str | None:
-        if shutil.which(PROGRAM) is not None:
-            return None
-        return f"{PROGRAM} is not on PATH; npm install -g @openai/codex"
+        return ABOUT.missing()
 
     def command(self, task: Task) -> Command:
         argv = [PROGRAM, "exec", "--json", "--skip-git-repo-check"]

@@ -7,7 +7,6 @@ package registry and takes no other model server.
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +43,7 @@ GRANTING_FLAGS: Final = frozenset({"--approve-mcps"})
 ABOUT: Final = Program(
     PROGRAM,
     "Cursor",
+    get="see https://cursor.com/docs/cli",
     tested=None,
     login=Login(keys=("CURSOR_API_KEY",)),
 )
@@ -73,9 +73,7 @@ class CursorAgent:
         return "unknown"
 
     def missing(self) -> str | None:
-        if shutil.which(PROGRAM) is not None:
-            return None
-        return f"{PROGRAM} (Cursor CLI) is not on PATH; see https://cursor.com/docs/cli"
+        return ABOUT.missing()
 
     def command(self, task: Task) -> Command:
         argv = [PROGRAM, "-p", "--output-format", "stream-json", "--force", "--trust"]

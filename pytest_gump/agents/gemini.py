@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -70,6 +69,7 @@ GRANTING_FLAGS: Final = frozenset({"-y", "--yolo"})
 ABOUT: Final = Program(
     PROGRAM,
     "Gemini CLI",
+    get="npm install -g @google/gemini-cli",
     tested=Versions("0.61.0", "0.61.0", on="2026-11-22"),
     login=Login(
         keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_ACCESS_TOKEN"),
@@ -104,9 +104,7 @@ class GeminiAgent:
         return prices.provenance(self.model)
 
     def missing(self) -> str | None:
-        if shutil.which(PROGRAM) is not None:
-            return None
-        return f"{PROGRAM} (Gemini CLI) is not on PATH; npm install -g @google/gemini-cli"
+        return ABOUT.missing()
 
     def command(self, task: Task) -> Command:
         argv = [PROGRAM, "--output-format", "stream-json", "--skip-trust"]

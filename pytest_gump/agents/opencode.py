@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -94,6 +93,7 @@ API_KEYS: Final = tuple(name for names in KEYS.values() for name in names if nam
 ABOUT: Final = Program(
     PROGRAM,
     "OpenCode",
+    get="npm install -g opencode-ai",
     tested=Versions("1.18.33", "1.18.33", on="2026-11-22"),
     login=Login(
         keys=("OPENCODE_API_KEY", "OPENCODE_AUTH_CONTENT", *API_KEYS),
@@ -129,9 +129,7 @@ class OpencodeAgent:
         return "reported"
 
     def missing(self) -> str | None:
-        if shutil.which(PROGRAM) is not None:
-            return None
-        return f"{PROGRAM} (OpenCode) is not on PATH; npm install -g opencode-ai"
+        return ABOUT.missing()
 
     def command(self, task: Task) -> Command:
         # With a title, the CLI does not ask the model for one: a request that would be on no stream.

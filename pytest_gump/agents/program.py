@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -58,9 +59,15 @@ class Program:
     """On PATH."""
     title: str
     """`Claude Code`."""
+    get: str
+    """How to get it: a command, or `see ADDRESS`."""
     tested: Versions | None
     """None: the adapter was written from documentation, and has never met the CLI."""
     login: Login
+
+    def missing(self) -> str | None:
+        """Why it cannot start here, with what to do; None when it can."""
+        return None if shutil.which(self.name) else f"{self.name} ({self.title}) is not on PATH; {self.get}"
 
     def standing(self, version: str | None) -> Standing:
         if self.tested is None:

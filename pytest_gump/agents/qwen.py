@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -68,6 +67,7 @@ HAND_OVER: Final = "/.gump/out/**"
 ABOUT: Final = Program(
     PROGRAM,
     "Qwen Code",
+    get="npm install -g @qwen-code/qwen-code",
     tested=Versions("0.24.4", "0.24.4", on="2026-11-22"),
     login=Login(
         keys=("OPENAI_API_KEY", "DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY"),
@@ -103,9 +103,7 @@ class QwenAgent:
         return prices.provenance(self.model)
 
     def missing(self) -> str | None:
-        if shutil.which(PROGRAM) is not None:
-            return None
-        return f"{PROGRAM} (Qwen Code) is not on PATH; npm install -g @qwen-code/qwen-code"
+        return ABOUT.missing()
 
     def command(self, task: Task) -> Command:
         argv = [PROGRAM, "--output-format", "stream-json", "--safe-mode", "--approval-mode", "default"]

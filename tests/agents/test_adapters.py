@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 ADAPTERS = [
     (ClaudeAgent("mine"), "claude", "claude (Claude Code) is not on PATH; npm install -g @anthropic-ai/claude-code"),
-    (CodexAgent("mine"), "codex", "codex is not on PATH; npm install -g @openai/codex"),
+    (CodexAgent("mine"), "codex", "codex (Codex) is not on PATH; npm install -g @openai/codex"),
     (GeminiAgent("mine"), "gemini", "gemini (Gemini CLI) is not on PATH; npm install -g @google/gemini-cli"),
     (OpencodeAgent("mine"), "opencode", "opencode (OpenCode) is not on PATH; npm install -g opencode-ai"),
     (QwenAgent("mine"), "qwen", "qwen (Qwen Code) is not on PATH; npm install -g @qwen-code/qwen-code"),
-    (CursorAgent("mine"), "cursor", "cursor-agent (Cursor CLI) is not on PATH; see https://cursor.com/docs/cli"),
+    (CursorAgent("mine"), "cursor", "cursor-agent (Cursor) is not on PATH; see https://cursor.com/docs/cli"),
 ]
 each_adapter = pytest.mark.parametrize(("agent", "cli", "words"), ADAPTERS, ids=[cli for _, cli, _ in ADAPTERS])
 

@@ -13,7 +13,7 @@ from pytest_gump.agents.registry import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 CLAUDE = FAMILIES["claude"].program
-RANGE = Program("x", "X", Versions("1.9.0", "1.10.2", on="2026-11-22"), Login())
+RANGE = Program("x", "X", "see x.org", Versions("1.9.0", "1.10.2", on="2026-11-22"), Login())
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_a_version_stands_beside_the_tested_one(gump: Gump, bin_folder: Path, ve
 def test_a_cli_that_is_not_installed_is_no_failure_and_says_how_to_get_it(gump: Gump) -> None:
     codex = clis(diagnosis(gump))["codex"]
     assert (codex["installed"], codex["version"]) == (False, None)
-    assert codex["problem"] == "codex is not on PATH; npm install -g @openai/codex"
+    assert codex["problem"] == "codex (Codex) is not on PATH; npm install -g @openai/codex"
 
 
 def test_a_cli_that_cannot_tell_its_version_says_why(gump: Gump, bin_folder: Path) -> None:
