@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -18,6 +20,7 @@ from pytest_gump.errors import RunError
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from .conftest import Gump
@@ -276,3 +279,29 @@ def test_a_damaged_run_stays_and_is_named(passed: Gump) -> None:
 @pytest.mark.parametrize("words", [("--keep-last", "0"), ("--older-than", "never"), ("--older-than", "0d")])
 def test_an_unusable_limit_is_wrong_usage(gump: Gump, words: tuple[str, ...]) -> None:
     assert f"argument {words[0]}: invalid" in gump.bad("gc", *words, code=2)
+
+
+def test_a_living_session_keeps_all_of_its_own_and_what_it_left_when_killed_goes(gump: Gump) -> None:
+    project = gump.project
+    project.answer("first", writes={"first.py": "first = 1\n"}, exit_code=None)
+    words = [sys.executable, "-m", "pytest", "--gump-workflow=pair", f"--gump-replay={project.cassette}", "spec.md"]
+    with subprocess.Popen(words, cwd=project.path, stdout=subprocess.DEVNULL) as session:
+        wait_until(lambda: [*project.path.parent.glob(f"{project.path.name}-cache/gump/worktrees/*/w1/first.py")])
+        run = project.folders()[0]
+        report = collected(gump, "--keep-last", "1", "--older-than", "1s", "--force")
+        assert (report["removed"], report["problems"]) == ([], [])
+        assert "running" in gump.good("status")
+        session.kill()
+        session.wait()
+    scratch = slots_of(gump) / f"{run.run_id}.scratch"
+    assert scratch.is_dir()
+    wait_until(lambda: collected(gump) and not (scratch.exists() or (scratch.parent / "w1").exists()))
+    assert gump.good("status").splitlines()[1].split()[2:4] == ["interrupted", "first"]
+    assert refs_of(gump, run.run_id)
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
