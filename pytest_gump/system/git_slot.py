@@ -261,7 +261,7 @@ class Slot:
 
     def _exposed(self) -> list[str]:
         """What was copied into the slot and is not ignored any more; git wants no word about what is."""
-        copied = self.setup.copied
+        copied = [path for path in self.setup.copied if not files.is_behind_link(self.path, path)]
         if not copied:
             return []
         stdin = b"".join(os.fsencode(path) + b"\0" for path in copied)

@@ -145,6 +145,28 @@ def test_a_copy_reaches_no_snapshot_even_when_the_agent_stops_ignoring_it(kit: K
     assert ".env" not in kit.files(second.snapshot)
 
 
+def test_an_agent_may_remove_copies_or_put_links_in_their_place(kit: Kit) -> None:
+    kit.base = kit.commit({"config/readme": "here\n"})
+    include(kit, ".env", "config/*.log", "node_modules")
+    write(kit, "config/local.log", "x")
+    script = """
+        import shutil
+        os.unlink(".env")
+        shutil.rmtree("config")
+        shutil.rmtree("node_modules")
+        os.symlink("docs", "config")
+        os.symlink("docs", "node_modules")
+        write("docs/local.log", "taken")
+        write("docs/readme", "moved")
+    """
+    result = kit.run(script)
+    assert result.passed, result.reason
+    names = set(kit.files(result.snapshot))
+    assert {"config", "docs/readme"} <= names
+    assert not {".env", "docs/local.log", "node_modules/dep/index.js"} & names
+    assert (kit.root / "config/local.log").read_text() == "x"
+
+
 def test_a_folder_of_the_run_that_is_a_link_is_not_written_through(kit: Kit) -> None:
     elsewhere = kit.place / "elsewhere"
     elsewhere.mkdir()
