@@ -15,7 +15,7 @@ import pytest
 from pytest_gump.gates.text import one_line
 from pytest_gump.lines import ASCII, UNICODE, pad, run_line, width
 from pytest_gump.system.output import clean_text
-from pytest_gump.units import format_duration, format_usd
+from pytest_gump.units import format_duration, format_usd_sum
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _row(step: StepRecord) -> tuple[str, ...]:
     if not step.attempts:
         return (mark, step.path, step.outcome, *[""] * 5)
     total, last = step.total, step.attempts[-1]
-    cost = format_usd(total.cost_usd, estimated=total.estimated) + (" + $?" if total.unknown else "")
+    cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
     took = format_duration(total.duration_s)
     paid = (cost, str(total.turns)) if last.agent else ("", "")
     return (mark, step.path, step.outcome, last.agent or last.mode, str(len(step.attempts)), *paid, took)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gump.collect import StepItem
-from pytest_gump.units import format_usd
+from pytest_gump.units import format_usd_sum
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -52,7 +52,5 @@ def _values(properties: dict[str, Any]) -> tuple[str, str, str]:
     if "gump.step" not in properties:
         return "", "", ""
     provenance, usd = properties["gump.cost_provenance"], float(properties["gump.cost_usd"])
-    cost = format_usd(usd, estimated=provenance == "estimated")
-    if provenance == "unknown":
-        cost = f"{cost} + $?" if usd else "$?"
+    cost = format_usd_sum(usd, estimated=provenance == "estimated", has_unknown=provenance == "unknown")
     return properties["gump.agent"], cost, properties["gump.attempts"]

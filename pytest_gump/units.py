@@ -64,6 +64,13 @@ def format_usd(amount: float | None, *, estimated: bool = False) -> str:
     return f"~{text}" if estimated else text
 
 
+def format_usd_sum(amount: float, *, estimated: bool = False, has_unknown: bool = False) -> str:
+    """Write what is known of a sum of costs: `$1.19`, `$1.19 + $?` where a part is unknown, `$?` where all is."""
+    if not has_unknown:
+        return format_usd(amount, estimated=estimated)
+    return f"{format_usd(amount, estimated=estimated)} + $?" if amount else "$?"
+
+
 def plural(count: int, one: str, many: str | None = None) -> str:
     """`1 file`, `2 files`; `many` where the plural does not end in a mere s."""
     return f"{count} {one if count == 1 else many or one + 's'}"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.units import format_bytes, parse_age, plural
+from pytest_gump.units import format_bytes, format_usd_sum, parse_age, plural
 
 
 def test_one_has_no_plural() -> None:
@@ -27,3 +27,10 @@ def test_amounts_of_data_are_written_in_the_unit_that_fits() -> None:
     assert [format_bytes(count) for count in (0, 1023, 1024, 12_288, 3_565_158)] == [
         "0 B", "1023 B", "1.0 KiB", "12 KiB", "3.4 MiB",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("amount", "has_unknown", "text"), [(1.5, False, "$1.50"), (1.5, True, "$1.50 + $?"), (0, True, "$?")]
+)
+def test_sums_say_that_a_part_is_unknown(amount: float, has_unknown: bool, text: str) -> None:
+    assert format_usd_sum(amount, has_unknown=has_unknown) == text

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
-from pytest_gump.units import format_duration, format_usd
+from pytest_gump.units import format_duration, format_usd, format_usd_sum, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,8 +100,10 @@ def _consumed(attempt: Data) -> bool:
 
 def _cost(data: Data) -> str:
     cost = data["cost"]
-    text = format_usd(cost["usd"], estimated=cost["provenance"] == "estimated")
-    return f"{text} + $?" if cost["provenance"] == "partly_unknown" else text
+    if cost["usd"] is None:
+        return format_usd(None)
+    partly = cost["provenance"] == "partly_unknown"
+    return format_usd_sum(cost["usd"], estimated=cost["provenance"] == "estimated", has_unknown=partly)
 
 
 def _counts(totals: Data) -> list[str]:
@@ -109,7 +111,7 @@ def _counts(totals: Data) -> list[str]:
         (totals["retries"] - totals["escalations"], "retry", "retries"),
         (totals["escalations"], "escalation", "escalations"),
     )
-    return [f"{number} {one if number == 1 else many}" for number, one, many in words if number]
+    return [plural(number, one, many) for number, one, many in words if number]
 
 
 def _tokens(data: Data, out: Out) -> None:

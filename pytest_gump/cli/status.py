@@ -63,7 +63,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 def _row(run: KeptRun) -> tuple[str, ...]:
     import time
 
-    from pytest_gump.units import format_duration, format_usd
+    from pytest_gump.units import format_duration, format_usd_sum
 
     record, total = run.record, run.record.total
     fate = "discarded" if record.discarded else "applied" if record.applied else ""
@@ -73,7 +73,7 @@ def _row(run: KeptRun) -> tuple[str, ...]:
     under_way = [one for one in record.attempts if one.usage is None]
     others = f" and {len(under_way) - 1} more" if len(under_way) > 1 else ""
     seconds = time.time() - record.started if is_running else record.duration_s
-    cost = format_usd(total.cost_usd, estimated=total.estimated) + (" + ?" if total.unknown else "")
+    cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
     return (
         run.id,
         record.workflow,
