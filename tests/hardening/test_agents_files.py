@@ -84,7 +84,7 @@ def test_twenty_thousand_small_files_are_kept(rogue: Rogue) -> None:
     assert rogue.project.git("ls-tree", "--name-only", str(ran.result.snapshot), "many/19999.txt")
     assert max(len(line) for line in ran.lines) < 200
     assert ran.peak_mb < 200
-    assert ran.seconds < 40
+    assert ran.seconds < 120
 
 
 LINKS = {
