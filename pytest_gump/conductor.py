@@ -1,8 +1,10 @@
-"""The controller: collects the jobs of the command line, opens a run for each, and has them carried out."""
+"""The controller: collects the jobs of the command line, and has them performed when pytest runs its loop.
+
+What only a run needs is imported when one begins: collecting a thousand workflows does without.
+"""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,24 +13,17 @@ from pytest_gump.arguments import names_nothing, ordinary_arguments, own_argumen
 from pytest_gump.ci import CI
 from pytest_gump.collect import JobFile, JobFolder, StepItem
 from pytest_gump.crew import has_workers, refuse_distribution
-from pytest_gump.endings import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
-from pytest_gump.engine.overrides import select, walk
-from pytest_gump.executors import InProcess
-from pytest_gump.jobs import Job, no_garbage, no_spec, prepare_jobs
-from pytest_gump.launch import Launch, dry_run, project_root
+from pytest_gump.endings import usage_errors
+from pytest_gump.engine.overrides import select
+from pytest_gump.jobs import Job, no_garbage, no_spec, prepare_jobs, project_root
 from pytest_gump.neighbours import Neighbours
-from pytest_gump.open_run import OpenRun
-from pytest_gump.order_loop import OrderLoop
-from pytest_gump.report import Report, labels
-from pytest_gump.step_reports import StepReports
-from pytest_gump.workers import Workers
+from pytest_gump.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from pytest_gump.engine.run import Run
-    from pytest_gump.executors import Executors
+    from pytest_gump.workers import Workers
 
 
 class Conductor:
@@ -37,8 +32,11 @@ class Conductor:
     def __init__(self, config: pytest.Config) -> None:
         refuse_distribution(config)
         self.config = config
-        self.workers = Workers(config, ordinary_arguments(config)) if has_workers(config) else None
-        if self.workers is not None:
+        self.workers: Workers | None = None
+        if has_workers(config):
+            from pytest_gump.workers import Workers
+
+            self.workers = Workers(config, ordinary_arguments(config))
             config.pluginmanager.register(self.workers, "gump-workers")
         self.jobs: list[Job] = []
         self.jobs_selected: list[int] = []
@@ -49,8 +47,6 @@ class Conductor:
         self.ci = CI(config)
         config.pluginmanager.register(self.ci, "gump-ci")
         config.pluginmanager.register(Neighbours(), "gump-neighbours")
-        self.steps = StepReports(config, self.report)
-        config.pluginmanager.register(self.steps, "gump-steps")
 
     # -- collection ----------------------------------------------------------------------------------------------
 
@@ -60,6 +56,8 @@ class Conductor:
         option = self.config.option
         if self.workers is None:
             return
+        from pytest_gump.launch import Launch
+
         with usage_errors():
             self._read_jobs(session)
             if names_nothing(self.config):
@@ -130,13 +128,11 @@ class Conductor:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         if session.config.option.collectonly:
             return None
-        if self.workers is not None:
-            with self.workers.at_work():
-                self._run(session)
-            return True
-        if not self.jobs_selected or self._has_collection_errors(session):
+        if self.workers is None and (not self.jobs_selected or _has_errors(session)):
             return None
         if self.config.getoption("gump_dry_run"):
+            from pytest_gump.launch import dry_run
+
             with usage_errors():
                 for number in self.jobs_selected:
                     self.report.print_lines(dry_run(self.config, self.jobs[number], self.report.columns))
@@ -145,73 +141,16 @@ class Conductor:
         return True
 
     def _run(self, session: pytest.Session) -> None:
-        self._stop_at_collection_errors(session)
-        with usage_errors():
-            runs = [OpenRun(Launch.prepare(self.config, self.jobs[one]), self.items[one]) for one in self.jobs_selected]
-        if self.workers is not None:
-            self.workers.run_ordinary(session)
-            stop_if_asked(session)
-            if self.workers.xdist.has_collection_errors:
-                self._stop_at_collection_errors(session)
-            self._conduct_all(session, self.workers, runs)
+        from pytest_gump.performance import Performance
+
+        performance = Performance(session, self.report, self.ci)
+        selected = [(self.jobs[number], self.items[number]) for number in self.jobs_selected]
+        if self.workers is None:
+            performance.in_this_process(selected)
         else:
-            self._run_ordinary(session)
-            for run in runs:
-                self._conduct(session, run)
-                stop_if_asked(session)
+            with self.workers.at_work():
+                performance.by_workers(self.workers, selected)
 
-    def _stop_at_collection_errors(self, session: pytest.Session) -> None:
-        if self._has_collection_errors(session):
-            raise session.Interrupted("errors during collection")
 
-    def _has_collection_errors(self, session: pytest.Session) -> bool:
-        return bool(session.testsfailed) and not session.config.option.continue_on_collection_errors
-
-    def _run_ordinary(self, session: pytest.Session) -> None:
-        ordinary = [item for item in session.items if not isinstance(item, StepItem)]
-        for number, item in enumerate(ordinary):
-            following = ordinary[number + 1] if number + 1 < len(ordinary) else None
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            stop_if_asked(session)
-
-    def _conduct(self, session: pytest.Session, run: OpenRun) -> None:
-        """Carry out one run in this process."""
-        with terminable(), failing_in_one_line(session), run.stack:
-            self._open(run)
-            if any(step.parallel for step in walk(run.run.inputs.workflow.steps)):
-                self.report.say_once(self._why_serial())
-            loop = self._loop(session, InProcess({run.run.inputs.run_id: run.launch.carry_out}), [run])
-            loop.run([run])
-
-    def _conduct_all(self, session: pytest.Session, workers: Workers, runs: list[OpenRun]) -> None:
-        """Have all runs carried out by the workers, side by side."""
-        with interruptible() as interrupted, failing_in_one_line(session), ExitStack() as stack:
-            for run in runs:
-                stack.enter_context(run.stack)
-                self._open(run)
-            self.report.tell_apart(labels([run.run.record for run in runs]))
-            loop = self._loop(session, workers, runs)
-            workers.equip([run.launch.equipment() for run in runs], loop.hear)
-            loop.run(runs, interrupted)
-        stop_if_asked(session)
-
-    def _loop(self, session: pytest.Session, executors: Executors, runs: list[OpenRun]) -> OrderLoop:
-        slots = runs[0].launch.settings.slots_of if runs else {}
-        for run in runs:
-            run.needs_preflight = not self.config.getoption("gump_no_preflight")
-        return OrderLoop(session, executors, self.steps, self.report, slots)
-
-    def _open(self, one: OpenRun) -> None:
-        def finished(run: Run) -> None:
-            one.run = run
-            self.steps.run_finished(one)
-
-        with usage_errors():
-            one.run = one.stack.enter_context(one.launch.start(self.report.live.only, finished))
-        self.report.run_started(one.run, one.root.nodeid)
-        self.ci.run_started(one.run.record, one.root.job.loaded, project_root(self.config))
-
-    def _why_serial(self) -> str:
-        has_xdist = self.config.pluginmanager.has_plugin("xdist")
-        why = "there are no workers (-n)" if has_xdist else "pytest-xdist is not there"
-        return f"parallel: true runs one after the other: {why}"
+def _has_errors(session: pytest.Session) -> bool:
+    return bool(session.testsfailed) and not session.config.option.continue_on_collection_errors

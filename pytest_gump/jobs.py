@@ -19,7 +19,7 @@ from pytest_gump.agents.replay import ReplayAgent
 from pytest_gump.engine.overrides import agents_of, agents_of_step, leaves, override_agents, walk
 from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.errors import AgentError, ConfigError
-from pytest_gump.system.environment import home
+from pytest_gump.system.environment import checkout_around, home
 from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow
 from pytest_gump.workflow.load import load_workflow
 
@@ -114,6 +114,11 @@ class Job:
                 f"max_budget cannot be held: the cost of {', '.join(unknown)} is unknown",
                 hint="take max_budget out, or set gump_unknown_cost = allow: it then counts as nothing",
             )
+
+
+def project_root(config: pytest.Config) -> Path:
+    """The checkout that the session was started in; outside of any, pytest's rootdir."""
+    return checkout_around(config.invocation_params.dir) or config.rootpath
 
 
 def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:

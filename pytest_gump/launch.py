@@ -28,9 +28,9 @@ from pytest_gump.equipment import Equipment
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
 from pytest_gump.gates.detect import detect
 from pytest_gump.gates.text import one_line
+from pytest_gump.jobs import project_root
 from pytest_gump.live import TOLD_TOOLS
 from pytest_gump.recording import record_into
-from pytest_gump.system.git_checkout import checkout_around
 from pytest_gump.system.process import Supervisor
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
@@ -42,11 +42,6 @@ if TYPE_CHECKING:
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.engine.settings import Settings
     from pytest_gump.jobs import Job
-
-
-def project_root(config: pytest.Config) -> Path:
-    """The checkout that the session was started in; outside of any, pytest's rootdir."""
-    return checkout_around(config.invocation_params.dir) or config.rootpath
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pytest_gump.engine.lost_attempt import attempt_folder, scratch_of
 from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
 from pytest_gump.errors import GumpError
 from pytest_gump.executors import Finished, Lost
-from pytest_gump.launch import project_root
+from pytest_gump.jobs import project_root
 from pytest_gump.system.survivors import is_anything_left
 from pytest_gump.system.worktree import Repository
 from pytest_gump.voice import usage_of

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def project_root() -> Path:
     """The checkout that the command was started in; outside of any, the current folder. As in a pytest session."""
-    from pytest_gump.system.git_checkout import checkout_around
+    from pytest_gump.system.environment import checkout_around
 
     here = Path.cwd()
     return checkout_around(here) or here

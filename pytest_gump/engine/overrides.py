@@ -107,7 +107,7 @@ def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
     """
     order = [path for path, _ in leaves(workflow.steps)]
     places = [order.index(path) for path in wanted if path in order]
-    for path in wanted:
+    for path in () if places else wanted:  # only merges, or a group's gates, were named
         if path not in order:
             inside = path.rpartition("::")[0] + "::"
             places += [place for place, one in enumerate(order) if one.startswith(inside)]

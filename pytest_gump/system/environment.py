@@ -44,3 +44,8 @@ def child_environment(
     passed = ALLOWED | frozenset(names)
     kept = {name: value for name, value in present.items() if name in passed or name.startswith("LC_")}
     return kept | dict(extra)
+
+
+def checkout_around(folder: Path) -> Path | None:
+    """The checkout that a folder is in; git is not asked."""
+    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)

@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
-def checkout_around(folder: Path) -> Path | None:
-    """The checkout that a folder is in; git is not asked."""
-    return next((one for one in (folder, *folder.parents) if (one / ".git").exists()), None)
-
-
 def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
     """Pairs of git's two status letters and the path."""
     output = git.check(

@@ -208,3 +208,18 @@ def test_items_that_may_touch_the_same_files_can_be_kept_apart(project: GumpProj
     record = project.record()
     assert project.tree(record.head)["shared.txt"].split() == ["one", "two", "three"]
     assert [one.attempt for one in record.attempts] == [1] * 8
+
+
+def test_one_member_of_a_parallel_group_can_be_selected(project: GumpProject) -> None:
+    workflow = """\
+name: side
+steps:
+  - name: both
+    parallel: true
+    steps:
+      - {name: left, agent: script, prompt: Do it.}
+      - {name: right, agent: script, prompt: Do it.}
+"""
+    prepare(project, 'write(step.split("::")[-1] + ".txt", "x")\n', workflow=workflow)
+    run(project, "-n0", "-k", "left").assert_outcomes(passed=2, deselected=2)
+    assert [*project.record().steps] == ["both::left", "both::merge[left]"]
