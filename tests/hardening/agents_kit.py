@@ -28,6 +28,7 @@ import json, os, pathlib, shutil, signal, subprocess, sys, time
 attempt = int(sys.argv[1])
 beside = pathlib.Path(__file__).parent
 user = beside / {project!r}
+pids = beside / ({project!r} + "-pids")
 def write(path, content=""):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +41,7 @@ def git(*words):
     who = ["-c", "user.name=agent", "-c", "user.email=agent@localhost"]
     subprocess.run(["git", *who, *words], check=True, stdout=subprocess.DEVNULL)
 def note_pid(pid):
-    with (beside / "pids").open("a") as file:
+    with pids.open("a") as file:
         file.write(f"{{pid}}\\n")
 """
 TALK = """
@@ -218,8 +219,8 @@ class Rogue:
 
     def _running(self) -> list[str]:
         """What agents and gates of this project have left running: by environment, argument, folder, or noted pid."""
-        place = str(self.project.path.parent)
-        pids = self.script.with_name("pids")
+        place = str(self.project.path)  # what lies beside it begins with its name
+        pids = self.script.with_name(f"{self.project.path.name}-pids")
         noted = {int(pid) for pid in pids.read_text().split()} if pids.exists() else set()
         return [
             f"{process.pid}: {process.info['cmdline']}"

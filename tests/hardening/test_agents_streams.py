@@ -136,10 +136,10 @@ child = textwrap.dedent('''
     open(sys.argv[1], "a").write(f"{os.getpid()}\\\\n")
     time.sleep(600)
 ''')
-command = [sys.executable, "-c", child, str(beside / "pids")]
+command = [sys.executable, "-c", child, str(pids)]
 line = "cd / && setsid env -i " + " ".join("'" + word + "'" for word in command) + " &"
 subprocess.run(["sh", "-c", line], check=True)
-while not (beside / "pids").exists(): time.sleep(0.01)
+while not pids.exists(): time.sleep(0.01)
 """
 
 

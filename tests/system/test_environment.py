@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from pytest_gump.system.environment import child_environment
+from typing import TYPE_CHECKING
+
+from pytest_gump.system.environment import checkout_around, child_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SOURCE = {
     "PATH": "/bin",
@@ -28,3 +33,13 @@ def test_named_variables_pass_when_they_are_set() -> None:
 
 def test_extra_variables_win() -> None:
     assert child_environment(extra={"HOME": "/other", "X": "1"}, source=SOURCE)["HOME"] == "/other"
+
+
+def test_an_empty_folder_named_git_is_no_checkout(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    (tmp_path / ".git").mkdir()
+    assert checkout_around(project / "src") != tmp_path
+    (project / ".git").mkdir()
+    (project / ".git/HEAD").write_text("ref: refs/heads/main\n")
+    assert checkout_around(project / "src") == project
