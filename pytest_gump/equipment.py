@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.cassette import Cassette
-from pytest_gump.away import Place
 from pytest_gump.engine.settings import Settings
 from pytest_gump.engine.tools import Tools
 from pytest_gump.jobs import Replay, find_agent, hook_answers
@@ -39,7 +39,7 @@ class Equipment:
     python: str
     """The interpreter that gate commands of this run name."""
     machine: str
-    """Of the controller."""
+    """Host name of the controller."""
     object_format: str
     tells_tools: bool = False
     """Whether somebody wants to see tool calls as they come."""
@@ -55,7 +55,7 @@ class Equipment:
             spec=str(job.spec),
             settings=asdict(tools.settings),
             python=sys.executable,
-            machine=Place.of(tools.repository.root).machine,
+            machine=socket.gethostname(),
             object_format=tools.repository.layout.get("extensions.objectformat", "sha1"),
             replay=None if replay is None else (str(replay.cassette.path), replay.lenient, replay.delay),
         )

@@ -58,7 +58,7 @@ class OrderServer:
         self._shares_disk = Place(**workerinput.pop(PLACE)).is_here()
         self._pack = b""
         self._homes: dict[str, Home] = {}
-        self._unfit: dict[str, GumpError] = {}
+        self._unfit: dict[str, Exception] = {}
         """Why orders of a run cannot be carried out here."""
         self._inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._stop = StopSign()
@@ -130,10 +130,9 @@ class OrderServer:
     def _make_ready(self, crew: tuple[pytest.Session, Supervisor], equipment: Equipment) -> None:
         """Do ahead what the first order of a run would have to wait for; what is wrong, that order tells."""
         warm_up()
-        crew[1].start()
         try:
             self._equip(crew, equipment, None)
-        except GumpError as error:
+        except Exception as error:  # noqa: BLE001 - a process boundary: a conftest's hook may raise anything
             self._unfit[equipment.run_id] = error
 
     def _equip(self, crew: tuple[pytest.Session, Supervisor], equipment: Equipment, home: Home | None) -> None:

@@ -118,7 +118,7 @@ class _Attempt:
             # An agent was paid: its cost must be booked, whatever broke afterwards.
             judgement = Judgement.of(Outcome.CRASHED, f"after the agent had ended: {error}")
         result = self._finish(judgement)
-        if judgement.outcome is Outcome.CANCELLED:
+        if judgement.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
             raise Cancelled(result)
         return result
 
@@ -283,7 +283,7 @@ class _Attempt:
         folder, agent, facts, snapshot = self.tools.settings.record, self.agent, self.facts, self.leavings.snapshot
         if folder is None or agent is None or facts.task is None or facts.run is None or snapshot is None:
             return
-        if judgement.outcome is Outcome.CANCELLED:
+        if judgement.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
             return
 
         def write_patch(out: Path) -> None:

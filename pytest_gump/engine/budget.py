@@ -33,7 +33,7 @@ def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
     limits: list[tuple[float, Scope]] = []
     if workflow.max_budget is not None:
         limits.append((workflow.max_budget - record.total.cost_usd, "run"))
-    limits += [(budget - _spent(record, place), "step") for place, budget in _budgets(workflow, path)]
+    limits += [(budget - spent(record, place), "step") for place, budget in budgets(workflow, path)]
     if step.guard.max_budget is not None:
         limits.append((step.guard.max_budget, "guard"))
     if not limits:
@@ -57,7 +57,7 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
     return None
 
 
-def _budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
+def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
     """The step and its groups that have a budget, each with the path that its attempts share."""
     steps, items = workflow.steps, 0
     for depth, name in enumerate(path.names, 1):
@@ -70,14 +70,16 @@ def _budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, flo
         steps = step.steps
 
 
-def _spent(record: RunRecord, place: StepPath) -> float:
-    depth, items = len(place.names), len(place.items)
-    inside = []
-    for text, step in record.steps.items():
-        path = StepPath.parse(text)
-        names = (
-            (*path.names[: depth - 1], path.names[depth - 1].removesuffix(REPLAN)) if len(path.names) >= depth else ()
-        )
-        if names == place.names and path.items[:items] == place.items:
-            inside += step.attempts
+def spent(record: RunRecord, place: StepPath) -> float:
+    """What the attempts at a place have cost, in USD."""
+    inside = [one for text, step in record.steps.items() if is_inside(text, place) for one in step.attempts]
     return add_up(inside).cost_usd
+
+
+def is_inside(step: str, place: StepPath) -> bool:
+    """Whether a step is the one at `place`, a part of its replan, or in the group there."""
+    path, depth = StepPath.parse(step), len(place.names)
+    if len(path.names) < depth:
+        return False
+    names = (*path.names[: depth - 1], path.names[depth - 1].removesuffix(REPLAN))
+    return names == place.names and path.items[: len(place.items)] == place.items

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def attempt_ref(order: Order) -> str:
     """The ref that keeps the attempt's snapshot."""
-    return f"refs/gump/{order.run_id}/attempts/{StepPath.parse(order.step).folder}-a{order.attempt}"
+    path = StepPath.parse(order.step)
+    name = ".".join((*path.names, *path.items))  # neither holds a dot: no two steps share a ref
+    return f"refs/gump/{order.run_id}/attempts/{name}-a{order.attempt}"
 
 
 class Leavings:

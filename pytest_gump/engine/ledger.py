@@ -32,9 +32,10 @@ class Ledger:
         self._clock = clock
         self._path = path
         try:
-            self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
+        _drop_half_line(self._file)
         _flock(self._file, fcntl.LOCK_SH)
         if not _is_still(self._file, path):
             os.close(self._file)
@@ -99,6 +100,17 @@ def _flock(file: int, how: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def _drop_half_line(file: int) -> None:
+    """What a crash cut off would be one broken line together with the next event; not while another writes."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # somebody writes, or nobody can know
+        return
+    data = os.pread(file, os.fstat(file).st_size, 0)
+    if data and not data.endswith(b"\n"):
+        os.ftruncate(file, data.rfind(b"\n") + 1)
 
 
 def _is_still(file: int, path: Path) -> bool:

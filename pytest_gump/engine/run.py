@@ -148,7 +148,9 @@ class Run:
             free = (one for one in self.schedule.ready() if one.agent is None or may_start(one.agent))
             waiting = [*islice(free, 1)]
         for ready in waiting:
-            if ready.agent is not None and self._shared.must_wait(self.inputs.workflow, ready.step, self.record):
+            if ready.agent is not None and self._shared.must_wait(
+                self.inputs.workflow, ready.step, ready.path, self.record
+            ):
                 return None
             self._ready[str(ready.path)] = ready
             return self._builder.build(ready, partial(self._slot_for, ready.path))
@@ -164,7 +166,7 @@ class Run:
         ready = self._ready[order.step]
         self.schedule.start(ready.path)
         self._flying[order.step] = order
-        self._shared.begin(order)
+        self._shared.begin(order, ready.step)
         self._book(
             "attempt_started",
             number=len(self.record.attempts) + 1,
@@ -190,7 +192,7 @@ class Run:
     def heard(self, order: Order, usage: Usage) -> str | None:
         """Take what a running attempt has used so far; gives why all of the run must stop, if its money is spent."""
         self._shared.hear(order, usage)
-        return self._shared.spent_out(self.inputs.workflow, self.record)
+        return self._shared.spent_out(self.inputs.workflow, order, self.record)
 
     def merge(self, order: Order) -> AttemptResult:
         """Carry out an order of mode `merge`: the controller does that itself."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.budget import spent_out
+from pytest_gump.engine.budget import budgets, is_inside, spent, spent_out
+from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Usage
@@ -22,10 +23,11 @@ class SharedBudget:
         self._used: dict[str, Usage] = {}
         """What running attempts have used so far, by step."""
 
-    def begin(self, order: Order) -> None:
-        limits = order.limits
-        is_own = limits.budget_scope != "run" and limits.max_budget is not None
-        self._reserved[order.step] = limits.max_budget or 0.0 if is_own else 0.0
+    def begin(self, order: Order, step: Step) -> None:
+        """Reserve what the step's own limits leave it; what it shares with others is watched as it is spent."""
+        own = step.guard.max_budget or step.max_budget
+        limit = order.limits.max_budget
+        self._reserved[order.step] = 0.0 if own is None else min(own, limit if limit is not None else own)
 
     def hear(self, order: Order, usage: Usage) -> None:
         if order.step in self._reserved:
@@ -35,20 +37,35 @@ class SharedBudget:
         self._reserved.pop(order.step, None)
         self._used.pop(order.step, None)
 
-    def must_wait(self, workflow: Workflow, step: Step, record: RunRecord) -> bool:
+    def must_wait(self, workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> bool:
         """Whether another attempt has to wait until those that run have settled what they reserved."""
-        if workflow.max_budget is None or not self._reserved:
-            return False
-        free = workflow.max_budget - record.total.cost_usd - sum(map(self._committed, self._reserved))
         wanted = step.guard.max_budget or step.max_budget or 0.0
-        return free <= 0 or free < wanted
+        limit = workflow.max_budget
+        if limit is not None and self._is_short(limit - record.total.cost_usd, [*self._reserved], wanted):
+            return True
+        for place, budget in budgets(workflow, path):
+            beside = [one for one in self._reserved if is_inside(one, place)]
+            if self._is_short(budget - spent(record, place), beside, step.guard.max_budget or 0.0):
+                return True
+        return False
 
-    def spent_out(self, workflow: Workflow, record: RunRecord) -> str | None:
-        """Why the run must end, with what running attempts have used so far counted in; None while it may go on."""
+    def spent_out(self, workflow: Workflow, order: Order, record: RunRecord) -> str | None:
+        """Why the run must end, with what running attempts have used so far counted in; None while it may go on.
+
+        A group whose money is spent fails for good, and the run with it.
+        """
         total = record.total
         for usage in self._used.values():
             total = total.plus(usage, 0.0)
+        for place, budget in budgets(workflow, StepPath.parse(order.step)):
+            used = [usage.cost_usd or 0.0 for one, usage in self._used.items() if is_inside(one, place)]
+            if len(used) > 1 and (total_usd := spent(record, place) + sum(used)) >= budget:  # one has its own limit
+                return f"max_budget of ${budget:.2f} of {place} is spent: ${total_usd:.4f}"
         return spent_out(workflow, record, total)
+
+    def _is_short(self, left: float, beside: list[str], wanted: float) -> bool:
+        free = left - sum(map(self._committed, beside))
+        return bool(beside) and (free <= 0 or free < wanted)
 
     def _committed(self, step: str) -> float:
         used = self._used.get(step)

@@ -132,10 +132,6 @@ class Supervisor:
         """End the supervisor process, and with it whatever still runs."""
         self._abandon()
 
-    def start(self) -> None:
-        """Start the supervisor's process now, and not with the first request."""
-        self._start()
-
     @property
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid

@@ -7,11 +7,13 @@ from pytest_gump.engine.order import Limits, Order
 from pytest_gump.engine.schedule import Done, Schedule
 from pytest_gump.engine.shared_budget import SharedBudget
 from pytest_gump.workflow.model import Guard, Step, Workflow
+from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule_kit import agent, flat, group, own_policy
 from tests.engine.test_budget import record_of
 
 STEP = Step(name="a", agent="x")
+A = StepPath(("a",))
 WORKFLOW = Workflow(name="w", max_budget=2.0, steps=(STEP,))
 
 
@@ -23,30 +25,30 @@ def order(step: str, usd: float | None = None, scope: str = "guard") -> Order:
 def test_attempt_reserves_its_own_limit_until_it_ends() -> None:
     shared, record = SharedBudget(), record_of(("p", 0.5))
     own = Step(name="b", agent="x", guard=Guard(max_budget=1.0))
-    assert not shared.must_wait(WORKFLOW, own, record)
-    shared.begin(order("a", 1.0))
-    assert shared.must_wait(WORKFLOW, own, record)
-    assert not shared.must_wait(WORKFLOW, Step(name="c", agent="x", guard=Guard(max_budget=0.5)), record)
-    assert not shared.must_wait(WORKFLOW, STEP, record)
+    assert not shared.must_wait(WORKFLOW, own, A, record)
+    shared.begin(order("a", 1.0), own)
+    assert shared.must_wait(WORKFLOW, own, A, record)
+    assert not shared.must_wait(WORKFLOW, Step(name="c", agent="x", guard=Guard(max_budget=0.5)), A, record)
+    assert not shared.must_wait(WORKFLOW, STEP, A, record)
     shared.end(order("a"))
-    assert not shared.must_wait(WORKFLOW, own, record)
+    assert not shared.must_wait(WORKFLOW, own, A, record)
 
 
 def test_what_an_attempt_has_used_counts_where_it_reserved_nothing() -> None:
     shared, record = SharedBudget(), record_of(("p", 0.5))
-    shared.begin(order("a", 1.5, "run"))
-    assert not shared.must_wait(WORKFLOW, STEP, record)
+    shared.begin(order("a", 1.5, "run"), STEP)
+    assert not shared.must_wait(WORKFLOW, STEP, A, record)
     shared.hear(order("a"), Usage(cost_usd=1.5))
-    assert shared.must_wait(WORKFLOW, STEP, record)
-    assert shared.spent_out(WORKFLOW, record) == "max_budget of $2.00 is spent: $2.0000"
+    assert shared.must_wait(WORKFLOW, STEP, A, record)
+    assert shared.spent_out(WORKFLOW, order("a"), record) == "max_budget of $2.00 is spent: $2.0000"
 
 
 def test_late_word_of_an_attempt_that_has_ended_is_not_counted() -> None:
     shared, record = SharedBudget(), record_of(("p", 0.5))
-    shared.begin(order("a"))
+    shared.begin(order("a"), STEP)
     shared.end(order("a"))
     shared.hear(order("a"), Usage(cost_usd=5.0))
-    assert shared.spent_out(WORKFLOW, record) is None
+    assert shared.spent_out(WORKFLOW, order("a"), record) is None
 
 
 def test_run_that_is_stopped_lets_finish_what_is_in_flight_and_names_what_was_open() -> None:
@@ -64,3 +66,27 @@ def test_run_that_is_stopped_lets_finish_what_is_in_flight_and_names_what_was_op
     assert (late.verdict, late.outcome) == ("failed", "budget")
     assert [str(path) for path in late.failed] == ["g::a"]
     assert schedule.done
+
+
+def test_money_of_a_group_is_shared_by_its_members() -> None:
+    members = (Step(name="a", agent="x"), Step(name="b", agent="x"), Step(name="c", agent="x"))
+    workflow = Workflow(name="w", steps=(Step(name="g", steps=members, parallel=True, max_budget=5.0),))
+    shared, record = SharedBudget(), record_of(("g::a", 1.0))
+    for name in ("g::a", "g::b"):
+        shared.begin(order(name, 4.0, "step"), members[0])
+    place = StepPath(("g", "c"))
+    assert not shared.must_wait(workflow, members[2], place, record)
+    shared.hear(order("g::a"), Usage(cost_usd=2.0))
+    assert shared.spent_out(workflow, order("g::a"), record) is None
+    shared.hear(order("g::b"), Usage(cost_usd=2.0))
+    assert shared.must_wait(workflow, members[2], place, record)
+    assert shared.spent_out(workflow, order("g::b"), record) == "max_budget of $5.00 of g is spent: $5.0000"
+
+
+def test_budget_of_a_step_alone_is_left_to_its_own_limit() -> None:
+    step = Step(name="a", agent="x", max_budget=1.0)
+    workflow = Workflow(name="w", steps=(step,))
+    shared, record = SharedBudget(), record_of(("p", 0.5))
+    shared.begin(order("a", 1.0, "step"), step)
+    shared.hear(order("a"), Usage(cost_usd=1.2))
+    assert shared.spent_out(workflow, order("a"), record) is None
