@@ -187,7 +187,7 @@ class OrderLoop:
         if isinstance(arrival, Lost) and not of.has_lost_preflight:
             of.has_lost_preflight = of.needs_preflight = True  # once more, on another worker
             return
-        result = self._result(flight, arrival)
+        result = arrival.outcome() if isinstance(arrival, Finished) else self._lost(flight, arrival)
         of.refusal = of.run.settle_preflight(result)
         self._report.preflight_finished(of.run)
 
