@@ -123,7 +123,7 @@ def watch(project: Project, workers: int) -> dict[str, float]:
 
 def children(process: psutil.Process) -> list[psutil.Process]:
     try:
-        return [one for one in process.children() if "execnet" in " ".join(one.cmdline())]
+        return [one for one in process.children() if "sys.stdin.readline" in " ".join(one.cmdline())]
     except psutil.Error:
         return []
 
