@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.merging import steps_of
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.system.git_checkout import in_the_way, names
 from pytest_gump.system.git_history import chain, contains
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pytest_gump.system.git_changes import ChangedFile
     from pytest_gump.system.git_merge import Merge
     from pytest_gump.system.git_repository import Repository
-
-_STEP = re.compile(r"^Gump-Step: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ def plan_apply(
     if merge.tree == repository.tree_of(here):
         return ApplyPlan(None, record.head, notes=(f"all that run {record.run_id} changed is already here",))
     commits = chain(repository, record.base, record.head)
-    steps = tuple(step for commit in commits for step in _STEP.findall(repository.message_of(commit)))
+    steps = steps_of(repository, commits)
     if squash:
         commit = repository.commit_tree(merge.tree, [here], _message(record, steps, squash=True))
     else:

@@ -11,6 +11,8 @@ from pytest_gump.gates.text import listed
 from pytest_gump.system.git_history import chain
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_gump.engine.order import Order
     from pytest_gump.system.worktree import Repository
 
@@ -51,9 +53,13 @@ def merge(order: Order, repository: Repository, title: str) -> AttemptResult:
     )
 
 
+def steps_of(repository: Repository, commits: Sequence[str]) -> tuple[str, ...]:
+    """The steps that commits of a run name in their messages."""
+    return tuple(step for commit in commits for step in _STEP.findall(repository.message_of(commit)))
+
+
 def _message(order: Order, repository: Repository, title: str) -> str:
     """The steps that the merge brings are named in it: whoever follows first parents sees no other commit of theirs."""
     commits = chain(repository, order.step_base, order.theirs or order.base)
-    steps = [step for commit in commits for step in _STEP.findall(repository.message_of(commit))]
-    trailers = [f"Gump-Run: {order.run_id}", *(f"Gump-Step: {step}" for step in steps)]
+    trailers = [f"Gump-Run: {order.run_id}", *(f"Gump-Step: {step}" for step in steps_of(repository, commits))]
     return f"{order.step}: {title}\n\n" + "".join(f"{trailer}\n" for trailer in trailers)
