@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command
@@ -19,11 +20,13 @@ def add(commands: Commands) -> None:
         "discard",
         summary="remove a run's branch and snapshots",
         description="Remove the branch, and the snapshots (refs/gump/RUN) of a run. Its folder "
-        "below .gump/runs is kept: the ledger still says what was done and what it cost.",
-        examples="  gump discard 7f3a",
+        "below .gump/runs is kept: the ledger still says what was done and what it cost. Refuses a branch that is "
+        "checked out, and one with commits that the run did not make and that are on no other branch.",
+        examples="  gump discard 7f3a\n  gump discard 7f3a --force    commits that were added to its branch go too",
         execute=execute,
     )
     parser.add_argument("run", metavar="RUN", help="id of a run, or its beginning or end")
+    parser.add_argument("--force", action="store_true", help="also a branch that somebody else has put commits on")
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
@@ -38,10 +41,9 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
         return 0
     repository = run.repository()
     settings, _ = effective_settings(repository.root)
-    ledger = run.ledger()
     slots = Slots.default_root(repository, settings.worktrees)
-    removed = discard(repository, run.record, ledger, state=run.state, slots=slots)
-    ledger.close()
+    with closing(run.ledger()) as ledger:
+        removed = discard(repository, run.record, ledger, state=run.state, slots=slots, force=arguments.force)
     out.line(f"{out.marks.passed} discarded run {run.id}: {_what(removed)}", "green")
     out.line(f"  its ledger stays in {run.folder.path}")
     return 0

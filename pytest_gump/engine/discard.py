@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.run_branch import branch_ref, checked_out_in, has_other_work
 from pytest_gump.errors import RunError
+from pytest_gump.system.git_upkeep import checkouts, clear_ref_folder, delete_refs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,20 +17,36 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktree import Repository
 
 
-def discard(repository: Repository, record: RunRecord, ledger: Ledger, *, state: str, slots: Path) -> list[str]:
+def discard(
+    repository: Repository, record: RunRecord, ledger: Ledger, *, state: str, slots: Path, force: bool = False
+) -> list[str]:
     """Delete the run's branch and refs and record that; gives the names of what was deleted.
 
     Raises:
-        RunError: the run is running, or its branch is checked out.
+        RunError: the run is running, or its branch is checked out or, unless by force, holds commits of others.
     """
     if state == "running":
         raise RunError(f"run {record.run_id} is still running (pid {record.pid})", hint="stop it first: Ctrl-C")
-    branch = f"gump/{record.run_id}"
-    if repository.branch() == branch:
-        raise RunError(f"branch {branch} is checked out", hint="git switch to another branch first")
-    found = [*repository.refs(f"refs/heads/{branch}"), *repository.refs(f"refs/gump/{record.run_id}")]
-    for ref in found:
-        repository.delete_ref(ref)
+    branch = repository.refs(branch_ref(record.run_id))
+    _refuse_branch(repository, record, branch.get(branch_ref(record.run_id)), force=force)
+    found = {**branch, **repository.refs(f"refs/gump/{record.run_id}")}
+    delete_refs(repository, found)
+    clear_ref_folder(repository, record.run_id)
     shutil.rmtree(slots / f"{record.run_id}.scratch", ignore_errors=True)
     ledger.append("discarded", refs=len(found))
-    return found
+    return [*found]
+
+
+def _refuse_branch(repository: Repository, record: RunRecord, head: str | None, *, force: bool) -> None:
+    name = f"gump/{record.run_id}"
+    where = checked_out_in(record.run_id, checkouts(repository))
+    if where == repository.root:
+        raise RunError(f"branch {name} is checked out", hint="git switch to another branch first")
+    if where is not None:
+        hint = f"git -C {where} switch to another branch first, or git worktree remove {where}"
+        raise RunError(f"branch {name} is checked out in {where}", hint=hint)
+    if not force and has_other_work(repository, record, head):
+        raise RunError(
+            f"branch {name} holds commits that the run did not make, and no other branch holds them",
+            hint=f"git branch NAME {name} keeps them; --force removes them too",
+        )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.folder import RUNS
 from pytest_gump.engine.gc_runs import all_known, is_run_id, look_at, started_at
 from pytest_gump.engine.ledger import held_back
+from pytest_gump.engine.run_branch import branch_ref, checked_out_in, has_other_work
 from pytest_gump.errors import GumpError, WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.disk_usage import disk_usage
@@ -181,21 +182,16 @@ class _Search:
                     self._add("refs", run.id, 0, partial(self._delete, run.id, mine), len(mine))
 
     def _checked_out(self, run_id: str) -> str | None:
-        branch = f"refs/heads/gump/{run_id}"
-        where = next((one.path for one in self._checkouts if one.branch == branch), None)
+        where = checked_out_in(run_id, self._checkouts)
         return None if where is None else f"has its branch checked out in {where}"
 
     def _without_others_work(self, run: KnownRun, refs: dict[str, str]) -> dict[str, str]:
         """The refs of a run but for its branch, if somebody has put commits on it."""
-        branch = f"refs/heads/gump/{run.id}"
-        head = refs.get(branch)
-        if head in {None, run.record.head, run.record.base} or self._limits.force or self._is_held(head):
+        branch = branch_ref(run.id)
+        if self._limits.force or not has_other_work(self._repository, run.record, refs.get(branch)):
             return refs
         self._found.kept.append((run.id, "its branch only: it holds commits that the run did not make"))
         return {name: commit for name, commit in refs.items() if name != branch}
-
-    def _is_held(self, commit: str | None) -> bool:
-        return commit is not None and is_held_elsewhere(self._repository, commit)
 
     def _remove_run(self, run: KnownRun, refs: dict[str, str]) -> bool:
         trash = run.folder.path.parent / _TRASH
@@ -239,9 +235,10 @@ class _Search:
 
     def _without_branch(self, run_id: str, refs: dict[str, str]) -> dict[str, str]:
         """The refs of a run without a folder, its branch only if its commits are held by something else."""
-        branch = f"refs/heads/gump/{run_id}"
+        branch = branch_ref(run_id)
         why = self._checked_out(run_id)
-        if why is None and branch in refs and not self._limits.force and not self._is_held(refs[branch]):
+        is_at_risk = why is None and branch in refs and not self._limits.force
+        if is_at_risk and not is_held_elsewhere(self._repository, refs[branch]):
             why = "its branch only: its folder is gone, and nothing else holds these commits"
         if why is None:
             return refs

@@ -1,0 +1,36 @@
+"""The branch of a run, which is the user's to check out and to build on: who has it, and what else is on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.system.git_history import contains
+from pytest_gump.system.git_upkeep import is_held_elsewhere
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.system.git_upkeep import Checkout
+    from pytest_gump.system.worktree import Repository
+
+
+def branch_ref(run_id: str) -> str:
+    return f"refs/heads/gump/{run_id}"
+
+
+def checked_out_in(run_id: str, checkouts: Iterable[Checkout]) -> Path | None:
+    """The checkout that has the run's branch, if one has."""
+    return next((one.path for one in checkouts if one.branch == branch_ref(run_id)), None)
+
+
+def has_other_work(repository: Repository, record: RunRecord, head: str | None) -> bool:
+    """Whether somebody put commits on the branch that would be lost with it; `head` is where it stands.
+
+    A killed run may have left it behind its last commit: that is nobody's work but the run's.
+    """
+    if head in {None, record.head, record.base}:
+        return False
+    is_older = bool(record.head) and contains(repository, record.head, head)
+    return not is_older and not is_held_elsewhere(repository, head)
