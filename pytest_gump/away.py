@@ -1,8 +1,8 @@
-"""A worker that shares no disk with the controller: what it gets, where it keeps it, and what it sends back.
+"""A worker that shares no disk with the controller: what it gets, and where it keeps it.
 
 The controller sends commits as packs; the worker keeps them in a repository of its own below
-`$XDG_CACHE_HOME/gump/remote/` (`~/.cache` where that is not set), works in worktrees beside it, and sends back the
-snapshot as a pack and the attempt's files as an archive. A conversation of an agent CLI stays on its host.
+`$XDG_CACHE_HOME/gump/remote/` (`~/.cache` where that is not set), works in worktrees beside it, and sends back what
+`parcel` says. A conversation of an agent CLI stays on its host.
 """
 
 from __future__ import annotations
@@ -13,25 +13,20 @@ import shlex
 import shutil
 import socket
 import sys
-import tarfile
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.leavings import attempt_ref
-from pytest_gump.errors import WorktreeError
-from pytest_gump.system.git_pack import open_mirror, pack_new, pack_trees, unpack
+from pytest_gump.system.git_pack import open_mirror, pack_trees
 from pytest_gump.system.worktree import SlotPool, Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.equipment import Equipment
     from pytest_gump.system.worktree import Repository
 
-CHUNK: Final = 4 << 20
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -110,34 +105,14 @@ class Home:
         digest = hashlib.sha256(os.fsencode(self.slots_root)).hexdigest()[:6]
         return f"{socket.gethostname()}-{digest}-{slot}"
 
-    def parcels(self, order: Order, result: AttemptResult, repository: Repository) -> Iterator[tuple[str, Any]]:
-        """What goes back with a result: `refs`, then pieces of a `pack` and of an archive of `files`; emptied after."""
-        ref = attempt_ref(order)
-        refs = {name: commit for one in (ref, f"{ref}-dropped") for name, commit in repository.refs(one).items()}
-        if refs:
-            known = {order.base, order.step_base, order.run_base}
-            yield "refs", refs
-            yield from (("pack", piece) for piece in pieces(pack_new(repository, [*refs.values()], known)))
-            for name in refs:
-                repository.delete_ref(name)
-        if result.scratch is None:
-            return
-        with tempfile.TemporaryFile() as file:
-            with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
-                archive.add(result.scratch, arcname="attempt")
-            file.seek(0)
-            while piece := file.read(CHUNK):
-                yield "files", piece
-        shutil.rmtree(result.scratch, ignore_errors=True)
+    def take_place(self, ticket: int) -> Path:
+        """Where an attempt is recorded until its take goes back."""
+        return self.scratch / f"{ticket}.take"
 
     def close(self) -> None:
         if self._pool is not None:
             self._pool.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
-
-
-def pieces(data: bytes) -> Iterator[bytes]:
-    return (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
 
 
 # -- the controller's side -------------------------------------------------------------------------------------------
@@ -151,40 +126,3 @@ def pack_for(repository: Repository, order: Order, known: Collection[str]) -> tu
     """What a worker lacks to carry out the order, and the commits that it has then."""
     missing = [commit for commit in commits_of(order) if commit not in known]
     return (pack_trees(repository, missing, known) if missing else b""), missing
-
-
-class Parcel:
-    """What arrives with one result, until it is complete."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._refs: dict[str, str] = {}
-
-    def add(self, kind: str, content: Any) -> None:
-        if kind == "refs":
-            self._refs = dict(content)
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f"arrived.{kind}").open("ab") as file:
-            file.write(content)
-
-    def unpack(self, order: Order, result: AttemptResult, repository: Repository) -> AttemptResult:
-        """Take the snapshot into the user's repository, and the files beside those of local attempts.
-
-        Raises:
-            WorktreeError: what came is damaged.
-        """
-        pack, files = (self._folder / f"arrived.{kind}" for kind in ("pack", "files"))
-        try:
-            if pack.exists():
-                unpack(repository, pack.read_bytes())
-            for name, commit in self._refs.items():
-                if name.startswith(attempt_ref(order)):
-                    repository.update_ref(name, commit)
-            if files.exists():
-                with tarfile.open(files) as archive:
-                    archive.extractall(self._folder, filter="data")
-        except (OSError, tarfile.TarError, EOFError) as error:
-            raise WorktreeError(f"what a worker sent back is damaged: {error}") from error
-        place = self._folder / "attempt"
-        return replace(result, scratch=str(place) if place.is_dir() else None)

@@ -74,7 +74,7 @@ class Equipment:
             repository = Repository.open(Path(self.project))
             slots_root, scratch, spec = Path(self.worktrees), Path(self.scratch), Path(self.spec)
         else:
-            repository, settings = home.receive(b"", ()), replace(settings, worktrees=None, record=None, copy=())
+            repository, settings = home.receive(b"", ()), replace(settings, worktrees=None, copy=())
             slots_root, scratch, spec = home.slots_root, home.scratch, session.config.rootpath
         answers = hook_answers(session)
         agents = {**settings.agent_names, **answers(spec, "pytest_gump_agents")}

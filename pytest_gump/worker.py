@@ -8,8 +8,8 @@ Messages from the controller:            Messages to it:
     ("end",)                                 ("result", ticket, result)    ("error", ticket, text)
 
 Where no disk is shared, an order has a fifth part, the commits that the ("pack", piece)s before it hold, and a
-result comes after ("part", ticket, kind, piece)s: see `away`. `equipment` comes with the first order of a run only.
-The end of the channel means that the controller is gone: what is under way is stopped as by Ctrl-C.
+result comes after ("part", ticket, kind, piece)s: see `away` and `parcel`. `equipment` comes with the first order of a
+run only. The end of the channel means that the controller is gone: what is under way is stopped as by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_gump.agents import cassette
 from pytest_gump.away import Home, Place
 from pytest_gump.engine.attempt import Cancelled, execute
 from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import GumpError
+from pytest_gump.parcel import LOST, clear, parcels, told, without_parcel
 from pytest_gump.system.process import Supervisor
 from pytest_gump.voice import Voice
 
@@ -107,15 +109,15 @@ class OrderServer:
         equipment: dict[str, Any] | None, commits: Sequence[str] = (),
     ) -> tuple[Any, ...]:  # fmt: skip
         """Carry out an order; whatever goes wrong is an answer."""
+        home = None
         try:
             if order.run_id in self._unfit:
                 raise self._unfit[order.run_id]  # noqa: TRY301 - it is answered like what would happen now
             home = self._receive(order, equipment, commits)
             if equipment is not None:
                 self._equip(crew, Equipment(**equipment), home)
-            result = self._carry_out(ticket, order if home is None else home.own(order, self._slots(order)))
-            if home is not None:
-                result = self._send_home(ticket, order, result, home)
+            order = order if home is None else home.own(order, self._slots(order))
+            result = self._carry_out(ticket, order, home)
         except Cancelled as error:
             result = error.result
         except KeyboardInterrupt:
@@ -123,9 +125,9 @@ class OrderServer:
         except GumpError as error:
             return "error", ticket, str(error)
         except BaseException as error:  # noqa: BLE001 - a process boundary: a conftest's agent may raise anything
-            told = "".join(traceback.format_exception(error))
-            return "error", ticket, f"{type(error).__name__}: {error}\n{told}"
-        return "result", ticket, to_wire(result)
+            where = "".join(traceback.format_exception(error))
+            return "error", ticket, f"{type(error).__name__}: {error}\n{where}"
+        return "result", ticket, to_wire(result if home is None else self._send_home(ticket, order, result, home))
 
     def _make_ready(self, crew: tuple[pytest.Session, Supervisor], equipment: Equipment) -> None:
         """Do ahead what the first order of a run would have to wait for; what is wrong, that order tells."""
@@ -154,12 +156,22 @@ class OrderServer:
         return home
 
     def _send_home(self, ticket: int, order: Order, result: AttemptResult, home: Home) -> AttemptResult:
-        for kind, piece in home.parcels(order, result, self._tools[order.run_id].repository):
-            self._send("part", ticket, kind, piece)
+        repository, take = self._tools[order.run_id].repository, home.take_place(ticket)
+        try:
+            for kind, piece in parcels(order, result, repository, take):
+                self._send("part", ticket, kind, piece)
+        except LOST as error:
+            return without_parcel(result, told(error))
+        finally:
+            with suppress(*LOST):
+                clear(order, result, repository, take)
         return home.foreign(result)
 
-    def _carry_out(self, ticket: int, order: Order) -> AttemptResult:
+    def _carry_out(self, ticket: int, order: Order, home: Home | None) -> AttemptResult:
         tools = self._tools[order.run_id]
+        if home is not None and tools.settings.record is not None:
+            cassette.create(home.take_place(ticket))
+            tools = replace(tools, settings=replace(tools.settings, record=str(home.take_place(ticket))))
         scratch = scratch_of(tools.scratch, ticket)
         scratch.mkdir(parents=True, exist_ok=True)
         voice = Voice(ticket, self._send, tells_tools=self._wants_tools)

@@ -16,12 +16,13 @@ import pytest
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.arguments import portable_arguments
-from pytest_gump.away import Parcel, Place, pack_for, pieces
+from pytest_gump.away import Place, pack_for
 from pytest_gump.engine.lost_attempt import attempt_folder, scratch_of
 from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
 from pytest_gump.errors import GumpError
 from pytest_gump.executors import Finished, Lost
 from pytest_gump.jobs import project_root
+from pytest_gump.parcel import Parcel, pieces
 from pytest_gump.system.survivors import is_anything_left
 from pytest_gump.system.worktree import Repository
 from pytest_gump.voice import usage_of
@@ -201,7 +202,8 @@ class Workers:
 
     def _send_away(self, worker: _Worker, ticket: int, order: Order, equipment: dict[str, Any] | None) -> None:
         of = self._equipment[order.run_id]
-        worker.parcel = Parcel(scratch_of(Path(of.scratch), ticket))
+        cassette = of.settings["record"]
+        worker.parcel = Parcel(scratch_of(Path(of.scratch), ticket), None if cassette is None else Path(cassette))
         pack, commits = pack_for(self._repository(of.project), order, worker.commits)
         worker.commits.update(commits)
         for piece in pieces(pack):

@@ -6,6 +6,7 @@ Secrets are masked, and the paths of the worktree and of the user's home are mad
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,21 @@ def record(cassette: Path, performance: Performance) -> str | None:
             cassettes.install(cassette, _take(performance), folder)
     except _Unfit as error:
         return NOT_RECORDED.format(why=error)
+    except GumpError as error:
+        return NOT_RECORDED.format(why=error.args[0])
+    except OSError as error:
+        return NOT_RECORDED.format(why=f"{error.filename or cassette}: {error.strerror or error}")
+    return None
+
+
+def adopt(cassette: Path, arrived: Path) -> str | None:
+    """Add the takes of a cassette that came from another machine; gives why one of them is not added."""
+    try:
+        for take in cassettes.Cassette.open(arrived).takes:
+            with cassettes.staged(cassette) as folder:
+                shutil.copytree(arrived / take.folder, folder, dirs_exist_ok=True)
+                _sync(folder)
+                cassettes.install(cassette, take, folder)
     except GumpError as error:
         return NOT_RECORDED.format(why=error.args[0])
     except OSError as error:

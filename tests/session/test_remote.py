@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from pytest_gump.agents.cassette import Cassette
 
 from tests.session.parallel_kit import prepare
 
@@ -48,6 +49,7 @@ class Elsewhere:
         python = folder / "python"
         python.write_text(
             f"#!/bin/sh\nexport HOME='{folder}/home' XDG_CACHE_HOME='{folder}/home/cache'\n"
+            f"export TMPDIR=$(mktemp -d '{folder}/tmp-XXXX')\n"
             'exec unshare --mount sh -c \'mount --bind "$1" "$2" && shift 2 && exec "$@"\' - '
             f"'{folder}/empty' '{project.path}' '{sys.executable}' \"$@\"\n"
         )
@@ -163,6 +165,68 @@ def test_interrupted_run_stops_workers_elsewhere(project: GumpProject, elsewhere
     record = project.record()
     assert record.status == "cancelled"
     assert [str(one.result.outcome) for one in record.attempts[1:] if one.result] == ["cancelled", "cancelled"]
+    check_stopped(project)
+
+
+def check_stopped(project: GumpProject) -> None:
+    """What the stopped attempts had made and spent elsewhere has come home."""
+    record, run = project.record(), project.folders()[0]
+    assert record.total.cost_usd == pytest.approx(0.02)
+    for one in record.attempts[1:]:
+        assert one.folder is not None
+        assert "usage" in (run.attempts / one.folder / "stream.ndjson").read_text()
+        assert one.result is not None
+        assert one.result.snapshot is not None
+        assert any(name.startswith("n") for name in project.tree(one.result.snapshot))
+
+
+def test_attempt_whose_files_cannot_come_home_is_paid_for(project: GumpProject, elsewhere: Elsewhere) -> None:
+    """The agent removes the folder that the worker packs its files in."""
+    workflow = "name: side\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
+    script = 'write("new.txt", "x")\nusage(0.25)\nimport shutil\nshutil.rmtree(os.environ["TMPDIR"])\n'
+    prepare(project, script, workflow=workflow)
+    result = run(project, *elsewhere.workers("popen", 1))
+    assert result.parseoutcomes() == {"failed": 1, "retried": 1}
+    first = project.record().attempts[0].result
+    assert first is not None
+    assert (str(first.outcome), first.usage.cost_usd) == ("crashed", 0.25)
+    assert "what the attempt made did not arrive from its worker" in first.reason
+    assert (first.snapshot, first.scratch) == (None, None)
+
+
+@pytest.mark.parametrize("kind", ["pack", "files"])
+def test_attempt_whose_files_arrive_damaged_is_paid_for(project: GumpProject, elsewhere: Elsewhere, kind: str) -> None:
+    workflow = "name: side\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
+    prepare(project, 'write("new.txt", "x")\nusage(0.25)\n', workflow=workflow)
+    place = elsewhere.folder / "place" / "conftest.py"
+    place.write_text((project.path / "conftest.py").read_text() + DAMAGE.format(kind=kind))
+    result = run(project, *elsewhere.workers("popen", 1))
+    assert result.parseoutcomes() == {"failed": 1, "retried": 1}
+    record = project.record()
+    assert [str(one.result.outcome) for one in record.attempts if one.result] == ["crashed", "crashed"]
+    assert record.total.cost_usd == 0.5
+    assert "what the attempt made did not arrive from its worker" in record.steps["impl"].reason
+
+
+DAMAGE = """
+from pytest_gump.worker import OrderServer
+send = OrderServer._send
+
+def cut(self, *message):
+    send(self, *message[:3], message[3][20:]) if message[0] == "part" and message[2] == "{kind}" else send(self, *message)
+
+OrderServer._send = cut
+"""
+
+
+def test_takes_of_workers_elsewhere_come_home(project: GumpProject, elsewhere: Elsewhere) -> None:
+    cassette = project.path.parent / f"{project.path.name}-recorded"
+    run(project, *elsewhere.workers("popen"), f"--gump-record={cassette}").assert_outcomes(passed=10)
+    expected = project.tree(project.record().head)
+    assert len(Cassette.open(cassette).takes) == 5
+    shutil.rmtree(elsewhere.folder)
+    run(project, "-n0", f"--gump-replay={cassette}").assert_outcomes(passed=10)
+    assert project.tree(project.record().head) == expected
 
 
 def agents_of(project: GumpProject) -> list[int]:

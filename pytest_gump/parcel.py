@@ -1,0 +1,156 @@
+"""What comes back with the result of a worker that shares no disk: its snapshot, the attempt's files, its take.
+
+A result whose parcel is lost on the way is told as crashed, with what it cost: the money was spent elsewhere too.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_gump.engine.leavings import attempt_ref
+from pytest_gump.engine.order import Outcome
+from pytest_gump.engine.recording import adopt
+from pytest_gump.errors import GumpError, WorktreeError
+from pytest_gump.system.git_pack import pack_new, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.system.worktree import Repository
+
+CHUNK: Final = 4 << 20
+LOST: Final = (GumpError, OSError, tarfile.TarError, EOFError, MemoryError)
+"""What may keep a parcel from arriving."""
+
+
+def pieces(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
+
+
+def without_parcel(result: AttemptResult, why: str) -> AttemptResult:
+    """The result of an attempt whose files did not arrive: nothing of it can be used, but it was paid for."""
+    is_cancelled = result.outcome is Outcome.CANCELLED
+    told = f"what the attempt made did not arrive from its worker: {why}"
+    return replace(
+        result,
+        outcome=Outcome.CANCELLED if is_cancelled else Outcome.CRASHED,
+        reason=result.reason if is_cancelled else told,
+        notes=(*result.notes, told) if is_cancelled else result.notes,
+        snapshot=None,
+        tree=None,
+        scratch=None,
+        session=None,
+        changed=(),
+        plan=None,
+        verdict=None,
+        artifact=None,
+        gate_config=(),
+    )
+
+
+# -- the worker's side -----------------------------------------------------------------------------------------------
+
+
+def parcels(order: Order, result: AttemptResult, repository: Repository, take: Path) -> Iterator[tuple[str, Any]]:
+    """What goes back with a result: `refs`, then pieces of a `pack`, an archive of `files`, and one of a `take`."""
+    ref = attempt_ref(order)
+    refs = {name: commit for one in (ref, f"{ref}-dropped") for name, commit in repository.refs(one).items()}
+    if refs:
+        known = {order.base, order.step_base, order.run_base}
+        yield "refs", refs
+        yield from (("pack", piece) for piece in pieces(pack_new(repository, [*refs.values()], known)))
+    if result.scratch is not None:
+        yield from (("files", piece) for piece in _archive(Path(result.scratch), "attempt"))
+    if take.is_dir():
+        yield from (("take", piece) for piece in _archive(take, "take"))
+
+
+def clear(order: Order, result: AttemptResult, repository: Repository, take: Path) -> None:
+    """Remove what was sent, or could not be.
+
+    Raises:
+        WorktreeError: the repository cannot be written.
+    """
+    for folder in (result.scratch, str(take)):
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+    ref = attempt_ref(order)
+    for name in [*repository.refs(ref), *repository.refs(f"{ref}-dropped")]:
+        repository.delete_ref(name)
+
+
+def _archive(folder: Path, name: str) -> Iterator[bytes]:
+    with tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
+            archive.add(folder, arcname=name)
+        file.seek(0)
+        while piece := file.read(CHUNK):
+            yield piece
+
+
+# -- the controller's side -------------------------------------------------------------------------------------------
+
+
+class Parcel:
+    """What arrives with one result, until it is complete."""
+
+    def __init__(self, folder: Path, cassette: Path | None) -> None:
+        """`cassette`: where the run is recorded, if it is."""
+        self._folder = folder
+        self._cassette = cassette
+        self._refs: dict[str, str] = {}
+        self._lost: OSError | None = None
+
+    def add(self, kind: str, content: Any) -> None:
+        if kind == "refs":
+            self._refs = dict(content)
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with (self._folder / f"arrived.{kind}").open("ab") as file:
+                file.write(content)
+        except OSError as error:  # told when it is unpacked: the result has not come yet
+            self._lost = self._lost or error
+
+    def unpack(self, order: Order, result: AttemptResult, repository: Repository) -> AttemptResult:
+        """Take the snapshot into the user's repository, and files and take to those of local attempts."""
+        if result.scratch is None and result.snapshot is None:  # its worker could not send all of it
+            return result
+        try:
+            if self._lost is not None:
+                raise self._lost
+            return self._unpack(order, result, repository)
+        except LOST as error:
+            return without_parcel(result, told(error))
+
+    def _unpack(self, order: Order, result: AttemptResult, repository: Repository) -> AttemptResult:
+        pack = self._folder / "arrived.pack"
+        if pack.exists():
+            unpack(repository, pack.read_bytes())
+        for name, commit in self._refs.items():
+            if name.startswith(attempt_ref(order)):
+                repository.update_ref(name, commit)
+        if result.snapshot is not None and result.snapshot not in self._refs.values():
+            raise WorktreeError(f"the snapshot {result.snapshot:.12} is missing")
+        for kind in ("files", "take"):
+            archive = self._folder / f"arrived.{kind}"
+            if archive.exists():
+                with tarfile.open(archive) as opened:
+                    opened.extractall(self._folder, filter="data")
+        place, take = self._folder / "attempt", self._folder / "take"
+        why_not = adopt(self._cassette, take) if self._cassette is not None and take.is_dir() else None
+        notes = result.notes if why_not is None else (*result.notes, why_not)
+        return replace(result, scratch=str(place) if place.is_dir() else None, notes=notes)
+
+
+def told(error: BaseException) -> str:
+    """One line about what kept a parcel from arriving."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    return str(error.args[0]) if error.args else type(error).__name__
