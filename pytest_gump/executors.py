@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_gump.errors import GumpError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_gump.engine.order import AttemptResult, Order
+
+
+class WorkerFault(GumpError):  # noqa: N818 - it is told as text, never as an error of ours
+    """What an attempt raised on its worker; the first line says it, the rest is where."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.agents.base import UsageSeen
 from pytest_gump.engine.order import Outcome
 from pytest_gump.errors import GumpError
-from pytest_gump.executors import Finished, Lost
+from pytest_gump.executors import Finished, Lost, WorkerFault
 from pytest_gump.open_run import Flight
 from pytest_gump.workflow.path import StepPath
 
@@ -187,7 +187,10 @@ class OrderLoop:
         if isinstance(arrival, Lost) and not of.has_lost_preflight:
             of.has_lost_preflight = of.needs_preflight = True  # once more, on another worker
             return
-        result = arrival.outcome() if isinstance(arrival, Finished) else self._lost(flight, arrival)
+        try:
+            result = arrival.outcome() if isinstance(arrival, Finished) else self._lost(flight, arrival)
+        except WorkerFault as fault:  # another run may well be able to go on; what is raised here concerns them all
+            result = of.run.no_attempt(flight.order, Outcome.CRASHED, str(fault.args[0]).splitlines()[0])
         of.refusal = of.run.settle_preflight(result)
         self._report.preflight_finished(of.run)
 

@@ -19,8 +19,7 @@ from pytest_gump.arguments import portable_arguments
 from pytest_gump.away import Place, pack_for
 from pytest_gump.engine.lost_attempt import attempt_folder, scratch_of
 from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
-from pytest_gump.errors import GumpError
-from pytest_gump.executors import Finished, Lost
+from pytest_gump.executors import Finished, Lost, WorkerFault
 from pytest_gump.jobs import project_root
 from pytest_gump.parcel import Parcel, pieces
 from pytest_gump.system.survivors import is_anything_left
@@ -44,10 +43,6 @@ MOURNING_S: Final = 8.0
 LEAVE_S: Final = 10.0
 HURRY_S: Final = 0.5
 """When the session was interrupted."""
-
-
-class WorkerFault(GumpError):  # noqa: N818 - it is told as text, never as an error of ours
-    """What an attempt raised on its worker; the first line says it, the rest is where."""
 
 
 @dataclass(slots=True, eq=False)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.metrics import fold
 
 from tests.session.distribute_kit import (
     FATAL_GATE,
@@ -164,3 +166,26 @@ def test_a_killed_controller_leaves_no_worker_and_no_agent(project: GumpProject)
         process.wait()
         wait_until(lambda: all(map(is_gone, family)), 10)
     assert not living(project)
+
+
+def test_preflight_that_breaks_a_worker_ends_its_own_run_only(project: GumpProject) -> None:
+    project.write({"bad/conftest.py": UNFIT, "bad/other.md": "# Another\n"})
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.25)
+    result = project.run_apart("one", "-n2", "bad/other.md", "--tb=no")
+    assert result.parseoutcomes() == {"failed": 1, "passed": 1}
+    records = {record.spec: record for record in (fold(read_ledger(one.ledger)) for one in project.folders())}
+    assert records["spec.md"].status == "passed"
+    refused = records["bad/other.md"]
+    assert (refused.status, refused.total.cost_usd) == ("failed", 0.0)
+    assert "preflight: RuntimeError: not on workers" in refused.steps["impl"].reason
+
+
+UNFIT = """\
+import os
+
+def pytest_gump_gates():
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        raise RuntimeError("not on workers")
+    return {}
+"""
