@@ -32,6 +32,11 @@ UNICODE = Marks("✓", "✗", "⟳", "○", "▸", "…", "→", "—")
 ASCII = Marks("+", "x", "~", "-", ">", ".", "->", "-")
 
 
+MOST_FAILED = 10
+"""Steps that a summary names."""
+_WITHOUT_FAILURE = {"passed", "skipped", "running"}
+
+
 def width(text: str) -> int:
     """Columns that a terminal needs for the text; wide characters take two, combining ones none."""
     return sum(
@@ -115,6 +120,17 @@ def run_line(record: RunRecord, marks: Marks) -> str:
         [count for count in counts if not count.startswith("0 ")] + [cost, format_duration(record.duration_s)]
     )
     return f"run {record.status} {marks.dash} {facts}"
+
+
+def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
+    """The steps that neither passed nor were skipped, each with the outcome it ended with."""
+    failed = [step for step in record.steps.values() if step.outcome not in _WITHOUT_FAILURE]
+    lines = [
+        fit(f"{marks.failed} {step.path}: {step.outcome}{f': {step.reason}' if step.reason else ''}", columns)
+        for step in failed[:MOST_FAILED]
+    ]
+    rest = len(failed) - MOST_FAILED
+    return [*lines, f"and {plural(rest, 'more step')}"] if rest > 0 else lines
 
 
 @dataclass(frozen=True, slots=True)

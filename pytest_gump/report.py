@@ -9,7 +9,7 @@ import pytest
 
 from pytest_gump import junit
 from pytest_gump.gates.text import listed
-from pytest_gump.lines import attempt_lines, fit, group_line, run_line, skipped_line, width
+from pytest_gump.lines import attempt_lines, failed_lines, fit, group_line, run_line, skipped_line, width
 from pytest_gump.live import Live
 from pytest_gump.screen import Screen
 from pytest_gump.system.output import clean_text
@@ -175,6 +175,8 @@ class Report:
             terminalreporter.write_line(run_line(record, self._marks), **{colour: True}, bold=True)
             if record.reason:
                 terminalreporter.write_line(clean_text(record.reason))
+            for line in failed_lines(record, self._marks, self.columns):
+                terminalreporter.write_line(clean_text(line), red=True)
             if record.checkout_changed:
                 names = listed(record.checkout_changed)
                 terminalreporter.write_line(f"your checkout changed while the run went on: {names}", yellow=True)

@@ -192,7 +192,7 @@ def _reasons(data: Data, out: Out) -> None:
     if failed:
         out.line()
     for step in failed:
-        out.text(f"{step['path']} failed: {step['reason'] or step['outcome']}", colour="red")
+        out.text(": ".join(filter(None, (f"{step['path']} failed", step["outcome"], step["reason"]))), colour="red")
 
 
 def _reason(path: str, one: Data) -> str:

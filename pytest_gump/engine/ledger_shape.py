@@ -61,7 +61,8 @@ def _has_names(record: dict[str, Any]) -> bool:
             folder = record["folder"]
             return bool(record["number"] > 0 and (folder is None or _FOLDER.fullmatch(folder)))
         case "decided":
-            return bool(record["number"] > 0) and _are_steps(record.get("failed", []))
+            named = _are_steps(record.get("failed", []))
+            return bool(record["number"] > 0) and named and _are_decisions(record.get("decisions", []))
         case "skipped":
             return _are_steps(record["steps"])
         case "preflight":
@@ -72,6 +73,17 @@ def _has_names(record: dict[str, Any]) -> bool:
 
 def _are_steps(names: object) -> bool:
     return isinstance(names, list) and all(isinstance(one, str) and _STEP.fullmatch(one) is not None for one in names)
+
+
+def _are_decisions(decisions: object) -> bool:
+    return isinstance(decisions, list) and all(_is_decision(one) for one in decisions)
+
+
+def _is_decision(decision: object) -> bool:
+    if not isinstance(decision, dict) or not all(isinstance(decision.get(name), str) for name in ("scope", "kind")):
+        return False
+    is_stop = decision["kind"] == "stop"
+    return not is_stop or (isinstance(decision.get("reason"), str) and type(decision.get("outcome")) in _TEXT_OR_NONE)
 
 
 def _is_gate(gate: object) -> bool:

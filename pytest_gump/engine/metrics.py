@@ -106,6 +106,8 @@ class StepRecord:
     status: str = "running"
     """passed, failed, skipped, running."""
     reason: str = ""
+    ended: str = ""
+    """What the newest decision about it said it ends with; its last attempt may have ended with something else."""
 
     @property
     def total(self) -> Total:
@@ -113,10 +115,13 @@ class StepRecord:
 
     @property
     def outcome(self) -> str:
+        last = self.attempts[-1] if self.attempts else None
         if self.status == "skipped":
-            return Outcome.SKIPPED
-        last = self.attempts[-1].result if self.attempts else None
-        return last.outcome if last else "running"
+            is_cancelled = last is not None and not last.verdict
+            return Outcome.CANCELLED if is_cancelled else Outcome.SKIPPED
+        if self.status != "running" and self.ended:
+            return self.ended
+        return last.result.outcome if last is not None and last.result is not None else "running"
 
 
 @dataclass(slots=True)
@@ -217,7 +222,7 @@ def _attempt_started(record: RunRecord, event: Event) -> None:
     record.attempts.append(attempt)
     step = record.steps.setdefault(attempt.step, StepRecord(attempt.step, attempt.mode))
     step.attempts.append(attempt)
-    step.status, step.reason = "running", ""
+    step.status, step.reason, step.ended = "running", "", ""
 
 
 def _attempt_finished(record: RunRecord, event: Event) -> None:
@@ -231,14 +236,24 @@ def _decided(record: RunRecord, event: Event) -> None:
     attempt.verdict, attempt.why = event["verdict"], event["why"]
     record.head = event["head"]
     step = record.steps[attempt.step]
+    whole = record.steps[event["replanned"]] if event["replanned"] else step
+    outcome, reason = _last_word(event, whole.path)
     if attempt.verdict in {"passed", "failed"}:
-        step.status, step.reason = attempt.verdict, event["reason"]
-    for late in (record.steps[path] for path in event.get("failed", ())):
-        last = late.attempts[-1].result
-        late.status, late.reason = "failed", last.reason if last else ""
-    if attempt.verdict == "failed" and event["replanned"]:
-        whole = record.steps[event["replanned"]]
-        whole.status, whole.reason = "failed", f"{attempt.step}: {event['reason']}"
+        step.status = attempt.verdict
+    if attempt.verdict in {"passed", "failed", "again"}:
+        step.ended, step.reason = outcome, reason
+    if whole is not step and attempt.verdict in {"failed", "again"}:
+        whole.ended, whole.reason = outcome, f"{attempt.step}: {reason}"
+        whole.status = "failed" if attempt.verdict == "failed" else whole.status
+    for path in event.get("failed", ()):
+        record.steps[path].status = "failed"
+
+
+def _last_word(event: Event, path: str) -> tuple[str, str]:
+    """Outcome and reason that a step ends with, if nothing more is done for it: its own policy may have given it up."""
+    own = (one for one in event.get("decisions", ()) if one["scope"] == path and one["kind"] == "stop")
+    stop = next(own, {"outcome": None, "reason": ""})
+    return stop["outcome"] or event["outcome"], stop["reason"] or event["reason"]
 
 
 def _skipped(record: RunRecord, event: Event) -> None:

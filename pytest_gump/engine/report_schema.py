@@ -267,7 +267,7 @@ class Step(Changes):
     status: Annotated[str, _one_of("passed", "failed", "skipped", "running")]
     """How it ended."""
     outcome: str
-    """That of its last attempt; see docs/reference/outcomes.md."""
+    """How it ended, of docs/reference/outcomes.md: mostly as its last attempt did; running: it has not."""
     reason: str
     """Why it failed or was skipped."""
     agent: str | None

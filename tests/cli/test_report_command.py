@@ -79,7 +79,7 @@ def test_without_a_context_that_was_told_none_is_shown(passed: Gump) -> None:
 def test_a_failed_run_says_what_failed(failed: Gump) -> None:
     output = failed.good("report")
     assert output.startswith(f"run {failed.project.folders()[0].run_id} failed")
-    assert "second failed: touched: *.py failed" in output
+    assert "second failed: gate_failed: touched: *.py failed" in output
 
 
 def test_a_step_that_never_ran_is_listed_as_skipped(gump: Gump) -> None:

@@ -90,5 +90,5 @@ def test_no_line_is_wider_than_the_terminal(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, outcome="agent_error", reason=wide)
     result = project.run("one")
     lines = [line for line in result.outlines if line.startswith(("✗", "    値"))]
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert all(sum(2 if char == "値" else 1 for char in line) <= 80 for line in lines)
