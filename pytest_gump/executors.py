@@ -30,12 +30,14 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An order whose executor is gone, with all that it had started."""
+    """An order whose executor is gone."""
 
     ticket: int
     why: str
     folder: Path | None
     """Where the attempt's files are, if it had begun to write any."""
+    is_quiet: bool = True
+    """False: something that it started may still live in its worktree."""
 
 
 class Executors(Protocol):

@@ -67,6 +67,7 @@ class Launch:
         self._settings = settings
         self._run_id = run_id
         self._tools: Tools | None = None
+        self._pool: SlotPool | None = None
         self.inputs = self._inputs()
 
     @classmethod
@@ -127,6 +128,7 @@ class Launch:
         slots = Slots(self._repository, root, keep=self._settings.keep_ignored)
         with Supervisor() as supervisor, closing(SlotPool(slots)) as pool:
             run, scratch = self._open(root, pool)
+            self._pool = pool
             self._tools = Tools(
                 repository=self._repository,
                 slots=slots,
@@ -193,6 +195,11 @@ class Launch:
     def recover(self, order: Order, result: AttemptResult, folder: Path | None, began: float) -> AttemptResult:
         """Complete the result of an attempt whose executor is gone by what it left on disk."""
         return result if folder is None else recover(order, self._of_started_run(), result, folder, began)
+
+    def doubt(self, slot: str) -> None:
+        """Tell the next user of a worktree that something of ours may still live in it."""
+        if self._pool is not None:
+            self._pool.doubt(slot)
 
     def _of_started_run(self) -> Tools:
         assert self._tools is not None  # noqa: S101 - orders come from a started run

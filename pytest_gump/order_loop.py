@@ -195,6 +195,9 @@ class OrderLoop:
         self._report.preflight_finished(of.run)
 
     def _lost(self, flight: Flight, lost: Lost) -> AttemptResult:
+        if not lost.is_quiet:
+            flight.of.launch.doubt(flight.order.slot)
+            flight.of.run.abandon_slot(flight.order.slot)
         result = flight.of.run.no_attempt(flight.order, Outcome.CRASHED, lost.why)
         return flight.of.launch.recover(flight.order, result, lost.folder, flight.began)
 
@@ -221,7 +224,7 @@ class OrderLoop:
             self._executors.kill(ticket)
         self._await(time.monotonic() + KILL_S)
         for ticket in [*self._flights]:
-            self._book_stopped(Lost(ticket, f"{reason}, and its worker did not answer", None))
+            self._book_stopped(Lost(ticket, f"{reason}, and its worker did not answer", None, is_quiet=False))
 
     def _await(self, deadline: float) -> None:
         while self._flights and time.monotonic() < deadline:

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty
@@ -315,10 +315,10 @@ class Workers:
     def _mourn(self) -> None:
         """A lost order comes back when its processes are gone: its repeat may get the same worktree."""
         for fallen in [*self._fallen]:
-            is_late = time.monotonic() > fallen.deadline
-            if is_late or not (fallen.mark and is_anything_left(fallen.mark)):
+            lives = bool(fallen.mark) and is_anything_left(fallen.mark)
+            if not lives or time.monotonic() > fallen.deadline:
                 self._fallen.remove(fallen)
-                self._arrived.append(fallen.lost)
+                self._arrived.append(replace(fallen.lost, is_quiet=not lives))
 
 
 def _raise(text: str) -> AttemptResult:

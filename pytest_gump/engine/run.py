@@ -161,6 +161,10 @@ class Run:
         member = self.schedule.member_of(path)
         return self._slots.choose(member, busy=busy, living=self.schedule.living(), wanted=wanted)
 
+    def abandon_slot(self, name: str) -> None:
+        """Give a slot to no attempt again: something of one that was lost may live in it."""
+        self._slots.abandon(name)
+
     def begin(self, order: Order) -> AttemptRecord:
         """Book that the attempt starts."""
         ready = self._ready[order.step]

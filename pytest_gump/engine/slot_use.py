@@ -21,6 +21,10 @@ class SlotUse:
         self._names: list[str] = []
         self._last: dict[StepPath | None, str] = {}
 
+    def abandon(self, name: str) -> None:
+        """Never choose a slot again: something that was lost may live in it."""
+        self._names.remove(name)
+
     def choose(
         self, member: StepPath | None, *, busy: Collection[str], living: Collection[StepPath], wanted: str | None
     ) -> str:

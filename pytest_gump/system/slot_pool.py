@@ -1,7 +1,8 @@
 """Slots that outlive a run: whoever needs one takes the first that is free, and gives it back for the next run.
 
 A lease is a lock on `<slot>.lease`, which the kernel lets go when its holder ends, however it ends. The file holds
-text from lease to return: text in a file without a lock tells that its holder was killed, and may have left processes.
+text from lease to return: text in a file without a lock tells that its holder was killed, or could not end everything
+that it had started there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class SlotPool:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._held: dict[str, int] = {}
+        self._doubted: set[str] = set()
 
     def lease(self) -> str:
         """Give the name of a slot that nobody else works in; it is ours until `close`, or until we end.
@@ -32,11 +34,17 @@ class SlotPool:
         """
         return next(name for name in (f"w{number}" for number in count(1)) if self._take(name))
 
+    def doubt(self, name: str) -> None:
+        """Leave word that something may live in a slot of ours: whoever takes it next will look."""
+        self._doubted.add(name)
+
     def close(self) -> None:
-        for handle in self._held.values():
-            os.ftruncate(handle, 0)
+        for name, handle in self._held.items():
+            if name not in self._doubted:
+                os.ftruncate(handle, 0)
             os.close(handle)
         self._held.clear()
+        self._doubted.clear()
 
     def retire(self, name: str) -> bool:
         """Remove a slot for good, its lease with it; False when somebody works in it.

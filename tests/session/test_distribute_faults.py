@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -121,6 +122,31 @@ def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: Gu
     assert outcomes(project) == ["crashed", "crashed"]
     assert project.record().total.cost_usd == 0.5
     assert not living(project)
+
+
+@pytest.mark.slow
+def test_worktree_in_which_a_lost_agent_lives_on_is_used_by_nobody(project: GumpProject) -> None:
+    """Its supervisor hangs, so nobody ends it when the worker is lost."""
+    project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
+    with session(project, "--gump-workflow=one", "-n1", "spec.md") as process:
+        wait_until(lambda: agents(project))
+        first = agents(project)[0]
+        supervisor = first.parent()
+        assert supervisor is not None
+        try:
+            supervisor.suspend()
+            worker_of(first).kill()
+            wait_until(lambda: len(agents(project)) == 2)
+            second = next(one for one in agents(project) if one != first)
+            assert (Path(first.cwd()).name, Path(second.cwd()).name) == ("w1", "w2")
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+            assert first.is_running()
+            assert next(project.path.parent.glob("*-cache/gump/worktrees/*/w1.lease")).read_bytes()
+            assert not next(project.path.parent.glob("*-cache/gump/worktrees/*/w2.lease")).read_bytes()
+        finally:
+            supervisor.kill()
+    wait_until(partial(is_gone, first))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

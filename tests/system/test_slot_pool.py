@@ -75,6 +75,21 @@ def test_slot_in_which_somebody_still_works_after_its_holder_was_killed_is_passe
     again.close()
 
 
+def test_slot_that_was_given_back_in_doubt_is_passed_over_while_somebody_works_in_it(slots: Slots) -> None:
+    slots.slot("w1").prepare(slots.repository.head())
+    first = SlotPool(slots)
+    assert [first.lease(), first.lease()] == ["w1", "w2"]
+    first.doubt("w1")
+    first.close()
+    pool = SlotPool(slots)
+    with subprocess.Popen(["sleep", "60"], cwd=slots.root / "w1") as agent:
+        assert pool.lease() == "w2"
+        agent.kill()
+    assert pool.lease() == "w1"
+    pool.close()
+    assert (slots.root / "w1.lease").read_bytes() == b""
+
+
 def test_nothing_ignored_of_an_earlier_run_is_left_for_the_next_one(slots: Slots) -> None:
     base = slots.repository.head()
     pool = SlotPool(slots)
