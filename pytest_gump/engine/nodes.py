@@ -275,6 +275,14 @@ def last_writer(node: Node) -> Leaf | None:
     return next((leaf for leaf in found if leaf is not None), None)
 
 
+def writer_of(merge: Leaf) -> Leaf:
+    """The last step that may have changed what a merge brings in."""
+    member = merge.parent.members[merge.index]
+    writer = last_writer(member) if member is not None else None
+    assert writer is not None  # noqa: S101 - only members that may write are merged
+    return writer
+
+
 def restart_target(node: Node, name: str) -> tuple[Group, Node]:
     """Find the earlier sibling (or `node` itself) that a restart jumps back to, with the group that holds both.
 

@@ -1,7 +1,7 @@
 """The pure state machine of a run: what may start now, and what follows from how it ended.
 
-No I/O, no clock, no pytest. Whoever drives it, feeding it the same `Done`s and the recorded decisions gives the same
-state again.
+No I/O, no clock, no pytest. Feeding it the same `Done`s and the recorded decisions gives the same state again;
+`schedule_replay` goes on from there.
 
 How trees move: every step and group remembers where it began. The tree of the run advances only when a step passes;
 `same` goes on from what the failed attempt left, all else goes back to where the step, the group or the restarted
@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
-from pytest_gump.engine.nodes import Group, Lane, Leaf, Reopened, Told, groups_above, last_writer, restart_target
+from pytest_gump.engine.nodes import Group, Lane, Leaf, Reopened, Told, groups_above, restart_target, writer_of
 from pytest_gump.engine.schedule_asking import Asking, Log, where_left
 from pytest_gump.engine.schedule_open import OpenAttempts
 from pytest_gump.engine.schedule_orders import begin_replan, first_attempt, merge_attempt, next_attempt, next_part
@@ -30,7 +30,7 @@ from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Sequence
 
     from pytest_gump.engine.decision import Decision
     from pytest_gump.engine.nodes import Node
@@ -251,25 +251,28 @@ class Schedule:
 
     def _conflict(self, merge: Leaf, ready: Ready, done: Done) -> Settled:
         """Let the member begin anew on the merged tree, if the policy of its last writing step has an attempt left."""
-        group, member = merge.parent, merge.parent.members[merge.index]
         asking = Asking.about(merge, ready, done)
         if done.outcome in ENDS_RUN:
             merge.status = "failed"
-            self._fail_run(asking)
+            self._fail_run([asking])
             return asking.settled("failed", done, self._log)
-        writer = last_writer(member) if member is not None else None
-        assert group.side is not None and writer is not None  # noqa: S101, PT018 - only such members are merged
+        writer = writer_of(merge)
         decision = Stop() if asking.is_final else asking.ask(writer, self._decide, self._log)
         if isinstance(decision, Stop):
-            verdict = self._give_up(merge, [asking], group.lane.head)
+            verdict = self._give_up(merge, [asking], merge.lane.head)
             return asking.settled(self._held_or(merge, verdict, asking), done, self._log)
         agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
+        self._reopen(merge, asking, Reopened(writer.path, writer.tally, agent))
+        return asking.settled("again", done, self._log)
+
+    def _reopen(self, merge: Leaf, asking: Asking, kept: Reopened) -> None:
+        """Let the member that could not be merged begin anew."""
+        group = merge.parent
+        assert group.side is not None  # noqa: S101 - the group is parallel
         group.side.states[merge.index] = "running"
         merge.status = "pending"
-        kept = Reopened(writer.path, writer.tally, agent)
-        told = Told(merge.path, asking.failure, writer.path.items)
+        told = Told(merge.path, asking.failure, kept.path.items)
         self._enter(group.reopen(merge.index, Lane(group.lane.head), told, kept))
-        return asking.settled("again", done, self._log)
 
     # -- entering ------------------------------------------------------------------------------------------------
 
@@ -299,9 +302,8 @@ class Schedule:
         self._open.add(leaf, ready)
 
     def _number(self, path: StepPath) -> int:
-        number = self._attempts.get(path, 0) + 1
-        self._attempts[path] = number
-        return number
+        self._attempts[path] = self._attempts.get(path, 0) + 1
+        return self._attempts[path]
 
     # -- failing -------------------------------------------------------------------------------------------------
 
@@ -313,7 +315,7 @@ class Schedule:
         verdict: Result = "failed"
         if done.outcome in ENDS_RUN:
             leaf.status = "failed"
-            self._fail_run(asking)
+            self._fail_run([asking])
         else:
             decision = Stop() if asking.is_final else asking.ask(leaf, self._decide, self._log)
             verdict = self._follow(leaf, decision, asking)
@@ -347,7 +349,7 @@ class Schedule:
         node.status = "failed"
         group = node.parent
         if group is None:
-            self._fail_run(askings[0])
+            self._fail_run(askings)
             return "failed"
         if group.side is None or node.index == group.size:
             return self._give_up_group(group, askings, left)
@@ -373,7 +375,7 @@ class Schedule:
         """Say what a given-up step is reported as: no last word yet while a group above may still go on."""
         if verdict is not None:
             return verdict
-        if asking.is_final or not any(group.policy is not None for group in groups_above(leaf)):
+        if asking.is_hopeless:
             return "failed"
         self._held.append(leaf)
         return "again"
@@ -388,9 +390,9 @@ class Schedule:
         target.lane.head = target.begin
         self._enter(group.member(target.index, target.lane))
 
-    def _fail_run(self, asking: Asking) -> None:
+    def _fail_run(self, askings: Sequence[Asking]) -> None:
         self._has_failed = True
-        self.reason = f"{asking.told.by} failed: {asking.outcome}"
+        self.reason = f"{askings[0].told.by} failed: {askings[0].outcome}"
 
     def _end(self, reason: str) -> tuple[StepPath, ...]:
         self._has_failed = True

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.decision import Failure, Replan, Restart, Stop
-from pytest_gump.engine.nodes import Group, Told, restart_target
+from pytest_gump.engine.nodes import Group, Told, groups_above, restart_target
 from pytest_gump.engine.retry import answer, bind
 from pytest_gump.engine.schedule_records import Settled
 
@@ -34,6 +34,7 @@ class Log:
 
 @dataclass(slots=True)
 class Asking:
+    leaf: Leaf
     told: Told
     """The failure as its own attempt had it."""
     failure: Failure
@@ -49,12 +50,18 @@ class Asking:
         failure = done.failure or Failure(done.attempt, done.outcome, "gate_fail")
         failure = replace(failure, agent=failure.agent or ready.agent, tree=failure.tree or done.tree)
         return cls(
+            leaf,
             Told(ready.path, failure),
             replace(failure, attempt=leaf.attempt),
             compare_trees=_may_write(leaf, ready),
             is_final=done.outcome in NEVER_RETRIED,
             outcome=done.outcome,
         )
+
+    @property
+    def is_hopeless(self) -> bool:
+        """No group above can go on after it."""
+        return self.is_final or not any(group.policy is not None for group in groups_above(self.leaf))
 
     def ask(self, node: Node, decide: Decide, log: Log, *, attempt: int | None = None) -> Decision:
         """Count the failure for the step or group, and decide: its own policy, then the hook, within the limits."""

@@ -56,6 +56,11 @@ class OpenAttempts:
         del self._entries[path]
         self._started.discard(path)
 
+    def drop(self, path: StepPath) -> None:
+        """Let an attempt go, if it is there, that is not to be made."""
+        self._entries.pop(path, None)
+        self._started.discard(path)
+
     def keep_flying(self) -> None:
         """Let everything go that has not started."""
         self._entries = {path: entry for path, entry in self._entries.items() if path in self._started}

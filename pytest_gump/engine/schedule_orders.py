@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.decision import Retry
 from pytest_gump.engine.nodes import Replanning
 from pytest_gump.engine.schedule_records import Ready
 from pytest_gump.workflow.path import REPLAN, StepPath
@@ -11,7 +13,7 @@ from pytest_gump.workflow.path import REPLAN, StepPath
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.decision import Failure, Replan, Retry
+    from pytest_gump.engine.decision import Failure, Replan
     from pytest_gump.engine.nodes import Leaf, Node, Told
     from pytest_gump.engine.schedule_records import EntryKind
 
@@ -115,6 +117,14 @@ def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:
         items=leaf.items,
         keep_item=leaf.item,
     )
+
+
+def anew(leaf: Leaf, number: Number) -> Ready:
+    """Begin a step that had failed for good once more: as at its start, told what failed."""
+    leaf.agent = None if leaf.mode == "gate" else leaf.parent.override or leaf.step.agent
+    ready = next_attempt(leaf, Retry(session="fresh", worktree="reset"), number)
+    began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
+    return replace(ready, step_base=began, entry="resume", role=leaf.role)
 
 
 def begin_replan(leaf: Leaf, decision: Replan, number: Number) -> Ready:

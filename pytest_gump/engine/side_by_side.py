@@ -33,10 +33,15 @@ class SideBySide:
         self._after = after
         self._enterable: list[int] = []
         self._blocked: dict[int, list[int]] = {}
-        for index in range(size):
-            if after and after[index]:
-                self._blocked.setdefault(after[index], []).append(index)
-            else:
+        self._line_up()
+
+    def _line_up(self) -> None:
+        self._enterable, self._blocked = [], {}
+        for index, state in enumerate(self.states):
+            after = self._after[index] if self._after else 0
+            if state == "waiting" and after > self.ended:
+                self._blocked.setdefault(after, []).append(index)
+            elif state == "waiting":
                 self._enterable.append(index)
 
     @property
@@ -67,6 +72,20 @@ class SideBySide:
                 heapq.heappush(self._enterable, index)
             else:
                 self.states[index] = "dropped"
+
+    def reopen(self, index: int) -> list[Leaf]:
+        """Let a member that failed run again; what was merged behind it is to be merged anew: gives these merges."""
+        self.failures.pop(index, None)
+        del self.heads[index + 1 :]
+        merges = [self.merges.pop(later) for later in range(index, len(self.states)) if later in self.merges]
+        for later in range(index, len(self.states)):
+            if self.states[later] in {"merged", "merging"}:
+                self.states[later] = "passed"
+            elif self.states[later] == "dropped":
+                self.states[later] = "waiting"
+        self.states[index] = "running"
+        self._line_up()
+        return merges
 
     def askings(self) -> list[Asking]:
         """The failures of all members, in plan order."""

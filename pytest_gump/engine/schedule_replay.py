@@ -1,0 +1,129 @@
+"""A schedule that takes up a run where it ended: past attempts are fed to it again, in the order of the ledger.
+
+What failed for good when the run ended begins anew: at the tree where the step began, with the declared agent and all
+of its failures left, told what failed. Attempt numbers go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.nodes import Group, Reopened, groups_above, writer_of
+from pytest_gump.engine.retry import Tally
+from pytest_gump.engine.schedule import Schedule
+from pytest_gump.engine.schedule_orders import anew
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pytest_gump.engine.nodes import Leaf, Node
+    from pytest_gump.engine.schedule_asking import Asking
+    from pytest_gump.engine.schedule_records import Decide, Done, Ready, Settled
+    from pytest_gump.workflow.model import Workflow
+    from pytest_gump.workflow.path import StepPath
+
+
+class ResumableSchedule(Schedule):
+    def __init__(self, workflow: Workflow, *, base: str) -> None:
+        self._forgives = False
+        self._had_failed = False
+        super().__init__(workflow, base=base)
+
+    def open_attempt(self, path: StepPath) -> Ready | None:
+        """The attempt of a step, or of a part of its replan, that may start now."""
+        try:
+            return self._find(path)[1]
+        except ValueError:
+            return None
+
+    def replay(self, done: Done, decide: Decide) -> Settled:
+        """Take in a past attempt, as `complete` does; but where the run failed, what failed begins anew.
+
+        Raises:
+            ValueError: no such attempt is open, or the decision cannot be followed.
+        """
+        self._forgives = True
+        try:
+            return self.complete(done, decide)
+        finally:
+            self._forgives = False
+
+    def repeat(self, path: StepPath, agent: str | None = None) -> None:
+        """Offer an attempt once more, under its own number, maybe to another agent: what became of it says nothing
+        about the step.
+        """
+        leaf, ready = self._find(path)
+        self._open.take(path)
+        if agent is not None:
+            ready = replace(ready, agent=agent, session="fresh")
+            leaf.agent = agent if path == leaf.path else leaf.agent
+        self._open.add(leaf, ready)
+
+    def count_from(self, numbers: Mapping[StepPath, int], renewed: Sequence[StepPath]) -> None:
+        """Let new attempts have numbers above these; those of `renewed` that are open now are numbered anew too."""
+        for path, number in numbers.items():
+            self._attempts[path] = max(number, self._attempts.get(path, 0))
+        for path in renewed:
+            leaf, ready = self._find(path)
+            number = self._number(path)
+            leaf.attempt = number if path == leaf.path else leaf.attempt
+            self._open.add(leaf, replace(ready, attempt=number))
+
+    def take_up(self) -> None:
+        """Go on where the run had ended. If it had failed, then what failed after that begins anew too."""
+        if self._had_failed:
+            self._forgive([*_given_up(self._root)])
+        self._had_failed = False
+
+    def _fail_run(self, askings: Sequence[Asking]) -> None:
+        if self._forgives:
+            self._had_failed = True
+            self._forgive([*askings, *_given_up(self._root)])
+        else:
+            super()._fail_run(askings)
+
+    def _forgive(self, askings: Sequence[Asking]) -> None:
+        failed = {id(asking.leaf): asking for asking in askings}
+        self._held = [leaf for leaf in self._held if id(leaf) not in failed]
+        for asking in failed.values():
+            self._bring_back(asking.leaf)
+        for asking in failed.values():
+            self._begin_anew(asking.leaf, asking)
+
+    def _bring_back(self, leaf: Leaf) -> None:
+        """Open the groups around a failed step again."""
+        node: Node = leaf
+        for group in groups_above(leaf):
+            group.status = "running"
+            side = group.side
+            if side is not None and node.index < group.size and side.states[node.index] == "failed":
+                for merge in side.reopen(node.index):
+                    self._open.drop(merge.path)
+                group.lane.head = side.heads[-1]
+                self._show_front(group, side)
+            node = group
+
+    def _begin_anew(self, leaf: Leaf, asking: Asking) -> None:
+        if leaf.role != "merge":
+            leaf.tally, leaf.replanning, leaf.told = Tally(), None, asking.told
+            self._start(leaf, anew(leaf, self._number))
+        elif asking.outcome == "conflict":
+            writer = writer_of(leaf)
+            self._reopen(leaf, asking, Reopened(writer.path, Tally(), None))
+        else:
+            side = leaf.parent.side
+            assert side is not None  # noqa: S101 - the group is parallel
+            side.states[leaf.index] = "passed"
+            if side.ended == leaf.index:
+                self._start_merge(leaf.parent, side, leaf.index)
+
+
+def _given_up(group: Group) -> Iterator[Asking]:
+    """The failures in parallel groups that have not come to their end, but which no group above can make good."""
+    for asking in group.side.askings() if group.side is not None else ():
+        if asking.is_hopeless:
+            yield asking
+    for member in group.members:
+        if isinstance(member, Group):
+            yield from _given_up(member)

@@ -1,0 +1,199 @@
+"""Taking up a run where it ended: past attempts, fed again, give a schedule that goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest_gump.engine.schedule import Done, Schedule
+from pytest_gump.engine.schedule_replay import ResumableSchedule
+
+from tests.engine.schedule_kit import agent, flat, gate, group, own_policy, plan
+from tests.engine.test_schedule_properties import FAILURES, Walk, outcomes, workflows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hypothesis.strategies import DataObject
+    from pytest_gump.engine.decision import Decision
+    from pytest_gump.engine.schedule import Settled
+    from pytest_gump.workflow.model import Workflow
+    from pytest_gump.workflow.path import StepPath
+
+MOST = 2_000
+
+
+def fold(workflow: Workflow, dones: Sequence[Done], settled: Sequence[Settled]) -> ResumableSchedule:
+    schedule = ResumableSchedule(workflow, base="base")
+    feed(schedule, dones, settled)
+    schedule.take_up()
+    return schedule
+
+
+def feed(schedule: ResumableSchedule, dones: Sequence[Done], settled: Sequence[Settled]) -> None:
+    for done, one in zip(dones, settled, strict=True):
+        recorded: dict[StepPath, Decision] = dict(one.decisions)
+        ready = schedule.open_attempt(done.path)
+        if ready is not None and ready.attempt == done.attempt:
+            schedule.start(done.path)
+            schedule.replay(done, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
+
+
+def first_failure(workflow: Workflow, whole: Walk) -> int:
+    """How many attempts had ended when the run failed."""
+    schedule = Schedule(workflow, base="base")
+    ended = iter(whole.settled)
+    for event in whole.events:
+        if isinstance(event, Done):
+            recorded = dict(next(ended).decisions)
+            schedule.complete(event, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
+            if schedule.reason:
+                return whole.dones.index(event)
+        else:
+            schedule.start(event)
+    return len(whole.dones)
+
+
+def walk(workflow: Workflow, data: DataObject, executors: int) -> Walk:
+    random = data.draw(st.randoms(use_true_random=False))
+    return Walk(workflow, outcomes(data), executors=executors, pick=random.randrange).run()
+
+
+@given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
+@settings(max_examples=200)
+def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
+    workflow: Workflow, data: DataObject, executors: int
+) -> None:
+    whole = walk(workflow, data, executors)
+    settled = dict(zip(whole.dones, whole.settled, strict=True))
+    failed = first_failure(workflow, whole)
+    end = whole.events.index(whole.dones[failed]) if failed < len(whole.dones) else len(whole.events)
+    cut = data.draw(st.integers(0, end))
+    before = [event for event in whole.events[:cut] if isinstance(event, Done)]
+    schedule = fold(workflow, before, [settled[done] for done in before])
+    in_flight = [event for event in whole.events[:cut] if not isinstance(event, Done)]
+    for done in before:
+        in_flight.remove(done.path)
+    for event in (*in_flight, *whole.events[cut:]):
+        if not isinstance(event, Done):
+            schedule.start(event)
+            continue
+        recorded = dict(settled[event].decisions)
+        again = schedule.complete(event, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
+        assert (again.verdict, again.decisions, again.outcome) == (
+            settled[event].verdict, settled[event].decisions, settled[event].outcome,
+        )  # fmt: skip
+    assert schedule.signature() == whole.schedule.signature()
+    assert schedule.head == whole.schedule.head
+
+
+@given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
+@settings(max_examples=300)
+def test_a_run_that_failed_can_go_on_and_pass(workflow: Workflow, data: DataObject, executors: int) -> None:
+    whole = walk(workflow, data, executors)
+    schedule = fold(workflow, whole.dones, whole.settled)
+    assert not schedule.done or schedule.passed
+    assert schedule.passed == whole.schedule.passed
+    first = [(ready.path, ready.attempt) for ready in schedule.ready()]
+    made = {(done.path, done.attempt) for done in whole.dones if done.outcome != "crashed"}
+    assert not made & {*first}, "attempt numbers go on"
+    ran = 0
+    while not schedule.done:
+        ready = schedule.ready(1)[0]
+        schedule.start(ready.path)
+        items = plan("u", "v") if ready.mode == "plan" else None
+        commit = f"{ready.path}#{ready.attempt}"
+        settled = schedule.complete(
+            Done(ready.path, ready.attempt, "passed", ready.agent, commit, commit, items), own_policy
+        )
+        assert settled.verdict == "passed"
+        ran += 1
+        assert ran < MOST
+    assert schedule.passed
+    assert {leaf.status for leaf in schedule.leaves()} == {"passed"}
+
+
+@given(workflows(), st.data(), st.sampled_from([1, 3]))
+@settings(max_examples=150)
+def test_however_often_a_run_is_taken_up_its_history_gives_the_same_state(
+    workflow: Workflow, data: DataObject, executors: int
+) -> None:
+    first = walk(workflow, data, executors)
+    schedule = fold(workflow, first.dones, first.settled)
+    dones: list[Done] = []
+    settled: list[Settled] = []
+    random = data.draw(st.randoms(use_true_random=False))
+    for _ in range(data.draw(st.integers(0, 12))):
+        offered = schedule.ready()
+        if not offered or schedule.done:
+            break
+        ready = random.choice(offered)
+        schedule.start(ready.path)
+        outcome = "passed" if random.random() < 0.5 else random.choice(FAILURES[:2])
+        if ready.mode == "merge" and outcome != "passed":
+            outcome = "conflict"
+        items = plan("u", "v") if ready.mode == "plan" else None
+        commit = f"{ready.path}#{ready.attempt}"
+        done = Done(
+            ready.path, ready.attempt, outcome, ready.agent, commit, commit, items if outcome == "passed" else None
+        )
+        settled.append(schedule.complete(done, own_policy))
+        dones.append(done)
+    again = fold(workflow, first.dones, first.settled)
+    feed(again, dones, settled)
+    if schedule.done and not schedule.passed:
+        assert not again.done
+    else:
+        assert (again.ready(), again.signature()) == (schedule.ready(), schedule.signature())
+
+
+def test_a_step_that_failed_for_good_begins_anew_with_all_its_failures_left() -> None:
+    from pytest_gump.workflow.model import Workflow
+
+    impl = agent("impl", on_failure=flat(2, "same", "escalate: opus"))
+    workflow = Workflow(name="w", steps=(agent("tests"), impl, gate("check")))
+    run = Walk(workflow, lambda ready: "gate_failed" if ready.path.leaf == "impl" else "passed").run()
+    schedule = fold(workflow, run.dones, run.settled)
+    (ready,) = schedule.ready()
+    assert (str(ready.path), ready.attempt, ready.agent, ready.entry) == ("impl", 3, "haiku", "resume")
+    assert (ready.base, ready.session) == ("tests#1", "fresh")
+    assert [failure.attempt for failure in ready.feedback] == [2]
+    schedule.start(ready.path)
+    settled = schedule.complete(Done(ready.path, 3, "gate_failed", "haiku"), own_policy)
+    assert settled.verdict == "escalated"
+
+
+def test_an_attempt_that_says_nothing_of_its_step_is_offered_again_by_its_number() -> None:
+    from pytest_gump.workflow.model import Workflow
+
+    workflow = Workflow(name="w", steps=(agent("impl"),))
+    schedule = ResumableSchedule(workflow, base="base")
+    (ready,) = schedule.ready()
+    schedule.start(ready.path)
+    assert schedule.ready() == []
+    schedule.repeat(ready.path, "opus")
+    (again,) = schedule.ready()
+    assert (again.attempt, again.agent, again.session) == (1, "opus", "fresh")
+
+
+def test_members_that_failed_side_by_side_all_begin_anew_and_are_merged_in_plan_order() -> None:
+    from pytest_gump.workflow.model import Workflow
+
+    steps = agent("split", output="plan"), group("build", agent("impl"), foreach="split", parallel=True)
+    workflow = Workflow(name="w", steps=steps)
+
+    def outcome(ready: object) -> str:
+        return "gate_failed" if str(getattr(ready, "path", "")) == "build::impl[u]" else "passed"
+
+    run = Walk(workflow, outcome, executors=2).run()
+    assert [str(done.path) for done in run.dones if done.outcome == "passed"][-1] == "build::merge[v]"
+    schedule = fold(workflow, run.dones, run.settled)
+    order = []
+    while not schedule.done:
+        (ready,) = schedule.ready(1)
+        schedule.start(ready.path)
+        schedule.complete(Done(ready.path, ready.attempt, "passed", commit=f"{ready.path}#{ready.attempt}"), own_policy)
+        order.append(f"{ready.path}#{ready.attempt}")
+    assert order == ["build::impl[u]#2", "build::merge[u]#1", "build::merge[v]#2"]
+    assert schedule.head == "build::merge[v]#2"
