@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.system.cache import hold, remote_root
 from pytest_gump.system.git_pack import open_mirror, pack_trees
 from pytest_gump.system.worktree import SlotPool, Slots
 
@@ -61,12 +62,12 @@ class Home:
     """What a worker keeps of one run's project."""
 
     def __init__(self, equipment: Equipment) -> None:
-        cache = os.environ.get("XDG_CACHE_HOME", "")
-        base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117
         name = hashlib.sha256(f"{equipment.machine} {equipment.project}".encode()).hexdigest()[:8]
         self._equipment = equipment
-        self.path = base / "gump" / "remote" / f"{Path(equipment.project).name}-{name}"
+        self.path = remote_root() / f"{Path(equipment.project).name}-{name}"
         self.scratch = self.path / f"{equipment.run_id}.scratch"
+        self._handle: int | None = None
+        """Keeps `gump gc --remote` from removing it."""
         self._pool: SlotPool | None = None
         self._slot = ""
 
@@ -80,6 +81,8 @@ class Home:
         Raises:
             WorktreeError: it cannot be written, or the pack is damaged.
         """
+        if self._handle is None:
+            self._handle = hold(self.path)
         place = self.path / "project"
         return open_mirror(place, object_format=self._equipment.object_format, pack=pack, commits=commits)
 
@@ -113,6 +116,9 @@ class Home:
         if self._pool is not None:
             self._pool.close()
         shutil.rmtree(self.scratch, ignore_errors=True)
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
 
 # -- the controller's side -------------------------------------------------------------------------------------------

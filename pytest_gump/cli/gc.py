@@ -19,6 +19,7 @@ KINDS = {
     "worktree": ("worktree", "worktrees"),
     "scratch": ("scratch folder", "scratch folders"),
     "refs": ("run's refs", "runs' refs"),
+    "remote": ("project of remote workers", "projects of remote workers"),
     "trash": ("half-removed folder", "half-removed folders"),
 }
 
@@ -31,30 +32,23 @@ def add(commands: Commands) -> None:
         description="Remove worktrees that no run works in, scratch folders of sessions that were killed, and refs of "
         "runs that were discarded or have no folder any more. With --keep-last or --older-than also whole runs: "
         "folder, branch and snapshots. Runs that are running, could go on, or passed and were not applied are kept.",
-        examples="  gump gc --dry-run\n  gump gc --older-than 14d\n  gump gc --keep-last 20 --force",
+        examples="  gump gc --dry-run\n  gump gc --older-than 14d\n  gump gc --keep-last 20 --force\n"
+        "  gump gc --remote            on a machine that only lends its workers; needs no repository",
         execute=execute,
     )
     add_option = parser.add_argument
     add_option("--keep-last", type=positive, metavar="N", help="remove runs, but for the newest N")
     add_option("--older-than", type=parse_age, metavar="AGE", help="remove runs that ended so long ago: 14d, 2w, 12h")
     add_option("--force", action="store_true", help="also runs that could go on, or that passed and were not applied")
+    add_option("--remote", action="store_true", help="only what workers of runs on other machines left on this one")
     add_option("--dry-run", action="store_true", help="only tell what would be removed")
     add_option("--json", action="store_true", help="for machines")
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    import time
+    from pytest_gump.engine.gc import Collected, collect
 
-    from pytest_gump.cli.effective import effective_settings
-    from pytest_gump.cli.runs import project_root
-    from pytest_gump.engine.gc import Collected, Limits, collect, find_garbage
-    from pytest_gump.system.worktree import Repository, Slots
-
-    repository = Repository.open(project_root())
-    settings, _ = effective_settings(repository.root)
-    limits = Limits(arguments.keep_last, arguments.older_than, arguments.force)
-    root = Slots.default_root(repository, settings.worktrees)
-    findings = find_garbage(repository, root, limits, time.time())
+    findings = _find_remote(arguments) if arguments.remote else _find(arguments)
     done = Collected(removed=findings.items) if arguments.dry_run else collect(findings.items)
     if arguments.json:
         import json
@@ -63,6 +57,32 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     else:
         _tell(findings, done, out, is_dry=arguments.dry_run)
     return 1 if done.problems else 0
+
+
+def _find(arguments: argparse.Namespace) -> Findings:
+    import time
+
+    from pytest_gump.cli.effective import effective_settings
+    from pytest_gump.cli.runs import project_root
+    from pytest_gump.engine.gc import Limits, find_garbage
+    from pytest_gump.system.worktree import Repository, Slots
+
+    repository = Repository.open(project_root())
+    settings, _ = effective_settings(repository.root)
+    limits = Limits(arguments.keep_last, arguments.older_than, arguments.force)
+    return find_garbage(repository, Slots.default_root(repository, settings.worktrees), limits, time.time())
+
+
+def _find_remote(arguments: argparse.Namespace) -> Findings:
+    import time
+
+    from pytest_gump.engine.gc_remote import find_remote
+    from pytest_gump.errors import ConfigError
+    from pytest_gump.system.cache import remote_root
+
+    if arguments.keep_last is not None or arguments.force:
+        raise ConfigError("--remote knows no runs: --keep-last and --force do not go with it", hint="use --older-than")
+    return find_remote(remote_root(), arguments.older_than, time.time())
 
 
 def _data(findings: Findings, done: Collected, *, is_dry: bool) -> dict[str, Any]:

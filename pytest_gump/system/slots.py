@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.cache import user_cache
 from pytest_gump.system.git_slot import Slot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from pytest_gump.system.git_repository import Repository
 
@@ -44,8 +45,7 @@ class Slots:
         name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', repository.root.name).strip('-.') or 'repository'}-{digest}"
         if override:
             return repository.root / os.path.expanduser(override) / name  # noqa: PTH111 - pathlib's raises
-        cache = os.environ.get("XDG_CACHE_HOME", "")
-        base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117
+        base = user_cache()
         if base.is_absolute() and _is_writable(base):
             return base / "gump" / "worktrees" / name
         return repository.root / ".gump" / "worktrees" / name

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from pytest_gump.cli import main
 from pytest_gump.engine.gc import Item, Limits, collect, find_garbage
+from pytest_gump.engine.gc_remote import find_remote
 from pytest_gump.engine.ledger import Ledger
 from pytest_gump.errors import RunError
+from pytest_gump.system.cache import hold, remote_root
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
 if TYPE_CHECKING:
@@ -298,6 +301,55 @@ def test_a_living_session_keeps_all_of_its_own_and_what_it_left_when_killed_goes
     wait_until(lambda: collected(gump) and not (scratch.exists() or (scratch.parent / "w1").exists()))
     assert gump.good("status").splitlines()[1].split()[2:4] == ["interrupted", "first"]
     assert refs_of(gump, run.run_id)
+
+
+def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a project on a machine that lends workers, which is no repository itself."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    home = remote_root() / "shop-0a1b2c3d"
+    for name in ("project/.git/objects", "worktrees/w1", f"{GONE}.scratch"):
+        (home / name).mkdir(parents=True)
+    (home / "worktrees/w1/a.py").write_text("a = 1\n")
+    return home
+
+
+def test_what_remote_workers_left_goes_whole_and_outside_of_any_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = remote(tmp_path, monkeypatch)
+    assert main(["gc", "--remote", "--dry-run"]) == 0
+    assert "would remove 1 project of remote workers" in capsys.readouterr().out
+    assert main(["gc", "--remote", "--older-than", "1d"]) == 0
+    assert home.is_dir()
+    os.utime(home, (0, 0))
+    assert main(["gc", "--remote", "--older-than", "1d", "--dry-run"]) == 0
+    assert "would remove 1 project of remote workers" in capsys.readouterr().out
+    assert main(["gc", "--remote"]) == 0
+    assert "removed 1 project of remote workers" in capsys.readouterr().out
+    assert [*remote_root().iterdir()] == []
+
+
+def test_what_a_remote_worker_uses_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = remote(tmp_path, monkeypatch)
+    handle = hold(home)
+    assert find_remote(remote_root(), None, time.time()).items == []
+    os.close(handle)
+    (item,) = find_remote(remote_root(), None, time.time()).items
+    handle = hold(home)
+    assert collect([item]).used == [item]
+    os.close(handle)
+    assert collect([item]).removed == [item]
+    os.close(hold(home))  # the next worker makes it anew
+
+
+def test_limits_that_need_runs_do_not_go_with_remote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    remote(tmp_path, monkeypatch)
+    assert main(["gc", "--remote", "--keep-last", "3"]) == 2
+    assert "--remote knows no runs" in capsys.readouterr().err
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:

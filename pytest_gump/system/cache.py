@@ -1,0 +1,80 @@
+"""The user's cache: where it is, and folders in it that several processes use and one may remove."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from pytest_gump.errors import WorktreeError
+
+LEASE: Final = ".lease"
+
+
+def user_cache() -> Path:
+    """`$XDG_CACHE_HOME`, or `~/.cache`; relative where there is no home."""
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117 - never raise
+
+
+def remote_root() -> Path:
+    """Where workers keep what they get from controllers that share no disk with them."""
+    return user_cache() / "gump" / "remote"
+
+
+def hold(folder: Path) -> int:
+    """Use a folder, made if need be: nobody removes it until the handle is closed, or this process ends.
+
+    Raises:
+        WorktreeError: the folder cannot be made.
+    """
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder / LEASE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:  # removed between the two
+            continue
+        except OSError as error:
+            raise WorktreeError(f"cannot make a folder for the run in {folder}: {error.strerror}") from error
+        if _lock(handle, fcntl.LOCK_SH) and _is_still(handle, folder):
+            os.utime(handle)
+            return handle
+        os.close(handle)
+
+
+def seize(folder: Path) -> int | None:
+    """Keep everybody else out of a folder until the handle is closed; None when somebody uses it."""
+    try:
+        handle = os.open(folder / LEASE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    if _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_still(handle, folder):
+        return handle
+    os.close(handle)
+    return None
+
+
+def last_used(folder: Path) -> float:
+    """When somebody last began to use it, in seconds since the epoch."""
+    lease = folder / LEASE
+    return (lease if lease.exists() else folder).stat().st_mtime
+
+
+def _lock(handle: int, how: int) -> bool:
+    """Take a lock; where the file system has none, everybody gets it."""
+    try:
+        fcntl.flock(handle, how)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_still(handle: int, folder: Path) -> bool:
+    """Whether the folder was not removed while we waited."""
+    try:
+        return os.path.samestat(os.fstat(handle), (folder / LEASE).stat())
+    except OSError:
+        return False
