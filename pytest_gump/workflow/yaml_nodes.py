@@ -9,32 +9,46 @@ can exhaust the stack.
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import yaml
+from yaml import (
+    AliasEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
 from pytest_gump.workflow.problems import Place, Problems, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 MAX_CHARS: Final = 1_048_576
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 100_000
 """With every alias counted as often as it is used, and long texts as several."""
 CHARS_PER_NODE: Final = 64
+MAX_DIGITS: Final = 300
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_INT = re.compile(r"[-+]?[0-9]{1,300}|0o[0-7]{1,300}|0x[0-9a-fA-F]{1,300}")
-_FLOAT = re.compile(
-    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
-)
-_WORDS: Final[Mapping[str, bool | None]] = {
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_WORDS: Final[Mapping[str, bool | float | None]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
 }
 _NUMBER_STARTS: Final = frozenset("+-.0123456789")
 _SPECIAL_STARTS: Final = frozenset(("", *"+-.0123456789~nNtTfF"))
@@ -55,7 +69,7 @@ Value: TypeAlias = str | int | float | bool | None
 @dataclass(slots=True, eq=False)
 class ScalarNode:
     value: Value
-    event: yaml.ScalarEvent
+    event: ScalarEvent
 
     @property
     def text(self) -> str:
@@ -76,7 +90,7 @@ class ScalarNode:
 @dataclass(slots=True, eq=False)
 class ListNode:
     nodes: tuple[Node, ...]
-    event: yaml.CollectionStartEvent
+    event: CollectionStartEvent
 
     @property
     def place(self) -> Place:
@@ -88,7 +102,7 @@ class MapNode:
     values: Mapping[str, Node]
     keys: Sequence[Node]
     """As they stand in the file, refused ones too."""
-    event: yaml.CollectionStartEvent
+    event: CollectionStartEvent
 
     @property
     def place(self) -> Place:
@@ -116,9 +130,11 @@ class _RefusedError(Exception):
 class _Frame:
     """A list or mapping that is still open."""
 
-    event: yaml.CollectionStartEvent
-    nodes: list[Node] = field(default_factory=list)
-    size: int = 1
+    event: CollectionStartEvent
+    around: list[Node]
+    """What is read so far of the list or mapping that it stands in."""
+    before: int
+    """The size of the document up to here."""
     depth: int = 1
 
 
@@ -134,17 +150,16 @@ def read_yaml(text: str, problems: Problems) -> Node | None:
     text = text.removeprefix("\ufeff")
     try:
         _check_text(text)
-        builder = _Builder(problems)
-        builder.read(_Loader(text))
+        root = _Builder(problems).read(_Loader(text))
     except _RefusedError as refused:
         problems.add(refused.place, refused.message, refused.hint)
         return None
     except yaml.MarkedYAMLError as error:
         _add_syntax_error(error, problems)
         return None
-    if builder.root is None:
+    if root is None:
         problems.add(Place(1, 1), "the file is empty", "a workflow needs at least 'name' and 'steps'")
-    return builder.root
+    return root
 
 
 def place_at(text: str, index: int) -> Place:
@@ -172,67 +187,67 @@ class _Builder:
     """Turns events into nodes, without recursion."""
 
     def __init__(self, problems: Problems) -> None:
-        self.root: Node | None = None
         self._problems = problems
-        self._open: list[_Frame] = []
         self._anchors: dict[str, _Anchored] = {}
         self._documents = 0
 
-    def read(self, parser: _Loader) -> None:
-        handlers: dict[type[yaml.Event], Callable[[Any], None]] = {
-            yaml.ScalarEvent: self._scalar,
-            yaml.MappingStartEvent: self._start,
-            yaml.SequenceStartEvent: self._start,
-            yaml.MappingEndEvent: self._end_mapping,
-            yaml.SequenceEndEvent: self._end_list,
-            yaml.AliasEvent: self._alias,
-            yaml.DocumentStartEvent: self._document,
-        }
-        get_event, frames, scalar = parser.get_event, self._open, yaml.ScalarEvent
+    def read(self, parser: _Loader) -> Node | None:
+        """Give the root; None for an empty file. In one loop: it is gone through for every word of a file."""
+        nodes: list[Node] = []  # of the innermost list or mapping that is still open
+        opened: list[_Frame] = []
+        size = 0
+        get_event = parser.get_event
         while (event := get_event()) is not None:
             kind = type(event)
-            if kind is scalar and frames and event.tag is None and event.anchor is None:
-                # four of five events, so in place: what `_scalar` and `_add` do where there is least to do
-                text, frame = event.value, frames[-1]
+            if kind is ScalarEvent and event.tag is None and event.anchor is None:
+                text = event.value
                 value = resolve(text) if text[:1] in _SPECIAL_STARTS and event.implicit[0] else text
-                frame.nodes.append(ScalarNode(value, event))
-                frame.size += 1 + len(text) // CHARS_PER_NODE
-                if frame.size > MAX_NODES:
-                    raise _too_many(place_of(event))
-            elif (handle := handlers.get(kind)) is not None:
-                handle(event)
+                nodes.append(ScalarNode(value, event))
+                size += 1 + len(text) // CHARS_PER_NODE
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                self._check_start(event, len(opened))
+                opened.append(_Frame(event, nodes, size))
+                nodes, size = [], size + 1
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                frame = opened.pop()
+                node = self._end(nodes, frame, size)
+                nodes = frame.around
+                nodes.append(node)
+                if opened and frame.depth >= opened[-1].depth:
+                    opened[-1].depth = frame.depth + 1
+            elif (other := self._other(event, len(opened))) is not None:
+                nodes.append(other.node)
+                size += other.size
+                if opened and other.depth >= opened[-1].depth:
+                    opened[-1].depth = other.depth + 1
+            if size > MAX_NODES:
+                raise _too_many(place_of(event))
+        return nodes[0] if nodes else None
 
-    def _document(self, event: yaml.DocumentStartEvent) -> None:
-        self._documents += 1
-        if self._documents > 1:
-            raise _RefusedError(place_of(event), "a second document starts here", "one file holds one workflow")
+    def _other(self, event: Event, level: int) -> _Anchored | None:
+        """What an alias, or a scalar with a tag or an anchor, stands for."""
+        if isinstance(event, AliasEvent):
+            return self._alias(event, level)
+        if isinstance(event, ScalarEvent):
+            return self._scalar(event)
+        if isinstance(event, DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise _RefusedError(place_of(event), "a second document starts here", "one file holds one workflow")
+        return None
 
-    def _scalar(self, event: yaml.ScalarEvent) -> None:
+    def _scalar(self, event: ScalarEvent) -> _Anchored:
         text = event.value
         if event.tag is not None:
             value = text if event.tag in ("!", _CORE_TAG + "str") else _tagged(event, text)
         else:
-            value = resolve(text) if text[:1] in _SPECIAL_STARTS and event.implicit[0] else text
-        self._add(ScalarNode(value, event), event.anchor, 1 + len(text) // CHARS_PER_NODE, 0)
-
-    def _start(self, event: yaml.CollectionStartEvent) -> None:
-        if event.tag is not None and event.tag not in ("!", _core_tag(event)):
-            raise _RefusedError(place_of(event), f"unknown YAML tag {quoted(event.tag)}", "workflows need no tags")
-        if len(self._open) >= MAX_DEPTH:
-            raise _RefusedError(place_of(event), f"nested deeper than {MAX_DEPTH} levels")
-        self._open.append(_Frame(event))
+            value = resolve(text) if event.implicit[0] else text
+        scalar = _Anchored(ScalarNode(value, event), 1 + len(text) // CHARS_PER_NODE, 0)
         if event.anchor is not None:
-            self._anchors.pop(event.anchor, None)
+            self._anchors[event.anchor] = scalar
+        return scalar
 
-    def _end_mapping(self, _event: yaml.MappingEndEvent) -> None:
-        frame = self._open.pop()
-        self._add(self._mapping(frame), frame.event.anchor, frame.size, frame.depth)
-
-    def _end_list(self, _event: yaml.SequenceEndEvent) -> None:
-        frame = self._open.pop()
-        self._add(ListNode(tuple(frame.nodes), frame.event), frame.event.anchor, frame.size, frame.depth)
-
-    def _alias(self, event: yaml.AliasEvent) -> None:
+    def _alias(self, event: AliasEvent, level: int) -> _Anchored:
         target = self._anchors.get(str(event.anchor))
         if target is None:
             raise _RefusedError(
@@ -240,27 +255,29 @@ class _Builder:
                 f"alias '*{event.anchor}' has no finished anchor before it",
                 f"set it with '&{event.anchor}' first",
             )
-        if len(self._open) + target.depth > MAX_DEPTH:
+        if level + target.depth > MAX_DEPTH:
             raise _RefusedError(place_of(event), f"nested deeper than {MAX_DEPTH} levels")
-        self._add(target.node, None, target.size, target.depth)
+        return target
 
-    def _add(self, node: Node, anchor: str | None, size: int, depth: int) -> None:
-        if anchor is not None:
-            self._anchors[anchor] = _Anchored(node, size, depth)
-        if not self._open:
-            self.root = node
-            return
-        frame = self._open[-1]
-        frame.nodes.append(node)
-        frame.size += size
-        if depth >= frame.depth:
-            frame.depth = depth + 1
-        if frame.size > MAX_NODES:
-            raise _too_many(node.place)
+    def _check_start(self, event: CollectionStartEvent, level: int) -> None:
+        if event.tag is not None and event.tag not in ("!", _core_tag(event)):
+            raise _RefusedError(place_of(event), f"unknown YAML tag {quoted(event.tag)}", "workflows need no tags")
+        if level >= MAX_DEPTH:
+            raise _RefusedError(place_of(event), f"nested deeper than {MAX_DEPTH} levels")
+        if event.anchor is not None:
+            self._anchors.pop(event.anchor, None)
 
-    def _mapping(self, frame: _Frame) -> MapNode:
-        keys, values = frame.nodes[::2], {}
-        for key, value in zip(keys, frame.nodes[1::2], strict=True):
+    def _end(self, nodes: list[Node], frame: _Frame, size: int) -> Node:
+        event = frame.event
+        is_mapping = isinstance(event, MappingStartEvent)
+        node = self._mapping(nodes, event) if is_mapping else ListNode(tuple(nodes), event)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = _Anchored(node, size - frame.before, frame.depth)
+        return node
+
+    def _mapping(self, nodes: list[Node], event: CollectionStartEvent) -> MapNode:
+        keys, values = nodes[::2], {}
+        for key, value in zip(keys, nodes[1::2], strict=True):
             name = key.value if type(key) is ScalarNode else None
             if type(name) is str and name not in values:
                 values[name] = value
@@ -270,7 +287,7 @@ class _Builder:
                 self._problems.add(key.place, f"key {quoted(name)} stands here twice", hint)
             else:
                 self._problems.add(key.place, f"a key must be text, not {describe(key)}", "put it in quotes")
-        return MapNode(values, keys, frame.event)
+        return MapNode(values, keys, event)
 
 
 def _too_many(place: Place) -> _RefusedError:
@@ -288,16 +305,16 @@ def describe(node: Node | None) -> str:
     return quoted(node.value) if isinstance(node.value, str) else quoted(node.text).strip("'\"")
 
 
-def place_of(event: yaml.Event) -> Place:
+def place_of(event: Event) -> Place:
     mark = event.start_mark
     return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
 
 
-def _core_tag(event: yaml.CollectionStartEvent) -> str:
-    return _CORE_TAG + ("map" if isinstance(event, yaml.MappingStartEvent) else "seq")
+def _core_tag(event: CollectionStartEvent) -> str:
+    return _CORE_TAG + ("map" if isinstance(event, MappingStartEvent) else "seq")
 
 
-def _tagged(event: yaml.ScalarEvent, text: str) -> Value:
+def _tagged(event: ScalarEvent, text: str) -> Value:
     value = resolve(text)
     kind = str(event.tag).removeprefix(_CORE_TAG)
     fits = {"int": int, "float": float, "bool": bool, "null": type(None)}.get(kind)
@@ -308,10 +325,12 @@ def _tagged(event: yaml.ScalarEvent, text: str) -> Value:
 
 def resolve(text: str) -> Value:
     """Give a plain scalar its value by the YAML 1.2 core schema."""
-    if text[:1] not in _NUMBER_STARTS:
+    if text[:1] not in _NUMBER_STARTS or text in _WORDS:
         return _WORDS.get(text, text)
+    if len(text) > MAX_DIGITS:
+        return text
+    if text.isdecimal() and text.isascii():
+        return int(text)
     if _INT.fullmatch(text):
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-    if len(text) <= 300 and _FLOAT.fullmatch(text):
-        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    return text
+    return float(text) if _FLOAT.fullmatch(text) else text
