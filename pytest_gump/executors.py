@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import AttemptResult, Order
+
+    CarryOut = Callable[[int, Order, Callable[[Event | None], None], Callable[[], str | None]], AttemptResult]
+    """Carries out the order of a ticket: who is told of events, and who is asked whether its agent must stop."""
 
 
 class WorkerFault(GumpError):  # noqa: N818 - it is told as text, never as an error of ours
@@ -67,10 +71,16 @@ class Executors(Protocol):
 class InProcess:
     """This process: an order is carried out when its outcome is asked for, one at a time."""
 
-    def __init__(self, carry_out: Mapping[str, Callable[[Order], AttemptResult]]) -> None:
+    def __init__(self, carry_out: Mapping[str, CarryOut]) -> None:
         self._carry_out = carry_out
         """By run id."""
         self._waiting: list[Finished | Lost] = []
+        self._spent: dict[int, str] = {}
+        self._listen: Callable[[int, Event | None], None] | None = None
+
+    def tell(self, listen: Callable[[int, Event | None], None]) -> None:
+        """Say who wants to hear of attempts while they go on."""
+        self._listen = listen
 
     @property
     def free(self) -> int:
@@ -81,7 +91,9 @@ class InProcess:
         return None
 
     def start(self, ticket: int, order: Order) -> None:
-        self._waiting.append(Finished(ticket, partial(self._carry_out[order.run_id], order)))
+        listen = partial(self._listen or _nobody_listens, ticket)
+        asked = partial(self._spent.get, ticket)
+        self._waiting.append(Finished(ticket, partial(self._carry_out[order.run_id], ticket, order, listen, asked)))
 
     def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:  # noqa: ARG002 - there is nothing to wait for
         waiting, self._waiting = self._waiting, []
@@ -92,7 +104,11 @@ class InProcess:
         self._waiting = [Lost(ticket, reason, None) if one.ticket == ticket else one for one in self._waiting]
 
     def spend_no_more(self, ticket: int, reason: str) -> None:
-        """The order's own limit has seen to that."""
+        self._spent[ticket] = reason
 
     def kill(self, ticket: int) -> None:
         """Ours is the only executor."""
+
+
+def _nobody_listens(_ticket: int, _event: Event | None) -> None:
+    return

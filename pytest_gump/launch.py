@@ -20,7 +20,7 @@ from pytest_gump.engine.attempt import Tools, execute
 from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
 from pytest_gump.engine.judge import REASON_CHARS
-from pytest_gump.engine.lost_attempt import recover
+from pytest_gump.engine.lost_attempt import recover, scratch_of
 from pytest_gump.engine.orders import RunInputs
 from pytest_gump.engine.run import Run
 from pytest_gump.engine.settings import load_gump_toml, read_settings
@@ -119,14 +119,17 @@ class Launch:
         )
 
     @contextmanager
-    def start(self, listen: Callable[[Event | None], None], finished: Callable[[Run], None]) -> Iterator[Run]:
+    def start(self, finished: Callable[[Run], None], *, is_here: bool) -> Iterator[Run]:
         """The run, from its first ledger event to its last. Its worktrees stay, for the next run to use.
+
+        `is_here`: this process carries out its orders.
 
         On Ctrl-C or an error the ledger is closed with `cancelled` and the exception goes on.
         """
         root = Slots.default_root(self._repository, self._settings.worktrees)
         slots = Slots(self._repository, root, keep=self._settings.keep_ignored)
-        with Supervisor() as supervisor, closing(SlotPool(slots)) as pool:
+        supervised = Supervisor() if is_here else closing(Supervisor())  # that one starts when it is first used
+        with supervised as supervisor, closing(SlotPool(slots)) as pool:
             run, scratch = self._open(root, pool)
             self._pool = pool
             self._tools = Tools(
@@ -137,7 +140,6 @@ class Launch:
                 gates=self._job.gates,
                 settings=self._settings,
                 scratch=scratch,
-                listen=listen,
             )
             checkout = self._repository.checkout_state()
             try:
@@ -205,9 +207,14 @@ class Launch:
         assert self._tools is not None  # noqa: S101 - orders come from a started run
         return self._tools
 
-    def carry_out(self, order: Order) -> AttemptResult:
+    def carry_out(
+        self, ticket: int, order: Order, listen: Callable[[Event | None], None], stop_asked: Callable[[], str | None]
+    ) -> AttemptResult:
         """Carry out an order in this process."""
-        return execute(order, self._of_started_run())
+        tools = self._of_started_run()
+        scratch = scratch_of(tools.scratch, ticket)
+        scratch.mkdir()
+        return execute(order, replace(tools, scratch=scratch, listen=listen, stop_asked=stop_asked))
 
     def _header(self) -> dict[str, Any]:
         job = self._job

@@ -46,10 +46,6 @@ class Live:
     def ended(self, ticket: int) -> None:
         self._attempts.pop(ticket, None)
 
-    def only(self, event: Event | None) -> None:
-        """As `heard`, of the one attempt that this process carries out itself."""
-        self.heard(next(iter(self._attempts), 0), event)
-
     def heard(self, ticket: int, event: Event | None) -> None:
         """Take an event of a running agent, or a tick (None)."""
         attempt = self._attempts.get(ticket)

@@ -44,6 +44,8 @@ class OrderLoop:
         self._slots = slots
         self._open: list[OpenRun] = []
         self._flights: dict[int, Flight] = {}
+        self._landing: Flight | None = None
+        """One that this process may only carry out now."""
         self._tickets = count(1)
         self._changes = 0
         """Grows with everything after which a run may have an order that it had not before."""
@@ -76,12 +78,12 @@ class OrderLoop:
     def hear(self, ticket: int, event: Event | None) -> None:
         """Take an event of a running agent: what all attempts of a run spend together may end them."""
         self._report.live.heard(ticket, event)
-        flight = self._flights.get(ticket)
-        if flight is None or flight.item is None or not isinstance(event, UsageSeen):
+        flight = self._flights.get(ticket, self._landing)
+        if flight is None or flight.ticket != ticket or flight.item is None or not isinstance(event, UsageSeen):
             return
         reason = flight.of.run.heard(flight.order, event.usage)
         if reason is not None:
-            for one in self._flights.values():
+            for one in {flight.ticket: flight, **self._flights}.values():
                 if one.of is flight.of:
                     self._executors.spend_no_more(one.ticket, reason)
 
@@ -177,7 +179,9 @@ class OrderLoop:
 
     def _land(self, flight: Flight, outcome: Callable[[], AttemptResult]) -> None:
         self._changes += 1
+        self._landing = flight
         self._reports.perform(flight, outcome)
+        self._landing = None
         self._changes += 1
 
     def _end_preflight(self, flight: Flight, arrival: Finished | Lost) -> None:

@@ -77,10 +77,12 @@ class Performance:
     def _conduct(self, run: OpenRun) -> None:
         """Carry out one run in this process."""
         with terminable(), failing_in_one_line(self._session), run.stack:
-            self._open(run)
+            self._open(run, is_here=True)
             if any(step.parallel for step in walk(run.run.inputs.workflow.steps)):
                 self._report.say_once(self._why_serial())
-            loop = self._loop(InProcess({run.run.inputs.run_id: run.launch.carry_out}), [run])
+            executor = InProcess({run.run.inputs.run_id: run.launch.carry_out})
+            loop = self._loop(executor, [run])
+            executor.tell(loop.hear)
             loop.run([run])
 
     def _conduct_all(self, workers: Workers, runs: list[OpenRun]) -> None:
@@ -88,7 +90,7 @@ class Performance:
         with interruptible() as interrupted, failing_in_one_line(self._session), ExitStack() as stack:
             for run in runs:
                 stack.enter_context(run.stack)
-                self._open(run)
+                self._open(run, is_here=False)
             self._report.tell_apart(labels([run.run.record for run in runs]))
             loop = self._loop(workers, runs)
             workers.equip([run.launch.equipment() for run in runs], loop.hear)
@@ -101,13 +103,13 @@ class Performance:
             run.needs_preflight = not self._config.getoption("gump_no_preflight")
         return OrderLoop(self._session, executors, self._steps, self._report, slots)
 
-    def _open(self, one: OpenRun) -> None:
+    def _open(self, one: OpenRun, *, is_here: bool) -> None:
         def finished(run: Run) -> None:
             one.run = run
             self._steps.run_finished(one)
 
         with usage_errors():
-            one.run = one.stack.enter_context(one.launch.start(self._report.live.only, finished))
+            one.run = one.stack.enter_context(one.launch.start(finished, is_here=is_here))
         self._report.run_started(one.run, one.root.nodeid)
         self._ci.run_started(one.run.record, one.root.job.loaded, project_root(self._config))
 

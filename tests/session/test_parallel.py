@@ -223,3 +223,22 @@ steps:
     prepare(project, 'write(step.split("::")[-1] + ".txt", "x")\n', workflow=workflow)
     run(project, "-n0", "-k", "left").assert_outcomes(passed=2, deselected=2)
     assert [*project.record().steps] == ["both::left", "both::merge[left]"]
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_tokens_of_the_run_stop_an_agent_at_work(project: GumpProject, workers: str) -> None:
+    workflow = "name: side\nmax_tokens: 1000\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
+    prepare(
+        project,
+        """
+        for number in range(1, 100):
+            say("usage", tokens={"input": 100 * number, "output": 0}, cost_usd=0.01)
+            time.sleep(0.3)
+        """,
+        workflow=workflow,
+    )
+    assert run(project, workers).ret == pytest.ExitCode.TESTS_FAILED
+    record = project.record()
+    assert 1000 <= record.total.tokens.total <= 1300
+    assert str(record.steps["impl"].outcome) == "budget"
+    assert "max_tokens of 1000 is used up" in record.steps["impl"].reason

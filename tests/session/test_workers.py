@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
-from tests.session.distribute_kit import write_side
+from tests.session.distribute_kit import agents, session, wait_until, write_side
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
@@ -72,3 +74,15 @@ def test_what_cannot_run_is_refused_before_workers_start(project: GumpProject, s
     told = "the checkout has uncommitted changes: app.py" if spec == "spec.md" else "the spec missing.md does not exist"
     assert told in result.stderr.str()
     assert "workers" not in result.stdout.str()
+
+
+def test_a_session_with_workers_supervises_nothing_itself(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
+    with session(project, "--gump-workflow=one", "-n2", "spec.md") as process:
+        wait_until(lambda: agents(project))
+        children = [" ".join(one.cmdline()) for one in psutil.Process(process.pid).children()]
+        assert len(children) == 2
+        assert not any("supervisor" in words for words in children)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    assert project.record().status == "cancelled"
