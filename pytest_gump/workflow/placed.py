@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_gump.workflow.problems import Place, quoted
 
@@ -42,9 +42,8 @@ class Surroundings:
             self.problems.add(at.place, what, hint or None)
 
 
-@dataclass(frozen=True, slots=True)
-class Templated:
-    """A text that templates apply to."""
+class Templated(NamedTuple):
+    """A text that templates apply to. A tuple, as the next two: they are made for every step of every file."""
 
     text: str
     node: ScalarNode | None = None
@@ -57,8 +56,7 @@ class Templated:
         return Place(1, 1) if self.node is None else self.node.place
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedPolicy:
+class PlacedPolicy(NamedTuple):
     policy: Policy
     fields: Fields
     kinds: tuple[tuple[str, Node], ...]
@@ -68,8 +66,7 @@ class PlacedPolicy:
     prompts: tuple[Templated, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedStep:
+class PlacedStep(NamedTuple):
     step: Step
     names: tuple[str, ...]
     kind: Kind
@@ -98,7 +95,8 @@ class PlacedWorkflow:
 def walk(steps: Iterable[PlacedStep]) -> Iterator[PlacedStep]:
     for step in steps:
         yield step
-        yield from walk(step.children)
+        if step.children:
+            yield from walk(step.children)
 
 
 def remember(look_up: Callable[[str], str | None] | None) -> Callable[[str], str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 from pytest_gump.workflow import shape
 from pytest_gump.workflow.fields import Fields
@@ -23,11 +23,12 @@ BRANCH_KEYS: Final = shape.keys(shape.BranchKeys)
 FAILURE_KEYS: Final = {**FLAT_KEYS, **BRANCH_KEYS}
 ENTRY_KEYS: Final = (*KINDS, "session", "worktree", "prompt")
 
+_SAME: Final = Entry()
+
 EntryKind = Literal["same", "escalate", "replan"]
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFailure:
+class ReadFailure(NamedTuple):
     """An `on_failure:` with its policies."""
 
     on_failure: OnFailure
@@ -75,7 +76,7 @@ def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
         around.problems.add(fields.place, "a policy needs 'retry' or 'strategy'")
     entries = strategy.entries
     if not entries or entries[0].kind != "same":
-        entries = [Entry(), *entries]
+        entries = [_SAME, *entries]
     policy = Policy(retry=retry or len(entries), strategy=tuple(entries), restart_from=restart_from)
     return PlacedPolicy(policy, fields, tuple(strategy.kinds), tuple(strategy.resumed), tuple(strategy.prompts))
 
@@ -165,7 +166,7 @@ class _Strategy:
 
     def _add_same(self, count: int | None, at: Node, extra: dict[str, Any]) -> None:
         self.kinds.append(("same", at))
-        self.entries.extend([Entry(**extra)] * (count or 1))
+        self.entries.extend([Entry(**extra) if extra else _SAME] * (count or 1))
 
     def _add_agent(self, kind: EntryKind, agent: str, at: Node, extra: dict[str, Any]) -> None:
         self.kinds.append((kind, at))

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 def check_templates(workflow: PlacedWorkflow, index: Index, around: Surroundings) -> None:
     inputs = tuple(workflow.workflow.inputs)
+    everywhere = frozenset(allowed(in_foreach=False, inputs=inputs))
     for step in workflow.walk():
-        if step.texts:
-            names = allowed(in_foreach=index.foreach_around(step) is not None, inputs=inputs)
-            for text in step.texts:
+        for text in step.texts:
+            if any(name not in everywhere for name, _ in written_names(text.text)):
+                names = allowed(in_foreach=index.foreach_around(step) is not None, inputs=inputs)
                 _check_text(step, text, names, index, around)
 
 
