@@ -98,26 +98,29 @@ def measure_large(_repeat: int) -> None:
 
 
 def measure_memory(_repeat: int) -> None:
-    with workspace() as folder:
-        project = Project.make(folder, items=100)
-        project.workflow("side", WORKFLOW.format(agent="writer", planner="planner", parallel="true"))
-        sizes = watch(project, 4)
-    for name, size in sizes.items():
-        show(f"memory (PSS) at most, 100 items, -n 4: {name}", size / 1e6, "MB")
+    for items in (100, 1000):
+        with workspace() as folder:
+            project = Project.make(folder, items=items)
+            project.workflow("side", WORKFLOW.format(agent="writer", planner="planner", parallel="true"))
+            sizes = watch(project, 4)
+        for name, size in sizes.items():
+            show(f"memory (PSS) at most, {items} items, -n 4: {name}", size / 1e6, "MB")
 
 
 def watch(project: Project, workers: int) -> dict[str, float]:
     """The most memory of the controller and of one worker while a run goes on."""
     environment = {**ENVIRONMENT, "XDG_CACHE_HOME": str(project.path.parent / "cache")}
-    words = [sys.executable, "-m", "pytest", "-q", "--gump-workflow=side", f"-n{workers}", "spec.md"]
+    words = [sys.executable, "-m", "pytest", "-q", "--gump-workflow=side", "-o", "gump_max_items=1000"]
     most = {"controller": 0.0, "worker": 0.0}
-    with subprocess.Popen(words, cwd=project.path, env=environment, stdout=subprocess.DEVNULL) as session:
+    with subprocess.Popen([*words, f"-n{workers}", "spec.md"], cwd=project.path, env=environment, stdout=subprocess.DEVNULL) as session:
         controller = psutil.Process(session.pid)
         while session.poll() is None:
             time.sleep(0.2)
             for process in [controller, *children(controller)]:
                 name = "controller" if process.pid == session.pid else "worker"
                 most[name] = max(most[name], pss(process.pid))
+    if session.returncode:
+        sys.exit(f"{' '.join(words)}: exit code {session.returncode}")
     return most
 
 
