@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
     from pytest_gump.cli.runs import KeptRun
+    from pytest_gump.engine import status_schema as shape
 
 DEFAULT = 20
 
@@ -23,12 +24,13 @@ def add(commands: Commands) -> None:
         summary="list all runs and how far they are",
         description=f"List the newest {DEFAULT} runs of the project: state, step, attempt, dollars, process. A "
         "run whose process is gone before it came to an end is `interrupted`.",
-        examples="  gump status\n  gump status -n 5",
+        examples="  gump status\n  gump status -n 5\n  gump status --json | jq -r '.runs[].id'",
         execute=execute,
     )
     parser.add_argument(
         "-n", type=positive, metavar="N", default=DEFAULT, help=f"show the newest N runs (default: {DEFAULT})"
     )
+    parser.add_argument("--json", action="store_true", help="for machines (docs/reference/commands.md)")
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
@@ -36,51 +38,72 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
     from pytest_gump.cli.runs import all_runs, read_run
     from pytest_gump.errors import RunError
-    from pytest_gump.units import plural
 
-    rows = []
-    problems = []
+    runs: list[KeptRun | tuple[str, str]] = []
     folders = all_runs()
     for folder in islice(folders, arguments.n):
         try:
-            rows.append(_row(read_run(folder, results=False)))
+            runs.append(read_run(folder, results=False))
         except RunError as error:
-            rows.append((folder.run_id, "", "unreadable", "", "", "", "", ""))
-            problems.append(str(error))
-    if not rows:
+            runs.append((folder.run_id, str(error)))
+    older = sum(1 for _ in folders)
+    if arguments.json:
+        _write_json(runs, older, out)
+    else:
+        _write_table(runs, older, out)
+    return 0
+
+
+def _write_json(runs: list[KeptRun | tuple[str, str]], older: int, out: Out) -> None:
+    import json
+    import time
+
+    from pytest_gump.engine.status_data import run_status
+
+    now = time.time()
+    data: shape.Status = {
+        "schema": 1,
+        "runs": [run_status(one.record, state=one.state, now=now) for one in runs if not isinstance(one, tuple)],
+        "unreadable": [{"id": one[0], "problem": one[1]} for one in runs if isinstance(one, tuple)],
+        "older": older,
+    }
+    out.raw(json.dumps(data, indent=2) + "\n")
+
+
+def _write_table(runs: list[KeptRun | tuple[str, str]], older: int, out: Out) -> None:
+    from pytest_gump.units import plural
+
+    if not runs:
         out.line("no runs yet; start one: gump run spec.md --workflow tdd")
-        return 0
+        return
+    rows = [(one[0], "", "unreadable", *[""] * 5) if isinstance(one, tuple) else _row(one) for one in runs]
     head = ("run", "workflow", "state", "step", "attempt", "cost", "time", "pid")
     out.table(head, rows, right=("attempt", "cost", "time", "pid"))
-    for problem in problems:
-        out.line(f"note: {problem}")
-    older = sum(1 for _ in folders)
+    for one in runs:
+        if isinstance(one, tuple):
+            out.line(f"note: {one[1]}")
     if older:
-        out.line(f"{plural(older, 'older run')}: gump status -n {arguments.n + older}")
-    return 0
+        out.line(f"{plural(older, 'older run')}: gump status -n {len(runs) + older}")
 
 
 def _row(run: KeptRun) -> tuple[str, ...]:
     import time
 
+    from pytest_gump.engine.status_data import seconds, under_way
     from pytest_gump.units import format_duration, format_usd_sum
 
     record, total = run.record, run.record.total
     fate = "discarded" if record.discarded else "applied" if record.applied else ""
-    state = f"{run.state}, {fate}" if fate else run.state
     is_running = run.state == "running"
     last = record.attempts[-1] if record.attempts and run.state != "passed" else None
-    under_way = [one for one in record.attempts if one.usage is None]
-    others = f" and {len(under_way) - 1} more" if len(under_way) > 1 else ""
-    seconds = time.time() - record.started if is_running else record.duration_s
-    cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
+    others = f" and {len(under_way(record)) - 1} more" if len(under_way(record)) > 1 else ""
     return (
         run.id,
         record.workflow,
-        state,
+        f"{run.state}, {fate}" if fate else run.state,
         f"{last.step}{others}" if last else "",
         str(last.attempt) if last else "",
-        cost,
-        format_duration(max(0.0, seconds)),
+        format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0),
+        format_duration(seconds(record, now=time.time(), is_running=is_running)),
         str(record.pid) if is_running else "",
     )

@@ -52,8 +52,8 @@ def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> shape.RunF
         "dirty_base": header.get("dirty_base"),
         "branch": record.branch,
         "head": record.head,
-        "started": _time(record.started),
-        "finished": None if record.finished is None else _time(record.finished),
+        "started": time_text(record.started),
+        "finished": None if record.finished is None else time_text(record.finished),
         "duration_s": round(record.duration_s, 3),
         "max_budget_usd": record.max_budget,
         "applied": record.applied,
@@ -66,19 +66,23 @@ def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> shape.RunF
 
 
 def _total(total: Total) -> shape.Sum:
-    provenance = "estimated" if total.estimated else "reported"
     return {
         "attempts": total.attempts,
-        "cost": {
-            "usd": round(total.cost_usd, 6),
-            "provenance": "partly_unknown" if total.unknown else provenance,
-            "unknown_attempts": total.unknown,
-        },
+        "cost": cost_data(total),
         "tokens": _tokens(total.tokens),
         "turns": total.turns,
         "tool_calls": total.tool_calls,
         "context_tokens": total.context_tokens,
         "duration_s": round(total.duration_s, 3),
+    }
+
+
+def cost_data(total: Total) -> shape.CostSum:
+    provenance = "estimated" if total.estimated else "reported"
+    return {
+        "usd": round(total.cost_usd, 6),
+        "provenance": "partly_unknown" if total.unknown else provenance,
+        "unknown_attempts": total.unknown,
     }
 
 
@@ -135,7 +139,7 @@ def _attempt(one: AttemptRecord, record: RunRecord) -> shape.Ended | shape.Runni
         "mode": one.mode,
         "entry": one.entry,
         "because": because(one, record),
-        "started": _time(one.started),
+        "started": time_text(one.started),
         "folder": one.folder,
         "verdict": one.verdict,
         "decision": one.why,
@@ -211,5 +215,5 @@ def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
     return f"{where}attempt {failed.attempt}: {reason}"
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -16,18 +16,18 @@ from typing_extensions import TypedDict, is_typeddict  # pydantic takes no other
 SCHEMA: Final = 1
 """Raised when a field goes or changes its meaning; new fields do not count."""
 
-_DESCRIBED: Final = ConfigDict(use_attribute_docstrings=True)
+DESCRIBED: Final = ConfigDict(use_attribute_docstrings=True)
 
 
-def _one_of(*words: str) -> WithJsonSchema:
+def one_of(*words: str) -> WithJsonSchema:
     """Words that a ledger holds as plain strings."""
     return WithJsonSchema({"enum": list(words), "type": "string"})
 
 
-Mode = Annotated[str, _one_of("diff", "plan", "artifact", "review", "gate", "")]
+Mode = Annotated[str, one_of("diff", "plan", "artifact", "review", "gate", "merge", "")]
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Tokens(TypedDict):
     """Tokens of all kinds; they do not overlap."""
 
@@ -45,29 +45,29 @@ class Tokens(TypedDict):
     """Sum of the others."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Cost(TypedDict):
     """What one attempt cost."""
 
     usd: float | None
     """US dollars; null if nobody knows."""
-    provenance: Annotated[str, _one_of("reported", "estimated", "unknown", "none")]
+    provenance: Annotated[str, one_of("reported", "estimated", "unknown", "none")]
     """Reported by the CLI, estimated from tokens, unknown; none: gates only."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class CostSum(TypedDict):
     """What several attempts cost together."""
 
     usd: float
     """US dollars: the sum of what is known."""
-    provenance: Annotated[str, _one_of("reported", "estimated", "partly_unknown")]
+    provenance: Annotated[str, one_of("reported", "estimated", "partly_unknown")]
     """The weakest of the parts."""
     unknown_attempts: int
     """Attempts that consumed something and whose cost nobody knows; not part of `usd`."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Sum(TypedDict):
     """A sum over attempts, failed and stopped ones included."""
 
@@ -87,7 +87,7 @@ class Sum(TypedDict):
     """Time of the attempts, one after the other."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Totals(Sum):
     """Sums over the run."""
 
@@ -99,7 +99,7 @@ class Totals(Sum):
     """Those of them that went to another agent."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class AgentSum(Sum):
     """Sums over the attempts of one agent."""
 
@@ -109,13 +109,13 @@ class AgentSum(Sum):
     """Attempts of its that passed."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class File(TypedDict):
     """A file that differs from when the step began."""
 
     path: str
     """Path, relative to the project."""
-    status: Annotated[str, _one_of("added", "modified", "deleted", "type")]
+    status: Annotated[str, one_of("added", "modified", "deleted", "type")]
     """What became of it; type: a file became a link, or the like."""
     added: int | None
     """Lines; null for a binary or very large file."""
@@ -123,7 +123,7 @@ class File(TypedDict):
     """Lines; null for a binary or very large file."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Changes(TypedDict):
     """What changed since the step began."""
 
@@ -137,19 +137,19 @@ class Changes(TypedDict):
     """Each of them."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Checked(TypedDict):
     """A gate's answer in short."""
 
     name: str
     """Name of the gate, with its argument."""
-    status: Annotated[str, _one_of("passed", "failed", "skipped", "error")]
+    status: Annotated[str, one_of("passed", "failed", "skipped", "error")]
     """Error: the check itself could not run."""
     summary: str
     """What a person should know of it."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Gate(Checked):
     """A gate's answer."""
 
@@ -161,7 +161,7 @@ class Gate(Checked):
     """How long it took."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Preflight(TypedDict):
     """What the gate commands said on the untouched base."""
 
@@ -173,7 +173,7 @@ class Preflight(TypedDict):
     """Why the run stopped there; null if it went on."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Result(Changes):
     """What came out of an attempt."""
 
@@ -213,7 +213,7 @@ class Result(Changes):
     """Remarks."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Begun(TypedDict):
     """What is known of an attempt before it ends."""
 
@@ -225,7 +225,7 @@ class Begun(TypedDict):
     """Agent; null for gates only."""
     mode: Mode
     """What the agent hands over."""
-    entry: Annotated[str, _one_of("first", "same", "escalate", "replan", "restart", "group")]
+    entry: Annotated[str, one_of("first", "same", "escalate", "replan", "restart", "group")]
     """Why it was made."""
     because: str | None
     """The failure that it answers; null for a first attempt."""
@@ -233,7 +233,7 @@ class Begun(TypedDict):
     """When it started."""
     folder: str | None
     """Its folder below `attempts/` of the run."""
-    verdict: Annotated[str, _one_of("", "passed", "retried", "escalated", "again", "failed")]
+    verdict: Annotated[str, one_of("", "passed", "retried", "escalated", "again", "failed")]
     """What followed; again: an enclosing step went on; empty: nothing yet."""
     decision: str
     """A remark on that decision."""
@@ -241,7 +241,7 @@ class Begun(TypedDict):
     """Whether it went on with an earlier conversation."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Running(Begun):
     """An attempt that has not ended."""
 
@@ -251,12 +251,12 @@ class Running(Begun):
     """Empty."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Ended(Begun, Result):
     """An attempt that has ended."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Step(Changes):
     """A step, and its attempts."""
 
@@ -264,7 +264,7 @@ class Step(Changes):
     """Address of the step: `build::impl[item-2]`."""
     mode: Mode
     """What it hands over; empty for a step that never started."""
-    status: Annotated[str, _one_of("passed", "failed", "skipped", "running")]
+    status: Annotated[str, one_of("passed", "failed", "skipped", "running")]
     """How it ended."""
     outcome: str
     """How it ended, of docs/reference/outcomes.md: mostly as its last attempt did; running: it has not."""
@@ -280,7 +280,7 @@ class Step(Changes):
     """In order."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class RunFacts(TypedDict):
     """The run."""
 
@@ -288,11 +288,11 @@ class RunFacts(TypedDict):
     """Id of the run."""
     workflow: str
     """Name of the workflow."""
-    source: Annotated[str, _one_of("project", "user", "built-in", "file")] | None
+    source: Annotated[str, one_of("project", "user", "built-in", "file")] | None
     """Where it was found."""
     spec: str
     """The spec, relative to the project."""
-    status: Annotated[str, _one_of("running", "interrupted", "passed", "failed", "cancelled")]
+    status: Annotated[str, one_of("running", "interrupted", "passed", "failed", "cancelled")]
     """Interrupted: its process is gone."""
     reason: str
     """Why it ended, where a word is not enough."""
@@ -328,7 +328,7 @@ class RunFacts(TypedDict):
     """Versions of pytest_gump, pytest, python."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class Report(TypedDict):
     """What a run did and cost. Times are ISO 8601 in UTC, durations seconds, money US dollars."""
 
@@ -348,13 +348,17 @@ class Report(TypedDict):
 
 def json_schema(*, strict: bool = False) -> dict[str, Any]:
     """Give the JSON Schema of the report; a strict one refuses fields that it does not name."""
-    schema = TypeAdapter(Report).json_schema()
+    return schema_of(Report, f"gump report --json, version {SCHEMA}", strict=strict)
+
+
+def schema_of(kind: Any, title: str, *, strict: bool) -> dict[str, Any]:
+    schema = TypeAdapter(kind).json_schema()
+    shapes = vars(sys.modules[kind.__module__])
     for name, part in schema["$defs"].items():
-        inherited = _descriptions(globals()[name])
+        inherited = _descriptions(shapes[name])
         for field, value in part["properties"].items():
             if field in inherited:
                 value.setdefault("description", inherited[field])
-    title = f"gump report --json, version {SCHEMA}"
     return {"$schema": GenerateJsonSchema.schema_dialect, "title": title, **_plain(schema, strict=strict)}
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from jsonschema import Draft202012Validator
+from pytest_gump.engine import status_schema
 from pytest_gump.engine.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -152,6 +154,25 @@ def test_status_shows_the_newest_runs_and_how_to_see_the_older_ones(passed: Gump
 
 def test_status_without_runs_says_how_to_start_one(gump: Gump) -> None:
     assert "no runs yet; start one: gump run" in gump.good("status")
+
+
+def test_status_for_machines_holds_what_its_schema_says(failed: Gump) -> None:
+    folder = failed.project.folders()[0].path
+    broken = folder.with_name("20990101-000000-x-0000")
+    broken.mkdir()
+    (broken / "run.json").write_text("{")
+    data = json.loads(failed.good("status", "--json"))
+    assert [*Draft202012Validator(status_schema.json_schema(strict=True)).iter_errors(data)] == []
+    assert [(one["id"], one["status"], one["steps"]) for one in data["runs"]] == [
+        (folder.name, "failed", {"passed": 1, "failed": 1})
+    ]
+    assert data["runs"][0]["cost"] == {"usd": 0.02, "provenance": "reported", "unknown_attempts": 0}
+    assert [one["id"] for one in data["unreadable"]] == [broken.name]
+    assert json.loads(failed.good("status", "--json", "-n", "1"))["older"] == 1
+
+
+def test_status_for_machines_is_an_object_without_runs_too(gump: Gump) -> None:
+    assert json.loads(gump.good("status", "--json")) == {"schema": 1, "runs": [], "unreadable": [], "older": 0}
 
 
 def test_discard_removes_branch_and_refs_and_keeps_the_ledger(failed: Gump) -> None:

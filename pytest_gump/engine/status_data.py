@@ -1,0 +1,49 @@
+"""A run at a glance, as plain data: what `gump status --json` lists. The shapes are in `status_schema`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.report_data import cost_data, time_text
+
+if TYPE_CHECKING:
+    from pytest_gump.engine import status_schema as shape
+    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+
+
+def run_status(record: RunRecord, *, state: str, now: float) -> shape.RunStatus:
+    """Tell how far a run is. `state` is its status (`engine.liveness.run_state`)."""
+    is_running = state == "running"
+    return {
+        "id": record.run_id,
+        "workflow": record.workflow,
+        "spec": record.spec,
+        "status": state,
+        "reason": record.reason,
+        "applied": record.applied,
+        "discarded": record.discarded,
+        "pid": record.pid if is_running else None,
+        "started": time_text(record.started) if record.started else None,
+        "finished": None if record.finished is None else time_text(record.finished),
+        "duration_s": round(seconds(record, now=now, is_running=is_running), 3),
+        "max_budget_usd": record.max_budget,
+        "cost": cost_data(record.total),
+        "attempts": len(record.attempts),
+        "steps": dict(Counter(step.status for step in record.steps.values())),
+        "under_way": [
+            {"step": one.step, "attempt": one.attempt, "agent": one.agent, "started": time_text(one.started)}
+            for one in under_way(record)
+        ],
+    }
+
+
+def under_way(record: RunRecord) -> list[AttemptRecord]:
+    return [one for one in record.attempts if one.usage is None]
+
+
+def seconds(record: RunRecord, *, now: float, is_running: bool) -> float:
+    """How long the run took; until now, if it is running."""
+    if is_running:
+        return max(0.0, now - record.started) if record.started else 0.0
+    return max(0.0, record.duration_s)
