@@ -138,6 +138,8 @@ class Task:
     worktree: Path
     mode: Literal["diff", "plan", "artifact", "review"]
     session: SessionRef | None = None
+    fork: bool = False
+    """Begin with a copy of `session`, which stays as it is, instead of going on with it."""
     max_turns: int | None = None
     max_budget: float | None = None
     allowed_commands: tuple[str, ...] = ()
@@ -191,6 +193,10 @@ class StreamReader(Protocol):
         """Judge the end. `exit_code` is None or negative when a signal ended it, `stopped` when we did."""
 
 
+Forks = Literal["never", "in its worktree", "anywhere"]
+"""Where an agent can begin with a copy of a session: nowhere, only where the session was held, in every worktree."""
+
+
 @runtime_checkable
 class Agent(Protocol):
     """An adapter bound to one agent name (`claude-opus`). Built by the registry; holds no state of an attempt."""
@@ -212,3 +218,9 @@ class Agent(Protocol):
     def command(self, task: Task) -> Command: ...
 
     def reader(self, task: Task) -> StreamReader: ...
+
+
+def forks_of(agent: Agent) -> Forks:
+    """What an adapter says with an attribute `forks`; one that says nothing would resume the session itself."""
+    forks: Forks = getattr(agent, "forks", "never")
+    return forks

@@ -15,7 +15,7 @@ from pytest_gump.agents.program import Login, Program, Versions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_gump.agents.base import Provenance, StreamReader, Task
+    from pytest_gump.agents.base import Forks, Provenance, StreamReader, Task
 
 PROGRAM: Final = "claude"
 
@@ -104,6 +104,10 @@ class ClaudeAgent:
     def cost(self) -> Provenance:
         return "reported"
 
+    @property
+    def forks(self) -> Forks:
+        return "anywhere"
+
     def missing(self) -> str | None:
         return ABOUT.missing()
 
@@ -112,7 +116,7 @@ class ClaudeAgent:
         if self.model is not None:
             argv += ["--model", self.model]
         if task.session is not None:
-            argv.append(f"--resume={task.session.id}")
+            argv += [f"--resume={task.session.id}", *(("--fork-session",) if task.fork else ())]
         if task.max_turns is not None:
             argv += ["--max-turns", str(task.max_turns)]
         if task.max_budget is not None:

@@ -51,7 +51,7 @@ _LONG: Final = 2048
 
 class ClaudeReader(ResultReader):
     CLI: ClassVar = CLI
-    LOST_SESSION: ClassVar = "No conversation found with session ID"
+    LOST_SESSION: ClassVar = ("No conversation found with session ID",)
     QUOTA: ClassVar = re.compile(
         r"\b(usage|session|weekly|rate|spend(?:ing)?) limit\b|credit balance is too low|hit your limit", re.IGNORECASE
     )
@@ -200,7 +200,7 @@ class ClaudeReader(ResultReader):
         if not self._started:
             return None
         if self._session_id is None:
-            return before
+            return None if self._task.fork else before
         cost_usd = before.cost_usd if before is not None else None
         tokens = before.tokens if before is not None else Tokens()
         if self._result is not None:

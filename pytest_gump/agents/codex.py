@@ -16,7 +16,7 @@ from pytest_gump.agents.program import Login, Program, Versions
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pytest_gump.agents.base import Provenance, StreamReader, Task
+    from pytest_gump.agents.base import Forks, Provenance, StreamReader, Task
 
 PROGRAM: Final = "codex"
 
@@ -98,6 +98,10 @@ class CodexAgent:
     def cost(self) -> Provenance:
         return prices.provenance(self.model)
 
+    @property
+    def forks(self) -> Forks:
+        return "anywhere"
+
     def missing(self) -> str | None:
         return ABOUT.missing()
 
@@ -113,7 +117,7 @@ class CodexAgent:
             else self.arguments
         )
         if task.session is not None:
-            argv += ["resume", "--", task.session.id]
+            argv += ["fork" if task.fork else "resume", "--", task.session.id]
         return Command(
             (*argv, "-"),
             stdin=task.prompt.encode("utf-8", "replace"),

@@ -47,7 +47,7 @@ _Phase = Literal["none", "thinking", "message", "tool"]
 class CodexReader(EstimatedReader):
     CLI: ClassVar = CLI
     GOOD_END: ClassVar = "turn.completed"
-    LOST_SESSION: ClassVar = "no rollout found"
+    LOST_SESSION: ClassVar = ("no rollout found",)
     NOISE: ClassVar = re.compile(r"Reading (?:prompt|additional input) from stdin\.\.\.")
 
     def __init__(self, task: Task, model: str | None = None) -> None:

@@ -7,12 +7,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.agents.base import forks_of
 from pytest_gump.errors import AgentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pytest_gump.agents.base import Agent, Command, Provenance, StreamReader, Task
+    from pytest_gump.agents.base import Agent, Command, Forks, Provenance, StreamReader, Task
 
 _PREFIX: Final = "env:"
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -37,6 +38,10 @@ class Configured:
     @property
     def cost(self) -> Provenance:
         return self.agent.cost
+
+    @property
+    def forks(self) -> Forks:
+        return forks_of(self.agent)
 
     def missing(self) -> str | None:
         return self.agent.missing()

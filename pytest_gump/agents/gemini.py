@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Command
+from pytest_gump.agents.gemini_sessions import session_file
 from pytest_gump.agents.gemini_stream import CLI, GeminiReader
 from pytest_gump.agents.grants import without
 from pytest_gump.agents.program import Login, Program, Versions
@@ -16,7 +17,7 @@ from pytest_gump.agents.program import Login, Program, Versions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_gump.agents.base import Provenance, StreamReader, Task
+    from pytest_gump.agents.base import Forks, Provenance, StreamReader, Task
 
 PROGRAM: Final = "gemini"
 
@@ -103,6 +104,10 @@ class GeminiAgent:
     def cost(self) -> Provenance:
         return prices.provenance(self.model)
 
+    @property
+    def forks(self) -> Forks:
+        return "anywhere"
+
     def missing(self) -> str | None:
         return ABOUT.missing()
 
@@ -111,7 +116,7 @@ class GeminiAgent:
         if self.model is not None:
             argv += ["-m", self.model]
         if task.session is not None:
-            argv.append(f"--resume={task.session.id}")
+            argv.append(_begin_with(task.session.id, fork=task.fork))
         return Command(
             (*argv, *_permissions(task, self.arguments)),
             stdin=task.prompt.encode("utf-8", "replace"),
@@ -121,6 +126,11 @@ class GeminiAgent:
 
     def reader(self, task: Task) -> StreamReader:
         return GeminiReader(task, self.model)
+
+
+def _begin_with(session_id: str, *, fork: bool) -> str:
+    """What is read from a file gets an id of its own; ids can only be resumed."""
+    return f"--session-file={session_file(session_id)}" if fork else f"--resume={session_id}"
 
 
 def _permissions(task: Task, words: tuple[str, ...]) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ _QUOTA: Final = re.compile(r"\b429\b|RESOURCE_EXHAUSTED|quota|rate limit", re.IG
 
 class GeminiReader(EstimatedReader):
     CLI: ClassVar = CLI
-    LOST_SESSION: ClassVar = "Error resuming session:"
+    LOST_SESSION: ClassVar = ("Error resuming session:", "Error importing session from file:")
     NOISE: ClassVar = re.compile(r"Warning:|YOLO mode|Ripgrep is not|\[STARTUP\]|\(node:|\(Use `node")
 
     def __init__(self, task: Task, model: str | None = None) -> None:

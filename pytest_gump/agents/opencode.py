@@ -15,7 +15,7 @@ from pytest_gump.agents.program import Login, Program, Versions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_gump.agents.base import Provenance, StreamReader, Task
+    from pytest_gump.agents.base import Forks, Provenance, StreamReader, Task
 
 PROGRAM: Final = "opencode"
 
@@ -128,6 +128,10 @@ class OpencodeAgent:
     def cost(self) -> Provenance:
         return "reported"
 
+    @property
+    def forks(self) -> Forks:
+        return "in its worktree"
+
     def missing(self) -> str | None:
         return ABOUT.missing()
 
@@ -137,7 +141,7 @@ class OpencodeAgent:
         if self.model is not None:
             argv.append(f"--model={self.model}")
         if task.session is not None:
-            argv.append(f"--session={task.session.id}")
+            argv += [f"--session={task.session.id}", *(("--fork",) if task.fork else ())]
         words = without(self.arguments, options=(), flags=GRANTING_FLAGS) if task.read_only else self.arguments
         return Command(
             (*argv, *words),

@@ -43,7 +43,7 @@ _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MUL
 class OpencodeReader(JsonReader):
     CLI: ClassVar = CLI
     GOOD_END: ClassVar = "an answer that ended well"
-    LOST_SESSION: ClassVar = "Session not found"
+    LOST_SESSION: ClassVar = ("Session not found",)
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)

@@ -15,7 +15,7 @@ from pytest_gump.agents.qwen_stream import CLI, QwenReader
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_gump.agents.base import Provenance, StreamReader, Task
+    from pytest_gump.agents.base import Forks, Provenance, StreamReader, Task
 
 PROGRAM: Final = "qwen"
 
@@ -102,6 +102,10 @@ class QwenAgent:
     def cost(self) -> Provenance:
         return prices.provenance(self.model)
 
+    @property
+    def forks(self) -> Forks:
+        return "in its worktree"
+
     def missing(self) -> str | None:
         return ABOUT.missing()
 
@@ -110,7 +114,7 @@ class QwenAgent:
         if self.model is not None:
             argv.append(f"--model={self.model}")
         if task.session is not None:
-            argv.append(f"--resume={task.session.id}")
+            argv += [f"--resume={task.session.id}", *(("--fork-session",) if task.fork else ())]
         if task.max_turns is not None:
             argv.append(f"--max-session-turns={task.max_turns}")
         argv += [f"--exclude-tools={rule}" for rule in (*REFUSED_TOOLS, *_refused_commands(task))]

@@ -42,7 +42,7 @@ _API_ERROR: Final = "[API Error"
 
 class QwenReader(ResultReader):
     CLI: ClassVar = CLI
-    LOST_SESSION: ClassVar = "No saved session found"
+    LOST_SESSION: ClassVar = ("No saved session found",)
     NOISE: ClassVar = re.compile(r".*(?:Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting)")
     QUOTA: ClassVar = re.compile(
         r"API Error: 429\b|\bstatus 429\b|too many requests|rate.?limit|quota|insufficient.?balance|arrearage"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents import cassette as cassettes
 from pytest_gump.agents import ndjson, neutral, player
-from pytest_gump.agents.base import Command, Ending, Event, StreamReader
+from pytest_gump.agents.base import Command, Ending, Event, StreamReader, forks_of
 from pytest_gump.agents.claude_stream import ClaudeReader
 from pytest_gump.agents.codex_stream import CodexReader
 from pytest_gump.agents.cursor_stream import CursorReader
@@ -22,7 +22,7 @@ from pytest_gump.agents.qwen_stream import QwenReader
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_gump.agents.base import Agent, Provenance, Task
+    from pytest_gump.agents.base import Agent, Forks, Provenance, Task
     from pytest_gump.agents.cassette import Cassette, Take
 
 READERS: Final[Mapping[str, Callable[[Task, str | None], StreamReader]]] = {
@@ -49,6 +49,10 @@ class ReplayAgent:
     cost: Provenance = "reported"
     live: Agent | None = None
     """The agent that it stands for, which reads its own recorded streams: it knows its model, and so the price."""
+
+    @property
+    def forks(self) -> Forks:
+        return "anywhere" if self.live is None else forks_of(self.live)
 
     def missing(self) -> str | None:
         return None

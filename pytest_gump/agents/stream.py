@@ -60,8 +60,8 @@ class JsonReader:
     GOOD_END: ClassVar[str] = "a result that says success"
     NOISE: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")
     """At the start of lines on stderr that are never the reason of a failure."""
-    LOST_SESSION: ClassVar[str | None] = None
-    """What the CLI says when it does not know the session to resume."""
+    LOST_SESSION: ClassVar[tuple[str, ...]] = ()
+    """What the CLI says when it does not know the session to resume or to fork."""
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         self._task = task
@@ -158,7 +158,7 @@ class JsonReader:
     def _lost_session(self, words: str) -> bool:
         """Only a run that did not begin: later, such words may be the agent's."""
         resumed = self._task.session is not None and not self._started
-        return resumed and self.LOST_SESSION is not None and self.LOST_SESSION in words
+        return resumed and any(said in words for said in self.LOST_SESSION)
 
     def _session(self) -> SessionRef | None:
         if not self._started or self._session_id is None:
