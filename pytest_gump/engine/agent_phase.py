@@ -69,6 +69,7 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
         worktree=worktree,
         mode="diff" if order.mode == "gate" or order.mode == "merge" else order.mode,  # noqa: PLR1714 - for mypy
         session=order.session,
+        fork=order.fork,
         max_turns=limits.max_turns,
         max_budget=limits.max_budget,
         allowed_commands=(*(command for _, command in order.commands), *tools.settings.allow_commands),

@@ -30,6 +30,7 @@ from pytest_gump.engine.recording import Performance, record
 from pytest_gump.engine.secrets import Secrets, masked_event
 from pytest_gump.engine.setup_phase import Setup
 from pytest_gump.engine.tools import Tools
+from pytest_gump.engine.usable_session import usable
 from pytest_gump.errors import AgentError, GumpError
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.text import listed, one_line
@@ -160,7 +161,7 @@ class _Attempt:
             return Judgement.of(Outcome.AGENT_ERROR, material.missing)
         if any(part.bash for part in self.order.context):
             self.slot.restore(self.order.base)  # what these commands left is not the agent's work
-        order = self._with_usable_session()
+        order = self._with_usable_session(agent)
         try:
             run = self._start(agent, order, material)
             if lost_session.is_lost(order, run):
@@ -190,17 +191,16 @@ class _Attempt:
         self.facts.session_lost = True
         lost_session.keep_apart(self.place.folder)
         self.slot.restore(order.base)
-        again = lost_session.time_left(lost_session.afresh(order), first.duration_s)
+        again = lost_session.time_left(lost_session.afresh(self.order), first.duration_s)
         self.facts.run = run = lost_session.together(first, self._start(agent, again, material))
         return run
 
-    def _with_usable_session(self) -> Order:
-        session = self.order.session
-        if session is None or session.slot == self.order.slot:
-            return self.order
-        self.facts.notes.append("the session belongs to another worktree: started a fresh one")
-        self.facts.session_lost = True
-        return lost_session.afresh(self.order)
+    def _with_usable_session(self, agent: Agent) -> Order:
+        order, note = usable(self.order, agent, self.slot.path)
+        if note is not None:
+            self.facts.notes.append(note)
+            self.facts.session_lost = True
+        return order
 
     def _judge_work(self, run: AgentRun) -> Judgement | None:
         order, settings, facts = self.order, self.tools.settings, self.facts

@@ -139,7 +139,8 @@ class _View:
         mode, target = step.session.mode, step.session.step
         if target is not None:
             resolved = resolve_step(self._workflow, path, target)
-            return f"goes on with that of {self.address(tuple(resolved.split('::')))}"
+            begins = "begins with a copy of" if mode == "fork" else "goes on with"
+            return f"{begins} that of {self.address(tuple(resolved.split('::')))}"
         scope = "plan item" if self._stars(path) else "group" if len(path) > 1 else "run"
         meanings = {
             "fresh": "fresh; kept while the same agent tries again",

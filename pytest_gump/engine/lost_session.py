@@ -29,11 +29,15 @@ def is_lost(order: Order, run: AgentRun) -> bool:
 
 def afresh(order: Order) -> Order:
     """The same order for a conversation that begins: it is told what the lost one would have known."""
-    head = list(order.head)
-    if order.standing and not any(section.title == STANDING for section in head):
-        place = next((number for number, section in enumerate(head, 1) if section.title == TASK), 0)
-        head.insert(place, Section(STANDING, order.standing))
-    return replace(order, session=None, head=tuple(head))
+    known = any(section.title == STANDING for section in order.head)
+    head = order.head if known else with_standing(order.head, order.standing)
+    return replace(order, session=None, fork=False, head=head)
+
+
+def with_standing(head: tuple[Section, ...], told: str) -> tuple[Section, ...]:
+    """The sections of a prompt with what is told of the work so far, after the task."""
+    place = next((number for number, section in enumerate(head, 1) if section.title == TASK), 0)
+    return (*head[:place], Section(STANDING, told), *head[place:]) if told else head
 
 
 def keep_apart(folder: Path) -> None:

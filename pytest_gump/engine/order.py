@@ -122,6 +122,8 @@ class Order:
     theirs: str | None = None
     """For a merge: the commit of the member that goes into `base`; both come from `step_base`."""
     session: SessionRef | None = None
+    fork: bool = False
+    """Begin with a copy of `session`, which stays as it is."""
     standing: str = ""
     """What the conversation of `session` ended with: for a fresh one, should it be lost."""
     setup: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
     from pytest_gump.engine.order import Section
     from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.sessions import Beginning
     from pytest_gump.engine.settings import Settings
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.model import Workflow
@@ -98,7 +99,8 @@ class OrderBuilder:
         step = ready.step
         item = ready.items[-1] if ready.items else None
         mode = ready.mode
-        session = self._session(ready)
+        beginning = self._beginning(ready)
+        session = beginning.session
         context = tuple(
             ContextPart(file=self._render(entry.file, ready) if entry.file else None, bash=entry.bash)
             for entry in step.context
@@ -121,6 +123,7 @@ class OrderBuilder:
             blast_radius=inputs.workflow.blast_radius if mode == "diff" else "off",
             item=ready.keep_item or item,
             session=session,
+            fork=beginning.fork,
             standing=self._standing_of(session),
             setup=inputs.workflow.setup,
         )
@@ -165,7 +168,7 @@ class OrderBuilder:
         limit = self._inputs.workflow.max_time
         return None if limit is None else max(1.0, limit - (self._record.last_at - self._record.started))
 
-    def _session(self, ready: Ready) -> SessionRef | None:
+    def _beginning(self, ready: Ready) -> Beginning:
         target = ready.step.session.step
         static = resolve_step(self._inputs.workflow, ready.path.names, target) if target else None
         return choose_session(ready, self._record, foreach=self._foreach, cli_of=self._inputs.cli_of, target=static)

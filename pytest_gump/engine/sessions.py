@@ -1,17 +1,29 @@
-"""Which conversation of an agent CLI an attempt resumes."""
+"""Which conversation of an agent CLI an attempt begins with."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from pytest_gump.agents.base import SessionRef
     from pytest_gump.engine.metrics import RunRecord
     from pytest_gump.engine.schedule import Ready
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The conversation that an attempt begins with: none, or one that it goes on with, or a copy of one."""
+
+    session: SessionRef | None = None
+    fork: bool = False
+
+
+FRESH: Final = Beginning()
 
 
 def choose_session(
@@ -21,23 +33,36 @@ def choose_session(
     foreach: Collection[str],
     cli_of: Callable[[str], str],
     target: str | None,
-) -> SessionRef | None:
-    """The session that this attempt resumes, or None for a fresh one.
+) -> Beginning:
+    """The conversation that this attempt begins with.
 
-    `target` is the static path that `{reuse: STEP}` means. A session passes only between agents of one CLI. `reuse`
-    looks in the step's scope: the plan item it belongs to, else its enclosing group.
+    `target` is the static path that `{reuse: STEP}` or `{fork: STEP}` means. A session passes only between agents of
+    one CLI. `reuse` looks in the step's scope: the plan item it belongs to, else its enclosing group.
     """
     if ready.agent is None or ready.session == "fresh":
-        return None
+        return FRESH
     mode = ready.step.session.mode
+    candidates: Iterable[SessionRef] = ()
     if ready.session == "resume" or (mode == "reuse-on-retry" and ready.entry != "first"):
         candidates = _of_step(record, ready.path)
     elif mode == "reuse":
         candidates = _of_target(record, target, ready.path) if target else _in_scope(record, ready.path, foreach)
-    else:
-        return None
     cli = cli_of(ready.agent)
+    session = _first(candidates, cli)
+    fork = session is None and mode == "fork" and target is not None
+    if fork and target is not None:
+        session = _first(_of_target(record, target, ready.path), cli)
+    return FRESH if session is None else Beginning(_as_it_is(record, session), fork)
+
+
+def _first(candidates: Iterable[SessionRef], cli: str) -> SessionRef | None:
     return next((session for session in candidates if session.cli == cli), None)
+
+
+def _as_it_is(record: RunRecord, session: SessionRef) -> SessionRef:
+    """The session with its newest totals: another step may have gone on with it since."""
+    newest = (one for _, one in _newest_first(record) if (one.cli, one.id) == (session.cli, session.id))
+    return next(newest, session)
 
 
 def _newest_first(record: RunRecord) -> Iterator[tuple[StepPath, SessionRef]]:

@@ -20,9 +20,9 @@ class ContextEntry:
 
 @dataclass(frozen=True, slots=True)
 class SessionMode:
-    mode: Literal["fresh", "reuse", "reuse-on-retry"] = "fresh"
+    mode: Literal["fresh", "reuse", "reuse-on-retry", "fork"] = "fresh"
     step: str | None = None
-    """The step whose session is resumed (`{reuse: STEP}`); mode is then `reuse`."""
+    """The step whose session is resumed (`{reuse: STEP}`) or copied (`{fork: STEP}`)."""
 
 
 @dataclass(frozen=True, slots=True)

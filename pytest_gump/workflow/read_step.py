@@ -236,18 +236,24 @@ class _Reader:
     def _session(self) -> SessionMode:
         node = self._fields.get("session")
         if isinstance(node, MapNode):
-            below = self._fields.mapping("session", shape.keys(shape.SessionOf))
-            target = below.text("reuse") if below else None
-            if below is not None and "reuse" not in below:
-                self._around.problems.add(below.place, "a session mapping must be {reuse: STEP}")
-            return SessionMode(mode="reuse", step=target)
-        if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value.startswith("reuse:"):
-            step = node.value.partition(":")[2].strip()
-            hint = f"write {{reuse: {step}}} without quotes"
+            return self._session_of_step()
+        if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value.startswith(("reuse:", "fork:")):
+            word, _, step = node.value.partition(":")
+            hint = f"write {{{word}: {step.strip()}}} without quotes"
             self._around.problems.add(node.place, f"unknown session {quoted(node.value)}", hint)
             return SessionMode()
         mode = self._fields.choice("session", SESSION_WORDS)
         return SessionMode() if mode is None else SessionMode(mode=cast(Any, mode))
+
+    def _session_of_step(self) -> SessionMode:
+        kinds = (*shape.keys(shape.SessionOf), *shape.keys(shape.SessionCopy))
+        below = self._fields.mapping("session", kinds)
+        given = [kind for kind in kinds if below is not None and kind in below]
+        if below is not None and len(given) != 1:
+            self._around.problems.add(below.place, "a session mapping must be {reuse: STEP} or {fork: STEP}")
+        if below is None or not given:
+            return SessionMode()
+        return SessionMode(mode=cast(Any, given[0]), step=below.text(given[0]))
 
     def _context(self) -> tuple[ContextEntry, ...]:
         nodes = self._fields.nodes("context") or ()

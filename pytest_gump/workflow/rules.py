@@ -157,16 +157,30 @@ def _check_session(step: PlacedStep, ref: str, index: Index, around: Surrounding
         around.problems.add(place, *target.about("'session'"))
         return
     name = quoted(target.step.name)
-    if target is step:
+    is_fork = step.step.session.mode == "fork"
+    if target is step and is_fork:
+        around.problems.add(place, f"{step.title} would begin with a copy of its own session", "name another step")
+    elif target is step:
         around.problems.add(place, f"{step.title} would resume its own session", "write 'session: reuse-on-retry'")
     elif target.kind != "agent":
         around.problems.add(place, f"'session' names {name}, which has no agent and so no session")
     elif _other_cli(step.step.agent, target.step.agent, around):
+        word = "forked" if is_fork else "resumed"
         around.problems.add(
             place,
-            f"a session of {target.step.agent} ({name}) cannot be resumed by {step.step.agent}",
-            "a session is resumed only by the CLI that made it",
+            f"a session of {target.step.agent} ({name}) cannot be {word} by {step.step.agent}",
+            f"a session is {word} only by the CLI that made it",
         )
+    elif _runs_beside(step, target, index):
+        around.problems.add(
+            place, f"'session' names {name}, which runs at the same time", "name a step before the parallel group"
+        )
+
+
+def _runs_beside(step: PlacedStep, target: PlacedStep, index: Index) -> bool:
+    shared = _shared_groups(step, target)
+    nearest = next((group for group in index.above(target) if group.names in shared), None)
+    return nearest is not None and nearest.step.parallel and "foreach" not in nearest.fields
 
 
 def _other_cli(one: str | None, other: str | None, around: Surroundings) -> bool:

@@ -72,6 +72,11 @@ class SessionOf(Written):
     """The step whose session is resumed; it must run the same CLI."""
 
 
+class SessionCopy(Written):
+    fork: Words
+    """The step with a copy of whose session this one begins; it must run the same CLI."""
+
+
 class GuardKeys(Written):
     max_turns: Count | None = None
     """Answers of the model in one attempt."""
@@ -165,7 +170,7 @@ class StepKeys(Written):
     """What the agent hands over: a change of the tree, a plan, a text, or a verdict."""
     context: list[ContextFile | ContextCommand] | None = None
     """Added to the prompt."""
-    session: SessionWord | SessionOf = "fresh"
+    session: SessionWord | SessionOf | SessionCopy = "fresh"
     """Whether the agent goes on in an earlier conversation."""
     timeout: Duration | None = None
     """Time for one attempt; the same limit as `guard.max_time`."""

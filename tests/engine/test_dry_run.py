@@ -160,13 +160,16 @@ def test_budgets_sessions_and_context_are_shown() -> None:
         session: {reuse: a}
         max_budget: 1.5
         context: [{file: docs/a.md}, {bash: git log}]
+      - {name: c, agent: claude, prompt: go, session: {fork: a}}
     """
     rows = [line.strip() for line in lines(text)]
     assert "budget        $5.00, 1h30m for the whole run" in rows
     assert "setup         make deps" in rows
     assert "session   goes on with that of a" in rows
     assert "budget    $1.50 for all attempts of the step" in rows
-    assert rows[-2:] == ["context   file docs/a.md", "output of: git log"]
+    context = rows.index("context   file docs/a.md")
+    assert rows[context + 1] == "output of: git log"
+    assert "session   begins with a copy of that of a" in rows
 
 
 @pytest.mark.parametrize("path", sorted(builtin_folder().glob("*.yaml")), ids=lambda path: path.stem)

@@ -155,6 +155,7 @@ def test_unknown_gate_suggests_the_projects_own() -> None:
         ("reuse", SessionMode(mode="reuse")),
         ("reuse-on-retry", SessionMode(mode="reuse-on-retry")),
         ("{reuse: first}", SessionMode(mode="reuse", step="first")),
+        ("{fork: first}", SessionMode(mode="fork", step="first")),
     ],
 )
 def test_session_forms(written: str, session: SessionMode) -> None:

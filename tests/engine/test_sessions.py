@@ -1,0 +1,83 @@
+"""Which conversation an attempt begins with, chosen from the attempts before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pytest_gump.agents.base import SessionRef, Tokens
+from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings
+from pytest_gump.engine.schedule_records import Ready
+from pytest_gump.engine.sessions import FRESH, Beginning, choose_session
+from pytest_gump.workflow.model import SessionMode, Step
+from pytest_gump.workflow.path import StepPath
+
+LOOK = SessionRef("s-look", "claude", "one", 0.1, Tokens(input=100))
+OTHER = SessionRef("s-other", "codex", "one")
+MINE = SessionRef("s-mine", "claude", "two")
+FORK = SessionMode(mode="fork", step="look")
+REUSE = SessionMode(mode="reuse", step="look")
+
+
+def record(*attempts: tuple[str, SessionRef | None]) -> RunRecord:
+    run = RunRecord()
+    for number, (path, session) in enumerate(attempts, 1):
+        attempt = AttemptRecord(number, path, number, "diff", "claude", "first", 0.0)
+        timings = Timings(started=0.0, total_s=1.0)
+        attempt.result = AttemptResult(path, number, Outcome.PASSED, "", "claude", timings, session=session)
+        run.attempts.append(attempt)
+    return run
+
+
+def choose(run: RunRecord, mode: SessionMode, *, path: str = "impl", **changes: Any) -> Beginning:
+    ready = Ready(StepPath.parse(path), Step(name="impl", session=mode), 1, "claude-opus", "diff", "0", "0")
+    return choose_session(
+        replace(ready, **changes),
+        run,
+        foreach=("build",),
+        cli_of=lambda name: name.partition("-")[0],
+        target=mode.step,
+    )
+
+
+def test_a_fork_begins_with_a_copy_of_the_newest_conversation_of_the_step() -> None:
+    older = replace(LOOK, id="s-older")
+    run = record(("look", older), ("look", LOOK), ("between", replace(LOOK, id="s-between")))
+    assert choose(run, FORK) == Beginning(LOOK, fork=True)
+    assert choose(run, REUSE) == Beginning(LOOK)
+
+
+def test_the_totals_of_a_conversation_are_those_after_whoever_went_on_with_it_last() -> None:
+    later = replace(LOOK, cost_usd=0.3, tokens=Tokens(input=300))
+    run = record(("look", LOOK), ("more", later))
+    assert choose(run, FORK) == Beginning(later, fork=True)
+    assert choose(run, REUSE) == Beginning(later)
+
+
+def test_a_retry_goes_on_with_its_own_copy() -> None:
+    run = record(("look", LOOK), ("impl", MINE))
+    assert choose(run, FORK, session="resume", attempt=2) == Beginning(MINE)
+
+
+def test_a_retry_whose_first_attempt_left_no_conversation_makes_a_copy_again() -> None:
+    run = record(("look", LOOK), ("impl", None))
+    assert choose(run, FORK, session="resume", attempt=2) == Beginning(LOOK, fork=True)
+
+
+def test_a_restart_makes_a_copy_again() -> None:
+    run = record(("look", LOOK), ("impl", MINE))
+    assert choose(run, FORK, entry="restart", attempt=2) == Beginning(LOOK, fork=True)
+
+
+@pytest.mark.parametrize("changes", [{"session": "fresh"}, {"agent": None}, {"agent": "gemini-pro"}])
+def test_an_attempt_that_is_to_be_fresh_or_has_another_cli_makes_no_copy(changes: dict[str, Any]) -> None:
+    assert choose(record(("look", LOOK), ("look", OTHER)), FORK, **changes) == FRESH
+
+
+def test_a_copy_within_a_plan_item_is_of_that_item() -> None:
+    run = record(("build::look[one]", LOOK), ("build::look[two]", MINE))
+    mode = SessionMode(mode="fork", step="build::look")
+    assert choose(run, mode, path="build::impl[one]") == Beginning(LOOK, fork=True)
+    assert choose(run, mode, path="build::impl[three]") == FRESH

@@ -1,0 +1,73 @@
+"""What becomes of an attempt's session where the agent cannot begin with it as it was told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.agents.base import SessionRef
+from pytest_gump.engine.order import Outcome
+from pytest_gump.system.process import Supervisor
+
+from .attempt_kit import FINISH, Kit, ScriptAgent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Forks
+
+HERE = SessionRef("session-0", "replay", "one")
+ELSEWHERE = replace(HERE, slot="two")
+BEFORE = "Another conversation worked on this."
+
+
+class Forking(ScriptAgent):
+    forks: Forks = "never"
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Iterator[Kit]:
+    with Supervisor() as supervisor:
+        kit = Kit(tmp_path, supervisor)
+        kit.agent = Forking('write("new.py", "x = 1\\n")\n' + FINISH)
+        yield kit
+
+
+@pytest.mark.parametrize(
+    ("forks", "session", "note"),
+    [
+        ("never", HERE, "the agent's CLI cannot begin with a copy of a session: started a fresh one"),
+        ("in its worktree", ELSEWHERE, "the session belongs to another worktree: started a fresh one"),
+    ],
+)
+def test_where_no_copy_can_be_had_the_attempt_is_told_what_was_done_and_says_so_once(
+    kit: Kit, forks: Forks, session: SessionRef, note: str
+) -> None:
+    kit.agent.forks = forks  # type: ignore[attr-defined]
+    result = kit.run(session=session, fork=True, standing=BEFORE)
+    assert (result.outcome, result.session_lost) == (Outcome.PASSED, True)
+    assert result.notes.count(note) == 1
+    task = kit.agent.tasks[-1]
+    assert (task.session, task.fork) == (None, False)
+    assert f"## What was done so far\n\n{BEFORE}\n" in task.prompt
+
+
+@pytest.mark.parametrize("forks", ["in its worktree", "anywhere"])
+def test_a_copy_in_the_same_worktree_is_made_without_further_words(kit: Kit, forks: Forks) -> None:
+    kit.agent.forks = forks  # type: ignore[attr-defined]
+    result = kit.run(session=HERE, fork=True, standing=BEFORE)
+    task = kit.agent.tasks[-1]
+    assert (task.session, task.fork, result.session_lost) == (HERE, True, False)
+    assert "What was done so far" not in task.prompt
+
+
+def test_a_copy_in_another_worktree_is_told_where_it_works_now(kit: Kit) -> None:
+    kit.agent.forks = "anywhere"  # type: ignore[attr-defined]
+    result = kit.run(session=ELSEWHERE, fork=True, standing=BEFORE)
+    task = kit.agent.tasks[-1]
+    assert (task.session, task.fork, result.session_lost) == (ELSEWHERE, True, False)
+    assert f"You now work in {task.worktree}" in task.prompt
+    assert BEFORE not in task.prompt
+    assert result.notes == ()

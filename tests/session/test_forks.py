@@ -1,0 +1,63 @@
+"""Steps of a parallel group that begin with copies of one conversation, through a CLI that writes down its words."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import pytest
+    from pytest_gump.testing import GumpProject
+
+STREAM: Final = Path(__file__).parents[1] / "agents" / "streams" / "claude" / "basic" / "stream.ndjson"
+SESSION: Final = "fd49718e-f6c6-4448-a371-a73754ad7bc0"
+
+WAYS: Final = """\
+name: ways
+steps:
+  - {name: look, agent: claude-haiku, prompt: Look around.}
+  - name: both
+    parallel: true
+    steps:
+      - {name: one, agent: claude-haiku, prompt: Take the first way., session: {fork: look}}
+      - {name: other, agent: claude-haiku, prompt: Take the second way., session: {fork: look}}
+  - {name: on, agent: claude-haiku, prompt: Go on., session: {reuse: look}}
+"""
+
+PROGRAM: Final = """\
+#!/bin/sh
+cat > prompt.tmp
+name=look
+grep -q 'first way' prompt.tmp && name=one
+grep -q 'second way' prompt.tmp && name=other
+grep -q 'Go on' prompt.tmp && name=on
+mv prompt.tmp HERE/prompt-$name
+echo "$@" > HERE/words-$name
+echo $name > $name.txt
+cat STREAM
+"""
+
+
+def writing_down(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = project.path.parent / f"{project.path.name}-bin"
+    folder.mkdir()
+    program = folder / "claude"
+    program.write_text(PROGRAM.replace("HERE", str(folder)).replace("STREAM", str(STREAM)), encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    return folder
+
+
+def test_steps_side_by_side_begin_with_copies_of_one_conversation_which_another_then_goes_on_with(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = writing_down(project, monkeypatch)
+    project.workflow("ways", WAYS)
+    project.pytester.runpytest_inprocess("--gump-workflow=ways", "spec.md").assert_outcomes(passed=6)
+    words = {name: (folder / f"words-{name}").read_text(encoding="utf-8") for name in ("look", "one", "other", "on")}
+    copied = {name for name, text in words.items() if f"--resume={SESSION} --fork-session" in text}
+    assert copied == {"one", "other"}
+    assert "--resume" not in words["look"]
+    assert f"--resume={SESSION}" in words["on"]
+    assert [one.session_resumed for one in project.record().attempts if one.agent] == [False, True, True, True]
