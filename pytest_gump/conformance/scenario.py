@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_gump.conformance.bench import Fails
+from pytest_gump.conformance.model.script import Spent
 from pytest_gump.engine.order import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pytest_gump.agents.base import Usage
     from pytest_gump.conformance.bench import Bench
     from pytest_gump.engine.order import AttemptResult
 
@@ -45,3 +47,16 @@ def expect_outcome(result: AttemptResult, *wanted: Outcome, guard: str | None = 
         raise Fails(f"ended as {result.outcome}, not {' or '.join(wanted)}: {result.reason or 'no reason given'}")
     if guard is not None and result.guard != guard:
         raise Fails(f"stopped by {result.guard}, not {guard}: {result.reason}")
+
+
+def expect_usage(bench: Bench, usage: Usage, *, answers: int) -> None:
+    """Exactly what the server gave, however the CLI counts."""
+    spent, tokens = Spent(), usage.tokens
+    writes = spent.cache_write if bench.subject.cli == "claude" else 0
+    expect(tokens.input, spent.input * answers, "fresh input tokens")
+    expect(tokens.cache_read, spent.cache_read * answers, "tokens read from the cache")
+    expect(tokens.cache_write, writes * answers, "tokens written to the cache")
+    expect(tokens.output + tokens.reasoning, spent.output * answers, "output and reasoning tokens")
+    if bench.subject.cli != "codex":  # its stream does not mark them
+        expect(usage.turns, answers, "turns")
+    expect(usage.cost_usd is None, bench.subject.unpriced, "cost unknown")

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.registry import resolve
-from pytest_gump.conformance import scenarios_bounds, scenarios_faults, scenarios_guards, scenarios_load, scenarios_work
+from pytest_gump.conformance import (
+    scenarios_bounds,
+    scenarios_faults,
+    scenarios_guards,
+    scenarios_load,
+    scenarios_sessions,
+    scenarios_work,
+)
 from pytest_gump.conformance.bench import Bench, Fails
 from pytest_gump.conformance.finding import Finding, State
 from pytest_gump.conformance.subjects import SUBJECTS
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 CLIS: Final = tuple(SUBJECTS)
 _ALL: Final = (
     *scenarios_work.SCENARIOS,
+    *scenarios_sessions.SCENARIOS,
     *scenarios_load.SCENARIOS,
     *scenarios_bounds.SCENARIOS,
     *scenarios_guards.SCENARIOS,
