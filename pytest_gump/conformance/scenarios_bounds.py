@@ -13,25 +13,56 @@ from pytest_gump.engine.order import Limits, Outcome
 
 if TYPE_CHECKING:
     from pytest_gump.conformance.bench import Bench
+    from pytest_gump.engine.order import AttemptResult, Mode
 
 
 def read_only(bench: Bench) -> str:
     """It tries to write in four ways, is refused, and hands over its artifact all the same."""
-    disobedient = (
+    result = _disobey(
+        bench,
+        "artifact",
         Answer("I write where I must not.", (Write("stray.txt", "stray\n"),)),
         Answer("Then with the shell.", (Shell("echo stray > shell.txt"),)),
         Answer("Through its own folder.", (Write(".gump/out/../../through.txt", "stray\n"),)),
         Answer("In a folder of that name.", (Write(str(bench.outside / ".gump/out/artifact.txt"), "stray\n"),)),
-        Answer("And now what was asked for.", (Write(".gump/out/artifact.txt", "what I found\n"),)),
-        Answer("Handed over."),
+        hand_over=Write(".gump/out/artifact.txt", "what I found\n"),
     )
-    with bench.serving(script(*disobedient)):
-        result = bench.attempt(mode="artifact")
-    expect_passed(result)
     expect(result.artifact, "what I found\n", "the hand-over")
-    expect(result.changed, (), "changed files")
     expect([path.name for path in bench.outside.iterdir()], [], "files outside")
     return ""
+
+
+def read_only_plan(bench: Bench) -> str:
+    items = [{"name": "one", "description": "Do the one.", "files": ["one.py"]}]
+    result = _disobey(bench, "plan", *STRAY, hand_over=Write(".gump/out/plan.json", json.dumps(items)))
+    expect([item.name for item in result.plan or ()], ["one"], "the items of the plan")
+    return ""
+
+
+def read_only_review(bench: Bench) -> str:
+    verdict = {"pass": True, "comment": "Looks right."}
+    result = _disobey(bench, "review", *STRAY, hand_over=Write(".gump/out/review.json", json.dumps(verdict)))
+    expect(result.verdict is not None and result.verdict.comment, "Looks right.", "the verdict's words")
+    return ""
+
+
+STRAY: Final = (
+    Answer("I write where I must not.", (Write("stray.txt", "stray\n"),)),
+    Answer("Then with the shell.", (Shell("echo stray > README.md"),)),
+    Answer("With a command that others may run.", (Shell("sh env.sh"),)),
+)
+
+
+def _disobey(bench: Bench, mode: Mode, *answers: Answer, hand_over: Write) -> AttemptResult:
+    """No guard is set: what is refused, the CLI refuses."""
+    wanted = Answer("And now what was asked for.", (hand_over,))
+    with bench.serving(script(*answers, wanted, Answer("Handed over."))) as server:
+        result = bench.attempt(mode=mode)
+    expect_passed(result)
+    expect(result.changed, (), "changed files")
+    expect([note for note in result.notes if "was missing" in note], [], "a hand-over that was not written")
+    expect(len(server.main), len(answers) + 2, "requests to the model")
+    return result
 
 
 def confined(bench: Bench) -> str:
@@ -143,6 +174,8 @@ SETTINGS: Final = {"claude": _claude, "codex": _codex, "gemini": _gemini, "qwen"
 
 SCENARIOS: Final = (
     Scenario("read-only", "a step that only reads cannot change the tree, and still hands over its file", read_only),
+    Scenario("read-only-plan", "nor can one that plans, and its plan arrives", read_only_plan),
+    Scenario("read-only-review", "nor can one that reviews, and its verdict arrives", read_only_review),
     Scenario("confined", "neither tools nor shell write outside the worktree", confined),
     Scenario("checkout", "the user's checkout is not written to", checkout),
     Scenario("no-write", "the guard no_write ends an attempt that writes", no_write),
