@@ -62,6 +62,8 @@ class AttemptRecord:
     """passed, retried, escalated, again (an enclosing step goes on), failed; empty while undecided."""
     why: str = ""
     """What was decided after it, and for which reason."""
+    scope: str = ""
+    """The step or group that decided in the end; the group goes on where that is not the attempt's own step."""
     session_resumed: bool = False
     usage: Usage | None = None
     """None while it runs."""
@@ -234,6 +236,7 @@ def _attempt_finished(record: RunRecord, event: Event) -> None:
 def _decided(record: RunRecord, event: Event) -> None:
     attempt = record.attempts[event["number"] - 1]
     attempt.verdict, attempt.why = event["verdict"], event["why"]
+    attempt.scope = next((one["scope"] for one in reversed(event.get("decisions", ()))), attempt.step)
     record.head = event["head"]
     step = record.steps[attempt.step]
     whole = record.steps[event["replanned"]] if event["replanned"] else step

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.because import because
 from pytest_gump.engine.metrics import add_up
 
 if TYPE_CHECKING:
@@ -195,24 +196,6 @@ def _gate(gate: GateResult) -> shape.Gate:
         "exit_code": gate.exit_code,
         "duration_s": round(gate.duration_s, 3),
     }
-
-
-def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
-    """Say why an attempt was made again: the failure that it answers; None for the first one of a step.
-
-    A restart and a new pass of a group answer the failure of another step, the newest one before them.
-    """
-    if attempt.entry == "first":
-        return None
-    before = record.attempts[: attempt.number - 1]
-    if attempt.entry in {"same", "escalate"}:
-        before = [one for one in before if one.step == attempt.step]
-    failed = next((one for one in reversed(before) if one.verdict not in {"passed", ""}), None)
-    if failed is None:
-        return None
-    reason = failed.result.reason or failed.result.outcome if failed.result else "it was interrupted"
-    where = "" if failed.step == attempt.step else f"{failed.step} "
-    return f"{where}attempt {failed.attempt}: {reason}"
 
 
 def time_text(seconds: float) -> str:

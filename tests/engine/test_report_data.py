@@ -58,6 +58,56 @@ def test_a_restart_answers_the_failure_of_the_later_step() -> None:
     assert because(record) == [None, None, f"impl {answered}", answered]
 
 
+def scoped(record: RunRecord, *scopes: str) -> RunRecord:
+    for attempt, scope in zip(record.attempts, scopes, strict=True):
+        attempt.scope = scope
+    return record
+
+
+def test_a_new_pass_of_a_parallel_group_answers_the_first_member_in_plan_order() -> None:
+    late, early = replace(FAILED, reason="two is wrong"), replace(FAILED, reason="one is wrong")
+    record = run(
+        [
+            ("side::one", "first", "retried", FAILED),
+            ("side::two", "first", "again", late),
+            ("side::one", "same", "again", early),  # the last to end, so the group decides here
+            ("side::one", "group", "passed", PASSED),
+            ("side::two", "group", "passed", PASSED),
+        ]
+    )
+    scoped(record, "side::one", "side::two", "side", "side::one", "side::two")
+    assert because(record)[3:] == ["attempt 2: one is wrong", "side::one attempt 2: one is wrong"]
+    scoped(record, "side::one", "side", "side::one", "side::one", "side::two")  # the other one ended last
+    assert because(record)[3:] == ["attempt 2: one is wrong", "side::one attempt 2: one is wrong"]
+
+
+def test_members_of_plan_items_are_in_the_order_of_the_plan_and_not_of_their_last_steps() -> None:
+    record = run(
+        [
+            ("build::tests[a]", "first", "passed", PASSED),
+            ("build::tests[b]", "first", "again", replace(FAILED, reason="b is wrong")),
+            ("build::impl[a]", "first", "again", replace(FAILED, reason="a is wrong")),
+            ("build::tests[a]", "group", "passed", PASSED),
+            ("build::tests[b]", "group", "passed", PASSED),
+        ]
+    )
+    scoped(record, "build::tests[a]", "build::tests[b]", "build", "build::tests[a]", "build::tests[b]")
+    assert because(record)[3:] == ["build::impl[a] attempt 1: a is wrong"] * 2
+
+
+def test_a_restart_within_a_member_does_not_answer_the_failure_of_another_member() -> None:
+    record = run(
+        [
+            ("build::tests[a]", "first", "passed", PASSED),
+            ("build::impl[a]", "first", "again", replace(FAILED, reason="a is wrong")),
+            ("build::tests[b]", "first", "again", replace(FAILED, reason="b is wrong")),
+            ("build::tests[a]", "restart", "passed", PASSED),
+        ]
+    )
+    scoped(record, "build::tests[a]", "build::impl[a]", "build::tests[b]", "build::tests[a]")
+    assert because(record)[3] == "build::impl[a] attempt 1: a is wrong"
+
+
 def test_an_attempt_that_has_not_ended_is_reported_as_running() -> None:
     report = data(run([("impl", "first", "", None)]))
     assert report["steps"][0]["attempts"][0]["outcome"] == "running"

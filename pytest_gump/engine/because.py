@@ -1,0 +1,72 @@
+"""Which failure an attempt answers: that of its own step, or of another one that a restart or a new pass is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+
+
+def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
+    """Say why an attempt was made again: the failure that it answers; None for the first one of a step.
+
+    Where several members of a parallel group failed, it is that of the first one in plan order.
+    """
+    if attempt.entry == "first":
+        return None
+    failed = _answered(attempt, record)
+    if failed is None:
+        return None
+    reason = failed.result.reason or failed.result.outcome if failed.result else "it was interrupted"
+    where = "" if failed.step == attempt.step else f"{failed.step} "
+    return f"{where}attempt {failed.attempt}: {reason}"
+
+
+def _answered(attempt: AttemptRecord, record: RunRecord) -> AttemptRecord | None:
+    before = [one for one in record.attempts[: attempt.number - 1] if one.verdict not in {"passed", ""}]
+    if attempt.entry in {"same", "escalate"}:
+        return next((one for one in reversed(before) if one.step == attempt.step), None)
+    path = StepPath.parse(attempt.step)
+    newest = next((one for one in reversed(before) if _holds(_group_of(one.scope or one.step), path)), None)
+    if newest is None or newest.scope in {"", newest.step}:
+        return newest
+    return _first_member(newest, before, record)
+
+
+def _first_member(newest: AttemptRecord, before: list[AttemptRecord], record: RunRecord) -> AttemptRecord:
+    """The first in plan order of those that failed in the pass of a group which the newest failure brought to its end."""
+    group = StepPath.parse(newest.scope)
+    inside = [one for one in before if _holds(group, StepPath.parse(one.step))]
+    pass_before = max((one.number for one in inside if one.scope == newest.scope and one is not newest), default=0)
+    given_up = {one.step: one for one in inside if one.number > pass_before and one.verdict == "again"}
+    places = _places(group, record.steps)
+    return min(given_up.values(), key=lambda one: places[_member(group, one.step)], default=newest)
+
+
+def _places(group: StepPath, steps: Iterable[str]) -> dict[str, int]:
+    """The members of a group in plan order, which is that in which they first begin."""
+    members = dict.fromkeys(_member(group, step) for step in steps if _holds(group, StepPath.parse(step)))
+    return {member: place for place, member in enumerate(members)}
+
+
+def _member(group: StepPath, step: str) -> str:
+    """The plan item, or the step, that is a member of the group."""
+    path = StepPath.parse(step)
+    if len(path.items) > len(group.items):
+        return path.items[len(group.items)]
+    return path.names[min(len(group.names), len(path.names) - 1)]
+
+
+def _group_of(path: str) -> StepPath:
+    inner = StepPath.parse(path)
+    return StepPath(inner.names[:-1], inner.items)
+
+
+def _holds(group: StepPath, path: StepPath) -> bool:
+    names, items = len(group.names), len(group.items)
+    return (path.names[:names], path.items[:items]) == (group.names, group.items)
