@@ -39,7 +39,7 @@ def _answered(attempt: AttemptRecord, record: RunRecord) -> AttemptRecord | None
 
 
 def _first_member(newest: AttemptRecord, before: list[AttemptRecord], record: RunRecord) -> AttemptRecord:
-    """The first in plan order of those that failed in the pass of a group which the newest failure brought to its end."""
+    """The first in plan order of those that failed in the pass of a group that ended with the newest failure."""
     group = StepPath.parse(newest.scope)
     inside = [one for one in before if _holds(group, StepPath.parse(one.step))]
     pass_before = max((one.number for one in inside if one.scope == newest.scope and one is not newest), default=0)

@@ -54,18 +54,22 @@ class Secrets:
         return list(found)
 
     @property
+    def _forms(self) -> list[bytes]:
+        """The longest first: of a secret that holds another one, nothing must stay."""
+        forms = {form for value in self.values.values() for form in written_forms(value)}
+        return sorted(forms, key=lambda form: (-len(form), form))
+
+    @property
     def _overlap(self) -> int:
         """Bytes of a block that may be the beginning of a secret: lines may be longer than the memory."""
-        return max(len(form) for value in self.values.values() for form in written_forms(value)) - 1
+        return len(self._forms[0]) - 1
 
     def mask(self, value: Any) -> Any:
         """The same plain data with every secret masked, in strings at any depth."""
         if not self.values:
             return value
         if isinstance(value, str):
-            for form in (form for secret in self.values.values() for form in written_forms(secret)):
-                value = value.replace(os.fsdecode(form), MASK)
-            return value
+            return re.sub("|".join(re.escape(os.fsdecode(form)) for form in self._forms), MASK, value)
         if isinstance(value, dict):
             return {key: self.mask(one) for key, one in value.items()}
         return [self.mask(one) for one in value] if isinstance(value, list) else value
@@ -91,14 +95,23 @@ class Secrets:
         with path.open("rb") as file, temporary.open("wb") as out:
             while chunk := file.read(_BLOCK):
                 block = rest + chunk
-                for form in (form for secret in self.values.values() for form in written_forms(secret)):
-                    block = block.replace(form, MASK.encode())
-                cut = max(0, len(block) - self._overlap)
-                out.write(block[:cut])
-                rest = block[cut:]
-            out.write(rest)
+                masked, end = self._masked(block, max(0, len(block) - self._overlap))
+                out.write(masked)
+                rest = block[end:]
+            out.write(self._masked(rest, len(rest))[0])
         temporary.replace(path)
         return True
+
+    def _masked(self, block: bytes, cut: int) -> tuple[bytes, int]:
+        """Mask what begins before `cut`, and say where the rest begins."""
+        parts, end = [], 0
+        for match in re.finditer(b"|".join(map(re.escape, self._forms)), block):
+            if match.start() >= cut:
+                break
+            parts += [block[end : match.start()], MASK.encode()]
+            end = match.end()
+        parts.append(block[end:cut])
+        return b"".join(parts), max(end, cut)
 
 
 def masked_event(event: Event, secrets: Secrets) -> Event:

@@ -34,6 +34,14 @@ def test_masking_reaches_every_depth_of_plain_data() -> None:
     assert Secrets().mask(data) is data
 
 
+def test_of_a_secret_that_holds_another_one_nothing_stays(tmp_path: Path) -> None:
+    secrets = Secrets({"SHORT_KEY": "0123456789", "LONG_KEY": "sk-0123456789-tail"})
+    assert secrets.mask("a sk-0123456789-tail b 0123456789 c") == "a *** b *** c"
+    (tmp_path / "stream").write_bytes(b"x" * ((1 << 20) - 14) + b"sk-0123456789-tail 0123456789")  # over two blocks
+    assert secrets.mask_files(tmp_path) == ["stream"]
+    assert (tmp_path / "stream").read_bytes() == b"x" * ((1 << 20) - 14) + b"*** ***"
+
+
 def test_only_added_lines_of_a_patch_count(tmp_path: Path) -> None:
     patch = tmp_path / "diff.patch"
     patch.write_text(
