@@ -52,7 +52,7 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
         return f"max_budget of ${workflow.max_budget:.2f} is spent: ${total.cost_usd:.4f}"
     if workflow.max_tokens is not None and total.tokens.total >= workflow.max_tokens:
         return f"max_tokens of {workflow.max_tokens} is used up: {total.tokens.total}"
-    if workflow.max_time is not None and record.last_at - record.started >= workflow.max_time:
+    if workflow.max_time is not None and record.duration_s >= workflow.max_time:
         return f"max_time of {workflow.max_time:.0f}s is over"
     return None
 

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 def attempt_ref(order: Order) -> str:
     """The ref that keeps the attempt's snapshot."""
-    path = StepPath.parse(order.step)
+    return snapshot_ref(order.run_id, order.step, order.attempt)
+
+
+def snapshot_ref(run_id: str, step: str, attempt: int) -> str:
+    path = StepPath.parse(step)
     name = ".".join((*path.names, *path.items))  # neither holds a dot: no two steps share a ref
-    return f"refs/gump/{order.run_id}/attempts/{name}-a{order.attempt}"
+    return f"refs/gump/{run_id}/attempts/{name}-a{attempt}"
 
 
 class Leavings:

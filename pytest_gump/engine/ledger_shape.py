@@ -10,6 +10,7 @@ _TEXT_OR_NONE: Final = (str, type(None))
 _NUMBER: Final = (int, float)
 _NUMBER_OR_NONE: Final = (int, float, type(None))
 
+_REUSE: Final = {"reused": (list,), "again": (dict,), "head": _TEXT}
 _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "run_started": {
         **dict.fromkeys(("run_id", "workflow", "spec", "base", "branch"), _TEXT),
@@ -31,6 +32,9 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
         "replanned": _TEXT_OR_NONE,
     },
     "skipped": {"steps": (list,), "reason": _TEXT},
+    "run_resumed": {**_REUSE, "pid": (int,), "pid_created": _NUMBER, "max_budget": _NUMBER_OR_NONE},
+    "recheck": {"number": (int,), "step": _TEXT, "gates": (list,), "reason": _TEXT_OR_NONE},
+    "reuse_refused": {**_REUSE, "number": (int,), "reason": _TEXT},
     "run_finished": dict.fromkeys(("status", "reason", "head"), _TEXT),
     "applied": dict.fromkeys(("commit", "head"), _TEXT),
 }
@@ -49,6 +53,9 @@ def is_event(record: object) -> bool:
     fields = _FIELDS.get(record["event"], {})
     if not all(name in record and type(record[name]) in kinds for name, kinds in fields.items()):
         return False
+    optional = (record.get(name) for name in ("theirs", "commit"))
+    if not all(commit is None or (type(commit) is str and _COMMIT.fullmatch(commit)) for commit in optional):
+        return False
     return all(_COMMIT.fullmatch(record[name]) for name in _COMMITS if name in fields) and _has_names(record)
 
 
@@ -65,7 +72,9 @@ def _has_names(record: dict[str, Any]) -> bool:
             return bool(record["number"] > 0) and named and _are_decisions(record.get("decisions", []))
         case "skipped":
             return _are_steps(record["steps"])
-        case "preflight":
+        case "run_resumed" | "reuse_refused":
+            return _are_steps([*record["again"]]) and all(type(one) is int for one in record["reused"])
+        case "preflight" | "recheck":
             return all(_is_gate(gate) for gate in record["gates"])
         case _:
             return True

@@ -65,6 +65,10 @@ class AttemptRecord:
     scope: str = ""
     """The step or group that decided in the end; the group goes on where that is not the attempt's own step."""
     session_resumed: bool = False
+    reused: bool = False
+    """Made and paid for in another run: counts here for nothing."""
+    superseded: bool = False
+    """Its result does not hold any more: the run was taken up, and its step is made again. Paid for all the same."""
     usage: Usage | None = None
     """None while it runs."""
     duration_s: float = 0.0
@@ -152,6 +156,11 @@ class RunRecord:
     applied: str | None = None
     """Commit that `gump apply` made."""
     discarded: bool = False
+    origin: str | None = None
+    """The run that results were taken from (`--gump-from`)."""
+    resumed: int = 0
+    """How often the run was taken up after it had ended or was killed."""
+    idle_s: float = 0.0
     last_at: float = 0.0
 
     @property
@@ -160,7 +169,8 @@ class RunRecord:
 
     @property
     def duration_s(self) -> float:
-        return (self.finished or self.last_at) - self.started
+        """Without the time between the end of a session and the next one that took the run up."""
+        return (self.finished or self.last_at) - self.started - self.idle_s
 
     @property
     def escalations(self) -> int:
@@ -172,9 +182,11 @@ class RunRecord:
 
 
 def add_up(attempts: Iterable[AttemptRecord]) -> Total:
-    """Sum all attempts, failed and killed ones included; what an agent cost that never came to an end is unknown."""
+    """Sum all attempts made in this run, failed and killed ones too; what one cost that never ended is unknown."""
     total = Total()
     for one in attempts:
+        if one.reused:
+            continue
         if one.usage is not None:
             total = total.plus(one.usage, one.duration_s)
         elif one.agent is not None:
@@ -192,10 +204,10 @@ def fold(events: Iterable[Event]) -> RunRecord:
 
 def advance(record: RunRecord, event: Event) -> None:
     """Take one more event into the record."""
-    record.last_at = event["at"]
     apply_event = _APPLY.get(event["event"])
     if apply_event is not None:
         apply_event(record, event)
+    record.last_at = event["at"]
 
 
 def _run_started(record: RunRecord, event: Event) -> None:
@@ -203,6 +215,31 @@ def _run_started(record: RunRecord, event: Event) -> None:
     for name in ("run_id", "workflow", "spec", "base", "branch", "pid", "pid_created", "max_budget"):
         setattr(record, name, event[name])
     record.head = event["base"]
+    record.origin = event.get("origin")
+
+
+def _run_resumed(record: RunRecord, event: Event) -> None:
+    record.idle_s += max(0.0, event["at"] - record.last_at)
+    record.resumed += 1
+    record.status, record.reason, record.finished = "running", "", None
+    for name in ("pid", "pid_created", "max_budget"):
+        setattr(record, name, event[name])
+    _reuse(record, event)
+
+
+def _reuse(record: RunRecord, event: Event) -> None:
+    """Take note of which results hold, and why the others are made again."""
+    record.head = event["head"]
+    reused = {*event["reused"]}
+    for attempt in record.attempts:
+        attempt.superseded = attempt.number not in reused
+    for step in record.steps.values():
+        valid = [one for one in step.attempts if not one.superseded]
+        is_passed = bool(valid) and valid[-1].verdict == "passed" and step.path not in event["again"]
+        why = event["again"].get(step.path, "")
+        step.status, step.reason = (
+            ("passed", "") if is_passed else ("skipped", f"to be made again: {why}" if why else "")
+        )
 
 
 def _preflight(record: RunRecord, event: Event) -> None:
@@ -220,6 +257,7 @@ def _attempt_started(record: RunRecord, event: Event) -> None:
         started=event["at"],
         step_base=event["step_base"],
         session_resumed=event.get("session_resumed", False),
+        reused=event.get("reused") is not None,
     )
     record.attempts.append(attempt)
     step = record.steps.setdefault(attempt.step, StepRecord(attempt.step, attempt.mode))
@@ -286,6 +324,8 @@ _APPLY = {
     "attempt_finished": _attempt_finished,
     "decided": _decided,
     "skipped": _skipped,
+    "run_resumed": _run_resumed,
+    "reuse_refused": _reuse,
     "run_finished": _run_finished,
     "applied": _applied,
     "discarded": _discarded,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.budget import allowance
 from pytest_gump.engine.feedback import describe_failures
+from pytest_gump.engine.identity import hashed
 from pytest_gump.engine.order import ContextPart, Limits, Order
 from pytest_gump.engine.overrides import foreach_groups, walk
 from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.agents.base import SessionRef
+    from pytest_gump.engine.identity import Identity
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
     from pytest_gump.engine.order import Section
     from pytest_gump.engine.schedule import Ready
@@ -48,6 +51,8 @@ class RunInputs:
     cli_of: Callable[[str], str]
     """Program family of an agent name."""
     inputs: Mapping[str, str]
+    describe_agent: Callable[[str], str] = str
+    """Says what an agent name stands for: program, model, words of its command line."""
 
     @property
     def spec_text(self) -> str:
@@ -62,19 +67,31 @@ def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
             if gate.name in COMMAND_GATES:
                 key = gate.name if gate.name == "coverage" else gate.label
                 gates.setdefault(key, gate)
+    return _gates_only(inputs, "preflight", inputs.base, tuple(gates.values()), slot)
+
+
+def recheck_order(inputs: RunInputs, ready: Ready, slot: Callable[[], str]) -> Order | None:
+    """The command gates of a step that passed earlier, on the tree that it left: `ready.base`."""
+    gates = tuple(gate for gate in ready.step.gate if gate.name in COMMAND_GATES)
+    return _gates_only(inputs, "recheck", ready.base, gates, slot)
+
+
+def _gates_only(
+    inputs: RunInputs, name: str, base: str, gates: tuple[GateSpec, ...], slot: Callable[[], str]
+) -> Order | None:
     if not gates:
         return None
     return Order(
         run_id=inputs.run_id,
-        step="preflight",
+        step=name,
         attempt=1,
         mode="gate",
         agent=None,
-        base=inputs.base,
-        step_base=inputs.base,
+        base=base,
+        step_base=base,
         run_base=inputs.base,
         slot=slot(),
-        gates=tuple(gates.values()),
+        gates=gates,
         commands=inputs.commands,
         setup=inputs.workflow.setup,
         setup_only=True,
@@ -128,6 +145,47 @@ class OrderBuilder:
             setup=inputs.workflow.setup,
         )
 
+    def identify(self, ready: Ready) -> Identity:
+        """What the result of this attempt depends on, trees apart."""
+        if ready.mode == "merge":
+            return {}
+        step, inputs = ready.step, self._inputs
+        read: dict[str, str] = {}
+
+        def declared(name: str, ready: Ready) -> str:
+            if name == "spec":
+                read[name] = inputs.spec_text
+            elif name.startswith(("steps.", "item.", "task.")):
+                read[name] = self._stable_value(name, ready)
+            else:
+                return self._stable_value(name, ready)
+            return f"{{{name}}}"
+
+        prompt = self._task(ready, declared) if ready.agent else ""
+        context = [(entry.file, entry.bash) for entry in step.context] if ready.role == "step" else []
+        for entry in context:
+            parse(entry[0] or "").render(lambda name: declared(name, ready))
+        if ready.mode == "plan" and ready.role == "step":
+            read["spec"] = inputs.spec_text
+        items = [(item.name, item.description, item.files) for item in (*ready.items, ready.keep_item) if item]
+        session = (step.session.mode, step.session.step)
+        commands = dict(inputs.commands)
+        gates = [
+            (gate.name, gate.argument, commands.get(gate.name, "").replace(sys.executable, "python"))
+            for gate in self._gates(ready)
+        ]
+        spec = read.pop("spec", "")
+        return {
+            "definition": hashed(
+                (ready.mode, ready.role, context, session, inputs.workflow.blast_radius, inputs.workflow.setup)
+            ),
+            "prompt": hashed(prompt),
+            "spec": hashed(spec),
+            "agent": hashed((ready.agent, inputs.describe_agent(ready.agent)) if ready.agent else ""),
+            "gates": hashed(gates),
+            "hand-over": hashed((items, sorted(read.items())) if items or read else ""),
+        }
+
     def _merge(self, ready: Ready) -> Order:
         return Order(
             run_id=self._inputs.run_id,
@@ -166,7 +224,7 @@ class OrderBuilder:
 
     def _time_left(self) -> float | None:
         limit = self._inputs.workflow.max_time
-        return None if limit is None else max(1.0, limit - (self._record.last_at - self._record.started))
+        return None if limit is None else max(1.0, limit - self._record.duration_s)
 
     def _beginning(self, ready: Ready) -> Beginning:
         target = ready.step.session.step
@@ -211,7 +269,7 @@ class OrderBuilder:
         step = str(ready.restarted_by or ready.path)
         wanted = {failure.attempt for failure in ready.feedback}
         records = self._record.steps[step].attempts if step in self._record.steps else []
-        return [one for one in records if one.attempt in wanted]
+        return [one for one in records if one.attempt in wanted and not one.superseded]
 
     def _standing(self, ready: Ready, session: SessionRef | None) -> str:
         if ready.session != "resume" or session is not None or str(ready.path) not in self._record.steps:

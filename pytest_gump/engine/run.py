@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.budget import spent_out
 from pytest_gump.engine.decision import Stop
-from pytest_gump.engine.failures import failure_of
 from pytest_gump.engine.ledger import FORMAT, Ledger
 from pytest_gump.engine.merging import merge
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
-from pytest_gump.engine.schedule import Done, Ready, Schedule
+from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.engine.shared_budget import SharedBudget
 from pytest_gump.engine.slot_use import SlotUse
+from pytest_gump.engine.take_up import done_of
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.folder import RunFolder
     from pytest_gump.engine.ledger import Event
     from pytest_gump.engine.orders import RunInputs
-    from pytest_gump.engine.schedule import Decide, Settled
+    from pytest_gump.engine.schedule import Decide, Ready, Settled
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.path import StepPath
 
@@ -66,7 +66,7 @@ class Run:
         """`lease` gives the name of one more worktree slot, ours until the run ends."""
         self.inputs = inputs
         self.folder = folder
-        self.schedule = Schedule(inputs.workflow, base=inputs.base)
+        self.schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
         self.record = RunRecord()
         self._clock = clock
         self._repository = repository
@@ -77,11 +77,13 @@ class Run:
         self._shared = SharedBudget()
         self._flying: dict[str, Order] = {}
         """Orders that began and are not settled, by step."""
+        self._at_hand: dict[tuple[str, int], AttemptResult] = {}
+        """Results of an earlier session after which nothing was decided, by step and attempt."""
         self._branch_at: str | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
 
-    def start(self, *, header: dict[str, Any], pid: int, pid_created: float) -> None:
+    def start(self, *, header: dict[str, Any], pid: int, pid_created: float, origin: str | None = None) -> None:
         """Write the header and the first event, and make the run's branch at its base."""
         inputs = self.inputs
         self.folder.write_header({"format": FORMAT, **header}, workflow=inputs.workflow_text, spec=inputs.spec_bytes)
@@ -96,6 +98,7 @@ class Run:
             pid=pid,
             pid_created=pid_created,
             max_budget=inputs.workflow.max_budget,
+            origin=origin,
         )
 
     def _move_branch(self, commit: str) -> None:
@@ -171,6 +174,8 @@ class Run:
         self.schedule.start(ready.path)
         self._flying[order.step] = order
         self._shared.begin(order, ready.step)
+        if self.result_at_hand(order) is not None:
+            return self._record_of(order)
         self._book(
             "attempt_started",
             number=len(self.record.attempts) + 1,
@@ -182,8 +187,15 @@ class Run:
             base=order.base,
             step_base=order.step_base,
             session_resumed=order.session is not None,
+            slot=order.slot,
+            theirs=order.theirs,
+            identity=self._builder.identify(ready),
         )
         return self.record.attempts[-1]
+
+    def result_at_hand(self, order: Order) -> AttemptResult | None:
+        """What an earlier session has already booked of this attempt, if it came to its end there."""
+        return self._at_hand.get((order.step, order.attempt))
 
     def refuse(self, order: Order) -> AttemptResult | None:
         """A result for an order that must not start because its money is spent; None when it may."""
@@ -214,6 +226,8 @@ class Run:
     def finish_attempt(self, order: Order, result: AttemptResult) -> AttemptRecord:
         """Move the attempt's files into the run and book its result, before anything is decided."""
         record = self._record_of(order)
+        if self.result_at_hand(order) is not None:
+            return record
         folder, failed = None, None
         if result.scratch is not None:
             try:
@@ -237,17 +251,9 @@ class Run:
         if reason is not None:
             self._skip(self.schedule.stop(reason), reason)
         record = self._record_of(order)
-        done = Done(
-            path=ready.path,
-            attempt=order.attempt,
-            outcome=result.outcome,
-            agent=result.agent,
-            commit=self._commit(order, result),
-            tree=result.tree,
-            plan=result.plan,
-            failure=None if result.passed else failure_of(result),
-        )
-        settled = self.schedule.complete(done, decide)
+        self._at_hand.pop((order.step, order.attempt), None)
+        commit = self._commit(order, result)
+        settled = self.schedule.complete(done_of(ready, result, commit), decide)
         self._book(
             "decided",
             number=record.number,
@@ -258,6 +264,7 @@ class Run:
             decisions=[_decision(path, decision) for path, decision in settled.decisions],
             replanned=str(settled.step) if settled.step else None,
             failed=[str(path) for path in settled.failed],
+            commit=commit,
             head=self.schedule.head,
         )
         self._move_branch(self.schedule.head)

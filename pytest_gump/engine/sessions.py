@@ -67,7 +67,7 @@ def _as_it_is(record: RunRecord, session: SessionRef) -> SessionRef:
 
 def _newest_first(record: RunRecord) -> Iterator[tuple[StepPath, SessionRef]]:
     for attempt in reversed(record.attempts):
-        if attempt.result is not None and attempt.result.session is not None:
+        if not attempt.superseded and attempt.result is not None and attempt.result.session is not None:
             yield StepPath.parse(attempt.step), attempt.result.session
 
 

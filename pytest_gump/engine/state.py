@@ -41,7 +41,7 @@ class State:
             "spec": record.spec,
             "status": record.status,
             "cost": f"{total.cost_usd:.4f}",
-            "duration": f"{record.last_at - record.started:.0f}",
+            "duration": f"{record.duration_s:.0f}",
             "tokens_in": str(total.tokens.total - total.tokens.output - total.tokens.reasoning),
             "tokens_out": str(total.tokens.output + total.tokens.reasoning),
             "retries": str(record.retries),
@@ -60,7 +60,8 @@ class State:
                 yield record
 
     def _value(self, record: StepRecord, field: str) -> str:
-        attempt = next((one for one in reversed(record.attempts) if one.result is not None), None)
+        valid = (one for one in reversed(record.attempts) if not one.superseded)
+        attempt = next((one for one in valid if one.result is not None), None)
         if attempt is None or attempt.result is None:
             return ""
         result = attempt.result

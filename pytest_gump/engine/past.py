@@ -1,0 +1,142 @@
+"""What the ledger tells of the attempts of a run, in the order in which they were settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
+from pytest_gump.engine.order import AttemptResult, Outcome, from_wire
+from pytest_gump.errors import RunError
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_gump.engine.decision import Decision
+    from pytest_gump.engine.ledger import Event
+
+_DECISIONS: Final[dict[str, Any]] = {"retry": Retry, "stop": Stop, "restart": Restart, "replan": Replan}
+_SAY_NOTHING: Final = frozenset({Outcome.CANCELLED, Outcome.CRASHED})
+"""Outcomes that, while nothing was decided, tell only how the session ended."""
+
+
+@dataclass(slots=True)
+class PastAttempt:
+    started: Event
+    finished: Event | None = None
+    decided: Event | None = None
+    _result: AttemptResult | None = field(default=None, repr=False)
+
+    @property
+    def number(self) -> int:
+        return int(self.started["number"])
+
+    @property
+    def path(self) -> StepPath:
+        return StepPath.parse(self.started["step"])
+
+    @property
+    def attempt(self) -> int:
+        return int(self.started["attempt"])
+
+    @property
+    def result(self) -> AttemptResult | None:
+        """None for an attempt that was in flight when its session was killed.
+
+        Raises:
+            RunError: the ledger holds what no version of ours has written.
+        """
+        if self._result is None and self.finished is not None:
+            try:
+                self._result = from_wire(AttemptResult, self.finished["result"])
+            except ValueError as error:
+                message = f"cannot read what the ledger tells of attempt {self.attempt} of {self.path}"
+                raise RunError(message, hint="the ledger was changed by something else") from error
+        return self._result
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the attempt came to an end of its own."""
+        result = self.result
+        return result is not None and (self.decided is not None or result.outcome not in _SAY_NOTHING)
+
+    @property
+    def commit(self) -> str | None:
+        """Where the tree stood after it."""
+        return None if self.decided is None else self.decided.get("commit")
+
+    @property
+    def decisions(self) -> dict[StepPath, Decision]:
+        """What was decided after it, by the step or group that was asked."""
+        recorded = {} if self.decided is None else self.decided.get("decisions", ())
+        try:
+            return {StepPath.parse(one["scope"]): _decision(one) for one in recorded}
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"cannot read what the ledger tells was decided after attempt {self.attempt} of {self.path}"
+            raise RunError(message, hint="the ledger was changed by something else") from error
+
+
+def _decision(recorded: Event) -> Decision:
+    words = {name: value for name, value in recorded.items() if name not in {"scope", "kind"}}
+    decision: Decision = _DECISIONS[recorded["kind"]](**words)
+    return decision
+
+
+@dataclass(slots=True)
+class Past:
+    """The history of a run. Each time that it was taken up, a new session began."""
+
+    sessions: list[list[PastAttempt]] = field(default_factory=lambda: [[]])
+    """What was settled in each, in this order."""
+    attempts: list[PastAttempt] = field(default_factory=list)
+    """By their number, from 1 on."""
+    refused: set[int] = field(default_factory=set)
+    """Numbers of the attempts whose gates did not pass any more when the run was taken up."""
+
+    @property
+    def open(self) -> list[PastAttempt]:
+        """The attempts after which nothing was decided."""
+        return [one for one in self.attempts if one.decided is None]
+
+
+def read_past(events: Iterable[Event]) -> Past:
+    """Read the history of a run from its ledger.
+
+    Raises:
+        RunError: an event speaks of an attempt that never began.
+    """
+    past = Past()
+    for event in events:
+        match event["event"]:
+            case "attempt_started":
+                past.attempts.append(PastAttempt(event))
+                if event["number"] != len(past.attempts):
+                    raise _misfit(event)
+            case "attempt_finished":
+                _attempt(past, event).finished = event
+            case "decided":
+                one = _attempt(past, event)
+                one.decided = event
+                past.sessions[-1].append(one)
+            case "run_resumed":
+                past.sessions.append([])
+            case "reuse_refused":
+                past.refused.add(event["number"])
+            case _:
+                pass
+    return past
+
+
+def _attempt(past: Past, event: Event) -> PastAttempt:
+    if not 0 < event["number"] <= len(past.attempts):
+        raise _misfit(event)
+    one: PastAttempt = past.attempts[event["number"] - 1]
+    return one
+
+
+def _misfit(event: Event) -> RunError:
+    return RunError(
+        f"the ledger tells of attempt number {event['number']} out of turn",
+        hint="the file was changed by something else",
+    )

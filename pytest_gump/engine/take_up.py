@@ -1,0 +1,232 @@
+"""Taking up a run: which results of its past still hold, and why the others do not.
+
+Past attempts are fed to a new schedule in the order in which they were settled. One holds if it is the very attempt
+that the schedule would make now: same number, same trees, same identity. What does not hold is made again, and so is
+everything that builds on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.budget import is_inside
+from pytest_gump.engine.decision import Replan, Restart
+from pytest_gump.engine.failures import failure_of
+from pytest_gump.engine.identity import differences
+from pytest_gump.engine.order import Outcome
+from pytest_gump.engine.schedule import Done
+from pytest_gump.errors import WorktreeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pytest_gump.engine.decision import Decision, Failure
+    from pytest_gump.engine.identity import Identity
+    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.engine.past import Past, PastAttempt
+    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.schedule_replay import ResumableSchedule
+    from pytest_gump.system.worktree import Repository
+    from pytest_gump.workflow.model import Step
+    from pytest_gump.workflow.path import StepPath
+
+IN_FLIGHT: Final = "it was under way when the run ended"
+REFUSED: Final = "its gates do not pass any more"
+ASKED: Final = "asked for"
+
+
+@dataclass(slots=True)
+class TakenUp:
+    """What became of the past."""
+
+    reused: list[tuple[PastAttempt, Ready]] = field(default_factory=list)
+    """In the order in which they were fed."""
+    again: dict[StepPath, str] = field(default_factory=dict)
+    """Why steps are made again."""
+    at_hand: list[PastAttempt] = field(default_factory=list)
+    """Attempts that came to their end, but nothing was decided any more."""
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """Of the attempts that hold."""
+        return frozenset(one.number for one, _ in self.reused) | {one.number for one in self.at_hand}
+
+
+class TakeUp:
+    def __init__(
+        self,
+        schedule: ResumableSchedule,
+        past: Past,
+        repository: Repository,
+        *,
+        identify: Callable[[Ready], Identity],
+        reuse: Callable[[PastAttempt], None],
+        until: StepPath | None = None,
+    ) -> None:
+        """`reuse` is told of each attempt that holds, before the next one is looked at; `until`, and all that follows
+        from it, is made again.
+        """
+        self._schedule = schedule
+        self._past = past
+        self._repository = repository
+        self._identify = identify
+        self._reuse = reuse
+        self._until = until
+        self._taken = TakenUp()
+        self._first: StepPath | None = None
+        """The first step that is made again: what else is, follows from it."""
+
+    def run(self) -> TakenUp:
+        """Feed all of the past to the schedule.
+
+        Raises:
+            RunError: the ledger holds what no version of ours has written.
+        """
+        seen: list[PastAttempt] = []
+        for number, session in enumerate(self._past.sessions):
+            seen += session
+            for one in session:
+                self._take(one)
+            is_last = number == len(self._past.sessions) - 1
+            self._end_session(seen, open_too=is_last)
+        for one in self._past.open:
+            self._look_at_open(one)
+        for path in [*self._taken.again]:
+            leaf = self._schedule.open_attempt(path)
+            if leaf is None and any(path == done.path for done, _ in self._taken.reused):
+                del self._taken.again[path]  # a later attempt of it holds
+        return self._taken
+
+    # -- one attempt ---------------------------------------------------------------------------------------------
+
+    def _take(self, one: PastAttempt) -> None:
+        ready = self._schedule.open_attempt(one.path)
+        why = self._why_not(one, ready)
+        if why is not None or ready is None:
+            self._not_reused(one.path, why or "")
+            return
+        self._accept(one, ready)
+
+    def _why_not(self, one: PastAttempt, ready: Ready | None) -> str | None:
+        if self._until is not None and is_inside(one.started["step"], self._until):
+            return ASKED
+        if ready is None or ready.attempt != one.attempt:
+            return self._follows()
+        if one.number in self._past.refused:
+            return REFUSED
+        changed = [*differences(one.started.get("identity") or {}, self._identify(ready)), *self._moved(one, ready)]
+        return f"{', '.join(changed)} changed" if changed else self._lost(one)
+
+    def _moved(self, one: PastAttempt, ready: Ready) -> Iterator[str]:
+        """Which trees are not those that the attempt worked on."""
+        pairs = (one.started["base"], ready.base), (one.started["step_base"], ready.step_base)
+        theirs = one.started.get("theirs") or ready.theirs or "", ready.theirs or ""
+        if not all(self._same_tree(then, now) for then, now in (*pairs, theirs)):
+            yield "base tree"
+
+    def _same_tree(self, then: str, now: str) -> bool:
+        if then == now:
+            return True
+        try:
+            return self._repository.tree_of(then) == self._repository.tree_of(now)
+        except WorktreeError:
+            return False
+
+    def _lost(self, one: PastAttempt) -> str | None:
+        """What of the attempt is gone from the repository; None when all is there."""
+        for commit in filter(None, (one.commit, one.result.snapshot if one.result else None)):
+            try:
+                self._repository.tree_of(commit)
+            except WorktreeError:
+                return f"its commit {commit[:10]} is gone from the repository"
+        return None
+
+    def _accept(self, one: PastAttempt, ready: Ready) -> None:
+        result = one.result
+        assert result is not None and one.decided is not None  # noqa: S101, PT018 - it was settled
+        schedule = self._schedule
+        schedule.start(one.path)
+        if result.outcome is Outcome.QUOTA and one.decided["verdict"] != "failed":
+            schedule.repeat(one.path, one.decided.get("agent"))
+        else:
+            settled = schedule.replay(done_of(ready, result, one.commit), self._decide(one))
+            if settled.verdict == "failed" and result.outcome is not Outcome.PASSED:
+                self._not_reused(ready.path, f"it failed: {settled.outcome}", is_first=False)
+        self._taken.reused.append((one, ready))
+        self._reuse(one)
+
+    def _decide(self, one: PastAttempt) -> Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]:
+        recorded = one.decisions
+
+        def decide(step: Step, path: StepPath, _failures: Sequence[Failure], own: Decision) -> Decision:
+            decision = recorded.get(path, own)
+            return decision if _can_follow(step, decision) else own
+
+        return decide
+
+    def _not_reused(self, path: StepPath, why: str, *, is_first: bool = True) -> None:
+        self._taken.again.setdefault(path, why)
+        if is_first and self._first is None:
+            self._first = path
+
+    def _follows(self) -> str:
+        return f"it follows {self._first}" if self._first is not None else "it follows what is not done"
+
+    # -- the ends of sessions ------------------------------------------------------------------------------------
+
+    def _end_session(self, settled: Sequence[PastAttempt], *, open_too: bool) -> None:
+        known = [*settled, *self._past.open] if open_too else settled
+        highest: dict[StepPath, int] = {}
+        for one in known:
+            highest[one.path] = max(one.attempt, highest.get(one.path, 0))
+        self._schedule.count_from(highest, ())
+        self._schedule.take_up()
+        held = {(one.path, one.attempt) for one in settled}
+        renewed = []
+        for path in highest:
+            ready = self._schedule.open_attempt(path)
+            if ready is not None and (path, ready.attempt) in held and not self._is_repeat(path, ready.attempt):
+                renewed.append(path)
+        self._schedule.count_from({}, renewed)
+
+    def _is_repeat(self, path: StepPath, attempt: int) -> bool:
+        """Whether the attempt is open again because its result holds, and says that it is to be repeated."""
+        return any((one.path, one.attempt) == (path, attempt) for one, _ in self._taken.reused)
+
+    def _look_at_open(self, one: PastAttempt) -> None:
+        ready = self._schedule.open_attempt(one.path)
+        if ready is None or ready.attempt != one.attempt:
+            self._not_reused(one.path, self._follows(), is_first=False)
+        elif not one.has_ended:
+            self._not_reused(one.path, IN_FLIGHT)
+        elif (why := self._why_not(one, ready)) is not None:
+            self._not_reused(one.path, why)
+            self._schedule.count_from({}, [one.path])
+        else:
+            self._taken.at_hand.append(one)
+
+
+def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:
+    """What the schedule is told of a result."""
+    return Done(
+        path=ready.path,
+        attempt=ready.attempt,
+        outcome=result.outcome,
+        agent=result.agent,
+        commit=commit,
+        tree=result.tree,
+        plan=result.plan,
+        failure=None if result.passed else failure_of(result),
+    )
+
+
+def _can_follow(step: Step, decision: Decision) -> bool:
+    """Whether the workflow, which may have been edited since, still knows what was decided."""
+    match decision:
+        case Restart():
+            return step.on_failure is not None and decision.step in step.on_failure.restart_targets
+        case Replan():
+            return step.kind == "agent"
+        case _:
+            return True

@@ -1,0 +1,140 @@
+"""A run that goes on: in its own folder after it had ended, or anew from a step of an earlier run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.engine.leavings import snapshot_ref
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.metrics import advance
+from pytest_gump.engine.order import to_wire
+from pytest_gump.engine.orders import recheck_order
+from pytest_gump.engine.past import read_past
+from pytest_gump.engine.run import Run
+from pytest_gump.engine.schedule_replay import ResumableSchedule
+from pytest_gump.engine.take_up import REFUSED, TakenUp, TakeUp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_gump.engine.ledger import Event
+    from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.engine.past import Past, PastAttempt
+    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.workflow.path import StepPath
+
+
+class TakenUpRun(Run):
+    taken: TakenUp
+    """What of the past holds; set by `resume` and `start_from`."""
+    _rechecked: tuple[PastAttempt, Ready] | None = None
+
+    # -- in place ------------------------------------------------------------------------------------------------
+
+    def read(self) -> Past:
+        """Read the run's own ledger, before `resume`.
+
+        Raises:
+            RunError: the ledger is missing or was changed by something else.
+        """
+        events = [*read_ledger(self.folder.ledger)]
+        for event in events:
+            advance(self.record, event)
+        return read_past(events)
+
+    def resume(self, past: Past, lost: Sequence[tuple[PastAttempt, AttemptResult, str | None]], **process: Any) -> None:
+        """Go on with this run. `lost`: the attempts that were in flight, each with what is known of it, and the name of
+        its folder; `process`: our pid and its start time.
+        """
+        for one, result, folder in lost:
+            one.finished = self._book("attempt_finished", number=one.number, folder=folder, result=to_wire(result))
+        self._take_up(past, self._mark)
+        self._book("run_resumed", max_budget=self.inputs.workflow.max_budget, **self._told(), **process)
+        self._move_branch(self.schedule.head)
+
+    def _take_up(self, past: Past, reuse: Callable[[PastAttempt], None], until: StepPath | None = None) -> None:
+        self.schedule = ResumableSchedule(self.inputs.workflow, base=self.inputs.base)
+        for one in self.record.attempts:
+            one.superseded = True
+        take_up = TakeUp(
+            self.schedule, past, self._repository, identify=self._builder.identify, reuse=reuse, until=until
+        )
+        self.taken = take_up.run()
+        self._at_hand = {
+            (str(one.path), one.attempt): one.result for one in self.taken.at_hand if one.result is not None
+        }
+
+    def _mark(self, one: PastAttempt) -> None:
+        self.record.attempts[one.number - 1].superseded = False
+
+    def _told(self) -> dict[str, Any]:
+        again = {str(path): why for path, why in self.taken.again.items()}
+        return {"reused": sorted(self.taken.numbers), "again": again, "head": self.schedule.head}
+
+    # -- from a step ---------------------------------------------------------------------------------------------
+
+    def start_from(self, past: Past, step: StepPath, origin: str, **start: Any) -> None:
+        """Begin a new run that takes over what an earlier one did before `step`; `start` is for `start`."""
+        self.start(origin=origin, **start)
+        self._take_up(past, self._copy, until=step)
+        self._at_hand.clear()
+        self._move_branch(self.schedule.head)
+
+    def _copy(self, one: PastAttempt) -> None:
+        """Book an attempt of the other run as reused, and keep its commits."""
+        assert one.finished is not None and one.decided is not None  # noqa: S101, PT018 - it was settled
+        number = len(self.record.attempts) + 1
+        self._book_as(one.started, number=number, reused=one.number)
+        self._book_as(one.finished, number=number, folder=None)
+        head = one.commit if one.commit is not None and one.decided["verdict"] == "passed" else self.record.head
+        self._book_as(one.decided, number=number, head=head)
+        if one.result is not None and one.result.snapshot is not None:
+            ref = snapshot_ref(self.inputs.run_id, one.started["step"], one.attempt)
+            self._repository.update_ref(ref, one.result.snapshot)
+
+    def _book_as(self, event: Event, **changes: Any) -> None:
+        fields = {name: value for name, value in event.items() if name not in {"event", "at"}}
+        self._book(event["event"], **{**fields, **changes})
+
+    # -- the gates of what is built on ---------------------------------------------------------------------------
+
+    def preflight(self) -> Order | None:
+        """The order that checks the last reused step on its own tree; without one, the usual preflight."""
+        for one, ready in reversed(self.taken.reused):
+            if one.result is None or not one.result.passed or one.commit is None:
+                continue
+            slot = partial(self._slots.choose, None, busy=(), living=(), wanted=None)
+            order = recheck_order(self.inputs, replace(ready, base=one.commit), slot)
+            if order is not None:
+                self._rechecked = one, ready
+                return order
+        return None if self.taken.reused else super().preflight()
+
+    def settle_preflight(self, result: AttemptResult) -> str | None:
+        """Book the check; a step whose gates do not pass any more is made again, and so is what was built on it."""
+        if self._rechecked is None:
+            return super().settle_preflight(result)
+        one, _ = self._rechecked
+        broken = next((gate for gate in result.gates if gate.status == "error"), None)
+        red = [gate for gate in result.gates if gate.status == "failed"]
+        reason = f"{one.path} cannot be checked again: {broken.name}: {broken.summary}" if broken else None
+        if reason is None and not result.gates and not result.passed:
+            reason = f"{one.path} cannot be checked again: {result.reason}"
+        gates = [{"name": gate.name, "status": gate.status, "summary": gate.summary} for gate in result.gates]
+        self._book("recheck", number=one.number, step=str(one.path), gates=gates, reason=reason)
+        if red and reason is None:
+            self._refuse(one, "; ".join(f"{gate.name}: {gate.summary}" for gate in red))
+        return reason
+
+    def _refuse(self, one: PastAttempt, why: str) -> None:
+        own = read_past(read_ledger(self.folder.ledger))
+        number = next(
+            other.number for other in reversed(own.attempts) if (other.path, other.attempt) == (one.path, one.attempt)
+        )
+        own.refused.add(number)
+        self._take_up(own, self._mark)
+        self.taken.again[one.path] = f"{REFUSED}: {why}"
+        self._book("reuse_refused", number=number, reason=why, **self._told())
+        self._move_branch(self.schedule.head)
