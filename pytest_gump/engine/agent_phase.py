@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Note, Task, ToolCall
 from pytest_gump.engine.bounds import is_in_checkout, place_in
-from pytest_gump.engine.guard import Breach, GuardWatch
+from pytest_gump.engine.guard import Breach, GuardWatch, shared_breach
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
 from pytest_gump.gates.environment import gate_environment
 from pytest_gump.system.environment import child_environment
@@ -198,7 +198,7 @@ class _Listener:
 
     def _asked(self) -> Breach | None:
         reason = self.tools.stop_asked()
-        return None if reason is None else Breach("max_budget", reason, is_shared=True)
+        return None if reason is None else shared_breach(reason)
 
     def _too_much(self) -> str | None:
         outputs = (self.place.folder / STREAM, self.place.folder / STDERR)

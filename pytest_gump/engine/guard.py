@@ -26,6 +26,13 @@ class Breach:
     """The limit of the whole run, which attempts that go on elsewhere have reached together with this one."""
 
 
+def shared_breach(reason: str) -> Breach:
+    """A limit of the run or a group; `reason` names it before all else."""
+    limits: tuple[GuardName, ...] = ("max_budget", "max_tokens", "max_time")
+    named = [name for name in limits if name in reason]
+    return Breach(min(named, key=reason.index, default="max_budget"), reason, is_shared=True)
+
+
 class GuardWatch:
     """Watches one attempt; it starts when it is made.
 

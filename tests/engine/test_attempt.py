@@ -132,11 +132,13 @@ def test_events_are_told_while_they_come(kit: Kit) -> None:
     assert ToolCall in kinds
 
 
-def test_agent_is_stopped_when_the_money_of_the_run_is_spent_elsewhere(kit: Kit) -> None:
+@pytest.mark.parametrize("limit", ["max_budget", "max_tokens", "max_time"])
+def test_agent_is_stopped_when_a_limit_of_the_run_is_reached_elsewhere(kit: Kit, limit: str) -> None:
     kit.script('write("new.py", "y"); spend(0.5); time.sleep(60)')
-    tools = replace(kit.tools(), stop_asked=lambda: "the run's max_budget is spent" if len(kit.events) > 3 else None)
+    reason = f"the run's {limit} is spent"
+    tools = replace(kit.tools(), stop_asked=lambda: reason if len(kit.events) > 3 else None)
     result = execute(kit.order(), tools)
-    assert (result.outcome, result.reason) == (Outcome.BUDGET, "the run's max_budget is spent")
+    assert (result.outcome, result.reason, result.guard) == (Outcome.BUDGET, reason, limit)
     assert result.usage.cost_usd == 0.5
     assert "new.py" in kit.files(result.snapshot)
     assert result.timings.total_s < 30
