@@ -75,7 +75,8 @@ class Launch:
         """Check repository, checkout, base, settings and agents.
 
         Raises:
-            GumpError: one of them does not allow a run; nothing was written but git objects.
+            GumpError: one of them does not allow a run. Nothing was written but git objects and, with
+                --gump-dirty=include, the ref that keeps the uncommitted changes.
         """
         repository, settings = cls.check(config, job)
         run_id = new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
@@ -163,7 +164,7 @@ class Launch:
             return [str(error.args[0])]
 
     def _open(self, root: Path, pool: SlotPool) -> tuple[Run, Path]:
-        """Make the run's folder, its ledger, its branch and its scratch folder: all of them, or none.
+        """Make the run's folder, its ledger, its branch and its scratch folder; no folder stays when one cannot be made.
 
         Raises:
             GumpError: one of them cannot be written.

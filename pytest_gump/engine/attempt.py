@@ -1,8 +1,8 @@
 """One attempt, from an order to its result: prepare, let the agent work, snapshot, judge by gates.
 
-`execute` never decides what comes next and reads no ledger; it can be called without pytest. Its files are
-    prompt.md  stream.ndjson  stderr.txt  result.json  diff.patch  step.patch  context/  out/  gates/<n>-<name>.txt
-in a fresh folder below `Tools.scratch`.
+`execute` never decides what comes next and reads no ledger; it can be called without pytest. In a fresh folder below
+`Tools.scratch` it writes result.json and, as far as the attempt comes to them,
+    prompt.md  stream.ndjson  stderr.txt  lost-session/  diff.patch  step.patch  context/  out/  gates/<n>-<name>.txt
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def execute(order: Order, tools: Tools) -> AttemptResult:
     """Carry out an order.
 
     Raises:
-        Cancelled: interrupted; everything that the attempt started has ended, and its tree is kept.
+        Cancelled: interrupted, or broken after the agent had ended; nothing that the attempt started lives on, and its
+            tree is kept where that was possible.
         WorktreeError: the worktree cannot be prepared; no agent was started.
         AgentError: the agent's name is not known.
     """

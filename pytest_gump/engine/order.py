@@ -82,7 +82,7 @@ class Limits:
 
     max_turns: int | None = None
     max_budget: float | None = None
-    """USD; already the smallest of guard, step budget left and run budget left."""
+    """USD; already the smallest of the guard, and what step, enclosing groups and run have left."""
     max_tokens: int | None = None
     max_time_s: float | None = None
     silence_s: float | None = None
@@ -160,7 +160,10 @@ class AttemptResult:
     session_lost: bool = False
     """The session that it was to resume was gone, so that a fresh one did the work."""
     snapshot: str | None = None
-    """Commit of what the attempt left, always set when an agent ran; its parent is the order's base."""
+    """Commit of what the attempt left, on top of the order's base; of a merge the commit where the group stands.
+
+    None where no agent ran, or what it left could not be kept.
+    """
     tree: str | None = None
     changed: tuple[ChangedFile, ...] = ()
     """Since the step began."""

@@ -1,7 +1,7 @@
 """One run: it gives out orders, takes results, books everything in the ledger, and moves the run's branch.
 
-No pytest here: whoever executes orders (the serial loop, xdist workers, a test) drives it through `next`, `begin` and
-`settle`.
+No pytest here: whoever executes orders (the serial loop, xdist workers, a test) drives it: `next`, then `begin`, or
+`refuse` first where money may be spent; `finish_attempt` with the result, then `settle`.
 """
 
 from __future__ import annotations
