@@ -164,7 +164,7 @@ class Launch:
             return [str(error.args[0])]
 
     def _open(self, root: Path, pool: SlotPool) -> tuple[Run, Path]:
-        """Make the run's folder, its ledger, its branch and its scratch folder; no folder stays when one cannot be made.
+        """Make the run's folder, ledger, branch and scratch folder; no folder stays when one of them cannot be made.
 
         Raises:
             GumpError: one of them cannot be written.
