@@ -1,0 +1,51 @@
+"""`gump doctor --live` with the real CLIs, whose one request goes to the scripted model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pytest_gump.conformance import CLIS
+from pytest_gump.conformance.bench import Bench
+from pytest_gump.conformance.model.script import Answer, Fault, script
+from pytest_gump.conformance.subjects import KEY, SUBJECTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def doctor(cli: str, place: Path, fault: Fault | None = None) -> tuple[int, dict[str, Any], int]:
+    """Exit code, report, and how many requests the model had."""
+    bench = Bench(SUBJECTS[cli], place)
+    bench.prepare()
+    words = [sys.executable, "-m", "pytest_gump", "doctor", "--live", bench.subject.agent, "--json"]
+    with bench.serving(script(Answer("ready"), fault=fault)) as server:
+        done = subprocess.run(words, cwd=bench.project, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        assert KEY not in done.stdout
+        return done.returncode, json.loads(done.stdout), len(server.served)
+
+
+@pytest.mark.usefixtures("agents")
+@pytest.mark.parametrize("cli", CLIS)
+def test_one_request_is_made_and_its_cost_told(cli: str, tmp_path: Path) -> None:
+    code, report, requests = doctor(cli, tmp_path)
+    (call,) = report["live"]
+    assert (code, call["ok"], requests) == (0, True, 1)
+    assert call["told"] == "{}"  # what the scripted model says to what is no prompt of a step
+    assert (call["cost_usd"] is None) == SUBJECTS[cli].unpriced
+    (state,) = (one for one in report["clis"] if one["cli"] == cli)
+    assert state["standing"] == "tested"
+
+
+@pytest.mark.usefixtures("agents")
+@pytest.mark.parametrize("cli", ["claude", "codex"])
+def test_a_request_that_is_refused_is_told_in_the_words_of_the_cli(cli: str, tmp_path: Path) -> None:
+    code, report, _ = doctor(cli, tmp_path, Fault(400))
+    (call,) = report["live"]
+    assert (code, call["ok"]) == (1, False)
+    assert "the scripted model refuses" in call["told"]
+    assert report["failed"] == [f"call of {SUBJECTS[cli].agent}"]
