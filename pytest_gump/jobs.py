@@ -20,7 +20,7 @@ from pytest_gump.engine.overrides import agents_of, agents_of_step, leaves, over
 from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.errors import AgentError, ConfigError
 from pytest_gump.system.environment import checkout_around, home
-from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow
+from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow, workflow_file
 from pytest_gump.workflow.load import load_workflow
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ def job_files(config: pytest.Config, project: Path) -> Iterator[tuple[Path, Path
     for path in _argument_files(config):
         if path.suffix in WORKFLOW_SUFFIXES and spec_option is not None:
             used = True
-            yield path, spec_option, find_workflow(str(path), project, home())
+            yield path, spec_option, workflow_file(path)
         elif is_spec(path) and named:
             for name in named:
                 yield path, path, _find(name, config, project)

@@ -57,6 +57,11 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     raise _not_found(name_or_path, project, home)
 
 
+def workflow_file(path: Path) -> Found:
+    """Read a workflow file that is there."""
+    return Found(path, "file", path.stem, read_text(path))
+
+
 def list_workflows(project: Path, home: Path | None) -> list[Found]:
     """Give the workflows that can be named, by name; one that a nearer one of the same name hides is left out."""
     found: dict[str, Found] = {}
@@ -96,7 +101,7 @@ def read_text(path: Path) -> str:
 def _named_file(name: str, project: Path) -> Found:
     for path in (Path.cwd() / name, project / name):
         if _exists(path):
-            return Found(path, "file", path.stem, read_text(path))
+            return workflow_file(path)
     hint = None if "/" in name else f"a workflow of the project is named without its suffix: {Path(name).stem}"
     raise ConfigError(f"workflow file {quoted(name)} does not exist", hint=hint)
 

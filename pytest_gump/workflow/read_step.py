@@ -22,6 +22,7 @@ UNSUPPORTED: Final = ("workflow", "with", "hitl")
 STEP_KEYS: Final = dict.fromkeys((*shape.keys(shape.StepKeys), *UNSUPPORTED))
 GUARD_KEYS: Final = shape.keys(shape.GuardKeys)
 SESSION_WORDS: Final = ("fresh", "reuse", "reuse-on-retry")
+FRESH: Final = SessionMode()
 OUTPUTS: Final = get_args(OutputMode)
 OVERLAPS: Final = get_args(Overlap)
 ALWAYS: Final = ("name", "on_failure", *UNSUPPORTED)
@@ -95,12 +96,12 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
 
 
 def _kind(fields: Fields, name: str, around: Surroundings) -> Kind:
-    title = f"step {quoted(name)}" if name else "the step"
     kinds = [key for key in ("agent", "steps", "workflow") if key in fields.values]
     if len(kinds) > 1:
         hint = "an agent step is no group: give the agent a step of its own" if "agent" in kinds else None
         both = " and ".join(f"'{key}'" for key in kinds)
-        around.problems.add(fields.key_place(kinds[1]), f"{title} has {both}, and a step is only one of them", hint)
+        what = f"{_title(name)} has {both}, and a step is only one of them"
+        around.problems.add(fields.key_place(kinds[1]), what, hint)
         return "unclear"
     if kinds:
         return {"agent": "agent", "steps": "group"}.get(kinds[0], "unclear")  # type: ignore[return-value]
@@ -112,8 +113,12 @@ def _kind(fields: Fields, name: str, around: Surroundings) -> Kind:
         return "gate"
     if "with" not in fields:
         hint = "give it 'agent', 'gate' or 'steps'"
-        around.problems.add(fields.place, f"{title} does nothing: it has no agent, gate or steps", hint)
+        around.problems.add(fields.place, f"{_title(name)} does nothing: it has no agent, gate or steps", hint)
     return "unclear"
+
+
+def _title(name: str) -> str:
+    return f"step {quoted(name)}" if name else "the step"
 
 
 def _check_keys(fields: Fields, kind: Kind, around: Surroundings) -> None:
@@ -166,7 +171,8 @@ class _Reader:
         failure = read_failure(self._fields, self._around)
         policies = failure.policies if failure else ()
         values["on_failure"] = failure.on_failure if failure else None
-        texts = (*self._texts, *(prompt for policy in policies for prompt in policy.prompts))
+        for policy in policies:
+            self._texts += policy.prompts
         return PlacedStep(
             Step(**values),
             self._names,
@@ -174,7 +180,7 @@ class _Reader:
             self._fields,
             policies,
             failure.fields if failure else None,
-            texts,
+            tuple(self._texts),
             children,
         )
 
@@ -235,15 +241,17 @@ class _Reader:
 
     def _session(self) -> SessionMode:
         node = self._fields.get("session")
+        if node is None:
+            return FRESH
         if isinstance(node, MapNode):
             return self._session_of_step()
         if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value.startswith(("reuse:", "fork:")):
             word, _, step = node.value.partition(":")
             hint = f"write {{{word}: {step.strip()}}} without quotes"
             self._around.problems.add(node.place, f"unknown session {quoted(node.value)}", hint)
-            return SessionMode()
+            return FRESH
         mode = self._fields.choice("session", SESSION_WORDS)
-        return SessionMode() if mode is None else SessionMode(mode=cast(Any, mode))
+        return FRESH if mode is None else SessionMode(mode=cast(Any, mode))
 
     def _session_of_step(self) -> SessionMode:
         kinds = (*shape.keys(shape.SessionOf), *shape.keys(shape.SessionCopy))
@@ -252,7 +260,7 @@ class _Reader:
         if below is not None and len(given) != 1:
             self._around.problems.add(below.place, "a session mapping must be {reuse: STEP} or {fork: STEP}")
         if below is None or not given:
-            return SessionMode()
+            return FRESH
         return SessionMode(mode=cast(Any, given[0]), step=below.text(given[0]))
 
     def _context(self) -> tuple[ContextEntry, ...]:
