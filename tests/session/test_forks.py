@@ -6,8 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.metrics import fold
+
 if TYPE_CHECKING:
     import pytest
+    from pytest_gump.engine.metrics import RunRecord
     from pytest_gump.testing import GumpProject
 
 STREAM: Final = Path(__file__).parents[1] / "agents" / "streams" / "claude" / "basic" / "stream.ndjson"
@@ -61,3 +65,25 @@ def test_steps_side_by_side_begin_with_copies_of_one_conversation_which_another_
     assert "--resume" not in words["look"]
     assert f"--resume={SESSION}" in words["on"]
     assert [one.session_resumed for one in project.record().attempts if one.agent] == [False, True, True, True]
+
+
+def test_a_recorded_run_with_forks_plays_to_the_same_figures(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing_down(project, monkeypatch)
+    project.workflow("ways", WAYS)
+    tape = project.path.parent / f"{project.path.name}-tape"
+    for option in (f"--gump-record={tape}", f"--gump-replay={tape}"):
+        result = project.pytester.runpytest_inprocess("--gump-workflow=ways", option, "spec.md")
+        result.assert_outcomes(passed=6)
+    played, recorded = (figures(fold(read_ledger(folder.ledger))) for folder in project.folders())
+    assert played == recorded
+
+
+def figures(record: RunRecord) -> dict[str, object]:
+    """By step, as those side by side end in any order."""
+    return {
+        one.step: (one.result.usage, one.result.tree, one.session_resumed, one.result.session_lost)
+        for one in record.attempts
+        if one.result is not None
+    }
