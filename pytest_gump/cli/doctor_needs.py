@@ -69,11 +69,12 @@ def _gates(workflow: Workflow, root: Path, names: Names) -> Iterator[Check]:
     from pytest_gump.engine.overrides import leaves
     from pytest_gump.errors import WorktreeError
     from pytest_gump.gates.commands import OPTIONAL
+    from pytest_gump.gates.names import PROJECT_GATES
     from pytest_gump.launch import gate_commands
     from pytest_gump.system.worktree import Repository
 
-    kinds = ("compile", "test", "lint", "coverage")
-    wanted = dict.fromkeys(gate.name for _, step in leaves(workflow.steps) for gate in step.gate if gate.name in kinds)
+    named = dict.fromkeys(gate.name for _, step in leaves(workflow.steps) for gate in step.gate)
+    wanted = [name for name in named if name in PROJECT_GATES]
     if not wanted:
         return
     try:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.dry_run_attempts import describe_attempts
 from pytest_gump.engine.overrides import foreach_groups
+from pytest_gump.gates.names import PROJECT_GATES
 from pytest_gump.units import format_duration, format_usd
 from pytest_gump.workflow.generated import MERGE, merged_members
 from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.read_gates import BUILTIN_GATES
 from pytest_gump.workflow.refs import iter_references, iter_steps, resolve_step
 
 if TYPE_CHECKING:
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
 
     from pytest_gump.workflow.model import Guard, Step, Workflow
 
-COMMAND_GATES: Final = ("compile", "test", "lint", "coverage")
-BUILT_IN_GATES: Final = (*COMMAND_GATES, "schema", "tests_found", "touched", "untouched", "bash")
 COMMAND_ROWS: Final = ("gates", "setup", "context")
 READ_ONLY: Final = ("plan", "artifact", "review")
 
@@ -131,9 +131,9 @@ class _View:
             yield "" if number else "gates", f"{label:<{width}}  {meaning}" if meaning else label
 
     def _gate(self, name: str) -> str:
-        if name in COMMAND_GATES:
+        if name in PROJECT_GATES:
             return self._commands.get(name) or f"no command found: set gump_{name}"
-        return "" if name in BUILT_IN_GATES else "a gate of this project or of a plugin"
+        return "" if name in BUILTIN_GATES else "a gate of this project or of a plugin"
 
     def _session(self, path: tuple[str, ...], step: Step) -> str:
         mode, target = step.session.mode, step.session.step

@@ -5,26 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from pytest_gump.system.kept_ignored import KEEP_IGNORED
+
 if TYPE_CHECKING:
     from pytest_gump.engine.ini_values import Kind
-
-KEEP_IGNORED: Final = (
-    "node_modules",
-    ".venv",
-    "venv",
-    "target",
-    "vendor",
-    ".bundle",
-    ".gradle",
-    "__pycache__",
-    "*.egg-info",
-    ".eggs",
-    ".tox",
-    ".nox",
-    ".mypy_cache",
-    ".pytest_cache",
-    ".ruff_cache",
-)
 
 
 @dataclass(frozen=True, slots=True)

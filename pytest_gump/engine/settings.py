@@ -6,15 +6,16 @@ import stat
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_gump.engine.ini_options import INI_OPTIONS, KEEP_IGNORED, IniOption
+from pytest_gump.engine.ini_options import INI_OPTIONS, IniOption
 from pytest_gump.engine.ini_values import READERS
 from pytest_gump.errors import ConfigError
+from pytest_gump.system.kept_ignored import KEEP_IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-__all__ = ["INI_OPTIONS", "KEEP_IGNORED", "IniOption", "Settings", "load_gump_toml", "read_settings"]
+__all__ = ["INI_OPTIONS", "IniOption", "Settings", "load_gump_toml", "read_settings"]
 
 TOML_NAME: Final = "gump.toml"
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.cache import user_cache
 from pytest_gump.system.git_slot import Slot
+from pytest_gump.system.kept_ignored import KEEP_IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
 
     from pytest_gump.system.git_repository import Repository
 
-KEEP_IGNORED: Final = (
-    *("node_modules", ".venv", "venv", "target", "vendor", "__pycache__", ".gradle", ".tox", ".nox"),
-    *(".pytest_cache", ".mypy_cache", ".ruff_cache"),
-)
-"""Dependency and cache folders: dear to make, and no gate passes because of them."""
 _SLOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 

@@ -139,8 +139,8 @@ def test_broken_gump_toml_is_an_error_with_its_path(tmp_path: Path) -> None:
         load_gump_toml(tmp_path)
 
 
-def test_kept_folders_hold_all_that_worktrees_keep_by_themselves() -> None:
-    assert set(worktree.KEEP_IGNORED) <= set(Settings().keep_ignored)
+def test_worktrees_keep_by_themselves_what_the_setting_keeps() -> None:
+    assert Settings().keep_ignored == worktree.KEEP_IGNORED
 
 
 def test_reading_settings_needs_no_heavy_module() -> None:

@@ -1,0 +1,11 @@
+"""Ignored folders that stay in a worktree between attempts. Every pytest run imports this: it must stay light."""
+
+from __future__ import annotations
+
+from typing import Final
+
+KEEP_IGNORED: Final = (
+    *("node_modules", ".venv", "venv", "target", "vendor", ".bundle", ".gradle", "__pycache__"),
+    *("*.egg-info", ".eggs", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
+)
+"""Dependencies and caches: dear to make, and no gate passes because of them."""
