@@ -1,7 +1,7 @@
 """One run: it gives out orders, takes results, books everything in the ledger, and moves the run's branch.
 
-No pytest here: whoever executes orders (the serial loop, xdist workers, a test) drives it: `next`, then `begin`, or
-`refuse` first where money may be spent; `finish_attempt` with the result, then `settle`.
+No pytest here: whoever executes orders (the serial loop, xdist workers, a test) drives it: `next`, `begin`, perhaps
+`refuse` in place of the execution; then `finish_attempt` with the result, and `settle`.
 """
 
 from __future__ import annotations
