@@ -26,7 +26,7 @@ from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
-from pytest_gump.engine.recording import Performance, record
+from pytest_gump.engine.recording import Work, record
 from pytest_gump.engine.secrets import Secrets, masked_event
 from pytest_gump.engine.setup_phase import Setup
 from pytest_gump.engine.tools import Tools
@@ -291,7 +291,7 @@ class _Attempt:
             self.tools.repository.patch(self.order.base, snapshot.commit, out)
 
         secrets = tuple(self.secrets.values.values())
-        work = Performance(agent.cli, facts.task, facts.run, self.place.folder, secrets, write_patch)
+        work = Work(agent.cli, facts.task, facts.run, self.place.folder, secrets, write_patch)
         why_not = record(Path(folder), work)
         if why_not is not None:
             facts.notes.append(why_not)

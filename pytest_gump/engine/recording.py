@@ -34,7 +34,7 @@ class _Unfit(Exception):  # noqa: N818 - not an error of the program, a message
 
 
 @dataclass(frozen=True, slots=True)
-class Performance:
+class Work:
     """One attempt as its agent left it."""
 
     cli: str
@@ -48,12 +48,12 @@ class Performance:
     """Writes the whole change of the worktree."""
 
 
-def record(cassette: Path, performance: Performance) -> str | None:
+def record(cassette: Path, work: Work) -> str | None:
     """Add the take; gives why there is none."""
     try:
         with cassettes.staged(cassette) as folder:
-            _fill(performance, folder)
-            cassettes.install(cassette, _take(performance), folder)
+            _fill(work, folder)
+            cassettes.install(cassette, _take(work), folder)
     except _Unfit as error:
         return NOT_RECORDED.format(why=error)
     except GumpError as error:
@@ -78,27 +78,27 @@ def adopt(cassette: Path, arrived: Path) -> str | None:
     return None
 
 
-def _take(performance: Performance) -> cassettes.Take:
-    task = performance.task
+def _take(work: Work) -> cassettes.Take:
+    task = work.task
     return cassettes.Take(
         step=task.step,
         item=task.item,
         attempt=task.attempt,
         agent=task.agent,
-        cli=performance.cli,
-        model=performance.run.ending.model,
+        cli=work.cli,
+        model=work.run.ending.model,
         prompt_sha256=cassettes.prompt_sha256(prompt_text(task)),
         folder="",
         resumed=task.session is not None,
     )
 
 
-def _fill(performance: Performance, folder: Path) -> None:
-    run, source = performance.run, performance.folder
+def _fill(work: Work, folder: Path) -> None:
+    run, source = work.run, work.folder
     finished = run.finished
     if finished is None or finished.error is not None:
         raise _Unfit("the agent was not started, or not to its end")
-    redaction = Redaction(performance.secrets, worktree=performance.task.worktree)
+    redaction = Redaction(work.secrets, worktree=work.task.worktree)
     ended = -finished.signal if finished.signal is not None else finished.exit_code
     pauses_s = [round(pause, _PAUSE_DIGITS) for pause in run.pauses_s]
     cassettes.write_end(folder, exit_code=None if finished.stopped else ended, pauses_s=pauses_s)
@@ -106,11 +106,11 @@ def _fill(performance: Performance, folder: Path) -> None:
     if (source / STDERR).exists() and (size := (source / STDERR).stat().st_size):
         copy = _copy_whole if size <= _WHOLE_BYTES else _copy_lines
         copy(source / STDERR, folder / STDERR, redaction.clean)
-    prompt = prompt_text(performance.task).encode("utf-8", "surrogateescape")
+    prompt = prompt_text(work.task).encode("utf-8", "surrogateescape")
     (folder / "prompt.md").write_bytes(redaction.clean(prompt))
     _copy_out(source / "out", folder / "out")
     patch = folder / "tree.patch"
-    performance.write_patch(patch)
+    work.write_patch(patch)
     if not patch.stat().st_size:
         patch.unlink()
     _refuse_secrets(folder, redaction)
