@@ -119,13 +119,14 @@ def make_project(path: Path) -> GumpProject:
     return GumpProject(cast(pytest.Pytester, SimpleNamespace(path=path)))
 
 
-def mixed_project(path: Path) -> GumpProject:
+def mixed_project(path: Path, *, parallel: bool = False) -> GumpProject:
     """A project with ordinary tests, and steps that pass, are retried, escalated, failed and skipped."""
     project = make_project(path)
     tests = "from app import value\n\ndef test_one():\n    assert value == 1\n\ndef test_two():\n    assert value\n"
     ignored = "__pycache__/\n.pytest_cache/\n.coverage\nallure/\nreport.html\nassets/\njunit.xml\n"
     project.write({"app.py": "value = 1\n", "test_app.py": tests, ".gitignore": ignored})
-    project.workflow("all", WORKFLOW)
+    foreach = "    foreach: decompose\n"
+    project.workflow("all", WORKFLOW.replace(foreach, f"{foreach}    parallel: true\n") if parallel else WORKFLOW)
     project.plan("decompose", "one", "two")
     for item in ("one", "two"):
         project.answer(f"build::tests[{item}]", writes={f"check_{item}.py": f"import {item}\n"})
