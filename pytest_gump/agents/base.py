@@ -181,6 +181,8 @@ class Ending:
     """The CLI's own limit that ended it; the outcome is `agent_error` then, which the engine books as the guard."""
     lost_session: bool = False
     """The CLI says that it does not know the session which it was to resume, and has done nothing."""
+    resets_at: float | None = None
+    """Of a `quota`: when the limit is over, in seconds since the epoch, as far as the CLI says."""
 
 
 class StreamReader(Protocol):

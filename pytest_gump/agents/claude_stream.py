@@ -13,25 +13,28 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import ndjson, prices
+from pytest_gump.agents import ndjson, prices, resets
 from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, ToolResult, Usage, UsageSeen
 from pytest_gump.agents.claude_usage import Answer, Estimate, is_guess, model_tokens, result_tokens
 from pytest_gump.agents.counters import each, grown, tokens_grown
 from pytest_gump.agents.estimate import characters_of
 from pytest_gump.agents.result_stream import ResultReader
-from pytest_gump.agents.stream import NO_EVENTS, ToolNames
+from pytest_gump.agents.stream import NO_EVENTS, CliFailure, ToolNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytest_gump.agents.base import Event, Provenance, Task
-    from pytest_gump.agents.stream import Limit
+    from pytest_gump.agents.stream import Handlers, Limit
 
 CLI: Final = "claude"
 SYNTHETIC: Final = "<synthetic>"
+RATE_LIMIT: Final = "rate_limit"
 
 TOOLS: Final = ToolNames(
     writing=frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"}),
@@ -53,7 +56,9 @@ class ClaudeReader(ResultReader):
     CLI: ClassVar = CLI
     LOST_SESSION: ClassVar = ("No conversation found with session ID",)
     QUOTA: ClassVar = re.compile(
-        r"\b(usage|session|weekly|rate|spend(?:ing)?) limit\b|credit balance is too low|hit your limit", re.IGNORECASE
+        r"\b(usage|session|weekly|rate|spend(?:ing)?) limit\b|credit balance is too low|hit your (?:\w{1,20} )?limit"
+        r"|\boverloaded\b|out of (?:extra )?usage",
+        re.IGNORECASE,
     )
 
     def __init__(self, task: Task) -> None:
@@ -66,8 +71,15 @@ class ClaudeReader(ResultReader):
         self._since = Estimate()
         """What was seen after the last result, or at all if there was none."""
         self._refusals = ndjson.Notes()
+        self._closed: dict[str, float | None] = {}
+        """Limits of the account that let no request through, each with its end."""
+        self._in_place_of_answer: str | None = None
+        """The kind of trouble that the CLI told in words of its own, where the model should have answered."""
 
     # -- events ----------------------------------------------------------------------------------------------------
+
+    def _handlers(self) -> Handlers:
+        return {**super()._handlers(), "rate_limit_event": self._read_limit}
 
     def feed(self, line: bytes) -> Iterable[Event]:
         if len(line) > _LONG and line.startswith(_USER) and line.endswith(b"}"):
@@ -77,10 +89,12 @@ class ClaudeReader(ResultReader):
     def _read_assistant(self, record: ndjson.JsonObject) -> Iterable[Event]:
         message = ndjson.section(record, "message")
         model = ndjson.text(message, "model")
+        main = record.get("parent_tool_use_id") is None
+        if main:
+            self._in_place_of_answer = ndjson.text(record, "error") if model == SYNTHETIC else None
         if model == SYNTHETIC:
             return NO_EVENTS
         events: list[Event] = []
-        main = record.get("parent_tool_use_id") is None
         answer = self._answer(message, model, main=main, events=events)
         for block in ndjson.sections(message, "content"):
             self._read_block(block, answer, main=main, events=events)
@@ -143,6 +157,14 @@ class ClaudeReader(ResultReader):
         cause = f"{error}, {status}" if isinstance(status, int) else error
         return (Note(f"API retry {ndjson.count(record, 'attempt')}: {cause}"),)
 
+    def _read_limit(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        limit = ndjson.section(record, "rate_limit_info")
+        name = ndjson.text(limit, "rateLimitType") or ""
+        self._closed.pop(name, None)
+        if limit.get("status") == "rejected":
+            self._closed[name] = ndjson.number(limit, "resetsAt")
+        return NO_EVENTS
+
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._summed += result_tokens(record)
         self._reported = self._reported_usage(record)
@@ -187,6 +209,16 @@ class ClaudeReader(ResultReader):
             self._notes.add(f"the CLI does not know the price of {self._model}: its cost is a guess")
         if self._result is None:
             self._notes.extend(self._refusals)
+
+    def _failure(self) -> CliFailure | None:
+        failure = super()._failure()
+        if failure is None and self._result is not None and self._in_place_of_answer == RATE_LIMIT:
+            words = super()._words(self._result)
+            failure = CliFailure(ndjson.first_line(words) or "the limit is reached", quota=True, told=words)
+        if failure is None or not failure.quota or not self._closed:
+            return failure
+        ends = (resets.epoch(end, time.time()) for end in self._closed.values())
+        return replace(failure, resets_at=max(filter(None, ends), default=None))
 
     def _words(self, result: ndjson.JsonObject) -> str:
         return "; ".join(ndjson.strings(result, "errors")) or super()._words(result)

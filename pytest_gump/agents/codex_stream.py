@@ -34,7 +34,8 @@ TOOLS: Final = frozenset({"command_execution", "file_change", "mcp_tool_call", "
 
 # Only looked for in the failure that the CLI reports: an agent may write such words about its work.
 _QUOTA: Final = re.compile(
-    r"\b429\b|too many requests|rate limit|usage limit|quota|insufficient_quota|out of credits|credit balance",
+    r"\b429\b|too many requests|rate limit|usage limit|quota|insufficient_quota|out of credits|credit balance"
+    r"|\boverloaded\b|at capacity",  # "high demand" is what codex makes of any 500
     re.IGNORECASE,
 )
 _RETRY: Final = re.compile(r"Reconnecting\.\.\. ", re.ASCII)
@@ -164,8 +165,9 @@ class CodexReader(EstimatedReader):
     def _failure(self) -> CliFailure | None:
         if self._ended != "failed":
             return None
-        reason = _words(self._failed or self._last_error) or "the turn failed for no stated reason"
-        return CliFailure(reason, quota=_QUOTA.search(reason) is not None)
+        told = self._failed or self._last_error
+        reason = _words(told) or "the turn failed for no stated reason"
+        return CliFailure(reason, quota=_QUOTA.search(reason) is not None, told=told)
 
     def _unfinished(self) -> str | None:
         return "without turn.completed" if self._ended is None else None

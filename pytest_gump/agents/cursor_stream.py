@@ -31,7 +31,7 @@ class CursorReader(ResultReader):
     CLI: ClassVar = CLI
     NOISE: ClassVar = re.compile(r"\{")  # some builds print every event on stderr as well
     QUOTA: ClassVar = re.compile(
-        r"usage limit|rate.?limit|too many requests|\b429\b|quota|out of credits", re.IGNORECASE
+        r"usage limit|rate.?limit|too many requests|\b429\b|quota|out of credits|\boverloaded\b", re.IGNORECASE
     )
 
     def __init__(self, task: Task, model: str | None = None) -> None:

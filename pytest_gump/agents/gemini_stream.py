@@ -39,7 +39,9 @@ LIMITS: Final[Mapping[str, Limit]] = {"FatalTurnLimitedError": "max_turns"}
 HALTED: Final = "Loop detected"
 
 # Only looked for in the failure that the CLI reports: an agent may write such words about its work.
-_QUOTA: Final = re.compile(r"\b429\b|RESOURCE_EXHAUSTED|quota|rate limit", re.IGNORECASE)
+_QUOTA: Final = re.compile(
+    r"\b429\b|RESOURCE_EXHAUSTED|quota|rate limit|exhausted your capacity|\boverloaded\b", re.IGNORECASE
+)
 
 
 class GeminiReader(EstimatedReader):
@@ -162,7 +164,7 @@ class GeminiReader(EstimatedReader):
             return None if self._halted is None else CliFailure(self._halted)
         whole = ndjson.text(ndjson.section(self._result, "error"), "message") or ""
         reason = ndjson.first_line(whole) or f"the result is not a success: {self._result.get('status')!r}"[:300]
-        return CliFailure(reason, quota=_QUOTA.search(whole) is not None)
+        return CliFailure(reason, quota=_QUOTA.search(whole) is not None, told=whole)
 
     def _unfinished(self) -> str | None:
         return "without a result" if self._result is None else None

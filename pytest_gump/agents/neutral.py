@@ -10,13 +10,14 @@
     {"type": "result", "outcome": "ok", "message": "Done.", "usage": {...}}
 
 Usage is the total so far. Without `cost_usd` it is estimated from the model. The last result counts; without one the
-attempt is an `agent_error`. `turns` in a usage stands in for turn events; `context_tokens` there is the most that one
-answer of the model had before it.
+attempt is an `agent_error`. One of the outcome `quota` may say `resets_at`, in seconds since the epoch. `turns` in a
+usage stands in for turn events; `context_tokens` there is the most that one answer of the model had before it.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_gump.agents import ndjson, prices
@@ -34,6 +35,7 @@ from pytest_gump.agents.base import (
     Usage,
     UsageSeen,
 )
+from pytest_gump.agents.resets import epoch, stated_reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,7 +97,13 @@ class NeutralReader:
             session=self._session_ref(),
             model=self._model,
             notes=self._notes.taken(),
+            resets_at=self._resets_at() if outcome == "quota" else None,
         )
+
+    def _resets_at(self) -> float | None:
+        result = self._result or {}
+        now = time.time()
+        return epoch(ndjson.number(result, "resets_at"), now) or stated_reset(ndjson.text(result, "reason") or "", now)
 
     def _judge(self, exit_code: int | None, stderr: str, *, stopped: bool) -> tuple[Outcome, str]:
         if stopped:

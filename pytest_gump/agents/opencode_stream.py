@@ -11,9 +11,10 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import ndjson, prices
+from pytest_gump.agents import ndjson, prices, resets
 from pytest_gump.agents.base import Note, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
 from pytest_gump.agents.stream import NO_EVENTS, CliFailure, JsonReader
 
@@ -31,10 +32,11 @@ _PATCHED = re.compile(r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$", 
 
 # Only looked for in an error event: an agent may write such words about its work.
 _QUOTA = re.compile(
-    r"too many requests|rate.?limit|quota|usage limit|credit balance|insufficient.?(?:balance|funds|credit)",
+    r"too many requests|rate.?limit|quota|usage limit|credit balance|insufficient.?(?:balance|funds|credit)"
+    r"|\boverloaded\b",
     re.IGNORECASE,
 )
-QUOTA_STATUS: Final = (402, 429)
+QUOTA_STATUS: Final = (402, 429, 529)
 
 _REFUSED = re.compile(r"rejected permission|specified a rule which prevents", re.IGNORECASE)
 _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MULTILINE)
@@ -136,8 +138,11 @@ class OpencodeReader(JsonReader):
     def _failure(self) -> CliFailure | None:
         if self._error is None:
             return None
-        status, words = ndjson.section(self._error, "data").get("statusCode"), _words(self._error)
-        return CliFailure(words, quota=status in QUOTA_STATUS or _QUOTA.search(words) is not None)
+        data, words = ndjson.section(self._error, "data"), _words(self._error)
+        is_quota = data.get("statusCode") in QUOTA_STATUS or _QUOTA.search(words) is not None
+        told = f"{ndjson.text(data, 'message') or words}\n{ndjson.text(data, 'responseBody') or ''}"
+        header = ndjson.text(ndjson.section(data, "responseHeaders"), "retry-after") or ""
+        return CliFailure(words, quota=is_quota, told=told, resets_at=resets.retry_after(header, time.time()))
 
     def _unfinished(self) -> str | None:
         if self._finished == "stop":

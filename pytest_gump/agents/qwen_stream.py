@@ -46,7 +46,7 @@ class QwenReader(ResultReader):
     NOISE: ClassVar = re.compile(r".*(?:Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting)")
     QUOTA: ClassVar = re.compile(
         r"API Error: 429\b|\bstatus 429\b|too many requests|rate.?limit|quota|insufficient.?balance|arrearage"
-        r"|account is in good standing",
+        r"|account is in good standing|\boverloaded\b",
         re.IGNORECASE,
     )
 

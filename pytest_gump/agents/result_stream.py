@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import ndjson
 from pytest_gump.agents.base import Event, ToolResult, UsageSeen
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Task
     from pytest_gump.agents.stream import Handlers
+
+
+QUOTA_STATUS: Final = (429, 529)
+"""Too many requests; overloaded."""
 
 
 class ResultReader(JsonReader):
@@ -68,7 +72,8 @@ class ResultReader(JsonReader):
             return None
         words = self._words(result)
         reason = ndjson.first_line(words) or f"the result is an error: {ndjson.text(result, 'subtype') or 'unknown'}"
-        return CliFailure(reason, quota=result.get("api_error_status") == 429 or self.QUOTA.search(reason) is not None)
+        is_quota = result.get("api_error_status") in QUOTA_STATUS or self.QUOTA.search(reason) is not None
+        return CliFailure(reason, quota=is_quota, told=words)
 
     def _words(self, result: ndjson.JsonObject) -> str:
         return ndjson.text(result, "result") or ""

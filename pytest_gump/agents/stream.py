@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pytest_gump.agents import ndjson
 from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, ToolCall, Turn
+from pytest_gump.agents.resets import stated_reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +35,10 @@ class CliFailure:
 
     reason: str
     quota: bool = False
+    told: str = ""
+    """All that is said, where the reason is only a part of it."""
+    resets_at: float | None = None
+    """When the limit is over, where that is told in other than words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,8 @@ class JsonReader:
 
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
         stderr = _CONTROL.sub("", stderr)
-        outcome, reason = self._judge(exit_code, stderr, stopped=stopped)
+        failure = None if stopped else self._failure()
+        outcome, reason = self._judge(failure, exit_code, stderr, stopped=stopped)
         self._conclude(stderr)
         return Ending(
             outcome=outcome,
@@ -139,12 +146,14 @@ class JsonReader:
             notes=self._notes.taken(),
             limit=None if stopped else self._limit(exit_code),
             lost_session=not stopped and self._lost_session(f"{reason}\n{stderr}"),
+            resets_at=_reset_of(failure) if failure is not None and failure.quota else None,
         )
 
-    def _judge(self, exit_code: int | None, stderr: str, *, stopped: bool) -> tuple[Outcome, str]:
+    def _judge(
+        self, failure: CliFailure | None, exit_code: int | None, stderr: str, *, stopped: bool
+    ) -> tuple[Outcome, str]:
         if stopped:
             return "agent_error", "stopped before it had finished"
-        failure = self._failure()
         if failure is not None:
             return ("quota" if failure.quota else "agent_error"), failure.reason
         unfinished = self._unfinished()
@@ -198,3 +207,7 @@ class JsonReader:
     def _unfinished(self) -> str | None:
         """What the stream lacks, as `without a result`; None when its final event came."""
         raise NotImplementedError
+
+
+def _reset_of(failure: CliFailure) -> float | None:
+    return failure.resets_at or stated_reset(failure.told or failure.reason, time.time())

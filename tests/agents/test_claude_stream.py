@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -199,11 +200,73 @@ def test_is_error_is_believed_more_than_the_subtype() -> None:
         "You've hit your limit · resets 3pm",
         "Credit balance is too low",
         "5-hour session limit reached",
+        "You've hit your weekly limit · resets Feb 16, 11am (Europe/Berlin)",
+        "You're out of extra usage · resets 2am",
+        'API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
     ],
 )
 def test_a_used_up_limit_is_quota_only_when_the_result_is_an_error(words: str) -> None:
     assert CLAUDE.end([result_line(is_error=True, result=words)], exit_code=1).outcome == "quota"
     assert CLAUDE.end([result_line(result=words)]).outcome == "ok"
+
+
+def limit_line(status: str, resets_at: float | None = None, kind: str = "five_hour") -> bytes:
+    info = {"status": status, "resetsAt": resets_at, "rateLimitType": kind, "isUsingOverage": False}
+    return line(type="rate_limit_event", rate_limit_info=info, session_id="s")
+
+
+LIMIT = result_line(is_error=True, result="You've hit your limit", api_error_status=429)
+
+
+def test_the_end_of_a_limit_is_that_of_the_event_which_tells_it() -> None:
+    resets_at = time.time() // 1 + 3600
+    assert CLAUDE.end([limit_line("rejected", resets_at), LIMIT], exit_code=1).resets_at == resets_at
+    assert CLAUDE.end([limit_line("rejected", resets_at * 1000), LIMIT], exit_code=1).resets_at == resets_at
+    both = [limit_line("rejected", resets_at, "seven_day"), limit_line("rejected", resets_at - 60)]
+    assert CLAUDE.end([*both, LIMIT], exit_code=1).resets_at == resets_at
+
+
+def test_the_end_of_a_limit_that_let_requests_through_is_not_waited_for() -> None:
+    resets_at = time.time() // 1 + 3600
+    warning = limit_line("allowed_warning", resets_at)
+    assert CLAUDE.end([warning, LIMIT], exit_code=1).resets_at is None
+    assert CLAUDE.end([limit_line("rejected", resets_at), limit_line("allowed"), LIMIT], exit_code=1).resets_at is None
+    ending = CLAUDE.end([limit_line("rejected", resets_at), result_line()])
+    assert (ending.outcome, ending.resets_at) == ("ok", None)
+
+
+def test_the_end_of_a_limit_may_be_told_in_words_only() -> None:
+    soon = int(time.time()) + 3600
+    ending = CLAUDE.end([result_line(is_error=True, result=f"Claude AI usage limit reached|{soon}")], exit_code=1)
+    assert (ending.outcome, ending.resets_at) == ("quota", soon)
+    refused = [limit_line("rejected"), result_line(is_error=True, result=f"usage limit reached|{soon}")]
+    assert CLAUDE.end(refused, exit_code=1).resets_at == soon
+
+
+def test_a_status_of_overload_is_quota_whatever_the_words() -> None:
+    assert CLAUDE.end([result_line(is_error=True, result="API Error", api_error_status=529)]).outcome == "quota"
+    assert CLAUDE.end([result_line(is_error=True, result="API Error", api_error_status=500)]).outcome == "agent_error"
+
+
+def test_a_limit_told_in_place_of_the_last_answer_is_quota_although_the_result_says_success() -> None:
+    said = {"id": "m", "model": "<synthetic>", "content": [{"type": "text", "text": "Limit reached"}]}
+    told = line(type="assistant", message=said, error="rate_limit")
+    assert CLAUDE.end([told, result_line(result="Limit reached")]).outcome == "quota"
+    answer = line(type="assistant", message={"id": "n", "model": "claude-sonnet-4-5", "content": []})
+    assert CLAUDE.end([told, answer, result_line()]).outcome == "ok"
+    other = line(type="assistant", message=said, error="rate_limit", parent_tool_use_id="toolu_1")
+    assert CLAUDE.end([other, result_line()]).outcome == "ok"
+
+
+def test_a_tool_that_prints_a_limit_is_not_out_of_quota() -> None:
+    printed = '{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":4102444800}}'
+    content = [
+        {"type": "tool_result", "tool_use_id": "t", "content": f"usage limit reached\n{printed}", "is_error": True}
+    ]
+    user = line(type="user", message={"role": "user", "content": content}, tool_use_result={"stdout": printed})
+    assert CLAUDE.end([user, result_line()]).outcome == "ok"
+    ending = CLAUDE.end([user, result_line(is_error=True, result="it broke")], exit_code=1)
+    assert (ending.outcome, ending.resets_at) == ("agent_error", None)
 
 
 def test_an_agent_that_talks_about_rate_limits_is_not_out_of_quota() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
 
 import pytest
@@ -127,6 +129,7 @@ def test_a_failed_turn_is_believed_more_than_the_exit_code() -> None:
         "You've hit your usage limit. Upgrade to Pro or try again in 3 days.",
         "Quota exceeded. Check your plan and billing details.",
         "rate limit reached for gpt-5.5",
+        "Selected model is at capacity. Please try a different model.",
     ],
 )
 def test_a_used_up_limit_is_quota_only_in_the_clis_own_failure(words: str) -> None:
@@ -134,6 +137,24 @@ def test_a_used_up_limit_is_quota_only_in_the_clis_own_failure(words: str) -> No
     said = item("agent_message", text=words)
     assert CODEX.end([said, line(type="turn.failed", error={"message": "no"})], exit_code=1).outcome == "agent_error"
     assert CODEX.end([said, completed(input_tokens=1)]).outcome == "ok"
+
+
+def test_a_command_that_prints_a_limit_is_not_out_of_quota() -> None:
+    words = "You've hit your usage limit. Try again in 3 days."
+    ran = item("command_execution", command="cat log", aggregated_output=words, status="failed", exit_code=1)
+    ending = CODEX.end([ran, line(type="turn.failed", error={"message": "no"})], exit_code=1)
+    assert (ending.outcome, ending.resets_at) == ("agent_error", None)
+
+
+def test_the_end_of_a_limit_is_told_in_words_or_by_the_api() -> None:
+    now = time.time()
+    words = "You've hit your usage limit. Upgrade to Pro or try again in 2 days 17 hours 14 minutes."
+    told = CODEX.end([line(type="turn.failed", error={"message": words})], exit_code=1)
+    assert told.resets_at == pytest.approx(now + 234_840, abs=60)
+    answer = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "resets_in_seconds": 13872}
+    by_api = CODEX.end([line(type="turn.failed", error={"message": json.dumps({"error": answer})})], exit_code=1)
+    assert (by_api.outcome, by_api.reason) == ("quota", "The usage limit has been reached")
+    assert by_api.resets_at == pytest.approx(now + 13_872, abs=60)
 
 
 # -- broken streams ------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -97,6 +98,28 @@ def test_an_agent_that_talks_about_quota_is_not_out_of_it() -> None:
     assert GEMINI.end([words, result_line()]).outcome == "ok"
     failure = result_line(status="error", error={"type": "unknown", "message": "no"})
     assert GEMINI.end([words, failure], exit_code=1).outcome == "agent_error"
+
+
+def test_a_tool_that_prints_a_limit_is_not_out_of_quota() -> None:
+    error = {"type": "x", "message": "429 RESOURCE_EXHAUSTED"}
+    printed = line(type="tool_result", tool_id="t", status="error", output="quota exceeded, retry in 5s", error=error)
+    failure = result_line(status="error", error={"type": "unknown", "message": "no"})
+    ending = GEMINI.end([printed, failure], exit_code=1)
+    assert (ending.outcome, ending.resets_at) == ("agent_error", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("You have exhausted your capacity on this model. Your quota will reset after 1h49m8s.", 6548),
+        ("[API Error: You exceeded your current quota\nPlease retry in 43.6s.]", 43.6),
+        ("[API Error: The model is overloaded. Please try again later.]", None),
+    ],
+)
+def test_a_limit_may_tell_its_end(words: str, seconds: float | None) -> None:
+    ending = GEMINI.end([result_line(status="error", error={"type": "unknown", "message": words})], exit_code=173)
+    assert ending.outcome == "quota"
+    assert ending.resets_at == (None if seconds is None else pytest.approx(time.time() + seconds, abs=60))
 
 
 # -- broken streams ------------------------------------------------------------------------------------------------

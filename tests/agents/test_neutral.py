@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,16 @@ def test_cost_that_nobody_knows_is_unknown() -> None:
 def test_a_result_may_say_that_it_failed(outcome: Any, reason: str) -> None:
     _, ending = play(conversation(outcome=outcome, reason=reason))
     assert (ending.outcome, ending.reason) == (outcome, reason)
+
+
+def test_a_limit_may_tell_its_end() -> None:
+    now = time.time()
+    _, ending = play([{"type": "result", "outcome": "quota", "reason": "limit reached", "resets_at": now + 90}])
+    assert ending.resets_at == now + 90
+    _, in_words = play(conversation(outcome="quota", reason="limit reached, try again in 5m"))
+    assert in_words.resets_at == pytest.approx(now + 300, abs=60)
+    _, failed = play([{"type": "result", "outcome": "agent_error", "reason": "no", "resets_at": now + 90}])
+    assert failed.resets_at is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -162,13 +163,41 @@ def test_an_error_event_is_believed_more_than_a_good_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [{"statusCode": 429}, {"statusCode": 402}, {"message": "You exceeded your current quota"}]
+    "data",
+    [
+        {"statusCode": 429},
+        {"statusCode": 402},
+        {"statusCode": 529},
+        {"message": "Overloaded"},
+        {"message": "You exceeded your current quota"},
+    ],
 )
 def test_a_used_up_limit_is_quota_only_in_an_error_event(data: dict[str, Any]) -> None:
     assert end([line("error", error={"name": "APIError", "data": data})], exit_code=1).outcome == "quota"
     talk = line("text", part={"type": "text", "text": json.dumps(data)})
     failed = line("error", error={"name": "APIError", "data": {"message": "no"}})
     assert end([talk, failed], exit_code=1).outcome == "agent_error"
+
+
+@pytest.mark.parametrize(
+    ("more", "seconds"),
+    [
+        ({"responseHeaders": {"retry-after": "120"}}, 120),
+        ({"responseBody": '{"error":{"message":"Please try again in 6m0s."}}'}, 360),
+        ({"message": "quota exceeded, retry in 5s"}, 5),
+        ({}, None),
+    ],
+)
+def test_a_limit_may_tell_its_end(more: dict[str, Any], seconds: float | None) -> None:
+    ending = end([line("error", error={"name": "APIError", "data": {"statusCode": 429, **more}})], exit_code=1)
+    assert ending.resets_at == (None if seconds is None else pytest.approx(time.time() + seconds, abs=60))
+
+
+def test_a_tool_that_prints_a_limit_is_not_out_of_quota() -> None:
+    printed = tool_line("bash", {"command": "cat log"}, output="usage limit reached, retry in 5s")
+    failed = line("error", error={"name": "APIError", "data": {"message": "no"}})
+    ending = end([printed, failed], exit_code=1)
+    assert (ending.outcome, ending.resets_at) == ("agent_error", None)
 
 
 # -- broken streams ------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -160,6 +161,12 @@ def test_a_used_up_limit_is_quota_only_when_the_result_is_an_error(words: str) -
 def test_an_agent_that_talks_about_rate_limits_is_not_out_of_quota() -> None:
     talk = answer({"type": "text", "text": "API Error: 429, rate limit"}, input_tokens=5)
     assert QWEN.end([talk, result_line(is_error=True, result="no")], exit_code=1).outcome == "agent_error"
+
+
+def test_a_limit_may_tell_its_end() -> None:
+    words = "[API Error: 429 Rate limit reached for qwen3. Please try again in 6m0s.]"
+    failed = result_line(is_error=True, subtype="error_during_execution", error={"message": words})
+    assert QWEN.end([failed], exit_code=1).resets_at == pytest.approx(time.time() + 360, abs=60)
 
 
 # -- broken streams ------------------------------------------------------------------------------------------------

@@ -1,0 +1,118 @@
+"""When a usage limit is over, read off what a CLI or its provider says of it.
+
+The forms are those that were seen: `|1767225600`, `resets 3pm (Europe/Madrid)`, `resets Feb 16, 11am (Europe/Berlin)`,
+`try again in 2 days 17 hours`, `try again at Mar 10th, 2026 3:39 AM`, `will reset after 1h49m8s`,
+`"retryDelay": "34s"`, `"resets_at": 1777936568`, `Retry-After: 120`. What is not understood is not guessed.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MOST_CHARS: Final = 20_000
+_LATEST_S: Final = 400 * 86_400
+"""Nobody states a reset that is further away."""
+_JUST_GONE: Final = timedelta(hours=1)
+"""A time of day that was so long ago is not meant to be tomorrow's."""
+
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_UNIT: Final = r"(?:ms|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)(?![a-z])"
+_PART: Final = re.compile(rf"(\d{{1,7}}(?:\.\d{{1,9}})?) ?({_UNIT})", re.IGNORECASE)
+_IN: Final = re.compile(
+    rf"(?:try again|retry|resets?)(?: (?:in|after))? ((?:\d{{1,7}}(?:\.\d{{1,9}})? ?{_UNIT}[ ,]{{0,2}}){{1,5}})",
+    re.IGNORECASE,
+)
+_EPOCH: Final = re.compile(r'(?:\||resets?_?at\\{0,3}" ?: ?)(\d{10})(?:\d{3})?(?!\d)', re.IGNORECASE)
+_SECONDS: Final = re.compile(r'(?:resets_in_seconds|retryDelay)\\{0,3}" ?: ?\\{0,3}"?(\d{1,8}(?:\.\d{1,9})?)s?\b')
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_AT: Final = re.compile(
+    r"(?:resets?|try again)(?: at)? (?:([a-z]{3})[a-z]{0,6} (\d{1,2})(?:st|nd|rd|th)?(?:, (\d{4}))?,? (?:at )?)?"
+    r"(1[0-2]|0?\d)(?::([0-5]\d))? ?([ap]m)(?: ?\(([A-Za-z_]+(?:/[A-Za-z0-9_+-]+){0,2})\))?",
+    re.IGNORECASE,
+)
+
+
+def stated_reset(words: str, now: float) -> float | None:
+    """When the limit of which a failure speaks is over, in seconds since the epoch; None where it does not say."""
+    words = words[:_MOST_CHARS]
+    return sane(max(_stated(words, now), default=None), now)
+
+
+def retry_after(value: str, now: float) -> float | None:
+    """Read the header of HTTP: seconds, or a date."""
+    if value.strip().isdecimal():
+        return sane(now + int(value.strip()[:12]), now)
+    try:
+        return sane(parsedate_to_datetime(value).timestamp(), now)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def epoch(value: float | None, now: float) -> float | None:
+    """Seconds since the epoch, or thousandths of them."""
+    if value is None:
+        return None
+    return sane(value / 1000 if value > 1e11 else value, now)
+
+
+def sane(at: float | None, now: float) -> float | None:
+    """The time, unless it is none that could be meant."""
+    if at is None or not math.isfinite(at) or at <= 0:
+        return None
+    return at if at - now <= _LATEST_S else None
+
+
+def _stated(words: str, now: float) -> Iterator[float]:
+    yield from (float(found[1]) for found in _EPOCH.finditer(words))
+    yield from (now + float(found[1]) for found in _SECONDS.finditer(words))
+    yield from (now + _duration(found[1]) for found in _IN.finditer(words))
+    for found in _AT.finditer(words):
+        at = _clock(found, now)
+        if at is not None:
+            yield at
+
+
+def _duration(words: str) -> float:
+    return sum(
+        float(number) * _UNITS["ms" if unit.lower() == "ms" else unit[0].lower()]
+        for number, unit in _PART.findall(words)
+    )
+
+
+def _clock(found: re.Match[str], now: float) -> float | None:
+    """A time of day, in the zone that is named or the one of this machine; without a date the next one."""
+    month, day, year, hour, minute, half, zone = found.groups()
+    place = _zone(zone)
+    today = datetime.fromtimestamp(now, UTC).astimezone(place)
+    try:
+        at = today.replace(
+            hour=int(hour) % 12 + (12 if half.lower() == "pm" else 0), minute=int(minute or 0), second=0, microsecond=0
+        )
+        if month is not None:
+            number = _MONTHS.index(month.lower()) + 1
+            at = at.replace(year=int(year or today.year), month=number, day=int(day))
+    except ValueError:
+        return None
+    if month is None and at < today - _JUST_GONE:
+        at += timedelta(days=1)
+    elif month is not None and year is None and at < today - timedelta(days=180):
+        at = at.replace(year=today.year + 1)
+    return at.replace(tzinfo=None).timestamp() if place is None else at.timestamp()
+
+
+def _zone(name: str | None) -> tzinfo | None:
+    """None: the zone of this machine."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # not in this machine's database
+        return UTC if name.upper() in {"UTC", "GMT"} else None
