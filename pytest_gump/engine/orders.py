@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.model import Workflow
 
+
 @dataclass(frozen=True, slots=True)
 class RunInputs:
     """What a run is made from; nothing of it changes while it runs."""
@@ -130,7 +131,7 @@ class OrderBuilder:
             step_base=ready.step_base,
             run_base=inputs.base,
             slot=slot(session.slot if session else None),
-            head=self._head(ready, session) if ready.agent else (),
+            head=self._head(ready, beginning) if ready.agent else (),
             context=context if ready.role == "step" else (),
             gates=self._gates(ready),
             commands=inputs.commands,
@@ -231,7 +232,7 @@ class OrderBuilder:
 
     # -- prompt --------------------------------------------------------------------------------------------------
 
-    def _head(self, ready: Ready, session: SessionRef | None) -> tuple[Section, ...]:
+    def _head(self, ready: Ready, beginning: Beginning) -> tuple[Section, ...]:
         settings = self._inputs.settings
         failed = self._failed(ready)
         results = [one.result for one in failed if one.result is not None]
@@ -243,7 +244,7 @@ class OrderBuilder:
                 failed=results,
                 diff=self._diff_of(failed[-1], settings.diff_chars) if failed else "",
                 tree="reset" if ready.base == ready.step_base else "kept",
-                standing=self._standing(ready, session),
+                standing=self._standing(ready, beginning),
                 item=ready.keep_item,
                 blast_radius=self._inputs.workflow.blast_radius,
                 spec=self._inputs.spec_text if ready.mode == "plan" and ready.role == "step" else None,
@@ -269,8 +270,10 @@ class OrderBuilder:
         records = self._record.steps[step].attempts if step in self._record.steps else []
         return [one for one in records if one.attempt in wanted and not one.superseded]
 
-    def _standing(self, ready: Ready, session: SessionRef | None) -> str:
-        if ready.session != "resume" or session is not None or str(ready.path) not in self._record.steps:
+    def _standing(self, ready: Ready, beginning: Beginning) -> str:
+        if beginning.missed is not None:
+            return standing(beginning.missed)
+        if ready.session != "resume" or beginning.session is not None or str(ready.path) not in self._record.steps:
             return ""
         before = self._record.steps[str(ready.path)].attempts[-1].result
         return "" if before is None else standing(before.message)

@@ -21,6 +21,8 @@ class Beginning:
 
     session: SessionRef | None = None
     fork: bool = False
+    missed: str | None = None
+    """What the conversation ended with that was to be begun with, where this agent's CLI has none of it."""
 
 
 FRESH: Final = Beginning()
@@ -52,7 +54,9 @@ def choose_session(
     fork = session is None and mode == "fork" and target is not None
     if fork and target is not None:
         session = _first(_of_target(record, target, ready.path), cli)
-    return FRESH if session is None else Beginning(_as_it_is(record, session), fork)
+    if session is not None:
+        return Beginning(_as_it_is(record, session), fork)
+    return FRESH if target is None else Beginning(missed=_last_words(record, target, ready.path))
 
 
 def _first(candidates: Iterable[SessionRef], cli: str) -> SessionRef | None:
@@ -61,8 +65,15 @@ def _first(candidates: Iterable[SessionRef], cli: str) -> SessionRef | None:
 
 def _as_it_is(record: RunRecord, session: SessionRef) -> SessionRef:
     """The session with its newest totals: another step may have gone on with it since."""
-    newest = (one for _, one in _newest_first(record) if (one.cli, one.id) == (session.cli, session.id))
-    return next(newest, session)
+    all_of_it = (one.result.session for one in reversed(record.attempts) if one.result is not None)
+    same = (one for one in all_of_it if one is not None and (one.cli, one.id) == (session.cli, session.id))
+    return next(same, session)
+
+
+def _last_words(record: RunRecord, target: str, asker: StepPath) -> str | None:
+    results = (one for one in reversed(record.attempts) if not one.superseded and one.result is not None)
+    of_target = (one.result for one in results if _is_target(StepPath.parse(one.step), target, asker))
+    return next((result.message for result in of_target if result is not None), None)
 
 
 def _newest_first(record: RunRecord) -> Iterator[tuple[StepPath, SessionRef]]:
@@ -76,12 +87,11 @@ def _of_step(record: RunRecord, path: StepPath) -> Iterator[SessionRef]:
 
 
 def _of_target(record: RunRecord, target: str, asker: StepPath) -> Iterator[SessionRef]:
-    names = tuple(target.split("::"))
-    return (
-        session
-        for one, session in _newest_first(record)
-        if one.names == names and one.items == asker.items[: len(one.items)]
-    )
+    return (session for one, session in _newest_first(record) if _is_target(one, target, asker))
+
+
+def _is_target(path: StepPath, target: str, asker: StepPath) -> bool:
+    return path.names == tuple(target.split("::")) and path.items == asker.items[: len(path.items)]
 
 
 def _in_scope(record: RunRecord, path: StepPath, foreach: Collection[str]) -> Iterator[SessionRef]:

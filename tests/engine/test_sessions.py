@@ -27,6 +27,7 @@ def record(*attempts: tuple[str, SessionRef | None]) -> RunRecord:
         attempt = AttemptRecord(number, path, number, "diff", "claude", "first", 0.0)
         timings = Timings(started=0.0, total_s=1.0)
         attempt.result = AttemptResult(path, number, Outcome.PASSED, "", "claude", timings, session=session)
+        attempt.result = replace(attempt.result, message=f"This is what {path} has found.")
         run.attempts.append(attempt)
     return run
 
@@ -71,9 +72,23 @@ def test_a_restart_makes_a_copy_again() -> None:
     assert choose(run, FORK, entry="restart", attempt=2) == Beginning(LOOK, fork=True)
 
 
-@pytest.mark.parametrize("changes", [{"session": "fresh"}, {"agent": None}, {"agent": "gemini-pro"}])
-def test_an_attempt_that_is_to_be_fresh_or_has_another_cli_makes_no_copy(changes: dict[str, Any]) -> None:
-    assert choose(record(("look", LOOK), ("look", OTHER)), FORK, **changes) == FRESH
+@pytest.mark.parametrize("changes", [{"session": "fresh"}, {"agent": None}])
+def test_an_attempt_that_is_to_be_fresh_makes_no_copy(changes: dict[str, Any]) -> None:
+    assert choose(record(("look", LOOK)), FORK, **changes) == FRESH
+
+
+@pytest.mark.parametrize("mode", [FORK, REUSE])
+def test_an_agent_of_another_cli_is_told_what_the_conversation_had_ended_with(mode: SessionMode) -> None:
+    run = record(("look", LOOK), ("look", OTHER))
+    assert choose(run, mode, agent="gemini-pro") == Beginning(missed="This is what look has found.")
+    assert choose(record(), mode, agent="gemini-pro") == FRESH
+
+
+def test_what_a_superseded_attempt_added_to_a_conversation_is_in_its_totals() -> None:
+    later = replace(LOOK, cost_usd=0.3)
+    run = record(("look", LOOK), ("more", later))
+    run.attempts[1].superseded = True
+    assert choose(run, FORK) == Beginning(later, fork=True)
 
 
 def test_a_copy_within_a_plan_item_is_of_that_item() -> None:

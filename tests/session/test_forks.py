@@ -29,6 +29,13 @@ steps:
   - {name: on, agent: claude-haiku, prompt: Go on., session: {reuse: look}}
 """
 
+OTHERS: Final = """\
+name: ways
+steps:
+  - {name: look, agent: claude-haiku, prompt: Look around.}
+  - {name: on, agent: claude-sonnet, prompt: Go on., session: {fork: look}}
+"""
+
 PROGRAM: Final = """\
 #!/bin/sh
 cat > prompt.tmp
@@ -87,3 +94,12 @@ def figures(record: RunRecord) -> dict[str, object]:
         for one in record.attempts
         if one.result is not None
     }
+
+
+def test_an_agent_of_another_cli_is_told_what_the_conversation_had_ended_with(project: GumpProject) -> None:
+    project.workflow("ways", OTHERS)
+    project.answer("look", writes={"a.py": "x = 1\n"}, says="The parser is in a.py.")
+    project.answer("on", writes={"b.py": "x = 1\n"})
+    project.run("ways", "--gump-agent=claude-sonnet=codex-gpt55").assert_outcomes(passed=2)
+    assert "It ended with:\n\nThe parser is in a.py." in project.prompt("on", 1)
+    assert [one.session_resumed for one in project.record().attempts] == [False, False]
