@@ -27,7 +27,7 @@ def add_command(
         formatter_class=argparse.RawDescriptionHelpFormatter,
         **options,
     )
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, parser=parser)
     return parser
 
 

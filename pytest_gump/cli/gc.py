@@ -9,6 +9,7 @@ from pytest_gump.units import parse_age
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
@@ -22,6 +23,10 @@ KINDS = {
     "remote": ("project of remote workers", "projects of remote workers"),
     "trash": ("half-removed folder", "half-removed folders"),
 }
+
+
+MOST_NAMED = 3
+"""Runs that are kept for the same reason."""
 
 
 def add(commands: Commands) -> None:
@@ -112,8 +117,8 @@ def _tell(findings: Findings, done: Collected, out: Out, *, is_dry: bool) -> Non
         out.table(("kind", "name", "refs", "size"), rows, right=("size",))
     for item in done.used:
         out.line(f"in use by now: {item.kind} {item.name}")
-    for run, why in findings.kept:
-        out.line(f"kept: {run} {why}")
+    for line in _kept(findings.kept):
+        out.line(line)
     for problem in done.problems:
         out.line(f"{out.marks.failed} {problem}", "red")
     total = format_bytes(sum(item.size for item in done.removed))
@@ -122,6 +127,18 @@ def _tell(findings: Findings, done: Collected, out: Out, *, is_dry: bool) -> Non
         out.line(f"would remove {what}: {total}" if what else "there is nothing to remove")
     else:
         out.line(f"{out.marks.passed} removed {what}: {total}" if what else "there was nothing to remove", "green")
+
+
+def _kept(kept: list[tuple[str, str]]) -> Iterator[str]:
+    """A line for each run; for many of one kind a single line."""
+    runs: dict[str, list[str]] = {}
+    for run, why in kept:
+        runs.setdefault(why, []).append(run)
+    for why, names in runs.items():
+        if len(names) <= MOST_NAMED:
+            yield from (f"kept: {name} {why}" for name in names)
+        else:
+            yield f"kept: {len(names)} runs, each {why}: {', '.join(names[:MOST_NAMED])}, .. (--json names all)"
 
 
 def _counts(items: list[Item]) -> str:

@@ -33,7 +33,8 @@ examples:
   gump report                           what the newest run cost, attempt by attempt
   gump apply                            merge the newest run that passed
 
-exit codes: those of pytest for `run`; else 0, 1 (refused, conflict) or 2 (wrong usage)"""
+exit codes: those of pytest for `run`; else 0, 1 (refused, conflict, something failed), 2 (wrong usage, no such run)
+or 130 (Ctrl-C)"""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -70,7 +71,9 @@ def _run(words: list[str]) -> int:
     if words[:1] == ["run"] and not {"-h", "--help"} & set(words):
         return run.start(words[1:])
     try:
-        arguments = make_parser().parse_args(words)
+        arguments, rest = make_parser().parse_known_args(words)
+        if rest:
+            arguments.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     except SystemExit as leave:  # after --help, --version or a message of argparse
         return leave.code if isinstance(leave.code, int) else USAGE
     code: int = arguments.execute(arguments, Out(sys.stdout))

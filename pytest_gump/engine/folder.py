@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 RUNS = Path(".gump") / "runs"
+NAMED = 3
+"""Runs that a message names."""
+LONGEST_TYPED = 100
 
 
 def new_run_id(workflow: str, *, now: datetime, chance: str) -> str:
@@ -147,6 +150,26 @@ def find_run(project: Path, name: str | None) -> RunFolder:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise RunError(f"{name!r} is the name of {len(matches)} runs: {', '.join(one.run_id for one in matches[:5])}")
-    recent = ", ".join(one.run_id for one in folders[:3])
-    raise RunError(f"no run {name!r} in {project / RUNS}", hint=f"the newest: {recent}")
+        more = f" and {len(matches) - NAMED} more" if len(matches) > NAMED else ""
+        raise RunError(
+            f"{name!r} may be any of {len(matches)} runs: {_names(matches)}{more}",
+            hint=f"give more of its beginning or end; gump status -n {len(folders)} lists all runs",
+        )
+    near = _near(name, folders)
+    hint = f"did you mean {near}?" if near else f"the newest: {_names(folders)}"
+    raise RunError(f"no run {name!r} in {project / RUNS}", hint=hint)
+
+
+def _names(folders: list[RunFolder]) -> str:
+    return ", ".join(one.run_id for one in folders[:NAMED])
+
+
+def _near(name: str, folders: list[RunFolder]) -> str | None:
+    """The run that a mistyped name is nearest to: its id, or one of the ends that people type."""
+    from difflib import get_close_matches
+
+    ends = {one.run_id.rpartition("-")[2]: one.run_id for one in reversed(folders)}
+    ids = {one.run_id: one.run_id for one in folders}
+    known = {**ids, **ends} if len(name) < LONGEST_TYPED else {}
+    near = get_close_matches(name, known, n=1, cutoff=0.75)
+    return known[near[0]] if near else None

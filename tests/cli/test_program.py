@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,46 @@ def test_version(gump: Gump) -> None:
 @pytest.mark.parametrize("words", [(), ("nope",), ("playbook",), ("log",), ("discard",)])
 def test_wrong_usage_is_2_with_a_message(gump: Gump, words: tuple[str, ...]) -> None:
     assert "error: " in gump.bad(*words, code=2)
+
+
+def test_an_unknown_option_shows_the_usage_of_its_command(gump: Gump) -> None:
+    assert gump.bad("apply", "--hepl", code=2).startswith("usage: gump apply ")
+
+
+def many_runs(gump: Gump) -> list[str]:
+    """Thirty-one runs, the newest first: one of today, and copies of it."""
+    gump.project.answer("first", writes={"first.py": "first = 1\n"})
+    gump.project.answer("second", writes={"second.py": "second = 2\n"})
+    gump.project.run("pair").assert_outcomes(passed=2)
+    (run,) = gump.project.folders()
+    for number in range(30):
+        copy = run.path.with_name(f"20200101-1200{number:02d}-pair-{number:02x}abcd")
+        shutil.copytree(run.path, copy)
+        ledger = copy / "ledger.ndjson"
+        ledger.write_text(ledger.read_text().replace(run.run_id, copy.name))
+    return [folder.run_id for folder in gump.project.folders()]
+
+
+def test_a_user_of_many_runs_is_helped_to_name_one(gump: Gump) -> None:
+    runs = many_runs(gump)
+    errors = gump.bad("report", "2020", code=2)
+    assert f"'2020' may be any of 30 runs: {runs[1]}, {runs[2]}, {runs[3]} and 27 more" in errors
+    assert "gump status -n 31 lists all runs" in errors
+    assert gump.good("status").splitlines()[-1] == "11 older runs: gump status -n 31"
+    for typed in ("03abxd", "20200101-120003-pair-03abdc", "20200101-12003-pair-03abcd"):
+        for command in ("report", "apply", "discard"):
+            assert "did you mean 20200101-120003-pair-03abcd?" in gump.bad(command, typed, code=2)
+    assert f"hint: the newest: {runs[0]}" in gump.bad("discard", "nosuch", code=2)
+
+
+def test_gc_tells_in_one_line_of_many_runs_that_it_keeps_for_one_reason(gump: Gump) -> None:
+    runs = many_runs(gump)
+    output = gump.good("gc", "--keep-last", "1", "--dry-run")
+    assert (
+        f"kept: 30 runs, each passed and was not applied: {runs[1]}, {runs[2]}, {runs[3]}, .. (--json names all)"
+        in output
+    )
+    assert len(json.loads(gump.good("gc", "--keep-last", "1", "--dry-run", "--json"))["kept"]) == 30
 
 
 def test_options_of_run_become_those_of_the_plugin() -> None:
