@@ -1,0 +1,44 @@
+"""Without a terminal: a line for each running step, once in a while."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from .parallel_kit import prepare, run
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+OFTEN = "\n\nimport pytest_gump.live\n\npytest_gump.live.HEARTBEAT_S = 0.2\n"
+"""What a conftest does, so that the test need not take minutes."""
+
+BOTH_AT_ONCE = """
+if step == "decompose":
+    plan(*({"name": name, "description": name} for name in ("one", "two")))
+else:
+    usage({"one": 0.25, "two": 0.5}[item])
+    meeting = pathlib.Path(sys.argv[0] + ".meeting")
+    meeting.mkdir(exist_ok=True)
+    (meeting / item).touch()
+    while len(list(meeting.iterdir())) < 2:
+        time.sleep(0.05)
+    time.sleep(2)
+"""
+
+
+def test_every_running_step_has_a_line_of_its_own(project: GumpProject) -> None:
+    prepare(project, BOTH_AT_ONCE)
+    with (project.path / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(OFTEN)
+    project.commit()
+    lines = run(project, "-n2").outlines
+    beats = [line for line in lines if line.startswith("… ")]
+    told = {re.sub(r"[0-9.]+s$", "TIME", line) for line in beats}
+    assert "… build::impl[one]  script  1 turn  $0.25  TIME" in told
+    assert "… build::impl[two]  script  1 turn  $0.50  TIME" in told
+    steps = [line.split()[1] for line in beats]
+    both = {("build::impl[one]", "build::impl[two]"), ("build::impl[two]", "build::impl[one]")}
+    assert both & set(pairwise(steps)), "one beat tells of both"
+    assert "\r" not in "".join(lines)
