@@ -10,7 +10,6 @@ from pytest_gump.errors import GumpError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import AttemptResult, Order
@@ -38,8 +37,8 @@ class Lost:
 
     ticket: int
     why: str
-    folder: Path | None
-    """Where the attempt's files are, if it had begun to write any."""
+    is_away: bool = False
+    """Its files are where nobody reads them any more."""
     is_quiet: bool = True
     """False: something that it started may still live in its worktree."""
 
@@ -101,7 +100,7 @@ class InProcess:
 
     def cancel(self, ticket: int, reason: str) -> None:
         """What waits has not begun: nothing runs while anybody could ask."""
-        self._waiting = [Lost(ticket, reason, None) if one.ticket == ticket else one for one in self._waiting]
+        self._waiting = [Lost(ticket, reason) if one.ticket == ticket else one for one in self._waiting]
 
     def spend_no_more(self, ticket: int, reason: str) -> None:
         self._spent[ticket] = reason

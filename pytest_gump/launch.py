@@ -20,7 +20,7 @@ from pytest_gump.engine.attempt import Tools, execute
 from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
 from pytest_gump.engine.judge import REASON_CHARS
-from pytest_gump.engine.lost_attempt import recover, scratch_of
+from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
 from pytest_gump.engine.orders import RunInputs
 from pytest_gump.engine.run import Run
 from pytest_gump.engine.settings import load_gump_toml, read_settings
@@ -195,9 +195,11 @@ class Launch:
         equipment = Equipment.of(self._run_id, self._job, tools)
         return replace(equipment, tells_tools=tells_tools)
 
-    def recover(self, order: Order, result: AttemptResult, folder: Path | None, began: float) -> AttemptResult:
-        """Complete the result of an attempt whose executor is gone by what it left on disk."""
-        return result if folder is None else recover(order, self._of_started_run(), result, folder, began)
+    def recover(self, ticket: int, order: Order, result: AttemptResult, began: float) -> AttemptResult:
+        """Complete the result of an attempt that was broken off by what it left on disk."""
+        tools = self._of_started_run()
+        folder = attempt_folder(tools.scratch, ticket)
+        return result if folder is None else recover(order, tools, result, folder, began)
 
     def doubt(self, slot: str) -> None:
         """Tell the next user of a worktree that something of ours may still live in it."""

@@ -13,6 +13,7 @@ from pytest_gump.neighbours import recount
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_gump.agents.base import Usage
     from pytest_gump.collect import StepItem, WorkflowCollector
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.run import Booked, Run
@@ -85,3 +86,5 @@ class Flight:
     """None for a preflight."""
     cli: str | None
     began: float = field(default_factory=time.time)
+    heard: Usage | None = None
+    """What its agent has told of its use so far."""

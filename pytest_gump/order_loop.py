@@ -7,7 +7,8 @@ from collections import Counter
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.base import UsageSeen
+from pytest_gump.agents.base import Usage, UsageSeen
+from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.order import Outcome
 from pytest_gump.errors import GumpError
 from pytest_gump.executors import Finished, Lost, WorkerFault
@@ -81,6 +82,7 @@ class OrderLoop:
         flight = self._flights.get(ticket, self._landing)
         if flight is None or flight.ticket != ticket or flight.item is None or not isinstance(event, UsageSeen):
             return
+        flight.heard = event.usage
         reason = flight.of.run.heard(flight.order, event.usage)
         if reason is not None:
             for one in {flight.ticket: flight, **self._flights}.values():
@@ -202,8 +204,10 @@ class OrderLoop:
         if not lost.is_quiet:
             flight.of.launch.doubt(flight.order.slot)
             flight.of.run.abandon_slot(flight.order.slot)
-        result = flight.of.run.no_attempt(flight.order, Outcome.CRASHED, lost.why)
-        return flight.of.launch.recover(flight.order, result, lost.folder, flight.began)
+        has_begun = lost.is_away or not lost.is_quiet  # of others, the stream on disk tells
+        usage = flight.heard or (Usage() if has_begun else NEVER_STARTED)
+        result = flight.of.run.no_attempt(flight.order, Outcome.CRASHED, lost.why, usage)
+        return flight.of.launch.recover(flight.ticket, flight.order, result, flight.began)
 
     def _result(self, flight: Flight, arrival: Finished | Lost) -> AttemptResult:
         if isinstance(arrival, Lost):
@@ -211,7 +215,9 @@ class OrderLoop:
         try:
             return arrival.outcome()
         except GumpError as error:
-            return flight.of.run.no_attempt(flight.order, Outcome.CRASHED, str(error.args[0]))
+            usage = flight.heard or NEVER_STARTED
+            result = flight.of.run.no_attempt(flight.order, Outcome.CRASHED, str(error.args[0]), usage)
+            return flight.of.launch.recover(flight.ticket, flight.order, result, flight.began)
 
     def _close_ended(self) -> None:
         for of in [*self._open]:
@@ -228,7 +234,7 @@ class OrderLoop:
             self._executors.kill(ticket)
         self._await(time.monotonic() + KILL_S)
         for ticket in [*self._flights]:
-            self._book_stopped(Lost(ticket, f"{reason}, and its worker did not answer", None, is_quiet=False))
+            self._book_stopped(Lost(ticket, f"{reason}, and its worker did not answer", is_quiet=False))
 
     def _await(self, deadline: float) -> None:
         while self._flights and time.monotonic() < deadline:

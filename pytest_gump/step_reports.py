@@ -12,6 +12,7 @@ from pytest_gump import junit
 from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.engine.attempt import Cancelled
 from pytest_gump.engine.decision import Retry, Stop
+from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
 from pytest_gump.errors import GumpError
 from pytest_gump.system.output import clean_text
@@ -131,7 +132,9 @@ class StepReports:
         if wire is not None:
             result = from_wire(AttemptResult, wire)
         else:
-            result = run.no_attempt(order, Outcome.CRASHED, f"the step itself broke: {_last_word(report.longrepr)}")
+            why = f"the step itself broke: {_last_word(report.longrepr)}"
+            result = run.no_attempt(order, Outcome.CRASHED, why, flight.heard or NEVER_STARTED)
+            result = flight.of.launch.recover(flight.ticket, order, result, flight.began)
         run.finish_attempt(order, result)
         item.ihook.pytest_gump_attempt_finished(order=order, result=result)
 

@@ -28,8 +28,9 @@ import pytest
 
 from pytest_gump.agents import cassette
 from pytest_gump.away import Home, Place
+from pytest_gump.engine.agent_phase import STREAM
 from pytest_gump.engine.attempt import Cancelled, execute
-from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
+from pytest_gump.engine.lost_attempt import NEVER_STARTED, attempt_folder, recover, scratch_of
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import GumpError
@@ -122,11 +123,11 @@ class OrderServer:
             result = error.result
         except KeyboardInterrupt:
             result = self._stopped(ticket, order)
-        except GumpError as error:
-            return "error", ticket, str(error)
         except BaseException as error:  # noqa: BLE001 - a process boundary: a conftest's agent may raise anything
-            where = "".join(traceback.format_exception(error))
-            return "error", ticket, f"{type(error).__name__}: {error}\n{where}"
+            broken = None if home is None else self._broken(ticket, order, error)
+            if broken is None:
+                return "error", ticket, _text_of(error)
+            result = broken
         return "result", ticket, to_wire(result if home is None else self._send_home(ticket, order, result, home))
 
     def _make_ready(self, crew: tuple[pytest.Session, Supervisor], equipment: Equipment) -> None:
@@ -187,10 +188,21 @@ class OrderServer:
                 raise
         return done[0]
 
+    def _broken(self, ticket: int, order: Order, error: BaseException) -> AttemptResult | None:
+        """What to tell of an attempt that broke when its agent had begun: the controller cannot read what that cost."""
+        tools = self._tools.get(order.run_id)
+        folder = None if tools is None else attempt_folder(tools.scratch, ticket)
+        if tools is None or folder is None or not (folder / STREAM).exists():
+            return None
+        text = _text_of(error)
+        with suppress(OSError):
+            (folder / "traceback.txt").write_text(text, encoding="utf-8", errors="replace")
+        result = _bare(order, Outcome.CRASHED, f"the step itself broke: {text.splitlines()[0]}")
+        return recover(order, tools, result, folder, folder.stat().st_mtime)
+
     def _stopped(self, ticket: int, order: Order) -> AttemptResult:
         """What to tell of an attempt that was stopped before it began, or in its last moment."""
-        timings = Timings(started=time.time(), total_s=0.0)
-        result = AttemptResult(order.step, order.attempt, Outcome.CANCELLED, "interrupted", order.agent, timings)
+        result = _bare(order, Outcome.CANCELLED, "interrupted")
         tools = self._tools.get(order.run_id)
         folder = None if tools is None else attempt_folder(tools.scratch, ticket)
         if tools is None or folder is None:
@@ -200,6 +212,18 @@ class OrderServer:
     def _send(self, *message: Any) -> None:
         with suppress(OSError):  # the controller is gone: the end of the channel tells it too
             self._channel.send(message)
+
+
+def _text_of(error: BaseException) -> str:
+    """In the first line what happened, then where."""
+    if isinstance(error, GumpError):
+        return str(error)
+    return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
+
+
+def _bare(order: Order, outcome: Outcome, reason: str) -> AttemptResult:
+    timings = Timings(started=time.time(), total_s=0.0)
+    return AttemptResult(order.step, order.attempt, outcome, reason, order.agent, timings, usage=NEVER_STARTED)
 
 
 class StopSign:

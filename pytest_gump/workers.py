@@ -310,7 +310,9 @@ class Workers:
         folder = attempt_folder(scratch, worker.ticket) if worker.shares_disk else None
         why = f"worker {name} was lost while it worked at the step ({error.lower()})"
         mark = "" if folder is None else f"{order.run_id}-{folder.name}"
-        self._fallen.append(_Fallen(Lost(worker.ticket, why, folder), mark, time.monotonic() + MOURNING_S))
+        self._fallen.append(
+            _Fallen(Lost(worker.ticket, why, is_away=not worker.shares_disk), mark, time.monotonic() + MOURNING_S)
+        )
 
     def _mourn(self) -> None:
         """A lost order comes back when its processes are gone: its repeat may get the same worktree."""

@@ -32,7 +32,7 @@ def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
     """
     limits: list[tuple[float, Scope]] = []
     if workflow.max_budget is not None:
-        limits.append((workflow.max_budget - record.total.cost_usd, "run"))
+        limits.append((workflow.max_budget - record.total.bound_usd, "run"))
     limits += [(budget - spent(record, place), "step") for place, budget in budgets(workflow, path)]
     if step.guard.max_budget is not None:
         limits.append((step.guard.max_budget, "guard"))
@@ -48,8 +48,9 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
     `total`: what was used, if that is more than the record knows of.
     """
     total = total or record.total
-    if workflow.max_budget is not None and total.cost_usd >= workflow.max_budget:
-        return f"max_budget of ${workflow.max_budget:.2f} is spent: ${total.cost_usd:.4f}"
+    if workflow.max_budget is not None and total.bound_usd >= workflow.max_budget:
+        presumed = f", and up to ${total.presumed_usd:.4f} of unknown cost" if total.presumed_usd else ""
+        return f"max_budget of ${workflow.max_budget:.2f} is spent: ${total.cost_usd:.4f}{presumed}"
     if workflow.max_tokens is not None and total.tokens.total >= workflow.max_tokens:
         return f"max_tokens of {workflow.max_tokens} is used up: {total.tokens.total}"
     if workflow.max_time is not None and record.duration_s >= workflow.max_time:
@@ -71,9 +72,9 @@ def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, floa
 
 
 def spent(record: RunRecord, place: StepPath) -> float:
-    """What the attempts at a place have cost, in USD."""
+    """What the attempts at a place have cost, in USD, as budgets count it."""
     inside = [one for text, step in record.steps.items() if is_inside(text, place) for one in step.attempts]
-    return add_up(inside).cost_usd
+    return add_up(inside).bound_usd
 
 
 def is_inside(step: str, place: StepPath) -> bool:

@@ -65,7 +65,9 @@ def _has_names(record: dict[str, Any]) -> bool:
         case "attempt_started":
             return bool(record["number"] > 0 and _STEP.fullmatch(record["step"]))
         case "attempt_finished":
-            folder = record["folder"]
+            folder, presumed_usd = record["folder"], record.get("presumed_usd", 0.0)
+            if type(presumed_usd) not in _NUMBER_OR_NONE:
+                return False
             return bool(record["number"] > 0 and (folder is None or _FOLDER.fullmatch(folder)))
         case "decided":
             named = _are_steps(record.get("failed", []))

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A sum over attempts. `cost_usd` adds what is known; `unknown` counts the attempts whose cost is not."""
+    """A sum over attempts. `cost_usd` adds what is known; `unknown` counts the attempts whose cost is not.
+
+    `presumed_usd` is what those may have cost at most, as far as budgets are to count it.
+    """
 
     attempts: int = 0
     cost_usd: float = 0.0
@@ -28,20 +31,35 @@ class Total:
     context_tokens: int = 0
     """The greatest, not the sum."""
     duration_s: float = 0.0
+    presumed_usd: float = 0.0
+
+    @property
+    def bound_usd(self) -> float:
+        """What budgets count."""
+        return self.cost_usd + self.presumed_usd
 
     def plus(self, usage: Usage, duration_s: float) -> Total:
-        consumed = bool(usage.turns or usage.tokens.total)
         return Total(
             attempts=self.attempts + 1,
             cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
             estimated=self.estimated or usage.provenance == "estimated",
-            unknown=self.unknown + (usage.cost_usd is None and consumed),
+            unknown=self.unknown + is_unknown(usage),
             tokens=self.tokens + usage.tokens,
             turns=self.turns + usage.turns,
             tool_calls=self.tool_calls + usage.tool_calls,
             context_tokens=max(self.context_tokens, usage.context_tokens),
             duration_s=self.duration_s + duration_s,
+            presumed_usd=self.presumed_usd,
         )
+
+
+def is_unknown(usage: Usage, outcome: str = "") -> bool:
+    """Whether there is something to pay for that nobody tells of.
+
+    Of an agent that ended by itself and told of no use there is none: it could not log in, say.
+    """
+    was_cut = outcome in {Outcome.CRASHED, Outcome.CANCELLED}
+    return usage.cost_usd is None and bool(was_cut or usage.turns or usage.tokens.total)
 
 
 @dataclass(slots=True)
@@ -72,6 +90,9 @@ class AttemptRecord:
     usage: Usage | None = None
     """None while it runs."""
     duration_s: float = 0.0
+    has_unknown_cost: bool = False
+    presumed_usd: float = 0.0
+    """What it counts as under a budget, if its cost is unknown."""
     _wire: Event | None = field(default=None, init=False, repr=False)
     _result: AttemptResult | None = field(default=None, init=False, repr=False)
 
@@ -87,6 +108,7 @@ class AttemptRecord:
         self._result = result
         if result is not None:
             self.usage, self.duration_s = result.usage, result.timings.total_s
+            self.has_unknown_cost = self.agent is not None and is_unknown(result.usage, result.outcome)
 
     def finish(self, wire: Event) -> None:
         """Take the result as the ledger holds it; only what sums need is read now."""
@@ -100,6 +122,7 @@ class AttemptRecord:
             tool_calls=int(usage["tool_calls"]),
             context_tokens=int(usage.get("context_tokens", 0)),
         )
+        self.has_unknown_cost = self.agent is not None and is_unknown(self.usage, wire["outcome"])
         self.duration_s = float(wire["timings"]["total_s"])
         self._wire = wire
 
@@ -188,7 +211,8 @@ def add_up(attempts: Iterable[AttemptRecord]) -> Total:
         if one.reused:
             continue
         if one.usage is not None:
-            total = total.plus(one.usage, one.duration_s)
+            unknown, presumed_usd = total.unknown + one.has_unknown_cost, total.presumed_usd + one.presumed_usd
+            total = replace(total.plus(one.usage, one.duration_s), unknown=unknown, presumed_usd=presumed_usd)
         elif one.agent is not None:
             total = replace(total, unknown=total.unknown + 1)
     return total
@@ -269,6 +293,7 @@ def _attempt_finished(record: RunRecord, event: Event) -> None:
     attempt = record.attempts[event["number"] - 1]
     attempt.finish(event["result"])
     attempt.folder = event["folder"]
+    attempt.presumed_usd = event.get("presumed_usd") or 0.0
 
 
 def _decided(record: RunRecord, event: Event) -> None:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.engine.budget import spent_out
 from pytest_gump.engine.decision import Stop
 from pytest_gump.engine.ledger import FORMAT, Ledger
+from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.merging import merge
-from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance
+from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance, is_unknown
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
 from pytest_gump.engine.schedule_replay import ResumableSchedule
@@ -214,12 +215,10 @@ class Run:
         """Carry out an order of mode `merge`: the controller does that itself."""
         return merge(order, self._repository, f"{self.inputs.workflow.name} on {self.inputs.spec_name}")
 
-    def no_attempt(self, order: Order, outcome: Outcome, reason: str) -> AttemptResult:
-        """A result for an order that was not carried out."""
+    def no_attempt(self, order: Order, outcome: Outcome, reason: str, usage: Usage = NEVER_STARTED) -> AttemptResult:
+        """A result for an order that was not carried out, or of which no more than `usage` is known."""
         timings = Timings(started=self._clock(), total_s=0.0)
-        return AttemptResult(
-            step=order.step, attempt=order.attempt, outcome=outcome, reason=reason, agent=order.agent, timings=timings
-        )
+        return AttemptResult(order.step, order.attempt, outcome, reason, order.agent, timings, usage=usage)
 
     # -- results -------------------------------------------------------------------------------------------------
 
@@ -237,10 +236,22 @@ class Run:
             except RunError as error:
                 failed = error
         result = replace(result, scratch=None)
-        self._book("attempt_finished", number=record.number, folder=folder, result=to_wire(result))
+        self._book(
+            "attempt_finished",
+            number=record.number,
+            folder=folder,
+            result=to_wire(result),
+            presumed_usd=self._presumed_usd(order, result),
+        )
         if failed is not None:  # what was paid is booked first
             raise failed
         return record
+
+    def _presumed_usd(self, order: Order, result: AttemptResult) -> float | None:
+        """Of an attempt whose cost is unknown: all that it was allowed, where budgets are not to be overdrawn."""
+        is_allowed = self.inputs.settings.unknown_cost == "allow"
+        unknown = order.agent is not None and is_unknown(result.usage, result.outcome)
+        return order.limits.max_budget if unknown and not is_allowed else None
 
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
         """Decide what follows and book it. A passed change of the tree becomes a commit of the run's branch."""

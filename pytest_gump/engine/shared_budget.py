@@ -41,7 +41,7 @@ class SharedBudget:
         """Whether another attempt has to wait until those that run have settled what they reserved."""
         wanted = step.guard.max_budget or step.max_budget or 0.0
         limit = workflow.max_budget
-        if limit is not None and self._is_short(limit - record.total.cost_usd, [*self._reserved], wanted):
+        if limit is not None and self._is_short(limit - record.total.bound_usd, [*self._reserved], wanted):
             return True
         for place, budget in budgets(workflow, path):
             beside = [one for one in self._reserved if is_inside(one, place)]

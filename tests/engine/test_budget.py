@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pytest_gump.agents.base import Tokens, Usage
 from pytest_gump.engine.budget import Allowance, allowance, spent_out
+from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.metrics import RunRecord, advance
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Guard, Step, Workflow
@@ -95,3 +96,27 @@ def test_what_an_attempt_cost_that_never_ended_is_unknown_and_not_zero() -> None
     started = {"event": "attempt_started", "at": 9.0, "number": 2, "step": "build::impl[one]", "attempt": 1}
     advance(record, {**started, "mode": "diff", "agent": "a", "entry": "first", "step_base": ""})
     assert (record.total.cost_usd, record.total.unknown) == (1.0, 1)
+
+
+def test_lost_attempt_of_unknown_cost_counts_as_what_it_was_allowed() -> None:
+    record = record_of(("plan", 1.0), ("build::impl[one]", 0.5))
+    lost(record, "build::impl[two]", Usage(), presumed_usd=1.5)
+    assert (record.total.cost_usd, record.total.unknown, record.total.bound_usd) == (1.5, 1, 3.0)
+    assert allowance(WORKFLOW, IMPL, TWO, record) == Allowance(0.5, "step")
+    tight = Workflow(name="w", max_budget=3.0, steps=WORKFLOW.steps)
+    assert spent_out(tight, record) == "max_budget of $3.00 is spent: $1.5000, and up to $1.5000 of unknown cost"
+
+
+def test_attempt_that_was_lost_before_its_agent_started_cost_nothing() -> None:
+    record = record_of()
+    lost(record, "plan", NEVER_STARTED, presumed_usd=None)
+    assert (record.total.unknown, record.total.bound_usd) == (0, 0.0)
+
+
+def lost(record: RunRecord, step: str, usage: Usage, *, presumed_usd: float | None) -> None:
+    number = len(record.attempts) + 1
+    started = {"event": "attempt_started", "step": step, "attempt": 1, "mode": "diff", "agent": "a", "entry": "first"}
+    advance(record, {**started, "at": 1.0, "number": number, "step_base": ""})
+    result = AttemptResult(step, 1, Outcome.CRASHED, "lost", "a", Timings(0, 1), usage=usage)
+    finished = {"event": "attempt_finished", "folder": None, "result": to_wire(result), "presumed_usd": presumed_usd}
+    advance(record, {**finished, "at": 2.0, "number": number})

@@ -97,6 +97,10 @@ def agents(project: GumpProject) -> list[psutil.Process]:
     return [one for one in living(project) if any("player.py" in word for word in one.info["cmdline"])]
 
 
+def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == "zombie"
+
+
 def worker_of(agent: psutil.Process) -> psutil.Process:
     """An agent's parent is its supervisor, and that one's is the worker."""
     supervisor = agent.parent()

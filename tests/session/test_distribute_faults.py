@@ -18,6 +18,7 @@ from tests.session.distribute_kit import (
     FATAL_GATE,
     GATED,
     agents,
+    is_gone,
     living,
     session,
     wait_until,
@@ -33,8 +34,8 @@ def outcomes(project: GumpProject) -> list[str]:
     return [str(one.result.outcome) for one in project.record().attempts if one.result is not None]
 
 
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == "zombie"
+def streams(project: GumpProject) -> list[Path]:
+    return [*project.path.parent.glob("*-cache/gump/worktrees/*/*.scratch/*/*/stream.ndjson")]
 
 
 def test_an_attempt_whose_worker_dies_is_made_again_on_another(project: GumpProject) -> None:
@@ -124,13 +125,83 @@ def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: Gu
     assert not living(project)
 
 
+SILENT = [{"type": "started", "session_id": "s", "model": "claude-haiku-4-5"}]
+
+
+@pytest.mark.parametrize(
+    ("unknown_cost", "ended", "unknown"), [("refuse", ["crashed", "budget"], 1), ("allow", ["crashed", "crashed"], 2)]
+)
+def test_lost_attempt_of_unknown_cost_binds_the_budget(
+    project: GumpProject, unknown_cost: str, ended: list[str], unknown: int
+) -> None:
+    project.workflow("one", ONE.replace("name: one\n", "name: one\nmax_budget: 5\n"))
+    project.answer("impl", stream=SILENT, exit_code=None)
+    with session(
+        project, "--gump-workflow=one", "-n1", "-o", f"gump_unknown_cost={unknown_cost}", "spec.md"
+    ) as process:
+        for _ in range(unknown):
+            wait_until(lambda: agents(project))
+            agent = agents(project)[0]
+            time.sleep(0.5)
+            worker_of(agent).kill()
+            wait_until(partial(is_gone, agent), 10)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert outcomes(project) == ended
+    total = project.record().total
+    assert (total.cost_usd, total.unknown) == (0.0, unknown)
+    assert f"+ {unknown} attempt" in output
+
+
+@pytest.mark.parametrize("workers", ["-n0", "-n1"])
+def test_attempt_that_breaks_while_its_agent_works_is_paid_for(project: GumpProject, workers: str) -> None:
+    project.write({"conftest.py": BREAKING})
+    project.workflow("mine", ONE.replace("claude-haiku", "breaking").replace("name: one", "name: mine"))
+    result = project.pytester.runpytest_subprocess("--gump-workflow=mine", workers, "spec.md")
+    assert "ValueError: cannot read this" in result.stdout.str()
+    assert outcomes(project) == ["crashed", "crashed"]
+    assert project.record().total.cost_usd == 0.5
+    assert all(one.folder for one in project.record().attempts)
+
+
+BREAKING = """\
+import sys
+from pytest_gump.agents.base import Command
+from pytest_gump.agents.neutral import NeutralReader
+
+SCRIPT = '''
+import json
+print(json.dumps({"type": "turn"}))
+print(json.dumps({"type": "usage", "tokens": {"input": 9}, "cost_usd": 0.25}))
+print("broken", flush=True)
+'''
+
+class Reader(NeutralReader):
+    def feed(self, line):
+        if line == b"broken" and not getattr(self, "told", False):
+            self.told = Breaking.told = True
+            raise ValueError("cannot read this")
+        return super().feed(line)
+
+class Breaking:
+    name = cli = "breaking"
+    cost = "reported"
+    def missing(self): return None
+    def command(self, task): return Command((sys.executable, "-c", SCRIPT))
+    def reader(self, task): return Reader(task, cli=self.cli)
+
+def pytest_gump_agents():
+    return {"breaking": Breaking()}
+"""
+
+
 @pytest.mark.slow
 def test_worktree_in_which_a_lost_agent_lives_on_is_used_by_nobody(project: GumpProject) -> None:
     """Its supervisor hangs, so nobody ends it when the worker is lost."""
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with session(project, "--gump-workflow=one", "-n1", "spec.md") as process:
-        wait_until(lambda: agents(project))
-        first = agents(project)[0]
+        wait_until(lambda: agents(project) and any(b"result" in one.read_bytes() for one in streams(project)))
+        first = agents(project)[0]  # it has said all that it will: a broken pipe does not end it
         supervisor = first.parent()
         assert supervisor is not None
         try:

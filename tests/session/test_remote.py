@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ import psutil
 import pytest
 from pytest_gump.agents.cassette import Cassette
 
+from tests.session.distribute_kit import is_gone, worker_of
 from tests.session.parallel_kit import prepare
 
 if TYPE_CHECKING:
@@ -208,6 +210,25 @@ def test_attempt_whose_files_arrive_damaged_is_paid_for(project: GumpProject, el
     assert "what the attempt made did not arrive from its worker" in record.steps["impl"].reason
 
 
+def test_money_of_a_worker_that_is_lost_elsewhere_is_booked_as_far_as_it_told(
+    project: GumpProject, elsewhere: Elsewhere
+) -> None:
+    workflow = "name: side\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
+    prepare(project, "usage(0.25)\ntime.sleep(600)\n", workflow=workflow)
+    words = [sys.executable, "-m", "pytest", "--gump-workflow=side", *elsewhere.workers("popen", 1), "spec.md"]
+    with subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE, text=True) as session:
+        for _ in range(2):
+            wait_until(lambda: bool(agents_of(project, "impl")))
+            agent = psutil.Process(agents_of(project, "impl")[0])
+            time.sleep(1)
+            worker_of(agent).kill()
+            wait_until(partial(is_gone, agent))
+        session.communicate(timeout=30)
+    record = project.record()
+    assert [str(one.result.outcome) for one in record.attempts if one.result] == ["crashed", "crashed"]
+    assert (record.total.cost_usd, record.total.unknown) == (0.5, 0)
+
+
 DAMAGE = """
 from pytest_gump.worker import OrderServer
 send = OrderServer._send
@@ -229,7 +250,7 @@ def test_takes_of_workers_elsewhere_come_home(project: GumpProject, elsewhere: E
     assert project.tree(project.record().head) == expected
 
 
-def agents_of(project: GumpProject) -> list[int]:
+def agents_of(project: GumpProject, step: str = "build::impl") -> list[int]:
     name = f"{project.path.name}-agent.py"
     found = []
     for process in psutil.process_iter():
@@ -237,7 +258,7 @@ def agents_of(project: GumpProject) -> list[int]:
             words = process.cmdline()
         except psutil.Error:
             continue
-        if any(word.endswith(name) for word in words[1:2]) and "build::impl" in words:
+        if any(word.endswith(name) for word in words[1:2]) and step in words:
             found.append(process.pid)
     return found
 
