@@ -24,6 +24,7 @@ from pytest_gump.engine.handover import Handover, read_handover
 from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.leavings import Leavings, attempt_ref
+from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.recording import Work, record
@@ -314,7 +315,7 @@ class _Attempt:
             timings=Timings(self.started, total_s, run.duration_s if run else 0.0, facts.gates_s),
             model=ending.model if ending else None,
             final=ending.final if ending else False,
-            usage=ending.usage if ending else Usage(),
+            usage=ending.usage if ending else NEVER_STARTED if judgement.outcome is Outcome.CANCELLED else Usage(),
             gates=facts.gates,
             guard=judgement.guard,
             session=self._session(ending.session if ending else None),
