@@ -39,9 +39,12 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
+    from pytest_gump.engine.run_branch import refuse_lost
+
     run, step = run_and_step(arguments.names)
     repository = run.repository()
     old, new = _commits(run, step, arguments.attempt)
+    refuse_lost(repository, run.id, old, new)
     if arguments.stat:
         _show_names(repository, old, new, out)
     else:

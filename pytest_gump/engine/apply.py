@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.merging import steps_of
+from pytest_gump.engine.run_branch import refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.system.git_checkout import in_the_way, names
 from pytest_gump.system.git_history import chain, contains
@@ -54,6 +55,7 @@ def plan_apply(
     """
     here = repository.head()
     _refuse_run(repository, record, state, here, force=force)
+    refuse_lost(repository, record.run_id, record.base, record.head)
     if repository.tree_of(record.head) == repository.tree_of(record.base):
         return ApplyPlan(None, record.head, notes=(f"run {record.run_id} changed nothing: there is nothing to apply",))
     if dirty := repository.dirty():

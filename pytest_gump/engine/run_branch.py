@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.system.git_history import contains
+from pytest_gump.errors import RunError
+from pytest_gump.system.git_history import contains, is_there
 from pytest_gump.system.git_upkeep import is_held_elsewhere
 
 if TYPE_CHECKING:
@@ -34,3 +35,18 @@ def has_other_work(repository: Repository, record: RunRecord, head: str | None) 
         return False
     is_older = bool(record.head) and contains(repository, record.head, head)
     return not is_older and not is_held_elsewhere(repository, head)
+
+
+def refuse_lost(repository: Repository, run_id: str, *commits: str) -> None:
+    """Refuse commits of a run that are gone.
+
+    Raises:
+        RunError: the branch that held them was deleted, and git has cleared them away since.
+    """
+    lost = next((commit for commit in commits if not is_there(repository, commit)), None)
+    if lost is not None:
+        raise RunError(
+            f"commit {lost[:10]} of run {run_id} is not in the repository any more: no branch held it",
+            hint=f"what attempts left may still be there: git for-each-ref refs/gump/{run_id}; "
+            "each one's change is in the diff.patch of its folder",
+        )

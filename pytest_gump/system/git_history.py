@@ -20,3 +20,8 @@ def contains(repository: Repository, head: str, commit: str) -> bool:
     """Say whether `commit` is `head` or one of its ancestors; a commit that is gone is not."""
     words = ("merge-base", "--is-ancestor", commit_id(commit), commit_id(head))
     return repository.objects.run(*words).status == 0
+
+
+def is_there(repository: Repository, commit: str) -> bool:
+    """Say whether the repository still has the commit."""
+    return repository.objects.run("cat-file", "-e", f"{commit_id(commit)}^{{commit}}").status == 0

@@ -240,6 +240,19 @@ def test_a_branch_that_a_killed_run_left_behind_its_last_commit_is_discarded(pas
     assert "discarded run" in passed.good("discard", run_id)
 
 
+def test_commits_that_git_cleared_away_are_told_as_gone(passed: Gump) -> None:
+    project, run_id = passed.project, passed.project.folders()[0].run_id
+    head = project.git("rev-parse", f"gump/{run_id}")
+    project.git("branch", "--quiet", "-D", f"gump/{run_id}")
+    assert "first.py" in passed.good("diff", "--stat")
+    project.git("gc", "--quiet", "--prune=now")
+    for words in (("apply",), ("diff",)):
+        errors = passed.bad(*words)
+        assert f"commit {head[:10]} of run {run_id} is not in the repository any more: no branch held it" in errors
+        assert f"git for-each-ref refs/gump/{run_id}" in errors
+    assert "second.py" in passed.good("diff", "second", "--attempt", "1", "--stat")
+
+
 def test_a_closed_pipe_is_no_error(passed: Gump) -> None:
     done = gump_apart(passed.project.path, "set -o pipefail; gump status | true; gump report | head -1")
     assert (done.returncode, done.stderr) == (0, b"")
