@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.merging import steps_of
-from pytest_gump.engine.run_branch import refuse_lost
+from pytest_gump.engine.run_branch import branch_ref, has_other_commits, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.system.git_checkout import in_the_way, names
 from pytest_gump.system.git_history import chain, contains
@@ -161,7 +161,7 @@ def _notes(repository: Repository, record: RunRecord, header: Mapping[str, Any],
         notes.append("the run started from uncommitted changes: they are not part of what was brought")
     elif not contains(repository, here, record.base):
         notes.append(f"the run's base {record.base[:10]} is not part of this branch: only the run's own changes came")
-    ref = f"refs/heads/gump/{record.run_id}"
-    if repository.refs(ref).get(ref, record.head) != record.head:
+    ref = branch_ref(record.run_id)
+    if has_other_commits(repository, record, repository.refs(ref).get(ref)):
         notes.append(f"branch gump/{record.run_id} holds commits that the run did not make: they were not brought")
     return notes

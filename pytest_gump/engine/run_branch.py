@@ -26,15 +26,19 @@ def checked_out_in(run_id: str, checkouts: Iterable[Checkout]) -> Path | None:
     return next((one.path for one in checkouts if one.branch == branch_ref(run_id)), None)
 
 
-def has_other_work(repository: Repository, record: RunRecord, head: str | None) -> bool:
-    """Whether somebody put commits on the branch that would be lost with it; `head` is where it stands.
+def has_other_commits(repository: Repository, record: RunRecord, head: str | None) -> bool:
+    """Whether somebody put commits on the branch; `head` is where it stands.
 
     A killed run may have left it behind its last commit: that is nobody's work but the run's.
     """
-    if head in {None, record.head, record.base}:
+    if head is None or head in {record.head, record.base}:
         return False
-    is_older = bool(record.head) and contains(repository, record.head, head)
-    return not is_older and not is_held_elsewhere(repository, head)
+    return not (record.head and contains(repository, record.head, head))
+
+
+def has_other_work(repository: Repository, record: RunRecord, head: str | None) -> bool:
+    """Whether commits that somebody put on the branch would be lost with it."""
+    return has_other_commits(repository, record, head) and not is_held_elsewhere(repository, str(head))
 
 
 def refuse_lost(repository: Repository, run_id: str, *commits: str) -> None:

@@ -175,6 +175,13 @@ def test_commits_that_someone_added_to_the_branch_of_the_run_stay_out(passed: Gu
     assert not (passed.project.path / "mine.py").exists()
 
 
+def test_a_branch_that_a_killed_run_left_behind_its_last_commit_is_no_work_of_others(passed: Gump) -> None:
+    run_id = passed.project.folders()[0].run_id
+    passed.project.git("update-ref", f"refs/heads/gump/{run_id}", f"gump/{run_id}~1")
+    assert "holds commits" not in passed.good("apply")
+    assert (passed.project.path / "second.py").exists()
+
+
 def test_a_run_that_changed_nothing_says_so(gump: Gump) -> None:
     gump.project.workflow("look", "name: look\nsteps:\n  - name: look\n    agent: claude\n    output: artifact\n")
     gump.project.answer("look", out={"artifact.txt": "fine"})
