@@ -1,6 +1,7 @@
 """Measure the collection of a thousand workflow files that are named on the command line. See README.md.
 
-Next to it its floor: what PyYAML's parser needs for these files, and pytest for as many nodes that do nothing.
+Next to it its floor: what PyYAML's parser needs for these files, and pytest for as many nodes that do nothing. Where a
+project has no settings for pytest, pytest looks for them above every file that is named.
 """
 
 from __future__ import annotations
@@ -68,6 +69,9 @@ def main() -> None:
             target=3000,
         )
         show("  floor: PyYAML's events of these files", 1000 * events([project.path / name for name in names]), "ms")
+        (project.path / "pytest.ini").write_text("[pytest]\n")
+        took = [project.pytest(*words) for _ in range(arguments.repeat)]
+        show("  the same in a project with settings for pytest", 1000 * median(took), "ms")
         (project.path / "conftest.py").write_text(NODES.format(steps=arguments.steps))
         nodes = [project.pytest("--collect-only", "-qq", ".") for _ in range(arguments.repeat)]
         show("  floor: pytest with as many nodes, a folder named", 1000 * median(nodes), "ms")
