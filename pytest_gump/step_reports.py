@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -54,9 +55,21 @@ class StepReports:
         except Cancelled as error:
             self.cancelled(flight, error.result)
             raise KeyboardInterrupt(str(error)) from None
+        except KeyboardInterrupt:
+            if self._landing.pop(item.nodeid, None) is not None:
+                self.cancelled(flight, self._stopped(flight, item.result))
+            raise
         for path in self._skipped:
             self._log_skipped(flight.of, path, run.schedule.reason)
         self._skipped = ()
+
+    def _stopped(self, flight: Flight, result: AttemptResult | None) -> AttemptResult:
+        """What became of an attempt when Ctrl-C came around it: nobody has told its end yet."""
+        if result is not None:
+            return replace(result, outcome=Outcome.CANCELLED, reason="interrupted")
+        usage = flight.heard or NEVER_STARTED
+        result = flight.of.run.no_attempt(flight.order, Outcome.CANCELLED, "interrupted", usage)
+        return flight.of.launch.recover(flight.ticket, flight.order, result, flight.began)
 
     def cancelled(self, flight: Flight, result: AttemptResult) -> None:
         """Book an attempt that was stopped; nothing follows from it."""

@@ -24,7 +24,7 @@ from pytest_gump.engine.handover import Handover, read_handover
 from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.leavings import Leavings, attempt_ref
-from pytest_gump.engine.lost_attempt import NEVER_STARTED
+from pytest_gump.engine.lost_attempt import NEVER_STARTED, recover
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.recording import Work, record
@@ -120,9 +120,22 @@ class _Attempt:
                 raise
             # An agent was paid: its cost must be booked, whatever broke afterwards.
             judgement = Judgement.of(Outcome.CRASHED, f"after the agent had ended: {error}")
-        result = self._finish(judgement)
-        if judgement.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
+        result = self._finish_somehow(judgement)
+        if result.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
             raise Cancelled(result)
+        return result
+
+    def _finish_somehow(self, judgement: Judgement) -> AttemptResult:
+        """The result, whatever becomes of the files: it is what an agent was paid for."""
+        try:
+            result = self._finish(judgement)
+        except (GumpError, OSError) as error:
+            if self.facts.run is None:
+                raise
+            result = self._result(Judgement.of(Outcome.CRASHED, f"after the agent had ended: {error}"))
+            result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
+        if self.facts.run is None and result.outcome is Outcome.CANCELLED and self.agent is not None:
+            return recover(self.order, self.tools, result, self.place.folder, self.started)  # it may have begun
         return result
 
     def _judged(self) -> Judgement:

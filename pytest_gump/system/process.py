@@ -69,7 +69,7 @@ class Exit:
     left_running: int = 0
     """Processes that had to be ended after the main one had ended by itself."""
     error: str | None = None
-    """Why it could not be started, or that the supervisor was lost."""
+    """Why it could not be started, that the supervisor was lost, or why its output could not be kept."""
     survivors: int = 0
     """Processes that even KILL did not end (other user, hung device)."""
 
@@ -195,6 +195,8 @@ class _Running:
         self.stack = stack
         self.began = time.monotonic()
         self.stopped: str | None = None
+        self.broken: str | None = None
+        """Why the output is not whole."""
         self.give_up_at: float | None = None
         self.buffer = b""
         self.ended: dict[str, Any] | None = None
@@ -278,7 +280,11 @@ class _Running:
             chunk = os.read(reader, _CHUNK)
         except BlockingIOError:
             return True
-        self.outputs[reader].write(chunk)
+        try:
+            self.outputs[reader].write(chunk)
+        except OSError as error:  # what is said from now on is heard, but not kept
+            self.broken = self.broken or f"what it printed cannot be kept: {error.strerror or error}"
+            self._stop("unkept")
         if reader == self.stdout:
             self._stop(self.splitter.feed(chunk))
         return bool(chunk)
@@ -325,6 +331,7 @@ class _Running:
             stopped=self.stopped,
             duration_s=duration_s,
             left_running=event["left"],
+            error=self.broken,
             survivors=event["survivors"],
         )
 
