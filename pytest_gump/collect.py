@@ -152,6 +152,8 @@ class StepItem(pytest.Item):
     step_path: StepPath
     order: Order | None = None
     result: AttemptResult | None = None
+    reused: bool = False
+    """An earlier session has run it, and its result holds."""
 
     @classmethod
     def from_parent(  # type: ignore[override]
@@ -162,6 +164,8 @@ class StepItem(pytest.Item):
         return node
 
     def runtest(self) -> None:
+        if self.reused:
+            return
         runner = self.root.job.runner
         assert self.order is not None, "a step item runs only with an order"  # noqa: S101
         assert runner is not None, "a step item runs only while its run lives"  # noqa: S101

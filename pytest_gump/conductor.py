@@ -13,9 +13,11 @@ from pytest_gump.arguments import names_nothing, ordinary_arguments, own_argumen
 from pytest_gump.ci import CI
 from pytest_gump.collect import JobFile, JobFolder, StepItem
 from pytest_gump.crew import has_workers, refuse_distribution
+from pytest_gump.earlier import take_earlier
 from pytest_gump.endings import usage_errors
 from pytest_gump.engine.overrides import select
 from pytest_gump.jobs import Job, no_garbage, no_spec, prepare_jobs, project_root
+from pytest_gump.last_failed import LastFailed
 from pytest_gump.neighbours import Neighbours
 from pytest_gump.report import Report
 
@@ -47,6 +49,8 @@ class Conductor:
         self.ci = CI(config)
         config.pluginmanager.register(self.ci, "gump-ci")
         config.pluginmanager.register(Neighbours(), "gump-neighbours")
+        self._last_failed = LastFailed(config)
+        config.pluginmanager.register(self._last_failed, "gump-last-failed")
 
     # -- collection ----------------------------------------------------------------------------------------------
 
@@ -70,6 +74,8 @@ class Conductor:
         self.jobs = prepare_jobs(session, project_root(self.config))
         if not self.jobs:
             raise no_spec(self.config)
+        for job in self.jobs:
+            take_earlier(self.config, job)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -80,6 +86,7 @@ class Conductor:
                     self._read_jobs(session)
             for job in self.jobs:
                 self._jobs_of[job.file] = (*self._jobs_of.get(job.file, ()), job)
+            self._last_failed.keep(self._jobs_of)
             if self.config.args_source is not pytest.Config.ArgsSource.ARGS:
                 self.config.args = [str(job.file) for job in self.jobs]
             result = yield

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from pytest_gump.agents.base import Agent
+    from pytest_gump.earlier import Earlier
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.workflow.find import Found
     from pytest_gump.workflow.load import Loaded
@@ -74,6 +75,8 @@ class Job:
     gates: Mapping[str, Callable[[Any], None]]
     agents: Mapping[str, Agent | str]
     replay: Replay | None
+    earlier: Earlier | None = None
+    """The run that goes on, or from which a new one begins."""
     runner: Callable[[Order], AttemptResult] | None = field(default=None, repr=False)
     """Carries out orders; set while the job's run lives."""
 
@@ -87,6 +90,12 @@ class Job:
 
     def cli_of(self, name: str) -> str:
         return self.agent(name).cli
+
+    def describe_agent(self, name: str) -> str:
+        """What the name stands for: program, model, and the words of `gump_agents`."""
+        agent = registry.find(name, self.agents) or self.agent(name)
+        words = self.agents.get(name)
+        return f"{agent.cli} {getattr(agent, 'model', None) or ''} {words if isinstance(words, str) else ''}".strip()
 
     def missing_agents(self) -> Iterator[str]:
         """Why agents cannot start here, each with the steps that need it."""

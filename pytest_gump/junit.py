@@ -38,6 +38,8 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
         ("gump.context_tokens", str(total.context_tokens)),
         ("gump.duration_s", f"{total.duration_s:.3f}"),
     ]
+    if last.reused or last.number in record.held:
+        properties.append(("gump.reused", "true"))
     if last.result is not None:
         properties.append(("gump.files_changed", str(len(last.result.changed))))
         if last.result.snapshot:

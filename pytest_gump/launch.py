@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from pytest_gump.engine.folder import RunFolder, new_run_id
 from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
 from pytest_gump.engine.orders import RunInputs
+from pytest_gump.engine.overrides import leaves
 from pytest_gump.engine.run import Run
 from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.equipment import Equipment
@@ -79,10 +80,14 @@ class Launch:
                 --gump-dirty=include, the ref that keeps the uncommitted changes.
         """
         repository, settings = cls.check(config, job)
-        run_id = new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
-        base = _base(config, repository, run_id)
+        run_id, base = cls._beginning(config, job, repository)
         settings = record_into(config, settings, repository.root, run_id)
         return cls(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
+
+    @classmethod
+    def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:
+        run_id = fresh_run_id(job)
+        return run_id, _base(config, repository, run_id)
 
     @staticmethod
     def check(config: pytest.Config, job: Job) -> tuple[Repository, Settings]:
@@ -99,7 +104,8 @@ class Launch:
             raise AgentError("\n".join(missing))
         if settings.unknown_cost == "refuse":
             job.refuse_unknown_cost()
-        if config.getoption("gump_base") is None and config.getoption("gump_dirty") != "include":
+        is_new = job.earlier is None and config.getoption("gump_base") is None
+        if is_new and config.getoption("gump_dirty") != "include":
             _refuse_changes(repository)
         return repository, settings
 
@@ -117,6 +123,7 @@ class Launch:
             settings=self._settings,
             cli_of=job.cli_of,
             inputs=job.inputs,
+            describe_agent=job.describe_agent,
         )
 
     @contextmanager
@@ -130,8 +137,8 @@ class Launch:
         root = Slots.default_root(self._repository, self._settings.worktrees)
         slots = Slots(self._repository, root, keep=self._settings.keep_ignored)
         supervised = Supervisor() if is_here else closing(Supervisor())  # that one starts when it is first used
-        with supervised as supervisor, closing(SlotPool(slots)) as pool:
-            run, scratch = self._open(root, pool)
+        scratch = root / f"{self._run_id}.scratch"
+        with supervised as supervisor, closing(SlotPool(slots)) as pool, ExitStack() as owned:
             self._pool = pool
             self._tools = Tools(
                 repository=self._repository,
@@ -142,6 +149,7 @@ class Launch:
                 settings=self._settings,
                 scratch=scratch,
             )
+            run = self._open(self._tools, pool, owned)
             checkout = self._repository.checkout_state()
             try:
                 yield run
@@ -163,26 +171,29 @@ class Launch:
         except WorktreeError as error:
             return [str(error.args[0])]
 
-    def _open(self, root: Path, pool: SlotPool) -> tuple[Run, Path]:
-        """Make the run's folder, ledger, branch and scratch folder; no folder stays when one of them cannot be made.
+    def _open(self, tools: Tools, pool: SlotPool, owned: ExitStack) -> Run:
+        """Make the run's folder, its ledger, its branch and its scratch folder: all of them, or none. The folder is
+        ours until `owned` is closed.
 
         Raises:
             GumpError: one of them cannot be written.
         """
-        scratch = root / f"{self._run_id}.scratch"
         folder = RunFolder.create(self._repository.root, self._run_id)
         try:
-            scratch.mkdir(parents=True)
-            run = Run(self.inputs, folder, self._repository, time.time, lease=pool.lease)
-            process = psutil.Process()
-            run.start(header=self._header(), pid=process.pid, pid_created=process.create_time())
+            owned.enter_context(folder.owned())
+            tools.scratch.mkdir(parents=True)
+            return self._begin(folder, pool)
         except BaseException as error:
-            for place in (scratch, folder.path):
+            for place in (tools.scratch, folder.path):
                 shutil.rmtree(place, ignore_errors=True)
             if isinstance(error, OSError):
                 raise RunError(f"cannot write {error.filename}: {error.strerror}") from error
             raise
-        return run, scratch
+
+    def _begin(self, folder: RunFolder, pool: SlotPool) -> Run:
+        run = Run(self.inputs, folder, self._repository, time.time, lease=pool.lease)
+        run.start(header=self._header(), **this_process())
+        return run
 
     @property
     def settings(self) -> Settings:
@@ -241,8 +252,39 @@ class Launch:
                 "python": sys.version.split()[0],
             },
             "inputs": dict(job.inputs),
+            "options": self._options(),
             "replay": job.replay is not None,
         }
+
+    def _options(self) -> dict[str, Any]:
+        """What a run that is taken up needs to know of its command line."""
+        job, option, root = self._job, self._config.option, self._repository.root
+        workflow = job.loaded.path
+        replay, chosen = job.replay, [path for path, _ in leaves(job.workflow.steps)]
+        return {
+            "file": "spec" if job.file == job.spec else "workflow",
+            "spec": _inside(root, job.spec),
+            "workflow": None if workflow is None else _inside(root, workflow),
+            "agents": [*option.gump_agent],
+            "inputs": [*option.gump_input],
+            "max_budget": option.gump_max_budget,
+            "selected": None if chosen == [path for path, _ in leaves(job.loaded.workflow.steps)] else chosen,
+            "replay": None if replay is None else [str(replay.cassette.path), replay.lenient, option.gump_replay_delay],
+        }
+
+
+def fresh_run_id(job: Job) -> str:
+    return new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
+
+
+def this_process() -> dict[str, Any]:
+    """What tells whether the process that carries a run still lives."""
+    process = psutil.Process()
+    return {"pid": process.pid, "pid_created": process.create_time()}
+
+
+def _inside(root: Path, path: Path) -> str | None:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else None
 
 
 def gate_commands(repository: Repository, commit: str, settings: Settings) -> dict[str, str]:

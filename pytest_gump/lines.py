@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
     from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.engine.schedule_records import LeafState
+    from pytest_gump.engine.take_up import TakenUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,18 @@ def skipped_line(step: str, reason: str, marks: Marks, columns: int) -> str:
     path = StepPath.parse(step)
     indent = "  " * (len(path.names) - 1)
     return fit(f"{indent}{marks.skipped} {pad(path.leaf, max(1, 17 - len(indent)))} skipped: {reason}", columns)
+
+
+def taken_up_lines(leaves: Sequence[LeafState], taken: TakenUp, marks: Marks, columns: int) -> list[str]:
+    """A line for each step of a run that has a past: `reused`, `re-run: <what changed>`, or `to do`."""
+    lines = []
+    for leaf in leaves:
+        why = taken.again.get(leaf.path)
+        mark, told = (marks.skipped, f"re-run: {why}") if why is not None else (marks.arrow, "to do")
+        if why is None and leaf.status == "passed":
+            mark, told = marks.passed, "reused"
+        lines.append(fit(f"{mark} {pad(str(leaf.path), 32)} {told}", columns))
+    return lines
 
 
 def run_line(record: RunRecord, marks: Marks) -> str:

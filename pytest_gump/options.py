@@ -45,6 +45,16 @@ def add_options(parser: pytest.Parser) -> None:
         help="value of an input that the workflow declares; may be repeated",
     )  # fmt: skip
     add(
+        "--gump-resume", dest="gump_resume", metavar="RUN", nargs="?", const="", default=None,
+        help="go on with a run that failed, was interrupted or was killed (default: the newest run); takes spec, "
+        "workflow, options and base from it",
+    )  # fmt: skip
+    add(
+        "--gump-from", dest="gump_from", metavar="STEP[@RUN]",
+        help="begin a new run that takes over what an earlier one (default: the newest) did before STEP, "
+        "for example build::impl[item-2]",
+    )  # fmt: skip
+    add(
         "--gump-dry-run", action="store_true", dest="gump_dry_run",
         help="print what the workflow would do, step by step, and run nothing",
     )  # fmt: skip

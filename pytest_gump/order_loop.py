@@ -156,6 +156,9 @@ class OrderLoop:
 
     def _at_once(self, of: OpenRun, order: Order) -> AttemptResult | None:
         """The result of an order that no executor is needed for, or that none gets."""
+        known = of.run.result_at_hand(order)
+        if known is not None:
+            return known
         if order.mode == "merge":
             return of.run.merge(order)
         if of.refusal is not None:

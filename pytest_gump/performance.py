@@ -6,13 +6,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from pytest_gump.collect import StepItem
+from pytest_gump.earlier import told
 from pytest_gump.endings import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
 from pytest_gump.engine.overrides import walk
 from pytest_gump.executors import InProcess
 from pytest_gump.jobs import project_root
-from pytest_gump.launch import Launch
 from pytest_gump.open_run import OpenRun
 from pytest_gump.order_loop import OrderLoop
+from pytest_gump.relaunch import prepare
 from pytest_gump.report import labels
 from pytest_gump.step_reports import StepReports
 
@@ -61,7 +62,7 @@ class Performance:
     def _prepare(self, selected: Selected) -> list[OpenRun]:
         self._stop_at_collection_errors()
         with usage_errors():
-            return [OpenRun(Launch.prepare(self._config, job), items) for job, items in selected]
+            return [OpenRun(prepare(self._config, job), items) for job, items in selected]
 
     def _stop_at_collection_errors(self) -> None:
         if self._session.testsfailed and not self._config.option.continue_on_collection_errors:
@@ -110,6 +111,8 @@ class Performance:
 
         with usage_errors():
             one.run = one.stack.enter_context(one.launch.start(finished, is_here=is_here))
+        for line in told(self._config):
+            self._report.say_once(line)
         self._report.run_started(one.run, one.root.nodeid)
         self._ci.run_started(one.run.record, one.root.job.loaded, project_root(self._config))
 

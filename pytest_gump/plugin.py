@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_gump.conductor import Conductor
 
 NAME = "gump-conductor"
+STARTS = frozenset({"--gump-workflow", "--gump-resume", "--gump-from"})
 SHARED = "gump_channel"
 """What xdist gives to the workers of a session that runs a workflow."""
 
@@ -33,7 +34,11 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Ask for workers where steps may go on side by side and the command line does not say how many."""
     if not config.getoption("help", default=False) and names_workflow(config):
         from pytest_gump.crew import ask_for_workers
+        from pytest_gump.earlier import adopt
+        from pytest_gump.endings import usage_errors
 
+        with usage_errors():
+            adopt(config)
         ask_for_workers(config)
 
 
@@ -62,7 +67,7 @@ def names_workflow(config: pytest.Config) -> bool:
     """Whether the command line itself, not `addopts` or the environment, asks for a workflow."""
     words = [str(word) for word in config.invocation_params.args]
     return any(
-        word.partition("=")[0] == "--gump-workflow" or (not word.startswith("-") and is_workflow_file(word, config))
+        word.partition("=")[0] in STARTS or (not word.startswith("-") and is_workflow_file(word, config))
         for word in words
     ) and not hasattr(config, "workerinput")
 

@@ -9,7 +9,16 @@ import pytest
 
 from pytest_gump import junit
 from pytest_gump.gates.text import listed
-from pytest_gump.lines import attempt_lines, failed_lines, fit, group_line, run_line, skipped_line, width
+from pytest_gump.lines import (
+    attempt_lines,
+    failed_lines,
+    fit,
+    group_line,
+    run_line,
+    skipped_line,
+    taken_up_lines,
+    width,
+)
 from pytest_gump.live import Live
 from pytest_gump.screen import Screen
 from pytest_gump.system.output import clean_text
@@ -57,9 +66,19 @@ class Report:
         self._groups = "", ()
         record = run.record
         self._write("")
+        how = "resumes run" if record.resumed else "run"
         self._write(
-            fit(f"{record.workflow} on {record.spec}: run {record.run_id}, base {record.base[:10]}", self.columns)
+            fit(f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}", self.columns)
         )
+        if record.origin is not None:
+            self._write(fit(f"takes over what run {record.origin} did before", self.columns))
+        self._taken_up(run)
+
+    def _taken_up(self, run: Run) -> None:
+        """Say of every step of a run with a past whether its result holds; if not, why it is made again."""
+        if run.taken is not None:
+            for line in taken_up_lines(run.schedule.leaves(), run.taken, self._marks, self.columns):
+                self._write(line)
 
     def print_lines(self, lines: Sequence[str]) -> None:
         """Print a text that was asked for, whatever the verbosity."""
@@ -72,6 +91,9 @@ class Report:
             self._write(fit(line, self.columns), yellow=True)
 
     def preflight_finished(self, run: Run) -> None:
+        if run.recheck is not None:
+            self._write(fit(run.recheck, self.columns), yellow=True)
+            self._taken_up(run)
         preflight = run.record.preflight or {}
         red = [gate for gate in preflight.get("gates", ()) if gate["status"] == "failed"]
         for gate in red:
@@ -191,7 +213,7 @@ class Report:
             return [(f"gump apply{several}", "merge the result"), report]
         failed = next((step.path for step in record.steps.values() if step.status == "failed"), None)
         log = [(f"gump log{several or ''} '{failed}'", "what the agent did, and why it failed")] if failed else []
-        return [*log, report]
+        return [*log, report, (f"pytest --gump-resume{'=' + record.run_id if several else ''}", "go on with it")]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:

@@ -17,17 +17,17 @@ from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
 from pytest_gump.errors import GumpError
 from pytest_gump.system.output import clean_text
+from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from pytest_gump.engine.decision import Decision, Failure
-    from pytest_gump.engine.run import Booked
+    from pytest_gump.engine.run import Booked, Run
     from pytest_gump.jobs import Job
     from pytest_gump.open_run import Flight, OpenRun
     from pytest_gump.report import Report
     from pytest_gump.workflow.model import Step
-    from pytest_gump.workflow.path import StepPath
 
 
 class StepReports:
@@ -166,11 +166,27 @@ class StepReports:
             with self._report.own_lines(report):
                 self._config.hook.pytest_runtest_logreport(report=report)
             self._close(report, of, booked.record.step)
+        self._log_reused(of, run)
         for path, step in run.record.steps.items():
             if step.attempts and path in of.items and of.items[path].nodeid not in of.closed:
                 junit.write_unsettled(self._config, of.items[path], run.record, step)
         of.passed.clear()
         self._config.hook.pytest_gump_run_finished(run=run.record)
+
+    def _log_reused(self, of: OpenRun, run: Run) -> None:
+        """Count the steps of earlier sessions whose results hold to the end: they passed."""
+        for step in run.record.steps.values():
+            path = StepPath.parse(step.path)
+            if step.status != "passed" or step.attempts[-1].number not in run.reused or REPLAN in step.path:
+                continue
+            item = of.item(of.root.session, path)
+            if item.nodeid not in of.closed:
+                item.order, item.reused = None, True
+                call: Any = runtestprotocol(item, log=False, nextitem=None)[1]
+                call.duration, call.gump_category = 0.0, "reused"
+                with self._report.own_lines(call):
+                    item.ihook.pytest_runtest_logreport(report=call)
+                self._close(call, of, step.path)
 
     def _close(self, report: Any, of: OpenRun, path: str) -> None:
         """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""

@@ -26,6 +26,8 @@ VALUES: Final = (
     ("--base", "REF", "commit that the run starts from (default: HEAD)"),
     ("--dirty", "refuse|include", "what to do with uncommitted changes of tracked files"),
     ("--input", "KEY=VALUE", "value of an input that the workflow declares"),
+    ("--resume", "[RUN]", "go on with a run that failed, was interrupted or was killed (default: the newest)"),
+    ("--from", "STEP[@RUN]", "begin a new run that takes over what an earlier one did before STEP"),
     ("--record", "DIR", "record what the agents do as a cassette in DIR, a new folder, for --replay"),
     ("--replay", "DIR", "play the cassette in DIR instead of starting agents"),
     ("--replay-delay", "FACTOR", "scale the recorded pauses"),
@@ -47,6 +49,7 @@ def add(commands: Commands) -> None:
         "to pytest as it is, and the exit code is pytest's.",
         examples="  gump run spec.md --workflow tdd\n"
         "  gump run spec.md --workflow tdd --dry-run\n"
+        "  gump run --resume                 go on with the newest run\n"
         "  gump run spec.md --workflow tdd --agent claude-haiku=claude-sonnet --max-budget 3 -v --junitxml=run.xml",
         execute=_execute,
         usage="gump run SPEC --workflow NAME [options] [pytest options]",
@@ -66,7 +69,7 @@ def start(words: Sequence[str]) -> int:
     """Hand the words to pytest, ours under the names that its options have."""
     passed = to_pytest(words)
     names = {word.partition("=")[0] for word in passed}
-    if not names & {"--gump-workflow", "--gump-spec"}:
+    if not names & {"--gump-workflow", "--gump-spec", "--gump-resume", "--gump-from"}:
         Out(sys.stderr).text(
             "gump: error: gump run needs --workflow NAME\n  hint: gump playbook list shows the workflows"
         )

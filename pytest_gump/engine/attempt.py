@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Cancelled", "Tools", "attempt_ref", "execute", "stored_result"]
 
 MESSAGE_CHARS = 20_000
-_FOLDER_CHARS = 120
+FOLDER_CHARS = 120
 _SESSION_ID = re.compile(r"(?!-)[!-~]{1,200}")
 
 
@@ -146,7 +146,7 @@ class _Attempt:
 
     def _make_place(self) -> Workplace:
         order = self.order
-        prefix = f"{StepPath.parse(order.step).folder[:_FOLDER_CHARS]}-a{order.attempt}-"
+        prefix = f"{StepPath.parse(order.step).folder[:FOLDER_CHARS]}-a{order.attempt}-"
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.tools.scratch))
         environment = {
             **self.slot.environment,

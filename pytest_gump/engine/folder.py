@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.ledger import lock
 from pytest_gump.errors import RunError
 from pytest_gump.workflow.path import StepPath, slugify
 
@@ -71,6 +76,21 @@ class RunFolder:
     def ledger(self) -> Path:
         return self.path / "ledger.ndjson"
 
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Be the one that carries the run on. The kernel lets go of it when we end, however we end.
+
+        Raises:
+            RunError: another process is that.
+        """
+        handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            if not lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                raise RunError(f"another session carries on run {self.run_id}", hint="gump status shows which")
+            yield
+        finally:
+            os.close(handle)
+
     def write_header(self, header: dict[str, Any], *, workflow: str, spec: bytes) -> None:
         """Write what was run, as it was.
 
@@ -88,6 +108,17 @@ class RunFolder:
                 (self.path / name).write_bytes(content)
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror}", hint="gump keeps its runs there") from error
+
+    def keep_versions(self, *, workflow: str, spec: bytes) -> None:
+        """Write what is run from now on; what was run before stays beside it: `workflow.1.yaml`, `spec.1.md`."""
+        for name, content in (("workflow.yaml", workflow.encode()), ("spec.md", spec)):
+            path = self.path / name
+            if path.is_file() and path.read_bytes() == content:
+                continue
+            if path.exists():
+                versions = (self.path / f"{path.stem}.{number}{path.suffix}" for number in count(1))
+                path.rename(next(one for one in versions if not one.exists()))
+            path.write_bytes(content)
 
     def read_header(self) -> dict[str, Any]:
         """Read `run.json`.
@@ -114,6 +145,8 @@ class RunFolder:
         """
         name = f"{number:04d}-{StepPath.parse(step).folder}-a{attempt}"
         target = self.attempts / name
+        if scratch == target:  # moved by a session that was killed right then
+            return name
         try:
             shutil.move(scratch, target)
         except OSError as error:  # shutil.Error too

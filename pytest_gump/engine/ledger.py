@@ -36,7 +36,7 @@ class Ledger:
         except OSError as error:
             raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
         _drop_half_line(self._file)
-        _flock(self._file, fcntl.LOCK_SH)
+        lock(self._file, fcntl.LOCK_SH)
         if not _is_still(self._file, path):
             os.close(self._file)
             raise RunError(f"the ledger {path} was removed just now", hint="gump gc runs, or somebody moved the folder")
@@ -77,7 +77,7 @@ def held_back(path: Path) -> Iterator[bool]:
     except OSError as error:
         raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
     try:
-        yield _flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_still(file, path)
+        yield lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_still(file, path)
     finally:
         os.close(file)
 
@@ -91,7 +91,7 @@ def is_written(path: Path) -> bool:
         return False
 
 
-def _flock(file: int, how: int) -> bool:
+def lock(file: int, how: int) -> bool:
     """Take a lock; where the file system has none, everybody gets it."""
     try:
         fcntl.flock(file, how)

@@ -183,6 +183,8 @@ class RunRecord:
     """The run that results were taken from (`--gump-from`)."""
     resumed: int = 0
     """How often the run was taken up after it had ended or was killed."""
+    held: frozenset[int] = frozenset()
+    """Numbers of the attempts whose results held when the run was last taken up."""
     idle_s: float = 0.0
     last_at: float = 0.0
 
@@ -254,7 +256,7 @@ def _run_resumed(record: RunRecord, event: Event) -> None:
 def _reuse(record: RunRecord, event: Event) -> None:
     """Take note of which results hold, and why the others are made again."""
     record.head = event["head"]
-    reused = {*event["reused"]}
+    record.held = reused = frozenset(event["reused"])
     for attempt in record.attempts:
         attempt.superseded = attempt.number not in reused
     for step in record.steps.values():

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.ledger import Event
     from pytest_gump.engine.orders import RunInputs
     from pytest_gump.engine.schedule import Decide, Ready, Settled
+    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.path import StepPath
 
@@ -54,6 +55,13 @@ class Booked:
 
 class Run:
     """A living run. The controller is the only one that has it."""
+
+    taken: TakenUp | None = None
+    """What became of the run's past, if it has one."""
+    reused: frozenset[int] = frozenset()
+    """Numbers of the attempts of earlier sessions whose results hold."""
+    recheck: str | None = None
+    """Why the last reused step did not hold after all."""
 
     def __init__(
         self,
@@ -227,25 +235,26 @@ class Run:
         record = self._record_of(order)
         if self.result_at_hand(order) is not None:
             return record
+        self._finish(record.number, result, self._presumed_usd(order, result))
+        return record
+
+    def _finish(self, number: int, result: AttemptResult, presumed_usd: float | None = None) -> Event:
+        """Book a result, with the name of its folder in the run."""
         folder, failed = None, None
         if result.scratch is not None:
             try:
                 folder = self.folder.take_artifacts(
-                    Path(result.scratch), number=record.number, step=order.step, attempt=order.attempt
+                    Path(result.scratch), number=number, step=result.step, attempt=result.attempt
                 )
             except RunError as error:
                 failed = error
         result = replace(result, scratch=None)
-        self._book(
-            "attempt_finished",
-            number=record.number,
-            folder=folder,
-            result=to_wire(result),
-            presumed_usd=self._presumed_usd(order, result),
+        event = self._book(
+            "attempt_finished", number=number, folder=folder, result=to_wire(result), presumed_usd=presumed_usd
         )
         if failed is not None:  # what was paid is booked first
             raise failed
-        return record
+        return event
 
     def _presumed_usd(self, order: Order, result: AttemptResult) -> float | None:
         """Of an attempt whose cost is unknown: all that it was allowed, where budgets are not to be overdrawn."""

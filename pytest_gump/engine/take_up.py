@@ -73,6 +73,8 @@ class TakeUp:
         self._identify = identify
         self._reuse = reuse
         self._until = until
+        self._goes_on = until is None
+        """In the same run: attempt numbers go on."""
         self._taken = TakenUp()
         self._first: StepPath | None = None
         """The first step that is made again: what else is, follows from it."""
@@ -89,7 +91,9 @@ class TakeUp:
             for one in session:
                 self._take(one)
             is_last = number == len(self._past.sessions) - 1
-            self._end_session(seen, open_too=is_last)
+            if self._goes_on:
+                self._number_on([*seen, *self._past.open] if is_last else seen, settled=seen)
+            self._schedule.take_up()
         for one in self._past.open:
             self._look_at_open(one)
         for path in [*self._taken.again]:
@@ -175,19 +179,19 @@ class TakeUp:
 
     # -- the ends of sessions ------------------------------------------------------------------------------------
 
-    def _end_session(self, settled: Sequence[PastAttempt], *, open_too: bool) -> None:
-        known = [*settled, *self._past.open] if open_too else settled
+    def _number_on(self, known: Sequence[PastAttempt], *, settled: Sequence[PastAttempt]) -> None:
+        """Let what is made again have attempt numbers above those that there are."""
         highest: dict[StepPath, int] = {}
         for one in known:
             highest[one.path] = max(one.attempt, highest.get(one.path, 0))
         self._schedule.count_from(highest, ())
-        self._schedule.take_up()
-        held = {(one.path, one.attempt) for one in settled}
-        renewed = []
-        for path in highest:
-            ready = self._schedule.open_attempt(path)
-            if ready is not None and (path, ready.attempt) in held and not self._is_repeat(path, ready.attempt):
-                renewed.append(path)
+        made = {(one.path, one.attempt) for one in settled}
+        opened = ((path, self._schedule.open_attempt(path)) for path in highest)
+        renewed = [
+            path
+            for path, ready in opened
+            if ready is not None and (path, ready.attempt) in made and not self._is_repeat(path, ready.attempt)
+        ]
         self._schedule.count_from({}, renewed)
 
     def _is_repeat(self, path: StepPath, attempt: int) -> bool:

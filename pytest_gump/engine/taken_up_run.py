@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.engine.leavings import snapshot_ref
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.metrics import advance
-from pytest_gump.engine.order import to_wire
 from pytest_gump.engine.orders import recheck_order
 from pytest_gump.engine.past import read_past
 from pytest_gump.engine.run import Run
@@ -44,20 +43,29 @@ class TakenUpRun(Run):
             advance(self.record, event)
         return read_past(events)
 
-    def resume(self, past: Past, lost: Sequence[tuple[PastAttempt, AttemptResult, str | None]], **process: Any) -> None:
-        """Go on with this run. `lost`: the attempts that were in flight, each with what is known of it, and the name of
-        its folder; `process`: our pid and its start time.
+    def resume(self, past: Past, lost: Sequence[tuple[PastAttempt, AttemptResult]], **process: Any) -> None:
+        """Go on with this run. `lost`: the attempts that were in flight, each with what is known of it; `process`: our
+        pid and its start time.
         """
-        for one, result, folder in lost:
-            one.finished = self._book("attempt_finished", number=one.number, folder=folder, result=to_wire(result))
+        for one, result in lost:
+            one.finished = self._finish(one.number, result)
+        self._keep_interrupted(past)
         self._take_up(past, self._mark)
         self._book("run_resumed", max_budget=self.inputs.workflow.max_budget, **self._told(), **process)
         self._move_branch(self.schedule.head)
+
+    def _keep_interrupted(self, past: Past) -> None:
+        """Give refs of their own to what attempts had left that will be repeated under their number."""
+        for one in past.open:
+            if not one.has_ended and one.result is not None and one.result.snapshot is not None:
+                ref = snapshot_ref(self.inputs.run_id, one.started["step"], one.attempt)
+                self._repository.update_ref(f"{ref}-n{one.number}", one.result.snapshot)
 
     def _take_up(self, past: Past, reuse: Callable[[PastAttempt], None], until: StepPath | None = None) -> None:
         self.schedule = ResumableSchedule(self.inputs.workflow, base=self.inputs.base)
         for one in self.record.attempts:
             one.superseded = True
+        self.reused = frozenset()
         take_up = TakeUp(
             self.schedule, past, self._repository, identify=self._builder.identify, reuse=reuse, until=until
         )
@@ -68,6 +76,7 @@ class TakenUpRun(Run):
 
     def _mark(self, one: PastAttempt) -> None:
         self.record.attempts[one.number - 1].superseded = False
+        self.reused |= {one.number}
 
     def _told(self) -> dict[str, Any]:
         again = {str(path): why for path, why in self.taken.again.items()}
@@ -90,6 +99,7 @@ class TakenUpRun(Run):
         self._book_as(one.finished, number=number, folder=None)
         head = one.commit if one.commit is not None and one.decided["verdict"] == "passed" else self.record.head
         self._book_as(one.decided, number=number, head=head)
+        self.reused |= {number}
         if one.result is not None and one.result.snapshot is not None:
             ref = snapshot_ref(self.inputs.run_id, one.started["step"], one.attempt)
             self._repository.update_ref(ref, one.result.snapshot)
@@ -136,5 +146,6 @@ class TakenUpRun(Run):
         own.refused.add(number)
         self._take_up(own, self._mark)
         self.taken.again[one.path] = f"{REFUSED}: {why}"
+        self.recheck = f"{one.path}: {REFUSED}: {why}"
         self._book("reuse_refused", number=number, reason=why, **self._told())
         self._move_branch(self.schedule.head)

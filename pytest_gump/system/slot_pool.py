@@ -86,7 +86,7 @@ class SlotPool:
         except OSError as error:
             raise WorktreeError(f"cannot make a worktree in {self._slots.root}: {error.strerror}") from error
         if _lock(handle) and _is_still(handle, self._path(name)):
-            in_use = os.fstat(handle).st_size > 0 and _is_lived_in(self._slots.slot(name).path)
+            in_use = os.fstat(handle).st_size > 0 and is_lived_in(self._slots.slot(name).path)
             if not in_use:
                 return handle
         os.close(handle)
@@ -121,7 +121,7 @@ def _lock(handle: int) -> bool:
     return True
 
 
-def _is_lived_in(folder: Path) -> bool:
+def is_lived_in(folder: Path) -> bool:
     """Whether a process works there still: its supervisor ends it soon, but not at once."""
     import psutil
 

@@ -1,0 +1,60 @@
+"""Keeps steps out of pytest's memory of failed tests: what `--lf` means for a workflow, its last run tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gump.collect import StepItem
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from pathlib import Path
+
+
+class LastFailed:
+    """Registered with the conductor. While tests are selected, steps pass for failed ones: none is left out."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._ours: set[Any] = set()
+
+    def keep(self, files: Iterable[Path]) -> None:
+        """Let pytest collect these files, too, when it collects what had failed only."""
+        plugin: Any = self._config.pluginmanager.get_plugin("lfplugin")
+        if hasattr(plugin, "_last_failed_paths"):  # private to pytest; tests/session/test_resume.py
+            plugin._last_failed_paths.update(files)  # noqa: SLF001
+
+    @property
+    def _known(self) -> dict[Any, bool]:
+        """pytest's own record, from its plugin; empty where there is none (`-p no:cacheprovider`)."""
+        plugin: Any = self._config.pluginmanager.get_plugin("lfplugin")
+        known: dict[Any, bool] = getattr(plugin, "lastfailed", {})
+        return known
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
+        self._ours = {_id(item) for item in items if isinstance(item, StepItem)}
+        known = self._known
+        for one in self._ours if known else ():
+            known[one] = True
+        result = yield
+        self._forget()
+        return result
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
+        result = yield
+        if hasattr(report, "gump_category") or getattr(report, "gump", None) is not None:
+            self._known.pop(_id(report), None)
+        return result
+
+    def _forget(self) -> None:
+        for one in self._ours:
+            self._known.pop(one, None)
+
+
+def _id(one: Any) -> Any:
+    """Since pytest 9.2 an id is more than its string."""
+    return getattr(one, "id", one.nodeid)

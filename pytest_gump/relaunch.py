@@ -1,0 +1,100 @@
+"""Starting a run that has a past: it goes on in its own folder, or a new one begins from a step of it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.after_kill import lost_results
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.past import read_past
+from pytest_gump.engine.taken_up_run import TakenUpRun
+from pytest_gump.errors import RunError, WorktreeError
+from pytest_gump.launch import Base, Launch, fresh_run_id, this_process
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    import pytest
+
+    from pytest_gump.earlier import Earlier
+    from pytest_gump.engine.folder import RunFolder
+    from pytest_gump.engine.run import Run
+    from pytest_gump.engine.tools import Tools
+    from pytest_gump.jobs import Job
+    from pytest_gump.system.worktree import Repository, SlotPool
+
+
+def prepare(config: pytest.Config, job: Job) -> Launch:
+    """Check everything that could refuse the run of a job.
+
+    Raises:
+        GumpError: something does; nothing was written but git objects.
+    """
+    kind = Launch if job.earlier is None else Resumption if job.earlier.step is None else Continuation
+    return kind.prepare(config, job)
+
+
+class _Relaunch(Launch):
+    @property
+    def earlier(self) -> Earlier:
+        assert self._job.earlier is not None  # noqa: S101 - chosen for that
+        return self._job.earlier
+
+
+def _base_of(earlier: Earlier, repository: Repository) -> Base:
+    """What the earlier run started from.
+
+    Raises:
+        RunError: its commit is gone.
+    """
+    header = earlier.header
+    base = str(header.get("base"))
+    try:
+        repository.tree_of(base)
+    except WorktreeError as error:
+        message = f"run {earlier.folder.run_id} cannot go on: its base {base[:10]} is gone from the repository"
+        raise RunError(message, hint="start a new run") from error
+    return Base(base, str(header.get("base_ref", "")), header.get("dirty_base"))
+
+
+class Resumption(_Relaunch):
+    """The run goes on in its own folder, under its own id."""
+
+    @classmethod
+    def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:  # noqa: ARG003
+        assert job.earlier is not None  # noqa: S101 - chosen for that
+        return job.earlier.folder.run_id, _base_of(job.earlier, repository)
+
+    def _open(self, tools: Tools, pool: SlotPool, owned: ExitStack) -> Run:
+        folder = self.earlier.folder
+        owned.enter_context(folder.owned())
+        run = TakenUpRun(self.inputs, folder, self._repository, time.time, lease=pool.lease)
+        past = run.read()
+        lost = lost_results(past, tools, run_id=self._run_id, base=self._base.commit, folder=folder)
+        try:
+            run.resume(past, lost, **this_process())
+            shutil.rmtree(tools.scratch, ignore_errors=True)
+            tools.scratch.mkdir(parents=True, exist_ok=True)
+            folder.keep_versions(workflow=self.inputs.workflow_text, spec=self.inputs.spec_bytes)
+        except OSError as error:
+            raise RunError(f"cannot write {error.filename}: {error.strerror}") from error
+        return run
+
+
+class Continuation(_Relaunch):
+    """A new run that takes over what the earlier one did before a step."""
+
+    @classmethod
+    def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:  # noqa: ARG003
+        assert job.earlier is not None  # noqa: S101 - chosen for that
+        return fresh_run_id(job), _base_of(job.earlier, repository)
+
+    def _begin(self, folder: RunFolder, pool: SlotPool) -> Run:
+        step, origin = self.earlier.step, self.earlier.folder
+        assert step is not None  # noqa: S101 - that makes it a continuation
+        run = TakenUpRun(self.inputs, folder, self._repository, time.time, lease=pool.lease)
+        past = read_past(read_ledger(origin.ledger))
+        run.start_from(past, step, origin.run_id, header=self._header(), **this_process())
+        return run

@@ -1,0 +1,261 @@
+"""`--gump-resume`, `--gump-from` and `--lf`: a run goes on where it ended, and says what of its past holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+import pytest
+from pytest_gump.engine.ledger import read_ledger
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+THREE: Final = """\
+name: three
+steps:
+  - name: tests
+    agent: claude-haiku
+    prompt: Test it.
+    gate: [compile]
+  - name: impl
+    agent: claude-haiku
+    prompt: Build it.
+    gate: [compile]
+    on_failure: {retry: 2, strategy: [same, "escalate: claude-sonnet"]}
+  - name: quality
+    gate: [compile]
+"""
+BROKEN: Final = "def broken(:\n"
+
+
+@pytest.fixture
+def failed(project: GumpProject) -> GumpProject:
+    """A run whose second step has used up its attempts."""
+    project.workflow("three", THREE)
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    for attempt in (1, 2):
+        project.answer("impl", attempt=attempt, writes={"it.py": BROKEN})
+    result = project.run("three")
+    result.assert_outcomes(passed=1, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*pytest --gump-resume*go on with it*"])
+    return project
+
+
+def resume(project: GumpProject, *words: str) -> pytest.RunResult:
+    return project.pytester.runpytest("--gump-resume", *words)
+
+
+def test_a_failed_run_goes_on_at_the_step_that_failed(failed: GumpProject) -> None:
+    before = failed.record()
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    result = resume(failed)
+    result.stdout.fnmatch_lines([
+        f"three on spec.md: resumes run {before.run_id}*",
+        "* tests * reused",
+        "* impl * re-run: it failed: gate_failed",
+        "* quality * to do",
+    ])  # fmt: skip
+    assert result.ret == pytest.ExitCode.OK
+    record = failed.record()
+    assert (record.run_id, record.status, record.resumed) == (before.run_id, "passed", 1)
+    made = [(one.step, one.attempt, one.agent) for one in record.attempts]
+    assert made[3:] == [("impl", 3, "claude-haiku"), ("quality", 1, None)]
+    assert "it.py" in failed.tree(record.branch)
+    assert "test_it.py" in failed.tree(record.branch)
+    assert record.total.cost_usd == pytest.approx(0.04)
+
+
+def test_reused_steps_are_counted_and_stand_in_the_junit_report(failed: GumpProject) -> None:
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    result = resume(failed, "--junitxml=j.xml")
+    result.stdout.fnmatch_lines(["*2 passed, 1 reused*"])
+    cases = {case.get("name"): case for case in ET.parse(failed.path / "j.xml").iter("testcase")}
+    assert set(cases) == {"tests", "impl", "quality"}
+    assert cases["tests"].get("time") == "0.000"
+    assert not cases["tests"].findall("skipped")
+    properties = {one.get("name"): one.get("value") for one in cases["tests"].iter("property")}
+    assert properties["gump.reused"] == "true"
+
+
+def test_an_edited_prompt_makes_its_step_and_what_follows_again(failed: GumpProject) -> None:
+    failed.workflow("three", THREE.replace("Test it.", "Test it well."))
+    failed.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    result = resume(failed)
+    result.stdout.fnmatch_lines([
+        "* tests * re-run: prompt changed",
+        "* impl * re-run: it follows tests",
+        "* quality * to do",
+    ])  # fmt: skip
+    record = failed.record()
+    assert record.status == "passed"
+    assert [(one.step, one.attempt) for one in record.attempts][3:] == [("tests", 2), ("impl", 3), ("quality", 1)]
+    assert failed.tree(record.branch)["test_it.py"] == "x = 2"
+    folder = failed.folders()[0].path
+    assert "Test it well." in (folder / "workflow.yaml").read_text()
+    assert "Test it well." not in (folder / "workflow.1.yaml").read_text()
+
+
+def test_an_edit_of_the_failure_policy_makes_nothing_again(failed: GumpProject) -> None:
+    failed.workflow("three", THREE.replace("retry: 2", "retry: 3"))
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    result = resume(failed)
+    result.stdout.fnmatch_lines(["* tests * reused", "* impl * re-run: it failed: gate_failed"])
+    assert failed.record().status == "passed"
+
+
+def test_a_run_can_be_resumed_again_and_again(failed: GumpProject) -> None:
+    failed.answer("impl", attempt=3, writes={"it.py": BROKEN})
+    failed.answer("impl", attempt=4, writes={"it.py": BROKEN})
+    assert resume(failed).ret == pytest.ExitCode.TESTS_FAILED
+    failed.answer("impl", attempt=5, writes={"it.py": "ok = 1\n"})
+    assert resume(failed).ret == pytest.ExitCode.OK
+    record = failed.record()
+    assert [(one.step, one.attempt) for one in record.attempts] == [
+        ("tests", 1), ("impl", 1), ("impl", 2), ("impl", 3), ("impl", 4), ("impl", 5), ("quality", 1),
+    ]  # fmt: skip
+    assert record.resumed == 2
+
+
+def test_the_gates_of_the_last_reused_step_are_checked_again(failed: GumpProject) -> None:
+    failed.write({"gump.toml": 'compile = "false"\n'})
+    before = failed.record()
+    failed.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
+    result = resume(failed)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert len(failed.record().attempts) > len(before.attempts)
+
+
+def test_last_failed_beside_a_workflow_resumes_its_last_run(failed: GumpProject) -> None:
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    result = failed.run("three", "--lf")
+    result.stdout.fnmatch_lines(["three on spec.md: resumes run*", "* tests * reused"])
+    assert failed.record().status == "passed"
+    assert len(failed.folders()) == 1
+    again = failed.run("three", "--lf")
+    again.stdout.fnmatch_lines(["--lf: the last run of three passed, so this is a new one"])
+    assert len(failed.folders()) == 2
+
+
+def test_a_fresh_command_never_resumes(failed: GumpProject) -> None:
+    failed.run("three")
+    assert len(failed.folders()) == 2
+
+
+def test_an_added_step_is_run_by_the_resumed_run(failed: GumpProject) -> None:
+    failed.workflow("three", THREE + "  - name: more\n    agent: claude-haiku\n    prompt: More.\n")
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    failed.answer("more", writes={"more.py": "m = 1\n"})
+    resume(failed).stdout.fnmatch_lines(["* more * to do"])
+    record = failed.record()
+    assert record.status == "passed"
+    assert "more.py" in failed.tree(record.branch)
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_passed_has_nothing_to_resume(project: GumpProject) -> None:
+    project.answer("impl", writes={"app.py": "value = 2\n"})
+    project.run("one")
+    result = resume(project)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*passed: there is nothing to resume", "*hint: gump apply*"])
+
+
+def test_resuming_without_any_run_says_so(project: GumpProject) -> None:
+    result = resume(project)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*no runs in*"])
+
+
+@pytest.mark.parametrize("words", [["spec.md"], ["--gump-workflow=one", "spec.md"], ["--gump-base=HEAD"]])
+def test_what_the_run_knows_itself_is_refused_beside_it(failed: GumpProject, words: list[str]) -> None:
+    result = failed.pytester.runpytest(*words, "--gump-resume")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*takes spec, workflow and base from the run: leave out*"])
+
+
+def test_the_option_in_addopts_starts_nothing(failed: GumpProject) -> None:
+    failed.write({"pytest.ini": "[pytest]\naddopts = --gump-resume\n"})
+    before = failed.ledger()
+    failed.pytester.runpytest("spec.md")
+    assert failed.ledger() == before
+
+
+def test_a_spec_that_is_gone_is_told_with_where_its_copy_is(failed: GumpProject) -> None:
+    (failed.path / "spec.md").unlink()
+    result = resume(failed)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*the spec of run * is gone: *spec.md", "*hint: put it back: cp *spec.md *spec.md"])
+
+
+# -- from a step -------------------------------------------------------------------------------------------------
+
+
+def test_a_new_run_begins_at_a_step_of_an_earlier_one(project: GumpProject) -> None:
+    project.plan("decompose", "alpha", "beta")
+    for item in ("alpha", "beta"):
+        project.answer(f"build::tests[{item}]", writes={f"test_{item}.py": "x = 1\n"})
+        project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"})
+    assert project.run("plan").ret == pytest.ExitCode.OK
+    origin = project.record()
+    before = project.ledger()
+    project.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
+    result = project.pytester.runpytest("--gump-from=build::impl[[]beta]".replace("[[]", "["))
+    result.stdout.fnmatch_lines([
+        f"takes over what run {origin.run_id} did before",
+        "* decompose * reused",
+        "* build::tests[[]alpha] * reused",
+        "* build::impl[[]alpha] * reused",
+        "* build::tests[[]beta] * reused",
+        "* build::impl[[]beta] * re-run: asked for",
+        "* quality * re-run: it follows build::impl[[]beta]",
+        "*2 passed, 4 reused*",
+    ])  # fmt: skip
+    record = project.record()
+    assert (record.status, record.origin) == ("passed", origin.run_id)
+    assert record.run_id != origin.run_id
+    assert project.tree(record.branch)["beta.py"] == "x = 2"
+    assert record.total.cost_usd == pytest.approx(0.01), "what was taken over was paid for in the other run"
+    assert list(read_ledger(project.folders()[1].ledger)) == before
+
+
+def test_a_run_that_began_at_a_step_can_be_resumed(project: GumpProject) -> None:
+    project.workflow("three", THREE)
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": "ok = 1\n"})
+    project.run("three")
+    origin = project.record()
+    for attempt in (1, 2):
+        project.answer("impl", attempt=attempt, writes={"it.py": BROKEN})
+    project.pytester.runpytest(f"--gump-from=impl@{origin.run_id}")
+    project.answer("impl", attempt=3, writes={"it.py": "ok = 3\n"})
+    result = resume(project)
+    result.stdout.fnmatch_lines(["* tests * reused", "* impl * re-run: it failed: gate_failed"])
+    assert result.ret == pytest.ExitCode.OK
+    record = project.record()
+    assert (record.status, record.origin) == ("passed", origin.run_id)
+    assert project.tree(record.branch)["it.py"] == "ok = 3"
+
+
+@pytest.mark.parametrize("step", ["nowhere", "build::impl[gamma]", "[", ""])
+def test_a_step_that_there_is_not_is_refused(project: GumpProject, step: str) -> None:
+    project.plan("decompose", "alpha")
+    for name in ("tests", "impl"):
+        project.answer(f"build::{name}[alpha]", writes={f"{name}_alpha.py": "x = 1\n"})
+    project.run("plan")
+    result = project.pytester.runpytest(f"--gump-from={step}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert len(project.folders()) == 1
+    assert "Traceback" not in result.stderr.str()
+
+
+def test_ordinary_failures_beside_a_workflow_are_rerun_and_leave_out_no_step(failed: GumpProject) -> None:
+    failed.write({"test_plain.py": "def test_bad():\n    assert 0\n\ndef test_good():\n    assert 1\n"})
+    failed.commit("tests")
+    failed.run("three", "test_plain.py")
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    result = failed.run("three", "--lf", "test_plain.py")
+    result.stdout.fnmatch_lines(["* tests * reused", "*1 failed, 2 passed, 1 deselected, 1 reused*"])
