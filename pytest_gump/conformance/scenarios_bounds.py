@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.conformance.model.script import Answer, Shell, Write, script
 from pytest_gump.conformance.scenario import Scenario, expect, expect_outcome, expect_passed, expect_that
@@ -46,6 +46,23 @@ def read_only_review(bench: Bench) -> str:
     return ""
 
 
+def read_only_fork(bench: Bench) -> str:
+    """A copy of a conversation that may write may not; a copy of that one may again."""
+    first_words = Answer("I write.", (Write("first.txt", "first\n"),))
+    with bench.serving(script(first_words, Answer("Written."))):
+        first = bench.attempt()
+    expect_passed(first)
+    verdict = Write(".gump/out/review.json", json.dumps({"pass": True}))
+    then = {"attempt": 2, "base": str(first.snapshot), "step_base": str(first.snapshot), "fork": True}
+    review = _disobey(bench, "review", *STRAY, hand_over=verdict, **then, session=first.session)
+    with bench.serving(script(Answer("I write again.", (Write("second.txt", "second\n"),)), Answer("Written."))):
+        second = bench.attempt(**then, session=review.session)
+    expect_passed(second)
+    expect(bench.file(second, "second.txt"), "second\n", "the file that the copy's copy wrote")
+    expect([one.session_lost for one in (review, second)], [False, False], "that it began afresh")
+    return ""
+
+
 STRAY: Final = (
     Answer("I write where I must not.", (Write("stray.txt", "stray\n"),)),
     Answer("Then with the shell.", (Shell("echo stray > README.md"),)),
@@ -53,11 +70,11 @@ STRAY: Final = (
 )
 
 
-def _disobey(bench: Bench, mode: Mode, *answers: Answer, hand_over: Write) -> AttemptResult:
+def _disobey(bench: Bench, mode: Mode, *answers: Answer, hand_over: Write, **changes: Any) -> AttemptResult:
     """No guard is set: what is refused, the CLI refuses."""
     wanted = Answer("And now what was asked for.", (hand_over,))
     with bench.serving(script(*answers, wanted, Answer("Handed over."))) as server:
-        result = bench.attempt(mode=mode)
+        result = bench.attempt(mode=mode, **changes)
     expect_passed(result)
     expect(result.changed, (), "changed files")
     expect([note for note in result.notes if "was missing" in note], [], "a hand-over that was not written")
@@ -176,6 +193,7 @@ SCENARIOS: Final = (
     Scenario("read-only", "a step that only reads cannot change the tree, and still hands over its file", read_only),
     Scenario("read-only-plan", "nor can one that plans, and its plan arrives", read_only_plan),
     Scenario("read-only-review", "nor can one that reviews, and its verdict arrives", read_only_review),
+    Scenario("read-only-fork", "nor can a copy of a conversation that could; a copy of that can again", read_only_fork),
     Scenario("confined", "neither tools nor shell write outside the worktree", confined),
     Scenario("checkout", "the user's checkout is not written to", checkout),
     Scenario("no-write", "the guard no_write ends an attempt that writes", no_write),
