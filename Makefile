@@ -6,7 +6,8 @@
 # make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
 # make test-agents   the real agent CLIs, pinned, against a scripted model server; installs 1.5 GB once
 # make test-agents-slow   how long they go on trying what cannot work, up to 400 s each
-# make test-crash   200 sessions whose workers are killed at random: none hangs, nothing is left; takes an hour
+# make test-crash   kill -9 at every event of a run, ledgers cut off everywhere, 200 sessions whose workers are killed at
+#                   random: nothing hangs, nothing is lost; takes more than an hour
 # make test-remote   workers that share no disk: in a mount namespace, and behind ssh to a server of their own; needs root
 # make test-matrix   the suite under every supported Python and pytest that can be had
 # make bench  measure speed against its targets; a quiet machine tells more
@@ -52,6 +53,7 @@ test: lint
 	$(BIN)/coverage report
 
 test-crash: $(INSTALLED)
+	GUMP_KILL_MATRIX=all $(BIN)/python -m pytest -p no:cacheprovider -n 2 tests/session/test_kill_matrix.py $(PYTEST_ARGS)
 	GUMP_CRASH_ROUNDS=200 $(BIN)/python -m pytest -p no:cacheprovider tests/session/test_distribute_random.py $(PYTEST_ARGS)
 
 # In a mount namespace of its own: no disk of a test is ever seen outside.

@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.after_kill import lost_results
+from pytest_gump.engine.after_kill import look_around
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.past import read_past
 from pytest_gump.engine.taken_up_run import TakenUpRun
@@ -72,9 +72,9 @@ class Resumption(_Relaunch):
         owned.enter_context(folder.owned())
         run = TakenUpRun(self.inputs, folder, self._repository, time.time, lease=pool.lease)
         past = run.read()
-        lost = lost_results(past, tools, run_id=self._run_id, base=self._base.commit, folder=folder)
+        found = look_around(past, tools, run_id=self._run_id, base=self._base.commit, folder=folder)
         try:
-            run.resume(past, lost, **this_process())
+            run.resume(past, found, **this_process())
             shutil.rmtree(tools.scratch, ignore_errors=True)
             tools.scratch.mkdir(parents=True, exist_ok=True)
             folder.keep_versions(workflow=self.inputs.workflow_text, spec=self.inputs.spec_bytes)

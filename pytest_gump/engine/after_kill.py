@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import glob
+import json
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.attempt import FOLDER_CHARS, stored_result
 from pytest_gump.engine.leavings import snapshot_ref
 from pytest_gump.engine.lost_attempt import recover
-from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings
+from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire
 from pytest_gump.system.slot_pool import is_lived_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_gump.engine.folder import RunFolder
     from pytest_gump.engine.past import Past, PastAttempt
@@ -26,23 +27,56 @@ DYING_S: Final = 10.0
 """How long what the killed session had started may take to end; its supervisor sees to that."""
 
 
-def lost_results(
-    past: Past, tools: Tools, *, run_id: str, base: str, folder: RunFolder
-) -> list[tuple[PastAttempt, AttemptResult]]:
-    """Find out what can be told of them: from the commits that they left, and from what their agents printed.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the ledger of a killed session does not tell."""
+
+    lost: Sequence[tuple[PastAttempt, AttemptResult]] = ()
+    """Attempts that were in flight, with what is known of them."""
+    unbooked: Sequence[AttemptResult] = ()
+    """Results of attempts of which the ledger knows nothing: its end is lost. The oldest first."""
+
+
+def look_around(past: Past, tools: Tools, *, run_id: str, base: str, folder: RunFolder) -> Found:
+    """Find out what can be told of such attempts: from the commits that they left, and from their files.
 
     Waits for what the killed session had started.
     """
     in_flight = [one for one in past.open if one.finished is None]
-    if not in_flight:
-        return []
     _await_end(in_flight, tools)
-    refs = tools.repository.refs(f"refs/gump/{run_id}/attempts/")
-    known = {one.result.snapshot for one in past.attempts if one.result is not None}
-    return [
-        (one, _result(one, tools, _order(one, run_id, base), _commit(one, refs, run_id, known), folder))
-        for one in in_flight
+    prefix = f"refs/gump/{run_id}/attempts/"
+    snapshots = {one.result.snapshot for one in past.attempts if one.result is not None}
+    refs = {name: commit for name, commit in tools.repository.refs(prefix).items() if commit not in snapshots}
+    lost = [
+        (one, _result(one, tools, _order(one, run_id, base), refs.get(_ref(run_id, one)), folder)) for one in in_flight
     ]
+    known = {(str(one.path), one.attempt) for one in past.attempts}
+    results = [*_of_files(tools.scratch, folder), *(stored_result(tools.repository, one) for one in refs.values())]
+    unbooked = {
+        (one.step, one.attempt): one
+        for one in reversed(results)  # those of files know their files
+        if one is not None and one.made is not None and (one.step, one.attempt) not in known
+    }
+    return Found(lost, sorted(unbooked.values(), key=lambda one: one.timings.started))
+
+
+def _ref(run_id: str, one: PastAttempt) -> str:
+    return snapshot_ref(run_id, one.started["step"], one.attempt)
+
+
+def _of_files(scratch: Path, folder: RunFolder) -> Iterator[AttemptResult]:
+    """The results that attempts left in their folders."""
+    for path in sorted([*folder.attempts.glob("*/result.json"), *scratch.glob("*/*/result.json")]):
+        result = _read(path)
+        if result is not None:
+            yield replace(result, scratch=str(path.parent))
+
+
+def _read(path: Path) -> AttemptResult | None:
+    try:
+        return from_wire(AttemptResult, json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        return None  # not written yet, or cut off like the ledger
 
 
 def _await_end(in_flight: Sequence[PastAttempt], tools: Tools) -> None:
@@ -68,15 +102,10 @@ def _order(one: PastAttempt, run_id: str, base: str) -> Order:
     )
 
 
-def _commit(one: PastAttempt, refs: dict[str, str], run_id: str, known: set[str | None]) -> str | None:
-    """The snapshot that the attempt left, told from one of an earlier attempt of the same number."""
-    commit = refs.get(snapshot_ref(run_id, one.started["step"], one.attempt))
-    return None if commit in known else commit
-
-
 def _result(one: PastAttempt, tools: Tools, order: Order, commit: str | None, folder: RunFolder) -> AttemptResult:
     scratch = _files(one, tools, folder)
     stored = None if commit is None else stored_result(tools.repository, commit)
+    stored = stored or (None if scratch is None else _read(scratch / "result.json"))
     if stored is not None and stored.outcome is not Outcome.CRASHED:  # it had come to its end
         return replace(stored, scratch=None if scratch is None else str(scratch))
     started = float(one.started["at"])

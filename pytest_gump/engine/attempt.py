@@ -325,6 +325,7 @@ class _Attempt:
             outcome=judgement.outcome,
             reason=judgement.reason,
             agent=order.agent,
+            made=None if order.setup_only else order.made,
             timings=Timings(self.started, total_s, run.duration_s if run else 0.0, facts.gates_s),
             model=ending.model if ending else None,
             final=ending.final if ending else False,

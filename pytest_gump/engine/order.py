@@ -6,7 +6,7 @@ they cross execnet, go into the ledger and into the messages of snapshot commits
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -92,6 +92,20 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What an attempt was made for: kept with its result, so that it can be told from that alone."""
+
+    mode: Mode
+    entry: str
+    """Why it was made: `first`, `same`, `escalate`, ..."""
+    base: str
+    step_base: str
+    slot: str
+    identity: dict[str, str] = field(default_factory=dict)
+    """What the result depends on (`engine.identity`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """All that one attempt needs."""
 
@@ -129,6 +143,12 @@ class Order:
     setup: tuple[str, ...] = ()
     setup_only: bool = False
     """Preflight: no agent; run the gates on the untouched base and never snapshot."""
+    entry: str = "first"
+    identity: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def made(self) -> Made:
+        return Made(self.mode, self.entry, self.base, self.step_base, self.slot, self.identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +197,7 @@ class AttemptResult:
     notes: tuple[str, ...] = ()
     final: bool = False
     """No other attempt would do better: none is made."""
+    made: Made | None = None
     scratch: str | None = None
     """Folder with prompt.md, stream.ndjson, stderr.txt, diff.patch, gates/; the controller moves it into the run."""
 

@@ -142,6 +142,8 @@ class OrderBuilder:
             fork=beginning.fork,
             standing=self._standing_of(session),
             setup=inputs.workflow.setup,
+            entry=ready.entry,
+            identity=self.identify(ready),
         )
 
     def identify(self, ready: Ready) -> Identity:

@@ -86,8 +86,6 @@ class Run:
         self._shared = SharedBudget()
         self._flying: dict[str, Order] = {}
         """Orders that began and are not settled, by step."""
-        self._at_hand: dict[tuple[str, int], AttemptResult] = {}
-        """Results of an earlier session after which nothing was decided, by step and attempt."""
         self._branch_at: str | None = None
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -97,6 +95,10 @@ class Run:
         inputs = self.inputs
         self.folder.write_header({"format": FORMAT, **header}, workflow=inputs.workflow_text, spec=inputs.spec_bytes)
         self._move_branch(inputs.base)
+        self._book_start(pid=pid, pid_created=pid_created, origin=origin)
+
+    def _book_start(self, **more: Any) -> None:
+        inputs = self.inputs
         self._book(
             "run_started",
             run_id=inputs.run_id,
@@ -104,10 +106,8 @@ class Run:
             spec=inputs.spec_name,
             base=inputs.base,
             branch=f"gump/{inputs.run_id}",
-            pid=pid,
-            pid_created=pid_created,
             max_budget=inputs.workflow.max_budget,
-            origin=origin,
+            **more,
         )
 
     def _move_branch(self, commit: str) -> None:
@@ -192,19 +192,19 @@ class Run:
             attempt=order.attempt,
             agent=order.agent,
             mode=order.mode,
-            entry=ready.entry,
+            entry=order.entry,
             base=order.base,
             step_base=order.step_base,
             session_resumed=order.session is not None,
             slot=order.slot,
             theirs=order.theirs,
-            identity=self._builder.identify(ready),
+            identity=order.identity,
         )
         return self.record.attempts[-1]
 
-    def result_at_hand(self, order: Order) -> AttemptResult | None:
+    def result_at_hand(self, order: Order) -> AttemptResult | None:  # noqa: ARG002 - a run without a past has none
         """What an earlier session has already booked of this attempt, if it came to its end there."""
-        return self._at_hand.get((order.step, order.attempt))
+        return None
 
     def refuse(self, order: Order) -> AttemptResult | None:
         """A result for an order that must not start because its money is spent; None when it may."""
@@ -248,7 +248,7 @@ class Run:
                 )
             except RunError as error:
                 failed = error
-        result = replace(result, scratch=None)
+        result = replace(result, scratch=None, made=None)
         event = self._book(
             "attempt_finished", number=number, folder=folder, result=to_wire(result), presumed_usd=presumed_usd
         )
@@ -271,7 +271,6 @@ class Run:
         if reason is not None:
             self._skip(self.schedule.stop(reason), reason)
         record = self._record_of(order)
-        self._at_hand.pop((order.step, order.attempt), None)
         commit = self._commit(order, result)
         settled = self.schedule.complete(done_of(ready, result, commit), decide)
         self._book(

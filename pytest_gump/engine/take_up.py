@@ -126,16 +126,8 @@ class TakeUp:
         """Which trees are not those that the attempt worked on."""
         pairs = (one.started["base"], ready.base), (one.started["step_base"], ready.step_base)
         theirs = one.started.get("theirs") or ready.theirs or "", ready.theirs or ""
-        if not all(self._same_tree(then, now) for then, now in (*pairs, theirs)):
+        if not all(same_tree(self._repository, then, now) for then, now in (*pairs, theirs)):
             yield "base tree"
-
-    def _same_tree(self, then: str, now: str) -> bool:
-        if then == now:
-            return True
-        try:
-            return self._repository.tree_of(then) == self._repository.tree_of(now)
-        except WorktreeError:
-            return False
 
     def _lost(self, one: PastAttempt) -> str | None:
         """What of the attempt is gone from the repository; None when all is there."""
@@ -200,7 +192,9 @@ class TakeUp:
 
     def _look_at_open(self, one: PastAttempt) -> None:
         ready = self._schedule.open_attempt(one.path)
-        if ready is None or ready.attempt != one.attempt:
+        if one.has_ended and ready is None and self._goes_on:
+            self._taken.at_hand.append(one)  # whether it holds will be seen
+        elif ready is None or ready.attempt != one.attempt:
             self._not_reused(one.path, self._follows(), is_first=False)
         elif not one.has_ended:
             self._not_reused(one.path, IN_FLIGHT)
@@ -223,6 +217,16 @@ def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:
         plan=result.plan,
         failure=None if result.passed else failure_of(result),
     )
+
+
+def same_tree(repository: Repository, one: str, other: str) -> bool:
+    """Whether two commits hold the same files; a commit that is gone holds none that could be compared."""
+    if one == other:
+        return True
+    try:
+        return repository.tree_of(one) == repository.tree_of(other)
+    except WorktreeError:
+        return False
 
 
 def _can_follow(step: Step, decision: Decision) -> bool:

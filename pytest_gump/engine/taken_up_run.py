@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.identity import differences
 from pytest_gump.engine.leavings import snapshot_ref
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.metrics import advance
 from pytest_gump.engine.orders import recheck_order
-from pytest_gump.engine.past import read_past
+from pytest_gump.engine.past import PastAttempt, read_past
 from pytest_gump.engine.run import Run
 from pytest_gump.engine.schedule_replay import ResumableSchedule
-from pytest_gump.engine.take_up import REFUSED, TakenUp, TakeUp
+from pytest_gump.engine.take_up import REFUSED, TakenUp, TakeUp, same_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from pytest_gump.engine.after_kill import Found
     from pytest_gump.engine.ledger import Event
     from pytest_gump.engine.order import AttemptResult, Order
-    from pytest_gump.engine.past import Past, PastAttempt
-    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.past import Past
+    from pytest_gump.engine.run import Booked
+    from pytest_gump.engine.schedule import Decide, Ready
     from pytest_gump.workflow.path import StepPath
 
 
@@ -29,6 +32,8 @@ class TakenUpRun(Run):
     taken: TakenUp
     """What of the past holds; set by `resume` and `start_from`."""
     _rechecked: tuple[PastAttempt, Ready] | None = None
+    _at_hand: dict[tuple[str, int], PastAttempt]
+    """Attempts that came to their end, but nothing was decided any more: by step and attempt."""
 
     # -- in place ------------------------------------------------------------------------------------------------
 
@@ -43,16 +48,33 @@ class TakenUpRun(Run):
             advance(self.record, event)
         return read_past(events)
 
-    def resume(self, past: Past, lost: Sequence[tuple[PastAttempt, AttemptResult]], **process: Any) -> None:
-        """Go on with this run. `lost`: the attempts that were in flight, each with what is known of it; `process`: our
-        pid and its start time.
-        """
-        for one, result in lost:
+    def resume(self, past: Past, found: Found, **process: Any) -> None:
+        """Go on with this run. `found`: what the ledger does not tell; `process`: our pid and its start time."""
+        if not self.record.run_id:
+            self._book_start(**process)
+        for one, result in found.lost:
             one.finished = self._finish(one.number, result)
+        for result in found.unbooked:
+            self._book_found(past, result)
         self._keep_interrupted(past)
         self._take_up(past, self._mark)
         self._book("run_resumed", max_budget=self.inputs.workflow.max_budget, **self._told(), **process)
         self._move_branch(self.schedule.head)
+
+    def _book_found(self, past: Past, result: AttemptResult) -> None:
+        """Book an attempt that the ledger lost altogether; its result tells what it was made for."""
+        made = result.made
+        assert made is not None  # noqa: S101 - only such results are found
+        started = self._book(
+            "attempt_started",
+            number=len(self.record.attempts) + 1,
+            step=result.step,
+            attempt=result.attempt,
+            agent=result.agent,
+            **asdict(made),
+        )
+        one = PastAttempt(started, self._finish(started["number"], result))
+        past.attempts.append(one)
 
     def _keep_interrupted(self, past: Past) -> None:
         """Give refs of their own to what attempts had left that will be repeated under their number."""
@@ -70,9 +92,24 @@ class TakenUpRun(Run):
             self.schedule, past, self._repository, identify=self._builder.identify, reuse=reuse, until=until
         )
         self.taken = take_up.run()
-        self._at_hand = {
-            (str(one.path), one.attempt): one.result for one in self.taken.at_hand if one.result is not None
-        }
+        self._at_hand = {(str(one.path), one.attempt): one for one in self.taken.at_hand}
+
+    def result_at_hand(self, order: Order) -> AttemptResult | None:
+        """The result of an earlier session, if the attempt would be made the same way now."""
+        place = order.step, order.attempt
+        one = self._at_hand.get(place)
+        if one is None:
+            return None
+        pairs = (one.started["base"], order.base), (one.started["step_base"], order.step_base)
+        is_same = not differences(one.started.get("identity") or {}, order.identity)
+        if is_same and all(same_tree(self._repository, then, now) for then, now in pairs):
+            return one.result
+        del self._at_hand[place]
+        return None
+
+    def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
+        self._at_hand.pop((order.step, order.attempt), None)
+        return super().settle(order, result, decide)
 
     def _mark(self, one: PastAttempt) -> None:
         self.record.attempts[one.number - 1].superseded = False

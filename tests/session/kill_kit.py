@@ -1,0 +1,179 @@
+"""A run that is killed at a chosen event of its ledger, and what must hold when it is taken up again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.liveness import run_state
+from pytest_gump.engine.metrics import fold
+
+from tests.session import parallel_kit
+from tests.session.distribute_kit import living, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.testing import GumpProject
+
+WORKFLOW: Final = """\
+name: side
+steps:
+  - {name: split, agent: script, output: plan, prompt: Split it.}
+  - name: build
+    foreach: split
+    parallel: true
+    steps:
+      - name: impl
+        agent: script
+        prompt: "Do {item.name}."
+        gate: [compile]
+        on_failure: {retry: 2, strategy: [same, "escalate: strong"]}
+    gate: [compile]
+  - {name: notes, agent: script, prompt: Note it., gate: [compile]}
+  - name: last
+    agent: script
+    prompt: "Finish it. {steps.notes.status}"
+    gate: [compile]
+    on_failure: {retry: 2, strategy: [same], restart_from: notes}
+  - {name: quality, gate: [compile]}
+"""
+CONFTEST: Final = "conftest.py"
+"""The one file that differs between two projects: it names the project's folder."""
+AGENT: Final = """\
+pathlib.Path({log!r}).open("a").write(f"{{step}} {{item}} {{attempt}}\\n")
+usage(0.01)
+time.sleep({pause})
+if step == "split":
+    plan({{"name": "a", "description": "A"}}, {{"name": "b", "description": "B"}})
+elif step == "build::impl":
+    write(f"{{item}}.py", "x = (\\n" if item == "b" and attempt == 1 else "x = 1\\n")
+elif step == "notes":
+    write("notes.py", f"n = {{attempt}}\\n")
+elif step == "last":
+    write("last.py", "x = (\\n" if attempt == 1 else "x = 2\\n")
+"""
+KILLER: Final = '''\
+"""Ends something with SIGKILL right after an event of the ledger."""
+
+import os
+import signal
+
+import psutil
+from pytest_gump.engine.ledger import Ledger
+
+what, _, number = os.environ.get("KILL_AT", "").partition(":")
+append = Ledger.append
+events = 0
+
+
+def append_and_kill(self, event, **fields):
+    global events
+    written = append(self, event, **fields)
+    events += 1
+    if what and events == int(number):
+        if what == "controller":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif what == "group":
+            os.killpg(os.getpgid(0), signal.SIGKILL)
+        else:
+            workers = [one for one in psutil.Process().children() if "execnet" in " ".join(one.cmdline())]
+            if workers:
+                workers[-1].kill()
+    return written
+
+
+Ledger.append = append_and_kill
+'''
+
+
+def prepare(project: GumpProject, *, pause: float = 0.05) -> None:
+    log = project.path.parent / f"{project.path.name}-agents.log"
+    log.touch()
+    parallel_kit.prepare(project, AGENT.format(log=str(log), pause=pause), workflow=WORKFLOW)
+    conftest = (project.path / CONFTEST).read_text()
+    named = conftest.replace('{"script": Script()}', '{"script": Script(), "strong": Script()}')
+    assert named != conftest
+    project.write({CONFTEST: named, "killer.py": KILLER})
+    project.commit("tools")
+
+
+def session(project: GumpProject, *words: str, kill_at: str = "") -> subprocess.CompletedProcess[str]:
+    """A pytest session in a process group of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "killer", *words],
+        cwd=project.path,
+        env={**os.environ, "KILL_AT": kill_at, "PYTHONPATH": str(project.path)},
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@dataclass(frozen=True)
+class End:
+    """What two runs must have in common, whatever happened on the way."""
+
+    status: str
+    steps: dict[str, str]
+    tree: str
+
+
+def end_of(project: GumpProject) -> End:
+    record = newest(project)
+    tree = "\n".join(line for line in project.git("ls-tree", "-r", record.branch).splitlines() if CONFTEST not in line)
+    steps = {path: step.status for path, step in record.steps.items()}
+    return End(record.status, dict(sorted(steps.items())), tree)
+
+
+def newest(project: GumpProject) -> RunRecord:
+    return fold(read_ledger(project.folders()[0].ledger))
+
+
+def check_dead(project: GumpProject) -> None:
+    """What must hold of a run whose session was killed, before it is taken up."""
+    began = time.monotonic()
+    wait_until(lambda: not living(project), 5.0)
+    assert time.monotonic() - began < 5.0, "an orphan lived on"
+    record = newest(project)
+    assert run_state(record) in {"interrupted", "passed"}
+
+
+def check_whole(project: GumpProject, undisturbed: End, *, repeats: int) -> None:
+    """What must hold of a run that was taken up; `repeats`: how many attempts may have been in flight."""
+    assert end_of(project) == undisturbed
+    record = newest(project)
+    passed = Counter((one.step, one.attempt) for one in record.attempts if one.result and one.result.passed)
+    assert not [place for place, times in passed.items() if times > 1], "a passed step ran twice"
+    log = project.path.parent / f"{project.path.name}-agents.log"
+    made = Counter(log.read_text().splitlines())
+    assert sum(times - 1 for times in made.values()) <= repeats, made
+    assert record.total.cost_usd >= streamed_usd(project.folders()[0].path) - 1e-9
+    assert not living(project)
+
+
+def streamed_usd(folder: Path) -> float:
+    """What the recorded streams of a run say was spent."""
+    total = 0.0
+    for stream in (folder / "attempts").glob("*/stream.ndjson"):
+        costs = [_usd(line) for line in stream.read_text().splitlines()]
+        total += sum(costs)
+    return total
+
+
+def _usd(line: str) -> float:
+    try:
+        event: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return 0.0
+    return float(event.get("cost_usd") or 0.0) if event.get("type") == "usage" else 0.0
