@@ -3,9 +3,10 @@
 Messages from the controller:            Messages to it:
     ("equip", equipment)                     ("ready", pid, shares_disk)
     ("order", ticket, order, equipment)
-    ("cancel", ticket)                       ("live", ticket, turns, usage)
-    ("spent", ticket, reason)                ("tool", ticket, tool, path, command)
-    ("end",)                                 ("result", ticket, result)    ("error", ticket, text)
+    ("cancel", ticket)                       ("alive",) every few seconds
+    ("spent", ticket, reason)                ("live", ticket, turns, usage)
+    ("end",)                                 ("tool", ticket, tool, path, command)
+                                             ("result", ticket, result)    ("error", ticket, text)
 
 Where no disk is shared, an order has a fifth part, the commits that the ("pack", piece)s before it hold, and a
 result comes after ("part", ticket, kind, piece)s: see `away` and `parcel`. `equipment` comes with the first order of a
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktree import Slots
 
 END: Final = ("end",)
+BEAT_S: Final = 2.0
 CHANNEL: Final = "gump_channel"
 ARGUMENTS: Final = "gump_arguments"
 PLACE: Final = "gump_place"
@@ -73,7 +75,7 @@ class OrderServer:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         result = yield
         if not (session.shouldfail or session.shouldstop):
-            with Supervisor() as supervisor, self._stop.armed():
+            with Supervisor() as supervisor, self._stop.armed(), self._beating():
                 self._channel.setcallback(self._hear, endmarker=None)
                 self._send("ready", os.getpid(), self._shares_disk)
                 self._serve(session, supervisor)
@@ -88,11 +90,29 @@ class OrderServer:
                 self._inbox.put(END)
                 self._stop.all()
             case ("cancel", ticket):
+                self._send("alive")  # who does not answer at once is not waited for
                 self._stop.ask(ticket)
             case ("spent", ticket, reason):
                 self._spent[ticket] = reason
             case _:
                 self._inbox.put(message)
+
+    @contextmanager
+    def _beating(self) -> Iterator[None]:
+        """Tell every few seconds that this process is not stopped: a thread does, whatever the others wait for."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(BEAT_S):
+                self._send("alive")
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def _serve(self, session: pytest.Session, supervisor: Supervisor) -> None:
         while (message := self._inbox.get()) != END:

@@ -25,7 +25,7 @@ from pytest_gump.parcel import Parcel, pieces
 from pytest_gump.system.survivors import is_anything_left
 from pytest_gump.system.worktree import Repository
 from pytest_gump.voice import usage_of
-from pytest_gump.worker import ARGUMENTS, CHANNEL, END, PLACE
+from pytest_gump.worker import ARGUMENTS, BEAT_S, CHANNEL, END, PLACE
 from pytest_gump.xdist_session import XdistSession
 
 if TYPE_CHECKING:
@@ -41,6 +41,14 @@ LEAVING: Final = frozenset({"errordown", "workerfinished", "internal_error"})
 MOURNING_S: Final = 8.0
 """How long the supervisor of a lost worker may take to end the agent's processes."""
 LEAVE_S: Final = 10.0
+DEAF_S: Final = 15 * BEAT_S
+"""A worker that gives no sign of life for so long is given up: nobody watches its agent."""
+MUTE_S: Final = 3 * BEAT_S
+"""After so long it gets no order."""
+ANSWER_S: Final = 2.0
+"""How long a worker may take to say that it has heard what it is to stop."""
+LOOK_S: Final = 1.0
+"""How much of the time between two looks counts: this process may have been stopped too, with all others."""
 HURRY_S: Final = 0.5
 """When the session was interrupted."""
 
@@ -61,6 +69,14 @@ class _Worker:
     """What was sent to it, where it does not."""
     parcel: Parcel | None = None
     """What has come of a result so far, where it does not."""
+    silent_s: float = 0.0
+    asked_at: float | None = None
+    """Since when an answer is due that needs no work."""
+    is_given_up: bool = False
+
+    @property
+    def is_idle(self) -> bool:
+        return self.pid is not None and self.ticket is None and self.silent_s < MUTE_S
 
     def kill(self) -> None:
         if self.pid is None:
@@ -70,6 +86,14 @@ class _Worker:
                 os.kill(self.pid, signal.SIGKILL)
         else:
             self.channel.close()  # its end tells the worker to stop; its process id means nothing here
+
+    def give_up(self) -> None:
+        """End a worker that does not answer, as if it had crashed: xdist will say so."""
+        self.is_given_up = True
+        self.kill()
+        if not self.shares_disk:
+            with suppress(AttributeError, OSError):  # the end of its connection: not all kinds have one to kill
+                self.node.gateway._io.kill()  # noqa: SLF001 - its own end waits for the worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +120,7 @@ class Workers:
         self._arrived: list[Finished | Lost] = []
         self._fallen: list[_Fallen] = []
         self._is_ending = False
+        self._looked = time.monotonic()
         self._repositories: dict[str, Repository] = {}
 
     # -- xdist's life of a worker --------------------------------------------------------------------------------
@@ -174,14 +199,14 @@ class Workers:
 
     @property
     def free(self) -> int:
-        return sum(worker.pid is not None and worker.ticket is None for worker in self._workers.values())
+        return sum(worker.is_idle for worker in self._workers.values())
 
     @property
     def gone(self) -> str | None:
         return None if self._workers else "no worker is left: they crashed, and no more are started"
 
     def start(self, ticket: int, order: Order) -> None:
-        idle = [one for one in self._workers.values() if one.pid is not None and one.ticket is None]
+        idle = [one for one in self._workers.values() if one.is_idle]
         wanted = order.slot if order.session is None else order.session.slot
         worker = next((one for one in idle if one.slot == wanted), idle[0])
         worker.ticket = ticket
@@ -213,11 +238,15 @@ class Workers:
     def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
         if not self._arrived:
             self._listen_to_workers(time.monotonic() + timeout_s)
+        self._look_for_deaf()
         self._mourn()
         arrived, self._arrived = self._arrived, []
         return arrived
 
     def cancel(self, ticket: int, reason: str) -> None:  # noqa: ARG002 - the result says `interrupted`
+        for worker in self._workers.values():
+            if worker.ticket == ticket:
+                worker.asked_at = time.monotonic()
         self._tell(ticket, "cancel", ticket)
 
     def spend_no_more(self, ticket: int, reason: str) -> None:
@@ -263,7 +292,18 @@ class Workers:
         for one in [one for one in self._workers.values() if one.pid is None and one.channel.isclosed()]:
             del self._workers[one.node]
 
+    def _look_for_deaf(self) -> None:
+        """Give up workers that are stopped, or whose connection is dead: their events were all taken before."""
+        now = time.monotonic()
+        passed_s, self._looked = min(now - self._looked, LOOK_S), now
+        for worker in self._workers.values():
+            worker.silent_s += 0.0 if worker.pid is None else passed_s
+            owes_answer = worker.asked_at is not None and now - worker.asked_at > ANSWER_S
+            if (owes_answer or worker.silent_s > DEAF_S) and not worker.is_given_up:
+                worker.give_up()
+
     def _hear(self, worker: _Worker, kind: str, *told: Any) -> None:
+        worker.silent_s, worker.asked_at = 0.0, None
         match kind, *told:
             case "ready", int(pid), bool(shares_disk):
                 worker.pid, worker.shares_disk = pid, shares_disk
@@ -308,7 +348,8 @@ class Workers:
         name = worker.node.gateway.id
         scratch = Path(self._equipment[order.run_id].scratch)
         folder = attempt_folder(scratch, worker.ticket) if worker.shares_disk else None
-        why = f"worker {name} was lost while it worked at the step ({error.lower()})"
+        error = f"no sign of life for {worker.silent_s:.0f} s" if worker.is_given_up else error.lower()
+        why = f"worker {name} was lost while it worked at the step ({error})"
         mark = "" if folder is None else f"{order.run_id}-{folder.name}"
         self._fallen.append(
             _Fallen(Lost(worker.ticket, why, is_away=not worker.shares_disk), mark, time.monotonic() + MOURNING_S)

@@ -34,8 +34,14 @@ def outcomes(project: GumpProject) -> list[str]:
     return [str(one.result.outcome) for one in project.record().attempts if one.result is not None]
 
 
+def cache(project: GumpProject) -> Path:
+    """Where its worktrees are."""
+    places = (project.path.parent / f"{project.path.name}-cache" / "gump" / "worktrees").glob("*")
+    return next(places, Path("none"))
+
+
 def streams(project: GumpProject) -> list[Path]:
-    return [*project.path.parent.glob("*-cache/gump/worktrees/*/*.scratch/*/*/stream.ndjson")]
+    return [*cache(project).glob("*.scratch/*/*/stream.ndjson")]
 
 
 def test_an_attempt_whose_worker_dies_is_made_again_on_another(project: GumpProject) -> None:
@@ -196,6 +202,70 @@ def pytest_gump_agents():
 
 
 @pytest.mark.slow
+def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject) -> None:
+    """It is stopped for good, as by a debugger; the agent would go on without limits."""
+    project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
+    with session(project, "--gump-workflow=one", "-n1", "--max-worker-restart=0", "spec.md") as process:
+        wait_until(lambda: agents(project) and any(b"result" in one.read_bytes() for one in streams(project)))
+        agent = agents(project)[0]
+        worker_of(agent).suspend()
+        wait_until(partial(is_gone, agent), 60)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert outcomes(project) == ["crashed", "crashed"]
+    first = project.record().attempts[0].result
+    assert first is not None
+    assert "no sign of life for 30 s" in first.reason
+    assert first.usage.cost_usd == 0.25
+    wait_until(lambda: not living(project), 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stopped_s", [0, 8])
+def test_ctrl_c_ends_a_worker_that_hangs_in_time(project: GumpProject, stopped_s: int) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
+    with session(project, "--gump-workflow=one", "-n2", "spec.md") as process:
+        wait_until(lambda: agents(project) and any(b"result" in one.read_bytes() for one in streams(project)))
+        agent = agents(project)[0]
+        worker_of(agent).suspend()
+        time.sleep(stopped_s)
+        process.send_signal(signal.SIGINT)
+        wait_until(partial(is_gone, agent), 5)
+        output, _ = process.communicate(timeout=15)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert outcomes(project) == ["crashed"]
+    assert project.record().total.cost_usd == 0.25
+    wait_until(lambda: not living(project), 10)
+
+
+@pytest.mark.parametrize("kept", ["[]", "blocks"])
+def test_worker_that_runs_out_of_memory_hangs_nothing(project: GumpProject, kept: str) -> None:
+    """Once the memory is free again for what follows, once it is not."""
+    project.write({"conftest.py": EXITING.format(way=GREEDY.format(kept=kept))})
+    project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
+    result = project.pytester.runpytest_subprocess("--gump-workflow=mine", "-n1", "spec.md", timeout=60)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert outcomes(project) == ["crashed", "crashed"]
+    output = result.stdout.str()
+    assert "MemoryError" in output or "was lost while it worked" in output
+    assert project.record().total.cost_usd == 0.0
+    wait_until(lambda: not living(project), 10)
+
+
+GREEDY = """
+            import resource
+            size = int(open("/proc/self/statm").read().split()[0]) * 4096 + (64 << 20)
+            resource.setrlimit(resource.RLIMIT_AS, (size, size))
+            blocks = []
+            try:
+                while True:
+                    blocks.append(bytearray(1 << 12))
+            finally:
+                Exiting.kept = {kept}
+"""
+
+
+@pytest.mark.slow
 def test_worktree_in_which_a_lost_agent_lives_on_is_used_by_nobody(project: GumpProject) -> None:
     """Its supervisor hangs, so nobody ends it when the worker is lost."""
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
@@ -213,8 +283,8 @@ def test_worktree_in_which_a_lost_agent_lives_on_is_used_by_nobody(project: Gump
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
             assert first.is_running()
-            assert next(project.path.parent.glob("*-cache/gump/worktrees/*/w1.lease")).read_bytes()
-            assert not next(project.path.parent.glob("*-cache/gump/worktrees/*/w2.lease")).read_bytes()
+            assert (cache(project) / "w1.lease").read_bytes()
+            assert not (cache(project) / "w2.lease").read_bytes()
         finally:
             supervisor.kill()
     wait_until(partial(is_gone, first))
