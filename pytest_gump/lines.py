@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_gump.gates.text import one_line
 from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.path import StepPath
 
@@ -105,15 +106,15 @@ def skipped_line(step: str, reason: str, marks: Marks, columns: int) -> str:
     return fit(f"{indent}{marks.skipped} {pad(path.leaf, max(1, 17 - len(indent)))} skipped: {reason}", columns)
 
 
-def taken_up_lines(leaves: Sequence[LeafState], taken: TakenUp, marks: Marks, columns: int) -> list[str]:
-    """A line for each step of a run that has a past: `reused`, `re-run: <what changed>`, or `to do`."""
+def taken_up_lines(leaves: Sequence[LeafState], taken: TakenUp, marks: Marks) -> list[str]:
+    """A line for each step of a run that has a past: `reused`, `re-run: <what changed>`, or `to do`; never cut off."""
     lines = []
     for leaf in leaves:
         why = taken.again.get(leaf.path)
-        mark, told = (marks.skipped, f"re-run: {why}") if why is not None else (marks.arrow, "to do")
+        mark, told = (marks.skipped, f"re-run: {one_line(why)}") if why is not None else (marks.arrow, "to do")
         if why is None and leaf.status == "passed":
             mark, told = marks.passed, "reused"
-        lines.append(fit(f"{mark} {pad(str(leaf.path), 32)} {told}", columns))
+        lines.append(f"{mark} {pad(str(leaf.path), 32)} {told}")
     return lines
 
 

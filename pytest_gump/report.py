@@ -77,7 +77,7 @@ class Report:
     def _taken_up(self, run: Run) -> None:
         """Say of every step of a run with a past whether its result holds; if not, why it is made again."""
         if run.taken is not None:
-            for line in taken_up_lines(run.schedule.leaves(), run.taken, self._marks, self.columns):
+            for line in taken_up_lines(run.schedule.leaves(), run.taken, self._marks):
                 self._write(line)
 
     def print_lines(self, lines: Sequence[str]) -> None:

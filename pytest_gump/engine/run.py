@@ -305,10 +305,10 @@ class Run:
     def _commit(self, order: Order, result: AttemptResult) -> str:
         if order.mode == "merge":
             return result.snapshot or order.base
-        if order.mode != "diff" or result.snapshot is None or result.tree is None:
+        if order.mode != "diff" or result.tree is None:
             return order.base
         if not result.passed:
-            return result.snapshot
+            return result.snapshot or order.base
         if result.tree == self._repository.tree_of(order.step_base):
             return order.step_base
         message = (

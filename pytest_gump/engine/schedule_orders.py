@@ -127,6 +127,23 @@ def anew(leaf: Leaf, number: Number) -> Ready:
     return replace(ready, step_base=began, entry="resume", role=leaf.role)
 
 
+def check_again(leaf: Leaf, number: Number) -> Ready:
+    """Judge once more what the last attempt left: its gates could not run, and its agent need not work again."""
+    leaf.attempt = number(leaf.path)
+    return Ready(
+        leaf.path,
+        leaf.step,
+        leaf.attempt,
+        None,
+        leaf.mode,
+        base=leaf.left,
+        step_base=leaf.begin,
+        entry="recheck",
+        items=leaf.items,
+        keep_item=leaf.item,
+    )
+
+
 def begin_replan(leaf: Leaf, decision: Replan, number: Number) -> Ready:
     """Open a replanned attempt: `X` plans, the step's own agent does the items, the step's own gates check.
 

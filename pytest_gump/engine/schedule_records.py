@@ -17,7 +17,7 @@ Decide = Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]
 """Called for a failed step or group with the failures that count, newest last, and what the workflow's own policy
 says; returns what to do. Replaying a run, it returns what was recorded."""
 
-EntryKind = Literal["first", "same", "escalate", "replan", "restart", "group", "resume"]
+EntryKind = Literal["first", "same", "escalate", "replan", "restart", "group", "resume", "recheck"]
 Role = Literal["step", "replan-plan", "replan-item", "replan-check", "merge", "gate"]
 Result = Literal["passed", "retried", "escalated", "failed", "again"]
 Status = Literal["pending", "running", "passed", "failed", "skipped"]
@@ -40,7 +40,7 @@ class Ready:
     """Commit at which the step began."""
     entry: EntryKind = "first"
     """Why this attempt is made: `restart` and `group` for the first one after a jump back or in a new pass, `resume`
-    for the first one of a step that had failed when the run ended before."""
+    for the first one of a step that had failed when the run ended before, `recheck` if only its gates run again."""
     session: Literal["policy", "resume", "fresh"] = "policy"
     """`policy`: what the step's `session:` says; `resume`: that of the step's previous attempt."""
     prompt: str | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.engine.nodes import Group, Reopened, groups_above, writer_of
 from pytest_gump.engine.retry import Tally
 from pytest_gump.engine.schedule import Schedule
-from pytest_gump.engine.schedule_orders import anew
+from pytest_gump.engine.schedule_orders import anew, check_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -105,7 +105,10 @@ class ResumableSchedule(Schedule):
             node = group
 
     def _begin_anew(self, leaf: Leaf, asking: Asking) -> None:
-        if leaf.role != "merge":
+        if asking.outcome == "gate_error" and leaf.mode == "diff" and asking.told.by == leaf.path:
+            leaf.tally = Tally()
+            self._start(leaf, check_again(leaf, self._number))
+        elif leaf.role != "merge":
             leaf.tally, leaf.replanning, leaf.told = Tally(), None, asking.told
             self._start(leaf, anew(leaf, self._number))
         elif asking.outcome == "conflict":

@@ -143,8 +143,10 @@ class TakeUp:
         assert result is not None and one.decided is not None  # noqa: S101, PT018 - it was settled
         schedule = self._schedule
         schedule.start(one.path)
-        if result.outcome is Outcome.QUOTA and one.decided["verdict"] != "failed":
+        if result.outcome is Outcome.QUOTA:
             schedule.repeat(one.path, one.decided.get("agent"))
+            if one.decided["verdict"] == "failed":
+                self._not_reused(ready.path, "it met a usage limit", is_first=False)
         else:
             settled = schedule.replay(done_of(ready, result, one.commit), self._decide(one))
             if settled.verdict == "failed" and result.outcome is not Outcome.PASSED:

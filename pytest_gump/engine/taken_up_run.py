@@ -10,6 +10,7 @@ from pytest_gump.engine.identity import differences
 from pytest_gump.engine.leavings import snapshot_ref
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.metrics import advance
+from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.orders import recheck_order
 from pytest_gump.engine.past import PastAttempt, read_past
 from pytest_gump.engine.run import Run
@@ -78,8 +79,9 @@ class TakenUpRun(Run):
 
     def _keep_interrupted(self, past: Past) -> None:
         """Give refs of their own to what attempts had left that will be repeated under their number."""
-        for one in past.open:
-            if not one.has_ended and one.result is not None and one.result.snapshot is not None:
+        for one in past.attempts:
+            is_repeated = not one.has_ended or (one.result is not None and one.result.outcome is Outcome.QUOTA)
+            if is_repeated and one.result is not None and one.result.snapshot is not None:
                 ref = snapshot_ref(self.inputs.run_id, one.started["step"], one.attempt)
                 self._repository.update_ref(f"{ref}-n{one.number}", one.result.snapshot)
 

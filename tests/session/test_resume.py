@@ -259,3 +259,72 @@ def test_ordinary_failures_beside_a_workflow_are_rerun_and_leave_out_no_step(fai
     failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
     result = failed.run("three", "--lf", "test_plain.py")
     result.stdout.fnmatch_lines(["* tests * reused", "*1 failed, 2 passed, 1 deselected, 1 reused*"])
+
+
+FLAG: Final = """\
+name: flag
+steps:
+  - name: first
+    agent: claude-haiku
+    prompt: Begin.
+    gate: ["bash: {check}"]
+  - name: second
+    agent: claude-haiku
+    prompt: End.
+    gate: [compile]
+"""
+
+
+def test_a_step_whose_gates_do_not_pass_any_more_is_made_again(project: GumpProject) -> None:
+    flag = project.path.parent / "flag"
+    flag.touch()
+    project.workflow("flag", FLAG.format(check=f"test -e {flag}"))
+    project.answer("first", writes={"first.py": "x = 1\n"})
+    project.answer("second", writes={"second.py": BROKEN})
+    project.run("flag")
+    flag.unlink()
+    project.answer("first", attempt=2, writes={"first.py": "x = 2\n"})
+    result = resume(project)
+    result.stdout.fnmatch_lines([
+        "* first * reused",
+        "first: its gates do not pass any more: bash: *",
+        "* first * re-run: its gates do not pass any more*",
+    ])  # fmt: skip
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert [(one.step, one.attempt) for one in project.record().attempts][2:] == [("first", 2)]
+    flag.touch()
+    project.answer("first", attempt=3, writes={"first.py": "x = 3\n"})
+    project.answer("second", attempt=2, writes={"second.py": "x = 3\n"})
+    assert resume(project).ret == pytest.ExitCode.OK
+    assert project.tree(project.record().branch)["first.py"] == "x = 3"
+
+
+def test_a_check_that_could_not_run_is_made_again_without_its_agent(project: GumpProject) -> None:
+    tool = project.path.parent / "checker"
+    project.workflow("flag", FLAG.format(check=f"{tool} first.py"))
+    project.answer("first", writes={"first.py": "x = 1\n"})
+    project.answer("second", writes={"second.py": "x = 1\n"})
+    assert project.run("flag", "--gump-no-preflight").ret == pytest.ExitCode.TESTS_FAILED
+    assert project.record().attempts[0].result.outcome == "gate_error"  # type: ignore[union-attr]
+    tool.write_text("#!/bin/sh\ntest -e $1\n")
+    tool.chmod(0o755)
+    result = resume(project)
+    result.stdout.fnmatch_lines(["* first * re-run: it failed: gate_error"])
+    assert result.ret == pytest.ExitCode.OK
+    record = project.record()
+    assert [(one.step, one.attempt, one.agent) for one in record.attempts] == [
+        ("first", 1, "claude-haiku"), ("first", 2, None), ("second", 1, "claude-haiku"),
+    ]  # fmt: skip
+    assert record.total.cost_usd == pytest.approx(0.02)
+    assert {"first.py", "second.py"} <= {*project.tree(record.branch)}
+    assert "Gump-Step: first" in project.git("log", "--format=%B", record.branch)
+
+
+def test_a_step_that_met_a_usage_limit_is_repeated_and_loses_no_retry(project: GumpProject) -> None:
+    project.answer("impl", outcome="quota", reason="usage limit reached", exit_code=1)
+    assert project.run("retry").ret == pytest.ExitCode.TESTS_FAILED
+    project.answer("impl", writes={"app.py": "value = 2\n"})
+    result = resume(project)
+    result.stdout.fnmatch_lines(["* impl * re-run: it met a usage limit"])
+    assert [(one.step, one.attempt) for one in project.record().attempts] == [("impl", 1), ("impl", 1)]
+    assert project.record().status == "passed"
