@@ -229,6 +229,25 @@ def test_money_of_a_worker_that_is_lost_elsewhere_is_booked_as_far_as_it_told(
     assert (record.total.cost_usd, record.total.unknown) == (0.5, 0)
 
 
+def test_worker_elsewhere_that_hangs_is_given_up(project: GumpProject, elsewhere: Elsewhere) -> None:
+    workflow = "name: side\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
+    flag = elsewhere.folder / "flag"
+    hang = f"if not os.path.exists({str(flag)!r}):\n    write({str(flag)!r}, '')\n    time.sleep(600)\n"
+    prepare(project, f"usage(0.25)\n{hang}write('new.txt', 'x')\n", workflow=workflow)
+    words = [sys.executable, "-m", "pytest", "--gump-workflow=side", *elsewhere.workers("popen", 1), "spec.md"]
+    with subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE, text=True) as session:
+        wait_until(lambda: flag.exists() and bool(agents_of(project, "impl")))
+        agent = psutil.Process(agents_of(project, "impl")[0])
+        time.sleep(1)
+        worker_of(agent).suspend()
+        wait_until(partial(is_gone, agent))
+        session.communicate(timeout=30)
+    assert session.returncode == pytest.ExitCode.OK
+    record = project.record()
+    assert [str(one.result.outcome) for one in record.attempts if one.result] == ["crashed", "passed"]
+    assert (record.total.cost_usd, record.total.unknown) == (0.5, 0)
+
+
 DAMAGE = """
 from pytest_gump.worker import OrderServer
 send = OrderServer._send
