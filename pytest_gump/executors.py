@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -94,7 +95,9 @@ class InProcess:
         asked = partial(self._spent.get, ticket)
         self._waiting.append(Finished(ticket, partial(self._carry_out[order.run_id], ticket, order, listen, asked)))
 
-    def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:  # noqa: ARG002 - there is nothing to wait for
+    def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
+        if not self._waiting:  # an agent's account is at a limit
+            time.sleep(timeout_s)
         waiting, self._waiting = self._waiting, []
         return waiting
 

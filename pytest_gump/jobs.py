@@ -108,8 +108,8 @@ class Job:
         for reason, paths in needed.items():
             yield f"{reason} (needed by {', '.join(paths)})"
 
-    def refuse_unknown_cost(self) -> None:
-        """Refuse dollars as a limit where nobody knows what an agent costs.
+    def refuse_unknown_cost(self, *more: str) -> None:
+        """Refuse dollars as a limit where nobody knows what an agent costs; `more` are agents besides the workflow's.
 
         Raises:
             ConfigError: there is a max_budget somewhere, and an agent that reports no cost.
@@ -117,7 +117,7 @@ class Job:
         limited = self.workflow.max_budget is not None or any(
             step.max_budget is not None or step.guard.max_budget is not None for step in walk(self.workflow.steps)
         )
-        unknown = sorted({name for name in agents_of(self.workflow) if self.agent(name).cost == "unknown"})
+        unknown = sorted({name for name in (*agents_of(self.workflow), *more) if self.agent(name).cost == "unknown"})
         if limited and unknown:
             raise ConfigError(
                 f"max_budget cannot be held: the cost of {', '.join(unknown)} is unknown",

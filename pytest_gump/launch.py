@@ -31,6 +31,7 @@ from pytest_gump.gates.detect import detect
 from pytest_gump.gates.text import one_line
 from pytest_gump.jobs import project_root
 from pytest_gump.live import TOLD_TOOLS
+from pytest_gump.on_quota import settle_on_quota
 from pytest_gump.recording import record_into
 from pytest_gump.system.process import Supervisor
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
@@ -99,11 +100,12 @@ class Launch:
         refuse_platform()
         repository = Repository.open(project_root(config))
         settings, _ = read_settings(config.getini, load_gump_toml(repository.root))
+        settings = settle_on_quota(config, settings, job)
         missing = list(job.missing_agents())
         if missing:
             raise AgentError("\n".join(missing))
         if settings.unknown_cost == "refuse":
-            job.refuse_unknown_cost()
+            job.refuse_unknown_cost(*settings.failover)
         is_new = job.earlier is None and config.getoption("gump_base") is None
         if is_new and config.getoption("gump_dirty") != "include":
             _refuse_changes(repository)

@@ -127,6 +127,8 @@ def run_line(record: RunRecord, marks: Marks) -> str:
         plural(len(begun), "step"),
         plural(record.retries - record.escalations, "retry", "retries"),
         plural(record.escalations, "escalation"),
+        plural(record.failovers, "failover"),
+        plural(record.waits, "wait for a limit", "waits for a limit"),
     ]
     cost = format_usd(total.cost_usd, estimated=total.estimated)
     if total.unknown:
@@ -161,8 +163,16 @@ class Running:
     seconds: float
 
 
-def live_line(running: Sequence[Running], marks: Marks, columns: int) -> str:
-    """Every attempt that goes on, in one line: the more there are, the less is told of each."""
+def live_line(
+    running: Sequence[Running], marks: Marks, columns: int, *, waits: Sequence[tuple[str, float]] = ()
+) -> str:
+    """Every attempt that goes on, in one line: the more there are, the less is told of each.
+
+    `waits`: the CLIs that wait for a limit, each with the seconds that are left.
+    """
+    if waits:
+        told = [waits_text(*one) for one in waits] + [_short(one, "{step} {time}") for one in running]
+        return fit(f"{marks.running} {' | '.join(told)}", columns - 1)
     if len(running) == 1:
         return fit(f"{marks.running} {running_text(running[0])}", columns - 1)
     for form in ("{step} {agent} {turns} {usd} {time}", "{step} {turns} {usd} {time}", "{step} {usd} {time}", "{step}"):
@@ -170,6 +180,14 @@ def live_line(running: Sequence[Running], marks: Marks, columns: int) -> str:
         if width(line) < columns:
             break
     return fit(line, columns - 1)
+
+
+def waits_text(cli: str, seconds: float) -> str:
+    """`claude waits for its usage limit, 12:30 left`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{cli} waits for its usage limit, {left} left"
 
 
 def running_text(one: Running) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.gates.text import one_line
-from pytest_gump.lines import Running, fit, live_line, running_text
+from pytest_gump.lines import Running, fit, live_line, running_text, waits_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from pytest_gump.agents.base import Event
     from pytest_gump.engine.metrics import AttemptRecord
@@ -37,6 +37,8 @@ class Live:
         self._screen = screen
         self._attempts: dict[int, _Attempt] = {}
         self._shown = 0.0
+        self.waits: Callable[[], Iterable[tuple[str, float]]] = tuple
+        """The CLIs whose account is at a limit, each with the seconds that are left."""
 
     def started(self, ticket: int, record: AttemptRecord, *, slot: str, label: str) -> None:
         if not self._attempts:
@@ -60,18 +62,18 @@ class Live:
 
     def tick(self) -> None:
         """Look at the clock; to be called several times a second."""
-        screen, now = self._screen, time.monotonic()
-        if screen.reporter is None or not self._attempts or screen.verbosity < 0:
+        screen, now, waits = self._screen, time.monotonic(), [*self.waits()]
+        if screen.reporter is None or not (self._attempts or waits) or screen.verbosity < 0:
             return
         if screen.reporter.isatty and now - self._shown >= REFRESH_S:
             self._shown = now
             with screen.outside_capture():
-                screen.write_over(live_line([*self._running()], screen.marks, screen.columns))
+                screen.write_over(live_line([*self._running()], screen.marks, screen.columns, waits=waits))
         elif not screen.reporter.isatty and now - self._shown >= HEARTBEAT_S:
             self._shown = now
             with screen.outside_capture():
-                for one in self._running():
-                    screen.write(fit(f"{screen.marks.running} {running_text(one)}", screen.columns - 1))
+                for text in (*map(running_text, self._running()), *(waits_text(*one) for one in waits)):
+                    screen.write(fit(f"{screen.marks.running} {text}", screen.columns - 1))
 
     def _running(self) -> Iterator[Running]:
         now = time.time()

@@ -32,6 +32,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="end the run when its attempts have cost this much; overrides the workflow's max_budget",
     )  # fmt: skip
     add(
+        "--gump-on-quota", dest="gump_on_quota", metavar="wait|stop|AGENT",
+        help="when the account of an agent is at its limit: stop (default), wait until it is over, or let AGENT take "
+        "over; overrides gump_on_quota",
+    )  # fmt: skip
+    add(
         "--gump-base", dest="gump_base", metavar="REF",
         help="commit that the run starts from (default: HEAD)",
     )  # fmt: skip

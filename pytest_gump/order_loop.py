@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.engine.quota import Quota
     from pytest_gump.executors import Executors
     from pytest_gump.open_run import OpenRun
     from pytest_gump.report import Report
@@ -36,13 +37,14 @@ KILL_S: Final = 3.0
 class OrderLoop:
     def __init__(
         self, session: pytest.Session, executors: Executors, reports: StepReports, report: Report,
-        slots: Mapping[str, int],
+        *, slots: Mapping[str, int], quota: Quota,
     ) -> None:  # fmt: skip
         self._session = session
         self._executors = executors
         self._reports = reports
         self._report = report
         self._slots = slots
+        self._quota = quota
         self._open: list[OpenRun] = []
         self._flights: dict[int, Flight] = {}
         self._landing: Flight | None = None
@@ -58,10 +60,14 @@ class OrderLoop:
             KeyboardInterrupt: it came, or `interrupted` said so; what was under way has ended and is booked.
         """
         self._open = [*runs]
+        self._report.live.waits = self._quota.waits
+        for of in runs:
+            of.run.quota = self._quota
         try:
             while self._open and not self._is_stopped():
                 if interrupted():
                     raise KeyboardInterrupt  # noqa: TRY301 - it is the same as a real one
+                self._changes += self._quota.end_waits()
                 self._fill()
                 self._close_ended()
                 if self._open and not self._is_stopped():
@@ -108,22 +114,23 @@ class OrderLoop:
             return False
         if of.needs_preflight and self._executors.gone is None and self._start_preflight(of):
             return True
-        order = None if of.run.done else of.run.next(self._has_slot_of(of) if self._slots else None)
-        of.is_idle = order is None and not (self._slots and self._flights)
+        waits = any(self._quota.waits())
+        order = None if of.run.done else of.run.next(self._may_start_of(of) if self._slots or waits else None)
+        of.is_idle = order is None and not waits and not (self._slots and self._flights)
         if order is None:
             of.asked_at = self._changes
             return False
         self._begin(of, order)
         return True
 
-    def _has_slot_of(self, of: OpenRun) -> Callable[[str], bool]:
+    def _may_start_of(self, of: OpenRun) -> Callable[[str], bool]:
         taken = Counter(flight.cli for flight in self._flights.values())
 
-        def has_slot(agent: str) -> bool:
+        def may_start(agent: str) -> bool:
             cli = of.run.inputs.cli_of(agent)
-            return taken[cli] < self._slots.get(cli, taken[cli] + 1)
+            return self._quota.is_free(cli) and taken[cli] < self._slots.get(cli, taken[cli] + 1)
 
-        return has_slot
+        return may_start
 
     def _start_preflight(self, of: OpenRun) -> bool:
         """Try the gate commands on the untouched base before the run's first step."""

@@ -9,6 +9,8 @@ from pytest_gump.collect import StepItem
 from pytest_gump.earlier import told
 from pytest_gump.endings import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
 from pytest_gump.engine.overrides import walk
+from pytest_gump.engine.quota import Quota
+from pytest_gump.engine.settings import Settings
 from pytest_gump.executors import InProcess
 from pytest_gump.jobs import project_root
 from pytest_gump.open_run import OpenRun
@@ -99,10 +101,11 @@ class Performance:
         stop_if_asked(self._session)
 
     def _loop(self, executors: Executors, runs: list[OpenRun]) -> OrderLoop:
-        slots = runs[0].launch.settings.slots_of if runs else {}
+        settings = runs[0].launch.settings if runs else Settings()
         for run in runs:
             run.needs_preflight = not self._config.getoption("gump_no_preflight")
-        return OrderLoop(self._session, executors, self._steps, self._report, slots)
+        quota, slots = Quota(settings), settings.slots_of
+        return OrderLoop(self._session, executors, self._steps, self._report, slots=slots, quota=quota)
 
     def _open(self, one: OpenRun, *, is_here: bool) -> None:
         def finished(run: Run) -> None:

@@ -110,6 +110,8 @@ def _counts(totals: Data) -> list[str]:
     words = (
         (totals["retries"] - totals["escalations"], "retry", "retries"),
         (totals["escalations"], "escalation", "escalations"),
+        (totals["failovers"], "failover", "failovers"),
+        (totals["waits"], "wait for a limit", "waits for a limit"),
     )
     return [plural(number, one, many) for number, one, many in words if number]
 

@@ -23,6 +23,7 @@ VALUES: Final = (
     ("--spec", "FILE", "the spec, when the argument is a workflow file"),
     ("--agent", "[OLD=]NEW", "use agent NEW in every step, or wherever the workflow says OLD"),
     ("--max-budget", "USD", "end the run when its attempts have cost this much"),
+    ("--on-quota", "wait|stop|AGENT", "what to do when the account of an agent is at its limit"),
     ("--base", "REF", "commit that the run starts from (default: HEAD)"),
     ("--dirty", "refuse|include", "what to do with uncommitted changes of tracked files"),
     ("--input", "KEY=VALUE", "value of an input that the workflow declares"),

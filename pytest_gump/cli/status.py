@@ -86,6 +86,18 @@ def _write_table(runs: list[KeptRun | tuple[str, str]], older: int, out: Out) ->
         out.line(f"{plural(older, 'older run')}: gump status -n {len(runs) + older}")
 
 
+def _wait(run: KeptRun) -> str:
+    """That the newest attempt is made once more when a limit is over."""
+    import time
+
+    from pytest_gump.engine.quota import clock_text
+
+    newest = run.record.attempts[-1]
+    if run.state != "running" or newest not in run.record.waiting or newest.until is None:
+        return ""
+    return f" (waits for a limit until {clock_text(newest.until, time.time())})"
+
+
 def _row(run: KeptRun) -> tuple[str, ...]:
     import time
 
@@ -101,7 +113,7 @@ def _row(run: KeptRun) -> tuple[str, ...]:
         run.id,
         record.workflow,
         f"{run.state}, {fate}" if fate else run.state,
-        f"{last.step}{others}" if last else "",
+        f"{last.step}{others}{_wait(run)}" if last else "",
         str(last.attempt) if last else "",
         format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0),
         format_duration(seconds(record, now=time.time(), is_running=is_running)),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Usage
+from pytest_gump.agents.resets import sane
 from pytest_gump.engine import lost_session
 from pytest_gump.engine.agent_phase import AgentRun, Workplace, make_task, run_agent
 from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
@@ -329,6 +330,7 @@ class _Attempt:
             timings=Timings(self.started, total_s, run.duration_s if run else 0.0, facts.gates_s),
             model=ending.model if ending else None,
             final=ending.final if ending else False,
+            resets_at=sane(ending.resets_at, self.started) if ending and judgement.outcome is Outcome.QUOTA else None,
             usage=ending.usage if ending else NEVER_STARTED if judgement.outcome is Outcome.CANCELLED else Usage(),
             gates=facts.gates,
             guard=judgement.guard,

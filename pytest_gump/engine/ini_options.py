@@ -125,6 +125,19 @@ INI_OPTIONS: Final = (
         "What to do under a max_budget with agents whose cost is unknown: refuse or allow",
     ),
     IniOption(
+        "gump_on_quota",
+        "on_quota",
+        "word",
+        "stop",
+        "What to do at the limit of an agent's account: stop, wait, or the name of an agent that takes over",
+    ),
+    IniOption(
+        "gump_quota_wait", "quota_wait_s", "duration", "6h", "Longest time that a run waits for limits, all in all"
+    ),
+    IniOption(
+        "gump_quota_margin", "quota_margin_s", "duration", "30s", "Time to wait beyond the stated end of a limit"
+    ),
+    IniOption(
         "gump_workers",
         "workers",
         "count",

@@ -23,6 +23,7 @@ Kind = Literal[
     "agents",
     "refuse_or_allow",
     "slots",
+    "word",
 ]
 
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -102,6 +103,13 @@ def _refuse_or_allow(raw: object) -> str:
     return str(raw)
 
 
+def _word(raw: object) -> str:
+    word = _text(raw)
+    if len(word.split()) > 1:
+        raise ValueError(f"must be one word, not {raw!r}")
+    return word
+
+
 def _slots(raw: object) -> tuple[str, ...]:
     slots: dict[str, int] = {}
     for word in _words(raw):
@@ -126,4 +134,5 @@ READERS: Final[Mapping[Kind, Callable[[object], object]]] = {
     "agents": _agents,
     "refuse_or_allow": _refuse_or_allow,
     "slots": _slots,
+    "word": _word,
 }

@@ -77,7 +77,10 @@ class AttemptRecord:
     """Commit at which the step began."""
     folder: str | None = None
     verdict: str = ""
-    """passed, retried, escalated, again (an enclosing step goes on), failed; empty while undecided."""
+    """passed, retried, escalated, again (an enclosing step goes on), failed; waited or failover for one that is made
+    once more because the agent's account was at a limit; empty while undecided."""
+    until: float | None = None
+    """Of one that waited: not before then is it made once more."""
     why: str = ""
     """What was decided after it, and for which reason."""
     scope: str = ""
@@ -186,7 +189,11 @@ class RunRecord:
     held: frozenset[int] = frozenset()
     """Numbers of the attempts whose results held when the run was last taken up."""
     idle_s: float = 0.0
+    is_waiting: bool = False
+    """Nothing of the run goes on until some limit is over."""
     last_at: float = 0.0
+    waiting_by_step: dict[str, AttemptRecord] = field(default_factory=dict, repr=False)
+    """Attempts that wait for a limit."""
 
     @property
     def total(self) -> Total:
@@ -194,12 +201,27 @@ class RunRecord:
 
     @property
     def duration_s(self) -> float:
-        """Without the time between the end of a session and the next one that took the run up."""
+        """Without the time between the end of a session and the next one that took the run up, and without that in
+        which all of it waited for a limit.
+        """
         return (self.finished or self.last_at) - self.started - self.idle_s
 
     @property
     def escalations(self) -> int:
         return sum(one.verdict == "escalated" for one in self.attempts)
+
+    @property
+    def waits(self) -> int:
+        return sum(one.verdict == "waited" for one in self.attempts)
+
+    @property
+    def failovers(self) -> int:
+        return sum(one.verdict == "failover" for one in self.attempts)
+
+    @property
+    def waiting(self) -> list[AttemptRecord]:
+        """Attempts that are to be made once more when the limit is over."""
+        return [] if self.finished is not None else [*self.waiting_by_step.values()]
 
     @property
     def retries(self) -> int:
@@ -230,10 +252,13 @@ def fold(events: Iterable[Event]) -> RunRecord:
 
 def advance(record: RunRecord, event: Event) -> None:
     """Take one more event into the record."""
+    if record.is_waiting and event["event"] != "run_resumed":
+        record.idle_s += max(0.0, event["at"] - record.last_at)
     apply_event = _APPLY.get(event["event"])
     if apply_event is not None:
         apply_event(record, event)
     record.last_at = event["at"]
+    record.is_waiting = bool(record.waiting) and all(one.usage is not None for one in record.attempts)
 
 
 def _run_started(record: RunRecord, event: Event) -> None:
@@ -247,6 +272,7 @@ def _run_started(record: RunRecord, event: Event) -> None:
 def _run_resumed(record: RunRecord, event: Event) -> None:
     record.idle_s += max(0.0, event["at"] - record.last_at)
     record.resumed += 1
+    record.waiting_by_step.clear()
     record.status, record.reason, record.finished = "running", "", None
     for name in ("pid", "pid_created", "max_budget"):
         setattr(record, name, event[name])
@@ -286,6 +312,7 @@ def _attempt_started(record: RunRecord, event: Event) -> None:
         reused=event.get("reused") is not None,
     )
     record.attempts.append(attempt)
+    record.waiting_by_step.pop(attempt.step, None)
     step = record.steps.setdefault(attempt.step, StepRecord(attempt.step, attempt.mode))
     step.attempts.append(attempt)
     step.status, step.reason, step.ended = "running", "", ""
@@ -300,9 +327,11 @@ def _attempt_finished(record: RunRecord, event: Event) -> None:
 
 def _decided(record: RunRecord, event: Event) -> None:
     attempt = record.attempts[event["number"] - 1]
-    attempt.verdict, attempt.why = event["verdict"], event["why"]
+    attempt.verdict, attempt.why, attempt.until = event["verdict"], event["why"], event.get("until")
     attempt.scope = next((one["scope"] for one in reversed(event.get("decisions", ()))), attempt.step)
     record.head = event["head"]
+    if attempt.verdict == "waited":
+        record.waiting_by_step[attempt.step] = attempt
     step = record.steps[attempt.step]
     whole = record.steps[event["replanned"]] if event["replanned"] else step
     outcome, reason = _last_word(event, whole.path)

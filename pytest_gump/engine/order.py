@@ -197,6 +197,8 @@ class AttemptResult:
     notes: tuple[str, ...] = ()
     final: bool = False
     """No other attempt would do better: none is made."""
+    resets_at: float | None = None
+    """Of a `quota`: when the limit is over, in seconds since the epoch, as far as the CLI says."""
     made: Made | None = None
     scratch: str | None = None
     """Folder with prompt.md, stream.ndjson, stderr.txt, diff.patch, gates/; the controller moves it into the run."""

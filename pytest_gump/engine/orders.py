@@ -12,6 +12,7 @@ from pytest_gump.engine.identity import hashed
 from pytest_gump.engine.order import ContextPart, Limits, Order
 from pytest_gump.engine.overrides import foreach_groups, walk
 from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
+from pytest_gump.engine.quota import REPEATED
 from pytest_gump.engine.sessions import choose_session
 from pytest_gump.engine.state import State
 from pytest_gump.gates.names import COMMAND_GATES
@@ -270,7 +271,8 @@ class OrderBuilder:
         step = str(ready.restarted_by or ready.path)
         wanted = {failure.attempt for failure in ready.feedback}
         records = self._record.steps[step].attempts if step in self._record.steps else []
-        return [one for one in records if one.attempt in wanted and not one.superseded]
+        counting = (one for one in records if not one.superseded and one.verdict not in REPEATED)
+        return [one for one in counting if one.attempt in wanted]
 
     def _standing(self, ready: Ready, beginning: Beginning) -> str:
         if beginning.missed is not None:

@@ -97,6 +97,10 @@ class Totals(Sum):
     """Failed attempts that were followed by another one, escalations included."""
     escalations: int
     """Those of them that went to another agent."""
+    waits: int
+    """Attempts that were made once more after a wait, for the agent's account was at a limit; they are no retries."""
+    failovers: int
+    """Attempts that another agent made once more for that reason."""
 
 
 @with_config(DESCRIBED)
@@ -201,6 +205,8 @@ class Result(Changes):
     """Time of the gates."""
     gates: list[Gate]
     """Each gate, in order."""
+    resets_at: str | None
+    """Of a `quota`: when the limit is over, as far as the CLI said."""
     guard: str | None
     """Guard that stopped the agent."""
     session: str | None
@@ -233,8 +239,9 @@ class Begun(TypedDict):
     """When it started."""
     folder: str | None
     """Its folder below `attempts/` of the run."""
-    verdict: Annotated[str, one_of("", "passed", "retried", "escalated", "again", "failed")]
-    """What followed; again: an enclosing step went on; empty: nothing yet."""
+    verdict: Annotated[str, one_of("", "passed", "retried", "escalated", "again", "waited", "failover", "failed")]
+    """What followed; again: an enclosing step went on; waited, failover: it was made once more, later or by another
+    agent, because its agent's account was at a limit; empty: nothing yet."""
     decision: str
     """A remark on that decision."""
     session_resumed: bool

@@ -20,6 +20,8 @@ from pytest_gump.engine.merging import merge
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance, is_unknown
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
+from pytest_gump.engine.quota import Again, Limited, Quota
+from pytest_gump.engine.schedule import Settled
 from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.engine.shared_budget import SharedBudget
 from pytest_gump.engine.slot_use import SlotUse
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.folder import RunFolder
     from pytest_gump.engine.ledger import Event
     from pytest_gump.engine.orders import RunInputs
-    from pytest_gump.engine.schedule import Decide, Ready, Settled
+    from pytest_gump.engine.schedule import Decide, Ready
     from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.path import StepPath
@@ -77,6 +79,8 @@ class Run:
         self.folder = folder
         self.schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
         self.record = RunRecord()
+        self.quota = Quota(inputs.settings, clock)
+        """Of the session, where several runs go on in it."""
         self._clock = clock
         self._repository = repository
         self._builder = OrderBuilder(inputs, self.record, repository)
@@ -272,7 +276,13 @@ class Run:
             self._skip(self.schedule.stop(reason), reason)
         record = self._record_of(order)
         commit = self._commit(order, result)
-        settled = self.schedule.complete(done_of(ready, result, commit), decide)
+        again = self._again(order, result)
+        if isinstance(again, Again):
+            self.schedule.repeat(ready.path, again.agent)
+            settled = Settled(again.verdict, outcome=result.outcome, note=again.why)
+        else:
+            settled = self.schedule.complete(done_of(ready, result, commit), decide)
+            settled = replace(settled, note="; ".join(filter(None, [settled.note, again])))
         self._book(
             "decided",
             number=record.number,
@@ -285,10 +295,29 @@ class Run:
             failed=[str(path) for path in settled.failed],
             commit=commit,
             head=self.schedule.head,
+            **({"agent": again.agent, "until": again.until} if isinstance(again, Again) else {}),
         )
         self._move_branch(self.schedule.head)
         self._skip(settled.skipped, self.schedule.reason or f"{ready.path} did not pass")
         return Booked(order, result, record, settled)
+
+    def _again(self, order: Order, result: AttemptResult) -> Again | str | None:
+        """Whether the attempt is made once more because its agent's account is at a limit; a text is why it is not."""
+        if order.agent is None:
+            return None
+        cli = self.inputs.cli_of(order.agent)
+        if result.outcome is not Outcome.QUOTA:
+            if result.usage.turns:
+                self.quota.passed(cli)
+            return None
+        if self.schedule.has_failed or spent_out(self.inputs.workflow, self.record) is not None:
+            return None
+        limited = Limited(self.inputs.run_id, order.agent, cli, result.timings.started, result.resets_at)
+        again = self.quota.decide(limited)
+        has_gone_on = order.session is not None and not order.fork and result.usage.turns > 0
+        if isinstance(again, Again) and again.agent is None and has_gone_on:  # it speaks of work that is thrown away
+            return replace(again, agent=order.agent)
+        return again
 
     def _out_of_money(self, order: Order, result: AttemptResult) -> str | None:
         """Why nothing else of the run may start: its own money is spent, not only that of a step."""

@@ -19,7 +19,7 @@ says; returns what to do. Replaying a run, it returns what was recorded."""
 
 EntryKind = Literal["first", "same", "escalate", "replan", "restart", "group", "resume", "recheck"]
 Role = Literal["step", "replan-plan", "replan-item", "replan-check", "merge", "gate"]
-Result = Literal["passed", "retried", "escalated", "failed", "again"]
+Result = Literal["passed", "retried", "escalated", "failed", "again", "waited", "failover"]
 Status = Literal["pending", "running", "passed", "failed", "skipped"]
 
 
@@ -80,7 +80,7 @@ class Settled:
 
     `again`: the attempt failed, but its step will be entered anew (restart, new pass of a group), or it was part of
     a replan and its step goes on, or others of a parallel group have not ended and a group above may go on then.
-    `failed` is final.
+    `failed` is final. `waited` and `failover`: the agent's account was at a limit, and the attempt is made once more.
     """
 
     verdict: Result

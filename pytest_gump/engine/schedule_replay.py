@@ -30,6 +30,11 @@ class ResumableSchedule(Schedule):
         self._had_failed = False
         super().__init__(workflow, base=base)
 
+    @property
+    def has_failed(self) -> bool:
+        """Nothing may start any more."""
+        return self._has_failed
+
     def open_attempt(self, path: StepPath) -> Ready | None:
         """The attempt of a step, or of a part of its replan, that may start now."""
         try:

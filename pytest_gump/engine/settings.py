@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["INI_OPTIONS", "IniOption", "Settings", "load_gump_toml", "read_settings"]
 
 TOML_NAME: Final = "gump.toml"
+STOP: Final = "stop"
+WAIT: Final = "wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,12 @@ class Settings:
     record: str | None = None
     """Cassette that attempts are recorded into; as an option, the folder in which each run makes one."""
     unknown_cost: Literal["refuse", "allow"] = "refuse"
+    on_quota: str = "stop"
+    """What to do at a provider's limit: `stop`, `wait`, or the name of the agent that takes over."""
+    quota_wait_s: float = 6 * 3600.0
+    """A run waits for limits no longer than so, all waits together."""
+    quota_margin_s: float = 30.0
+    """To wait beyond the stated end of a limit."""
     workers: int = 4
     """Most workers that are asked for where the command line does not say."""
     slots: tuple[str, ...] = ()
@@ -66,6 +74,11 @@ class Settings:
     def agent_names(self) -> dict[str, str]:
         """What each agent name of the user's own stands for: another agent, then further words."""
         return {name: words for name, _, words in (line.partition(" = ") for line in self.agents)}
+
+    @property
+    def failover(self) -> tuple[str, ...]:
+        """The agent that takes over at a limit, if any."""
+        return () if self.on_quota in {STOP, WAIT} else (self.on_quota,)
 
     @property
     def slots_of(self) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.quota import REPEATED
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class State:
             case "duration":
                 return f"{total.duration_s:.0f}"
             case "retries":
-                return str(len(record.attempts) - 1)
+                return str(sum(one.verdict not in REPEATED for one in record.attempts) - 1)
             case "tokens_in":
                 return str(total.tokens.total - total.tokens.output - total.tokens.reasoning)
             case _:

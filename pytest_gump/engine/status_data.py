@@ -35,6 +35,10 @@ def run_status(record: RunRecord, *, state: str, now: float) -> shape.RunStatus:
             {"step": one.step, "attempt": one.attempt, "agent": one.agent, "started": time_text(one.started)}
             for one in under_way(record)
         ],
+        "waiting": [
+            {"step": one.step, "attempt": one.attempt, "agent": one.agent, "until": time_text(one.until or 0.0)}
+            for one in record.waiting
+        ],
     }
 
 

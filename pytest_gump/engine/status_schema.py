@@ -33,6 +33,20 @@ class UnderWay(TypedDict):
 
 
 @with_config(DESCRIBED)
+class Waiting(TypedDict):
+    """An attempt that is made once more when a limit is over."""
+
+    step: str
+    """Address of its step."""
+    attempt: int
+    """Place among those of the step, from 1."""
+    agent: str | None
+    """Agent."""
+    until: str
+    """Not before then."""
+
+
+@with_config(DESCRIBED)
 class RunStatus(TypedDict):
     """A run, as far as it is."""
 
@@ -68,6 +82,8 @@ class RunStatus(TypedDict):
     """Steps by status: passed, failed, skipped, running."""
     under_way: list[UnderWay]
     """Attempts that have not ended; of an interrupted run those that were cut off."""
+    waiting: list[Waiting]
+    """Attempts that are made once more when a limit of their agent's account is over."""
 
 
 @with_config(DESCRIBED)

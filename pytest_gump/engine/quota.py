@@ -1,0 +1,135 @@
+"""What follows when an agent's CLI says that its account is at a limit: wait, let another agent do it, or stop.
+
+Such an attempt says nothing about the step: it is made once more under its own number, and no retry is used up.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from pytest_gump.engine.settings import STOP, WAIT
+from pytest_gump.units import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_gump.engine.settings import Settings
+
+REPEATED: Final = frozenset({"waited", "failover"})
+"""Verdicts on attempts that are made once more because of a limit."""
+
+FIRST_S: Final = 60.0
+"""Wait before the first new attempt, where nobody says when the limit is over; then twice as long each time."""
+LONGEST_S: Final = 3600.0
+_DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The attempt is made once more."""
+
+    verdict: Literal["waited", "failover"]
+    why: str
+    agent: str | None = None
+    """Who makes it, in a fresh conversation; None: the same agent, as it was to begin."""
+    until: float | None = None
+    """Not before then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    """An attempt that came to a limit."""
+
+    run_id: str
+    agent: str
+    cli: str
+    began: float
+    resets_at: float | None = None
+
+
+class Quota:
+    """The limits of a session's CLIs: its runs share the accounts."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._policy = settings.on_quota
+        self._most_s = settings.quota_wait_s
+        self._margin_s = settings.quota_margin_s
+        self._clock = clock
+        self._until: dict[str, float] = {}
+        """By CLI, while it waits."""
+        self._hits: dict[str, int] = {}
+        """Limits that a CLI came to, one after the other."""
+        self._over: dict[str, float] = {}
+        """When the newest wait of a CLI ends, or ended."""
+        self._waited_s: dict[str, float] = {}
+        """By run: all its waits, the present one included."""
+
+    def decide(self, limited: Limited) -> Again | str:
+        """What follows: the attempt is made once more, or why the run ends."""
+        if self._policy == WAIT:
+            return self._wait(limited)
+        if self._policy == STOP:
+            return f"{self._told_end(limited)}pytest --gump-resume goes on with the run"
+        if limited.agent == self._policy:
+            return f"{limited.agent} has no quota left either; pytest --gump-resume goes on with the run"
+        return Again("failover", f"failover to {self._policy}", self._policy)
+
+    def is_free(self, cli: str) -> bool:
+        """Whether attempts of a CLI may start now."""
+        return cli not in self._until
+
+    def passed(self, cli: str) -> None:
+        """Take note that the provider has answered an attempt."""
+        self._hits.pop(cli, None)
+
+    def waits(self) -> Iterator[tuple[str, float]]:
+        """The CLIs that wait, each with the seconds that are left."""
+        now = self._clock()
+        return ((cli, max(0.0, until - now)) for cli, until in self._until.items())
+
+    def end_waits(self) -> bool:
+        """Let go on what has waited long enough; whether there was any."""
+        now = self._clock()
+        over = [cli for cli, until in self._until.items() if until <= now]
+        for cli in over:
+            del self._until[cli]
+        return bool(over)
+
+    def _told_end(self, limited: Limited) -> str:
+        if limited.resets_at is None:
+            return ""
+        return f"the limit is over {clock_text(limited.resets_at, self._clock())}; "
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    def _wait(self, limited: Limited) -> Again | str:
+        now, cli = self._clock(), limited.cli
+        if cli not in self._hits or limited.began >= self._over.get(cli, 0.0):  # others came to the same limit
+            self._hits[cli] = self._hits.get(cli, 0) + 1
+        until = max(now + self._pause_s(limited, now), self._until.get(cli, 0.0))
+        more = until - max(now, self._until.get(cli, 0.0))
+        total = self._waited_s.get(limited.run_id, 0.0) + more
+        if total > self._most_s:
+            return (
+                f"{self._told_end(limited)}gump_quota_wait allows to wait {format_duration(self._most_s)} in all; "
+                "pytest --gump-resume goes on with the run"
+            )
+        self._until[cli] = self._over[cli] = until
+        self._waited_s[limited.run_id] = total
+        return Again("waited", f"waits for the limit of {cli} until {clock_text(until, now)}", until=until)
+
+    def _pause_s(self, limited: Limited, now: float) -> float:
+        """Until the stated end, with a margin; longer and longer where that is not stated, or not true."""
+        hits = self._hits[limited.cli]
+        stated = limited.resets_at
+        step = hits - 1 if stated is None else hits - 2
+        backoff = 0.0 if step < 0 else min(FIRST_S * 2.0 ** min(step, 20), LONGEST_S)
+        return backoff if stated is None else max(backoff, stated - now + self._margin_s, self._margin_s)
+
+
+def clock_text(at: float, now: float) -> str:
+    """A time of this machine's zone and how far it is: `15:30 (in 1h05m)`; with the date where it is another day."""
+    moment = time.strftime("%H:%M" if abs(at - now) < _DAY_S / 2 else "%b %d, %H:%M", time.localtime(at))
+    return f"{moment} (in {format_duration(at - now)})" if at > now else moment

@@ -1,0 +1,336 @@
+"""An agent whose account is at a limit: the run waits, another agent takes over, or the run stops and can go on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.session.distribute_kit import wait_until
+from tests.session.parallel_kit import CONFTEST, PRELUDE
+from tests.session.test_interrupt import living
+from tests.session.workflows import ONE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.testing import GumpProject
+
+STEP: Final = """\
+name: step
+steps:
+  - {name: impl, agent: script, prompt: Do it., gate: [compile]}
+"""
+
+SIDE: Final = """\
+name: side
+steps:
+  - name: both
+    parallel: true
+    steps:
+      - {name: left, agent: script, prompt: Do the left., gate: [compile]}
+      - name: right
+        steps:
+          - {name: one, agent: other, prompt: Do one., gate: [compile]}
+          - {name: two, agent: other, prompt: Do two., gate: [compile]}
+"""
+
+LIMITED: Final = """\
+mark = pathlib.Path({place!r}, f"{{step}}.limited".replace("::", "."))
+if {condition} and not mark.exists():
+    mark.touch()
+    usage(0.25)
+    say("result", outcome="quota", reason="limit reached", message="", resets_at=time.time() + {seconds})
+    sys.exit(1)
+usage(0.5)
+write(f"{{step.rpartition('::')[2]}}.py", "x = 1\\n")
+"""
+
+
+def prepare(
+    project: GumpProject, workflow: str, *, seconds: float, condition: str = "True", ini: str = "margin = 0.1s"
+) -> None:
+    """An agent that comes to a limit at the first attempt of each step for which the condition holds."""
+    script = project.path.parent / f"{project.path.name}-agent.py"
+    place = project.path.parent / f"{project.path.name}-marks"
+    place.mkdir()
+    text = LIMITED.format(place=str(place), condition=condition, seconds=seconds)
+    script.write_text(PRELUDE + text + 'say("result", outcome="ok", message="Done.")\n')
+    two = """\
+
+
+    class Other(Script):
+        name = cli = "other"
+
+
+    def pytest_gump_agents():
+        return {"script": Script(), "other": Other()}
+    """
+    project.write({"conftest.py": CONFTEST.format(script=str(script)) + textwrap.dedent(two)})
+    project.write({"pytest.ini": f"[pytest]\ngump_quota_{ini}\n"})
+    project.workflow(workflow.split()[1], workflow)
+
+
+def run(project: GumpProject, workflow: str, *options: str) -> Any:
+    return project.pytester.runpytest_subprocess(f"--gump-workflow={workflow}", *options, "spec.md")
+
+
+# -- wait ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [[], ["-n1"]])
+def test_a_limit_is_waited_for_and_the_attempt_made_once_more(project: GumpProject, options: list[str]) -> None:
+    prepare(project, STEP, seconds=3)
+    result = run(project, "step", "--gump-on-quota=wait", "--junitxml=run.xml", *options)
+    assert result.ret == pytest.ExitCode.OK
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*impl*script*limit reached*", "*waits for the limit of script until *(in *"])
+    result.stdout.fnmatch_lines(["*1 step, 1 wait for a limit, $0.75*"])
+    result.stdout.fnmatch_lines(["*1 passed, 1 waited in *"])
+    record = project.record()
+    first, second = record.attempts
+    assert (first.verdict, second.verdict) == ("waited", "passed")
+    assert (first.attempt, second.attempt) == (1, 1), "under its own number"
+    assert (record.retries, record.escalations, record.waits) == (0, 0, 1)
+    assert first.until is not None
+    assert second.started >= first.until
+    assert record.idle_s > 1, "time in which nothing goes on is not the run's"
+    assert project.tree(record.head)["impl.py"] == "x = 1"
+    case = ET.parse(project.path / "run.xml").getroot().find(".//testcase")
+    assert case is not None
+    flaky = case.find("flakyError")
+    assert flaky is not None
+    assert flaky.get("type") == "quota"
+    assert case.find("failure") is None
+
+
+def test_the_report_tells_a_wait_as_no_retry(project: GumpProject) -> None:
+    prepare(project, STEP, seconds=0.1)
+    run(project, "step", "--gump-on-quota=wait")
+    told = project.pytester.run(sys.executable, "-m", "pytest_gump", "report", "--json")
+    data = json.loads(told.stdout.str())
+    assert (data["totals"]["retries"], data["totals"]["waits"], data["totals"]["failovers"]) == (0, 1, 0)
+    step = data["steps"][0]
+    assert (step["outcome"], step["retries"], step["totals"]["cost"]["usd"]) == ("passed", 0, 0.75)
+    assert [one["verdict"] for one in step["attempts"]] == ["waited", "passed"]
+    assert step["attempts"][0]["outcome"] == "quota"
+    assert step["attempts"][0]["resets_at"] is not None
+    text = project.pytester.run(sys.executable, "-m", "pytest_gump", "report").stdout
+    text.fnmatch_lines(["*1 wait for a limit*", "*impl attempt 1*then: waits for the limit of script until*"])
+
+
+def test_no_longer_than_the_cap_is_waited(project: GumpProject) -> None:
+    prepare(project, STEP, seconds=7200, ini="wait = 1h")
+    result = run(project, "step", "--gump-on-quota=wait")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*impl*limit reached*",
+            "*the limit is over ??:??*(in 2h00m)*",
+            "*gump_quota_wait allows to wait 1h00m in all*",
+            "*pytest --gump-resume goes on with the run*",
+        ]
+    )
+    assert project.record().steps["impl"].outcome == "quota"
+
+
+def test_what_other_clis_do_goes_on_meanwhile(project: GumpProject) -> None:
+    prepare(project, SIDE, seconds=6, condition="step == 'both::left'")
+    result = run(project, "side", "--gump-on-quota=wait", "-n2")
+    assert result.ret == pytest.ExitCode.OK
+    record = project.record()
+    limited, again = record.steps["both::left"].attempts
+    assert (limited.verdict, again.verdict) == ("waited", "passed")
+    for name in ("one", "two"):
+        (other,) = record.steps[f"both::right::{name}"].attempts
+        assert other.started < again.started, "another CLI is not held back"
+    assert {"left.py", "one.py", "two.py"} <= {*project.tree(record.head)}
+
+
+def test_attempts_of_the_cli_are_held_back_until_the_limit_is_over(project: GumpProject) -> None:
+    everything = SIDE.replace("other", "script")
+    prepare(project, everything, seconds=4, condition="step == 'both::left'")
+    result = run(project, "side", "--gump-on-quota=wait", "-n2")
+    assert result.ret == pytest.ExitCode.OK
+    record = project.record()
+    limited, _ = record.steps["both::left"].attempts
+    assert limited.until is not None
+    (two,) = record.steps["both::right::two"].attempts
+    assert two.started >= limited.until
+
+
+@contextmanager
+def waiting(project: GumpProject, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A session that waits for an hour."""
+    prepare(project, STEP, seconds=3600)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--gump-workflow=step", "--gump-on-quota=wait", *options, "spec.md"],
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        wait_until(lambda: project.folders() and any(one["event"] == "decided" for one in project.ledger()))
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@pytest.mark.parametrize(("options", "number"), [([], signal.SIGINT), ([], signal.SIGTERM), (["-n1"], signal.SIGINT)])
+def test_a_wait_can_be_interrupted(project: GumpProject, options: list[str], number: signal.Signals) -> None:
+    with waiting(project, *options) as process:
+        began = time.monotonic()
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=30)
+        assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+        assert time.monotonic() - began < 15
+    wait_until(lambda: not living(project), 5)
+    record = project.record()
+    assert (record.status, record.reason) == ("cancelled", "interrupted")
+    assert [one.verdict for one in record.attempts] == ["waited"]
+    assert record.total.cost_usd == 0.25
+    assert "Traceback" not in output
+
+
+def test_nothing_is_held_and_the_status_tells_while_a_run_waits(project: GumpProject) -> None:
+    with waiting(project):
+        assert not [line for line in living(project) if "agent.py" in line]
+        status = project.pytester.run(sys.executable, "-m", "pytest_gump", "status")
+        status.stdout.fnmatch_lines(["*running*impl (waits for a limit until ??:?? (in *"])
+        data = json.loads(project.pytester.run(sys.executable, "-m", "pytest_gump", "status", "--json").stdout.str())
+        (told,) = data["runs"]
+        assert told["under_way"] == []
+        assert [(one["step"], one["agent"]) for one in told["waiting"]] == [("impl", "script")]
+
+
+# -- stop ----------------------------------------------------------------------------------------------------------
+
+
+def limit(project: GumpProject, *, agent: str = "", reason: str = "limit reached, try again in 2h") -> None:
+    project.answer("impl", agent=agent, exit_code=1, outcome="quota", reason=reason)
+
+
+def test_without_the_option_the_run_stops_and_says_how_it_can_go_on(project: GumpProject) -> None:
+    limit(project)
+    result = project.run("one")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*the limit is over ??:??*(in 2h00m)", "*pytest --gump-resume goes on with the run"])
+    record = project.record()
+    assert (record.status, record.steps["impl"].outcome) == ("failed", "quota")
+    assert record.attempts[0].verdict == "failed"
+
+
+def test_a_run_whose_money_is_spent_does_not_wait(project: GumpProject) -> None:
+    project.workflow("one", ONE.replace("steps:", "max_budget: 0.005\nsteps:"))
+    limit(project)
+    assert project.run("one", "--gump-on-quota=wait").ret == pytest.ExitCode.TESTS_FAILED
+    assert project.record().attempts[0].verdict == "failed"
+
+
+# -- another agent -------------------------------------------------------------------------------------------------
+
+
+def test_another_agent_takes_over(project: GumpProject) -> None:
+    limit(project, agent="claude-haiku")
+    project.answer("impl", agent="codex", writes={"new.py": "x = 1\n"}, cost_usd=0.5)
+    result = project.run("one", "--gump-on-quota=codex", "--junitxml=run.xml")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*impl*claude-haiku*", "*limit reached*", "*failover to codex", "*impl*codex*"])
+    result.stdout.fnmatch_lines(["*1 failover, $0.51*", "*1 passed, 1 failover in *"])
+    record = project.record()
+    assert [(one.agent, one.attempt, one.verdict) for one in record.attempts] == [
+        ("claude-haiku", 1, "failover"),
+        ("codex", 1, "passed"),
+    ]
+    assert (record.retries, record.escalations, record.failovers) == (0, 0, 1)
+    case = ET.parse(project.path / "run.xml").getroot().find(".//testcase/flakyError/stackTrace")
+    assert case is not None
+    assert "then: failover to codex" in (case.text or "")
+
+
+def test_an_agent_that_is_at_its_limit_too_stops_the_run(project: GumpProject) -> None:
+    limit(project, agent="claude-haiku")
+    limit(project, agent="codex")
+    result = project.run("one", "--gump-on-quota=codex")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*codex has no quota left either", "*pytest --gump-resume goes on with the run"])
+    record = project.record()
+    assert [one.verdict for one in record.attempts] == ["failover", "failed"]
+    assert record.steps["impl"].outcome == "quota"
+
+
+def test_the_setting_of_the_ini_file_holds_without_the_option(project: GumpProject) -> None:
+    project.write({"pytest.ini": "[pytest]\ngump_on_quota = codex\n"})
+    project.commit("settings")
+    limit(project, agent="claude-haiku")
+    project.answer("impl", agent="codex", writes={"new.py": "x = 1\n"})
+    assert project.run("one").ret == pytest.ExitCode.OK
+    assert project.run("one", "--gump-on-quota=stop").ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_an_agent_that_takes_over_keeps_the_step_through_its_retries(project: GumpProject) -> None:
+    project.workflow("one", ONE + "    on_failure: {retry: 2}\n")
+    limit(project, agent="claude-haiku")
+    project.answer("impl", agent="codex", writes={"new.py": "def broken(:\n"})
+    project.answer("impl", agent="codex", attempt=2, writes={"new.py": "x = 1\n"})
+    assert project.run("one", "--gump-on-quota=codex").ret == pytest.ExitCode.OK
+    record = project.record()
+    assert [(one.agent, one.attempt, one.verdict) for one in record.attempts] == [
+        ("claude-haiku", 1, "failover"),
+        ("codex", 1, "retried"),
+        ("codex", 2, "passed"),
+    ]
+    assert "limit reached" not in project.prompt("impl", 2), "a limit is no failure of the step"
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("nobody", "--gump-on-quota: unknown agent 'nobody'"), ("", "--gump-on-quota: unknown agent ''")],
+)
+def test_an_agent_that_is_not_known_is_refused_before_anything_starts(
+    project: GumpProject, word: str, told: str
+) -> None:
+    result = project.run("one", f"--gump-on-quota={word}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert told in result.stderr.str()
+    assert project.folders() == []
+
+
+def test_an_agent_that_is_not_installed_or_whose_cost_is_unknown_is_refused(project: GumpProject) -> None:
+    agents = """\
+        class Odd:
+            def __init__(self, name, why, cost):
+                self.name = self.cli = name
+                self.why, self.cost = why, cost
+
+            def missing(self):
+                return self.why
+
+            def command(self, task):
+                raise NotImplementedError
+
+            def reader(self, task):
+                raise NotImplementedError
+
+        def pytest_gump_agents():
+            good = Odd("good", None, "reported")
+            return {"good": good, "gone": Odd("gone", "gone is not on PATH", "reported"), "dear": Odd("dear", None, "unknown")}
+    """
+    project.write({"conftest.py": textwrap.dedent(agents)})
+    project.workflow("own", "name: own\nmax_budget: 1\nsteps:\n  - {name: impl, agent: good, prompt: Do it.}\n")
+    for name, told in (("gone", "--gump-on-quota: gone is not on PATH"), ("dear", "the cost of dear is unknown")):
+        result = run(project, "own", f"--gump-on-quota={name}")
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        assert told in result.stderr.str()
