@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import time
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -23,6 +24,8 @@ RUNS = Path(".gump") / "runs"
 NAMED = 3
 """Runs that a message names."""
 LONGEST_TYPED = 100
+PROBED_S = 1.0
+"""For so long a run may look owned because somebody asks whether it is, or applies it."""
 
 
 def new_run_id(workflow: str, *, now: datetime, chance: str) -> str:
@@ -83,13 +86,34 @@ class RunFolder:
         Raises:
             RunError: another process is that.
         """
-        handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            if not lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                raise RunError(f"another session carries on run {self.run_id}", hint="gump status shows which")
+        with self._opened() as handle:
+            deadline = time.monotonic() + PROBED_S
+            while not lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                if time.monotonic() > deadline:
+                    message = f"another process works on run {self.run_id}"
+                    raise RunError(message, hint="gump status shows which, and whether the run goes on")
+                time.sleep(0.05)
             yield
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        try:
+            handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise RunError(f"cannot open {self.path}: {error.strerror}") from error
+        try:
+            yield handle
         finally:
             os.close(handle)
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether some process carries the run on, or is just about to take it up."""
+        try:
+            with self._opened() as handle:
+                return not lock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except RunError:
+            return False
 
     def write_header(self, header: dict[str, Any], *, workflow: str, spec: bytes) -> None:
         """Write what was run, as it was.

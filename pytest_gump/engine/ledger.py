@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
+LOOKS = 3
+"""How often a lock is tried for that somebody may hold for a moment only."""
 Event = dict[str, Any]
 
 
@@ -35,8 +37,7 @@ class Ledger:
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
-        _drop_half_line(self._file)
-        lock(self._file, fcntl.LOCK_SH)
+        _become_writer(self._file)
         if not _is_still(self._file, path):
             os.close(self._file)
             raise RunError(f"the ledger {path} was removed just now", hint="gump gc runs, or somebody moved the folder")
@@ -102,15 +103,38 @@ def lock(file: int, how: int) -> bool:
     return True
 
 
-def _drop_half_line(file: int) -> None:
-    """What a crash cut off would be one broken line together with the next event; not while another writes."""
+def _become_writer(file: int) -> None:
+    """Take the lock of a writer. What a crash spoiled at the end would be one broken line together with the next event,
+    or before it: it goes, unless another writes.
+    """
+    for _ in range(LOOKS):
+        lock(file, fcntl.LOCK_SH)  # waits for those that only look whether somebody writes
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        except OSError:  # nobody can know
+            break
+        size = os.fstat(file).st_size
+        whole = _whole(os.pread(file, size, 0))
+        if whole < size:
+            os.ftruncate(file, whole)
+        break
+    lock(file, fcntl.LOCK_SH)
+
+
+def _whole(data: bytes) -> int:
+    """The length up to which there are events: without a last line that `read_ledger` passes over."""
+    end = data.rfind(b"\n") + 1
+    start = data.rfind(b"\n", 0, max(0, end - 1)) + 1
+    return end if isinstance(_parsed(data[start:end]), dict) else start
+
+
+def _parsed(line: bytes) -> object:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # somebody writes, or nobody can know
-        return
-    data = os.pread(file, os.fstat(file).st_size, 0)
-    if data and not data.endswith(b"\n"):
-        os.ftruncate(file, data.rfind(b"\n") + 1)
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_still(file: int, path: Path) -> bool:
@@ -132,15 +156,12 @@ def read_ledger(path: Path) -> Iterator[Event]:
         raise RunError(f"cannot read the ledger {path}: {error.strerror}") from error
     lines = data.split(b"\n")
     for number, line in enumerate(lines[:-1], 1):
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            record = None
-        if not is_event(record):
+        record = _parsed(line)
+        if not isinstance(record, dict) or not is_event(record):
             if number == len(lines) - 1 and not isinstance(record, dict):
                 return
             raise RunError(
                 f"cannot read the ledger {path}: line {number} is not an event of ours",
-                hint="the file was changed by something else",
+                hint="the file was changed by something else: put it back from a copy, or start a new run",
             )
         yield record

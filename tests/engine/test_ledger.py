@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.ledger import Ledger, read_ledger
+from pytest_gump.engine.ledger import Ledger, held_back, read_ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,3 +37,25 @@ def test_what_another_writes_now_is_left_alone(tmp_path: Path) -> None:
     Ledger(path, lambda: 2.0).close()
     assert path.read_text().endswith('{"event": "attem')
     ledger.close()
+
+
+def test_a_broken_last_line_that_readers_pass_over_does_not_spoil_what_is_written_behind_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.ndjson"
+    for rest in ("\x00\x00\n", '{"event": "attem\n', "\n", "[1]\n"):
+        path.write_text('{"event": "discarded", "at": 1.0}\n' + rest)
+        assert written(path) == ["discarded"]
+        ledger = Ledger(path, lambda: 2.0)
+        ledger.append("discarded", refs=2)
+        ledger.close()
+        assert written(path) == ["discarded"] * 2
+
+
+def test_half_a_line_goes_although_somebody_looks_whether_the_ledger_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.ndjson"
+    path.write_text('{"event": "discarded", "at": 1.0}\n{"event": "attem')
+    with held_back(path) as is_ours:
+        assert is_ours
+        opened = ThreadPoolExecutor().submit(Ledger, path, lambda: 2.0)
+        time.sleep(0.1)
+    opened.result(5).append("discarded", refs=2)
+    assert written(path) == ["discarded"] * 2
