@@ -128,10 +128,9 @@ class ResumableSchedule(Schedule):
 
 
 def _given_up(group: Group) -> Iterator[Asking]:
-    """The failures in parallel groups that have not come to their end, but which no group above can make good."""
-    for asking in group.side.askings() if group.side is not None else ():
-        if asking.is_hopeless:
-            yield asking
+    """The failures in parallel groups that have not come to their end: when the run fails, they are final too."""
+    if group.side is not None:
+        yield from group.side.askings()
     for member in group.members:
         if isinstance(member, Group):
             yield from _given_up(member)
