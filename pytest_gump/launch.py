@@ -270,6 +270,7 @@ class Launch:
             "agents": [*option.gump_agent],
             "inputs": [*option.gump_input],
             "max_budget": option.gump_max_budget,
+            "on_quota": option.gump_on_quota,
             "selected": None if chosen == [path for path, _ in leaves(job.loaded.workflow.steps)] else chosen,
             "replay": None if replay is None else [str(replay.cassette.path), replay.lenient, option.gump_replay_delay],
         }

@@ -30,6 +30,7 @@ from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire,
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.recording import Work, record
 from pytest_gump.engine.secrets import Secrets, masked_event
+from pytest_gump.engine.settings import WAIT
 from pytest_gump.engine.setup_phase import Setup
 from pytest_gump.engine.tools import Tools
 from pytest_gump.engine.usable_session import usable
@@ -300,6 +301,10 @@ class _Attempt:
         if folder is None or agent is None or facts.task is None or facts.run is None or snapshot is None:
             return
         if judgement.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
+            return
+        if (
+            judgement.outcome is Outcome.QUOTA and self.tools.settings.on_quota == WAIT
+        ):  # made once more: that is played
             return
 
         def write_patch(out: Path) -> None:

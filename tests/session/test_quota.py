@@ -215,6 +215,26 @@ def test_nothing_is_held_and_the_status_tells_while_a_run_waits(project: GumpPro
         assert [(one["step"], one["agent"]) for one in told["waiting"]] == [("impl", "script")]
 
 
+def test_a_recording_holds_the_attempt_that_was_made_after_the_wait(project: GumpProject) -> None:
+    prepare(project, STEP, seconds=0.1)
+    cassette = project.path.parent / f"{project.path.name}-recorded"
+    assert run(project, "step", "--gump-on-quota=wait", f"--gump-record={cassette}").ret == pytest.ExitCode.OK
+    assert "not recorded" not in str(project.record().attempts[1].result)
+    assert run(project, "step", f"--gump-replay={cassette}").ret == pytest.ExitCode.OK
+    assert [one.verdict for one in project.record().attempts] == ["passed"]
+
+
+def test_a_run_that_was_interrupted_in_a_wait_goes_on_with_that_attempt(project: GumpProject) -> None:
+    with waiting(project) as process:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    result = project.pytester.runpytest_subprocess("--gump-resume")
+    assert result.ret == pytest.ExitCode.OK
+    record = project.record()
+    assert [(one.attempt, one.verdict) for one in record.attempts] == [(1, "waited"), (1, "passed")]
+    assert (record.status, record.total.cost_usd) == ("passed", 0.75)
+
+
 # -- stop ----------------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +313,29 @@ def test_an_agent_that_takes_over_keeps_the_step_through_its_retries(project: Gu
         ("codex", 2, "passed"),
     ]
     assert "limit reached" not in project.prompt("impl", 2), "a limit is no failure of the step"
+
+
+def test_what_another_agent_did_is_reused_when_the_run_is_resumed(project: GumpProject) -> None:
+    two = ONE + "  - {name: more, agent: claude-haiku, prompt: Do more., gate: [compile]}\n"
+    project.workflow("one", two)
+    limit(project, agent="claude-haiku")
+    project.answer("impl", agent="codex", writes={"new.py": "x = 1\n"})
+    project.answer("more", writes={"more.py": "def broken(:\n"})
+    assert project.run("one", "--gump-on-quota=codex").ret == pytest.ExitCode.TESTS_FAILED
+    project.answer("more", attempt=2, writes={"more.py": "x = 1\n"})
+    result = project.pytester.runpytest_inprocess("--gump-resume")
+    result.stdout.fnmatch_lines(["* impl * reused", "* more * re-run: it failed: gate_failed"])
+    assert result.ret == pytest.ExitCode.OK
+    assert [one.step for one in project.record().attempts] == ["impl", "impl", "more", "more"]
+
+
+def test_a_resumed_run_keeps_the_option(project: GumpProject) -> None:
+    limit(project, agent="claude-haiku")
+    limit(project, agent="codex")
+    assert project.run("one", "--gump-on-quota=codex").ret == pytest.ExitCode.TESTS_FAILED
+    project.answer("impl", agent="codex", writes={"new.py": "x = 1\n"})
+    assert project.pytester.runpytest_inprocess("--gump-resume").ret == pytest.ExitCode.OK
+    assert project.record().attempts[-1].agent == "codex"
 
 
 @pytest.mark.parametrize(
