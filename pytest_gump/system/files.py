@@ -94,6 +94,16 @@ def remove_except(root: Path, path: str, keep: Sequence[str]) -> bool:
     return removed
 
 
+def remove_emptied(root: Path, path: str) -> None:
+    """Remove the folders that held `root/path`, which is gone, and hold nothing any more."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        try:
+            (root / path).rmdir()
+        except OSError:
+            return
+
+
 def _holding_kept(root: Path, top: str, keep: Sequence[str]) -> list[str]:
     """The folders from `top` down that hold something kept; what cannot be looked into holds nothing."""
     holding: dict[str, None] = {}

@@ -145,7 +145,8 @@ class Slot:
         self.setup.forget()
         if self._exists():
             try:
-                self._remove_ignored(self._others(), ())
+                for path in self._remove_ignored(self._others(), ()):
+                    files.remove_emptied(self.path, path)  # pytest has its cache ignored only if it makes the folder
             except (WorktreeError, OSError):
                 self.discard()
 
