@@ -430,10 +430,10 @@ def test_ignored_files_go_before_gates_except_kept_names(project: Project, slot:
 def test_a_folder_that_ignored_itself_is_gone_when_the_slot_changes_hands(
     project: Project, slot: Slot, base: str
 ) -> None:
-    project.write({"cache/.gitignore": "*\n", "cache/v/a": "1", "cache/v/b": "1"}, below=slot.path)
+    project.write({".pytest_cache/.gitignore": "*\n", ".pytest_cache/v/a": "1"}, below=slot.path)
     slot.forget()
     slot.prepare(base)
-    assert not (slot.path / "cache").exists()
+    assert not (slot.path / ".pytest_cache").exists()
 
 
 def test_ignored_files_that_setup_made_stay(project: Project, slot: Slot, base: str) -> None:
