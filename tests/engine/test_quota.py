@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from pytest_gump.agents.base import Usage
+from pytest_gump.engine.ledger_shape import is_event
+from pytest_gump.engine.metrics import RunRecord, fold
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.engine.quota import Again, Limited, Quota, clock_text
 from pytest_gump.engine.settings import Settings
+from pytest_gump.lines import ASCII, Running, live_line, waits_text
 
 HOUR = 3600.0
 NOW = 1_772_630_400.0
@@ -116,3 +123,86 @@ def test_another_day_is_told_with_its_date() -> None:
     assert clock_text(NOW + 60, NOW).endswith(" (in 1m)")
     assert len(clock_text(NOW, NOW)) == len("15:30")
     assert ", " in clock_text(NOW + 40 * HOUR, NOW)
+
+
+# -- in the ledger -------------------------------------------------------------------------------------------------
+
+COMMIT = "a" * 40
+
+
+def started(at: float, number: int, step: str) -> dict[str, Any]:
+    names = {"step": step, "mode": "diff", "entry": "first", "base": COMMIT, "step_base": COMMIT}
+    return {"event": "attempt_started", "at": at, "number": number, "attempt": 1, "agent": "claude-x", **names}
+
+
+def ended(at: float, number: int, step: str, verdict: str, *, until: float | None = None) -> list[dict[str, Any]]:
+    outcome = Outcome.QUOTA if verdict == "waited" else Outcome.PASSED
+    result = AttemptResult(step, 1, outcome, "", "claude-x", Timings(at, 1.0), usage=Usage(turns=1))
+    words = {"outcome": outcome.value, "reason": "", "why": "", "head": COMMIT}
+    return [
+        {"event": "attempt_finished", "at": at, "number": number, "folder": None, "result": to_wire(result)},
+        {
+            "event": "decided",
+            "at": at,
+            "number": number,
+            "verdict": verdict,
+            "replanned": None,
+            "until": until,
+            **words,
+        },
+    ]
+
+
+def record(*events: dict[str, Any]) -> RunRecord:
+    first = {"event": "run_started", "at": 0.0, "run_id": "r", "workflow": "w", "spec": "s", "base": COMMIT}
+    more = {"branch": "b", "pid": 1, "pid_created": 0.0, "max_budget": None}
+    assert all(is_event(event) for event in events)
+    return fold([{**first, **more}, *events])
+
+
+def test_time_in_which_all_of_a_run_waits_is_not_the_runs() -> None:
+    waits = [started(10, 1, "a"), *ended(20, 1, "a", "waited", until=100)]
+    run = record(*waits)
+    assert [(one.step, one.until) for one in run.waiting] == [("a", 100)]
+    again = record(*waits, started(100, 2, "a"), *ended(110, 2, "a", "passed"))
+    assert again.waiting == []
+    assert (again.duration_s, again.idle_s) == (30, 80)
+
+
+def test_time_in_which_others_work_is_the_runs() -> None:
+    events = [started(10, 1, "a"), started(10, 2, "b"), *ended(20, 1, "a", "waited", until=100)]
+    run = record(*events, *ended(50, 2, "b", "passed"), started(100, 3, "a"), *ended(110, 3, "a", "passed"))
+    assert (run.duration_s, run.idle_s) == (60, 50)
+
+
+def test_a_wait_that_a_new_session_ends_is_counted_once() -> None:
+    resumed = {"reused": [1], "again": {}, "head": COMMIT, "pid": 2, "pid_created": 0.0, "max_budget": None}
+    waits = [started(10, 1, "a"), *ended(20, 1, "a", "waited", until=100)]
+    run = record(*waits, {"event": "run_resumed", "at": 60.0, **resumed}, started(61, 2, "a"))
+    assert run.idle_s == 40
+    assert run.waiting == []
+
+
+@pytest.mark.parametrize("wrong", [{"agent": 7}, {"until": "soon"}, {"agent": ["codex"]}])
+def test_a_decision_that_nobody_wrote_like_this_is_not_believed(wrong: dict[str, Any]) -> None:
+    _, decided = ended(20, 1, "a", "waited", until=100)
+    assert is_event(decided)
+    assert not is_event({**decided, **wrong})
+
+
+# -- on the terminal -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left"), [(750.0, "12:30"), (59.9, "0:59"), (0.0, "0:00"), (3725.0, "1:02:05"), (90_000.0, "25:00:00")]
+)
+def test_what_is_left_of_a_wait_is_told_in_minutes_and_seconds(seconds: float, left: str) -> None:
+    assert waits_text("claude", seconds) == f"claude waits for its usage limit, {left} left"
+
+
+def test_the_live_line_tells_waits_before_what_goes_on() -> None:
+    other = Running("", "build::impl", "codex", 3, 0.1, 65.0)
+    assert live_line([], ASCII, 80, waits=[("claude", 60.0)]) == ". claude waits for its usage limit, 1:00 left"
+    line = live_line([other], ASCII, 80, waits=[("claude", 60.0)])
+    assert line == ". claude waits for its usage limit, 1:00 left | impl 1m"
+    assert len(live_line([other] * 9, ASCII, 40, waits=[("claude", 60.0)])) < 40

@@ -57,6 +57,17 @@ def test_the_totals_of_a_conversation_are_those_after_whoever_went_on_with_it_la
     assert choose(run, REUSE) == Beginning(later)
 
 
+@pytest.mark.parametrize("verdict", ["waited", "failover"])
+def test_the_conversation_of_an_attempt_that_is_made_once_more_is_not_gone_on_with(verdict: str) -> None:
+    own = replace(LOOK, id="s-own")
+    run = record(("look", LOOK), ("impl", own))
+    run.attempts[-1].verdict = verdict
+    assert choose(run, SessionMode(mode="reuse"), path="impl") == Beginning(LOOK)
+    run = record(("look", LOOK), ("impl", replace(LOOK, cost_usd=0.7)))
+    run.attempts[-1].verdict = verdict
+    assert choose(run, REUSE) == Beginning(replace(LOOK, cost_usd=0.7)), "what it cost is known all the same"
+
+
 def test_a_retry_goes_on_with_its_own_copy() -> None:
     run = record(("look", LOOK), ("impl", MINE))
     assert choose(run, FORK, session="resume", attempt=2) == Beginning(MINE)

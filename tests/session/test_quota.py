@@ -16,6 +16,7 @@ import pytest
 
 from tests.session.distribute_kit import wait_until
 from tests.session.parallel_kit import CONFTEST, PRELUDE
+from tests.session.test_heartbeat import OFTEN
 from tests.session.test_interrupt import living
 from tests.session.workflows import ONE
 
@@ -110,6 +111,25 @@ def test_a_limit_is_waited_for_and_the_attempt_made_once_more(project: GumpProje
     assert flaky is not None
     assert flaky.get("type") == "quota"
     assert case.find("failure") is None
+
+
+def test_a_line_once_in_a_while_tells_how_long_is_still_to_be_waited(project: GumpProject) -> None:
+    prepare(project, STEP, seconds=2)
+    with (project.path / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(OFTEN)
+    project.commit("often")
+    result = run(project, "step", "--gump-on-quota=wait")
+    beats = {line for line in result.outlines if line.startswith("… script waits")}
+    assert "… script waits for its usage limit, 0:01 left" in beats
+
+
+def test_the_conversation_of_work_that_is_thrown_away_is_not_gone_on_with(project: GumpProject) -> None:
+    second = "  - {name: more, agent: script, session: reuse, prompt: Do more., gate: [compile]}\n"
+    prepare(project, STEP + second, seconds=0.1, condition="step == 'more'")
+    assert run(project, "step", "--gump-on-quota=wait").ret == pytest.ExitCode.OK
+    limited, again = project.record().steps["more"].attempts
+    assert (limited.verdict, limited.session_resumed) == ("waited", True)
+    assert (again.verdict, again.session_resumed) == ("passed", False)
 
 
 def test_the_report_tells_a_wait_as_no_retry(project: GumpProject) -> None:
