@@ -16,6 +16,7 @@ run only. The end of the channel means that the controller is gone: what is unde
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -191,9 +192,11 @@ class OrderServer:
     def _carry_out(self, ticket: int, order: Order, home: Home | None) -> AttemptResult:
         tools = self._tools[order.run_id]
         if home is not None and tools.settings.record is not None:
+            shutil.rmtree(home.take_place(ticket), ignore_errors=True)
             cassette.create(home.take_place(ticket))
             tools = replace(tools, settings=replace(tools.settings, record=str(home.take_place(ticket))))
         scratch = scratch_of(tools.scratch, ticket)
+        shutil.rmtree(scratch, ignore_errors=True)  # of the same run, before its session was killed and it went on
         scratch.mkdir(parents=True, exist_ok=True)
         voice = Voice(ticket, self._send, tells_tools=self._wants_tools)
         own = replace(tools, scratch=scratch, listen=voice.listen, stop_asked=lambda: self._spent.get(ticket))
