@@ -285,6 +285,7 @@ def _reuse(record: RunRecord, event: Event) -> None:
     record.held = reused = frozenset(event["reused"])
     for attempt in record.attempts:
         attempt.superseded = attempt.number not in reused
+    record.steps = {path: step for path, step in record.steps.items() if step.attempts}
     for step in record.steps.values():
         valid = [one for one in step.attempts if not one.superseded]
         is_passed = bool(valid) and valid[-1].verdict == "passed" and step.path not in event["again"]

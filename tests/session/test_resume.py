@@ -78,6 +78,16 @@ def test_reused_steps_are_counted_and_stand_in_the_junit_report(failed: GumpProj
     assert properties["gump.reused"] == "true"
 
 
+def test_a_report_forgets_what_was_skipped_before_the_plan_was_made(project: GumpProject) -> None:
+    project.run("plan")
+    assert "build::impl[*]" in project.record().steps
+    project.plan("decompose", "alpha", attempt=2)
+    for name in ("tests", "impl"):
+        project.answer(f"build::{name}[alpha]", writes={f"{name}_alpha.py": "x = 1\n"})
+    resume(project)
+    assert [*project.record().steps] == ["decompose", "build::tests[alpha]", "build::impl[alpha]", "quality"]
+
+
 def test_an_edited_prompt_makes_its_step_and_what_follows_again(failed: GumpProject) -> None:
     failed.workflow("three", THREE.replace("Test it.", "Test it well."))
     failed.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
