@@ -11,10 +11,9 @@ import pytest
 
 from pytest_gump.engine.budget import is_inside
 from pytest_gump.engine.folder import RunFolder, find_run, run_folders
-from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.liveness import run_state
-from pytest_gump.engine.metrics import fold
+from pytest_gump.engine.liveness import process_text, run_state
 from pytest_gump.engine.overrides import leaves, select
+from pytest_gump.engine.record import read_record
 from pytest_gump.errors import ConfigError, RunError
 from pytest_gump.jobs import project_root
 from pytest_gump.workflow.path import StepPath
@@ -53,7 +52,7 @@ class Earlier:
             RunError: they are missing, damaged, or from a newer version.
         """
         header = folder.read_header()
-        record = fold(read_ledger(folder.ledger))
+        record = read_record(folder.ledger)
         return cls(folder, header, record, run_state(record))
 
     @property
@@ -73,7 +72,7 @@ class Earlier:
             raise RunError(f"{run} was discarded: its work is gone", hint="start a new run")
         if self.state == "running":
             raise RunError(
-                f"{run} still goes on (process {self.record.pid})", hint="stop it first, or wait: gump status"
+                f"{run} still goes on{process_text(self.record)}", hint="stop it first, or wait: gump status"
             )
         if self.step is not None:
             return

@@ -70,6 +70,7 @@ class Resumption(_Relaunch):
     def _open(self, tools: Tools, pool: SlotPool, owned: ExitStack) -> Run:
         folder = self.earlier.folder
         owned.enter_context(folder.owned())
+        type(self.earlier).read(folder).refuse()  # another session may have taken it up since
         run = TakenUpRun(self.inputs, folder, self._repository, time.time, lease=pool.lease)
         past = run.read()
         found = look_around(past, tools, run_id=self._run_id, base=self._base.commit, folder=folder)

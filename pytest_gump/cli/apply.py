@@ -34,11 +34,16 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import find
+    from pytest_gump.cli.runs import find, held
+
+    with held(newest_to_apply() if arguments.run is None else find(arguments.run)) as run:
+        return _apply(run, arguments, out)
+
+
+def _apply(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.engine.apply import apply, plan_apply
     from pytest_gump.units import plural
 
-    run = newest_to_apply() if arguments.run is None else find(arguments.run)
     repository = run.repository()
     plan = plan_apply(
         repository, run.record, run.header, state=run.state, squash=arguments.squash, force=arguments.force

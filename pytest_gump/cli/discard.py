@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
+    from pytest_gump.cli.runs import KeptRun
 
 
 def add(commands: Commands) -> None:
@@ -30,12 +31,17 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
+    from pytest_gump.cli.runs import find, held
+
+    with held(find(arguments.run)) as run:
+        return _discard(run, arguments, out)
+
+
+def _discard(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.effective import effective_settings
-    from pytest_gump.cli.runs import find
     from pytest_gump.engine.discard import discard
     from pytest_gump.system.worktree import Slots
 
-    run = find(arguments.run)
     if run.record.discarded:
         out.line(f"run {run.id} has been discarded already")
         return 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.errors import ConfigError, RunError
 from pytest_gump.workflow.path import StepPath
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from pytest_gump.engine.ledger import Ledger
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
     from pytest_gump.system.worktree import Repository
+
+
+RESUMABLE: Final = {"interrupted", "failed", "cancelled"}
 
 
 def project_root() -> Path:
@@ -54,27 +58,39 @@ class KeptRun:
         return Repository.open(self.folder.path)
 
 
-def read_run(folder: RunFolder, *, results: bool = True) -> KeptRun:
-    """Read header and ledger of a run; without `results`, only what lists and sums need.
+def read_run(folder: RunFolder, *, results: bool = True, ours: bool = False) -> KeptRun:
+    """Read header and ledger of a run; without `results`, only what lists and sums need. `ours`: nobody else owns it.
 
     Raises:
         RunError: they cannot be read.
     """
-    from pytest_gump.engine.ledger import is_written, read_ledger
-    from pytest_gump.engine.liveness import run_state
-    from pytest_gump.engine.metrics import fold
+    from pytest_gump.engine.ledger import is_written
+    from pytest_gump.engine.liveness import is_alive, run_state
+    from pytest_gump.engine.record import read_record
 
     header = folder.read_header()
-    try:
-        record = fold(read_ledger(folder.ledger))
-        if results:
-            for one in record.attempts:
-                _ = one.result  # what is wrong with it shows here
-    except (KeyError, IndexError, TypeError, ValueError) as error:  # an event of another shape than we write
-        raise RunError(f"cannot read the ledger {folder.ledger}: {type(error).__name__}: {error}") from error
+    record = read_record(folder.ledger, results=results)
     is_starting = not record.run_id and is_written(folder.ledger)
     record.run_id = record.run_id or folder.run_id
-    return KeptRun(folder, header, record, "running" if is_starting else run_state(record))
+    state = run_state(record)
+    is_taken_up = state in RESUMABLE and folder.is_owned and not is_alive(record.pid, record.pid_created)
+    if not ours and (is_starting or is_taken_up):
+        record.pid, state = None, "running"  # it has not booked so yet
+    return KeptRun(folder, header, record, state)
+
+
+@contextmanager
+def held(run: KeptRun) -> Iterator[KeptRun]:
+    """The run as it is now, while no session takes it up and no other command changes it; a running one as it was.
+
+    Raises:
+        RunError: another process works on it, or it cannot be read any more.
+    """
+    if run.state == "running":
+        yield run
+        return
+    with run.folder.owned():
+        yield read_run(run.folder, ours=True)
 
 
 def find(name: str | None) -> KeptRun:

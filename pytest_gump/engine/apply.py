@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.liveness import process_text
 from pytest_gump.engine.merging import steps_of
 from pytest_gump.engine.run_branch import branch_ref, has_other_commits, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
@@ -91,7 +92,7 @@ def _refuse_run(repository: Repository, record: RunRecord, state: str, here: str
     if record.discarded:
         raise RunError(f"{run} was discarded", hint="its ledger is kept, its branch is not")
     if state == "running":
-        raise RunError(f"{run} is still running (pid {record.pid})", hint="gump status shows how far it is")
+        raise RunError(f"{run} is still running{process_text(record)}", hint="gump status shows how far it is")
     if record.applied is not None and not (force and not contains(repository, here, record.applied)):
         gone = "" if contains(repository, here, record.applied) else "; that commit is not here any more: use --force"
         when = datetime.fromtimestamp(record.last_at, UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.liveness import process_text
 from pytest_gump.engine.run_branch import branch_ref, checked_out_in, has_other_work
 from pytest_gump.errors import RunError
 from pytest_gump.system.git_upkeep import checkouts, clear_ref_folder, delete_refs
@@ -26,7 +27,7 @@ def discard(
         RunError: the run is running, or its branch is checked out or, unless by force, holds commits of others.
     """
     if state == "running":
-        raise RunError(f"run {record.run_id} is still running (pid {record.pid})", hint="stop it first: Ctrl-C")
+        raise RunError(f"run {record.run_id} is still running{process_text(record)}", hint="stop it first: Ctrl-C")
     branch = repository.refs(branch_ref(record.run_id))
     _refuse_branch(repository, record, branch.get(branch_ref(record.run_id)), force=force)
     found = {**branch, **repository.refs(f"refs/gump/{record.run_id}")}

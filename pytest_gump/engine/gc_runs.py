@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.folder import RUNS, RunFolder
-from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.liveness import run_state
-from pytest_gump.engine.metrics import RunRecord, fold
+from pytest_gump.engine.metrics import RunRecord
+from pytest_gump.engine.record import read_record
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ def look_at(folder: RunFolder, now: float) -> KnownRun:
         return KnownRun(folder, _begun(folder, now), RunRecord())
     try:
         folder.read_header()
-        record = fold(read_ledger(folder.ledger))
-    except (RunError, KeyError, IndexError, TypeError, ValueError) as error:
-        return KnownRun(folder, "unreadable", RunRecord(), str(error.args[0]) if error.args else str(error))
+        record = read_record(folder.ledger, results=False)
+    except RunError as error:
+        return KnownRun(folder, "unreadable", RunRecord(), str(error.args[0]))
     state = run_state(record) if record.run_id else _begun(folder, now)
     return KnownRun(folder, state, record)
 

@@ -33,3 +33,8 @@ def run_state(record: RunRecord) -> str:
     if record.status == "running" and not is_alive(record.pid, record.pid_created):
         return "interrupted"
     return record.status
+
+
+def process_text(record: RunRecord) -> str:
+    """` (pid 123)`; nothing while that is not booked yet."""
+    return "" if record.pid is None else f" (pid {record.pid})"

@@ -1,0 +1,33 @@
+"""The record of a run as its ledger tells it now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.metrics import fold
+from pytest_gump.errors import RunError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.engine.metrics import RunRecord
+
+
+def read_record(ledger: Path, *, results: bool = True) -> RunRecord:
+    """Add up a ledger; without `results`, only what lists and sums need is looked at.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        record = fold(read_ledger(ledger))
+        if results:
+            for one in record.attempts:
+                _ = one.result  # what is wrong with it shows here
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise RunError(  # an event of another shape than we write
+            f"cannot read the ledger {ledger}: {type(error).__name__}: {error}",
+            hint="the file was changed by something else: put it back from a copy, or start a new run",
+        ) from error
+    return record
