@@ -43,13 +43,14 @@ def feed(schedule: ResumableSchedule, dones: Sequence[Done], settled: Sequence[S
 def first_failure(workflow: Workflow, whole: Walk) -> int:
     """How many attempts had ended when the run failed."""
     schedule = Schedule(workflow, base="base")
-    ended = iter(whole.settled)
+    ended = iter(enumerate(whole.settled))
     for event in whole.events:
         if isinstance(event, Done):
-            recorded = dict(next(ended).decisions)
+            number, settled = next(ended)
+            recorded = dict(settled.decisions)
             schedule.complete(event, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
             if schedule.reason:
-                return whole.dones.index(event)
+                return number
         else:
             schedule.start(event)
     return len(whole.dones)
@@ -66,12 +67,12 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
     workflow: Workflow, data: DataObject, executors: int
 ) -> None:
     whole = walk(workflow, data, executors)
-    settled = dict(zip(whole.dones, whole.settled, strict=True))
     failed = first_failure(workflow, whole)
-    end = whole.events.index(whole.dones[failed]) if failed < len(whole.dones) else len(whole.events)
-    cut = data.draw(st.integers(0, end))
+    ends = [place for place, event in enumerate(whole.events) if isinstance(event, Done)]
+    cut = data.draw(st.integers(0, ends[failed] if failed < len(ends) else len(whole.events)))
     before = [event for event in whole.events[:cut] if isinstance(event, Done)]
-    schedule = fold(workflow, before, [settled[done] for done in before])
+    schedule = fold(workflow, before, whole.settled[: len(before)])
+    settled = iter(whole.settled[len(before) :])
     in_flight = [event for event in whole.events[:cut] if not isinstance(event, Done)]
     for done in before:
         in_flight.remove(done.path)
@@ -79,11 +80,10 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
         if not isinstance(event, Done):
             schedule.start(event)
             continue
-        recorded = dict(settled[event].decisions)
+        then = next(settled)
+        recorded = dict(then.decisions)
         again = schedule.complete(event, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
-        assert (again.verdict, again.decisions, again.outcome) == (
-            settled[event].verdict, settled[event].decisions, settled[event].outcome,
-        )  # fmt: skip
+        assert (again.verdict, again.decisions, again.outcome) == (then.verdict, then.decisions, then.outcome)
     assert schedule.signature() == whole.schedule.signature()
     assert schedule.head == whole.schedule.head
 
@@ -197,3 +197,15 @@ def test_members_that_failed_side_by_side_all_begin_anew_and_are_merged_in_plan_
         order.append(f"{ready.path}#{ready.attempt}")
     assert order == ["build::impl[u]#2", "build::merge[u]#1", "build::merge[v]#2"]
     assert schedule.head == "build::merge[v]#2"
+
+
+def test_what_a_group_might_have_made_good_begins_anew_too_when_the_run_failed_of_something_else() -> None:
+    from pytest_gump.workflow.model import Workflow
+
+    steps = (group("build", agent("one"), agent("two"), parallel=True, on_failure=flat(1, "same")),)
+    outcomes = {"build::one": "gate_failed", "build::two": "gate_error"}
+    workflow = Workflow(name="w", steps=steps)
+    run = Walk(workflow, lambda ready: outcomes.get(str(ready.path), "passed")).run()
+    assert [str(path) for path in run.settled[-1].failed] == ["build::one"]
+    schedule = fold(workflow, run.dones, run.settled)
+    assert [(str(ready.path), ready.attempt) for ready in schedule.ready()] == [("build::one", 2), ("build::two", 2)]
