@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
         commands,
         "gc",
         summary="remove worktrees that nobody uses, leftovers, and old runs",
-        description="Remove worktrees that no run works in, scratch folders of sessions that were killed, and refs of "
+        description="Remove worktrees that no run works in, scratch folders that no run needs, and refs of "
         "runs that were discarded or have no folder any more. With --keep-last or --older-than also whole runs: "
         "folder, branch and snapshots. Runs that are running, could go on, or passed and were not applied are kept.",
         examples="  gump gc --dry-run\n  gump gc --older-than 14d\n  gump gc --keep-last 20 --force\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -100,10 +100,19 @@ class _Search:
                 self._refs[run_id][name] = commit
         # Scratch folders and refs are listed before runs are: whatever comes into being meanwhile has its run.
         self._checkouts = checkouts(repository)
-        self._here = all_known(repository.root, now)
         others = (one.path for one in self._checkouts if one.path != repository.root)
-        self._known = {run.id: run for place in others for run in all_known(place, now)}
-        self._known |= {run.id: run for run in self._here}
+        elsewhere = [run for place in others for run in all_known(place, now)]
+        self._here = [self._seen(run) for run in all_known(repository.root, now)]
+        self._known = {run.id: run for run in (*map(self._seen, elsewhere), *self._here)}
+
+    def _seen(self, run: KnownRun) -> KnownRun:
+        """A run whose ledger lost all of it did something all the same, if attempts left anything."""
+        if run.state != "empty":
+            return run
+        scratch = self._root / f"{run.id}.scratch"
+        is_left = any(name.startswith(f"refs/gump/{run.id}/attempts/") for name in self._refs.get(run.id, ()))
+        is_left = is_left or (scratch.is_dir() and any(scratch.iterdir()))
+        return replace(run, state="interrupted") if is_left else run
 
     def search(self) -> Findings:
         self._slots()
@@ -134,12 +143,16 @@ class _Search:
             place, run_id = self._root / name, name.removesuffix(".scratch")
             if name.startswith(f"{_TRASH}-") and not _SLOT_TRASH.fullmatch(name):
                 self._trash(place)
-            elif name.endswith(".scratch") and is_run_id(run_id) and self._is_over(run_id):
+            elif name.endswith(".scratch") and is_run_id(run_id) and not self._needs_scratch(run_id):
                 self._add("scratch", name, disk_usage(place), partial(self._drop, place, run_id))
 
-    def _is_over(self, run_id: str) -> bool:
+    def _needs_scratch(self, run_id: str) -> bool:
+        """What the attempts of a killed session cost may be told there only."""
         run = self._known.get(run_id)
-        return run is None or run.state not in {"running", "starting"}
+        if run is None:
+            return False
+        is_open = run.state in {"running", "starting", "interrupted"}
+        return run.needed(force=self._limits.force or not is_open) is not None
 
     def _drop(self, place: Path, run_id: str) -> bool:
         run = self._known.get(run_id)

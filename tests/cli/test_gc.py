@@ -19,6 +19,7 @@ from pytest_gump.engine.gc import Item, Limits, collect, find_garbage
 from pytest_gump.engine.gc_remote import find_remote
 from pytest_gump.engine.ledger import Ledger
 from pytest_gump.errors import RunError
+from pytest_gump.system import files
 from pytest_gump.system.cache import hold, remote_root
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
@@ -284,7 +285,7 @@ def test_an_unusable_limit_is_wrong_usage(gump: Gump, words: tuple[str, ...]) ->
     assert f"argument {words[0]}: invalid" in gump.bad("gc", *words, code=2)
 
 
-def test_a_living_session_keeps_all_of_its_own_and_what_it_left_when_killed_goes(gump: Gump) -> None:
+def test_a_living_session_keeps_all_of_its_own_and_a_killed_one_what_resuming_needs(gump: Gump) -> None:
     project = gump.project
     project.answer("first", writes={"first.py": "first = 1\n"}, exit_code=None)
     words = [sys.executable, "-m", "pytest", "--gump-workflow=pair", f"--gump-replay={project.cassette}", "spec.md"]
@@ -298,9 +299,24 @@ def test_a_living_session_keeps_all_of_its_own_and_what_it_left_when_killed_goes
         session.wait()
     scratch = slots_of(gump) / f"{run.run_id}.scratch"
     assert scratch.is_dir()
-    wait_until(lambda: collected(gump) and not (scratch.exists() or (scratch.parent / "w1").exists()))
+    wait_until(lambda: collected(gump, "--older-than", "1s") and not (scratch.parent / "w1").exists())
     assert gump.good("status").splitlines()[1].split()[2:4] == ["interrupted", "first"]
     assert refs_of(gump, run.run_id)
+    assert scratch.is_dir(), "what the attempt cost is told there"
+    assert ("scratch", scratch.name) in kinds(collected(gump, "--force"))
+    assert run.ledger.is_file()
+
+
+def test_a_run_whose_ledger_lost_all_of_it_stays_while_its_attempts_left_something(passed: Gump) -> None:
+    run = passed.project.folders()[0]
+    run.ledger.write_text("")
+    for path in run.attempts.iterdir():
+        files.remove(path)
+    os.utime(run.path, (0, 0))
+    report = collected(passed, "--older-than", "1s")
+    assert ("run", run.run_id) not in kinds(report)
+    assert report["kept"] == [{"run": run.run_id, "why": "is interrupted and could go on"}]
+    assert ("run", run.run_id) in kinds(collected(passed, "--older-than", "1s", "--force"))
 
 
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
