@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
@@ -146,6 +147,32 @@ def test_last_failed_beside_a_workflow_resumes_its_last_run(failed: GumpProject)
     again = failed.run("three", "--lf")
     again.stdout.fnmatch_lines(["--lf: the last run of three passed, so this is a new one"])
     assert len(failed.folders()) == 2
+
+
+def test_a_run_goes_on_from_a_subfolder_too_with_the_conftest_of_its_spec(
+    failed: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed.write({
+        "conftest.py": "def pytest_gump_gates():\n    return {'own': lambda step: None}\n",
+        "pytest.ini": "[pytest]\n",
+        "pkg/a.py": "",
+    })  # fmt: skip
+    failed.workflow("three", THREE + "  - name: more\n    gate: [own]\n")
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    monkeypatch.chdir(failed.path / "pkg")
+    result = failed.pytester.run(sys.executable, "-m", "pytest", "--gump-resume")
+    result.stdout.fnmatch_lines(["* tests * reused"])
+    assert failed.record().status == "passed"
+
+
+def test_a_conftest_of_the_spec_that_is_broken_is_told_in_one_line(project: GumpProject) -> None:
+    project.write({"docs/spec.md": "# Spec\n", "pytest.ini": "[pytest]\n"})
+    project.run("one", spec="docs/spec.md")
+    project.write({"docs/conftest.py": "raise RuntimeError('no such luck')\n"})
+    result = resume(project)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *conftest.py: cannot be imported: *no such luck*"])
+    assert "Traceback" not in result.stderr.str()
 
 
 def test_a_fresh_command_never_resumes(failed: GumpProject) -> None:
