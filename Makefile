@@ -117,7 +117,7 @@ lint: $(INSTALLED)
 	PYTHONPATH=$(CURDIR) $(BIN)/lint-imports
 
 bench: $(INSTALLED)
-	@for script in imports overhead parallel streams collect reports; do \
+	@for script in imports overhead parallel streams collect reports resume; do \
 		echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; \
 	done
 

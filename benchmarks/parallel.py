@@ -112,7 +112,9 @@ def watch(project: Project, workers: int) -> dict[str, float]:
     environment = {**ENVIRONMENT, "XDG_CACHE_HOME": str(project.path.parent / "cache")}
     words = [sys.executable, "-m", "pytest", "-q", "--gump-workflow=side", "-o", "gump_max_items=1000"]
     most = {"controller": 0.0, "worker": 0.0}
-    with subprocess.Popen([*words, f"-n{workers}", "spec.md"], cwd=project.path, env=environment, stdout=subprocess.DEVNULL) as session:
+    with subprocess.Popen(
+        [*words, f"-n{workers}", "spec.md"], cwd=project.path, env=environment, stdout=subprocess.DEVNULL
+    ) as session:
         controller = psutil.Process(session.pid)
         while session.poll() is None:
             time.sleep(0.2)

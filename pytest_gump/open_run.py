@@ -29,7 +29,8 @@ class OpenRun:
     run: Run = field(init=False)
     stack: ExitStack = field(default_factory=ExitStack)
     """Ends the run when it is closed."""
-    templates: list[StepItem] = field(init=False)
+    unexpanded: dict[str, StepItem] = field(init=False)
+    """Collected items that none has taken the place of, by static path."""
     root: WorkflowCollector = field(init=False)
     refusal: str | None = None
     """Why no step may start: what the preflight found."""
@@ -49,8 +50,8 @@ class OpenRun:
     """Node ids of the steps whose testcase is complete."""
 
     def __post_init__(self) -> None:
-        self.templates = list(self.items.values())
-        self.root = self.templates[0].root
+        self.unexpanded = {item.step_path.static: item for item in self.items.values()}
+        self.root = next(iter(self.items.values())).root
 
     @property
     def label(self) -> str:
@@ -60,18 +61,16 @@ class OpenRun:
         known = len(self.items)
         item = find_or_make(self.root, path, self.items)
         if len(self.items) > known:
-            self._recount(session)
+            self._count_in(session, item)
         return item
 
-    def _recount(self, session: pytest.Session) -> None:
-        """Put the items of plan items in the place of their templates: `session.items` and counts tell the truth."""
-        before = len(session.items)
-        made = [item for item in self.items.values() if item not in self.templates]
-        expanded = {item.step_path.static for item in made}
-        kept = [item for item in self.templates if item.step_path.static not in expanded]
-        ours = {*self.templates, *made}
-        session.items = [*(item for item in session.items if item not in ours), *kept, *made]
-        session.testscollected += len(session.items) - before
+    def _count_in(self, session: pytest.Session, item: StepItem) -> None:
+        """Let `session.items` and counts tell the truth: the first item of a template takes its place."""
+        template = self.unexpanded.pop(item.step_path.static, None)
+        if template is not None:
+            session.items.remove(template)
+        session.items.append(item)
+        session.testscollected += template is None
         recount(session)
 
 

@@ -67,6 +67,17 @@ class PastAttempt:
         return None if self.decided is None else self.decided.get("commit")
 
     @property
+    def left(self) -> tuple[str, ...]:
+        """The commits that it made, or that were made of it."""
+        snapshot = self.result.snapshot if self.result is not None else None
+        return tuple(commit for commit in (self.commit, snapshot) if commit is not None)
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        """All that it tells of, its bases among them."""
+        return (self.started["base"], self.started["step_base"], *self.left)
+
+    @property
     def decisions(self) -> dict[StepPath, Decision]:
         """What was decided after it, by the step or group that was asked."""
         recorded = {} if self.decided is None else self.decided.get("decisions", ())

@@ -85,6 +85,7 @@ class TakeUp:
         Raises:
             RunError: the ledger holds what no version of ours has written.
         """
+        self._repository.learn_trees(commit for one in self._past.attempts for commit in one.commits)
         seen: list[PastAttempt] = []
         for number, session in enumerate(self._past.sessions):
             seen += session
@@ -96,9 +97,9 @@ class TakeUp:
             self._schedule.take_up()
         for one in self._past.open:
             self._look_at_open(one)
+        held = {one.path for one, _ in self._taken.reused}
         for path in [*self._taken.again]:
-            leaf = self._schedule.open_attempt(path)
-            if leaf is None and any(path == done.path for done, _ in self._taken.reused):
+            if path in held and self._schedule.open_attempt(path) is None:
                 del self._taken.again[path]  # a later attempt of it holds
         return self._taken
 
@@ -131,7 +132,7 @@ class TakeUp:
 
     def _lost(self, one: PastAttempt) -> str | None:
         """What of the attempt is gone from the repository; None when all is there."""
-        for commit in filter(None, (one.commit, one.result.snapshot if one.result else None)):
+        for commit in one.left:
             try:
                 self._repository.tree_of(commit)
             except WorktreeError:
@@ -179,18 +180,13 @@ class TakeUp:
         for one in known:
             highest[one.path] = max(one.attempt, highest.get(one.path, 0))
         self._schedule.count_from(highest, ())
-        made = {(one.path, one.attempt) for one in settled}
+        reused = {one.number for one, _ in self._taken.reused}  # open all the same: it is to be repeated
+        made = {(one.path, one.attempt) for one in settled} - {
+            (one.path, one.attempt) for one in settled if one.number in reused
+        }
         opened = ((path, self._schedule.open_attempt(path)) for path in highest)
-        renewed = [
-            path
-            for path, ready in opened
-            if ready is not None and (path, ready.attempt) in made and not self._is_repeat(path, ready.attempt)
-        ]
+        renewed = [path for path, ready in opened if ready is not None and (path, ready.attempt) in made]
         self._schedule.count_from({}, renewed)
-
-    def _is_repeat(self, path: StepPath, attempt: int) -> bool:
-        """Whether the attempt is open again because its result holds, and says that it is to be repeated."""
-        return any((one.path, one.attempt) == (path, attempt) for one, _ in self._taken.reused)
 
     def _look_at_open(self, one: PastAttempt) -> None:
         ready = self._schedule.open_attempt(one.path)

@@ -18,7 +18,7 @@ from pytest_gump.system.git_runner import GitRunner, check_version, commit_id, f
 from pytest_gump.system.output import bounded_output
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytest_gump.system.git_changes import ChangedFile, Difference
     from pytest_gump.system.git_merge import Merge
@@ -92,6 +92,14 @@ class Repository:
         if commit not in self._trees:
             self._trees[commit] = self.objects.check("rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}").line
         return self._trees[commit]
+
+    def learn_trees(self, commits: Iterable[str]) -> None:
+        """Ask git at once for the trees of many commits; those that are gone stay unknown."""
+        asked = [*dict.fromkeys(commit for commit in commits if commit not in self._trees)]
+        lines = "".join(f"{commit_id(commit)}^{{tree}}\n" for commit in asked)
+        words = ("cat-file", "--batch-check=%(objectname)")
+        found = self.objects.check(*words, stdin=lines.encode()).stdout.decode().splitlines() if asked else []
+        self._trees |= {commit: tree for commit, tree in zip(asked, found, strict=True) if " " not in tree}
 
     def message_of(self, commit: str) -> str:
         raw = self.objects.check("cat-file", "commit", commit_id(commit)).stdout
