@@ -261,9 +261,10 @@ class Run:
         return event
 
     def _presumed_usd(self, order: Order, result: AttemptResult) -> float | None:
-        """Of an attempt whose cost is unknown: all that it was allowed, where budgets are not to be overdrawn."""
+        """Of an attempt that was lost before it told its cost: all that it was allowed, as nobody can know better."""
+        is_lost = order.agent is not None and result.outcome in {Outcome.CRASHED, Outcome.CANCELLED}
         is_allowed = self.inputs.settings.unknown_cost == "allow"
-        unknown = order.agent is not None and is_unknown(result.usage, result.outcome)
+        unknown = is_lost and is_unknown(result.usage, result.outcome)
         return order.limits.max_budget if unknown and not is_allowed else None
 
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
