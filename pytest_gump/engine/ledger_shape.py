@@ -71,7 +71,8 @@ def _has_names(record: dict[str, Any]) -> bool:
             return bool(record["number"] > 0 and (folder is None or _FOLDER.fullmatch(folder)))
         case "decided":
             named = _are_steps(record.get("failed", []))
-            again = type(record.get("agent")) in _TEXT_OR_NONE and type(record.get("until")) in _NUMBER_OR_NONE
+            until = record.get("until")
+            again = type(record.get("agent")) in _TEXT_OR_NONE and (until is None or _is_time(until))
             return bool(record["number"] > 0) and named and again and _are_decisions(record.get("decisions", []))
         case "skipped":
             return _are_steps(record["steps"])

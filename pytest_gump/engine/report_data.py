@@ -169,7 +169,7 @@ def _result(result: AttemptResult) -> shape.Result:
         "gates_s": round(result.timings.gates_s, 3),
         **_changes(result.changed),
         "gates": [_gate(gate) for gate in result.gates],
-        "resets_at": None if result.resets_at is None else time_text(result.resets_at),
+        "resets_at": _time_or_none(result.resets_at),
         "guard": result.guard,
         "session": result.session.id if result.session else None,
         "snapshot": result.snapshot,
@@ -199,6 +199,11 @@ def _gate(gate: GateResult) -> shape.Gate:
         "exit_code": gate.exit_code,
         "duration_s": round(gate.duration_s, 3),
     }
+
+
+def _time_or_none(seconds: float | None) -> str | None:
+    """None too for what no calendar can show: a ledger may hold any number here."""
+    return time_text(seconds) if seconds is not None and 0 <= seconds < 2.0**37 else None
 
 
 def time_text(seconds: float) -> str:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.agents.resets import sane
 from pytest_gump.engine.budget import spent_out
 from pytest_gump.engine.decision import Stop
 from pytest_gump.engine.ledger import FORMAT, Ledger
@@ -313,7 +314,8 @@ class Run:
             return None
         if self.schedule.has_failed or spent_out(self.inputs.workflow, self.record) is not None:
             return None
-        limited = Limited(self.inputs.run_id, order.agent, cli, result.timings.started, result.resets_at)
+        resets_at = sane(result.resets_at, self._clock())
+        limited = Limited(self.inputs.run_id, order.agent, cli, result.timings.started, resets_at)
         again = self.quota.decide(limited)
         has_gone_on = order.session is not None and not order.fork and result.usage.turns > 0
         if isinstance(again, Again) and again.agent is None and has_gone_on:  # it speaks of work that is thrown away

@@ -183,7 +183,7 @@ def test_a_wait_that_a_new_session_ends_is_counted_once() -> None:
     assert run.waiting == []
 
 
-@pytest.mark.parametrize("wrong", [{"agent": 7}, {"until": "soon"}, {"agent": ["codex"]}])
+@pytest.mark.parametrize("wrong", [{"agent": 7}, {"until": "soon"}, {"until": 1e300}, {"agent": ["codex"]}])
 def test_a_decision_that_nobody_wrote_like_this_is_not_believed(wrong: dict[str, Any]) -> None:
     _, decided = ended(20, 1, "a", "waited", until=100)
     assert is_event(decided)

@@ -170,3 +170,21 @@ def test_every_sum_is_that_of_all_attempts(drawn: list[tuple[str, str, Usage]]) 
         assert sum(one["tool_calls"] for one in sums) == sum(usage.tool_calls for usage in usages)
         assert sum(one["tokens"]["total"] for one in sums) == sum(usage.tokens.total for usage in usages)
         assert abs(sum(one["cost"]["usd"] for one in sums) - sum(usage.cost_usd or 0.0 for usage in usages)) < 1e-4
+
+
+def test_waits_and_failovers_are_counted_apart_from_retries() -> None:
+    limited = replace(PASSED, outcome=Outcome.QUOTA, reason="limit reached", resets_at=3600.0)
+    attempts = [("impl", "first", "waited", limited), ("impl", "first", "failover", limited)]
+    report = data(run([*attempts, ("impl", "first", "passed", PASSED)]))
+    totals = report["totals"]
+    assert (totals["attempts"], totals["waits"], totals["failovers"]) == (3, 1, 1)
+    assert (totals["retries"], totals["escalations"], report["steps"][0]["retries"]) == (0, 0, 0)
+    told = [one["resets_at"] for one in report["steps"][0]["attempts"]]
+    assert told == ["1970-01-01T01:00:00+00:00", "1970-01-01T01:00:00+00:00", None]
+
+
+def test_an_end_of_a_limit_that_no_calendar_can_show_is_none() -> None:
+    for odd in (1e300, float("nan"), float("inf"), -1.0):
+        limited = replace(PASSED, outcome=Outcome.QUOTA, resets_at=odd)
+        report = data(run([("impl", "first", "failed", limited)]))
+        assert report["steps"][0]["attempts"][0]["resets_at"] is None
