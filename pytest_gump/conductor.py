@@ -138,14 +138,22 @@ class Conductor:
         if self.workers is None and (not self.jobs_selected or _has_errors(session)):
             return None
         if self.config.getoption("gump_dry_run"):
-            from pytest_gump.launch import dry_run
-
             with usage_errors():
                 for number in self.jobs_selected:
-                    self.report.print_lines(dry_run(self.config, self.jobs[number], self.report.columns))
+                    self._foretell(self.jobs[number])
             return True
         self._run(session)
         return True
+
+    def _foretell(self, job: Job) -> None:
+        from pytest_gump.launch import dry_run
+        from pytest_gump.relaunch import foresee
+
+        if job.earlier is None:
+            self.report.print_lines(dry_run(self.config, job, self.report.columns))
+        else:
+            schedule, taken = foresee(self.config, job)
+            self.report.foreseen(job.earlier.record, schedule.leaves(), taken, goes_on=job.earlier.step is None)
 
     def _run(self, session: pytest.Session) -> None:
         from pytest_gump.performance import Performance

@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.after_kill import look_around
 from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.metrics import fold
+from pytest_gump.engine.orders import OrderBuilder
 from pytest_gump.engine.past import read_past
+from pytest_gump.engine.schedule_replay import ResumableSchedule
+from pytest_gump.engine.settings import load_gump_toml, read_settings
+from pytest_gump.engine.take_up import TakeUp
 from pytest_gump.engine.taken_up_run import TakenUpRun
 from pytest_gump.errors import RunError, WorktreeError
+from pytest_gump.jobs import project_root
 from pytest_gump.launch import Base, Launch, fresh_run_id, this_process
+from pytest_gump.system.worktree import Repository
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -20,10 +27,12 @@ if TYPE_CHECKING:
 
     from pytest_gump.earlier import Earlier
     from pytest_gump.engine.folder import RunFolder
+    from pytest_gump.engine.past import PastAttempt
     from pytest_gump.engine.run import Run
+    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.engine.tools import Tools
     from pytest_gump.jobs import Job
-    from pytest_gump.system.worktree import Repository, SlotPool
+    from pytest_gump.system.worktree import SlotPool
 
 
 def prepare(config: pytest.Config, job: Job) -> Launch:
@@ -34,6 +43,31 @@ def prepare(config: pytest.Config, job: Job) -> Launch:
     """
     kind = Launch if job.earlier is None else Resumption if job.earlier.step is None else Continuation
     return kind.prepare(config, job)
+
+
+def foresee(config: pytest.Config, job: Job) -> tuple[ResumableSchedule, TakenUp]:
+    """What would become of the run that a job goes on with. Starts nothing and writes nothing.
+
+    Raises:
+        GumpError: the run cannot go on.
+    """
+    earlier = job.earlier
+    assert earlier is not None  # noqa: S101 - that makes it one with a past
+    repository = Repository.open(project_root(config))
+    settings, _ = read_settings(config.getini, load_gump_toml(repository.root))
+    base, run_id = _base_of(earlier, repository), earlier.folder.run_id
+    launch = Launch(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
+    record = fold(events := [*read_ledger(earlier.folder.ledger)])
+    for one in record.attempts:
+        one.superseded = True
+
+    def reuse(one: PastAttempt) -> None:
+        record.attempts[one.number - 1].superseded = False
+
+    schedule = ResumableSchedule(launch.inputs.workflow, base=base.commit)
+    identify = OrderBuilder(launch.inputs, record, repository).identify
+    take_up = TakeUp(schedule, read_past(events), repository, identify=identify, reuse=reuse, until=earlier.step)
+    return schedule, take_up.run()
 
 
 class _Relaunch(Launch):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
     from pytest_gump.engine.run import Booked, Run
+    from pytest_gump.engine.schedule_records import LeafState
+    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.lines import Marks
 
 
@@ -79,6 +81,12 @@ class Report:
         if run.taken is not None:
             for line in taken_up_lines(run.schedule.leaves(), run.taken, self._marks):
                 self._write(line)
+
+    def foreseen(self, record: RunRecord, leaves: Sequence[LeafState], taken: TakenUp, *, goes_on: bool) -> None:
+        """Say what would become of a run's past; `goes_on`: in the same run."""
+        how = "would resume run" if goes_on else "would take over what was done before by run"
+        head = f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}"
+        self.print_lines([head, *taken_up_lines(leaves, taken, self._marks)])
 
     def print_lines(self, lines: Sequence[str]) -> None:
         """Print a text that was asked for, whatever the verbosity."""

@@ -175,6 +175,29 @@ def test_a_conftest_of_the_spec_that_is_broken_is_told_in_one_line(project: Gump
     assert "Traceback" not in result.stderr.str()
 
 
+@pytest.mark.parametrize(
+    ("word", "head"),
+    [
+        ("--gump-resume", "three on spec.md: would resume run {run}, base *"),
+        ("--gump-from=impl", "three on spec.md: would take over what was done before by run {run}, base *"),
+    ],
+)
+def test_a_dry_run_tells_what_would_be_reused_and_writes_nothing(failed: GumpProject, word: str, head: str) -> None:
+    run = failed.folders()[0]
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}, failed.git("show-ref")
+    result = failed.pytester.runpytest(word, "--gump-dry-run")
+    why = "asked for" if "from" in word else "it failed: gate_failed"
+    result.stdout.fnmatch_lines([
+        head.format(run=run.run_id),
+        "* tests * reused",
+        f"* impl * re-run: {why}",
+        "* quality * to do",
+    ])  # fmt: skip
+    after = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}, failed.git("show-ref")
+    assert after == before
+    assert len(failed.folders()) == 1
+
+
 def test_a_fresh_command_never_resumes(failed: GumpProject) -> None:
     failed.run("three")
     assert len(failed.folders()) == 2
