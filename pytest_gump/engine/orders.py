@@ -332,4 +332,4 @@ class OrderBuilder:
         return self._repository.diff_text(attempt.step_base, result.snapshot, limit)
 
 
-_VOLATILE = {"session_id", "cost", "duration", "turns", "tokens_in", "tokens_out"}
+_VOLATILE = {"session_id", "cost", "duration", "turns", "retries", "tokens_in", "tokens_out"}

@@ -175,15 +175,14 @@ class TakeUp:
     # -- the ends of sessions ------------------------------------------------------------------------------------
 
     def _number_on(self, known: Sequence[PastAttempt], *, settled: Sequence[PastAttempt]) -> None:
-        """Let what is made again have attempt numbers above those that there are."""
+        """Let what is made again have attempt numbers above those that there are; what is repeated keeps its own."""
         highest: dict[StepPath, int] = {}
         for one in known:
             highest[one.path] = max(one.attempt, highest.get(one.path, 0))
         self._schedule.count_from(highest, ())
-        reused = {one.number for one, _ in self._taken.reused}  # open all the same: it is to be repeated
-        made = {(one.path, one.attempt) for one in settled} - {
-            (one.path, one.attempt) for one in settled if one.number in reused
-        }
+        reused = {one.number for one, _ in self._taken.reused}
+        repeated = {(one.path, one.attempt) for one in settled if one.number in reused}
+        made = {(one.path, one.attempt) for one in settled} - repeated
         opened = ((path, self._schedule.open_attempt(path)) for path in highest)
         renewed = [path for path, ready in opened if ready is not None and (path, ready.attempt) in made]
         self._schedule.count_from({}, renewed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from pytest_gump.engine.past import PastAttempt, read_past
 from pytest_gump.engine.run import Run
 from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.engine.take_up import REFUSED, TakenUp, TakeUp, same_tree
+from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +85,8 @@ class TakenUpRun(Run):
             is_repeated = not one.has_ended or (one.result is not None and one.result.outcome is Outcome.QUOTA)
             if is_repeated and one.result is not None and one.result.snapshot is not None:
                 ref = snapshot_ref(self.inputs.run_id, one.started["step"], one.attempt)
-                self._repository.update_ref(f"{ref}-n{one.number}", one.result.snapshot)
+                with suppress(WorktreeError):  # it is gone from the repository
+                    self._repository.update_ref(f"{ref}-n{one.number}", one.result.snapshot)
 
     def _take_up(self, past: Past, reuse: Callable[[PastAttempt], None], until: StepPath | None = None) -> None:
         self.schedule = ResumableSchedule(self.inputs.workflow, base=self.inputs.base)
@@ -136,8 +139,7 @@ class TakenUpRun(Run):
         number = len(self.record.attempts) + 1
         self._book_as(one.started, number=number, reused=one.number)
         self._book_as(one.finished, number=number, folder=None)
-        head = one.commit if one.commit is not None and one.decided["verdict"] == "passed" else self.record.head
-        self._book_as(one.decided, number=number, head=head)
+        self._book_as(one.decided, number=number, head=self.schedule.head)
         self.reused |= {number}
         if one.result is not None and one.result.snapshot is not None:
             ref = snapshot_ref(self.inputs.run_id, one.started["step"], one.attempt)
