@@ -148,6 +148,9 @@ def test_a_command_that_prints_a_limit_is_not_out_of_quota() -> None:
 
 def test_the_end_of_a_limit_is_told_in_words_or_by_the_api() -> None:
     now = time.time()
+    _, recorded = CODEX.play("usage-limit")
+    assert recorded.resets_at is not None
+    assert time.localtime(recorded.resets_at)[3:5] == (17, 55)
     words = "You've hit your usage limit. Upgrade to Pro or try again in 2 days 17 hours 14 minutes."
     told = CODEX.end([line(type="turn.failed", error={"message": words})], exit_code=1)
     assert told.resets_at == pytest.approx(now + 234_840, abs=60)

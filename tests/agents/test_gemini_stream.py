@@ -108,6 +108,11 @@ def test_a_tool_that_prints_a_limit_is_not_out_of_quota() -> None:
     assert (ending.outcome, ending.resets_at) == ("agent_error", None)
 
 
+def test_a_limit_that_was_recorded_tells_its_end() -> None:
+    _, ending = GEMINI.play("usage-limit")
+    assert ending.resets_at == pytest.approx(time.time() + 7200, abs=60)
+
+
 @pytest.mark.parametrize(
     ("words", "seconds"),
     [

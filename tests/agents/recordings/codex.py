@@ -67,6 +67,13 @@ ENDS = {
         ("stream disconnected before completion: Transport error: network error: error decoding response body"),
         notes=("5 API retries",),
     ),
+    "usage-limit": End(
+        "quota",
+        (
+            "You’ve hit your usage limit. Upgrade to Pro (https://chatgpt.com/explore/pro), visit "
+            "https://chatgpt.com/settings/usage to purchase more credits or try again at 5:55 PM."
+        ),
+    ),
     "write-outside-cwd": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.016035),
     "x-network": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.016035),
     "x-parallel-calls": End(turns=3, calls=2, tokens=(2500, 1010, 0, 87, 14), usd=0.016035),

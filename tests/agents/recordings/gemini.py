@@ -79,6 +79,9 @@ ENDS = {
         usd=0.00440125,
         limit="max_turns",
     ),
+    "usage-limit": End(
+        "quota", "[API Error: You exceeded your current quota, please check your plan and billing details."
+    ),
     "write-outside-cwd": End(
         turns=2,
         calls=1,
