@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_gump.engine.budget import is_inside
 from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
 from pytest_gump.engine.order import AttemptResult, Outcome, from_wire
 from pytest_gump.errors import RunError
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pytest_gump.engine.decision import Decision
     from pytest_gump.engine.ledger import Event
@@ -54,6 +55,15 @@ class PastAttempt:
                 message = f"cannot read what the ledger tells of attempt {self.attempt} of {self.path}"
                 raise RunError(message, hint="the ledger was changed by something else") from error
         return self._result
+
+    def numbered(self, attempt: int) -> PastAttempt:
+        """The same as another attempt of its step, for a run of its own."""
+        if attempt == self.attempt:
+            return self
+        finished = self.finished
+        if finished is not None:
+            finished = {**finished, "result": {**finished["result"], "attempt": attempt}}
+        return PastAttempt({**self.started, "attempt": attempt}, finished, self.decided)
 
     @property
     def has_ended(self) -> bool:
@@ -104,11 +114,38 @@ class Past:
     """By their number, from 1 on."""
     refused: set[int] = field(default_factory=set)
     """Numbers of the attempts whose gates did not pass any more when the run was taken up."""
+    given_up: set[int] = field(default_factory=set)
+    """Numbers of the attempts that did not hold when the run was last taken up after them."""
 
     @property
     def open(self) -> list[PastAttempt]:
         """The attempts after which nothing was decided."""
         return [one for one in self.attempts if one.decided is None]
+
+    def taken_back_by(self, place: StepPath) -> set[int]:
+        """Numbers of the attempts that failures at a place let be made anew."""
+        settled = [one for session in self.sessions for one in session]
+        taken_back: set[int] = set()
+        for index, one in enumerate(settled):
+            if not is_inside(one.started["step"], place):
+                continue
+            later = {other.path for other in settled[index + 1 :]}
+            zones = [*_zones(one)]
+            taken_back |= {
+                other.number
+                for other in settled[:index]
+                if other.path in later and any(not zone.names or is_inside(str(other.path), zone) for zone in zones)
+            }
+        return taken_back
+
+
+def _zones(one: PastAttempt) -> Iterator[StepPath]:
+    """Where steps may have been entered anew by what was decided after an attempt."""
+    for scope, decision in one.decisions.items():
+        if isinstance(decision, Restart):
+            yield StepPath(scope.names[:-1], scope.items)
+        elif isinstance(decision, Retry) and scope != one.path:
+            yield scope
 
 
 def read_past(events: Iterable[Event]) -> Past:
@@ -132,8 +169,10 @@ def read_past(events: Iterable[Event]) -> Past:
                 past.sessions[-1].append(one)
             case "run_resumed":
                 past.sessions.append([])
+                past.given_up = {*range(1, len(past.attempts) + 1)} - {*event["reused"]}
             case "reuse_refused":
                 past.refused.add(event["number"])
+                past.given_up = {*range(1, len(past.attempts) + 1)} - {*event["reused"]}
             case _:
                 pass
     return past

@@ -75,6 +75,8 @@ class TakeUp:
         self._until = until
         self._goes_on = until is None
         """In the same run: attempt numbers go on."""
+        self._passed_over = past.given_up | past.taken_back_by(until) if until is not None else set()
+        """Numbers of attempts whose step was made anew later, which a new run takes over in their place."""
         self._taken = TakenUp()
         self._first: StepPath | None = None
         """The first step that is made again: what else is, follows from it."""
@@ -90,7 +92,8 @@ class TakeUp:
         for number, session in enumerate(self._past.sessions):
             seen += session
             for one in session:
-                self._take(one)
+                if one.number not in self._passed_over:
+                    self._take(one)
             is_last = number == len(self._past.sessions) - 1
             if self._goes_on:
                 self._number_on([*seen, *self._past.open] if is_last else seen, settled=seen)
@@ -107,6 +110,8 @@ class TakeUp:
 
     def _take(self, one: PastAttempt) -> None:
         ready = self._schedule.open_attempt(one.path)
+        if ready is not None and not self._goes_on:
+            one = one.numbered(ready.attempt)
         why = self._why_not(one, ready)
         if why is not None or ready is None:
             self._not_reused(one.path, why or "")

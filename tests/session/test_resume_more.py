@@ -1,0 +1,192 @@
+"""Runs that are taken up after odd ends and odd edits: nothing paid for is made again, nothing taken back is used."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.session.workflows import BROKEN, PLAN
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+RESTARTS: Final = """\
+name: restarts
+steps:
+  - {name: tests, agent: claude-haiku, prompt: Test it., gate: [compile]}
+  - name: impl
+    agent: claude-haiku
+    prompt: "Build it."
+    gate: [compile]
+    on_failure: {retry: 2, strategy: [same], restart_from: tests}
+  - {name: last, agent: claude-haiku, prompt: Finish it., gate: [compile]}
+"""
+
+
+def resume(project: GumpProject, *words: str) -> pytest.RunResult:
+    return project.pytester.runpytest("--gump-resume", *words)
+
+
+def begin(project: GumpProject, step: str, *words: str) -> pytest.RunResult:
+    return project.pytester.runpytest(f"--gump-from={step}", *words)
+
+
+def made(project: GumpProject, start: int = 0) -> list[tuple[str, int]]:
+    return [(one.step, one.attempt) for one in project.record().attempts if not one.reused][start:]
+
+
+def no_traceback(result: pytest.RunResult) -> None:
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+
+
+# -- from a step that was gone back from -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def restarted(project: GumpProject) -> GumpProject:
+    """A run that passed, in which `impl` went back to `tests` once."""
+    project.workflow("restarts", RESTARTS)
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": BROKEN})
+    project.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
+    project.answer("impl", attempt=2, writes={"it.py": "ok = 2\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    assert project.run("restarts").ret == pytest.ExitCode.OK
+    assert made(project) == [("tests", 1), ("impl", 1), ("tests", 2), ("impl", 2), ("last", 1)]
+    return project
+
+
+def test_a_run_from_a_step_builds_on_what_was_not_taken_back_before_it(restarted: GumpProject) -> None:
+    restarted.answer("impl", writes={"it.py": "ok = 3\n"})
+    result = begin(restarted, "impl")
+    result.stdout.fnmatch_lines(["* tests * reused", "* impl * re-run: asked for"])
+    record = restarted.record()
+    assert record.status == "passed"
+    tree = restarted.tree(record.branch)
+    assert (tree["test_it.py"], tree["it.py"]) == ("x = 2", "ok = 3")
+    assert made(restarted)[-2:] == [("impl", 1), ("last", 1)]
+
+
+def test_a_run_from_a_step_behind_a_restart_takes_over_both_rounds(restarted: GumpProject) -> None:
+    restarted.answer("last", writes={"last.py": "ok = 9\n"})
+    result = begin(restarted, "last")
+    result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: asked for"])
+    record = restarted.record()
+    assert restarted.tree(record.branch)["test_it.py"] == "x = 2"
+    assert made(restarted) == [("last", 1)]
+
+
+def test_a_run_from_a_step_takes_over_what_a_resumed_run_made_in_the_end(restarted: GumpProject) -> None:
+    project = restarted
+    project.workflow("three", RESTARTS.replace("name: restarts", "name: three").replace("restart_from: tests", ""))
+    project.answer("impl", attempt=2, writes={"it.py": BROKEN})
+    assert project.run("three").ret == pytest.ExitCode.TESTS_FAILED
+    text = RESTARTS.replace("name: restarts", "name: three").replace("restart_from: tests", "")
+    project.workflow("three", text.replace("Test it.", "Test it well."))
+    project.answer("impl", attempt=3, writes={"it.py": "ok = 3\n"})
+    assert resume(project).ret == pytest.ExitCode.OK
+    project.answer("last", writes={"last.py": "ok = 9\n"})
+    result = begin(project, "last")
+    result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: asked for"])
+    assert made(project) == [("last", 1)]
+
+
+# -- from a step of a group --------------------------------------------------------------------------------------
+
+SIDE: Final = PLAN.replace("foreach: decompose", "foreach: decompose\n    parallel: true").replace(
+    "name: plan", "name: side"
+)
+
+
+@pytest.fixture
+def side(project: GumpProject) -> GumpProject:
+    project.workflow("side", SIDE)
+    project.plan("decompose", "alpha", "beta", "gamma")
+    for item in ("alpha", "beta", "gamma"):
+        project.answer(f"build::tests[{item}]", writes={f"test_{item}.py": "x = 1\n"})
+        project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"})
+    assert project.run("side").ret == pytest.ExitCode.OK
+    return project
+
+
+def test_a_run_from_a_step_of_a_parallel_member_takes_over_the_other_members(side: GumpProject) -> None:
+    side.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
+    result = begin(side, "build::impl[beta]")
+    assert result.ret == pytest.ExitCode.OK
+    names = {step for step, _ in made(side)}
+    assert names == {"build::impl[beta]", "build::merge[beta]", "build::merge[gamma]", "quality"}
+    tree = side.tree(side.record().branch)
+    assert {"alpha.py", "gamma.py", "test_gamma.py"} <= {*tree}
+    assert tree["beta.py"] == "x = 2"
+
+
+def test_a_run_from_a_group_makes_all_of_it_again(side: GumpProject) -> None:
+    result = begin(side, "build")
+    assert result.ret == pytest.ExitCode.OK
+    assert "decompose" not in {step for step, _ in made(side)}
+    assert len(made(side)) == 10
+
+
+def test_a_run_from_the_first_step_takes_nothing_over(side: GumpProject) -> None:
+    assert begin(side, "decompose").ret == pytest.ExitCode.OK
+    assert len(made(side)) == 11
+
+
+def test_a_run_from_a_step_of_a_run_from_a_step(side: GumpProject) -> None:
+    side.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
+    begin(side, "build::impl[beta]")
+    origin = side.record().run_id
+    side.answer("build::impl[gamma]", writes={"gamma.py": "x = 3\n"})
+    result = begin(side, "build::impl[gamma]")
+    assert result.ret == pytest.ExitCode.OK
+    record = side.record()
+    assert record.origin == origin
+    tree = side.tree(record.branch)
+    assert (tree["beta.py"], tree["gamma.py"]) == ("x = 2", "x = 3")
+    assert {step for step, _ in made(side)} == {"build::impl[gamma]", "build::merge[gamma]", "quality"}
+
+
+def test_a_step_that_the_origin_never_reached_is_refused(project: GumpProject) -> None:
+    project.workflow("restarts", RESTARTS)
+    project.answer("tests", writes={"test_it.py": BROKEN})
+    project.run("restarts")
+    result = begin(project, "last")
+    no_traceback(result)
+    assert result.ret in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.TESTS_FAILED}
+
+
+def test_the_origin_may_be_removed_before_its_heir_is_applied(side: GumpProject) -> None:
+    side.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
+    origin = side.record().run_id
+    begin(side, "build::impl[beta]")
+    heir = side.record()
+    done = side.pytester.run(sys.executable, "-m", "pytest_gump", "gc", "--force", "--keep-last", "1")
+    assert done.ret == 0, done.stderr.str()
+    assert [one.run_id for one in side.folders()] == [heir.run_id] or origin not in side.git("branch")
+    side.git("gc", "--prune=now", "--quiet")
+    done = side.pytester.run(sys.executable, "-m", "pytest_gump", "apply", heir.run_id)
+    assert done.ret == 0, done.stderr.str()
+    assert (side.path / "beta.py").read_text() == "x = 2\n"
+    assert (side.path / "alpha.py").exists()
+
+
+def test_a_run_from_a_dirty_base_brings_only_its_own_change(project: GumpProject) -> None:
+    project.workflow("restarts", RESTARTS)
+    project.write({"app.py": "value = 7\n"})
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": "ok = 1\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    assert project.run("restarts", "--gump-dirty=include").ret == pytest.ExitCode.OK
+    project.answer("last", writes={"last.py": "ok = 2\n"})
+    result = begin(project, "last")
+    assert result.ret == pytest.ExitCode.OK
+    project.git("checkout", "--quiet", "app.py")
+    done = project.pytester.run(sys.executable, "-m", "pytest_gump", "apply", project.record().run_id)
+    assert done.ret == 0, done.stderr.str()
+    assert (project.path / "last.py").read_text() == "ok = 2\n"
+    assert (project.path / "app.py").read_text() == "value = 1\n"
+    subjects = project.git("log", "--format=%s", "HEAD^1..HEAD").splitlines()
+    assert [one.partition(":")[0] for one in subjects if not one.startswith("Merge")] == ["last", "impl", "tests"]
