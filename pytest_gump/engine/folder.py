@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.ledger import lock
+from pytest_gump.engine.ledger import DAMAGED, lock
 from pytest_gump.errors import RunError
 from pytest_gump.workflow.path import StepPath, slugify
 
@@ -154,9 +154,9 @@ class RunFolder:
         try:
             header = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"cannot read {path}: {error}") from error
+            raise RunError(f"cannot read {path}: {error}", hint=DAMAGED) from error
         if not isinstance(header, dict) or not isinstance(header.get("format"), int):
-            raise RunError(f"{path} is not the header of a run")
+            raise RunError(f"{path} is not the header of a run", hint=DAMAGED)
         if header["format"] > 1:
             raise RunError(f"{path} was written by a newer version of pytest-gump", hint="update pytest-gump")
         return header

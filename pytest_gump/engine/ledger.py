@@ -25,6 +25,7 @@ FORMAT = 1
 LOOKS = 3
 """How often a lock is tried for that somebody may hold for a moment only."""
 Event = dict[str, Any]
+DAMAGED = "something else changed it: put it back from a copy, or move the run's folder away and start a new run"
 
 
 class Ledger:
@@ -153,7 +154,7 @@ def read_ledger(path: Path) -> Iterator[Event]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise RunError(f"cannot read the ledger {path}: {error.strerror}") from error
+        raise RunError(f"cannot read the ledger {path}: {error.strerror}", hint=DAMAGED) from error
     lines = data.split(b"\n")
     for number, line in enumerate(lines[:-1], 1):
         record = _parsed(line)
@@ -162,6 +163,6 @@ def read_ledger(path: Path) -> Iterator[Event]:
                 return
             raise RunError(
                 f"cannot read the ledger {path}: line {number} is not an event of ours",
-                hint="the file was changed by something else: put it back from a copy, or start a new run",
+                hint=DAMAGED,
             )
         yield record

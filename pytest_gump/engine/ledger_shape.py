@@ -63,7 +63,8 @@ def _has_names(record: dict[str, Any]) -> bool:
     """Whether what becomes a path of a file or a step can be one."""
     match record["event"]:
         case "attempt_started":
-            return bool(record["number"] > 0 and _STEP.fullmatch(record["step"]))
+            has_plan = type(record.get("identity", {})) is dict and type(record.get("slot")) in _TEXT_OR_NONE
+            return bool(record["number"] > 0 and _STEP.fullmatch(record["step"])) and has_plan
         case "attempt_finished":
             folder, presumed_usd = record["folder"], record.get("presumed_usd", 0.0)
             if type(presumed_usd) not in _NUMBER_OR_NONE:

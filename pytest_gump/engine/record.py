@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.ledger import DAMAGED, read_ledger
 from pytest_gump.engine.metrics import fold
 from pytest_gump.errors import RunError
 
@@ -28,6 +28,6 @@ def read_record(ledger: Path, *, results: bool = True) -> RunRecord:
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise RunError(  # an event of another shape than we write
             f"cannot read the ledger {ledger}: {type(error).__name__}: {error}",
-            hint="the file was changed by something else: put it back from a copy, or start a new run",
+            hint=DAMAGED,
         ) from error
     return record

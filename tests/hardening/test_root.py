@@ -113,6 +113,61 @@ def test_a_disk_that_is_full_of_an_agents_words_keeps_commit_and_cost(project: G
     assert "new.py" in project.tree(str(result.snapshot))
 
 
+@pytest.fixture
+def failed(project: GumpProject, mounted: Path) -> GumpProject:
+    """A run on the small disk that failed, and what its next attempt will do."""
+    assert mounted.is_dir()
+    for attempt in (1, 2):
+        project.answer("impl", attempt=attempt, writes={"app.py": "def broken(:\n"})
+    assert session(project).returncode == pytest.ExitCode.TESTS_FAILED
+    project.answer("impl", attempt=3, writes={"app.py": "value = 2\n", "new.py": "x = 1\n"}, cost_usd=0.25)
+    return project
+
+
+def go_on(project: GumpProject, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", *words]
+    done = subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+    return done
+
+
+@pytest.mark.parametrize("how", ["--gump-resume", "--gump-from=impl"])
+def test_a_run_on_a_read_only_disk_is_not_taken_up_and_can_be_later(
+    failed: GumpProject, mounted: Path, how: str
+) -> None:
+    before = failed.ledger()
+    subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
+    done = go_on(failed, how)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
+    assert "Read-only file system" in done.stderr
+    status = subprocess.run(
+        [sys.executable, "-m", "pytest_gump", "status"], cwd=failed.path, capture_output=True, text=True, check=True
+    )
+    assert " failed " in status.stdout
+    assert failed.ledger() == before
+    subprocess.run(["mount", "-o", "remount,rw", str(mounted)], check=True)
+    assert go_on(failed, "--gump-resume").returncode == pytest.ExitCode.OK
+
+
+@pytest.mark.parametrize("left", [0, 4096, 8192, 12288, 24576])
+def test_a_run_that_is_taken_up_on_a_full_disk_loses_nothing(failed: GumpProject, mounted: Path, left: int) -> None:
+    before = failed.ledger()
+    fill(mounted, left)
+    done = go_on(failed, "--gump-resume")
+    assert done.returncode in {0, 1, 4}, done.stdout + done.stderr
+    assert "No space left on device" in done.stdout + done.stderr or done.returncode == 0
+    assert failed.ledger()[: len(before)] == before
+    (mounted / "ballast").unlink()
+    if failed.record().status != "passed":
+        done = go_on(failed, "--gump-resume")
+        assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
+    record = failed.record()
+    assert record.status == "passed"
+    assert failed.tree(record.branch)["new.py"] == "x = 1"
+    assert record.total.cost_usd == pytest.approx(0.27)
+
+
 def test_a_user_without_an_account_and_home_can_run(project: GumpProject) -> None:
     hand_over(project, STRANGER)
     done = session(project, env={"HOME": None, "XDG_CACHE_HOME": None}, user=become(STRANGER))
