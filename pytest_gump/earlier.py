@@ -29,6 +29,7 @@ FROM: Final = "--gump-from"
 TAKEN: Final = ("gump_workflow", "gump_spec", "gump_base")
 """Options that only a new run has: one that goes on takes them from its past."""
 _TOLD: Final = pytest.StashKey[list[str]]()
+_REPLAY: Final = ("gump_replay", "gump_replay_lenient", "gump_replay_delay")
 _FATES: Final = {"passed": "passed", "applied": "was applied", "discarded": "was discarded"}
 _KEY: Final = pytest.StashKey["Earlier"]()
 
@@ -57,9 +58,19 @@ class Earlier:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What its command line said, as far as a run that goes on needs it."""
-        options = self.header.get("options")
-        return options if isinstance(options, dict) else {}
+        """What its command line said, as far as a run that goes on needs it; the newest session has the last word.
+
+        Raises:
+            RunError: it says what no version of ours has written.
+        """
+        told = self.header.get("options") if self.record.options is None else self.record.options
+        options = {} if told is None else told
+        if not isinstance(options, dict) or not all(_is_option(name, value) for name, value in options.items()):
+            raise RunError(
+                f"cannot read what the command line of run {self.folder.run_id} said",
+                hint="run.json or the ledger was changed by something else",
+            )
+        return options
 
     def refuse(self) -> None:
         """Say why it cannot go on.
@@ -85,6 +96,27 @@ class Earlier:
                 f"{run} passed: there is nothing to resume",
                 hint=f"gump apply {self.folder.run_id} merges it; {FROM}=STEP does a part of it again",
             )
+
+
+def _is_option(name: str, value: object) -> bool:
+    """Whether the value of an option is of the kind that `Launch` writes."""
+    match name:
+        case "agents" | "inputs":
+            return isinstance(value, list) and all(isinstance(one, str) for one in value)
+        case "selected":
+            return value is None or _is_option("agents", value)
+        case "spec" | "workflow":  # inside the project
+            return value is None or (isinstance(value, str) and not {"..", "/"} & {*Path(value).parts})
+        case "on_quota":
+            return value is None or isinstance(value, str)
+        case "max_budget":
+            return value is None or isinstance(value, str | int | float)
+        case "replay":
+            return value is None or (
+                isinstance(value, list) and [*map(type, value)][:2] == [str, bool] and len(value) == len(_REPLAY)
+            )
+        case _:
+            return True
 
 
 def is_asked_for(words: Sequence[str]) -> bool:
@@ -162,8 +194,8 @@ def _take_options(config: pytest.Config, earlier: Earlier, project: Path) -> Non
     option.gump_max_budget = option.gump_max_budget or own.get("max_budget")
     option.gump_on_quota = option.gump_on_quota or own.get("on_quota")
     if option.gump_replay is None and own.get("replay"):
-        folder, lenient, delay = own["replay"]
-        option.gump_replay, option.gump_replay_lenient, option.gump_replay_delay = folder, lenient, delay
+        for name, value in zip(_REPLAY, own["replay"], strict=True):
+            setattr(option, name, value)
 
 
 def _load_conftests(config: pytest.Config) -> None:

@@ -109,7 +109,7 @@ class Resumption(_Relaunch):
         past = run.read()
         found = look_around(past, tools, run_id=self._run_id, base=self._base.commit, folder=folder)
         try:
-            run.resume(past, found, **this_process())
+            run.resume(past, found, options=self._options(), **this_process())
             shutil.rmtree(tools.scratch, ignore_errors=True)
             tools.scratch.mkdir(parents=True, exist_ok=True)
             folder.keep_versions(workflow=self.inputs.workflow_text, spec=self.inputs.spec_bytes)

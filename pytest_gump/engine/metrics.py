@@ -184,6 +184,8 @@ class RunRecord:
     discarded: bool = False
     origin: str | None = None
     """The run that results were taken from (`--gump-from`)."""
+    options: dict[str, Any] | None = None
+    """What the command line of the newest session that took the run up said, in full; None where the header tells."""
     resumed: int = 0
     """How often the run was taken up after it had ended or was killed."""
     held: frozenset[int] = frozenset()
@@ -272,6 +274,7 @@ def _run_started(record: RunRecord, event: Event) -> None:
 def _run_resumed(record: RunRecord, event: Event) -> None:
     record.idle_s += max(0.0, event["at"] - record.last_at)
     record.resumed += 1
+    record.options = event.get("options", record.options)
     record.waiting_by_step.clear()
     record.status, record.reason, record.finished = "running", "", None
     for name in ("pid", "pid_created", "max_budget"):

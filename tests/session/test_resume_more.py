@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -190,3 +191,67 @@ def test_a_run_from_a_dirty_base_brings_only_its_own_change(project: GumpProject
     assert (project.path / "app.py").read_text() == "value = 1\n"
     subjects = project.git("log", "--format=%s", "HEAD^1..HEAD").splitlines()
     assert [one.partition(":")[0] for one in subjects if not one.startswith("Merge")] == ["last", "impl", "tests"]
+
+
+# -- money and options -------------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_money_is_spent_says_so_and_spends_nothing_until_it_may(project: GumpProject) -> None:
+    project.workflow("restarts", "max_budget: 0.015\n" + RESTARTS)
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": "ok = 1\n"})
+    assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
+    for words in ([], ["--gump-max-budget=0.01"]):
+        result = resume(project, *words)
+        assert result.ret == pytest.ExitCode.TESTS_FAILED
+        result.stdout.fnmatch_lines(["*max_budget of $0.0* is spent: $0.0200"])
+        assert project.record().total.cost_usd == pytest.approx(0.02)
+    project.answer("impl", attempt=4, writes={"it.py": "ok = 1\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    assert resume(project, "--gump-max-budget=1").ret == pytest.ExitCode.OK
+    assert project.record().total.cost_usd == pytest.approx(0.04)
+
+
+def test_what_a_session_was_told_holds_for_the_next_one_too(project: GumpProject) -> None:
+    project.workflow("restarts", "max_budget: 0.005\n" + RESTARTS.replace(", restart_from: tests", ""))
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
+    for attempt in (1, 2):
+        project.answer("impl", attempt=attempt, writes={"it.py": BROKEN + "#" * attempt})
+    project.run("restarts")
+    resume(project, "--gump-max-budget=1", "--gump-agent=claude-haiku=claude-sonnet")
+    before = project.record()
+    assert [(one.step, one.agent) for one in before.attempts[1:]] == [
+        ("tests", "claude-sonnet"), ("impl", "claude-sonnet"), ("impl", "claude-sonnet"),
+    ]  # fmt: skip
+    project.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    result = resume(project)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["* tests * reused"])
+    later = project.record().attempts[len(before.attempts) :]
+    assert [(one.step, one.agent) for one in later] == [("impl", "claude-sonnet"), ("last", "claude-sonnet")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [], "x", {"agents": 5}, {"inputs": [5]}, {"selected": "impl"}, {"replay": ["x"]}, {"replay": {}}, {"spec": 5},
+        {"max_budget": []}, {"max_budget": "much"}, {"max_budget": -1e400}, {"agents": ["-x=--y"]}, {"selected": []},
+        {"spec": "../out.md"}, {"workflow": "../out.yaml"}, {"file": 7},
+    ],
+)  # fmt: skip
+def test_a_header_that_was_changed_breaks_nothing(project: GumpProject, options: object) -> None:
+    project.workflow("restarts", RESTARTS)
+    project.answer("tests", writes={"test_it.py": BROKEN})
+    project.run("restarts")
+    path = project.folders()[0].path / "run.json"
+    header = json.loads(path.read_text())
+    changed = {**header["options"], **options} if isinstance(options, dict) else options
+    path.write_text(json.dumps({**header, "options": changed}))
+    project.write({"../out.yaml": RESTARTS, "../out.md": "# Other"})
+    before = project.record().total
+    result = resume(project)
+    no_traceback(result)
+    assert result.ret in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.TESTS_FAILED}
+    assert project.record().total.cost_usd == before.cost_usd
