@@ -164,7 +164,7 @@ def test_no_longer_than_the_cap_is_waited(project: GumpProject) -> None:
 
 
 def test_what_other_clis_do_goes_on_meanwhile(project: GumpProject) -> None:
-    prepare(project, SIDE, seconds=6, condition="step == 'both::left'")
+    prepare(project, SIDE, seconds=9, condition="step == 'both::left'")
     result = run(project, "side", "--gump-on-quota=wait", "-n2")
     assert result.ret == pytest.ExitCode.OK
     record = project.record()
