@@ -143,7 +143,6 @@ def adopt(config: pytest.Config) -> None:
         earlier = Earlier.read(find_run(project, option.gump_resume or None))
     earlier.refuse()
     _take_options(config, earlier, project)
-    _load_conftests(config)
     config.stash[_KEY] = earlier
 
 
@@ -196,27 +195,6 @@ def _take_options(config: pytest.Config, earlier: Earlier, project: Path) -> Non
     if option.gump_replay is None and own.get("replay"):
         for name, value in zip(_REPLAY, own["replay"], strict=True):
             setattr(option, name, value)
-
-
-def _load_conftests(config: pytest.Config) -> None:
-    """Read the conftests around the files of the run: pytest has read those of its arguments, which were none.
-
-    Raises:
-        ConfigError: one cannot be imported.
-    """
-    from _pytest.config import ConftestImportFailure
-
-    load: Any = getattr(config.pluginmanager, "_loadconftestmodules", None)  # private; tests/session/test_resume.py
-    for word in config.args if load is not None else ():
-        try:
-            load(
-                Path(word),
-                config.getoption("importmode"),
-                config.rootpath,
-                consider_namespace_packages=config.getini("consider_namespace_packages"),
-            )
-        except ConftestImportFailure as error:
-            raise ConfigError(f"{error.path}: cannot be imported: {error.cause}") from error
 
 
 def _present(project: Path, header: dict[str, Any], name: str, kept: str, earlier: Earlier) -> Path:

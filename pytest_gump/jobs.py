@@ -176,6 +176,7 @@ def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dic
     read_spec = cache(_read_spec)
     for file, spec, found in job_files(config, project):
         _refuse_odd_name(file, config.rootpath)
+        _load_conftests(config, spec)
         gates, agents = hooks(spec, "pytest_gump_gates"), {**own, **hooks(spec, "pytest_gump_agents")}
         loaded = load_workflow(
             found,
@@ -187,6 +188,24 @@ def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dic
         workflow = _override(config, loaded.workflow, agents, replayed=replay is not None)
         inputs = _inputs(config, workflow)
         yield Job(file, spec, read_spec(spec), loaded, workflow, inputs, gates, agents, replay)
+
+
+def _load_conftests(config: pytest.Config, spec: Path) -> None:
+    """Read the conftests around the spec. pytest has read those of its arguments, and a run that is resumed has none.
+
+    Raises:
+        ConfigError: one cannot be imported.
+    """
+    from _pytest.config import ConftestImportFailure
+
+    load: Any = getattr(config.pluginmanager, "_loadconftestmodules", None)  # private; tests/session/test_resume.py
+    if load is None:
+        return
+    namespaces = config.getini("consider_namespace_packages")
+    try:
+        load(spec, config.getoption("importmode"), config.rootpath, consider_namespace_packages=namespaces)
+    except ConftestImportFailure as error:
+        raise ConfigError(f"{error.path}: cannot be imported: {error.cause}") from error
 
 
 def _own_agents(config: pytest.Config, project: Path, *, replayed: bool) -> dict[str, str]:

@@ -73,6 +73,14 @@ def test_a_workflow_file_is_collected_with_its_spec(project: GumpProject) -> Non
     assert project.record().spec == "spec.md"
 
 
+def test_a_workflow_file_has_the_gates_of_the_conftest_around_its_spec(project: GumpProject) -> None:
+    gates = "def pytest_gump_gates():\n    return {'own': lambda step: None}\n"
+    project.write({"docs/spec.md": "# Spec\n", "docs/conftest.py": gates, "pytest.ini": "[pytest]\n"})
+    path = project.workflow("own", "name: own\nsteps:\n  - name: check\n    gate: [own]\n")
+    result = project.pytester.runpytest(str(path), "--gump-spec=docs/spec.md")
+    result.assert_outcomes(passed=1)
+
+
 def test_the_tree_of_a_plan_shows_templates(project: GumpProject) -> None:
     result = project.run("plan", "--collect-only")
     result.stdout.fnmatch_lines(
