@@ -73,7 +73,7 @@ class State:
             case "files":
                 return ", ".join(change.path for change in result.changed)
             case "status":
-                return record.status
+                return _status(record)
             case "session_id":
                 return result.session.id if result.session else ""
             case "agent":
@@ -101,3 +101,9 @@ class State:
         if result.artifact is not None:
             return result.artifact
         return self._diff(attempt)
+
+
+def _status(record: StepRecord) -> str:
+    """As it was at the moment: while a run is taken up, later attempts do not count yet."""
+    newest = next((one for one in reversed(record.attempts) if not one.superseded), None)
+    return newest.verdict if newest is not None and newest.verdict in {"passed", "failed"} else "running"
