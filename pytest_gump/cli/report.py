@@ -67,6 +67,8 @@ def _report_last(arguments: argparse.Namespace, out: Out) -> int:
         try:
             records.append(read_run(folder, results=False).record)
         except RunError as error:
+            if not folder.path.exists():  # gump gc removed it just now
+                continue
             problems.append(str(error))
     if not records:
         raise RunError("no runs that can be read", hint="gump status lists them")

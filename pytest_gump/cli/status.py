@@ -45,6 +45,8 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
         try:
             runs.append(read_run(folder, results=False))
         except RunError as error:
+            if not folder.path.exists():  # gump gc removed it just now
+                continue
             runs.append((folder.run_id, str(error)))
     older = sum(1 for _ in folders)
     if arguments.json:

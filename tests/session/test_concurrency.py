@@ -1,0 +1,301 @@
+"""Many sessions in one repository, and commands beside them: nobody is disturbed, nobody holds what others need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from pytest_gump.engine.ledger import Ledger, held_back, read_ledger
+from pytest_gump.engine.liveness import run_state
+from pytest_gump.engine.metrics import fold
+from pytest_gump.system.worktree import Repository, SlotPool, Slots
+
+from tests.session import parallel_kit
+from tests.session.distribute_kit import living, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.engine.folder import RunFolder
+    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.testing import GumpProject
+
+SIDE: Final = """\
+name: side
+steps:
+  - {name: split, agent: script, output: plan, prompt: "Split {spec}."}
+  - name: build
+    foreach: split
+    parallel: true
+    steps:
+      - name: impl
+        agent: script
+        prompt: "Do {item.name} of {spec}."
+        gate: [compile]
+        on_failure: {retry: 2}
+  - {name: quality, gate: [compile]}
+"""
+LINE: Final = """\
+name: line
+steps:
+  - {name: first, agent: script, prompt: "Begin {spec}.", gate: [compile]}
+  - {name: second, agent: script, prompt: "Finish {spec}.", gate: [compile], on_failure: {retry: 2}}
+"""
+AGENT: Final = """\
+import re
+number = re.search("number ([0-9]+)", prompt)[1]
+usage(0.01)
+while not pathlib.Path({flag!r}).exists():
+    time.sleep(0.05)
+if step == "split":
+    plan({{"name": "a", "description": "A"}}, {{"name": "b", "description": "B"}})
+else:
+    is_broken = attempt == 1 and (step == "second" or item == "b")
+    write(f"{{step.rpartition(':')[2]}}{{item}}_{{number}}.py", "x = (\\n" if is_broken else f"x = {{number}}\\n")
+"""
+COMMANDS: Final = '''\
+"""Runs commands of gump one after the other until a file is there; tells of each that goes wrong."""
+
+import contextlib
+import io
+import pathlib
+import sys
+import time
+
+from pytest_gump.cli import main
+
+RIGHT = {"status": {0}, "report": {0}, "gc": {0}, "apply": {0, 1}}  # 1: there is nothing to apply
+over, *commands = sys.argv[1:]
+rounds = 0
+while not pathlib.Path(over).exists():
+    for words in commands:
+        told = io.StringIO()
+        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+            code = main(words.split())
+        text = told.getvalue().replace('"unreadable": []', "")
+        if code not in RIGHT[words.split()[0]] or "Traceback" in text or "unreadable" in text:
+            sys.stdout.write(f"{words}: {code}: {told.getvalue()}\\n")
+    rounds += 1
+    time.sleep(0.2)
+sys.stderr.write(f"{rounds} rounds\\n")
+'''
+SESSIONS: Final = (
+    *[("side", number, ("-n2",)) for number in (1, 2)],
+    *[("side", number, ("-n0",)) for number in (3, 4)],
+    *[("line", number, ("-n0",)) for number in (5, 6, 7, 8)],
+)
+ITEMS: Final = {"side": ("impla", "implb"), "line": ("first", "second")}
+
+
+@pytest.fixture
+def project(gump_project: GumpProject) -> GumpProject:
+    """A project with two workflows, a spec for each of eight runs, and agents that wait for a file."""
+    parallel_kit.prepare(gump_project, AGENT.format(flag=str(flag_of(gump_project))), workflow=SIDE)
+    gump_project.workflow("line", LINE)
+    gump_project.write({"app.py": "value = 1\n"})
+    gump_project.write({f"specs/{number}.md": f"# The number {number}\n" for number in range(1, 9)})
+    gump_project.commit("specs")
+    return gump_project
+
+
+def flag_of(project: GumpProject) -> Path:
+    return project.path.parent / f"{project.path.name}-go"
+
+
+@contextmanager
+def child(project: GumpProject, *words: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, *words], cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def gump(project: GumpProject, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest_gump", *words]
+    return subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=120, check=False)
+
+
+def session(project: GumpProject, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", *words]
+    return subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=120, check=False)
+
+
+def records(project: GumpProject) -> list[RunRecord]:
+    return [fold(read_ledger(folder.ledger)) for folder in project.folders() if folder.ledger.is_file()]
+
+
+def agents(project: GumpProject) -> int:
+    script = f"{project.path.name}-agent.py"
+    return sum(any(script in word for word in one.info["cmdline"] or ()) for one in living(project))
+
+
+def locked(project: GumpProject) -> set[str]:
+    """Names of the files below the project and its cache that its processes have locked, where the system tells."""
+    locks, pids = Path("/proc/locks"), {str(one.pid) for one in living(project)}
+    lines = [line.split() for line in locks.read_text().splitlines()] if locks.is_file() else []
+    held = {words[5].rpartition(":")[2] for words in lines if words[1] != "->" and words[4] in pids}
+    found = set()
+    for root, folders, files in os.walk(project.path.parent):
+        for name in (*folders, *files):
+            path = Path(root, name)
+            if not path.is_symlink() and str(path.stat().st_ino) in held:
+                found.add(path.name)
+    return found
+
+
+def check_all_can_be_taken(project: GumpProject, done: RunFolder) -> None:
+    """Take what gump takes while it works, none of which may be held for longer than a moment."""
+    runs = {folder.run_id for folder in project.folders()}
+    mine = {name for name in locked(project) if name not in {"ledger.ndjson", *runs} and not name.endswith(".lease")}
+    assert mine == set(), "only a run's own folder and ledger, and its own worktrees, are held"
+    assert not [*(project.path / ".git").rglob("*.lock")]
+    with held_back(done.ledger) as is_ours, done.owned():
+        assert is_ours
+    project.git("update-ref", "refs/gump/test/one", "HEAD")
+    project.git("pack-refs", "--all")
+    project.git("update-ref", "-d", "refs/gump/test/one")
+    project.write({"by-hand.txt": "mine\n"})
+    project.commit("by hand")
+    repository = Repository.open(project.path)
+    with closing(SlotPool(Slots(repository, Slots.default_root(repository, None)))) as pool:
+        assert pool.lease()
+    report = gump(project, "gc", "--keep-last", "1", "--older-than", "1s", "--force", "--dry-run", "--json")
+    assert report.returncode == 0, report.stderr
+    assert gump(project, "report", done.run_id).returncode == 0
+
+
+def test_eight_runs_at_once_and_commands_beside_them_do_not_disturb_each_other(project: GumpProject) -> None:
+    flag, over = flag_of(project), project.path.parent / f"{project.path.name}-over"
+    flag.touch()
+    project.write({"specs/0.md": "# The number 0\n", "commands.py": COMMANDS})
+    project.commit("more")
+    assert session(project, "--gump-workflow=line", "specs/0.md").returncode == 0
+    done = project.folders()[0]
+    flag.unlink()
+    with ExitStack() as stack:
+        sessions = []
+        for workflow, number, words in SESSIONS:
+            start = ("-m", "pytest", f"--gump-workflow={workflow}", *words, f"specs/{number}.md")
+            sessions.append(stack.enter_context(child(project, *start)))
+        wait_until(lambda: agents(project) >= len(SESSIONS), 120.0)
+        check_all_can_be_taken(project, done)
+        assert sorted(run_state(one) for one in records(project)) == ["passed", *["running"] * 8]
+        beside = [
+            stack.enter_context(child(project, "commands.py", str(over), *commands))
+            for commands in (
+                ("status", "status --json", "report", "report --last 9"),
+                ("gc", "gc --older-than 1s", "gc --keep-last 3"),
+                ("apply",),
+            )
+        ]
+        flag.touch()
+        for one in sessions:
+            told, _ = one.communicate(timeout=240)
+            assert one.returncode == 0, told
+        over.touch()
+        for one in beside:
+            told, rounds = one.communicate(timeout=120)
+            assert told == ""
+            assert int(rounds.split()[0]) > 1
+    while gump(project, "apply").returncode == 0:
+        pass
+    check_result(project)
+
+
+def check_result(project: GumpProject) -> None:
+    """Every run ended as it would alone, all of them were applied one after the other, and nothing else is left."""
+    tree = project.tree("main")
+    for workflow, number, _ in (*SESSIONS, ("line", 0, ())):
+        for item in ITEMS[workflow]:
+            assert tree[f"{item}_{number}.py"] == f"x = {number}"
+    assert project.git("status", "--porcelain") == ""
+    assert all(one.applied for one in records(project))
+    assert not living(project)
+    collected = gump(project, "gc", "--older-than", "1s")
+    assert collected.returncode == 0, collected.stderr
+    time.sleep(1.1)
+    assert gump(project, "gc", "--older-than", "1s").returncode == 0
+    assert project.folders() == []
+    assert project.git("for-each-ref", "refs/gump", "refs/heads/gump") == ""
+
+
+def interrupted(project: GumpProject) -> RunFolder:
+    """A run whose session was killed while its first agent worked."""
+    with child(project, "-m", "pytest", "--gump-workflow=line", "specs/1.md") as killed:
+        wait_until(lambda: agents(project), 60.0)
+        killed.kill()
+    wait_until(lambda: not living(project), 20.0)
+    return project.folders()[0]
+
+
+def test_of_two_sessions_that_resume_a_run_exactly_one_goes_on(project: GumpProject) -> None:
+    folder = interrupted(project)
+    with ExitStack() as stack:
+        both = [stack.enter_context(child(project, "-m", "pytest", "--gump-resume")) for _ in range(2)]
+        wait_until(lambda: any(one.poll() is not None for one in both), 60.0)
+        (refused,) = [one for one in both if one.poll() is not None]
+        (other,) = [one for one in both if one is not refused]
+        _, told = refused.communicate()
+        assert refused.returncode == pytest.ExitCode.USAGE_ERROR, told
+        assert f"ERROR: another process works on run {folder.run_id}" in told or "still goes on" in told
+        wait_until(lambda: agents(project), 60.0)
+        flag_of(project).touch()
+        assert other.wait(60) == 0
+    assert [one["event"] for one in project.ledger()].count("run_resumed") == 1
+    record = project.record()
+    assert (record.status, record.resumed) == ("passed", 1)
+    assert "passed: there is nothing to resume" in session(project, "--gump-resume").stderr
+
+
+def test_while_a_resumed_run_goes_on_nothing_else_may_change_it(project: GumpProject) -> None:
+    folder = interrupted(project)
+    assert f"{folder.run_id} line interrupted first 1" in " ".join(gump(project, "status").stdout.split())
+    with child(project, "-m", "pytest", "--gump-resume") as goes_on:
+        wait_until(lambda: project.record().resumed == 1 and agents(project), 60.0)
+        before = project.ledger()
+        for words in (["--gump-resume"], [f"--gump-resume={folder.run_id}"], ["--gump-from=first"]):
+            done = session(project, *words)
+            assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
+            assert f"ERROR: run {folder.run_id} still goes on (pid {goes_on.pid})" in done.stderr
+        for command in (["apply", folder.run_id, "--force"], ["discard", folder.run_id]):
+            refused = gump(project, *command)
+            assert refused.returncode == 1, refused.stdout
+            assert f"is still running (pid {goes_on.pid})" in refused.stderr
+        collected = gump(project, "gc", "--keep-last", "1", "--older-than", "1s", "--force", "--json")
+        assert '"removed": []' in collected.stdout
+        status = " ".join(gump(project, "status").stdout.split())
+        assert f"{folder.run_id} line running first 1" in status
+        assert f" {goes_on.pid}" in status
+        assert project.ledger() == before
+        flag_of(project).touch()
+        assert goes_on.wait(60) == 0
+    assert gump(project, "apply").returncode == 0
+    assert project.tree("main")["second_1.py"] == "x = 1"
+
+
+def test_a_run_that_is_just_being_taken_up_counts_as_running(project: GumpProject) -> None:
+    folder = interrupted(project)
+    with folder.owned(), closing(Ledger(folder.ledger, time.time)):
+        assert f"{folder.run_id} line running" in " ".join(gump(project, "status").stdout.split())
+        refused = gump(project, "apply", folder.run_id, "--force")
+        assert (refused.returncode, "is still running" in refused.stderr) == (1, True)
+        assert gump(project, "discard", folder.run_id).returncode == 1
+        done = session(project, "--gump-resume")
+        assert done.returncode == pytest.ExitCode.USAGE_ERROR
+        assert f"another process works on run {folder.run_id}" in done.stderr
+        collected = gump(project, "gc", "--older-than", "1s", "--force", "--json")
+        assert '"kind": "run"' not in collected.stdout.partition('"in_use"')[0]
+    assert " interrupted " in gump(project, "status").stdout
+    flag_of(project).touch()
+    assert session(project, "--gump-resume").returncode == 0
