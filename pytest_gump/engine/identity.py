@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -24,6 +25,13 @@ def hashed(value: object) -> str:
         return ""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def portable(command: str, places: Mapping[str, str]) -> str:
+    """The command with names in the place of paths that say only where something is installed."""
+    for path, name in places.items():
+        command = command.replace(shlex.quote(path), name).replace(path, name)
+    return command
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

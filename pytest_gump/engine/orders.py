@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.budget import allowance
 from pytest_gump.engine.feedback import describe_failures
-from pytest_gump.engine.identity import hashed
+from pytest_gump.engine.identity import hashed, portable
 from pytest_gump.engine.order import ContextPart, Limits, Order
 from pytest_gump.engine.overrides import foreach_groups, walk
 from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.quota import REPEATED
 from pytest_gump.engine.sessions import choose_session
 from pytest_gump.engine.state import State
+from pytest_gump.gates.detect import BYTECOMPILE
 from pytest_gump.gates.names import COMMAND_GATES
 from pytest_gump.workflow.model import GateSpec
 from pytest_gump.workflow.refs import resolve_step
@@ -173,8 +174,7 @@ class OrderBuilder:
         session = (step.session.mode, step.session.step)
         commands = dict(inputs.commands)
         gates = [
-            (gate.name, gate.argument, commands.get(gate.name, "").replace(sys.executable, "python"))
-            for gate in self._gates(ready)
+            (gate.name, gate.argument, portable(commands.get(gate.name, ""), _INSTALLED)) for gate in self._gates(ready)
         ]
         spec = read.pop("spec", "")
         return {
@@ -332,4 +332,5 @@ class OrderBuilder:
         return self._repository.diff_text(attempt.step_base, result.snapshot, limit)
 
 
+_INSTALLED = {str(BYTECOMPILE): "bytecompile", sys.executable: "python"}
 _VOLATILE = {"session_id", "cost", "duration", "turns", "retries", "tokens_in", "tokens_out"}
