@@ -238,15 +238,24 @@ def take_earlier(config: pytest.Config, job: Job) -> None:
 
 def _last_failed(config: pytest.Config, job: Job) -> Earlier | None:
     """The last run of the job's workflow on its spec, if it did not pass."""
-    for folder in run_folders(project_root(config)):
+    project = project_root(config)
+    for folder in run_folders(project):
         header = folder.read_header()
-        if Path(str(header.get("spec_path"))) == job.spec and header.get("workflow") == job.workflow.name:
+        if _spec_of(header, project) == job.spec and header.get("workflow") == job.workflow.name:
             last = Earlier.read(folder)
             fate = "discarded" if last.record.discarded else "applied" if last.record.applied else last.state
             if fate not in _FATES:
                 last.refuse()
                 return last
-            text = f"--lf: the last run of {job.workflow.name} {_FATES[fate]}, so this is a new one"
+            on = f"{job.workflow.name} on {last.record.spec}"
+            text = f"--lf: the last run of {on} {_FATES[fate]}, so this is a new one"
             config.stash.setdefault(_TOLD, []).append(text)
             return None
     return None
+
+
+def _spec_of(header: dict[str, Any], project: Path) -> Path:
+    """The spec that a run was made for; the project may have moved since."""
+    options = header.get("options")
+    inside = options.get("spec") if isinstance(options, dict) else None
+    return project / inside if isinstance(inside, str) else Path(str(header.get("spec_path")))

@@ -145,8 +145,21 @@ def test_last_failed_beside_a_workflow_resumes_its_last_run(failed: GumpProject)
     assert failed.record().status == "passed"
     assert len(failed.folders()) == 1
     again = failed.run("three", "--lf")
-    again.stdout.fnmatch_lines(["--lf: the last run of three passed, so this is a new one"])
+    again.stdout.fnmatch_lines(["--lf: the last run of three on spec.md passed, so this is a new one"])
     assert len(failed.folders()) == 2
+
+
+def test_last_failed_finds_the_run_of_a_project_that_was_moved(
+    failed: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    moved = failed.path.with_name("moved")
+    failed.path.rename(moved)
+    monkeypatch.chdir(moved)
+    words = "--gump-workflow=three", "spec.md", "--lf", f"--gump-replay={failed.cassette}"
+    result = failed.pytester.runpytest(*words)
+    moved.rename(failed.path)
+    result.stdout.fnmatch_lines(["three on spec.md: resumes run*", "* tests * reused"])
 
 
 def test_a_run_goes_on_from_a_subfolder_too_with_the_conftest_of_its_spec(
