@@ -184,11 +184,11 @@ class TakeUp:
         highest: dict[StepPath, int] = {}
         for one in known:
             highest[one.path] = max(one.attempt, highest.get(one.path, 0))
+        opened = [(path, self._schedule.open_attempt(path)) for path in highest]  # numbered as it would have been
         self._schedule.count_from(highest, ())
         reused = {one.number for one, _ in self._taken.reused}
         repeated = {(one.path, one.attempt) for one in settled if one.number in reused}
         made = {(one.path, one.attempt) for one in settled} - repeated
-        opened = ((path, self._schedule.open_attempt(path)) for path in highest)
         renewed = [path for path, ready in opened if ready is not None and (path, ready.attempt) in made]
         self._schedule.count_from({}, renewed)
 

@@ -1,0 +1,292 @@
+"""Runs that are cut off anywhere and taken up: the same in the end, nothing passed twice, whatever was edited."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pytest_gump.engine.identity import differences, hashed
+from pytest_gump.engine.json_text import json_text
+from pytest_gump.engine.ledger_shape import is_event
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings, to_wire
+from pytest_gump.engine.past import read_past
+from pytest_gump.engine.run import _decision
+from pytest_gump.engine.schedule_replay import ResumableSchedule
+from pytest_gump.engine.take_up import TakeUp, done_of
+
+from tests.engine.schedule_kit import own_policy, plan
+from tests.engine.test_schedule_properties import workflows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hypothesis.strategies import DataObject
+    from pytest_gump.engine.identity import Identity
+    from pytest_gump.engine.past import PastAttempt
+    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.take_up import TakenUp
+    from pytest_gump.workflow.model import Step, Workflow
+    from pytest_gump.workflow.path import StepPath
+
+MOST = 1_500
+FAILURES = (Outcome.GATE_FAILED, Outcome.GATE_FAILED, Outcome.REVIEW_FAILED, Outcome.GUARD, Outcome.AGENT_ERROR)
+FATAL = (Outcome.GATE_ERROR, Outcome.BUDGET)
+
+
+def number_of(*words: object) -> int:
+    return zlib.crc32(repr(words).encode())
+
+
+def commit_of(*words: object) -> str:
+    return f"{number_of(*words):08x}" * 5
+
+
+class Trees:
+    """Stands for the repository: every commit has a tree of its own."""
+
+    def tree_of(self, commit: str) -> str:
+        return commit
+
+    def learn_trees(self, _commits: Iterable[str]) -> None:
+        """There is nothing to learn."""
+
+
+def identify(ready: Ready) -> Identity:
+    if ready.mode == "merge":
+        return {}
+    return {"prompt": hashed((ready.step.prompt, ready.mode, ready.role)), "agent": hashed(ready.agent)}
+
+
+@dataclass
+class Book:
+    """A run with a ledger in memory, driven by outcomes that depend on step and attempt alone."""
+
+    workflow: Workflow
+    outcome: Callable[[StepPath, int], Outcome]
+    events: list[dict[str, Any]] = field(default_factory=list)
+    schedule: ResumableSchedule = field(init=False)
+    taken: TakenUp | None = None
+    executors: int = 1
+    _at_hand: dict[tuple[StepPath, int], PastAttempt] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.schedule = ResumableSchedule(self.workflow, base="b" * 40)
+
+    def book(self, event: str, **fields: Any) -> None:
+        self.events.append(json.loads(json_text({"event": event, "at": float(len(self.events)), **fields})))
+        assert is_event(self.events[-1]), self.events[-1]
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> Book:
+        """Go on to the end, or until the session is killed."""
+        flying: list[tuple[int, Ready]] = []
+        while not self.schedule.done:
+            for ready in self.schedule.ready(self.executors - len(flying)):
+                self.schedule.start(ready.path)
+                flying.append((self._begin(ready), ready))
+                if until():
+                    return self
+            assert flying, "a run that is not done must offer something"
+            number, ready = flying.pop(0)
+            for _ in self._end(number, ready):
+                if until():
+                    return self
+            assert len(self.events) < MOST * 3
+        return self
+
+    def _begin(self, ready: Ready) -> int:
+        known = self._known(ready)
+        if known is not None:
+            return int(known.number)
+        number = sum(one["event"] == "attempt_started" for one in self.events) + 1
+        self.book(
+            "attempt_started", number=number, step=str(ready.path), attempt=ready.attempt, mode=ready.mode,
+            entry=ready.entry, base=ready.base, step_base=ready.step_base, agent=ready.agent, slot="w1",
+            theirs=ready.theirs, identity=identify(ready),
+        )  # fmt: skip
+        return number
+
+    def _known(self, ready: Ready) -> PastAttempt | None:
+        """As `TakenUpRun.result_at_hand`."""
+        one = self._at_hand.get((ready.path, ready.attempt))
+        if one is None:
+            return None
+        is_same = (one.started["base"], one.started["step_base"]) == (ready.base, ready.step_base)
+        return one if is_same and not differences(one.started["identity"], identify(ready)) else None
+
+    def _end(self, number: int, ready: Ready) -> Any:
+        known = self._known(ready)
+        result = known.result if known is not None else None
+        self._at_hand.pop((ready.path, ready.attempt), None)
+        if result is None:
+            result = self._result(ready)
+            self.book("attempt_finished", number=number, folder=None, result=to_wire(result))
+            yield
+        settled = self.schedule.complete(done_of(ready, result, self._commit(ready, result)), own_policy)
+        self.book(
+            "decided", number=number, verdict=settled.verdict, outcome=settled.outcome, reason="", why="",
+            decisions=[_decision(path, one) for path, one in settled.decisions], failed=[*map(str, settled.failed)],
+            replanned=str(settled.step) if settled.step else None, commit=self._commit(ready, result),
+            head=self.schedule.head,
+        )  # fmt: skip
+        yield
+
+    def _commit(self, ready: Ready, result: AttemptResult) -> str:
+        return str(result.snapshot) if ready.mode in {"diff", "merge"} else ready.base
+
+    def _result(self, ready: Ready) -> AttemptResult:
+        outcome = self.outcome(ready.path, ready.attempt)
+        if ready.mode == "merge" and outcome is not Outcome.PASSED:
+            outcome = Outcome.CONFLICT
+        commit = commit_of(str(ready.path), ready.attempt, ready.base, ready.theirs, ready.step.prompt)
+        is_plan = ready.mode == "plan" and outcome is Outcome.PASSED
+        return AttemptResult(
+            str(ready.path), ready.attempt, outcome, "", ready.agent, Timings(1.0, 1.0), snapshot=commit, tree=commit,
+            plan=plan("u", "v") if is_plan else None,
+        )  # fmt: skip
+
+    # -- taking up -----------------------------------------------------------------------------------------------
+
+    def taken_up(self, workflow: Workflow | None = None, **changes: Any) -> Book:
+        """The same run in a new session; what was in flight is booked as killed."""
+        again = replace(self, workflow=workflow or self.workflow, events=[*self.events], **changes)
+        past = read_past(again.events)
+        for one in past.open:
+            if one.finished is None:
+                result = AttemptResult(
+                    str(one.path), one.attempt, Outcome.CRASHED, "killed", one.started["agent"], Timings(1.0, 1.0)
+                )
+                again.book("attempt_finished", number=one.number, folder=None, result=to_wire(result))
+                one.finished = again.events[-1]
+        again.schedule = ResumableSchedule(again.workflow, base="b" * 40)
+        take_up = TakeUp(again.schedule, past, Trees(), identify=identify, reuse=lambda _: None)  # type: ignore[arg-type]
+        again.taken = take_up.run()
+        again._at_hand = {(one.path, one.attempt): one for one in again.taken.at_hand}
+        why = {str(path): text for path, text in again.taken.again.items()}
+        again.book(
+            "run_resumed", reused=sorted(again.taken.numbers), again=why, head=again.schedule.head, pid=1,
+            pid_created=1.0, max_budget=None,
+        )  # fmt: skip
+        return again
+
+    @property
+    def ends(self) -> list[tuple[str, int, str]]:
+        """Step, attempt and outcome of all attempts that came to an end of their own."""
+        results = [one["result"] for one in self.events if one["event"] == "attempt_finished"]
+        return [(one["step"], one["attempt"], one["outcome"]) for one in results if one["outcome"] != "crashed"]
+
+    def check_numbers(self) -> None:
+        """No attempt comes to an end of its own twice under one number."""
+        twice = [
+            place for place, times in Counter((step, attempt) for step, attempt, _ in self.ends).items() if times > 1
+        ]
+        assert not twice, twice
+
+
+def outcomes(seed: int, failing: int, *, fatal: int = 0) -> Callable[[StepPath, int], Outcome]:
+    def outcome(path: StepPath, attempt: int) -> Outcome:
+        chance = number_of(seed, str(path), attempt)
+        if chance % 100 < fatal:
+            return FATAL[chance % len(FATAL)]
+        return FAILURES[chance // 100 % len(FAILURES)] if chance % 100 < failing else Outcome.PASSED
+
+    return outcome
+
+
+def killed_after(book: Book, events: int) -> Callable[[], bool]:
+    most = len(book.events) + events
+    return lambda: len(book.events) >= most
+
+
+SEEDS = st.integers(0, 10_000)
+FAILING = st.sampled_from([0, 20, 50])
+
+
+@settings(max_examples=80, deadline=None)
+@given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 30), max_size=3), st.sampled_from([1, 3]))
+def test_a_run_that_is_killed_again_and_again_is_the_undisturbed_one(
+    workflow: Workflow, seed: int, failing: int, kills: list[int], executors: int
+) -> None:
+    whole = Book(workflow, outcomes(seed, failing), executors=executors).run()
+    book = Book(workflow, outcomes(seed, failing), executors=executors)
+    for events in kills:
+        book.run(killed_after(book, events))
+        if book.schedule.done:
+            return  # over before it could be killed
+        book = book.taken_up()
+        assert book.taken is not None
+    book.run()
+    book.check_numbers()
+    if whole.schedule.passed or executors == 1:
+        assert sorted(book.ends) == sorted(whole.ends)
+        assert book.schedule.head == whole.schedule.head
+        assert book.schedule.passed == whole.schedule.passed
+
+
+@settings(max_examples=80, deadline=None)
+@given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), min_size=1, max_size=4), st.sampled_from([1, 3]))
+def test_a_run_that_failed_and_is_taken_up_makes_nothing_twice(
+    workflow: Workflow, seed: int, failing: int, kills: list[int], executors: int
+) -> None:
+    book = Book(workflow, outcomes(seed, failing, fatal=3), executors=executors)
+    for events in kills:
+        book.run(killed_after(book, events))
+        if book.schedule.passed:
+            break
+        before = book.ends
+        book = book.taken_up()
+        assert book.ends == before
+        assert not book.schedule.done
+    book.run()
+    book.check_numbers()
+    passing = book
+    for _ in range(2):
+        if passing.schedule.passed:
+            break
+        passing = passing.taken_up(outcome=lambda *_: Outcome.PASSED).run()
+        passing.check_numbers()
+    assert passing.schedule.passed
+
+
+def edited(step: Step, target: str, edit: str) -> Step:
+    if step.name != target:
+        return replace(step, steps=tuple(edited(one, target, edit) for one in step.steps))
+    match edit:
+        case "prompt":
+            return replace(step, prompt="other")
+        case "agent" if step.agent:
+            return replace(step, agent="opus")
+        case "policy":
+            return replace(step, on_failure=None)
+        case _:
+            return step
+
+
+def names(steps: tuple[Step, ...]) -> list[str]:
+    return [name for step in steps for name in (step.name, *names(step.steps))]
+
+
+@settings(max_examples=100, deadline=None)
+@given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), min_size=1, max_size=4), st.data())
+def test_edits_between_sessions_never_break_a_run_nor_let_a_changed_step_be_reused(
+    workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
+) -> None:
+    book = Book(workflow, outcomes(seed, failing, fatal=2), executors=data.draw(st.sampled_from([1, 3])))
+    for events in kills:
+        book.run(killed_after(book, events))
+        if book.schedule.passed:
+            break
+        target = data.draw(st.sampled_from(names(book.workflow.steps)))
+        edit = data.draw(st.sampled_from(["prompt", "agent", "policy", "nothing"]))
+        changed = replace(book.workflow, steps=tuple(edited(one, target, edit) for one in book.workflow.steps))
+        book = book.taken_up(changed)
+        assert book.taken is not None
+        for one, ready in book.taken.reused:
+            assert not differences(one.started["identity"], identify(ready))
+            assert (one.path, one.attempt) == (ready.path, ready.attempt)
+    book.run()
+    book.check_numbers()
