@@ -65,6 +65,15 @@ def test_the_agent_of_the_guide_tells_a_bad_end(house: GumpProject) -> None:
     assert house.record().steps["impl"].outcome == "agent_error"
 
 
+def test_the_agent_of_the_guide_calls_an_untold_cost_unknown(house: GumpProject) -> None:
+    stream = house.path.parent / f"{house.path.name}-bin" / "stream"
+    stream.write_text(block("json").partition('{"kind": "bye"')[0], encoding="utf-8")
+    result = house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
+    result.assert_outcomes(failed=1)
+    assert house.record().attempts[0].has_unknown_cost
+    assert (house.record().total.cost_usd, house.record().total.unknown) == (0, 1)
+
+
 def test_the_agent_of_the_guide_is_missed_before_anything_starts(
     house: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
