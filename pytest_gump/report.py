@@ -211,7 +211,7 @@ class Report:
                 names = listed(record.checkout_changed)
                 terminalreporter.write_line(f"your checkout changed while the run went on: {names}", yellow=True)
             for command, what in self._next_steps(run):
-                terminalreporter.write_line(f"{self._marks.arrow} {command:<32} {what}")
+                terminalreporter.write_line(f"{self._marks.arrow} {command:<31}  {what}")
 
     def _next_steps(self, run: Run) -> list[tuple[str, str]]:
         record = run.record
@@ -221,7 +221,10 @@ class Report:
             return [(f"gump apply{several}", "merge the result"), report]
         failed = next((step.path for step in record.steps.values() if step.status == "failed"), None)
         log = [(f"gump log{several or ''} '{failed}'", "what the agent did, and why it failed")] if failed else []
-        return [*log, report, (f"pytest --gump-resume{'=' + record.run_id if several else ''}", "go on with it")]
+        resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
+        if record.max_budget is not None and record.total.bound_usd >= record.max_budget:
+            return [*log, report, (f"{resume} --gump-max-budget=USD", "go on with more money")]
+        return [*log, report, (resume, "go on with it")]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pytest_gump.engine.metrics import add_up
+from pytest_gump.units import format_usd
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
     total = total or record.total
     if workflow.max_budget is not None and total.bound_usd >= workflow.max_budget:
         presumed = f", and up to ${total.presumed_usd:.4f} of unknown cost" if total.presumed_usd else ""
-        return f"max_budget of ${workflow.max_budget:.2f} is spent: ${total.cost_usd:.4f}{presumed}"
+        return f"max_budget of {format_usd(workflow.max_budget)} is spent: ${total.cost_usd:.4f}{presumed}"
     if workflow.max_tokens is not None and total.tokens.total >= workflow.max_tokens:
         return f"max_tokens of {workflow.max_tokens} is used up: {total.tokens.total}"
     if workflow.max_time is not None and record.duration_s >= workflow.max_time:
