@@ -118,7 +118,12 @@ def _result(one: PastAttempt, tools: Tools, order: Order, commit: str | None, fo
         timings=Timings(started=started, total_s=0.0),
     )
     result = replace(result, reason=KILLED)
-    return result if scratch is None else recover(order, tools, result, scratch, started)
+    return result if scratch is None else recover(order, tools, result, scratch, started, ended=_last_sign(scratch))
+
+
+def _last_sign(scratch: Path) -> float:
+    """When the attempt last wrote anything: long before now, maybe."""
+    return max(path.lstat().st_mtime for path in (scratch, *scratch.iterdir()))
 
 
 def _files(one: PastAttempt, tools: Tools, folder: RunFolder) -> Path | None:

@@ -78,7 +78,8 @@ def _has_names(record: dict[str, Any]) -> bool:
         case "skipped":
             return _are_steps(record["steps"])
         case "run_resumed" | "reuse_refused":
-            return _are_steps([*record["again"]]) and all(type(one) is int for one in record["reused"])
+            is_numbered = _is_time(record.get("idle_s", 0)) and all(type(one) is int for one in record["reused"])
+            return is_numbered and _are_steps([*record["again"]])
         case "preflight" | "recheck":
             return all(_is_gate(gate) for gate in record["gates"])
         case _:

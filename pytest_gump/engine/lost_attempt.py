@@ -38,9 +38,14 @@ def attempt_folder(scratch: Path, ticket: int) -> Path | None:
     return next((one for one in place.iterdir() if one.is_dir()), None) if place.is_dir() else None
 
 
-def recover(order: Order, tools: Tools, result: AttemptResult, folder: Path, began: float) -> AttemptResult:
-    """Complete the result of a lost attempt: its money as far as the agent's stream tells, and its files."""
-    timings = Timings(started=began, total_s=max(0.0, tools.now() - began))
+def recover(
+    order: Order, tools: Tools, result: AttemptResult, folder: Path, began: float, *, ended: float | None = None
+) -> AttemptResult:
+    """Complete the result of a lost attempt: its money as far as the agent's stream tells, and its files.
+
+    `ended`: when it was lost; now, if None.
+    """
+    timings = Timings(started=began, total_s=max(0.0, (tools.now() if ended is None else ended) - began))
     result = replace(result, timings=timings)
     names: tuple[str, ...] = ()
     if order.agent is not None and (folder / STREAM).is_file():

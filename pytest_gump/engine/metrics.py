@@ -210,15 +210,15 @@ class RunRecord:
 
     @property
     def escalations(self) -> int:
-        return sum(one.verdict == "escalated" for one in self.attempts)
+        return sum(one.verdict == "escalated" and not one.reused for one in self.attempts)
 
     @property
     def waits(self) -> int:
-        return sum(one.verdict == "waited" for one in self.attempts)
+        return sum(one.verdict == "waited" and not one.reused for one in self.attempts)
 
     @property
     def failovers(self) -> int:
-        return sum(one.verdict == "failover" for one in self.attempts)
+        return sum(one.verdict == "failover" and not one.reused for one in self.attempts)
 
     @property
     def waiting(self) -> list[AttemptRecord]:
@@ -227,7 +227,7 @@ class RunRecord:
 
     @property
     def retries(self) -> int:
-        return sum(one.verdict in {"retried", "escalated"} for one in self.attempts)
+        return sum(one.verdict in {"retried", "escalated"} and not one.reused for one in self.attempts)
 
 
 def add_up(attempts: Iterable[AttemptRecord]) -> Total:
@@ -272,7 +272,7 @@ def _run_started(record: RunRecord, event: Event) -> None:
 
 
 def _run_resumed(record: RunRecord, event: Event) -> None:
-    record.idle_s += max(0.0, event["at"] - record.last_at)
+    record.idle_s = event.get("idle_s", record.idle_s + max(0.0, event["at"] - record.last_at))
     record.resumed += 1
     record.options = event.get("options", record.options)
     record.waiting_by_step.clear()
@@ -371,10 +371,18 @@ def _run_finished(record: RunRecord, event: Event) -> None:
 
 def _applied(record: RunRecord, event: Event) -> None:
     record.applied = event["commit"]
+    _rest(record, event)
 
 
-def _discarded(record: RunRecord, _event: Event) -> None:
+def _discarded(record: RunRecord, event: Event) -> None:
     record.discarded = True
+    _rest(record, event)
+
+
+def _rest(record: RunRecord, event: Event) -> None:
+    """A run that was cut off does not last until a command is done to it."""
+    if record.finished is None and not record.is_waiting:
+        record.idle_s += max(0.0, event["at"] - record.last_at)
 
 
 _APPLY = {

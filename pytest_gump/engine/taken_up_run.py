@@ -55,14 +55,21 @@ class TakenUpRun(Run):
         """Go on with this run. `found`: what the ledger does not tell; `process`: our pid and its start time."""
         if not self.record.run_id:
             self._book_start(**process)
+        idle_s, ended = self.record.idle_s, self._ended(found)
         for one, result in found.lost:
             one.finished = self._finish(one.number, result)
         for result in found.unbooked:
             self._book_found(past, result)
         self._keep_interrupted(past)
         self._take_up(past, self._mark)
-        self._book("run_resumed", max_budget=self.inputs.workflow.max_budget, **self._told(), **process)
+        idle_s = round(idle_s + max(0.0, self._clock() - ended), 3)
+        self._book("run_resumed", max_budget=self.inputs.workflow.max_budget, idle_s=idle_s, **self._told(), **process)
         self._move_branch(self.schedule.head)
+
+    def _ended(self, found: Found) -> float:
+        """When the last session ended, as far as its events and the files of its attempts tell."""
+        lost = (result.timings.started + result.timings.total_s for _, result in found.lost)
+        return max(self.record.last_at, *lost, 0.0)
 
     def _book_found(self, past: Past, result: AttemptResult) -> None:
         """Book an attempt that the ledger lost altogether; its result tells what it was made for."""
