@@ -123,11 +123,14 @@ def _row(step: StepRecord) -> tuple[str, ...]:
     mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
     if not step.attempts:
         return (mark, step.path, step.outcome, *[""] * 5)
+    own = [one for one in step.attempts if not one.reused]
+    if not own:
+        return (mark, step.path, f"{step.outcome}, reused", step.attempts[-1].agent or step.mode, *[""] * 4)
     total, last = step.total, step.attempts[-1]
     cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
     took = format_duration(total.duration_s)
     paid = (cost, str(total.turns)) if last.agent else ("", "")
-    return (mark, step.path, step.outcome, last.agent or last.mode, str(len(step.attempts)), *paid, took)
+    return (mark, step.path, step.outcome, last.agent or last.mode, str(len(own)), *paid, took)
 
 
 def markdown(runs: Sequence[LocatedRun]) -> str:
@@ -141,7 +144,7 @@ def _markdown(run: LocatedRun) -> str:
     lines = [
         f"### {_code(record.workflow)} on {_code(record.spec)}",
         "",
-        f"{_code(run_line(record, UNICODE))}, {_code(record.run_id)}",
+        f"{_code(run_line(record, UNICODE))}, {_code(record.run_id)}{_past(record)}",
         "",
         f"| {' | '.join(HEAD)} |",
         f"|{' --- |' * 4}{' ---: |' * (len(HEAD) - 4)}",
@@ -151,6 +154,11 @@ def _markdown(run: LocatedRun) -> str:
         *(f"- {_code(text)}" for *_, text in list(run.failures())[:MAX_STEPS]),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _past(record: RunRecord) -> str:
+    resumed = f", resumed{'' if record.resumed == 1 else f' {record.resumed} times'}" if record.resumed else ""
+    return f"{resumed}, took over results of {_code(record.origin)}" if record.origin else resumed
 
 
 def _code(text: str) -> str:

@@ -61,6 +61,8 @@ def suite_properties(record: RunRecord, suffix: str = "") -> list[tuple[str, str
         "attempts": str(total.attempts),
         "turns": str(total.turns),
         "duration_s": f"{record.duration_s:.3f}",
+        **({"resumed": str(record.resumed)} if record.resumed else {}),
+        **({"origin": record.origin} if record.origin else {}),
     }
     return [(f"gump.{name}{suffix}", value) for name, value in values.items()]
 
@@ -115,9 +117,12 @@ def _attempt_text(one: AttemptRecord) -> str:
     if result is None:
         return f"attempt {one.attempt}: {one.agent or 'gate'}: interrupted"
     cost = format_usd(result.usage.cost_usd, estimated=result.usage.provenance == "estimated")
+    fate = (
+        " (made in another run)" if one.reused else " (made again when the run was resumed)" if one.superseded else ""
+    )
     lines = [
         (
-            f"attempt {one.attempt}: {one.agent or 'gate'}: {result.outcome}, {cost}, "
+            f"attempt {one.attempt}: {one.agent or 'gate'}: {result.outcome}{fate}, {cost}, "
             f"{result.usage.turns} turns, {format_duration(result.timings.total_s)}"
         ),
         f"  {result.reason}",
@@ -177,7 +182,8 @@ def write_suite(config: pytest.Config, records: list[tuple[str, RunRecord]]) -> 
 
 
 def _provenance(step: StepRecord) -> str:
-    kinds = {one.result.usage.provenance for one in step.attempts if one.result is not None and one.agent is not None}
+    own = [one for one in step.attempts if one.agent is not None and not one.reused]
+    kinds = {one.result.usage.provenance for one in own if one.result is not None}
     for kind in ("unknown", "estimated", "reported"):
         if kind in kinds:
             return kind

@@ -41,6 +41,10 @@ def _head(data: Data, out: Out) -> None:
     out.text(f"run {run['id']} {run['status']}{reason}", colour=STATUS_COLOURS.get(run["status"], "bold"))
     facts = [f"{run['workflow']} on {run['spec']}", f"base {run['base'][:10]}", format_duration(run["duration_s"])]
     facts += _counts(data["totals"])
+    if run["resumed"]:
+        facts.append("resumed" if run["resumed"] == 1 else f"resumed {run['resumed']} times")
+    if run["origin"]:
+        facts.append(f"took over results of run {run['origin']}")
     if run["max_budget_usd"] is not None:
         facts.append(f"budget {format_usd(run['max_budget_usd'])}")
     if run["replay"]:
@@ -75,15 +79,15 @@ def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
     for number, one in enumerate(step["attempts"]):
         name = "" if number else step["path"]
         agent = one["agent"] or one["mode"]
-        if "cost" not in one:
-            yield (name, str(one["attempt"]), agent, one["outcome"], "", "", "", "", "", "")
+        if "cost" not in one or one["reused"]:
+            yield (name, str(one["attempt"]), agent, _outcome(one), *[""] * 6)
             continue
         worked = one["agent"] is not None
         yield (
             name,
             str(one["attempt"]),
             agent,
-            one["outcome"],
+            _outcome(one),
             _cost(one) if worked and _consumed(one) else "",
             str(one["turns"]) if worked else "",
             str(one["tool_calls"]) if worked else "",
@@ -91,6 +95,12 @@ def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
             str(one["files_changed"]) if one["files_changed"] else "",
             f"+{one['lines_added']} -{one['lines_removed']}" if one["files_changed"] else "",
         )
+
+
+def _outcome(attempt: Data) -> str:
+    """With what became of it when the run was taken up."""
+    fate = ", reused" if attempt["reused"] else ", superseded" if attempt["superseded"] else ""
+    return f"{attempt['outcome']}{fate}"
 
 
 def _consumed(attempt: Data) -> bool:
@@ -127,7 +137,7 @@ def _tokens(data: Data, out: Out) -> None:
 
 
 def _token_rows(step: Data) -> Iterator[tuple[str, ...]]:
-    worked = [one for one in step["attempts"] if one["agent"] is not None and "tokens" in one]
+    worked = [one for one in step["attempts"] if one["agent"] is not None and "tokens" in one and not one["reused"]]
     for number, one in enumerate(worked):
         yield "" if number else step["path"], str(one["attempt"]), *(str(one["tokens"][name]) for name in COUNTERS)
 
@@ -140,7 +150,7 @@ def _contexts(data: Data, out: Out) -> None:
 
 
 def _context_rows(step: Data) -> Iterator[tuple[str, ...]]:
-    told = [one for one in step["attempts"] if one.get("context_tokens")]
+    told = [one for one in step["attempts"] if one.get("context_tokens") and not one["reused"]]
     for number, one in enumerate(told):
         name = "" if number else step["path"]
         yield name, str(one["attempt"]), one["model"] or "", _of_window(one["context_tokens"], one["model"])
@@ -184,7 +194,7 @@ def _reasons(data: Data, out: Out) -> None:
         (one["number"], _reason(step["path"], one))
         for step in data["steps"]
         for one in step["attempts"]
-        if one["because"] or one["decision"]
+        if (one["because"] or one["decision"]) and not one["reused"]
     ]
     if again:
         out.heading("why attempts were made again")

@@ -58,6 +58,8 @@ def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> shape.RunF
         "started": time_text(record.started),
         "finished": None if record.finished is None else time_text(record.finished),
         "duration_s": round(record.duration_s, 3),
+        "resumed": record.resumed,
+        "origin": record.origin,
         "max_budget_usd": record.max_budget,
         "applied": record.applied,
         "discarded": record.discarded,
@@ -102,10 +104,11 @@ def _tokens(tokens: Tokens) -> shape.Tokens:
 
 def _agents(record: RunRecord) -> list[shape.AgentSum]:
     """Sums by agent, in the order in which they first worked."""
-    names = dict.fromkeys(one.agent for one in record.attempts if one.agent is not None)
+    own = [one for one in record.attempts if not one.reused]
+    names = dict.fromkeys(one.agent for one in own if one.agent is not None)
     sums: list[shape.AgentSum] = []
     for name in names:
-        attempts = [one for one in record.attempts if one.agent == name]
+        attempts = [one for one in own if one.agent == name]
         passed = sum(one.verdict == "passed" for one in attempts)
         sums.append({"agent": name, "passed": passed, **_total(add_up(attempts))})
     return sums
@@ -127,7 +130,7 @@ def _step(step: StepRecord, record: RunRecord) -> shape.Step:
         "outcome": str(step.outcome),
         "reason": step.reason,
         "agent": last.agent if last else None,
-        "retries": sum(one.verdict in {"retried", "escalated"} for one in step.attempts),
+        "retries": sum(one.verdict in {"retried", "escalated"} and not one.reused for one in step.attempts),
         **_changes(last.result.changed if last and last.result else ()),
         "totals": _total(step.total),
         "attempts": [_attempt(one, record) for one in step.attempts],
@@ -147,6 +150,8 @@ def _attempt(one: AttemptRecord, record: RunRecord) -> shape.Ended | shape.Runni
         "verdict": one.verdict,
         "decision": one.why,
         "session_resumed": one.session_resumed and not (one.result is not None and one.result.session_lost),
+        "reused": one.reused,
+        "superseded": one.superseded,
     }
     if one.result is None:
         return {**begun, "outcome": "running", "reason": ""}

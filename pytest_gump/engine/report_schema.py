@@ -246,6 +246,11 @@ class Begun(TypedDict):
     """A remark on that decision."""
     session_resumed: bool
     """Whether it went on with an earlier conversation."""
+    reused: bool
+    """Whether it was made, and paid for, in the run `origin`: it is part of no sum."""
+    superseded: bool
+    """Whether its result does not hold any more, because the run was taken up and the step is made again; it was paid
+    for all the same, and is part of the sums."""
 
 
 @with_config(DESCRIBED)
@@ -282,7 +287,7 @@ class Step(Changes):
     retries: int
     """Failed attempts that were followed by another one, escalations included."""
     totals: Sum
-    """Sums over its attempts."""
+    """Sums over its attempts, but for those that were reused."""
     attempts: list[Ended | Running]
     """In order."""
 
@@ -318,7 +323,12 @@ class RunFacts(TypedDict):
     finished: str | None
     """When it ended; null while it has not."""
     duration_s: float
-    """Wall-clock time."""
+    """Wall-clock time, without that between the end of a session and the next one that took the run up, and without
+    waits for limits."""
+    resumed: int
+    """How often the run was taken up after it had ended or was killed."""
+    origin: str | None
+    """The run that results were taken from (`--gump-from`)."""
     max_budget_usd: float | None
     """Its budget; null without."""
     applied: str | None

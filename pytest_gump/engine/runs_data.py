@@ -44,6 +44,8 @@ def _steps(records: Sequence[RunRecord]) -> list[Data]:
     names: dict[str, str] = {}
     for record in records:
         for one in record.attempts:
+            if one.reused:
+                continue
             if one.step not in names:
                 names[one.step] = StepPath.parse(one.step).static
             by_place[names[one.step], one.agent or "(gates)"].append(one)

@@ -27,9 +27,11 @@ def run_status(record: RunRecord, *, state: str, now: float) -> shape.RunStatus:
         "started": time_text(record.started) if record.started else None,
         "finished": None if record.finished is None else time_text(record.finished),
         "duration_s": round(seconds(record, now=now, is_running=is_running), 3),
+        "resumed": record.resumed,
+        "origin": record.origin,
         "max_budget_usd": record.max_budget,
         "cost": cost_data(record.total),
-        "attempts": len(record.attempts),
+        "attempts": sum(not one.reused for one in record.attempts),
         "steps": dict(Counter(step.status for step in record.steps.values())),
         "under_way": [
             {"step": one.step, "attempt": one.attempt, "agent": one.agent, "started": time_text(one.started)}
@@ -47,7 +49,8 @@ def under_way(record: RunRecord) -> list[AttemptRecord]:
 
 
 def seconds(record: RunRecord, *, now: float, is_running: bool) -> float:
-    """How long the run took; until now, if it is running."""
-    if is_running:
-        return max(0.0, now - record.started) if record.started else 0.0
-    return max(0.0, record.duration_s)
+    """How long the run took; until now, if it is running. Idle time does not count."""
+    if not record.started:
+        return 0.0
+    until_now = now - record.last_at if is_running and not record.is_waiting and record.finished is None else 0.0
+    return max(0.0, record.duration_s + until_now)

@@ -71,13 +71,17 @@ class RunStatus(TypedDict):
     finished: str | None
     """When it ended; null while it has not."""
     duration_s: float
-    """Wall-clock time, until now for a run that is running."""
+    """Wall-clock time, until now for a run that is running; without that between two sessions."""
+    resumed: int
+    """How often the run was taken up after it had ended or was killed."""
+    origin: str | None
+    """The run that results were taken from (`--gump-from`)."""
     max_budget_usd: float | None
     """Its budget; null without."""
     cost: CostSum
     """What its attempts cost that have ended."""
     attempts: int
-    """Attempts that have begun."""
+    """Attempts that have begun; those of the run `origin` do not count."""
     steps: dict[str, int]
     """Steps by status: passed, failed, skipped, running."""
     under_way: list[UnderWay]
