@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,12 @@ def test_the_agent_of_the_guide_passes_a_step(house: GumpProject) -> None:
     assert (usage.tokens.input, usage.tokens.output, usage.tool_calls) == (2100, 96, 1)
     assert usage.provenance == "estimated"
     assert house.tree(house.record().head)["app.py"] == "hello = 1"
+
+
+def test_what_the_agent_of_the_guide_printed_can_be_read_later(house: GumpProject) -> None:
+    house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
+    result = house.pytester.run(sys.executable, "-m", "pytest_gump", "log", "impl", "--no-prompt")
+    result.stdout.fnmatch_lines(["  what house printed, as it is: only pytest knows this agent", '*"file": "app.py"}'])
 
 
 def test_the_agent_of_the_guide_tells_a_bad_end(house: GumpProject) -> None:
