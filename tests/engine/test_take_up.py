@@ -18,8 +18,10 @@ from pytest_gump.engine.past import read_past
 from pytest_gump.engine.run import _decision
 from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.engine.take_up import TakeUp, done_of
+from pytest_gump.workflow.model import Workflow
+from pytest_gump.workflow.path import StepPath
 
-from tests.engine.schedule_kit import own_policy, plan
+from tests.engine.schedule_kit import agent, flat, own_policy, plan
 from tests.engine.test_schedule_properties import workflows
 
 if TYPE_CHECKING:
@@ -30,8 +32,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.past import PastAttempt
     from pytest_gump.engine.schedule import Ready
     from pytest_gump.engine.take_up import TakenUp
-    from pytest_gump.workflow.model import Step, Workflow
-    from pytest_gump.workflow.path import StepPath
+    from pytest_gump.workflow.model import Step
 
 MOST = 1_500
 FAILURES = (Outcome.GATE_FAILED, Outcome.GATE_FAILED, Outcome.REVIEW_FAILED, Outcome.GUARD, Outcome.AGENT_ERROR)
@@ -102,7 +103,7 @@ class Book:
         known = self._known(ready)
         if known is not None:
             return int(known.number)
-        number = sum(one["event"] == "attempt_started" for one in self.events) + 1
+        number: int = sum(one["event"] == "attempt_started" for one in self.events) + 1
         self.book(
             "attempt_started", number=number, step=str(ready.path), attempt=ready.attempt, mode=ready.mode,
             entry=ready.entry, base=ready.base, step_base=ready.step_base, agent=ready.agent, slot="w1",
@@ -290,3 +291,66 @@ def test_edits_between_sessions_never_break_a_run_nor_let_a_changed_step_be_reus
             assert (one.path, one.attempt) == (ready.path, ready.attempt)
     book.run()
     book.check_numbers()
+
+
+def begun_from(origin: Book, until: StepPath) -> Book:
+    """A new run that takes over what the origin did before a step; as `TakenUpRun.start_from`."""
+    run = replace(origin, events=[])
+    run.schedule = ResumableSchedule(run.workflow, base="b" * 40)
+
+    def copy(one: PastAttempt) -> None:
+        number = sum(event["event"] == "attempt_started" for event in run.events) + 1
+        for event in (one.started, one.finished, one.decided):
+            assert event is not None
+            fields = {name: value for name, value in event.items() if name not in {"event", "at"}}
+            run.book(event["event"], **{**fields, "number": number})
+
+    past = read_past(origin.events)
+    run.taken = TakeUp(run.schedule, past, Trees(), identify=identify, reuse=copy, until=until).run()  # type: ignore[arg-type]
+    return run
+
+
+@settings(max_examples=80, deadline=None)
+@given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), max_size=2), st.data())
+def test_a_run_from_a_step_holds_what_came_before_and_can_itself_be_taken_up(
+    workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
+) -> None:
+    origin = Book(workflow, outcomes(seed, failing))
+    for events in kills:
+        origin.run(killed_after(origin, events))
+        if not origin.schedule.passed:
+            origin = origin.taken_up(outcome=outcomes(seed + 1, failing))
+    origin.run()
+    before = [*origin.events]
+    known = sorted({StepPath.parse(step) for step, _, _ in origin.ends})
+    until = data.draw(st.sampled_from(known))
+    run = begun_from(origin, until)
+    assert run.taken is not None
+    copied = [(str(one.path), one.attempt) for one, _ in run.taken.reused]
+    assert str(until) not in {step for step, _ in copied}
+    assert len({*copied}) == len([*copied])
+    again = run.taken_up()
+    assert again.taken is not None
+    assert [(str(one.path), one.attempt) for one, _ in again.taken.reused] == copied
+    assert again.schedule.ready() == run.schedule.ready()
+    assert again.schedule.signature() == run.schedule.signature()
+    run.run()
+    run.check_numbers()
+    assert origin.events == before
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(2, 5), SEEDS, FAILING, st.integers(0, 4), st.integers(1, 30))
+def test_what_came_before_the_first_edit_is_reused(count: int, seed: int, failing: int, place: int, cut: int) -> None:
+    steps = tuple(agent(f"s{number}", on_failure=flat(3, "same: 3")) for number in range(count))
+    workflow = Workflow(name="w", steps=steps)
+    book = Book(workflow, outcomes(seed, failing))
+    book.run(killed_after(book, cut))
+    started = {one["number"]: one["step"] for one in book.events if one["event"] == "attempt_started"}
+    passed = [started[one["number"]] for one in book.events if one.get("verdict") == "passed"]
+    target = steps[place % count].name
+    changed = replace(workflow, steps=tuple(edited(step, target, "prompt") for step in steps))
+    again = book.taken_up(changed)
+    assert again.taken is not None
+    reused = {str(one.path) for one, _ in again.taken.reused if one.result is not None and one.result.passed}
+    assert reused == {step for step in passed if step < target}
