@@ -87,5 +87,5 @@ def test_every_message_of_the_guide_is_one_that_there_is() -> None:
 
 def said(piece: str, source: str) -> bool:
     """Whether the words stand in the source, but for what is filled in."""
-    words = re.sub(r"^(the spec of )?(run|re-run:|gates) *|/\.gump/runs$| \(process 4711\)$", "", piece).strip()
+    words = re.sub(r"^(the spec of )?(run|re-run:|gates) *|/\.gump/runs$| \(pid 4711\)$", "", piece).strip()
     return not words or words in source or words.removesuffix(" changed") in source
