@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.after_kill import look_around
@@ -11,6 +12,7 @@ from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.metrics import fold
 from pytest_gump.engine.orders import OrderBuilder
 from pytest_gump.engine.past import read_past
+from pytest_gump.engine.run_branch import refuse_checked_out, refuse_others_work
 from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.engine.take_up import TakeUp
@@ -99,7 +101,10 @@ class Resumption(_Relaunch):
     @classmethod
     def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:  # noqa: ARG003
         assert job.earlier is not None  # noqa: S101 - chosen for that
-        return job.earlier.folder.run_id, _base_of(job.earlier, repository)
+        run_id = job.earlier.folder.run_id
+        refuse_checked_out(repository, run_id)
+        refuse_others_work(repository, replace(job.earlier.record, run_id=run_id))
+        return run_id, _base_of(job.earlier, repository)
 
     def _open(self, tools: Tools, pool: SlotPool, owned: ExitStack) -> Run:
         folder = self.earlier.folder

@@ -6,9 +6,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.liveness import process_text
-from pytest_gump.engine.run_branch import branch_ref, checked_out_in, has_other_work
+from pytest_gump.engine.run_branch import branch_ref, has_other_work, refuse_checked_out
 from pytest_gump.errors import RunError
-from pytest_gump.system.git_upkeep import checkouts, clear_ref_folder, delete_refs
+from pytest_gump.system.git_upkeep import clear_ref_folder, delete_refs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,12 +40,7 @@ def discard(
 
 def _refuse_branch(repository: Repository, record: RunRecord, head: str | None, *, force: bool) -> None:
     name = f"gump/{record.run_id}"
-    where = checked_out_in(record.run_id, checkouts(repository))
-    if where == repository.root:
-        raise RunError(f"branch {name} is checked out", hint="git switch to another branch first")
-    if where is not None:
-        hint = f"git -C {where} switch to another branch first, or git worktree remove {where}"
-        raise RunError(f"branch {name} is checked out in {where}", hint=hint)
+    refuse_checked_out(repository, record.run_id)
     if not force and has_other_work(repository, record, head):
         raise RunError(
             f"branch {name} holds commits that the run did not make, and no other branch holds them",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.errors import RunError
 from pytest_gump.system.git_history import contains, is_there
-from pytest_gump.system.git_upkeep import is_held_elsewhere
+from pytest_gump.system.git_upkeep import checkouts, is_held_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,37 @@ def has_other_commits(repository: Repository, record: RunRecord, head: str | Non
 def has_other_work(repository: Repository, record: RunRecord, head: str | None) -> bool:
     """Whether commits that somebody put on the branch would be lost with it."""
     return has_other_commits(repository, record, head) and not is_held_elsewhere(repository, str(head))
+
+
+def refuse_checked_out(repository: Repository, run_id: str) -> None:
+    """Refuse to move or remove the branch under somebody who has it checked out.
+
+    Raises:
+        RunError: a checkout has it.
+    """
+    name, where = f"gump/{run_id}", checked_out_in(run_id, checkouts(repository))
+    if where == repository.root:
+        raise RunError(f"branch {name} is checked out", hint="git switch to another branch first")
+    if where is not None:
+        hint = f"git -C {where} switch to another branch first, or git worktree remove {where}"
+        raise RunError(f"branch {name} is checked out in {where}", hint=hint)
+
+
+def refuse_others_work(repository: Repository, record: RunRecord) -> None:
+    """Refuse to move the branch off commits that the run did not make; those of its own, a lost ledger may not know.
+
+    Raises:
+        RunError: there are such commits, and no other branch holds them.
+    """
+    name, ref = f"gump/{record.run_id}", branch_ref(record.run_id)
+    head = repository.refs(ref).get(ref)
+    if has_other_work(repository, record, head) and f"Gump-Run: {record.run_id}\n" not in repository.message_of(
+        str(head)
+    ):
+        raise RunError(
+            f"branch {name} holds commits that the run did not make, and no other branch holds them",
+            hint=f"git branch NAME {name} keeps them; then the run can go on",
+        )
 
 
 def refuse_lost(repository: Repository, run_id: str, *commits: str) -> None:

@@ -255,3 +255,132 @@ def test_a_header_that_was_changed_breaks_nothing(project: GumpProject, options:
     no_traceback(result)
     assert result.ret in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.TESTS_FAILED}
     assert project.record().total.cost_usd == before.cost_usd
+
+
+# -- hooks -------------------------------------------------------------------------------------------------------
+
+HOOK: Final = """\
+import pathlib
+from pytest_gump import Retry, Stop
+
+def pytest_gump_retry(step, path, failures):
+    with pathlib.Path("../asked.txt").open("a") as file:
+        file.write(f"{path} {failures[-1].attempt}\\n")
+    if len(failures) == 1:
+        return Retry(agent="claude-opus", worktree="reset")
+    return Stop("no more", outcome="no_progress")
+"""
+
+
+def test_what_a_hook_decided_is_not_asked_again_and_binds_no_later_session(project: GumpProject) -> None:
+    project.write({"conftest.py": HOOK})
+    project.workflow("restarts", RESTARTS.replace("retry: 2", "retry: 5").replace(", restart_from: tests", ""))
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    for attempt in (1, 2, 3):
+        project.answer("impl", attempt=attempt, writes={"it.py": BROKEN + "#" * attempt})
+    project.run("restarts")
+    asked = project.path.parent / "asked.txt"
+    before = asked.read_text()
+    assert before == "impl 1\nimpl 2\n"
+    assert [one.agent for one in project.record().attempts] == ["claude-haiku", "claude-haiku", "claude-opus"]
+    assert project.record().steps["impl"].outcome == "no_progress"
+    project.answer("impl", attempt=4, writes={"it.py": "ok = 1\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    assert resume(project).ret == pytest.ExitCode.OK
+    assert asked.read_text() == before + "impl 3\n"
+    asked.unlink()
+
+
+def test_a_retry_that_the_edited_workflow_does_not_allow_is_not_followed(project: GumpProject) -> None:
+    project.workflow("restarts", RESTARTS.replace("retry: 2", "retry: 3").replace(", restart_from: tests", ""))
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    for attempt in (1, 2, 3):
+        project.answer("impl", attempt=attempt, writes={"it.py": BROKEN + "#" * attempt})
+    project.run("restarts")
+    text = RESTARTS.replace(", restart_from: tests", "").replace("retry: 2, strategy: [same]", "retry: 1")
+    project.workflow("restarts", text)
+    project.answer("impl", attempt=4, writes={"it.py": "ok = 1\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    assert resume(project).ret == pytest.ExitCode.OK
+    assert made(project)[4:] == [("impl", 4), ("last", 1)]
+
+
+# -- what others did meanwhile -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stuck(project: GumpProject) -> GumpProject:
+    """A run that has passed one step and failed the next."""
+    project.workflow("restarts", RESTARTS.replace("retry: 2, strategy: [same], restart_from: tests", "retry: 1"))
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": BROKEN})
+    assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
+    project.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    return project
+
+
+def test_commits_of_the_user_on_the_branch_of_the_run_are_not_lost(stuck: GumpProject) -> None:
+    branch = stuck.record().branch
+    tree = stuck.git("write-tree")
+    mine = stuck.git("commit-tree", tree, "-p", branch, "-m", "mine")
+    stuck.git("update-ref", f"refs/heads/{branch}", mine)
+    refused = resume(stuck)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*holds commits that the run did not make*", "*hint: git branch NAME*"])
+    assert stuck.git("rev-parse", branch) == mine
+    stuck.git("branch", "mine", branch)
+    assert resume(stuck).ret == pytest.ExitCode.OK
+    assert stuck.git("rev-parse", "mine") == mine
+
+
+def test_a_branch_is_not_moved_under_who_has_it_checked_out(stuck: GumpProject) -> None:
+    stuck.git("switch", "--quiet", stuck.record().branch)
+    refused = resume(stuck)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*is checked out", "*hint: git switch*"])
+    assert stuck.git("status", "--porcelain", "--untracked-files=no") == ""
+    stuck.git("switch", "--quiet", "main")
+    assert resume(stuck).ret == pytest.ExitCode.OK
+
+
+def test_a_branch_that_was_deleted_is_made_anew(stuck: GumpProject) -> None:
+    branch = stuck.record().branch
+    stuck.git("branch", "-D", branch)
+    assert resume(stuck).ret == pytest.ExitCode.OK
+    assert {"test_it.py", "it.py", "last.py"} <= {*stuck.tree(branch)}
+
+
+# -- plans that changed ------------------------------------------------------------------------------------------
+
+HANDED: Final = PLAN.replace("name: plan", "name: handed", 1).replace(
+    "  - name: quality\n    gate: [compile]\n",
+    '  - {name: notes, agent: claude-haiku, prompt: "Note {steps.impl.files}.", gate: [compile]}\n',
+)
+
+
+def test_items_of_a_plan_that_was_made_anew_leave_no_trace_of_the_old_ones(project: GumpProject) -> None:
+    project.workflow("handed", HANDED)
+    project.plan("decompose", "alpha", "beta")
+    for item in ("alpha", "beta", "gamma"):
+        project.answer(f"build::tests[{item}]", writes={f"test_{item}.py": "x = 1\n"})
+        project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"})
+    project.answer("notes", writes={"notes.py": BROKEN})
+    project.run("handed")
+    project.workflow("handed", HANDED.replace("Split it.", "Split it well."))
+    project.plan("decompose", "gamma", attempt=2)
+    project.answer("notes", attempt=2, writes={"notes.py": "ok = 1\n"})
+    result = resume(project, "--junitxml=j.xml")
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    record = project.record()
+    assert record.status == "passed"
+    tree = project.tree(record.branch)
+    assert "gamma.py" in tree
+    assert "alpha.py" not in tree
+    prompt = project.prompt("notes", 2)
+    assert "gamma.py" in prompt
+    assert "alpha" not in prompt
+    assert "alpha" not in (project.path / "j.xml").read_text()
+    assert record.total.cost_usd == pytest.approx(0.06 + 0.04)
+    done = project.pytester.run(sys.executable, "-m", "pytest_gump", "status")
+    assert "skipped" not in done.stdout.str()
