@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -211,7 +212,7 @@ def _present(project: Path, header: dict[str, Any], name: str, kept: str, earlie
             return place
     raise RunError(
         f"the {name} of run {earlier.folder.run_id} is gone: {named}",
-        hint=f"put it back: cp {earlier.folder.path / kept} {named}",
+        hint=f"put it back: cp {shlex.quote(str(earlier.folder.path / kept))} {shlex.quote(named)}",
     )
 
 

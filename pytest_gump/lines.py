@@ -114,7 +114,7 @@ def taken_up_lines(leaves: Sequence[LeafState], taken: TakenUp, marks: Marks) ->
         mark, told = (marks.skipped, f"re-run: {one_line(why)}") if why is not None else (marks.arrow, "to do")
         if why is None and leaf.status == "passed":
             mark, told = marks.passed, "reused"
-        lines.append(f"{mark} {pad(str(leaf.path), 32)} {told}")
+        lines.append(f"{pad(mark, width(marks.arrow))} {pad(str(leaf.path), 32)} {told}")
     return lines
 
 

@@ -257,6 +257,13 @@ def test_the_option_in_addopts_starts_nothing(failed: GumpProject) -> None:
     assert failed.ledger() == before
 
 
+def test_how_to_put_back_a_spec_can_be_pasted_whatever_its_name(project: GumpProject) -> None:
+    project.write({"the spec.md": "# Spec\n"})
+    project.run("one", spec="the spec.md")
+    (project.path / "the spec.md").unlink()
+    resume(project).stderr.fnmatch_lines(["  hint: put it back: cp * '*/the spec.md'"])
+
+
 def test_a_spec_that_is_gone_is_told_with_where_its_copy_is(failed: GumpProject) -> None:
     (failed.path / "spec.md").unlink()
     result = resume(failed)
