@@ -59,7 +59,7 @@ def _what(removed: list[str]) -> str:
     from pytest_gump.units import plural
 
     branches = sum(name.startswith("refs/heads/") for name in removed)
-    refs = sum(name.startswith("refs/gump/") for name in removed)
+    refs = sum(name.startswith("refs/gump/") and "/commits/" not in name for name in removed)
     words = [plural(branches, "branch", "branches")] if branches else []
     words += [plural(refs, "snapshot")] if refs else []
     return ", ".join(words) or "nothing was left of it"

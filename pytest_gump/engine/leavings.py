@@ -21,9 +21,18 @@ def attempt_ref(order: Order) -> str:
 
 
 def snapshot_ref(run_id: str, step: str, attempt: int) -> str:
+    return f"refs/gump/{run_id}/attempts/{_name(step, attempt)}"
+
+
+def commit_ref(run_id: str, step: str, attempt: int) -> str:
+    """The ref that keeps what a passed attempt made of the tree, wherever the run's branch goes."""
+    return f"refs/gump/{run_id}/commits/{_name(step, attempt)}"
+
+
+def _name(step: str, attempt: int) -> str:
     path = StepPath.parse(step)
     name = ".".join((*path.names, *path.items))  # neither holds a dot: no two steps share a ref
-    return f"refs/gump/{run_id}/attempts/{name}-a{attempt}"
+    return f"{name}-a{attempt}"
 
 
 class Leavings:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents.resets import sane
 from pytest_gump.engine.budget import spent_out
 from pytest_gump.engine.decision import Stop
+from pytest_gump.engine.leavings import commit_ref
 from pytest_gump.engine.ledger import FORMAT, Ledger
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.merging import merge
@@ -278,6 +279,7 @@ class Run:
             self._skip(self.schedule.stop(reason), reason)
         record = self._record_of(order)
         commit = self._commit(order, result)
+        self._keep(order.step, order.attempt, result, commit)
         again = self._again(order, result)
         if isinstance(again, Again):
             self.schedule.repeat(ready.path, again.agent)
@@ -348,6 +350,13 @@ class Run:
             f"Gump-Run: {self.inputs.run_id}\nGump-Step: {order.step}\n"
         )
         return self._repository.commit_tree(result.tree, [order.step_base], message)
+
+    def _keep(self, step: str, attempt: int, result: AttemptResult, commit: str | None) -> None:
+        """Hold the commit of a passed attempt: the branch leaves it on a restart, and has those of a parallel group
+        only once they are merged.
+        """
+        if result.passed and result.tree is not None and commit is not None:
+            self._repository.update_ref(commit_ref(self.inputs.run_id, step, attempt), commit)
 
     def _skip(self, paths: tuple[StepPath, ...], reason: str) -> None:
         if paths:

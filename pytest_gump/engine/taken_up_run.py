@@ -151,6 +151,8 @@ class TakenUpRun(Run):
         if one.result is not None and one.result.snapshot is not None:
             ref = snapshot_ref(self.inputs.run_id, one.started["step"], one.attempt)
             self._repository.update_ref(ref, one.result.snapshot)
+        if one.result is not None:
+            self._keep(one.started["step"], one.attempt, one.result, one.commit)
 
     def _book_as(self, event: Event, **changes: Any) -> None:
         fields = {name: value for name, value in event.items() if name not in {"event", "at"}}

@@ -246,6 +246,10 @@ def test_commits_that_git_cleared_away_are_told_as_gone(passed: Gump) -> None:
     project.git("branch", "--quiet", "-D", f"gump/{run_id}")
     assert "first.py" in passed.good("diff", "--stat")
     project.git("gc", "--quiet", "--prune=now")
+    assert "first.py" in passed.good("diff", "--stat")
+    for ref in project.git("for-each-ref", "--format=%(refname)", f"refs/gump/{run_id}/commits").splitlines():
+        project.git("update-ref", "-d", ref)
+    project.git("gc", "--quiet", "--prune=now")
     for words in (("apply",), ("diff",)):
         errors = passed.bad(*words)
         assert f"commit {head[:10]} of run {run_id} is not in the repository any more: no branch held it" in errors

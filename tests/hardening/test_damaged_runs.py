@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from pytest_gump.cli import main
 
+from tests.session import kill_kit
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -224,3 +226,18 @@ def test_a_run_whose_base_is_gone_is_told(project: GumpProject, capsys: pytest.C
     )
     assert everything(project) == before
     assert " failed " in status(capsys)
+
+
+def test_git_clears_nothing_away_that_a_killed_parallel_group_had_done(project: GumpProject) -> None:
+    kill_kit.prepare(project)
+    killed = kill_kit.session(project, "-n0", "--gump-workflow=side", "spec.md", kill_at="controller:9")
+    assert killed.returncode == -9
+    passed = [one.step for one in project.record().attempts if one.verdict == "passed"]
+    assert passed == ["split", "build::impl[a]"]
+    kill_kit.check_dead(project)
+    packed(project)
+    resumed = kill_kit.session(project, "-n0", "--gump-resume")
+    assert resumed.returncode == 0, resumed.stdout
+    assert "gone from the repository" not in resumed.stdout
+    made = [one.step for one in project.record().attempts if one.result and one.result.passed]
+    assert made.count("build::impl[a]") == 1

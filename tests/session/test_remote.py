@@ -112,7 +112,7 @@ def check(project: GumpProject, elsewhere: Elsewhere) -> None:
     assert len(folders) == 4
     assert all((run.attempts / folder / "stream.ndjson").is_file() for folder in folders)
     refs = project.git("for-each-ref", "--format=%(refname)", f"refs/gump/{record.run_id}").splitlines()
-    assert len([ref for ref in refs if "impl" in ref]) == 4
+    assert len([ref for ref in refs if "impl" in ref and "/attempts/" in ref]) == 4
     assert record.total.cost_usd == pytest.approx(0.04)
 
 
