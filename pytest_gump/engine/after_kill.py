@@ -5,12 +5,13 @@ from __future__ import annotations
 import glob
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.attempt import FOLDER_CHARS, stored_result
 from pytest_gump.engine.leavings import snapshot_ref
+from pytest_gump.engine.ledger_shape import is_event
 from pytest_gump.engine.lost_attempt import recover
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire
 from pytest_gump.system.slot_pool import is_lived_in
@@ -55,9 +56,17 @@ def look_around(past: Past, tools: Tools, *, run_id: str, base: str, folder: Run
     unbooked = {
         (one.step, one.attempt): one
         for one in reversed(results)  # those of files know their files
-        if one is not None and one.made is not None and (one.step, one.attempt) not in known
+        if one is not None and _can_be_booked(one) and (one.step, one.attempt) not in known
     }
     return Found(lost, sorted(unbooked.values(), key=lambda one: one.timings.started))
+
+
+def _can_be_booked(result: AttemptResult) -> bool:
+    """Whether the ledger can tell of it: anybody may have put the file there."""
+    if result.made is None:
+        return False
+    who = {"step": result.step, "attempt": result.attempt, "agent": result.agent}
+    return is_event({"event": "attempt_started", "at": 0.0, "number": 1, **who, **asdict(result.made)})
 
 
 def _ref(run_id: str, one: PastAttempt) -> str:
@@ -106,6 +115,8 @@ def _result(one: PastAttempt, tools: Tools, order: Order, commit: str | None, fo
     scratch = _files(one, tools, folder)
     stored = None if commit is None else stored_result(tools.repository, commit)
     stored = stored or (None if scratch is None else _read(scratch / "result.json"))
+    if stored is not None and (stored.step, stored.attempt) != (order.step, order.attempt):
+        stored = None  # somebody else's
     if stored is not None and stored.outcome is not Outcome.CRASHED:  # it had come to its end
         return replace(stored, scratch=None if scratch is None else str(scratch))
     started = float(one.started["at"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -384,3 +384,108 @@ def test_items_of_a_plan_that_was_made_anew_leave_no_trace_of_the_old_ones(proje
     assert record.total.cost_usd == pytest.approx(0.06 + 0.04)
     done = project.pytester.run(sys.executable, "-m", "pytest_gump", "status")
     assert "skipped" not in done.stdout.str()
+
+
+# -- side by side ------------------------------------------------------------------------------------------------
+
+CONFLICT: Final = """\
+name: conflict
+steps:
+  - name: build
+    parallel: true
+    steps:
+      - {name: one, agent: claude-haiku, prompt: One., gate: [compile]}
+      - {name: two, agent: claude-haiku, prompt: Two., gate: [compile]}
+    gate: [compile]
+  - {name: last, agent: claude-haiku, prompt: "Finish {steps.two.files}.", gate: [compile]}
+"""
+
+
+def test_a_member_whose_merge_failed_for_good_is_made_anew_on_the_merged_tree(project: GumpProject) -> None:
+    project.workflow("conflict", CONFLICT)
+    project.answer("build::one", writes={"same.py": "x = 1\n"})
+    project.answer("build::two", writes={"same.py": "x = 2\n"})
+    assert project.run("conflict").ret == pytest.ExitCode.TESTS_FAILED
+    assert project.record().steps["build::merge[two]"].status == "failed"
+    project.answer("build::two", attempt=2, writes={"same.py": "x = 3\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    result = resume(project)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    names = [step for step, _ in made(project)][4:]
+    assert "build::one" not in names
+    assert names[0] == "build::two"
+    assert project.tree(project.record().branch)["same.py"] == "x = 3"
+    assert "same.py" in project.prompt("build::two", 2)
+
+
+def test_a_gate_of_a_group_that_failed_for_good_is_tried_again_alone(project: GumpProject) -> None:
+    allowed = project.path.parent / "allowed"
+    code = f"import pathlib\n\ndef allowed(step):\n    assert pathlib.Path({str(allowed)!r}).exists()\n"
+    project.write({"conftest.py": code + "\ndef pytest_gump_gates():\n    return {'allowed': allowed}\n"})
+    project.workflow(
+        "conflict", CONFLICT.replace("    gate: [compile]\n  - {name: last", "    gate: [allowed]\n  - {name: last")
+    )
+    project.answer("build::one", writes={"one.py": "x = 1\n"})
+    project.answer("build::two", writes={"two.py": "x = 2\n"})
+    assert project.run("conflict").ret == pytest.ExitCode.TESTS_FAILED
+    before = len(made(project))
+    allowed.touch()
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    result = resume(project)
+    allowed.unlink()
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    assert [step for step, _ in made(project)][before:] == ["build::gate", "last"]
+
+
+# -- conversations -----------------------------------------------------------------------------------------------
+
+TALK: Final = """\
+name: talk
+steps:
+  - {name: first, agent: claude-haiku, prompt: Begin., gate: [compile]}
+  - {name: second, agent: claude-haiku, prompt: Go on., session: {reuse: first}, gate: [compile]}
+  - {name: third, agent: claude-haiku, prompt: End., session: {reuse: second}, gate: [compile]}
+"""
+
+
+def test_the_conversation_of_what_is_made_again_is_not_gone_on_with(project: GumpProject) -> None:
+    project.workflow("talk", TALK)
+    for name, text in (("first", "a = 1\n"), ("second", "b = 1\n")):
+        project.answer(name, writes={f"{name}.py": text}, session_id=f"{name}-old")
+    project.answer("third", writes={"third.py": BROKEN})
+    project.run("talk")
+    project.workflow("talk", TALK.replace("Go on.", "Go on well."))
+    project.answer("second", attempt=2, writes={"second.py": "b = 2\n"}, session_id="second-new")
+    project.answer("third", attempt=2, writes={"third.py": "c = 1\n"})
+    assert resume(project).ret == pytest.ExitCode.OK
+    resumed = {(one.step, one.attempt): one.session_resumed for one in project.record().attempts}
+    assert resumed["second", 2]
+    assert resumed["third", 2]
+
+
+# -- what others may have put there ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"made": {"base": "HEAD"}}, {"made": {"base": "--output=x", "step_base": "-"}}, {"made": {"slot": "../../x"}},
+        {"step": "../../x"}, {"step": "last[x/y]"}, {"step": "[x]"}, {"attempt": -1}, {"attempt": 10**30},
+        {"snapshot": "--exec=x"}, {"tree": "HEAD"}, {"session": {"cli": "replay", "id": "-x", "slot": "../w", "host": "h"}},
+        {"made": {"mode": "merge"}}, {"made": {"identity": {"prompt": "x"}}}, {"timings": {"started": 1e300, "total_s": 1}},
+    ],
+)  # fmt: skip
+def test_a_planted_result_is_not_believed_and_spoils_no_ledger(stuck: GumpProject, changes: dict[str, Any]) -> None:
+    folder = stuck.folders()[0]
+    started = next(one for one in stuck.ledger() if one["event"] == "attempt_started")
+    finished = next(one for one in stuck.ledger() if one["event"] == "attempt_finished")
+    made_for = {name: started[name] for name in ("mode", "entry", "base", "step_base", "slot", "identity")}
+    planted = {**finished["result"], "step": "last", "attempt": 7, "made": made_for, "scratch": None}
+    planted = {**planted, **changes, "made": {**made_for, **changes.get("made", {})}}
+    place = folder.attempts / "0099-last-a7"
+    place.mkdir()
+    (place / "result.json").write_text(json.dumps(planted))
+    result = resume(stuck)
+    no_traceback(result)
+    assert result.ret in {pytest.ExitCode.OK, pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.TESTS_FAILED}
+    assert {one.step for one in stuck.record().attempts} >= {"tests", "impl"}, "the ledger can still be read"
