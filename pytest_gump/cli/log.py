@@ -64,8 +64,13 @@ def _attempt(attempt: AttemptRecord, count: int, run: KeptRun, out: Out, *, prom
     out.line(f"{attempt.step} attempt {attempt.attempt}{of}, {who}: {outcome}", colour)
     if result is not None and result.reason:
         out.text(result.reason, indent="  ")
+    if attempt.superseded:
+        out.line("  its result does not hold any more: the run was taken up, and the step is made again")
     folder = run.folder.attempts / attempt.folder if attempt.folder else None
-    if folder is None or not folder.is_dir():
+    if attempt.reused:
+        words = f"{run.record.origin} '{attempt.step}' --attempt {attempt.attempt}"
+        out.line(f"  made in another run, which has its files: gump log {words}")
+    elif folder is None or not folder.is_dir():
         out.line("  no files of this attempt are kept")
     else:
         if prompt:

@@ -67,6 +67,7 @@ def test_attempts_that_do_not_hold_any_more_are_marked_and_were_paid_for(
     text = told(capsys, "report")
     assert "passed, superseded" in text
     assert ", resumed" in text
+    assert "its result does not hold any more" in told(capsys, "log", "impl", "--attempt", "1")
     suite = {one.get("name"): one.get("value") for one in ET.parse(failed.path / "j.xml").iter("property")}
     assert suite["gump.resumed"] == "1"
 
@@ -91,6 +92,9 @@ def test_attempts_of_another_run_are_marked_and_part_of_no_sum(
     assert "passed, reused" in text
     assert f"took over results of run {origin}" in " ".join(text.split())
     assert "tokens" not in text.split()
+    assert f"made in another run, which has its files: gump log {origin} 'impl' --attempt 3" in told(
+        capsys, "log", "impl"
+    )
     markdown = summary.read_text()
     assert "<code>passed&#44; reused</code>" in markdown
     assert "took over results of" in markdown
