@@ -96,7 +96,8 @@ class TakeUp:
                     self._take(one)
             is_last = number == len(self._past.sessions) - 1
             if self._goes_on:
-                self._number_on([*seen, *self._past.open] if is_last else seen, settled=seen)
+                cut_off = [one for one in self._past.open if not one.has_ended] if is_last else []
+                self._number_on([*seen, *cut_off], settled=seen)  # what ended may hold: its number comes again
             self._schedule.take_up()
         for one in self._past.open:
             self._look_at_open(one)
