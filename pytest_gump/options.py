@@ -49,16 +49,7 @@ def add_options(parser: pytest.Parser) -> None:
         "--gump-input", action="append", dest="gump_input", metavar="KEY=VALUE", default=[],
         help="value of an input that the workflow declares; may be repeated",
     )  # fmt: skip
-    add(
-        "--gump-resume", dest="gump_resume", metavar="RUN", nargs="?", const="", default=None,
-        help="go on with a run that failed, was interrupted or was killed (default: the newest run); takes spec, "
-        "workflow, options and base from it",
-    )  # fmt: skip
-    add(
-        "--gump-from", dest="gump_from", metavar="STEP[@RUN]",
-        help="begin a new run that takes over what an earlier one (default: the newest) did before STEP, "
-        "for example build::impl[item-2]",
-    )  # fmt: skip
+    _add_past(add)
     add(
         "--gump-dry-run", action="store_true", dest="gump_dry_run",
         help="print what the workflow would do, step by step, and run nothing",
@@ -74,6 +65,19 @@ def add_options(parser: pytest.Parser) -> None:
     )  # fmt: skip
     _add_cassettes(add)
     add_ini(parser)
+
+
+def _add_past(add: Callable[..., None]) -> None:
+    add(
+        "--gump-resume", dest="gump_resume", metavar="RUN", nargs="?", const="", default=None,
+        help="go on with a run that failed, was interrupted or was killed (default: the newest run); takes spec, "
+        "workflow, options and base from it",
+    )  # fmt: skip
+    add(
+        "--gump-from", dest="gump_from", metavar="STEP[@RUN]",
+        help="begin a new run that takes over what an earlier one (default: the newest) did before STEP, "
+        "for example build::impl[item-2]",
+    )  # fmt: skip
 
 
 def _add_cassettes(add: Callable[..., None]) -> None:
