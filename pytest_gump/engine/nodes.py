@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_gump.engine.plan_order import Waits, waits
 from pytest_gump.engine.retry import Tally
 from pytest_gump.workflow.generated import MERGE_STEP, gate_step, may_write, merge_path
+from pytest_gump.workflow.path import REPLAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,14 @@ class Reopened:
     path: StepPath
     tally: Tally
     agent: str | None
+
+
+@dataclass(slots=True)
+class Message:
+    """What the first agent step that it concerns is told, and whether its conversation is new."""
+
+    told: list[Told]
+    is_fresh: bool
 
 
 @dataclass(slots=True)
@@ -144,7 +153,9 @@ class Group:
     restarted: Restarted | None = None
     told: list[Told] = field(default_factory=list)
     is_fresh: bool = False
-    """The first agent step of this pass starts a fresh session."""
+    """The first agent step of this pass starts a fresh session; side by side, the first one of each member."""
+    messages: dict[int, Message] = field(default_factory=dict)
+    """What each member of a parallel group is told, whatever the order in which they begin."""
     reopened: Reopened | None = None
 
     @property
@@ -177,8 +188,27 @@ class Group:
         """Forget all members: a new pass zeroes the whole subtree."""
         self.members = [None] * (self.size + self.has_gate)
         self.side = None
+        self.messages.clear()
         self.kept.clear()
         self.restarted = None
+
+    def message(self, index: int) -> Group | Message:
+        """Where the first agent step of a member finds what it is told."""
+        if not self.is_parallel:
+            return self
+        if index not in self.messages:
+            self.messages[index] = Message([one for one in self.told if self._may_be_for(one, index)], self.is_fresh)
+        return self.messages[index]
+
+    def _may_be_for(self, told: Told, index: int) -> bool:
+        """Whether a failure was that of this member, or of no member alone; plan items are told by `concerns`."""
+        depth = len(self.path.names)
+        if self.kind == "foreach" or told.by.names[:depth] != self.path.names or len(told.by.names) == depth:
+            return True
+        names = [step.name for step in self.steps]
+        name = told.by.names[depth].removesuffix(REPLAN)
+        failed = told.by.items[-1] if name == MERGE_STEP.name and told.by.items else name
+        return failed not in names or names[index] == failed
 
     def renew(self, decision: Retry, told: list[Told], left: str) -> None:
         """Prepare the next pass, which the group's own policy granted; `left` is where the failed one left the tree."""

@@ -66,10 +66,11 @@ def _take_told(leaf: Leaf) -> tuple[Told | None, bool]:
         if restarted is not None and is_meant and not restarted.is_told:
             restarted.is_told = True
             return restarted.told, True
-        is_fresh, group.is_fresh = group.is_fresh, False
-        told = next((told for told in group.told if told.concerns(leaf.path)), None)
+        message = group.message(node.index)
+        is_fresh, message.is_fresh = message.is_fresh, False
+        told = next((told for told in message.told if told.concerns(leaf.path)), None)
         if told is not None:
-            group.told.remove(told)
+            message.told.remove(told)
         if told is not None or is_fresh:
             return told, is_fresh
         node = group

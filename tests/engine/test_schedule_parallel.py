@@ -333,3 +333,19 @@ def test_result_does_not_depend_on_how_many_run_at_once_and_who_ends_first(
 def test_gate_only_members_have_nothing_to_merge() -> None:
     drive = Drive((agent("a"), group("g", gate("x"), gate("y"), parallel=True))).run()
     assert [str(ready.path) for ready in drive.orders] == ["a", "g::x", "g::y"]
+
+
+@pytest.mark.parametrize("most", [1, None])
+def test_in_a_new_pass_a_member_is_told_of_its_own_failure_whoever_begins_first(most: int | None) -> None:
+    members = gate("check"), agent("left"), agent("right")
+    steps = (group("both", *members, parallel=True, on_failure=flat(2, "same")),)
+    schedule = Schedule(Workflow(name="w", steps=steps), base="base")
+    told: dict[str, list[int]] = {}
+    while not schedule.done:
+        for ready in schedule.ready(most):
+            schedule.start(ready.path)
+            name = f"{ready.path}#{ready.attempt}"
+            told[name] = [failure.attempt for failure in ready.feedback]
+            outcome = "gate_failed" if name == "both::right#1" else "passed"
+            schedule.complete(Done(ready.path, ready.attempt, outcome, ready.agent, commit=name), own_policy)
+    assert {name: attempts for name, attempts in told.items() if attempts} == {"both::right#2": [1]}
