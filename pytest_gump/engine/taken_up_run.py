@@ -117,6 +117,7 @@ class TakenUpRun(Run):
         if is_same and all(same_tree(self._repository, then, now) for then, now in pairs):
             return one.result
         del self._at_hand[place]
+        self.record.attempts[one.number - 1].superseded = True
         return None
 
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
