@@ -177,6 +177,9 @@ def test_a_ledger_that_lost_all_of_it_is_made_good_from_the_snapshots(
 ) -> None:
     project.folders()[0].ledger.write_bytes(b"")
     assert " interrupted " in status(capsys)
+    assert go_on(project, way).ret == pytest.ExitCode.TESTS_FAILED
+    assert [(one.step, one.attempt) for one in project.record().attempts] == [("tests", 1), ("impl", 1)]
+    assert project.record().total.cost_usd == pytest.approx(0.02), "as it had ended, and nothing was paid again"
     assert go_on(project, way).ret == pytest.ExitCode.OK
     record = project.record()
     assert [(one.step, one.attempt) for one in record.attempts] == [

@@ -349,10 +349,14 @@ def test_preflight_that_breaks_a_worker_ends_its_own_run_only(project: GumpProje
 
 
 UNFIT = """\
-import os
+on_worker = False
+
+def pytest_configure(config):
+    global on_worker
+    on_worker = hasattr(config, "workerinput")
 
 def pytest_gump_gates():
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    if on_worker:
         raise RuntimeError("not on workers")
     return {}
 """
