@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.orders import RunInputs
     from pytest_gump.engine.schedule import Decide, Ready
     from pytest_gump.engine.take_up import TakenUp
+    from pytest_gump.gates.base import GateResult
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.path import StepPath
 
@@ -148,12 +149,8 @@ class Run:
     def settle_preflight(self, result: AttemptResult) -> str | None:
         """Book the preflight; gives why the run cannot go on, if so."""
         red = [gate.name for gate in result.gates if gate.status == "failed"]
-        broken = [gate for gate in result.gates if gate.status == "error"]
-        reason = f"preflight: {broken[0].name}: {broken[0].summary}" if broken else None
-        if reason is None and not result.gates and not result.passed:
-            reason = f"preflight: {result.reason}"
-        gates = [{"name": gate.name, "status": gate.status, "summary": gate.summary} for gate in result.gates]
-        self._book("preflight", gates=gates, red=red, reason=reason, notes=[*result.notes])
+        reason = why_unjudged(result, "preflight")
+        self._book("preflight", gates=briefly(result.gates), red=red, reason=reason, notes=[*result.notes])
         return reason
 
     def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:
@@ -366,6 +363,19 @@ class Run:
         written = self._ledger.append(event, **fields)
         advance(self.record, written)
         return written
+
+
+def briefly(gates: Sequence[GateResult]) -> list[dict[str, str]]:
+    """What the ledger tells of gates that no attempt was judged by."""
+    return [{"name": gate.name, "status": gate.status, "summary": gate.summary} for gate in gates]
+
+
+def why_unjudged(result: AttemptResult, what: str) -> str | None:
+    """Why gates that were to be tried could not be; None where all of them could."""
+    broken = next((gate for gate in result.gates if gate.status == "error"), None)
+    if broken is not None:
+        return f"{what}: {broken.name}: {broken.summary}"
+    return f"{what}: {result.reason}" if not result.gates and not result.passed else None
 
 
 def _why(settled: Settled) -> str:

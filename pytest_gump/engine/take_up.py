@@ -19,11 +19,12 @@ from pytest_gump.engine.schedule import Done
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_gump.engine.decision import Decision, Failure
     from pytest_gump.engine.identity import Identity
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.engine.ledger import Event
+    from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.engine.past import Past, PastAttempt
     from pytest_gump.engine.schedule import Ready
     from pytest_gump.engine.schedule_replay import ResumableSchedule
@@ -126,15 +127,8 @@ class TakeUp:
             return self._follows()
         if one.number in self._past.refused:
             return REFUSED
-        changed = [*differences(one.started.get("identity") or {}, self._identify(ready)), *self._moved(one, ready)]
+        changed = changes(self._repository, one.started, ready, self._identify(ready))
         return f"{', '.join(changed)} changed" if changed else self._lost(one)
-
-    def _moved(self, one: PastAttempt, ready: Ready) -> Iterator[str]:
-        """Which trees are not those that the attempt worked on."""
-        pairs = (one.started["base"], ready.base), (one.started["step_base"], ready.step_base)
-        theirs = one.started.get("theirs") or ready.theirs or "", ready.theirs or ""
-        if not all(same_tree(self._repository, then, now) for then, now in (*pairs, theirs)):
-            yield "base tree"
 
     def _lost(self, one: PastAttempt) -> str | None:
         """What of the attempt is gone from the repository; None when all is there."""
@@ -222,7 +216,15 @@ def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:
     )
 
 
-def same_tree(repository: Repository, one: str, other: str) -> bool:
+def changes(repository: Repository, started: Event, now: Ready | Order, identity: Identity) -> list[str]:
+    """What differs between an attempt, as its `attempt_started` tells, and the one that would be made now."""
+    pairs = (started["base"], now.base), (started["step_base"], now.step_base)
+    theirs = started.get("theirs") or now.theirs or "", now.theirs or ""
+    is_moved = not all(_same_tree(repository, one, other) for one, other in (*pairs, theirs))
+    return [*differences(started.get("identity") or {}, identity), *(["base tree"] if is_moved else [])]
+
+
+def _same_tree(repository: Repository, one: str, other: str) -> bool:
     """Whether two commits hold the same files; a commit that is gone holds none that could be compared."""
     if one == other:
         return True

@@ -7,16 +7,15 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.identity import differences
 from pytest_gump.engine.leavings import snapshot_ref
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.metrics import advance
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.orders import recheck_order
 from pytest_gump.engine.past import PastAttempt, read_past
-from pytest_gump.engine.run import Run
+from pytest_gump.engine.run import Run, briefly, why_unjudged
 from pytest_gump.engine.schedule_replay import ResumableSchedule
-from pytest_gump.engine.take_up import REFUSED, TakenUp, TakeUp, same_tree
+from pytest_gump.engine.take_up import REFUSED, TakenUp, TakeUp, changes
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
@@ -112,9 +111,7 @@ class TakenUpRun(Run):
         one = self._at_hand.get(place)
         if one is None:
             return None
-        pairs = (one.started["base"], order.base), (one.started["step_base"], order.step_base)
-        is_same = not differences(one.started.get("identity") or {}, order.identity)
-        if is_same and all(same_tree(self._repository, then, now) for then, now in pairs):
+        if not changes(self._repository, one.started, order, order.identity):
             return one.result
         del self._at_hand[place]
         self.record.attempts[one.number - 1].superseded = True
@@ -178,13 +175,9 @@ class TakenUpRun(Run):
         if self._rechecked is None:
             return super().settle_preflight(result)
         one, _ = self._rechecked
-        broken = next((gate for gate in result.gates if gate.status == "error"), None)
         red = [gate for gate in result.gates if gate.status == "failed"]
-        reason = f"{one.path} cannot be checked again: {broken.name}: {broken.summary}" if broken else None
-        if reason is None and not result.gates and not result.passed:
-            reason = f"{one.path} cannot be checked again: {result.reason}"
-        gates = [{"name": gate.name, "status": gate.status, "summary": gate.summary} for gate in result.gates]
-        self._book("recheck", number=one.number, step=str(one.path), gates=gates, reason=reason)
+        reason = why_unjudged(result, f"{one.path} cannot be checked again")
+        self._book("recheck", number=one.number, step=str(one.path), gates=briefly(result.gates), reason=reason)
         if red and reason is None:
             self._refuse(one, "; ".join(f"{gate.name}: {gate.summary}" for gate in red))
         return reason
