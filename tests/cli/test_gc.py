@@ -68,7 +68,7 @@ def test_worktrees_that_nobody_leases_go_and_runs_stay(passed: Gump) -> None:
 def test_a_dry_run_tells_what_would_go_and_removes_nothing(passed: Gump) -> None:
     slots = slots_of(passed)
     before = sorted(path.name for path in slots.iterdir())
-    output = passed.good("gc", "--dry-run", "--older-than", "1s", "--force", "--keep-last", "1")
+    output = passed.good("gc", "--dry-run", "--older-than", "0.001s", "--force", "--keep-last", "1")
     assert re.search(r"^worktree +w1 +[0-9.]+ [KM]iB$", output, re.MULTILINE)
     assert "would remove 1 worktree: " in output
     assert sorted(path.name for path in slots.iterdir()) == before
@@ -151,7 +151,7 @@ def test_a_running_run_stays_even_by_force(passed: Gump) -> None:
     events = [json.loads(line) for line in run.ledger.read_text().splitlines()]
     events[0] |= {"pid": os.getpid(), "pid_created": psutil.Process().create_time()}
     run.ledger.write_text("".join(json.dumps(event) + "\n" for event in events[:4]))
-    report = collected(passed, "--older-than", "1s", "--force")
+    report = collected(passed, "--older-than", "0.001s", "--force")
     assert ("run", run.run_id) not in kinds(report)
     assert report["kept"] == [] or report["kept"][0]["why"] == "is running"
     assert refs_of(passed, run.run_id)
@@ -161,7 +161,7 @@ def test_a_run_that_is_just_being_made_stays(passed: Gump) -> None:
     new = passed.project.folders()[0].path.with_name("20990101-000000-pair-00abcd")
     (new / "attempts").mkdir(parents=True)
     (slots_of(passed) / f"{new.name}.scratch").mkdir()
-    collected(passed, "--keep-last", "1", "--older-than", "1s", "--force")
+    collected(passed, "--keep-last", "1", "--older-than", "0.001s", "--force")
     assert (new / "attempts").is_dir()
     assert (slots_of(passed) / f"{new.name}.scratch").is_dir()
     os.utime(new, (0, 0))
@@ -270,7 +270,7 @@ def test_runs_are_not_disturbed_by_one_gc_after_the_other(passed: Gump) -> None:
 def test_a_damaged_run_stays_and_is_named(passed: Gump) -> None:
     run = passed.project.folders()[0]
     (run.path / "run.json").write_text('{"format": 2}')
-    report = collected(passed, "--keep-last", "1", "--older-than", "1s", "--force")
+    report = collected(passed, "--keep-last", "1", "--older-than", "0.001s", "--force")
     assert report["kept"] == []
     os.utime(run.path, (0, 0))
     old = run.path.with_name(GONE)
@@ -292,14 +292,14 @@ def test_a_living_session_keeps_all_of_its_own_and_a_killed_one_what_resuming_ne
     with subprocess.Popen(words, cwd=project.path, stdout=subprocess.DEVNULL) as session:
         wait_until(lambda: [*project.path.parent.glob(f"{project.path.name}-cache/gump/worktrees/*/w1/first.py")])
         run = project.folders()[0]
-        report = collected(gump, "--keep-last", "1", "--older-than", "1s", "--force")
+        report = collected(gump, "--keep-last", "1", "--older-than", "0.001s", "--force")
         assert (report["removed"], report["problems"]) == ([], [])
         assert "running" in gump.good("status")
         session.kill()
         session.wait()
     scratch = slots_of(gump) / f"{run.run_id}.scratch"
     assert scratch.is_dir()
-    wait_until(lambda: collected(gump, "--older-than", "1s") and not (scratch.parent / "w1").exists())
+    wait_until(lambda: collected(gump, "--older-than", "0.001s") and not (scratch.parent / "w1").exists())
     assert gump.good("status").splitlines()[1].split()[2:4] == ["interrupted", "first"]
     assert refs_of(gump, run.run_id)
     assert scratch.is_dir(), "what the attempt cost is told there"
@@ -313,10 +313,10 @@ def test_a_run_whose_ledger_lost_all_of_it_stays_while_its_attempts_left_somethi
     for path in run.attempts.iterdir():
         files.remove(path)
     os.utime(run.path, (0, 0))
-    report = collected(passed, "--older-than", "1s")
+    report = collected(passed, "--older-than", "0.001s")
     assert ("run", run.run_id) not in kinds(report)
     assert report["kept"] == [{"run": run.run_id, "why": "is interrupted and could go on"}]
-    assert ("run", run.run_id) in kinds(collected(passed, "--older-than", "1s", "--force"))
+    assert ("run", run.run_id) in kinds(collected(passed, "--older-than", "0.001s", "--force"))
 
 
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
