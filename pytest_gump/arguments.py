@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gump.jobs import is_spec
+from pytest_gump.job_files import is_spec
 from pytest_gump.workflow.find import WORKFLOW_SUFFIXES
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from pytest_gump.crew import has_workers, refuse_distribution
 from pytest_gump.earlier import take_earlier
 from pytest_gump.endings import usage_errors
 from pytest_gump.engine.overrides import select
-from pytest_gump.jobs import Job, no_garbage, no_spec, prepare_jobs, project_root
+from pytest_gump.job_files import no_spec, project_root
+from pytest_gump.jobs import Job, no_garbage, prepare_jobs
 from pytest_gump.last_failed import LastFailed
 from pytest_gump.neighbours import Neighbours
 from pytest_gump.report import Report

@@ -9,7 +9,7 @@ import pytest
 from pytest_gump.arguments import ordinary_arguments
 from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.errors import GumpError
-from pytest_gump.jobs import job_files, project_root
+from pytest_gump.job_files import job_files, project_root
 from pytest_gump.workflow.problems import Problems
 from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
 

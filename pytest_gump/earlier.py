@@ -16,7 +16,7 @@ from pytest_gump.engine.liveness import process_text, run_state
 from pytest_gump.engine.overrides import leaves, select
 from pytest_gump.engine.record import read_record
 from pytest_gump.errors import ConfigError, RunError
-from pytest_gump.jobs import project_root
+from pytest_gump.job_files import project_root
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:

@@ -3,61 +3,34 @@
 from __future__ import annotations
 
 import gc
-import os
-import stat
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from pytest_gump.agents import registry
-from pytest_gump.agents.cassette import Cassette
-from pytest_gump.agents.replay import ReplayAgent
-from pytest_gump.engine.overrides import agents_of, agents_of_step, leaves, override_agents, walk
-from pytest_gump.engine.settings import load_gump_toml, read_settings
-from pytest_gump.errors import AgentError, ConfigError
-from pytest_gump.system.environment import checkout_around, home
-from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow, workflow_file
+from pytest_gump.engine.overrides import agents_of, agents_of_step, leaves, walk
+from pytest_gump.errors import ConfigError
+from pytest_gump.job_agents import find_agent, own_agents, read_replay
+from pytest_gump.job_files import job_files, read_spec, refuse_odd_name
+from pytest_gump.job_options import override_workflow, read_inputs
 from pytest_gump.workflow.load import load_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    import pytest
 
     from pytest_gump.agents.base import Agent
     from pytest_gump.earlier import Earlier
     from pytest_gump.engine.order import AttemptResult, Order
-    from pytest_gump.workflow.find import Found
+    from pytest_gump.job_agents import Replay
     from pytest_gump.workflow.load import Loaded
     from pytest_gump.workflow.model import Workflow
 
-MAX_SPEC_BYTES = 16 * 1024 * 1024
 LARGE = 100_000
 """Objects made while collecting from which on a session is large."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replay:
-    """`--gump-replay` and its companions."""
-
-    cassette: Cassette
-    lenient: bool
-    delay: float
-
-
-def find_agent(name: str, agents: Mapping[str, Agent | str], replay: Replay | None) -> Agent:
-    """The adapter of an agent name, or the replay agent in its place.
-
-    Raises:
-        AgentError: the name is not known.
-    """
-    if replay is None:
-        return registry.resolve(name, agents)
-    cli = replay.cassette.cli_of(name) or registry.cli_of(name, agents) or "replay"
-    live = registry.find(name, agents)
-    return ReplayAgent(replay.cassette, name, cli, lenient=replay.lenient, delay=replay.delay, live=live)
 
 
 @dataclass(slots=True)
@@ -125,11 +98,6 @@ class Job:
             )
 
 
-def project_root(config: pytest.Config) -> Path:
-    """The checkout that the session was started in; outside of any, pytest's rootdir."""
-    return checkout_around(config.invocation_params.dir) or config.rootpath
-
-
 def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:
     """Read every spec and workflow that the command line names.
 
@@ -171,11 +139,11 @@ def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any
 
 
 def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:
-    replay = _replay(config)
-    own = _own_agents(config, project, replayed=replay is not None)
-    read_spec = cache(_read_spec)
+    replay = read_replay(config)
+    own = own_agents(config, project, replayed=replay is not None)
+    read = cache(read_spec)
     for file, spec, found in job_files(config, project):
-        _refuse_odd_name(file, config.rootpath)
+        refuse_odd_name(file, config.rootpath)
         _load_conftests(config, spec)
         gates, agents = hooks(spec, "pytest_gump_gates"), {**own, **hooks(spec, "pytest_gump_agents")}
         loaded = load_workflow(
@@ -185,9 +153,9 @@ def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dic
             same_cli=lambda one, other, agents=agents: registry.same_cli(one, other, agents),  # type: ignore[misc]
             project=project,
         )
-        workflow = _override(config, loaded.workflow, agents, replayed=replay is not None)
-        inputs = _inputs(config, workflow)
-        yield Job(file, spec, read_spec(spec), loaded, workflow, inputs, gates, agents, replay)
+        workflow = override_workflow(config, loaded.workflow, agents, replayed=replay is not None)
+        inputs = read_inputs(config, workflow)
+        yield Job(file, spec, read(spec), loaded, workflow, inputs, gates, agents, replay)
 
 
 def _load_conftests(config: pytest.Config, spec: Path) -> None:
@@ -206,152 +174,3 @@ def _load_conftests(config: pytest.Config, spec: Path) -> None:
         load(spec, config.getoption("importmode"), config.rootpath, consider_namespace_packages=namespaces)
     except ConftestImportFailure as error:
         raise ConfigError(f"{error.path}: cannot be imported: {error.cause}") from error
-
-
-def _own_agents(config: pytest.Config, project: Path, *, replayed: bool) -> dict[str, str]:
-    """The names that `gump_agents` gives."""
-    settings, _ = read_settings(config.getini, load_gump_toml(project))
-    own = settings.agent_names
-    for name in own:
-        problem = registry.problem(name, own, replayed=replayed)
-        if problem is not None:
-            raise AgentError(f"gump_agents: {problem}")
-    return own
-
-
-def job_files(config: pytest.Config, project: Path) -> Iterator[tuple[Path, Path, Found]]:
-    """Node file, spec and workflow of every job, in the order of the command line."""
-    named = [str(name) for name in config.getoption("gump_workflow") or ()]
-    given = config.getoption("gump_spec")
-    spec_option = Path(config.invocation_params.dir, given) if given else None
-    used = False
-    for path in _argument_files(config):
-        if path.suffix in WORKFLOW_SUFFIXES and spec_option is not None:
-            used = True
-            yield path, spec_option, workflow_file(path)
-        elif is_spec(path) and named:
-            for name in named:
-                yield path, path, _find(name, config, project)
-    if spec_option is not None and named and not used:
-        for name in named:
-            yield spec_option, spec_option, _find(name, config, project)
-
-
-def _find(name: str, config: pytest.Config, project: Path) -> Found:
-    if name.endswith(WORKFLOW_SUFFIXES):
-        from_here = Path(config.invocation_params.dir, name)
-        return find_workflow(str(from_here if from_here.exists() else name), project, home())
-    return find_workflow(name, project, home())
-
-
-def is_spec(path: Path) -> bool:
-    """Anything that is neither Python nor a workflow may be a spec, if it is named itself."""
-    return path.suffix not in {".py", *WORKFLOW_SUFFIXES}
-
-
-def _argument_files(config: pytest.Config) -> Iterator[Path]:
-    """The files among the arguments, each once; a missing spec is an error of ours, with a hint."""
-    seen: set[Path] = set()
-    for word in config.args if config.args_source is pytest.Config.ArgsSource.ARGS else ():
-        text = str(word).partition("::")[0]
-        path = Path(os.path.abspath(Path(config.invocation_params.dir, text)))  # noqa: PTH100 - symlinks stay as named
-        if path not in seen and path.is_file():
-            seen.add(path)
-            yield path
-
-
-def no_spec(config: pytest.Config) -> ConfigError:
-    """What to say when a workflow was named and no argument is a spec: most often its name is mistyped."""
-    if config.args_source is pytest.Config.ArgsSource.ARGS:
-        for word in map(str, config.args):
-            if not Path(config.invocation_params.dir, word.partition("::")[0]).exists():
-                hint = "what follows :: selects a step" if "::" in word else None
-                return ConfigError(f"the spec {word} does not exist", hint=hint)
-    return ConfigError(
-        "--gump-workflow names a workflow, but no spec is among the arguments",
-        hint="pytest --gump-workflow=tdd spec.md",
-    )
-
-
-def _read_spec(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"the spec {path} is not a regular file")
-        if status.st_size > MAX_SPEC_BYTES:
-            raise ConfigError(f"the spec {path} has {status.st_size} bytes; at most {MAX_SPEC_BYTES} are read")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"cannot read the spec {path}: {why}") from error
-    if not data.strip():
-        raise ConfigError(f"the spec {path} is empty", hint="write what is to be built")
-    return data
-
-
-def _refuse_odd_name(file: Path, rootpath: Path) -> None:
-    """Refuse what pytest cannot write down as a node id: it would break when the session is over."""
-    name = os.path.relpath(file, rootpath)
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(
-            f"the name of {name!a} is not text in this locale",
-            hint="rename it, or use a locale with UTF-8: LC_ALL=C.UTF-8",
-        ) from None
-
-
-def _override(
-    config: pytest.Config, workflow: Workflow, agents: Mapping[str, Agent | str], *, replayed: bool
-) -> Workflow:
-    words = [str(word) for word in config.getoption("gump_agent")]
-    for word in words:
-        problem = registry.problem(word.rpartition("=")[2], agents, replayed=replayed)
-        if problem is not None:
-            raise AgentError(f"--gump-agent: {problem}")
-    workflow = override_agents(workflow, words) if words else workflow
-    budget = config.getoption("gump_max_budget")
-    if budget is None:
-        return workflow
-    try:
-        usd = float(budget)
-    except ValueError:
-        usd = 0.0
-    if not 0 < usd < float("inf"):
-        raise ConfigError(f"--gump-max-budget must be dollars above zero, not {budget!r}")
-    return replace(workflow, max_budget=usd)
-
-
-def _inputs(config: pytest.Config, workflow: Workflow) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for word in config.getoption("gump_input"):
-        key, equals, value = str(word).partition("=")
-        if not equals:
-            raise ConfigError(f"--gump-input {word!r} is not KEY=VALUE")
-        if key not in workflow.inputs:
-            declared = ", ".join(workflow.inputs) or "none"
-            raise ConfigError(
-                f"--gump-input: workflow {workflow.name!r} has no input {key!r}", hint=f"inputs: {declared}"
-            )
-        given[key] = value
-    for name, declared_input in workflow.inputs.items():
-        if name not in given and declared_input.default is not None:
-            given[name] = declared_input.default
-        if name not in given and declared_input.required:
-            raise ConfigError(f"workflow {workflow.name!r} requires input {name!r}", hint=f"--gump-input {name}=...")
-    return given
-
-
-def _replay(config: pytest.Config) -> Replay | None:
-    folder = config.getoption("gump_replay")
-    if not folder:
-        return None
-    text = config.getoption("gump_replay_delay")
-    try:
-        delay = float(text)
-    except ValueError:
-        delay = -1.0
-    if not 0 <= delay < float("inf"):
-        raise ConfigError(f"--gump-replay-delay must be a number from 0, not {text!r}")
-    cassette = Cassette.open(Path(config.invocation_params.dir, folder))
-    return Replay(cassette, lenient=bool(config.getoption("gump_replay_lenient")), delay=delay)

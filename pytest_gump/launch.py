@@ -29,7 +29,7 @@ from pytest_gump.equipment import Equipment
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
 from pytest_gump.gates.detect import detect
 from pytest_gump.gates.text import one_line
-from pytest_gump.jobs import project_root
+from pytest_gump.job_files import project_root
 from pytest_gump.live import TOLD_TOOLS
 from pytest_gump.on_quota import settle_on_quota
 from pytest_gump.recording import record_into

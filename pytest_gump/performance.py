@@ -12,7 +12,7 @@ from pytest_gump.engine.overrides import walk
 from pytest_gump.engine.quota import Quota
 from pytest_gump.engine.settings import Settings
 from pytest_gump.executors import InProcess
-from pytest_gump.jobs import project_root
+from pytest_gump.job_files import project_root
 from pytest_gump.open_run import OpenRun
 from pytest_gump.order_loop import OrderLoop
 from pytest_gump.relaunch import prepare

@@ -20,7 +20,7 @@ from pytest_gump.away import Place, pack_for
 from pytest_gump.engine.lost_attempt import attempt_folder, scratch_of
 from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
 from pytest_gump.executors import Finished, Lost, WorkerFault
-from pytest_gump.jobs import project_root
+from pytest_gump.job_files import project_root
 from pytest_gump.parcel import Parcel, pieces
 from pytest_gump.system.survivors import is_anything_left
 from pytest_gump.system.worktree import Repository

@@ -1,0 +1,59 @@
+"""What the command line changes in a workflow: agents, the budget, inputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_gump.agents import registry
+from pytest_gump.engine.overrides import override_agents
+from pytest_gump.errors import AgentError, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+    from pytest_gump.agents.base import Agent
+    from pytest_gump.workflow.model import Workflow
+
+
+def override_workflow(
+    config: pytest.Config, workflow: Workflow, agents: Mapping[str, Agent | str], *, replayed: bool
+) -> Workflow:
+    words = [str(word) for word in config.getoption("gump_agent")]
+    for word in words:
+        problem = registry.problem(word.rpartition("=")[2], agents, replayed=replayed)
+        if problem is not None:
+            raise AgentError(f"--gump-agent: {problem}")
+    workflow = override_agents(workflow, words) if words else workflow
+    budget = config.getoption("gump_max_budget")
+    if budget is None:
+        return workflow
+    try:
+        usd = float(budget)
+    except ValueError:
+        usd = 0.0
+    if not 0 < usd < float("inf"):
+        raise ConfigError(f"--gump-max-budget must be dollars above zero, not {budget!r}")
+    return replace(workflow, max_budget=usd)
+
+
+def read_inputs(config: pytest.Config, workflow: Workflow) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for word in config.getoption("gump_input"):
+        key, equals, value = str(word).partition("=")
+        if not equals:
+            raise ConfigError(f"--gump-input {word!r} is not KEY=VALUE")
+        if key not in workflow.inputs:
+            declared = ", ".join(workflow.inputs) or "none"
+            raise ConfigError(
+                f"--gump-input: workflow {workflow.name!r} has no input {key!r}", hint=f"inputs: {declared}"
+            )
+        given[key] = value
+    for name, declared_input in workflow.inputs.items():
+        if name not in given and declared_input.default is not None:
+            given[name] = declared_input.default
+        if name not in given and declared_input.required:
+            raise ConfigError(f"workflow {workflow.name!r} requires input {name!r}", hint=f"--gump-input {name}=...")
+    return given
