@@ -8,9 +8,12 @@ from pytest_gump.cli.command import add_command, add_run, positive
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable, Iterator
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
+    from pytest_gump.engine.folder import RunFolder
+    from pytest_gump.engine.metrics import RunRecord
 
 
 Data = dict[str, Any]
@@ -54,25 +57,20 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _report_last(arguments: argparse.Namespace, out: Out) -> int:
-    from itertools import islice
+    from itertools import chain, islice
 
-    from pytest_gump.cli.runs import all_runs, read_run
+    from pytest_gump.cli.runs import all_runs
     from pytest_gump.engine.runs_data import runs_data
     from pytest_gump.errors import ConfigError, RunError
 
     if arguments.run is not None:
         raise ConfigError("give a run, or --last N, not both")
-    records, problems = [], []
-    for folder in islice(all_runs(), arguments.last):
-        try:
-            records.append(read_run(folder, results=False).record)
-        except RunError as error:
-            if not folder.path.exists():  # gump gc removed it just now
-                continue
-            problems.append(str(error))
-    if not records:
+    problems: list[str] = []
+    records = _records(islice(all_runs(), arguments.last), problems)
+    first = next(records, None)
+    if first is None:
         raise RunError("no runs that can be read", hint="gump status lists them")
-    data = runs_data(records)
+    data = runs_data(chain([first], records))
     if arguments.json:
         import json
 
@@ -82,6 +80,19 @@ def _report_last(arguments: argparse.Namespace, out: Out) -> int:
     for problem in problems:
         out.line(f"note: {problem}")
     return 0
+
+
+def _records(folders: Iterable[RunFolder], problems: list[str]) -> Iterator[RunRecord]:
+    """Read one run after the other; what is wrong with one that cannot be read goes to `problems`."""
+    from pytest_gump.cli.runs import read_run
+    from pytest_gump.errors import RunError
+
+    for folder in folders:
+        try:
+            yield read_run(folder, results=False).record
+        except RunError as error:
+            if folder.path.exists():  # otherwise gump gc removed it just now
+                problems.append(str(error))
 
 
 def _write_last(data: Data, out: Out) -> None:

@@ -133,7 +133,7 @@ def _whole(data: bytes) -> int:
 
 def _parsed(line: bytes) -> object:
     try:
-        return json.loads(line)
+        return json.loads(line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         return None
 

@@ -41,6 +41,7 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
 _LATEST: Final = 2.0**37
 """Seconds since the epoch that a calendar can still show."""
 _COMMITS: Final = ("base", "step_base", "head", "commit")
+_COMMITS_OR_NONE: Final = ("theirs", "commit")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _STEP: Final = re.compile(r"[^\[\]/\x00-\x1f]+(?:\[[^\[\]/\x00-\x1f]+\])?")
 _FOLDER: Final = re.compile(r"(?!\.)[^/\x00-\x1f]+")
@@ -51,12 +52,21 @@ def is_event(record: object) -> bool:
     if not isinstance(record, dict) or not isinstance(record.get("event"), str) or not _is_time(record.get("at")):
         return False
     fields = _FIELDS.get(record["event"], {})
-    if not all(name in record and type(record[name]) in kinds for name, kinds in fields.items()):
-        return False
-    optional = (record.get(name) for name in ("theirs", "commit"))
-    if not all(commit is None or (type(commit) is str and _COMMIT.fullmatch(commit)) for commit in optional):
-        return False
-    return all(_COMMIT.fullmatch(record[name]) for name in _COMMITS if name in fields) and _has_names(record)
+    for name, kinds in fields.items():
+        if type(record.get(name, ...)) not in kinds:
+            return False
+    return _has_commits(record, fields) and _has_names(record)
+
+
+def _has_commits(record: dict[str, Any], fields: dict[str, tuple[type, ...]]) -> bool:
+    for name in _COMMITS:
+        if name in fields and not _COMMIT.fullmatch(record[name]):
+            return False
+    for name in _COMMITS_OR_NONE:
+        commit = record.get(name)
+        if commit is not None and not (type(commit) is str and _COMMIT.fullmatch(commit)):
+            return False
+    return True
 
 
 def _has_names(record: dict[str, Any]) -> bool:

@@ -38,18 +38,18 @@ class Total:
         """What budgets count."""
         return self.cost_usd + self.presumed_usd
 
-    def plus(self, usage: Usage, duration_s: float) -> Total:
+    def plus(self, usage: Usage, duration_s: float, *, unknown: bool, presumed_usd: float = 0.0) -> Total:
         return Total(
             attempts=self.attempts + 1,
             cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
             estimated=self.estimated or usage.provenance == "estimated",
-            unknown=self.unknown + is_unknown(usage),
+            unknown=self.unknown + unknown,
             tokens=self.tokens + usage.tokens,
             turns=self.turns + usage.turns,
             tool_calls=self.tool_calls + usage.tool_calls,
             context_tokens=max(self.context_tokens, usage.context_tokens),
             duration_s=self.duration_s + duration_s,
-            presumed_usd=self.presumed_usd,
+            presumed_usd=self.presumed_usd + presumed_usd,
         )
 
 
@@ -237,8 +237,8 @@ def add_up(attempts: Iterable[AttemptRecord]) -> Total:
         if one.reused:
             continue
         if one.usage is not None:
-            unknown, presumed_usd = total.unknown + one.has_unknown_cost, total.presumed_usd + one.presumed_usd
-            total = replace(total.plus(one.usage, one.duration_s), unknown=unknown, presumed_usd=presumed_usd)
+            unknown, presumed_usd = one.has_unknown_cost, one.presumed_usd
+            total = total.plus(one.usage, one.duration_s, unknown=unknown, presumed_usd=presumed_usd)
         elif one.agent is not None:
             total = replace(total, unknown=total.unknown + 1)
     return total

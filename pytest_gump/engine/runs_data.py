@@ -3,60 +3,91 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping
 
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+    from pytest_gump.engine.metrics import AttemptRecord, RunRecord, Total
 
 Data = dict[str, Any]
 
 
-def runs_data(records: Sequence[RunRecord]) -> Data:
-    """Give success, cost, time and retries of the runs together, and by step and agent."""
-    totals = [record.total for record in records]
-    count = len(records)
-    cost_usd = sum(total.cost_usd for total in totals)
-    return {
-        "schema": 1,
-        "runs": count,
-        "passed": sum(record.status == "passed" for record in records),
-        "workflows": sorted({record.workflow for record in records}),
-        "duration_s": {"average": round(sum(record.duration_s for record in records) / count, 3)},
-        "cost": {
-            "usd": round(cost_usd, 6),
-            "average_usd": round(cost_usd / count, 6),
-            "estimated": any(total.estimated for total in totals),
-            "unknown_attempts": sum(total.unknown for total in totals),
-        },
-        "attempts": sum(total.attempts for total in totals),
-        "retries": sum(record.retries for record in records),
-        "steps": _steps(records),
-    }
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is kept of a run when the next one is read: a thousand ledgers in memory cost more than reading them."""
+
+    workflow: str
+    passed: bool
+    duration_s: float
+    retries: int
+    total: Total
 
 
-def _steps(records: Sequence[RunRecord]) -> list[Data]:
-    """By step, its plan items taken together, and agent."""
-    by_place: dict[tuple[str, str], list[AttemptRecord]] = defaultdict(list)
+@dataclass(slots=True)
+class _Sum:
+    attempts: int = 0
+    passed: int = 0
+    cost_usd: float = 0.0
+    duration_s: float = 0.0
+
+    def add(self, one: AttemptRecord) -> None:
+        self.attempts += 1
+        self.passed += one.verdict == "passed"
+        self.cost_usd += (one.usage.cost_usd if one.usage else None) or 0.0
+        self.duration_s += one.duration_s
+
+
+def runs_data(records: Iterable[RunRecord]) -> Data:
+    """Give success, cost, time and retries of the runs together, at least one, and by step and agent."""
+    runs: list[_Run] = []
+    by_place: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
     names: dict[str, str] = {}
     for record in records:
+        is_passed = record.status == "passed"
+        runs.append(_Run(record.workflow, is_passed, record.duration_s, record.retries, record.total))
         for one in record.attempts:
             if one.reused:
                 continue
             if one.step not in names:
                 names[one.step] = StepPath.parse(one.step).static
-            by_place[names[one.step], one.agent or "(gates)"].append(one)
+            by_place[names[one.step], one.agent or "(gates)"].add(one)
+    return {**_together(runs), "steps": _steps(by_place)}
+
+
+def _together(runs: list[_Run]) -> Data:
+    count = len(runs)
+    cost_usd = sum(run.total.cost_usd for run in runs)
+    return {
+        "schema": 1,
+        "runs": count,
+        "passed": sum(run.passed for run in runs),
+        "workflows": sorted({run.workflow for run in runs}),
+        "duration_s": {"average": round(sum(run.duration_s for run in runs) / count, 3)},
+        "cost": {
+            "usd": round(cost_usd, 6),
+            "average_usd": round(cost_usd / count, 6),
+            "estimated": any(run.total.estimated for run in runs),
+            "unknown_attempts": sum(run.total.unknown for run in runs),
+        },
+        "attempts": sum(run.total.attempts for run in runs),
+        "retries": sum(run.retries for run in runs),
+    }
+
+
+def _steps(by_place: Mapping[tuple[str, str], _Sum]) -> list[Data]:
+    """By step, its plan items taken together, and agent."""
     return [
         {
             "step": step,
             "agent": agent,
-            "attempts": len(attempts),
-            "passed": sum(one.verdict == "passed" for one in attempts),
-            "cost_usd": round(sum(one.usage.cost_usd or 0.0 for one in attempts if one.usage), 6),
-            "duration_s": round(sum(one.duration_s for one in attempts), 3),
+            "attempts": one.attempts,
+            "passed": one.passed,
+            "cost_usd": round(one.cost_usd, 6),
+            "duration_s": round(one.duration_s, 3),
         }
-        for (step, agent), attempts in by_place.items()
+        for (step, agent), one in by_place.items()
     ]

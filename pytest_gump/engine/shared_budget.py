@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.budget import budgets, is_inside, spent, spent_out
+from pytest_gump.engine.metrics import is_unknown
 from pytest_gump.units import format_usd
 from pytest_gump.workflow.path import StepPath
 
@@ -57,7 +58,7 @@ class SharedBudget:
         """
         total = record.total
         for usage in self._used.values():
-            total = total.plus(usage, 0.0)
+            total = total.plus(usage, 0.0, unknown=is_unknown(usage))
         for place, budget in budgets(workflow, StepPath.parse(order.step)):
             used = [usage.cost_usd or 0.0 for one, usage in self._used.items() if is_inside(one, place)]
             if len(used) > 1 and (total_usd := spent(record, place) + sum(used)) >= budget:  # one has its own limit
