@@ -9,20 +9,13 @@ import json
 import sys
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import ConfigDict, TypeAdapter, WithJsonSchema, with_config
-from pydantic.json_schema import GenerateJsonSchema
-from typing_extensions import TypedDict, is_typeddict  # pydantic takes no other on Python 3.11
+from pydantic import with_config
+from typing_extensions import TypedDict  # pydantic takes no other on Python 3.11
+
+from pytest_gump.engine.json_schema import DESCRIBED, one_of, schema_of
 
 SCHEMA: Final = 1
 """Raised when a field goes or changes its meaning; new fields do not count."""
-
-DESCRIBED: Final = ConfigDict(use_attribute_docstrings=True)
-
-
-def one_of(*words: str) -> WithJsonSchema:
-    """Words that a ledger holds as plain strings."""
-    return WithJsonSchema({"enum": list(words), "type": "string"})
-
 
 Mode = Annotated[str, one_of("diff", "plan", "artifact", "review", "gate", "merge", "")]
 
@@ -368,43 +361,8 @@ def json_schema(*, strict: bool = False) -> dict[str, Any]:
     return schema_of(Report, f"gump report --json, version {SCHEMA}", strict=strict)
 
 
-def schema_of(kind: Any, title: str, *, strict: bool) -> dict[str, Any]:
-    schema = TypeAdapter(kind).json_schema()
-    shapes = vars(sys.modules[kind.__module__])
-    for name, part in schema["$defs"].items():
-        inherited = _descriptions(shapes[name])
-        for field, value in part["properties"].items():
-            if field in inherited:
-                value.setdefault("description", inherited[field])
-    return {"$schema": GenerateJsonSchema.schema_dialect, "title": title, **_plain(schema, strict=strict)}
-
-
 def text() -> str:
     return json.dumps(json_schema(), indent=2) + "\n"
-
-
-def _descriptions(kind: Any) -> dict[str, str]:
-    """Give the descriptions of a shape's fields, inherited ones too, which pydantic leaves out."""
-    found: dict[str, str] = {}
-    for base in getattr(kind, "__orig_bases__", ()):
-        if is_typeddict(base):
-            found |= _descriptions(base)
-    properties = TypeAdapter(kind).json_schema()["properties"]
-    return found | {name: part["description"] for name, part in properties.items() if "description" in part}
-
-
-def _plain(part: Any, *, strict: bool) -> Any:
-    """Drop the titles that pydantic makes of names, and close the objects of a strict schema."""
-    if isinstance(part, list):
-        return [_plain(one, strict=strict) for one in part]
-    if not isinstance(part, dict):
-        return part
-    kept = {
-        name: _plain(one, strict=strict)
-        for name, one in part.items()
-        if name not in {"title", "additionalProperties"} or isinstance(one, dict)
-    }
-    return kept | {"additionalProperties": False} if strict and "properties" in kept else kept
 
 
 if __name__ == "__main__":

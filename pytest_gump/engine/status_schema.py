@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic takes no other on Python 3.11
 
-from pytest_gump.engine.report_schema import DESCRIBED, CostSum, one_of, schema_of
+from pytest_gump.engine.json_schema import DESCRIBED, one_of, schema_of
+from pytest_gump.engine.report_schema import CostSum  # noqa: TC001 - pydantic reads it
 
 SCHEMA: Final = 1
 """Raised when a field goes or changes its meaning; new fields do not count."""
