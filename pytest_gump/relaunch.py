@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.after_kill import look_around
+from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.metrics import fold
 from pytest_gump.engine.orders import OrderBuilder
 from pytest_gump.engine.past import read_past
 from pytest_gump.engine.run_branch import refuse_checked_out, refuse_others_work

@@ -22,9 +22,9 @@ import pytest
 import pytest_gump.performance  # noqa: F401 - once for all sessions: pytester forgets what a session imports, C parts cannot
 from pytest_gump.agents import neutral
 from pytest_gump.agents.cassette import INDEX, VERSION, write_take
+from pytest_gump.engine.fold import fold
 from pytest_gump.engine.folder import RunFolder, run_folders
 from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.metrics import RunRecord, fold
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Tokens
     from pytest_gump.engine.ledger import Event
+    from pytest_gump.engine.metrics import RunRecord
 
 USER = {
     "GIT_AUTHOR_NAME": "A User",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import DAMAGED, read_ledger
-from pytest_gump.engine.metrics import fold
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:

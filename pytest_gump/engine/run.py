@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents.resets import sane
 from pytest_gump.engine.budget import spent_out
 from pytest_gump.engine.decision import Stop
+from pytest_gump.engine.fold import advance
 from pytest_gump.engine.leavings import commit_ref
 from pytest_gump.engine.ledger import FORMAT, Ledger
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.merging import merge
-from pytest_gump.engine.metrics import AttemptRecord, RunRecord, advance, is_unknown
+from pytest_gump.engine.metrics import AttemptRecord, RunRecord, is_unknown
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
 from pytest_gump.engine.quota import Again, Limited, Quota

@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.fold import advance
 from pytest_gump.engine.leavings import snapshot_ref
 from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.metrics import advance
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.orders import recheck_order
 from pytest_gump.engine.past import PastAttempt, read_past

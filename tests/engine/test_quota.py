@@ -1,15 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_gump.agents.base import Usage
+from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger_shape import is_event
-from pytest_gump.engine.metrics import RunRecord, fold
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.engine.quota import Again, Limited, Quota, clock_text
 from pytest_gump.engine.settings import Settings
 from pytest_gump.lines import ASCII, Running, live_line, waits_text
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.metrics import RunRecord
 
 HOUR = 3600.0
 NOW = 1_772_630_400.0

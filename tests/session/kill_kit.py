@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.liveness import run_state
-from pytest_gump.engine.metrics import fold
 
 from tests.session import parallel_kit
 from tests.session.distribute_kit import living, wait_until

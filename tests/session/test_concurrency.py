@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import Ledger, held_back, read_ledger
 from pytest_gump.engine.liveness import run_state
-from pytest_gump.engine.metrics import fold
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
 from tests.session import parallel_kit

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.metrics import fold
 
 from tests.session.distribute_kit import SIDE, write_side
 from tests.session.test_terminal import run_on_terminal

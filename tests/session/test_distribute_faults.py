@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.metrics import fold
 
 from tests.session.distribute_kit import (
     FATAL_GATE,

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.metrics import fold
 
 if TYPE_CHECKING:
     import pytest

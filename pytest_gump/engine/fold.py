@@ -1,0 +1,168 @@
+"""How each event of a ledger changes the record of its run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_gump.engine.ledger import Event
+
+
+def fold(events: Iterable[Event]) -> RunRecord:
+    """Read a ledger from its start; unknown events are passed over."""
+    record = RunRecord()
+    for event in events:
+        advance(record, event)
+    return record
+
+
+def advance(record: RunRecord, event: Event) -> None:
+    """Take one more event into the record."""
+    if record.is_waiting and event["event"] != "run_resumed":
+        record.idle_s += max(0.0, event["at"] - record.last_at)
+    apply_event = _APPLY.get(event["event"])
+    if apply_event is not None:
+        apply_event(record, event)
+    record.last_at = event["at"]
+    record.is_waiting = bool(record.waiting) and all(one.usage is not None for one in record.attempts)
+
+
+def _run_started(record: RunRecord, event: Event) -> None:
+    record.started = event["at"]
+    for name in ("run_id", "workflow", "spec", "base", "branch", "pid", "pid_created", "max_budget"):
+        setattr(record, name, event[name])
+    record.head = event["base"]
+    record.origin = event.get("origin")
+
+
+def _run_resumed(record: RunRecord, event: Event) -> None:
+    record.idle_s = event.get("idle_s", record.idle_s + max(0.0, event["at"] - record.last_at))
+    record.resumed += 1
+    record.options = event.get("options", record.options)
+    record.waiting_by_step.clear()
+    record.status, record.reason, record.finished = "running", "", None
+    for name in ("pid", "pid_created", "max_budget"):
+        setattr(record, name, event[name])
+    _reuse(record, event)
+
+
+def _reuse(record: RunRecord, event: Event) -> None:
+    """Take note of which results hold, and why the others are made again."""
+    record.head = event["head"]
+    record.held = reused = frozenset(event["reused"])
+    for attempt in record.attempts:
+        attempt.superseded = attempt.number not in reused
+    record.steps = {path: step for path, step in record.steps.items() if step.attempts}
+    for step in record.steps.values():
+        valid = [one for one in step.attempts if not one.superseded]
+        is_passed = bool(valid) and valid[-1].verdict == "passed" and step.path not in event["again"]
+        why = event["again"].get(step.path, "")
+        step.status, step.reason = (
+            ("passed", "") if is_passed else ("skipped", f"to be made again: {why}" if why else "")
+        )
+
+
+def _preflight(record: RunRecord, event: Event) -> None:
+    record.preflight = event
+
+
+def _attempt_started(record: RunRecord, event: Event) -> None:
+    attempt = AttemptRecord(
+        number=event["number"],
+        step=event["step"],
+        attempt=event["attempt"],
+        mode=event["mode"],
+        agent=event["agent"],
+        entry=event["entry"],
+        started=event["at"],
+        step_base=event["step_base"],
+        session_resumed=event.get("session_resumed", False),
+        reused=event.get("reused") is not None,
+    )
+    record.attempts.append(attempt)
+    record.waiting_by_step.pop(attempt.step, None)
+    step = record.steps.setdefault(attempt.step, StepRecord(attempt.step, attempt.mode))
+    step.attempts.append(attempt)
+    step.status, step.reason, step.ended = "running", "", ""
+
+
+def _attempt_finished(record: RunRecord, event: Event) -> None:
+    attempt = record.attempts[event["number"] - 1]
+    attempt.finish(event["result"])
+    attempt.folder = event["folder"]
+    attempt.presumed_usd = event.get("presumed_usd") or 0.0
+
+
+def _decided(record: RunRecord, event: Event) -> None:
+    attempt = record.attempts[event["number"] - 1]
+    attempt.verdict, attempt.why, attempt.until = event["verdict"], event["why"], event.get("until")
+    attempt.scope = next((one["scope"] for one in reversed(event.get("decisions", ()))), attempt.step)
+    record.head = event["head"]
+    if attempt.verdict == "waited":
+        record.waiting_by_step[attempt.step] = attempt
+    step = record.steps[attempt.step]
+    whole = record.steps[event["replanned"]] if event["replanned"] else step
+    outcome, reason = _last_word(event, whole.path)
+    if attempt.verdict in {"passed", "failed"}:
+        step.status = attempt.verdict
+    if attempt.verdict in {"passed", "failed", "again"}:
+        step.ended, step.reason = outcome, reason
+    if whole is not step and attempt.verdict in {"failed", "again"}:
+        whole.ended, whole.reason = outcome, f"{attempt.step}: {reason}"
+        whole.status = "failed" if attempt.verdict == "failed" else whole.status
+    for path in event.get("failed", ()):
+        record.steps[path].status = "failed"
+
+
+def _last_word(event: Event, path: str) -> tuple[str, str]:
+    """Outcome and reason that a step ends with, if nothing more is done for it: its own policy may have given it up."""
+    own = (one for one in event.get("decisions", ()) if one["scope"] == path and one["kind"] == "stop")
+    stop = next(own, {"outcome": None, "reason": ""})
+    return stop["outcome"] or event["outcome"], stop["reason"] or event["reason"]
+
+
+def _skipped(record: RunRecord, event: Event) -> None:
+    for path in event["steps"]:
+        step = record.steps.setdefault(path, StepRecord(path, ""))
+        step.status, step.reason = "skipped", event["reason"]
+
+
+def _run_finished(record: RunRecord, event: Event) -> None:
+    record.finished = event["at"]
+    record.status, record.reason, record.head = event["status"], event["reason"], event["head"]
+    record.checkout_changed = tuple(event.get("checkout_changed", ()))
+
+
+def _applied(record: RunRecord, event: Event) -> None:
+    record.applied = event["commit"]
+    _rest(record, event)
+
+
+def _discarded(record: RunRecord, event: Event) -> None:
+    record.discarded = True
+    _rest(record, event)
+
+
+def _rest(record: RunRecord, event: Event) -> None:
+    """A run that was cut off does not last until a command is done to it."""
+    if record.finished is None and not record.is_waiting:
+        record.idle_s += max(0.0, event["at"] - record.last_at)
+
+
+_APPLY = {
+    "run_started": _run_started,
+    "preflight": _preflight,
+    "attempt_started": _attempt_started,
+    "attempt_finished": _attempt_finished,
+    "decided": _decided,
+    "skipped": _skipped,
+    "run_resumed": _run_resumed,
+    "reuse_refused": _reuse,
+    "run_finished": _run_finished,
+    "applied": _applied,
+    "discarded": _discarded,
+}
