@@ -3,13 +3,11 @@
 No I/O, no clock, no pytest. Feeding it the same `Done`s and the recorded decisions gives the same state again;
 `schedule_replay` goes on from there.
 
-How trees move: every step and group remembers where it began. The tree of the run advances only when a step passes;
-`same` goes on from what the failed attempt left, all else goes back to where the step, the group or the restarted
-step began.
+`schedule_tree` says how the run moves forward. After a failure `same` goes on from what the failed attempt left; all
+else goes back to where the step, the group or the restarted step began.
 
-Members of a parallel group start at the tree where the group began, however many may run at once, and are merged in
-plan order; a merge is a step of its own. What follows for the group is decided when the last member has ended, from
-their failures in plan order; until then a failed attempt in it is `again` where some group may still go on.
+What follows for a parallel group is decided when the last member has ended, from their failures in plan order; until
+then a failed attempt in it is `again` where some group may still go on.
 """
 
 from __future__ import annotations
@@ -18,24 +16,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
-from pytest_gump.engine.nodes import Group, Lane, Leaf, Reopened, Told, groups_above, restart_target, writer_of
+from pytest_gump.engine.nodes import Leaf, Reopened, groups_above, restart_target, writer_of
 from pytest_gump.engine.schedule_asking import Asking, Log, where_left
-from pytest_gump.engine.schedule_open import OpenAttempts
-from pytest_gump.engine.schedule_orders import begin_replan, first_attempt, merge_attempt, next_attempt, next_part
-from pytest_gump.engine.schedule_plans import Plans, overlap_notes
+from pytest_gump.engine.schedule_orders import begin_replan, next_attempt, next_part
 from pytest_gump.engine.schedule_records import Decide, Done, LeafState, Ready, Settled
-from pytest_gump.engine.schedule_view import leaves, living, member_of, place, signature
-from pytest_gump.engine.side_by_side import SideBySide
-from pytest_gump.workflow.model import Step
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.engine.schedule_tree import StepTree
+from pytest_gump.engine.schedule_view import leaves, signature
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from pytest_gump.engine.decision import Decision
-    from pytest_gump.engine.nodes import Node
+    from pytest_gump.engine.nodes import Group, Node, Told
     from pytest_gump.engine.schedule_records import Result
+    from pytest_gump.engine.side_by_side import SideBySide
     from pytest_gump.workflow.model import Workflow
+    from pytest_gump.workflow.path import StepPath
 
 __all__ = ["Decide", "Done", "LeafState", "Ready", "Schedule", "Settled"]
 
@@ -43,63 +39,20 @@ ENDS_RUN: Final = frozenset({"gate_error", "cancelled", "quota"})
 """The run ends there: the check, the user or the provider stands in the way of all. What is in flight may finish."""
 
 
-class Schedule:
+class Schedule(StepTree):
     def __init__(self, workflow: Workflow, *, base: str) -> None:
-        self._attempts: dict[StepPath, int] = {}
-        self._plans = Plans(workflow)
-        self._open = OpenAttempts()
-        self._fronts: list[Group] = []
-        """Parallel groups with members that may begin."""
         self._held: list[Leaf] = []
         """Steps that have failed while it is open whether a group goes on."""
-        self._log = Log()
         self._decide: Decide = lambda _step, _path, _failures, own: own
         self._has_failed = False
         self.reason = ""
         """Why the run failed: the reason that skipped steps show."""
-        root = Step(name=workflow.name, steps=workflow.steps)
-        self._root = Group(StepPath(()), root, workflow.steps, "root", None, 0, (), Lane(base))
-        self._enter(self._root)
+        super().__init__(workflow, base=base)
 
     @property
     def done(self) -> bool:
         """Nothing may start any more, and nothing is in flight."""
         return (self._has_failed or self.passed) and not self._open.is_flying
-
-    @property
-    def passed(self) -> bool:
-        return self._root.status == "passed"
-
-    @property
-    def head(self) -> str:
-        """Commit where the run's tree stands: that of the last passed step that was not taken back."""
-        return self._root.lane.head
-
-    def ready(self, most: int | None = None) -> list[Ready]:
-        """List what may start now and has not, in plan order; members of parallel groups begin only as they fit in."""
-        while self._fronts and (most is None or self._open.waiting < most):
-            self._enter_next()
-        return self._open.offered(most)
-
-    def start(self, path: StepPath) -> None:
-        """Take note that the attempt is in flight: it is offered no more, and may finish when the run has failed."""
-        self._find(path)
-        self._open.start(path)
-
-    def _find(self, path: StepPath) -> tuple[Leaf, Ready]:
-        while path not in self._open and self._fronts:
-            self._enter_next()
-        if path not in self._open:
-            raise ValueError(f"no attempt of {path} is open")
-        return self._open[path]
-
-    def member_of(self, path: StepPath) -> StepPath | None:
-        """The innermost parallel member that an open attempt belongs to."""
-        return member_of(self._open[path][0])
-
-    def living(self) -> frozenset[StepPath]:
-        """The parallel members whose steps are under way; those that wait for their merge are not."""
-        return frozenset(living(self._root))
 
     def leaves(self) -> list[LeafState]:
         """List all steps in display order; the parts of a replan are not steps."""
@@ -162,8 +115,6 @@ class Schedule:
         held, self._held = tuple(one.path for one in self._held), []
         return Settled(leaf.status, outcome=done.outcome, reason=reason, failed=held)
 
-    # -- passing -------------------------------------------------------------------------------------------------
-
     def _pass(self, leaf: Leaf, ready: Ready, done: Done) -> StepPath | None:
         """Move on; names the step if the attempt was part of its replan."""
         leaf.has_crashed = False
@@ -202,23 +153,14 @@ class Schedule:
             group.status = "passed"
             node = group
 
-    # -- side by side --------------------------------------------------------------------------------------------
-
     def _merge_on(self, group: Group, side: SideBySide) -> Result | None:
         """Merge the next member if it has passed; when all have ended, go on, and say what a failure led to."""
-        while not side.is_over:
-            index = side.ended
-            state = side.states[index]
-            if state in {"waiting", "running", "merging"}:
-                self._show_front(group, side)
-                return None
-            if state == "passed" and group.may_write(index):
-                self._start_merge(group, side, index)
-                self._show_front(group, side)
-                return None
-            if state == "passed":
-                side.states[index] = "merged"
-            side.end(group.lane.head)
+        index = side.next_merge(group.lane.head, group.may_write)
+        if index is not None:
+            self._start_merge(group, side, index)
+        if not side.is_over:
+            self._show_front(group, side)
+            return None
         if side.failures:
             return self._give_up_group(group, side.askings(), group.lane.head)
         if group.has_gate:
@@ -227,27 +169,6 @@ class Schedule:
             group.status = "passed"
             self._advance(group)
         return None
-
-    def _show_front(self, group: Group, side: SideBySide) -> None:
-        if side.has_more and group not in self._fronts:
-            self._fronts.append(group)
-
-    def _enter_next(self) -> None:
-        """Let one more member of a parallel group begin: the first one in plan order."""
-        group = min(self._fronts, key=place)
-        assert group.side is not None  # noqa: S101 - only parallel groups are fronts
-        index, head = group.side.enter()
-        if not group.side.has_more:
-            self._fronts.remove(group)
-        self._enter(group.member(index, Lane(head)))
-
-    def _start_merge(self, group: Group, side: SideBySide, index: int) -> None:
-        member = group.members[index]
-        assert member is not None  # noqa: S101 - it has passed
-        leaf = group.merge(index)
-        leaf.begin = group.lane.head
-        side.states[index], side.merges[index] = "merging", leaf
-        self._start(leaf, merge_attempt(leaf, member, self._number))
 
     def _conflict(self, merge: Leaf, ready: Ready, done: Done) -> Settled:
         """Let the member begin anew on the merged tree, if the policy of its last writing step has an attempt left."""
@@ -264,48 +185,6 @@ class Schedule:
         agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
         self._reopen(merge, asking, Reopened(writer.path, writer.tally, agent))
         return asking.settled("again", done, self._log)
-
-    def _reopen(self, merge: Leaf, asking: Asking, kept: Reopened) -> None:
-        """Let the member that could not be merged begin anew."""
-        group = merge.parent
-        assert group.side is not None  # noqa: S101 - the group is parallel
-        group.side.states[merge.index] = "running"
-        merge.status = "pending"
-        told = Told(merge.path, asking.failure, kept.path.items)
-        self._enter(group.reopen(merge.index, Lane(group.lane.head), told, kept))
-
-    # -- entering ------------------------------------------------------------------------------------------------
-
-    def _enter(self, node: Node) -> None:
-        node.begin = node.lane.head
-        if isinstance(node, Leaf):
-            self._start(node, first_attempt(node, self._number))
-            return
-        if node.kind == "foreach":
-            node.plan = self._plans.of(node)
-        self._begin_pass(node)
-
-    def _begin_pass(self, group: Group) -> None:
-        group.status = "running"
-        self._number(group.path)
-        group.reset()
-        if not group.is_parallel:
-            self._enter(group.member(0, group.lane))
-            return
-        waits = group.waits()
-        self._log.notes += overlap_notes(group)
-        group.side = SideBySide(group.size, group.lane.head, needs=waits.needs, after=waits.after)
-        self._show_front(group, group.side)
-
-    def _start(self, leaf: Leaf, ready: Ready) -> None:
-        leaf.status = "running"
-        self._open.add(leaf, ready)
-
-    def _number(self, path: StepPath) -> int:
-        self._attempts[path] = self._attempts.get(path, 0) + 1
-        return self._attempts[path]
-
-    # -- failing -------------------------------------------------------------------------------------------------
 
     def _fail(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
         asking = Asking.about(leaf, ready, done)

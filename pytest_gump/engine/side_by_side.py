@@ -11,7 +11,7 @@ import heapq
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from pytest_gump.engine.nodes import Leaf
     from pytest_gump.engine.schedule_asking import Asking
@@ -64,7 +64,7 @@ class SideBySide:
         self.states[index] = "running"
         return index, self.heads[self._after[index] if self._after else 0]
 
-    def end(self, head: str) -> None:
+    def _end(self, head: str) -> None:
         """Let the member whose turn it is end, with the group's tree at `head`; others may begin now."""
         self.heads.append(head)
         for index in self._blocked.pop(self.ended, ()):
@@ -72,6 +72,20 @@ class SideBySide:
                 heapq.heappush(self._enterable, index)
             else:
                 self.states[index] = "dropped"
+
+    def next_merge(self, head: str, may_write: Callable[[int], bool]) -> int | None:
+        """Let end whose turn it is, up to a member that is to be merged, which is given, or that has not ended."""
+        while not self.is_over:
+            index = self.ended
+            state = self.states[index]
+            if state in {"waiting", "running", "merging"}:
+                return None
+            if state == "passed":
+                if may_write(index):
+                    return index
+                self.states[index] = "merged"
+            self._end(head)
+        return None
 
     def reopen(self, index: int) -> list[Leaf]:
         """Let a member that failed run again; what was merged behind it is to be merged anew: gives these merges."""

@@ -1,0 +1,135 @@
+"""The tree of steps as far as it was entered, and what may start in it.
+
+How trees of files move: every step and group remembers where it began. The tree of the run advances only when a step
+passes.
+
+Members of a parallel group start at the tree where the group began, however many may run at once, and are merged in
+plan order; a merge is a step of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.nodes import Group, Lane, Leaf, Told
+from pytest_gump.engine.schedule_asking import Log
+from pytest_gump.engine.schedule_open import OpenAttempts
+from pytest_gump.engine.schedule_orders import first_attempt, merge_attempt
+from pytest_gump.engine.schedule_plans import Plans, overlap_notes
+from pytest_gump.engine.schedule_view import living, member_of, place
+from pytest_gump.engine.side_by_side import SideBySide
+from pytest_gump.workflow.model import Step
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.nodes import Node, Reopened
+    from pytest_gump.engine.schedule_asking import Asking
+    from pytest_gump.engine.schedule_records import Ready
+    from pytest_gump.workflow.model import Workflow
+
+
+class StepTree:
+    def __init__(self, workflow: Workflow, *, base: str) -> None:
+        self._attempts: dict[StepPath, int] = {}
+        self._plans = Plans(workflow)
+        self._open = OpenAttempts()
+        self._fronts: list[Group] = []
+        """Parallel groups with members that may begin."""
+        self._log = Log()
+        root = Step(name=workflow.name, steps=workflow.steps)
+        self._root = Group(StepPath(()), root, workflow.steps, "root", None, 0, (), Lane(base))
+        self._enter(self._root)
+
+    @property
+    def passed(self) -> bool:
+        return self._root.status == "passed"
+
+    @property
+    def head(self) -> str:
+        """Commit where the run's tree stands: that of the last passed step that was not taken back."""
+        return self._root.lane.head
+
+    def ready(self, most: int | None = None) -> list[Ready]:
+        """List what may start now and has not, in plan order; members of parallel groups begin only as they fit in."""
+        while self._fronts and (most is None or self._open.waiting < most):
+            self._enter_next()
+        return self._open.offered(most)
+
+    def start(self, path: StepPath) -> None:
+        """Take note that the attempt is in flight: it is offered no more, and may finish when the run has failed."""
+        self._find(path)
+        self._open.start(path)
+
+    def _find(self, path: StepPath) -> tuple[Leaf, Ready]:
+        while path not in self._open and self._fronts:
+            self._enter_next()
+        if path not in self._open:
+            raise ValueError(f"no attempt of {path} is open")
+        return self._open[path]
+
+    def member_of(self, path: StepPath) -> StepPath | None:
+        """The innermost parallel member that an open attempt belongs to."""
+        return member_of(self._open[path][0])
+
+    def living(self) -> frozenset[StepPath]:
+        """The parallel members whose steps are under way; those that wait for their merge are not."""
+        return frozenset(living(self._root))
+
+    def _enter(self, node: Node) -> None:
+        node.begin = node.lane.head
+        if isinstance(node, Leaf):
+            self._start(node, first_attempt(node, self._number))
+            return
+        if node.kind == "foreach":
+            node.plan = self._plans.of(node)
+        self._begin_pass(node)
+
+    def _begin_pass(self, group: Group) -> None:
+        group.status = "running"
+        self._number(group.path)
+        group.reset()
+        if not group.is_parallel:
+            self._enter(group.member(0, group.lane))
+            return
+        waits = group.waits()
+        self._log.notes += overlap_notes(group)
+        group.side = SideBySide(group.size, group.lane.head, needs=waits.needs, after=waits.after)
+        self._show_front(group, group.side)
+
+    def _start(self, leaf: Leaf, ready: Ready) -> None:
+        leaf.status = "running"
+        self._open.add(leaf, ready)
+
+    def _number(self, path: StepPath) -> int:
+        self._attempts[path] = self._attempts.get(path, 0) + 1
+        return self._attempts[path]
+
+    def _show_front(self, group: Group, side: SideBySide) -> None:
+        if side.has_more and group not in self._fronts:
+            self._fronts.append(group)
+
+    def _enter_next(self) -> None:
+        """Let one more member of a parallel group begin: the first one in plan order."""
+        group = min(self._fronts, key=place)
+        assert group.side is not None  # noqa: S101 - only parallel groups are fronts
+        index, head = group.side.enter()
+        if not group.side.has_more:
+            self._fronts.remove(group)
+        self._enter(group.member(index, Lane(head)))
+
+    def _start_merge(self, group: Group, side: SideBySide, index: int) -> None:
+        member = group.members[index]
+        assert member is not None  # noqa: S101 - it has passed
+        leaf = group.merge(index)
+        leaf.begin = group.lane.head
+        side.states[index], side.merges[index] = "merging", leaf
+        self._start(leaf, merge_attempt(leaf, member, self._number))
+
+    def _reopen(self, merge: Leaf, asking: Asking, kept: Reopened) -> None:
+        """Let the member that could not be merged begin anew."""
+        group = merge.parent
+        assert group.side is not None  # noqa: S101 - the group is parallel
+        group.side.states[merge.index] = "running"
+        merge.status = "pending"
+        told = Told(merge.path, asking.failure, kept.path.items)
+        self._enter(group.reopen(merge.index, Lane(group.lane.head), told, kept))
