@@ -88,35 +88,39 @@ def _write_table(runs: list[KeptRun | tuple[str, str]], older: int, out: Out) ->
         out.line(f"{plural(older, 'older run')}: gump status -n {len(runs) + older}")
 
 
-def _wait(run: KeptRun) -> str:
-    """That the newest attempt is made once more when a limit is over."""
+def _step(run: KeptRun) -> tuple[str, str]:
+    """The step that the run is at, and the number of its attempt; of several the first and how many more."""
     import time
 
     from pytest_gump.engine.quota import clock_text
+    from pytest_gump.engine.status_data import where
 
-    newest = run.record.attempts[-1]
-    if run.state != "running" or newest not in run.record.waiting or newest.until is None:
-        return ""
-    return f" (waits for a limit until {clock_text(newest.until, time.time())})"
+    at = where(run.record) if run.state != "passed" else []
+    if not at:
+        return "", ""
+    first = at[0]
+    others = f" and {len(at) - 1} more" if at[1:] else ""
+    waits = run.state == "running" and first in run.record.waiting and first.until is not None
+    wait = f" (waits for a limit until {clock_text(first.until or 0.0, time.time())})" if waits else ""
+    return f"{first.step}{others}{wait}", str(first.attempt)
 
 
 def _row(run: KeptRun) -> tuple[str, ...]:
     import time
 
-    from pytest_gump.engine.status_data import seconds, under_way
+    from pytest_gump.engine.status_data import seconds
     from pytest_gump.units import format_duration, format_usd_sum
 
     record, total = run.record, run.record.total
     fate = "discarded" if record.discarded else "applied" if record.applied else ""
     is_running = run.state == "running"
-    last = record.attempts[-1] if record.attempts and run.state != "passed" else None
-    others = f" and {len(under_way(record)) - 1} more" if len(under_way(record)) > 1 else ""
+    step, attempt = _step(run)
     return (
         run.id,
         record.workflow,
         f"{run.state}, {fate}" if fate else run.state,
-        f"{last.step}{others}{_wait(run)}" if last else "",
-        str(last.attempt) if last else "",
+        step,
+        attempt,
         format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0),
         format_duration(seconds(record, now=time.time(), is_running=is_running)),
         str(record.pid) if is_running else "",

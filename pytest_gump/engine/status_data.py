@@ -45,7 +45,19 @@ def run_status(record: RunRecord, *, state: str, now: float) -> shape.RunStatus:
 
 
 def under_way(record: RunRecord) -> list[AttemptRecord]:
-    return [one for one in record.attempts if one.usage is None]
+    """Attempts after which nothing was decided yet: at work, or cut off with the session that made them."""
+    return [] if record.finished is not None else _undecided(record)
+
+
+def _undecided(record: RunRecord) -> list[AttemptRecord]:
+    return [one for one in record.attempts if not one.verdict and not one.superseded and one.number not in record.held]
+
+
+def where(record: RunRecord) -> list[AttemptRecord]:
+    """The attempts at which the run is, or at which it ended; what was under way goes before what is settled."""
+    steps = record.steps.values() if record.status == "failed" else ()
+    failed = [step.attempts[-1] for step in steps if step.status == "failed" and step.attempts]
+    return _undecided(record) or record.waiting or failed or record.attempts[-1:]
 
 
 def seconds(record: RunRecord, *, now: float, is_running: bool) -> float:

@@ -21,7 +21,7 @@ SCHEMA: Final = 1
 
 @with_config(DESCRIBED)
 class UnderWay(TypedDict):
-    """An attempt that has not ended."""
+    """An attempt that goes on, or that was cut off with its run."""
 
     step: str
     """Address of its step: `build::impl[item-2]`."""
@@ -86,7 +86,7 @@ class RunStatus(TypedDict):
     steps: dict[str, int]
     """Steps by status: passed, failed, skipped, running."""
     under_way: list[UnderWay]
-    """Attempts that have not ended; of an interrupted run those that were cut off."""
+    """Attempts after which nothing was decided yet; of an interrupted run those that were cut off."""
     waiting: list[Waiting]
     """Attempts that are made once more when a limit of their agent's account is over."""
 

@@ -124,7 +124,23 @@ def test_status_names_the_process_and_how_many_steps_are_under_way(passed: Gump)
     ledger.write_text("".join(json.dumps(event) + "\n" for event in (living, *others)))
     head, row = passed.good("status").splitlines()
     assert head.split()[-1] == "pid"
-    assert re.search(rf" running +step-3 and 2 more +1 .* {os.getpid()}$", row)
+    assert re.search(rf" running +step-1 and 2 more +1 .* {os.getpid()}$", row)
+
+
+def test_status_of_a_dead_run_names_what_was_cut_off_and_not_what_was_settled_last(passed: Gump) -> None:
+    ledger = passed.project.folders()[0].ledger
+    events = [json.loads(line) for line in ledger.read_text().splitlines()]
+    started, finished, decided = (
+        next(event for event in events if event["event"] == name)
+        for name in ("attempt_started", "attempt_finished", "decided")
+    )
+    dead = {**events[0], "pid": 99999999}
+    begun = [{**started, "step": f"step-{number}", "number": number} for number in (1, 2, 3, 4)]
+    settled = [{**finished, "number": 4}, {**decided, "number": 4}, {**finished, "number": 3}]
+    ledger.write_text("".join(json.dumps(event) + "\n" for event in (dead, *begun, *settled)))
+    assert re.search(r" interrupted +step-1 and 2 more +1 ", passed.good("status").splitlines()[1])
+    (told,) = json.loads(passed.good("status", "--json"))["runs"]
+    assert [one["step"] for one in told["under_way"]] == ["step-1", "step-2", "step-3"]
 
 
 def test_a_run_that_has_only_opened_its_ledger_is_running(passed: Gump) -> None:

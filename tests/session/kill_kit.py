@@ -147,6 +147,21 @@ def check_dead(project: GumpProject) -> None:
     assert time.monotonic() - began < 5.0, "an orphan lived on"
     record = newest(project)
     assert run_state(record) in {"interrupted", "passed"}
+    check_status(project)
+
+
+def check_status(project: GumpProject) -> None:
+    """`gump status` names what was under way when the session died."""
+    events = project.ledger()
+    decided = {one["number"] for one in events if one["event"] == "decided"}
+    begun = [one for one in events if one["event"] == "attempt_started"]
+    cut_off = [one["step"] for one in begun if one["number"] not in decided]
+    words = [sys.executable, "-m", "pytest_gump", "status"]
+    (told,) = json.loads(project.pytester.run(*words, "--json").stdout.str())["runs"]
+    assert [one["step"] for one in told["under_way"]] == cut_off
+    if cut_off:
+        others = f" and {len(cut_off) - 1} more" if cut_off[1:] else ""
+        assert f" interrupted  {cut_off[0]}{others} " in project.pytester.run(*words).stdout.str()
 
 
 def check_whole(project: GumpProject, undisturbed: End, *, repeats: int) -> None:
