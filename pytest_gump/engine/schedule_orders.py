@@ -21,6 +21,21 @@ if TYPE_CHECKING:
     """Gives the next attempt number of a path."""
 
 
+def _own(leaf: Leaf, agent: str | None, base: str) -> Ready:
+    """The newest attempt of the step itself, as far as it looks the same whatever it is made for."""
+    return Ready(
+        leaf.path,
+        leaf.step,
+        leaf.attempt,
+        agent,
+        leaf.mode,
+        base,
+        step_base=leaf.begin,
+        items=leaf.items,
+        keep_item=leaf.item,
+    )
+
+
 def first_attempt(leaf: Leaf, number: Number) -> Ready:
     """Enter the step: declared agent (or that of the escalated group), the tree as it stands in its lane."""
     leaf.attempt = number(leaf.path)
@@ -28,28 +43,18 @@ def first_attempt(leaf: Leaf, number: Number) -> Ready:
     entry: EntryKind = leaf.cause if has_run else "first"
     if leaf.mode == "gate":
         began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
-        return Ready(
-            leaf.path, leaf.step, leaf.attempt, None, "gate", leaf.begin, began, entry, items=leaf.items, role=leaf.role
-        )
+        return replace(_own(leaf, None, leaf.begin), step_base=began, entry=entry, role=leaf.role, keep_item=None)
     reopened = leaf.parent.reopened
     is_reopened = reopened is not None and reopened.path == leaf.path
     leaf.agent = (reopened.agent if reopened and is_reopened else None) or leaf.parent.override or leaf.step.agent
     told, is_fresh = _take_told(leaf)
     is_resumed = has_run and leaf.cause == "group" and leaf.parent.session == "resume"
-    return Ready(
-        leaf.path,
-        leaf.step,
-        leaf.attempt,
-        leaf.agent,
-        leaf.mode,
-        leaf.begin,
-        leaf.begin,
-        entry,
-        "fresh" if is_fresh else "resume" if is_resumed else "policy",
+    return replace(
+        _own(leaf, leaf.agent, leaf.begin),
+        entry=entry,
+        session="fresh" if is_fresh else "resume" if is_resumed else "policy",
         feedback=(told.failure,) if told else (),
         restarted_by=told.by if told else None,
-        items=leaf.items,
-        keep_item=leaf.item,
     )
 
 
@@ -80,18 +85,8 @@ def _take_told(leaf: Leaf) -> tuple[Told | None, bool]:
 def merge_attempt(leaf: Leaf, member: Node, number: Number) -> Ready:
     """Bring what `member` did into the tree of its group; both began at the same commit."""
     leaf.attempt = number(leaf.path)
-    return Ready(
-        leaf.path,
-        leaf.step,
-        leaf.attempt,
-        None,
-        "merge",
-        base=leaf.begin,
-        step_base=member.begin,
-        items=leaf.items,
-        role="merge",
-        theirs=member.lane.head,
-    )
+    own = _own(leaf, None, leaf.begin)
+    return replace(own, step_base=member.begin, role="merge", theirs=member.lane.head, keep_item=None)
 
 
 def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:
@@ -102,21 +97,13 @@ def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:
     is_gate = leaf.mode == "gate"
     leaf.attempt = number(leaf.path)
     leaf.agent = None if is_gate else decision.agent or leaf.agent
-    return Ready(
-        leaf.path,
-        leaf.step,
-        leaf.attempt,
-        leaf.agent,
-        leaf.mode,
-        base=leaf.begin if is_reset else leaf.left,
-        step_base=leaf.begin,
+    return replace(
+        _own(leaf, leaf.agent, leaf.begin if is_reset else leaf.left),
         entry="escalate" if is_escalated else "same",
         session="policy" if is_gate else decision.session or ("fresh" if is_other or is_reset else "resume"),
         prompt=decision.prompt,
         feedback=_feedback(leaf),
         restarted_by=_told_by(leaf),
-        items=leaf.items,
-        keep_item=leaf.item,
     )
 
 
@@ -131,18 +118,7 @@ def anew(leaf: Leaf, number: Number) -> Ready:
 def check_again(leaf: Leaf, number: Number) -> Ready:
     """Judge once more what the last attempt left: its gates could not run, and its agent need not work again."""
     leaf.attempt = number(leaf.path)
-    return Ready(
-        leaf.path,
-        leaf.step,
-        leaf.attempt,
-        None,
-        leaf.mode,
-        base=leaf.left,
-        step_base=leaf.begin,
-        entry="recheck",
-        items=leaf.items,
-        keep_item=leaf.item,
-    )
+    return replace(_own(leaf, None, leaf.left), entry="recheck")
 
 
 def begin_replan(leaf: Leaf, decision: Replan, number: Number) -> Ready:
@@ -155,22 +131,18 @@ def begin_replan(leaf: Leaf, decision: Replan, number: Number) -> Ready:
     base = leaf.left if decision.worktree == "keep" else leaf.begin
     leaf.replanning = Replanning(base)
     path = _part(leaf, "plan")
-    return Ready(
-        path,
-        leaf.step,
-        number(path),
-        decision.agent,
-        "plan",
-        base=base,
+    return replace(
+        _own(leaf, decision.agent, base),
+        path=path,
+        attempt=number(path),
+        mode="plan",
         step_base=base,
         entry="replan",
         session=decision.session or "fresh",
         prompt=decision.prompt,
         feedback=_feedback(leaf),
         restarted_by=leaf.path,
-        items=leaf.items,
         role="replan-plan",
-        keep_item=leaf.item,
     )
 
 
@@ -180,13 +152,10 @@ def next_part(leaf: Leaf, replanning: Replanning, number: Number) -> Ready:
         return _check(leaf, replanning)
     item = replanning.plan[replanning.index]
     path = _part(leaf, "item").item(item.slug)
-    return Ready(
-        path,
-        leaf.step,
-        number(path),
-        leaf.agent,
-        leaf.mode,
-        base=replanning.base,
+    return replace(
+        _own(leaf, leaf.agent, replanning.base),
+        path=path,
+        attempt=number(path),
         step_base=replanning.base,
         entry="replan",
         session="fresh",
@@ -197,19 +166,7 @@ def next_part(leaf: Leaf, replanning: Replanning, number: Number) -> Ready:
 
 
 def _check(leaf: Leaf, replanning: Replanning) -> Ready:
-    return Ready(
-        leaf.path,
-        leaf.step,
-        leaf.attempt,
-        None,
-        "gate",
-        base=replanning.base,
-        step_base=leaf.begin,
-        entry="replan",
-        items=leaf.items,
-        role="replan-check",
-        keep_item=leaf.item,
-    )
+    return replace(_own(leaf, None, replanning.base), mode="gate", entry="replan", role="replan-check")
 
 
 def _part(leaf: Leaf, name: str) -> StepPath:
