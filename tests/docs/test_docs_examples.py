@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, get_args
@@ -15,10 +17,13 @@ from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.settings import INI_OPTIONS
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.view import StepView
+from pytest_gump.junit import step_properties, suite_properties
 from pytest_gump.workflow import shape
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
 from pytest_gump.workflow.model import OutputMode
+
+from tests.engine.test_report_data import PASSED, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,6 +120,17 @@ def test_every_attribute_of_the_step_view_is_in_the_gate_guide() -> None:
     guide = (DOCS / "how-to" / "add-a-gate.md").read_text(encoding="utf-8")
     attributes = set(StepView.__dataclass_fields__)
     assert set(re.findall(r"^\| `step\.(\w+)`", guide, re.MULTILINE)) == attributes
+
+
+def test_every_junit_property_is_in_the_ci_guide() -> None:
+    record = run([("impl", "first", "passed", replace(PASSED, snapshot="c0ffee"))])
+    record.held, record.resumed, record.origin = frozenset({1}), 1, "an earlier one"
+    step = step_properties(record, record.steps["impl"])
+    guide = (DOCS / "how-to" / "run-in-ci.md").read_text(encoding="utf-8")
+    documented = re.findall(r"`(gump\.[a-z_*]+)`", guide.partition("\n## JUnit\n")[2].partition("\n## ")[0])
+    names = {name for name, _ in [*step, *suite_properties(record)]}
+    assert [name for name in names if not any(fnmatch(name, one) for one in documented)] == []
+    assert [one for one in documented if not any(fnmatch(name, one) for name in names)] == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
