@@ -105,17 +105,21 @@ class TakenUpRun(Run):
         self.taken = take_up.run()
         self._at_hand = {(str(one.path), one.attempt): one for one in self.taken.at_hand}
 
+    def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:
+        """As for any run; what takes the place of a result at hand that does not hold after all has a new number."""
+        order = super().next(may_start)
+        one = None if order is None else self._at_hand.get((order.step, order.attempt))
+        if order is None or one is None or not changes(self._repository, one.started, order, order.identity):
+            return order
+        del self._at_hand[order.step, order.attempt]
+        self.record.attempts[one.number - 1].superseded = True
+        self.schedule.count_from({}, [one.path])
+        return super().next(may_start)
+
     def result_at_hand(self, order: Order) -> AttemptResult | None:
         """The result of an earlier session, if the attempt would be made the same way now."""
-        place = order.step, order.attempt
-        one = self._at_hand.get(place)
-        if one is None:
-            return None
-        if not changes(self._repository, one.started, order, order.identity):
-            return one.result
-        del self._at_hand[place]
-        self.record.attempts[one.number - 1].superseded = True
-        return None
+        one = self._at_hand.get((order.step, order.attempt))
+        return None if one is None else one.result
 
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
         self._at_hand.pop((order.step, order.attempt), None)

@@ -86,7 +86,8 @@ class Book:
         """Go on to the end, or until the session is killed."""
         flying: list[tuple[int, Ready]] = []
         while not self.schedule.done:
-            for ready in self.schedule.ready(self.executors - len(flying)):
+            for offered in self.schedule.ready(self.executors - len(flying)):
+                ready = self._numbered(offered)
                 self.schedule.start(ready.path)
                 flying.append((self._begin(ready), ready))
                 if until():
@@ -111,13 +112,23 @@ class Book:
         )  # fmt: skip
         return number
 
-    def _known(self, ready: Ready) -> PastAttempt | None:
-        """As `TakenUpRun.result_at_hand`."""
+    def _numbered(self, ready: Ready) -> Ready:
+        """As `TakenUpRun.next`."""
         one = self._at_hand.get((ready.path, ready.attempt))
         if one is None:
-            return None
+            return ready
         is_same = (one.started["base"], one.started["step_base"]) == (ready.base, ready.step_base)
-        return one if is_same and not differences(one.started["identity"], identify(ready)) else None
+        if is_same and not differences(one.started["identity"], identify(ready)):
+            return ready
+        del self._at_hand[ready.path, ready.attempt]
+        self.schedule.count_from({}, [ready.path])
+        renewed = self.schedule.open_attempt(ready.path)
+        assert renewed is not None
+        return renewed
+
+    def _known(self, ready: Ready) -> PastAttempt | None:
+        """As `TakenUpRun.result_at_hand`."""
+        return self._at_hand.get((ready.path, ready.attempt))
 
     def _end(self, number: int, ready: Ready) -> Any:
         known = self._known(ready)

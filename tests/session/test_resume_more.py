@@ -386,6 +386,30 @@ def test_items_of_a_plan_that_was_made_anew_leave_no_trace_of_the_old_ones(proje
     assert "skipped" not in done.stdout.str()
 
 
+def test_results_at_hand_that_do_not_hold_after_all_keep_their_numbers_and_snapshots(project: GumpProject) -> None:
+    project.workflow("restarts", RESTARTS)
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": "ok = 1\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    project.run_apart("restarts")
+    run = project.folders()[0]
+    lines = run.ledger.read_text(encoding="utf-8").splitlines(keepends=True)
+    ends = [number for number, line in enumerate(lines) if json.loads(line)["event"] == "attempt_finished"]
+    run.ledger.write_text("".join(lines[: ends[1] + 1]), encoding="utf-8")  # killed before it was decided on `impl`
+    snapshot = project.git("rev-parse", f"refs/gump/{run.run_id}/attempts/impl-a1")
+    project.workflow("restarts", RESTARTS.replace("Test it.", "Test it well."))
+    project.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
+    project.answer("impl", attempt=2, writes={"it.py": "ok = 2\n"})
+    project.answer("last", attempt=2, writes={"last.py": "ok = 2\n"})
+    result = resume(project)
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    first, second = ([(step, attempt) for step in ("tests", "impl", "last")] for attempt in (1, 2))
+    assert made(project) == [*first, *second]  # that of `last` was on the disk only
+    assert project.git("rev-parse", f"refs/gump/{run.run_id}/attempts/impl-a1") == snapshot
+    assert project.tree(project.record().branch)["it.py"] == "ok = 2"
+    assert project.record().total.cost_usd == pytest.approx(0.06)
+
+
 # -- side by side ------------------------------------------------------------------------------------------------
 
 CONFLICT: Final = """\
