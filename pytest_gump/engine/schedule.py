@@ -205,9 +205,9 @@ class Schedule(StepTree):
     def _follow(self, leaf: Leaf, decision: Decision, asking: Asking) -> Result:
         match decision:
             case Retry():
-                ready = next_attempt(leaf, decision, self._number)
-                self._start(leaf, ready)
-                return "escalated" if ready.entry == "escalate" else "retried"
+                failed = leaf.agent
+                self._start(leaf, next_attempt(leaf, decision, self._number))
+                return "retried" if leaf.agent == failed else "escalated"
             case Replan():
                 self._start(leaf, begin_replan(leaf, decision, self._number))
                 return "escalated"

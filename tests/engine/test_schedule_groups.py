@@ -185,6 +185,14 @@ def test_no_progress_skips_the_rest_of_the_same_entries() -> None:
     assert drive.log == ["a 1 haiku", "a 2 haiku", "a 3 opus", "a 4 opus"]
 
 
+def test_an_entry_that_repeats_is_an_escalation_once_and_a_retry_from_then_on() -> None:
+    steps = (agent("a", on_failure=flat(3, "same", "escalate: sonnet")),)
+    drive = Drive(steps, {"a": ["gate_failed"] * 2}).run()
+    assert drive.log == ["a 1 haiku", "a 2 sonnet", "a 3 sonnet"]
+    assert [settled.verdict for settled in drive.settled] == ["escalated", "retried", "passed"]
+    assert {ready.base for ready in drive.orders} == {"base"}
+
+
 def test_no_progress_without_another_entry_ends_the_step() -> None:
     drive = Drive((agent("a", on_failure=flat(9, "same: 5")),), {"a": ["gate_failed"] * 9}, tree=lambda _: "t").run()
     assert len(drive.orders) == 2
