@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.engine.budget import is_inside
@@ -12,7 +13,7 @@ from pytest_gump.errors import RunError
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_gump.engine.decision import Decision
     from pytest_gump.engine.ledger import Event
@@ -116,27 +117,56 @@ class Past:
     """Numbers of the attempts whose gates did not pass any more when the run was taken up."""
     given_up: set[int] = field(default_factory=set)
     """Numbers of the attempts that did not hold when the run was last taken up after them."""
+    held: list[frozenset[int]] = field(default_factory=list)
+    """Numbers of the attempts that held when each session but the first began."""
+    begun: list[int] = field(default_factory=list)
+    """How many attempts there were when each session but the first began."""
 
     @property
     def open(self) -> list[PastAttempt]:
         """The attempts after which nothing was decided."""
         return [one for one in self.attempts if one.decided is None]
 
+    def dropped(self, number: int) -> list[PastAttempt]:
+        """Attempts that had come to their end when a session ended, undecided, and that the next one made anew."""
+        settled = {one.number for session in self.sessions[: number + 1] for one in session}
+        gone = settled | self.held[number]
+        return [one for one in self.attempts[: self.begun[number]] if one.number not in gone and one.has_ended]
+
     def taken_back_by(self, place: StepPath) -> set[int]:
         """Numbers of the attempts that failures at a place let be made anew."""
         settled = [one for session in self.sessions for one in session]
         taken_back: set[int] = set()
         for index, one in enumerate(settled):
-            if not is_inside(one.started["step"], place):
-                continue
-            later = {other.path for other in settled[index + 1 :]}
-            zones = [*_zones(one)]
-            taken_back |= {
-                other.number
-                for other in settled[:index]
-                if other.path in later and any(not zone.names or is_inside(str(other.path), zone) for zone in zones)
-            }
+            if is_inside(one.started["step"], place):
+                taken_back |= _made_anew(settled, index)
         return taken_back
+
+    def led_back(self, one: PastAttempt) -> bool:
+        """Whether an attempt, or the next ones of its step, failed and let other steps be made anew."""
+        number = next(number for number, session in enumerate(self.sessions) if one in session)
+        lasted = takewhile(lambda held: one.number in held, self.held[number:])
+        settled = [other for session in self.sessions[number : number + 1 + len([*lasted])] for other in session]
+        for index in range(settled.index(one), len(settled)):
+            other = settled[index]
+            if other.path != one.path:
+                continue
+            if other.result is not None and other.result.passed:
+                return False
+            if _made_anew(settled, index):
+                return True
+        return False
+
+
+def _made_anew(settled: Sequence[PastAttempt], index: int) -> set[int]:
+    """Numbers of the attempts whose steps were made anew because of one that was settled after them."""
+    zones = [*_zones(settled[index])]
+    later = {other.path for other in settled[index + 1 :]} if zones else set()
+    return {
+        other.number
+        for other in settled[:index]
+        if other.path in later and any(not zone.names or is_inside(str(other.path), zone) for zone in zones)
+    }
 
 
 def _zones(one: PastAttempt) -> Iterator[StepPath]:
@@ -169,9 +199,12 @@ def read_past(events: Iterable[Event]) -> Past:
                 past.sessions[-1].append(one)
             case "run_resumed":
                 past.sessions.append([])
+                past.held.append(frozenset(event["reused"]))
+                past.begun.append(len(past.attempts))
                 past.given_up = {*range(1, len(past.attempts) + 1)} - {*event["reused"]}
             case "reuse_refused":
                 past.refused.add(event["number"])
+                past.held[-1:] = [frozenset(event["reused"])] if past.held else []
                 past.given_up = {*range(1, len(past.attempts) + 1)} - {*event["reused"]}
             case _:
                 pass

@@ -41,6 +41,12 @@ class Tally:
         if FLAT in self.counts:
             self.counts[FLAT].entry = 0
 
+    def clear(self) -> None:
+        """Let nothing count that has failed so far, wherever the tally is kept."""
+        self.failures.clear()
+        self.counts.clear()
+        self.streak = 0
+
     def restart_list(self, on_failure: OnFailure | None) -> None:
         """Start the list anew of the policy that answered the newest failure with a restart."""
         name = branch_name(on_failure, self.failures[-1].source)

@@ -42,17 +42,22 @@ class ResumableSchedule(Schedule):
         except ValueError:
             return None
 
-    def replay(self, done: Done, decide: Decide) -> Settled:
+    def replay(self, done: Done, decide: Decide, *, counts: bool = True) -> Settled:
         """Take in a past attempt, as `complete` does; but where the run failed, what failed begins anew.
+
+        Without `counts` what follows from it stands, and its step has all of its failures left.
 
         Raises:
             ValueError: no such attempt is open, or the decision cannot be followed.
         """
+        tally = self._find(done.path)[0].tally
         self._forgives = True
         try:
             return self.complete(done, decide)
         finally:
             self._forgives = False
+            if not counts:
+                tally.clear()
 
     def repeat(self, path: StepPath, agent: str | None = None) -> None:
         """Offer an attempt once more, under its own number, maybe to another agent: what became of it says nothing

@@ -100,6 +100,8 @@ class TakeUp:
                 cut_off = [one for one in self._past.open if not one.has_ended] if is_last else []
                 self._number_on([*seen, *cut_off], settled=seen)  # what ended may hold: its number comes again
             self._schedule.take_up()
+            if self._goes_on and not is_last:
+                self._schedule.count_from({}, [one.path for one in self._past.dropped(number) if self._is_open(one)])
         for one in self._past.open:
             self._look_at_open(one)
         held = {one.path for one, _ in self._taken.reused}
@@ -115,10 +117,26 @@ class TakeUp:
         if ready is not None and not self._goes_on:
             one = one.numbered(ready.attempt)
         why = self._why_not(one, ready)
-        if why is not None or ready is None:
+        if ready is None or (why is not None and not self._still_leads_back(one, ready)):
             self._not_reused(one.path, why or "")
-            return
-        self._accept(one, ready)
+        elif why is not None:
+            self._not_reused(one.path, why, is_first=False)
+            self._feed(one, ready, counts=False)
+        else:
+            self._feed(one, ready)
+            self._taken.reused.append((one, ready))
+            self._reuse(one)
+
+    def _still_leads_back(self, one: PastAttempt, ready: Ready) -> bool:
+        """Whether an attempt of a step that was edited since failed, and the steps before it were made anew for that:
+        what they became is kept, though the failure counts no more.
+        """
+        if not self._goes_on or ready.attempt != one.attempt or one.number in self._past.refused:
+            return False
+        own = one.decisions.get(one.path)
+        is_followed = own is None or _can_follow(ready.step, own)
+        is_there = not is_moved(self._repository, one.started, ready) and self._lost(one) is None
+        return is_followed and is_there and self._past.led_back(one)
 
     def _why_not(self, one: PastAttempt, ready: Ready | None) -> str | None:
         if self._until is not None and is_inside(one.started["step"], self._until):
@@ -139,7 +157,9 @@ class TakeUp:
                 return f"its commit {commit[:10]} is gone from the repository"
         return None
 
-    def _accept(self, one: PastAttempt, ready: Ready) -> None:
+    def _feed(self, one: PastAttempt, ready: Ready, *, counts: bool = True) -> None:
+        if counts:
+            self._taken.again.pop(one.path, None)
         result = one.result
         assert result is not None and one.decided is not None  # noqa: S101, PT018 - it was settled
         schedule = self._schedule
@@ -149,11 +169,9 @@ class TakeUp:
             if one.decided["verdict"] == "failed":
                 self._not_reused(ready.path, "it met a usage limit", is_first=False)
         else:
-            settled = schedule.replay(done_of(ready, result, one.commit), self._decide(one))
+            settled = schedule.replay(done_of(ready, result, one.commit), self._decide(one), counts=counts)
             if settled.verdict == "failed" and result.outcome is not Outcome.PASSED:
                 self._not_reused(ready.path, f"it failed: {settled.outcome}", is_first=False)
-        self._taken.reused.append((one, ready))
-        self._reuse(one)
 
     def _decide(self, one: PastAttempt) -> Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]:
         recorded = one.decisions
@@ -187,6 +205,10 @@ class TakeUp:
         renewed = [path for path, ready in opened if ready is not None and (path, ready.attempt) in made]
         self._schedule.count_from({}, renewed)
 
+    def _is_open(self, one: PastAttempt) -> bool:
+        ready = self._schedule.open_attempt(one.path)
+        return ready is not None and ready.attempt == one.attempt
+
     def _look_at_open(self, one: PastAttempt) -> None:
         ready = self._schedule.open_attempt(one.path)
         if one.has_ended and ready is None and self._goes_on:
@@ -218,10 +240,15 @@ def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:
 
 def changes(repository: Repository, started: Event, now: Ready | Order, identity: Identity) -> list[str]:
     """What differs between an attempt, as its `attempt_started` tells, and the one that would be made now."""
+    moved = ["base tree"] if is_moved(repository, started, now) else []
+    return [*differences(started.get("identity") or {}, identity), *moved]
+
+
+def is_moved(repository: Repository, started: Event, now: Ready | Order) -> bool:
+    """Whether an attempt would begin with other files than it did."""
     pairs = (started["base"], now.base), (started["step_base"], now.step_base)
     theirs = started.get("theirs") or now.theirs or "", now.theirs or ""
-    is_moved = not all(_same_tree(repository, one, other) for one, other in (*pairs, theirs))
-    return [*differences(started.get("identity") or {}, identity), *(["base tree"] if is_moved else [])]
+    return not all(_same_tree(repository, one, other) for one, other in (*pairs, theirs))
 
 
 def _same_tree(repository: Repository, one: str, other: str) -> bool:

@@ -304,6 +304,31 @@ def test_edits_between_sessions_never_break_a_run_nor_let_a_changed_step_be_reus
     book.check_numbers()
 
 
+@settings(max_examples=150, deadline=None)
+@given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), min_size=2, max_size=4), st.data())
+def test_what_was_made_after_an_edit_is_not_made_again(
+    workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
+) -> None:
+    book = Book(workflow, outcomes(seed, failing))
+    book.run(killed_after(book, kills[0]))
+    if book.schedule.passed:
+        return
+    target = data.draw(st.sampled_from(names(book.workflow.steps)))
+    changed = replace(workflow, steps=tuple(edited(one, target, "prompt") for one in workflow.steps))
+    book = book.taken_up(changed)
+    for events in kills[1:]:
+        assert book.taken is not None
+        held = [(one.path, one.attempt) for one, _ in book.taken.reused]
+        book.run(killed_after(book, events))
+        settled = read_past(book.events).sessions[-1]
+        if book.schedule.passed:
+            break
+        book = book.taken_up()
+        assert book.taken is not None
+        again = [(one.path, one.attempt) for one, _ in book.taken.reused]
+        assert again == [*held, *((one.path, one.attempt) for one in settled)]
+
+
 def begun_from(origin: Book, until: StepPath) -> Book:
     """A new run that takes over what the origin did before a step; as `TakenUpRun.start_from`."""
     run = replace(origin, events=[])

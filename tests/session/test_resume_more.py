@@ -95,6 +95,32 @@ def test_a_run_from_a_step_takes_over_what_a_resumed_run_made_in_the_end(restart
     assert made(project) == [("last", 1)]
 
 
+def test_an_edit_of_the_step_that_went_back_keeps_what_was_made_for_it(project: GumpProject) -> None:
+    project.workflow("restarts", RESTARTS)
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": BROKEN})
+    project.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
+    project.answer("impl", attempt=2, writes={"it.py": "ok = 2\n"})
+    project.answer("last", writes={"last.py": BROKEN})
+    assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
+    project.workflow("restarts", RESTARTS.replace("Build it.", "Build it well."))
+    project.answer("impl", attempt=3, writes={"it.py": BROKEN})
+    project.answer("tests", attempt=3, writes={"test_it.py": "x = 3\n"})
+    project.answer("impl", attempt=4, writes={"it.py": "ok = 4\n"})
+    project.answer("last", attempt=2, writes={"last.py": BROKEN})
+    result = resume(project)
+    result.stdout.fnmatch_lines(
+        ["* tests * reused", "* impl * re-run: prompt changed", "* last * re-run: it follows impl"]
+    )
+    assert made(project, 5) == [("impl", 3), ("tests", 3), ("impl", 4), ("last", 2)]
+    project.answer("last", attempt=3, writes={"last.py": "ok = 3\n"})
+    result = resume(project)
+    result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: it failed: gate_failed"])
+    assert made(project, 9) == [("last", 3)]
+    tree = project.tree(project.record().branch)
+    assert (tree["test_it.py"], tree["it.py"], tree["last.py"]) == ("x = 3", "ok = 4", "ok = 3")
+
+
 # -- from a step of a group --------------------------------------------------------------------------------------
 
 SIDE: Final = PLAN.replace("foreach: decompose", "foreach: decompose\n    parallel: true").replace(
