@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_gump.gates.detect import GATE_CONFIG, TEST_PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from pathspec import GitIgnoreSpec
 
 
 def matches(patterns: Iterable[str], paths: Iterable[str], *, tests: Sequence[str] = ()) -> list[str]:
@@ -21,10 +24,16 @@ def matches(patterns: Iterable[str], paths: Iterable[str], *, tests: Sequence[st
     Raises:
         ValueError: a pattern is not one.
     """
+    spec = _compiled(tuple(expand(patterns, tests=tests)))
+    return [path for path in paths if spec.match_file(path)]
+
+
+@lru_cache(maxsize=32)
+def _compiled(patterns: tuple[str, ...]) -> GitIgnoreSpec:
+    """Every attempt asks for the same few; a long table takes a millisecond."""
     from pathspec import GitIgnoreSpec  # 11 ms that most runs do without
 
-    spec = GitIgnoreSpec.from_lines(expand(patterns, tests=tests))
-    return [path for path in paths if spec.match_file(path)]
+    return GitIgnoreSpec.from_lines(patterns)
 
 
 def expand(patterns: Iterable[str], *, tests: Sequence[str] = ()) -> list[str]:
