@@ -100,7 +100,7 @@ class Earlier:
 
 
 def _is_option(name: str, value: object) -> bool:
-    """Whether the value of an option is of the kind that `Launch` writes."""
+    """Whether the value of an option is of the kind that `told_options` writes."""
     match name:
         case "agents" | "inputs":
             return isinstance(value, list) and all(isinstance(one, str) for one in value)

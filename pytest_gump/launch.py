@@ -8,52 +8,42 @@ import shutil
 import sys
 import time
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import psutil
-import pytest
 
-import pytest_gump
 from pytest_gump.engine.attempt import Tools, execute
 from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
+from pytest_gump.engine.gate_commands import gate_commands
 from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
 from pytest_gump.engine.orders import RunInputs
-from pytest_gump.engine.overrides import leaves
 from pytest_gump.engine.run import Run
 from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
-from pytest_gump.gates.detect import detect
 from pytest_gump.gates.text import one_line
 from pytest_gump.job_files import project_root
 from pytest_gump.live import TOLD_TOOLS
 from pytest_gump.on_quota import settle_on_quota
 from pytest_gump.recording import record_into
+from pytest_gump.run_base import Base, find_base, refuse_changes
+from pytest_gump.run_header import run_header, told_options
 from pytest_gump.system.process import Supervisor
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    import pytest
 
     from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.engine.settings import Settings
     from pytest_gump.jobs import Job
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """What the run starts from."""
-
-    commit: str
-    ref: str
-    dirty_base: str | None = None
-    """HEAD at the start, when `commit` holds the checkout's uncommitted changes on top of it."""
 
 
 class Launch:
@@ -88,7 +78,7 @@ class Launch:
     @classmethod
     def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:
         run_id = fresh_run_id(job)
-        return run_id, _base(config, repository, run_id)
+        return run_id, find_base(config, repository, run_id)
 
     @staticmethod
     def check(config: pytest.Config, job: Job) -> tuple[Repository, Settings]:
@@ -108,7 +98,7 @@ class Launch:
             job.refuse_unknown_cost(*settings.failover)
         is_new = job.earlier is None and config.getoption("gump_base") is None
         if is_new and config.getoption("gump_dirty") != "include":
-            _refuse_changes(repository)
+            refuse_changes(repository)
         return repository, settings
 
     def _inputs(self) -> RunInputs:
@@ -233,47 +223,14 @@ class Launch:
         return execute(order, replace(tools, scratch=scratch, listen=listen, stop_asked=stop_asked))
 
     def _header(self) -> dict[str, Any]:
-        job = self._job
-        return {
-            "run_id": self._run_id,
-            "workflow": job.workflow.name,
-            "source": job.loaded.source,
-            "workflow_path": str(job.loaded.path) if job.loaded.path else None,
-            "spec": self.inputs.spec_name,
-            "spec_path": str(job.spec),
-            "base": self._base.commit,
-            "base_ref": self._base.ref,
-            "dirty_base": self._base.dirty_base,
-            "branch_at_start": self._repository.branch(),
-            "project": str(self._repository.root),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "argv": [str(word) for word in self._config.invocation_params.args],
-            "versions": {
-                "pytest_gump": pytest_gump.__version__,
-                "pytest": pytest.__version__,
-                "python": sys.version.split()[0],
-            },
-            "inputs": dict(job.inputs),
-            "options": self._options(),
-            "replay": job.replay is not None,
-        }
+        spec_name = self.inputs.spec_name
+        return run_header(
+            self._config, self._job, self._repository, self._base, run_id=self._run_id, spec_name=spec_name
+        )
 
     def _options(self) -> dict[str, Any]:
         """What a run that is taken up needs to know of its command line."""
-        job, option, root = self._job, self._config.option, self._repository.root
-        workflow = job.loaded.path
-        replay, chosen = job.replay, [path for path, _ in leaves(job.workflow.steps)]
-        return {
-            "file": "spec" if job.file == job.spec else "workflow",
-            "spec": _inside(root, job.spec),
-            "workflow": None if workflow is None else _inside(root, workflow),
-            "agents": [*option.gump_agent],
-            "inputs": [*option.gump_input],
-            "max_budget": option.gump_max_budget,
-            "on_quota": option.gump_on_quota,
-            "selected": None if chosen == [path for path, _ in leaves(job.loaded.workflow.steps)] else chosen,
-            "replay": None if replay is None else [str(replay.cassette.path), replay.lenient, option.gump_replay_delay],
-        }
+        return told_options(self._config, self._job, self._repository.root)
 
 
 def fresh_run_id(job: Job) -> str:
@@ -284,17 +241,6 @@ def this_process() -> dict[str, Any]:
     """What tells whether the process that carries a run still lives."""
     process = psutil.Process()
     return {"pid": process.pid, "pid_created": process.create_time()}
-
-
-def _inside(root: Path, path: Path) -> str | None:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else None
-
-
-def gate_commands(repository: Repository, commit: str, settings: Settings) -> dict[str, str]:
-    """The commands of compile, test, lint and coverage for a commit: set ones first, then detected ones."""
-    files = repository.list_files(commit)
-    found = detect(files, lambda path: repository.read_file(commit, path), sys.executable)
-    return {**found, **settings.commands}
 
 
 def dry_run(config: pytest.Config, job: Job, columns: int) -> list[str]:
@@ -325,27 +271,6 @@ def refuse_platform() -> None:
     """
     if sys.platform == "win32":
         raise ConfigError("pytest-gump runs on Linux and macOS only", hint="use WSL on Windows")
-
-
-def _base(config: pytest.Config, repository: Repository, run_id: str) -> Base:
-    ref = config.getoption("gump_base")
-    if ref is not None:
-        return Base(repository.resolve(ref), ref)
-    head = repository.head()
-    if config.getoption("gump_dirty") == "include" and repository.dirty():
-        return Base(repository.capture_dirty(run_id), "HEAD", dirty_base=head)
-    return Base(head, "HEAD")
-
-
-def _refuse_changes(repository: Repository) -> None:
-    dirty = repository.dirty()
-    if not dirty:
-        return
-    shown = ", ".join(dirty[:10]) + (f" and {len(dirty) - 10} more" if len(dirty) > 10 else "")
-    raise WorktreeError(
-        f"the checkout has uncommitted changes: {shown}",
-        hint="commit or stash them, or take them into the run with --gump-dirty=include",
-    )
 
 
 def _interruption(error: BaseException) -> str:

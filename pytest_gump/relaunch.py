@@ -19,7 +19,8 @@ from pytest_gump.engine.take_up import TakeUp
 from pytest_gump.engine.taken_up_run import TakenUpRun
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.job_files import project_root
-from pytest_gump.launch import Base, Launch, fresh_run_id, this_process
+from pytest_gump.launch import Launch, fresh_run_id, this_process
+from pytest_gump.run_base import Base
 from pytest_gump.system.worktree import Repository
 
 if TYPE_CHECKING:

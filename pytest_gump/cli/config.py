@@ -69,8 +69,8 @@ def _value(option: IniOption, settings: Settings) -> str:
 def _detected(settings: Settings) -> dict[str, str]:
     """The gate commands that a run from HEAD would detect, but for those that are set; none outside a repository."""
     from pytest_gump.cli.runs import project_root
+    from pytest_gump.engine.gate_commands import gate_commands
     from pytest_gump.errors import WorktreeError
-    from pytest_gump.launch import gate_commands
     from pytest_gump.system.worktree import Repository
 
     try:

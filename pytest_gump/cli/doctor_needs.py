@@ -66,11 +66,11 @@ def _agents(agents: Mapping[str, Agent]) -> Iterator[Check]:
 
 
 def _gates(workflow: Workflow, root: Path, names: Names) -> Iterator[Check]:
+    from pytest_gump.engine.gate_commands import gate_commands
     from pytest_gump.engine.overrides import leaves
     from pytest_gump.errors import WorktreeError
     from pytest_gump.gates.commands import OPTIONAL
     from pytest_gump.gates.names import PROJECT_GATES
-    from pytest_gump.launch import gate_commands
     from pytest_gump.system.worktree import Repository
 
     named = dict.fromkeys(gate.name for _, step in leaves(workflow.steps) for gate in step.gate)

@@ -1,0 +1,47 @@
+"""What a run starts from: a commit that is named, HEAD, or HEAD with the checkout's uncommitted changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_gump.errors import WorktreeError
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_gump.system.worktree import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    commit: str
+    ref: str
+    dirty_base: str | None = None
+    """HEAD at the start, when `commit` holds the checkout's uncommitted changes on top of it."""
+
+
+def find_base(config: pytest.Config, repository: Repository, run_id: str) -> Base:
+    ref = config.getoption("gump_base")
+    if ref is not None:
+        return Base(repository.resolve(ref), ref)
+    head = repository.head()
+    if config.getoption("gump_dirty") == "include" and repository.dirty():
+        return Base(repository.capture_dirty(run_id), "HEAD", dirty_base=head)
+    return Base(head, "HEAD")
+
+
+def refuse_changes(repository: Repository) -> None:
+    """Refuse a checkout with uncommitted changes, which a run would not see.
+
+    Raises:
+        WorktreeError: it has some.
+    """
+    dirty = repository.dirty()
+    if not dirty:
+        return
+    shown = ", ".join(dirty[:10]) + (f" and {len(dirty) - 10} more" if len(dirty) > 10 else "")
+    raise WorktreeError(
+        f"the checkout has uncommitted changes: {shown}",
+        hint="commit or stash them, or take them into the run with --gump-dirty=include",
+    )
