@@ -24,7 +24,6 @@ class Reading:
 
     status: GateStatus
     summary: str
-    missing_tool: bool = False
 
 
 def project_gate(kind: str) -> Gate:
@@ -80,7 +79,7 @@ def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
     if outcome.exit_code == 0:
         return Reading("passed", summarize(outcome.output))
     if missing := _missing_tool(outcome.exit_code, outcome.output):
-        return Reading("skipped" if optional else "error", missing, missing_tool=True)
+        return Reading("skipped" if optional else "error", missing)
     if broken := _broken_check(outcome.exit_code, outcome.output):
         return Reading("error", broken)
     return Reading("failed", summarize(outcome.output) or f"exit code {outcome.exit_code}")
