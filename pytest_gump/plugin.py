@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_gump.conductor import Conductor
 
 NAME = "gump-conductor"
@@ -30,9 +29,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Leave out the conftests of tests that are not asked for: they may need what is not installed here.
+
+    Without an argument that is there, as in `pytest --gump-resume`, pytest reads those of `testpaths` or `test*`.
+    """
+    told = early_config.known_args_namespace
+    folder = early_config.invocation_params.dir
+    words = [str(word).partition("::")[0] for word in told.file_or_dir]
+    if names_workflow(early_config) and not told.pyargs and not any(Path(folder, word).exists() for word in words):
+        around = (above / "conftest.py" for above in (folder, *folder.parents))
+        told.file_or_dir = [str(next((path for path in around if path.is_file()), __file__))]
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Ask for workers where steps may go on side by side and the command line does not say how many."""
-    if not config.getoption("help", default=False) and names_workflow(config):
+    if config.getoption("help", default=False) or hasattr(config, "workerinput"):
+        return
+    if not names_workflow(config):
+        refuse_half(config)
+    else:
         from pytest_gump.crew import ask_for_workers
         from pytest_gump.earlier import adopt
         from pytest_gump.endings import usage_errors
@@ -70,6 +87,21 @@ def names_workflow(config: pytest.Config) -> bool:
         word.partition("=")[0] in STARTS or (not word.startswith("-") and is_workflow_file(word, config))
         for word in words
     ) and not hasattr(config, "workerinput")
+
+
+def refuse_half(config: pytest.Config) -> None:
+    """Refuse options of a run on a command line that names none: ordinary tests would run, and no dry run be one.
+
+    Raises:
+        UsageError: there is one.
+    """
+    for word in map(str, config.invocation_params.args):
+        option = word.partition("=")[0]
+        if option.startswith("--gump-"):
+            raise pytest.UsageError(
+                f"{option} is for a run, and the command line names no workflow\n"
+                "  hint: name one with its spec: pytest --gump-workflow=tdd spec.md"
+            )
 
 
 def is_workflow_file(word: str, config: pytest.Config) -> bool:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from pytest_gump.lines import Marks
 
+COLUMNS = 80
+"""Width of lines that nobody sees."""
+
 
 class Screen:
     """Silent where there is no terminal reporter (`-p no:terminal`)."""
@@ -30,11 +33,12 @@ class Screen:
 
     @property
     def columns(self) -> int:
-        return int(self._config.get_terminal_writer().fullwidth)
+        return int(self._config.get_terminal_writer().fullwidth) if self.reporter else COLUMNS
 
     @property
     def marks(self) -> Marks:
-        encoding = getattr(getattr(self._config.get_terminal_writer(), "_file", None), "encoding", None) or "ascii"
+        writer = self._config.get_terminal_writer() if self.reporter else None
+        encoding = getattr(getattr(writer, "_file", None), "encoding", None) or "ascii"
         try:
             "".join(UNICODE.__getattribute__(name) for name in UNICODE.__slots__).encode(encoding)
         except (UnicodeError, LookupError):

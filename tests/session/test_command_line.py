@@ -1,0 +1,94 @@
+"""Command lines of projects whose own tests cannot be read here, without a terminal, and half said ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.session.workflows import BROKEN
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+ELSEWHERE = "import what_only_the_environment_of_the_project_has\n"
+
+
+@pytest.fixture
+def apart(project: GumpProject) -> GumpProject:
+    """A project whose tests need what is not installed where the session runs."""
+    project.write({"tests/conftest.py": ELSEWHERE, "pytest.ini": "[pytest]\ntestpaths = tests\n"})
+    project.commit()
+    return project
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "1")], ids=["here", "on a worker"])
+def test_resume_without_arguments_reads_no_conftest_of_ordinary_tests(
+    apart: GumpProject, words: tuple[str, ...]
+) -> None:
+    apart.answer("impl", writes={"new.py": BROKEN})
+    apart.run_apart("one").assert_outcomes(failed=1)
+    apart.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
+    result = apart.pytester.runpytest_subprocess("--gump-resume", *words)
+    assert result.ret == pytest.ExitCode.OK, result.stderr.str()
+    assert apart.record().status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--gump-workflow=one",), "ERROR: --gump-workflow names a workflow, but no spec is among the arguments"),
+        (("--gump-workflow=one", "sepc.md"), "ERROR: the spec sepc.md does not exist"),
+        (("--gump-resume",), "ERROR: no runs in *"),
+        (("--gump-from=impl",), "ERROR: no runs in *"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_is_wrong_is_told_although_tests_cannot_be_read(
+    apart: GumpProject, words: tuple[str, ...], told: str
+) -> None:
+    result = apart.pytester.runpytest_subprocess(*words)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([told])
+
+
+def test_the_conftest_above_still_has_its_say(apart: GumpProject) -> None:
+    agents = "import pytest\n\ndef pytest_addoption(parser):\n    parser.addoption('--own', action='store_true')\n"
+    apart.write({"conftest.py": agents, "docs/notes.md": "notes\n"})
+    result = apart.pytester.runpytest_subprocess("--gump-resume", "--own")
+    result.stderr.fnmatch_lines(["ERROR: no runs in *"])
+
+
+def test_ordinary_tests_that_are_named_keep_their_conftests(apart: GumpProject) -> None:
+    result = apart.pytester.runpytest_subprocess("--gump-workflow=one", "spec.md", "tests")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ImportError while loading conftest*"])
+
+
+@pytest.mark.parametrize("text", ["x = 1\n", BROKEN], ids=["passes", "fails"])
+@pytest.mark.parametrize("words", [(), ("-n", "1")], ids=["here", "on a worker"])
+def test_a_session_without_a_terminal_runs_and_says_nothing(
+    project: GumpProject, words: tuple[str, ...], text: str
+) -> None:
+    project.answer("impl", writes={"new.py": text})
+    result = project.run_apart("one", "-p", "no:terminal", *words)
+    assert result.ret == (pytest.ExitCode.TESTS_FAILED if text == BROKEN else pytest.ExitCode.OK)
+    assert project.record().status == ("failed" if text == BROKEN else "passed")
+    assert "Traceback" not in result.stderr.str() + result.stdout.str()
+
+
+@pytest.mark.parametrize("option", ["--gump-dry-run", "--gump-spec=spec.md", "--gump-max-budget=3"])
+def test_an_option_of_a_run_without_a_workflow_runs_no_ordinary_tests(project: GumpProject, option: str) -> None:
+    project.write({"test_ordinary.py": "def test_ordinary():\n    open('ran', 'w')\n"})
+    result = project.pytester.runpytest_subprocess(option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = f"ERROR: {option.partition('=')[0]} is for a run, and the command line names no workflow"
+    result.stderr.fnmatch_lines([told, "  hint: name one with its spec: pytest --gump-workflow=tdd spec.md"])
+    assert not (project.path / "ran").exists()
+
+
+def test_options_of_a_run_in_addopts_leave_plain_pytest_alone(project: GumpProject) -> None:
+    ini = "[pytest]\naddopts = --gump-max-budget=3 --gump-ci=off\n"
+    project.write({"pytest.ini": ini, "test_ordinary.py": "def test_ordinary(): pass\n"})
+    result = project.pytester.runpytest_subprocess("-n", "1")
+    result.assert_outcomes(passed=1)
