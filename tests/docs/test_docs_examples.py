@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -81,6 +82,37 @@ def test_every_command_and_its_flags_are_in_the_commands_table() -> None:
         expected = {max(action.option_strings, key=len) for action in parser._actions if action.option_strings}
         assert usages, name
         assert name == "run" or flags == expected - {"--help"}, name
+
+
+def shell_lines(program: str) -> list[list[str]]:
+    """The words of the command lines that the pages show of a program, without comments and pipes."""
+    return [
+        shlex.split(re.split(r" [|>] ", line)[0], comments=True)[1:]
+        for page in pages()
+        for line in re.findall(rf"^\$ ({program} .*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+
+
+def test_every_gump_command_line_in_the_docs_is_one_that_it_takes() -> None:
+    words = [words for words in shell_lines("gump") if words[0] not in {"run", "--version"}]
+    assert len(words) > 20
+    refused = [line for line in words if not is_taken(line)]
+    assert not refused
+
+
+def is_taken(words: list[str]) -> bool:
+    try:
+        make_parser().parse_args(words)
+    except SystemExit:
+        return False
+    return True
+
+
+def test_every_pytest_command_line_in_the_docs_has_flags_that_there_are(pytester: pytest.Pytester) -> None:
+    known = set(re.findall(r"--gump-[a-z-]+", pytester.runpytest_inprocess("--help").stdout.str()))
+    shown = {flag for words in shell_lines("pytest") for word in words for flag in re.findall(r"^--gump-[a-z-]+", word)}
+    assert len(shown) > 8
+    assert shown <= known
 
 
 def test_every_ini_setting_is_in_the_settings_table_with_its_default() -> None:
