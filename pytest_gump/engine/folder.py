@@ -12,8 +12,9 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.ledger import DAMAGED, lock
+from pytest_gump.engine.ledger import DAMAGED
 from pytest_gump.errors import RunError
+from pytest_gump.system.locks import lock
 from pytest_gump.workflow.path import StepPath, slugify
 
 if TYPE_CHECKING:

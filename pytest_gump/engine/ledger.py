@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.ledger_shape import is_event
 from pytest_gump.errors import RunError
+from pytest_gump.system.locks import is_still, lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ class Ledger:
         except OSError as error:
             raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
         _become_writer(self._file)
-        if not _is_still(self._file, path):
+        if not is_still(self._file, path):
             os.close(self._file)
             raise RunError(f"the ledger {path} was removed just now", hint="gump gc runs, or somebody moved the folder")
 
@@ -79,7 +80,7 @@ def held_back(path: Path) -> Iterator[bool]:
     except OSError as error:
         raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
     try:
-        yield lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_still(file, path)
+        yield lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB) and is_still(file, path)
     finally:
         os.close(file)
 
@@ -91,17 +92,6 @@ def is_written(path: Path) -> bool:
             return not is_ours
     except RunError:
         return False
-
-
-def lock(file: int, how: int) -> bool:
-    """Take a lock; where the file system has none, everybody gets it."""
-    try:
-        fcntl.flock(file, how)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _become_writer(file: int) -> None:
@@ -136,13 +126,6 @@ def _parsed(line: bytes) -> object:
         return json.loads(line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         return None
-
-
-def _is_still(file: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(file), path.stat())
-    except OSError:
-        return False
 
 
 def read_ledger(path: Path) -> Iterator[Event]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.locks import is_still, lock
 
 LEASE: Final = ".lease"
 
@@ -37,7 +38,7 @@ def hold(folder: Path) -> int:
             continue
         except OSError as error:
             raise WorktreeError(f"cannot make a folder for the run in {folder}: {error.strerror}") from error
-        if _lock(handle, fcntl.LOCK_SH) and _is_still(handle, folder):
+        if lock(handle, fcntl.LOCK_SH) and is_still(handle, folder / LEASE):
             os.utime(handle)
             return handle
         os.close(handle)
@@ -49,7 +50,7 @@ def seize(folder: Path) -> int | None:
         handle = os.open(folder / LEASE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         return None
-    if _lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_still(handle, folder):
+    if lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB) and is_still(handle, folder / LEASE):
         return handle
     os.close(handle)
     return None
@@ -59,22 +60,3 @@ def last_used(folder: Path) -> float:
     """When somebody last began to use it, in seconds since the epoch."""
     lease = folder / LEASE
     return (lease if lease.exists() else folder).stat().st_mtime
-
-
-def _lock(handle: int, how: int) -> bool:
-    """Take a lock; where the file system has none, everybody gets it."""
-    try:
-        fcntl.flock(handle, how)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def _is_still(handle: int, folder: Path) -> bool:
-    """Whether the folder was not removed while we waited."""
-    try:
-        return os.path.samestat(os.fstat(handle), (folder / LEASE).stat())
-    except OSError:
-        return False

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
+from pytest_gump.system.locks import is_still
 
 if TYPE_CHECKING:
     from pytest_gump.system.slots import Slots
@@ -85,7 +86,7 @@ class SlotPool:
             handle = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise WorktreeError(f"cannot make a worktree in {self._slots.root}: {error.strerror}") from error
-        if _lock(handle) and _is_still(handle, self._path(name)):
+        if _lock(handle) and is_still(handle, self._path(name)):
             in_use = os.fstat(handle).st_size > 0 and is_lived_in(self._slots.slot(name).path)
             if not in_use:
                 return handle
@@ -103,14 +104,6 @@ def is_leased(lease: Path) -> bool:
         return not _lock(handle)
     finally:
         os.close(handle)
-
-
-def _is_still(handle: int, path: Path) -> bool:
-    """Whether the locked file is the one of that name: it may have been removed while we waited."""
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _lock(handle: int) -> bool:
