@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
 from pytest_gump.engine.nodes import Leaf, Reopened, groups_above, restart_target, writer_of
 from pytest_gump.engine.schedule_asking import Asking, Log, where_left
-from pytest_gump.engine.schedule_orders import begin_replan, next_attempt, next_part
+from pytest_gump.engine.schedule_attempts import begin_replan, next_attempt, next_part
 from pytest_gump.engine.schedule_records import Decide, Done, LeafState, Ready, Settled
 from pytest_gump.engine.schedule_tree import StepTree
 from pytest_gump.engine.schedule_view import leaves, signature

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.engine.nodes import Group, Reopened, groups_above, writer_of
 from pytest_gump.engine.retry import Tally
 from pytest_gump.engine.schedule import Schedule
-from pytest_gump.engine.schedule_orders import anew, check_again
+from pytest_gump.engine.schedule_attempts import anew, check_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

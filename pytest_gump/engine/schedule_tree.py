@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.nodes import Group, Lane, Leaf, Told
 from pytest_gump.engine.schedule_asking import Log
+from pytest_gump.engine.schedule_attempts import first_attempt, merge_attempt
 from pytest_gump.engine.schedule_open import OpenAttempts
-from pytest_gump.engine.schedule_orders import first_attempt, merge_attempt
 from pytest_gump.engine.schedule_plans import Plans, overlap_notes
 from pytest_gump.engine.schedule_view import living, member_of, place
 from pytest_gump.engine.side_by_side import SideBySide

@@ -1,0 +1,182 @@
+"""How the attempts of one leaf look: the first, the next, and the parts of a replan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.decision import Retry
+from pytest_gump.engine.nodes import Replanning
+from pytest_gump.engine.schedule_records import Ready
+from pytest_gump.workflow.path import REPLAN, StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.engine.decision import Failure, Replan
+    from pytest_gump.engine.nodes import Leaf, Node, Told
+    from pytest_gump.engine.schedule_records import EntryKind
+
+    Number = Callable[[StepPath], int]
+    """Gives the next attempt number of a path."""
+
+
+def _own(leaf: Leaf, agent: str | None, base: str) -> Ready:
+    """The newest attempt of the step itself, as far as it looks the same whatever it is made for."""
+    return Ready(
+        leaf.path,
+        leaf.step,
+        leaf.attempt,
+        agent,
+        leaf.mode,
+        base,
+        step_base=leaf.begin,
+        items=leaf.items,
+        keep_item=leaf.item,
+    )
+
+
+def first_attempt(leaf: Leaf, number: Number) -> Ready:
+    """Enter the step: declared agent (or that of the escalated group), the tree as it stands in its lane."""
+    leaf.attempt = number(leaf.path)
+    has_run = leaf.attempt > 1
+    entry: EntryKind = leaf.cause if has_run else "first"
+    if leaf.mode == "gate":
+        began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
+        return replace(_own(leaf, None, leaf.begin), step_base=began, entry=entry, role=leaf.role, keep_item=None)
+    reopened = leaf.parent.reopened
+    is_reopened = reopened is not None and reopened.path == leaf.path
+    leaf.agent = (reopened.agent if reopened and is_reopened else None) or leaf.parent.override or leaf.step.agent
+    told, is_fresh = _take_told(leaf)
+    is_resumed = has_run and leaf.cause == "group" and leaf.parent.session == "resume"
+    return replace(
+        _own(leaf, leaf.agent, leaf.begin),
+        entry=entry,
+        session="fresh" if is_fresh else "resume" if is_resumed else "policy",
+        feedback=(told.failure,) if told else (),
+        restarted_by=told.by if told else None,
+    )
+
+
+def _take_told(leaf: Leaf) -> tuple[Told | None, bool]:
+    """Take the failure that this step must be told, and whether its session must be fresh.
+
+    After a restart, that is for the first agent step from the target on; in a new pass of a group, for the first
+    agent step that works on the same plan item as the one that failed.
+    """
+    node: Node = leaf
+    while (group := node.parent) is not None:
+        restarted = group.restarted
+        is_meant = restarted is not None and (not group.is_parallel or restarted.until == node.index)
+        if restarted is not None and is_meant and not restarted.is_told:
+            restarted.is_told = True
+            return restarted.told, True
+        message = group.message(node.index)
+        is_fresh, message.is_fresh = message.is_fresh, False
+        told = next((told for told in message.told if told.concerns(leaf.path)), None)
+        if told is not None:
+            message.told.remove(told)
+        if told is not None or is_fresh:
+            return told, is_fresh
+        node = group
+    return None, False
+
+
+def merge_attempt(leaf: Leaf, member: Node, number: Number) -> Ready:
+    """Bring what `member` did into the tree of its group; both began at the same commit."""
+    leaf.attempt = number(leaf.path)
+    own = _own(leaf, None, leaf.begin)
+    return replace(own, step_base=member.begin, role="merge", theirs=member.lane.head, keep_item=None)
+
+
+def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:
+    """Try again, as `decision` says."""
+    is_reset = decision.worktree == "reset"
+    is_other = decision.agent is not None and decision.agent != leaf.agent
+    is_escalated = is_other or (is_reset and decision.agent is not None)
+    is_gate = leaf.mode == "gate"
+    leaf.attempt = number(leaf.path)
+    leaf.agent = None if is_gate else decision.agent or leaf.agent
+    return replace(
+        _own(leaf, leaf.agent, leaf.begin if is_reset else leaf.left),
+        entry="escalate" if is_escalated else "same",
+        session="policy" if is_gate else decision.session or ("fresh" if is_other or is_reset else "resume"),
+        prompt=decision.prompt,
+        feedback=_feedback(leaf),
+        restarted_by=_told_by(leaf),
+    )
+
+
+def anew(leaf: Leaf, number: Number) -> Ready:
+    """Begin a step that had failed for good once more: as at its start, told what failed."""
+    leaf.agent = None if leaf.mode == "gate" else leaf.parent.override or leaf.step.agent
+    ready = next_attempt(leaf, Retry(session="fresh", worktree="reset"), number)
+    began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
+    return replace(ready, step_base=began, entry="resume", role=leaf.role)
+
+
+def check_again(leaf: Leaf, number: Number) -> Ready:
+    """Judge once more what the last attempt left: its gates could not run, and its agent need not work again."""
+    leaf.attempt = number(leaf.path)
+    return replace(_own(leaf, None, leaf.left), entry="recheck")
+
+
+def begin_replan(leaf: Leaf, decision: Replan, number: Number) -> Ready:
+    """Open a replanned attempt: `X` plans, the step's own agent does the items, the step's own gates check.
+
+    The parts have paths and numbers of their own (`impl--replan::plan`, `impl--replan::item[slug]`; no step or slug
+    can hold `--`); a part that fails, fails the step's attempt.
+    """
+    leaf.attempt = number(leaf.path)
+    base = leaf.left if decision.worktree == "keep" else leaf.begin
+    leaf.replanning = Replanning(base)
+    path = _part(leaf, "plan")
+    return replace(
+        _own(leaf, decision.agent, base),
+        path=path,
+        attempt=number(path),
+        mode="plan",
+        step_base=base,
+        entry="replan",
+        session=decision.session or "fresh",
+        prompt=decision.prompt,
+        feedback=_feedback(leaf),
+        restarted_by=leaf.path,
+        role="replan-plan",
+    )
+
+
+def next_part(leaf: Leaf, replanning: Replanning, number: Number) -> Ready:
+    """Go on with the next item, or with the check when all items have passed."""
+    if replanning.index == len(replanning.plan):
+        return _check(leaf, replanning)
+    item = replanning.plan[replanning.index]
+    path = _part(leaf, "item").item(item.slug)
+    return replace(
+        _own(leaf, leaf.agent, replanning.base),
+        path=path,
+        attempt=number(path),
+        step_base=replanning.base,
+        entry="replan",
+        session="fresh",
+        items=(*leaf.items, item),
+        role="replan-item",
+        keep_item=item if item.files or leaf.item is None else leaf.item,
+    )
+
+
+def _check(leaf: Leaf, replanning: Replanning) -> Ready:
+    return replace(_own(leaf, None, replanning.base), mode="gate", entry="replan", role="replan-check")
+
+
+def _part(leaf: Leaf, name: str) -> StepPath:
+    return StepPath((*leaf.path.names[:-1], f"{leaf.step.name}{REPLAN}", name), leaf.path.items)
+
+
+def _feedback(leaf: Leaf) -> tuple[Failure, ...]:
+    return (leaf.told.failure,) if leaf.told else ()
+
+
+def _told_by(leaf: Leaf) -> StepPath | None:
+    """Name the part of a replan whose failure is told; None when it was the step itself."""
+    return leaf.told.by if leaf.told and leaf.told.by != leaf.path else None
