@@ -35,7 +35,7 @@ TOOLS: Final = frozenset({"command_execution", "file_change", "mcp_tool_call", "
 # Only looked for in the failure that the CLI reports: an agent may write such words about its work.
 _QUOTA: Final = re.compile(
     r"\b429\b|too many requests|rate limit|usage limit|quota|insufficient_quota|out of credits|credit balance"
-    r"|\boverloaded\b|at capacity",  # "high demand" is what codex makes of any 500
+    r"|\boverloaded\b|at capacity|\bstatus:? (?:503|529)\b",  # "high demand" is what codex makes of any 500
     re.IGNORECASE,
 )
 _RETRY: Final = re.compile(r"Reconnecting\.\.\. ", re.ASCII)

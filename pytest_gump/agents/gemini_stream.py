@@ -40,7 +40,7 @@ HALTED: Final = "Loop detected"
 
 # Only looked for in the failure that the CLI reports: an agent may write such words about its work.
 _QUOTA: Final = re.compile(
-    r"\b429\b|RESOURCE_EXHAUSTED|quota|rate limit|exhausted your capacity|\boverloaded\b", re.IGNORECASE
+    r"\b429\b|RESOURCE_EXHAUSTED|quota|rate limit|exhausted your capacity|\boverloaded\b|high demand", re.IGNORECASE
 )
 
 

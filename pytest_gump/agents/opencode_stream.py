@@ -36,7 +36,7 @@ _QUOTA = re.compile(
     r"|\boverloaded\b",
     re.IGNORECASE,
 )
-QUOTA_STATUS: Final = (402, 429, 529)
+QUOTA_STATUS: Final = (402, 429, 503, 529)
 
 _REFUSED = re.compile(r"rejected permission|specified a rule which prevents", re.IGNORECASE)
 _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MULTILINE)

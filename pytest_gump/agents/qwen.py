@@ -10,6 +10,8 @@ from pytest_gump.agents import prices
 from pytest_gump.agents.base import Command
 from pytest_gump.agents.grants import without
 from pytest_gump.agents.program import Login, Program, Versions
+from pytest_gump.agents.qwen_defaults import DEFAULTS, SETTINGS, defaults
+from pytest_gump.agents.qwen_sessions import bring
 from pytest_gump.agents.qwen_stream import CLI, QwenReader
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ ENVIRONMENT_NAMES: Final = (
     "DASHSCOPE_API_KEY",
     "BAILIAN_CODING_PLAN_API_KEY",
     "QWEN_CODE_API_TIMEOUT_MS",
+    DEFAULTS,
+    SETTINGS,
     "QWEN_CODE_MAX_OUTPUT_TOKENS",
 )
 
@@ -85,8 +89,9 @@ class QwenAgent:
     and that no rule allows. Files are written below the working directory only (`auto-edit` writes anywhere); where
     the tree must not change, below `.gump/out` only, and there is no shell (`plan` takes the hand-over away too). Of
     the shell, what the CLI takes for harmless, and commands that begin with an allowed one, without redirection and
-    substitution. `--safe-mode` leaves out settings, hooks, MCP servers, skills and context files of the worktree (by
-    default its hooks run and its settings lift all this), and those of the user. None of this is a sandbox.
+    substitution. `--safe-mode` leaves out hooks, MCP servers, skills and context files of the worktree (by default its
+    hooks run and its settings lift all this), and those of the user; that the folder is not trusted leaves out what
+    remains of the settings of the worktree. None of this is a sandbox.
     """
 
     name: str
@@ -104,7 +109,7 @@ class QwenAgent:
 
     @property
     def forks(self) -> Forks:
-        return "in its worktree"
+        return "anywhere"
 
     def missing(self) -> str | None:
         return ABOUT.missing()
@@ -114,21 +119,26 @@ class QwenAgent:
         if self.model is not None:
             argv.append(f"--model={self.model}")
         if task.session is not None:
-            argv += [f"--resume={task.session.id}", *(("--fork-session",) if task.fork else ())]
+            argv.append(f"--resume={task.session.id}")
+            if task.fork:
+                bring(task.session.id, task.worktree)
+                argv.append("--fork-session")
         if task.max_turns is not None:
             argv.append(f"--max-session-turns={task.max_turns}")
         argv += [f"--exclude-tools={rule}" for rule in (*REFUSED_TOOLS, *_refused_commands(task))]
         argv += [f"--allowed-tools={rule}" for rule in _rules(task)]
-        words = self.arguments
-        if task.read_only:
-            words = without(words, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS)
+        narrow = without(self.arguments, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS)
+        words = narrow if task.read_only else self.arguments
         return Command(
             (*argv, *words),
             stdin=task.prompt.encode("utf-8", "replace"),
-            # A key and an address in the environment are taken only together with a model there.
-            env={**ENVIRONMENT, "QWEN_MODEL": self.model} if self.model is not None else ENVIRONMENT,
+            env={**ENVIRONMENT, **defaults(wide=words != narrow), **self._model_named()},
             env_names=ENVIRONMENT_NAMES,
         )
+
+    def _model_named(self) -> dict[str, str]:
+        """A key and an address in the environment are taken only together with a model there."""
+        return {} if self.model is None else {"QWEN_MODEL": self.model}
 
     def reader(self, task: Task) -> StreamReader:
         return QwenReader(task, self.model)

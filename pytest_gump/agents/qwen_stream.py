@@ -45,8 +45,8 @@ class QwenReader(ResultReader):
     LOST_SESSION: ClassVar = ("No saved session found",)
     NOISE: ClassVar = re.compile(r".*(?:Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting)")
     QUOTA: ClassVar = re.compile(
-        r"API Error: 429\b|\bstatus 429\b|too many requests|rate.?limit|quota|insufficient.?balance|arrearage"
-        r"|account is in good standing|\boverloaded\b",
+        r"API Error: (?:429|503|529)\b|\bstatus (?:429|503|529)\b|too many requests|rate.?limit|quota"
+        r"|insufficient.?balance|arrearage|account is in good standing|\boverloaded\b",
         re.IGNORECASE,
     )
 
@@ -137,7 +137,7 @@ class QwenReader(ResultReader):
 
     def _words(self, result: ndjson.JsonObject) -> str:
         words = ndjson.text(ndjson.section(result, "error"), "message") or super()._words(result)
-        return words.strip("[] \n")
+        return words.replace("]\n", "\n").strip("[] \n")
 
     def _session(self) -> SessionRef | None:
         """The conversation with its new total: the CLI's own if there is one, so that a later resume can subtract."""

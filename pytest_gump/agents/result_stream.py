@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pytest_gump.agents.stream import Handlers
 
 
-QUOTA_STATUS: Final = (429, 529)
-"""Too many requests; overloaded."""
+QUOTA_STATUS: Final = (429, 503, 529)
+"""Too many requests; overloaded, in two ways."""
 
 
 class ResultReader(JsonReader):

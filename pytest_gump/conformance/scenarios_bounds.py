@@ -134,14 +134,20 @@ def environment(bench: Bench) -> str:
 
 USERS: Final = "a-token-of-the-user"
 HOOK: Final = "hooked"
+FROM_TREE: Final = "FROM_THE_TREE"
 
 
 def tree_settings(bench: Bench) -> str:
-    """Hooks and servers that lie in the project are not started."""
-    bench.commit(SETTINGS[bench.subject.cli](f"touch {bench.outside / HOOK}"))
-    with bench.serving(script(Answer("I write.", (Write("new.txt", "new\n"),)), Answer("Done."))):
+    """Hooks and servers that lie in the project are not started, and its variables reach no command."""
+    files = {"copy.sh": f"echo is ${{{FROM_TREE}}} > copied.txt\n"}
+    if bench.subject.cli != "gemini":  # there is no switch
+        files[".env"] = f"{FROM_TREE}=set\n"
+    bench.commit(SETTINGS[bench.subject.cli](f"touch {bench.outside / HOOK}") | files)
+    work = (Answer("I write.", (Write("new.txt", "new\n"),)), Answer("I run.", (Shell("sh copy.sh"),)))
+    with bench.serving(script(*work, Answer("Done."))):
         result = bench.attempt()
     expect_passed(result)
+    expect(bench.file(result, "copied.txt"), "is\n", "a variable of the project's settings, as a command sees it")
     expect_that(not (bench.outside / HOOK).exists(), "a program named in the project's settings was started")
     return ""
 
@@ -151,6 +157,7 @@ def _claude(command: str) -> dict[str, str]:
     settings = {
         "hooks": dict.fromkeys(("SessionStart", "PreToolUse", "Stop"), hook),
         "enableAllProjectMcpServers": True,
+        "env": {FROM_TREE: "set"},
     }
     return {".claude/settings.json": json.dumps(settings), ".mcp.json": json.dumps(_servers(command))}
 
@@ -159,7 +166,8 @@ def _codex(command: str) -> dict[str, str]:
     notify = f"notify = {json.dumps(['sh', '-c', command])}\n"
     server = f'[mcp_servers.mine]\ncommand = "sh"\nargs = {json.dumps(["-c", command])}\n'
     hook = {"hooks": {"PreToolUse": [{"matcher": "", "hooks": [{"type": "command", "command": command}]}]}}
-    return {".codex/config.toml": f"{notify}\n{server}", ".codex/hooks.json": json.dumps(hook)}
+    variable = f'[shell_environment_policy]\nset = {{ {FROM_TREE} = "set" }}\n'
+    return {".codex/config.toml": f"{notify}\n{variable}\n{server}", ".codex/hooks.json": json.dumps(hook)}
 
 
 def _gemini(command: str) -> dict[str, str]:
@@ -169,7 +177,7 @@ def _gemini(command: str) -> dict[str, str]:
 def _qwen(command: str) -> dict[str, str]:
     settings = _with_hooks(command, ("SessionStart", "PreToolUse", "UserPromptSubmit"))
     # It writes settings of an older form anew, as json.dumps does.
-    return {".qwen/settings.json": json.dumps({**settings, "$version": 4}, indent=2)}
+    return {".qwen/settings.json": json.dumps({**settings, "env": {FROM_TREE: "set"}, "$version": 4}, indent=2)}
 
 
 def _with_hooks(command: str, events: tuple[str, ...]) -> dict[str, object]:
@@ -198,5 +206,5 @@ SCENARIOS: Final = (
     Scenario("checkout", "the user's checkout is not written to", checkout),
     Scenario("no-write", "the guard no_write ends an attempt that writes", no_write),
     Scenario("environment", "commands do not see variables that are none of the agent's business", environment),
-    Scenario("tree-settings", "hooks and MCP servers of the project are not started", tree_settings),
+    Scenario("tree-settings", "hooks, MCP servers and variables of the project's settings are not used", tree_settings),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
     from pytest_gump.engine.order import AttemptResult
 
 WORDS: Final = "the scripted model refuses"
+OVERLOAD: Final = {
+    "claude": Fault(529, message="Overloaded"),
+    "codex": Fault(503, message="Our servers are currently overloaded. Please try again later."),
+    "gemini": Fault(503, message="The model is overloaded. Please try again later."),
+    "qwen": Fault(503, message="The engine is currently overloaded, please try again later"),
+    "opencode": Fault(503, message="The engine is currently overloaded, please try again later"),
+}
+"""As each provider says it."""
 SLACK_S: Final = 5.0
 PATIENCE_S: Final = 60.0
 
@@ -33,6 +42,18 @@ def failing(status: int, bench: Bench) -> str:
     is_told = WORDS in result.reason or str(status) in result.reason
     # Codex says of a 500 that there is high demand.
     is_told = is_told or (status == 500 and not result.reason.startswith("ended"))
+    expect_that(is_told, f"not in the CLI's own words: {result.reason}")
+    return _told(result)
+
+
+def overload(bench: Bench) -> str:
+    """The provider has too much to do: nothing that another attempt of the same agent mends."""
+    fault = OVERLOAD[bench.subject.cli]
+    result = _fail(bench, script(*WORK, fault=fault))
+    if result.outcome is Outcome.GUARD:
+        return _told(result)
+    expect_outcome(result, Outcome.QUOTA)
+    is_told = re.search(rf"overloaded|at capacity|\b{fault.status}\b", result.reason, re.IGNORECASE)
     expect_that(is_told, f"not in the CLI's own words: {result.reason}")
     return _told(result)
 
@@ -123,6 +144,7 @@ SCENARIOS: Final = (
         Scenario(f"status-{status}", f"the model's service answers {status} to everything", partial(failing, status))
         for status in (400, 401, 429, 500)
     ),
+    Scenario("overload", "the model's service is overloaded", overload),
     Scenario("one-failure", "a single 500 does not end the run", one_failure),
     Scenario("refused", "nobody listens at the model's address", refused),
     Scenario("cut", "every answer of the model breaks off", cut),

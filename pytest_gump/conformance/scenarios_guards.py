@@ -25,6 +25,8 @@ GONE_S: Final = 5.0
 """From a breach to the end of the last process."""
 SAFETY_S: Final = 90.0
 IN_TOOL_S: Final = 12.0
+ITS_OWN: Final = 2
+"""Processes at least, once a command runs: the CLI and the command."""
 
 ENDLESS: Final = script(
     *(Answer(f"Step {n}.", (Write(f"step{n}.txt", f"{n}\n"),), spent=Spent(input=9000)) for n in range(20)),
@@ -70,9 +72,8 @@ def budget(bench: Bench) -> str:
 
 def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], bool], agent: str | None = None) -> str:
     """A model that never comes to an end."""
-    with bench.serving(ENDLESS) as server:
+    with bench.serving(ENDLESS) as server, Watch(bench.place, bench.worktree / "no-command") as watch:
         result = bench.attempt(limits=limits, agent=agent or bench.subject.agent)
-        ended_at = time.monotonic()
         left = living(bench.place)
     expect_outcome(result, Outcome.GUARD, guard=guard)
     expect_that(not left, f"still running: {[process.name() for process in left]}")
@@ -80,7 +81,7 @@ def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], b
     breach_at = next((at for at, event in bench.heard if over(event)), None)
     if breach_at is None:
         return f"its own limit, after {len(server.main)} answers"
-    return _gone(ended_at - breach_at, f"after {len(server.main)} answers")
+    return _gone((watch.last_at or 0) - breach_at, f"after {len(server.main)} answers")
 
 
 def _gone(took_s: float, told: str) -> str:
@@ -112,7 +113,7 @@ def breach_in_tool(bench: Bench) -> str:
     """`max_time` is reached while a shell command sleeps."""
     limit_s = IN_TOOL_S
     result, watch = _sleep(bench, None, limit_s)
-    if watch.begun_at is None:  # a busy machine
+    if len(watch.seen) < ITS_OWN:  # a busy machine
         limit_s *= 4
         result, watch = _sleep(bench, None, limit_s)
     expect_outcome(result, Outcome.GUARD, guard="max_time")
@@ -142,9 +143,8 @@ def _end_gump(bench: Bench, number: signal.Signals) -> str:
     with bench.serving(SLEEPING), Watch(bench.place, bench.worktree / "started.log") as watch:
         gump = apart.start(bench)
         until = time.monotonic() + SAFETY_S
-        while watch.begun_at is None and gump.poll() is None and time.monotonic() < until:
+        while len(watch.seen) < ITS_OWN and gump.poll() is None and time.monotonic() < until:
             time.sleep(POLL_S)
-        time.sleep(1)  # for the table to be looked at
         sent_at = time.monotonic()
         gump.send_signal(number)
         gump.wait()
@@ -172,7 +172,7 @@ def _judge(bench: Bench, watch: Watch, since: float) -> str:
     expect_that(not left, f"still running: {[process.name() for process in left]}")
     expect_that(watch.begun_at is not None, "the command was not begun")
     expect_that(not any(KEY in line for line in watch.lines), "the key stands in a command line")
-    expect_that(len(watch.seen) >= 2, "the command's own processes were not seen")
+    expect_that(len(watch.seen) >= ITS_OWN, "the command's own processes were not seen")
     return _gone((watch.last_at or 0) - since, f"{len(watch.seen)} processes")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 0.2
 SUPERVISOR: Final = "supervisor.py"
+APART: Final = "pytest_gump.conformance.apart"
 
 
 def living(place: Path) -> list[psutil.Process]:
-    """Every process that has its home or its working directory below `place`, but for gump's own supervisor."""
+    """Every process that has its home or its working directory below `place`, but for gump's own."""
     return [process for process in psutil.process_iter() if _belongs(process, str(place))]
 
 
@@ -28,13 +30,24 @@ def _belongs(process: psutil.Process, place: str) -> bool:
         with process.oneshot():
             if process.status() == psutil.STATUS_ZOMBIE or _is_supervisor(process):
                 return False
-            return process.environ().get("HOME", "").startswith(place) or process.cwd().startswith(place)
+            is_below = process.environ().get("HOME", "").startswith(place) or process.cwd().startswith(place)
+            return is_below and not _is_gump(process) and not _is_its_git(process)
     except (psutil.Error, OSError):
         return False
 
 
 def _is_supervisor(process: psutil.Process) -> bool:
     return any(word.endswith(SUPERVISOR) for word in process.cmdline())
+
+
+def _is_gump(process: psutil.Process) -> bool:
+    return process.pid == os.getpid() or APART in process.cmdline()
+
+
+def _is_its_git(process: psutil.Process) -> bool:
+    """What gump itself looks at the tree with: everything of a CLI comes from the supervisor."""
+    parent = process.parent()
+    return process.name() == "git" and parent is not None and _is_gump(parent)
 
 
 @dataclass(slots=True)
@@ -75,11 +88,12 @@ class Watch:
         self._look()
 
     def _look(self) -> None:
+        looked_at = time.monotonic()
         processes = living(self.place)
         now = time.monotonic()
         if processes:
             self.first_at = self.first_at or now
-            self.last_at = now
+            self.last_at = looked_at
         if self.begun_at is None and self.begun.exists():
             self.begun_at = now
         if self.begun_at is not None:

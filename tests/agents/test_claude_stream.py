@@ -243,8 +243,9 @@ def test_the_end_of_a_limit_may_be_told_in_words_only() -> None:
     assert CLAUDE.end(refused, exit_code=1).resets_at == soon
 
 
-def test_a_status_of_overload_is_quota_whatever_the_words() -> None:
-    assert CLAUDE.end([result_line(is_error=True, result="API Error", api_error_status=529)]).outcome == "quota"
+@pytest.mark.parametrize("status", [503, 529])
+def test_a_status_of_overload_is_quota_whatever_the_words(status: int) -> None:
+    assert CLAUDE.end([result_line(is_error=True, result="API Error", api_error_status=status)]).outcome == "quota"
     assert CLAUDE.end([result_line(is_error=True, result="API Error", api_error_status=500)]).outcome == "agent_error"
 
 

@@ -130,6 +130,8 @@ def test_a_failed_turn_is_believed_more_than_the_exit_code() -> None:
         "Quota exceeded. Check your plan and billing details.",
         "rate limit reached for gpt-5.5",
         "Selected model is at capacity. Please try a different model.",
+        "unexpected status 503 Service Unavailable: no healthy upstream, url: http://127.0.0.1:5503/v1/responses",
+        "exceeded retry limit, last status: 529 unknown",
     ],
 )
 def test_a_used_up_limit_is_quota_only_in_the_clis_own_failure(words: str) -> None:

@@ -92,7 +92,7 @@ class Plain:
         ("claude", "anywhere"),
         ("codex", "anywhere"),
         ("gemini", "anywhere"),
-        ("qwen", "in its worktree"),
+        ("qwen", "anywhere"),
         ("opencode", "in its worktree"),
         ("cursor", "never"),
     ],

@@ -119,6 +119,7 @@ def test_a_limit_that_was_recorded_tells_its_end() -> None:
         ("You have exhausted your capacity on this model. Your quota will reset after 1h49m8s.", 6548),
         ("[API Error: You exceeded your current quota\nPlease retry in 43.6s.]", 43.6),
         ("[API Error: The model is overloaded. Please try again later.]", None),
+        ("[API Error: This model is currently experiencing high demand. Please try again later.]", None),
     ],
 )
 def test_a_limit_may_tell_its_end(words: str, seconds: float | None) -> None:

@@ -167,6 +167,7 @@ def test_an_error_event_is_believed_more_than_a_good_end() -> None:
     [
         {"statusCode": 429},
         {"statusCode": 402},
+        {"statusCode": 503},
         {"statusCode": 529},
         {"message": "Overloaded"},
         {"message": "You exceeded your current quota"},

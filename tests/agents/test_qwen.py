@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from pytest_gump.agents.base import SessionRef, Task
 from pytest_gump.agents.qwen import MODEL_NAME, QwenAgent
+from pytest_gump.agents.qwen_defaults import DEFAULTS, NARROW, SETTINGS, TRUST, TRUSTED, WIDE
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="qwen-plus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
@@ -84,6 +86,44 @@ def test_keys_are_passed_by_name_and_never_by_value(monkeypatch: pytest.MonkeyPa
     command = PLUS.command(TASK)
     assert "OPENAI_API_KEY" in command.env_names
     assert "secret" not in repr(command)
+
+
+def test_retries_that_wait_for_minutes_are_off_by_a_default_that_other_settings_win_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTINGS, str(tmp_path / "settings.json"))
+    monkeypatch.delenv(DEFAULTS, raising=False)
+    assert PLUS.command(TASK).env[DEFAULTS] == str(NARROW)
+    fewer = {"$version": 1000, "model": {"generationConfig": {"maxRetries": 0}}}
+    assert json.loads(WIDE.read_text(encoding="utf-8")) == fewer
+    untrusted = {**fewer, "security": {"folderTrust": {"enabled": True}}}
+    assert json.loads(NARROW.read_text(encoding="utf-8")) == untrusted
+
+
+def test_no_folder_is_trusted_unless_the_users_words_grant_more_to_a_step_that_changes_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SETTINGS, "/nowhere/settings.json")
+    monkeypatch.delenv(DEFAULTS, raising=False)
+    wide = QwenAgent("mine", arguments=("--approval-mode", "yolo"))
+    reading = dataclasses.replace(TASK, mode="plan")
+    assert json.loads(TRUSTED.read_text(encoding="utf-8")) == {}
+    for command in (PLUS.command(TASK), PLUS.command(reading), wide.command(reading)):
+        assert (command.env[DEFAULTS], command.env[TRUST]) == (str(NARROW), str(TRUSTED))
+    assert wide.command(TASK).env[DEFAULTS] == str(WIDE)
+    assert TRUST not in wide.command(TASK).env
+
+
+@pytest.mark.parametrize("where", ["a variable", "a file of the machine"])
+def test_defaults_of_the_machine_stay(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SETTINGS, str(tmp_path / "settings.json"))
+    if where == "a variable":
+        monkeypatch.setenv(DEFAULTS, str(tmp_path / "mine.json"))
+    else:
+        (tmp_path / "system-defaults.json").write_text("{}", encoding="utf-8")
+    command = PLUS.command(TASK)
+    assert DEFAULTS not in command.env
+    assert DEFAULTS in command.env_names
 
 
 def test_the_users_own_words_come_last_and_grant_nothing_where_the_tree_must_not_change() -> None:

@@ -150,12 +150,24 @@ def test_is_error_is_believed_more_than_the_subtype() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["[API Error: 429 scripted failure 429]", "Rate limit reached", "[API Error: insufficient_quota]", "Arrearage"],
+    [
+        "[API Error: 429 scripted failure 429]",
+        "[API Error: 503 no healthy upstream]",
+        "Rate limit reached",
+        "[API Error: insufficient_quota]",
+        "Arrearage",
+    ],
 )
 def test_a_used_up_limit_is_quota_only_when_the_result_is_an_error(words: str) -> None:
     failed = result_line(is_error=True, subtype="error_during_execution", error={"message": words})
     assert QWEN.end([failed], exit_code=1).outcome == "quota"
     assert QWEN.end([result_line(result=words)]).outcome == "ok"
+
+
+def test_the_reason_is_the_clis_first_line_without_its_brackets() -> None:
+    words = "[API Error: 429 no more]\nPossible quota limitations in place. Please wait and try again later."
+    failed = result_line(is_error=True, subtype="error_during_execution", error={"message": words})
+    assert QWEN.end([failed], exit_code=1).reason == "API Error: 429 no more"
 
 
 def test_an_agent_that_talks_about_rate_limits_is_not_out_of_quota() -> None:

@@ -70,6 +70,20 @@ def test_what_a_cli_says_and_its_environment_are_all_that_it_gets(
     assert "ANTHROPIC_BASE_URL=http://127.0.0.1:" in environment
 
 
+def test_the_git_that_gump_runs_itself_is_none_of_the_clis_processes(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    git = subprocess.Popen(["git", "cat-file", "--batch"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert git.stdin is not None
+        assert git.stdout is not None
+        git.stdin.write(b"HEAD\n")
+        git.stdin.flush()
+        git.stdout.readline()
+        assert living(tmp_path) == []
+    finally:
+        git.communicate()
+
+
 def test_every_scenario_applies_to_some_cli() -> None:
     assert all(any(left_out(cli, scenario) is None for cli in CLIS) for scenario in SCENARIOS)
     assert len(set(SCENARIOS)) == len(SCENARIOS)

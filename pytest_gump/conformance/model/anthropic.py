@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from pytest_gump.conformance.model.dialect import Event
     from pytest_gump.conformance.model.script import Answer, Spent
 
-KINDS = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
+KINDS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+    529: "overloaded_error",
+}
 
 
 def read(body: Json, _path: str) -> Asked:

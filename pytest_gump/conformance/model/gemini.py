@@ -20,6 +20,7 @@ STATUS: Final[Mapping[int, str]] = {
     404: "NOT_FOUND",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL",
+    503: "UNAVAILABLE",
 }
 
 

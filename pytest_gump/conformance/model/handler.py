@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
 PACE_S: Final = 0.05
 """No model answers sooner."""
-LONG_PACE_S: Final = 1.5
+LONG_PACE_S: Final = 2.5
 """After a long request. Gemini CLI ends with nothing when an answer comes before it has noticed that all is sent."""
 LONG: Final = 60_000
 

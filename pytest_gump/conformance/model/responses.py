@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, objects, text_of
-from pytest_gump.conformance.model.chat import failure
+from pytest_gump.conformance.model.chat import failure as chat_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pytest_gump.conformance.model.asked import Call
     from pytest_gump.conformance.model.dialect import Event
     from pytest_gump.conformance.model.script import Answer, Spent
-
-__all__ = ["events", "failure", "read", "whole"]
 
 
 def read(body: Json, _path: str) -> Asked:
@@ -105,3 +103,8 @@ def _usage(spent: Spent) -> Json:
         "output_tokens_details": {"reasoning_tokens": spent.reasoning},
         "total_tokens": read_tokens + spent.output,
     }
+
+
+def failure(status: int, message: str) -> Json:
+    told = chat_failure(status, message)
+    return {"error": {**told["error"], "code": "server_is_overloaded"}} if status == 503 else told
