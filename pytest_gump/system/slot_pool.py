@@ -86,7 +86,15 @@ class SlotPool:
             handle = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise WorktreeError(f"cannot make a worktree in {self._slots.root}: {error.strerror}") from error
-        if _lock(handle) and is_still(handle, self._path(name)):
+        try:
+            is_ours = _lock(handle)
+        except OSError as error:
+            os.close(handle)
+            raise WorktreeError(
+                f"cannot lock a worktree in {self._slots.root}: {error.strerror}",
+                hint="set gump_worktrees to a folder on a disk of this machine",
+            ) from error
+        if is_ours and is_still(handle, self._path(name)):
             in_use = os.fstat(handle).st_size > 0 and is_lived_in(self._slots.slot(name).path)
             if not in_use:
                 return handle
@@ -102,6 +110,8 @@ def is_leased(lease: Path) -> bool:
         return False
     try:
         return not _lock(handle)
+    except OSError:  # nobody can know
+        return True
     finally:
         os.close(handle)
 
@@ -109,7 +119,7 @@ def is_leased(lease: Path) -> bool:
 def _lock(handle: int) -> bool:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return False
     return True
 

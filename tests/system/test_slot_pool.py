@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.worktree import SlotPool, Slots
+from pytest_gump.system.worktree import SlotPool, Slots, is_leased
 
 from tests.system.git_project import Project, make_project
 
@@ -116,3 +118,14 @@ def test_folder_that_cannot_be_written_is_an_error_that_names_it(slots: Slots) -
     slots.root.write_text("a file\n")
     with pytest.raises(WorktreeError, match="cannot make a worktree in"):
         SlotPool(slots).lease()
+
+
+def test_disk_without_locks_is_refused_and_not_tried_for_ever(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(_handle: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(WorktreeError, match=r"cannot lock a worktree in .*: No locks available") as raised:
+        SlotPool(slots).lease()
+    assert "gump_worktrees" in str(raised.value.hint)
+    assert is_leased(slots.root / "w1.lease")
