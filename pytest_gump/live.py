@@ -25,7 +25,9 @@ TOLD_TOOLS: Final = 2
 
 @dataclass(slots=True)
 class _Attempt:
-    record: AttemptRecord
+    step: str
+    agent: str | None
+    began: float
     slot: str
     label: str
     turns: int = 0
@@ -41,9 +43,15 @@ class Live:
         """The CLIs whose account is at a limit, each with the seconds that are left."""
 
     def started(self, ticket: int, record: AttemptRecord, *, slot: str, label: str) -> None:
+        self._add(ticket, _Attempt(record.step, record.agent, record.started, slot, label))
+
+    def preflight_started(self, ticket: int, *, slot: str, label: str) -> None:
+        self._add(ticket, _Attempt("preflight", None, time.time(), slot, label))
+
+    def _add(self, ticket: int, attempt: _Attempt) -> None:
         if not self._attempts:
             self._shown = time.monotonic()
-        self._attempts[ticket] = _Attempt(record, slot, label)
+        self._attempts[ticket] = attempt
 
     def ended(self, ticket: int) -> None:
         self._attempts.pop(ticket, None)
@@ -78,14 +86,13 @@ class Live:
     def _running(self) -> Iterator[Running]:
         now = time.time()
         for attempt in self._attempts.values():
-            record = attempt.record
-            seconds = now - record.started
-            yield Running(attempt.label, record.step, record.agent, attempt.turns, attempt.usd, seconds)
+            seconds = now - attempt.began
+            yield Running(attempt.label, attempt.step, attempt.agent, attempt.turns, attempt.usd, seconds)
 
     def _tell(self, attempt: _Attempt, event: ToolCall) -> None:
         """Some CLIs name files absolutely, and the worktree's own path is long."""
         path = (event.path or "").rpartition(f"/{attempt.slot}/")[2]
         told = one_line(f"{event.tool} {path or event.command or ''}", 1000)
-        who = f"{attempt.label}{attempt.record.step}: " if len(self._attempts) > 1 else ""
+        who = f"{attempt.label}{attempt.step}: " if len(self._attempts) > 1 else ""
         with self._screen.outside_capture():
             self._screen.write(fit(f"      {who}{told}", self._screen.columns))

@@ -138,7 +138,9 @@ class OrderLoop:
         order = of.run.preflight()
         if order is not None:
             of.in_preflight = True
-            self._send(Flight(next(self._tickets), of, order, None, None))
+            flight, label = Flight(next(self._tickets), of, order, None, None), self._report.label_of(order.run_id)
+            self._report.live.preflight_started(flight.ticket, slot=order.slot, label=label)
+            self._send(flight)
         return order is not None
 
     def _send(self, flight: Flight) -> None:
@@ -202,11 +204,13 @@ class OrderLoop:
         self._changes += 1
         if isinstance(arrival, Lost) and not of.has_lost_preflight:
             of.has_lost_preflight = of.needs_preflight = True  # once more, on another worker
+            self._report.live.ended(flight.ticket)
             return
         try:
             result = arrival.outcome() if isinstance(arrival, Finished) else self._lost(flight, arrival)
         except WorkerFault as fault:  # another run may well be able to go on; what is raised here concerns them all
             result = of.run.no_attempt(flight.order, Outcome.CRASHED, str(fault.args[0]).splitlines()[0])
+        self._report.live.ended(flight.ticket)
         of.refusal = of.run.settle_preflight(result)
         self._report.preflight_finished(of.run)
 

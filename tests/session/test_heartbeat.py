@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import pytest
+
 from .parallel_kit import prepare, run
+from .workflows import ONE
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
@@ -42,3 +46,18 @@ def test_every_running_step_has_a_line_of_its_own(project: GumpProject) -> None:
     both = {("build::impl[one]", "build::impl[two]"), ("build::impl[two]", "build::impl[one]")}
     assert both & set(pairwise(steps)), "one beat tells of both"
     assert "\r" not in "".join(lines)
+
+
+@pytest.mark.parametrize("words", [(), ("-n", "1")], ids=["here", "on a worker"])
+def test_the_preflight_has_a_line_too(project: GumpProject, words: tuple[str, ...]) -> None:
+    seen = project.path.parent / f"{project.path.name}-seen"
+    waits = f"test -e {seen} || {{ touch {seen}; sleep 3; }}"
+    project.workflow("one", ONE.replace("[compile]", json.dumps([f"bash: {waits}"])))
+    project.write({"conftest.py": OFTEN})
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    result = project.run_apart("one", *words)
+    result.assert_outcomes(passed=1)
+    beats = [line for line in result.outlines if line.startswith("… ")]
+    assert re.fullmatch(r"… preflight  gate  [0-9.]+s", beats[0])
+    assert not [line for line in beats[1:] if "preflight" in line and "impl" in line]
