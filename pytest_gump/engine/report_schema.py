@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic takes no other on Python 3.11
 
+from pytest_gump.engine import order, schedule_records
 from pytest_gump.engine.json_schema import DESCRIBED, one_of, schema_of
+from pytest_gump.gates.base import GateStatus
 
 SCHEMA: Final = 1
 """Raised when a field goes or changes its meaning; new fields do not count."""
 
-Mode = Annotated[str, one_of("diff", "plan", "artifact", "review", "gate", "merge", "")]
+Mode = Annotated[str, one_of(*get_args(order.Mode), "")]
 
 
 @with_config(DESCRIBED)
@@ -140,7 +142,7 @@ class Checked(TypedDict):
 
     name: str
     """Name of the gate, with its argument."""
-    status: Annotated[str, one_of("passed", "failed", "skipped", "error")]
+    status: Annotated[str, one_of(*get_args(GateStatus))]
     """Error: the check itself could not run."""
     summary: str
     """What a person should know of it."""
@@ -224,7 +226,7 @@ class Begun(TypedDict):
     """Agent; null for gates only."""
     mode: Mode
     """What the agent hands over."""
-    entry: Annotated[str, one_of("first", "same", "escalate", "replan", "restart", "group")]
+    entry: Annotated[str, one_of(*get_args(schedule_records.EntryKind))]
     """Why it was made."""
     because: str | None
     """The failure that it answers; null for a first attempt."""
@@ -232,7 +234,7 @@ class Begun(TypedDict):
     """When it started."""
     folder: str | None
     """Its folder below `attempts/` of the run."""
-    verdict: Annotated[str, one_of("", "passed", "retried", "escalated", "again", "waited", "failover", "failed")]
+    verdict: Annotated[str, one_of("", *get_args(schedule_records.Result))]
     """What followed; again: an enclosing step went on; waited, failover: it was made once more, later or by another
     agent, because its agent's account was at a limit; empty: nothing yet."""
     decision: str

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
 import pytest
+from jsonschema import Draft202012Validator
 from pytest_gump.cli import main
 from pytest_gump.engine.report_data import report_data
+from pytest_gump.engine.report_schema import json_schema
 from pytest_gump.engine.runs_data import runs_data
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def reported(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(told(capsys, "report", "--json"))
+    assert [*Draft202012Validator(json_schema(strict=True)).iter_errors(report)] == []
     return report
 
 
