@@ -120,18 +120,17 @@ class Past:
     held: list[frozenset[int]] = field(default_factory=list)
     """Numbers of the attempts that held when each session but the first began."""
     begun: list[int] = field(default_factory=list)
-    """How many attempts there were when each session but the first began."""
+    """How many attempts there were then."""
 
     @property
     def open(self) -> list[PastAttempt]:
         """The attempts after which nothing was decided."""
         return [one for one in self.attempts if one.decided is None]
 
-    def dropped(self, number: int) -> list[PastAttempt]:
-        """Attempts that had come to their end when a session ended, undecided, and that the next one made anew."""
-        settled = {one.number for session in self.sessions[: number + 1] for one in session}
-        gone = settled | self.held[number]
-        return [one for one in self.attempts[: self.begun[number]] if one.number not in gone and one.has_ended]
+    def cut_off(self, number: int) -> list[PastAttempt]:
+        """Attempts that were in flight when a session ended, or one before it."""
+        most = self.begun[number] if number < len(self.begun) else len(self.attempts)
+        return [one for one in self.open if one.number <= most and not one.has_ended]
 
     def taken_back_by(self, place: StepPath) -> set[int]:
         """Numbers of the attempts that failures at a place let be made anew."""

@@ -78,6 +78,7 @@ class TakeUp:
         """In the same run: attempt numbers go on."""
         self._passed_over = past.given_up | past.taken_back_by(until) if until is not None else set()
         """Numbers of attempts whose step was made anew later, which a new run takes over in their place."""
+        self._undecided = [one for one in past.open if one.has_ended]
         self._taken = TakenUp()
         self._first: StepPath | None = None
         """The first step that is made again: what else is, follows from it."""
@@ -95,13 +96,9 @@ class TakeUp:
             for one in session:
                 if one.number not in self._passed_over:
                     self._take(one)
-            is_last = number == len(self._past.sessions) - 1
-            if self._goes_on:
-                cut_off = [one for one in self._past.open if not one.has_ended] if is_last else []
-                self._number_on([*seen, *cut_off], settled=seen)  # what ended may hold: its number comes again
+            if self._goes_on:  # what ended may hold: its number comes again
+                self._number_on([*seen, *self._past.cut_off(number)], settled=seen)
             self._schedule.take_up()
-            if self._goes_on and not is_last:
-                self._schedule.count_from({}, [one.path for one in self._past.dropped(number) if self._is_open(one)])
         for one in self._past.open:
             self._look_at_open(one)
         held = {one.path for one, _ in self._taken.reused}
@@ -112,8 +109,18 @@ class TakeUp:
 
     # -- one attempt ---------------------------------------------------------------------------------------------
 
-    def _take(self, one: PastAttempt) -> None:
+    def _offered(self, one: PastAttempt) -> Ready | None:
+        """What the schedule would make now in the place of an attempt; results that were dropped keep their numbers."""
         ready = self._schedule.open_attempt(one.path)
+        earlier = [other for other in self._undecided if other.path == one.path and other.number < one.number]
+        for other in earlier if self._goes_on else ():
+            if ready is not None and ready.attempt == other.attempt < one.attempt:
+                self._schedule.count_from({}, [one.path])
+                ready = self._schedule.open_attempt(one.path)
+        return ready
+
+    def _take(self, one: PastAttempt) -> None:
+        ready = self._offered(one)
         if ready is not None and not self._goes_on:
             one = one.numbered(ready.attempt)
         why = self._why_not(one, ready)
@@ -205,12 +212,8 @@ class TakeUp:
         renewed = [path for path, ready in opened if ready is not None and (path, ready.attempt) in made]
         self._schedule.count_from({}, renewed)
 
-    def _is_open(self, one: PastAttempt) -> bool:
-        ready = self._schedule.open_attempt(one.path)
-        return ready is not None and ready.attempt == one.attempt
-
     def _look_at_open(self, one: PastAttempt) -> None:
-        ready = self._schedule.open_attempt(one.path)
+        ready = self._offered(one)
         if one.has_ended and ready is None and self._goes_on:
             self._taken.at_hand.append(one)  # whether it holds will be seen
         elif ready is None or ready.attempt != one.attempt:

@@ -117,7 +117,8 @@ class Book:
         one = self._at_hand.get((ready.path, ready.attempt))
         if one is None:
             return ready
-        is_same = (one.started["base"], one.started["step_base"]) == (ready.base, ready.step_base)
+        began = tuple(one.started[name] for name in ("base", "step_base", "theirs"))
+        is_same = began == (ready.base, ready.step_base, ready.theirs)
         if is_same and not differences(one.started["identity"], identify(ready)):
             return ready
         del self._at_hand[ready.path, ready.attempt]
