@@ -18,7 +18,6 @@ class LastFailed:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._ours: set[Any] = set()
 
     def keep(self, files: Iterable[Path]) -> None:
         """Let pytest collect these files, too, when it collects what had failed only."""
@@ -35,12 +34,12 @@ class LastFailed:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
-        self._ours = {_id(item) for item in items if isinstance(item, StepItem)}
         known = self._known
-        for one in self._ours if known else ():
-            known[one] = True
+        ours = {_id(item) for item in items if isinstance(item, StepItem)} if known else set()
+        known.update(dict.fromkeys(ours, True))
         result = yield
-        self._forget()
+        for one in ours:
+            known.pop(one, None)
         return result
 
     @pytest.hookimpl(wrapper=True)
@@ -49,10 +48,6 @@ class LastFailed:
         if hasattr(report, "gump_category") or getattr(report, "gump", None) is not None:
             self._known.pop(_id(report), None)
         return result
-
-    def _forget(self) -> None:
-        for one in self._ours:
-            self._known.pop(one, None)
 
 
 def _id(one: Any) -> Any:
