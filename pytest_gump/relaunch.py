@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.after_kill import look_around
+from pytest_gump.engine.budget import allowance, is_limited, refusal
 from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.orders import OrderBuilder
 from pytest_gump.engine.past import read_past
 from pytest_gump.engine.run_branch import refuse_checked_out, refuse_others_work
-from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.engine.settings import load_gump_toml, read_settings
-from pytest_gump.engine.take_up import TakeUp
+from pytest_gump.engine.take_up import take_up
 from pytest_gump.engine.taken_up_run import TakenUpRun
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.job_files import project_root
@@ -30,12 +30,16 @@ if TYPE_CHECKING:
 
     from pytest_gump.earlier import Earlier
     from pytest_gump.engine.folder import RunFolder
+    from pytest_gump.engine.metrics import RunRecord
     from pytest_gump.engine.past import PastAttempt
     from pytest_gump.engine.run import Run
+    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.schedule_replay import ResumableSchedule
     from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.engine.tools import Tools
     from pytest_gump.jobs import Job
     from pytest_gump.system.worktree import SlotPool
+    from pytest_gump.workflow.model import Workflow
 
 
 def prepare(config: pytest.Config, job: Job) -> Launch:
@@ -61,16 +65,37 @@ def foresee(config: pytest.Config, job: Job) -> tuple[ResumableSchedule, TakenUp
     base, run_id = _base_of(earlier, repository), earlier.folder.run_id
     launch = Launch(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
     record = fold(events := [*read_ledger(earlier.folder.ledger)])
-    for one in record.attempts:
-        one.superseded = True
 
     def reuse(one: PastAttempt) -> None:
         record.attempts[one.number - 1].superseded = False
 
-    schedule = ResumableSchedule(launch.inputs.workflow, base=base.commit)
-    identify = OrderBuilder(launch.inputs, record, repository).identify
-    take_up = TakeUp(schedule, read_past(events), repository, identify=identify, reuse=reuse, until=earlier.step)
-    return schedule, take_up.run()
+    identify, past = OrderBuilder(launch.inputs, record, repository).identify, read_past(events)
+    until = earlier.step
+    schedule, taken = take_up(past, launch.inputs, record, repository, identify=identify, reuse=reuse, until=until)
+    if until is None and not taken.at_hand:
+        _refuse_spent(run_id, job.workflow, schedule, record)
+    return schedule, taken
+
+
+def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, record: RunRecord) -> None:
+    """Refuse a run of which nothing could start, as its money, tokens or time are used up.
+
+    Raises:
+        RunError: it is one.
+    """
+
+    def why(ready: Ready) -> str | None:
+        if ready.agent is None:
+            return None
+        allowed = allowance(workflow, ready.step, ready.path, record)
+        return refusal(workflow, record, allowed.usd, allowed.scope)
+
+    reasons = [why(ready) for ready in schedule.ready()]
+    if reasons and None not in reasons:
+        raise RunError(
+            f"run {run_id} cannot go on: {reasons[0]}",
+            hint="raise that limit in the workflow; for the run's max_budget, --gump-max-budget=USD does it too",
+        )
 
 
 class _Relaunch(Launch):
@@ -100,11 +125,13 @@ class Resumption(_Relaunch):
     """The run goes on in its own folder, under its own id."""
 
     @classmethod
-    def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:  # noqa: ARG003
+    def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:
         assert job.earlier is not None  # noqa: S101 - chosen for that
         run_id = job.earlier.folder.run_id
         refuse_checked_out(repository, run_id)
         refuse_others_work(repository, replace(job.earlier.record, run_id=run_id))
+        if is_limited(job.workflow):
+            foresee(config, job)
         return run_id, _base_of(job.earlier, repository)
 
     def _open(self, tools: Tools, pool: SlotPool, owned: ExitStack) -> Run:

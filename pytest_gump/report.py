@@ -86,7 +86,8 @@ class Report:
         """Say what would become of a run's past; `goes_on`: in the same run."""
         how = "would resume run" if goes_on else "would take over what was done before by run"
         head = f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}"
-        self.print_lines([head, *taken_up_lines(leaves, taken, self._marks)])
+        rest = "no gate was tried again, and no result looked for that only the disk has"
+        self.print_lines([head, *taken_up_lines(leaves, taken, self._marks), rest])
 
     def print_lines(self, lines: Sequence[str]) -> None:
         """Print a text that was asked for, whatever the verbosity."""

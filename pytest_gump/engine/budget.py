@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pytest_gump.engine.metrics import add_up
+from pytest_gump.engine.overrides import walk
 from pytest_gump.units import format_usd
 from pytest_gump.workflow.path import REPLAN, StepPath
 
@@ -57,6 +58,18 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
     if workflow.max_time is not None and record.duration_s >= workflow.max_time:
         return f"max_time of {workflow.max_time:.0f}s is over"
     return None
+
+
+def is_limited(workflow: Workflow) -> bool:
+    """Whether money, tokens or time of the run, or money of a step, have an end."""
+    limits = (workflow.max_budget, workflow.max_tokens, workflow.max_time)
+    return any(one is not None for one in (*limits, *(step.max_budget for step in walk(workflow.steps))))
+
+
+def refusal(workflow: Workflow, record: RunRecord, limit: float | None, scope: Scope) -> str | None:
+    """Why an agent must not start: the run's means are used up, or `limit` leaves nothing; None when it may."""
+    reason = spent_out(workflow, record)
+    return f"the {scope}'s max_budget is spent" if reason is None and limit is not None and limit <= 0 else reason
 
 
 def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.resets import sane
-from pytest_gump.engine.budget import spent_out
+from pytest_gump.engine.budget import refusal, spent_out
 from pytest_gump.engine.decision import Stop
 from pytest_gump.engine.fold import advance
 from pytest_gump.engine.leavings import commit_ref
@@ -212,10 +212,9 @@ class Run:
 
     def refuse(self, order: Order) -> AttemptResult | None:
         """A result for an order that must not start because its money is spent; None when it may."""
-        reason = spent_out(self.inputs.workflow, self.record) if order.agent else None
-        limit = order.limits.max_budget
-        if reason is None and limit is not None and limit <= 0:
-            reason = f"the {order.limits.budget_scope}'s max_budget is spent"
+        limits, workflow = order.limits, self.inputs.workflow
+        is_free = order.agent is None
+        reason = None if is_free else refusal(workflow, self.record, limits.max_budget, limits.budget_scope)
         return None if reason is None else self.no_attempt(order, Outcome.BUDGET, reason)
 
     def heard(self, order: Order, usage: Usage) -> str | None:

@@ -16,6 +16,7 @@ from pytest_gump.engine.failures import failure_of
 from pytest_gump.engine.identity import differences
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.schedule import Done
+from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
     from pytest_gump.engine.decision import Decision, Failure
     from pytest_gump.engine.identity import Identity
     from pytest_gump.engine.ledger import Event
+    from pytest_gump.engine.metrics import RunRecord
     from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.engine.orders import RunInputs
     from pytest_gump.engine.past import Past, PastAttempt
     from pytest_gump.engine.schedule import Ready
-    from pytest_gump.engine.schedule_replay import ResumableSchedule
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.model import Step
     from pytest_gump.workflow.path import StepPath
@@ -225,6 +227,23 @@ class TakeUp:
             self._schedule.count_from({}, [one.path])
         else:
             self._taken.at_hand.append(one)
+
+
+def take_up(
+    past: Past,
+    inputs: RunInputs,
+    record: RunRecord,
+    repository: Repository,
+    *,
+    identify: Callable[[Ready], Identity],
+    reuse: Callable[[PastAttempt], None],
+    until: StepPath | None = None,
+) -> tuple[ResumableSchedule, TakenUp]:
+    """A schedule that goes on where a run ended, and what became of its past; `reuse` is to mark what counts."""
+    for one in record.attempts:
+        one.superseded = True
+    schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
+    return schedule, TakeUp(schedule, past, repository, identify=identify, reuse=reuse, until=until).run()
 
 
 def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:

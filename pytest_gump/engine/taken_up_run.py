@@ -14,8 +14,7 @@ from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.orders import recheck_order
 from pytest_gump.engine.past import PastAttempt, read_past
 from pytest_gump.engine.run import Run, briefly, why_unjudged
-from pytest_gump.engine.schedule_replay import ResumableSchedule
-from pytest_gump.engine.take_up import REFUSED, TakenUp, TakeUp, changes
+from pytest_gump.engine.take_up import REFUSED, changes, take_up
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.past import Past
     from pytest_gump.engine.run import Booked
     from pytest_gump.engine.schedule import Decide, Ready
+    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.workflow.path import StepPath
 
 
@@ -95,14 +95,11 @@ class TakenUpRun(Run):
                     self._repository.update_ref(f"{ref}-n{one.number}", one.result.snapshot)
 
     def _take_up(self, past: Past, reuse: Callable[[PastAttempt], None], until: StepPath | None = None) -> None:
-        self.schedule = ResumableSchedule(self.inputs.workflow, base=self.inputs.base)
-        for one in self.record.attempts:
-            one.superseded = True
         self.reused = frozenset()
-        take_up = TakeUp(
-            self.schedule, past, self._repository, identify=self._builder.identify, reuse=reuse, until=until
+        identify = self._builder.identify
+        self.schedule, self.taken = take_up(
+            past, self.inputs, self.record, self._repository, identify=identify, reuse=reuse, until=until
         )
-        self.taken = take_up.run()
         self._at_hand = {(str(one.path), one.attempt): one for one in self.taken.at_hand}
 
     def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:

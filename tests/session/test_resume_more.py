@@ -227,15 +227,44 @@ def test_a_run_whose_money_is_spent_says_so_and_spends_nothing_until_it_may(proj
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     project.answer("impl", writes={"it.py": "ok = 1\n"})
     assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
-    for words in ([], ["--gump-max-budget=0.01"]):
+    before = project.ledger()
+    for words in ([], ["--gump-max-budget=0.01"], ["--gump-dry-run"]):
         result = resume(project, *words)
-        assert result.ret == pytest.ExitCode.TESTS_FAILED
-        result.stdout.fnmatch_lines(["*max_budget of $0.0* is spent: $0.0200"])
-        assert project.record().total.cost_usd == pytest.approx(0.02)
-    project.answer("impl", attempt=4, writes={"it.py": "ok = 1\n"})
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines(["*cannot go on: max_budget of $0.0* is spent: $0.0200", "*--gump-max-budget=USD*"])
+        assert project.ledger() == before
+    project.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"})
     project.answer("last", writes={"last.py": "ok = 1\n"})
     assert resume(project, "--gump-max-budget=1").ret == pytest.ExitCode.OK
     assert project.record().total.cost_usd == pytest.approx(0.04)
+
+
+def test_a_run_with_a_step_whose_money_is_spent_is_refused_until_it_may_spend_more(project: GumpProject) -> None:
+    text = RESTARTS.replace("Finish it.,", "Finish it., max_budget: 0.005,")
+    project.workflow("restarts", text)
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": "ok = 1\n"})
+    project.answer("last", writes={"last.py": BROKEN})
+    assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
+    result = resume(project)
+    result.stderr.fnmatch_lines(["*cannot go on: the step's max_budget is spent"])
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    project.workflow("restarts", text.replace("0.005", "0.5"))
+    project.answer("last", attempt=2, writes={"last.py": "ok = 1\n"})
+    assert resume(project).ret == pytest.ExitCode.OK
+
+
+def test_a_run_without_money_goes_on_where_no_agent_is_needed(project: GumpProject) -> None:
+    flag = project.path.parent / f"{project.path.name}-flag"
+    project.workflow("restarts", f"{RESTARTS}  - {{name: check, gate: ['bash: test -e {flag}']}}\n")
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": "ok = 1\n"})
+    project.answer("last", writes={"last.py": "ok = 1\n"})
+    assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
+    flag.touch()
+    result = resume(project, "--gump-max-budget=0.02")
+    assert result.ret == pytest.ExitCode.OK, result.stdout.str()
+    assert made(project, 3)[-1] == ("check", 2)
 
 
 def test_what_a_session_was_told_holds_for_the_next_one_too(project: GumpProject) -> None:
