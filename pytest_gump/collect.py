@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_gump.engine.order import Outcome
 from pytest_gump.system.output import clean_text
 from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 from pytest_gump.workflow.path import StepPath
@@ -189,6 +190,14 @@ class StepItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
 
+_NOT_THERE: Final = ("command not found: ", " is not installed")
+_INSTALL: Final = (
+    "hint: what git ignores (node_modules, a virtual environment) is not in the worktrees of a run:",
+    "  let the workflow's `setup:` install it there, such as `npm ci`, or name the files in .worktreeinclude;",
+    "  or set another command: gump_test, gump_compile, gump_lint",
+)
+
+
 def describe_failure(result: AttemptResult) -> str:
     """The failure text of an attempt: one line that tells the story, then each gate that did not pass."""
     lines = [f"{result.step}: {result.reason or result.outcome}"]
@@ -200,6 +209,8 @@ def describe_failure(result: AttemptResult) -> str:
                 lines.append(f"  $ {gate.command}{exit_code}")
             lines += [f"  {line}" for line in gate.output.splitlines()]
     lines += [f"note: {note}" for note in result.notes]
+    if result.outcome is Outcome.GATE_ERROR and any(text in result.reason for text in _NOT_THERE):
+        lines += ["", *_INSTALL]
     return clean_text("\n".join(lines))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from pathlib import Path
@@ -93,6 +94,8 @@ def read_spec(path: Path) -> bytes:
         raise ConfigError(f"cannot read the spec {path}: {why}") from error
     if not data.strip():
         raise ConfigError(f"the spec {path} is empty", hint="write what is to be built")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what `>` of Windows PowerShell writes
+        raise ConfigError(f"the spec {path} is UTF-16 text: agents would not see its letters", hint="save it as UTF-8")
     return data
 
 

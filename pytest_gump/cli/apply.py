@@ -79,4 +79,8 @@ def newest_to_apply() -> KeptRun:
             return run
     newest = find(None)
     fate = "discarded" if newest.record.discarded else "applied" if newest.record.applied else newest.state
-    raise RunError(f"there is no run to apply; the newest, {newest.id}, is {fate}", hint="gump status shows all runs")
+    has_more = fate not in {"running", "passed", "applied", "discarded"}
+    force = f"gump apply {newest.id} --force merges its steps that passed; " if has_more else ""
+    raise RunError(
+        f"there is no run to apply; the newest, {newest.id}, is {fate}", hint=f"{force}gump status shows all runs"
+    )

@@ -6,6 +6,8 @@ import argparse
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.units import parse_age
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -39,7 +41,15 @@ def add_run(parser: argparse.ArgumentParser, *, default: str = "the newest run")
 
 def positive(text: str) -> int:
     """A number of things for argparse: one at least."""
-    number = int(text)
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if number < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"not a whole number above zero: {text!r}")
     return number
+
+
+def age(text: str) -> float:
+    """An age for argparse, in seconds."""
+    try:
+        return parse_age(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; for days and weeks 14d, 2w") from None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.cli.command import add_command, positive
-from pytest_gump.units import parse_age
+from pytest_gump.cli.command import add_command, age, positive
 
 if TYPE_CHECKING:
     import argparse
@@ -43,7 +42,7 @@ def add(commands: Commands) -> None:
     )
     add_option = parser.add_argument
     add_option("--keep-last", type=positive, metavar="N", help="remove runs, but for the newest N")
-    add_option("--older-than", type=parse_age, metavar="AGE", help="remove runs that ended so long ago: 14d, 2w, 12h")
+    add_option("--older-than", type=age, metavar="AGE", help="remove runs that ended so long ago: 14d, 2w, 12h")
     add_option("--force", action="store_true", help="also runs that could go on, or that passed and were not applied")
     add_option("--remote", action="store_true", help="only what workers of runs on other machines left on this one")
     add_option("--dry-run", action="store_true", help="only tell what would be removed")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
     from pytest_gump.cli.runs import KeptRun
-    from pytest_gump.engine.metrics import AttemptRecord
+    from pytest_gump.engine.metrics import AttemptRecord, StepRecord
     from pytest_gump.engine.order import AttemptResult
     from pytest_gump.gates.base import GateResult
 
@@ -31,21 +31,24 @@ def add(commands: Commands) -> None:
         "  gump log 7f3a impl[item-2] --attempt 3\n"
         "  gump log impl[item-2] --no-prompt",
         execute=execute,
+        usage="gump log [RUN] STEP [--attempt N] [--all] [--no-prompt]",
     )
     parser.add_argument(
-        "run", nargs="?", metavar="RUN", help="id of a run, or its beginning or end (default: the newest)"
+        "names",
+        nargs="*",
+        metavar="RUN STEP",
+        help="a step of the newest run, or a run and its step; of an id its beginning or end is enough, of a step its "
+        "end: impl[item-2]",
     )
-    parser.add_argument("step", metavar="STEP", help="address of a step, or the end of it: impl[item-2]")
     parser.add_argument("--attempt", type=int, metavar="N", help="another attempt than the last")
     parser.add_argument("--all", action="store_true", help="all attempts, the oldest first")
     parser.add_argument("--no-prompt", action="store_true", help="leave the prompt out")
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import find, find_attempt, find_step
+    from pytest_gump.cli.runs import find_attempt
 
-    run = find(arguments.run)
-    step = find_step(run, arguments.step)
+    run, step = _run_and_step(arguments.names)
     attempt = find_attempt(step, arguments.attempt)
     shown = step.attempts if arguments.all else [attempt]
     for number, one in enumerate(shown):
@@ -53,6 +56,37 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
             out.line()
         _attempt(one, len(step.attempts), run, out, prompt=not arguments.no_prompt)
     return 0
+
+
+def _run_and_step(names: list[str]) -> tuple[KeptRun, StepRecord]:
+    """Read `[RUN] STEP`: a single word is a step of the newest run, if there is one of that name.
+
+    Raises:
+        ConfigError: there is no such step, or none was named; says which there are.
+    """
+    from pytest_gump.cli.runs import find, find_step
+    from pytest_gump.errors import ConfigError
+
+    run = find(names[0] if len(names) > 1 else None)
+    if names and len(names) < 3:
+        try:
+            return run, find_step(run, names[-1])
+        except ConfigError:
+            if len(names) > 1 or not _is_run(names[0]):
+                raise
+            run = find(names[0])
+    steps = ", ".join(run.record.steps) or "none yet"
+    raise ConfigError(f"gump log needs one step of run {run.id}", hint=f"its steps: {steps}")
+
+
+def _is_run(name: str) -> bool:
+    from pytest_gump.cli.runs import find
+    from pytest_gump.errors import GumpError
+
+    try:
+        return bool(find(name))
+    except GumpError:
+        return False
 
 
 def _attempt(attempt: AttemptRecord, count: int, run: KeptRun, out: Out, *, prompt: bool) -> None:

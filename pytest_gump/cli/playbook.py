@@ -35,7 +35,7 @@ def _list(_arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.workflow.find import list_workflows
 
     found = list_workflows(project_root(), home())
-    rows = [(one.name, one.source, _description(one.text)) for one in found]
+    rows = [(one.name, one.source, f"({one.problem})" if one.problem else _description(one.text)) for one in found]
     out.table(("workflow", "from", "description"), rows)
     return 0
 

@@ -29,6 +29,7 @@ VALUES: Final = (
     ("--input", "KEY=VALUE", "value of an input that the workflow declares"),
     ("--resume", "[RUN]", "go on with a run that failed, was interrupted or was killed (default: the newest)"),
     ("--from", "STEP[@RUN]", "begin a new run that takes over what an earlier one did before STEP"),
+    ("--ci", "auto|github|gitlab|off", "what a CI service is told (default: auto, the one that this runs in)"),
     ("--record", "DIR", "record what the agents do as a cassette in DIR, a new folder, for --replay"),
     ("--replay", "DIR", "play the cassette in DIR instead of starting agents"),
     ("--replay-delay", "FACTOR", "scale the recorded pauses"),

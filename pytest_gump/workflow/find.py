@@ -27,6 +27,8 @@ class Found:
     source: Source
     name: str
     text: str
+    problem: str = ""
+    """Why it cannot be read; there is no text then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,15 @@ def list_workflows(project: Path, home: Path | None) -> list[Found]:
     found: dict[str, Found] = {}
     for folder, path in _files(project, home):
         if path.stem not in found:
-            found[path.stem] = Found(path, folder.source, path.stem, read_text(path))
+            found[path.stem] = _listed(path, folder.source)
     return sorted(found.values(), key=lambda one: one.name)
+
+
+def _listed(path: Path, source: Source) -> Found:
+    try:
+        return Found(path, source, path.stem, read_text(path))
+    except ConfigError as error:
+        return Found(path, source, path.stem, "", problem=str(error.args[0]))
 
 
 def builtin_folder() -> Path:

@@ -87,6 +87,15 @@ def test_an_option_of_a_run_without_a_workflow_runs_no_ordinary_tests(project: G
     assert not (project.path / "ran").exists()
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_spec_in_utf_16_is_refused_before_it_costs(project: GumpProject, encoding: str) -> None:
+    (project.path / "spec.md").write_bytes("\ufeff# What to build\r\n".encode(encoding))
+    result = project.run("one", "--gump-dirty=include")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: the spec *spec.md is UTF-16 text: *", "  hint: save it as UTF-8"])
+    assert project.folders() == []
+
+
 def test_options_of_a_run_in_addopts_leave_plain_pytest_alone(project: GumpProject) -> None:
     ini = "[pytest]\naddopts = --gump-max-budget=3 --gump-ci=off\n"
     project.write({"pytest.ini": ini, "test_ordinary.py": "def test_ordinary(): pass\n"})

@@ -16,7 +16,9 @@ def test_a_command_that_cannot_run_stops_the_run_before_the_first_agent(project:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     result = project.run("one")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*preflight: compile: command not found: no-such-compiler*"])
+    result.stdout.fnmatch_lines(
+        ["*preflight: compile: command not found: no-such-compiler*", "hint: what git ignores *", "*`setup:`*"]
+    )
     assert project.record().total.cost_usd == 0
     assert project.record().steps["impl"].outcome == "gate_error"
 

@@ -1,0 +1,71 @@
+"""What is told when words are missing, wrong, or name what cannot be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Gump
+
+
+@pytest.fixture
+def failed(gump: Gump) -> Gump:
+    gump.project.answer("first", writes={"first.py": "first = 1\n"})
+    gump.project.answer("second", writes={"notes.txt": "no code\n"})
+    gump.project.run("pair").assert_outcomes(passed=1, failed=1)
+    return gump
+
+
+def test_log_without_a_step_names_the_steps_of_the_run(failed: Gump) -> None:
+    run_id = failed.project.folders()[0].run_id
+    for words in ([], [run_id], [run_id[:12]], [run_id, "first", "second"]):
+        errors = failed.bad("log", *words, code=2)
+        assert errors == f"gump: error: gump log needs one step of run {run_id}\n  hint: its steps: first, second\n"
+
+
+def test_log_of_what_is_neither_a_run_nor_a_step_names_the_steps(failed: Gump) -> None:
+    assert "has no step 'frist'" in failed.bad("log", "frist", code=2)
+    run_id = failed.project.folders()[0].run_id
+    assert "has no step 'frist'" in failed.bad("log", run_id, "frist", code=2)
+    assert failed.good("log", run_id, "first").startswith("first attempt 1")
+
+
+def test_log_where_nothing_ran_says_so(gump: Gump) -> None:
+    assert "no runs in" in gump.bad("log")
+
+
+def test_apply_says_how_the_steps_that_passed_can_be_had(failed: Gump) -> None:
+    run_id = failed.project.folders()[0].run_id
+    assert f"hint: gump apply {run_id} --force merges its steps that passed" in failed.bad("apply")
+    failed.good("discard", run_id)
+    assert "--force" not in failed.bad("apply")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfen\x00", b"name: \xe9\n"], ids=["utf-16", "latin-1"])
+def test_a_workflow_that_cannot_be_read_does_not_hide_the_others(gump: Gump, content: bytes) -> None:
+    (gump.project.path / ".gump" / "workflows" / "odd.yaml").write_bytes(content)
+    rows = [line.split(maxsplit=2) for line in gump.good("playbook", "list").splitlines()]
+    (told,) = [row[2] for row in rows if row[0] == "odd"]
+    assert told.endswith(")")
+    assert "is not UTF-8 text" in told
+    assert ["pair", "project", "Two changes, one after the other"] in rows
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("gc", "--keep-last", "-1"), "argument --keep-last: not a whole number above zero: '-1'"),
+        (("status", "-n", "x"), "argument -n: not a whole number above zero: 'x'"),
+        (("report", "--last", "0"), "argument --last: not a whole number above zero: '0'"),
+        (("gc", "--older-than", "x"), "argument --older-than: not a duration: 'x'; write it like 90s, 5m or 1h30m"),
+    ],
+)
+def test_a_wrong_number_is_told_in_words(gump: Gump, words: tuple[str, ...], told: str) -> None:
+    assert told in gump.bad(*words, code=2)
+
+
+def test_run_takes_what_ci_is_told(gump: Gump) -> None:
+    assert "--ci auto|github|gitlab|off" in gump.good("run", "--help")
+    assert gump("run", "spec.md", "--workflow", "pair", "--ci=off", "--dry-run")[0] == 0
