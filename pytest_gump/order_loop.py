@@ -62,7 +62,8 @@ class OrderLoop:
         self._open = [*runs]
         self._report.live.waits = self._quota.waits
         for of in runs:
-            of.run.quota = self._quota
+            for line in of.run.share(self._quota):
+                self._report.say_once(line)
         try:
             while self._open and not self._is_stopped():
                 if interrupted():

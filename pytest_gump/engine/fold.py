@@ -66,6 +66,11 @@ def _reuse(record: RunRecord, event: Event) -> None:
         )
 
 
+def _limit_recalled(record: RunRecord, event: Event) -> None:
+    attempt = record.attempts[event["number"] - 1]
+    attempt.until, record.waiting_by_step[attempt.step] = event["until"], attempt
+
+
 def _preflight(record: RunRecord, event: Event) -> None:
     record.preflight = event
 
@@ -162,6 +167,7 @@ _APPLY = {
     "skipped": _skipped,
     "run_resumed": _run_resumed,
     "reuse_refused": _reuse,
+    "limit_recalled": _limit_recalled,
     "run_finished": _run_finished,
     "applied": _applied,
     "discarded": _discarded,

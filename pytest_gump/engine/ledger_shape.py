@@ -35,6 +35,7 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "run_resumed": {**_REUSE, "pid": (int,), "pid_created": _NUMBER, "max_budget": _NUMBER_OR_NONE},
     "recheck": {"number": (int,), "step": _TEXT, "gates": (list,), "reason": _TEXT_OR_NONE},
     "reuse_refused": {**_REUSE, "number": (int,), "reason": _TEXT},
+    "limit_recalled": {"number": (int,), "until": _NUMBER},
     "run_finished": dict.fromkeys(("status", "reason", "head"), _TEXT),
     "applied": dict.fromkeys(("commit", "head"), _TEXT),
 }
@@ -90,6 +91,8 @@ def _has_names(record: dict[str, Any]) -> bool:
         case "run_resumed" | "reuse_refused":
             is_numbered = _is_time(record.get("idle_s", 0)) and all(type(one) is int for one in record["reused"])
             return is_numbered and _are_steps([*record["again"]])
+        case "limit_recalled":
+            return _is_time(record["until"])
         case "preflight" | "recheck":
             return all(_is_gate(gate) for gate in record["gates"])
         case _:

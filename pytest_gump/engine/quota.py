@@ -76,6 +76,17 @@ class Quota:
             return f"{limited.agent} has no quota left either; pytest --gump-resume goes on with the run"
         return Again("failover", f"failover to {self._policy}", self._policy)
 
+    def recall(self, limited: Limited) -> Again | str | None:
+        """What a run that is taken up does about a limit that an earlier session came to: it waits for the stated end,
+        or says when that is; None where it is over, or was not stated.
+        """
+        now = self._clock()
+        if limited.resets_at is None or limited.resets_at <= now:
+            return None
+        again = self._wait(limited) if self._policy == WAIT else ""
+        told = f"the limit of {limited.cli} was said to last until {clock_text(limited.resets_at, now)}"
+        return again if isinstance(again, Again) else told
+
     def is_free(self, cli: str) -> bool:
         """Whether attempts of a CLI may start now."""
         return cli not in self._until

@@ -32,7 +32,7 @@ from pytest_gump.engine.take_up import done_of
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_gump.agents.base import Usage
     from pytest_gump.engine.folder import RunFolder
@@ -205,6 +205,11 @@ class Run:
             identity=order.identity,
         )
         return self.record.attempts[-1]
+
+    def share(self, quota: Quota) -> Iterator[str]:
+        """Go by the limits of a session; gives what there is to say of those that an earlier one came to."""
+        self.quota = quota
+        return iter(())
 
     def result_at_hand(self, order: Order) -> AttemptResult | None:  # noqa: ARG002 - a run without a past has none
         """What an earlier session has already booked of this attempt, if it came to its end there."""

@@ -7,23 +7,26 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.agents.resets import sane
 from pytest_gump.engine.fold import advance
 from pytest_gump.engine.leavings import snapshot_ref
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.orders import recheck_order
 from pytest_gump.engine.past import PastAttempt, read_past
+from pytest_gump.engine.quota import Again, Limited
 from pytest_gump.engine.run import Run, briefly, why_unjudged
 from pytest_gump.engine.take_up import REFUSED, changes, take_up
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_gump.engine.after_kill import Found
     from pytest_gump.engine.ledger import Event
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.engine.past import Past
+    from pytest_gump.engine.quota import Quota
     from pytest_gump.engine.run import Booked
     from pytest_gump.engine.schedule import Decide, Ready
     from pytest_gump.engine.take_up import TakenUp
@@ -112,6 +115,29 @@ class TakenUpRun(Run):
         self.record.attempts[one.number - 1].superseded = True
         self.schedule.count_from({}, [one.path])
         return super().next(may_start)
+
+    def share(self, quota: Quota) -> Iterator[str]:
+        self.quota = quota
+        for ready in self.schedule.ready():
+            number, limited = self._limited(ready)
+            told = None if limited is None else quota.recall(limited)
+            if isinstance(told, Again):
+                self._book("limit_recalled", number=number, until=told.until)
+                yield told.why
+            elif told is not None:
+                yield told
+
+    def _limited(self, ready: Ready) -> tuple[int, Limited | None]:
+        """The newest attempt of a step, if it came to a limit of the agent that is to make the next one."""
+        newest = next((one for one in reversed(self.record.attempts) if one.step == str(ready.path)), None)
+        result = None if newest is None else newest.result
+        if newest is None or result is None or newest.agent != ready.agent or newest.agent is None:
+            return 0, None
+        if result.outcome is not Outcome.QUOTA:
+            return 0, None
+        resets_at = sane(result.resets_at, self._clock())
+        cli = self.inputs.cli_of(newest.agent)
+        return newest.number, Limited(self.inputs.run_id, newest.agent, cli, newest.started, resets_at)
 
     def result_at_hand(self, order: Order) -> AttemptResult | None:
         """The result of an earlier session, if the attempt would be made the same way now."""

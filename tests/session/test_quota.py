@@ -192,15 +192,22 @@ def test_attempts_of_the_cli_are_held_back_until_the_limit_is_over(project: Gump
 def waiting(project: GumpProject, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A session that waits for an hour."""
     prepare(project, STEP, seconds=3600)
+    with session(project, "decided", "--gump-workflow=step", "--gump-on-quota=wait", *options, "spec.md") as process:
+        yield process
+
+
+@contextmanager
+def session(project: GumpProject, event: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A session in the background, from that event of its ledger on."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--gump-workflow=step", "--gump-on-quota=wait", *options, "spec.md"],
+        [sys.executable, "-m", "pytest", *words],
         cwd=project.path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     try:
-        wait_until(lambda: project.folders() and any(one["event"] == "decided" for one in project.ledger()))
+        wait_until(lambda: project.folders() and any(one["event"] == event for one in project.ledger()))
         yield process
     finally:
         if process.poll() is None:
@@ -248,7 +255,15 @@ def test_a_run_that_was_interrupted_in_a_wait_goes_on_with_that_attempt(project:
     with waiting(project) as process:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
-    result = project.pytester.runpytest_subprocess("--gump-resume")
+    with session(project, "limit_recalled", "--gump-resume") as process:
+        status = project.pytester.run(sys.executable, "-m", "pytest_gump", "status")
+        status.stdout.fnmatch_lines(["*running*impl (waits for a limit until ??:?? (in *"])
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=30)
+        assert "waits for the limit of script until" in output
+    assert len(project.record().attempts) == 1, "it had waited for the rest"
+    result = project.pytester.runpytest_subprocess("--gump-resume", "--gump-on-quota=stop")
+    result.stdout.fnmatch_lines(["the limit of script was said to last until ??:?? (in *"])
     assert result.ret == pytest.ExitCode.OK
     record = project.record()
     assert [(one.attempt, one.verdict) for one in record.attempts] == [(1, "waited"), (1, "passed")]
