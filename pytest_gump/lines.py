@@ -13,7 +13,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+    from pytest_gump.engine.metrics import AttemptRecord, RunRecord, Total
     from pytest_gump.engine.order import AttemptResult
     from pytest_gump.engine.schedule_records import LeafState
     from pytest_gump.engine.take_up import TakenUp
@@ -137,6 +137,12 @@ def run_line(record: RunRecord, marks: Marks) -> str:
         [count for count in counts if not count.startswith("0 ")] + [cost, format_duration(record.duration_s)]
     )
     return f"run {record.status} {marks.dash} {facts}"
+
+
+def more_money_text(total: Total) -> str:
+    """What to do when a budget is spent: an attempt that was lost before it told its cost is a part of that."""
+    presumed = f"; the unknown cost counts as {format_usd(total.presumed_usd)}" if total.presumed_usd else ""
+    return f"go on with more money{presumed}"
 
 
 def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:

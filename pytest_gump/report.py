@@ -14,6 +14,7 @@ from pytest_gump.lines import (
     failed_lines,
     fit,
     group_line,
+    more_money_text,
     run_line,
     skipped_line,
     taken_up_lines,
@@ -224,7 +225,7 @@ class Report:
         log = [(f"gump log{several or ''} '{failed}'", "what the agent did, and why it failed")] if failed else []
         resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
         if record.max_budget is not None and record.total.bound_usd >= record.max_budget:
-            return [*log, report, (f"{resume} --gump-max-budget=USD", "go on with more money")]
+            return [*log, report, (f"{resume} --gump-max-budget=USD", more_money_text(record.total))]
         return [*log, report, (resume, "go on with it")]
 
     @pytest.hookimpl(tryfirst=True)
