@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_gump.engine.folder import RunFolder
+    from pytest_gump.engine.ledger import Event
     from pytest_gump.engine.past import Past, PastAttempt
     from pytest_gump.engine.tools import Tools
 
@@ -36,6 +37,11 @@ class Found:
     """Attempts that were in flight, with what is known of them."""
     unbooked: Sequence[AttemptResult] = ()
     """Results of attempts of which the ledger knows nothing: its end is lost. The oldest first."""
+
+
+def is_of_killed(event: Event) -> bool:
+    """Whether it was booked by a later session than the one in which the attempt was made."""
+    return bool(event["event"] == "attempt_finished" and event["result"].get("reason") == KILLED)
 
 
 def look_around(past: Past, tools: Tools, *, run_id: str, base: str, folder: RunFolder) -> Found:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.resets import sane
+from pytest_gump.engine.after_kill import is_of_killed
 from pytest_gump.engine.fold import advance
 from pytest_gump.engine.leavings import snapshot_ref
 from pytest_gump.engine.ledger import read_ledger
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 class TakenUpRun(Run):
     taken: TakenUp
     """What of the past holds; set by `resume` and `start_from`."""
+    _last_at: float = 0.0
+    """When the ledger was last written to, but for what a session books of the one before it."""
     _rechecked: tuple[PastAttempt, Ready] | None = None
     _at_hand: dict[tuple[str, int], PastAttempt]
     """Attempts that came to their end, but nothing was decided any more: by step and attempt."""
@@ -51,13 +54,15 @@ class TakenUpRun(Run):
         events = [*read_ledger(self.folder.ledger)]
         for event in events:
             advance(self.record, event)
+            if not is_of_killed(event):
+                self._last_at = event["at"]
         return read_past(events)
 
     def resume(self, past: Past, found: Found, **process: Any) -> None:
         """Go on with this run. `found`: what the ledger does not tell; `process`: our pid and its start time."""
         if not self.record.run_id:
             self._book_start(**process)
-        idle_s, ended = self.record.idle_s, self._ended(found)
+        idle_s, ended = self.record.idle_s, self._ended(past, found)
         for one, result in found.lost:
             one.finished = self._finish(one.number, result)
         for result in found.unbooked:
@@ -68,10 +73,13 @@ class TakenUpRun(Run):
         self._book("run_resumed", max_budget=self.inputs.workflow.max_budget, idle_s=idle_s, **self._told(), **process)
         self._move_branch(self.schedule.head)
 
-    def _ended(self, found: Found) -> float:
-        """When the last session ended, as far as its events and the files of its attempts tell."""
-        lost = (result.timings.started + result.timings.total_s for _, result in found.lost)
-        return max(self.record.last_at, *lost, 0.0)
+    def _ended(self, past: Past, found: Found) -> float:
+        """When the last session ended, as far as its events and the files of its attempts tell; one that was killed
+        while it booked what the one before it had lost was none.
+        """
+        booked = [one.result for one in past.open if one.finished is not None and is_of_killed(one.finished)]
+        results = [result for result in (*booked, *(result for _, result in found.lost)) if result is not None]
+        return max(self._last_at, *(one.timings.started + one.timings.total_s for one in results), 0.0)
 
     def _book_found(self, past: Past, result: AttemptResult) -> None:
         """Book an attempt that the ledger lost altogether; its result tells what it was made for."""

@@ -4,6 +4,7 @@ had been. `GUMP_KILL_MATRIX=all` takes every event and many more bytes.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from typing import TYPE_CHECKING, Final
@@ -123,3 +124,16 @@ def test_wherever_a_ledger_is_cut_off_it_reads_as_up_to_its_last_whole_line(proj
     for place in range(max(0, len(whole) - TAIL), len(whole) + 1):
         ledger.write_bytes(whole[:place])
         assert list(read_ledger(ledger)) == events[: whole[:place].count(b"\n")]
+
+
+def test_time_between_two_kills_is_not_the_runs(project: GumpProject) -> None:
+    kill_kit.prepare(project)
+    assert session(project, "-n0", *START, kill_at="controller:3").returncode == -9
+    check_dead(project)
+    ledger = project.folders()[0].ledger
+    events = [{**event, "at": event["at"] - 10_000} for event in project.ledger()]
+    ledger.write_text("".join(f"{json.dumps(event)}\n" for event in events))
+    assert session(project, "-n0", "--gump-resume", kill_at="controller:1").returncode == -9
+    assert project.ledger()[-1]["event"] == "attempt_finished"
+    resume_until_done(project, "-n0")
+    assert 0 < newest(project).duration_s < 5_000
