@@ -62,8 +62,10 @@ REFUSED_TOOLS: Final = (
 # A rule for a command allows whatever follows it, and with these, files anywhere and other commands.
 DANGEROUS_SHELL: Final = (">", "$", "`", "(")
 
-GRANTING_OPTIONS: Final = frozenset({"--approval-mode", "--allowed-tools", "--add-dir", "--include-directories"})
-GRANTING_FLAGS: Final = frozenset({"--yolo", "-y", "--no-safe-mode", "--safe-mode=false"})
+MODE_OPTIONS: Final = frozenset({"--approval-mode"})
+MODE_FLAGS: Final = frozenset({"--yolo", "-y"})
+GRANTING_OPTIONS: Final = frozenset({*MODE_OPTIONS, "--allowed-tools", "--add-dir", "--include-directories"})
+GRANTING_FLAGS: Final = frozenset({*MODE_FLAGS, "--no-safe-mode", "--safe-mode=false"})
 
 HAND_OVER: Final = "/.gump/out/**"
 """As a rule for a path: the first `/` is the working directory."""
@@ -115,7 +117,11 @@ class QwenAgent:
         return ABOUT.missing()
 
     def command(self, task: Task) -> Command:
-        argv = [PROGRAM, "--output-format", "stream-json", "--safe-mode", "--approval-mode", "default"]
+        narrow = without(self.arguments, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS)
+        words = narrow if task.read_only else self.arguments
+        argv = [PROGRAM, "--output-format", "stream-json", "--safe-mode"]
+        if without(words, options=MODE_OPTIONS, flags=MODE_FLAGS) == words:  # it does not bear a second one
+            argv += ["--approval-mode", "default"]
         if self.model is not None:
             argv.append(f"--model={self.model}")
         if task.session is not None:
@@ -127,8 +133,6 @@ class QwenAgent:
             argv.append(f"--max-session-turns={task.max_turns}")
         argv += [f"--exclude-tools={rule}" for rule in (*REFUSED_TOOLS, *_refused_commands(task))]
         argv += [f"--allowed-tools={rule}" for rule in _rules(task)]
-        narrow = without(self.arguments, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS)
-        words = narrow if task.read_only else self.arguments
         return Command(
             (*argv, *words),
             stdin=task.prompt.encode("utf-8", "replace"),

@@ -43,7 +43,9 @@ _API_ERROR: Final = "[API Error"
 class QwenReader(ResultReader):
     CLI: ClassVar = CLI
     LOST_SESSION: ClassVar = ("No saved session found",)
-    NOISE: ClassVar = re.compile(r".*(?:Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting)")
+    NOISE: ClassVar = re.compile(
+        r".*(?:Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting)|at \S.*\.js:\d+:\d+\)?$"
+    )
     QUOTA: ClassVar = re.compile(
         r"API Error: (?:429|503|529)\b|\bstatus (?:429|503|529)\b|too many requests|rate.?limit|quota"
         r"|insufficient.?balance|arrearage|account is in good standing|\boverloaded\b",

@@ -134,6 +134,17 @@ def test_the_users_own_words_come_last_and_grant_nothing_where_the_tree_must_not
     assert not {"yolo", "--allowed-tools=agent", "--no-safe-mode"} & set(argv)
 
 
+@pytest.mark.parametrize("words", [("--approval-mode", "yolo"), ("--approval-mode=yolo",), ("-y",), ("--yolo",)])
+def test_a_mode_of_the_users_takes_the_place_of_ours(words: tuple[str, ...]) -> None:
+    agent = QwenAgent("mine", arguments=words)
+    argv = agent.command(TASK).argv
+    assert argv[-len(words) :] == words
+    assert "default" not in argv
+    reading = agent.command(dataclasses.replace(TASK, mode="plan")).argv
+    assert reading[reading.index("--approval-mode") + 1] == "default"
+    assert not set(words) - {"--approval-mode"} & set(reading)
+
+
 def test_its_cost_is_known_only_with_a_price() -> None:
     assert PLUS.cost == "unknown"
     assert QwenAgent("qwen").cost == "unknown"

@@ -170,6 +170,11 @@ def test_the_reason_is_the_clis_first_line_without_its_brackets() -> None:
     assert QWEN.end([failed], exit_code=1).reason == "API Error: 429 no more"
 
 
+def test_a_trace_on_stderr_is_not_the_reason() -> None:
+    stderr = "TypeError: no mode\n    at main (file:///q/cli.js:31:26)\n    at async file:///q/cli.js:454:5\n"
+    assert QWEN.end([], exit_code=1, stderr=stderr).reason.endswith(": TypeError: no mode")
+
+
 def test_an_agent_that_talks_about_rate_limits_is_not_out_of_quota() -> None:
     talk = answer({"type": "text", "text": "API Error: 429, rate limit"}, input_tokens=5)
     assert QWEN.end([talk, result_line(is_error=True, result="no")], exit_code=1).outcome == "agent_error"
