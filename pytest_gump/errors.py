@@ -38,6 +38,14 @@ class GumpError(Exception):
         return f"{message}\n  hint: {self.hint}" if self.hint else message
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error says, in one line: without the number of the system's errors, and with no path twice."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    text = str(error.args[0]) if isinstance(error, GumpError) else str(error)
+    return text or type(error).__name__
+
+
 class WorkflowError(GumpError):
     """A workflow file is wrong; `problems` holds every mistake found in it, in file order."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_gump.engine.leavings import attempt_ref
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.recording import adopt
-from pytest_gump.errors import GumpError, WorktreeError
+from pytest_gump.errors import GumpError, WorktreeError, reason_of
 from pytest_gump.system.git_pack import pack_new, unpack
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Parcel:
                 raise self._lost
             return self._unpack(order, result, repository)
         except LOST as error:
-            return without_parcel(result, told(error))
+            return without_parcel(result, reason_of(error))
 
     def _unpack(self, order: Order, result: AttemptResult, repository: Repository) -> AttemptResult:
         pack = self._folder / "arrived.pack"
@@ -147,10 +147,3 @@ class Parcel:
         why_not = adopt(self._cassette, take) if self._cassette is not None and take.is_dir() else None
         notes = result.notes if why_not is None else (*result.notes, why_not)
         return replace(result, scratch=str(place) if place.is_dir() else None, notes=notes)
-
-
-def told(error: BaseException) -> str:
-    """One line about what kept a parcel from arriving."""
-    if isinstance(error, OSError):
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-    return str(error.args[0]) if error.args else type(error).__name__

@@ -35,8 +35,8 @@ from pytest_gump.engine.attempt import Cancelled, execute
 from pytest_gump.engine.lost_attempt import NEVER_STARTED, attempt_folder, recover, scratch_of
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
 from pytest_gump.equipment import Equipment
-from pytest_gump.errors import GumpError
-from pytest_gump.parcel import LOST, clear, parcels, told, without_parcel
+from pytest_gump.errors import GumpError, reason_of
+from pytest_gump.parcel import LOST, clear, parcels, without_parcel
 from pytest_gump.system.process import Supervisor
 from pytest_gump.voice import Voice
 
@@ -183,7 +183,7 @@ class OrderServer:
             for kind, piece in parcels(order, result, repository, take):
                 self._send("part", ticket, kind, piece)
         except LOST as error:
-            return without_parcel(result, told(error))
+            return without_parcel(result, reason_of(error))
         finally:
             with suppress(*LOST):
                 clear(order, result, repository, take)

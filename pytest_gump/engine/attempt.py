@@ -34,7 +34,7 @@ from pytest_gump.engine.settings import WAIT
 from pytest_gump.engine.setup_phase import Setup
 from pytest_gump.engine.tools import Tools
 from pytest_gump.engine.usable_session import usable
-from pytest_gump.errors import AgentError, GumpError
+from pytest_gump.errors import AgentError, GumpError, reason_of
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.text import listed, one_line
 from pytest_gump.system.output import bounded_text, clean_text
@@ -121,7 +121,7 @@ class _Attempt:
             if self.facts.run is None:
                 raise
             # An agent was paid: its cost must be booked, whatever broke afterwards.
-            judgement = Judgement.of(Outcome.CRASHED, f"after the agent had ended: {error}")
+            judgement = Judgement.of(Outcome.CRASHED, f"after the agent had ended: {reason_of(error)}")
         result = self._finish_somehow(judgement)
         if result.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
             raise Cancelled(result)
@@ -134,7 +134,7 @@ class _Attempt:
         except (GumpError, OSError) as error:
             if self.facts.run is None:
                 raise
-            result = self._result(Judgement.of(Outcome.CRASHED, f"after the agent had ended: {error}"))
+            result = self._result(Judgement.of(Outcome.CRASHED, f"after the agent had ended: {reason_of(error)}"))
             result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
         if self.facts.run is None and result.outcome is Outcome.CANCELLED and self.agent is not None:
             return recover(self.order, self.tools, result, self.place.folder, self.started)  # it may have begun

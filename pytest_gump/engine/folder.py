@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.ledger import DAMAGED
-from pytest_gump.errors import RunError
+from pytest_gump.errors import RunError, reason_of
 from pytest_gump.system.locks import lock
 from pytest_gump.workflow.path import StepPath, slugify
 
@@ -155,7 +155,8 @@ class RunFolder:
         try:
             header = json.loads(path.read_bytes().decode("utf-8", "surrogateescape"))
         except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"cannot read {path}: {error}", hint=DAMAGED) from error
+            why = reason_of(error).removeprefix(f"{path}: ")
+            raise RunError(f"cannot read {path}: {why}", hint=DAMAGED) from error
         if not isinstance(header, dict) or not isinstance(header.get("format"), int):
             raise RunError(f"{path} is not the header of a run", hint=DAMAGED)
         if header["format"] > 1:
