@@ -47,13 +47,14 @@ def format_bytes(count: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds as a person reads them at a glance: `0.4s`, `12s`, `2m`, `1h05m`."""
-    if seconds < 10:
+    """Write seconds as a person reads them at a glance: `0.4s`, `12s`, `2m`, `3m32s`, `1h05m`."""
+    if seconds < 9.95:
         return f"{seconds:.1f}s"
-    if seconds < 60:
-        return f"{seconds:.0f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s" if minutes and rest else f"{minutes}m" if minutes else f"{rest}s"
     minutes = round(seconds / 60)
-    return f"{minutes}m" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
+    return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
 def format_usd(amount: float | None, *, estimated: bool = False) -> str:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.units import format_bytes, format_usd_sum, parse_age, plural
+from pytest_gump.units import format_bytes, format_duration, format_usd_sum, parse_age, parse_duration, plural
 
 
 def test_one_has_no_plural() -> None:
@@ -21,6 +21,19 @@ def test_ages_are_read_in_days_weeks_and_less(text: str, seconds: float) -> None
 def test_what_is_no_age_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"an age|a duration"):
         parse_age(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0s"), (9.94, "9.9s"), (9.97, "10s"), (59.4, "59s"), (59.6, "1m"), (70, "1m10s"), (212, "3m32s"),
+        (600, "10m"), (3599, "59m59s"), (3599.7, "1h00m"), (3900, "1h05m"), (5399, "1h30m"),
+    ],
+)  # fmt: skip
+def test_durations_are_written_as_they_are_read(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+    if seconds:
+        assert parse_duration(text) == pytest.approx(seconds, abs=30 if "h" in text else 0.5)
 
 
 def test_amounts_of_data_are_written_in_the_unit_that_fits() -> None:

@@ -31,6 +31,7 @@ def write_report(data: Data, out: Out) -> None:
     _tokens(data, out)
     _contexts(data, out)
     _agents(data, out)
+    _marks(data, out)
     _reasons(data, out)
     _notes(data, out)
 
@@ -187,6 +188,15 @@ def _agents(data: Data, out: Out) -> None:
     ]
     out.heading("agents")
     out.table(head, rows, right=head[1:])
+
+
+def _marks(data: Data, out: Out) -> None:
+    """Say what the marks of dollars mean, where there are any."""
+    costs = [one["cost"] for step in data["steps"] for one in step["attempts"] if "cost" in one and _consumed(one)]
+    if any(cost["provenance"] == "estimated" for cost in costs):
+        out.text("~ estimated: tokens times list prices", indent="  ")
+    if any(cost["usd"] is None for cost in costs):
+        out.text("$? unknown: the agent's CLI did not tell; in no sum", indent="  ")
 
 
 def _reasons(data: Data, out: Out) -> None:

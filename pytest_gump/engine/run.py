@@ -265,8 +265,11 @@ class Run:
         return event
 
     def _presumed_usd(self, order: Order, result: AttemptResult) -> float | None:
-        """Of an attempt that was lost before it told its cost: all that it was allowed, as nobody can know better."""
-        is_lost = order.agent is not None and result.outcome in {Outcome.CRASHED, Outcome.CANCELLED}
+        """Of an attempt whose worker was lost before it told its cost: all that it was allowed.
+
+        One that was stopped, or killed with its session, told all but the answer that it was at.
+        """
+        is_lost = order.agent is not None and result.outcome is Outcome.CRASHED
         is_allowed = self.inputs.settings.unknown_cost == "allow"
         unknown = is_lost and is_unknown(result.usage, result.outcome)
         return order.limits.max_budget if unknown and not is_allowed else None

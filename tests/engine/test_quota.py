@@ -207,5 +207,5 @@ def test_the_live_line_tells_waits_before_what_goes_on() -> None:
     other = Running("", "build::impl", "codex", 3, 0.1, 65.0)
     assert live_line([], ASCII, 80, waits=[("claude", 60.0)]) == ". claude waits for its usage limit, 1:00 left"
     line = live_line([other], ASCII, 80, waits=[("claude", 60.0)])
-    assert line == ". claude waits for its usage limit, 1:00 left | impl 1m"
+    assert line == ". claude waits for its usage limit, 1:00 left | impl 1m05s"
     assert len(live_line([other] * 9, ASCII, 40, waits=[("claude", 60.0)])) < 40

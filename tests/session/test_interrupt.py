@@ -36,6 +36,12 @@ def living(project: GumpProject) -> list[str]:
     return lines
 
 
+def said(project: GumpProject, words: bytes) -> bool:
+    """Whether the agent has printed these words."""
+    cache = project.path.parent / f"{project.path.name}-cache"
+    return any(words in path.read_bytes() for path in cache.rglob("stream.ndjson"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_closed_and_keeps_its_work(project: GumpProject, number: signal.Signals) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
@@ -46,8 +52,7 @@ def test_an_interrupted_run_is_closed_and_keeps_its_work(project: GumpProject, n
         stderr=subprocess.STDOUT,
         text=True,
     )
-    wait_until(lambda: any("player.py" in line for line in living(project)))
-    time.sleep(0.5)
+    wait_until(lambda: said(project, b'"result"'))
     process.send_signal(number)
     output, _ = process.communicate(timeout=15)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
@@ -65,3 +70,20 @@ def test_an_interrupted_run_is_closed_and_keeps_its_work(project: GumpProject, n
     assert "Traceback" not in output
     assert "✗ impl" in output
     assert "interrupted while the agent worked" in output
+
+
+def test_a_run_whose_agent_was_interrupted_before_its_first_word_has_its_money_left(project: GumpProject) -> None:
+    project.workflow(
+        "capped", "name: capped\nmax_budget: 1\nsteps:\n  - {name: impl, agent: claude-haiku, prompt: Do.}\n"
+    )
+    project.answer("impl", stream=[{"type": "started", "session_id": "s", "model": "claude-haiku-4-5"}], exit_code=None)
+    words = [sys.executable, "-m", "pytest", "--gump-workflow=capped", f"--gump-replay={project.cassette}", "spec.md"]
+    with subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE, text=True) as session:
+        wait_until(lambda: said(project, b'"started"'))
+        session.send_signal(signal.SIGINT)
+        output, _ = session.communicate(timeout=15)
+    assert "more money" not in output
+    record = project.record()
+    assert (record.total.cost_usd, record.total.presumed_usd, record.total.unknown) == (0.0, 0.0, 1)
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    assert project.pytester.runpytest("--gump-resume").ret == pytest.ExitCode.OK
