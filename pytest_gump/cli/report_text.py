@@ -40,7 +40,7 @@ def _head(data: Data, out: Out) -> None:
     run = data["run"]
     reason = f": {run['reason']}" if run["reason"] else ""
     out.text(f"run {run['id']} {run['status']}{reason}", colour=STATUS_COLOURS.get(run["status"], "bold"))
-    facts = [f"{run['workflow']} on {run['spec']}", f"base {run['base'][:10]}", format_duration(run["duration_s"])]
+    facts = [f"{run['workflow']} on {run['spec']}", f"base {run['base'][:10]}", _time(data)]
     facts += _counts(data["totals"])
     if run["resumed"]:
         facts.append("resumed" if run["resumed"] == 1 else f"resumed {run['resumed']} times")
@@ -61,6 +61,13 @@ def _head(data: Data, out: Out) -> None:
         if gate["status"] != "passed":
             word = "red on base" if gate["status"] == "failed" else gate["status"]
             out.line(f"  {word}: {gate['name']}: {gate['summary']}", "yellow")
+
+
+def _time(data: Data) -> str:
+    """What the whole run took; the preflight is a part that no attempt shows."""
+    took = format_duration(data["run"]["duration_s"])
+    preflight = (data["preflight"] or {}).get("duration_s")
+    return took if preflight is None else f"{took} (preflight {format_duration(preflight)})"
 
 
 def _work(data: Data, out: Out) -> None:

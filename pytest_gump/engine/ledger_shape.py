@@ -94,7 +94,7 @@ def _has_names(record: dict[str, Any]) -> bool:
         case "limit_recalled":
             return _is_time(record["until"])
         case "preflight" | "recheck":
-            return all(_is_gate(gate) for gate in record["gates"])
+            return all(_is_gate(gate) for gate in record["gates"]) and _is_time(record.get("duration_s", 0))
         case _:
             return True
 

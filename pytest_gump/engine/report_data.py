@@ -118,7 +118,12 @@ def _preflight(record: RunRecord) -> shape.Preflight | None:
     if record.preflight is None:
         return None
     booked = record.preflight
-    return {"gates": booked["gates"], "red": booked["red"], "reason": booked["reason"]}
+    return {
+        "gates": booked["gates"],
+        "red": booked["red"],
+        "reason": booked["reason"],
+        "duration_s": booked.get("duration_s"),
+    }
 
 
 def _step(step: StepRecord, record: RunRecord) -> shape.Step:

@@ -170,6 +170,8 @@ class Preflight(TypedDict):
     """Names of those that failed."""
     reason: str | None
     """Why the run stopped there; null if it went on."""
+    duration_s: float | None
+    """How long it took; part of the run's time, and of no attempt's. Null in runs of an older version."""
 
 
 @with_config(DESCRIBED)

@@ -151,7 +151,8 @@ class Run:
         """Book the preflight; gives why the run cannot go on, if so."""
         red = [gate.name for gate in result.gates if gate.status == "failed"]
         reason = why_unjudged(result, "preflight")
-        self._book("preflight", gates=briefly(result.gates), red=red, reason=reason, notes=[*result.notes])
+        gates, took = briefly(result.gates), result.timings.total_s
+        self._book("preflight", gates=gates, red=red, reason=reason, notes=[*result.notes], duration_s=took)
         return reason
 
     def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:

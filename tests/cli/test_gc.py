@@ -280,9 +280,20 @@ def test_a_damaged_run_stays_and_is_named(passed: Gump) -> None:
     assert old.is_dir()
 
 
-@pytest.mark.parametrize("words", [("--keep-last", "0"), ("--older-than", "never"), ("--older-than", "0d")])
-def test_an_unusable_limit_is_wrong_usage(gump: Gump, words: tuple[str, ...]) -> None:
-    assert f"argument {words[0]}: invalid" in gump.bad("gc", *words, code=2)
+@pytest.mark.parametrize(
+    ("option", "value", "why"),
+    [
+        ("--keep-last", "0", "not a whole number above zero: '0'"),
+        (
+            "--older-than",
+            "never",
+            "not a duration: 'never'; write it like 90s, 5m or 1h30m; for days and weeks 14d, 2w",
+        ),
+        ("--older-than", "0d", "an age must be longer than zero: '0d'; for days and weeks 14d, 2w"),
+    ],
+)
+def test_an_unusable_limit_is_wrong_usage(gump: Gump, option: str, value: str, why: str) -> None:
+    assert f"argument {option}: {why}\n" in gump.bad("gc", option, value, code=2)
 
 
 def test_a_living_session_keeps_all_of_its_own_and_a_killed_one_what_resuming_needs(gump: Gump) -> None:

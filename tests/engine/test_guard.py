@@ -62,7 +62,7 @@ def test_time_is_up_at_the_limit() -> None:
     clock.now += 89.9
     assert guard.tick() is None
     clock.now += 0.1
-    assert guard.tick() == Breach("max_time", "guard max_time: still at work after 2m")
+    assert guard.tick() == Breach("max_time", "guard max_time: still at work after 1m30s")
 
 
 def test_silence_starts_anew_with_every_line() -> None:

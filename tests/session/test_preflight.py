@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from typing import TYPE_CHECKING
+
+from pytest_gump.units import format_duration
 
 from tests.session.workflows import BROKEN, ONE, PLAN
 
@@ -30,6 +34,16 @@ def test_a_gate_that_is_red_on_the_base_is_said_and_does_not_stop_the_run(projec
     result = project.run("one")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["red on base: compile: 1 of 1 Python files do not compile", "✓ impl *"])
+
+
+def test_the_report_tells_how_long_the_preflight_took(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    project.run("one")
+    words = [sys.executable, "-m", "pytest_gump", "report"]
+    data = json.loads(project.pytester.run(*words, "--json").stdout.str())
+    took = data["preflight"]["duration_s"]
+    assert 0 < took < data["run"]["duration_s"]
+    project.pytester.run(*words).stdout.fnmatch_lines([f"*s (preflight {format_duration(took)})*"])
 
 
 def test_preflight_can_be_left_out(project: GumpProject) -> None:
