@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psutil
@@ -95,6 +96,21 @@ def living(project: GumpProject) -> list[psutil.Process]:
 
 def agents(project: GumpProject) -> list[psutil.Process]:
     return [one for one in living(project) if any("player.py" in word for word in one.info["cmdline"])]
+
+
+def cache(project: GumpProject) -> Path:
+    """Where its worktrees are."""
+    places = (project.path.parent / f"{project.path.name}-cache" / "gump" / "worktrees").glob("*")
+    return next(places, Path("none"))
+
+
+def said(project: GumpProject, words: bytes) -> int:
+    """How many agents at work have printed these words; folders may come and go meanwhile."""
+    count = 0
+    with suppress(FileNotFoundError):
+        for path in cache(project).glob("*.scratch/*/*/stream.ndjson"):
+            count += words in path.read_bytes()
+    return count
 
 
 def is_gone(process: psutil.Process) -> bool:

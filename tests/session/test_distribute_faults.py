@@ -18,8 +18,10 @@ from tests.session.distribute_kit import (
     FATAL_GATE,
     GATED,
     agents,
+    cache,
     is_gone,
     living,
+    said,
     session,
     wait_until,
     worker_of,
@@ -32,16 +34,6 @@ if TYPE_CHECKING:
 
 def outcomes(project: GumpProject) -> list[str]:
     return [str(one.result.outcome) for one in project.record().attempts if one.result is not None]
-
-
-def cache(project: GumpProject) -> Path:
-    """Where its worktrees are."""
-    places = (project.path.parent / f"{project.path.name}-cache" / "gump" / "worktrees").glob("*")
-    return next(places, Path("none"))
-
-
-def streams(project: GumpProject) -> list[Path]:
-    return [*cache(project).glob("*.scratch/*/*/stream.ndjson")]
 
 
 def test_an_attempt_whose_worker_dies_is_made_again_on_another(project: GumpProject) -> None:
@@ -119,9 +111,8 @@ def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: Gu
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with session(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         for _ in range(2):
-            wait_until(lambda: agents(project))
+            wait_until(lambda: agents(project) and said(project, b"result"))
             agent = agents(project)[0]
-            time.sleep(0.3)
             worker_of(agent).send_signal(signal.SIGKILL)
             wait_until(partial(is_gone, agent), 10)
         output, _ = process.communicate(timeout=30)
@@ -146,9 +137,8 @@ def test_lost_attempt_of_unknown_cost_binds_the_budget(
         project, "--gump-workflow=one", "-n1", "-o", f"gump_unknown_cost={unknown_cost}", "spec.md"
     ) as process:
         for _ in range(unknown):
-            wait_until(lambda: agents(project))
+            wait_until(lambda: agents(project) and said(project, b"started"))
             agent = agents(project)[0]
-            time.sleep(0.5)
             worker_of(agent).kill()
             wait_until(partial(is_gone, agent), 10)
         output, _ = process.communicate(timeout=30)
@@ -206,7 +196,7 @@ def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject)
     """It is stopped for good, as by a debugger; the agent would go on without limits."""
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with session(project, "--gump-workflow=one", "-n1", "--max-worker-restart=0", "spec.md") as process:
-        wait_until(lambda: agents(project) and any(b"result" in one.read_bytes() for one in streams(project)))
+        wait_until(lambda: agents(project) and said(project, b"result"))
         agent = agents(project)[0]
         worker_of(agent).suspend()
         wait_until(partial(is_gone, agent), 60)
@@ -225,7 +215,7 @@ def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject)
 def test_ctrl_c_ends_a_worker_that_hangs_in_time(project: GumpProject, stopped_s: int) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with session(project, "--gump-workflow=one", "-n2", "spec.md") as process:
-        wait_until(lambda: agents(project) and any(b"result" in one.read_bytes() for one in streams(project)))
+        wait_until(lambda: agents(project) and said(project, b"result"))
         agent = agents(project)[0]
         worker_of(agent).suspend()
         time.sleep(stopped_s)
@@ -270,7 +260,7 @@ def test_worktree_in_which_a_lost_agent_lives_on_is_used_by_nobody(project: Gump
     """Its supervisor hangs, so nobody ends it when the worker is lost."""
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with session(project, "--gump-workflow=one", "-n1", "spec.md") as process:
-        wait_until(lambda: agents(project) and any(b"result" in one.read_bytes() for one in streams(project)))
+        wait_until(lambda: agents(project) and said(project, b"result"))
         first = agents(project)[0]  # it has said all that it will: a broken pipe does not end it
         supervisor = first.parent()
         assert supervisor is not None
@@ -299,7 +289,7 @@ def test_an_interrupted_session_stops_all_workers_and_agents_in_time(
         project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with session(project, "--gump-workflow=side", "spec.md") as process:
         wait_until(lambda: len(agents(project)) == 2)
-        time.sleep(0.5)
+        wait_until(lambda: said(project, b"result") == 2)
         os.killpg(process.pid, number) if number is signal.SIGINT else process.send_signal(number)
         wait_until(lambda: not agents(project), 5)
         output, _ = process.communicate(timeout=10)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.session.distribute_kit import said
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,12 +36,6 @@ def living(project: GumpProject) -> list[str]:
         if process.info["pid"] != os.getpid() and any(place in word for word in words):
             lines.append(" ".join(words))
     return lines
-
-
-def said(project: GumpProject, words: bytes) -> bool:
-    """Whether the agent has printed these words."""
-    cache = project.path.parent / f"{project.path.name}-cache"
-    return any(words in path.read_bytes() for path in cache.rglob("stream.ndjson"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -154,10 +154,12 @@ steps:
 
 
 def test_interrupted_run_stops_workers_elsewhere(project: GumpProject, elsewhere: Elsewhere) -> None:
-    prepare(project, SCRIPT + "if item: time.sleep(600)\n")
+    said = elsewhere.folder / "said"
+    said.mkdir()
+    prepare(project, SCRIPT + f"if item:\n    open(f'{said}/{{item}}', 'w').close()\n    time.sleep(600)\n")
     words = [sys.executable, "-m", "pytest", "--gump-workflow=side", *elsewhere.workers("popen"), "spec.md"]
     with subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE, text=True) as session:
-        wait_until(lambda: len(agents_of(project)) == 2)
+        wait_until(lambda: len([*said.iterdir()]) == 2)
         began = time.monotonic()
         session.send_signal(signal.SIGINT)
         session.communicate(timeout=20)
@@ -238,7 +240,7 @@ def test_worker_elsewhere_that_hangs_is_given_up(project: GumpProject, elsewhere
     with subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE, text=True) as session:
         wait_until(lambda: flag.exists() and bool(agents_of(project, "impl")))
         agent = psutil.Process(agents_of(project, "impl")[0])
-        time.sleep(1)
+        time.sleep(3)  # what it has used must have come here
         worker_of(agent).suspend()
         wait_until(partial(is_gone, agent))
         session.communicate(timeout=30)
