@@ -113,6 +113,13 @@ def said(project: GumpProject, words: bytes) -> int:
     return count
 
 
+def rest() -> None:
+    """Let a session come to wait for its agents before Ctrl-C: in code that is new to coverage, it would keep a lock of
+    coverage's, and hang.
+    """
+    time.sleep(1.0)
+
+
 def is_gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == "zombie"
 

@@ -21,6 +21,7 @@ from tests.session.distribute_kit import (
     cache,
     is_gone,
     living,
+    rest,
     said,
     session,
     wait_until,
@@ -290,6 +291,7 @@ def test_an_interrupted_session_stops_all_workers_and_agents_in_time(
     with session(project, "--gump-workflow=side", "spec.md") as process:
         wait_until(lambda: len(agents(project)) == 2)
         wait_until(lambda: said(project, b"result") == 2)
+        rest()
         os.killpg(process.pid, number) if number is signal.SIGINT else process.send_signal(number)
         wait_until(lambda: not agents(project), 5)
         output, _ = process.communicate(timeout=10)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.session.distribute_kit import said
+from tests.session.distribute_kit import rest, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,7 @@ def test_an_interrupted_run_is_closed_and_keeps_its_work(project: GumpProject, n
         text=True,
     )
     wait_until(lambda: said(project, b'"result"'))
+    rest()
     process.send_signal(number)
     output, _ = process.communicate(timeout=15)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
@@ -76,6 +77,7 @@ def test_a_run_whose_agent_was_interrupted_before_its_first_word_has_its_money_l
     words = [sys.executable, "-m", "pytest", "--gump-workflow=capped", f"--gump-replay={project.cassette}", "spec.md"]
     with subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE, text=True) as session:
         wait_until(lambda: said(project, b'"started"'))
+        rest()
         session.send_signal(signal.SIGINT)
         output, _ = session.communicate(timeout=15)
     assert "more money" not in output
