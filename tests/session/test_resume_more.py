@@ -46,14 +46,19 @@ def no_traceback(result: pytest.RunResult) -> None:
 # -- from a step that was gone back from -------------------------------------------------------------------------
 
 
-@pytest.fixture
-def restarted(project: GumpProject) -> GumpProject:
-    """A run that passed, in which `impl` went back to `tests` once."""
+def go_back(project: GumpProject) -> None:
+    """Let `impl` fail, go back to `tests` once, and pass."""
     project.workflow("restarts", RESTARTS)
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     project.answer("impl", writes={"it.py": BROKEN})
     project.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
     project.answer("impl", attempt=2, writes={"it.py": "ok = 2\n"})
+
+
+@pytest.fixture
+def restarted(project: GumpProject) -> GumpProject:
+    """A run that passed, in which `impl` went back to `tests` once."""
+    go_back(project)
     project.answer("last", writes={"last.py": "ok = 1\n"})
     assert project.run("restarts").ret == pytest.ExitCode.OK
     assert made(project) == [("tests", 1), ("impl", 1), ("tests", 2), ("impl", 2), ("last", 1)]
@@ -96,11 +101,7 @@ def test_a_run_from_a_step_takes_over_what_a_resumed_run_made_in_the_end(restart
 
 
 def test_an_edit_of_the_step_that_went_back_keeps_what_was_made_for_it(project: GumpProject) -> None:
-    project.workflow("restarts", RESTARTS)
-    project.answer("tests", writes={"test_it.py": "x = 1\n"})
-    project.answer("impl", writes={"it.py": BROKEN})
-    project.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
-    project.answer("impl", attempt=2, writes={"it.py": "ok = 2\n"})
+    go_back(project)
     project.answer("last", writes={"last.py": BROKEN})
     assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
     project.workflow("restarts", RESTARTS.replace("Build it.", "Build it well."))
