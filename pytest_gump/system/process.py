@@ -47,6 +47,8 @@ class Request:
     stdin: bytes = b""
     shell: str | None = None
     """A command that the user wrote as shell; runs in `bash`, or `sh` where there is none."""
+    records: Path | None = None
+    """The file for what the command writes to its descriptor 3; None: it gets no such descriptor."""
 
     @property
     def command(self) -> list[str]:
@@ -212,7 +214,9 @@ class _Running:
         err_writer = out_writer
         if self.request.stderr is not None:
             _, err_writer = self._pipe(self.request.stderr)
-        writers = {out_writer, err_writer}
+        writers = [out_writer, err_writer]
+        if self.request.records is not None:
+            writers.append(self._pipe(self.request.records)[1])
         frame = {
             "op": "run",
             "argv": [_travel(word) for word in self.request.command],
@@ -223,8 +227,8 @@ class _Running:
             "mark": self.request.mark,
             "grace": self.grace_s,
         }
-        self._send(frame, [stdin, out_writer.fileno(), err_writer.fileno()])
-        for writer in writers:
+        self._send(frame, [stdin, *(writer.fileno() for writer in writers)])
+        for writer in set(writers):
             writer.close()
 
     def _stdin(self) -> int:

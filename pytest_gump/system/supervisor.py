@@ -5,7 +5,8 @@ there is no /proc).
 It is started once per executor. When the other end of the pair closes, or the executor's pid is gone, it ends the
 whole tree and exits.
 
-From the executor: a frame (4 bytes of length, then JSON), with three descriptors when `op` is `run`; bytes as Latin-1.
+From the executor: a frame (4 bytes of length, then JSON); when `op` is `run`, with descriptors 0, 1, 2 of the child and
+perhaps 3; bytes as Latin-1.
     {"op": "run", "argv": [...], "env": {...}, "cwd": "...", "mark": "...", "grace": 3.0}
     {"op": "stop"}
 To the executor: one JSON object a line.
@@ -17,6 +18,7 @@ To the executor: one JSON object a line.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import select
@@ -36,6 +38,7 @@ _SETTLE_S: Final = 0.25
 _KILL_S: Final = 5.0
 _POLL_S: Final = 0.01
 _GRACE_AFTER_LOSS_S: Final = 2.0
+_MAX_DESCRIPTORS: Final = 4
 
 
 class Process(NamedTuple):
@@ -286,6 +289,7 @@ def _become_subreaper() -> bool:
 def _become(frame: dict[str, Any], descriptors: list[int], fail: int, *, dies_with_parent: bool) -> NoReturn:
     """Turn this forked process into the command; a failure is told through `fail`."""
     stage = "cwd"
+    fail = fcntl.fcntl(fail, fcntl.F_DUPFD_CLOEXEC, _MAX_DESCRIPTORS)
     try:
         os.setsid()
         if dies_with_parent:
@@ -293,8 +297,7 @@ def _become(frame: dict[str, Any], descriptors: list[int], fail: int, *, dies_wi
         signal.set_wakeup_fd(-1)
         for number in RESET:
             signal.signal(number, signal.SIG_DFL)
-        for target, descriptor in enumerate(descriptors):
-            os.dup2(descriptor, target)
+        _place(descriptors)
         os.chdir(_raw(frame["cwd"]))
         stage = "exec"
         argv = [_raw(word) for word in frame["argv"]]
@@ -307,6 +310,16 @@ def _become(frame: dict[str, Any], descriptors: list[int], fail: int, *, dies_wi
         os._exit(127)
 
 
+def _place(descriptors: list[int]) -> None:
+    """Give the child exactly these descriptors, as 0, 1, 2, ...; the numbers that they came with are not inherited."""
+    copies = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _MAX_DESCRIPTORS) for descriptor in descriptors]
+    for target, descriptor in enumerate(copies):
+        os.dup2(descriptor, target)
+    for descriptor in descriptors:
+        if descriptor >= len(copies):
+            os.set_inheritable(descriptor, False)
+
+
 def _raw(text: str) -> bytes:
     """Bytes of the system (argv, environment, paths) travel as Latin-1 text, whatever the locales are."""
     return text.encode("latin-1")
@@ -314,7 +327,7 @@ def _raw(text: str) -> bytes:
 
 def _receive(channel: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     try:
-        head, descriptors, _, _ = socket.recv_fds(channel, 4, 3)
+        head, descriptors, _, _ = socket.recv_fds(channel, 4, _MAX_DESCRIPTORS)
         while 0 < len(head) < 4:
             more = channel.recv(4 - len(head))
             head = head + more if more else b""

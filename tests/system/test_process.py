@@ -71,6 +71,32 @@ def test_merged_output_keeps_the_order(run: Callable[..., Exit], tmp_path: Path)
     assert (tmp_path / "stdout").read_bytes() == b"1\n2\n3\n"
 
 
+def test_records_on_descriptor_3_are_kept_in_a_file_of_ours(supervisor: Supervisor, tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    request = Request(
+        (),
+        tmp_path,
+        child_environment(),
+        MARK,
+        tmp_path / "out",
+        shell="echo one >&3; echo said; echo two >&3",
+        records=records,
+    )
+    assert supervisor.run(request).exit_code == 0
+    assert records.read_text() == "one\ntwo\n"
+    assert (tmp_path / "out").read_text() == "said\n"
+
+
+def test_command_without_records_inherits_three_descriptors_only(run: Callable[..., Exit], tmp_path: Path) -> None:
+    script = tmp_path / "open.py"
+    script.write_text(
+        "import os\n\ndef is_open(fd):\n    try:\n        os.fstat(fd)\n    except OSError:\n        return False\n"
+        "    return True\n\nprint([fd for fd in range(256) if is_open(fd)])\n"
+    )
+    run(f"exec {sys.executable} -I {script}")
+    assert (tmp_path / "stdout").read_text() == "[0, 1, 2]\n"
+
+
 def test_script_that_reopens_its_stderr_does_not_wipe_it(run: Callable[..., Exit], tmp_path: Path) -> None:
     run("echo first >&2; echo second > /dev/stderr")
     assert (tmp_path / "stderr").read_text() == "first\nsecond\n"
