@@ -138,6 +138,8 @@ class Conductor:
             return None
         if self.workers is None and (not self.jobs_selected or _has_errors(session)):
             return None
+        for number in self.jobs_selected:
+            self.report.workflow_notes(self.jobs[number].loaded.notes)
         if self.config.getoption("gump_dry_run"):
             with usage_errors():
                 for number in self.jobs_selected:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run import Booked, Run
     from pytest_gump.engine.schedule_records import LeafState
     from pytest_gump.engine.take_up import TakenUp
+    from pytest_gump.errors import Problem
     from pytest_gump.lines import Marks
 
 
@@ -99,6 +100,14 @@ class Report:
         if line not in self._said:
             self._said.add(line)
             self._write(fit(line, self.columns), yellow=True)
+
+    def workflow_notes(self, notes: Sequence[Problem]) -> None:
+        """Show what a workflow file says and probably does not mean; a file that runs on many specs once."""
+        for note in notes:
+            if str(note) not in self._said:
+                self._said.add(str(note))
+                for line in f"note: {note}".splitlines():
+                    self._write(line, yellow=True)
 
     def preflight_finished(self, run: Run) -> None:
         if run.recheck is not None:

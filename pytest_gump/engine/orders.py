@@ -18,7 +18,7 @@ from pytest_gump.engine.state import State
 from pytest_gump.gates.detect import BYTECOMPILE
 from pytest_gump.gates.names import COMMAND_GATES
 from pytest_gump.workflow.model import GateSpec
-from pytest_gump.workflow.refs import resolve_step
+from pytest_gump.workflow.refs import resolve_step, split_state
 from pytest_gump.workflow.template import parse
 
 if TYPE_CHECKING:
@@ -311,8 +311,8 @@ class OrderBuilder:
                 return {"name": item.name, "description": item.description, "files": ", ".join(item.files)}[rest]
             case "run" if rest:
                 return self._state.run(rest)
-            case "steps" if rest:
-                reference, _, field = rest.rpartition(".")
+            case "steps" if (split := split_state(name)) is not None:
+                reference, field = split
                 static = resolve_step(self._inputs.workflow, ready.path.names, reference)
                 return self._state.step(static, field, ready.path)
             case _:

@@ -11,6 +11,7 @@ from pytest_gump.workflow.prompt_text import shown
 from pytest_gump.workflow.read_workflow import read_workflow
 from pytest_gump.workflow.rules import Index, check_steps
 from pytest_gump.workflow.rules_failure import check_failures
+from pytest_gump.workflow.rules_reach import check_reach
 from pytest_gump.workflow.rules_templates import check_templates
 from pytest_gump.workflow.yaml_nodes import read_yaml
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    from pytest_gump.errors import Problem
     from pytest_gump.workflow.find import Found, Source
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.placed import PlacedWorkflow
@@ -31,6 +33,8 @@ class Loaded:
     text: str
     lines: Mapping[str, int]
     """1-based line at which each step begins, groups included, by static path (`build::impl`)."""
+    notes: tuple[Problem, ...] = ()
+    """What is allowed, and probably not meant: to show once."""
 
 
 def load_workflow(
@@ -69,7 +73,7 @@ def load_workflow(
     if placed is None or problems.found:
         raise problems.error()
     lines = {"::".join(step.names): step.fields.place.line for step in placed.walk()}
-    return Loaded(placed.workflow, found.path, found.source, found.text, lines)
+    return Loaded(placed.workflow, found.path, found.source, found.text, lines, tuple(problems.notes))
 
 
 def _check(placed: PlacedWorkflow, around: Surroundings) -> None:
@@ -77,3 +81,4 @@ def _check(placed: PlacedWorkflow, around: Surroundings) -> None:
     check_steps(placed, index, around)
     check_failures(placed, around)
     check_templates(placed, index, around)
+    check_reach(placed, around)

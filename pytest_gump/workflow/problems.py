@@ -29,6 +29,8 @@ class Problems:
 
     path: str
     found: dict[Problem, None] = field(default_factory=dict)
+    notes: dict[Problem, None] = field(default_factory=dict)
+    """What is allowed, and probably not meant."""
     _suggestions: int = 0
 
     @property
@@ -38,6 +40,10 @@ class Problems:
     def add(self, place: Place, message: str, hint: str | None = None, *, path: str | None = None) -> None:
         if not self.full:
             self.found[Problem(path or self.path, place.line, place.column, message, hint)] = None
+
+    def note(self, place: Place, message: str, hint: str | None = None) -> None:
+        if len(self.notes) < MAX_PROBLEMS:
+            self.notes[Problem(self.path, place.line, place.column, message, hint)] = None
 
     def suggest(self, word: str, known: Iterable[str], *, label: str = "known") -> str | None:
         """Make a hint for an unknown word: the nearest known one, else all of them."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 from pytest_gump.workflow import shape
 from pytest_gump.workflow.fields import Fields
 from pytest_gump.workflow.model import ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
+from pytest_gump.workflow.original import CALLS, UNSUPPORTED, newer_keys, refuse_newer
 from pytest_gump.workflow.placed import Kind, PlacedStep, Surroundings, Templated
 from pytest_gump.workflow.problems import quoted
 from pytest_gump.workflow.prompt_text import path_error, read_prompt
@@ -18,7 +19,6 @@ from pytest_gump.workflow.yaml_nodes import MapNode, ScalarNode, describe
 if TYPE_CHECKING:
     from pytest_gump.workflow.yaml_nodes import Node
 
-UNSUPPORTED: Final = ("workflow", "with", "hitl")
 STEP_KEYS: Final = dict.fromkeys((*shape.keys(shape.StepKeys), *UNSUPPORTED))
 GUARD_KEYS: Final = shape.keys(shape.GuardKeys)
 SESSION_WORDS: Final = ("fresh", "reuse", "reuse-on-retry")
@@ -40,7 +40,6 @@ MOVED: Final = {
         ("retry", "strategy", "restart_from", *shape.keys(shape.BranchKeys)), "write it below 'on_failure'"
     ),
     "validate": "checks are listed under 'gate'",
-    "recipe": "did you mean 'workflow'?",
 }
 _NAME = re.compile(shape.NAME_PATTERN, re.ASCII)
 
@@ -88,15 +87,18 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
     if not isinstance(node, MapNode):
         around.problems.add(node.place, f"a step must be a mapping with a name, not {describe(node)}")
         return None
-    fields = Fields(node, STEP_KEYS, around.problems, moved=MOVED, hidden=UNSUPPORTED)
+    newer = newer_keys(node)
+    refuse_newer(node, newer, around.problems)
+    known = (*STEP_KEYS, *newer) if newer else STEP_KEYS
+    fields = Fields(node, known, around.problems, moved=MOVED, hidden=(*UNSUPPORTED, *newer))
     name = read_name(fields, around, "the step") or ""
-    kind = _kind(fields, name, around)
+    kind = "unclear" if newer else _kind(fields, name, around)
     _check_keys(fields, kind, around)
     return _Reader(fields, kind, (*above, name), around).read()
 
 
 def _kind(fields: Fields, name: str, around: Surroundings) -> Kind:
-    kinds = [key for key in ("agent", "steps", "workflow") if key in fields.values]
+    kinds = [key for key in ("agent", "steps", *CALLS) if key in fields.values]
     if len(kinds) > 1:
         hint = "an agent step is no group: give the agent a step of its own" if "agent" in kinds else None
         both = " and ".join(f"'{key}'" for key in kinds)
@@ -122,12 +124,13 @@ def _title(name: str) -> str:
 
 
 def _check_keys(fields: Fields, kind: Kind, around: Surroundings) -> None:
-    for key in UNSUPPORTED:
-        if key == "with" and "workflow" in fields:
+    is_call = any(key in fields for key in CALLS)
+    for key, hint in UNSUPPORTED.items():
+        if key == "with" and is_call:
             continue
         if key in fields:
             what = "'with' without 'workflow'" if key == "with" else f"'{key}' is not supported yet"
-            around.problems.add(fields.key_place(key), what)
+            around.problems.add(fields.key_place(key), what, hint)
     if kind == "unclear":
         return
     for key in fields.values:

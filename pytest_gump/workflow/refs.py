@@ -90,11 +90,11 @@ def resolve_step(workflow: Workflow, scope: tuple[str, ...], ref: str) -> str:
 
 
 def split_state(name: str) -> tuple[str, str] | None:
-    """Split `steps.REF.FIELD` into REF and FIELD; None for other names."""
+    """Split `steps.REF.FIELD` into REF and FIELD, `diff` being an alias of `output`; None for other names."""
     if not name.startswith("steps."):
         return None
     ref, _, state = name.removeprefix("steps.").rpartition(".")
-    return (ref, state) if ref else None
+    return (ref, "output" if state == "diff" else state) if ref else None
 
 
 def iter_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Step]]:

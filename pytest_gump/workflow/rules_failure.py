@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_gump.workflow.placed import walk
 from pytest_gump.workflow.problems import quoted
 
 if TYPE_CHECKING:
@@ -106,6 +107,9 @@ def _restart_problem(
     name = step.step.name
     if target == name:
         return None
+    if target not in order and any(target == below.step.name for below in walk(step.children)):
+        what = f"'restart_from' names {quoted(target)}, a step inside {quoted(name)}"
+        return what, "a group's retry begins at its first step: leave 'restart_from' out"
     if target not in order:
         hint = around.problems.suggest(target, [known for known in order if known], label="steps beside it")
         return f"'restart_from' names {quoted(target)}, which is no step beside {quoted(name)}", hint

@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from pytest_gump.workflow.original import RENAMED_FIELDS
 from pytest_gump.workflow.problems import Place, quoted
 from pytest_gump.workflow.refs import split_state
 from pytest_gump.workflow.rules import NotFound
@@ -47,7 +48,7 @@ def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundin
         return f"{{{name}}} needs a step and a field", f"write {{steps.STEP.FIELD}}; fields: {', '.join(STATE_FIELDS)}"
     ref, state = split
     if state not in STATE_FIELDS:
-        hint = around.problems.suggest(state, STATE_FIELDS, label="fields")
+        hint = RENAMED_FIELDS.get(state) or around.problems.suggest(state, STATE_FIELDS, label="fields")
         return f"unknown field {quoted(state)} in {{{name}}}", hint
     found = index.find(step, ref, around)
     return found.about(f"{{{name}}}") if isinstance(found, NotFound) else None

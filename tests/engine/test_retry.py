@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.decision import Failure, Replan, Restart, Retry, Source, Stop
 from pytest_gump.engine.retry import Answer, Tally, answer, bind, no_progress
-from pytest_gump.workflow.model import Entry, OnFailure
+from pytest_gump.workflow.model import Entry, OnFailure, Policy
+from pytest_gump.workflow.rules_reach import unreached_by
 
 from tests.engine.schedule_kit import flat, policy
 
+_NAMES = {"same": "same", "escalate": "x", "replan": "replan y"}
 FAILED = Failure(1, "gate_failed", "gate_fail", agent="haiku", gate="test", failing=("test",), tree="t1")
 
 
@@ -141,3 +144,60 @@ def test_flat_policy_never_allows_more_failures_than_retry(
         if isinstance(given_answer.decision, Restart):
             tally.enter()
             tally.restart_list(on_failure)
+
+
+@pytest.mark.parametrize("form", ["flat", "gate_fail"])
+@given(
+    st.integers(1, 6),
+    st.lists(st.sampled_from(["same", "escalate: x", "replan: y"]), max_size=4),
+    st.lists(st.booleans(), max_size=6),
+)
+def test_both_forms_answer_failure_j_with_entry_j_plus_1_and_end_at_failure_retry(
+    form: str, retry: int, strategy: list[str], others: list[bool]
+) -> None:
+    own = policy(retry, "same", *strategy)
+    on_failure = OnFailure(**{form: own, **({} if form == "flat" else {"review_fail": policy(9, "same")})})
+    tally, number, said = Tally(), 0, []
+    for is_other in [*others, *[False] * retry]:
+        number += 1
+        if is_other and form == "flat":  # a flat policy counts every kind
+            continue
+        source: Source = "review_fail" if is_other else "gate_fail"
+        failure = replace(FAILED, attempt=number, source=source, tree=f"t{number}")
+        decision = answer(on_failure, tally, failure, compare_trees=True).decision
+        if not is_other:
+            said.append(_short(decision))
+    entries = [*own.strategy[1:], *[own.strategy[-1]] * retry]
+    assert said[:retry] == [*(_NAMES[entry.kind] for entry in entries[: retry - 1]), "stop"]
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(st.sampled_from(["same", "escalate: x", "replan: x"]), max_size=4),
+    st.none() | st.just("a"),
+)
+def test_note_about_an_unused_entry_agrees_with_every_course_of_failures(
+    retry: int, strategy: list[str], restart_from: str | None
+) -> None:
+    entries = [entry if entry == "same" else f"{entry}{place}" for place, entry in enumerate(strategy)]
+    own = policy(retry, "same", *entries, restart_from=restart_from)
+    used = set().union(*(_used(own, same_trees) for same_trees in product((True, False), repeat=retry)))
+    wanted = {_answer_to(entry) for entry in own.strategy[1:]} | ({"restart a"} if restart_from else set())
+    unused = unreached_by(own)
+    if unused is not None:
+        answers = {f"{entry.kind}: {entry.agent}": _answer_to(entry) for entry in own.strategy}
+        assert answers.get(unused, "restart a") in wanted - used
+    elif retry <= 2:
+        assert wanted - {"same"} <= used
+
+
+def _answer_to(entry: Entry) -> str:
+    return {"same": "same", "escalate": entry.agent or "", "replan": f"replan {entry.agent}"}[entry.kind]
+
+
+def _used(own: Policy, same_trees: tuple[bool, ...]) -> set[str]:
+    tally, used = Tally(), set()
+    for number, is_same_tree in enumerate(same_trees, start=1):
+        failure = replace(FAILED, attempt=number, tree="t" if is_same_tree else f"t{number}")
+        used.add(_short(answer(OnFailure(flat=own), tally, failure, compare_trees=True).decision))
+    return used

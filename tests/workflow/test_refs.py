@@ -66,3 +66,14 @@ def test_references_are_listed_with_what_they_mean() -> None:
         ("b::impl", "prompt", "steps.a.tests.cost", "a::tests", "cost"),
         ("end", "context", "steps.b.tests.files", "b::tests", "files"),
     ]
+
+
+def test_diff_of_a_step_is_an_alias_of_its_output() -> None:
+    flow = load("""\
+name: flow
+steps:
+  - {name: a, agent: claude-haiku}
+  - {name: b, agent: claude-haiku, prompt: "{steps.a.diff}"}
+""").workflow
+    (reference,) = iter_references(flow)
+    assert (reference.written, reference.resolved, reference.field) == ("steps.a.diff", "a", "output")

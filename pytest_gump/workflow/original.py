@@ -1,0 +1,62 @@
+"""Keys and names of the original Gump that mean something else here, or nothing: what to write instead.
+
+The original has two dialects. Gump 0.0.3 has nearly the keys of this language; Gump 0.0.4 replaced most of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.workflow.yaml_nodes import ListNode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_gump.workflow.problems import Problems
+    from pytest_gump.workflow.yaml_nodes import MapNode
+
+UNSUPPORTED: Final = {
+    "workflow": "copy the steps of that workflow into a group: 'steps: [...]'",
+    "recipe": "it is the old name of 'workflow', which calls another workflow: copy that one's steps into a group",
+    "with": None,
+    "hitl": "leave it out, and look at the result before 'gump apply'",
+}
+"""Keys of the language that are refused until they work, each with what to do now."""
+
+CALLS: Final = ("workflow", "recipe")
+
+NEWER_KEYS: Final = {
+    "type": "write 'output: diff', 'plan', 'artifact' or 'review' instead",
+    "each": "write a second step with 'foreach: STEP' and 'steps' instead",
+    "get": "write 'prompt', 'context' and 'session' on the step itself",
+    "run": "write 'agent' and 'guard' on the step itself",
+}
+"""Keys that only a step of Gump 0.0.4 has."""
+
+RETRY_RULES: Final = "write 'on_failure' with 'retry' and 'strategy' instead"
+
+RENAMED_FIELDS: Final = {
+    "check_result": "write 'status': it is passed, failed or running",
+    "cache_read": "it is a part of 'tokens_in'",
+    "cache_write": "it is a part of 'tokens_in'",
+}
+"""Fields of `{steps.REF.FIELD}` in Gump 0.0.3 that have another name here."""
+
+
+def newer_keys(node: MapNode) -> dict[str, str]:
+    """Return the keys of a step that only Gump 0.0.4 has, each with a hint."""
+    hints = {key: hint for key, hint in NEWER_KEYS.items() if key in node.values}
+    if isinstance(node.values.get("retry"), ListNode):
+        hints["retry"] = RETRY_RULES
+    return hints
+
+
+def refuse_newer(node: MapNode, hints: Mapping[str, str], problems: Problems) -> None:
+    for key, hint in hints.items():
+        what = f"'{key}' is a key of Gump 0.0.4, whose files are not supported yet"
+        problems.add(node.key(key).place, what, hint)
+
+
+def is_original_name(name: str) -> bool:
+    """True for template names that the original has and that are only aliases here."""
+    return name.startswith("task.") or (name.startswith("steps.") and name.endswith(".diff"))
