@@ -10,7 +10,7 @@ from _pytest.junitxml import bin_xml_escape, xml_key  # no public way to a testc
 
 from pytest_gump.engine.order import Outcome
 from pytest_gump.system.output import clean_text
-from pytest_gump.units import format_duration, format_usd
+from pytest_gump.units import format_duration, format_usd, plural
 
 if TYPE_CHECKING:
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
@@ -123,11 +123,11 @@ def _attempt_text(one: AttemptRecord) -> str:
     lines = [
         (
             f"attempt {one.attempt}: {one.agent or 'gate'}: {result.outcome}{fate}, {cost}, "
-            f"{result.usage.turns} turns, {format_duration(result.timings.total_s)}"
+            f"{plural(result.usage.turns, 'turn')}, {format_duration(result.timings.total_s)}"
         ),
         f"  {result.reason}",
         *([f"  then: {one.why}"] if one.why else []),
-        *(f"  gate {gate.name}: {gate.status}: {gate.summary}" for gate in result.gates),
+        *(f"  gate {': '.join(filter(None, (gate.name, gate.status, gate.summary)))}" for gate in result.gates),
     ]
     return clean_text("\n".join(line for line in lines if line.strip()))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.gates.text import one_line
 from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord, Total
     from pytest_gump.engine.order import AttemptResult
@@ -65,34 +65,69 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
     return fill + text if right else text + fill
 
 
-def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Widths of the columns that all lines of a run share."""
+
+    name: int = 17
+    agent: int = 14
+
+
+LAYOUT: Final = Columns()
+WIDEST_NAME: Final = 28
+WIDEST_AGENT: Final = 24
+
+
+def columns_for(paths: Iterable[StepPath], agents: Iterable[str]) -> Columns:
+    """Make the columns wide enough for the names of a run; a name beyond the limit is cut in its line."""
+    names = (2 * (len(path.names) - 1) + width(path.name) for path in paths)
+    return Columns(
+        name=min(WIDEST_NAME, max((LAYOUT.name, *names))),
+        agent=min(WIDEST_AGENT, max((LAYOUT.agent, *map(width, agents)))),
+    )
+
+
+def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int, layout: Columns = LAYOUT) -> list[str]:
     """One finished attempt: mark, name, agent, mode, what came out, dollars, time, why.
 
-    What does not fit behind the columns comes on a line of its own.
+    In a narrow terminal the agent is left out. What still does not fit comes on a line of its own.
     """
     result = attempt.result
     assert result is not None  # noqa: S101 - a line is printed for a finished attempt
     path = StepPath.parse(attempt.step)
-    mark = _mark(attempt, marks)
-    if attempt.mode == "merge":
-        what = plural(len(result.changed), "file") if result.changed else "nothing new"
-        what, spent, rest = "" if result.reason else what, "", result.reason or _suffix(attempt)
-    elif attempt.agent is None:
-        gates = " + ".join(gate.name for gate in result.gates) or result.outcome
-        what, spent, rest = f"{pad('gate', 14)} {gates}", "", result.reason
-    else:
-        what = f"{pad(attempt.agent, 14)} {pad(attempt.mode, 6)} {pad(_detail(result), 9)}"
-        time = format_duration(result.timings.total_s)
-        spent = f"{pad(_cost(result), 7, right=True)} {pad(time, 4, right=True)}"
-        rest = result.reason or _suffix(attempt)
     indent = "  " * (len(path.names) - 1)
-    line = f"{indent}{mark} {pad(path.name, max(1, 17 - len(indent)))} {what}"
-    if width(line) + 1 + width(spent) <= columns:
-        line, spent = f"{line} {spent}", ""
+    head = f"{indent}{_mark(attempt, marks)} {_cell(path.name, max(1, layout.name - len(indent)))}"
+    what, spent = _work(attempt, result, layout)
+    rest = result.reason or ("" if attempt.mode == "gate" else _suffix(attempt))
+    line = f"{head} {what[0]}"
+    for text in what:
+        line = f"{head} {text}"
+        if width(line) + (width(spent) + 1 if spent else 0) <= columns:
+            line, spent = f"{line} {spent}", ""
+            break
     line, rest = line.rstrip(), "  ".join(part for part in (spent.strip(), rest) if part)
     if rest and width(line) + 2 + width(rest) <= columns:
         return [f"{line}  {rest}"]
     return [fit(line, columns), *([fit(f"{indent}    {rest}", columns)] if rest else [])]
+
+
+def _work(attempt: AttemptRecord, result: AttemptResult, layout: Columns) -> tuple[Sequence[str], str]:
+    """What was done, in its full form and without the agent, and what it cost in money and time."""
+    if attempt.mode == "merge":
+        merged = plural(len(result.changed), "file") if result.changed else "nothing new"
+        return ["" if result.reason else merged], ""
+    if attempt.agent is None:
+        gates = " + ".join(gate.name for gate in result.gates)
+        done = f"{gates}  pass" if gates and result.passed else gates or result.outcome
+        return [f"{pad('gate', layout.agent)} {done}", done], ""
+    done = f"{pad(attempt.mode, 6)} {pad(_detail(result), 9)}"
+    time = format_duration(result.timings.total_s)
+    spent = f"{pad(_cost(result), 7, right=True)} {pad(time, 4, right=True)}"
+    return [f"{_cell(attempt.agent, layout.agent)} {done}", done], spent
+
+
+def _cell(text: str, columns: int) -> str:
+    return pad(fit(text, columns), columns)
 
 
 def group_line(path: StepPath, marks: Marks, columns: int) -> str:
@@ -119,12 +154,17 @@ def taken_up_lines(leaves: Sequence[LeafState], taken: TakenUp, marks: Marks) ->
 
 
 def run_line(record: RunRecord, marks: Marks) -> str:
-    """`run passed — 3 items, 6 steps, 1 escalation, $1.19, 13m`."""
+    """`run passed — 3 items, 6 steps, 1 escalation, $1.19, 13m`.
+
+    Where a plan has items, the steps are those of the items. Merges are not counted.
+    """
     total = record.total
-    begun = [step.path for step in record.steps.values() if step.attempts]
+    own = [step for step in record.steps.values() if step.attempts and step.mode != "merge"]
+    begun = [StepPath.parse(step.path) for step in own]
+    in_items = [path for path in begun if path.items]
     counts = [
-        plural(len({StepPath.parse(path).items for path in begun} - {()}), "item"),
-        plural(len(begun), "step"),
+        plural(len({path.items for path in in_items}), "item"),
+        plural(len(in_items or begun), "step"),
         plural(record.retries - record.escalations, "retry", "retries"),
         plural(record.escalations, "escalation"),
         plural(record.failovers, "failover"),

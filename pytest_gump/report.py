@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gump import junit
+from pytest_gump.engine.overrides import agents_of, leaves
 from pytest_gump.gates.text import listed
 from pytest_gump.lines import (
+    LAYOUT,
     attempt_lines,
+    columns_for,
     failed_lines,
     fit,
     group_line,
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule_records import LeafState
     from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.errors import Problem
-    from pytest_gump.lines import Marks
+    from pytest_gump.lines import Columns, Marks
 
 
 class Report:
@@ -48,6 +51,7 @@ class Report:
         self._runs: list[tuple[str, Run]] = []
         self._groups: tuple[str, tuple[StepPath, ...]] = "", ()
         self._labels: dict[str, str] = {}
+        self._layouts: dict[str, Columns] = {}
         self._logging = False
         self._said: set[str] = set()
 
@@ -68,6 +72,9 @@ class Report:
     def run_started(self, run: Run, nodeid: str) -> None:
         self._runs.append((nodeid, run))
         self._groups = "", ()
+        workflow = run.inputs.workflow
+        paths = [StepPath.parse(path) for path, _ in leaves(workflow.steps)]
+        self._layouts[run.record.run_id] = columns_for(paths, agents_of(workflow))
         record = run.record
         self._write("")
         how = "resumes run" if record.resumed else "run"
@@ -130,15 +137,18 @@ class Report:
     def attempt_cancelled(self, run_id: str, record: AttemptRecord) -> None:
         label = self.label_of(run_id)
         self._open_groups(label, StepPath.parse(record.step))
-        for line in attempt_lines(record, self._marks, self.columns - width(label)):
+        for line in self._attempt_lines(run_id, record):
             self._write(f"{label}{line}", red=True)
+
+    def _attempt_lines(self, run_id: str, record: AttemptRecord) -> list[str]:
+        columns = self.columns - width(self.label_of(run_id))
+        return attempt_lines(record, self._marks, columns, self._layouts.get(run_id, LAYOUT))
 
     def attempt_finished(self, booked: Booked) -> None:
         label, path = self.label_of(booked.order.run_id), StepPath.parse(booked.order.step)
-        columns = self.columns - width(label)
         self._open_groups(label, path)
         colour = {"passed": "green", "failed": "red"}.get(booked.settled.verdict, "yellow")
-        for line in attempt_lines(booked.record, self._marks, columns):
+        for line in self._attempt_lines(booked.order.run_id, booked.record):
             self._write(f"{label}{line}", **{colour: True})
         indent = label + "  " * (len(path.names) + 1)
 
@@ -146,7 +156,8 @@ class Report:
             self._write(fit(f"{indent}{text}", self.columns), level=level, **markup)
 
         for gate in booked.result.gates:
-            tell(f"{gate.name}: {gate.status} {gate.summary} {format_duration(gate.duration_s)}", level=1)
+            said = " ".join(filter(None, (gate.status, gate.summary, format_duration(gate.duration_s))))
+            tell(f"{gate.name}: {said}", level=1)
         for why in filter(None, booked.record.why.split("; ")):
             tell(why)
         for note in booked.result.notes:

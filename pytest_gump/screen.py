@@ -48,23 +48,32 @@ class Screen:
     def write(self, line: str, *, level: int = 0, **markup: bool) -> None:
         if self.reporter is None or self.verbosity < level:
             return
-        self._erase()
-        self.reporter.ensure_newline()
-        if self._config.get_terminal_writer().width_of_current_line:  # of a reporter that draws its own progress line
-            self.reporter.write_line("")
+        if not self.erase():
+            self._end_line()
         self.reporter.write_line(clean_text(line), **markup)
 
     def write_over(self, line: str) -> None:
         """Show a line until the next one is written."""
+        if not self._is_passing:
+            self._end_line()
         text = clean_text(line)
         self.reporter.rewrite(text + " " * (self.columns - 1 - width(text)))
         self._is_passing = True
 
-    def _erase(self) -> None:
-        if self._is_passing:
-            self.reporter.rewrite(" " * (self.columns - 1))
-            self.reporter.rewrite("")
-            self._is_passing = False
+    def erase(self) -> bool:
+        """Remove the passing line, if one is shown. The cursor stays at the start of its row."""
+        if not self._is_passing:
+            return False
+        self.reporter.rewrite(" " * (self.columns - 1))
+        self.reporter.rewrite("")
+        self._is_passing = False
+        return True
+
+    def _end_line(self) -> None:
+        """End a line that somebody else began; a reporter that draws its own progress line leaves one."""
+        self.reporter.ensure_newline()
+        if self._config.get_terminal_writer().width_of_current_line:
+            self.reporter.write_line("")
 
     def outside_capture(self) -> Any:
         manager = self._config.pluginmanager.get_plugin("capturemanager")

@@ -58,10 +58,15 @@ def format_duration(seconds: float) -> str:
 
 
 def format_usd(amount: float | None, *, estimated: bool = False) -> str:
-    """Write dollars in cents, below one cent in hundredths of a cent; unknown is `$?`, an estimate starts with `~`."""
+    """Write dollars: `$0.30`, `$0.0189`, `$1.19`; unknown is `$?`, an estimate starts with `~`.
+
+    Below a dollar an amount that is not in whole cents has four decimals, so that a sum agrees with its parts.
+    """
     if amount is None:
         return "$?"
-    text = f"${amount:.2f}" if amount == 0 or amount >= 0.00995 else f"${amount:.4f}"
+    cents, fine = f"{amount:.2f}", f"{amount:.4f}"
+    is_whole = fine == f"{cents}00" and (amount == 0 or fine != "0.0000")
+    text = f"${cents}" if amount >= 0.99995 or is_whole else f"${fine}"
     return f"~{text}" if estimated else text
 
 

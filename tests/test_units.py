@@ -1,7 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.units import format_bytes, format_duration, format_usd_sum, parse_age, parse_duration, plural
+from pytest_gump.units import (
+    format_bytes,
+    format_duration,
+    format_usd,
+    format_usd_sum,
+    parse_age,
+    parse_duration,
+    plural,
+)
 
 
 def test_one_has_no_plural() -> None:
@@ -47,3 +55,17 @@ def test_amounts_of_data_are_written_in_the_unit_that_fits() -> None:
 )
 def test_sums_say_that_a_part_is_unknown(amount: float, has_unknown: bool, text: str) -> None:
     assert format_usd_sum(amount, has_unknown=has_unknown) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [(0, "$0.00"), (0.3, "$0.30"), (0.0094, "$0.0094"), (0.0189, "$0.0189"), (0.00001, "$0.0000"), (0.29999, "$0.30"),
+     (0.9999, "$0.9999"), (0.99999, "$1.00"), (1.1884, "$1.19"), (12, "$12.00")],
+)  # fmt: skip
+def test_dollars_have_four_decimals_below_one_unless_they_are_whole_cents(amount: float, text: str) -> None:
+    assert format_usd(amount) == text
+
+
+def test_a_sum_agrees_with_its_parts() -> None:
+    parts = (0.0094, 0.0095)
+    assert [format_usd(one) for one in (*parts, sum(parts))] == ["$0.0094", "$0.0095", "$0.0189"]

@@ -105,7 +105,8 @@ def _attempt_finished(record: RunRecord, event: Event) -> None:
 def _decided(record: RunRecord, event: Event) -> None:
     attempt = record.attempts[event["number"] - 1]
     attempt.verdict, attempt.why, attempt.until = event["verdict"], event["why"], event.get("until")
-    attempt.scope = next((one["scope"] for one in reversed(event.get("decisions", ()))), attempt.step)
+    last = next(reversed(event.get("decisions", ())), {"scope": attempt.step, "kind": ""})
+    attempt.scope, attempt.decided = last["scope"], last["kind"]
     record.head = event["head"]
     if attempt.verdict == "waited":
         record.waiting_by_step[attempt.step] = attempt

@@ -85,6 +85,8 @@ class AttemptRecord:
     """What was decided after it, and for which reason."""
     scope: str = ""
     """The step or group that decided in the end; the group goes on where that is not the attempt's own step."""
+    decided: str = ""
+    """Kind of the last decision about it: retry, restart, replan or stop."""
     session_resumed: bool = False
     reused: bool = False
     """Made and paid for in another run: counts here for nothing."""
@@ -98,6 +100,12 @@ class AttemptRecord:
     """What it counts as under a budget, if its cost is unknown."""
     _wire: Event | None = field(default=None, init=False, repr=False)
     _result: AttemptResult | None = field(default=None, init=False, repr=False)
+
+    @property
+    def is_retried(self) -> bool:
+        """True if it failed and another attempt followed: of the same step, or of another one after a restart."""
+        is_group = self.verdict == "again" and self.decided in {"retry", "restart"}
+        return not self.reused and (is_group or self.verdict in {"retried", "escalated"})
 
     @property
     def result(self) -> AttemptResult | None:
@@ -227,7 +235,7 @@ class RunRecord:
 
     @property
     def retries(self) -> int:
-        return sum(one.verdict in {"retried", "escalated"} and not one.reused for one in self.attempts)
+        return sum(one.is_retried for one in self.attempts)
 
 
 def add_up(attempts: Iterable[AttemptRecord]) -> Total:

@@ -135,7 +135,7 @@ def _step(step: StepRecord, record: RunRecord) -> shape.Step:
         "outcome": str(step.outcome),
         "reason": step.reason,
         "agent": last.agent if last else None,
-        "retries": sum(one.verdict in {"retried", "escalated"} and not one.reused for one in step.attempts),
+        "retries": sum(one.is_retried for one in step.attempts),
         **_changes(last.result.changed if last and last.result else ()),
         "totals": _total(step.total),
         "attempts": [_attempt(one, record) for one in step.attempts],

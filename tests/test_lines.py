@@ -1,0 +1,90 @@
+"""The lines of attempts and runs, as text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from pytest_gump.agents.base import Usage
+from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings
+from pytest_gump.gates.base import GateResult
+from pytest_gump.lines import UNICODE, attempt_lines, columns_for, run_line, width
+from pytest_gump.workflow.path import StepPath
+
+USED = Usage(cost_usd=0.0094, provenance="reported", turns=1)
+PASSED = AttemptResult("impl", 1, Outcome.PASSED, "", "claude-haiku", Timings(0.0, 1.5), usage=USED)
+FAILED = replace(PASSED, outcome=Outcome.GATE_FAILED, reason="test failed: 2 failed")
+
+
+def attempt(result: AttemptResult, *, step: str = "impl", number: int = 1, mode: str = "diff") -> AttemptRecord:
+    record = AttemptRecord(number, step, number, mode, result.agent, "first", 0.0)
+    record.result = result
+    record.verdict = "passed" if result.passed else "retried"
+    return record
+
+
+def run(*attempts: AttemptRecord) -> RunRecord:
+    record = RunRecord(run_id="r", status="passed", attempts=[*attempts], finished=1.0)
+    for one in attempts:
+        record.steps.setdefault(one.step, StepRecord(one.step, one.mode)).attempts.append(one)
+    return record
+
+
+def test_a_narrow_terminal_drops_the_agent_before_it_wraps() -> None:
+    wide, narrow = (attempt_lines(attempt(PASSED), UNICODE, columns) for columns in (80, 60))
+    assert [line.split() for line in wide] == [
+        ["✓", "impl", "claude-haiku", "diff", "1", "turn", "$0.0094", "1.5s"],
+    ]
+    assert [line.split() for line in narrow] == [["✓", "impl", "diff", "1", "turn", "$0.0094", "1.5s"]]
+
+
+def test_a_reason_stays_whole_on_a_line_of_its_own() -> None:
+    lines = attempt_lines(attempt(FAILED), UNICODE, 60)
+    assert len(lines) == 2
+    assert lines[1] == "    test failed: 2 failed"
+
+
+def test_long_names_move_no_column() -> None:
+    agents = ["claude-haiku", "openai-compatible-model", "a-name-that-is-longer-than-any-column-may-be"]
+    layout = columns_for([StepPath(("impl",)), StepPath(("a-very-long-name-of-a-step",))], agents)
+    results = [replace(PASSED, agent=agent) for agent in agents]
+    lines = [line for one in results for line in attempt_lines(attempt(one), UNICODE, 120, layout)]
+    lines += attempt_lines(attempt(PASSED, step="a-very-long-name-of-a-step"), UNICODE, 120, layout)
+    assert len({line.index(" diff ") for line in lines}) == 1
+    assert len({width(line) for line in lines}) == 1
+    assert "a-name-that-is-longer-.." in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("gates", "expected"),
+    [
+        ([GateResult("compile", "passed"), GateResult("lint", "passed")], "gate           compile + lint  pass"),
+        ([], "gate           passed"),
+    ],
+)
+def test_a_step_without_an_agent_says_that_its_gates_pass(gates: list[GateResult], expected: str) -> None:
+    result = replace(PASSED, agent=None, gates=tuple(gates), usage=Usage())
+    (line,) = attempt_lines(attempt(result, mode="gate", step="quality"), UNICODE, 80)
+    assert line == f"✓ quality           {expected}"
+
+
+def test_the_members_of_a_plain_parallel_group_are_steps_and_no_items() -> None:
+    merges = (
+        attempt(replace(PASSED, usage=Usage()), step=f"both::merge[{name}]", mode="merge") for name in ("one", "two")
+    )
+    record = run(attempt(PASSED, step="both::one"), attempt(PASSED, step="both::two"), *merges)
+    assert run_line(record, UNICODE).startswith("run passed — 2 steps, $0.0188, ")
+
+
+def test_with_a_plan_the_steps_of_its_items_are_counted() -> None:
+    items = [attempt(PASSED, step=f"build::{name}[{item}]") for item in "ab" for name in ("tests", "impl")]
+    record = run(attempt(PASSED, step="decompose", mode="plan"), *items, attempt(PASSED, step="quality", mode="gate"))
+    assert run_line(record, UNICODE).startswith("run passed — 2 items, 4 steps, ")
+
+
+def test_retries_of_a_group_are_counted_once_each() -> None:
+    attempts = [attempt(FAILED, step="g::a"), attempt(FAILED, step="g::b"), attempt(PASSED, step="g::a", number=2)]
+    for one, decided in zip(attempts[:2], ("stop", "retry"), strict=True):
+        one.verdict, one.decided = "again", decided
+    assert ", 1 retry, " in run_line(run(*attempts), UNICODE)
