@@ -12,10 +12,10 @@ from pytest_gump.errors import GumpError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.engine.tools import Heard
 
-    CarryOut = Callable[[int, Order, Callable[[Event | None], None], Callable[[], str | None]], AttemptResult]
+    CarryOut = Callable[[int, Order, Callable[[Heard], None], Callable[[], str | None]], AttemptResult]
     """Carries out the order of a ticket: who is told of events, and who is asked whether its agent must stop."""
 
 
@@ -76,9 +76,9 @@ class InProcess:
         """By run id."""
         self._waiting: list[Finished | Lost] = []
         self._spent: dict[int, str] = {}
-        self._listen: Callable[[int, Event | None], None] | None = None
+        self._listen: Callable[[int, Heard], None] | None = None
 
-    def tell(self, listen: Callable[[int, Event | None], None]) -> None:
+    def tell(self, listen: Callable[[int, Heard], None]) -> None:
         """Say who wants to hear of attempts while they go on."""
         self._listen = listen
 
@@ -112,5 +112,5 @@ class InProcess:
         """Ours is the only executor."""
 
 
-def _nobody_listens(_ticket: int, _event: Event | None) -> None:
+def _nobody_listens(_ticket: int, _event: Heard) -> None:
     return

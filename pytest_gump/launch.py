@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.engine.settings import Settings
+    from pytest_gump.engine.tools import Heard
     from pytest_gump.jobs import Job
 
 
@@ -214,7 +214,7 @@ class Launch:
         return self._tools
 
     def carry_out(
-        self, ticket: int, order: Order, listen: Callable[[Event | None], None], stop_asked: Callable[[], str | None]
+        self, ticket: int, order: Order, listen: Callable[[Heard], None], stop_asked: Callable[[], str | None]
     ) -> AttemptResult:
         """Carry out an order in this process."""
         tools = self._of_started_run()

@@ -196,64 +196,6 @@ def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
     return [*lines, f"and {plural(rest, 'more step')}"] if rest > 0 else lines
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """An attempt that goes on, as far as its agent has told."""
-
-    label: str
-    """What tells its run from the others; empty when there is one only."""
-    step: str
-    agent: str | None
-    turns: int
-    usd: float | None
-    seconds: float
-
-
-def live_line(
-    running: Sequence[Running], marks: Marks, columns: int, *, waits: Sequence[tuple[str, float]] = ()
-) -> str:
-    """Every attempt that goes on, in one line: the more there are, the less is told of each.
-
-    `waits`: the CLIs that wait for a limit, each with the seconds that are left.
-    """
-    if waits:
-        told = [waits_text(*one) for one in waits] + [_short(one, "{step} {time}") for one in running]
-        return fit(f"{marks.running} {' | '.join(told)}", columns - 1)
-    if len(running) == 1:
-        return fit(f"{marks.running} {running_text(running[0])}", columns - 1)
-    for form in ("{step} {agent} {turns} {usd} {time}", "{step} {turns} {usd} {time}", "{step} {usd} {time}", "{step}"):
-        line = f"{marks.running} {len(running)}: {' | '.join(_short(one, form) for one in running)}"
-        if width(line) < columns:
-            break
-    return fit(line, columns - 1)
-
-
-def waits_text(cli: str, seconds: float) -> str:
-    """`claude waits for its usage limit, 12:30 left`."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    left = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-    return f"{cli} waits for its usage limit, {left} left"
-
-
-def running_text(one: Running) -> str:
-    cost = format_usd(one.usd) if one.usd is not None else ""
-    turns = plural(one.turns, "turn") if one.turns else ""
-    parts = (f"{one.label}{one.step}", one.agent or "gate", turns, cost, format_duration(one.seconds))
-    return "  ".join(part for part in parts if part)
-
-
-def _short(one: Running, form: str) -> str:
-    parts = {
-        "step": f"{one.label}{StepPath.parse(one.step).leaf}",
-        "agent": one.agent or "gate",
-        "turns": f"{one.turns}t" if one.turns else "",
-        "usd": format_usd(one.usd) if one.usd is not None else "",
-        "time": format_duration(one.seconds),
-    }
-    return " ".join(form.format(**parts).split())
-
-
 def _mark(attempt: AttemptRecord, marks: Marks) -> str:
     known = {"passed": marks.passed, "failed": marks.failed, "": marks.failed}
     return known.get(attempt.verdict, marks.retried)

@@ -1,4 +1,4 @@
-"""What goes on at this moment: a line that is written over on a terminal, a heartbeat where there is none."""
+"""What runs at this moment: a line that is written over on a terminal, a heartbeat where there is none."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
+from pytest_gump.engine.tools import GateStarted
 from pytest_gump.gates.text import one_line
-from pytest_gump.lines import Running, fit, live_line, running_text, waits_text
+from pytest_gump.lines import fit
+from pytest_gump.live_line import Progress, Running, live_line, progress_text, running_text, waits_text
+from pytest_gump.workflow.generated import MERGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pytest_gump.agents.base import Event
     from pytest_gump.engine.metrics import AttemptRecord
+    from pytest_gump.engine.run import Run
+    from pytest_gump.engine.tools import Heard
     from pytest_gump.screen import Screen
 
 HEARTBEAT_S: Final = 60.0
 REFRESH_S: Final = 0.2
+SETTLED: Final = frozenset({"passed", "failed", "skipped"})
 TOLD_TOOLS: Final = 2
 """The verbosity from which on tool calls are shown as they come."""
 
@@ -30,8 +35,13 @@ class _Attempt:
     began: float
     slot: str
     label: str
+    run: Run
+    number: int = 1
+    why: str = ""
     turns: int = 0
     usd: float | None = None
+    is_estimated: bool = False
+    doing: str = ""
 
 
 class Live:
@@ -42,11 +52,15 @@ class Live:
         self.waits: Callable[[], Iterable[tuple[str, float]]] = tuple
         """The CLIs whose account is at a limit, each with the seconds that are left."""
 
-    def started(self, ticket: int, record: AttemptRecord, *, slot: str, label: str) -> None:
-        self._add(ticket, _Attempt(record.step, record.agent, record.started, slot, label))
+    def started(self, ticket: int, record: AttemptRecord, run: Run, *, slot: str, label: str) -> None:
+        before = run.record.steps[record.step].attempts[:-1]
+        result = before[-1].result if before else None
+        why = one_line(result.reason) if result is not None else ""
+        attempt = _Attempt(record.step, record.agent, record.started, slot, label, run, record.attempt, why)
+        self._add(ticket, attempt)
 
-    def preflight_started(self, ticket: int, *, slot: str, label: str) -> None:
-        self._add(ticket, _Attempt("preflight", None, time.time(), slot, label))
+    def preflight_started(self, ticket: int, run: Run, *, slot: str, label: str) -> None:
+        self._add(ticket, _Attempt("preflight", None, time.time(), slot, label, run, number=0))
 
     def _add(self, ticket: int, attempt: _Attempt) -> None:
         if not self._attempts:
@@ -56,17 +70,25 @@ class Live:
     def ended(self, ticket: int) -> None:
         self._attempts.pop(ticket, None)
 
-    def heard(self, ticket: int, event: Event | None) -> None:
-        """Take an event of a running agent, or a tick (None)."""
+    def heard(self, ticket: int, event: Heard) -> None:
+        """Take an event of a running attempt, or a tick (None)."""
         attempt = self._attempts.get(ticket)
-        match event:
-            case Turn(number=number) if attempt is not None:
-                attempt.turns = number
-            case UsageSeen(usage=usage) if attempt is not None:
-                attempt.usd = usage.cost_usd
-            case ToolCall() if attempt is not None and self._screen.verbosity >= TOLD_TOOLS:
-                self._tell(attempt, event)
+        if attempt is not None:
+            self._note(attempt, event)
         self.tick()
+
+    def _note(self, attempt: _Attempt, event: Heard) -> None:
+        match event:
+            case Turn(number=number):
+                attempt.turns = number
+            case UsageSeen(usage=usage):
+                attempt.usd, attempt.is_estimated = usage.cost_usd, usage.provenance == "estimated"
+            case ToolCall():
+                attempt.doing = _call_text(attempt, event)
+                if self._screen.verbosity >= TOLD_TOOLS:
+                    self._write_call(attempt)
+            case GateStarted(name=name):
+                attempt.doing = f"gate: {one_line(name)}"
 
     def tick(self) -> None:
         """Look at the clock; to be called several times a second."""
@@ -75,24 +97,51 @@ class Live:
             return
         if screen.reporter.isatty and now - self._shown >= REFRESH_S:
             self._shown = now
+            running, progress = [*self._running()], self._progress()
             with screen.outside_capture():
-                screen.write_over(live_line([*self._running()], screen.marks, screen.columns, waits=waits))
+                columns = screen.columns
+                screen.write_over(live_line(running, screen.marks, columns, waits=waits, progress=progress))
         elif not screen.reporter.isatty and now - self._shown >= HEARTBEAT_S:
             self._shown = now
             with screen.outside_capture():
-                for text in (*map(running_text, self._running()), *(waits_text(*one) for one in waits)):
+                for text in (*self._beats(), *(waits_text(*one) for one in waits)):
                     screen.write(fit(f"{screen.marks.running} {text}", screen.columns - 1))
+
+    def _beats(self) -> list[str]:
+        running, progress = [*self._running()], self._progress()
+        if len(running) == 1:
+            return [running_text(running[0], progress)]
+        return [*map(running_text, running), *([progress_text(len(running), progress)] if running else [])]
 
     def _running(self) -> Iterator[Running]:
         now = time.time()
-        for attempt in self._attempts.values():
-            seconds = now - attempt.began
-            yield Running(attempt.label, attempt.step, attempt.agent, attempt.turns, attempt.usd, seconds)
+        for one in self._attempts.values():
+            yield Running(
+                one.label, one.step, one.agent, one.turns, one.usd, now - one.began,
+                attempt=one.number, why=one.why, doing=one.doing, is_estimated=one.is_estimated,
+            )  # fmt: skip
 
-    def _tell(self, attempt: _Attempt, event: ToolCall) -> None:
-        """Some CLIs name files absolutely, and the worktree's own path is long."""
-        path = (event.path or "").rpartition(f"/{attempt.slot}/")[2]
-        told = one_line(f"{event.tool} {path or event.command or ''}", 1000)
+    def _progress(self) -> Progress:
+        """Of all runs that have a running attempt, with what those attempts have spent so far."""
+        runs = {id(one.run): one.run for one in self._attempts.values()}.values()
+        totals = [run.record.total for run in runs]
+        leaves = [leaf for run in runs for leaf in run.schedule.leaves() if leaf.path.name != MERGE]
+        return Progress(
+            settled=sum(leaf.status in SETTLED for leaf in leaves),
+            known=len(leaves),
+            spent_usd=sum(total.cost_usd for total in totals) + sum(one.usd or 0.0 for one in self._attempts.values()),
+            budget_usd=next(iter(runs)).record.max_budget if len(runs) == 1 else None,
+            is_estimated=any(one.estimated for one in totals)
+            or any(one.is_estimated for one in self._attempts.values()),
+        )
+
+    def _write_call(self, attempt: _Attempt) -> None:
         who = f"{attempt.label}{attempt.step}: " if len(self._attempts) > 1 else ""
         with self._screen.outside_capture():
-            self._screen.write(fit(f"      {who}{told}", self._screen.columns))
+            self._screen.write(fit(f"      {who}{attempt.doing}", self._screen.columns))
+
+
+def _call_text(attempt: _Attempt, event: ToolCall) -> str:
+    """The tool and its target. A path is shown relative to the worktree: some CLIs name files absolutely."""
+    path = (event.path or "").rpartition(f"/{attempt.slot}/")[2]
+    return one_line(f"{event.tool} {path or event.command or ''}", 1000)

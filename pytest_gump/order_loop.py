@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.engine.quota import Quota
+    from pytest_gump.engine.tools import Heard
     from pytest_gump.executors import Executors
     from pytest_gump.open_run import OpenRun
     from pytest_gump.report import Report
@@ -83,7 +83,7 @@ class OrderLoop:
             raise
         self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
 
-    def hear(self, ticket: int, event: Event | None) -> None:
+    def hear(self, ticket: int, event: Heard) -> None:
         """Take an event of a running agent: what all attempts of a run spend together may end them."""
         self._report.live.heard(ticket, event)
         flight = self._flights.get(ticket, self._landing)
@@ -140,7 +140,7 @@ class OrderLoop:
         if order is not None:
             of.in_preflight = True
             flight, label = Flight(next(self._tickets), of, order, None, None), self._report.label_of(order.run_id)
-            self._report.live.preflight_started(flight.ticket, slot=order.slot, label=label)
+            self._report.live.preflight_started(flight.ticket, of.run, slot=order.slot, label=label)
             self._send(flight)
         return order is not None
 
@@ -155,7 +155,7 @@ class OrderLoop:
         cli = None if order.agent is None else run.inputs.cli_of(order.agent)
         flight = Flight(next(self._tickets), of, order, of.item(self._session, path), cli)
         label = self._report.label_of(order.run_id)
-        self._report.live.started(flight.ticket, record, slot=order.slot, label=label)
+        self._report.live.started(flight.ticket, record, run, slot=order.slot, label=label)
         assert flight.item is not None  # noqa: S101 - it was given one
         flight.item.ihook.pytest_gump_attempt_started(order=order)
         result = self._at_once(of, order)

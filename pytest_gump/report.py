@@ -250,6 +250,7 @@ class Report:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
+        self.screen.erase()
         junit.write_suite(self._config, [(nodeid, run.record) for nodeid, run in self._runs])
 
 

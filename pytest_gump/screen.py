@@ -24,8 +24,8 @@ class Screen:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.verbosity = config.get_verbosity()
-        self._is_passing = False
-        """A line stands there that is to be written over."""
+        self._passing: int | None = None
+        """Columns of the line that is to be written over; None while there is none."""
 
     @property
     def reporter(self) -> Any:
@@ -54,20 +54,25 @@ class Screen:
 
     def write_over(self, line: str) -> None:
         """Show a line until the next one is written."""
-        if not self._is_passing:
+        if self._passing is None:
             self._end_line()
         text = clean_text(line)
-        self.reporter.rewrite(text + " " * (self.columns - 1 - width(text)))
-        self._is_passing = True
+        self._overwrite(text)
+        self._passing = width(text)
 
     def erase(self) -> bool:
         """Remove the passing line, if one is shown. The cursor stays at the start of its row."""
-        if not self._is_passing:
+        if self._passing is None:
             return False
-        self.reporter.rewrite(" " * (self.columns - 1))
+        self._overwrite("")
         self.reporter.rewrite("")
-        self._is_passing = False
+        self._passing = None
         return True
+
+    def _overwrite(self, text: str) -> None:
+        """Write over the passing line. No blanks go beyond it: a terminal that is made narrower would wrap them."""
+        covered = min(self._passing or 0, self.columns - 1)
+        self.reporter.rewrite(text + " " * (covered - width(text)))
 
     def _end_line(self) -> None:
         """End a line that somebody else began; a reporter that draws its own progress line leaves one."""

@@ -1,4 +1,4 @@
-"""What a worker tells the controller while an agent works: spent money at once, turns a few times a second."""
+"""What a worker sends while an attempt runs: spent money and gates at once, turns and the last tool call at ticks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.base import Tokens, ToolCall, Turn, Usage, UsageSeen
+from pytest_gump.engine.tools import GateStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.agents.base import Event
+    from pytest_gump.engine.tools import Heard
 
 QUIET_S: Final = 0.05
 """An agent that prints thousands of lines a second is told of at its ticks only."""
@@ -28,8 +29,10 @@ class Voice:
         self._told: tuple[int, Usage | None] = 0, None
         self._told_at = 0.0
         self._tools = 0
+        self._last_call: ToolCall | None = None
+        """Not sent yet."""
 
-    def listen(self, event: Event | None) -> None:
+    def listen(self, event: Heard) -> None:
         match event:
             case Turn(number=number):
                 self._turns = number
@@ -37,12 +40,23 @@ class Voice:
                 self._usage = usage
                 if time.monotonic() - self._told_at >= QUIET_S:
                     self._tell()
-            case ToolCall(tool=tool, path=path, command=command) if self._tells_tools and self._tools < TOOLS_A_TICK:
+            case ToolCall() if self._tells_tools and self._tools < TOOLS_A_TICK:
                 self._tools += 1
-                self._send("tool", self._ticket, tool, path, command)
+                self._send_call(event)
+            case ToolCall():
+                self._last_call = event
+            case GateStarted(name=name):
+                self._last_call = None
+                self._send("gate", self._ticket, name)
             case None:
                 self._tools = 0
+                self._send_call(self._last_call)
                 self._tell()
+
+    def _send_call(self, call: ToolCall | None) -> None:
+        if call is not None:
+            self._send("tool", self._ticket, call.tool, call.path, call.command)
+        self._last_call = None
 
     def _tell(self) -> None:
         if (self._turns, self._usage) == self._told:

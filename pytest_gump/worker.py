@@ -6,6 +6,7 @@ Messages from the controller:            Messages to it:
     ("cancel", ticket)                       ("alive",) every few seconds
     ("spent", ticket, reason)                ("live", ticket, turns, usage)
     ("end",)                                 ("tool", ticket, tool, path, command)
+                                             ("gate", ticket, name)
                                              ("result", ticket, result)    ("error", ticket, text)
 
 Where no disk is shared, an order has a fifth part, the commits that the ("pack", piece)s before it hold, and a

@@ -19,6 +19,7 @@ from pytest_gump.arguments import portable_arguments
 from pytest_gump.away import Place, pack_for
 from pytest_gump.engine.lost_attempt import attempt_folder, scratch_of
 from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
+from pytest_gump.engine.tools import GateStarted
 from pytest_gump.executors import Finished, Lost, WorkerFault
 from pytest_gump.job_files import project_root
 from pytest_gump.parcel import Parcel, pieces
@@ -31,8 +32,8 @@ from pytest_gump.xdist_session import XdistSession
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from pytest_gump.agents.base import Event
     from pytest_gump.engine.order import Order
+    from pytest_gump.engine.tools import Heard
     from pytest_gump.equipment import Equipment
 
 OURS: Final = "gump"
@@ -116,7 +117,7 @@ class Workers:
         self._workers: dict[Any, _Worker] = {}
         self._orders: dict[int, Order] = {}
         self._equipment: dict[str, Equipment] = {}
-        self._listen: Callable[[int, Event | None], None] | None = None
+        self._listen: Callable[[int, Heard], None] | None = None
         self._arrived: list[Finished | Lost] = []
         self._fallen: list[_Fallen] = []
         self._is_ending = False
@@ -180,7 +181,7 @@ class Workers:
 
     # -- orders --------------------------------------------------------------------------------------------------
 
-    def equip(self, equipment: Sequence[Equipment], listen: Callable[[int, Event | None], None]) -> None:
+    def equip(self, equipment: Sequence[Equipment], listen: Callable[[int, Heard], None]) -> None:
         """Say what workers have to know of the runs, and who wants to hear of their attempts."""
         self._equipment = {one.run_id: one for one in equipment}
         self._listen = listen
@@ -316,12 +317,14 @@ class Workers:
                     self._tell_of(ticket, UsageSeen(usage_of(usage)))
             case "tool", int(ticket), str(tool), path, command:
                 self._tell_of(ticket, ToolCall(tool, path, command))
+            case "gate", int(ticket), str(name):
+                self._tell_of(ticket, GateStarted(name))
             case "result", int(ticket), dict(result):
                 self._finish(worker, ticket, self._outcome(worker, ticket, result))
             case "error", int(ticket), str(text):
                 self._finish(worker, ticket, partial(_raise, text))
 
-    def _tell_of(self, ticket: int, event: Event) -> None:
+    def _tell_of(self, ticket: int, event: Heard) -> None:
         if self._listen is not None and ticket in self._orders:
             self._listen(ticket, event)
 

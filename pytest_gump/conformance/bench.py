@@ -16,7 +16,7 @@ from pytest_gump.conformance.subjects import KEY, Subject
 from pytest_gump.engine.attempt import execute
 from pytest_gump.engine.order import Limits, Order, Section
 from pytest_gump.engine.settings import Settings
-from pytest_gump.engine.tools import Tools
+from pytest_gump.engine.tools import GateStarted, Tools
 from pytest_gump.system.process import Supervisor
 from pytest_gump.system.worktree import Repository, Slots
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Event
     from pytest_gump.conformance.model.script import Script
     from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.engine.tools import Heard
 
 TIME_LIMIT_S: Final = 120.0
 """For a scenario that ends by itself; nothing here takes a quarter of it on an idle machine."""
@@ -118,8 +119,8 @@ class Bench:
         content = repository.read_file(str(result.snapshot), name)
         return None if content is None else content.decode("utf-8", "replace")
 
-    def _hear(self, event: Event | None) -> None:
-        if event is not None:
+    def _hear(self, event: Heard) -> None:
+        if event is not None and not isinstance(event, GateStarted):
             self.heard.append((time.monotonic(), event))
 
     # -- attempts --------------------------------------------------------------------------------------------------

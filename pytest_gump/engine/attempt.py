@@ -32,7 +32,7 @@ from pytest_gump.engine.recording import Work, record
 from pytest_gump.engine.secrets import Secrets, masked_event
 from pytest_gump.engine.settings import WAIT
 from pytest_gump.engine.setup_phase import Setup
-from pytest_gump.engine.tools import Tools
+from pytest_gump.engine.tools import GateStarted, Tools
 from pytest_gump.engine.usable_session import usable
 from pytest_gump.errors import AgentError, GumpError, reason_of
 from pytest_gump.gates.registry import BUILTIN
@@ -41,9 +41,10 @@ from pytest_gump.system.output import bounded_text, clean_text
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.agents.base import Agent, Event, SessionRef, Task
+    from pytest_gump.agents.base import Agent, SessionRef, Task
     from pytest_gump.engine.context_phase import Material
     from pytest_gump.engine.order import Order
+    from pytest_gump.engine.tools import Heard
     from pytest_gump.gates.base import GateResult
     from pytest_gump.system.worktree import Repository, Slot
 
@@ -198,8 +199,10 @@ class _Attempt:
         self.facts.run = run = run_agent(order, tools, self.place, agent, task)
         return run
 
-    def _listen(self, event: Event | None) -> None:
-        self.tools.listen(None if event is None else masked_event(event, self.secrets))
+    def _listen(self, event: Heard) -> None:
+        if event is not None and not isinstance(event, GateStarted):
+            event = masked_event(event, self.secrets)
+        self.tools.listen(event)
 
     def _start_afresh(self, agent: Agent, order: Order, material: Material, first: AgentRun) -> AgentRun:
         """Once more within the same attempt: nothing was done yet, so no retry is used up."""

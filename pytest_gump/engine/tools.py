@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktree import Repository, Slots
 
 
-def _nobody_listens(_event: Event | None) -> None:
+@dataclass(frozen=True, slots=True)
+class GateStarted:
+    """A gate begins; `name` as in the workflow, with its argument."""
+
+    name: str
+
+
+if TYPE_CHECKING:
+    Heard = Event | GateStarted | None
+    """What a running attempt reports: an event of its agent, the start of a gate, or several times a second nothing."""
+
+
+def _nobody_listens(_event: Heard) -> None:
     return
 
 
@@ -36,8 +48,8 @@ class Tools:
     settings: Settings
     scratch: Path
     """Each attempt makes a fresh folder in it."""
-    listen: Callable[[Event | None], None] = _nobody_listens
-    """Told of every event as it comes, and several times a second of nothing (None), for the live display."""
+    listen: Callable[[Heard], None] = _nobody_listens
+    """Gets every event as it comes, for the live display."""
     stop_asked: Callable[[], str | None] = _nobody_asks
     """Why the agent must stop now because the run's money is spent; asked several times a second."""
     clock: Callable[[], float] = time.monotonic

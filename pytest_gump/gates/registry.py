@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.gates import changes, commands, coverage, custom, schema, tests_found
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_gump.gates.base import Gate, GateContext, GateResult
     from pytest_gump.workflow.model import GateSpec
@@ -27,15 +27,18 @@ BUILTIN: Final[dict[str, Gate]] = {
 }
 
 
-def run_gates(specs: Sequence[GateSpec], context: GateContext) -> list[GateResult]:
+def run_gates(
+    specs: Sequence[GateSpec], context: GateContext, on_start: Callable[[str], object] = str
+) -> list[GateResult]:
     """Run all gates in order, also after a failure, and answer with one result for each.
 
-    A name that is not built in is looked up in `context.custom`.
+    A name that is not built in is looked up in `context.custom`. `on_start` gets the label of each gate before it runs.
     """
-    return [_run(spec, context) for spec in specs]
+    return [_run(spec, context, on_start) for spec in specs]
 
 
-def _run(spec: GateSpec, context: GateContext) -> GateResult:
+def _run(spec: GateSpec, context: GateContext, on_start: Callable[[str], object]) -> GateResult:
+    on_start(spec.label)
     started = time.monotonic()
     gate = BUILTIN.get(spec.name)
     result = gate(spec.argument, context) if gate else custom.run_custom(spec.name, spec.argument, context)

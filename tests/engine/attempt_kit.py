@@ -22,8 +22,9 @@ from pytest_gump.workflow.model import GateSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pytest_gump.agents.base import Event, StreamReader, Task
+    from pytest_gump.agents.base import StreamReader, Task
     from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.engine.tools import Heard
     from pytest_gump.system.process import Supervisor
 
 PRELUDE = """
@@ -77,7 +78,7 @@ class Kit:
         self.place = tmp_path
         self.scratch = tmp_path / "scratch"
         self.scratch.mkdir()
-        self.events: list[Event | None] = []
+        self.events: list[Heard] = []
         self.settings = Settings(stop_grace_s=0.5)
         self.gates: dict[str, Callable[[Any], None]] = {}
         self.agent = ScriptAgent(FINISH)

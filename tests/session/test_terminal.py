@@ -62,7 +62,8 @@ def shown(line: str) -> str:
 def test_a_live_line_shows_turns_dollars_and_seconds_and_is_wiped(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.42, turns=2, pauses_s=[0.6] * 6)
     output = run_on_terminal(project, "--gump-replay-delay=1")
-    live = [part for part in output.split("\r") if "impl  claude-haiku" in part]
+    live = [part for part in output.split("\r") if "  impl  " in part]
+    assert any("… 1/1  impl  claude-haiku  Write new.py  " in part for part in live)
     assert any("turn" in part for part in live)
     assert any("s" in part for part in live)
     assert all(len(part.rstrip("\n")) < 80 for part in live)
