@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 OUTPUT_CHARS = 40_000
 """Of a gate's output in memory: summaries are read from it, and the retry's part is cut from it."""
 
+RECORD_BYTES = 256 * 1024 * 1024
+"""Records of a gate's tests that are read; cut off, they are not sound."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -75,7 +78,7 @@ def run_step_gates(order: Order, tools: Tools, place: Workplace, judged: Judged)
 
 @dataclass(slots=True)
 class CommandRunner:
-    """Runs the shell commands of gates and setup; whole outputs go to `gates/<n>-<name>.txt`."""
+    """Runs the shell commands of gates and setup; whole outputs go to `gates/<n>-<name>.txt`, records beside them."""
 
     tools: Tools
     place: Workplace
@@ -83,11 +86,14 @@ class CommandRunner:
     timeout_s: float
     started: int = 0
 
-    def __call__(self, command: str, *, label: str, env: Mapping[str, str] | None = None) -> CommandOutcome:
+    def __call__(
+        self, command: str, *, label: str, env: Mapping[str, str] | None = None, with_records: bool = False
+    ) -> CommandOutcome:
         self.started += 1
         folder = self.place.folder / "gates"
         folder.mkdir(exist_ok=True)
         name = f"{self.started}-{slugify(label, self.started)}.txt"
+        records = (folder / name).with_suffix(".records.ndjson") if with_records else None
         request = Request(
             argv=(),
             shell=command,
@@ -95,6 +101,7 @@ class CommandRunner:
             env={**self.environment, **(env or {})},
             mark=self.place.mark,
             stdout=folder / name,
+            records=records,
         )
         finished = self.tools.supervisor.run(
             request,
@@ -108,7 +115,13 @@ class CommandRunner:
             output_file=name,
             duration_s=finished.duration_s,
             error=why_no_exit(finished, self.timeout_s),
+            records=None if records is None else _start_of(records, RECORD_BYTES),
         )
+
+
+def _start_of(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)
 
 
 def why_no_exit(finished: Exit, timeout_s: float) -> str | None:

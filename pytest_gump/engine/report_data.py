@@ -208,6 +208,7 @@ def _gate(gate: GateResult) -> shape.Gate:
         "command": gate.command,
         "exit_code": gate.exit_code,
         "duration_s": round(gate.duration_s, 3),
+        "tests": gate.tests,
     }
 
 

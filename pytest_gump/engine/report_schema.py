@@ -158,6 +158,8 @@ class Gate(Checked):
     """Exit code of the command."""
     duration_s: float
     """How long it took."""
+    tests: dict[str, int] | None
+    """Number of tests `collected`, and of each outcome that occurs; null where the command gives no record per test."""
 
 
 @with_config(DESCRIBED)

@@ -30,6 +30,8 @@ class GateResult:
     duration_s: float = 0.0
     output_file: str | None = None
     """Name in the attempt's `gates/` folder of the whole output."""
+    tests: dict[str, int] | None = None
+    """Number of tests `collected`, and of each outcome; None: the command gives no record per test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,14 @@ class CommandOutcome:
     output_file: str | None
     duration_s: float
     error: str | None = None
+    records: bytes | None = None
+    """What it wrote to descriptor 3; None: it was not asked to."""
 
 
 class RunCommand(Protocol):
-    def __call__(self, command: str, *, label: str, env: Mapping[str, str] | None = None) -> CommandOutcome:
+    def __call__(
+        self, command: str, *, label: str, env: Mapping[str, str] | None = None, with_records: bool = False
+    ) -> CommandOutcome:
         """Run a shell command in the worktree, under the supervisor, with the gate timeout."""
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.gates.base import GateResult, GateStatus
 from pytest_gump.gates.environment import gate_environment
+from pytest_gump.gates.pytest_command import guarded
+from pytest_gump.gates.records import contradiction, read_records
 from pytest_gump.gates.summaries import known_summary, summarize
 from pytest_gump.gates.text import last_line, one_line, told
 
@@ -56,7 +58,12 @@ def nothing_found(kind: str, *, optional: bool) -> GateResult:
 
 
 def run(label: str, command: str, context: GateContext) -> CommandOutcome:
-    return context.run(command, label=label, env=gate_environment(context.worktree, context.environment))
+    """Run a command; a detected one in its guarded form."""
+    form = guarded(command, context.worktree)
+    environment = gate_environment(context.worktree, context.environment, imports=form is None)
+    if form is None:
+        return context.run(command, label=label, env=environment)
+    return context.run(form.command, label=label, env=environment, with_records=form.gives_records)
 
 
 def result(name: str, command: str, outcome: CommandOutcome, reading: Reading, context: GateContext) -> GateResult:
@@ -69,6 +76,7 @@ def result(name: str, command: str, outcome: CommandOutcome, reading: Reading, c
         exit_code=outcome.exit_code,
         duration_s=outcome.duration_s,
         output_file=outcome.output_file,
+        tests=None if outcome.records is None else read_records(outcome.records).counts,
     )
 
 
@@ -77,7 +85,8 @@ def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
     if outcome.exit_code is None:
         return Reading("error", one_line(outcome.error or "the command did not end by itself"))
     if outcome.exit_code == 0:
-        return Reading("passed", summarize(outcome.output))
+        problem = None if outcome.records is None else contradiction(read_records(outcome.records), outcome.exit_code)
+        return Reading("failed", one_line(problem)) if problem else Reading("passed", summarize(outcome.output))
     if missing := _missing_tool(outcome.exit_code, outcome.output):
         return Reading("skipped" if optional else "error", missing)
     if broken := _broken_check(outcome.exit_code, outcome.output):

@@ -14,20 +14,27 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def gate_environment(worktree: Path, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+def gate_environment(
+    worktree: Path, inherited: Mapping[str, str] | None = None, *, imports: bool = True
+) -> dict[str, str]:
     """Give the variables to add for a command that runs in `worktree`.
 
     The worktree's own source folders come first on PYTHONPATH: they win over the `.pth` files and the import finders of
     an editable installation, which Python asks later. (Build backends that put their finder before all others -
     scikit-build-core, meson-python - can not be outvoted this way; their projects need an installation in `setup:`.)
+    Without `imports` PYTHONPATH stays as it is: `pytest_program` adds the folders once its tools are imported.
     """
     added = {"PYTHONDONTWRITEBYTECODE": "1"}
-    if any((worktree / name).exists() for name in (*PYTHON_MARKERS, "src")) or next(worktree.glob("*.py"), None):
+    if imports and is_python_project(worktree):
         known = [path for path in (inherited or {}).get("PYTHONPATH", "").split(os.pathsep) if path]
         added["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*map(str, source_roots(worktree)), *known]))
     if (worktree / "package.json").exists():
         added["CI"] = (inherited or {}).get("CI", "true")  # test runners of Node watch for changes without it
     return added
+
+
+def is_python_project(worktree: Path) -> bool:
+    return any((worktree / name).exists() for name in (*PYTHON_MARKERS, "src")) or any(worktree.glob("*.py"))
 
 
 def source_roots(worktree: Path) -> list[Path]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
+import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.gates.base import CommandOutcome, GateContext
@@ -22,7 +24,16 @@ class Shell:
     worktree: Path
     timeout_s: float = 60.0
 
-    def __call__(self, command: str, *, label: str, env: Mapping[str, str] | None = None) -> CommandOutcome:
+    def __call__(
+        self, command: str, *, label: str, env: Mapping[str, str] | None = None, with_records: bool = False
+    ) -> CommandOutcome:
+        if not with_records:
+            return self._run(command, label, env)
+        with tempfile.NamedTemporaryFile() as records:
+            outcome = self._run(f"exec 3>{shlex.quote(records.name)}\n{command}", label, env)
+            return replace(outcome, records=records.read())
+
+    def _run(self, command: str, label: str, env: Mapping[str, str] | None) -> CommandOutcome:
         started = time.monotonic()
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.worktree), **(env or {})}
         try:

@@ -1,0 +1,54 @@
+"""The detected commands that Python runs, in the form that no file of the worktree can stand in for its tools."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.gates.environment import is_python_project, source_roots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROGRAM: Final = Path(__file__).with_name("pytest_program.py")
+_PYTHON: Final = r"(?P<python>/[\w@%+=:,./-]+|'[^']+')"
+_PYTEST: Final = re.compile(rf"{_PYTHON} -m pytest(?P<options> --cov --cov-report=term)?")
+_MEASURED: Final = re.compile(
+    rf"{_PYTHON} -m coverage run (?P<source>--source=\. )?-m pytest(?P<rest> && .+)?", re.DOTALL
+)
+_TOOL: Final = re.compile(rf"{_PYTHON} -m (?P<tool>ruff check \.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A command that imports its tools before the worktree is on Python's path."""
+
+    command: str
+    gives_records: bool
+    """It writes a record per test to its descriptor 3."""
+
+
+def guarded(command: str, worktree: Path) -> Guarded | None:
+    """Give the guarded form of a command that `detect` finds; None for any other, which runs as it is written."""
+    if found := _PYTEST.fullmatch(command):
+        words = (*_roots(worktree), "--", *(found["options"] or "").split())
+        return Guarded(f"{_program(found)} {shlex.join(words)}", gives_records=True)
+    if found := _MEASURED.fullmatch(command):
+        measure = "--measure=." if found["source"] else "--measure"
+        words = (measure, *_roots(worktree), "--")
+        return Guarded(f"{_program(found)} {shlex.join(words)}{found['rest'] or ''}", gives_records=True)
+    if found := _TOOL.fullmatch(command):
+        return Guarded(f"{found['python']} -P -m {found['tool']}", gives_records=False)
+    return None
+
+
+def _program(found: re.Match[str]) -> str:
+    return f"{found['python']} -P {shlex.quote(str(PROGRAM))}"
+
+
+def _roots(worktree: Path) -> Iterator[str]:
+    if is_python_project(worktree):
+        yield from (f"--root={root}" for root in source_roots(worktree))

@@ -1,0 +1,232 @@
+"""Run pytest on a worktree, with pytest itself and its plugins imported before any file of that worktree.
+
+A program of its own: `python -P pytest_program.py [--measure[=SOURCE]] [--root FOLDER]... -- [PYTEST ARGUMENT]...`.
+It writes records, one JSON object a line, to descriptor 3 as the tests run; `test_records.py` reads them and
+docs/explanation/what-is-on-disk.md describes them. `--measure` measures coverage as `coverage run` does.
+
+The main guard is needed: processes that the tests start with multiprocessing import this file again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+FORMAT: Final = 1
+RECORDS_FD: Final = 3
+RUNNER: Final = ("pluggy", "iniconfig", "packaging", "pygments", "exceptiongroup", "tomli", "pytest")
+"""pytest 8 and 9 and all that they import, some of it only when it is needed."""
+_INSTALLED: Final = ("site-packages", "dist-packages")
+_NO_REWRITE: Final = "PYTEST_DONT_REWRITE"
+
+
+def main(words: Sequence[str]) -> int:
+    split = words.index("--")
+    options, arguments = words[:split], [*words[split + 1 :], "--maxfail=0"]
+    roots = [value for name, _, value in (word.partition("=") for word in options) if name == "--root"]
+    measure = next((word for word in options if word.startswith("--measure")), None)
+    recorder = Recorder(_own_descriptor())
+    put_first(roots)
+    with _hidden(roots):
+        import_runner()
+        coverage = None if measure is None else importlib.import_module("coverage")
+        pytest = importlib.import_module("pytest")
+    sys.argv = [os.path.join(*pytest.__path__, "__main__.py"), *arguments]  # noqa: PTH118
+    with contextlib.nullcontext() if coverage is None else _measured(coverage, measure or ""):
+        code = int(pytest.main(arguments, plugins=[with_hooks(recorder, pytest)]))
+    recorder.write("exit", exit_code=code)
+    return code
+
+
+def _own_descriptor() -> int | None:
+    """Move descriptor 3 to a number of its own that no child process inherits; None where nobody reads records."""
+    import fcntl
+
+    try:
+        own = fcntl.fcntl(RECORDS_FD, fcntl.F_DUPFD_CLOEXEC, 64)
+    except OSError:
+        return None
+    os.close(RECORDS_FD)
+    return own
+
+
+def put_first(roots: Sequence[str]) -> None:
+    """Let this process and its children import from `roots` before all else."""
+    sys.path[0:0] = roots
+    known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*roots, *known]))
+
+
+class _Nothing:
+    """Finds no module."""
+
+    def find_spec(self, name: str, target: object = None) -> None:
+        """The answer is always that it is not here."""
+
+    def invalidate_caches(self) -> None:
+        """Nothing is cached."""
+
+
+@contextlib.contextmanager
+def _hidden(roots: Sequence[str]) -> Iterator[None]:
+    """Import nothing from `roots`, though they are on the path: plugins such as xdist keep a copy of it."""
+    sys.path_importer_cache.update(dict.fromkeys(roots, _Nothing()))
+    try:
+        yield
+    finally:
+        for root in roots:
+            sys.path_importer_cache.pop(root, None)
+
+
+def import_runner() -> None:
+    """Import pytest, what it imports, and the installed plugins.
+
+    Plugins outside of the folders for installed packages are left out: an editable installation of the project is to
+    come from the worktree.
+    """
+    before = set(sys.modules)
+    for name in RUNNER:
+        _import_installed(name)
+    of_pytest = set(sys.modules)
+    for name in dict.fromkeys(_plugin_modules()):
+        _import_installed(name)
+    for name in {*sys.modules} - of_pytest - before:
+        module = sys.modules[name]
+        with contextlib.suppress(AttributeError, TypeError):
+            # pytest warns of plugins that were imported before it could rewrite their assertions, except of these.
+            module.__doc__ = f"{module.__doc__ or ''}\n{_NO_REWRITE}"
+
+
+def _import_installed(name: str) -> None:
+    try:
+        spec = importlib.util.find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):
+        return
+    origin = None if spec is None else spec.origin or next(iter(spec.submodule_search_locations or ()), None)
+    if origin is not None and any(f"{os.sep}{folder}{os.sep}" in origin for folder in _INSTALLED):
+        with contextlib.suppress(Exception):  # pytest imports it again, and says what is wrong with it
+            importlib.import_module(name)
+
+
+def _plugin_modules() -> Iterator[str]:
+    """The modules that installed distributions name as plugins of pytest."""
+    for folder in sys.path:
+        try:
+            names = [name for name in os.listdir(folder or ".") if name.endswith((".dist-info", ".egg-info"))]  # noqa: PTH208
+        except OSError:
+            continue
+        for name in names:
+            with contextlib.suppress(OSError), open(f"{folder}/{name}/entry_points.txt", "rb") as file:  # noqa: PTH123
+                yield from _entries(file.read().decode("utf-8", "replace"))
+
+
+def _entries(text: str) -> Iterator[str]:
+    is_plugin = False
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            is_plugin = line == "[pytest11]"
+        elif is_plugin and "=" in line:
+            yield line.partition("=")[2].partition(":")[0].strip()
+
+
+@contextlib.contextmanager
+def _measured(coverage: Any, measure: str) -> Iterator[None]:
+    """Measure as `coverage run` does, which imports coverage.py only after the worktree is on its path."""
+    source = measure.partition("=")[2]
+    measuring = coverage.Coverage(source=[source] if source else None, messages=True)
+    measuring.start()
+    try:
+        yield
+    finally:
+        measuring.stop()
+        measuring.save()
+
+
+def with_hooks(recorder: Recorder, pytest: Any) -> Recorder:
+    """Mark the hooks that must come before those of the project, and the one of xdist, which may be missing."""
+    first = pytest.hookimpl(tryfirst=True)
+    first(Recorder.pytest_configure)
+    first(Recorder.pytest_runtest_logreport)
+    pytest.hookimpl(wrapper=True)(Recorder.pytest_runtest_makereport)
+    pytest.hookimpl(optionalhook=True)(Recorder.pytest_xdist_node_collection_finished)
+    return recorder
+
+
+class Recorder:
+    """A plugin that writes down what pytest reports."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+        self._process = os.getpid()
+
+    def write(self, event: str, **fields: Any) -> None:
+        if self._descriptor is None or os.getpid() != self._process:
+            return
+        rest = memoryview(json.dumps({"event": event, **fields}).encode() + b"\n")
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def pytest_configure(self, config: Any) -> None:
+        """Turn off what selects tests by an earlier run, whatever the configuration says."""
+        for name in ("lf", "failedfirst", "newfirst", "stepwise", "stepwise_skip"):
+            if hasattr(config.option, name):
+                setattr(config.option, name, False)
+        workers = getattr(config.option, "dist", "no") != "no" or bool(getattr(config.option, "tx", None))
+        version = importlib.import_module("pytest").__version__
+        self.write("session", format=FORMAT, pytest=version, parallel=workers)
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.outcome != "passed":
+            self.write("collect", id=report.nodeid, outcome=report.outcome, error=_error_of(report))
+
+    def pytest_deselected(self, items: Sequence[Any]) -> None:
+        self.write("deselected", count=len(items))
+
+    def pytest_collection_finish(self, session: Any) -> None:
+        self.write("collected", count=len({item.nodeid for item in session.items}))
+
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.write("collected", count=len({*ids}))
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.write("start", id=nodeid)
+
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:  # noqa: ARG002 - a wrapper gets what the hook gets
+        report = yield
+        if call.excinfo is not None:
+            report.gump_error = call.excinfo.typename
+        return report
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        outcome = report.outcome
+        if hasattr(report, "wasxfail"):
+            outcome = {"skipped": "xfailed", "passed": "xpassed"}.get(outcome, outcome)
+        error = _error_of(report) if outcome in {"failed", "xfailed"} else None
+        self.write("phase", id=report.nodeid, phase=report.when, outcome=outcome, error=error)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.write("end", id=nodeid)
+
+
+def _error_of(report: Any) -> str | None:
+    """The exception's type; of a report from another process, or of a collection, what its text begins with."""
+    known = getattr(report, "gump_error", None)
+    if known is not None:
+        return str(known)
+    crash = getattr(getattr(report, "longrepr", None), "reprcrash", None)
+    head = str(getattr(crash, "message", "")).partition(":")[0].split("\n")[0].strip()
+    if head.startswith("assert"):
+        return "AssertionError"
+    return head.rpartition(".")[2] if head.replace(".", "").isidentifier() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
