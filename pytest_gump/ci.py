@@ -7,14 +7,17 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_gump.ci_summary import MAX_STEPS, REASON_CHARS, gates_of, markdown
+from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.text import one_line
 from pytest_gump.lines import ASCII, UNICODE, pad, run_line, width
 from pytest_gump.system.output import clean_text
+from pytest_gump.system.worktree import Repository
 from pytest_gump.units import format_duration, format_usd_sum
 from pytest_gump.workflow.path import StepPath
 
@@ -23,12 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.engine.metrics import RunRecord, StepRecord
+    from pytest_gump.system.git_changes import ChangedFile
     from pytest_gump.workflow.load import Loaded
 
-HEAD: Final = ("", "step", "outcome", "agent", "attempts", "cost", "turns", "time")
-MAX_STEPS: Final = 500
-"""GitHub takes no summary over 1 MiB."""
-REASON_CHARS: Final = 500
+HEAD: Final = ("", "step", "outcome", "agent", "attempts", "cost", "turns", "time", "skipped gates")
 FOLDER: Final = ".gump/ci"
 
 
@@ -39,6 +40,8 @@ class LocatedRun:
     record: RunRecord
     loaded: Loaded
     root: Path
+    changed: Sequence[ChangedFile] | None = None
+    """Files that differ between the run's base and its head; None where that cannot be found out."""
 
     def place(self, step: str | None = None) -> tuple[str, int]:
         """The file, relative to the project, and line of a step; of the spec, if the workflow lies elsewhere."""
@@ -84,7 +87,7 @@ class CI:
             if self._runs and self._service == "github":
                 self._write_summary()
             elif self._runs and self._service == "gitlab":
-                _write_artifacts(self._runs)
+                _write_artifacts([*map(_with_changes, self._runs)])
         except OSError as error:
             self._problems.append(f"--gump-ci: cannot write {error.filename}: {error.strerror}")
 
@@ -92,7 +95,7 @@ class CI:
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         if path:
             with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123 - the service's path, as it is
-                file.write(markdown(self._runs))
+                file.write(markdown([*map(_with_changes, self._runs)]))
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -107,65 +110,16 @@ class CI:
             terminalreporter.write_line(line)
 
 
+def _with_changes(run: LocatedRun) -> LocatedRun:
+    record = run.record
+    try:
+        return replace(run, changed=Repository.open(run.root).changed(record.base, record.head or record.base))
+    except WorktreeError:
+        return run
+
+
 def _line(text: str) -> str:
     return one_line(text, REASON_CHARS)
-
-
-# -- the table, for both -----------------------------------------------------------------------------------------
-
-
-def rows(record: RunRecord) -> list[tuple[str, ...]]:
-    """A row for each step, without its head; as it is, nothing escaped."""
-    return [_row(step) for step in record.steps.values()]
-
-
-def _row(step: StepRecord) -> tuple[str, ...]:
-    mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
-    if not step.attempts:
-        return (mark, step.path, step.outcome, *[""] * 5)
-    own = [one for one in step.attempts if not one.reused]
-    if not own:
-        return (mark, step.path, f"{step.outcome}, reused", step.attempts[-1].agent or step.mode, *[""] * 4)
-    total, last = step.total, step.attempts[-1]
-    cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
-    took = format_duration(total.duration_s)
-    paid = (cost, str(total.turns)) if last.agent else ("", "")
-    return (mark, step.path, step.outcome, last.agent or last.mode, str(len(own)), *paid, took)
-
-
-def markdown(runs: Sequence[LocatedRun]) -> str:
-    """The summary: a table for each run. Whatever came from outside cannot be Markdown or HTML in it."""
-    return "".join(f"{_markdown(one)}\n" for one in runs)
-
-
-def _markdown(run: LocatedRun) -> str:
-    record = run.record
-    table = rows(record)
-    lines = [
-        f"### {_code(record.workflow)} on {_code(record.spec)}",
-        "",
-        f"{_code(run_line(record, UNICODE))}, {_code(record.run_id)}{_past(record)}",
-        "",
-        f"| {' | '.join(HEAD)} |",
-        f"|{' --- |' * 4}{' ---: |' * (len(HEAD) - 4)}",
-        *(f"| {' | '.join(_code(cell) for cell in row)} |" for row in table[:MAX_STEPS]),
-        "",
-        *([f"and {len(table) - MAX_STEPS} more steps", ""] if len(table) > MAX_STEPS else []),
-        *(f"- {_code(text)}" for *_, text in list(run.failures())[:MAX_STEPS]),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _past(record: RunRecord) -> str:
-    resumed = f", resumed{'' if record.resumed == 1 else f' {record.resumed} times'}" if record.resumed else ""
-    return f"{resumed}, took over results of {_code(record.origin)}" if record.origin else resumed
-
-
-def _code(text: str) -> str:
-    """As code, every sign as a character reference: those are never markup, mentions or links."""
-    plain = _line(text)
-    signs = re.sub(r"[^\w ]|_", lambda sign: f"&#{ord(sign[0])};", plain)
-    return f"<code>{signs}</code>" if signs else ""
 
 
 # -- GitHub Actions ----------------------------------------------------------------------------------------------
@@ -191,6 +145,26 @@ def _property(text: str) -> str:
 
 
 # -- GitLab CI ---------------------------------------------------------------------------------------------------
+
+
+def rows(record: RunRecord) -> list[tuple[str, ...]]:
+    """A row for each step, without its head; as it is, nothing escaped."""
+    return [_row(step) for step in record.steps.values()]
+
+
+def _row(step: StepRecord) -> tuple[str, ...]:
+    mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
+    if not step.attempts:
+        return (mark, step.path, step.outcome, *[""] * 6)
+    own = [one for one in step.attempts if not one.reused]
+    if not own:
+        return (mark, step.path, f"{step.outcome}, reused", step.attempts[-1].agent or step.mode, *[""] * 5)
+    total, last = step.total, step.attempts[-1]
+    cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
+    took = format_duration(total.duration_s)
+    paid = (cost, str(total.turns)) if last.agent else ("", "")
+    skipped = ", ".join(gate.name for gate in gates_of(step) if gate.status == "skipped")
+    return (mark, step.path, step.outcome, last.agent or last.mode, str(len(own)), *paid, took, skipped)
 
 
 def log_sections(runs: Sequence[LocatedRun]) -> list[str]:

@@ -154,7 +154,12 @@ def taken_up_lines(leaves: Sequence[LeafState], taken: TakenUp, marks: Marks) ->
 
 
 def run_line(record: RunRecord, marks: Marks) -> str:
-    """`run passed — 3 items, 6 steps, 1 escalation, $1.19, 13m`.
+    """`run passed — 3 items, 6 steps, 1 escalation, $1.19, 13m`."""
+    return f"run {record.status} {marks.dash} {', '.join(run_facts(record))}"
+
+
+def run_facts(record: RunRecord) -> list[str]:
+    """Counts that are not zero, and at the end cost and time.
 
     Where a plan has items, the steps are those of the items. Merges are not counted.
     """
@@ -173,10 +178,7 @@ def run_line(record: RunRecord, marks: Marks) -> str:
     cost = format_usd(total.cost_usd, estimated=total.estimated)
     if total.unknown:
         cost += f" + {plural(total.unknown, 'attempt')} of unknown cost"
-    facts = ", ".join(
-        [count for count in counts if not count.startswith("0 ")] + [cost, format_duration(record.duration_s)]
-    )
-    return f"run {record.status} {marks.dash} {facts}"
+    return [*(count for count in counts if not count.startswith("0 ")), cost, format_duration(record.duration_s)]
 
 
 def more_money_text(total: Total) -> str:

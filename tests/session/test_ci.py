@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.ci import LocatedRun, code_quality, error_commands, log_sections, markdown, service
-from pytest_gump.engine.metrics import RunRecord, StepRecord
+from markdown_it import MarkdownIt
+from pytest_gump.ci import LocatedRun, code_quality, error_commands, log_sections, service
+from pytest_gump.ci_summary import OUTPUT_CHARS, block, markdown
+from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings
+from pytest_gump.gates.base import GateResult
+from pytest_gump.system.git_changes import ChangedFile
 from pytest_gump.workflow.load import Loaded
 from pytest_gump.workflow.model import Workflow
 
 from tests.session.workflows import BROKEN, RETRY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from markdown_it.token import Token
     from pytest_gump.testing import GumpProject
 
 EVIL = "50% | `x` <img src=x> @you [a](http://b)\r\n::set-env name=A::b, :: ##[error]c"
@@ -52,11 +61,15 @@ def test_github_gets_a_table_of_the_steps(project: GumpProject, summary: Path, m
     project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"}, cost_usd=0.2)
     result = project.run("retry")
     text = summary.read_text(encoding="utf-8")
-    assert text.startswith("before\n### <code>retry</code> on <code>spec&#46;md</code>\n")
-    assert "| step | outcome | agent | attempts | cost | turns | time |\n" in text
-    row = next(line for line in text.splitlines() if "<code>impl</code>" in line)
-    cells = [re.sub(r"</?code>", "", cell.strip()) for cell in row.strip("|").split("|")]
-    assert cells[1:6] == ["impl", "passed", "claude&#45;haiku", "2", "&#36;0&#46;30"]
+    assert text.startswith("before\n### ✓ `retry` on `spec.md` passed\n\n1 step, 1 retry, **$0.30**, ")
+    run_id = project.record().run_id
+    assert f"\n**1 file changed, +1 -0** on branch `gump/{run_id}`, based on `" in text
+    assert f"\nMerge with `gump apply {run_id}`, or push the branch\n" in text
+    assert "| step | result | agent | attempts | cost | turns | time | gates |\n" in text
+    row = next(line for line in text.splitlines() if "`impl`" in line)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:6] == ["✓", "`impl`", "passed", "claude-haiku", "2", "$0.30"]
+    assert cells[-1] == "compile"
     result.stdout.no_fnmatch_line("::error*")
 
 
@@ -71,7 +84,11 @@ def test_github_is_shown_the_line_of_a_failed_step(project: GumpProject, summary
             "impl: compile failed: 1 of 2 Python files do not compile"
         )
     ]
-    assert "- <code>impl&#58; compile failed&#58; " in summary.read_text(encoding="utf-8")
+    text = summary.read_text(encoding="utf-8")
+    assert text.startswith("before\n### ✗ `retry` on `spec.md` failed\n")
+    assert "#### ✗ `impl`: gate_failed after 3 attempts\n\n`compile failed: 1 of 2 Python files do not compile`" in text
+    assert "<details><summary>Output of <code>compile</code></summary>\n\n```text\n" in text
+    assert f"\nResume the run with `pytest --gump-resume={project.record().run_id}`\n" in text
 
 
 def test_a_failed_step_of_a_built_in_workflow_is_shown_in_the_spec(project: GumpProject) -> None:
@@ -89,8 +106,8 @@ def test_what_an_agent_says_is_neither_a_command_nor_markup(project: GumpProject
     assert commands[0].startswith("::error file=.gump/workflows/one.yaml,line=3,")
     assert "50%25 | " in commands[0]
     text = summary.read_text(encoding="utf-8")
-    assert [found for found in ("<img", "@you", "](", "`", "http:") if found in text] == []
-    assert all(line.count("|") in {0, 9} for line in text.splitlines())
+    assert "50%" in shown_as_code(text)
+    assert [found for found in ("<img", "@you", "http:", "50%") if found in shown_outside_code(text)] == []
 
 
 @pytest.mark.parametrize("options", [(), ("-q",), ("-s",), ("--capture=sys",)], ids=str)
@@ -107,7 +124,7 @@ def test_a_run_that_was_stopped_is_told_too(project: GumpProject, summary: Path)
     result = project.run_apart("one", "--gump-ci=github")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["::error file=.gump/workflows/one.yaml,line=1,*::run cancelled: interrupted"])
-    assert "run cancelled" in summary.read_text(encoding="utf-8")
+    assert "### ✗ `one` on `spec.md` cancelled\n" in summary.read_text(encoding="utf-8")
 
 
 def test_a_summary_that_cannot_be_written_is_one_line(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +164,7 @@ def test_gitlab_gets_artifacts_that_leave_the_checkout_clean(project: GumpProjec
     assert finding["description"] == "impl: compile failed: 1 of 2 Python files do not compile"
     assert finding["location"] == {"path": ".gump/workflows/one.yaml", "lines": {"begin": 3}}
     assert (finding["severity"], finding["check_name"]) == ("critical", "gump")
-    assert (folder / "summary.md").read_text(encoding="utf-8").startswith("### <code>one</code>")
+    assert (folder / "summary.md").read_text(encoding="utf-8").startswith("### ✗ `one` on ")
     assert project.git("status", "--porcelain") == ""
 
 
@@ -161,11 +178,32 @@ SIGNS = st.text(st.sampled_from("a %:,;|`<&*_[]()@#$!\\\r\n\t\x1b\x85\u2028é漢
 
 
 def failed_run(text: str) -> list[LocatedRun]:
-    """A failed run whose reason, spec and workflow are the text."""
-    step = StepRecord("impl", "diff", status="failed", reason=text)
-    record = RunRecord(run_id="r", workflow=text, spec=text, status="failed", steps={"impl": step})
+    """A failed run in which everything that others write is the text."""
+    gates = (GateResult(text, "failed", text, output=text), GateResult(text, "skipped", text))
+    attempt = AttemptRecord(1, "impl", 1, "diff", text, "first", 0.0)
+    attempt.result = AttemptResult("impl", 1, Outcome.GATE_FAILED, text, text, Timings(0.0, 1.0), gates=gates)
+    step = StepRecord("impl", "diff", [attempt], status="failed", reason=text)
+    record = RunRecord(run_id="r", workflow=text, spec=text, status="failed", steps={"impl": step}, reason=text)
+    record.preflight = {"gates": [{"name": text, "status": "failed", "summary": text}]}
     loaded = Loaded(Workflow(name="w", steps=()), path=None, source="built-in", text="", lines={})
     return [LocatedRun(record, loaded, Path("/project"))]
+
+
+def tokens(page: str) -> Iterator[Token]:
+    """What a CommonMark reader with tables makes of the page, inline parts included."""
+    for token in MarkdownIt("commonmark").enable("table").parse(page):
+        yield from token.children or [token]
+
+
+CODE = {"code_inline", "fence"}
+
+
+def shown_as_code(page: str) -> str:
+    return "\n".join(token.content for token in tokens(page) if token.type in CODE)
+
+
+def shown_outside_code(page: str) -> str:
+    return "\n".join(token.content for token in tokens(page) if token.type not in CODE)
 
 
 @given(SIGNS | st.text())
@@ -178,12 +216,41 @@ def test_whatever_is_told_is_one_command_with_one_file(text: str) -> None:
 
 
 @given(SIGNS | st.text())
-def test_whatever_is_told_stays_in_its_cell(text: str) -> None:
+def test_whatever_others_write_is_code_and_nothing_else(text: str) -> None:
+    """The page has the structure of one about harmless text, whatever the text is."""
     page = markdown(failed_run(text))
-    assert len(page.splitlines()) <= 10
-    own = re.sub(r"</?code>|^### | on |^\|.*\|$|^- |, (?=<code>)", "", page, flags=re.MULTILINE)
-    assert re.sub(r"&#\d+;|[^\W_]| |\n", "", own) == ""
-    assert [line.count("|") for line in page.splitlines() if "|" in line] == [9, 9, 9]
+    found = [token.type for token in tokens(page)]
+    assert found.count("table_open") == 1
+    assert found.count("tr_open") == 2
+    assert found.count("th_open") == found.count("td_open") == 9
+    assert {token.tag for token in tokens(page) if token.type == "heading_open"} <= {"h3", "h4"}
+    assert not {"link_open", "image", "html_inline", "em_open", "s_open", "hr", "softbreak"} & set(found)
+    for token in tokens(page):
+        if token.type == "html_block":
+            assert re.fullmatch(
+                r"</details>\n|<details><summary>Output of <code>[^<>]*</code></summary>\n", token.content
+            )
+
+
+@given(st.text(st.sampled_from("`~a \n>-")))
+def test_no_line_of_an_output_ends_its_block(text: str) -> None:
+    (fence,) = [token for token in tokens("\n".join(block(text))) if token.type != "inline"]
+    assert fence.type == "fence"
+    assert fence.content.splitlines() == text.splitlines()
+
+
+def test_an_output_is_bounded() -> None:
+    assert len(markdown(failed_run("x" * 1_000_000))) < 4 * OUTPUT_CHARS
+
+
+def test_a_reviewer_sees_skipped_gates_what_was_red_before_and_how_much_changed() -> None:
+    (run,) = failed_run("lint")
+    changed = (ChangedFile("a.py", "added", 10, 0), ChangedFile("b.bin", "modified", None, None))
+    text = markdown([replace(run, changed=changed)])
+    assert "\n- lint failed before the run, on the base: `lint`\n" in text
+    assert "\n- lint was skipped in `impl`: `lint`\n" in text
+    assert "| lint **failed**, lint **skipped** |" in text
+    assert "\n**2 files changed, +10 -0** on branch `gump/r`" in text
 
 
 @given(SIGNS | st.text())
