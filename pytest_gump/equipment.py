@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.agents import prices
 from pytest_gump.agents.cassette import Cassette
 from pytest_gump.engine.settings import Settings
 from pytest_gump.engine.tools import Tools
@@ -71,6 +72,7 @@ class Equipment:
             GumpError: the repository or the cassette cannot be opened here.
         """
         settings = Settings(**self.settings)
+        prices.use(settings.own_prices)
         if home is None:
             repository = Repository.open(Path(self.project))
             slots_root, scratch, spec = Path(self.worktrees), Path(self.scratch), Path(self.spec)

@@ -92,8 +92,9 @@ class Job:
         )
         unknown = sorted({name for name in (*agents_of(self.workflow), *more) if self.agent(name).cost == "unknown"})
         if limited and unknown:
+            reasons = [f"  {name}: {registry.why_unknown(self.agent(name))}" for name in unknown]
             raise ConfigError(
-                f"max_budget cannot be held: the cost of {', '.join(unknown)} is unknown",
+                "\n".join([f"max_budget cannot be held: the cost of {', '.join(unknown)} is unknown", *reasons]),
                 hint="take max_budget out, or set gump_unknown_cost = allow: it then counts as nothing",
             )
 

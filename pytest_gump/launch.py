@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from pytest_gump.agents import prices
 from pytest_gump.engine.attempt import Tools, execute
 from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
@@ -90,6 +91,7 @@ class Launch:
         refuse_platform()
         repository = Repository.open(project_root(config))
         settings, _ = read_settings(config.getini, load_gump_toml(repository.root))
+        prices.use(settings.own_prices)
         settings = settle_on_quota(config, settings, job)
         missing = list(job.missing_agents())
         if missing:

@@ -96,7 +96,7 @@ class CodexAgent:
 
     @property
     def cost(self) -> Provenance:
-        return prices.provenance(self.model)
+        return prices.provenance(prices.priced_as(self.model, CLI))
 
     @property
     def forks(self) -> Forks:

@@ -156,7 +156,7 @@ class CodexReader(EstimatedReader):
             return None
         before = self._task.session
         mine = self._reported if before is None else tokens_grown(self._reported, before.tokens)
-        cost_usd = prices.estimate_answers(self._model, mine, self._turns)
+        cost_usd = prices.estimate_answers(prices.priced_as(self._model, CLI), mine, self._turns)
         provenance: Provenance = "unknown" if cost_usd is None else "estimated"
         return Usage(mine, cost_usd, provenance, self._turns, self._tool_calls)
 

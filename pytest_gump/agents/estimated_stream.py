@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_gump.agents import prices
 from pytest_gump.agents.base import UsageSeen
 from pytest_gump.agents.estimate import Conversation
 from pytest_gump.agents.stream import NO_EVENTS, JsonReader
@@ -19,7 +20,7 @@ UNNAMED = "unnamed"
 class EstimatedReader(JsonReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
-        self._talk = Conversation(model, task.prompt)
+        self._talk = Conversation(prices.priced_as(model, self.CLI), task.prompt)
         self._running: set[str] = set()
         """Tools that were called and have not answered."""
         self._last_error = ""

@@ -102,7 +102,7 @@ class GeminiAgent:
 
     @property
     def cost(self) -> Provenance:
-        return prices.provenance(self.model)
+        return prices.provenance(prices.priced_as(self.model, CLI))
 
     @property
     def forks(self) -> Forks:

@@ -73,7 +73,7 @@ class GeminiReader(EstimatedReader):
 
     def _read_start(self, record: ndjson.JsonObject) -> Iterable[Event]:
         events = self._start(ndjson.text(record, "session_id"), ndjson.text(record, "model"))
-        self._talk.model = self._model
+        self._talk.model = prices.priced_as(self._model, CLI)
         return events
 
     def _answer(self) -> list[Event]:
@@ -144,9 +144,10 @@ class GeminiReader(EstimatedReader):
         models = ndjson.section(stats, "models")
         parts: list[tuple[str | None, Tokens]] = [(name, _tokens(ndjson.section(models, name))) for name in models]
         parts = parts or [(self._model, tokens)]
-        costs = [prices.estimate_answers(name, part, self._turns) for name, part in parts if part.total]
+        priced = [(prices.priced_as(name, CLI), part) for name, part in parts if part.total]
+        costs = [prices.estimate_answers(name, part, self._turns) for name, part in priced]
         self._only_model(list(models))
-        if None in costs or (not costs and prices.rates(self._model) is None):
+        if None in costs or (not costs and prices.rates(prices.priced_as(self._model, CLI)) is None):
             return Usage(tokens, None, "unknown", self._turns, self._tool_calls)
         return Usage(tokens, sum(cost or 0.0 for cost in costs), "estimated", self._turns, self._tool_calls)
 

@@ -156,8 +156,7 @@ class _Bill:
     __slots__ = ("_cost_usd", "_estimated", "_model", "_tokens")
 
     def __init__(self, model: str | None) -> None:
-        # The CLI's id is that of the provider behind a slash; the table of prices knows the provider's own.
-        self._model = model.rpartition("/")[2] if model is not None else None
+        self._model = model
         self._tokens = Tokens()
         self._cost_usd: float | None = 0.0
         self._estimated = False
@@ -167,7 +166,7 @@ class _Bill:
         if self._cost_usd is None:
             return
         if not cost_usd and tokens.total:
-            cost_usd = prices.estimate_answer(self._model, tokens)
+            cost_usd = prices.estimate_answer(prices.priced_as(self._model, CLI), tokens)
             self._estimated = True
         self._cost_usd = None if cost_usd is None else self._cost_usd + cost_usd
 

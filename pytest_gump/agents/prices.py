@@ -1,4 +1,4 @@
-"""What tokens cost, by the table that comes with genai-prices.
+"""What tokens cost: by the user's own prices, else by the table that comes with genai-prices.
 
 The table is the one in the installed package: nothing is fetched, `UpdatePrices` is never started.
 """
@@ -8,54 +8,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.base import Tokens, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_gump.agents.base import Provenance
 
 PACKAGE: Final = "genai-prices"
 
+MILLION: Final = 1_000_000
 
-def estimate(model: str | None, tokens: Tokens) -> float | None:
-    """Price tokens in dollars; None when the model is not in the table.
-
-    The first call imports the table (about a quarter of a second).
-    """
-    if not model:
-        return None
-    from genai_prices import Usage as PricedUsage
-    from genai_prices import calc_price
-
-    usage = PricedUsage(
-        input_tokens=tokens.input + tokens.cache_read + tokens.cache_write,
-        cache_read_tokens=tokens.cache_read,
-        cache_write_tokens=tokens.cache_write,
-        output_tokens=tokens.output + tokens.reasoning,
-    )
-    try:
-        return float(calc_price(usage, model_ref=model).total_price)
-    except (LookupError, ValueError):
-        return None
-
-
-def provenance(model: str | None) -> Provenance:
-    """Whether the cost of the model's answers can be estimated."""
-    return "unknown" if estimate(model, Tokens(input=1000)) is None else "estimated"
-
-
-def context_window(model: str | None) -> int | None:
-    """How many tokens the model can read, as far as the table knows."""
-    if not model:
-        return None
-    from genai_prices import Usage as PricedUsage
-    from genai_prices import calc_price
-
-    try:
-        return calc_price(PricedUsage(input_tokens=1), model_ref=model).model.context_window
-    except (LookupError, ValueError):
-        return None
+RESELLERS: Final = (("qwen", "openrouter", "qwen/"),)
+"""Where the table knows models only under another name: prefix, provider, and what that puts before the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +34,11 @@ class Rates:
     cache_write: float
     output: float
 
+    @classmethod
+    def of_million(cls, input_: float, output: float, cache_read: float, cache_write: float) -> Rates:
+        """Rates from dollars for a million tokens."""
+        return cls(input_ / MILLION, cache_read / MILLION, cache_write / MILLION, output / MILLION)
+
     def of(self, tokens: Tokens) -> float:
         return (
             tokens.input * self.input
@@ -74,6 +46,101 @@ class Rates:
             + tokens.cache_write * self.cache_write
             + (tokens.output + tokens.reasoning) * self.output
         )
+
+
+_own: Final[dict[str, Rates]] = {}
+"""The user's own prices, by model or CLI in lower case."""
+
+
+def use(own: Mapping[str, Rates]) -> None:
+    """Let the user's own prices count in this process, and only these."""
+    _own.clear()
+    _own.update({name.lower(): price for name, price in own.items()})
+    rates.cache_clear()
+
+
+def priced_as(model: str | None, cli: str) -> str | None:
+    """Return the name to look the price of a model up by: the CLI's, if only that has a price of the user's own."""
+    if cli in _own and estimate(model, Tokens(input=1)) is None:
+        return cli
+    return model
+
+
+def estimate(model: str | None, tokens: Tokens) -> float | None:
+    """Price tokens in dollars; None when nobody knows the price of the model.
+
+    The first call for a model without a price of the user's own imports the table (about a quarter of a second).
+    """
+    if not model:
+        return None
+    if (own := _own_rates(model)) is not None:
+        return own.of(tokens)
+    found = _look_up(model, tokens)
+    return None if found is None else float(found.total_price)
+
+
+def _own_rates(model: str) -> Rates | None:
+    return _own.get(model.lower()) or _own.get(_without_provider(model).lower())
+
+
+def _without_provider(model: str) -> str:
+    """`claude-sonnet-5` of `anthropic/claude-sonnet-5`."""
+    return model.rpartition("/")[2]
+
+
+def _look_up(model: str, tokens: Tokens) -> Any:
+    """The table's calculation for these tokens; None when the model is not in it."""
+    from genai_prices import Usage as PricedUsage
+    from genai_prices import calc_price
+
+    usage = PricedUsage(
+        input_tokens=tokens.input + tokens.cache_read + tokens.cache_write,
+        cache_read_tokens=tokens.cache_read,
+        cache_write_tokens=tokens.cache_write,
+        output_tokens=tokens.output + tokens.reasoning,
+    )
+    bare = _without_provider(model)
+    resold = [(start + bare, provider) for prefix, provider, start in RESELLERS if bare.startswith(prefix)]
+    for name, provider in ((bare, None), (model, None), *resold):
+        try:
+            return calc_price(usage, model_ref=name, provider_id=provider)
+        except (LookupError, ValueError):
+            continue
+    return None
+
+
+def source(model: str | None) -> str | None:
+    """Say where the price of a model comes from; None when it has none."""
+    if not model:
+        return None
+    if _own_rates(model) is not None:
+        return "gump_prices"
+    found = _look_up(model, Tokens(input=1))
+    if found is None:
+        return None
+    resold = any(found.provider.id == provider for _, provider, _ in RESELLERS)
+    return f"{table_version()}, {found.provider.id} {found.model.id}" if resold else table_version()
+
+
+def why_unknown(model: str | None, cli: str) -> str:
+    """Say why nobody knows what an agent costs, and which name a price of the user's own needs."""
+    if cli == "cursor":
+        return "Cursor bills by its own plan"
+    if not model:
+        return f"its CLI chooses the model: name one, or give {cli!r} a price in gump_prices"
+    return f"{PACKAGE} has no price for {model!r}: give it one in gump_prices"
+
+
+def provenance(model: str | None) -> Provenance:
+    """Whether the cost of the model's answers can be estimated."""
+    return "unknown" if estimate(model, Tokens(input=1000)) is None else "estimated"
+
+
+def context_window(model: str | None) -> int | None:
+    """How many tokens the model can read, as far as the table knows."""
+    found = _look_up(model, Tokens(input=1)) if model else None
+    window: int | None = None if found is None else found.model.context_window
+    return window
 
 
 LINEAR_TOKENS: Final = 128_000
@@ -86,6 +153,8 @@ def rates(model: str | None) -> Rates | None:
 
     None when the model is not in the table, or its price is not linear there.
     """
+    if model and (own := _own_rates(model)) is not None:
+        return own
     size = LINEAR_TOKENS
     kinds = (Tokens(input=size), Tokens(cache_read=size), Tokens(cache_write=size), Tokens(output=size))
     costs = [estimate(model, tokens) for tokens in kinds]

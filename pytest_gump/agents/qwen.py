@@ -107,7 +107,7 @@ class QwenAgent:
 
     @property
     def cost(self) -> Provenance:
-        return prices.provenance(self.model)
+        return prices.provenance(prices.priced_as(self.model, CLI))
 
     @property
     def forks(self) -> Forks:

@@ -118,7 +118,7 @@ class QwenReader(ResultReader):
         total = seen if self._grown is None else each(max, seen, self._grown)
         beyond = Tokens() if total is seen else each(int.__sub__, total, seen)
         if cost_usd is not None and (beyond.total or not seen.total):
-            more = prices.estimate_answer(self._model, beyond)
+            more = prices.estimate_answer(prices.priced_as(self._model, CLI), beyond)
             cost_usd = None if more is None else cost_usd + more
         provenance: Provenance = "unknown" if cost_usd is None else "estimated"
         return Usage(total, cost_usd, provenance, self._turns, self._tool_calls, self._context_tokens)
@@ -167,7 +167,7 @@ class _Meter:
         self.tokens += tokens
         if self.cost_usd is None:
             return
-        cost_usd = prices.estimate_answer(model, tokens)
+        cost_usd = prices.estimate_answer(prices.priced_as(model, CLI), tokens)
         self.cost_usd = None if cost_usd is None else self.cost_usd + cost_usd
 
 

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents import claude, codex, cursor, gemini, opencode, qwen
-from pytest_gump.agents.configured import configure
+from pytest_gump.agents import claude, codex, cursor, gemini, opencode, prices, qwen
+from pytest_gump.agents.configured import Configured, configure
 from pytest_gump.agents.family import Family
 from pytest_gump.errors import AgentError
 
@@ -94,6 +94,15 @@ def same_cli(one: str, other: str, extra: Extra | None = None) -> bool:
     """Whether a session of one agent can be resumed by the other."""
     cli = cli_of(one, extra)
     return cli is not None and cli == cli_of(other, extra)
+
+
+def why_unknown(agent: Agent) -> str:
+    """Say why the cost of an agent whose `cost` is `unknown` is so."""
+    inner = agent.agent if isinstance(agent, Configured) else agent
+    family = FAMILIES.get(agent.cli)
+    if family is None or type(inner) is not family.adapter:
+        return "its adapter says so"
+    return prices.why_unknown(getattr(inner, "model", None), agent.cli)
 
 
 def known(extra: Extra | None = None) -> list[str]:

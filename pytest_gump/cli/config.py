@@ -60,7 +60,7 @@ def _value(option: IniOption, settings: Settings) -> str:
 
     value = getattr(settings, option.field)
     if isinstance(value, tuple):
-        return (", " if option.kind in {"lines", "agents"} else " ").join(value)
+        return (", " if option.kind in {"lines", "agents", "prices"} else " ").join(value)
     if option.kind in {"duration", "duration_or_off"}:
         return "off" if value is None else format_duration(value)
     return option.default if value is None else str(value)

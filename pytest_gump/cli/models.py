@@ -34,6 +34,8 @@ class Row:
     cache_write: float | None
     cost: str
     """Where the cost of an attempt comes from: reported by the CLI, estimated by these prices, or unknown."""
+    price_source: str | None
+    """Where the price comes from: the table with its version, the name there if it is another, or `gump_prices`."""
 
 
 def add(commands: Commands) -> None:
@@ -57,6 +59,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.errors import AgentError
 
     settings, _ = effective_settings(project_root())
+    prices.use(settings.own_prices)
     own = settings.agent_names
     names = [name for name in dict.fromkeys([*own, *registry.known(own)]) if arguments.word in name]
     rows = [_row(name, registry.resolve(name, own)) for name in names]
@@ -71,6 +74,9 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     out.table(HEAD, [tuple(_cells(row)) for row in rows], right=NUMBERS, optional=("cache write", "cache read", "CLI"))
     out.line()
     out.line(f"dollars for a million tokens, {prices.table_version()}; a longer context may cost more")
+    for source in dict.fromkeys(row.price_source for row in rows):
+        if source not in {None, prices.table_version()}:
+            out.line(f"{', '.join(row.agent for row in rows if row.price_source == source)}: price from {source}")
     out.line("a model without a version, and none at all, is the CLI's choice; CLI:MODEL takes any model")
     return 0
 
@@ -80,8 +86,8 @@ def _row(name: str, agent: Agent) -> Row:
     from pytest_gump.agents.base import Tokens
 
     model: str | None = getattr(getattr(agent, "agent", agent), "model", None)
-    # What Cursor takes for a model is its own affair; OpenCode names the provider in front.
-    priced = None if model is None or agent.cli == "cursor" else model.rpartition("/")[2]
+    # What Cursor takes for a model is its own affair.
+    priced = None if agent.cli == "cursor" else prices.priced_as(model, agent.cli)
     kinds = {"input": Tokens(1000), "output": Tokens(output=1000), "read": Tokens(cache_read=1000)}
     kinds["write"] = Tokens(cache_write=1000)
     costs = {kind: prices.estimate(priced, tokens) for kind, tokens in kinds.items()}
@@ -97,6 +103,7 @@ def _row(name: str, agent: Agent) -> Row:
         dollars["read"],
         dollars["write"],
         agent.cost,
+        prices.source(priced),
     )
 
 

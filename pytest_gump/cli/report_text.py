@@ -166,8 +166,7 @@ def _context_rows(step: Data) -> Iterator[tuple[str, ...]]:
 
 def _of_window(used: int, model: str | None) -> str:
     """Tell the share of the window too, where the price table knows one that can hold as much."""
-    # OpenCode names the provider in front.
-    window = prices.context_window(model.rpartition("/")[2]) if model else None
+    window = prices.context_window(model)
     if window is None or used > window:
         return _thousands(used)
     return f"{_thousands(used)} of {_thousands(window)} ({used / window:.0%})"
@@ -199,11 +198,20 @@ def _agents(data: Data, out: Out) -> None:
 
 def _marks(data: Data, out: Out) -> None:
     """Say what the marks of dollars mean, where there are any."""
-    costs = [one["cost"] for step in data["steps"] for one in step["attempts"] if "cost" in one and _consumed(one)]
+    attempts = [one for step in data["steps"] for one in step["attempts"] if "cost" in one and _consumed(one)]
+    costs = [one["cost"] for one in attempts]
     if any(cost["provenance"] == "estimated" for cost in costs):
         out.text("~ estimated: tokens times list prices", indent="  ")
-    if any(cost["usd"] is None for cost in costs):
-        out.text("$? unknown: the agent's CLI did not tell; in no sum", indent="  ")
+    for reason in dict.fromkeys(_why_unknown(one) for one in attempts if one["cost"]["usd"] is None):
+        out.text(f"$? unknown: {reason}; in no sum", indent="  ")
+
+
+def _why_unknown(attempt: Data) -> str:
+    if not attempt["tokens"]["total"]:
+        return "the agent reported neither tokens nor cost"
+    if attempt["model"] is None:
+        return "the agent reported tokens, but no cost and no model"
+    return f"the agent reported tokens, but no price of {attempt['model']} is known"
 
 
 def _reasons(data: Data, out: Out) -> None:

@@ -28,7 +28,7 @@ class IniOption:
     @property
     def type(self) -> Literal["string", "args", "linelist"]:
         """What `parser.addini(type=...)` takes."""
-        if self.kind in {"lines", "agents"}:
+        if self.kind in {"lines", "agents", "prices"}:
             return "linelist"
         return "args" if self.kind in {"patterns", "names", "slots"} else "string"
 
@@ -99,6 +99,13 @@ INI_OPTIONS: Final = (
         "Files that git ignores and a build needs: copied into every worktree, like those that .worktreeinclude names",
     ),
     IniOption("gump_agents", "agents", "agents", "", "Agents of your own, one a line: NAME = AGENT and further words"),
+    IniOption(
+        "gump_prices",
+        "prices",
+        "prices",
+        "",
+        "Prices of your own in USD for a million tokens, one a line: NAME = INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE]]",
+    ),
     IniOption("gump_agent_env", "agent_env", "names", "", "Environment variables that agents get on top of the usual"),
     IniOption("gump_gate_env", "gate_env", "names", "", "Environment variables that gates get on top of the usual"),
     IniOption(

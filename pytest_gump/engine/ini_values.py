@@ -21,12 +21,15 @@ Kind = Literal[
     "names",
     "lines",
     "agents",
+    "prices",
     "refuse_or_allow",
     "slots",
     "word",
 ]
 
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_PRICED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", re.ASCII)
+_DOLLARS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,12})?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -97,6 +100,21 @@ def _agents(raw: object) -> tuple[str, ...]:
     return tuple(f"{name} = {words}" for name, words in agents.items())
 
 
+def _prices(raw: object) -> tuple[str, ...]:
+    """Lines `NAME = INPUT/OUTPUT/CACHE_READ/CACHE_WRITE`, the cache at the price of input unless it has its own."""
+    prices: dict[str, str] = {}
+    for line in _lines(raw):
+        name, equals, numbers = (part.strip() for part in line.partition("="))
+        dollars = [part.strip() for part in numbers.split("/")]
+        is_price = 2 <= len(dollars) <= 4 and all(_DOLLARS.fullmatch(part) for part in dollars)
+        if not equals or not _PRICED.fullmatch(name) or not is_price:
+            raise ValueError(f"{line!r} is not NAME = INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE]] in dollars")
+        if name.lower() in map(str.lower, prices):
+            raise ValueError(f"{name!r} stands there twice")
+        prices[name] = "/".join([*dollars, *[dollars[0]] * (4 - len(dollars))])
+    return tuple(f"{name} = {dollars}" for name, dollars in prices.items())
+
+
 def _refuse_or_allow(raw: object) -> str:
     if raw not in ("refuse", "allow"):
         raise ValueError(f"must be 'refuse' or 'allow', not {raw!r}")
@@ -132,6 +150,7 @@ READERS: Final[Mapping[Kind, Callable[[object], object]]] = {
     "names": _names,
     "lines": _lines,
     "agents": _agents,
+    "prices": _prices,
     "refuse_or_allow": _refuse_or_allow,
     "slots": _slots,
     "word": _word,

@@ -6,6 +6,7 @@ import stat
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
+from pytest_gump.agents.prices import Rates
 from pytest_gump.engine.ini_options import INI_OPTIONS, IniOption
 from pytest_gump.engine.ini_values import READERS
 from pytest_gump.errors import ConfigError
@@ -45,6 +46,8 @@ class Settings:
     """Patterns of files to copy into worktrees, on top of those of `.worktreeinclude`."""
     agents: tuple[str, ...] = ()
     """Lines `NAME = AGENT WORDS`."""
+    prices: tuple[str, ...] = ()
+    """Lines `NAME = INPUT/OUTPUT/CACHE_READ/CACHE_WRITE`: dollars for a million tokens of a model or CLI."""
     agent_env: tuple[str, ...] = ()
     gate_env: tuple[str, ...] = ()
     allow_commands: tuple[str, ...] = ()
@@ -74,6 +77,12 @@ class Settings:
     def agent_names(self) -> dict[str, str]:
         """What each agent name of the user's own stands for: another agent, then further words."""
         return {name: words for name, _, words in (line.partition(" = ") for line in self.agents)}
+
+    @property
+    def own_prices(self) -> dict[str, Rates]:
+        """Dollars for one token, by the name of a model or a CLI."""
+        lines = (line.partition(" = ") for line in self.prices)
+        return {name: Rates.of_million(*map(float, dollars.split("/"))) for name, _, dollars in lines}
 
     @property
     def failover(self) -> tuple[str, ...]:

@@ -146,8 +146,9 @@ def test_a_mode_of_the_users_takes_the_place_of_ours(words: tuple[str, ...]) -> 
 
 
 def test_its_cost_is_known_only_with_a_price() -> None:
-    assert PLUS.cost == "unknown"
+    assert PLUS.cost == "estimated"
     assert QwenAgent("qwen").cost == "unknown"
+    assert QwenAgent("qwen-x", model="coder-model-9").cost == "unknown"
     assert QwenAgent("qwen-gpt", model="gpt-5.4").cost == "estimated"
 
 

@@ -65,3 +65,17 @@ def test_a_word_that_no_name_holds_is_an_error(gump: Gump, word: str) -> None:
     assert (
         gump.bad("models", word) == f"gump: error: no agent name holds {word!r}\n  hint: gump models lists them all\n"
     )
+
+
+def test_prices_say_where_they_come_from(gump: Gump) -> None:
+    gump.project.write({"pytest.ini": "[pytest]\ngump_prices =\n    codex = 1/2\n    qwen3-coder-plus = 3/4/0.5\n"})
+    listed = rows(gump)
+    assert (listed["codex"]["input"], listed["codex"]["cache_read"], listed["codex"]["cost"]) == (1.0, 1.0, "estimated")
+    assert (listed["qwen-plus"]["output"], listed["qwen-plus"]["cache_read"]) == (4.0, 0.5)
+    assert {name: listed[name]["price_source"] for name in ("codex", "qwen-plus", "codex-o3", "gemini")} == {
+        "codex": "gump_prices", "qwen-plus": "gump_prices", "codex-o3": prices.table_version(), "gemini": None
+    }  # fmt: skip
+    output = gump.good("models").splitlines()
+    assert "codex, codex-gpt53-spark, qwen-coder-plus, qwen-plus: price from gump_prices" in output
+    assert f"qwen-coder: price from {prices.table_version()}, openrouter qwen/qwen3-coder" in output
+    prices.use({})

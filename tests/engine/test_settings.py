@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import astuple, fields
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pytest_gump.agents.base import Tokens
+from pytest_gump.agents.prices import Rates
 from pytest_gump.engine.ini_values import READERS
 from pytest_gump.engine.settings import INI_OPTIONS, Settings, load_gump_toml, read_settings
 from pytest_gump.errors import ConfigError
@@ -14,6 +18,9 @@ from pytest_gump.system import worktree
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+PRICE = "NAME = INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE]] in dollars"
 
 
 def ini(**values: object) -> Callable[[str], object | None]:
@@ -59,6 +66,52 @@ def test_agents_of_ones_own_are_names_with_words() -> None:
     assert settings.agent_names == {"fast": "claude-haiku", "near": "codex:my-model env:A=b  -p 'x y'"}
 
 
+def test_prices_of_ones_own_leave_the_cache_at_the_price_of_input() -> None:
+    lines = ["house-7b = 0.30/1.20", "qwen/qwen3:30b=0/0/0", "codex = 1.25 / 10 / 0.125 / 1.5"]
+    settings, sources = read_settings(ini(gump_prices=lines), None)
+    assert settings.prices == (
+        "house-7b = 0.30/1.20/0.30/0.30", "qwen/qwen3:30b = 0/0/0/0", "codex = 1.25/10/0.125/1.5"
+    )  # fmt: skip
+    assert sources["gump_prices"] == "ini"
+    assert settings.own_prices["codex"] == Rates.of_million(1.25, 10, 0.125, 1.5)
+    assert settings.own_prices["house-7b"].of(Tokens(1_000_000, output=1_000_000)) == pytest.approx(1.5)
+
+
+NUMBERS = st.floats(0, 999_999, allow_nan=False).map(lambda number: f"{number:.6f}".rstrip("0").rstrip("."))
+
+
+@given(
+    st.dictionaries(
+        st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,20}", fullmatch=True),
+        st.lists(NUMBERS, min_size=2, max_size=4),
+        max_size=4,
+    ),
+    st.sampled_from(["=", " = ", "  =\t"]),
+)
+def test_prices_read_back_as_they_are_written(prices: dict[str, list[str]], equals: str) -> None:
+    names = [name.lower() for name in prices]
+    assume(len(set(names)) == len(names))
+    lines = READERS["prices"]([f"{name}{equals}{'/'.join(numbers)}" for name, numbers in prices.items()])
+    assert READERS["prices"](lines) == lines
+    own = Settings(prices=lines).own_prices  # type: ignore[arg-type]
+    assert own.keys() == prices.keys()
+    for name, numbers in prices.items():
+        wanted = [float(number) / 1e6 for number in [*numbers, *[numbers[0]] * (4 - len(numbers))]]
+        rates = own[name]
+        assert [rates.input, rates.output, rates.cache_read, rates.cache_write] == pytest.approx(wanted)
+
+
+@given(st.text(max_size=30))
+def test_text_is_refused_as_a_price_or_read_as_one(line: str) -> None:
+    try:
+        lines = READERS["prices"]([line])
+    except ValueError:
+        return
+    rates = [rate for price in Settings(prices=lines).own_prices.values() for rate in astuple(price)]  # type: ignore[arg-type]
+    assert all(0 <= rate <= 1 for rate in rates)
+    assert line == "" or rates
+
+
 def test_silence_timeout_can_be_switched_off() -> None:
     settings, _ = read_settings(ini(gump_silence_timeout="off"), None)
     assert settings.silence_timeout_s is None
@@ -79,6 +132,12 @@ def test_silence_timeout_can_be_switched_off() -> None:
             "gump_agents: 'a b = c' is not NAME = AGENT, with further words behind it or without",
         ),
         ("gump_agents", ["a = b", "a = c"], "gump_agents: 'a' stands there twice"),
+        ("gump_prices", ["fast = 1"], f"gump_prices: 'fast = 1' is not {PRICE}"),
+        ("gump_prices", ["fast = 1/x"], f"gump_prices: 'fast = 1/x' is not {PRICE}"),
+        ("gump_prices", ["fast = 1/-1"], f"gump_prices: 'fast = 1/-1' is not {PRICE}"),
+        ("gump_prices", ["fast = 1/2/3/4/5"], f"gump_prices: 'fast = 1/2/3/4/5' is not {PRICE}"),
+        ("gump_prices", ["= 1/2"], f"gump_prices: '= 1/2' is not {PRICE}"),
+        ("gump_prices", ["a = 1/2", "A = 1/2"], "gump_prices: 'A' stands there twice"),
         ("gump_test_files", ["../x"], "gump_test_files: '../x' must be relative to the project, without '..'"),
         ("gump_compile", "a\0b", "gump_compile: must not hold a NUL character"),
         ("gump_error_chars", True, "gump_error_chars: must be a whole number above zero, not True"),

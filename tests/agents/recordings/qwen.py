@@ -6,25 +6,23 @@ from pytest_gump.agents.qwen_stream import QwenReader
 from tests.agents.stream_kit import PLAIN_MESSAGE, End, Recorded, Resumed, failed, line, plain_run
 
 ENDS = {
-    "api-400": failed("API Error: 400 scripted failure 400", usd=None),
-    "api-401": failed("API Error: 401 scripted failure 401", usd=None),
-    "api-429": failed("ended without a result, ended by a signal", usd=None, notes=("2 API retries",)),
-    "api-429-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=None),
-    "api-500": failed("API Error: 500 scripted failure 500", usd=None),
-    "arrearage": End(
-        "quota", "API Error: 400 Access denied, please make sure your account is in good standing.", usd=None
-    ),
+    "api-400": failed("API Error: 400 scripted failure 400"),
+    "api-401": failed("API Error: 401 scripted failure 401"),
+    "api-429": failed("ended without a result, ended by a signal", notes=("2 API retries",)),
+    "api-429-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=0.00323115),
+    "api-500": failed("API Error: 500 scripted failure 500"),
+    "arrearage": End("quota", "API Error: 400 Access denied, please make sure your account is in good standing."),
     "auto-edit": End(
         turns=3,
         calls=2,
         tokens=(3900, 1530, 0, 153),
         context=1920,
-        usd=None,
+        usd=0.00323115,
         notes=("permission denied: run_shell_command: echo hi > out.txt; python3 -c 'print(1)'; echo rc=$?",),
     ),
-    "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=None),
-    "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=None),
-    "connection-refused": failed("API Error: Connection error. (cause: fetch failed)", usd=None),
+    "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=0.00323115),
+    "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=0.00208455),
+    "connection-refused": failed("API Error: Connection error. (cause: fetch failed)"),
     "diff-step": End(
         turns=5,
         calls=4,
@@ -36,8 +34,8 @@ ENDS = {
             "permission denied: run_shell_command: touch sh.txt",
         ),
     ),
-    "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=None),
-    "fork": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), context=1810, usd=None),
+    "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=0.00208455),
+    "fork": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), context=1810, usd=0.0053157),
     "max-tool-calls": failed(
         (
             "ended without a result, exit code 55: Run aborted: tool-call budget of 2 exceeded (--max-tool-"
@@ -47,7 +45,7 @@ ENDS = {
         calls=3,
         tokens=(3900, 1530, 0, 153),
         context=1920,
-        usd=None,
+        usd=0.00323115,
     ),
     "maxturns-parallel": failed(
         (
@@ -58,7 +56,7 @@ ENDS = {
         calls=6,
         tokens=(3900, 1530, 0, 153),
         context=1920,
-        usd=None,
+        usd=0.00323115,
         limit="max_turns",
     ),
     "model-404": failed("API Error: 404 The model `nope-1` does not exist or you do not have access to it.", usd=None),
@@ -69,7 +67,7 @@ ENDS = {
         ),
         usd=None,
     ),
-    "parallel-calls": End(turns=2, calls=2, tokens=(2500, 1010, 0, 101), context=1810, usd=None),
+    "parallel-calls": End(turns=2, calls=2, tokens=(2500, 1010, 0, 101), context=1810, usd=0.00208455),
     "read-only-step": End(
         turns=4,
         calls=3,
@@ -86,14 +84,14 @@ ENDS = {
         calls=2,
         tokens=(3900, 1530, 0, 153),
         context=1920,
-        usd=None,
+        usd=0.00323115,
         notes=(
             "permission denied: write_file: /sandbox/repo/qwen/readonly/hello.py",
             "permission denied: run_shell_command: python3 hello.py > out.txt; cat out.txt",
         ),
     ),
-    "resume": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), context=1810, usd=None),
-    "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=None),
+    "resume": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), context=1810, usd=0.0053157),
+    "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=0.00323115),
     "resume-unknown": failed(
         (
             "ended without a result, exit code 1: No saved session found with ID "
@@ -108,10 +106,10 @@ ENDS = {
         calls=1,
         tokens=(1200, 500, 0, 50),
         context=1700,
-        usd=None,
+        usd=0.0010075,
     ),
     "stream-cut": failed(
-        "API Error: terminated (cause: UND_ERR_SOCKET: other side closed)", turns=1, usd=None, notes=("3 API retries",)
+        "API Error: terminated (cause: UND_ERR_SOCKET: other side closed)", turns=1, notes=("3 API retries",)
     ),
     "turn-limit": failed(
         (
@@ -122,10 +120,10 @@ ENDS = {
         calls=2,
         tokens=(2500, 1010, 0, 101),
         context=1810,
-        usd=None,
+        usd=0.00208455,
         limit="max_turns",
     ),
-    "write-outside-cwd": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=None),
+    "write-outside-cwd": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=0.00208455),
 }
 
 EVENTS = plain_run(
@@ -142,7 +140,7 @@ QWEN = Recorded(
     events=EVENTS,
     message=PLAIN_MESSAGE,
     resumed=tuple(
-        Resumed("resume-1", second, (2500, 1010, 0, 101), None, (6400, 2540, 0, 254), same_id=second == "resume")
+        Resumed("resume-1", second, (2500, 1010, 0, 101), 0.00208455, (6400, 2540, 0, 254), same_id=second == "resume")
         for second in ("resume", "fork")
     ),
     shows={
@@ -153,7 +151,7 @@ QWEN = Recorded(
         "out of quota": "arrearage",
     },
     total=5583,
-    rates=(0, 0, 0, 0),
+    rates=(0.65, 0.13, 0.8125, 3.25),
     unfinished="ended without a result, exit code 0",
     bad_exit="exit code 1 after a result that says success: boom",
     meaningless=(line(type="system", subtype="new"), line(type="stream_event", event={})),
