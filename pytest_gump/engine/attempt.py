@@ -26,6 +26,7 @@ from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.lost_attempt import NEVER_STARTED, recover
+from pytest_gump.engine.no_change import describe_answer, judge_no_change
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.recording import Work, record
@@ -42,6 +43,9 @@ from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent, SessionRef, Task
+    from collections.abc import Sequence
+
+    from pytest_gump.agents.base import Agent, Event, SessionRef, Task
     from pytest_gump.engine.context_phase import Material
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Heard
@@ -96,6 +100,9 @@ class _Facts:
     gates_s: float = 0.0
     notes: list[str] = field(default_factory=list)
     session_lost: bool = False
+    ignored: Sequence[str] = ()
+    """What the agent made that git ignores; looked up only where it changed nothing else."""
+    no_change: str = ""
 
 
 class _Attempt:
@@ -143,7 +150,10 @@ class _Attempt:
 
     def _judged(self) -> Judgement:
         problem = self._prepare() or (self._work() if self.agent is not None else None)
-        return problem or self._check()
+        if problem is not None:
+            return problem
+        judgement = self._check()
+        return self._judge_no_change(judgement) if self._is_unchanged else judgement
 
     # -- before ----------------------------------------------------------------------------------------------------
 
@@ -230,6 +240,7 @@ class _Attempt:
 
         facts.handover = read_handover(read, order.mode, message=run.ending.message, max_items=settings.max_items)
         self._keep()
+        facts.ignored = self.slot.ignored_since_setup() if self._is_unchanged else ()
         crossing = self._crossing()
         read_only = order.mode != "diff" or order.limits.no_write
         unwanted = [one.path for one in self.leavings.changed_by_attempt] if read_only else []
@@ -276,6 +287,23 @@ class _Attempt:
         judgement = judge_gates(facts.gates)
         if removed and judgement is not PASSED:
             facts.notes.append(f"ignored files are not kept, so the gates did not see them: {listed(removed)}")
+        return judgement
+
+    @property
+    def _is_unchanged(self) -> bool:
+        """Whether a step that works on the files has left them as they were when it began."""
+        began = self.tools.repository.tree_of(self.order.step_base)
+        return (self.order.mode == "diff" or self.order.must_change) and self.leavings.tree == began
+
+    def _judge_no_change(self, checked: Judgement) -> Judgement:
+        """Judge an attempt that left the files as they were, after its gates; a gate that failed weighs more."""
+        facts, ending = self.facts, self.facts.run.ending if self.facts.run is not None else None
+        facts.no_change = facts.handover.no_change or self.order.no_change
+        if checked.outcome is not Outcome.PASSED:
+            return checked
+        judgement = judge_no_change(facts.no_change, facts.ignored, must_change=self.order.must_change, ending=ending)
+        if judgement.outcome is not Outcome.PASSED:
+            facts.notes += describe_answer(ending)
         return judgement
 
     # -- the result ------------------------------------------------------------------------------------------------
@@ -348,6 +376,7 @@ class _Attempt:
             verdict=facts.handover.verdict,
             artifact=facts.handover.artifact,
             message=bounded_text(clean_text(ending.message), MESSAGE_CHARS) if ending else "",
+            no_change=facts.no_change,
             notes=(*facts.notes, *self.leavings.notes, *facts.handover.notes, *(run.notes if run else ())),
         )
 

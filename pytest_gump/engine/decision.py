@@ -21,7 +21,7 @@ class Failure:
     gate: str | None = None
     """Name of the first failing gate, without argument."""
     failing: tuple[str, ...] = ()
-    """Labels of all failing gates."""
+    """Labels of all failing gates; `no_change` where that is what failed."""
     guard: str | None = None
     tree: str | None = None
     """Git tree that the attempt left."""

@@ -112,6 +112,8 @@ class _View:
         if step.overlap == "serialize":
             yield "overlap", "items that may change the same files run one after the other"
         yield from self._gates(step)
+        if step.allow_no_change:
+            yield "changes", "the step may pass without any"
         if step.kind == "agent":
             guards = ", ".join(_guards(step))
             yield "guards", guards or "none"

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 def failure_of(result: AttemptResult) -> Failure:
     """Describe an attempt that did not pass."""
-    failing = tuple(gate.name for gate in result.gates if gate.status in {"failed", "error"})
+    gates = tuple(gate.name for gate in result.gates if gate.status in {"failed", "error"})
     return Failure(
         attempt=result.attempt,
         outcome=result.outcome,
         source=_source(result.outcome),
         reason=result.reason,
         agent=result.agent,
-        gate=failing[0].partition(":")[0] if failing else None,
-        failing=failing,
+        gate=gates[0].partition(":")[0] if gates else None,
+        failing=(str(result.outcome),) if result.outcome is Outcome.NO_CHANGE else gates,
         guard=result.guard,
         tree=result.tree,
         final=result.final,

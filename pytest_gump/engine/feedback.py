@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.order import Outcome
 from pytest_gump.system.output import bounded_text
 from pytest_gump.units import plural
 
@@ -41,6 +42,8 @@ def _details(result: AttemptResult, error_chars: int) -> list[str]:
     details = []
     if result.guard is not None:
         details.append(f"The agent was stopped by the guard `{result.guard}`. Go on from there, and in less.")
+    if result.outcome is Outcome.NO_CHANGE:
+        details.append("Change the files, or give the reason why nothing has to change as described below.")
     if result.verdict is not None and not result.verdict.passed:
         details.append("### The reviewer's comment\n\n" + result.verdict.comment.strip())
     details += _gates([gate for gate in result.gates if gate.status in {"failed", "error"}], error_chars)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.no_change import read_reason
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.schema import fenced_json, parse_plan, parse_verdict
@@ -26,6 +27,8 @@ class Handover:
     errors: tuple[str, ...] = ()
     """Sentences for the agent."""
     notes: tuple[str, ...] = ()
+    no_change: str = ""
+    """Of a step that changes files: why none had to change."""
 
     @property
     def payload(self) -> Payload:
@@ -42,7 +45,8 @@ def read_handover(read: Callable[[str], bytes | None], mode: Mode, *, message: s
     """
     name = HANDOVER_FILES.get(mode)
     if name is None:
-        return Handover()
+        reason, problems = read_reason(read)
+        return Handover(no_change=reason, notes=problems)
     try:
         content = read(name)
     except WorktreeError as error:

@@ -49,6 +49,7 @@ class Outcome(StrEnum):
     QUOTA = "quota"
     NO_PROGRESS = "no_progress"
     CONFLICT = "conflict"
+    NO_CHANGE = "no_change"
     BUDGET = "budget"
     CRASHED = "crashed"
     CANCELLED = "cancelled"
@@ -132,6 +133,10 @@ class Order:
     """Gate commands of the run's base: (compile | test | lint | coverage, shell text)."""
     limits: Limits = Limits()
     blast_radius: Literal["enforce", "warn", "off"] = "off"
+    must_change: bool = False
+    """A tree that equals the one at which the step began fails the attempt, unless the agent says why."""
+    no_change: str = ""
+    """Why nothing had to change, as the agent said it whose gates run again now."""
     item: PlanItem | None = None
     theirs: str | None = None
     """For a merge: the commit of the member that goes into `base`; both come from `step_base`."""
@@ -192,6 +197,8 @@ class AttemptResult:
     artifact: str | None = None
     message: str = ""
     """The agent's final answer, bounded."""
+    no_change: str = ""
+    """Why no file had to change, in the words of the agent: one line, bounded. Only where the tree is as it was."""
     gate_config: tuple[str, ...] = ()
     """Changed files that gates read (pytest configuration, Makefile, CI files): always named in the report."""
     notes: tuple[str, ...] = ()

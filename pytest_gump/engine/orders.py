@@ -139,6 +139,8 @@ class OrderBuilder:
             commands=inputs.commands,
             limits=self._limits(ready),
             blast_radius=inputs.workflow.blast_radius if mode == "diff" else "off",
+            must_change=_must_change(ready),
+            no_change=self._reason_before(ready) if ready.entry == "recheck" else "",
             item=ready.keep_item or item,
             session=session,
             fork=beginning.fork,
@@ -251,6 +253,7 @@ class OrderBuilder:
                 item=ready.keep_item,
                 blast_radius=self._inputs.workflow.blast_radius,
                 spec=self._inputs.spec_text if ready.mode == "plan" and ready.role == "step" else None,
+                must_change=_must_change(ready),
                 max_items=settings.max_items,
                 error_chars=settings.error_chars,
                 commands=(*self._inputs.commands, *(("", command) for command in settings.allow_commands)),
@@ -281,6 +284,11 @@ class OrderBuilder:
             return ""
         before = self._record.steps[str(ready.path)].attempts[-1].result
         return "" if before is None else standing(before.message)
+
+    def _reason_before(self, ready: Ready) -> str:
+        """Why nothing had to change, as the attempt said it whose gates run again."""
+        before = self._record.steps[str(ready.path)].attempts[-1].result
+        return "" if before is None else before.no_change
 
     def _standing_of(self, session: SessionRef | None) -> str:
         """What to tell a fresh conversation, should the CLI have lost the one that it is to resume."""
@@ -330,6 +338,13 @@ class OrderBuilder:
             return ""
         limit = limit or self._inputs.settings.context_bytes
         return self._repository.diff_text(attempt.step_base, result.snapshot, limit)
+
+
+def _must_change(ready: Ready) -> bool:
+    """Whether the attempt is to leave other files than the step began with: parts of a replan need not."""
+    step = ready.step
+    is_whole = (ready.role == "step" and ready.mode == "diff") or ready.role == "replan-check"
+    return is_whole and step.output == "diff" and not step.allow_no_change and not step.guard.no_write
 
 
 _INSTALLED = {str(BYTECOMPILE): "bytecompile", sys.executable: "python"}

@@ -29,6 +29,8 @@ CONTEXT: Final = "Additional context"
 
 HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
 HANDOVER_FOLDER: Final = ".gump/out"
+NO_CHANGE_FILE: Final = "no_change.txt"
+"""Of the hand-over folder: why a step that changes files changed none."""
 
 _DEFAULT_TASKS: Final[Mapping[Mode, str]] = {
     "plan": "Read the specification below and the code it is about, and split the work into items.",
@@ -56,6 +58,8 @@ class PromptParts:
     blast_radius: Literal["enforce", "warn", "off"] = "off"
     spec: str | None = None
     """Only where the prompt has to hold it as a section: plan steps."""
+    must_change: bool = False
+    """The attempt fails if no file differs at its end, unless the agent says why."""
     max_items: int = 100
     error_chars: int = 2000
     """Of the output of all failing gates together."""
@@ -72,7 +76,7 @@ def head_sections(parts: PromptParts) -> tuple[Section, ...]:
         Section(STANDING, parts.standing.strip()),
         Section(FAILED, _failed(parts)),
         Section(BLAST_RADIUS, _blast_radius(parts)),
-        Section(OUTPUT, expectations(parts.mode, max_items=parts.max_items)),
+        _output(parts),
         Section(RULES, rules(parts.mode) + _commands(parts), key=rules(parts.mode)),
         Section(SPEC, (parts.spec or "").strip()),
     )
@@ -103,6 +107,12 @@ def prompt_key(order: Order) -> str:
     ]
     context = [f"context file: {part.file}" if part.file else f"context bash: {part.bash}" for part in order.context]
     return "\n\n".join((*declared, *context)) + "\n"
+
+
+def _output(parts: PromptParts) -> Section:
+    """What cassettes compare of it stays as it is, whatever is added to the text."""
+    key = expectations(parts.mode, max_items=parts.max_items)
+    return Section(OUTPUT, f"{_CHANGE}\n\n{_NO_CHANGE}" if parts.must_change else key, key=key)
 
 
 def expectations(mode: Mode, *, max_items: int) -> str:
@@ -202,9 +212,14 @@ The task below was tried and its checks did not pass (see what failed). Find out
 items that another agent can carry out one after the other: smaller steps, or another approach. Plan only; do not carry
 it out."""
 
-_DIFF: Final = f"""\
+_CHANGE: Final = """\
 Change the files of this project. What counts is the state of the files when you end: it is compared with the state
-before, and checked. Nothing has to be written to `{HANDOVER_FOLDER}`."""
+before, and checked."""
+_DIFF: Final = f"{_CHANGE} Nothing has to be written to `{HANDOVER_FOLDER}`."
+_NO_CHANGE: Final = f"""\
+If no file has to change because the work is already done, write the reason as one line of text to
+`{HANDOVER_FOLDER}/{NO_CHANGE_FILE}`. The attempt fails if you change no file and give no reason. The checks run in
+both cases."""
 
 _PLAN: Final = """\
 Write the plan to the file `{file}`: a JSON array with one object per item, in the order in which they are to be done.

@@ -289,6 +289,12 @@ class Slot:
         self._rests = None
         return [] if is_clean else self._remove_ignored(self._others(), kept)
 
+    def ignored_since_setup(self) -> list[str]:
+        """Name the ignored files that came since setup, except under kept names; folders end in `/`."""
+        accepted = self.setup.accepted
+        paths = [path for path in self._others().ignored if path not in accepted and not files.is_kept(path, self.keep)]
+        return [f"{path}/" if (self.path / path).is_dir() else path for path in paths]
+
     def _remove_ignored(self, others: _Others, keep: Sequence[str]) -> list[str]:
         accepted = self.setup.accepted
         candidates = (path for path in others.ignored if path not in accepted)

@@ -104,6 +104,8 @@ class Step:
     guard: Guard = Guard()
     max_budget: float | None = None
     gate: tuple[GateSpec, ...] = ()
+    allow_no_change: bool = False
+    """Of a diff step: it may end with the files as they were, and without a reason."""
     on_failure: OnFailure | None = None
     steps: tuple[Step, ...] = ()
     foreach: str | None = None

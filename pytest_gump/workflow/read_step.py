@@ -29,6 +29,7 @@ ALWAYS: Final = ("name", "on_failure", *UNSUPPORTED)
 TAKEN: Final = {
     "agent": frozenset(
         {*ALWAYS, "agent", "prompt", "output", "context", "session", "timeout", "guard", "max_budget", "gate"}
+        | {"allow_no_change"}
     ),
     "gate": frozenset({*ALWAYS, "gate"}),
     "group": frozenset({*ALWAYS, "steps", "foreach", "parallel", "overlap", "max_budget", "gate"}),
@@ -201,7 +202,15 @@ class _Reader:
             "session": self._session(),
             "guard": self._guard(output),
             "max_budget": fields.dollars("max_budget"),
+            "allow_no_change": self._allow_no_change(output),
         }
+
+    def _allow_no_change(self, output: str) -> bool:
+        allowed = bool(self._fields.flag("allow_no_change"))
+        if allowed and output != "diff":
+            what = f"'allow_no_change' has no effect on a step with 'output: {output}'"
+            self._around.problems.add(self._fields.key_place("allow_no_change"), what, "leave it out")
+        return allowed
 
     def _agent(self) -> str | None:
         name = self._fields.text("agent")

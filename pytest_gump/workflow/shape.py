@@ -180,6 +180,8 @@ class StepKeys(Written):
     """USD for all attempts of the step."""
     gate: list[Words | GateWithArgument] | None = None
     """Checks after the agent or the group; all run. `compile`, `test`, `lint`, `touched: GLOB`, `bash: CMD`, ..."""
+    allow_no_change: bool = False
+    """An agent step with `output: diff` may pass without a change of files. Otherwise its agent must say why."""
     on_failure: PolicyKeys | BranchKeys | None = None
     """What follows a failed attempt."""
     steps: Annotated[list[StepKeys], NOT_EMPTY] | None = None

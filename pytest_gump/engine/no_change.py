@@ -1,0 +1,59 @@
+"""A step that has to change files, and did not: what its agent says about that, and what follows. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.judge import Judgement
+from pytest_gump.engine.order import Outcome
+from pytest_gump.engine.prompt import HANDOVER_FOLDER, NO_CHANGE_FILE
+from pytest_gump.errors import WorktreeError
+from pytest_gump.gates.text import listed, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_gump.agents.base import Ending
+
+REASON_CHARS: Final = 300
+MESSAGE_CHARS: Final = 200
+_CACHES: Final = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".coverage"})
+
+
+def read_reason(read: Callable[[str], bytes | None]) -> tuple[str, tuple[str, ...]]:
+    """The reason as one bounded line, or nothing; and what is wrong with its file.
+
+    `read` gives the content of a file of the hand-over folder, None when it is missing, WorktreeError when it is not a
+    plain file of reasonable size.
+    """
+    try:
+        content = read(NO_CHANGE_FILE)
+    except WorktreeError as error:
+        return "", (f"{NO_CHANGE_FILE} was not read: {error.args[0]}",)
+    return one_line((content or b"").decode("utf-8", "replace"), REASON_CHARS), ()
+
+
+def judge_no_change(reason: str, ignored: Sequence[str], *, must_change: bool, ending: Ending | None) -> Judgement:
+    """Judge an attempt whose gates passed and whose files are as they were when its step began.
+
+    `ignored` are the files that git ignores and the agent made; `ending` is None where no agent ran.
+    """
+    if reason:
+        return Judgement(Outcome.PASSED)
+    if must_change:
+        return Judgement.of(Outcome.NO_CHANGE, _told(ignored))
+    if ending is not None and not ending.usage.turns and not ending.message.strip():
+        return Judgement.of(Outcome.AGENT_ERROR, "the agent ended without a turn, an answer or a change")
+    return Judgement(Outcome.PASSED)
+
+
+def describe_answer(ending: Ending | None) -> tuple[str, ...]:
+    """What the agent said instead: a question or a refusal, say."""
+    answer = "" if ending is None else one_line(ending.message, MESSAGE_CHARS)
+    return (f"its answer: {answer}",) if answer else ()
+
+
+def _told(ignored: Sequence[str]) -> str:
+    made = [path for path in ignored if path.rstrip("/").rpartition("/")[2] not in _CACHES]
+    what = f"changed only ignored files: {listed(made)}" if made else "no file was changed"
+    return f"{what}, and no reason was given in {HANDOVER_FOLDER}/{NO_CHANGE_FILE}"
