@@ -1,14 +1,13 @@
-"""What a run leaves in pytest's JUnit XML: properties of steps and of the suite, the attempts of a step."""
+"""A run in pytest's JUnit XML: properties of steps and of the suite, and the attempts of a step."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
 from _pytest.junitxml import bin_xml_escape, xml_key  # no public way to a testcase's system-out; tests/test_junit.py
 
-from pytest_gump.engine.order import Outcome
 from pytest_gump.system.output import clean_text
 from pytest_gump.units import format_duration, format_usd, plural
 
@@ -17,17 +16,27 @@ if TYPE_CHECKING:
 
 
 def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]]:
-    """Properties of a step that has attempts: sums over all of them, of the context the greatest."""
-    total, last = step.total, step.attempts[-1]
+    """What a pipeline reads of a step that has attempts. They are few: viewers show them before the failure."""
+    last = step.attempts[-1]
     properties = [
         ("gump.run_id", record.run_id),
         ("gump.step", step.path),
-        ("gump.mode", last.mode),
         ("gump.agent", last.agent or last.mode),
         ("gump.outcome", step.outcome),
         ("gump.attempts", str(len(step.attempts))),
-        ("gump.cost_usd", f"{total.cost_usd:.6f}"),
+        ("gump.cost_usd", f"{step.total.cost_usd:.6f}"),
         ("gump.cost_provenance", _provenance(step)),
+    ]
+    if last.reused or last.number in record.held:
+        properties.append(("gump.reused", "true"))
+    return properties
+
+
+def step_details(step: StepRecord) -> list[tuple[str, str]]:
+    """Further values of a step: sums over all attempts, of the context the greatest."""
+    total, last = step.total, step.attempts[-1]
+    details = [
+        ("gump.mode", last.mode),
         ("gump.turns", str(total.turns)),
         ("gump.tool_calls", str(total.tool_calls)),
         ("gump.tokens_input", str(total.tokens.input)),
@@ -38,13 +47,11 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
         ("gump.context_tokens", str(total.context_tokens)),
         ("gump.duration_s", f"{total.duration_s:.3f}"),
     ]
-    if last.reused or last.number in record.held:
-        properties.append(("gump.reused", "true"))
     if last.result is not None:
-        properties.append(("gump.files_changed", str(len(last.result.changed))))
+        details.append(("gump.files_changed", str(len(last.result.changed))))
         if last.result.snapshot:
-            properties.append(("gump.snapshot", last.result.snapshot))
-    return properties
+            details.append(("gump.snapshot", last.result.snapshot))
+    return details
 
 
 def suite_properties(record: RunRecord, suffix: str = "") -> list[tuple[str, str]]:
@@ -67,49 +74,19 @@ def suite_properties(record: RunRecord, suffix: str = "") -> list[tuple[str, str
     return [(f"gump.{name}{suffix}", value) for name, value in values.items()]
 
 
-def earlier_attempts(step: StepRecord, *, family: str) -> list[ET.Element]:
-    """The attempts that the testcase's own result does not tell, as elements of the testcase.
+def system_out(step: StepRecord) -> ET.Element:
+    """The attempts that the testcase's own result does not show, and then `NAME=VALUE` for each further value.
 
-    The schema of the family xunit2 (Jenkins' junit-10.xsd) knows those of Maven Surefire: `flakyFailure` and
-    `flakyError` in a step that passed in the end, `rerunFailure` and `rerunError` in one that did not. The other
-    families do not: there, and for attempts that passed and were made again, `system-out`.
+    Every family of pytest's XML and every reader knows this element. The schema of xunit2 also has elements of Maven
+    Surefire for earlier attempts (`flakyFailure`), but viewers take a step with one of those for neither passed nor
+    failed.
     """
-    elements, texts = [], []
-    for one in step.attempts:
-        if one is step.attempts[-1] and one.verdict == step.status:
-            continue
-        if family != "xunit2" or (one.result is not None and one.result.passed):
-            texts.append(_attempt_text(one))
-        else:
-            elements.append(_surefire(one, "flaky" if step.status == "passed" else "rerun"))
-    if texts:
-        element = ET.Element("system-out")
-        element.text = bin_xml_escape("\n".join(texts))
-        elements.append(element)
-    return elements
-
-
-def _surefire(one: AttemptRecord, prefix: str) -> ET.Element:
-    outcome = one.result.outcome if one.result else Outcome.CANCELLED
-    text = _attempt_text(one)
-    element = ET.Element(
-        f"{prefix}{'Error' if outcome in _ERRORS else 'Failure'}",
-        message=bin_xml_escape(": ".join(line.strip() for line in text.splitlines()[:2])),
-        type=outcome.value,
-    )
-    ET.SubElement(element, "stackTrace").text = bin_xml_escape(text)
+    last = step.attempts[-1]
+    shown = [one for one in step.attempts if one is not last or one.verdict != step.status]
+    details = "\n".join(f"{name}={value}" for name, value in step_details(step))
+    element = ET.Element("system-out")
+    element.text = bin_xml_escape("\n\n".join([*map(_attempt_text, shown), details]))
     return element
-
-
-_ERRORS: Final = {
-    Outcome.AGENT_ERROR,
-    Outcome.GATE_ERROR,
-    Outcome.QUOTA,
-    Outcome.BUDGET,
-    Outcome.CRASHED,
-    Outcome.CANCELLED,
-}
-"""Outcomes of attempts that something kept from being judged."""
 
 
 def _attempt_text(one: AttemptRecord) -> str:
@@ -135,14 +112,14 @@ def _attempt_text(one: AttemptRecord) -> str:
 def write_step(config: pytest.Config, report: Any, record: RunRecord, step: StepRecord) -> None:
     """Complete the testcase of a settled step; `report` is the teardown report that will close it."""
     report.user_properties = step_properties(record, step)
-    _write_earlier(config, report, step)
+    _write_details(config, report, step)
 
 
 def write_skipped(config: pytest.Config, item: pytest.Item, record: RunRecord, step: StepRecord) -> None:
     """Give a step that is about to be skipped what its attempts cost: a restart may have led to it before."""
     if step.attempts:
         item.user_properties = list(step_properties(record, step))
-        _write_earlier(config, item.nodeid, step)
+        _write_details(config, item.nodeid, step)
 
 
 def write_unsettled(config: pytest.Config, item: pytest.Item, record: RunRecord, step: StepRecord) -> None:
@@ -163,12 +140,10 @@ def write_unsettled(config: pytest.Config, item: pytest.Item, record: RunRecord,
     xml.pytest_runtest_logreport(report)
 
 
-def _write_earlier(config: pytest.Config, report: Any, step: StepRecord) -> None:
+def _write_details(config: pytest.Config, report: Any, step: StepRecord) -> None:
     xml = config.stash.get(xml_key, None)
     if xml is not None:
-        reporter = xml.node_reporter(report)
-        for element in earlier_attempts(step, family=xml.family):
-            reporter.append(element)
+        xml.node_reporter(report).append(system_out(step))
 
 
 def write_suite(config: pytest.Config, records: list[tuple[str, RunRecord]]) -> None:

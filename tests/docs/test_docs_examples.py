@@ -18,7 +18,7 @@ from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.settings import INI_OPTIONS
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.view import StepView
-from pytest_gump.junit import step_properties, suite_properties
+from pytest_gump.junit import step_details, step_properties, suite_properties
 from pytest_gump.workflow import shape
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
@@ -157,7 +157,7 @@ def test_every_attribute_of_the_step_view_is_in_the_gate_guide() -> None:
 def test_every_junit_property_is_in_the_ci_guide() -> None:
     record = run([("impl", "first", "passed", replace(PASSED, snapshot="c0ffee"))])
     record.held, record.resumed, record.origin = frozenset({1}), 1, "an earlier one"
-    step = step_properties(record, record.steps["impl"])
+    step = [*step_properties(record, record.steps["impl"]), *step_details(record.steps["impl"])]
     guide = (DOCS / "how-to" / "run-in-ci.md").read_text(encoding="utf-8")
     documented = re.findall(r"`(gump\.[a-z_*]+)`", guide.partition("\n## JUnit\n")[2].partition("\n## ")[0])
     names = {name for name, _ in [*step, *suite_properties(record)]}

@@ -15,7 +15,7 @@ from pytest_gump.cli import main
 from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
 
-from tests.session.workflows import BROKEN, ONE, REPLAN, RESTART
+from tests.session.workflows import BROKEN, ONE, REPLAN, RESTART, RETRY
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
@@ -38,6 +38,11 @@ def cases(project: GumpProject) -> dict[str, ET.Element]:
 
 def properties(element: ET.Element) -> dict[str, str]:
     return {one.attrib["name"]: one.attrib["value"] for one in element.findall("properties/property")}
+
+
+def details(case: ET.Element) -> dict[str, str]:
+    lines = str(case.findtext("system-out")).splitlines()
+    return dict(line.split("=", 1) for line in lines if line.startswith("gump."))
 
 
 def cost(element: ET.Element) -> Decimal:
@@ -80,35 +85,48 @@ def test_the_cost_of_a_step_is_the_sum_of_its_attempts(
     assert assert_costs_agree(retried, capsys) == Decimal("0.35")
 
 
-def test_earlier_attempts_are_flaky_ones_where_the_family_knows_them(retried: GumpProject) -> None:
-    retried.run("retry", "--junitxml=junit.xml")
-    case = cases(retried)["impl"]
-    assert [child.tag for child in case] == ["properties", "flakyFailure", "flakyError"]
-    assert [child.get("type") for child in case[1:]] == ["gate_failed", "agent_error"]
-    assert str(case[1].get("message")).startswith("attempt 1: claude-haiku: gate_failed, $0.10, ")
-    assert "gate compile: failed" in str(case[1].findtext("stackTrace"))
-
-
-@pytest.mark.parametrize("family", ["xunit1", "legacy"])
-def test_earlier_attempts_are_in_system_out_where_the_family_does_not(retried: GumpProject, family: str) -> None:
+@pytest.mark.parametrize("family", ["xunit2", "xunit1", "legacy"])
+def test_earlier_attempts_are_in_system_out_in_every_family(retried: GumpProject, family: str) -> None:
     retried.run("retry", "--junitxml=junit.xml", "-o", f"junit_family={family}")
     case = cases(retried)["impl"]
     assert [child.tag for child in case] == ["properties", "system-out"]
     text = str(case.findtext("system-out"))
-    assert text.startswith("attempt 1: claude-haiku: gate_failed")
-    assert "\nattempt 2: claude-haiku: agent_error" in text
+    assert text.startswith("attempt 1: claude-haiku: gate_failed, $0.10, 2 turns, ")
+    assert "\n  gate compile: failed: " in text
+    assert "\n\nattempt 2: claude-haiku: agent_error" in text
 
 
-def test_earlier_attempts_of_a_failed_step_are_reruns(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_properties_of_a_step_are_few_and_the_rest_is_in_system_out(retried: GumpProject) -> None:
+    retried.run("retry", "--junitxml=junit.xml")
+    case = cases(retried)["impl"]
+    assert list(properties(case)) == [
+        f"gump.{name}" for name in ("run_id", "step", "agent", "outcome", "attempts", "cost_usd", "cost_provenance")
+    ]
+    assert set(details(case)) >= {"gump.mode", "gump.turns", "gump.tokens_input", "gump.snapshot"}
+    assert details(case)["gump.files_changed"] == "1"
+
+
+def test_a_gate_that_says_nothing_ends_without_a_colon(project: GumpProject) -> None:
+    project.write({"conftest.py": "def no_todo(step):\n    pass\n\n\n"
+                   "def pytest_gump_gates():\n    return {'no_todo': no_todo}\n"})  # fmt: skip
+    project.workflow("retry", RETRY.replace("[compile]", "[no_todo, compile]"))
+    project.answer("impl", writes={"new.py": BROKEN}, turns=1)
+    project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
+    project.run("retry", "--junitxml=junit.xml").assert_outcomes(passed=1)
+    lines = str(cases(project)["impl"].findtext("system-out")).splitlines()
+    assert ", 1 turn, " in lines[0]
+    assert "  gate no_todo: passed" in lines
+
+
+def test_earlier_attempts_of_a_failed_step_are_no_failures(
+    project: GumpProject, capsys: pytest.CaptureFixture[str]
+) -> None:
     for attempt in (1, 2, 3):
         project.answer("impl", attempt=attempt, writes={"new.py": BROKEN + f"# {attempt}\n"}, cost_usd=0.1)
     project.run("retry", "--junitxml=junit.xml").assert_outcomes(failed=1)
-    assert sorted(child.tag for child in cases(project)["impl"]) == [
-        "failure",
-        "properties",
-        "rerunFailure",
-        "rerunFailure",
-    ]
+    case = cases(project)["impl"]
+    assert sorted(child.tag for child in case) == ["failure", "properties", "system-out"]
+    assert str(case.findtext("system-out")).count("claude-haiku: gate_failed") == 2
     assert assert_costs_agree(project, capsys) == Decimal("0.3")
 
 
@@ -118,7 +136,7 @@ def test_the_context_of_a_step_is_the_longest_of_its_attempts(project: GumpProje
         usage = {**usage_event(Tokens(input=9), cost_usd=0.1), "context_tokens": context_tokens}
         project.answer("impl", attempt=attempt, writes={"new.py": source}, stream=[*conversation(), usage])
     project.run("retry", "--junitxml=junit.xml").assert_outcomes(passed=1)
-    assert properties(cases(project)["impl"])["gump.context_tokens"] == "154000"
+    assert details(cases(project)["impl"])["gump.context_tokens"] == "154000"
 
 
 def test_junitparser_reads_what_was_written(retried: GumpProject) -> None:
@@ -129,9 +147,7 @@ def test_junitparser_reads_what_was_written(retried: GumpProject) -> None:
     assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (1, 0, 0, 0)
     assert (case.classname, case.name, case.is_passed) == ("spec.md.retry", "impl", True)
     assert {one.name: one.value for one in case.properties()} == properties(cases(retried)["impl"])
-    results = [*case.iterchildren(xunit2.FlakyFailure), *case.iterchildren(xunit2.FlakyError)]
-    assert [one.type for one in results] == ["gate_failed", "agent_error"]
-    assert all(str(one.stack_trace).startswith("attempt ") for one in results)
+    assert str(case.system_out).startswith("attempt 1: claude-haiku: gate_failed")
 
 
 def test_control_characters_of_an_agent_survive_as_valid_xml(project: GumpProject) -> None:
@@ -161,7 +177,7 @@ def test_a_crashed_step_has_a_name(project: GumpProject) -> None:
     (case,) = cases(project).values()
     assert (case.get("classname"), case.get("name")) == ("spec.md.one", "impl")
     assert properties(case)["gump.outcome"] == "crashed"
-    assert [child.get("type") for child in case.findall("rerunError")] == ["crashed"]
+    assert "attempt 1: claude-haiku: crashed, " in str(case.findtext("system-out"))
     assert case.find("failure") is not None
 
 
@@ -174,7 +190,7 @@ def test_a_step_that_is_skipped_after_a_restart_keeps_its_cost(
     project.answer("tests", attempt=2, writes={"notes.txt": "hm\n"}, cost_usd=0.4)
     result = project.run("restart", "--junitxml=junit.xml")
     assert result.parseoutcomes() == {"failed": 1, "skipped": 1, "retried": 1}
-    assert [child.tag for child in cases(project)["impl"]] == ["properties", "rerunFailure", "skipped"]
+    assert [child.tag for child in cases(project)["impl"]] == ["properties", "system-out", "skipped"]
     assert "attempt 1: claude-haiku: passed" in str(cases(project)["tests"].findtext("system-out"))
     assert assert_costs_agree(project, capsys) == Decimal("0.7")
 
@@ -206,7 +222,11 @@ def test_an_interrupted_step_keeps_its_cost(project: GumpProject, capsys: pytest
     assert result.ret == pytest.ExitCode.INTERRUPTED
     case = cases(project)["impl"]
     assert "interrupted" in str(case.find("skipped").get("message"))  # type: ignore[union-attr]
-    assert [child.tag for child in case if child.tag.startswith("rerun")] == ["rerunFailure", "rerunError"]
+    attempts = [line for line in str(case.findtext("system-out")).splitlines() if line.startswith("attempt ")]
+    assert [line.split(", ")[0] for line in attempts] == [
+        "attempt 1: claude-haiku: gate_failed",
+        "attempt 2: claude-haiku: interrupted",
+    ]
     assert assert_costs_agree(project, capsys) == Decimal("0.1")
 
 
