@@ -42,10 +42,9 @@ from pytest_gump.system.output import bounded_text, clean_text
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.agents.base import Agent, SessionRef, Task
     from collections.abc import Sequence
 
-    from pytest_gump.agents.base import Agent, Event, SessionRef, Task
+    from pytest_gump.agents.base import Agent, SessionRef, Task
     from pytest_gump.engine.context_phase import Material
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Heard
