@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.ci_summary import MAX_STEPS, REASON_CHARS, gates_of, markdown
+from pytest_gump.engine.reservations import reservations
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.text import one_line
 from pytest_gump.lines import ASCII, UNICODE, pad, run_line, width
@@ -176,6 +177,7 @@ def log_sections(runs: Sequence[LocatedRun]) -> list[str]:
         title = f"{_line(record.workflow)} on {_line(record.spec)}: {run_line(record, ASCII)}"
         lines += [f"\x1b[0Ksection_start:{now}:{name}[collapsed=true]\r\x1b[0K{title}"]
         lines += _table(rows(record)[:MAX_STEPS])
+        lines += [f"{_line(path)}: {_line(text)}" for path, text in reservations(record)][:MAX_STEPS]
         lines += [_line(text) for *_, text in run.failures()]
         lines += [f"\x1b[0Ksection_end:{now}:{name}\r\x1b[0K"]
     return lines

@@ -10,6 +10,8 @@ import html
 import re
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.engine.metrics import NOTHING_TO_MERGE
+from pytest_gump.engine.reservations import reason_of_no_change
 from pytest_gump.gates.text import one_line
 from pytest_gump.lines import UNICODE, run_facts
 from pytest_gump.system.output import bounded_text, clean_text
@@ -69,7 +71,11 @@ def _result(run: LocatedRun) -> Iterator[str]:
         yield from (code(record.reason), "")
     if changed is not None:
         added, removed = (sum(getattr(one, name) or 0 for one in changed) for name in ("added", "removed"))
-        size = f"**{plural(len(changed), 'file')} changed, +{added} -{removed}**" if changed else "**Nothing changed**"
+        size = (
+            f"**{plural(len(changed), 'file')} changed, +{added} -{removed}**"
+            if changed
+            else f"**Nothing changed: {NOTHING_TO_MERGE}**"
+        )
         branch = record.branch or f"gump/{record.run_id}"
         yield from (f"{size} on branch {code(branch)}, based on {code(record.base[:10])}", "")
     if record.status != "passed":
@@ -123,7 +129,7 @@ def gates_of(step: StepRecord) -> tuple[GateResult, ...]:
 
 
 def _remarks(record: RunRecord) -> Iterator[str]:
-    """What was red before the run, and which gates were skipped."""
+    """What was red before the run, which gates were skipped, and why steps changed nothing."""
     lines = [
         f"- {_word(gate['name'])} failed before the run, on the base: {code(gate['summary'])}"
         for gate in (record.preflight or {}).get("gates", ())
@@ -134,6 +140,11 @@ def _remarks(record: RunRecord) -> Iterator[str]:
         for step in record.steps.values()
         for gate in gates_of(step)
         if gate.status == "skipped"
+    ]
+    lines += [
+        f"- {code(step.path)} changed no file: {code(reason)}"
+        for step in record.steps.values()
+        if (reason := reason_of_no_change(step))
     ]
     yield from (*lines[:MAX_STEPS], "") if lines else ()
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from _pytest.junitxml import bin_xml_escape, xml_key  # no public way to a testcase's system-out; tests/test_junit.py
 
+from pytest_gump.engine.reservations import no_change, skipped_gates
 from pytest_gump.system.output import clean_text
 from pytest_gump.units import format_duration, format_usd, plural
 
@@ -29,6 +30,10 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
     ]
     if last.reused or last.number in record.held:
         properties.append(("gump.reused", "true"))
+    if last.result is not None and (reason := no_change(last.result)):
+        properties.append(("gump.no_change", reason))
+    if last.result is not None and (skipped := skipped_gates(last.result)):
+        properties.append(("gump.gates_skipped", "; ".join(f"{name}: {why}" for name, why in skipped.items())))
     return properties
 
 

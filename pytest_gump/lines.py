@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.engine.reservations import no_change, reservations, skipped_gates
 from pytest_gump.gates.text import one_line
 from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.path import StepPath
@@ -98,7 +99,7 @@ def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int, layout: Co
     indent = "  " * (len(path.names) - 1)
     head = f"{indent}{_mark(attempt, marks)} {_cell(path.name, max(1, layout.name - len(indent)))}"
     what, spent = _work(attempt, result, layout)
-    rest = result.reason or ("" if attempt.mode == "gate" else _suffix(attempt))
+    rest = result.reason or _remarks(attempt, result)
     line = f"{head} {what[0]}"
     for text in what:
         line = f"{head} {text}"
@@ -117,7 +118,7 @@ def _work(attempt: AttemptRecord, result: AttemptResult, layout: Columns) -> tup
         merged = plural(len(result.changed), "file") if result.changed else "nothing new"
         return ["" if result.reason else merged], ""
     if attempt.agent is None:
-        gates = " + ".join(gate.name for gate in result.gates)
+        gates = " + ".join(gate.name for gate in result.gates if gate.status != "skipped")
         done = f"{gates}  pass" if gates and result.passed else gates or result.outcome
         return [f"{pad('gate', layout.agent)} {done}", done], ""
     done = f"{pad(attempt.mode, 6)} {pad(_detail(result), 9)}"
@@ -187,6 +188,13 @@ def more_money_text(total: Total) -> str:
     return f"go on with more money{presumed}"
 
 
+def reservation_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
+    """The gates that were skipped in steps that passed, and why such steps changed nothing."""
+    found = [fit(f"{marks.skipped} {path}: {text}", columns) for path, text in reservations(record)]
+    rest = len(found) - MOST_FAILED
+    return [*found[:MOST_FAILED], f"and {rest} more"] if rest > 0 else found
+
+
 def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
     """The steps that neither passed nor were skipped, each with the outcome it ended with."""
     failed = [step for step in record.steps.values() if step.outcome not in _WITHOUT_FAILURE]
@@ -217,6 +225,17 @@ def _detail(result: AttemptResult) -> str:
     if result.verdict is not None:
         return "pass" if result.verdict.passed else "no pass"
     return plural(result.usage.turns, "turn")
+
+
+def _remarks(attempt: AttemptRecord, result: AttemptResult) -> str:
+    """What to know of an attempt that passed: why it changed nothing, which gates did not run, its number."""
+    skipped = ", ".join(skipped_gates(result))
+    parts = (
+        f"no change: {reason}" if (reason := no_change(result)) else "",
+        f"{skipped} skipped" if skipped else "",
+        "" if attempt.mode == "gate" else _suffix(attempt),
+    )
+    return "  ".join(part for part in parts if part)
 
 
 def _suffix(attempt: AttemptRecord) -> str:

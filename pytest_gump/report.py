@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gump import junit
+from pytest_gump.engine.metrics import NOTHING_TO_MERGE
 from pytest_gump.engine.overrides import agents_of, leaves
 from pytest_gump.gates.text import listed
 from pytest_gump.lines import (
@@ -18,6 +19,7 @@ from pytest_gump.lines import (
     fit,
     group_line,
     more_money_text,
+    reservation_lines,
     run_line,
     skipped_line,
     taken_up_lines,
@@ -229,9 +231,13 @@ class Report:
                 terminalreporter.write_line(clean_text(record.reason))
             for line in failed_lines(record, self._marks, self.columns):
                 terminalreporter.write_line(clean_text(line), red=True)
+            for line in reservation_lines(record, self._marks, self.columns):
+                terminalreporter.write_line(clean_text(line), yellow=True)
             if record.checkout_changed:
                 names = listed(record.checkout_changed)
                 terminalreporter.write_line(f"your checkout changed while the run went on: {names}", yellow=True)
+            if record.status == "passed" and record.unchanged:
+                terminalreporter.write_line(f"{NOTHING_TO_MERGE}: no file differs from the base", yellow=True)
             for command, what in self._next_steps(run):
                 terminalreporter.write_line(f"{self._marks.arrow} {command:<31}  {what}")
 
@@ -239,6 +245,8 @@ class Report:
         record = run.record
         several = f" {record.run_id}" if len(self._runs) > 1 else ""
         report = (f"gump report{several}", "full metrics")
+        if record.status == "passed" and record.unchanged:
+            return [report]
         if record.status == "passed":
             return [(f"gump apply{several}", "merge the result"), report]
         failed = next((step.path for step in record.steps.values() if step.status == "failed"), None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
+from pytest_gump.engine.metrics import NOTHING_TO_MERGE
 from pytest_gump.units import format_duration, format_usd, format_usd_sum, plural
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def write_report(data: Data, out: Out) -> None:
     _contexts(data, out)
     _agents(data, out)
     _marks(data, out)
+    _reservations(data, out)
     _reasons(data, out)
     _notes(data, out)
 
@@ -212,6 +214,15 @@ def _why_unknown(attempt: Data) -> str:
     if attempt["model"] is None:
         return "the agent reported tokens, but no cost and no model"
     return f"the agent reported tokens, but no price of {attempt['model']} is known"
+
+
+def _reservations(data: Data, out: Out) -> None:
+    """What to know of steps that passed."""
+    for step in data["steps"]:
+        for text in step["reservations"]:
+            out.text(f"{step['path']}: {text}", indent="  ", colour="yellow")
+    if data["run"]["status"] == "passed" and data["run"]["unchanged"]:
+        out.text(f"{NOTHING_TO_MERGE}: no file differs from the base", indent="  ", colour="yellow")
 
 
 def _reasons(data: Data, out: Out) -> None:

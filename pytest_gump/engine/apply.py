@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.liveness import process_text
 from pytest_gump.engine.merging import steps_of
+from pytest_gump.engine.metrics import NOTHING_TO_MERGE
 from pytest_gump.engine.run_branch import branch_ref, has_other_commits, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.system.git_checkout import in_the_way, names
@@ -58,7 +59,7 @@ def plan_apply(
     _refuse_run(repository, record, state, here, force=force)
     refuse_lost(repository, record.run_id, record.base, record.head)
     if repository.tree_of(record.head) == repository.tree_of(record.base):
-        return ApplyPlan(None, record.head, notes=(f"run {record.run_id} changed nothing: there is nothing to apply",))
+        return ApplyPlan(None, record.head, notes=(f"run {record.run_id} changed no file: {NOTHING_TO_MERGE}",))
     if dirty := repository.dirty():
         raise WorktreeError(f"the checkout has uncommitted changes: {names(dirty)}", hint="commit or stash them first")
     merge = repository.merge_preview(here, record.head, record.base)

@@ -44,7 +44,7 @@ def _run_resumed(record: RunRecord, event: Event) -> None:
     record.resumed += 1
     record.options = event.get("options", record.options)
     record.waiting_by_step.clear()
-    record.status, record.reason, record.finished = "running", "", None
+    record.status, record.reason, record.finished, record.unchanged = "running", "", None, False
     for name in ("pid", "pid_created", "max_budget"):
         setattr(record, name, event[name])
     _reuse(record, event)
@@ -140,6 +140,7 @@ def _skipped(record: RunRecord, event: Event) -> None:
 def _run_finished(record: RunRecord, event: Event) -> None:
     record.finished = event["at"]
     record.status, record.reason, record.head = event["status"], event["reason"], event["head"]
+    record.unchanged = bool(event.get("unchanged", record.head == record.base))
     record.checkout_changed = tuple(event.get("checkout_changed", ()))
 
 

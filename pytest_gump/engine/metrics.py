@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.base import Tokens, Usage
 from pytest_gump.engine.order import AttemptResult, Outcome, from_wire
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.engine.ledger import Event
+
+
+NOTHING_TO_MERGE: Final = "nothing to merge"
+"""Of a run whose files are those of its base."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,8 @@ class RunRecord:
     status: str = "running"
     """running (or interrupted, if its process is gone), passed, failed, cancelled."""
     reason: str = ""
+    unchanged: bool = False
+    """No file differs between its branch and its base, so there is nothing to merge; said when it has ended."""
     checkout_changed: tuple[str, ...] = ()
     """What changed in the user's checkout meanwhile, whoever did it."""
     applied: str | None = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.because import because
 from pytest_gump.engine.metrics import add_up
+from pytest_gump.engine.reservations import no_change, of_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,6 +56,7 @@ def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> shape.RunF
         "dirty_base": header.get("dirty_base"),
         "branch": record.branch,
         "head": record.head,
+        "unchanged": None if record.finished is None else record.unchanged,
         "started": time_text(record.started),
         "finished": None if record.finished is None else time_text(record.finished),
         "duration_s": round(record.duration_s, 3),
@@ -134,6 +136,7 @@ def _step(step: StepRecord, record: RunRecord) -> shape.Step:
         "status": step.status,
         "outcome": str(step.outcome),
         "reason": step.reason,
+        "reservations": [*of_step(step)],
         "agent": last.agent if last else None,
         "retries": sum(one.is_retried for one in step.attempts),
         **_changes(last.result.changed if last and last.result else ()),
@@ -183,6 +186,7 @@ def _result(result: AttemptResult) -> shape.Result:
         "guard": result.guard,
         "session": result.session.id if result.session else None,
         "snapshot": result.snapshot,
+        "no_change": no_change(result) or None,
         "gate_config": list(result.gate_config),
         "notes": list(result.notes),
     }

@@ -212,6 +212,8 @@ class Result(Changes):
     """Id of the conversation."""
     snapshot: str | None
     """Commit of what the attempt left."""
+    no_change: str | None
+    """Why no file had to change, in the words of the agent; null for an attempt that changed files or failed."""
     gate_config: list[str]
     """Changed files that gates read."""
     notes: list[str]
@@ -281,6 +283,8 @@ class Step(Changes):
     """How it ended, of docs/reference/outcomes.md: mostly as its last attempt did; running: it has not."""
     reason: str
     """Why it failed or was skipped."""
+    reservations: list[str]
+    """Of a step that passed: gates that were skipped, and why no file had to change."""
     agent: str | None
     """That of its last attempt; null for gates only."""
     retries: int
@@ -317,6 +321,8 @@ class RunFacts(TypedDict):
     """Branch of the run."""
     head: str
     """Commit where the run's files stand: the last passed step."""
+    unchanged: bool | None
+    """Whether no file differs between `base` and `head`, so that there is nothing to merge; null while it runs."""
     started: str
     """When it started."""
     finished: str | None

@@ -23,6 +23,7 @@ from pytest_gump.engine.merging import merge
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, is_unknown
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
+from pytest_gump.engine.preflight import briefly, why_not_run
 from pytest_gump.engine.quota import Again, Limited, Quota
 from pytest_gump.engine.schedule import Settled
 from pytest_gump.engine.schedule_replay import ResumableSchedule
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from pytest_gump.engine.orders import RunInputs
     from pytest_gump.engine.schedule import Decide, Ready
     from pytest_gump.engine.take_up import TakenUp
-    from pytest_gump.gates.base import GateResult
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.path import StepPath
 
@@ -138,7 +138,11 @@ class Run:
             self._skip(self.schedule.abort(Outcome.CANCELLED, reason), reason)
         status = "cancelled" if cancelled else "passed" if self.schedule.passed else "failed"
         changed = [*checkout_changed[:CHANGED_NAMES]]
-        self._book("run_finished", status=status, reason=reason, head=self.schedule.head, checkout_changed=changed)
+        head, base = self.schedule.head, self.inputs.base
+        unchanged = head == base or self._repository.tree_of(head) == self._repository.tree_of(base)
+        self._book(
+            "run_finished", status=status, reason=reason, head=head, unchanged=unchanged, checkout_changed=changed
+        )
         self._ledger.close()
 
     # -- orders --------------------------------------------------------------------------------------------------
@@ -150,7 +154,7 @@ class Run:
     def settle_preflight(self, result: AttemptResult) -> str | None:
         """Book the preflight; gives why the run cannot go on, if so."""
         red = [gate.name for gate in result.gates if gate.status == "failed"]
-        reason = why_unjudged(result, "preflight")
+        reason = why_not_run(result, "preflight")
         gates, took = briefly(result.gates), result.timings.total_s
         self._book("preflight", gates=gates, red=red, reason=reason, notes=[*result.notes], duration_s=took)
         return reason
@@ -372,19 +376,6 @@ class Run:
         written = self._ledger.append(event, **fields)
         advance(self.record, written)
         return written
-
-
-def briefly(gates: Sequence[GateResult]) -> list[dict[str, str]]:
-    """What the ledger tells of gates that no attempt was judged by."""
-    return [{"name": gate.name, "status": gate.status, "summary": gate.summary} for gate in gates]
-
-
-def why_unjudged(result: AttemptResult, what: str) -> str | None:
-    """Why gates that were to be tried could not be; None where all of them could."""
-    broken = next((gate for gate in result.gates if gate.status == "error"), None)
-    if broken is not None:
-        return f"{what}: {broken.name}: {broken.summary}"
-    return f"{what}: {result.reason}" if not result.gates and not result.passed else None
 
 
 def _why(settled: Settled) -> str:

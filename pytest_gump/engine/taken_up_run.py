@@ -15,8 +15,9 @@ from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.orders import recheck_order
 from pytest_gump.engine.past import PastAttempt, read_past
+from pytest_gump.engine.preflight import briefly, why_not_run
 from pytest_gump.engine.quota import Again, Limited
-from pytest_gump.engine.run import Run, briefly, why_unjudged
+from pytest_gump.engine.run import Run
 from pytest_gump.engine.take_up import REFUSED, changes, take_up
 from pytest_gump.errors import WorktreeError
 
@@ -211,7 +212,7 @@ class TakenUpRun(Run):
             return super().settle_preflight(result)
         one, _ = self._rechecked
         red = [gate for gate in result.gates if gate.status == "failed"]
-        reason = why_unjudged(result, f"{one.path} cannot be checked again")
+        reason = why_not_run(result, f"{one.path} cannot be checked again")
         self._book("recheck", number=one.number, step=str(one.path), gates=briefly(result.gates), reason=reason)
         if red and reason is None:
             self._refuse(one, "; ".join(f"{gate.name}: {gate.summary}" for gate in red))

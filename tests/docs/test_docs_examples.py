@@ -16,6 +16,7 @@ from pytest_gump.agents import registry as agents
 from pytest_gump.cli.program import make_parser
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.settings import INI_OPTIONS
+from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.view import StepView
 from pytest_gump.junit import step_details, step_properties, suite_properties
@@ -155,7 +156,9 @@ def test_every_attribute_of_the_step_view_is_in_the_gate_guide() -> None:
 
 
 def test_every_junit_property_is_in_the_ci_guide() -> None:
-    record = run([("impl", "first", "passed", replace(PASSED, snapshot="c0ffee"))])
+    lint = GateResult("lint", "skipped", "ruff is not installed")
+    result = replace(PASSED, snapshot="c0ffee", no_change="it was there", gates=(lint,))
+    record = run([("impl", "first", "passed", result)])
     record.held, record.resumed, record.origin = frozenset({1}), 1, "an earlier one"
     step = [*step_properties(record, record.steps["impl"]), *step_details(record.steps["impl"])]
     guide = (DOCS / "how-to" / "run-in-ci.md").read_text(encoding="utf-8")

@@ -81,6 +81,7 @@ steps:
   - name: impl
     agent: script
     prompt: Do it.
+    allow_no_change: true
 """
 
 

@@ -1,0 +1,24 @@
+"""Gates without an agent, before the first attempt: what the ledger keeps of them, and whether the run may start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.gates.base import GateResult
+
+
+def briefly(gates: Sequence[GateResult]) -> list[dict[str, str]]:
+    """What the ledger keeps of gates that belong to no attempt."""
+    return [{"name": gate.name, "status": gate.status, "summary": gate.summary} for gate in gates]
+
+
+def why_not_run(result: AttemptResult, what: str) -> str | None:
+    """Why the gates could not be run; None where all of them could."""
+    broken = next((gate for gate in result.gates if gate.status == "error"), None)
+    if broken is not None:
+        return f"{what}: {broken.name}: {broken.summary}"
+    return f"{what}: {result.reason}" if not result.gates and not result.passed else None
