@@ -228,12 +228,12 @@ def _detail(result: AttemptResult) -> str:
 
 
 def _remarks(attempt: AttemptRecord, result: AttemptResult) -> str:
-    """What to know of an attempt that passed: why it changed nothing, which gates did not run, its number."""
+    """What to know of an attempt that passed: its number, which gates did not run, why it changed nothing."""
     skipped = ", ".join(skipped_gates(result))
     parts = (
-        f"no change: {reason}" if (reason := no_change(result)) else "",
-        f"{skipped} skipped" if skipped else "",
         "" if attempt.mode == "gate" else _suffix(attempt),
+        f"{skipped} skipped" if skipped else "",
+        f"no change: {reason}" if (reason := no_change(result)) else "",
     )
     return "  ".join(part for part in parts if part)
 

@@ -89,7 +89,7 @@ def test_a_reason_is_data_and_cannot_shape_the_output(project: GumpProject) -> N
     result.assert_outcomes(passed=1)
     attempt = project.record().attempts[0].result
     assert attempt is not None
-    assert attempt.no_change.startswith("all fine ::error::look xxx")
+    assert attempt.no_change.startswith("all fine : :error::look xxx")
     assert len(attempt.no_change) <= 300
     assert not any(line.startswith("::error") for line in result.outlines)
 
