@@ -88,7 +88,7 @@ def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, 
         if ready.agent is None:
             return None
         allowed = allowance(workflow, ready.step, ready.path, record)
-        return refusal(workflow, record, allowed.usd, allowed.scope)
+        return refusal(workflow, record, allowed)
 
     reasons = [why(ready) for ready in schedule.ready()]
     if reasons and None not in reasons:

@@ -175,7 +175,7 @@ class _Listener:
             self.notes.append(f"{plural(left, 'process', 'processes')} that the agent left running {verb} ended")
         return AgentRun(
             ending=ending,
-            breach=self.breach or self._limit_of_cli(ending) or self.guards.spent(ending.usage),
+            breach=self.breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending),
             trespass=self.trespass,
             notes=(*self.notes, *ending.notes),
         )
@@ -209,10 +209,6 @@ class _Listener:
     def _is_handed_over(self, path: str) -> bool:
         name = HANDOVER_FILES.get(self.order.mode)
         return name is not None and place_in(self.place.worktree, path) == f"{HANDOVER_FOLDER}/{name}"
-
-    def _limit_of_cli(self, ending: Ending) -> Breach | None:
-        """The CLI's own form of a guard that was passed to it."""
-        return None if ending.limit is None else Breach(ending.limit, f"guard {ending.limit}: {ending.reason}")
 
 
 def _exit_code(finished: Exit | None) -> int | None:

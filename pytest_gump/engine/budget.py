@@ -25,6 +25,8 @@ class Allowance:
 
     usd: float | None
     scope: Scope
+    spent_usd: float = 0.0
+    """What earlier attempts have spent of the same money."""
 
 
 def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> Allowance:
@@ -32,16 +34,25 @@ def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
 
     The budget of a step counts all its attempts and the parts of its replans, that of a group everything inside.
     """
-    limits: list[tuple[float, Scope]] = []
+    limits: list[tuple[float, float, Scope]] = []
     if workflow.max_budget is not None:
-        limits.append((workflow.max_budget - record.total.bound_usd, "run"))
-    limits += [(budget - spent(record, place), "step") for place, budget in budgets(workflow, path)]
+        limits.append((workflow.max_budget, record.total.bound_usd, "run"))
+    limits += [(budget, spent(record, place), "step") for place, budget in budgets(workflow, path)]
     if step.guard.max_budget is not None:
-        limits.append((step.guard.max_budget, "guard"))
+        limits.append((step.guard.max_budget, 0.0, "guard"))
     if not limits:
         return Allowance(None, "guard")
-    usd, scope = min(limits, key=lambda limit: limit[0])
-    return Allowance(usd, scope)
+    budget, spent_usd, scope = min(limits, key=lambda limit: limit[0] - limit[1])
+    return Allowance(budget - spent_usd, scope, spent_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAllowance:
+    """Seconds for the next attempt, and whose time it is; None = no limit."""
+
+    left_s: float | None
+    scope: Literal["guard", "run"] = "guard"
+    spent_s: float = 0.0
 
 
 def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None) -> str | None:
@@ -66,10 +77,13 @@ def is_limited(workflow: Workflow) -> bool:
     return any(one is not None for one in (*limits, *(step.max_budget for step in walk(workflow.steps))))
 
 
-def refusal(workflow: Workflow, record: RunRecord, limit: float | None, scope: Scope) -> str | None:
-    """Why an agent must not start: the run's means are used up, or `limit` leaves nothing; None when it may."""
+def refusal(workflow: Workflow, record: RunRecord, allowed: Allowance) -> str | None:
+    """Why an agent must not start: the run's means are used up, or nothing is `allowed`; None when it may."""
     reason = spent_out(workflow, record)
-    return f"the {scope}'s max_budget is spent" if reason is None and limit is not None and limit <= 0 else reason
+    if reason is None and allowed.usd is not None and allowed.usd <= 0:
+        limit = format_usd(allowed.usd + allowed.spent_usd)
+        return f"the {allowed.scope}'s max_budget is spent: {format_usd(allowed.spent_usd)} of {limit}"
+    return reason
 
 
 def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:

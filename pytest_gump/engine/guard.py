@@ -11,7 +11,7 @@ from pytest_gump.units import format_duration, format_usd
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.agents.base import Event, Usage
+    from pytest_gump.agents.base import Ending, Event, Usage
     from pytest_gump.engine.order import Limits
 
 GuardName = Literal["max_turns", "max_budget", "max_tokens", "max_time", "silence", "no_write"]
@@ -66,7 +66,9 @@ class GuardWatch:
         now = self._clock()
         limits = self._limits
         if limits.max_time_s is not None and now - self._began >= limits.max_time_s:
-            return Breach("max_time", f"guard max_time: still at work after {format_duration(limits.max_time_s)}")
+            whose = _whose("max_time", limits.time_scope)
+            total = format_duration(limits.time_spent_s + limits.max_time_s)
+            return Breach("max_time", f"{whose}: still at work after {total}")
         if limits.silence_s is not None and now - self._heard >= limits.silence_s:
             return Breach("silence", f"guard silence: printed nothing for {format_duration(limits.silence_s)}")
         return None
@@ -75,9 +77,10 @@ class GuardWatch:
         """Judge a total; also for the one that the CLI reports at its end, when there is nothing left to stop."""
         limits, cost = self._limits, usage.cost_usd
         if limits.max_budget is not None and cost is not None and cost > limits.max_budget:
-            whose = "guard max_budget" if limits.budget_scope == "guard" else f"the {limits.budget_scope}'s max_budget"
-            shown = format_usd(cost, estimated=usage.provenance == "estimated")
-            return Breach("max_budget", f"{whose}: {shown} spent of {format_usd(limits.max_budget)}")
+            whose = _whose("max_budget", limits.budget_scope)
+            spent = format_usd(limits.budget_spent + cost, estimated=usage.provenance == "estimated")
+            limit = format_usd(limits.budget_spent + limits.max_budget)
+            return Breach("max_budget", f"{whose}: {spent} spent of {limit}")
         if limits.max_tokens is not None and usage.tokens.total > limits.max_tokens:
             return Breach("max_tokens", f"guard max_tokens: {usage.tokens.total} tokens of {limits.max_tokens}")
         return None
@@ -87,3 +90,15 @@ class GuardWatch:
         if limit is None or number <= limit:
             return None
         return Breach("max_turns", f"guard max_turns: turn {number} began, {limit} are allowed")
+
+    def limit_of_cli(self, ending: Ending) -> Breach | None:
+        """The CLI's own form of a limit that was passed to it."""
+        if ending.limit is None:
+            return None
+        scope = self._limits.budget_scope if ending.limit == "max_budget" else "guard"
+        return Breach(ending.limit, f"{_whose(ending.limit, scope)}: {ending.reason}")
+
+
+def _whose(name: GuardName, scope: str) -> str:
+    """`guard max_budget`, or `the run's max_budget`."""
+    return f"guard {name}" if scope == "guard" else f"the {scope}'s {name}"

@@ -52,7 +52,9 @@ def time_left(order: Order, used_s: float) -> Order:
     limits = order.limits
     if limits.max_time_s is None:
         return order
-    return replace(order, limits=replace(limits, max_time_s=max(1.0, limits.max_time_s - used_s)))
+    left_s = max(1.0, limits.max_time_s - used_s)
+    spent_s = limits.time_spent_s + limits.max_time_s - left_s
+    return replace(order, limits=replace(limits, max_time_s=left_s, time_spent_s=spent_s))
 
 
 def together(first: AgentRun, second: AgentRun) -> AgentRun:

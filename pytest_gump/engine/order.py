@@ -90,6 +90,12 @@ class Limits:
     no_write: bool = False
     budget_scope: Literal["guard", "step", "run"] = "guard"
     """Whose money `max_budget` is: decides between the outcomes `guard` and `budget`."""
+    budget_spent: float = 0.0
+    """USD that earlier attempts have spent of that money: with `max_budget`, what the workflow says."""
+    time_scope: Literal["guard", "run"] = "guard"
+    """Whose time `max_time_s` is."""
+    time_spent_s: float = 0.0
+    """Seconds that are gone of that time: with `max_time_s`, what the workflow says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.budget import allowance
+from pytest_gump.engine.budget import TimeAllowance, allowance
 from pytest_gump.engine.feedback import describe_failures
 from pytest_gump.engine.identity import hashed, portable
 from pytest_gump.engine.order import ContextPart, Limits, Order
@@ -215,20 +215,27 @@ class OrderBuilder:
         step, settings = ready.step, self._inputs.settings
         allowed = allowance(self._inputs.workflow, step, ready.path, self._record)
         no_write = ready.mode in {"plan", "artifact", "review"} or bool(step.guard.no_write)
-        times = [step.guard.max_time, self._time_left()]
+        time = self._time(step.guard.max_time)
         return Limits(
             max_turns=step.guard.max_turns,
             max_budget=allowed.usd,
             max_tokens=step.guard.max_tokens,
-            max_time_s=min((time for time in times if time is not None), default=None),
+            max_time_s=time.left_s,
             silence_s=settings.silence_timeout_s,
             no_write=no_write,
             budget_scope=allowed.scope,
+            budget_spent=allowed.spent_usd,
+            time_scope=time.scope,
+            time_spent_s=time.spent_s,
         )
 
-    def _time_left(self) -> float | None:
-        limit = self._inputs.workflow.max_time
-        return None if limit is None else max(1.0, limit - self._record.duration_s)
+    def _time(self, own: float | None) -> TimeAllowance:
+        """The time of the next attempt: its own limit, or what the run has left, if that is less."""
+        limit, spent_s = self._inputs.workflow.max_time, self._record.duration_s
+        if limit is None or (own is not None and own <= limit - spent_s):
+            return TimeAllowance(own)
+        left_s = max(1.0, limit - spent_s)
+        return TimeAllowance(left_s, "run", limit - left_s)
 
     def _beginning(self, ready: Ready) -> Beginning:
         target = ready.step.session.step

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.resets import sane
-from pytest_gump.engine.budget import refusal, spent_out
+from pytest_gump.engine.budget import Allowance, refusal, spent_out
 from pytest_gump.engine.decision import Stop
 from pytest_gump.engine.fold import advance
 from pytest_gump.engine.leavings import commit_ref
@@ -223,8 +223,9 @@ class Run:
     def refuse(self, order: Order) -> AttemptResult | None:
         """A result for an order that must not start because its money is spent; None when it may."""
         limits, workflow = order.limits, self.inputs.workflow
+        allowed = Allowance(limits.max_budget, limits.budget_scope, limits.budget_spent)
         is_free = order.agent is None
-        reason = None if is_free else refusal(workflow, self.record, limits.max_budget, limits.budget_scope)
+        reason = None if is_free else refusal(workflow, self.record, allowed)
         return None if reason is None else self.no_attempt(order, Outcome.BUDGET, reason)
 
     def heard(self, order: Order, usage: Usage) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pytest_gump.agents.base import Tokens, Usage
-from pytest_gump.engine.budget import Allowance, allowance, spent_out
+from pytest_gump.engine.budget import Allowance, allowance, refusal, spent_out
 from pytest_gump.engine.fold import advance
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.metrics import RunRecord
@@ -60,12 +60,12 @@ ONE, TWO = StepPath(("build", "impl"), ("one",)), StepPath(("build", "impl"), ("
     ("spent", "left"),
     [
         ((), Allowance(1.5, "guard")),
-        ((("build::impl[one]", 0.75),), Allowance(1.25, "step")),
-        ((("build::impl--replan::item[one--x]", 0.75),), Allowance(1.25, "step")),
+        ((("build::impl[one]", 0.75),), Allowance(1.25, "step", 0.75)),
+        ((("build::impl--replan::item[one--x]", 0.75),), Allowance(1.25, "step", 0.75)),
         ((("build::impl[two]", 1.0),), Allowance(1.5, "guard")),
-        ((("build::impl[two]", 2.0),), Allowance(1.0, "step")),
-        ((("plan", 9.5),), Allowance(0.5, "run")),
-        ((("build::impl[one]", 2.5),), Allowance(-0.5, "step")),
+        ((("build::impl[two]", 2.0),), Allowance(1.0, "step", 2.0)),
+        ((("plan", 9.5),), Allowance(0.5, "run", 9.5)),
+        ((("build::impl[one]", 2.5),), Allowance(-0.5, "step", 2.5)),
     ],
 )
 def test_the_smallest_of_guard_step_group_and_run_counts(spent: tuple[tuple[str, float], ...], left: Allowance) -> None:
@@ -103,7 +103,7 @@ def test_lost_attempt_of_unknown_cost_counts_as_what_it_was_allowed() -> None:
     record = record_of(("plan", 1.0), ("build::impl[one]", 0.5))
     lost(record, "build::impl[two]", Usage(), presumed_usd=1.5)
     assert (record.total.cost_usd, record.total.unknown, record.total.bound_usd) == (1.5, 1, 3.0)
-    assert allowance(WORKFLOW, IMPL, TWO, record) == Allowance(0.5, "step")
+    assert allowance(WORKFLOW, IMPL, TWO, record) == Allowance(0.5, "step", 1.5)
     tight = Workflow(name="w", max_budget=3.0, steps=WORKFLOW.steps)
     assert spent_out(tight, record) == "max_budget of $3.00 is spent: $1.5000, and up to $1.5000 of unknown cost"
 
@@ -121,3 +121,10 @@ def lost(record: RunRecord, step: str, usage: Usage, *, presumed_usd: float | No
     result = AttemptResult(step, 1, Outcome.CRASHED, "lost", "a", Timings(0, 1), usage=usage)
     finished = {"event": "attempt_finished", "folder": None, "result": to_wire(result), "presumed_usd": presumed_usd}
     advance(record, {**finished, "at": 2.0, "number": number})
+
+
+def test_a_step_whose_money_is_spent_is_refused_with_both_figures() -> None:
+    record = record_of(("build::impl[one]", 2.5))
+    refused = refusal(WORKFLOW, record, allowance(WORKFLOW, IMPL, ONE, record))
+    assert refused == "the step's max_budget is spent: $2.50 of $2.00"
+    assert refusal(WORKFLOW, record, allowance(WORKFLOW, IMPL, TWO, record)) is None

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pytest_gump.agents.base import Note, Provenance, Text, Tokens, ToolCall, Turn, Usage, UsageSeen
+import pytest
+from pytest_gump.agents.base import Ending, Note, Provenance, Text, Tokens, ToolCall, Turn, Usage, UsageSeen
 from pytest_gump.engine.guard import Breach, GuardWatch
 from pytest_gump.engine.order import Limits
 
@@ -96,3 +97,32 @@ def test_without_limits_nothing_is_a_breach() -> None:
     ]
     assert [guard.feed(event) for event in events] == [None] * 5
     assert guard.tick() is None
+
+
+@pytest.mark.parametrize(("scope", "whose"), [("run", "the run's max_budget"), ("step", "the step's max_budget")])
+def test_money_that_is_shared_is_told_as_the_workflow_says_it(scope: Literal["run", "step"], whose: str) -> None:
+    guard = watch(Limits(max_budget=0.04, budget_scope=scope, budget_spent=0.06))
+    breach = guard.feed(usage(cost=0.06))
+    assert breach == Breach("max_budget", f"{whose}: $0.12 spent of $0.10")
+
+
+def test_time_that_is_shared_is_told_as_the_workflow_says_it() -> None:
+    clock = Clock()
+    guard = watch(Limits(max_time_s=5, time_scope="run", time_spent_s=55), clock)
+    clock.now += 5
+    assert guard.tick() == Breach("max_time", "the run's max_time: still at work after 1m")
+
+
+@pytest.mark.parametrize(
+    ("limit", "scope", "whose"),
+    [
+        ("max_turns", "run", "guard max_turns"),
+        ("max_budget", "guard", "guard max_budget"),
+        ("max_budget", "run", "the run's max_budget"),
+    ],
+)
+def test_limit_that_the_cli_held_itself_is_told_with_its_owner(
+    limit: Literal["max_turns", "max_budget"], scope: Literal["run", "guard"], whose: str
+) -> None:
+    ending = Ending("agent_error", "it says so", "", Usage(), None, limit=limit)
+    assert watch(Limits(budget_scope=scope)).limit_of_cli(ending) == Breach(limit, f"{whose}: it says so")
