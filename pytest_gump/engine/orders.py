@@ -15,7 +15,7 @@ from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_pr
 from pytest_gump.engine.quota import REPEATED
 from pytest_gump.engine.sessions import choose_session
 from pytest_gump.engine.state import State
-from pytest_gump.gates.detect import BYTECOMPILE
+from pytest_gump.gates.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.gates.names import COMMAND_GATES
 from pytest_gump.workflow.model import GateSpec
 from pytest_gump.workflow.refs import resolve_step, split_state
@@ -259,6 +259,8 @@ class OrderBuilder:
                 standing=self._standing(ready, beginning),
                 item=ready.keep_item,
                 blast_radius=self._inputs.workflow.blast_radius,
+                protected=_protected(ready),
+                test_patterns=(*TEST_PATTERNS, *settings.test_files),
                 spec=self._inputs.spec_text if ready.mode == "plan" and ready.role == "step" else None,
                 must_change=_must_change(ready),
                 max_items=settings.max_items,
@@ -352,6 +354,10 @@ def _must_change(ready: Ready) -> bool:
     step = ready.step
     is_whole = (ready.role == "step" and ready.mode == "diff") or ready.role == "replan-check"
     return is_whole and step.output == "diff" and not step.allow_no_change and not step.guard.no_write
+
+
+def _protected(ready: Ready) -> tuple[str, ...]:
+    return tuple(gate.argument for gate in ready.step.gate if gate.name == "untouched" and gate.argument)
 
 
 _INSTALLED = {str(BYTECOMPILE): "bytecompile", sys.executable: "python"}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.engine.feedback import describe_failures, fenced
 from pytest_gump.engine.order import PlanItem, Section
+from pytest_gump.gates.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +57,10 @@ class PromptParts:
     """What was done so far, for an agent that should resume a session but cannot."""
     item: PlanItem | None = None
     blast_radius: Literal["enforce", "warn", "off"] = "off"
+    protected: Sequence[str] = ()
+    """Patterns of the step's `untouched` gates."""
+    test_patterns: Sequence[str] = ()
+    """What `@tests` stands for in them; empty = the built-in table."""
     spec: str | None = None
     """Only where the prompt has to hold it as a section: plan steps."""
     must_change: bool = False
@@ -75,7 +80,7 @@ def head_sections(parts: PromptParts) -> tuple[Section, ...]:
         Section(TASK, task, key=key),
         Section(STANDING, parts.standing.strip()),
         Section(FAILED, _failed(parts)),
-        Section(BLAST_RADIUS, _blast_radius(parts)),
+        _blast_radius(parts),
         _output(parts),
         Section(RULES, rules(parts.mode) + _commands(parts), key=rules(parts.mode)),
         Section(SPEC, (parts.spec or "").strip()),
@@ -195,15 +200,34 @@ def _failed(parts: PromptParts) -> str:
     return "\n\n".join(sections)
 
 
-def _blast_radius(parts: PromptParts) -> str:
+def _blast_radius(parts: PromptParts) -> Section:
+    """The files that the item may change, without those that an `untouched` gate of the step protects.
+
+    The key is the text without the protected files: recordings made before they were left out stay valid.
+    """
     if parts.mode != "diff" or parts.blast_radius == "off" or parts.item is None or not parts.item.files:
-        return ""
+        return Section(BLAST_RADIUS, "")
+    every = _patterns_text(parts.item.files, parts.blast_radius)
+    if not parts.protected:
+        return Section(BLAST_RADIUS, every)
+    try:
+        closed = {*matches(parts.protected, parts.item.files, tests=parts.test_patterns)}
+    except ValueError:  # the gate says that it is no pattern
+        closed = set()
+    names = " or ".join("a test file" if one == "@tests" else _code(one) for one in parts.protected)
+    rule = f"A change of {names} makes this attempt fail, whatever the patterns above match."
+    allowed = [pattern for pattern in parts.item.files if pattern not in closed]
+    text = _patterns_text(allowed, parts.blast_radius) if allowed else "The item lists no other files than those."
+    return Section(BLAST_RADIUS, f"{text}\n\n{rule}" if allowed else f"{rule} {text}", key=every)
+
+
+def _patterns_text(patterns: Sequence[str], blast_radius: str) -> str:
     consequence = (
         "A change of any other file makes this attempt fail."
-        if parts.blast_radius == "enforce"
+        if blast_radius == "enforce"
         else "Changes of other files are possible where they are needed, and are reported."
     )
-    listed = "\n".join(f"- `{pattern}`" for pattern in parts.item.files)
+    listed = "\n".join(f"- `{pattern}`" for pattern in patterns)
     return f"Change only files that match these patterns:\n\n{listed}\n\n{consequence}"
 
 

@@ -110,6 +110,24 @@ def test_blast_radius_lists_the_patterns_and_says_what_happens() -> None:
     assert "Files you may change" not in titles(PromptParts("x", "plan", item=ITEM, blast_radius="enforce"))
 
 
+def test_blast_radius_leaves_out_files_that_the_step_must_not_change() -> None:
+    open_parts = PromptParts("x", "diff", item=ITEM, blast_radius="enforce")
+    closed_parts = replace(open_parts, protected=("@tests",))
+    closed = text(closed_parts, "Files you may change")
+    assert "- `src/units.py`" in closed
+    assert "test_units.py" not in closed
+    assert "A change of a test file makes this attempt fail" in closed
+    assert prompt_key(order(head_sections(closed_parts))) == prompt_key(order(head_sections(open_parts)))
+
+
+def test_an_item_of_protected_files_only_allows_none_of_them() -> None:
+    item = replace(ITEM, files=("tests/test_units.py",))
+    parts = PromptParts("x", "diff", item=item, blast_radius="enforce", protected=("@tests",))
+    told = text(parts, "Files you may change")
+    assert "Change only files" not in told
+    assert "lists no other files" in told
+
+
 def test_failure_tells_gate_command_exit_code_and_stdout() -> None:
     parts = PromptParts("x", "diff", failed=[failure(gates=(gate("test", "E  assert 1 == 2"),))], diff="+x = 1")
     told = text(parts, FAILED)
