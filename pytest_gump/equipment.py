@@ -12,6 +12,7 @@ from pytest_gump.agents import prices
 from pytest_gump.agents.cassette import Cassette
 from pytest_gump.engine.settings import Settings
 from pytest_gump.engine.tools import Tools
+from pytest_gump.gates.interpreter import Interpreter
 from pytest_gump.job_agents import Replay, find_agent
 from pytest_gump.jobs import hook_answers
 from pytest_gump.system.worktree import Repository, Slots
@@ -43,6 +44,8 @@ class Equipment:
     machine: str
     """Host name of the controller."""
     object_format: str
+    interpreter: dict[str, Any] | None
+    """The Python of gates as it was when the run began, for workers of this machine."""
     tells_tools: bool = False
     """Whether somebody wants to see tool calls as they come."""
 
@@ -59,6 +62,7 @@ class Equipment:
             python=sys.executable,
             machine=socket.gethostname(),
             object_format=tools.repository.layout.get("extensions.objectformat", "sha1"),
+            interpreter=None if tools.interpreter is None else asdict(tools.interpreter),
             replay=None if replay is None else (str(replay.cassette.path), replay.lenient, replay.delay),
         )
 
@@ -97,4 +101,11 @@ class Equipment:
             gates=answers(spec, "pytest_gump_gates"),
             settings=settings,
             scratch=scratch,
+            interpreter=self._interpreter(is_away=home is not None),
         )
+
+    def _interpreter(self, *, is_away: bool) -> Interpreter | None:
+        """As the controller saw it when the run began; a machine of its own looks for itself."""
+        if self.interpreter is None:
+            return None
+        return Interpreter.now(self.interpreter["tools"]) if is_away else Interpreter.of(self.interpreter)

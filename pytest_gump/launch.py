@@ -26,6 +26,7 @@ from pytest_gump.engine.run import Run
 from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
+from pytest_gump.gates.interpreter import Interpreter
 from pytest_gump.gates.text import one_line
 from pytest_gump.job_files import project_root
 from pytest_gump.live import TOLD_TOOLS
@@ -142,6 +143,7 @@ class Launch:
                 gates=self._job.gates,
                 settings=self._settings,
                 scratch=scratch,
+                interpreter=Interpreter.now(command for _, command in self.inputs.commands),
             )
             run = self._open(self._tools, pool, owned)
             checkout = self._repository.checkout_state()

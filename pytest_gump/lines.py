@@ -206,6 +206,20 @@ def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
     return [*lines, f"and {plural(rest, 'more step')}"] if rest > 0 else lines
 
 
+def named_lines(result: AttemptResult) -> list[str]:
+    """What a person should look at in the change of an attempt, whatever its outcome."""
+    read = [f"changed what gates read: {', '.join(result.gate_config)}"] if result.gate_config else []
+    return [*read, *result.named_changes]
+
+
+def to_look_at(record: RunRecord) -> list[str]:
+    """The same, of the changes that the run's result holds."""
+    kept = [one for one in record.attempts if one.verdict == "passed" and one.result is not None and not one.superseded]
+    found = [f"{one.step}: {line}" for one in kept if one.result is not None for line in named_lines(one.result)]
+    rest = len(found) - MOST_FAILED
+    return [*found[:MOST_FAILED], *([f"and {rest} more in gump report"] if rest > 0 else [])]
+
+
 def _mark(attempt: AttemptRecord, marks: Marks) -> str:
     known = {"passed": marks.passed, "failed": marks.failed, "": marks.failed}
     return known.get(attempt.verdict, marks.retried)

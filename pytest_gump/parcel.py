@@ -51,6 +51,7 @@ def without_parcel(result: AttemptResult, why: str) -> AttemptResult:
         verdict=None,
         artifact=None,
         gate_config=(),
+        named_changes=(),
     )
 
 

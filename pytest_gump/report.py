@@ -19,10 +19,12 @@ from pytest_gump.lines import (
     fit,
     group_line,
     more_money_text,
+    named_lines,
     reservation_lines,
     run_line,
     skipped_line,
     taken_up_lines,
+    to_look_at,
     width,
 )
 from pytest_gump.live import Live
@@ -164,8 +166,8 @@ class Report:
             tell(why)
         for note in booked.result.notes:
             tell(f"note: {note}")
-        if booked.result.gate_config:
-            tell(f"changed what gates read: {', '.join(booked.result.gate_config)}", yellow=True)
+        for named in named_lines(booked.result):
+            tell(named, yellow=True)
 
     def _open_groups(self, label: str, path: StepPath) -> None:
         """Print the headings of the groups that the step is the first to be shown in."""
@@ -231,7 +233,7 @@ class Report:
                 terminalreporter.write_line(clean_text(record.reason))
             for line in failed_lines(record, self._marks, self.columns):
                 terminalreporter.write_line(clean_text(line), red=True)
-            for line in reservation_lines(record, self._marks, self.columns):
+            for line in (*reservation_lines(record, self._marks, self.columns), *to_look_at(record)):
                 terminalreporter.write_line(clean_text(line), yellow=True)
             if record.checkout_changed:
                 names = listed(record.checkout_changed)

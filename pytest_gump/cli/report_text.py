@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
 from pytest_gump.engine.metrics import NOTHING_TO_MERGE
+from pytest_gump.gates.text import listed
 from pytest_gump.units import format_duration, format_usd, format_usd_sum, plural
 
 if TYPE_CHECKING:
@@ -250,13 +251,19 @@ def _reason(path: str, one: Data) -> str:
     return f"{path} attempt {one['attempt']} ({how}, {one['agent'] or 'gate'}){because}{decision}"
 
 
+def _read_by_gates(attempt: Data) -> Iterator[str]:
+    if attempt.get("gate_config"):
+        yield f"changed what gates read: {listed(attempt['gate_config'])}"
+    yield from attempt.get("named_changes", ())
+
+
 def _notes(data: Data, out: Out) -> None:
     """What was told of an attempt when it ended: a session that was lost, say."""
     told = [
         (one["number"], f"{step['path']} attempt {one['attempt']}: {note}")
         for step in data["steps"]
         for one in step["attempts"]
-        for note in one.get("notes", ())
+        for note in (*one.get("notes", ()), *_read_by_gates(one))
     ]
     if told:
         out.heading("notes")

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from pytest_gump.agents.resets import sane
 from pytest_gump.engine import lost_session
 from pytest_gump.engine.agent_phase import AgentRun, Workplace, make_task, run_agent
 from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
+from pytest_gump.engine.collected import fewer_tests
 from pytest_gump.engine.context_phase import read_material
 from pytest_gump.engine.gate_phase import Judged, run_step_gates
 from pytest_gump.engine.handover import Handover, read_handover
@@ -26,6 +26,7 @@ from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.lost_attempt import NEVER_STARTED, recover
+from pytest_gump.engine.named_changes import interpreter_changes, named_changes
 from pytest_gump.engine.no_change import describe_answer, judge_no_change
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
@@ -34,7 +35,7 @@ from pytest_gump.engine.secrets import Secrets, masked_event
 from pytest_gump.engine.settings import WAIT
 from pytest_gump.engine.setup_phase import Setup
 from pytest_gump.engine.tools import GateStarted, Tools
-from pytest_gump.engine.usable_session import usable
+from pytest_gump.engine.usable_session import kept, usable
 from pytest_gump.errors import AgentError, GumpError, reason_of
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.text import listed, one_line
@@ -44,7 +45,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.agents.base import Agent, SessionRef, Task
+    from pytest_gump.agents.base import Agent, Task
     from pytest_gump.engine.context_phase import Material
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Heard
@@ -55,7 +56,6 @@ __all__ = ["Cancelled", "Tools", "attempt_ref", "execute", "stored_result"]
 
 MESSAGE_CHARS = 20_000
 FOLDER_CHARS = 120
-_SESSION_ID = re.compile(r"(?!-)[!-~]{1,200}")
 
 
 class Cancelled(KeyboardInterrupt):
@@ -97,6 +97,7 @@ class _Facts:
     handover: Handover = field(default_factory=Handover)
     gates: tuple[GateResult, ...] = ()
     gates_s: float = 0.0
+    named: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     session_lost: bool = False
     ignored: Sequence[str] = ()
@@ -172,9 +173,19 @@ class _Attempt:
     def _prepare(self) -> Judgement | None:
         self.slot.prepare(self.order.base)
         setup = Setup(self.order, self.tools, self.place, self.slot)
-        problem = setup.ensure()
+        problem = setup.ensure() or self._unchanged_interpreter()
         self.facts.notes += setup.notes
         return problem
+
+    def _unchanged_interpreter(self) -> Judgement | None:
+        """No agent is paid for work that no gate can check any more."""
+        why = None if self.agent is None else self._interpreter_changes()
+        return None if why is None else Judgement.of(Outcome.GATE_ERROR, why)
+
+    def _interpreter_changes(self) -> str | None:
+        why, installed = interpreter_changes(self.tools)
+        self.facts.named += installed
+        return why
 
     # -- the agent -------------------------------------------------------------------------------------------------
 
@@ -240,6 +251,7 @@ class _Attempt:
         facts.handover = read_handover(read, order.mode, message=run.ending.message, max_items=settings.max_items)
         self._keep()
         facts.ignored = self.slot.ignored_since_setup() if self._is_unchanged else ()
+        facts.named += named_changes(order, self.tools, self.slot, self.leavings.changed)
         crossing = self._crossing()
         read_only = order.mode != "diff" or order.limits.no_write
         unwanted = [one.path for one in self.leavings.changed_by_attempt] if read_only else []
@@ -260,10 +272,9 @@ class _Attempt:
         bad = snapshot.bad if snapshot is not None else ()
         crossing = check_bounds(self.order, [one.path for one in self.leavings.changed], bad=bad)
         leaks = self.leavings.leaks(self.secrets)
-        if not leaks:
-            return crossing
-        told = f"the value of a secret was left: {'; '.join(leaks)}"
-        return replace(crossing, reason=f"{crossing.reason}; {told}" if crossing.reason else told)
+        told = f"the value of a secret was left: {'; '.join(leaks)}" if leaks else None
+        reasons = [reason for reason in (crossing.reason, told, self._interpreter_changes()) if reason]
+        return replace(crossing, reason="; ".join(reasons) or None)
 
     # -- gates -----------------------------------------------------------------------------------------------------
 
@@ -280,6 +291,7 @@ class _Attempt:
         try:
             judged = Judged(self.leavings.changed, patch, facts.handover.payload)
             facts.gates = run_step_gates(order, self.tools, self.place, judged)
+            facts.named += filter(None, [fewer_tests(facts.gates, order.known_tests)])
         finally:
             facts.gates_s = self.tools.clock() - began
             self.slot.restore(self.leavings.commit)
@@ -369,21 +381,13 @@ class _Attempt:
             usage=ending.usage if ending else NEVER_STARTED if judgement.outcome is Outcome.CANCELLED else Usage(),
             gates=facts.gates,
             guard=judgement.guard,
-            session=self._session(ending.session if ending else None),
+            session=kept(ending.session if ending else None, order.slot),
             session_lost=facts.session_lost,
             plan=facts.handover.plan,
             verdict=facts.handover.verdict,
             artifact=facts.handover.artifact,
             message=bounded_text(clean_text(ending.message), MESSAGE_CHARS) if ending else "",
             no_change=facts.no_change,
+            named_changes=tuple(facts.named),
             notes=(*facts.notes, *self.leavings.notes, *facts.handover.notes, *(run.notes if run else ())),
         )
-
-    def _session(self, session: SessionRef | None) -> SessionRef | None:
-        """The adapter knows the folder only; the slot's name is what an order goes by.
-
-        An id comes from the stream and goes into an argument of the CLI: one that could be an option is not kept.
-        """
-        if session is None or not _SESSION_ID.fullmatch(session.id):
-            return None
-        return replace(session, slot=self.order.slot)

@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.collected import hold_untouched_tests
 from pytest_gump.engine.tools import GateStarted
 from pytest_gump.gates.base import CommandOutcome, GateContext
 from pytest_gump.gates.detect import TEST_PATTERNS
@@ -73,7 +74,8 @@ def run_step_gates(order: Order, tools: Tools, place: Workplace, judged: Judged)
         output_chars=settings.error_chars,
         environment=environment,
     )
-    return tuple(run_gates(order.gates, context, on_start=lambda name: tools.listen(GateStarted(name))))
+    gates = run_gates(order.gates, context, on_start=lambda name: tools.listen(GateStarted(name)))
+    return hold_untouched_tests(gates, order.known_tests)
 
 
 @dataclass(slots=True)

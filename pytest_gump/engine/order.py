@@ -151,6 +151,8 @@ class Order:
     """Begin with a copy of `session`, which stays as it is."""
     standing: str = ""
     """What the conversation of `session` ended with: for a fresh one, should it be lost."""
+    known_tests: int | None = None
+    """How many tests were collected from `step_base`, as far as a gate has counted them."""
     setup: tuple[str, ...] = ()
     setup_only: bool = False
     """Preflight: no agent; run the gates on the untouched base and never snapshot."""
@@ -207,6 +209,8 @@ class AttemptResult:
     """Why no file had to change, in the words of the agent: one line, bounded. Only where the tree is as it was."""
     gate_config: tuple[str, ...] = ()
     """Changed files that gates read (pytest configuration, Makefile, CI files): always named in the report."""
+    named_changes: tuple[str, ...] = ()
+    """Lines on changes that no gate forbids and that a person should look at; always shown in the report."""
     notes: tuple[str, ...] = ()
     final: bool = False
     """No other attempt would do better: none is made."""

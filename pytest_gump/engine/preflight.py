@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from pytest_gump.gates.base import GateResult
 
 
-def briefly(gates: Sequence[GateResult]) -> list[dict[str, str]]:
+def briefly(gates: Sequence[GateResult]) -> list[dict[str, Any]]:
     """What the ledger keeps of gates that belong to no attempt."""
-    return [{"name": gate.name, "status": gate.status, "summary": gate.summary} for gate in gates]
+    return [{"name": gate.name, "status": gate.status, "summary": gate.summary, "tests": gate.tests} for gate in gates]
 
 
 def why_not_run(result: AttemptResult, what: str) -> str | None:

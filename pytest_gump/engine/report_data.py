@@ -121,10 +121,19 @@ def _preflight(record: RunRecord) -> shape.Preflight | None:
         return None
     booked = record.preflight
     return {
-        "gates": booked["gates"],
+        "gates": [_checked(gate) for gate in booked["gates"]],
         "red": booked["red"],
         "reason": booked["reason"],
         "duration_s": booked.get("duration_s"),
+    }
+
+
+def _checked(gate: dict[str, Any]) -> shape.Checked:
+    return {
+        "name": gate["name"],
+        "status": gate["status"],
+        "summary": gate["summary"],
+        "tests": gate.get("tests"),  # not in runs of an older version
     }
 
 
@@ -187,6 +196,7 @@ def _result(result: AttemptResult) -> shape.Result:
         "session": result.session.id if result.session else None,
         "snapshot": result.snapshot,
         "no_change": no_change(result) or None,
+        "named_changes": list(result.named_changes),
         "gate_config": list(result.gate_config),
         "notes": list(result.notes),
     }

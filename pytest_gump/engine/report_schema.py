@@ -146,6 +146,8 @@ class Checked(TypedDict):
     """Error: the check itself could not run."""
     summary: str
     """What a person should know of it."""
+    tests: dict[str, int] | None
+    """Number of tests `collected`, and of each outcome that occurs; null where the command gives no record per test."""
 
 
 @with_config(DESCRIBED)
@@ -158,8 +160,6 @@ class Gate(Checked):
     """Exit code of the command."""
     duration_s: float
     """How long it took."""
-    tests: dict[str, int] | None
-    """Number of tests `collected`, and of each outcome that occurs; null where the command gives no record per test."""
 
 
 @with_config(DESCRIBED)
@@ -214,6 +214,8 @@ class Result(Changes):
     """Commit of what the attempt left."""
     no_change: str | None
     """Why no file had to change, in the words of the agent; null for an attempt that changed files or failed."""
+    named_changes: list[str]
+    """Lines on changes that no gate forbids and that a person should look at."""
     gate_config: list[str]
     """Changed files that gates read."""
     notes: list[str]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Agent, Event
     from pytest_gump.engine.settings import Settings
+    from pytest_gump.gates.interpreter import Interpreter
     from pytest_gump.system.process import Supervisor
     from pytest_gump.system.worktree import Repository, Slots
 
@@ -48,6 +49,8 @@ class Tools:
     settings: Settings
     scratch: Path
     """Each attempt makes a fresh folder in it."""
+    interpreter: Interpreter | None = None
+    """The Python of gates as it was when the run began; None = not compared."""
     listen: Callable[[Heard], None] = _nobody_listens
     """Gets every event as it comes, for the live display."""
     stop_asked: Callable[[], str | None] = _nobody_asks

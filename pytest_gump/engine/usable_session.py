@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -11,11 +12,12 @@ from pytest_gump.engine.lost_session import afresh, with_standing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_gump.agents.base import Agent
+    from pytest_gump.agents.base import Agent, SessionRef
     from pytest_gump.engine.order import Order
 
 ELSEWHERE: Final = "the session belongs to another worktree: started a fresh one"
 NO_COPY: Final = "the agent's CLI cannot begin with a copy of a session: started a fresh one"
+_SESSION_ID: Final = re.compile(r"(?!-)[!-~]{1,200}")
 
 MOVED: Final = (
     "What you did before was done in another folder. You now work in {worktree}, where the files are as they were left:"
@@ -39,3 +41,13 @@ def usable(order: Order, agent: Agent, worktree: Path) -> tuple[Order, str | Non
     if forks != "anywhere":
         return afresh(order), ELSEWHERE
     return replace(order, head=with_standing(order.head, MOVED.format(worktree=worktree))), None
+
+
+def kept(session: SessionRef | None, slot: str) -> SessionRef | None:
+    """The session as later orders go by it: the adapter knows the folder only, not the slot's name.
+
+    An id comes from the stream and goes into an argument of the CLI: one that could be an option is not kept.
+    """
+    if session is None or not _SESSION_ID.fullmatch(session.id):
+        return None
+    return replace(session, slot=slot)

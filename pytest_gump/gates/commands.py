@@ -10,8 +10,9 @@ from pytest_gump.gates.base import GateResult, GateStatus
 from pytest_gump.gates.environment import gate_environment
 from pytest_gump.gates.pytest_command import guarded
 from pytest_gump.gates.records import contradiction, read_records
+from pytest_gump.gates.stand_ins import stand_ins
 from pytest_gump.gates.summaries import known_summary, summarize
-from pytest_gump.gates.text import last_line, one_line, told
+from pytest_gump.gates.text import last_line, listed, one_line, told
 
 if TYPE_CHECKING:
     from pytest_gump.gates.base import CommandOutcome, Gate, GateContext
@@ -38,10 +39,24 @@ def project_gate(kind: str) -> Gate:
         if command is None:
             # Some languages have nothing to compile; where the tests are known, their gate judges the work.
             return nothing_found(kind, optional=kind in OPTIONAL or (kind == "compile" and "test" in context.commands))
+        if found := shadowed(kind, command, context):
+            return found
         outcome = run(kind, command, context)
         return result(kind, command, outcome, read_end(outcome, optional=kind in OPTIONAL), context)
 
     return gate
+
+
+def shadowed(kind: str, command: str, context: GateContext) -> GateResult | None:
+    """The failure of a gate whose tools would be imported from files that the step added."""
+    if guarded(command, context.worktree) is None:
+        return None
+    added = [file.path for file in context.changed if file.status == "added"]
+    found = stand_ins(added, context.worktree, context.read_base)
+    if not found:
+        return None
+    summary = f"{listed(found)} would be imported in place of an installed module that gates use: name it differently"
+    return GateResult(kind, "failed", one_line(summary), summary, command=command)
 
 
 def bash(argument: str | None, context: GateContext) -> GateResult:

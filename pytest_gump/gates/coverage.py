@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.gates.base import GateResult
-from pytest_gump.gates.commands import nothing_found, read_end, result, run
+from pytest_gump.gates.commands import nothing_found, read_end, result, run, shadowed
 from pytest_gump.gates.text import one_line
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ def coverage(argument: str | None, context: GateContext) -> GateResult:
     command = context.commands.get("coverage")
     if command is None:
         return nothing_found("coverage", optional=True)
+    if found := shadowed("coverage", command, context):
+        return found
     outcome = run("coverage", command, context)
     reading = read_end(outcome, optional=True)
     if reading.status in ("skipped", "error"):

@@ -45,8 +45,9 @@ class Records:
 
     @property
     def counts(self) -> dict[str, int]:
-        """`collected`, then each outcome that some test has."""
+        """`collected`, then each outcome that some test has, and `deselected`."""
         found = {outcome: self.count(outcome) for outcome in _WORST_FIRST}
+        found["deselected"] = self.deselected
         return {"collected": self.collected, **{name: count for name, count in found.items() if count}}
 
     @property

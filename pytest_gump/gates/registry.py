@@ -32,9 +32,12 @@ def run_gates(
 ) -> list[GateResult]:
     """Run all gates in order, also after a failure, and answer with one result for each.
 
+    `compile` runs first, wherever it stands: what it builds is what the others look at.
     A name that is not built in is looked up in `context.custom`. `on_start` gets the label of each gate before it runs.
     """
-    return [_run(spec, context, on_start) for spec in specs]
+    order = sorted(range(len(specs)), key=lambda number: specs[number].name != "compile")
+    results = {number: _run(specs[number], context, on_start) for number in order}
+    return [results[number] for number in range(len(specs))]
 
 
 def _run(spec: GateSpec, context: GateContext, on_start: Callable[[str], object]) -> GateResult:

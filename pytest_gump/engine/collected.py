@@ -1,0 +1,61 @@
+"""How many tests the gates collect, compared with what the tree had before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.units import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.gates.base import GateResult
+
+
+def known_tests(record: RunRecord, base: str, tree_of: Callable[[str], str]) -> int | None:
+    """Tests of the tree that a step begins with: as the step that left it counted them, else as the preflight did.
+
+    None: no gate has given a record per test.
+    """
+    preflight = (record.preflight or {}).get("gates", ())
+    first = _most(gate.get("tests") for gate in preflight)
+    counted = [
+        (one.result.tree, count)
+        for one in record.attempts
+        if one.verdict == "passed" and one.result and (count := collected(one.result.gates)) is not None
+    ]
+    if not counted:
+        return first
+    tree = tree_of(base)
+    return next((count for left, count in reversed(counted) if left == tree), first)
+
+
+def collected(gates: Iterable[GateResult]) -> int | None:
+    return _most(gate.tests for gate in gates)
+
+
+def _most(counts: Iterable[Mapping[str, Any] | None]) -> int | None:
+    return max((int(count["collected"]) for count in counts if count), default=None)
+
+
+def fewer_tests(gates: Sequence[GateResult], known: int | None) -> str | None:
+    """Say that fewer tests are collected than before the step; None where that is not so, or not known."""
+    now = collected(gates)
+    if known is None or now is None or now >= known:
+        return None
+    return f"{plural(now, 'test')} collected, before the step there were {known}"
+
+
+def hold_untouched_tests(gates: Sequence[GateResult], known: int | None) -> tuple[GateResult, ...]:
+    """Let `untouched: "@tests"` fail where fewer tests are collected, though no file of theirs has changed."""
+    fewer = fewer_tests(gates, known)
+    if fewer is None:
+        return tuple(gates)
+    return tuple(
+        replace(gate, status="failed", summary=fewer, output=fewer)
+        if gate.status == "passed" and gate.name.replace('"', "") == "untouched: @tests"
+        else gate
+        for gate in gates
+    )

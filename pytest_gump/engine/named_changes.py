@@ -1,0 +1,65 @@
+"""Changes that no gate forbids, and that a person should look at before the result is used."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import WorktreeError
+from pytest_gump.gates.detect import TEST_PATTERNS
+from pytest_gump.gates.interpreter import Changes
+from pytest_gump.gates.patterns import matches
+from pytest_gump.gates.reach import new_reach
+from pytest_gump.gates.stand_ins import stand_ins, standard_stand_ins
+from pytest_gump.gates.text import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.engine.order import Order
+    from pytest_gump.engine.tools import Tools
+    from pytest_gump.system.worktree import ChangedFile, Slot
+
+_NAMED: Final = 5
+_SOURCE_BYTES: Final = 1024 * 1024
+
+
+def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[ChangedFile]) -> list[str]:
+    """Give a line for each kind: product code that can reach the test run, and files that stand in for modules.
+
+    What tests use is not named. `changed` is since the step began; the slot holds what the step leaves.
+    """
+
+    def read(path: str) -> bytes:
+        try:
+            return slot.read(path, _SOURCE_BYTES) or b""
+        except WorktreeError:  # a link, or nothing that a person has written
+            return b""
+
+    def read_base(path: str) -> bytes | None:
+        return tools.repository.read_file(order.step_base, path)
+
+    written = [file.path for file in changed if file.status != "deleted" and file.path.endswith(".py")]
+    tests = {*matches((*TEST_PATTERNS, *tools.settings.test_files), written)} if written else set()
+    product = [path for path in written if path not in tests]
+    reach = {path: new_reach(read(path), partial(read_base, path)) for path in product}
+    found = {path: uses for path, uses in reach.items() if uses}
+    notes = []
+    if found:
+        told = [f"{path} ({', '.join(uses[:_NAMED])})" for path, uses in found.items()]
+        notes.append(f"changed product code can reach the test run that checks it: {listed(told, _NAMED)}")
+    added = [file.path for file in changed if file.status == "added"]
+    if shadowing := stand_ins(added, slot.path, read_base):
+        notes.append(f"named like a module that gates import: {listed(shadowing)}")
+    if standard := standard_stand_ins(added, slot.path, read_base):
+        notes.append(f"named like a module of the standard library, and imported in its place: {listed(standard)}")
+    return notes
+
+
+def interpreter_changes(tools: Tools) -> tuple[str | None, list[str]]:
+    """Say why the Python of gates decides nothing any more, if so, and name what was merely installed."""
+    changes = Changes(()) if tools.interpreter is None else tools.interpreter.changes()
+    named = [f"installed for gates since the run began: {listed([*changes.installed])}"] if changes.installed else []
+    if not changes.deciding:
+        return None, named
+    return f"the Python that gates run with has changed since the run began: {listed([*changes.deciding])}", named

@@ -1,0 +1,87 @@
+"""What product code uses to reach the test run that checks it: found in the source, named, never forbidden."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_MODULES: Final = frozenset({"atexit", "gc", "pytest", "_pytest", "pluggy"})
+_ATTRIBUTES: Final = {
+    "_exit": "os._exit",
+    "_getframe": "sys._getframe",
+    "_current_frames": "sys._current_frames",
+    "currentframe": "inspect.currentframe",
+    "getouterframes": "inspect.getouterframes",
+    "f_back": "f_back",
+    "tb_frame": "tb_frame",
+    "f_locals": "f_locals",
+    "f_globals": "f_globals",
+    "get_objects": "gc.get_objects",
+    "get_referrers": "gc.get_referrers",
+    "settrace": "sys.settrace",
+    "setprofile": "sys.setprofile",
+    "meta_path": "sys.meta_path",
+    "path_hooks": "sys.path_hooks",
+}
+_REPLACED: Final = frozenset({"exit", "modules"})
+"""Attributes of `sys` that product code has no reason to assign to."""
+_COMPARISONS: Final = frozenset({"__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__contains__"})
+_ABOUT_PYTEST: Final = ("_pytest", "PYTEST_", "pytest")
+
+
+def new_reach(source: bytes, read_base: Callable[[], bytes | None]) -> list[str]:
+    """Say what `source` uses more often than the base did, such as `os._exit` or an `__eq__` that looks at nothing.
+
+    Empty for what does not parse.
+    """
+    uses = Counter(_uses(source))
+    return sorted(uses - Counter(_uses(read_base() or b""))) if uses else []
+
+
+def _uses(source: bytes) -> list[str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    return [use for node in ast.walk(tree) for use in _use(node)]
+
+
+def _use(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Import(names=names):
+            yield from (f"import {one.name}" for one in names if one.name.partition(".")[0] in _MODULES)
+        case ast.ImportFrom(module=str(module), names=names):
+            if module.partition(".")[0] in _MODULES:
+                yield f"import {module}"
+            yield from (_ATTRIBUTES[one.name] for one in names if one.name in _ATTRIBUTES)
+        case ast.Attribute(attr=name) if name in _ATTRIBUTES:
+            yield _ATTRIBUTES[name]
+        case ast.Assign(targets=targets):
+            yield from _replaced(targets)
+        case ast.Constant(value=str(text)) if text.startswith(_ABOUT_PYTEST) and " " not in text:
+            yield f"{text[:40]!r}"
+        case ast.FunctionDef(name=name) if name in _COMPARISONS and _looks_at_nothing(node):
+            yield f"{name} that does not look at what it compares"
+
+
+def _replaced(targets: list[ast.expr]) -> Iterator[str]:
+    for target in targets:
+        inner = target.value if isinstance(target, ast.Subscript) else target
+        match inner:
+            case ast.Attribute(value=ast.Name(id="sys"), attr=name) if name in _REPLACED:
+                yield f"sys.{name} assigned"
+
+
+def _looks_at_nothing(function: ast.FunctionDef) -> bool:
+    others = {argument.arg for argument in function.args.args[1:]}
+    used = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}
+    returned = [node.value for part in function.body for node in ast.walk(part) if isinstance(node, ast.Return)]
+    is_true = any(isinstance(value, ast.Constant) and value.value is True for value in returned)
+    return is_true and not others & used

@@ -1,0 +1,106 @@
+"""Files of a change that Python would import in place of the tools that gates run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.gates.environment import source_roots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+_AT_START: Final = frozenset({"sitecustomize", "usercustomize"})
+"""Modules that every Python imports by itself."""
+_TOOLS: Final = ("pytest", "coverage", "ruff")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def stand_ins(added: Iterable[str], worktree: Path, read_base: Callable[[str], bytes | None]) -> list[str]:
+    """Of the files that a step added, those named like pytest, its plugins, other tools of gates or what they import.
+
+    Only names that the base does not have count: a project may be one of these tools.
+    """
+    return _shadowing(added, worktree, read_base, lambda name: name in tool_modules())
+
+
+def standard_stand_ins(added: Iterable[str], worktree: Path, read_base: Callable[[str], bytes | None]) -> list[str]:
+    """Those named like a module of the standard library."""
+    return _shadowing(added, worktree, read_base, lambda name: name in sys.stdlib_module_names)
+
+
+def _shadowing(
+    added: Iterable[str], worktree: Path, read_base: Callable[[str], bytes | None], is_taken: Callable[[str], bool]
+) -> list[str]:
+    roots = [root.relative_to(worktree).as_posix() for root in source_roots(worktree)]
+    prefixes = ["" if root == "." else f"{root}/" for root in roots]
+    found: dict[str, None] = {}
+    for path in added:
+        for prefix in prefixes:
+            name = _module(path.removeprefix(prefix)) if path.startswith(prefix) else None
+            if name is None or not is_taken(name):
+                continue
+            if all(read_base(f"{prefix}{name}{end}") is None for end in (".py", "/__init__.py")):
+                found[path] = None
+    return [*found]
+
+
+def _module(path: str) -> str | None:
+    """The top-level module that a file belongs to, if Python could import it."""
+    first, _, rest = path.partition("/")
+    if not (rest or first).endswith((".py", ".pyc", ".so", ".pyd")):
+        return None
+    return first.partition(".")[0] if not rest else first
+
+
+@lru_cache(maxsize=1)
+def tool_modules() -> frozenset[str]:
+    """Top-level modules of pytest, installed plugins, coverage.py and ruff, and of all that these require."""
+    return _AT_START | _modules_of({*_closure([*_TOOLS, *_plugins()])})
+
+
+@lru_cache(maxsize=1)
+def runner_modules() -> frozenset[str]:
+    """The same, of what plugins require only what distributes tests: few enough files to look at all of them."""
+    return _AT_START | _modules_of({*_closure(["pytest"]), *_TOOLS, *_plugins(), "execnet"})
+
+
+@lru_cache(maxsize=1)
+def _installed() -> dict[str, importlib.metadata.Distribution]:
+    return {_normal(one.name): one for one in importlib.metadata.distributions()}
+
+
+def _plugins() -> list[str]:
+    return [name for name, one in _installed().items() if any(entry.group == "pytest11" for entry in one.entry_points)]
+
+
+def _closure(names: list[str]) -> set[str]:
+    needed: set[str] = set()
+    waiting = [*names]
+    while waiting:
+        name = waiting.pop()
+        if name in _installed() and name not in needed:
+            needed.add(name)
+            waiting += _required(_installed()[name])
+    return needed
+
+
+def _modules_of(names: set[str]) -> frozenset[str]:
+    owned = importlib.metadata.packages_distributions()
+    return frozenset(
+        module for module, owners in owned.items() if module.isidentifier() and names & {*map(_normal, owners)}
+    )
+
+
+def _required(distribution: importlib.metadata.Distribution) -> Iterator[str]:
+    for requirement in distribution.requires or ():
+        if "extra ==" not in requirement and (found := _NAME.match(requirement)):
+            yield _normal(found[0])
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
