@@ -3,96 +3,47 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import json
 import os
-import selectors
+import select
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from pytest_gump.errors import GumpError
-from pytest_gump.system import supervisor
+from pytest_gump.system.cgroup import create_cgroup, kill_cgroup, remove_cgroup
+from pytest_gump.system.command import LOSS_WAIT_S, LOST, Exit, Request, Running
+from pytest_gump.system.orphans import Orphanage, end_marked
 from pytest_gump.system.output import LineSplitter
+from pytest_gump.system.process_table import HAS_PROC
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import TracebackType
 
 __all__ = ["Exit", "Request", "Supervisor"]
 
-TICK_S: Final = 0.2
-_CHUNK: Final = 1 << 16
-_LOSS_WAIT_S: Final = 10.0
-"""The supervisor needs at most its own grace and kill times to end a tree after it lost us."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    argv: tuple[str, ...]
-    """Empty when `shell` is given."""
-    cwd: Path
-    env: Mapping[str, str]
-    """The whole environment; the mark is added to it."""
-    mark: str
-    stdout: Path
-    stderr: Path | None = None
-    """None: merged into stdout, in order."""
-    stdin: bytes = b""
-    shell: str | None = None
-    """A command that the user wrote as shell; runs in `bash`, or `sh` where there is none."""
-    records: Path | None = None
-    """The file for what the command writes to its descriptor 3; None: it gets no such descriptor."""
-
-    @property
-    def command(self) -> list[str]:
-        if self.shell is None:
-            return list(self.argv)
-        folders = self.env.get("PATH", os.defpath).split(os.pathsep)
-        has_bash = any(os.access(Path(folder, "bash"), os.X_OK) for folder in folders if folder)
-        return ["bash" if has_bash else "/bin/sh", "-c", self.shell]
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    exit_code: int | None
-    """None when a signal ended it, or it never started."""
-    signal: int | None
-    stopped: str | None
-    """Why our side stopped it: `timeout`, or what `on_line` or `on_tick` returned."""
-    duration_s: float
-    not_found: bool = False
-    left_running: int = 0
-    """Processes that had to be ended after the main one had ended by itself."""
-    error: str | None = None
-    """Why it could not be started, that the supervisor was lost, or why its output could not be kept."""
-    survivors: int = 0
-    """Processes that even KILL did not end (other user, hung device)."""
-
-    @property
-    def succeeded(self) -> bool:
-        return self.exit_code == 0 and self.stopped is None
-
 
 class Supervisor:
-    """Runs one command at a time, all under one supervisor process.
+    """Runs one command at a time under a keeper; a supervisor process forks keepers, a new one when one is lost.
 
     That starts when the `with` block is entered, so that it is there when the first command comes; else with that.
+    Where the system delegates control groups to this user, everything that runs is in one: see `cgroup`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, with_cgroup: bool = True) -> None:
+        self._with_cgroup = with_cgroup
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+        self._keeper: socket.socket | None = None
+        self.cgroup: Path | None = None
+        """None while no supervisor runs, and where there is no delegation."""
 
     def __enter__(self) -> Self:
-        with contextlib.suppress(OSError):  # the first command tries again, and tells
-            self._start()
+        with contextlib.suppress(OSError):  # the first command tries again, and fails
+            self._take_keeper()
         return self
 
     def __exit__(
@@ -116,18 +67,19 @@ class Supervisor:
         the file; `on_oversize` gets their size. Any exception, KeyboardInterrupt included, stops the tree first.
         """
         splitter = LineSplitter(on_line, on_oversize)
-        with contextlib.ExitStack() as stack:
+        with Orphanage() as orphanage, contextlib.ExitStack() as stack:
             try:
-                channel = self._start()
-                running = _Running(channel, request, splitter, stack, grace_s)
+                running = Running(self._take_keeper(), request, splitter, stack, grace_s)
                 running.launch()
                 finished = running.follow(timeout_s, on_tick)
             except BaseException:
-                self._abandon()
+                stack.close()
+                self._abandon(orphanage)
                 raise
-        if finished.error == _LOST:
-            self._abandon()
-            _end_by_mark(request.mark)
+            if finished.error == LOST or finished.survivors:
+                stack.close()
+                self._drop_keeper()
+                finished = replace(finished, survivors=self._end_rest(request.mark, orphanage))
         return finished
 
     def close(self) -> None:
@@ -138,16 +90,34 @@ class Supervisor:
     def pid(self) -> int | None:
         return None if self._process is None else self._process.pid
 
+    def _take_keeper(self) -> socket.socket:
+        """The channel to a keeper: the one of the command before, as long as it is there."""
+        if self._keeper is not None and select.select([self._keeper], [], [], 0)[0]:
+            self._drop_keeper()
+        if self._keeper is None:
+            supervisor = self._start()
+            self._keeper, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            with theirs, contextlib.suppress(OSError):  # a lost supervisor shows as end of file
+                socket.send_fds(supervisor, [b"k"], [theirs.fileno()])
+        return self._keeper
+
+    def _drop_keeper(self) -> None:
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.close()
+
     def _start(self) -> socket.socket:
         if self._channel is not None and self._process is not None and self._process.poll() is None:
             return self._channel
         self._abandon()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        flags = ["-I", "-S"] if supervisor.HAS_PROC else ["-I"]
+        flags = ["-I", "-S"] if HAS_PROC else ["-I"]
+        self.cgroup = create_cgroup() if self._with_cgroup else None
+        place = "" if self.cgroup is None else str(self.cgroup)
         with theirs:
             self._channel = ours
             self._process = subprocess.Popen(
-                [sys.executable, *flags, supervisor.__file__, str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, *flags, "-c", _PROGRAM, _FILE, str(theirs.fileno()), str(os.getpid()), place],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -158,207 +128,57 @@ class Supervisor:
             )
         return ours
 
-    def _abandon(self) -> None:
-        """Close the channel, which ends the tree, and wait until that is done."""
+    def _end_rest(self, mark: str, orphanage: Orphanage) -> int:
+        """End what a lost keeper left, or could not end; gives how many processes are left for good."""
+        left = self._orphans()
+        if left is None or left:
+            left = self._abandon(orphanage)
+        if not HAS_PROC:
+            left += end_marked(mark, LOSS_WAIT_S)
+        return left
+
+    def _orphans(self) -> int | None:
+        """Let the supervisor end what is left; None when it does not answer."""
+        assert self._channel is not None  # noqa: S101 - a command has just run
+        assert self._process is not None  # noqa: S101
+        self._process.send_signal(signal.SIGCONT)  # a command may have stopped it
+        try:
+            self._channel.settimeout(LOSS_WAIT_S)
+            self._channel.sendall(b"?")
+            answer = self._channel.recv(1)
+        except OSError:
+            return None
+        self._channel.setblocking(True)
+        return answer[0] if answer else None
+
+    def _abandon(self, orphanage: Orphanage | None = None) -> int:
+        """Close the channel, which ends everything, and wait until that is done; gives how many processes are left."""
         channel, self._channel = self._channel, None
         process, self._process = self._process, None
+        cgroup, self.cgroup = self.cgroup, None
+        self._drop_keeper()
         if channel is not None:
             channel.close()
         if process is not None:
-            _wait_or_kill(process)
+            process.send_signal(signal.SIGCONT)
+        left = 0 if process is None else _wait_or_kill(process)
+        if cgroup is not None and kill_cgroup(cgroup):
+            left = 0
+            remove_cgroup(cgroup)
+        return left if orphanage is None else orphanage.end()
 
 
-def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> int:
     try:
-        process.wait(_LOSS_WAIT_S)
+        return max(0, process.wait(LOSS_WAIT_S))
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return max(0, process.wait())
 
 
-_LOST: Final = "the supervisor of the command was ended from outside"
-
-
-class _Running:
-    """One command between its start and its end."""
-
-    def __init__(
-        self,
-        channel: socket.socket,
-        request: Request,
-        splitter: LineSplitter,
-        stack: contextlib.ExitStack,
-        grace_s: float,
-    ) -> None:
-        self.channel = channel
-        self.grace_s = grace_s
-        self.request = request
-        self.splitter = splitter
-        self.stack = stack
-        self.began = time.monotonic()
-        self.stopped: str | None = None
-        self.broken: str | None = None
-        """Why the output is not whole."""
-        self.give_up_at: float | None = None
-        self.buffer = b""
-        self.ended: dict[str, Any] | None = None
-        self.outputs: dict[int, BinaryIO] = {}
-        self.stdout: int | None = None
-        self.selector = stack.enter_context(selectors.DefaultSelector())
-        self.selector.register(channel, selectors.EVENT_READ)
-
-    def launch(self) -> None:
-        stdin = self._stdin()
-        out_reader, out_writer = self._pipe(self.request.stdout)
-        self.stdout = out_reader
-        err_writer = out_writer
-        if self.request.stderr is not None:
-            _, err_writer = self._pipe(self.request.stderr)
-        writers = [out_writer, err_writer]
-        if self.request.records is not None:
-            writers.append(self._pipe(self.request.records)[1])
-        frame = {
-            "op": "run",
-            "argv": [_travel(word) for word in self.request.command],
-            "env": {
-                _travel(k): _travel(v) for k, v in {**self.request.env, supervisor.MARK: self.request.mark}.items()
-            },
-            "cwd": _travel(str(self.request.cwd)),
-            "mark": self.request.mark,
-            "grace": self.grace_s,
-        }
-        self._send(frame, [stdin, *(writer.fileno() for writer in writers)])
-        for writer in set(writers):
-            writer.close()
-
-    def _stdin(self) -> int:
-        if not self.request.stdin:
-            return self.stack.enter_context(Path(os.devnull).open("rb")).fileno()
-        file = self.stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
-        file.write(self.request.stdin)
-        file.seek(0)
-        return file.fileno()
-
-    def _pipe(self, path: Path) -> tuple[int, BinaryIO]:
-        """Both ends of a pipe whose content goes to `path`.
-
-        Not the file itself: `echo x > /dev/stderr` in a script would cut it down to that line.
-        """
-        file = self.stack.enter_context(path.open("wb", buffering=0))
-        reader, writer = os.pipe()
-        self.stack.callback(os.close, reader)
-        os.set_blocking(reader, False)
-        self.outputs[reader] = file
-        self.selector.register(reader, selectors.EVENT_READ)
-        return reader, self.stack.enter_context(os.fdopen(writer, "wb", 0))
-
-    def _send(self, frame: dict[str, Any], descriptors: list[int]) -> None:
-        body = json.dumps(frame).encode()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a lost supervisor shows as end of file
-            socket.send_fds(self.channel, [len(body).to_bytes(4, "big")], descriptors)
-            self.channel.sendall(body)
-
-    def follow(self, timeout_s: float | None, on_tick: Callable[[], str | None] | None) -> Exit:
-        tick = self.began + TICK_S
-        while self.ended is None:
-            for key, _ in self.selector.select(max(0.0, tick - time.monotonic())):
-                if key.fileobj is self.channel:
-                    self._listen()
-                elif not self._read(key.fd):
-                    self.selector.unregister(key.fd)
-            now = time.monotonic()
-            if now >= tick:
-                tick = now + TICK_S
-                self._stop(on_tick() if on_tick is not None else None)
-            if timeout_s is not None and now - self.began >= timeout_s:
-                self._stop("timeout")
-            if self.give_up_at is not None and now > self.give_up_at:
-                self.ended = {"event": "lost"}
-        self._read_rest()
-        self.splitter.finish()
-        return self._finished(self.ended)
-
-    def _read(self, reader: int) -> bool:
-        """Take one chunk; False at the end of the pipe."""
-        try:
-            chunk = os.read(reader, _CHUNK)
-        except BlockingIOError:
-            return True
-        try:
-            self.outputs[reader].write(chunk)
-        except OSError as error:  # what is said from now on is heard, but not kept
-            self.broken = self.broken or f"what it printed cannot be kept: {error.strerror or error}"
-            self._stop("unkept")
-        if reader == self.stdout:
-            self._stop(self.splitter.feed(chunk))
-        return bool(chunk)
-
-    def _read_rest(self) -> None:
-        """Take what the pipes hold now; one that somebody still holds open does not delay us."""
-        self.selector.unregister(self.channel)
-        while ready := self.selector.select(0):
-            for key, _ in ready:
-                if not self._read(key.fd):
-                    self.selector.unregister(key.fd)
-
-    def _listen(self) -> None:
-        try:
-            chunk = self.channel.recv(_CHUNK)
-        except ConnectionResetError:
-            chunk = b""
-        if not chunk:
-            self.ended = {"event": "lost"}
-            return
-        *lines, self.buffer = (self.buffer + chunk).split(b"\n")
-        for line in lines:
-            event = json.loads(line)
-            if event["event"] != "started":
-                self.ended = event
-
-    def _stop(self, reason: str | None) -> None:
-        if reason is not None and self.stopped is None and self.ended is None:
-            self.stopped = reason
-            self.give_up_at = time.monotonic() + self.grace_s + _LOSS_WAIT_S
-            self._send({"op": "stop"}, [])
-
-    def _finished(self, event: dict[str, Any]) -> Exit:
-        duration_s = time.monotonic() - self.began
-        if event["event"] == "lost":
-            return Exit(None, None, self.stopped, duration_s, error=_LOST)
-        if event["event"] == "failed":
-            return self._not_started(event, duration_s)
-        status = event["status"]
-        code = None if status is None else os.waitstatus_to_exitcode(status)
-        return Exit(
-            exit_code=code if code is not None and code >= 0 else None,
-            signal=-code if code is not None and code < 0 else None,
-            stopped=self.stopped,
-            duration_s=duration_s,
-            left_running=event["left"],
-            error=self.broken,
-            survivors=event["survivors"],
-        )
-
-    def _not_started(self, event: dict[str, Any], duration_s: float) -> Exit:
-        if event["stage"] == "cwd":
-            raise GumpError(f"cannot enter the folder {str(self.request.cwd)!r}: {os.strerror(event['errno'])}")
-        name = self.request.command[0]
-        error = f"cannot start {name!r}: {os.strerror(event['errno'])}"
-        not_found = event["errno"] in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
-        return Exit(None, None, self.stopped, duration_s, not_found=not_found, error=error)
-
-
-def _travel(text: str) -> str:
-    return os.fsencode(text).decode("latin-1")
-
-
-def _end_by_mark(mark: str) -> None:
-    """Without a supervisor the mark is what remains to find its children by."""
-    deadline = time.monotonic() + _LOSS_WAIT_S
-    while time.monotonic() < deadline:
-        marked = [each for each in supervisor.processes().values() if supervisor.has_mark(each.pid, mark)]
-        if not marked:
-            return
-        for process in marked:
-            supervisor.send(process, signal.SIGKILL)
-        time.sleep(TICK_S / 10)
+_FILE: Final = str(Path(__file__).with_name("supervisor.py"))
+_PROGRAM: Final = (
+    "import os, sys; sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(sys.argv[1]))));"
+    "from pytest_gump.system.supervisor import main; main()"
+)
+"""Isolated: of what a user's environment adds to Python, nothing is loaded; this package comes last on the path."""

@@ -125,8 +125,5 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 def worker_of(agent: psutil.Process) -> psutil.Process:
-    """An agent's parent is its supervisor, and that one's is the worker."""
-    supervisor = agent.parent()
-    worker = supervisor.parent() if supervisor is not None else None
-    assert worker is not None
-    return worker
+    """An agent's parent is its keeper, that one's is the supervisor, and that one's is the worker."""
+    return agent.parents()[2]

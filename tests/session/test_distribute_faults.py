@@ -258,16 +258,19 @@ GREEDY = """
 
 @pytest.mark.slow
 def test_worktree_in_which_a_lost_agent_lives_on_is_used_by_nobody(project: GumpProject) -> None:
-    """Its supervisor hangs, so nobody ends it when the worker is lost."""
+    """Its keeper and its supervisor hang, so nobody ends it when the worker is lost."""
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with session(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         wait_until(lambda: agents(project) and said(project, b"result"))
         first = agents(project)[0]  # it has said all that it will: a broken pipe does not end it
-        supervisor = first.parent()
-        assert supervisor is not None
+        keepers = first.parents()[1::-1]
         try:
-            supervisor.suspend()
-            worker_of(first).kill()
+            for one in (*keepers, first):
+                _move_out_of_cgroup(one.pid)  # the next worker would end what is in the one of the lost worker
+            for keeper in keepers:
+                keeper.suspend()
+            worker = worker_of(first)
+            worker.kill()
             wait_until(lambda: len(agents(project)) == 2)
             second = next(one for one in agents(project) if one != first)
             assert (Path(first.cwd()).name, Path(second.cwd()).name) == ("w1", "w2")
@@ -277,8 +280,19 @@ def test_worktree_in_which_a_lost_agent_lives_on_is_used_by_nobody(project: Gump
             assert (cache(project) / "w1.lease").read_bytes()
             assert not (cache(project) / "w2.lease").read_bytes()
         finally:
-            supervisor.kill()
+            for one in (*keepers, first):
+                one.kill()
     wait_until(partial(is_gone, first))
+
+
+def _move_out_of_cgroup(pid: int) -> None:
+    for mount in (
+        line.split(" ")[4] for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - cgroup2 " in line
+    ):
+        own = next(line[3:] for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines() if line.startswith("0::/"))
+        group = Path(f"{mount}{own}")
+        if group.name.startswith("gump-"):
+            (group.parent / "cgroup.procs").write_text(str(pid))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

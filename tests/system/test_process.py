@@ -11,8 +11,8 @@ import psutil
 import pytest
 from pytest_gump.errors import GumpError
 from pytest_gump.system.environment import child_environment
+from pytest_gump.system.keeper import RESET
 from pytest_gump.system.process import Exit, Request, Supervisor
-from pytest_gump.system.supervisor import RESET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

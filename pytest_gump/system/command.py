@@ -1,0 +1,247 @@
+"""One command: what is asked for, how it is followed while it runs, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import selectors
+import socket
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from pytest_gump.errors import GumpError
+from pytest_gump.system.process_table import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_gump.system.output import LineSplitter
+
+TICK_S: Final = 0.2
+LOSS_WAIT_S: Final = 10.0
+"""A keeper needs at most its own grace and kill times to end a command."""
+LOST: Final = "the supervisor of the command was ended from outside"
+_CHUNK: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    argv: tuple[str, ...]
+    """Empty when `shell` is given."""
+    cwd: Path
+    env: Mapping[str, str]
+    """The whole environment; the mark is added to it."""
+    mark: str
+    stdout: Path
+    stderr: Path | None = None
+    """None: merged into stdout, in order."""
+    stdin: bytes = b""
+    shell: str | None = None
+    """A command that the user wrote as shell; runs in `bash`, or `sh` where there is none."""
+    records: Path | None = None
+    """The file for what the command writes to its descriptor 3; None: it gets no such descriptor."""
+
+    @property
+    def command(self) -> list[str]:
+        if self.shell is None:
+            return list(self.argv)
+        folders = self.env.get("PATH", os.defpath).split(os.pathsep)
+        has_bash = any(os.access(Path(folder, "bash"), os.X_OK) for folder in folders if folder)
+        return ["bash" if has_bash else "/bin/sh", "-c", self.shell]
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    exit_code: int | None
+    """None when a signal ended it, or it never started."""
+    signal: int | None
+    stopped: str | None
+    """Why our side stopped it: `timeout`, or what `on_line` or `on_tick` returned."""
+    duration_s: float
+    not_found: bool = False
+    left_running: int = 0
+    """Processes that had to be ended after the main one had ended by itself."""
+    error: str | None = None
+    """Why it could not be started, that the supervisor was lost, or why its output could not be kept."""
+    survivors: int = 0
+    """Processes that even KILL did not end (other user, hung device)."""
+
+    @property
+    def succeeded(self) -> bool:
+        return self.exit_code == 0 and self.stopped is None
+
+
+class Running:
+    """One command between its start and its end."""
+
+    def __init__(
+        self,
+        channel: socket.socket,
+        request: Request,
+        splitter: LineSplitter,
+        stack: contextlib.ExitStack,
+        grace_s: float,
+    ) -> None:
+        self.channel = channel
+        self.grace_s = grace_s
+        self.request = request
+        self.splitter = splitter
+        self.stack = stack
+        self.began = time.monotonic()
+        self.stopped: str | None = None
+        self.broken: str | None = None
+        """Why the output is not whole."""
+        self.give_up_at: float | None = None
+        self.buffer = b""
+        self.ended: dict[str, Any] | None = None
+        self.outputs: dict[int, BinaryIO] = {}
+        self.stdout: int | None = None
+        self.selector = stack.enter_context(selectors.DefaultSelector())
+        self.selector.register(channel, selectors.EVENT_READ)
+
+    def launch(self) -> None:
+        stdin = self._stdin()
+        out_reader, out_writer = self._pipe(self.request.stdout)
+        self.stdout = out_reader
+        err_writer = out_writer
+        if self.request.stderr is not None:
+            _, err_writer = self._pipe(self.request.stderr)
+        writers = [out_writer, err_writer]
+        if self.request.records is not None:
+            writers.append(self._pipe(self.request.records)[1])
+        frame = {
+            "op": "run",
+            "argv": [_travel(word) for word in self.request.command],
+            "env": {_travel(k): _travel(v) for k, v in {**self.request.env, MARK: self.request.mark}.items()},
+            "cwd": _travel(str(self.request.cwd)),
+            "mark": self.request.mark,
+            "grace": self.grace_s,
+        }
+        self._send(frame, [stdin, *(writer.fileno() for writer in writers)])
+        for writer in set(writers):
+            writer.close()
+
+    def _stdin(self) -> int:
+        if not self.request.stdin:
+            return self.stack.enter_context(Path(os.devnull).open("rb")).fileno()
+        file = self.stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the stack closes it
+        file.write(self.request.stdin)
+        file.seek(0)
+        return file.fileno()
+
+    def _pipe(self, path: Path) -> tuple[int, BinaryIO]:
+        """Both ends of a pipe whose content goes to `path`.
+
+        Not the file itself: `echo x > /dev/stderr` in a script would cut it down to that line.
+        """
+        file = self.stack.enter_context(path.open("wb", buffering=0))
+        reader, writer = os.pipe()
+        self.stack.callback(os.close, reader)
+        os.set_blocking(reader, False)
+        self.outputs[reader] = file
+        self.selector.register(reader, selectors.EVENT_READ)
+        return reader, self.stack.enter_context(os.fdopen(writer, "wb", 0))
+
+    def _send(self, frame: dict[str, Any], descriptors: list[int]) -> None:
+        body = json.dumps(frame).encode()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a lost supervisor shows as end of file
+            socket.send_fds(self.channel, [len(body).to_bytes(4, "big")], descriptors)
+            self.channel.sendall(body)
+
+    def follow(self, timeout_s: float | None, on_tick: Callable[[], str | None] | None) -> Exit:
+        tick = self.began + TICK_S
+        while self.ended is None:
+            for key, _ in self.selector.select(max(0.0, tick - time.monotonic())):
+                if key.fileobj is self.channel:
+                    self._listen()
+                elif not self._read(key.fd):
+                    self.selector.unregister(key.fd)
+            now = time.monotonic()
+            if now >= tick:
+                tick = now + TICK_S
+                self._stop(on_tick() if on_tick is not None else None)
+            if timeout_s is not None and now - self.began >= timeout_s:
+                self._stop("timeout")
+            if self.give_up_at is not None and now > self.give_up_at:
+                self.ended = {"event": "lost"}
+        self._read_rest()
+        self.splitter.finish()
+        return self._finished(self.ended)
+
+    def _read(self, reader: int) -> bool:
+        """Take one chunk; False at the end of the pipe."""
+        try:
+            chunk = os.read(reader, _CHUNK)
+        except BlockingIOError:
+            return True
+        try:
+            self.outputs[reader].write(chunk)
+        except OSError as error:  # what is said from now on is heard, but not kept
+            self.broken = self.broken or f"what it printed cannot be kept: {error.strerror or error}"
+            self._stop("unkept")
+        if reader == self.stdout:
+            self._stop(self.splitter.feed(chunk))
+        return bool(chunk)
+
+    def _read_rest(self) -> None:
+        """Take what the pipes hold now; one that somebody still holds open does not delay us."""
+        self.selector.unregister(self.channel)
+        while ready := self.selector.select(0):
+            for key, _ in ready:
+                if not self._read(key.fd):
+                    self.selector.unregister(key.fd)
+
+    def _listen(self) -> None:
+        try:
+            chunk = self.channel.recv(_CHUNK)
+        except ConnectionResetError:
+            chunk = b""
+        if not chunk:
+            self.ended = {"event": "lost"}
+            return
+        *lines, self.buffer = (self.buffer + chunk).split(b"\n")
+        for line in lines:
+            event = json.loads(line)
+            if event["event"] != "started":
+                self.ended = event
+
+    def _stop(self, reason: str | None) -> None:
+        if reason is not None and self.stopped is None and self.ended is None:
+            self.stopped = reason
+            self.give_up_at = time.monotonic() + self.grace_s + LOSS_WAIT_S
+            self._send({"op": "stop"}, [])
+
+    def _finished(self, event: dict[str, Any]) -> Exit:
+        duration_s = time.monotonic() - self.began
+        if event["event"] == "lost":
+            return Exit(None, None, self.stopped, duration_s, error=LOST)
+        if event["event"] == "failed":
+            return self._not_started(event, duration_s)
+        status = event["status"]
+        code = None if status is None else os.waitstatus_to_exitcode(status)
+        return Exit(
+            exit_code=code if code is not None and code >= 0 else None,
+            signal=-code if code is not None and code < 0 else None,
+            stopped=self.stopped,
+            duration_s=duration_s,
+            left_running=event["left"],
+            error=self.broken,
+            survivors=event["survivors"],
+        )
+
+    def _not_started(self, event: dict[str, Any], duration_s: float) -> Exit:
+        if event["stage"] == "cwd":
+            raise GumpError(f"cannot enter the folder {str(self.request.cwd)!r}: {os.strerror(event['errno'])}")
+        name = self.request.command[0]
+        error = f"cannot start {name!r}: {os.strerror(event['errno'])}"
+        not_found = event["errno"] in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
+        return Exit(None, None, self.stopped, duration_s, not_found=not_found, error=error)
+
+
+def _travel(text: str) -> str:
+    return os.fsencode(text).decode("latin-1")

@@ -1,0 +1,78 @@
+"""What a command leaves when its keeper and the supervisor were both killed: this process adopts it and ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
+
+from pytest_gump.system.keeper import become_subreaper
+from pytest_gump.system.process_table import Process, below, child_pids, marked, read_process, send
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_KILL_S: Final = 5.0
+_POLL_S: Final = 0.002
+
+
+class Orphanage:
+    """While a command runs, the kernel gives its orphans to this process (Linux).
+
+    Only what is new since then and in another session than ours counts as an orphan: every command has a session of
+    its own, children that the rest of pytest starts have ours. In a process that has nothing to do with a command,
+    this changes who adopts its orphans while one runs, and no more.
+    """
+
+    def __enter__(self) -> Self:
+        self._known = set(_children())
+        self._adopts = become_subreaper()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._adopts:
+            become_subreaper(wanted=False)
+
+    def end(self) -> int:
+        """KILL all orphans and what lives below them; gives how many are left after 5 seconds."""
+        deadline = time.monotonic() + _KILL_S
+        alive: list[Process] = []
+        while self._adopts and (orphans := self._orphans()):
+            alive = [process for orphan in orphans for process in (orphan, *below(orphan.pid))]
+            if time.monotonic() > deadline:
+                break
+            for process in alive:
+                send(process, signal.SIGKILL)
+        else:
+            alive = []
+        self._collect()
+        return len(alive)
+
+    def _collect(self) -> None:
+        """Take the exit status of those that have ended."""
+        for pid in set(child_pids(os.getpid())) - {process.pid for process in self._known}:
+            with suppress(OSError):
+                if os.getsid(pid) != os.getsid(0):
+                    os.waitpid(pid, os.WNOHANG)
+
+    def _orphans(self) -> list[Process]:
+        session = os.getsid(0)
+        return [process for process in _children() if process not in self._known and process.session != session]
+
+
+def _children() -> list[Process]:
+    return [process for pid in child_pids(os.getpid()) if (process := read_process(pid)) is not None]
+
+
+def end_marked(mark: str, limit_s: float) -> int:
+    """Where no process adopts orphans, the mark is what remains to find them by; gives how many are left."""
+    deadline = time.monotonic() + limit_s
+    while (alive := marked(mark)) and time.monotonic() < deadline:
+        for process in alive:
+            send(process, signal.SIGKILL)
+        time.sleep(_POLL_S)
+    return len(alive)
