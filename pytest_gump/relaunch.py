@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.after_kill import look_around
@@ -13,7 +12,6 @@ from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.orders import OrderBuilder
 from pytest_gump.engine.past import read_past
-from pytest_gump.engine.run_branch import refuse_checked_out, refuse_others_work
 from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.engine.take_up import take_up
 from pytest_gump.engine.taken_up_run import TakenUpRun
@@ -128,8 +126,6 @@ class Resumption(_Relaunch):
     def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:
         assert job.earlier is not None  # noqa: S101 - chosen for that
         run_id = job.earlier.folder.run_id
-        refuse_checked_out(repository, run_id)
-        refuse_others_work(repository, replace(job.earlier.record, run_id=run_id))
         if is_limited(job.workflow):
             foresee(config, job)
         return run_id, _base_of(job.earlier, repository)

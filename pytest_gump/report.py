@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gump import junit
-from pytest_gump.engine.metrics import NOTHING_TO_MERGE
+from pytest_gump.engine.notices import notices
 from pytest_gump.engine.overrides import agents_of, leaves
-from pytest_gump.gates.text import listed
 from pytest_gump.lines import (
     LAYOUT,
     attempt_lines,
@@ -235,11 +234,8 @@ class Report:
                 terminalreporter.write_line(clean_text(line), red=True)
             for line in (*reservation_lines(record, self._marks, self.columns), *to_look_at(record)):
                 terminalreporter.write_line(clean_text(line), yellow=True)
-            if record.checkout_changed:
-                names = listed(record.checkout_changed)
-                terminalreporter.write_line(f"your checkout changed while the run went on: {names}", yellow=True)
-            if record.status == "passed" and record.unchanged:
-                terminalreporter.write_line(f"{NOTHING_TO_MERGE}: no file differs from the base", yellow=True)
+            for line in notices(record):
+                terminalreporter.write_line(clean_text(line), yellow=True)
             for command, what in self._next_steps(run):
                 terminalreporter.write_line(f"{self._marks.arrow} {command:<31}  {what}")
 

@@ -21,14 +21,15 @@ def add(commands: Commands) -> None:
         "apply",
         summary="merge the result of a run into what is checked out",
         description="Merge the result of a run into what is checked out: one merge commit over one commit for "
-        "each step that passed. Refuses a checkout with uncommitted changes. A conflict is told "
-        "before anything is touched.",
-        examples="  gump apply                  the newest run that passed and was not applied\n"
+        "each step that passed. The merge commit has your name and email, as git knows them, and the title of the "
+        "spec. Refuses a checkout with uncommitted changes. Conflicts are reported before anything changes. "
+        "Your git hooks do not run, and the commits are not signed.",
+        examples="  gump apply                  the newest run that passed, if it was not applied before\n"
         "  gump apply 7f3a --squash    one ordinary commit\n"
         "  gump apply 7f3a --force     the steps that passed, although the run did not",
         execute=execute,
     )
-    add_run(parser, default="the newest that passed and was not applied")
+    add_run(parser, default="the newest that passed")
     parser.add_argument("--squash", action="store_true", help="make one ordinary commit instead of a merge")
     parser.add_argument("--force", action="store_true", help="apply the passed steps of a run that did not pass")
 
@@ -45,16 +46,15 @@ def _apply(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.units import plural
 
     repository = run.repository()
-    plan = plan_apply(
-        repository, run.record, run.header, state=run.state, squash=arguments.squash, force=arguments.force
-    )
+    how = {"squash": arguments.squash, "force": arguments.force}
+    plan = plan_apply(repository, run.record, run.header, state=run.state, title=_title(run), **how)
     if plan.commit is not None:
         ledger = run.ledger()
         apply(repository, plan, ledger)
         ledger.close()
-        how = "squashed" if arguments.squash else "merged"
+        done = "squashed" if arguments.squash else "merged"
         where = repository.branch() or "the detached HEAD"
-        out.line(f"{out.marks.passed} {how} run {run.id} into {where}: {plan.commit[:10]}", "green")
+        out.line(f"{out.marks.passed} {done} run {run.id} into {where}: {plan.commit[:10]}", "green")
         added, removed = (sum(getattr(one, name) or 0 for one in plan.changed) for name in ("added", "removed"))
         out.line(f"  {plural(len(plan.steps), 'step')}, {plural(len(plan.changed), 'file')}, +{added} -{removed} lines")
     for note in plan.notes:
@@ -62,25 +62,52 @@ def _apply(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
+def _title(run: KeptRun) -> str:
+    from pytest_gump.engine.spec_title import spec_title
+
+    try:
+        return spec_title((run.folder.path / "spec.md").read_bytes())
+    except OSError:
+        return ""
+
+
 def newest_to_apply() -> KeptRun:
-    """The newest run that passed and was neither applied nor discarded.
+    """The newest run that passed; an older one is never merged without being named.
 
     Raises:
-        RunError: there is none; says what the newest one is.
+        RunError: it was applied already, or there is none.
     """
     from pytest_gump.cli.runs import all_runs, find, read_run
 
+    done: KeptRun | None = None
     for folder in all_runs():
         try:
             run = read_run(folder)
         except RunError:
             continue
-        if run.state == "passed" and run.record.applied is None and not run.record.discarded:
-            return run
+        if run.record.discarded:
+            continue
+        if run.record.applied is not None:
+            done = done or run
+        elif run.state == "passed":
+            if done is None:
+                return run
+            raise _already_applied(done, f"gump apply {run.id} merges an older run, {_what(run)}")
+    if done is not None:
+        raise _already_applied(done, "gump status shows all runs")
     newest = find(None)
-    fate = "discarded" if newest.record.discarded else "applied" if newest.record.applied else newest.state
-    has_more = fate not in {"running", "passed", "applied", "discarded"}
+    fate = "discarded" if newest.record.discarded else newest.state
+    has_more = fate not in {"running", "passed", "discarded"}
     force = f"gump apply {newest.id} --force merges its steps that passed; " if has_more else ""
     raise RunError(
         f"there is no run to apply; the newest, {newest.id}, is {fate}", hint=f"{force}gump status shows all runs"
     )
+
+
+def _already_applied(run: KeptRun, hint: str) -> RunError:
+    commit = str(run.record.applied)[:10]
+    return RunError(f"the newest run to apply, {run.id}, is already applied, as {commit}", hint=hint)
+
+
+def _what(run: KeptRun) -> str:
+    return f"{run.record.workflow} on {run.record.spec}"

@@ -9,6 +9,7 @@ from pytest_gump.cli.command import add_command
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
@@ -49,17 +50,19 @@ def _discard(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
     settings, _ = effective_settings(repository.root)
     slots = Slots.default_root(repository, settings.worktrees)
     with closing(run.ledger()) as ledger:
-        removed = discard(repository, run.record, ledger, state=run.state, slots=slots, force=arguments.force)
-    out.line(f"{out.marks.passed} discarded run {run.id}: {_what(removed)}", "green")
+        discarded = discard(repository, run.record, ledger, state=run.state, slots=slots, force=arguments.force)
+    out.line(f"{out.marks.passed} discarded run {run.id}: {_what(discarded.removed)}", "green")
+    for branch in discarded.kept:
+        out.line(f"  branch {branch} stays: somebody else has moved it or has it checked out")
     out.line(f"  its ledger stays in {run.folder.path}")
     return 0
 
 
-def _what(removed: list[str]) -> str:
+def _what(removed: Sequence[str]) -> str:
     from pytest_gump.units import plural
 
     branches = sum(name.startswith("refs/heads/") for name in removed)
-    refs = sum(name.startswith("refs/gump/") and "/commits/" not in name for name in removed)
+    refs = sum(name.startswith("refs/gump/") and "/commits/" not in name and name[-5:] != "/head" for name in removed)
     words = [plural(branches, "branch", "branches")] if branches else []
     words += [plural(refs, "snapshot")] if refs else []
     return ", ".join(words) or "nothing was left of it"

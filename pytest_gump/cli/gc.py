@@ -18,6 +18,7 @@ KINDS = {
     "run": ("run", "runs"),
     "worktree": ("worktree", "worktrees"),
     "scratch": ("scratch folder", "scratch folders"),
+    "branch": ("branch of an applied run", "branches of applied runs"),
     "refs": ("run's refs", "runs' refs"),
     "remote": ("project of remote workers", "projects of remote workers"),
     "trash": ("half-removed folder", "half-removed folders"),
@@ -33,9 +34,10 @@ def add(commands: Commands) -> None:
         commands,
         "gc",
         summary="remove worktrees that nobody uses, leftovers, and old runs",
-        description="Remove worktrees that no run works in, scratch folders that no run needs, and refs of "
-        "runs that were discarded or have no folder any more. With --keep-last or --older-than also whole runs: "
-        "folder, branch and snapshots. Runs that are running, could go on, or passed and were not applied are kept.",
+        description="Remove worktrees that no run works in, scratch folders that no run needs, branches of runs that "
+        "were applied, and refs of runs that were discarded or have no folder any more. With --keep-last or "
+        "--older-than also whole runs: folder, branch and snapshots. Runs that are running, could go on, or passed "
+        "and were not applied are kept, and so is a branch that somebody else moved or has checked out.",
         examples="  gump gc --dry-run\n  gump gc --older-than 14d\n  gump gc --keep-last 20 --force\n"
         "  gump gc --remote            on a machine that only lends its workers; needs no repository",
         execute=execute,

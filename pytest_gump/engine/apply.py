@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.engine.liveness import process_text
 from pytest_gump.engine.merging import steps_of
 from pytest_gump.engine.metrics import NOTHING_TO_MERGE
-from pytest_gump.engine.run_branch import branch_ref, has_other_commits, refuse_lost
+from pytest_gump.engine.run_branch import is_of_run, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.system.git_checkout import in_the_way, names
 from pytest_gump.system.git_history import chain, contains
+from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from pytest_gump.system.git_changes import ChangedFile
     from pytest_gump.system.git_merge import Merge
     from pytest_gump.system.git_repository import Repository
+
+NO_IDENTITY: Final = (
+    "git knows no name and email of yours, so the commit is by gump <gump@localhost>; set them with "
+    "git config user.name and git config user.email, then git commit --amend --reset-author --no-edit"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,13 @@ def plan_apply(
     header: Mapping[str, Any],
     *,
     state: str,
+    title: str = "",
     squash: bool = False,
     force: bool = False,
 ) -> ApplyPlan:
     """Check everything and make the commits; the checkout is not touched.
 
-    `state` is the status of the run (`engine.liveness.run_state`).
+    `state` is the status of the run (`engine.liveness.run_state`), `title` says what the change is about.
 
     Raises:
         RunError: the run cannot be applied (running, not passed, applied before, discarded), or conflicts.
@@ -69,16 +76,15 @@ def plan_apply(
         return ApplyPlan(None, record.head, notes=(f"all that run {record.run_id} changed is already here",))
     commits = chain(repository, record.base, record.head)
     steps = steps_of(repository, commits)
-    if squash:
-        commit = repository.commit_tree(merge.tree, [here], _message(record, steps, squash=True))
-    else:
-        tip = _tip(repository, record, header, here, commits)
-        commit = repository.commit_tree(merge.tree, [here, tip], _message(record, steps, squash=False))
+    parents = [here] if squash else [here, _tip(repository, record, header, here, commits)]
+    message, who = _message(record, title, steps, squash=squash), repository.identity()
+    commit = repository.commit_tree(merge.tree, parents, message, who)
     changed = repository.changed(here, commit)
     added, deleted = ([one.path for one in changed if one.status == status] for status in ("added", "deleted"))
     if blocking := in_the_way(repository.root, added, deleted):
         raise WorktreeError(f"untracked files are in the way: {names(blocking)}", hint="move or remove them first")
-    return ApplyPlan(commit, record.head, steps, changed, tuple(_notes(repository, record, header, state, here)))
+    notes = [*_notes(repository, record, header, state, here), *([] if who else [NO_IDENTITY])]
+    return ApplyPlan(commit, record.head, steps, changed, tuple(notes))
 
 
 def apply(repository: Repository, plan: ApplyPlan, ledger: Ledger) -> None:
@@ -105,7 +111,7 @@ def _refuse_run(repository: Repository, record: RunRecord, state: str, here: str
 
 def _conflict(repository: Repository, record: RunRecord, header: Mapping[str, Any], merge: Merge) -> RunError:
     where = repository.branch() or "HEAD"
-    hint = f"git merge gump/{record.run_id} lets you resolve it by hand"
+    hint = f"git merge {record.branch or record.head} lets you resolve it by hand"
     if header.get("dirty_base"):
         hint = "the run started from uncommitted changes: commit these, then apply again"
     return RunError(
@@ -144,12 +150,14 @@ def _rebuild(repository: Repository, record: RunRecord, onto: str, commits: Sequ
     return tip if fits else None
 
 
-def _message(record: RunRecord, steps: Sequence[str], *, squash: bool) -> str:
+def _message(record: RunRecord, title: str, steps: Sequence[str], *, squash: bool) -> str:
     what = " ".join(f"{record.workflow} on {record.spec}".split())
-    title = what if squash else f"Merge {what} ({len(steps)} {'step' if len(steps) == 1 else 'steps'})"
-    trailers = [f"Gump-Run: {record.run_id}", *(f"Gump-Step: {step}" for step in steps if squash)]
+    about = f"{what}\n\n" if title else ""
+    merged = f'Merge "{title}"' if title else f"Merge {what}"
+    subject = title or what if squash else f"{merged} ({plural(len(steps), 'step')})"
     listed = "" if squash else "".join(f"- {step}\n" for step in steps) + "\n"
-    return f"{title}\n\n{listed}" + "".join(f"{trailer}\n" for trailer in trailers)
+    trailers = [f"Gump-Run: {record.run_id}", *(f"Gump-Step: {step}" for step in steps if squash)]
+    return f"{subject}\n\n{about}{listed}" + "".join(f"{trailer}\n" for trailer in trailers)
 
 
 def _notes(repository: Repository, record: RunRecord, header: Mapping[str, Any], state: str, here: str) -> list[str]:
@@ -163,7 +171,9 @@ def _notes(repository: Repository, record: RunRecord, header: Mapping[str, Any],
         notes.append("the run started from uncommitted changes: they are not part of what was brought")
     elif not contains(repository, here, record.base):
         notes.append(f"the run's base {record.base[:10]} is not part of this branch: only the run's own changes came")
-    ref = branch_ref(record.run_id)
-    if has_other_commits(repository, record, repository.refs(ref).get(ref)):
-        notes.append(f"branch gump/{record.run_id} holds commits that the run did not make: they were not brought")
+    for name in sorted(record.branches):
+        ref = f"refs/heads/{name}"
+        at = repository.refs(ref).get(ref) if name.startswith("gump/") else None
+        if at is not None and not is_of_run(repository, record, at):
+            notes.append(f"branch {name} holds commits that the run did not make: they were not brought")
     return notes

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.liveness import process_text
-from pytest_gump.engine.run_branch import branch_ref, has_other_work, refuse_checked_out
+from pytest_gump.engine.run_branch import branch_holder, branches_of, has_other_work, result_ref
 from pytest_gump.errors import RunError
 from pytest_gump.system.git_upkeep import clear_ref_folder, delete_refs
 
@@ -18,29 +19,46 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktree import Repository
 
 
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    removed: tuple[str, ...]
+    """Full names of refs."""
+    kept: tuple[str, ...]
+    """Branches of the run that somebody else has moved or checked out."""
+
+
 def discard(
     repository: Repository, record: RunRecord, ledger: Ledger, *, state: str, slots: Path, force: bool = False
-) -> list[str]:
-    """Delete the run's branch and refs and record that; gives the names of what was deleted.
+) -> Discarded:
+    """Delete the run's branches and refs and record that.
 
     Raises:
         RunError: the run is running, or its branch is checked out or, unless by force, holds commits of others.
     """
     if state == "running":
         raise RunError(f"run {record.run_id} is still running{process_text(record)}", hint="stop it first: Ctrl-C")
-    branch = repository.refs(branch_ref(record.run_id))
-    _refuse_branch(repository, record, branch.get(branch_ref(record.run_id)), force=force)
-    found = {**branch, **repository.refs(f"refs/gump/{record.run_id}")}
+    made, result = branches_of(repository, record), result_ref(record)
+    if result in made:
+        _refuse_branch(repository, record, made[result], force=force)
+    mine = {ref: at for ref, at in made.items() if ref == result or branch_holder(repository, ref) is None}
+    all_made = {f"refs/heads/{name}" for name in record.branches}
+    kept = [ref for ref in repository.refs("refs/heads/gump") if ref in all_made and ref not in mine]
+    found = {**mine, **repository.refs(f"refs/gump/{record.run_id}")}
     delete_refs(repository, found)
     clear_ref_folder(repository, record.run_id)
     shutil.rmtree(slots / f"{record.run_id}.scratch", ignore_errors=True)
     ledger.append("discarded", refs=len(found))
-    return [*found]
+    return Discarded((*found,), tuple(ref.removeprefix("refs/heads/") for ref in kept))
 
 
-def _refuse_branch(repository: Repository, record: RunRecord, head: str | None, *, force: bool) -> None:
-    name = f"gump/{record.run_id}"
-    refuse_checked_out(repository, record.run_id)
+def _refuse_branch(repository: Repository, record: RunRecord, head: str, *, force: bool) -> None:
+    name = record.branch or f"gump/{record.run_id}"
+    where = branch_holder(repository, f"refs/heads/{name}")
+    if where == repository.root:
+        raise RunError(f"branch {name} is checked out", hint="git switch to another branch first")
+    if where is not None:
+        hint = f"git -C {where} switch to another branch first, or git worktree remove {where}"
+        raise RunError(f"branch {name} is checked out in {where}", hint=hint)
     if not force and has_other_work(repository, record, head):
         raise RunError(
             f"branch {name} holds commits that the run did not make, and no other branch holds them",

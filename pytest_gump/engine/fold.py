@@ -27,6 +27,7 @@ def advance(record: RunRecord, event: Event) -> None:
     apply_event = _APPLY.get(event["event"])
     if apply_event is not None:
         apply_event(record, event)
+    record.heads |= {record.head} - {""}
     record.last_at = event["at"]
     record.is_waiting = bool(record.waiting) and all(one.usage is not None for one in record.attempts)
 
@@ -36,6 +37,7 @@ def _run_started(record: RunRecord, event: Event) -> None:
     for name in ("run_id", "workflow", "spec", "base", "branch", "pid", "pid_created", "max_budget"):
         setattr(record, name, event[name])
     record.head = event["base"]
+    record.branches.add(record.branch)
     record.origin = event.get("origin")
 
 
@@ -141,7 +143,15 @@ def _run_finished(record: RunRecord, event: Event) -> None:
     record.finished = event["at"]
     record.status, record.reason, record.head = event["status"], event["reason"], event["head"]
     record.unchanged = bool(event.get("unchanged", record.head == record.base))
+    record.branch = event.get("branch", record.branch)
+    record.branches.add(record.branch)
+    record.change = event.get("change")
     record.checkout_changed = tuple(event.get("checkout_changed", ()))
+
+
+def _branch_left(record: RunRecord, event: Event) -> None:
+    record.branches_left[event["branch"]] = event["why"]
+    record.branch = event["kept"]
 
 
 def _applied(record: RunRecord, event: Event) -> None:
@@ -170,6 +180,7 @@ _APPLY = {
     "run_resumed": _run_resumed,
     "reuse_refused": _reuse,
     "limit_recalled": _limit_recalled,
+    "branch_left": _branch_left,
     "run_finished": _run_finished,
     "applied": _applied,
     "discarded": _discarded,

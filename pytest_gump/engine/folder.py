@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import time
 from contextlib import contextmanager
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 RUNS = Path(".gump") / "runs"
+_WRITTEN = ("run.json", "workflow.yaml", "spec.md")
 NAMED = 3
 """Runs that a message names."""
 LONGEST_TYPED = 100
@@ -37,6 +40,10 @@ def new_run_id(workflow: str, *, now: datetime, chance: str) -> str:
     return f"{now:%Y%m%d-%H%M%S}-{slugify(workflow, 1)}-{now.microsecond * 256 // 1_000_000:02x}{chance}"
 
 
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
 def _by_time(path: Path) -> tuple[str, str]:
     date, _, rest = path.name.partition("-")
     return f"{date}-{rest[:6]}", rest.rpartition("-")[2]
@@ -47,6 +54,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._written: dict[str, bytes] = {}
+        """What the files hold that a living run has written once."""
 
     @classmethod
     def create(cls, project: Path, run_id: str) -> RunFolder:
@@ -55,18 +64,21 @@ class RunFolder:
         Raises:
             RunError: the folder cannot be written.
         """
-        runs = project / RUNS
-        folder = cls(runs / run_id)
+        folder = cls(project / RUNS / run_id)
         try:
-            runs.mkdir(parents=True, exist_ok=True)
-            ignore = runs / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("# made by gump: runs are not for the repository\n*\n", encoding="utf-8")
-            folder.attempts.mkdir(parents=True)
+            folder._make()
         except OSError as error:
             message = f"cannot write {error.filename}: {error.strerror}"
             raise RunError(message, hint="gump keeps its runs there") from error
         return folder
+
+    def _make(self, *, is_there: bool = False) -> None:
+        runs = self.path.parent
+        runs.mkdir(parents=True, exist_ok=True)
+        ignore = runs / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("# made by gump: runs are not for the repository\n*\n", encoding="utf-8")
+        self.attempts.mkdir(parents=True, exist_ok=is_there)
 
     @property
     def run_id(self) -> str:
@@ -133,6 +145,32 @@ class RunFolder:
                 (self.path / name).write_bytes(content)
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror}", hint="gump keeps its runs there") from error
+        self._written = contents
+
+    def remember(self) -> None:
+        """Keep in memory what the files hold, for `restore`."""
+        self._written = {name: (self.path / name).read_bytes() for name in _WRITTEN if (self.path / name).is_file()}
+
+    def damage(self) -> str:
+        """Which of the files was removed or replaced by something that is no file; empty if none."""
+        gone = next((one for name in self._written if not _is_file(one := self.path / name)), None)
+        return f"{gone.name} of the run's folder was removed" if gone is not None else ""
+
+    def restore(self) -> None:
+        """Make the folder and its files again, where they are not there any more.
+
+        Raises:
+            OSError: that cannot be done; a link in the place of the folder is not followed.
+        """
+        if self.path.is_symlink() or self.path.parent.is_symlink():
+            raise NotADirectoryError(errno.ENOTDIR, "a link is in its place", str(self.path))
+        self._make(is_there=True)
+        for name, content in self._written.items():
+            path = self.path / name
+            if not _is_file(path):
+                if os.path.lexists(path):
+                    path.rename(path.with_name(f"{name}.{secrets.token_hex(4)}"))
+                path.write_bytes(content)
 
     def keep_versions(self, *, workflow: str, spec: bytes) -> None:
         """Write what is run from now on; what was run before stays beside it: `workflow.1.yaml`, `spec.1.md`."""
@@ -144,6 +182,7 @@ class RunFolder:
                 versions = (self.path / f"{path.stem}.{number}{path.suffix}" for number in count(1))
                 path.rename(next(one for one in versions if not one.exists()))
             path.write_bytes(content)
+        self.remember()
 
     def read_header(self) -> dict[str, Any]:
         """Read `run.json`.
@@ -174,6 +213,7 @@ class RunFolder:
         if scratch == target:  # moved by a session that was killed right then
             return name
         try:
+            self.attempts.mkdir(exist_ok=True)
             shutil.move(scratch, target)
         except OSError as error:  # shutil.Error too
             shutil.rmtree(target, ignore_errors=True)

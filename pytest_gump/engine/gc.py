@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.folder import RUNS
 from pytest_gump.engine.gc_runs import all_known, is_run_id, look_at, started_at
 from pytest_gump.engine.ledger import held_back
-from pytest_gump.engine.run_branch import branch_ref, checked_out_in, has_other_work
+from pytest_gump.engine.run_branch import branches_of, has_other_work, result_ref, run_of_branch
 from pytest_gump.errors import GumpError, WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.disk_usage import disk_usage
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DAY_S: Final = 86_400.0
 _TRASH: Final = ".trash"
+_BRANCHES: Final = "refs/heads/"
 _SLOT: Final = re.compile(r"(w\d+|doctor-\d+-[0-9a-f]{8})(?:\.index|\.index\.lock|\.ignored|\.setup|\.lease)?")
 _SLOT_TRASH: Final = re.compile(r"\.trash-(w\d+|doctor-\d+-[0-9a-f]{8})-.+")
 
@@ -57,7 +58,7 @@ class Item:
     """Something that may go."""
 
     kind: str
-    """worktree, scratch, run, refs, trash."""
+    """worktree, scratch, run, branch, refs, trash."""
     name: str
     size: int
     """Bytes on the disk; what git frees later is not part of it."""
@@ -95,8 +96,8 @@ class _Search:
         self._names = [path.name for path in slots_root.iterdir()] if slots_root.is_dir() else []
         self._refs: dict[str, dict[str, str]] = defaultdict(dict)
         for name, commit in {**repository.refs("refs/heads/gump"), **repository.refs("refs/gump")}.items():
-            run_id = name.split("/")[3 if name.startswith("refs/heads/") else 2]
-            if is_run_id(run_id) and name.startswith((f"refs/gump/{run_id}/", f"refs/heads/gump/{run_id}")):
+            run_id = run_of_branch(name) if name.startswith(_BRANCHES) else name.split("/")[2]
+            if is_run_id(run_id) and "/" not in run_id:
                 self._refs[run_id][name] = commit
         # Scratch folders and refs are listed before runs are: whatever comes into being meanwhile has its run.
         self._checkouts = checkouts(repository)
@@ -107,6 +108,7 @@ class _Search:
 
     def _seen(self, run: KnownRun) -> KnownRun:
         """A run whose ledger lost all of it did something all the same, if attempts left anything."""
+        run.record.run_id = run.id
         if run.state != "empty":
             return run
         scratch = self._root / f"{run.id}.scratch"
@@ -182,29 +184,43 @@ class _Search:
             age_s = self._now - (run.record.last_at or started_at(run.id))
             refs = self._refs.get(run.id, {})
             if run.state == "empty" or self._limits.covers(place, age_s):
-                why = run.needed(force=self._limits.force) or self._checked_out(run.id)
+                why = run.needed(force=self._limits.force) or self._checked_out(result_ref(run.record))
                 if why is not None:
                     self._found.kept.append((run.id, why))
                     continue
                 mine = self._without_others_work(run, refs)
                 size = disk_usage(run.folder.path)
                 self._add("run", run.id, size, partial(self._remove_run, run, mine), len(mine))
-            elif run.record.discarded and refs and self._checked_out(run.id) is None:
+            elif run.record.discarded and refs and self._checked_out(result_ref(run.record)) is None:
                 mine = self._without_others_work(run, refs)
                 if mine:
                     self._add("refs", run.id, 0, partial(self._delete, run.id, mine), len(mine))
+            elif run.record.applied is not None and is_held_elsewhere(self._repository, run.record.applied):
+                branches = {name: at for name, at in refs.items() if name.startswith(_BRANCHES)}
+                if mine := self._without_others_work(run, branches):
+                    self._add("branch", run.id, 0, partial(self._delete, run.id, mine), len(mine))
 
-    def _checked_out(self, run_id: str) -> str | None:
-        where = checked_out_in(run_id, self._checkouts)
+    def _checked_out(self, ref: str) -> str | None:
+        where = next((one.path for one in self._checkouts if one.branch == ref), None)
         return None if where is None else f"has its branch checked out in {where}"
 
     def _without_others_work(self, run: KnownRun, refs: dict[str, str]) -> dict[str, str]:
-        """The refs of a run but for its branch, if somebody has put commits on it."""
-        branch = branch_ref(run.id)
-        if self._limits.force or not has_other_work(self._repository, run.record, refs.get(branch)):
-            return refs
-        self._found.kept.append((run.id, "its branch only: it holds commits that the run did not make"))
-        return {name: commit for name, commit in refs.items() if name != branch}
+        """The refs of a run but for branches that somebody else has moved, put commits on, or checked out."""
+        made, mine = branches_of(self._repository, run.record), {}
+        for name, commit in refs.items():
+            why = self._why_kept(run, name, commit, made) if name.startswith(_BRANCHES) else None
+            if why is None:
+                mine[name] = commit
+            elif name.removeprefix("refs/heads/") in run.record.branches:
+                self._found.kept.append((run.id, why))
+        return mine
+
+    def _why_kept(self, run: KnownRun, name: str, commit: str, made: dict[str, str]) -> str | None:
+        if name not in made:
+            return f"its branch {name.removeprefix('refs/heads/')} only: somebody else has moved it"
+        if not self._limits.force and has_other_work(self._repository, run.record, commit):
+            return "its branch only: it holds commits that the run did not make"
+        return self._checked_out(name)
 
     def _remove_run(self, run: KnownRun, refs: dict[str, str]) -> bool:
         trash = run.folder.path.parent / _TRASH
@@ -247,16 +263,18 @@ class _Search:
                 self._add("refs", run_id, 0, partial(self._delete, run_id, mine), len(mine))
 
     def _without_branch(self, run_id: str, refs: dict[str, str]) -> dict[str, str]:
-        """The refs of a run without a folder, its branch only if its commits are held by something else."""
-        branch = branch_ref(run_id)
-        why = self._checked_out(run_id)
-        is_at_risk = why is None and branch in refs and not self._limits.force
-        if is_at_risk and not is_held_elsewhere(self._repository, refs[branch]):
-            why = "its branch only: its folder is gone, and nothing else holds these commits"
-        if why is None:
-            return refs
-        self._found.kept.append((run_id, why))
-        return {name: commit for name, commit in refs.items() if name != branch}
+        """The refs of a run without a folder, a branch only if its commits are held by something else."""
+        mine = {}
+        for name, commit in refs.items():
+            why = self._checked_out(name) if name.startswith(_BRANCHES) else None
+            is_at_risk = name.startswith(_BRANCHES) and not self._limits.force
+            if why is None and is_at_risk and not is_held_elsewhere(self._repository, commit):
+                why = "its branch only: its folder is gone, and nothing else holds these commits"
+            if why is None:
+                mine[name] = commit
+            else:
+                self._found.kept.append((run_id, why))
+        return mine
 
 
 def _is_of_doctor_at_work(slot: str) -> bool:

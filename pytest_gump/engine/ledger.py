@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.json_text import json_text
@@ -39,7 +40,8 @@ class Ledger:
             self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError as error:
             raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
-        _become_writer(self._file)
+        self._data = bytearray(_become_writer(self._file))
+        """All that the file holds, as far as we know."""
         if not is_still(self._file, path):
             os.close(self._file)
             raise RunError(f"the ledger {path} was removed just now", hint="gump gc runs, or somebody moved the folder")
@@ -62,7 +64,36 @@ class Ledger:
             with contextlib.suppress(OSError):  # half a line must not spoil what may still be written
                 os.ftruncate(self._file, whole)
             raise RunError(f"cannot write the ledger {self._path}: {error.strerror}") from error
+        self._data += line
         return record
+
+    def damage(self) -> str:
+        """What somebody did to the file since it was last written; empty if nothing."""
+        try:
+            there = self._path.lstat()
+        except OSError:
+            return "the ledger was removed"
+        ours = os.fstat(self._file)
+        if not os.path.samestat(there, ours):
+            return "the ledger was replaced"
+        return "the ledger was cut short" if ours.st_size < len(self._data) else ""
+
+    def restore(self) -> None:
+        """Write all events again, into a new file; what has its name now gets another one.
+
+        Raises:
+            OSError: that cannot be done.
+        """
+        if os.path.lexists(self._path):
+            self._path.rename(self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}"))
+        file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        os.close(self._file)
+        self._file = file
+        written = 0
+        while written < len(self._data):
+            written += os.write(file, self._data[written:])
+        os.fsync(file)
+        lock(file, fcntl.LOCK_SH)
 
     def close(self) -> None:
         os.close(self._file)
@@ -94,9 +125,9 @@ def is_written(path: Path) -> bool:
         return False
 
 
-def _become_writer(file: int) -> None:
-    """Take the lock of a writer. What a crash spoiled at the end would be one broken line together with the next event,
-    or before it: it goes, unless another writes.
+def _become_writer(file: int) -> bytes:
+    """Take the lock of a writer, and give what is written. What a crash spoiled at the end would be one broken line
+    together with the next event, or before it: it goes, unless another writes.
     """
     for _ in range(LOOKS):
         lock(file, fcntl.LOCK_SH)  # waits for those that only look whether somebody writes
@@ -112,6 +143,7 @@ def _become_writer(file: int) -> None:
             os.ftruncate(file, whole)
         break
     lock(file, fcntl.LOCK_SH)
+    return os.pread(file, os.fstat(file).st_size, 0)
 
 
 def _whole(data: bytes) -> int:

@@ -37,14 +37,18 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "reuse_refused": {**_REUSE, "number": (int,), "reason": _TEXT},
     "limit_recalled": {"number": (int,), "until": _NUMBER},
     "run_finished": dict.fromkeys(("status", "reason", "head"), _TEXT),
+    "branch_left": dict.fromkeys(("branch", "why", "kept"), _TEXT),
     "applied": dict.fromkeys(("commit", "head"), _TEXT),
 }
+CHANGE: Final = ("files_changed", "lines_added", "lines_removed")
 _LATEST: Final = 2.0**37
 """Seconds since the epoch that a calendar can still show."""
 _COMMITS: Final = ("base", "step_base", "head", "commit")
 _COMMITS_OR_NONE: Final = ("theirs", "commit")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _STEP: Final = re.compile(r"[^\[\]/\x00-\x1f]+(?:\[[^\[\]/\x00-\x1f]+\])?")
+_BRANCH: Final = re.compile(r"(?:refs/)?gump/[\w.-]+(?:/head)?")
+"""It becomes a ref, and an argument of a command that is shown."""
 _FOLDER: Final = re.compile(r"(?!\.)[^/\x00-\x1f]+")
 
 
@@ -86,6 +90,9 @@ def _has_names(record: dict[str, Any]) -> bool:
             until = record.get("until")
             again = type(record.get("agent")) in _TEXT_OR_NONE and (until is None or _is_time(until))
             return bool(record["number"] > 0) and named and again and _are_decisions(record.get("decisions", []))
+        case "run_started" | "branch_left" | "run_finished":
+            has_refs = all(_BRANCH.fullmatch(str(record.get(name, "gump/run"))) for name in ("branch", "kept"))
+            return has_refs and _is_change(record.get("change"))
         case "skipped":
             return _are_steps(record["steps"])
         case "run_resumed" | "reuse_refused":
@@ -112,6 +119,10 @@ def _is_decision(decision: object) -> bool:
         return False
     is_stop = decision["kind"] == "stop"
     return not is_stop or (isinstance(decision.get("reason"), str) and type(decision.get("outcome")) in _TEXT_OR_NONE)
+
+
+def _is_change(change: object) -> bool:
+    return change is None or (isinstance(change, dict) and [*map(type, map(change.get, CHANGE))] == [int] * len(CHANGE))
 
 
 def _is_gate(gate: object) -> bool:

@@ -177,7 +177,14 @@ class RunRecord:
     spec: str = ""
     base: str = ""
     branch: str = ""
+    """Where the result is: a branch, or the full name of a ref while it is on none."""
+    branches: set[str] = field(default_factory=set)
+    """All branches that the run has made."""
+    branches_left: dict[str, str] = field(default_factory=dict)
+    """Those of them that the run does not move any more, because somebody else did or has them checked out: why."""
     head: str = ""
+    heads: set[str] = field(default_factory=set)
+    """All commits that `head` has been."""
     started: float = 0.0
     pid: int | None = None
     pid_created: float | None = None
@@ -191,6 +198,8 @@ class RunRecord:
     reason: str = ""
     unchanged: bool = False
     """No file differs between its branch and its base, so there is nothing to merge; said when it has ended."""
+    change: dict[str, int] | None = None
+    """Files and lines between base and head; None until the run ends, or where git could not compare them."""
     checkout_changed: tuple[str, ...] = ()
     """What changed in the user's checkout meanwhile, whoever did it."""
     applied: str | None = None

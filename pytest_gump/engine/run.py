@@ -16,8 +16,9 @@ from pytest_gump.agents.resets import sane
 from pytest_gump.engine.budget import Allowance, refusal, spent_out
 from pytest_gump.engine.decision import Stop
 from pytest_gump.engine.fold import advance
+from pytest_gump.engine.journal import Journal
 from pytest_gump.engine.leavings import commit_ref
-from pytest_gump.engine.ledger import FORMAT, Ledger
+from pytest_gump.engine.ledger import FORMAT
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.merging import merge
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, is_unknown
@@ -25,6 +26,8 @@ from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
 from pytest_gump.engine.preflight import briefly, why_not_run
 from pytest_gump.engine.quota import Again, Limited, Quota
+from pytest_gump.engine.result_branch import ResultBranch
+from pytest_gump.engine.run_change import run_change
 from pytest_gump.engine.schedule import Settled
 from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.engine.shared_budget import SharedBudget
@@ -88,13 +91,13 @@ class Run:
         self._clock = clock
         self._repository = repository
         self._builder = OrderBuilder(inputs, self.record, repository)
-        self._ledger = Ledger(folder.ledger, clock)
+        self._journal = Journal(folder, clock)
         self._slots = SlotUse(lease)
         self._ready: dict[str, Ready] = {}
         self._shared = SharedBudget()
         self._flying: dict[str, Order] = {}
         """Orders that began and are not settled, by step."""
-        self._branch_at: str | None = None
+        self._branch: ResultBranch
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -102,7 +105,7 @@ class Run:
         """Write the header and the first event, and make the run's branch at its base."""
         inputs = self.inputs
         self.folder.write_header({"format": FORMAT, **header}, workflow=inputs.workflow_text, spec=inputs.spec_bytes)
-        self._move_branch(inputs.base)
+        self._branch = ResultBranch.begin(self._repository, inputs.run_id, inputs.base)
         self._book_start(pid=pid, pid_created=pid_created, origin=origin)
 
     def _book_start(self, **more: Any) -> None:
@@ -119,13 +122,9 @@ class Run:
         )
 
     def _move_branch(self, commit: str) -> None:
-        if commit != self._branch_at:
-            self._repository.update_ref(self.branch_ref, commit)
-            self._branch_at = commit
-
-    @property
-    def branch_ref(self) -> str:
-        return f"refs/heads/gump/{self.inputs.run_id}"
+        left, name = self._branch.move(commit), self.record.branch
+        if left is not None:
+            self._book("branch_left", branch=name, why=left, kept=self._branch.name)
 
     @property
     def done(self) -> bool:
@@ -137,13 +136,13 @@ class Run:
             cancelled, reason = True, reason or "the session was stopped"
             self._skip(self.schedule.abort(Outcome.CANCELLED, reason), reason)
         status = "cancelled" if cancelled else "passed" if self.schedule.passed else "failed"
-        changed = [*checkout_changed[:CHANGED_NAMES]]
-        head, base = self.schedule.head, self.inputs.base
-        unchanged = head == base or self._repository.tree_of(head) == self._repository.tree_of(base)
-        self._book(
-            "run_finished", status=status, reason=reason, head=head, unchanged=unchanged, checkout_changed=changed
-        )
-        self._ledger.close()
+        if lost := self._journal.check():
+            status, reason = "failed", lost
+        head, changed = self.schedule.head, [*checkout_changed[:CHANGED_NAMES]]
+        ended = {"status": status, "reason": reason, "head": head, "branch": self._branch.end()}
+        change = run_change(self._repository, self.inputs.base, head)
+        self._book("run_finished", **ended, **change, checkout_changed=changed)
+        self._journal.close()
 
     # -- orders --------------------------------------------------------------------------------------------------
 
@@ -164,6 +163,8 @@ class Run:
 
         `may_start` says of an agent whether it may: orders behind one that may not are looked at too.
         """
+        if lost := self._journal.check():
+            self._skip(self.schedule.stop(lost), lost)
         waiting = self.schedule.ready(1)
         if may_start is not None:
             free = (one for one in self.schedule.ready() if one.agent is None or may_start(one.agent))
@@ -255,6 +256,7 @@ class Run:
     def _finish(self, number: int, result: AttemptResult, presumed_usd: float | None = None) -> Event:
         """Book a result, with the name of its folder in the run."""
         folder, failed = None, None
+        self._journal.check()
         if result.scratch is not None:
             try:
                 folder = self.folder.take_artifacts(
@@ -374,7 +376,7 @@ class Run:
             self._book("skipped", steps=[str(path) for path in paths], reason=reason)
 
     def _book(self, event: str, **fields: Any) -> Event:
-        written = self._ledger.append(event, **fields)
+        written = self._journal.append(event, **fields)
         advance(self.record, written)
         return written
 

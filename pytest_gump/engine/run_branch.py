@@ -1,75 +1,67 @@
-"""The branch of a run, which is the user's to check out and to build on: who has it, and what else is on it."""
+"""The branches of a run, which the user may check out and build on: who has them, and what else is on them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import RunError
-from pytest_gump.system.git_history import contains, is_there
+from pytest_gump.system.git_history import contains, is_ours, is_there
 from pytest_gump.system.git_upkeep import checkouts, is_held_elsewhere
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from pytest_gump.engine.metrics import RunRecord
-    from pytest_gump.system.git_upkeep import Checkout
     from pytest_gump.system.worktree import Repository
 
-
-def branch_ref(run_id: str) -> str:
-    return f"refs/heads/gump/{run_id}"
+_NUMBERED: Final = re.compile(r"(.+-[0-9a-f]{6})-\d{1,4}")
 
 
-def checked_out_in(run_id: str, checkouts: Iterable[Checkout]) -> Path | None:
-    """The checkout that has the run's branch, if one has."""
-    return next((one.path for one in checkouts if one.branch == branch_ref(run_id)), None)
+def result_ref(record: RunRecord) -> str:
+    """Full name of the ref that has the run's result."""
+    name = record.branch or f"gump/{record.run_id}"
+    return name if name.startswith("refs/") else f"refs/heads/{name}"
 
 
-def has_other_commits(repository: Repository, record: RunRecord, head: str | None) -> bool:
-    """Whether somebody put commits on the branch; `head` is where it stands.
+def head_ref(run_id: str) -> str:
+    """Where the run's head is kept while the result is on no branch."""
+    return f"refs/gump/{run_id}/head"
 
-    A killed run may have left it behind its last commit: that is nobody's work but the run's.
+
+def run_of_branch(ref: str) -> str:
+    """The id of the run that a ref `refs/heads/gump/<run-id>` or `refs/heads/gump/<run-id>-2` belongs to."""
+    name = ref.removeprefix("refs/heads/gump/")
+    return match[1] if (match := _NUMBERED.fullmatch(name)) else name
+
+
+def branches_of(repository: Repository, record: RunRecord) -> dict[str, str]:
+    """The refs of the branches that the run made, and where they are now; without those that somebody else moved."""
+    refs = {f"refs/heads/{name}": name for name in {f"gump/{record.run_id}", *record.branches}}
+    found = {ref: commit for ref, commit in repository.refs("refs/heads/gump").items() if ref in refs}
+    left = record.branches_left
+    return {ref: at for ref, at in found.items() if refs[ref] not in left or is_of_run(repository, record, at)}
+
+
+def branch_holder(repository: Repository, ref: str) -> Path | None:
+    """The checkout that has the branch, or in which a rebase or a bisect of it is in progress."""
+    return next((one.path for one in checkouts(repository) if one.branch == ref), None)
+
+
+def is_of_run(repository: Repository, record: RunRecord, head: str) -> bool:
+    """Whether the run itself put its branch there: a killed run may have left it behind its last commit, and the
+    ledger may have lost its newest events.
     """
-    if head is None or head in {record.head, record.base}:
-        return False
-    return not (record.head and contains(repository, record.head, head))
+    if head in record.heads or (record.head and contains(repository, record.head, head)):
+        return True
+    return f"Gump-Run: {record.run_id}" in repository.message_of(head).splitlines() and is_ours(repository, head)
 
 
 def has_other_work(repository: Repository, record: RunRecord, head: str | None) -> bool:
-    """Whether commits that somebody put on the branch would be lost with it."""
-    return has_other_commits(repository, record, head) and not is_held_elsewhere(repository, str(head))
-
-
-def refuse_checked_out(repository: Repository, run_id: str) -> None:
-    """Refuse to move or remove the branch under somebody who has it checked out.
-
-    Raises:
-        RunError: a checkout has it.
-    """
-    name, where = f"gump/{run_id}", checked_out_in(run_id, checkouts(repository))
-    if where == repository.root:
-        raise RunError(f"branch {name} is checked out", hint="git switch to another branch first")
-    if where is not None:
-        hint = f"git -C {where} switch to another branch first, or git worktree remove {where}"
-        raise RunError(f"branch {name} is checked out in {where}", hint=hint)
-
-
-def refuse_others_work(repository: Repository, record: RunRecord) -> None:
-    """Refuse to move the branch off commits that the run did not make; those of its own, a lost ledger may not know.
-
-    Raises:
-        RunError: there are such commits, and no other branch holds them.
-    """
-    name, ref = f"gump/{record.run_id}", branch_ref(record.run_id)
-    head = repository.refs(ref).get(ref)
-    if has_other_work(repository, record, head) and f"Gump-Run: {record.run_id}\n" not in repository.message_of(
-        str(head)
-    ):
-        raise RunError(
-            f"branch {name} holds commits that the run did not make, and no other branch holds them",
-            hint=f"git branch NAME {name} keeps them; then the run can go on",
-        )
+    """Whether commits that somebody put on the branch would be lost with it; `head` is where it is."""
+    if head is None or is_of_run(repository, record, head):
+        return False
+    return not is_held_elsewhere(repository, head)
 
 
 def refuse_lost(repository: Repository, run_id: str, *commits: str) -> None:

@@ -17,6 +17,7 @@ from pytest_gump.engine.orders import recheck_order
 from pytest_gump.engine.past import PastAttempt, read_past
 from pytest_gump.engine.preflight import briefly, why_not_run
 from pytest_gump.engine.quota import Again, Limited
+from pytest_gump.engine.result_branch import ResultBranch
 from pytest_gump.engine.run import Run
 from pytest_gump.engine.take_up import REFUSED, changes, take_up
 from pytest_gump.errors import WorktreeError
@@ -72,6 +73,7 @@ class TakenUpRun(Run):
         self._take_up(past, self._mark)
         idle_s = round(idle_s + max(0.0, self._clock() - ended), 3)
         self._book("run_resumed", max_budget=self.inputs.workflow.max_budget, idle_s=idle_s, **self._told(), **process)
+        self._branch = ResultBranch.resume(self._repository, self.record)
         self._move_branch(self.schedule.head)
 
     def _ended(self, past: Past, found: Found) -> float:

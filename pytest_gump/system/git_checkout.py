@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.git_runner import failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_gump.system.git_repository import Repository
-    from pytest_gump.system.git_runner import GitRunner
+    from pytest_gump.system.git_runner import GitOutput, GitRunner
 
 _SHOWN = 20
+_MERGE: Final = (
+    *("merge", "--ff-only", "--commit", "--no-squash", "--quiet", "--no-stat", "--no-autostash"),
+    *("--no-overwrite-ignore", "--no-verify-signatures", "--no-signoff", "--no-log"),
+)
+"""Moves HEAD forward, whatever the user's settings make of a merge."""
 
 
 def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
@@ -53,10 +59,35 @@ def fast_forward(repository: Repository, commit: str) -> None:
         raise WorktreeError(
             f"untracked files are in the way: {names(blocking)}", hint="move or remove them, then apply again"
         )
-    repository.checkout.check(
-        *("merge", "--ff-only", "--quiet", "--no-stat", "--no-autostash", "--no-overwrite-ignore", commit),
-        env={"GIT_REFLOG_ACTION": "gump apply"},
+    branch = repository.branch()
+    result = repository.checkout.run(
+        *_MERGE, commit, env={"GIT_REFLOG_ACTION": "gump apply", **_without_options(branch)}
     )
+    _check_moved(repository, head, commit, result)
+
+
+def _without_options(branch: str | None) -> dict[str, str]:
+    """A setting that takes the user's `branch.<name>.mergeOptions` back; a name may hold `=`, so it is no argument."""
+    key = f"branch.{branch}.mergeOptions"
+    return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": key, "GIT_CONFIG_VALUE_0": ""} if branch else {}
+
+
+def _check_moved(repository: Repository, head: str, commit: str, result: GitOutput) -> None:
+    """Believe what is there, not what git said.
+
+    Raises:
+        WorktreeError: HEAD is not at the commit, or index and files are not those of it.
+    """
+    now = repository.head()
+    if now == head and result.status:
+        raise failure("merge", result)
+    dirty = repository.dirty() if now == commit else []
+    if now != commit or dirty:
+        why = f"files differ from it: {names(dirty)}" if dirty else f"HEAD is at {now[:10]}"
+        raise WorktreeError(
+            f"git merge was to move HEAD to {commit[:10]}, but {why}",
+            hint="git status and git reflog show what happened; the result is not recorded as applied",
+        )
 
 
 def in_the_way(root: Path, added: Sequence[str], deleted: Sequence[str]) -> list[str]:

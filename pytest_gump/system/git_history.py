@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_gump.system.git_objects import IDENTITY
 from pytest_gump.system.git_runner import commit_id
 
 if TYPE_CHECKING:
@@ -25,3 +26,8 @@ def contains(repository: Repository, head: str, commit: str) -> bool:
 def is_there(repository: Repository, commit: str) -> bool:
     """Say whether the repository still has the commit."""
     return repository.objects.run("cat-file", "-e", f"{commit_id(commit)}^{{commit}}").status == 0
+
+
+def is_ours(repository: Repository, commit: str) -> bool:
+    """Say whether gump made the commit, and nobody has amended it since."""
+    return repository.objects.check("log", "-1", "--format=%cn <%ce>", commit_id(commit)).line == IDENTITY

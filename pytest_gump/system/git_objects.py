@@ -8,6 +8,7 @@ import os
 import tempfile
 import time
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,12 +18,26 @@ if TYPE_CHECKING:
 IDENTITY: Final = "gump <gump@localhost>"
 
 
-def commit_text(tree: str, parents: Sequence[str], message: bytes) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who makes a commit, and when, as git writes it: `Name <email> seconds zone`."""
+
+    author: str
+    committer: str
+
+    @classmethod
+    def of_gump(cls) -> Identity:
+        seconds = int(time.time())
+        who = f"{IDENTITY} {seconds} {time.strftime('%z', time.localtime(seconds))}"
+        return cls(who, who)
+
+
+def commit_text(tree: str, parents: Sequence[str], message: bytes, who: Identity | None = None) -> bytes:
     """What `git commit-tree` would hash: header lines, an empty line, the message."""
-    seconds = int(time.time())
-    who = f"{IDENTITY} {seconds} {time.strftime('%z', time.localtime(seconds))}"
-    header = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}"]
-    return "".join(f"{line}\n" for line in header).encode() + b"\n" + message
+    who = who or Identity.of_gump()
+    by = f"author {who.author}", f"committer {who.committer}"
+    header = [f"tree {tree}", *(f"parent {parent}" for parent in parents), *by]
+    return "".join(f"{line}\n" for line in header).encode("utf-8", "surrogateescape") + b"\n" + message
 
 
 def write_loose_commit(objects: Path, body: bytes, *, algorithm: str) -> str | None:

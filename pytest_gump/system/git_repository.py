@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.system.git_changes import ChangedFile, Difference
     from pytest_gump.system.git_merge import Merge
+    from pytest_gump.system.git_objects import Identity
 
 _OUR_REF: Final = re.compile(r"refs/(?:heads/)?gump/[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _LAYOUT: Final = re.compile(
@@ -105,24 +106,30 @@ class Repository:
         raw = self.objects.check("cat-file", "commit", commit_id(commit)).stdout
         return raw.partition(b"\n\n")[2].decode("utf-8", "replace")
 
-    def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
-        """Make a commit by `gump <gump@localhost>`: no identity, signature or hook of the user's is involved."""
+    def commit_tree(self, tree: str, parents: Sequence[str], message: str, who: Identity | None = None) -> str:
+        """Make a commit by `who`, or by `gump <gump@localhost>`: no signature or hook of the user's is involved."""
         ids = [commit_id(parent) for parent in parents]
         text = message.replace("\0", "").encode("utf-8", "replace") or b"\n"
-        commit = self._write_commit(commit_id(tree), ids, text if text.endswith(b"\n") else text + b"\n")
+        text = text if text.endswith(b"\n") else text + b"\n"
+        body = git_objects.commit_text(commit_id(tree), ids, text, who)
+        commit = self._write_commit(body)
         if commit is None:
-            words = [word for parent in ids for word in ("-p", parent)]
-            commit = self.objects.check("commit-tree", tree, *words, "-F", "-", stdin=text).line
+            commit = self.objects.check("hash-object", "-t", "commit", "-w", "--stdin", stdin=body).line
         self._trees[commit] = tree
         return commit
 
-    def _write_commit(self, tree: str, parents: Sequence[str], message: bytes) -> str | None:
+    def _write_commit(self, body: bytes) -> str | None:
         """Write the object file that git would write; None where git itself has to do it."""
         if any(key in self._config for key in _OBJECTS_OF_GIT):
             return None
-        body = git_objects.commit_text(tree, parents, message)
         algorithm = self.layout.get("extensions.objectformat", "sha1")
         return git_objects.write_loose_commit(self.git_dir / "objects", body, algorithm=algorithm)
+
+    def identity(self) -> Identity | None:
+        """The user's, as git finds it for a commit; None where git would refuse to commit."""
+        git = GitRunner("-C", str(self.root), is_user=True)
+        found = [git.run("var", f"GIT_{role}_IDENT") for role in ("AUTHOR", "COMMITTER")]
+        return None if any(one.status for one in found) else git_objects.Identity(*(one.line for one in found))
 
     def list_files(self, commit: str) -> list[str]:
         output = self.objects.check("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id(commit)).stdout
@@ -147,6 +154,16 @@ class Repository:
         if name.startswith("refs/gump/") and self._write_loose_ref(name, commit_id(commit)):
             return
         self.objects.check("update-ref", "--no-deref", name, commit_id(commit))
+
+    def swap_ref(self, name: str, commit: str, old: str | None) -> None:
+        """Point a ref of ours from `old` at a commit; None: it must not exist yet.
+
+        Raises:
+            WorktreeError: it is not there any more; nothing was changed.
+        """
+        _check_ref(name)
+        expected = "" if old is None else commit_id(old)
+        self.objects.check("update-ref", "--no-deref", name, commit_id(commit), expected)
 
     def _write_loose_ref(self, name: str, commit: str) -> bool:
         """Write the file that git would write, in git's own way; False where git itself has to do it."""

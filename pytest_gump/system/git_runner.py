@@ -50,14 +50,13 @@ _KEPT: Final = frozenset(
 Everything else of GIT_* is cleared, which takes a process more for each command.
 """
 
-_ENVIRONMENT: Final = {
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
+_IDENTITY: Final = {
     "GIT_AUTHOR_NAME": "gump",
     "GIT_AUTHOR_EMAIL": "gump@localhost",
     "GIT_COMMITTER_NAME": "gump",
     "GIT_COMMITTER_EMAIL": "gump@localhost",
 }
+_ENVIRONMENT: Final = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **_IDENTITY}
 _ID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -75,7 +74,9 @@ class GitOutput:
 class GitRunner:
     """Runs git with fixed leading arguments (`-C ...`, `--git-dir=...`)."""
 
-    def __init__(self, *leading: str, settings: tuple[str, ...] = ()) -> None:
+    def __init__(self, *leading: str, settings: tuple[str, ...] = (), is_user: bool = False) -> None:
+        """`is_user`: git finds the user's identity, as it would without us; else all commits are by gump."""
+        self._environment = {name: text for name, text in _ENVIRONMENT.items() if not (is_user and name in _IDENTITY)}
         self._leading = (*leading, *(word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)))
 
     def run(
@@ -101,7 +102,7 @@ class GitRunner:
                 stdout_as_string=False,
                 strip_newline_in_stdout=False,
                 output_stream=output,
-                env={**_ENVIRONMENT, **given},
+                env={**self._environment, **given},
                 start_new_session=True,  # Ctrl-C must not leave half a git operation behind
             )
         if prefix and status == 127:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from pytest_gump.system.git_repository import Repository
 
+_IN_PROGRESS: Final = {"rebase-merge/head-name": "", "rebase-apply/head-name": "", "BISECT_START": "refs/heads/"}
+"""Files below a git folder that name the branch of an operation in progress, and what their text lacks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
@@ -24,7 +27,7 @@ class Checkout:
 
     path: Path
     branch: str | None = None
-    """Full name of the ref."""
+    """Full name of the ref; during a rebase or a bisect, of the branch that it began at."""
     is_away: bool = False
     """Its folder is not there, but git was told to expect it back (`git worktree lock`)."""
 
@@ -37,11 +40,22 @@ def checkouts(repository: Repository) -> list[Checkout]:
         if "worktree" in fields and "bare" not in fields:
             path = Path(fields["worktree"])
             away = "locked" in fields and not path.is_dir()
-            result.append(Checkout(path, fields.get("branch"), away))
+            result.append(Checkout(path, fields.get("branch") or _branch_in_progress(path / ".git"), away))
     if repository.root not in {one.path for one in result}:
         branch = repository.branch()
         result.append(Checkout(repository.root, f"refs/heads/{branch}" if branch else None))
     return result
+
+
+def _branch_in_progress(git: Path) -> str | None:
+    """The branch that a rebase or a bisect in a checkout began at: git moves it when that ends."""
+    with contextlib.suppress(OSError):
+        link = git.read_text(encoding="utf-8", errors="surrogateescape") if git.is_file() else ""
+        folder = git.parent / link.removeprefix("gitdir: ").strip() if link else git
+        for name, prefix in _IN_PROGRESS.items():
+            if (folder / name).is_file():
+                return prefix + (folder / name).read_text(encoding="utf-8", errors="surrogateescape").strip()
+    return None
 
 
 def is_held_elsewhere(repository: Repository, commit: str) -> bool:

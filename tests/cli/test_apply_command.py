@@ -21,7 +21,7 @@ def test_the_result_is_a_merge_over_one_commit_for_each_step(passed: Gump) -> No
     output = passed.good("apply")
     assert "merged run" in output
     assert "2 steps, 2 files, +2 -0 lines" in output
-    assert log(passed, "--first-parent", f"{before}..") == ["Merge pair on spec.md (2 steps)"]
+    assert log(passed, "--first-parent", f"{before}..") == ['Merge "What to build" (2 steps)']
     assert log(passed, f"{before}..HEAD^2") == ["second: pair on spec.md", "first: pair on spec.md"]
     assert passed.project.git("rev-parse", "HEAD^1") == before
     assert (passed.project.path / "second.py").read_text() == "second = 2\n"
@@ -41,7 +41,7 @@ def test_squash_makes_one_ordinary_commit(passed: Gump) -> None:
     before = passed.project.git("rev-parse", "HEAD")
     assert "squashed run" in passed.good("apply", "--squash")
     assert passed.project.git("rev-list", "--parents", f"{before}..").split()[1:] == [before]
-    assert log(passed, "-1") == ["pair on spec.md"]
+    assert log(passed, "-1") == ["What to build"]
     trailers = passed.project.git("log", "-1", "--format=%(trailers:key=Gump-Step,valueonly)")
     assert trailers.split() == ["first", "second"]
 
@@ -50,7 +50,7 @@ def test_an_applied_run_is_recorded_and_never_picked_again(passed: Gump) -> None
     passed.good("apply")
     head = passed.project.git("rev-parse", "HEAD")
     assert passed.project.record().applied == head
-    assert "there is no run to apply; the newest" in passed.bad("apply")
+    assert f"is already applied, as {head[:10]}" in passed.bad("apply")
     errors = passed.bad("apply", passed.project.folders()[0].run_id)
     assert f"UTC, as {head[:10]}" in errors
     assert "was applied on" in errors

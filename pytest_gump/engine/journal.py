@@ -1,0 +1,59 @@
+"""The ledger of a living run with the files next to it: checked before every event, and written again once lost.
+
+Whatever removes, replaces or cuts short what a run keeps while it works ends the run; nothing is claimed that is not on
+disk. What is in memory goes into the folder again, so that the run can be looked at, applied and resumed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.engine.ledger import Event, Ledger
+from pytest_gump.errors import RunError, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.engine.folder import RunFolder
+
+
+class Journal:
+    lost: str = ""
+    """What of the run's files was lost while it worked; the run must end."""
+
+    def __init__(self, folder: RunFolder, clock: Callable[[], float]) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._ledger = Ledger(folder.ledger, clock)
+        self._is_on_disk = True
+
+    def append(self, event: str, **fields: Any) -> Event:
+        """Write one event; into memory only, where the folder can be written no more.
+
+        Raises:
+            RunError: the disk is full, or the like.
+        """
+        self.check()
+        if not self._is_on_disk:
+            return {"event": event, "at": round(self._clock(), 3), **fields}
+        return self._ledger.append(event, **fields)
+
+    def check(self) -> str:
+        """Look whether all is where it was written, and put back what is not; gives what was lost so far."""
+        damages = [self._ledger.damage(), self._folder.damage()] if self._is_on_disk else []
+        if any(damages):
+            refs = f"its commits are at refs/gump/{self._folder.run_id}/"
+            self.lost = f"{damages[0] or damages[1]} while the run worked; {refs}"
+            try:
+                self._folder.restore()
+                if damages[0]:
+                    self._ledger.restore()
+            except (OSError, RunError) as error:
+                self._is_on_disk = False
+                self.lost += f", nothing else can be kept: {reason_of(error)}"
+            else:
+                self.lost += "; the ledger was written again from memory, files of earlier attempts may be missing"
+        return self.lost
+
+    def close(self) -> None:
+        self._ledger.close()

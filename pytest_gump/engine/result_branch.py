@@ -1,0 +1,109 @@
+"""The branch that a run writes its result to.
+
+Every move is a compare-and-swap: the branch moves only from where the run put it, and only while no checkout has it. A
+branch that somebody else moved, deleted or checked out is left alone from then on. The run's head is then kept at
+`refs/gump/<run-id>/head`, and when the run ends its result gets the next free branch: `gump/<run-id>-2`.
+"""
+
+from __future__ import annotations
+
+from itertools import count, islice
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.run_branch import branch_holder, head_ref, is_of_run
+from pytest_gump.errors import WorktreeError
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.system.worktree import Repository
+
+_MOST_TRIED: Final = 5
+_HEADS: Final = "refs/heads/"
+
+
+class ResultBranch:
+    def __init__(self, repository: Repository, run_id: str, name: str, at: str | None) -> None:
+        """`at` is the commit that the branch is expected at; None: there is no such branch."""
+        self._repository = repository
+        self._run_id = run_id
+        self._name = name
+        self._at = at
+        self._head: str | None = None
+        self._is_left = name == head_ref(run_id)
+
+    @classmethod
+    def begin(cls, repository: Repository, run_id: str, base: str) -> ResultBranch:
+        """Make the branch of a new run.
+
+        Raises:
+            WorktreeError: git cannot make it.
+        """
+        branch = cls(repository, run_id, f"gump/{run_id}", base)
+        repository.swap_ref(branch._ref, base, None)
+        branch._head = base
+        return branch
+
+    @classmethod
+    def resume(cls, repository: Repository, record: RunRecord) -> ResultBranch:
+        """The branch of a run that continues: a deleted one is made again, a foreign one is left alone."""
+        ref = f"{_HEADS}{record.branch}"
+        now = repository.refs(ref).get(ref) if record.branch.startswith("gump/") else None
+        at = now if now is None or is_of_run(repository, record, now) else record.head
+        return cls(repository, record.run_id, record.branch, at)
+
+    @property
+    def name(self) -> str:
+        """Short name of the branch; the full name of a ref while the result is on no branch."""
+        return head_ref(self._run_id) if self._is_left else self._name
+
+    @property
+    def _ref(self) -> str:
+        return f"{_HEADS}{self._name}"
+
+    def move(self, commit: str) -> str | None:
+        """Put the branch on the run's new head; says why it is left alone, if it is from now on."""
+        if commit == self._head:
+            return None
+        why = None if self._is_left else self._try(commit)
+        self._is_left = self._is_left or why is not None
+        if self._is_left:
+            self._repository.update_ref(head_ref(self._run_id), commit)
+        self._head = commit
+        return why
+
+    def end(self) -> str:
+        """Give the name of the branch that holds the result; a new one, if the old one was left alone."""
+        if self._is_left and self._head is not None:
+            taken = self._repository.refs("refs/heads/gump")
+            names = (f"gump/{self._run_id}-{number}" for number in count(2))
+            free = (name for name in names if f"{_HEADS}{name}" not in taken)
+            self._is_left = not any(self._create(name, self._head) for name in islice(free, _MOST_TRIED))
+        return self.name
+
+    def _create(self, name: str, commit: str) -> bool:
+        try:
+            self._repository.swap_ref(f"{_HEADS}{name}", commit, None)
+        except WorktreeError:  # somebody else has just made it, or git cannot make it
+            return False
+        self._name, self._at = name, commit
+        return True
+
+    def _try(self, commit: str) -> str | None:
+        if self._at is not None and self._at != commit:
+            holder = branch_holder(self._repository, self._ref)
+            if holder is not None:
+                return f"is checked out in {holder}"
+        try:
+            self._repository.swap_ref(self._ref, commit, self._at)
+        except WorktreeError as error:
+            return self._why(error)
+        self._at = commit
+        return None
+
+    def _why(self, error: WorktreeError) -> str:
+        now = self._repository.refs(self._ref).get(self._ref)
+        if now is None:
+            return "was deleted or renamed while the run worked"
+        if now != self._at:
+            return f"was moved by somebody else, to {now[:10]}"
+        return f"cannot be moved: {error.args[0]}"
