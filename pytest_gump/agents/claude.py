@@ -28,6 +28,14 @@ MODELS: Final[Mapping[str, str | None]] = {
 }
 """Short names, and what `--model` gets; None leaves it to the CLI's own setting."""
 
+NEWEST: Final[Mapping[str, str]] = {
+    "opus": "claude-opus-5-5",
+    "sonnet": "claude-sonnet-5",
+    "haiku": "claude-haiku-4-5",
+}
+"""The newest model of each kind in the price table, to show what a short name may cost. Claude Code decides which model
+it takes, and reports the cost itself."""
+
 MODEL_NAME: Final = re.compile(r"(?P<model>claude-[a-z0-9.\-]*\d[a-z0-9.\-]*(?:\[[0-9a-z]+\])?)", re.ASCII)
 
 ENVIRONMENT: Final = {

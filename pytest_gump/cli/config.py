@@ -51,7 +51,8 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
         return 0
     out.line(f"project {root}")
     out.line()
-    out.table(("setting", "value", "source"), [(name, value or "-", source) for name, value, source in rows])
+    shown = [(name, value or "-", source) for name, value, source in rows]
+    out.table(("setting", "value", "source"), shown, wrapped=("value",))
     return 0
 
 

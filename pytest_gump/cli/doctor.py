@@ -50,11 +50,14 @@ def add(commands: Commands) -> None:
         description="Check what runs need here: git, Python, pytest, disk, worktrees, and each agent CLI with its "
         "version and, as far as can be told without a request, its login. Exit code 1 if something fails: with "
         "--workflow, if something that it needs is missing.",
-        examples="  gump doctor\n  gump doctor --workflow tdd\n  gump doctor --live claude-haiku\n"
+        examples="  gump doctor\n  gump doctor tdd\n  gump doctor --live claude-haiku\n"
         "  gump doctor --conformance claude codex",
         execute=execute,
     )
-    parser.add_argument("--workflow", metavar="NAME", help="only what this workflow needs; exit code 1 if it lacks")
+    parser.add_argument(
+        "name", nargs="?", metavar="WORKFLOW", help="only what this workflow needs; exit code 1 if something is missing"
+    )
+    parser.add_argument("--workflow", metavar="NAME", help="the same as WORKFLOW")
     parser.add_argument(
         "--live", nargs="*", metavar="AGENT",
         help="make one tiny request with these agents, or with each installed CLI; it may cost a fraction of a cent",
@@ -91,7 +94,8 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     from pytest_gump.cli.doctor_needs import read_needs
     from pytest_gump.system.process import Supervisor
 
-    needs = read_needs(arguments.workflow, root, names) if arguments.workflow else None
+    workflow = arguments.workflow or arguments.name
+    needs = read_needs(workflow, root, names) if workflow else None
     called: Mapping[str, Agent] = {name: registry.resolve(name, names.agents) for name in arguments.live or ()}
     checks = [*machine_checks(root, names.settings, is_needed=needs is not None), *(needs.checks if needs else ())]
     with Supervisor() as supervisor:

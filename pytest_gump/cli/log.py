@@ -8,6 +8,7 @@ from pytest_gump.cli.command import add_command
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_gump.cli.command import Commands
@@ -29,9 +30,10 @@ def add(commands: Commands) -> None:
         examples="  gump log decompose\n"
         "  gump log 'build::impl[item-2]'\n"
         "  gump log 7f3a impl[item-2] --attempt 3\n"
-        "  gump log impl[item-2] --no-prompt",
+        "  gump log impl[item-2] --no-prompt\n"
+        "  gump log -f                              the attempt that runs now, until it ends",
         execute=execute,
-        usage="gump log [RUN] STEP [--attempt N] [--all] [--no-prompt]",
+        usage="gump log [RUN] STEP [--attempt N] [--all] [--no-prompt] [--follow]",
     )
     parser.add_argument(
         "names",
@@ -43,11 +45,17 @@ def add(commands: Commands) -> None:
     parser.add_argument("--attempt", type=int, metavar="N", help="another attempt than the last")
     parser.add_argument("--all", action="store_true", help="all attempts, the oldest first")
     parser.add_argument("--no-prompt", action="store_true", help="leave the prompt out")
+    parser.add_argument(
+        "-f", "--follow", action="store_true",
+        help="show what a running attempt does until it ends; without STEP, the attempt that was started last",
+    )  # fmt: skip
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.runs import find_attempt
 
+    if arguments.follow:
+        return _follow(arguments, out)
     run, step = _run_and_step(arguments.names)
     attempt = find_attempt(step, arguments.attempt)
     shown = step.attempts if arguments.all else [attempt]
@@ -55,6 +63,38 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
         if number:
             out.line()
         _attempt(one, len(step.attempts), run, out, prompt=not arguments.no_prompt)
+    return 0
+
+
+def _follow(arguments: argparse.Namespace, out: Out) -> int:
+    from pytest_gump.cli.log_follow import files_of_running, follow, mask_secrets, running_attempt
+    from pytest_gump.cli.runs import find
+    from pytest_gump.errors import ConfigError
+
+    if arguments.all or arguments.attempt is not None:
+        raise ConfigError("--follow shows the attempt that runs; leave out --all and --attempt")
+    names = arguments.names
+    if not names or (len(names) == 1 and _is_run(names[0])):
+        run = find(names[0] if names else None)
+        attempt = running_attempt(run)
+    else:
+        run, step = _run_and_step(names)
+        attempt = step.attempts[-1]
+    if attempt.usage is not None or run.state != "running":
+        _attempt(attempt, len(run.record.steps[attempt.step].attempts), run, out, prompt=not arguments.no_prompt)
+        return 0
+    _title(attempt, attempt.attempt, "running", out)
+    folder = files_of_running(run, attempt)
+    if folder is not None and not arguments.no_prompt:
+        _file(folder / "prompt.md", "prompt", out, mask_secrets())
+    out.heading("what the agent does")
+    now = follow(run, attempt, out)
+    ended = now.record.attempts[attempt.number - 1]
+    if ended.result is not None:
+        _gates(ended.result, now.folder.attempts / ended.folder if ended.folder else None, out)
+        _files(ended.result, out)
+    out.line()
+    _attempt_title(ended, len(now.record.steps[ended.step].attempts), out)
     return 0
 
 
@@ -89,50 +129,63 @@ def _is_run(name: str) -> bool:
         return False
 
 
-def _attempt(attempt: AttemptRecord, count: int, run: KeptRun, out: Out, *, prompt: bool) -> None:
+def _attempt_title(attempt: AttemptRecord, count: int, out: Out) -> None:
     result = attempt.result
-    outcome = result.outcome if result else "not ended"
-    colour = "green" if attempt.verdict == "passed" else "red"
+    _title(attempt, count, result.outcome if result else "not ended", out)
+    if result is not None and result.reason:
+        out.text(result.reason, indent="  ")
+
+
+def _title(attempt: AttemptRecord, count: int, outcome: str, out: Out) -> None:
+    colour = "green" if attempt.verdict == "passed" else "red" if attempt.usage is not None else "bold"
     of = f" of {count}" if count > 1 else ""
     who = f"{attempt.agent}, {attempt.mode}" if attempt.agent else "gates only"
     out.line(f"{attempt.step} attempt {attempt.attempt}{of}, {who}: {outcome}", colour)
-    if result is not None and result.reason:
-        out.text(result.reason, indent="  ")
+
+
+def _attempt(attempt: AttemptRecord, count: int, run: KeptRun, out: Out, *, prompt: bool) -> None:
+    from pytest_gump.cli.log_follow import files_of_running, mask_secrets
+
+    _attempt_title(attempt, count, out)
+    result = attempt.result
     if attempt.superseded:
         out.line("  its result does not hold any more: the run was taken up, and the step is made again")
     folder = run.folder.attempts / attempt.folder if attempt.folder else None
+    if attempt.usage is None and run.state == "running":
+        folder = files_of_running(run, attempt)
     if attempt.reused:
         words = f"{run.record.origin} '{attempt.step}' --attempt {attempt.attempt}"
         out.line(f"  made in another run, which has its files: gump log {words}")
     elif folder is None or not folder.is_dir():
         out.line("  no files of this attempt are kept")
     else:
+        clean = mask_secrets() if attempt.usage is None else str
         if prompt:
-            _file(folder / "prompt.md", "prompt", out)
+            _file(folder / "prompt.md", "prompt", out, clean)
         if attempt.agent is not None:
-            _work(attempt, folder, run.id, out)
-        _file(folder / "stderr.txt", "stderr", out)
+            _work(attempt, folder, run.id, out, clean)
+        _file(folder / "stderr.txt", "stderr", out, clean)
     if result is not None:
         _gates(result, folder, out)
         _files(result, out)
 
 
-def _file(path: Path, title: str, out: Out) -> None:
+def _file(path: Path, title: str, out: Out, clean: Callable[[str], str]) -> None:
     from pytest_gump.system.output import bounded_output
 
     if path.is_file() and path.stat().st_size:
         out.heading(f"{title} ({path})")
-        out.text(bounded_output(path, OUTPUT_CHARS), indent="  ")
+        out.text(clean(bounded_output(path, OUTPUT_CHARS)), indent="  ")
 
 
-def _work(attempt: AttemptRecord, folder: Path, slot: str, out: Out) -> None:
+def _work(attempt: AttemptRecord, folder: Path, slot: str, out: Out, clean: Callable[[str], str]) -> None:
     from pytest_gump.cli.log_stream import read_stream
 
     lines = read_stream(attempt, folder, slot=slot, arrow=out.marks.arrow)
     if lines is not None:
         out.heading(f"what the agent did ({folder / 'stream.ndjson'})")
         for line in lines:
-            out.text(line, indent="  ")
+            out.text(clean(line), indent="  ")
 
 
 def _gates(result: AttemptResult, folder: Path | None, out: Out) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pytest_gump.agents import neutral, registry
 from pytest_gump.agents.base import Note, Task, Text, ToolCall, ToolResult, Turn
@@ -53,6 +53,41 @@ def _lines(reader: StreamReader, path: Path, slot: str, arrow: str) -> Iterator[
     ending = reader.finish(exit_code=0, stderr="", stopped=False)
     if ending.message and ending.message.strip() != said.strip():
         yield bounded_text(ending.message, TEXT_CHARS)
+
+
+def follow_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) -> Iterator[str | None]:
+    """Like `read_stream`, for a file that still grows: None whenever there is nothing new."""
+    path = folder / "stream.ndjson"
+    while not path.is_file() or not path.stat().st_size:
+        yield None
+    reader: StreamReader | None = None
+    with path.open("rb") as file:
+        for line in _growing(file):
+            if line is None:
+                yield None
+                continue
+            reader = reader or _reader(attempt, path)
+            events = reader.feed(line) if reader is not None else ()
+            texts = [_describe(event, slot, arrow) for event in events]
+            if reader is None:
+                texts = [line.decode("utf-8", "replace")]
+            yield from (bounded_text(text, TEXT_CHARS) for text in texts if text)
+
+
+def _growing(file: BinaryIO) -> Iterator[bytes | None]:
+    """Whole lines of a file that somebody else writes; None when there is none at the moment."""
+    rest = b""
+    while True:
+        rest += file.readline(MAX_LINE_BYTES + 1 - len(rest))
+        if rest.endswith(b"\n"):
+            yield rest.rstrip(b"\n")
+            rest = b""
+        elif len(rest) > MAX_LINE_BYTES:
+            while rest and not rest.endswith(b"\n"):
+                rest = file.readline(MAX_LINE_BYTES)
+            rest = b""
+        else:
+            yield None
 
 
 def _describe(event: Event, slot: str, arrow: str) -> str:

@@ -84,10 +84,13 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 def _row(name: str, agent: Agent) -> Row:
     from pytest_gump.agents import prices
     from pytest_gump.agents.base import Tokens
+    from pytest_gump.agents.claude import NEWEST
 
     model: str | None = getattr(getattr(agent, "agent", agent), "model", None)
-    # What Cursor takes for a model is its own affair.
+    # Cursor's names of models are its own. Claude Code's short names stand for its newest model of a kind.
     priced = None if agent.cli == "cursor" else prices.priced_as(model, agent.cli)
+    newest = NEWEST.get(model or "") if agent.cli == "claude" and prices.source(priced) is None else None
+    priced = newest or priced
     kinds = {"input": Tokens(1000), "output": Tokens(output=1000), "read": Tokens(cache_read=1000)}
     kinds["write"] = Tokens(cache_write=1000)
     costs = {kind: prices.estimate(priced, tokens) for kind, tokens in kinds.items()}
@@ -103,7 +106,7 @@ def _row(name: str, agent: Agent) -> Row:
         dollars["read"],
         dollars["write"],
         agent.cost,
-        prices.source(priced),
+        f"{prices.source(priced)}, {newest}" if newest else prices.source(priced),
     )
 
 

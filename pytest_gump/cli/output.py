@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, TextIO
 
 from pytest_gump.lines import ASCII, UNICODE, fit, pad, width
@@ -53,6 +54,9 @@ class Out:
         """Write as it is: for machines."""
         self._stream.write(text)
 
+    def flush(self) -> None:
+        self._stream.flush()
+
     def heading(self, title: str) -> None:
         self.line()
         self.line(title, "bold")
@@ -64,11 +68,13 @@ class Out:
         *,
         right: Collection[str] = (),
         optional: Sequence[str] = (),
+        wrapped: Collection[str] = (),
     ) -> None:
         """Write rows in aligned columns.
 
         Columns in `right` are aligned there. Those without content are left out; those in `optional` too, in that
-        order, as long as the terminal is too narrow. After that the widest columns of text give way.
+        order, as long as the terminal is too narrow. After that the widest columns of text give way: a cell that is
+        too long for its column is cut, in a column of `wrapped` it continues on the next line.
         """
         shown = [index for index in range(len(head)) if any(row[index] for row in rows)]
         cells = [[" ".join(cell.split()) for cell in row] for row in (head, *rows)]
@@ -78,10 +84,16 @@ class Out:
                 shown = [index for index in shown if head[index] != name]
         self._narrow(widths, shown, [index for index in shown if head[index] not in right])
         for number, row in enumerate(cells):
-            padded = (
-                pad(_shorten(row[index], widths[index]), widths[index], right=head[index] in right) for index in shown
-            )
-            self.line("  ".join(padded).rstrip(), "" if number else "dim")
+            parts = {
+                index: wrap(row[index], widths[index])
+                if head[index] in wrapped
+                else [_shorten(row[index], widths[index])]
+                for index in shown
+            }
+            for line in zip_longest(*parts.values(), fillvalue=""):
+                cells_of_line = zip(shown, line, strict=True)
+                padded = (pad(text, widths[index], right=head[index] in right) for index, text in cells_of_line)
+                self.line("  ".join(padded).rstrip(), "" if number else "dim")
 
     def _is_too_wide(self, widths: Sequence[int]) -> bool:
         return self.columns is not None and sum(widths) + 2 * (len(widths) - 1) > self.columns
@@ -98,6 +110,24 @@ class Out:
         if colour and self._colours:
             safe = f"\x1b[{_COLOURS[colour]}m{safe}\x1b[0m"
         self._stream.write(f"{safe}\n")
+
+
+def wrap(text: str, columns: int) -> list[str]:
+    """Break a text between words, and a word only if it is longer than a line."""
+    lines, line = [], ""
+    for word in text.split():
+        joined = f"{line} {word}" if line else word
+        if line and width(joined) > columns:
+            lines.append(line)
+            joined = word
+        while width(joined) > columns:
+            size = max(size for size in range(1, len(joined) + 1) if size == 1 or width(joined[:size]) <= columns)
+            lines.append(joined[:size])
+            joined = joined[size:]
+            if not joined:
+                break
+        line = joined
+    return [*lines, line] if line or not lines else lines
 
 
 def _shorten(cell: str, columns: int) -> str:

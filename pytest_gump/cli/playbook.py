@@ -17,9 +17,12 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "playbook",
-        summary="list the workflows, or show one",
-        description="List the workflows that can be named here (of the project, the user, built-in), or show one.",
-        examples="  gump playbook list\n  gump playbook show tdd\n  gump playbook show tdd > .gump/workflows/mine.yaml",
+        summary="list the workflows, show one, or print the JSON Schema of workflow files",
+        description="List the workflows that can be named here (of the project, the user, built-in), show one, or "
+        "print the JSON Schema that editors complete and check workflow files with.",
+        examples="  gump playbook list\n  gump playbook show tdd\n"
+        "  gump playbook show tdd > .gump/workflows/mine.yaml\n"
+        "  gump playbook schema > .gump/workflows/workflow.schema.json",
         execute=_list,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -27,6 +30,8 @@ def add(commands: Commands) -> None:
     show = actions.add_parser("show", help="print the YAML of one")
     show.add_argument("name", metavar="NAME", help="a workflow's name, or a YAML file")
     show.set_defaults(execute=_show)
+    schema = actions.add_parser("schema", help="print the JSON Schema, with the agents and gates of this project")
+    schema.set_defaults(execute=_schema)
 
 
 def _list(_arguments: argparse.Namespace, out: Out) -> int:
@@ -47,7 +52,30 @@ def _show(arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.workflow.find import find_workflow
 
     found = find_workflow(arguments.name, project_root(), home())
-    out.raw(clean_text(found.text) if out.is_terminal else found.text)
+    text = _without_schema(found.text) if found.source == "built-in" else found.text
+    out.raw(clean_text(text) if out.is_terminal else text)
+    return 0
+
+
+def _without_schema(text: str) -> str:
+    """The file without the comment that names a schema next to it: no copy of the file has that neighbour."""
+    first, _, rest = text.partition("\n")
+    return rest if first.startswith("# yaml-language-server:") else text
+
+
+def _schema(_arguments: argparse.Namespace, out: Out) -> int:
+    import json
+
+    from pytest_gump.agents import registry
+    from pytest_gump.cli.effective import effective_names
+    from pytest_gump.cli.runs import project_root
+    from pytest_gump.gates.registry import BUILTIN
+    from pytest_gump.workflow.schema import json_schema
+
+    names = effective_names(project_root())
+    agents = [*dict.fromkeys([*names.agents, *registry.known(names.agents)])]
+    schema = json_schema(agents=agents, gates=[*BUILTIN, *names.gates])
+    out.raw(json.dumps(schema, indent=2) + "\n")
     return 0
 
 

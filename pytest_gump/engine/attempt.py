@@ -58,6 +58,11 @@ MESSAGE_CHARS = 20_000
 FOLDER_CHARS = 120
 
 
+def folder_prefix(step: str, attempt: int) -> str:
+    """How the name of an attempt's scratch folder begins."""
+    return f"{StepPath.parse(step).folder[:FOLDER_CHARS]}-a{attempt}-"
+
+
 class Cancelled(KeyboardInterrupt):
     """Ctrl-C came during an attempt; what was done and spent until then is in `result`."""
 
@@ -159,8 +164,7 @@ class _Attempt:
 
     def _make_place(self) -> Workplace:
         order = self.order
-        prefix = f"{StepPath.parse(order.step).folder[:FOLDER_CHARS]}-a{order.attempt}-"
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=self.tools.scratch))
+        folder = Path(tempfile.mkdtemp(prefix=folder_prefix(order.step, order.attempt), dir=self.tools.scratch))
         environment = {
             **self.slot.environment,
             "GUMP_STEP": order.step,

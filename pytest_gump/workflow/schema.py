@@ -16,6 +16,7 @@ from pytest_gump.workflow.find import builtin_folder
 from pytest_gump.workflow.shape import WorkflowKeys, Written
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pydantic.json_schema import JsonSchemaValue
@@ -38,12 +39,19 @@ class _Generator(GenerateJsonSchema):
         return inner
 
 
-def json_schema() -> dict[str, Any]:
-    """Give the schema that editors and CI check workflow files with."""
+def json_schema(*, agents: Sequence[str] = (), gates: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the schema that editors and CI check workflow files with.
+
+    Args:
+        agents: names that editors propose for an agent; others stay valid, `CLI:MODEL` for instance.
+        gates: names that editors propose for a gate.
+    """
     for keys in Written.__subclasses__():
         with_config(_STRICT)(dataclass(init=False, eq=False, repr=False)(keys))
     schema = TypeAdapter(WorkflowKeys).json_schema(schema_generator=_Generator)
-    return {"$schema": GenerateJsonSchema.schema_dialect, **_without_titles(schema)}
+    whole = {"$schema": GenerateJsonSchema.schema_dialect, **_without_titles(schema)}
+    named: dict[str, Any] = _with_names(whole, {"agent": agents, "gate": gates})
+    return named
 
 
 def text() -> str:
@@ -54,6 +62,32 @@ def write(folder: Path | None = None) -> Path:
     path = (folder or builtin_folder()) / FILE_NAME
     path.write_text(text(), encoding="utf-8")
     return path
+
+
+def _with_names(part: Any, names: Mapping[str, Sequence[str]]) -> Any:
+    """Let the strings of the keys in `names` be one of the known names, or any other text."""
+    if isinstance(part, list):
+        return [_with_names(one, names) for one in part]
+    if not isinstance(part, dict):
+        return part
+    changed = {key: _with_names(value, names) for key, value in part.items()}
+    properties = part.get("properties")
+    if isinstance(properties, dict):
+        known = {key: _proposing(value, names[key]) for key, value in properties.items() if names.get(key)}
+        changed["properties"] = {**changed["properties"], **known}
+    return changed
+
+
+def _proposing(schema: Any, names: Sequence[str]) -> Any:
+    if isinstance(schema, list):
+        return [_proposing(one, names) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("type") == "string":
+        kept = {key: value for key, value in schema.items() if key != "description"}
+        said = {key: value for key, value in schema.items() if key == "description"}
+        return {**said, "anyOf": [{"enum": [*names]}, kept]}
+    return {key: _proposing(value, names) if key in {"items", "anyOf"} else value for key, value in schema.items()}
 
 
 def _without_titles(schema: Any) -> Any:

@@ -200,8 +200,9 @@ def test_cursor_is_untested_installed_or_not(gump: Gump, bin_folder: Path) -> No
 # -- a workflow ------------------------------------------------------------------------------------------------------
 
 
-def test_a_workflow_whose_cli_is_missing_fails_and_names_it(gump: Gump) -> None:
-    code, output, _ = gump("doctor", "--workflow", "pair")
+@pytest.mark.parametrize("words", [("--workflow", "pair"), ("pair",)], ids=str)
+def test_a_workflow_whose_cli_is_missing_fails_and_names_it(gump: Gump, words: tuple[str, ...]) -> None:
+    code, output, _ = gump("doctor", *words)
     assert code == 1
     assert output.splitlines()[-1] == (
         "of what workflow pair needs, this does not work: agent claude-haiku, agent claude-sonnet"

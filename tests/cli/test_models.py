@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_gump.agents import prices, registry
+from pytest_gump.agents.claude import NEWEST
 
 if TYPE_CHECKING:
     from .conftest import Gump
@@ -29,6 +30,15 @@ def test_a_model_has_its_price_for_a_million_tokens_and_its_context_window(gump:
     assert row["model"] == "anthropic/claude-haiku-4-5"
     assert (row["input"], row["output"], row["cache_read"], row["cache_write"]) == (1.0, 5.0, 0.1, 1.25)
     assert (row["context"], row["cost"]) == (200_000, "reported")
+
+
+def test_a_short_name_of_claude_shows_the_price_of_the_newest_model_of_its_kind(gump: Gump) -> None:
+    listed = rows(gump, "claude-")
+    for name in ("claude-opus", "claude-sonnet", "claude-haiku"):
+        row = listed[name]
+        assert row["price_source"] == f"{prices.table_version()}, {NEWEST[row['model']]}"
+        assert None not in (row["input"], row["output"], row["context"])
+    assert f"claude-haiku: price from {prices.table_version()}, claude-haiku-4-5" in gump.good("models")
 
 
 def test_a_name_without_a_model_leaves_it_to_the_cli_and_has_no_price(gump: Gump) -> None:

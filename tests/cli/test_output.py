@@ -3,7 +3,9 @@ from __future__ import annotations
 import io
 
 import pytest
-from pytest_gump.cli.output import Out
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.cli.output import Out, wrap
 from pytest_gump.lines import width
 
 
@@ -48,6 +50,28 @@ def test_a_shortened_address_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_optional_column_is_left_out_where_it_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "agent" in table(80, monkeypatch)[0]
     assert "agent" not in table(60, monkeypatch)[0]
+
+
+@pytest.mark.parametrize("columns", [80, 50, 30])
+def test_a_wrapped_column_loses_no_word(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    value = "python -m pytest -q --tb=short " + "x" * 40 + " 値の名前 end"
+    stream = Terminal()
+    Out(stream).table(("name", "value"), [("gump_test", value), ("b", "c")], wrapped=("value",))
+    lines = stream.getvalue().splitlines()
+    assert all(width(line) <= columns for line in lines)
+    start = lines[0].index("value")
+    assert "".join(line[start:] for line in lines[1:-1]).replace(" ", "") == value.replace(" ", "")
+    assert [line.split()[0] for line in lines if line[:1].strip()] == ["name", "gump_test", "b"]
+
+
+@given(st.text(st.sampled_from("ab 値é-"), max_size=60), st.integers(2, 20))
+def test_wrapping_keeps_every_sign_and_the_width(text: str, columns: int) -> None:
+    lines = wrap(text, columns)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(width(line) <= columns for line in lines)
 
 
 def test_there_is_no_colour_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:

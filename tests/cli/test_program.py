@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_gump
+from jsonschema import Draft202012Validator
 from pytest_gump.cli.program import COMMANDS
 from pytest_gump.cli.run import FLAGS, VALUES, to_pytest
 
@@ -115,6 +116,28 @@ def test_playbook_lists_project_and_built_in_workflows(gump: Gump) -> None:
     rows = [line.split(maxsplit=2) for line in gump.good("playbook", "list").splitlines()]
     assert ["pair", "project", "Two changes, one after the other"] in rows
     assert ["tdd", "built-in"] in [row[:2] for row in rows]
+
+
+def test_playbook_shows_a_built_in_workflow_without_the_name_of_a_file_next_to_it(gump: Gump) -> None:
+    assert gump.good("playbook", "show", "tdd").startswith("name: tdd\n")
+
+
+def test_playbook_prints_a_schema_that_knows_the_names_of_the_project(gump: Gump) -> None:
+    gump.project.write(
+        {
+            "pytest.ini": "[pytest]\ngump_agents =\n    fast = claude:claude-haiku-4-5\n",
+            "conftest.py": "def pytest_gump_gates():\n    return {'no_todo': print}\n",
+        }
+    )
+    schema = json.loads(gump.good("playbook", "schema"))
+    Draft202012Validator.check_schema(schema)
+    step = schema["$defs"]["StepKeys"]["properties"]
+    assert {"fast", "claude-opus"} <= set(step["agent"]["anyOf"][0]["enum"])
+    assert "Who does the work" in step["agent"]["description"]
+    assert {"no_todo", "compile"} <= set(step["gate"]["items"]["anyOf"][0]["anyOf"][0]["enum"])
+    workflow = {"name": "w", "steps": [{"name": "a", "agent": "codex:o3", "prompt": "x", "gate": ["bash: true", "x"]}]}
+    assert [*Draft202012Validator(schema).iter_errors(workflow)] == []
+    assert [*Draft202012Validator(schema).iter_errors({**workflow, "nope": 1})]
 
 
 def test_playbook_shows_the_file_as_it_is(gump: Gump) -> None:

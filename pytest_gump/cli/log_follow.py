@@ -1,0 +1,80 @@
+"""`gump log --follow`: a running attempt, line by line, until it ends."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytest_gump.cli.output import Out
+    from pytest_gump.cli.runs import KeptRun
+    from pytest_gump.engine.metrics import AttemptRecord
+
+POLL_S: Final = 0.3
+
+
+def running_attempt(run: KeptRun) -> AttemptRecord:
+    """The attempt of a run that was started last and has not ended.
+
+    Raises:
+        RunError: there is none.
+    """
+    from pytest_gump.errors import RunError
+
+    running = [one for one in run.record.attempts if one.usage is None] if run.state == "running" else []
+    if not running:
+        raise RunError(f"no attempt of run {run.id} is running", hint="gump status shows what the runs do")
+    return running[-1]
+
+
+def files_of_running(run: KeptRun, attempt: AttemptRecord) -> Path | None:
+    """Where a running attempt writes its files; None while there are none, and for one on another machine."""
+    from pytest_gump.cli.effective import effective_settings
+    from pytest_gump.cli.runs import project_root
+    from pytest_gump.engine.attempt import folder_prefix
+    from pytest_gump.errors import GumpError
+    from pytest_gump.system.worktree import Slots
+
+    try:
+        settings, _ = effective_settings(project_root())
+        scratch = Slots.default_root(run.repository(), settings.worktrees) / f"{run.id}.scratch"
+    except GumpError:
+        return None
+    prefix = folder_prefix(attempt.step, attempt.attempt)
+    found = [*scratch.glob(f"{prefix}*/"), *scratch.glob(f"*/{prefix}*/")]
+    return max(found, key=lambda path: path.name, default=None)
+
+
+def mask_secrets() -> Callable[[str], str]:
+    """Masks values of secret variables of this process: the files of a running attempt are not masked yet."""
+    from pytest_gump.engine.secrets import Secrets
+
+    return Secrets.of(os.environ).mask
+
+
+def follow(run: KeptRun, attempt: AttemptRecord, out: Out) -> KeptRun:
+    """Write what the agent does as it comes; returns the run as it is when the attempt has ended."""
+    from pytest_gump.cli.log_stream import follow_stream
+    from pytest_gump.cli.runs import read_run
+
+    clean = mask_secrets()
+    lines: Iterator[str | None] = iter(())
+    is_open, now = False, run
+    while True:
+        ended = now.state != "running" or now.record.attempts[attempt.number - 1].usage is not None
+        folder = None if is_open else files_of_running(run, attempt)
+        if folder is not None:
+            lines, is_open = follow_stream(attempt, folder, slot=run.id, arrow=out.marks.arrow), True
+        for line in lines:
+            if line is None:
+                break
+            out.text(clean(line), indent="  ")
+        out.flush()
+        if ended:
+            return now
+        time.sleep(POLL_S)
+        now = read_run(run.folder)

@@ -1,0 +1,73 @@
+"""`gump log` of an attempt that has not ended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.cli.log_stream import follow_stream
+from pytest_gump.engine.metrics import AttemptRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from .conftest import Gump
+
+SECRET = "sk-0123456789abcdef"
+
+
+@pytest.fixture
+def running(gump: Gump) -> Iterator[Gump]:
+    """A run whose agent has called a tool and goes on for a few seconds."""
+    project = gump.project
+    project.answer("first", writes={"first.py": "x = 1\n"}, says=f"My key is {SECRET}.", pauses_s=[0, 0, 0, 0, 4, 0])
+    project.answer("second", writes={"second.py": "y = 1\n"})
+    command = ["-m", "pytest", "--gump-workflow=pair", f"--gump-replay={project.cassette}", "--gump-replay-delay=1"]
+    process = subprocess.Popen([sys.executable, *command, "spec.md"], cwd=project.path, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while "Write first.py" not in gump("log", "first")[1] and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.1)
+    yield gump
+    process.terminate()
+    process.wait()
+
+
+def test_a_running_attempt_shows_what_there_is_and_can_be_followed_to_its_end(
+    running: Gump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_API_KEY", SECRET)
+    shown = running.good("log", "first")
+    assert shown.startswith("first attempt 1, claude-haiku, diff: not ended\n")
+    assert "Do the first half" in shown
+    assert "Write first.py" in shown
+    assert SECRET not in shown
+    followed = running.good("log", "-f", "--no-prompt")
+    assert followed.startswith("first attempt 1, claude-haiku, diff: running\n")
+    assert "Write first.py" in followed
+    assert SECRET not in followed
+    assert "touched: *.py passed" in followed
+    assert followed.endswith("\nfirst attempt 1, claude-haiku, diff: passed\n")
+
+
+def test_there_may_be_nothing_to_follow(passed: Gump) -> None:
+    assert "no attempt of run " in passed.bad("log", "--follow")
+    assert passed.good("log", "--follow", "second").startswith("second attempt 1, claude-haiku, diff: passed\n")
+    assert "leave out --all" in passed.bad("log", "--follow", "second", "--all", code=2)
+
+
+def test_lines_are_shown_when_they_are_whole(tmp_path: Path) -> None:
+    attempt = AttemptRecord(1, "impl", 1, "diff", "claude-haiku", "first", 0.0)
+    lines = follow_stream(attempt, tmp_path, slot="s", arrow="->")
+    assert next(lines) is None
+    with (tmp_path / "stream.ndjson").open("w", encoding="utf-8") as stream:
+        stream.write('{"type": "text", "te')
+        stream.flush()
+        assert next(lines) is None
+        stream.write('xt": "hello"}\n{"type": "text", "text": "again"}\n')
+        stream.flush()
+        assert [next(lines), next(lines), next(lines)] == ["hello", "again", None]
