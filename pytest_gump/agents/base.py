@@ -195,6 +195,11 @@ class StreamReader(Protocol):
         """Judge the end. `exit_code` is None or negative when a signal ended it, `stopped` when we did."""
 
 
+def has_ended(reader: StreamReader) -> bool:
+    """Whether the final event came, as a reader says with an attribute `ended`; one that has none never says so."""
+    return getattr(reader, "ended", False) is True
+
+
 Forks = Literal["never", "in its worktree", "anywhere"]
 """Where an agent can begin with a copy of a session: nowhere, only where the session was held, in every worktree."""
 

@@ -85,6 +85,11 @@ class NeutralReader:
         event = read(record) if read is not None else None
         return () if event is None else (event,)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the result came."""
+        return self._result is not None
+
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
         outcome, reason = self._judge(exit_code, stderr, stopped=stopped)
         return Ending(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents import cassette as cassettes
 from pytest_gump.agents import ndjson, neutral, player
-from pytest_gump.agents.base import Command, Ending, Event, StreamReader, forks_of
+from pytest_gump.agents.base import Command, Ending, Event, StreamReader, forks_of, has_ended
 from pytest_gump.agents.claude_stream import ClaudeReader
 from pytest_gump.agents.codex_stream import CodexReader
 from pytest_gump.agents.cursor_stream import CursorReader
@@ -140,6 +140,10 @@ class _Refusal:
 
     def feed(self, line: bytes) -> Iterable[Event]:
         return self._inner.feed(line)
+
+    @property
+    def ended(self) -> bool:
+        return has_ended(self._inner)
 
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
         ending = self._inner.finish(exit_code=exit_code, stderr=stderr, stopped=stopped)

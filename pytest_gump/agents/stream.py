@@ -129,6 +129,11 @@ class JsonReader:
         """Take in what one answer of the main conversation read; sums and subagents are none of it."""
         self._context_tokens = max(self._context_tokens, tokens.context)
 
+    @property
+    def ended(self) -> bool:
+        """Whether the final event came: all that is left for the CLI to do is to exit."""
+        return self._unfinished() is None
+
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Note, Task, ToolCall
+from pytest_gump.agents.base import Note, Task, ToolCall, has_ended
 from pytest_gump.engine.bounds import is_in_checkout, place_in
 from pytest_gump.engine.guard import Breach, GuardWatch, shared_breach
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
+from pytest_gump.engine.remarks import left_behind, too_much
 from pytest_gump.gates.environment import gate_environment
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.output import bounded_output
 from pytest_gump.system.process import Request
-from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 STREAM = "stream.ndjson"
 STDERR = "stderr.txt"
 STDERR_CHARS = 20_000
+HANGS = "it hangs after its final event"
+TIME_GUARDS = frozenset({"max_time", "silence"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
         stdout=place.folder / STREAM,
         stderr=place.folder / STDERR,
         stdin=command.stdin,
+        max_bytes=tools.settings.stream_bytes,
+        max_lines=tools.settings.stream_lines,
     )
     began = tools.clock()
     finished: Exit | None = None
@@ -130,8 +134,6 @@ class _Listener:
     place: Workplace
     reader: StreamReader
     breach: Breach | None = None
-    flood: str | None = None
-    """That the agent printed more than a disk can be asked to hold."""
     trespass: str | None = None
     notes: list[str] = field(default_factory=list)
     guards: GuardWatch = field(init=False)
@@ -153,8 +155,12 @@ class _Listener:
 
     def tick(self) -> str | None:
         self.tools.listen(None)
-        self.breach = self.breach or self.guards.tick() or self._asked()
-        self.flood = self.flood or self._too_much()
+        breach = self.breach or self.guards.tick() or self._asked()
+        if has_ended(self.reader):  # the work is done: a limit of time has nothing to stop but a CLI that hangs
+            late = breach is not None and breach.guard in TIME_GUARDS and breach is not self.breach
+            if late or self.guards.silent_s >= self.tools.settings.end_grace_s:
+                return HANGS
+        self.breach = breach
         return self._stop_reason()
 
     def oversize(self, size: int) -> None:
@@ -164,15 +170,16 @@ class _Listener:
 
     def end(self, finished: Exit | None, stderr: Path) -> AgentRun:
         told = bounded_output(stderr, STDERR_CHARS) if stderr.exists() else ""
-        stopped = finished is None or finished.stopped is not None
-        ending = self.reader.finish(exit_code=_exit_code(finished), stderr=told, stopped=stopped)
-        if self.flood is not None:
-            ending = replace(ending, outcome="agent_error", reason=self.flood)
-        if finished is not None and finished.error is not None:
-            ending = replace(ending, outcome="agent_error", reason=finished.error)
-        if finished is not None and finished.left_running:
-            left, verb = finished.left_running, "was" if finished.left_running == 1 else "were"
-            self.notes.append(f"{plural(left, 'process', 'processes')} that the agent left running {verb} ended")
+        hangs = finished is not None and finished.stopped == HANGS
+        stopped = not hangs and (finished is None or finished.stopped is not None)
+        ending = self.reader.finish(exit_code=0 if hangs else _exit_code(finished), stderr=told, stopped=stopped)
+        broken = None if finished is None else finished.error or too_much(finished, self.tools.settings)
+        if broken is not None:
+            ending = replace(ending, outcome="agent_error", reason=broken)
+        if hangs:
+            self.notes.append("the CLI did not exit after its final event and was ended; its result counts")
+        if finished is not None:
+            self.notes += left_behind(finished, "the agent")
         return AgentRun(
             ending=ending,
             breach=self.breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending),
@@ -194,17 +201,11 @@ class _Listener:
     def _stop_reason(self) -> str | None:
         if self.trespass is not None:
             return "a write into the user's checkout"
-        return self.breach.guard if self.breach is not None else self.flood
+        return self.breach.guard if self.breach is not None else None
 
     def _asked(self) -> Breach | None:
         reason = self.tools.stop_asked()
         return None if reason is None else shared_breach(reason)
-
-    def _too_much(self) -> str | None:
-        outputs = (self.place.folder / STREAM, self.place.folder / STDERR)
-        size = sum(path.stat().st_size for path in outputs if path.exists())
-        limit = self.tools.settings.stream_bytes
-        return f"stopped: it printed more than {limit // 1_000_000} MB" if size > limit else None
 
     def _is_handed_over(self, path: str) -> bool:
         name = HANDOVER_FILES.get(self.order.mode)

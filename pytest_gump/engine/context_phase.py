@@ -72,10 +72,13 @@ def _output(command: str, number: int, tools: Tools, place: Workplace) -> str:
         mark=place.mark,
         stdout=stdout,
         stderr=stderr,
+        max_bytes=tools.settings.stream_bytes,
     )
     finished = tools.supervisor.run(request, timeout_s=timeout_s, grace_s=tools.settings.stop_grace_s)
     text = fenced(bounded_output(stdout, tools.settings.context_bytes).rstrip("\n"))
-    why = why_no_exit(finished, timeout_s) or (f"exit code {finished.exit_code}" if finished.exit_code else None)
+    why = why_no_exit(finished, timeout_s, tools.settings) or (
+        f"exit code {finished.exit_code}" if finished.exit_code else None
+    )
     if why is None:
         return text
     complaint = last_line(bounded_output(stderr, 2000))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.collected import hold_untouched_tests
+from pytest_gump.engine.remarks import left_behind, too_much
 from pytest_gump.engine.tools import GateStarted
 from pytest_gump.gates.base import CommandOutcome, GateContext
 from pytest_gump.gates.detect import TEST_PATTERNS
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.agent_phase import Workplace
     from pytest_gump.engine.order import Order
+    from pytest_gump.engine.settings import Settings
     from pytest_gump.engine.tools import Tools
     from pytest_gump.gates.base import GateResult, Payload
     from pytest_gump.system.process import Exit
@@ -104,6 +106,7 @@ class CommandRunner:
             mark=self.place.mark,
             stdout=folder / name,
             records=records,
+            max_bytes=self.tools.settings.stream_bytes,
         )
         finished = self.tools.supervisor.run(
             request,
@@ -111,12 +114,13 @@ class CommandRunner:
             grace_s=self.tools.settings.stop_grace_s,
             on_tick=lambda: self.tools.listen(None),
         )
+        error = why_no_exit(finished, self.timeout_s, self.tools.settings)
         return CommandOutcome(
-            exit_code=finished.exit_code if finished.stopped is None else None,
+            exit_code=finished.exit_code if error is None else None,
             output=bounded_output(folder / name, OUTPUT_CHARS),
             output_file=name,
             duration_s=finished.duration_s,
-            error=why_no_exit(finished, self.timeout_s),
+            error=error,
             records=None if records is None else _start_of(records, RECORD_BYTES),
         )
 
@@ -126,12 +130,14 @@ def _start_of(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def why_no_exit(finished: Exit, timeout_s: float) -> str | None:
+def why_no_exit(finished: Exit, timeout_s: float, settings: Settings) -> str | None:
     """Why a command has no exit code; None when it has one."""
+    if why := finished.error or too_much(finished, settings):
+        return why
+    if finished.survivors:
+        return "; ".join(left_behind(finished, "it"))
     if finished.stopped is not None:
         return f"timed out after {format_duration(timeout_s)}"
-    if finished.error is not None:
-        return finished.error
     if finished.signal is not None:
         return f"ended by signal {finished.signal} ({signal.strsignal(finished.signal) or 'unknown'})"
     return None

@@ -50,6 +50,11 @@ class GuardWatch:
         """Something came, be it a line that means nothing to us: the agent is not silent."""
         self._heard = self._clock()
 
+    @property
+    def silent_s(self) -> float:
+        """For how long nothing has come."""
+        return self._clock() - self._heard
+
     def feed(self, event: Event) -> Breach | None:
         match event:
             case Turn(number=number):

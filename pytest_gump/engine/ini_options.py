@@ -122,6 +122,16 @@ INI_OPTIONS: Final = (
         "10m",
         "Stop an agent that prints nothing for so long, or off",
     ),
+    IniOption(
+        "gump_stream_bytes",
+        "stream_bytes",
+        "count",
+        "256000000",
+        "Most bytes that an agent, a gate or a setup command may print before it is stopped",
+    ),
+    IniOption(
+        "gump_stream_lines", "stream_lines", "count", "1000000", "Most lines of an agent's stream before it is stopped"
+    ),
     IniOption("gump_worktrees", "worktrees", "path", "the user's cache", "Folder for the worktrees of runs"),
     IniOption("gump_record", "record", "path", "", "Record every run as a cassette DIR/<run-id>"),
     IniOption(

@@ -55,8 +55,12 @@ class Settings:
     """An agent that prints nothing for so long is stopped; None = it may be silent for ever."""
     stop_grace_s: float = 3.0
     """Between TERM and KILL."""
-    stream_bytes: int = 4_000_000_000
-    """An agent that prints more is stopped before it fills the disk."""
+    end_grace_s: float = 30.0
+    """An agent that prints nothing for so long after its final event is ended; its result counts."""
+    stream_bytes: int = 256_000_000
+    """A command that prints more, stdout and stderr together, is stopped."""
+    stream_lines: int = 1_000_000
+    """An agent whose stream has more lines is stopped."""
     worktrees: str | None = None
     """Folder for the worktree slots; None = the user's cache."""
     record: str | None = None

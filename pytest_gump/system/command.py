@@ -26,6 +26,9 @@ TICK_S: Final = 0.2
 LOSS_WAIT_S: Final = 10.0
 """A keeper needs at most its own grace and kill times to end a command."""
 LOST: Final = "the supervisor of the command was ended from outside"
+TOO_MANY_BYTES: Final = "too many bytes"
+TOO_MANY_LINES: Final = "too many lines"
+"""Why a command was stopped that printed more than the request allows; what is beyond is neither kept nor read."""
 _CHUNK: Final = 1 << 16
 
 
@@ -46,6 +49,11 @@ class Request:
     records: Path | None = None
     """The file for what the command writes to its descriptor 3; None: it gets no such descriptor."""
 
+    max_bytes: int | None = None
+    """The most that is kept of all its outputs together; a command that prints more is stopped."""
+    max_lines: int | None = None
+    """Of stdout."""
+
     @property
     def command(self) -> list[str]:
         if self.shell is None:
@@ -61,7 +69,7 @@ class Exit:
     """None when a signal ended it, or it never started."""
     signal: int | None
     stopped: str | None
-    """Why our side stopped it: `timeout`, or what `on_line` or `on_tick` returned."""
+    """Why our side stopped it: `timeout`, too much output, or what `on_line` or `on_tick` returned."""
     duration_s: float
     not_found: bool = False
     left_running: int = 0
@@ -94,6 +102,8 @@ class Running:
         self.stack = stack
         self.began = time.monotonic()
         self.stopped: str | None = None
+        self.size = 0
+        self.lines = 0
         self.broken: str | None = None
         """Why the output is not whole."""
         self.give_up_at: float | None = None
@@ -179,14 +189,30 @@ class Running:
             chunk = os.read(reader, _CHUNK)
         except BlockingIOError:
             return True
+        kept = self._within_limits(chunk, reader)
         try:
-            self.outputs[reader].write(chunk)
-        except OSError as error:  # what is said from now on is heard, but not kept
+            self.outputs[reader].write(kept)
+        except OSError as error:  # what comes from now on is read, but not kept
             self.broken = self.broken or f"what it printed cannot be kept: {error.strerror or error}"
             self._stop("unkept")
         if reader == self.stdout:
-            self._stop(self.splitter.feed(chunk))
+            self._stop(self.splitter.feed(kept))
         return bool(chunk)
+
+    def _within_limits(self, chunk: bytes, reader: int) -> bytes:
+        """The part of the chunk that the command may still print; it is stopped when that is not all."""
+        left = None if self.request.max_bytes is None else max(0, self.request.max_bytes - self.size)
+        self.size += len(chunk)
+        if left is not None and len(chunk) > left:
+            self._stop(TOO_MANY_BYTES)
+            chunk = chunk[:left]
+        if self.request.max_lines is not None and reader == self.stdout:
+            lines, allowed = chunk.count(b"\n"), max(0, self.request.max_lines - self.lines)
+            self.lines += lines
+            if lines > allowed:
+                self._stop(TOO_MANY_LINES)
+                return b"".join(line + b"\n" for line in chunk.split(b"\n", allowed)[:allowed])
+        return chunk
 
     def _read_rest(self) -> None:
         """Take what the pipes hold now; one that somebody still holds open does not delay us."""

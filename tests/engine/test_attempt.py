@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,7 +18,6 @@ from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, json_of, scrat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pytest_gump.engine.order import Mode
 
@@ -427,5 +427,46 @@ def test_session_of_another_slot_is_not_resumed_and_that_is_noted(kit: Kit) -> N
 def test_agent_that_prints_without_end_is_stopped_before_it_fills_the_disk(kit: Kit) -> None:
     kit.settings = Settings(stop_grace_s=0.5, stream_bytes=3_000_000)
     result = kit.run("write('kept.py', '')\nwhile True: say('text', text='x' * 1000)")
-    assert (result.outcome, result.reason) == ("agent_error", "stopped: it printed more than 3 MB")
+    assert (result.outcome, result.reason) == ("agent_error", "stopped: it printed more than 3 MB (gump_stream_bytes)")
+    stream = Path(str(result.scratch), "stream.ndjson")
+    assert 2_500_000 < stream.stat().st_size <= 3_000_000
     assert "kept.py" in kit.files(result.snapshot)
+
+
+def test_agent_that_prints_too_many_short_lines_is_stopped_and_what_it_cost_is_kept(kit: Kit) -> None:
+    kit.settings = Settings(stop_grace_s=0.5, stream_lines=2000)
+    used = "say('usage', tokens={'input': 10}, cost_usd=0.25)\n"
+    result = kit.run(f"{used}while True: sys.stdout.write('{{}}\\n')")
+    assert (result.outcome, result.usage.cost_usd) == ("agent_error", 0.25)
+    assert result.reason == "stopped: it printed more than 2000 lines (gump_stream_lines)"
+
+
+def test_gate_that_prints_without_end_is_a_gate_error_that_names_the_setting(kit: Kit) -> None:
+    kit.settings = Settings(stop_grace_s=0.5, stream_bytes=3_000_000)
+    result = kit.run("write('new.py', '')", gates=bash("yes"))
+    assert result.outcome == "gate_error"
+    assert "it printed more than 3 MB (gump_stream_bytes)" in result.reason
+    assert Path(str(result.scratch), "gates", "1-bash.txt").stat().st_size <= 3_000_000
+
+
+HANGING = "write('new.py', '')\nsay('result', outcome='ok', message='Done.')\nimport time\ntime.sleep(60)"
+
+
+def test_result_of_a_cli_that_does_not_exit_counts(kit: Kit) -> None:
+    kit.settings = Settings(end_grace_s=0.5)
+    kit.script(HANGING, finish=False)
+    result = kit.run()
+    assert (result.outcome, result.message) == ("passed", "Done.")
+    assert "the CLI did not exit after its final event and was ended; its result counts" in result.notes
+
+
+@pytest.mark.parametrize("limits", [Limits(silence_s=0.5), Limits(max_time_s=1.0)])
+def test_limit_of_time_after_the_final_event_ends_the_cli_and_not_the_attempt(kit: Kit, limits: Limits) -> None:
+    kit.script(HANGING, finish=False)
+    assert kit.run(limits=limits).outcome == "passed"
+
+
+def test_failure_that_a_hanging_cli_reports_stays_a_failure(kit: Kit) -> None:
+    kit.settings = Settings(end_grace_s=0.5)
+    kit.script(HANGING.replace("'ok'", "'error'"), finish=False)
+    assert kit.run().outcome == "agent_error"

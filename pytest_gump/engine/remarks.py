@@ -1,0 +1,33 @@
+"""What is to say of how a command ended, besides its exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.system.command import TOO_MANY_BYTES, TOO_MANY_LINES
+from pytest_gump.units import plural
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.settings import Settings
+    from pytest_gump.system.process import Exit
+
+
+def too_much(finished: Exit, settings: Settings) -> str | None:
+    """The limit that the command exceeded, with the setting that raises it; None when it printed less."""
+    if finished.stopped == TOO_MANY_BYTES:
+        return f"stopped: it printed more than {settings.stream_bytes / 1_000_000:.0f} MB (gump_stream_bytes)"
+    if finished.stopped == TOO_MANY_LINES:
+        return f"stopped: it printed more than {settings.stream_lines} lines (gump_stream_lines)"
+    return None
+
+
+def left_behind(finished: Exit, whose: str) -> list[str]:
+    """Notes on processes that had to be ended after the command itself, and on those that could not be ended."""
+    notes = []
+    if left := finished.left_running:
+        verb = "was" if left == 1 else "were"
+        notes.append(f"{plural(left, 'process', 'processes')} that {whose} left running {verb} ended")
+    if alive := finished.survivors:
+        verb = "lives" if alive == 1 else "live"
+        notes.append(f"{plural(alive, 'process', 'processes')} that {whose} started could not be ended and {verb} on")
+    return notes
