@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.settings import Settings
     from pytest_gump.engine.tools import Heard
     from pytest_gump.jobs import Job
+    from pytest_gump.system.checkout_watch import CheckoutState
 
 
 class Launch:
@@ -160,12 +161,16 @@ class Launch:
                 shutil.rmtree(scratch, ignore_errors=True)
                 finished(run)
 
-    def _changed_in_checkout(self, before: dict[str, object]) -> list[str]:
+    def _changed_in_checkout(self, before: CheckoutState) -> list[str]:
         """What merely happened there is no failure, be it the user or the agent that did it."""
+        record = self._settings.record
+        ours = record and os.path.relpath(record, self._repository.root)
         try:
-            return self._repository.changed_in_checkout(before)
+            changed = before.changed(self._repository.checkout_state())
         except WorktreeError as error:
             return [str(error.args[0])]
+        found = {name: how for name, how in changed.items() if not (ours and name.startswith(f"{ours}/"))}
+        return [name if how == "changed" else f"{name} ({how})" for name, how in found.items()]
 
     def _open(self, tools: Tools, pool: SlotPool, owned: ExitStack) -> Run:
         """Make the run's folder, its ledger, its branch and its scratch folder: all of them, or none. The folder is

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
 from pytest_gump.engine.metrics import NOTHING_TO_MERGE
+from pytest_gump.engine.notices import around
 from pytest_gump.gates.text import listed
 from pytest_gump.units import format_duration, format_usd, format_usd_sum, plural
 
@@ -60,6 +61,8 @@ def _head(data: Data, out: Out) -> None:
     if run["discarded"]:
         facts.append("discarded")
     out.text(", ".join(facts), indent="  ")
+    for line in around(run["branch"], run["branches_left"], run["checkout_changed"]):
+        out.text(line, indent="  ", colour="yellow")
     for gate in (data["preflight"] or {}).get("gates") or ():
         if gate["status"] != "passed":
             word = "red on base" if gate["status"] == "failed" else gate["status"]
@@ -78,7 +81,8 @@ def _work(data: Data, out: Out) -> None:
     rows = [row for step in data["steps"] for row in _work_rows(step)]
     totals = data["totals"]
     sums = (_cost(totals), str(totals["turns"]), str(totals["tool_calls"]), format_duration(totals["duration_s"]))
-    rows.append(("total", str(totals["attempts"]), "", "", *sums, "", ""))
+    changed = (str(totals["files_changed"]), _lines(totals)) if totals["files_changed"] else ("", "")
+    rows.append(("total", str(totals["attempts"]), "", "", *sums, *changed))
     out.heading("attempts")
     right = ("no", "cost", "turns", "tools", "time", "files", "lines")
     out.table(head, rows, right=right, optional=("tools", "files"))
@@ -104,8 +108,12 @@ def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
             str(one["tool_calls"]) if worked else "",
             format_duration(one["duration_s"]),
             str(one["files_changed"]) if one["files_changed"] else "",
-            f"+{one['lines_added']} -{one['lines_removed']}" if one["files_changed"] else "",
+            _lines(one) if one["files_changed"] else "",
         )
+
+
+def _lines(data: Data) -> str:
+    return f"+{data['lines_added']} -{data['lines_removed']}"
 
 
 def _outcome(attempt: Data) -> str:

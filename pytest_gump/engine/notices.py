@@ -8,16 +8,22 @@ from pytest_gump.engine.metrics import NOTHING_TO_MERGE
 from pytest_gump.gates.text import listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from pytest_gump.engine.metrics import RunRecord
 
 
 def notices(record: RunRecord) -> list[str]:
-    lines = [
-        f"branch {name} {why}: it was left alone; the result is on {record.branch}"
-        for name, why in record.branches_left.items()
-    ]
-    if record.checkout_changed:
-        lines.append(f"your checkout changed during the run: {listed(record.checkout_changed)}")
+    lines = around(record.branch, record.branches_left, record.checkout_changed)
     if record.status == "passed" and record.unchanged:
         lines.append(f"{NOTHING_TO_MERGE}: no file differs from the base")
     return lines
+
+
+def around(branch: str, branches_left: Mapping[str, str], checkout_changed: Sequence[str]) -> list[str]:
+    """What somebody else did to the run's branches, and in the checkout."""
+    lines = [
+        f"branch {name} {why}: it was left alone; the result is on {branch}" for name, why in branches_left.items()
+    ]
+    changed = [f"your checkout changed during the run: {listed(checkout_changed)}"] if checkout_changed else []
+    return [*lines, *changed]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> shape.Report:
     """Give the report of a run. `state` is its status (`engine.liveness.run_state`)."""
+    change = record.change or {}
     return {
         "schema": 1,
         "run": _run(record, header, state),
@@ -35,6 +36,9 @@ def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> 
             "escalations": record.escalations,
             "waits": record.waits,
             "failovers": record.failovers,
+            "files_changed": change.get("files_changed"),
+            "lines_added": change.get("lines_added"),
+            "lines_removed": change.get("lines_removed"),
             **_total(record.total),
         },
         "agents": _agents(record),
@@ -56,6 +60,8 @@ def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> shape.RunF
         "dirty_base": header.get("dirty_base"),
         "branch": record.branch,
         "head": record.head,
+        "branches_left": record.branches_left,
+        "checkout_changed": [*record.checkout_changed],
         "unchanged": None if record.finished is None else record.unchanged,
         "started": time_text(record.started),
         "finished": None if record.finished is None else time_text(record.finished),
@@ -148,7 +154,7 @@ def _step(step: StepRecord, record: RunRecord) -> shape.Step:
         "reservations": [*of_step(step)],
         "agent": last.agent if last else None,
         "retries": sum(one.is_retried for one in step.attempts),
-        **_changes(last.result.changed if last and last.result else ()),
+        **_changes(_changed(last) if last else ()),
         "totals": _total(step.total),
         "attempts": [_attempt(one, record) for one in step.attempts],
     }
@@ -172,10 +178,15 @@ def _attempt(one: AttemptRecord, record: RunRecord) -> shape.Ended | shape.Runni
     }
     if one.result is None:
         return {**begun, "outcome": "running", "reason": ""}
-    return {**begun, **_result(one.result)}
+    return {**begun, **_result(one.result, _changed(one))}
 
 
-def _result(result: AttemptResult) -> shape.Result:
+def _changed(one: AttemptRecord) -> Sequence[ChangedFile]:
+    """Since the step began: the gates of a step without an agent check the change of the run, which is not its own."""
+    return one.result.changed if one.result is not None and one.mode != "gate" else ()
+
+
+def _result(result: AttemptResult, changed: Sequence[ChangedFile]) -> shape.Result:
     usage = result.usage
     return {
         "outcome": str(result.outcome),
@@ -189,7 +200,7 @@ def _result(result: AttemptResult) -> shape.Result:
         "duration_s": round(result.timings.total_s, 3),
         "agent_s": round(result.timings.agent_s, 3),
         "gates_s": round(result.timings.gates_s, 3),
-        **_changes(result.changed),
+        **_changes(changed),
         "gates": [_gate(gate) for gate in result.gates],
         "resets_at": _time_or_none(result.resets_at),
         "guard": result.guard,

@@ -96,6 +96,12 @@ class Totals(Sum):
     """Attempts that were made once more after a wait, for the agent's account was at a limit; they are no retries."""
     failovers: int
     """Attempts that another agent made once more for that reason."""
+    files_changed: int | None
+    """Files that differ between `base` and `head` of the run; null until it ends."""
+    lines_added: int | None
+    """Lines added between them; binary files count none; null until the run ends."""
+    lines_removed: int | None
+    """Lines removed between them; binary files count none; null until the run ends."""
 
 
 @with_config(DESCRIBED)
@@ -124,7 +130,7 @@ class File(TypedDict):
 
 @with_config(DESCRIBED)
 class Changes(TypedDict):
-    """What changed since the step began."""
+    """What changed since the step began; in a step without an agent, nothing does."""
 
     files_changed: int
     """Number of files."""
@@ -323,6 +329,10 @@ class RunFacts(TypedDict):
     """Branch of the run."""
     head: str
     """Commit where the run's files stand: the last passed step."""
+    branches_left: dict[str, str]
+    """Branches of the run that it left alone, because somebody else moved them or has them checked out: why."""
+    checkout_changed: list[str]
+    """What appeared or changed in the user's checkout during the run, whoever did it; the first 20."""
     unchanged: bool | None
     """Whether no file differs between `base` and `head`, so that there is nothing to merge; null while it runs."""
     started: str

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import git_changes, git_checkout, git_merge, git_objects
+from pytest_gump.system.checkout_watch import CheckoutState, watched
 from pytest_gump.system.git_runner import GitRunner, check_version, commit_id, failure, git_folder
 from pytest_gump.system.output import bounded_output
 
@@ -198,14 +199,15 @@ class Repository:
         """Name the tracked files that differ from HEAD, staged or not."""
         return sorted({name for _, name in git_checkout.tracked_modifications(self.checkout)})
 
-    def checkout_state(self) -> dict[str, object]:
-        """What the checkout holds beyond what git can tell later; to be compared with another one."""
-        return git_checkout.state(self)
+    @property
+    def hooks_folder(self) -> Path:
+        """Where git looks for the user's hooks."""
+        named = self._config.get("core.hookspath")
+        return self.root / Path(named).expanduser() if named else self.git_dir / "hooks"
 
-    def changed_in_checkout(self, before: dict[str, object]) -> list[str]:
-        """The tracked files, or `HEAD`, that are not as they were."""
-        now = self.checkout_state()
-        return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    def checkout_state(self) -> CheckoutState:
+        """What the checkout holds beyond what git can tell later; to be compared with another one."""
+        return CheckoutState(git_checkout.state(self), watched(self))
 
     def capture_dirty(self, run_id: str) -> str:
         """Commit the checkout's tracked modifications on top of HEAD, without touching checkout or index.

@@ -97,7 +97,7 @@ def test_a_change_that_merely_happened_in_the_checkout_is_a_warning(rogue: Rogue
     rogue.agent("write(user / 'app.py', 'value = 3\\n'); write(user / 'stray.txt'); write('new.py')")
     ran = rogue.run(touches=("app.py", "stray.txt"))
     assert (ran.code, ran.result.outcome) == (0, "passed")
-    assert any("your checkout changed while the run went on: app.py" in line for line in ran.lines)
+    assert any("your checkout changed during the run: app.py, stray.txt (new)" in line for line in ran.lines)
 
 
 def test_no_warning_about_a_checkout_that_was_left_alone(rogue: Rogue) -> None:

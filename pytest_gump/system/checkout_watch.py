@@ -1,0 +1,114 @@
+"""Files around the user's checkout that programs execute or obey, compared before and after a run.
+
+Git does not show all of them: an agent without a sandbox can leave an untracked `conftest.py`, a hook in `.git/hooks`
+or an ignored `.claude/settings.local.json`, and the next pytest, git or agent that starts in the checkout obeys it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pytest_gump.system.git_repository import Repository
+
+PYTEST_FILES: Final = frozenset(
+    {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg"}
+    | {"pyproject.toml"}
+)
+"""Read at the start of pytest, in the folders around the tests."""
+_AT_TOP: Final = (
+    *("gump.toml", "sitecustomize.py", "usercustomize.py", "*.pth", "setup.py", ".envrc", ".mcp.json"),
+    *("opencode.json", "opencode.jsonc", ".worktreeinclude", ".gitattributes", ".gitmodules"),
+)
+_FOLDERS: Final = (
+    *(".claude", ".codex", ".gemini", ".qwen", ".cursor", ".opencode", ".githooks", ".husky", ".gump/workflows"),
+)
+_OF_GIT: Final = ("config", "config.worktree", "info/attributes", "info/exclude", "info/sparse-checkout")
+_MOST_FILES: Final = 1000
+"""Of a folder that is looked at: those of agents may hold whole worktrees."""
+_MOST_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutState:
+    """What lay in the user's checkout at one time."""
+
+    tracked: Mapping[str, object]
+    """HEAD, and the tracked files that differ from it."""
+    watched: Mapping[str, str]
+
+    def changed(self, now: CheckoutState) -> dict[str, str]:
+        """What is not as it was, by name: `new`, `gone` or `changed`; what programs obey comes first."""
+        found = {name: _how(self.watched, now.watched, name) for name in _differing(self.watched, now.watched)}
+        obeyed = {name: how for name, how in found.items() if now.watched.get(name) or self.watched.get(name)}
+        tracked = dict.fromkeys(_differing(self.tracked, now.tracked), "changed")
+        return {**obeyed, **{name: how for name, how in tracked.items() if name not in obeyed}, **found}
+
+
+def _differing(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+
+
+def _how(before: Mapping[str, object], now: Mapping[str, object], name: str) -> str:
+    return "new" if name not in before else "gone" if name not in now else "changed"
+
+
+def watched(repository: Repository) -> dict[str, str]:
+    """The files that are there, by the name to show: with a digest, or nothing for those that no program obeys."""
+    found = {name: _digest(place) for name, place in _places(repository)}
+    for name in _untracked(repository):
+        is_read = name.rpartition("/")[2] in PYTEST_FILES
+        found.setdefault(name, _digest(repository.root / name) if is_read else "")
+    return found
+
+
+def _places(repository: Repository) -> Iterator[tuple[str, Path]]:
+    root, git_dir = repository.root, repository.git_dir
+    for name in sorted(os.listdir(root)):  # noqa: PTH208
+        if name in PYTEST_FILES or any(fnmatch.fnmatchcase(name, pattern) for pattern in _AT_TOP):
+            yield name, root / name
+    for folder in _FOLDERS:
+        yield from ((f"{folder}/{name}", root / folder / name) for name in _below(root / folder))
+    for name in _OF_GIT:
+        if os.path.lexists(git_dir / name):
+            yield f".git/{name}", git_dir / name
+    hooks = repository.hooks_folder
+    shown = os.path.relpath(hooks, root) if hooks.is_relative_to(root) else str(hooks)
+    yield from ((f"{shown}/{name}", hooks / name) for name in _below(hooks) if not name.endswith(".sample"))
+
+
+def _below(folder: Path) -> list[str]:
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    found = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)  # noqa: PTH118
+    return sorted(os.path.relpath(path, folder) for path in islice(found, _MOST_FILES))
+
+
+def _untracked(repository: Repository) -> list[str]:
+    """Files that git neither tracks nor ignores, without Python's own caches."""
+    output = repository.checkout.check("ls-files", "--others", "--exclude-standard", "--full-name", "-z").stdout
+    names = [os.fsdecode(name) for name in output.split(b"\0") if name]
+    return [name for name in names if "__pycache__/" not in name and not name.endswith(".pyc")]
+
+
+def _digest(path: Path) -> str:
+    """Of the content, so that a time which was set back does not hide a change; links are not followed."""
+    try:
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            return f"link {os.readlink(path)}"  # noqa: PTH115
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_BYTES:
+            return f"{status.st_mode} {status.st_size} {status.st_mtime_ns}"
+        is_executable = bool(status.st_mode & stat.S_IXUSR)
+        return f"{is_executable} {hashlib.sha256(path.read_bytes()).hexdigest()}"
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
