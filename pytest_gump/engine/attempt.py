@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Heard
     from pytest_gump.gates.base import GateResult
-    from pytest_gump.system.worktree import Repository, Slot
+    from pytest_gump.system.worktree import Slot
 
-__all__ = ["Cancelled", "Tools", "attempt_ref", "execute", "stored_result"]
+__all__ = ["Cancelled", "Tools", "attempt_ref", "execute"]
 
 MESSAGE_CHARS = 20_000
 FOLDER_CHARS = 120
@@ -81,16 +81,6 @@ def execute(order: Order, tools: Tools) -> AttemptResult:
         AgentError: the agent's name is not known.
     """
     return _Attempt(order, tools).execute()
-
-
-def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
-    """Read the result back from the message of an attempt's snapshot; None if the commit is none."""
-    _, _, body = repository.message_of(commit).partition("\n\n")
-    try:
-        result = from_wire(AttemptResult, json.loads(body))
-    except ValueError:
-        return None
-    return replace(result, snapshot=commit)
 
 
 @dataclass(slots=True)
@@ -176,7 +166,7 @@ class _Attempt:
 
     def _prepare(self) -> Judgement | None:
         self.slot.prepare(self.order.base)
-        setup = Setup(self.order, self.tools, self.place, self.slot)
+        setup = Setup(self.order, self.tools, self.place, self.slot, at=self.order.base)
         problem = setup.ensure() or self._unchanged_interpreter()
         self.facts.notes += setup.notes
         return problem
@@ -286,7 +276,11 @@ class _Attempt:
         order, facts = self.order, self.facts
         if not order.gates:
             return Judgement(Outcome.PASSED)
-        removed = self.slot.remove_ignored(self.tools.settings.keep_ignored)
+        setup = Setup(order, self.tools, self.place, self.slot, at=self.leavings.commit)
+        problem = setup.for_gates()
+        facts.notes += setup.notes
+        if problem is not None:
+            return problem
         if facts.run is not None:
             self.slot.renew_git(order.base)
         custom = any(gate.name not in BUILTIN for gate in order.gates)
@@ -300,8 +294,8 @@ class _Attempt:
             facts.gates_s = self.tools.clock() - began
             self.slot.restore(self.leavings.commit)
         judgement = judge_gates(facts.gates)
-        if removed and judgement is not PASSED:
-            facts.notes.append(f"ignored files are not kept, so the gates did not see them: {listed(removed)}")
+        if setup.removed and judgement is not PASSED:
+            facts.notes.append(f"ignored files are not kept, so the gates did not see them: {listed(setup.removed)}")
         return judgement
 
     @property

@@ -10,6 +10,7 @@ from pytest_gump.engine.collected import hold_untouched_tests
 from pytest_gump.engine.remarks import left_behind, too_much
 from pytest_gump.engine.tools import GateStarted
 from pytest_gump.gates.base import CommandOutcome, GateContext
+from pytest_gump.gates.caches import cache_environment
 from pytest_gump.gates.detect import TEST_PATTERNS
 from pytest_gump.gates.registry import run_gates
 from pytest_gump.gates.view import Diff, StepView
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 OUTPUT_CHARS = 40_000
 """Of a gate's output in memory: summaries are read from it, and the retry's part is cut from it."""
 
+CACHES = "caches"
+"""Build caches of gates, in the run's scratch folder: they go with it."""
 RECORD_BYTES = 256 * 1024 * 1024
 """Records of a gate's tests that are read; cut off, they are not sound."""
 
@@ -50,7 +53,9 @@ class Judged:
 
 def run_step_gates(order: Order, tools: Tools, place: Workplace, judged: Judged) -> tuple[GateResult, ...]:
     settings = tools.settings
-    environment = child_environment(settings.gate_env, place.environment)
+    passed = child_environment(settings.gate_env, place.environment)
+    caches = tools.slots.root / f"{order.run_id}.scratch" / CACHES
+    environment = cache_environment(caches, order.slot, passed.get("HOME")) | passed
     base = order.run_base if order.mode == "gate" else order.step_base
     view = StepView(
         name=order.step,

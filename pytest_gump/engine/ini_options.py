@@ -89,7 +89,7 @@ INI_OPTIONS: Final = (
         "keep_ignored",
         "patterns",
         " ".join(KEEP_IGNORED),
-        "Ignored files and folders that stay in a worktree when gates run and between attempts",
+        "Ignored files and folders that stay in a worktree between attempts; gates see of them what setup left",
     ),
     IniOption(
         "gump_copy",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.order import AttemptResult, from_wire
 from pytest_gump.gates.text import listed
 from pytest_gump.workflow.path import StepPath
 
@@ -33,6 +36,16 @@ def _name(step: str, attempt: int) -> str:
     path = StepPath.parse(step)
     name = ".".join((*path.names, *path.items))  # neither holds a dot: no two steps share a ref
     return f"{name}-a{attempt}"
+
+
+def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
+    """Read the result back from the message of an attempt's snapshot; None if the commit is none."""
+    _, _, body = repository.message_of(commit).partition("\n\n")
+    try:
+        result = from_wire(AttemptResult, json.loads(body))
+    except ValueError:
+        return None
+    return replace(result, snapshot=commit)
 
 
 class Leavings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
@@ -25,14 +26,19 @@ _VISIBLE: Final = "git does not ignore it, so it would become part of the result
 
 
 class Setup:
-    """What an order's worktree needs before anything works in it; the worktree holds the order's base."""
+    """What a worktree needs before anything works in it.
 
-    def __init__(self, order: Order, tools: Tools, place: Workplace, slot: Slot) -> None:
+    `at` is the commit that it holds: the order's base, or what the gates are to see.
+    """
+
+    def __init__(self, order: Order, tools: Tools, place: Workplace, slot: Slot, *, at: str) -> None:
         self._order = order
+        self._at = at
         self._tools = tools
         self._place = place
         self._slot = slot
         self.notes: list[str] = []
+        self.removed: list[str] = []
 
     def ensure(self) -> Judgement | None:
         """Set up a worktree that was made anew, or whose lock files have changed since; gives what went wrong."""
@@ -50,19 +56,35 @@ class Setup:
         if problem is not None:
             self._slot.discard()  # so that the next attempt sets up again
             return problem
-        self._accept(copied, at=self._order.base)
+        self._accept(copied, at=self._at)
         return None
+
+    def for_gates(self) -> Judgement | None:
+        """Leave only what git holds and what setup leaves; that runs again if its files, or a lock file, were changed.
+
+        `removed` then names the ignored files that are gone.
+        """
+        slot = self._slot
+        self.removed = slot.remove_ignored(())
+        slot.remove_bytecode()
+        if not slot.setup.is_done:
+            return None
+        changed = slot.setup.undo(slot.path)
+        if changed:
+            self.notes.append(f"setup ran again before the gates: what it had left was changed: {listed(changed)}")
+            slot.setup.remove(slot.path)
+        return self.ensure()
 
     def _accept(self, copied: list[str], *, at: str) -> None:
         self._slot.accept_ignored(commit=at, copied=copied)
-        self._slot.restore(self._order.base)
+        self._slot.restore(self._at)
 
     def _renew(self) -> Judgement | None:
         """Run the commands again where a lock file is another one than when they ran; copies stay as they are."""
         before = self._slot.setup.commit
         if not self._order.setup or not before:
             return None
-        changed = [one.path for one in self._tools.repository.changed(before, self._order.base) if _is_lock(one.path)]
+        changed = [one.path for one in self._tools.repository.changed(before, self._at) if _is_lock(one.path)]
         if not changed:
             return None
         try:
@@ -71,13 +93,15 @@ class Setup:
             self._slot.discard()
             raise
         again = f"setup ran again, because {listed(changed)} changed"
-        if problem is not None and self._order.base == self._order.step_base:
+        if problem is not None and self._at == self._order.step_base:
             self._slot.discard()
             return problem
-        # A lock file of the attempt before is the agent's to mend.
+        # A lock file that an attempt has changed is the agent's to fix.
         self.notes.append(again if problem is None else f"{again}: {problem.reason}")
-        self._accept([*self._slot.setup.copied], at=self._order.base if problem is None else before)
-        return None
+        self._accept([*self._slot.setup.copied], at=self._at if problem is None else before)
+        if problem is None or self._at == self._order.base:
+            return None
+        return replace(problem, outcome=Outcome.GATE_FAILED)
 
     def _copy(self, wanted: list[str]) -> list[str]:
         repository, slot = self._tools.repository, self._slot

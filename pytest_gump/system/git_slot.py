@@ -124,6 +124,7 @@ class Slot:
         """Record that the ignored files of this moment came from setup at `commit`, and stay."""
         ignored = self._others().ignored
         self.setup.accept(ignored, commit=commit, copied=[*dict.fromkeys(covering(copied, ignored).values())])
+        self.setup.remember(self.path)
 
     def remove_not_ignored(self, paths: Sequence[str]) -> list[str]:
         """Of files that were put there, remove those that a snapshot would take; gives them."""
@@ -288,6 +289,13 @@ class Slot:
         is_clean = self._rests is not None and kept == self.keep and self._index.covers(self._sweep())
         self._rests = None
         return [] if is_clean else self._remove_ignored(self._others(), kept)
+
+    def remove_bytecode(self) -> None:
+        """Remove every `__pycache__` that the last snapshot holds: Python believes it, whatever its source says."""
+        held = self._check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").stdout.split(b"\0")
+        for folder in {os.fsdecode(path).rpartition("/")[0] for path in held if path}:
+            self._rests = None
+            files.remove(self.path / folder)
 
     def ignored_since_setup(self) -> list[str]:
         """Name the ignored files that came since setup, except under kept names; folders end in `/`."""

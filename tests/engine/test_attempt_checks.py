@@ -158,11 +158,64 @@ def test_no_gate_passes_on_an_ignored_file_that_will_not_be_kept(kit: Kit) -> No
     assert [gate.status for gate in result.gates] == ["failed", "failed"]
 
 
-def test_kept_ignored_folders_stay_for_gates(kit: Kit) -> None:
-    base = kit.commit({".gitignore": "node_modules/\n"})
-    result = kit.run('write("node_modules/x.js", "y")', base=base, gates=bash("test -f node_modules/x.js"))
-    assert result.passed
-    assert "node_modules/x.js" not in kit.files(result.snapshot)
+@pytest.mark.parametrize("folder", ["node_modules", ".venv", "target", "calc.egg-info", "__pycache__", ".mypy_cache"])
+def test_gates_see_no_dependency_folder_that_the_agent_made(kit: Kit, folder: str) -> None:
+    base = kit.commit({".gitignore": f"{folder}/\n"})
+    result = kit.run(f'write("{folder}/x", "y")', base=base, gates=bash(f"test ! -e {folder}"))
+    assert result.passed, result.reason
+
+
+def test_gates_see_no_bytecode_that_the_change_holds(kit: Kit) -> None:
+    agent = 'write("a/__pycache__/b.cpython-311.pyc", "y"); write("__pycache__/c.pyc", "y"); write("d.py", "1")'
+    result = kit.run(agent, gates=bash("test ! -e a/__pycache__", "test ! -e __pycache__", "test -e d.py"))
+    assert result.passed, result.reason
+    assert "__pycache__/c.pyc" in result.gate_config
+
+
+def test_dependency_folder_goes_back_to_what_setup_left(kit: Kit) -> None:
+    base = kit.commit({".gitignore": "node_modules/\ncount.log\n"})
+    setup = ("mkdir -p node_modules/a; echo good > node_modules/a/i.js; echo x >> count.log",)
+    see = bash("grep -q good node_modules/a/i.js", "test $(find node_modules -type f | wc -l) = 1")
+    quiet = kit.run('write("node_modules/b.js", "y"); write("app.py", "1")', base=base, setup=setup, gates=see)
+    assert quiet.passed, quiet.reason
+    assert quiet.notes == ()
+    agent = """
+        place = pathlib.Path("node_modules/a/i.js")
+        status = place.stat()
+        place.write_text("evil")
+        os.utime(place, ns=(status.st_atime_ns, status.st_mtime_ns))
+        write("app.py", "2")
+        """
+    again = kit.run(agent, base=base, attempt=2, setup=setup, gates=see)
+    assert again.passed, again.reason
+    assert again.notes == ("setup ran again before the gates: what it had left was changed: node_modules/a/i.js",)
+    gone = kit.run('import shutil; shutil.rmtree("node_modules")', base=base, attempt=3, setup=setup, gates=see)
+    assert gone.passed, gone.reason
+
+
+def test_gates_see_what_setup_makes_of_a_changed_lock_file(kit: Kit) -> None:
+    base = kit.commit({".gitignore": "node_modules/\n", "package-lock.json": "1"})
+    setup = ("mkdir -p node_modules && cp package-lock.json node_modules/lock && ! grep -q bad package-lock.json",)
+    agent = 'write("package-lock.json", "2"); write("node_modules/lock", "3")'
+    result = kit.run(agent, base=base, setup=setup, gates=bash("grep -q 2 node_modules/lock"))
+    assert result.passed, result.reason
+    bad = kit.run('write("package-lock.json", "bad")', base=base, attempt=2, setup=setup, gates=bash("true"))
+    assert bad.outcome is Outcome.GATE_FAILED
+    assert bad.reason.startswith("setup failed: ")
+
+
+def test_gates_have_build_caches_of_their_own(kit: Kit) -> None:
+    result = kit.run(
+        "", gates=bash('case "$CARGO_TARGET_DIR$GOCACHE$RUFF_CACHE_DIR" in *$PWD*) exit 1;; "") exit 1;; esac')
+    )
+    assert result.passed, result.reason
+
+
+def test_compile_runs_before_the_gates_that_look_at_what_it_builds(kit: Kit) -> None:
+    gates = (GateSpec("bash", "test -e built.txt"), GateSpec("compile"))
+    result = kit.run("", gates=gates, commands=(("compile", "touch built.txt"),))
+    assert [gate.name for gate in result.gates] == ["bash: test -e built.txt", "compile"]
+    assert result.passed, result.reason
 
 
 def test_leftovers_of_gates_do_not_enter_the_next_attempt(kit: Kit) -> None:

@@ -1,0 +1,46 @@
+"""Build caches of gates, apart from those of agents: a cache that an agent can write decides what a build comes to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+_OF_SLOT: Final = {
+    "CARGO_TARGET_DIR": "cargo-target",
+    "MYPY_CACHE_DIR": "mypy",
+    "RUFF_CACHE_DIR": "ruff",
+}
+"""They hold paths of the worktree, or what is built from it."""
+_OF_RUN: Final = {
+    "GOCACHE": "go",
+    "GRADLE_USER_HOME": "gradle",
+    "npm_config_cache": "npm",
+    "YARN_CACHE_FOLDER": "yarn",
+    "CCACHE_DIR": "ccache",
+    "SCCACHE_DIR": "sccache",
+}
+_GRADLE_OWN: Final = ("gradle.properties", "init.gradle", "init.gradle.kts", "init.d", "wrapper")
+"""The user's settings of Gradle, and its distributions."""
+
+
+def cache_environment(folder: Path, slot: str, home: str | None) -> dict[str, str]:
+    """Give the variables by which tools find their caches in `folder`, one part for each slot.
+
+    Gradle finds the user's settings there by links, and reads the dependencies that the user has by
+    GRADLE_RO_DEP_CACHE.
+    """
+    found = {name: str(folder / slot / place) for name, place in _OF_SLOT.items()}
+    found |= {name: str(folder / place) for name, place in _OF_RUN.items()}
+    users = Path(home or "/nonexistent", ".gradle")
+    if (users / "caches" / "modules-2").is_dir():
+        found["GRADLE_RO_DEP_CACHE"] = str(users / "caches")
+    own = [name for name in _GRADLE_OWN if os.path.lexists(users / name)]
+    if own:
+        gradle = Path(found["GRADLE_USER_HOME"])
+        gradle.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in own:
+            with contextlib.suppress(FileExistsError):
+                (gradle / name).symlink_to(users / name)
+    return found
