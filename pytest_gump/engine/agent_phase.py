@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Note, Task, ToolCall, has_ended
-from pytest_gump.engine.bounds import is_in_checkout, place_in
+from pytest_gump.agents.base import Note, Task, has_ended
+from pytest_gump.engine.bounds import place_in
 from pytest_gump.engine.guard import Breach, GuardWatch, shared_breach
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
 from pytest_gump.engine.remarks import left_behind, too_much
+from pytest_gump.engine.trespass import Trespass
 from pytest_gump.gates.environment import gate_environment
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.output import bounded_output
@@ -37,7 +38,7 @@ class AgentRun:
     ending: Ending
     breach: Breach | None = None
     trespass: str | None = None
-    """A path in the user's checkout that a tool call named."""
+    """A path in the user's checkout that a tool call named and wrote."""
     cancelled: bool = False
     """Ctrl-C came while it worked."""
     duration_s: float = 0.0
@@ -134,13 +135,14 @@ class _Listener:
     place: Workplace
     reader: StreamReader
     breach: Breach | None = None
-    trespass: str | None = None
+    trespass: Trespass = field(init=False)
     notes: list[str] = field(default_factory=list)
     guards: GuardWatch = field(init=False)
     times: list[float] = field(default_factory=list)
     """When each line came, if that is recorded."""
 
     def __post_init__(self) -> None:
+        self.trespass = Trespass(self.place.worktree, self.tools.repository.root)
         self.guards = GuardWatch(self.order.limits, may_write=self._is_handed_over, clock=self.tools.clock)
 
     def line(self, line: bytes) -> str | None:
@@ -183,8 +185,8 @@ class _Listener:
         return AgentRun(
             ending=ending,
             breach=self.breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending),
-            trespass=self.trespass,
-            notes=(*self.notes, *ending.notes),
+            trespass=self.trespass.written(),
+            notes=(*self.notes, *self.trespass.notes(), *ending.notes),
         )
 
     def _note_time(self) -> None:
@@ -192,14 +194,11 @@ class _Listener:
             self.times.append(self.tools.clock())
 
     def _judge(self, event: Event) -> None:
-        path = event.path if isinstance(event, ToolCall) else None
-        checkout = self.tools.repository.root
-        if path is not None and is_in_checkout(path, worktree=self.place.worktree, checkout=checkout):
-            self.trespass = self.trespass or path
+        self.trespass.feed(event)
         self.breach = self.breach or self.guards.feed(event)
 
     def _stop_reason(self) -> str | None:
-        if self.trespass is not None:
+        if self.trespass.written() is not None:
             return "a write into the user's checkout"
         return self.breach.guard if self.breach is not None else None
 

@@ -78,19 +78,28 @@ steps:
 """
 
 
-@pytest.mark.parametrize("name", ["app.py", ".gump/runs/x", ".git/config", "../{name}/app.py"])
-def test_a_tool_call_into_the_users_checkout_ends_the_attempt(rogue: Rogue, name: str) -> None:
+@pytest.mark.parametrize("name", ["app.py", ".gump/workflows/x", ".git/config", "../{name}/app.py"])
+def test_a_tool_call_that_writes_into_the_users_checkout_ends_the_attempt(rogue: Rogue, name: str) -> None:
     place = name.format(name=rogue.project.path.name)
-    rogue.agent(f"say('tool_call', tool='Write', path=str(user / {place!r})); time.sleep(600)")
-    ran = rogue.run()
+    call = f"say('tool_call', tool='Write', path=str(user / {place!r}))"
+    rogue.agent(f"{call}; time.sleep(0.1); (user / {place!r}).open('a').write('# more\\n'); time.sleep(600)")
+    ran = rogue.run(touches=(place.removeprefix(f"../{rogue.project.path.name}/"),))
     assert (ran.code, ran.result.outcome) == (1, "out_of_bounds")
     assert ran.told("the agent wrote into the user's checkout: ")
     assert ran.seconds < 20
 
 
 def test_a_tool_call_through_a_link_into_the_users_checkout_ends_the_attempt(rogue: Rogue) -> None:
-    rogue.agent("os.symlink(user, 'way'); say('tool_call', tool='Write', path='way/app.py'); time.sleep(600)")
-    assert rogue.run().result.outcome == "out_of_bounds"
+    call = "say('tool_call', tool='Write', path='way/app.py')"
+    rogue.agent(f"os.symlink(user, 'way'); {call}; write(user / 'app.py', 'value = 3\\n'); time.sleep(600)")
+    assert rogue.run(touches=("app.py",)).result.outcome == "out_of_bounds"
+
+
+def test_a_tool_call_that_was_refused_is_a_note(rogue: Rogue) -> None:
+    rogue.agent("say('tool_call', tool='Write', path=str(user / 'app.py')); write('new.py')")
+    ran = rogue.run()
+    assert (ran.code, ran.result.outcome) == (0, "passed")
+    assert any("tried to write into the user's checkout, where nothing changed: " in note for note in ran.result.notes)
 
 
 def test_a_change_that_merely_happened_in_the_checkout_is_a_warning(rogue: Rogue) -> None:

@@ -1,0 +1,62 @@
+"""Tool calls that name a path in the user's checkout, and whether anything was written there.
+
+A stream says what a CLI was asked to do, also where it refuses. Only a file that changed counts as written.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.base import ToolCall
+from pytest_gump.engine.bounds import is_in_checkout
+from pytest_gump.gates.text import listed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.agents.base import Event
+
+_COARSE_NS: Final = 20_000_000
+"""File times of the kernel lag behind its clock by a tick."""
+
+
+class Trespass:
+    """Of one attempt; made before its agent starts."""
+
+    def __init__(self, worktree: Path, checkout: Path) -> None:
+        self._worktree = worktree
+        self._checkout = checkout
+        self._began_ns = time.time_ns() - _COARSE_NS
+        self._named: dict[str, tuple[str, bool]] = {}
+        """By the path of the tool call: the file that it means, and whether that was there at the time."""
+        self._written: str | None = None
+
+    def feed(self, event: Event) -> None:
+        path = event.path if isinstance(event, ToolCall) else None
+        if path is None or path in self._named or "\0" in path:
+            return
+        if is_in_checkout(path, worktree=self._worktree, checkout=self._checkout):
+            place = os.path.realpath(self._worktree / path)
+            self._named[path] = place, os.path.lexists(place)
+
+    def written(self) -> str | None:
+        """The path of a call that has written, as far as the files tell now; once one has, it stays so."""
+        if self._written is None and self._named:
+            self._written = next((path for path, named in self._named.items() if self._is_written(*named)), None)
+        return self._written
+
+    def notes(self) -> list[str]:
+        """Calls that came to nothing."""
+        if not self._named or self.written() is not None:
+            return []
+        return [f"tried to write into the user's checkout, where nothing changed: {listed([*self._named])}"]
+
+    def _is_written(self, place: str, was_there: bool) -> bool:  # noqa: FBT001 - one entry of `_named`
+        try:
+            now = os.lstat(place)
+        except OSError:
+            return was_there
+        return not stat.S_ISDIR(now.st_mode) and (not was_there or now.st_ctime_ns >= self._began_ns)

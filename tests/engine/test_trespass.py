@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.agents.base import ToolCall
+from pytest_gump.engine.trespass import Trespass
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    (tmp_path / "checkout/sub").mkdir(parents=True)
+    (tmp_path / "slot").mkdir()
+    (tmp_path / "checkout/old.txt").write_text("old")
+    return tmp_path / "checkout"
+
+
+@pytest.fixture
+def trespass(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Trespass:
+    later = (checkout / "old.txt").stat().st_ctime_ns + 10**9
+    with monkeypatch.context() as patch:
+        patch.setattr("time.time_ns", lambda: later)
+        return Trespass(checkout.parent / "slot", checkout)
+
+
+def call(trespass: Trespass, path: Path | str) -> None:
+    trespass.feed(ToolCall("Write", path=str(path)))
+
+
+@pytest.mark.parametrize("name", ["old.txt", "new.txt", "gone/new.txt", "sub"])
+def test_a_call_that_came_to_nothing_is_no_write(trespass: Trespass, checkout: Path, name: str) -> None:
+    call(trespass, checkout / name)
+    assert trespass.written() is None
+    assert trespass.notes() == [f"tried to write into the user's checkout, where nothing changed: {checkout / name}"]
+
+
+def test_a_file_that_appears_was_written(trespass: Trespass, checkout: Path) -> None:
+    call(trespass, checkout / "new.txt")
+    assert trespass.written() is None
+    (checkout / "new.txt").write_text("")
+    assert trespass.written() == str(checkout / "new.txt")
+    assert trespass.notes() == []
+
+
+def test_a_file_that_goes_was_written(trespass: Trespass, checkout: Path) -> None:
+    call(trespass, "../checkout/old.txt")
+    (checkout / "old.txt").unlink()
+    assert trespass.written() == "../checkout/old.txt"
+
+
+def test_a_file_that_was_written_before_the_call_was_reported_counts(checkout: Path) -> None:
+    trespass = Trespass(checkout.parent / "slot", checkout)
+    (checkout / "old.txt").write_text("new")
+    call(trespass, checkout / "old.txt")
+    assert trespass.written() == str(checkout / "old.txt")
+
+
+def test_paths_in_the_worktree_and_other_events_say_nothing(trespass: Trespass, checkout: Path) -> None:
+    call(trespass, "new.py")
+    call(trespass, "bad\0name")
+    trespass.feed(ToolCall("Bash", command=f"rm -rf {checkout}"))
+    assert trespass.notes() == []
