@@ -13,7 +13,7 @@ from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_gump.engine.order import AttemptResult, Order
@@ -145,14 +145,13 @@ def _group(root: WorkflowCollector, parent: pytest.Collector, step: Step, path: 
 class StepItem(pytest.Item):
     """One step of a run. One execution of it is one attempt.
 
-    The conductor sets `order`, `runtest` sets `result`; a result that is there already means that the attempt must
-    not be made, and says why.
+    The conductor sets `order` and `outcome`, which carries it out once and then gives what is known.
     """
 
     root: WorkflowCollector
     step_path: StepPath
     order: Order | None = None
-    result: AttemptResult | None = None
+    outcome: Callable[[], AttemptResult] | None = None
     reused: bool = False
     """An earlier session has run it, and its result holds."""
 
@@ -167,13 +166,10 @@ class StepItem(pytest.Item):
     def runtest(self) -> None:
         if self.reused:
             return
-        runner = self.root.job.runner
-        assert self.order is not None, "a step item runs only with an order"  # noqa: S101
-        assert runner is not None, "a step item runs only while its run lives"  # noqa: S101
-        if self.result is None:
-            self.result = runner(self.order)
-        if not self.result.passed:
-            raise GateFailed(describe_failure(self.result))
+        assert self.outcome is not None, "a step item runs only with an order"  # noqa: S101
+        result = self.outcome()
+        if not result.passed:
+            raise GateFailed(describe_failure(result))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         loaded = self.root.job.loaded

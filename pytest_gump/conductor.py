@@ -12,15 +12,19 @@ import pytest
 from pytest_gump.arguments import names_nothing, ordinary_arguments, own_arguments
 from pytest_gump.ci import CI
 from pytest_gump.collect import JobFile, JobFolder, StepItem
+from pytest_gump.command_line import only_shows
 from pytest_gump.crew import has_workers, refuse_distribution
 from pytest_gump.earlier import take_earlier
 from pytest_gump.endings import usage_errors
 from pytest_gump.engine.overrides import select
+from pytest_gump.errors import ConfigError
+from pytest_gump.exit_code import ExitCode
 from pytest_gump.job_files import no_spec, project_root
 from pytest_gump.jobs import Job, no_garbage, prepare_jobs
 from pytest_gump.last_failed import LastFailed
 from pytest_gump.neighbours import Neighbours
 from pytest_gump.report import Report
+from pytest_gump.selection import Selection, selects
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -34,7 +38,10 @@ class Conductor:
 
     def __init__(self, config: pytest.Config) -> None:
         refuse_distribution(config)
+        refuse_set_up(config)
         self.config = config
+        self.exit_code = ExitCode(config)
+        config.pluginmanager.register(self.exit_code, "gump-exit-code")
         self.workers: Workers | None = None
         if has_workers(config):
             from pytest_gump.workers import Workers
@@ -44,6 +51,7 @@ class Conductor:
         self.jobs: list[Job] = []
         self.jobs_selected: list[int] = []
         self._jobs_of: dict[Path, tuple[Job, ...]] = {}
+        self._specs: set[Path] = set()
         self.items: dict[int, dict[str, StepItem]] = {}
         self.report = Report(config)
         config.pluginmanager.register(self.report, "gump-report")
@@ -52,13 +60,14 @@ class Conductor:
         config.pluginmanager.register(Neighbours(), "gump-neighbours")
         self._last_failed = LastFailed(config)
         config.pluginmanager.register(self._last_failed, "gump-last-failed")
+        self._selection = Selection(config)
+        config.pluginmanager.register(self._selection, "gump-selection")
 
     # -- collection ----------------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Refuse what cannot run before xdist starts workers for it."""
-        option = self.config.option
         if self.workers is None:
             return
         from pytest_gump.launch import Launch
@@ -67,7 +76,7 @@ class Conductor:
             self._read_jobs(session)
             if names_nothing(self.config):
                 raise no_spec(self.config)
-            if not (option.keyword or option.deselect or any("::" in word for word in map(str, self.config.args))):
+            if not selects(self.config):
                 for job in self.jobs:  # with a selection, it is not known yet which steps there are
                     Launch.check(self.config, job)
 
@@ -87,6 +96,7 @@ class Conductor:
                     self._read_jobs(session)
             for job in self.jobs:
                 self._jobs_of[job.file] = (*self._jobs_of.get(job.file, ()), job)
+                self._specs.add(job.spec)
             self._last_failed.keep(self._jobs_of)
             if self.config.args_source is not pytest.Config.ArgsSource.ARGS:
                 self.config.args = [str(job.file) for job in self.jobs]
@@ -96,9 +106,12 @@ class Conductor:
                 session.perform_collect()
             return result
 
-    def collect_file(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    def collect_file(self, path: Path, parent: pytest.Collector) -> list[pytest.Collector] | None:
+        """What a file that was named for a run is collected as; None if it was not."""
         jobs = self._jobs_of.get(path)
-        return JobFile.from_parent(parent, path=path, jobs=jobs) if jobs else None
+        if jobs:
+            return [JobFile.from_parent(parent, path=path, jobs=jobs)]
+        return [] if path in self._specs else None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -106,29 +119,38 @@ class Conductor:
         jobs = sum(file.parent == path for file in self._jobs_of)
         return JobFolder.from_parent(parent, path=path) if jobs > 1 and not (path / "__init__.py").exists() else None
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
-        """Keep steps in the order of their workflow, whatever another plugin does to the order of tests."""
-        places = {item: place for place, item in enumerate(items)}
-        result = yield
-        steps = iter(sorted((item for item in items if isinstance(item, StepItem)), key=places.__getitem__))
-        items[:] = [next(steps) if isinstance(item, StepItem) else item for item in items]
-        return result
-
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the selection (`-k`, node ids, `--deselect`) as the part of the workflow to run."""
-        ours: dict[int, list[StepItem]] = {}
-        for item in session.items:
-            if isinstance(item, StepItem):
-                ours.setdefault(id(item.root.job), []).append(item)
+        steps = self._selection.steps
+        known = {*session.items}
+        session.items += [step for step in steps if step not in known]
+        of_job: dict[int, list[StepItem]] = {}
+        for step in steps:
+            of_job.setdefault(id(step.root.job), []).append(step)
         with usage_errors():
             for number, job in enumerate(self.jobs):
-                mine = ours.get(id(job), [])
-                self.items[number] = {str(item.step_path): item for item in mine}
+                mine = of_job.get(id(job), [])
+                self.items[number] = {str(step.step_path): step for step in mine}
                 if mine:
-                    job.workflow = select(job.workflow, {item.step_path.static for item in mine})
+                    job.workflow = select(job.workflow, {step.step_path.static for step in mine})
+                else:
+                    self._refuse_missing(job)
         self.jobs_selected = [number for number, items in self.items.items() if items]
+        self.exit_code.expect(len(self.jobs_selected), self.report.statuses)
+
+    def _refuse_missing(self, job: Job) -> None:
+        """Refuse a run whose steps are missing although the command line does not leave them out.
+
+        Raises:
+            ConfigError: another plugin kept them from being collected.
+        """
+        if not selects(self.config):
+            raise ConfigError(
+                f"{job.file}: another plugin kept its steps from being collected", hint="look at conftest.py"
+            )
+        text = f"the selection leaves no step of {job.workflow.name} on {job.spec.name}"
+        self.report.say_once(f"{text}: of -k, -m and --deselect, those on the command line itself count")
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -172,3 +194,19 @@ class Conductor:
 
 def _has_errors(session: pytest.Session) -> bool:
     return bool(session.testsfailed) and not session.config.option.continue_on_collection_errors
+
+
+def refuse_set_up(config: pytest.Config) -> None:
+    """Refuse the options that promise to execute no test: a step without its attempt is no step.
+
+    Raises:
+        UsageError: one is given.
+    """
+    name = next(
+        (f"--{one}" for one in ("setup-plan", "setup-only") if config.getoption(one.replace("-", ""), False)), None
+    )
+    if name is not None and not only_shows(config):
+        raise pytest.UsageError(
+            f"{name} executes no test, and a run executes its steps\n"
+            "  hint: --gump-dry-run shows what the workflow would do, and starts nothing"
+        )

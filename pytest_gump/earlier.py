@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_gump.command_line import said, words
 from pytest_gump.engine.budget import is_inside
 from pytest_gump.engine.folder import RunFolder, find_run, run_folders
 from pytest_gump.engine.liveness import process_text, run_state
@@ -120,9 +121,9 @@ def _is_option(name: str, value: object) -> bool:
             return True
 
 
-def is_asked_for(words: Sequence[str]) -> bool:
+def is_asked_for(given: Sequence[str]) -> bool:
     """Whether the command line itself asks for a run of the past."""
-    return any(word.partition("=")[0] in {RESUME, FROM} for word in words)
+    return any(word.partition("=")[0] in {RESUME, FROM} for word in given)
 
 
 def adopt(config: pytest.Config) -> None:
@@ -131,7 +132,7 @@ def adopt(config: pytest.Config) -> None:
     Raises:
         GumpError: there is no such run, or it cannot go on.
     """
-    if not is_asked_for([str(word) for word in config.invocation_params.args]):
+    if not is_asked_for(words(config)):
         return
     option = config.option
     _refuse_more(config)
@@ -150,8 +151,8 @@ def adopt(config: pytest.Config) -> None:
 def _refuse_more(config: pytest.Config) -> None:
     name = FROM if config.option.gump_from is not None else RESUME
     given = [one for one in TAKEN if config.getoption(one)]
-    words = [str(word) for word in config.args] if config.args_source is pytest.Config.ArgsSource.ARGS else []
-    more = [*(f"--{one.replace('_', '-')}" for one in given), *words]
+    files = [str(word) for word in config.args] if config.args_source is pytest.Config.ArgsSource.ARGS else []
+    more = [*(f"--{one.replace('_', '-')}" for one in given), *files]
     if more:
         raise ConfigError(
             f"{name} takes spec, workflow and base from the run: leave out {', '.join(more)}",
@@ -184,10 +185,10 @@ def _take_options(config: pytest.Config, earlier: Earlier, project: Path) -> Non
     else:
         workflow = str(_present(project, header, "workflow", "workflow.yaml", earlier))
     if own.get("file") == "workflow":
-        option.gump_spec, words = str(spec), [workflow]
+        option.gump_spec, files = str(spec), [workflow]
     else:
-        option.gump_workflow, words = [workflow], [str(spec)]
-    config.args[:] = words
+        option.gump_workflow, files = [workflow], [str(spec)]
+    config.args[:] = files
     config.args_source = pytest.Config.ArgsSource.ARGS
     option.gump_agent = [*own.get("agents", ()), *option.gump_agent]
     option.gump_input = [*own.get("inputs", ()), *option.gump_input]
@@ -228,7 +229,7 @@ def take_earlier(config: pytest.Config, job: Job) -> None:
         GumpError: that run cannot go on.
     """
     job.earlier = config.stash.get(_KEY, None)
-    if job.earlier is None and getattr(config.option, "lf", False):
+    if job.earlier is None and getattr(said(config), "lf", False):
         job.earlier = _last_failed(config, job)
     selected = job.earlier.options.get("selected") if job.earlier is not None else None
     if selected:

@@ -30,6 +30,8 @@ class Finished:
     ticket: int
     outcome: Callable[[], AttemptResult]
     """Gives the result, or raises what the attempt raised; to be called once."""
+    is_over: bool = True
+    """False: `outcome` carries the order out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class InProcess:
     def start(self, ticket: int, order: Order) -> None:
         listen = partial(self._listen or _nobody_listens, ticket)
         asked = partial(self._spent.get, ticket)
-        self._waiting.append(Finished(ticket, partial(self._carry_out[order.run_id], ticket, order, listen, asked)))
+        outcome = partial(self._carry_out[order.run_id], ticket, order, listen, asked)
+        self._waiting.append(Finished(ticket, outcome, is_over=False))
 
     def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
         if not self._waiting:  # an agent's account is at a limit

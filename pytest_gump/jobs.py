@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Agent
     from pytest_gump.earlier import Earlier
-    from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.job_agents import Replay
     from pytest_gump.workflow.load import Loaded
     from pytest_gump.workflow.model import Workflow
@@ -50,8 +49,6 @@ class Job:
     replay: Replay | None
     earlier: Earlier | None = None
     """The run that goes on, or from which a new one begins."""
-    runner: Callable[[Order], AttemptResult] | None = field(default=None, repr=False)
-    """Carries out orders; set while the job's run lives."""
 
     def agent(self, name: str) -> Agent:
         """The adapter of an agent name, or the replay agent in its place.

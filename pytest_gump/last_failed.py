@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gump.collect import StepItem
+from pytest_gump.exit_code import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LastFailed:
-    """Registered with the conductor. While tests are selected, steps pass for failed ones: none is left out."""
+    """Registered with the conductor."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -32,20 +32,10 @@ class LastFailed:
         known: dict[Any, bool] = getattr(plugin, "lastfailed", {})
         return known
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
-        known = self._known
-        ours = {_id(item) for item in items if isinstance(item, StepItem)} if known else set()
-        known.update(dict.fromkeys(ours, True))
-        result = yield
-        for one in ours:
-            known.pop(one, None)
-        return result
-
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
         result = yield
-        if hasattr(report, "gump_category") or getattr(report, "gump", None) is not None:
+        if is_own(report):
             self._known.pop(_id(report), None)
         return result
 

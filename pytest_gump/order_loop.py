@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
@@ -157,7 +158,7 @@ class OrderLoop:
         label = self._report.label_of(order.run_id)
         self._report.live.started(flight.ticket, record, run, slot=order.slot, label=label)
         assert flight.item is not None  # noqa: S101 - it was given one
-        flight.item.ihook.pytest_gump_attempt_started(order=order)
+        self._reports.tell(partial(flight.item.ihook.pytest_gump_attempt_started, order=order))
         result = self._at_once(of, order)
         if result is None:
             self._send(flight)
@@ -187,15 +188,15 @@ class OrderLoop:
             if flight.item is None:
                 self._end_preflight(flight, arrival)
             elif isinstance(arrival, Finished):
-                self._land(flight, arrival.outcome)
+                self._land(flight, arrival.outcome, is_over=arrival.is_over)
             else:
                 result = self._lost(flight, arrival)
                 self._land(flight, lambda result=result: result)  # type: ignore[misc]
 
-    def _land(self, flight: Flight, outcome: Callable[[], AttemptResult]) -> None:
+    def _land(self, flight: Flight, outcome: Callable[[], AttemptResult], *, is_over: bool = True) -> None:
         self._changes += 1
         self._landing = flight
-        self._reports.perform(flight, outcome)
+        self._reports.perform(flight, outcome, is_over=is_over)
         self._landing = None
         self._changes += 1
 
@@ -210,7 +211,7 @@ class OrderLoop:
         try:
             result = arrival.outcome() if isinstance(arrival, Finished) else self._lost(flight, arrival)
         except WorkerFault as fault:  # another run may well be able to go on; what is raised here concerns them all
-            result = of.run.no_attempt(flight.order, Outcome.CRASHED, str(fault.args[0]).splitlines()[0])
+            result = of.run.no_attempt(flight.order, Outcome.GATE_ERROR, str(fault.args[0]).splitlines()[0])
         self._report.live.ended(flight.ticket)
         of.refusal = of.run.settle_preflight(result)
         self._report.preflight_finished(of.run)
@@ -230,9 +231,7 @@ class OrderLoop:
         try:
             return arrival.outcome()
         except GumpError as error:
-            usage = flight.heard or NEVER_STARTED
-            result = flight.of.run.no_attempt(flight.order, Outcome.CRASHED, str(error.args[0]), usage)
-            return flight.of.launch.recover(flight.ticket, flight.order, result, flight.began)
+            return self._reports.broken(flight, error)
 
     def _close_ended(self) -> None:
         for of in [*self._open]:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_gump.command_line import names_workflow, words
+
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from pytest_gump.conductor import Conductor
 
 NAME = "gump-conductor"
-STARTS = frozenset({"--gump-workflow", "--gump-resume", "--gump-from"})
+ON_WORKER = "gump-orders"
 SHARED = "gump_channel"
 """What xdist gives to the workers of a session that runs a workflow."""
 
@@ -36,17 +40,24 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """
     told = early_config.known_args_namespace
     folder = early_config.invocation_params.dir
-    words = [str(word).partition("::")[0] for word in told.file_or_dir]
-    if names_workflow(early_config) and not told.pyargs and not any(Path(folder, word).exists() for word in words):
+    named = [str(word).partition("::")[0] for word in told.file_or_dir]
+    if names_workflow(early_config) and not told.pyargs and not any(Path(folder, word).exists() for word in named):
         around = (above / "conftest.py" for above in (folder, *folder.parents))
         told.file_or_dir = [str(next((path for path in around if path.is_file()), __file__))]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Ask for workers where steps may go on side by side and the command line does not say how many."""
-    if config.getoption("help", default=False) or hasattr(config, "workerinput"):
-        return
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
+    """Settle the options of a run before the session, and its exit code when all others have had their say."""
+    if not config.getoption("help", default=False) and not hasattr(config, "workerinput"):
+        _settle_options(config)
+    status = yield
+    conductor: Conductor | None = config.pluginmanager.get_plugin(NAME)
+    return status if conductor is None or status is None else conductor.exit_code.settle(int(status))
+
+
+def _settle_options(config: pytest.Config) -> None:
+    """Ask for workers where steps may run in parallel and the command line does not say how many."""
     if not names_workflow(config):
         refuse_half(config)
     else:
@@ -65,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if SHARED in getattr(config, "workerinput", ()):
         from pytest_gump.worker import OrderServer
 
-        config.pluginmanager.register(OrderServer(config), "gump-orders")
+        config.pluginmanager.register(OrderServer(config), ON_WORKER)
         return
     if config.getoption("help", default=False) or not names_workflow(config):
         return
@@ -80,22 +91,13 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return None
 
 
-def names_workflow(config: pytest.Config) -> bool:
-    """Whether the command line itself, not `addopts` or the environment, asks for a workflow."""
-    words = [str(word) for word in config.invocation_params.args]
-    return any(
-        word.partition("=")[0] in STARTS or (not word.startswith("-") and is_workflow_file(word, config))
-        for word in words
-    ) and not hasattr(config, "workerinput")
-
-
 def refuse_half(config: pytest.Config) -> None:
     """Refuse options of a run on a command line that names none: ordinary tests would run, and no dry run be one.
 
     Raises:
         UsageError: there is one.
     """
-    for word in map(str, config.invocation_params.args):
+    for word in words(config):
         option = word.partition("=")[0]
         if option.startswith("--gump-"):
             raise pytest.UsageError(
@@ -104,12 +106,12 @@ def refuse_half(config: pytest.Config) -> None:
             )
 
 
-def is_workflow_file(word: str, config: pytest.Config) -> bool:
-    """A YAML file that was named as an argument, together with a spec to run it on."""
-    path = word.partition("::")[0]
-    return path.endswith((".yaml", ".yml")) and bool(config.getoption("gump_spec", default=None))
-
-
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    conductor: Conductor | None = parent.config.pluginmanager.get_plugin(NAME)
-    return conductor.collect_file(file_path, parent) if conductor else None
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collect_file(
+    file_path: Path, parent: pytest.Collector
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Collect a file that was named for a run as its steps, and as nothing else: a spec is no doctest."""
+    found = yield
+    plugin = parent.config.pluginmanager.get_plugin(NAME) or parent.config.pluginmanager.get_plugin(ON_WORKER)
+    own = None if plugin is None else plugin.collect_file(file_path, parent)
+    return found if own is None else own

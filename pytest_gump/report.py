@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from pytest_gump import junit
 from pytest_gump.engine.notices import notices
 from pytest_gump.engine.overrides import agents_of, leaves
+from pytest_gump.exit_code import is_own
 from pytest_gump.lines import (
     LAYOUT,
     attempt_lines,
@@ -27,6 +29,7 @@ from pytest_gump.lines import (
     width,
 )
 from pytest_gump.live import Live
+from pytest_gump.other_hooks import trouble
 from pytest_gump.screen import Screen
 from pytest_gump.system.output import clean_text
 from pytest_gump.units import format_duration
@@ -69,6 +72,10 @@ class Report:
     @property
     def _marks(self) -> Marks:
         return self.screen.marks
+
+    def statuses(self) -> list[str]:
+        """The status of each run that began."""
+        return [str(run.record.status) for _, run in self._runs]
 
     # -- a run ---------------------------------------------------------------------------------------------------
 
@@ -193,8 +200,14 @@ class Report:
         """Log reports of a step that have no attempt behind them."""
         for report in reports:
             report.gump_category = None
-            with self.own_lines(report):
-                item.ihook.pytest_runtest_logreport(report=report)
+            self.log(report, item.ihook)
+
+    def log(self, report: Any, hook: Any) -> None:
+        """Log a report of a step, whatever a hook of another plugin makes of it."""
+        with self.own_lines(report):
+            text = trouble(partial(hook.pytest_runtest_logreport, report=report))
+        if text is not None:
+            self.say_once(f"pytest_runtest_logreport: another plugin's hook raised {text}")
 
     @contextmanager
     def own_lines(self, report: Any) -> Iterator[None]:
@@ -215,7 +228,7 @@ class Report:
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
         """Count our reports, but leave the printing to the lines above; the summary asks again, for the word."""
-        if getattr(report, "gump", None) is None and not hasattr(report, "gump_category"):
+        if not is_own(report):
             return None
         category = _category(report)
         return category, "", "" if self._logging else category.upper()

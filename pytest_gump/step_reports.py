@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,11 +12,13 @@ from _pytest.runner import runtestprotocol  # the one way to run an item's phase
 
 from pytest_gump import junit
 from pytest_gump.collect import StepItem, describe_failure
-from pytest_gump.engine.attempt import Cancelled
 from pytest_gump.engine.decision import Retry, Stop
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
-from pytest_gump.engine.order import AttemptResult, Outcome, from_wire, to_wire
+from pytest_gump.engine.order import AttemptResult, Outcome, to_wire
 from pytest_gump.errors import GumpError
+from pytest_gump.exit_code import is_own
+from pytest_gump.other_hooks import in_a_line, trouble
+from pytest_gump.phases import Phases, bare_report
 from pytest_gump.system.output import clean_text
 from pytest_gump.workflow.path import REPLAN, StepPath
 
@@ -31,103 +34,75 @@ if TYPE_CHECKING:
 
 
 class StepReports:
-    """Registered with the conductor: books attempts when their report comes, before pytest counts it."""
+    """Registered with the conductor: records attempts, then shows them to pytest and its plugins."""
 
     def __init__(self, config: pytest.Config, report: Report) -> None:
         self._config = config
         self._report = report
-        self._landing: dict[str, Flight] = {}
-        self._skipped: tuple[StepPath, ...] = ()
+        self._protocols: dict[str, Callable[[], None]] = {}
+        """What runs the phases of a step that is being shown, by node id."""
 
-    def perform(self, flight: Flight, outcome: Callable[[], AttemptResult]) -> None:
+    def perform(self, flight: Flight, outcome: Callable[[], AttemptResult], *, is_over: bool) -> None:
         """Let pytest see the item of an attempt run: `outcome` gives what came of it, or carries it out.
 
         Raises:
-            KeyboardInterrupt: it came while the attempt was carried out; what was spent is booked.
+            KeyboardInterrupt, Exit: the session is to end; what has come of the attempt is recorded.
         """
-        item, run = flight.item, flight.of.run
+        item = flight.item
         assert item is not None  # noqa: S101 - a preflight has no item
-        item.order, item.result = flight.order, None
-        item.root.job.runner = lambda _order: outcome()
-        self._landing[item.nodeid] = flight
+        phases = Phases(item, outcome, partial(self.broken, flight), is_over=is_over)
+        item.order, item.outcome = flight.order, phases.carry_out
+        self._protocols[item.nodeid] = phases.in_protocol
         try:
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
-        except Cancelled as error:
-            self.cancelled(flight, error.result)
-            raise KeyboardInterrupt(str(error)) from None
-        except KeyboardInterrupt:
-            if self._landing.pop(item.nodeid, None) is not None:
-                self.cancelled(flight, self._stopped(flight, item.result))
-            raise
-        for path in self._skipped:
-            self._log_skipped(flight.of, path, run.schedule.reason)
-        self._skipped = ()
+            phases.run()
+            if phases.result is None or phases.result.outcome is Outcome.CANCELLED:
+                self.cancelled(flight, phases.result or self._stopped(flight))
+            else:
+                self._settle(flight, phases.result, phases.report())
+        finally:
+            del self._protocols[item.nodeid]
+        if phases.stop is not None:
+            raise phases.stop
 
-    def _stopped(self, flight: Flight, result: AttemptResult | None) -> AttemptResult:
-        """What became of an attempt when Ctrl-C came around it: nobody has told its end yet."""
-        if result is not None:
-            return replace(result, outcome=Outcome.CANCELLED, reason="interrupted")
+    def broken(self, flight: Flight, error: BaseException) -> AttemptResult:
+        """What became of an attempt that raised an error: its worker lives, so another one would fare no better."""
+        why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
+        outcome = Outcome.GATE_ERROR if flight.order.agent is None else Outcome.AGENT_ERROR
+        why, usage = f"the step itself broke: {clean_text(why)}", flight.heard or NEVER_STARTED
+        result = flight.of.run.no_attempt(flight.order, outcome, why, usage)
+        return flight.of.launch.recover(flight.ticket, flight.order, replace(result, final=True), flight.began)
+
+    def _stopped(self, flight: Flight) -> AttemptResult:
+        """What became of an attempt that was stopped before there was a result."""
         usage = flight.heard or NEVER_STARTED
         result = flight.of.run.no_attempt(flight.order, Outcome.CANCELLED, "interrupted", usage)
         return flight.of.launch.recover(flight.ticket, flight.order, result, flight.began)
 
     def cancelled(self, flight: Flight, result: AttemptResult) -> None:
-        """Book an attempt that was stopped; nothing follows from it."""
+        """Record an attempt that was stopped; nothing follows from it."""
         self._report.live.ended(flight.ticket)
         self._report.attempt_cancelled(flight.order.run_id, flight.of.run.finish_attempt(flight.order, result))
 
-    # -- hooks ---------------------------------------------------------------------------------------------------
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Run one attempt and log one report for it; the teardown is logged when the step is settled."""
-        if not isinstance(item, StepItem):
-            return None
-        reports = runtestprotocol(item, log=False, nextitem=None)
-        if item.nodeid not in self._landing:
-            self._report.hand_on(item, reports)
-            return True
-        report = next((one for one in reports if one.failed), reports[min(1, len(reports) - 1)])
-        item.ihook.pytest_runtest_logreport(report=report)
-        return True
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
-        report: Any = yield
-        if isinstance(item, StepItem) and item.order is not None:
-            result = item.result
-            report.gump = {
-                "order": to_wire(item.order),
-                "result": to_wire(result) if result is not None else None,
-            }
-            if result is not None and report.when == "call":  # a worker may have done what this process only tells
-                report.duration = max(report.duration, result.timings.total_s)
-        return report
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
-        """Settle the attempt before pytest, and every other plugin, counts it.
+    def _settle(self, flight: Flight, result: AttemptResult, report: Any) -> None:
+        """Record the attempt and decide what follows, before pytest, and every other plugin, counts it.
 
         A failure that will be retried is none; a pass counts when the run ends, for a later step may still restart
         from this one. So every step is counted once; of the attempts in between, others see a phase that passed.
         """
-        if getattr(report, "gump", None) is None:
-            return (yield)
-        flight = self._landing.pop(report.nodeid)
-        of, booked = flight.of, self._settle(flight, report)
+        of, booked = flight.of, self._decide(flight, result)
         verdict = booked.settled.verdict
         part_of_replan = verdict == "failed" and booked.settled.step is not None
         of.passed.pop(report.nodeid, None)
         of.spent_s[report.nodeid] = of.spent_s.get(report.nodeid, 0.0) + report.duration
         report.duration = of.spent_s[report.nodeid]
+        report.gump = {"order": to_wire(booked.order), "result": to_wire(result)}
         if verdict == "passed":
             of.passed[report.nodeid] = _final(report, "call"), booked
         if verdict != "failed" or part_of_replan:
             _make_phase(report, "retried" if part_of_replan else _CATEGORIES.get(verdict, verdict))
         self._report.live.ended(flight.ticket)
         self._report.attempt_finished(booked)
-        with self._report.own_lines(report):
-            result = yield
+        self._report.log(report, flight.item.ihook if flight.item else self._config.hook)
         if part_of_replan:
             assert booked.settled.step is not None  # noqa: S101 - that makes it part of a replan
             self._log_failed(of, booked.settled.step, booked.result)
@@ -135,27 +110,44 @@ class StepReports:
             self._close(report, of, booked.record.step)
         for path in booked.settled.failed:
             self._log_failed(of, path, of.run.record.steps[str(path)].attempts[-1].result)
-        self._skipped = booked.settled.skipped
-        return result
+        for path in booked.settled.skipped:
+            self._log_skipped(of, path, of.run.schedule.reason)
 
-    def _settle(self, flight: Flight, report: Any) -> Booked:
+    def _decide(self, flight: Flight, result: AttemptResult) -> Booked:
         run, item, order = flight.of.run, flight.item, flight.order
-        assert item is not None  # noqa: S101 - only steps have reports
-        wire = report.gump["result"]
-        if wire is not None:
-            result = from_wire(AttemptResult, wire)
-        else:
-            why = f"the step itself broke: {_last_word(report.longrepr)}"
-            result = run.no_attempt(order, Outcome.CRASHED, why, flight.heard or NEVER_STARTED)
-            result = flight.of.launch.recover(flight.ticket, order, result, flight.began)
+        assert item is not None  # noqa: S101 - only steps are settled
         run.finish_attempt(order, result)
-        item.ihook.pytest_gump_attempt_finished(order=order, result=result)
+        self.tell(partial(item.ihook.pytest_gump_attempt_finished, order=order, result=result))
 
         def decide(step: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
-            answer = item.ihook.pytest_gump_retry(step=step, path=str(path), failures=tuple(failures))
-            return own if answer is None else _checked(answer, item.root.job)
+            ask = partial(item.ihook.pytest_gump_retry, step=step, path=str(path), failures=tuple(failures))
+            return _answer(ask, item.root.job) or own
 
         return run.settle(order, result, decide)
+
+    def tell(self, hook: Callable[[], object]) -> None:
+        """Call a hook of ours for those who only take note; what they raise is shown and changes nothing."""
+        text = trouble(hook)
+        if text is not None:
+            name = getattr(getattr(hook, "func", None), "name", "a hook")
+            self._report.say_once(f"{name}: another plugin's hook raised {text}")
+
+    # -- hooks ---------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Run the phases of a step; what plugins that repeat tests would do does not apply to it."""
+        if not isinstance(item, StepItem):
+            return None
+        self._protocols[item.nodeid]()
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
+        """Let no plugin log a step but us: of what one logs on its own, others see a phase that passed."""
+        if report.nodeid in self._protocols and not is_own(report):
+            _make_phase(report, "")
+        return (yield)
 
     # -- settled steps -------------------------------------------------------------------------------------------
 
@@ -163,15 +155,14 @@ class StepReports:
         """Count the steps that passed, in the order in which they last ran."""
         run = of.run
         for report, booked in of.passed.values():
-            with self._report.own_lines(report):
-                self._config.hook.pytest_runtest_logreport(report=report)
+            self._report.log(report, self._config.hook)
             self._close(report, of, booked.record.step)
         self._log_reused(of, run)
         for path, step in run.record.steps.items():
             if step.attempts and path in of.items and of.items[path].nodeid not in of.closed:
                 junit.write_unsettled(self._config, of.items[path], run.record, step)
         of.passed.clear()
-        self._config.hook.pytest_gump_run_finished(run=run.record)
+        self.tell(partial(self._config.hook.pytest_gump_run_finished, run=run.record))
 
     def _log_reused(self, of: OpenRun, run: Run) -> None:
         """Count the steps of earlier sessions whose results hold to the end: they passed."""
@@ -182,11 +173,11 @@ class StepReports:
             item = of.item(of.root.session, path)
             if item.nodeid not in of.closed:
                 item.order, item.reused = None, True
-                call: Any = runtestprotocol(item, log=False, nextitem=None)[1]
-                call.duration, call.gump_category = 0.0, "reused"
-                with self._report.own_lines(call):
-                    item.ihook.pytest_runtest_logreport(report=call)
-                self._close(call, of, step.path)
+                report = self._shown(item, "call")
+                report.outcome, report.longrepr = "passed", None
+                report.duration, report.gump_category = 0.0, "reused"
+                self._report.log(report, item.ihook)
+                self._close(report, of, step.path)
 
     def _close(self, report: Any, of: OpenRun, path: str) -> None:
         """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""
@@ -195,8 +186,7 @@ class StepReports:
         junit.write_step(self._config, teardown, of.run.record, of.run.record.steps[path])
         of.closed.add(report.nodeid)
         report.user_properties = teardown.user_properties
-        with self._report.own_lines(teardown):
-            self._config.hook.pytest_runtest_logreport(report=teardown)
+        self._report.log(teardown, self._config.hook)
 
     def _log_failed(self, of: OpenRun, path: StepPath, result: AttemptResult | None) -> None:
         """Fail a step that no attempt of its own tells of: a part of its replan failed, or its group gave up later."""
@@ -214,7 +204,31 @@ class StepReports:
         of.closed.add(item.nodeid)
         item.order = None
         item.add_marker(pytest.mark.skip(reason=reason))
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+        report = self._shown(item, "setup")
+        report.outcome, report.longrepr = "skipped", (*item.location[:2], f"Skipped: {reason}")
+        self._report.hand_on(item, [report, _final(report, "teardown")])
+
+    def _shown(self, item: StepItem, when: str) -> Any:
+        """Run the phases of a step that makes no attempt; gives the report of one, to be completed."""
+        reports: list[Any] = []
+        self._protocols[item.nodeid] = lambda: reports.extend(runtestprotocol(item, log=False, nextitem=None))
+        try:
+            trouble(partial(item.config.hook.pytest_runtest_protocol, item=item, nextitem=None))
+        finally:
+            del self._protocols[item.nodeid]
+        report = next((one for one in reports if one.when == when), None) or bare_report(item)
+        report.when = when
+        vars(report).pop("wasxfail", None)
+        return report
+
+
+def _answer(ask: Callable[[], object], job: Job) -> Decision | None:
+    """What the hook decides; None leaves it to the workflow's own policy."""
+    answers: list[object] = []
+    text = trouble(lambda: answers.append(ask()))
+    if text is not None:
+        return Stop(f"pytest_gump_retry raised {text}")
+    return None if answers[0] is None else _checked(answers[0], job)
 
 
 def _checked(answer: object, job: Job) -> Decision:
@@ -246,9 +260,3 @@ def _final(report: Any, when: str) -> Any:
     final.when, final.outcome, final.longrepr, final.gump, final.gump_category = when, "passed", None, None, None
     final.sections = []
     return final
-
-
-def _last_word(longrepr: object) -> str:
-    """What broke: the first line of an error of ours, which is text already, or the last one of a traceback."""
-    lines = clean_text(str(longrepr)).strip().splitlines() or ["no report"]
-    return lines[0] if isinstance(longrepr, str) else lines[-1]

@@ -221,7 +221,7 @@ class OrderServer:
         text = _text_of(error)
         with suppress(OSError):
             (folder / "traceback.txt").write_text(text, encoding="utf-8", errors="replace")
-        result = _bare(order, Outcome.CRASHED, f"the step itself broke: {text.splitlines()[0]}")
+        result = _bare(order, Outcome.AGENT_ERROR, f"the step itself broke: {text.splitlines()[0]}", final=True)
         return recover(order, tools, result, folder, folder.stat().st_mtime)
 
     def _stopped(self, ticket: int, order: Order) -> AttemptResult:
@@ -245,9 +245,9 @@ def _text_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
 
 
-def _bare(order: Order, outcome: Outcome, reason: str) -> AttemptResult:
-    timings = Timings(started=time.time(), total_s=0.0)
-    return AttemptResult(order.step, order.attempt, outcome, reason, order.agent, timings, usage=NEVER_STARTED)
+def _bare(order: Order, outcome: Outcome, reason: str, *, final: bool = False) -> AttemptResult:
+    timings, usage = Timings(started=time.time(), total_s=0.0), NEVER_STARTED
+    return AttemptResult(order.step, order.attempt, outcome, reason, order.agent, timings, usage=usage, final=final)
 
 
 class StopSign:

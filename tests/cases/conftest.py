@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.hardening.conftest import rogue
+from tests.session.conftest import project
 
-__all__ = ["rogue"]
+__all__ = ["project", "rogue"]
 
 _HERE = Path(__file__).parent
 

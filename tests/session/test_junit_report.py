@@ -164,21 +164,22 @@ def test_control_characters_of_a_gate_survive_as_valid_xml(project: GumpProject)
     assert "red\ufffd ]]> <b>\n  : :error::no" in text
 
 
-def test_a_crashed_step_has_a_name(project: GumpProject) -> None:
-    project.write(
-        {
-            "conftest.py": "import pytest\n\n\n@pytest.hookimpl(tryfirst=True)\n"
-            "def pytest_runtest_call(item):\n    raise RuntimeError('the step is gone')\n"
-        }
+def test_a_step_that_breaks_has_a_name(project: GumpProject) -> None:
+    agents = (
+        "class Odd:\n    name = cli = 'odd'\n    cost = 'reported'\n    def missing(self):\n        return None\n"
+        "    def command(self, task):\n        raise RuntimeError('it broke')\n    reader = command\n\n\n"
+        "def pytest_gump_agents():\n    return {'odd': Odd()}\n"
     )
-    project.commit()
-    project.answer("impl", writes={"new.py": "x = 1\n"})
-    project.run("one", "--junitxml=junit.xml").assert_outcomes(failed=1)
+    project.write({"conftest.py": agents})
+    project.workflow("odd", ONE.replace("claude-haiku", "odd").replace("name: one", "name: odd"))
+    result = project.pytester.runpytest_inprocess("--gump-workflow=odd", "--junitxml=junit.xml", "spec.md")
+    result.assert_outcomes(failed=1)
     (case,) = cases(project).values()
-    assert (case.get("classname"), case.get("name")) == ("spec.md.one", "impl")
-    assert properties(case)["gump.outcome"] == "crashed"
-    assert "attempt 1: claude-haiku: crashed, " in str(case.findtext("system-out"))
-    assert case.find("failure") is not None
+    assert (case.get("classname"), case.get("name")) == ("spec.md.odd", "impl")
+    assert properties(case)["gump.outcome"] == "agent_error"
+    text = str(case.findtext("failure"))
+    assert text.startswith("impl: the step itself broke: RuntimeError: it broke")
+    assert "conftest.py" in text
 
 
 def test_a_step_that_is_skipped_after_a_restart_keeps_its_cost(

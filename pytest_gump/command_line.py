@@ -1,0 +1,62 @@
+"""What the command line itself says, apart from `addopts`, the ini file and the environment.
+
+Only that may start an agent or leave out a step: what a project sets for its ordinary tests does neither. A file of
+arguments (`pytest @run.args`) belongs to it: the command line names the file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    import pytest
+
+STARTS = frozenset({"--gump-workflow", "--gump-resume", "--gump-from"})
+SHOWS = ("help", "version", "collectonly", "showfixtures", "show_fixtures_per_test", "markers", "cacheshow")
+"""Options of pytest that show something and run nothing."""
+
+
+def words(config: pytest.Config) -> list[str]:
+    """Each argument, with those of its files in the place of `@file`."""
+    return [*_expanded(map(str, config.invocation_params.args), config.invocation_params.dir)]
+
+
+def _expanded(given: Any, folder: Path) -> Iterator[str]:
+    for word in given:
+        if word.startswith("@"):
+            yield from _expanded(os.fsdecode(Path(folder, word[1:]).read_bytes()).splitlines(), folder)
+        else:
+            yield word
+
+
+def names_workflow(config: pytest.Config) -> bool:
+    """Whether the command line itself asks for a workflow; never on a worker, which is sent what to do."""
+    if hasattr(config, "workerinput"):
+        return False
+    return any(
+        word.partition("=")[0] in STARTS or (not word.startswith("-") and _is_workflow_file(word, config))
+        for word in words(config)
+    )
+
+
+def _is_workflow_file(word: str, config: pytest.Config) -> bool:
+    """A YAML file that was named as an argument, together with a spec to run it on."""
+    path = word.partition("::")[0]
+    return path.endswith((".yaml", ".yml")) and bool(config.getoption("gump_spec", default=None))
+
+
+def said(config: pytest.Config) -> argparse.Namespace:
+    """The options as the command line itself sets them; all others have their defaults."""
+    parser: Any = config._parser  # noqa: SLF001 - no public way; tests/session/test_selection.py
+    namespace: argparse.Namespace = parser.parse_known_args(words(config))
+    return namespace
+
+
+def only_shows(config: pytest.Config) -> bool:
+    """Whether the session runs nothing: pytest lists something, or a dry run foretells."""
+    return bool(config.getoption("gump_dry_run")) or any(config.getoption(name, default=False) for name in SHOWS)
