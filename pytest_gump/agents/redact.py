@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from pytest_gump.agents.cassette import HOME, WORKTREE
-from pytest_gump.system.written import written_forms
+from pytest_gump.system.written import Span, masked, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,8 +38,8 @@ class Redaction:
     """For one attempt. A secret becomes as many asterisks: what is counted in characters stays as it was."""
 
     def __init__(self, secrets: Iterable[str], *, worktree: Path, home: str | None = None) -> None:
-        self._lengths = {form: len(secret) for secret in secrets for form in _forms(secret)}
-        self._secrets = _alternatives(self._lengths)
+        self._secrets = [written(one) for one in sorted(secrets, key=len, reverse=True) if one]
+        """The longest first: one secret may begin another."""
         self._places = list(_places(worktree, os.environ.get("HOME", "") if home is None else home))
 
     def clean(self, text: bytes) -> bytes:
@@ -47,17 +49,24 @@ class Redaction:
         return self.mask(text)
 
     def mask(self, text: bytes) -> bytes:
-        if self._secrets is not None:
-            text = self._secrets.sub(lambda match: b"*" * self._lengths[match[0]], text)
+        for secret in self._secrets:
+            parts, end = masked(text, secret.spans(text), len(text), partial(_asterisks, len(secret.text)))
+            text = b"".join(parts) + text[end:]
         return TOKENS.sub(lambda match: b"*" * len(match[0]), text)
 
     def holds_secret(self, text: bytes) -> bool:
-        return self._secrets is not None and self._secrets.search(text) is not None
+        return any(secret.is_in(text) for secret in self._secrets)
+
+
+def _asterisks(length: int, span: Span) -> bytes:
+    return b"*" * (span.end - span.start if span.is_encoded else length)
 
 
 def _forms(text: str) -> Iterator[bytes]:
-    """Also as part of an address."""
-    yield from written_forms(text)
+    """As it is, as JSON writes it, and as part of an address."""
+    yield os.fsencode(text)
+    for ascii_only in (True, False):
+        yield json.dumps(text, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogateescape")
     yield quote(text, safe="", errors="surrogateescape").encode()
 
 

@@ -95,6 +95,8 @@ class _Facts:
     named: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     session_lost: bool = False
+    leaks: Sequence[str] = ()
+    """Where the value of a secret stands in what the agent left."""
     ignored: Sequence[str] = ()
     """What the agent made that git ignores; looked up only where it changed nothing else."""
     no_change: str = ""
@@ -254,6 +256,11 @@ class _Attempt:
             facts.notes.append(crossing.warning)
         if unwanted or (judgement is not None and judgement.guard == "no_write"):
             self.leavings.roll_back()
+        if facts.leaks:  # the worktree outlives the run
+            self.slot.restore(order.base)
+            self.slot.remove_ignored(settings.keep_ignored)
+            self.slot.renew_git(order.base)
+            facts.notes.append(f"the commit at {attempt_ref(order)} holds the secret; gump discard removes it")
         return judgement
 
     def _keep(self) -> None:
@@ -265,7 +272,7 @@ class _Attempt:
         snapshot = self.leavings.snapshot
         bad = snapshot.bad if snapshot is not None else ()
         crossing = check_bounds(self.order, [one.path for one in self.leavings.changed], bad=bad)
-        leaks = self.leavings.leaks(self.secrets)
+        leaks = self.facts.leaks = self.leavings.leaks(self.secrets)
         told = f"the value of a secret was left: {'; '.join(leaks)}" if leaks else None
         reasons = [reason for reason in (crossing.reason, told, self._interpreter_changes()) if reason]
         return replace(crossing, reason="; ".join(reasons) or None)

@@ -125,6 +125,7 @@ class Leavings:
         out = self._folder / "out"
         handed = sorted(path for path in out.rglob("*") if path.is_file() and not path.is_symlink())
         found = [f"{name} in {path.name}" for path in handed for name in secrets.names_in_file(path)]
+        found += [f"{name} in the path of a file" for one in self.changed for name in secrets.names_in(one.path)]
         unshown = (one.path for one in self.changed if one.added is None and one.status != "deleted")
         for path in unshown:  # binary and large files: the patch does not tell what is in them
             place = self._slot.path / path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pytest_gump.agents.base import Note, Text, ToolCall
-from pytest_gump.system.written import written_forms
+from pytest_gump.system.written import Span, masked, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -41,9 +41,8 @@ class Secrets:
         return bool(self.values)
 
     def names_in(self, text: str | bytes) -> list[str]:
-        """The variables whose values are in the text."""
-        data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-        return [name for name, value in self.values.items() if any(form in data for form in written_forms(value))]
+        """The variables whose values are in the text, in whatever form."""
+        return [name for name, value in self.values.items() if written(value).is_in(text)]
 
     def names_in_file(self, path: Path) -> list[str]:
         rest, found = b"", dict[str, None]()
@@ -54,22 +53,21 @@ class Secrets:
         return list(found)
 
     @property
-    def _forms(self) -> list[bytes]:
-        """The longest first: of a secret that holds another one, nothing must stay."""
-        forms = {form for value in self.values.values() for form in written_forms(value)}
-        return sorted(forms, key=lambda form: (-len(form), form))
-
-    @property
     def _overlap(self) -> int:
         """Bytes of a block that may be the beginning of a secret: lines may be longer than the memory."""
-        return len(self._forms[0]) - 1
+        return max(written(value).longest for value in self.values.values())
+
+    def _spans(self, text: str | bytes) -> Iterator[Span]:
+        for value in self.values.values():
+            yield from written(value).spans(text)
 
     def mask(self, value: Any) -> Any:
         """The same plain data with every secret masked, in strings at any depth."""
         if not self.values:
             return value
         if isinstance(value, str):
-            return re.sub("|".join(re.escape(os.fsdecode(form)) for form in self._forms), MASK, value)
+            parts, end = masked(value, self._spans(value), len(value), lambda _: MASK)
+            return "".join(parts) + value[end:]
         if isinstance(value, dict):
             return {key: self.mask(one) for key, one in value.items()}
         return [self.mask(one) for one in value] if isinstance(value, list) else value
@@ -104,14 +102,8 @@ class Secrets:
 
     def _masked(self, block: bytes, cut: int) -> tuple[bytes, int]:
         """Mask what begins before `cut`, and say where the rest begins."""
-        parts, end = [], 0
-        for match in re.finditer(b"|".join(map(re.escape, self._forms)), block):
-            if match.start() >= cut:
-                break
-            parts += [block[end : match.start()], MASK.encode()]
-            end = match.end()
-        parts.append(block[end:cut])
-        return b"".join(parts), max(end, cut)
+        parts, end = masked(block, self._spans(block), cut, lambda _: MASK.encode())
+        return b"".join(parts) + block[end:cut], max(end, cut)
 
 
 def masked_event(event: Event, secrets: Secrets) -> Event:
@@ -136,10 +128,17 @@ def _secret_part(name: str, value: str) -> str:
 
 
 def _added(patch: Path) -> Iterator[tuple[str, bytes]]:
-    path = ""
+    """Runs of added lines: what is wrapped goes over several."""
+    path, run = "", b""
     with patch.open("rb") as lines:
         while line := lines.readline(_LONGEST_LINE):
-            if line.startswith(b"+++ "):
+            is_added = line.startswith(b"+") and not line.startswith(b"+++ ")
+            if run and (not is_added or len(run) > _BLOCK):
+                yield path, run
+                run = b""
+            if is_added:
+                run += line
+            elif line.startswith(b"+++ "):
                 path = line[4:].strip().decode("utf-8", "replace").removeprefix("b/")
-            elif line.startswith(b"+"):
-                yield path, line
+    if run:
+        yield path, run

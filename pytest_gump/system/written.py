@@ -1,14 +1,142 @@
-"""How a text may stand in what programs write: looked for where secrets are masked."""
+"""How a text may stand in what programs write: looked for where secrets are found and masked.
+
+As it is; with JSON, XML, URL or backslash escapes, any mix of them, also of JSON within JSON; as hexadecimal digits; as
+base64 or base64url, at any of the three alignments and with line breaks. Not: reversed, spaced out or compressed.
+"""
 
 from __future__ import annotations
 
-import json
-import os
+import base64
+import re
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Text = TypeVar("Text", str, bytes)
+
+_SLASH: Final = r"\\"
+_MORE: Final = r"\\{0,7}"
+_SLASHES: Final = _SLASH + _MORE
+"""JSON within JSON within JSON."""
+_BREAK: Final = r"(?:\\{1,8}[rn]|\r?\n[+ -]?)*"
+"""Where a line of base64 may end: in a file, a JSON text or a patch."""
+_SHORT: Final = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+_XML: Final = {"&": "amp;", "<": "lt;", ">": "gt;", '"': "quot;", "'": "apos;"}
+_LONGEST_CHARACTER: Final = 4 * 12
+"""Bytes that one character of a text may take, escaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    start: int
+    end: int
+    is_encoded: bool
+    """As digits or base64, where the number of characters is another one; or several secrets that overlap."""
+
+
+class Written:
+    """Finds one text in all its forms."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.longest = _LONGEST_CHARACTER * len(text)
+        data = text.encode("utf-8", "surrogateescape")
+        self._patterns = [(_compiled(one), False) for one in _escaped(text)]
+        self._patterns += [(_compiled(one), True) for one in (_hexadecimal(data), *_base64(data))]
+
+    def spans(self, text: str | bytes) -> Iterator[Span]:
+        """Where it stands; spans may overlap."""
+        if len(text) < len(self.text):  # no form is shorter
+            return
+        for (in_bytes, in_text), is_encoded in self._patterns:
+            found = in_text.finditer(text) if isinstance(text, str) else in_bytes.finditer(text)
+            for match in found:
+                yield Span(match.start(), match.end(), is_encoded)
+
+    def is_in(self, text: str | bytes) -> bool:
+        return next(self.spans(text), None) is not None
 
 
 @lru_cache(maxsize=256)
-def written_forms(text: str) -> tuple[bytes, ...]:
-    """As it is, and as JSON writes it: streams are JSON."""
-    escaped = (json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-    return tuple(dict.fromkeys([os.fsencode(text), *(form.encode("utf-8", "surrogateescape") for form in escaped)]))
+def written(text: str) -> Written:
+    return Written(text)
+
+
+def _compiled(pattern: str) -> tuple[re.Pattern[bytes], re.Pattern[str]]:
+    return re.compile(pattern.encode("utf-8", "surrogateescape")), re.compile(pattern)
+
+
+def _escaped(text: str) -> Iterator[str]:
+    """Two patterns, by how the first character stands: a search for one of few first bytes is fast."""
+    rest = "".join(f"(?:{re.escape(one)}|{'|'.join(lead + tail for lead, tail in _escapes(one))})" for one in text[1:])
+    yield re.escape(text[0]) + rest
+    yield rf"[\\%&](?:{'|'.join(f'(?<={lead}){tail}' for lead, tail in _escapes(text[0]))}){rest}"
+
+
+def _escapes(one: str) -> Iterator[tuple[str, str]]:
+    """The first byte of each way to escape a character, and what follows."""
+    data = one.encode("utf-8", "surrogateescape")
+    yield "%", "%".join(_digits(f"{byte:02x}") for byte in data)
+    yield "&", f"#(?:0*{ord(one)}|[xX]0*{_digits(f'{ord(one):x}')});"
+    yield _SLASH, _MORE + f"{_SLASHES}".join(f"u{_digits(unit)}" for unit in _utf16(one))
+    yield _SLASH, _MORE + f"{_SLASHES}".join(f"x{_digits(f'{byte:02x}')}" for byte in data)
+    if one in _XML:
+        yield "&", _XML[one]
+    if one in _SHORT:
+        yield _SLASH, _MORE + _SHORT[one]
+    elif one in '"/\\':
+        yield _SLASH, _MORE + re.escape(one)
+
+
+def _utf16(one: str) -> list[str]:
+    data = one.encode("utf-16-be", "surrogatepass").hex()
+    return [data[at : at + 4] for at in range(0, len(data), 4)]
+
+
+def _digits(text: str) -> str:
+    return "".join(f"[{digit}{digit.upper()}]" if digit.isalpha() else digit for digit in text)
+
+
+def _hexadecimal(data: bytes) -> str:
+    return _digits(data.hex())
+
+
+def _base64(data: bytes) -> Iterator[str]:
+    """Of each alignment the characters that depend on the text alone."""
+    for shift, unknown in ((0, 0), (1, 2), (2, 3)):
+        digits = base64.b64encode(b"\0" * shift + data).decode()[unknown : (shift + len(data)) * 8 // 6]
+        yield _BREAK.join(_BASE64URL.get(digit, digit) for digit in digits)
+
+
+_BASE64URL: Final = {"+": "[+-]", "/": r"(?:\\{1,8}/|[/_])"}
+
+
+def masked(text: Text, spans: Iterable[Span], cut: int, mask: Callable[[Span], Text]) -> tuple[list[Text], int]:
+    """The parts of the text up to the last span that begins before `cut`, masked; and where the rest begins.
+
+    Spans that overlap become one: of a secret that holds another one, nothing stays.
+    """
+    parts: list[Text] = []
+    end = 0
+    for span in _merged(spans):
+        if span.start >= cut:
+            break
+        parts += [text[end : span.start], mask(span)]
+        end = span.end
+    return parts, end
+
+
+def _merged(spans: Iterable[Span]) -> Iterator[Span]:
+    last: Span | None = None
+    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+        if last is None or span.start >= last.end:
+            if last is not None:
+                yield last
+            last = span
+        elif span.end > last.end:
+            last = Span(last.start, span.end, is_encoded=True)
+    if last is not None:
+        yield last

@@ -148,6 +148,47 @@ def test_secret_that_a_failed_attempt_left_is_found_again_in_the_next(
     assert second.reason == "the value of a secret was left: TEST_TOKEN in a.py"
 
 
+def test_worktree_holds_no_secret_when_an_attempt_was_refused_for_one(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = "tok-very-secret-1234"
+    monkeypatch.setenv("TEST_TOKEN", token)
+    kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
+    base = kit.commit({".gitignore": "*.log\n"})
+    result = kit.run(
+        """
+        key = os.environ["TEST_TOKEN"]
+        for name in ("a.py", "run.log", f"{key}/b.txt", ".git/description"):
+            write(name, key)
+        """,
+        base=base,
+    )
+    assert result.outcome == "out_of_bounds"
+    assert any("refs/gump/run-1/attempts/build-a1 holds the secret" in note for note in result.notes)
+    slot = kit.place / "slots" / "one"
+    assert slot.is_dir()
+    held = [
+        path
+        for path in slot.rglob("*")
+        if token in path.name or (path.is_file() and token in path.read_text("latin-1"))
+    ]
+    assert held == []
+    assert token in kit.git("show", f"{result.snapshot}:a.py")
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["key.encode().hex()", "base64.b64encode(b'x' + key.encode()).decode()", "''.join(f'%{ord(c):02X}' for c in key)"],
+)
+def test_secret_is_found_in_a_change_in_another_form(kit: Kit, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
+    kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
+    result = kit.run(f'import base64; key = os.environ["TEST_TOKEN"]; write("a.py", {form}); say("text", text={form})')
+    assert result.reason == "the value of a secret was left: TEST_TOKEN in a.py"
+    assert "***" in (scratch_of(result) / "stream.ndjson").read_text()
+    assert "***" in (scratch_of(result) / "diff.patch").read_text()
+
+
 # -- what is judged is what is kept ------------------------------------------------------------------------------------
 
 
