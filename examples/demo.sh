@@ -31,6 +31,12 @@ show() {
 
 show pytest --gump-workflow=tdd spec.md "--gump-replay=$cassette" "--gump-replay-delay=${DEMO_DELAY:-0}" "$@"
 show gump apply
-show git --no-pager log --oneline --graph
 show python -m pytest -q
-show gump report
+
+cat <<END
+
+The project is in $project. Look around there, with $(dirname "$(command -v gump)") on your PATH:
+  gump report                        cost, tokens and time of every attempt
+  gump log 'build::impl[billing]'    one step: prompt, what the agent did, output of its gates
+  git log --oneline --graph          one commit for each step
+END

@@ -55,7 +55,7 @@ def pytest_gump_retry(step: Step, path: str, failures: Sequence[Failure]) -> Ret
 
     Called on the controller after every failure of a step or group that its workflow's policy may answer; the first
     answer that is not None wins, None leaves it to the workflow's own policy. `path` is the step's address in the
-    run (`build::impl[item-2]`), `failures` its failures since it was entered, the newest last. Limits bind the
+    run (`build::impl[item-2]`), `failures` its failures that count towards `retry`, the newest last. Limits bind the
     answer: a `Retry` when `retry` is used up, or when the money is spent, does not start another attempt::
 
         def pytest_gump_retry(step, failures):
