@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.cli import apply, config, diff, discard, doctor, gc, log, models, playbook, report, run, status
+from pytest_gump.cli.former_words import refuse_former
 from pytest_gump.cli.output import Out
 from pytest_gump.errors import ConfigError, GumpError
 
@@ -63,11 +64,13 @@ def run_program(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except GumpError as error:
         Out(sys.stderr).text(f"gump: error: {error}")
-        return USAGE if isinstance(error, ConfigError) else REFUSED
+        usage = run.PYTEST_USAGE if words[:1] == ["run"] else USAGE
+        return usage if isinstance(error, ConfigError) else REFUSED
     return code
 
 
 def _run(words: list[str]) -> int:
+    refuse_former(words)
     if words[:1] == ["run"] and not {"-h", "--help"} & set(words):
         return run.start(words[1:])
     try:

@@ -69,3 +69,31 @@ def test_a_wrong_number_is_told_in_words(gump: Gump, words: tuple[str, ...], tol
 def test_run_takes_what_ci_is_told(gump: Gump) -> None:
     assert "--ci auto|github|gitlab|off" in gump.good("run", "--help")
     assert gump("run", "spec.md", "--workflow", "pair", "--ci=off", "--dry-run")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "today"),
+    [
+        ("run --replay --from-step impl", "gump run --from STEP[@RUN]"),
+        ("run --replay --from-step=impl --run 7f3a", "gump run --from STEP[@RUN]"),
+        ("run spec.md --workflow tdd --agent-stub", "--replay DIR"),
+        ("run spec.md --workflow pair --pause-after first", "-k STEP"),
+        ("report --detail first", "gump log [RUN] STEP"),
+        ("apply --run 7f3a", "gump apply RUN"),
+        ("gc --keep-last 0", "gump gc --keep-last 1"),
+        ("gc --keep-last=0", "gump gc --keep-last 1"),
+        ("config set verbose true", "gump config"),
+        ("version", "gump --version"),
+    ],
+)
+def test_a_word_of_the_original_is_answered_with_todays(gump: Gump, words: str, today: str) -> None:
+    errors = gump.bad(*words.split(), code=4 if words.startswith("run") else 2)
+    assert "is of the original Gump" in errors
+    assert today in errors.split("hint: ")[1]
+
+
+def test_values_that_look_like_former_words_are_left_alone(gump: Gump) -> None:
+    assert "original" not in gump.bad("log", "version")
+    assert "original" not in gump.bad("report", "set", code=2)
+    assert "original" not in gump("run", "spec.md", "--workflow", "pair", "--dry-run", "--", "--run")[2]
+    assert gump("config", "--json")[0] == 0

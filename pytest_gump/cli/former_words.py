@@ -1,0 +1,60 @@
+"""Commands and options of the original Gump that have another name here: the answer names today's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FORMER: Final[dict[tuple[str, ...], str]] = {
+    ("run", "--from-step"): "gump run --from STEP[@RUN] begins a new run at a step of an earlier one",
+    ("run", "--run"): "gump run --resume RUN resumes it; gump run --from STEP@RUN begins a new run at a step of it",
+    ("run", "--cook"): "gump run --resume RUN resumes it; gump run --from STEP@RUN begins a new run at a step of it",
+    ("run", "--recipe"): "gump run SPEC --workflow NAME",
+    (
+        "run",
+        "--agent-stub",
+    ): "gump run SPEC --workflow NAME --replay DIR plays a recorded run; --dry-run starts no agent",
+    (
+        "run",
+        "--pause-after",
+    ): "gump run SPEC --workflow NAME -k STEP runs a part; gump run --from STEP does the rest",
+    ("report", "--detail"): "gump log [RUN] STEP shows the attempts of a step",
+    ("apply", "--run"): "gump apply RUN",
+    ("apply", "--cook"): "gump apply RUN",
+    ("status", "--run"): "gump report RUN shows one run; gump status lists all",
+    (
+        "gc",
+        "--keep-last=0",
+    ): "gump gc --keep-last 1 keeps the newest run only; gump discard RUN removes its branch",
+    (
+        "config",
+        "set",
+    ): "edit gump.toml or pytest's configuration: gump config lists the settings; no data is sent",
+    ("version",): "gump --version",
+    ("cook",): "gump run SPEC --workflow NAME",
+    ("replay",): "gump run --from STEP[@RUN] begins a new run at a step of an earlier one",
+    ("resume",): "gump run --resume [RUN]",
+    ("init",): "a project needs none: gump run SPEC --workflow NAME",
+}
+"""By the command and the option, or the command alone."""
+
+
+def refuse_former(words: Sequence[str]) -> None:
+    """Point at today's name of what a command line asks for.
+
+    Raises:
+        ConfigError: it has a command or an option that only the original knows.
+    """
+    command, rest = words[0] if words else "", [*words[1:]]
+    end = rest.index("--") if "--" in rest else len(rest)
+    asked: set[tuple[str, ...]] = {(command,)} if words else set()
+    for place, word in enumerate(rest[:end]):
+        following = rest[place + 1] if place + 1 < end else ""
+        asked |= {(command, word), (command, word.partition("=")[0]), (command, f"{word}={following}")}
+    for former, today in _FORMER.items():
+        if former in asked and not (command == "config" and rest[0] != "set"):
+            raise ConfigError(f"gump {' '.join(former)} is of the original Gump".replace("=", " "), hint=today)
