@@ -81,7 +81,6 @@ steps:
   - name: impl
     agent: script
     prompt: Do it.
-    allow_no_change: true
 """
 
 
@@ -132,8 +131,10 @@ class Rogue:
     # -- what is to be run -----------------------------------------------------------------------------------------
 
     def workflow(self, more: str = "    gate: [compile]\n") -> None:
-        """Write the workflow `rogue`: one step, with these further lines."""
-        self.project.workflow("rogue", STEP + more)
+        """Write the workflow `rogue`: one step, with these further lines. A diff step may change nothing."""
+        own, _, _ = more.partition("- name:")
+        allowed = "" if "output:" in own else "    allow_no_change: true\n"
+        self.project.workflow("rogue", STEP + allowed + more)
 
     def agent(self, source: str, *, talks: bool = True, ends: bool = True) -> None:
         """Let the agent be this script; it tells that it started, and its result, unless that is part of the case."""
