@@ -131,6 +131,13 @@ def _cell(text: str, columns: int) -> str:
     return pad(fit(text, columns), columns)
 
 
+def failure_lines(name: str, reason: str, marks: Marks, columns: int) -> list[str]:
+    """A failure that belongs to no step; what does not fit comes on a line of its own."""
+    head = f"{marks.failed} {name}"
+    line = f"{pad(head, LAYOUT.name + 2)} {reason}"
+    return [line] if width(line) <= columns else [fit(head, columns), fit(f"    {reason}", columns)]
+
+
 def group_line(path: StepPath, marks: Marks, columns: int) -> str:
     indent = "  " * (len(path.names) - 1)
     return fit(f"{indent}{marks.group} {path.leaf}", columns)
@@ -238,7 +245,7 @@ def _detail(result: AttemptResult) -> str:
         return plural(len(result.plan), "item")
     if result.verdict is not None:
         return "pass" if result.verdict.passed else "no pass"
-    return plural(result.usage.turns, "turn")
+    return "not started" if result.never_started else plural(result.usage.turns, "turn")
 
 
 def _remarks(attempt: AttemptRecord, result: AttemptResult) -> str:

@@ -32,8 +32,6 @@ class OpenRun:
     unexpanded: dict[str, StepItem] = field(init=False)
     """Collected items that none has taken the place of, by static path."""
     root: WorkflowCollector = field(init=False)
-    refusal: str | None = None
-    """Why no step may start: what the preflight found."""
     needs_preflight: bool = True
     in_preflight: bool = False
     has_lost_preflight: bool = False

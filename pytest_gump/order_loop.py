@@ -172,8 +172,6 @@ class OrderLoop:
             return known
         if order.mode == "merge":
             return of.run.merge(order)
-        if of.refusal is not None:
-            return of.run.no_attempt(order, Outcome.GATE_ERROR, of.refusal)
         refused = of.run.refuse(order)
         if refused is None and self._executors.gone is not None:
             return of.run.no_attempt(order, Outcome.CRASHED, self._executors.gone)
@@ -213,8 +211,10 @@ class OrderLoop:
         except WorkerFault as fault:  # another run may well be able to go on; what is raised here concerns them all
             result = of.run.no_attempt(flight.order, Outcome.GATE_ERROR, str(fault.args[0]).splitlines()[0])
         self._report.live.ended(flight.ticket)
-        of.refusal = of.run.settle_preflight(result)
+        reason = of.run.settle_preflight(result)
         self._report.preflight_finished(of.run)
+        if reason is not None:
+            self._reports.preflight_failed(of, result, reason)
 
     def _lost(self, flight: Flight, lost: Lost) -> AttemptResult:
         if not lost.is_quiet:

@@ -11,12 +11,14 @@ import pytest
 from pytest_gump import junit
 from pytest_gump.engine.notices import notices
 from pytest_gump.engine.overrides import agents_of, leaves
+from pytest_gump.engine.preflight import PREFLIGHT
 from pytest_gump.exit_code import is_own
 from pytest_gump.lines import (
     LAYOUT,
     attempt_lines,
     columns_for,
     failed_lines,
+    failure_lines,
     fit,
     group_line,
     more_money_text,
@@ -136,6 +138,11 @@ class Report:
             self._write(fit(f"red on base: {gate['name']}: {gate['summary']}", self.columns), yellow=True)
         for note in preflight.get("notes", ()):
             self.say_once(f"note: {note}")
+
+    def preflight_failed(self, run: Run, reason: str) -> None:
+        label = self.label_of(run.record.run_id)
+        for line in failure_lines(PREFLIGHT, reason, self._marks, self.columns - width(label)):
+            self._write(f"{label}{line}", red=True)
 
     def tell_apart(self, labels: Mapping[str, str]) -> None:
         """From now on lines of these runs begin with a label: several go on at once."""
@@ -261,7 +268,8 @@ class Report:
         if record.status == "passed":
             return [(f"gump apply{several}", "merge the result"), report]
         failed = next((step.path for step in record.steps.values() if step.status == "failed"), None)
-        log = [(f"gump log{several or ''} '{failed}'", "what the agent did, and why it failed")] if failed else []
+        did = "why it failed" if failed and _never_started(record, failed) else "what the agent did, and why it failed"
+        log = [(f"gump log{several or ''} '{failed}'", did)] if failed else []
         resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
         if record.max_budget is not None and record.total.bound_usd >= record.max_budget:
             return [*log, report, (f"{resume} --gump-max-budget=USD", more_money_text(record.total))]
@@ -284,6 +292,13 @@ def labels(records: Sequence[RunRecord]) -> dict[str, str]:
     elif len(workflows) == 1:
         shown = {one.run_id: one.spec for one in records}
     return shown
+
+
+def _never_started(record: RunRecord, step: str) -> bool:
+    """Whether no agent ran in the last attempt of a step."""
+    attempts = record.steps[step].attempts
+    result = attempts[-1].result if attempts else None
+    return result is not None and (result.agent is None or result.never_started)
 
 
 def _category(report: Any) -> str:

@@ -15,6 +15,7 @@ from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.engine.decision import Retry, Stop
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.order import AttemptResult, Outcome, to_wire
+from pytest_gump.engine.preflight import PREFLIGHT
 from pytest_gump.errors import GumpError
 from pytest_gump.exit_code import is_own
 from pytest_gump.other_hooks import in_a_line, trouble
@@ -195,6 +196,18 @@ class StepReports:
         detail = describe_failure(result) if result is not None else ""
         report = self._report.step_failed(item, f"{path}: {whole.reason}\n\n{detail}")
         self._close(report, of, whole.path)
+
+    def preflight_failed(self, of: OpenRun, result: AttemptResult, reason: str) -> None:
+        """Fail a run whose gates cannot run: a testcase of its own says so, and all steps are skipped."""
+        skipped = of.run.end_at_preflight(reason)
+        path = StepPath.parse(PREFLIGHT)
+        item = StepItem.from_parent(of.root, name=PREFLIGHT, root=of.root, step_path=path)
+        self._report.preflight_failed(of.run, reason)
+        whole = replace(result, step=PREFLIGHT, reason=reason)
+        report = self._report.step_failed(item, describe_failure(whole))
+        self._report.log(_final(report, "teardown"), self._config.hook)
+        for one in skipped:
+            self._log_skipped(of, one, of.run.schedule.reason)
 
     def _log_skipped(self, of: OpenRun, path: StepPath, reason: str) -> None:
         item, record = of.item(of.root.session, path), of.run.record

@@ -65,7 +65,7 @@ def _head(data: Data, out: Out) -> None:
         out.text(line, indent="  ", colour="yellow")
     for gate in (data["preflight"] or {}).get("gates") or ():
         if gate["status"] != "passed":
-            word = "red on base" if gate["status"] == "failed" else gate["status"]
+            word = {"failed": "red on base", "error": "preflight"}.get(gate["status"], gate["status"])
             out.line(f"  {word}: {gate['name']}: {gate['summary']}", "yellow")
 
 

@@ -46,6 +46,8 @@ def _run_resumed(record: RunRecord, event: Event) -> None:
     record.resumed += 1
     record.options = event.get("options", record.options)
     record.waiting_by_step.clear()
+    if record.stopped_at_preflight:
+        record.preflight = None  # this session makes one of its own
     record.status, record.reason, record.finished, record.unchanged = "running", "", None, False
     for name in ("pid", "pid_created", "max_budget"):
         setattr(record, name, event[name])

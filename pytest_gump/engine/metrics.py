@@ -225,6 +225,11 @@ class RunRecord:
         return add_up(self.attempts)
 
     @property
+    def stopped_at_preflight(self) -> bool:
+        """Whether no step could start, because the gates could not run on what they build on."""
+        return self.preflight is not None and self.preflight["reason"] is not None
+
+    @property
     def duration_s(self) -> float:
         """Without the time between the end of a session and the next one that took the run up, and without that in
         which all of it waited for a limit.

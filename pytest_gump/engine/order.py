@@ -224,6 +224,13 @@ class AttemptResult:
     def passed(self) -> bool:
         return self.outcome is Outcome.PASSED
 
+    @property
+    def never_started(self) -> bool:
+        """Whether an agent was to work and did not: its worktree could not be set up, say, or no money was left."""
+        is_lost = self.outcome in {Outcome.CRASHED, Outcome.CANCELLED}  # nobody knows
+        has_worked = self.snapshot is not None or self.timings.agent_s > 0 or self.usage.turns > 0
+        return self.agent is not None and not is_lost and not has_worked
+
 
 T = TypeVar("T", Order, AttemptResult)
 

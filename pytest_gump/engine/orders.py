@@ -12,6 +12,7 @@ from pytest_gump.engine.feedback import describe_failures
 from pytest_gump.engine.identity import hashed, portable
 from pytest_gump.engine.order import ContextPart, Limits, Order
 from pytest_gump.engine.overrides import foreach_groups, walk
+from pytest_gump.engine.preflight import PREFLIGHT
 from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.quota import REPEATED
 from pytest_gump.engine.sessions import choose_session
@@ -69,7 +70,7 @@ def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
             if gate.name in COMMAND_GATES:
                 key = gate.name if gate.name == "coverage" else gate.label
                 gates.setdefault(key, gate)
-    return _gates_only(inputs, "preflight", inputs.base, tuple(gates.values()), slot)
+    return _gates_only(inputs, PREFLIGHT, inputs.base, tuple(gates.values()), slot)
 
 
 def recheck_order(inputs: RunInputs, ready: Ready, slot: Callable[[], str]) -> Order | None:
@@ -81,7 +82,7 @@ def recheck_order(inputs: RunInputs, ready: Ready, slot: Callable[[], str]) -> O
 def _gates_only(
     inputs: RunInputs, name: str, base: str, gates: tuple[GateSpec, ...], slot: Callable[[], str]
 ) -> Order | None:
-    if not gates:
+    if not gates and not inputs.workflow.setup:
         return None
     return Order(
         run_id=inputs.run_id,

@@ -70,7 +70,9 @@ class PastAttempt:
     def has_ended(self) -> bool:
         """Whether the attempt came to an end of its own."""
         result = self.result
-        return result is not None and (self.decided is not None or result.outcome not in _SAY_NOTHING)
+        if result is None or self.decided is not None:
+            return result is not None
+        return result.outcome not in _SAY_NOTHING and not result.never_started
 
     @property
     def commit(self) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -10,15 +10,18 @@ if TYPE_CHECKING:
     from pytest_gump.engine.order import AttemptResult
     from pytest_gump.gates.base import GateResult
 
+PREFLIGHT: Final = "preflight"
+"""Name of these gates wherever a step would be named."""
+
 
 def briefly(gates: Sequence[GateResult]) -> list[dict[str, Any]]:
     """What the ledger keeps of gates that belong to no attempt."""
     return [{"name": gate.name, "status": gate.status, "summary": gate.summary, "tests": gate.tests} for gate in gates]
 
 
-def why_not_run(result: AttemptResult, what: str) -> str | None:
+def why_not_run(result: AttemptResult) -> str | None:
     """Why the gates could not be run; None where all of them could."""
     broken = next((gate for gate in result.gates if gate.status == "error"), None)
     if broken is not None:
-        return f"{what}: {broken.name}: {broken.summary}"
-    return f"{what}: {result.reason}" if not result.gates and not result.passed else None
+        return f"{broken.name}: {broken.summary}"
+    return result.reason if not result.gates and not result.passed else None

@@ -24,7 +24,7 @@ from pytest_gump.engine.merging import merge
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, is_unknown
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
-from pytest_gump.engine.preflight import briefly, why_not_run
+from pytest_gump.engine.preflight import PREFLIGHT, briefly, why_not_run
 from pytest_gump.engine.quota import Again, Limited, Quota
 from pytest_gump.engine.result_branch import ResultBranch
 from pytest_gump.engine.run_change import run_change
@@ -98,6 +98,8 @@ class Run:
         self._flying: dict[str, Order] = {}
         """Orders that began and are not settled, by step."""
         self._branch: ResultBranch
+        self._refusal = ""
+        """Why no step may start."""
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -136,6 +138,7 @@ class Run:
             cancelled, reason = True, reason or "the session was stopped"
             self._skip(self.schedule.abort(Outcome.CANCELLED, reason), reason)
         status = "cancelled" if cancelled else "passed" if self.schedule.passed else "failed"
+        reason = reason or self._refusal
         if lost := self._journal.check():
             status, reason = "failed", lost
         head, changed = self.schedule.head, [*checkout_changed[:CHANGED_NAMES]]
@@ -153,10 +156,17 @@ class Run:
     def settle_preflight(self, result: AttemptResult) -> str | None:
         """Book the preflight; gives why the run cannot go on, if so."""
         red = [gate.name for gate in result.gates if gate.status == "failed"]
-        reason = why_not_run(result, "preflight")
+        reason = why_not_run(result)
         gates, took = briefly(result.gates), result.timings.total_s
         self._book("preflight", gates=gates, red=red, reason=reason, notes=[*result.notes], duration_s=took)
         return reason
+
+    def end_at_preflight(self, reason: str) -> tuple[StepPath, ...]:
+        """End the run before any step starts; gives the steps that are skipped for it."""
+        self._refusal = f"{PREFLIGHT}: {reason}"
+        skipped = self.schedule.stop(self._refusal)
+        self._skip(skipped, self._refusal)
+        return skipped
 
     def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:
         """The next order that has not begun, in plan order; None while nothing may start.

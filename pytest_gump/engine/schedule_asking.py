@@ -42,6 +42,8 @@ class Asking:
     compare_trees: bool
     is_final: bool
     """No policy is asked, neither the step's own nor a group's."""
+    has_work: bool
+    """As in `Done`."""
     outcome: str
     """What the step that failed ends with, if nobody goes on."""
 
@@ -55,6 +57,7 @@ class Asking:
             replace(failure, attempt=leaf.attempt),
             compare_trees=_may_write(leaf, ready),
             is_final=done.outcome in NEVER_RETRIED,
+            has_work=done.has_work,
             outcome=done.outcome,
         )
 

@@ -72,6 +72,8 @@ class Done:
     tree: str | None = None
     plan: tuple[PlanItem, ...] | None = None
     failure: Failure | None = None
+    has_work: bool = False
+    """An agent has worked on what the gates could not check: they can run again without it."""
 
 
 @dataclass(frozen=True, slots=True)

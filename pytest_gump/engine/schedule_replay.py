@@ -115,7 +115,7 @@ class ResumableSchedule(Schedule):
             node = group
 
     def _begin_anew(self, leaf: Leaf, asking: Asking) -> None:
-        if asking.outcome == "gate_error" and leaf.mode == "diff" and asking.told.by == leaf.path:
+        if asking.outcome == "gate_error" and asking.has_work and leaf.mode == "diff" and asking.told.by == leaf.path:
             leaf.tally = Tally()
             self._start(leaf, check_again(leaf, self._number))
         elif leaf.role != "merge":

@@ -256,6 +256,7 @@ def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:
         commit=commit,
         tree=result.tree,
         plan=result.plan,
+        has_work=ready.entry == "recheck" or any(gate.status == "error" for gate in result.gates),
         failure=None if result.passed else failure_of(result),
     )
 

@@ -214,7 +214,8 @@ class TakenUpRun(Run):
             return super().settle_preflight(result)
         one, _ = self._rechecked
         red = [gate for gate in result.gates if gate.status == "failed"]
-        reason = why_not_run(result, f"{one.path} cannot be checked again")
+        reason = why_not_run(result)
+        reason = None if reason is None else f"{one.path} cannot be checked again: {reason}"
         self._book("recheck", number=one.number, step=str(one.path), gates=briefly(result.gates), reason=reason)
         if red and reason is None:
             self._refuse(one, "; ".join(f"{gate.name}: {gate.summary}" for gate in red))

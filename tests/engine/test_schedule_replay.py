@@ -209,3 +209,17 @@ def test_what_a_group_might_have_made_good_begins_anew_too_when_the_run_failed_o
     assert [str(path) for path in run.settled[-1].failed] == ["build::one"]
     schedule = fold(workflow, run.dones, run.settled)
     assert [(str(ready.path), ready.attempt) for ready in schedule.ready()] == [("build::one", 2), ("build::two", 2)]
+
+
+@given(st.booleans())
+def test_gates_run_again_without_the_agent_only_where_it_had_worked(has_work: bool) -> None:
+    from pytest_gump.workflow.model import Workflow
+
+    schedule = ResumableSchedule(Workflow(name="w", steps=(agent("impl"),)), base="base")
+    (ready,) = schedule.ready()
+    schedule.start(ready.path)
+    schedule.replay(Done(ready.path, 1, "gate_error", commit="left", has_work=has_work), own_policy)
+    schedule.take_up()
+    (again,) = schedule.ready()
+    expected = (None, "left", "recheck") if has_work else ("haiku", "base", "resume")
+    assert (again.agent, again.base, again.entry) == expected

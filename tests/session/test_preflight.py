@@ -19,12 +19,14 @@ def test_a_command_that_cannot_run_stops_the_run_before_the_first_agent(project:
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})
     result = project.run("one")
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(failed=1, skipped=1)
     result.stdout.fnmatch_lines(
         ["*preflight: compile: command not found: no-such-compiler*", "hint: what git ignores *", "*`setup:`*"]
     )
-    assert project.record().total.cost_usd == 0
-    assert project.record().steps["impl"].outcome == "gate_error"
+    record = project.record()
+    assert record.attempts == []
+    assert (record.status, record.steps["impl"].outcome) == ("failed", "skipped")
+    assert record.reason == "preflight: compile: command not found: no-such-compiler"
 
 
 def test_a_gate_that_is_red_on_the_base_is_said_and_does_not_stop_the_run(project: GumpProject) -> None:
