@@ -6,7 +6,7 @@ No pytest here: whoever executes orders (the serial loop, xdist workers, a test)
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.resets import sane
 from pytest_gump.engine.budget import Allowance, refusal, spent_out
-from pytest_gump.engine.decision import Stop
+from pytest_gump.engine.decided_event import decision_fields, why_text
 from pytest_gump.engine.fold import advance
 from pytest_gump.engine.journal import Journal
 from pytest_gump.engine.leavings import commit_ref
@@ -316,8 +316,8 @@ class Run:
             verdict=settled.verdict,
             outcome=settled.outcome,
             reason=settled.reason or result.reason,
-            why=_why(settled),
-            decisions=[_decision(path, decision) for path, decision in settled.decisions],
+            why=why_text(settled),
+            decisions=[decision_fields(path, decision) for path, decision in settled.decisions],
             replanned=str(settled.step) if settled.step else None,
             failed=[str(path) for path in settled.failed],
             commit=commit,
@@ -389,13 +389,3 @@ class Run:
         written = self._journal.append(event, **fields)
         advance(self.record, written)
         return written
-
-
-def _why(settled: Settled) -> str:
-    """What there is to say about the decision: what was refused to a hook, or why the step was given up."""
-    stops = [decision.reason for _, decision in settled.decisions if isinstance(decision, Stop) and decision.reason]
-    return "; ".join(filter(None, [settled.note, *stops]))
-
-
-def _decision(path: StepPath, decision: object) -> dict[str, Any]:
-    return {"scope": str(path), "kind": type(decision).__name__.lower(), **asdict(decision)}  # type: ignore[call-overload]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytest_gump.engine.decided_event import decision_fields
 from pytest_gump.engine.identity import differences, hashed
 from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.ledger_shape import is_event
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.engine.past import read_past
-from pytest_gump.engine.run import _decision
 from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.engine.take_up import TakeUp, done_of
 from pytest_gump.workflow.model import Workflow
@@ -142,7 +142,7 @@ class Book:
         settled = self.schedule.complete(done_of(ready, result, self._commit(ready, result)), own_policy)
         self.book(
             "decided", number=number, verdict=settled.verdict, outcome=settled.outcome, reason="", why="",
-            decisions=[_decision(path, one) for path, one in settled.decisions], failed=[*map(str, settled.failed)],
+            decisions=[decision_fields(path, one) for path, one in settled.decisions], failed=[*map(str, settled.failed)],
             replanned=str(settled.step) if settled.step else None, commit=self._commit(ready, result),
             head=self.schedule.head,
         )  # fmt: skip
