@@ -25,6 +25,7 @@ from pytest_gump.last_failed import LastFailed
 from pytest_gump.neighbours import Neighbours
 from pytest_gump.report import Report
 from pytest_gump.selection import Selection, selects
+from pytest_gump.session_settings import setting_notes
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -160,8 +161,9 @@ class Conductor:
             return None
         if self.workers is None and (not self.jobs_selected or _has_errors(session)):
             return None
+        self.report.file_notes(setting_notes(self.config, project_root(self.config)))
         for number in self.jobs_selected:
-            self.report.workflow_notes(self.jobs[number].loaded.notes)
+            self.report.file_notes(self.jobs[number].loaded.notes)
         if self.config.getoption("gump_dry_run"):
             with usage_errors():
                 for number in self.jobs_selected:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_gump.arguments import ordinary_arguments
-from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.errors import GumpError
 from pytest_gump.job_files import job_files, project_root
+from pytest_gump.session_settings import session_settings
 from pytest_gump.workflow.problems import Problems
 from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
 
@@ -58,7 +58,7 @@ def _useful(config: pytest.Config) -> int:
     """How many steps may go on at once, at most `gump_workers`; mistakes are told later, and better."""
     try:
         project = project_root(config)
-        settings, _ = read_settings(config.getini, load_gump_toml(project))
+        settings = session_settings(config, project)
         texts = {found.text for _, _, found in job_files(config, project) if "parallel" in found.text}
     except GumpError:
         return 0

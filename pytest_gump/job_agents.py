@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from pytest_gump.agents import registry
 from pytest_gump.agents.cassette import Cassette
 from pytest_gump.agents.replay import ReplayAgent
-from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.errors import AgentError, ConfigError
+from pytest_gump.session_settings import session_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +44,7 @@ def find_agent(name: str, agents: Mapping[str, Agent | str], replay: Replay | No
 
 def own_agents(config: pytest.Config, project: Path, *, replayed: bool) -> dict[str, str]:
     """The names that `gump_agents` gives."""
-    settings, _ = read_settings(config.getini, load_gump_toml(project))
-    own = settings.agent_names
+    own = session_settings(config, project).agent_names
     for name in own:
         problem = registry.problem(name, own, replayed=replayed)
         if problem is not None:

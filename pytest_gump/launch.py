@@ -23,7 +23,6 @@ from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
 from pytest_gump.engine.orders import RunInputs
 from pytest_gump.engine.run import Run
-from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
 from pytest_gump.gates.interpreter import Interpreter
@@ -34,6 +33,7 @@ from pytest_gump.on_quota import settle_on_quota
 from pytest_gump.recording import record_into
 from pytest_gump.run_base import Base, find_base, refuse_changes
 from pytest_gump.run_header import run_header, told_options
+from pytest_gump.session_settings import session_settings
 from pytest_gump.system.process import Supervisor
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
@@ -92,7 +92,7 @@ class Launch:
         """
         refuse_platform()
         repository = Repository.open(project_root(config))
-        settings, _ = read_settings(config.getini, load_gump_toml(repository.root))
+        settings = session_settings(config, repository.root)
         prices.use(settings.own_prices)
         settings = settle_on_quota(config, settings, job)
         missing = list(job.missing_agents())
@@ -255,7 +255,7 @@ def this_process() -> dict[str, Any]:
 def dry_run(config: pytest.Config, job: Job, columns: int) -> list[str]:
     """What the job would do. Starts nothing, writes nothing, and needs neither agents nor a clean checkout."""
     root = project_root(config)
-    settings, _ = read_settings(config.getini, load_gump_toml(root))
+    settings = session_settings(config, root)
     commands = settings.commands
     if (root / ".git").exists():
         repository = Repository.open(root)

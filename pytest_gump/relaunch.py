@@ -12,13 +12,13 @@ from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.orders import OrderBuilder
 from pytest_gump.engine.past import read_past
-from pytest_gump.engine.settings import load_gump_toml, read_settings
 from pytest_gump.engine.take_up import take_up
 from pytest_gump.engine.taken_up_run import TakenUpRun
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.job_files import project_root
 from pytest_gump.launch import Launch, fresh_run_id, this_process
 from pytest_gump.run_base import Base
+from pytest_gump.session_settings import session_settings
 from pytest_gump.system.worktree import Repository
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def foresee(config: pytest.Config, job: Job) -> tuple[ResumableSchedule, TakenUp
     earlier = job.earlier
     assert earlier is not None  # noqa: S101 - that makes it one with a past
     repository = Repository.open(project_root(config))
-    settings, _ = read_settings(config.getini, load_gump_toml(repository.root))
+    settings = session_settings(config, repository.root)
     base, run_id = _base_of(earlier, repository), earlier.folder.run_id
     launch = Launch(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
     record = fold(events := [*read_ledger(earlier.folder.ledger)])

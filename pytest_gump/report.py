@@ -38,7 +38,7 @@ from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
     from pytest_gump.engine.run import Booked, Run
@@ -120,11 +120,11 @@ class Report:
             self._said.add(line)
             self._write(fit(line, self.columns), yellow=True)
 
-    def workflow_notes(self, notes: Sequence[Problem]) -> None:
-        """Show what a workflow file says and probably does not mean; a file that runs on many specs once."""
-        for note in notes:
-            if str(note) not in self._said:
-                self._said.add(str(note))
+    def file_notes(self, notes: Iterable[Problem | str]) -> None:
+        """Show what workflow and settings files say and probably do not mean, each note once."""
+        for note in map(str, notes):
+            if note not in self._said:
+                self._said.add(note)
                 for line in f"note: {note}".splitlines():
                     self._write(line, yellow=True)
 

@@ -28,12 +28,13 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.effective import effective_settings
+    from pytest_gump.cli.effective import effective
     from pytest_gump.cli.runs import project_root
     from pytest_gump.engine.settings import INI_OPTIONS
 
     root = project_root()
-    settings, sources = effective_settings(root)
+    found = effective(root)
+    settings, sources = found.settings, found.sources
     commands = _detected(settings) if "" not in settings.commands else {}
     rows = []
     for option in INI_OPTIONS:
@@ -47,12 +48,16 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
         import json
 
         data = {name: {"value": value, "source": source} for name, value, source in rows}
-        out.raw(json.dumps({"schema": 1, "project": str(root), "settings": data}, indent=2) + "\n")
+        whole = {"schema": 1, "project": str(root), "settings": data, "notes": found.notes}
+        out.raw(json.dumps(whole, indent=2) + "\n")
         return 0
     out.line(f"project {root}")
     out.line()
     shown = [(name, value or "-", source) for name, value, source in rows]
     out.table(("setting", "value", "source"), shown, wrapped=("value",))
+    for note in found.notes:
+        out.line()
+        out.text(f"note: {note}")
     return 0
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
+    from pytest_gump.engine.gump_toml import GumpToml
     from pytest_gump.engine.settings import Settings
 
 
@@ -26,18 +27,57 @@ class Names:
     gates: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """The settings that a run here would have."""
+
+    settings: Settings
+    sources: dict[str, str]
+    """Where the value of each option comes from."""
+    notes: list[str]
+    """What is set and has no effect, each with its place or file."""
+
+
 def effective_settings(root: Path) -> tuple[Settings, dict[str, str]]:
     """Give the settings, and for each option where its value comes from.
 
     Raises:
         ConfigError: a value that cannot be used.
     """
-    from pytest_gump.engine.settings import load_gump_toml, read_settings
+    found = effective(root)
+    return found.settings, found.sources
 
+
+def effective(root: Path) -> Effective:
+    """Read all files that settings come from.
+
+    Raises:
+        ConfigError: a file or a value that cannot be used.
+    """
+    from pytest_gump.engine.settings import read_settings
+
+    tomls = _tomls(root)
     with _configured() as config:
-        settings, sources = read_settings(config.getini, load_gump_toml(root))
+        settings, sources = read_settings(config.getini, tomls)
         ini = str(config.inipath) if config.inipath is not None else "ini"
-    return settings, {name: ini if source == "ini" else source for name, source in sources.items()}
+        unknown = list(_unknown_options(config, ini))
+    notes = [*unknown, *(note for toml in tomls for note in toml.notes())]
+    return Effective(settings, {name: ini if source == "ini" else source for name, source in sources.items()}, notes)
+
+
+def _unknown_options(config: pytest.Config, ini: str) -> Iterator[str]:
+    """Name options of ours in pytest's ini file that do not exist; pytest itself warns only when it runs."""
+    import difflib
+
+    from pytest_gump.engine.settings import INI_OPTIONS
+
+    known = [option.name for option in INI_OPTIONS]
+    unknown: Any = getattr(config, "_get_unknown_ini_keys", set)  # private; tests/cli/test_config_files.py
+    for name in sorted(unknown()):
+        if name.startswith("gump_"):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "gump config lists what there is"
+            yield f"{ini}: {name!r} has no effect\n  hint: {hint}"
 
 
 def effective_names(root: Path) -> Names:
@@ -46,14 +86,23 @@ def effective_names(root: Path) -> Names:
     Raises:
         ConfigError: a value that cannot be used.
     """
-    from pytest_gump.engine.settings import load_gump_toml, read_settings
+    from pytest_gump.engine.settings import read_settings
 
     with _configured() as config:
-        settings, _ = read_settings(config.getini, load_gump_toml(root))
+        settings, _ = read_settings(config.getini, _tomls(root))
         agents: dict[str, Agent | str] = dict(settings.agent_names)
         agents |= _merged(config.hook.pytest_gump_agents())
         gates = tuple(_merged(config.hook.pytest_gump_gates()))
     return Names(settings, agents, gates)
+
+
+def _tomls(root: Path) -> tuple[GumpToml, ...]:
+    from pathlib import Path
+
+    from pytest_gump.engine.gump_toml import gump_tomls
+    from pytest_gump.system.environment import home
+
+    return gump_tomls(root, Path.cwd(), home())
 
 
 def _merged(answers: list[dict[str, Any] | None]) -> dict[str, Any]:
@@ -71,7 +120,7 @@ def _configured() -> Iterator[pytest.Config]:
     try:
         # Named, so that it is there under PYTEST_DISABLE_PLUGIN_AUTOLOAD too.
         config = pytest.Config.fromdictargs({}, ["-p", "gump", QUIET])
-    except pytest.UsageError as error:
+    except (pytest.UsageError, pytest.fail.Exception, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"pytest cannot read its configuration: {error}") from error
     except ConftestImportFailure as error:
         raise ConfigError(f"{error.path}: cannot be imported: {error.cause}") from error

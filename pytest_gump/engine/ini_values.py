@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from typing import TYPE_CHECKING, Final, Literal
@@ -27,6 +28,7 @@ Kind = Literal[
     "word",
 ]
 
+MAX_SECONDS: Final = 366 * 24 * 3600
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _PRICED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", re.ASCII)
 _DOLLARS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,12})?", re.ASCII)
@@ -42,9 +44,13 @@ def _text(raw: object) -> str:
 
 
 def _duration(raw: object) -> float:
-    if isinstance(raw, int | float) and not isinstance(raw, bool) and 0 < raw < float("inf"):
-        return float(raw)
-    return parse_duration(_text(raw))
+    if isinstance(raw, int | float) and not isinstance(raw, bool) and raw > 0:
+        seconds = float(raw) if raw <= MAX_SECONDS else math.inf
+    else:
+        seconds = parse_duration(_text(raw))
+    if seconds > MAX_SECONDS:
+        raise ValueError("must not be longer than a year")
+    return seconds
 
 
 def _duration_or_off(raw: object) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -13,12 +12,14 @@ from pytest_gump.errors import ConfigError
 from pytest_gump.system.kept_ignored import KEEP_IGNORED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["INI_OPTIONS", "IniOption", "Settings", "load_gump_toml", "read_settings"]
+    from pytest_gump.engine.gump_toml import GumpToml
 
-TOML_NAME: Final = "gump.toml"
+__all__ = ["INI_OPTIONS", "IniOption", "Settings", "read_settings"]
+
+MAX_CHARS: Final = 300
+"""Of the message about a value that cannot be used; the value may be of any size."""
 STOP: Final = "stop"
 WAIT: Final = "wait"
 
@@ -104,15 +105,10 @@ class Settings:
         return {kind: command for kind, command in declared.items() if command is not None}
 
 
-_BY_TOML_KEY: Final = {option.toml_key: option for option in INI_OPTIONS}
-_LEGACY: Final = {option.legacy: option for option in INI_OPTIONS if option.legacy is not None}
-_LEGACY_TABLES: Final = ("validation", "error_context")
-
-
 def read_settings(
-    ini: Callable[[str], object | None], gump_toml: Mapping[str, object] | None
+    ini: Callable[[str], object | None], tomls: Iterable[GumpToml] = ()
 ) -> tuple[Settings, dict[str, str]]:
-    """Settle every option: ini before `gump.toml` before the default.
+    """Settle every option: ini before the last of `tomls` that has it before the default.
 
     `ini` gives the value of an ini option, None where it is not set. Returned with the settings is where each came
     from, by option name: `ini`, `gump.toml [validation] test_cmd`, `default`.
@@ -120,36 +116,17 @@ def read_settings(
     Raises:
         ConfigError: a value that cannot be used, or a key that is not known; the text names file and key.
     """
-    from_toml = _toml_values(gump_toml or {})
+    from_toml = {setting.option: setting for toml in tomls for setting in toml.settings()}
     values: dict[str, object] = {}
     sources: dict[str, str] = {}
     for option in INI_OPTIONS:
-        raw, source = ini(option.name), "ini"
+        raw, source, place = ini(option.name), "ini", option.name
         if raw is None or raw in ("", []):
-            raw, source = from_toml.get(option.name, (None, "default"))
+            _, raw, source, place = from_toml.get(option.name, (option.name, None, "default", ""))
         sources[option.name] = source
         if raw is not None:
-            values[option.field] = _read(option, raw, option.name if source == "ini" else source)
+            values[option.field] = _read(option, raw, place)
     return _build(values), sources
-
-
-def load_gump_toml(root: Path) -> dict[str, object] | None:
-    """Read the project's `gump.toml`; None when there is none.
-
-    Raises:
-        ConfigError: it is not TOML, or no file.
-    """
-    import tomllib
-
-    path = root / TOML_NAME
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ConfigError(f"{path}: not a regular file")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 
 def _build(values: Mapping[str, object]) -> Settings:
@@ -162,31 +139,5 @@ def _read(option: IniOption, raw: object, place: str) -> object:
     try:
         return READERS[option.kind](raw)
     except ValueError as error:
-        raise ConfigError(f"{place}: {error}") from error
-
-
-def _toml_values(toml: Mapping[str, object]) -> dict[str, tuple[object, str]]:
-    values: dict[str, tuple[object, str]] = {}
-    for table in (*_LEGACY_TABLES, "gump"):
-        known = {key: option for (name, key), option in _LEGACY.items() if name == table}
-        known = known or dict(_BY_TOML_KEY)
-        for key, raw in _table(toml, table).items():
-            place = f"{TOML_NAME} [{table}] {key}"
-            if key not in known:
-                raise ConfigError(f"{place}: unknown key", hint=_suggest(key, known))
-            values[known[key].name] = (raw, place)
-    return values
-
-
-def _table(toml: Mapping[str, object], name: str) -> Mapping[str, object]:
-    table = toml.get(name, {})
-    if not isinstance(table, dict):
-        raise ConfigError(f"{TOML_NAME} {name}: must be a table, not {table!r}", hint=f"write [{name}] on its own line")
-    return table
-
-
-def _suggest(key: str, known: Mapping[str, IniOption]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+        text = str(error)
+        raise ConfigError(f"{place}: {text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 3] + '...'}") from error

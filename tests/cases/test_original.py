@@ -49,3 +49,38 @@ def test_retry_means_as_many_attempts_in_both_forms(gump_project: GumpProject, o
     assert gump_project.run("twice").ret == pytest.ExitCode.TESTS_FAILED
     assert len(gump_project.record().attempts) == 2
     dry.stdout.fnmatch_lines(["*1-2 claude-haiku; the 2nd failure is final"])
+
+
+def test_a_misspelt_table_is_refused_and_a_key_without_effect_is_named(gump_project: GumpProject) -> None:
+    gump_project.workflow("once", f"name: once\nsteps:\n{STEP}")
+    gump_project.answer("impl", writes={"a.py": "a = 1\n"})
+    gump_project.write({"gump.toml": "[validaton]\ntest_cmd = 'make'\n"})
+    gump_project.commit()
+    refused = gump_project.run("once")
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(
+        ["ERROR: gump.toml:1:1: unknown table 'validaton'", "  hint: did you mean 'validation'?"]
+    )
+    assert gump_project.folders() == []
+    gump_project.write({"gump.toml": "default_agent = 'claude-haiku'\n"})
+    gump_project.commit()
+    result = gump_project.run("once")
+    assert result.ret == pytest.ExitCode.OK
+    assert str(result.stdout).count("note: gump.toml:1:1: 'default_agent' has no effect") == 1
+
+
+def test_the_settings_of_the_folder_that_a_run_starts_in_count(
+    gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gump_project.workflow("check", "name: check\nsteps:\n  - {name: check, gate: [lint]}\n")
+    gump_project.write(
+        {
+            "gump.toml": "[validation]\nlint_cmd = 'false'\n",
+            "sub/gump.toml": "[validation]\nlint_cmd = 'echo from the sub-folder'\n",
+            "sub/spec.md": "Do it.\n",
+        }
+    )
+    gump_project.commit()
+    monkeypatch.chdir(gump_project.pytester.path / "sub")
+    result = gump_project.pytester.runpytest_inprocess("--gump-workflow=check", "spec.md")
+    assert result.ret == pytest.ExitCode.OK

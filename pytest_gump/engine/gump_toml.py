@@ -1,0 +1,165 @@
+"""`gump.toml` of the project and `~/.gump/config.toml`: settings with their places, and keys that have no effect."""
+
+from __future__ import annotations
+
+import re
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_gump.engine.ini_options import INI_OPTIONS
+from pytest_gump.errors import ConfigError, reason_of
+from pytest_gump.workflow.problems import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+TOML_NAME: Final = "gump.toml"
+USER_TOML: Final = ".gump/config.toml"
+MAX_BYTES: Final = 1_000_000
+
+SETTINGS: Final = {
+    **{option.legacy: option.name for option in INI_OPTIONS if option.legacy is not None},
+    **{("gump", option.toml_key): option.name for option in INI_OPTIONS},
+}
+"""The ini option of each key, by table and key; a key of `[gump]` comes before the same of an older table."""
+
+WITHOUT_EFFECT: Final = {
+    ("", "default_agent"): "name the agent in the workflow, or start with --gump-agent",
+    ("", "log_level"): "use -v and -q of pytest",
+    ("display", "verbose"): "use -v of pytest",
+    ("analytics", "enabled"): "nothing is ever sent",
+    ("update", "check"): "there is no update check",
+}
+"""Keys of the original Gump that change nothing here, by table and key, each with what to do."""
+
+_SYNTAX_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+class TomlSetting(NamedTuple):
+    option: str
+    """Name of the ini option."""
+    raw: object
+    source: str
+    """File, table and key, as `gump config` shows them."""
+    place: str
+    """The same with line and column, as errors show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GumpToml:
+    """One file that was read; every table and key of it is known."""
+
+    name: str
+    """As messages show it: `gump.toml`, `sub/gump.toml`, `~/.gump/config.toml`."""
+    data: Mapping[str, object]
+    text: str = ""
+
+    def settings(self) -> Iterator[TomlSetting]:
+        """Every setting, those of the older tables first.
+
+        Raises:
+            ConfigError: a table or key that is not known.
+        """
+        self._check()
+        for (table, key), option in SETTINGS.items():
+            content = self.data.get(table)
+            if isinstance(content, dict) and key in content:
+                source = f"{self.name} [{table}] {key}"
+                yield TomlSetting(option, content[key], source, f"{self.place(table, key)}: [{table}] {key}")
+
+    def notes(self) -> Iterator[str]:
+        """Name the keys that the original Gump reads and that change nothing here; one that is off changes nothing."""
+        for (table, key), hint in WITHOUT_EFFECT.items():
+            content = self.data.get(table) if table else self.data
+            if isinstance(content, dict) and content.get(key, False) is not False:
+                yield f"{self.place(table, key)}: {key!r} has no effect\n  hint: {hint}"
+
+    def place(self, table: str, key: str = "") -> str:
+        """Write `gump.toml:3:1`; only the file's name where the place is not found, as in an inline table."""
+        current = ""
+        for number, line in enumerate(self.text.splitlines(), start=1):
+            header = re.match(r"\s*\[\[?\s*[\"']?([^\[\]\"']+?)[\"']?\s*\]", line)
+            if header is not None:
+                current = header[1]
+            is_found = current == table and (header is not None if not key else _sets(line, key))
+            if is_found or (not current and not key and _sets(line, table)):
+                return f"{self.name}:{number}:{len(line) - len(line.lstrip()) + 1}"
+        return self.name
+
+    def _check(self) -> None:
+        tables = dict.fromkeys(table for table, _ in (*SETTINGS, *WITHOUT_EFFECT) if table)
+        known = {key: [one for table, one in (*SETTINGS, *WITHOUT_EFFECT) if table == key] for key in ("", *tables)}
+        for name, content in self.data.items():
+            if name in known[""]:
+                continue
+            if name not in tables:
+                what = "table" if isinstance(content, dict | list) else "key"
+                place = self.place(name) if what == "table" else self.place("", name)
+                raise ConfigError(f"{place}: unknown {what} {quoted(name)}", hint=_suggest(name, [*tables, *known[""]]))
+            if not isinstance(content, dict):
+                hint = f"write [{name}] on its own line"
+                raise ConfigError(f"{self.place(name)}: {name!r} must be a table", hint=hint)
+            for key in content:
+                if key not in known[name]:
+                    place = f"{self.place(name, key)}: [{name}]"
+                    raise ConfigError(f"{place} unknown key {quoted(key)}", hint=_suggest(key, known[name]))
+
+
+def gump_tomls(project: Path, start: Path, home: Path | None) -> tuple[GumpToml, ...]:
+    """Read the user's file, then that of the nearest folder from `start` up to the project's root; the last one wins.
+
+    Raises:
+        ConfigError: a file that is no TOML, or cannot be read.
+    """
+    project, start = project.resolve(), start.resolve()
+    folders = [start, *start.parents]
+    folders = folders[: folders.index(project) + 1] if project in folders else [project]
+    found = []
+    if home is not None and (user := _read(home / USER_TOML, f"~/{USER_TOML}")) is not None:
+        found.append(user)
+    for folder in folders:
+        path = folder / TOML_NAME
+        if (own := _read(path, str(path.relative_to(project)))) is not None:
+            return (*found, own)
+    return tuple(found)
+
+
+def _read(path: Path, name: str) -> GumpToml | None:
+    import tomllib
+
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{name}: not a regular file")
+        if status.st_size > MAX_BYTES:
+            raise ConfigError(f"{name}: has {status.st_size} bytes; at most {MAX_BYTES} are read")
+        text = path.read_text(encoding="utf-8-sig")
+        return GumpToml(name, tomllib.loads(text), text)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(_syntax(name, str(error))) from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: is nested too deeply") from error
+    except OSError as error:
+        raise ConfigError(f"{name}: cannot be read: {reason_of(error)}") from error
+
+
+def _syntax(name: str, message: str) -> str:
+    found = _SYNTAX_PLACE.search(message)
+    return f"{name}: {message}" if found is None else f"{name}:{found[1]}:{found[2]}: {message[: found.start()]}"
+
+
+def _sets(line: str, key: str) -> bool:
+    return re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line) is not None
+
+
+def _suggest(word: str, known: list[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(set(known)))}"
