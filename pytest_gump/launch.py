@@ -22,11 +22,14 @@ from pytest_gump.engine.gate_commands import gate_commands
 from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
 from pytest_gump.engine.orders import RunInputs
+from pytest_gump.engine.overrides import walk
 from pytest_gump.engine.run import Run
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
+from pytest_gump.gates.custom import NO_ASSERTIONS
 from pytest_gump.gates.interpreter import Interpreter
-from pytest_gump.gates.text import one_line
+from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.gates.text import listed, one_line
 from pytest_gump.job_files import project_root
 from pytest_gump.live import TOLD_TOOLS
 from pytest_gump.on_quota import settle_on_quota
@@ -98,6 +101,7 @@ class Launch:
         missing = list(job.missing_agents())
         if missing:
             raise AgentError("\n".join(missing))
+        refuse_without_assertions(job)
         if settings.unknown_cost == "refuse":
             job.refuse_unknown_cost(*settings.failover)
         is_new = job.earlier is None and config.getoption("gump_base") is None
@@ -280,6 +284,18 @@ def refuse_platform() -> None:
     """
     if sys.platform == "win32":
         raise ConfigError("pytest-gump runs on Linux and macOS only", hint="use WSL on Windows")
+
+
+def refuse_without_assertions(job: Job) -> None:
+    """Refuse a workflow whose gates are functions that assert, in a Python that leaves assertions out.
+
+    Raises:
+        ConfigError: `-O` or PYTHONOPTIMIZE, and the workflow names a gate of the project.
+    """
+    own = [gate.name for step in walk(job.workflow.steps) for gate in step.gate if gate.name not in BUILTIN]
+    if sys.flags.optimize and own:
+        names = listed([*dict.fromkeys(own)])
+        raise ConfigError(f"{NO_ASSERTIONS}: {names}", hint="start pytest without -O, and unset PYTHONOPTIMIZE")
 
 
 def _interruption(error: BaseException) -> str:

@@ -36,6 +36,7 @@ _DIE_WITH_PARENT: Final = 1
 _ADOPT_ORPHANS: Final = 36
 """PR_SET_CHILD_SUBREAPER of Linux."""
 _ROUNDS: Final = 100
+NO_ASSERTIONS: Final = "Python runs without assertions (-O or PYTHONOPTIMIZE), so that no gate of the project can fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ def run_custom(name: str, argument: str | None, context: GateContext) -> GateRes
     function = context.custom.get(name)
     if function is None:
         return GateResult(name, "error", f"no gate is called {name!r}")
+    if sys.flags.optimize:
+        return GateResult(name, "error", NO_ASSERTIONS)
     view = context.step if context.step is None else replace(context.step, argument=argument)
     started = time.monotonic()
     with tempfile.TemporaryFile() as printed:

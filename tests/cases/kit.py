@@ -1,0 +1,22 @@
+"""What cases look at after a session."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.hardening.agents_kit import Ran, Rogue
+
+
+def report_text(project: Rogue) -> str:
+    """What `gump report` prints of the last run, in one line."""
+    ran = project.project.pytester.run(sys.executable, "-m", "pytest_gump", "report")
+    assert ran.ret == 0
+    return " ".join(" ".join(ran.outlines).split())
+
+
+def summary_of(ran: Ran) -> str:
+    """The lines of the session's summary on its runs."""
+    begins = next(number for number, line in enumerate(ran.lines) if line.startswith("=") and " gump " in line)
+    return "\n".join(ran.lines[begins:])

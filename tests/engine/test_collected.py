@@ -1,0 +1,26 @@
+"""How many tests are collected, compared with before."""
+
+from __future__ import annotations
+
+from pytest_gump.engine.collected import collected, fewer_tests, hold_untouched_tests
+from pytest_gump.gates.base import GateResult
+
+
+def gates(count: int | None, *others: GateResult) -> list[GateResult]:
+    return [GateResult("test", "passed", tests=None if count is None else {"collected": count}), *others]
+
+
+def test_fewer_tests_are_said() -> None:
+    assert collected(gates(3)) == 3
+    assert fewer_tests(gates(1), 2) == "1 test collected, before the step there were 2"
+
+
+def test_nothing_is_said_of_as_many_or_unknown() -> None:
+    assert [fewer_tests(gates(now), known) for now, known in [(2, 2), (3, 2), (None, 2), (1, None)]] == [None] * 4
+
+
+def test_untouched_tests_fail_with_fewer_and_nothing_else_does() -> None:
+    untouched, other = GateResult("untouched: @tests", "passed"), GateResult("untouched: docs/", "passed")
+    held = hold_untouched_tests(gates(1, untouched, other), 2)
+    assert [gate.status for gate in held] == ["passed", "failed", "passed"]
+    assert [gate.status for gate in hold_untouched_tests(gates(2, untouched), 2)] == ["passed", "passed"]

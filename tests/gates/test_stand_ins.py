@@ -1,0 +1,79 @@
+"""Files of a change that take the place of a gate's tools, and product code that reaches for its test run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.gates.reach import new_reach
+from pytest_gump.gates.stand_ins import stand_ins, standard_stand_ins
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def found(tmp_path: Path, *added: str, base: tuple[str, ...] = ()) -> list[str]:
+    (tmp_path / "src").mkdir(exist_ok=True)
+    return stand_ins(added, tmp_path, lambda path: b"" if path in base else None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["pytest.py", "src/pytest.py", "_pytest/__init__.py", "pluggy/x.py", "iniconfig.cpython-311.so", "xdist/plugin.py",
+     "coverage.py", "src/ruff/__main__.py", "sitecustomize.py", "src/usercustomize/__init__.py", "execnet.pyc"],
+)  # fmt: skip
+def test_name_of_a_tool_is_found_in_each_source_folder(tmp_path: Path, path: str) -> None:
+    assert found(tmp_path, path) == [path]
+
+
+@pytest.mark.parametrize(
+    "path", ["app/pytest.py", "tests/pytest.py", "pytest.md", "pytest/notes.txt", "docs/coverage.py", "pytest_own.py"]
+)
+def test_other_files_are_not(tmp_path: Path, path: str) -> None:
+    assert found(tmp_path, path) == []
+
+
+def test_project_that_is_such_a_tool_may_grow(tmp_path: Path) -> None:
+    assert found(tmp_path, "src/xdist/new.py", base=("src/xdist/__init__.py",)) == []
+
+
+def test_modules_of_the_standard_library_are_found_apart(tmp_path: Path) -> None:
+    assert standard_stand_ins(["json/__init__.py", "wave.py", "a/wave.py"], tmp_path, lambda _: None) == [
+        "json/__init__.py",
+        "wave.py",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "uses"),
+    [
+        ("import os\nos._exit(0)", ["os._exit"]),
+        ("from os import _exit", ["os._exit"]),
+        ("import atexit", ["import atexit"]),
+        ("from gc import get_objects", ["gc.get_objects", "import gc"]),
+        ("import pytest as p", ["import pytest"]),
+        ("x = '_pytest'", ["'_pytest'"]),
+        ("import sys\nsys.modules['x'] = 1", ["sys.modules assigned"]),
+        ("import sys\nsys.exit = print", ["sys.exit assigned"]),
+        ("class A:\n def __eq__(self, other): return True", ["__eq__ that does not look at what it compares"]),
+        ("class A:\n def __eq__(self, other): return self.x == other.x", []),
+        ("class A:\n def __eq__(self, other): return isinstance(other, A)", []),
+        ("text = 'pytest is a test runner'", []),
+        ("import sys\nsys.exit(1)\nprint(sys.modules)", []),
+        ("no python", []),
+    ],
+)
+def test_reach_for_the_test_run_is_named(source: str, uses: list[str]) -> None:
+    assert new_reach(source.encode(), lambda: None) == uses
+
+
+def test_what_the_base_does_already_is_not_named() -> None:
+    assert new_reach(b"import atexit\nx = 1", lambda: b"import atexit\n") == []
+    assert new_reach(b"import os\nos._exit(0)\nos._exit(1)", lambda: b"import os\nos._exit(0)") == ["os._exit"]
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_can_be_looked_at(source: bytes) -> None:
+    assert isinstance(new_reach(source, lambda: source), list)
