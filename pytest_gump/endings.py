@@ -50,6 +50,26 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the block has ended; a second one interrupts it."""
+    came: list[int] = []
+
+    def hold(number: int, _frame: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for one in came:
+        signal.raise_signal(one)
+
+
 class usage_errors:  # noqa: N801 - reads as a statement: `with usage_errors():`
     """Turn our errors into pytest's usage error: exit code 4, no traceback."""
 

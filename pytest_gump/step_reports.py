@@ -12,6 +12,7 @@ from _pytest.runner import runtestprotocol  # the one way to run an item's phase
 
 from pytest_gump import junit
 from pytest_gump.collect import StepItem, describe_failure
+from pytest_gump.endings import uninterrupted
 from pytest_gump.engine.decision import Retry, Stop
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.order import AttemptResult, Outcome, to_wire
@@ -59,7 +60,8 @@ class StepReports:
             if phases.result is None or phases.result.outcome is Outcome.CANCELLED:
                 self.cancelled(flight, phases.result or self._stopped(flight))
             else:
-                self._settle(flight, phases.result, phases.report())
+                with uninterrupted():  # recorded and shown, or neither
+                    self._settle(flight, phases.result, phases.report())
         finally:
             del self._protocols[item.nodeid]
         if phases.stop is not None:

@@ -58,6 +58,8 @@ class GeminiReader(EstimatedReader):
         self._reported: Usage | None = None
         self._halted: str | None = None
         """Why the CLI ended the run before the model did."""
+        self._trouble = ""
+        """Message of the last error event, a warning or not."""
 
     def _handlers(self) -> Handlers:
         return {
@@ -115,7 +117,7 @@ class GeminiReader(EstimatedReader):
         return events
 
     def _read_error(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        message = ndjson.first_line(ndjson.text(record, "message") or "unknown error")
+        self._trouble = message = ndjson.first_line(ndjson.text(record, "message") or "unknown error")
         if record.get("severity") != "warning":
             self._last_error = message
         if message.startswith(HALTED):
@@ -162,9 +164,12 @@ class GeminiReader(EstimatedReader):
         if self._result is None:
             return None
         if self._result.get("status") == "success":
-            return None if self._halted is None else CliFailure(self._halted)
+            why = self._halted or ("" if self._turns else self._trouble)  # an empty stream of the model, for instance
+            return CliFailure(why) if why else None
         whole = ndjson.text(ndjson.section(self._result, "error"), "message") or ""
         reason = ndjson.first_line(whole) or f"the result is not a success: {self._result.get('status')!r}"[:300]
+        if self._trouble and self._trouble not in reason:
+            reason = f"{reason}: {self._trouble}"
         return CliFailure(reason, quota=_QUOTA.search(whole) is not None, told=whole)
 
     def _unfinished(self) -> str | None:

@@ -62,8 +62,8 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
     """
     total = total or record.total
     if workflow.max_budget is not None and total.bound_usd >= workflow.max_budget:
-        presumed = f", and up to ${total.presumed_usd:.4f} of unknown cost" if total.presumed_usd else ""
-        return f"max_budget of {format_usd(workflow.max_budget)} is spent: ${total.cost_usd:.4f}{presumed}"
+        presumed = f", and up to {format_usd(total.presumed_usd)} of unknown cost" if total.presumed_usd else ""
+        return f"max_budget of {format_usd(workflow.max_budget)} is spent: {format_usd(total.cost_usd)}{presumed}"
     if workflow.max_tokens is not None and total.tokens.total >= workflow.max_tokens:
         return f"max_tokens of {workflow.max_tokens} is used up: {total.tokens.total}"
     if workflow.max_time is not None and record.duration_s >= workflow.max_time:

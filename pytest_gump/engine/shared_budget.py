@@ -62,7 +62,7 @@ class SharedBudget:
         for place, budget in budgets(workflow, StepPath.parse(order.step)):
             used = [usage.cost_usd or 0.0 for one, usage in self._used.items() if is_inside(one, place)]
             if len(used) > 1 and (total_usd := spent(record, place) + sum(used)) >= budget:  # one has its own limit
-                return f"max_budget of {format_usd(budget)} of {place} is spent: ${total_usd:.4f}"
+                return f"max_budget of {format_usd(budget)} of {place} is spent: {format_usd(total_usd)}"
         return spent_out(workflow, record, total)
 
     def _is_short(self, left: float, beside: list[str], wanted: float) -> bool:

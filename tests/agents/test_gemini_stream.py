@@ -56,6 +56,25 @@ def test_a_run_that_the_cli_stopped_for_going_in_circles_is_no_success() -> None
     assert (ending.outcome, ending.reason) == ("agent_error", "Loop detected, stopping execution")
 
 
+EMPTY = "Invalid stream: the model returned an empty response"
+
+
+@pytest.mark.parametrize("severity", ["warning", "error"])
+def test_a_run_in_which_the_model_said_nothing_fails_with_the_cause(severity: str) -> None:
+    lines = [line(type="error", severity=severity, message=EMPTY), result_line()]
+    ending = GEMINI.end(lines)
+    assert (ending.outcome, ending.reason) == ("agent_error", EMPTY)
+    assert GEMINI.end([lines[0], said("Done."), lines[1]]).outcome == "ok"
+
+
+def test_a_failed_result_names_the_cause_that_came_before_it() -> None:
+    error = {"status": "error", "error": {"message": "[API Error: unknown]"}}
+    ending = GEMINI.end([line(type="error", severity="warning", message=EMPTY), result_line(**error)], exit_code=1)
+    assert ending.reason == f"[API Error: unknown]: {EMPTY}"
+    plain = GEMINI.end([line(type="error", severity="error", message=EMPTY), result_line(status="error")], exit_code=1)
+    assert plain.reason == f"the result is not a success: 'error': {EMPTY}"
+
+
 # -- money and tokens ----------------------------------------------------------------------------------------------
 
 

@@ -81,7 +81,7 @@ def test_without_limits_there_is_none() -> None:
 
 def test_every_attempt_counts_against_the_run() -> None:
     record = record_of(("plan", 6.0), ("build::impl[one]", 4.0))
-    assert spent_out(WORKFLOW, record) == "max_budget of $10.00 is spent: $10.0000"
+    assert spent_out(WORKFLOW, record) == "max_budget of $10.00 is spent: $10.00"
     assert spent_out(WORKFLOW, record_of(("plan", 9.99))) is None
 
 
@@ -105,7 +105,7 @@ def test_lost_attempt_of_unknown_cost_counts_as_what_it_was_allowed() -> None:
     assert (record.total.cost_usd, record.total.unknown, record.total.bound_usd) == (1.5, 1, 3.0)
     assert allowance(WORKFLOW, IMPL, TWO, record) == Allowance(0.5, "step", 1.5)
     tight = Workflow(name="w", max_budget=3.0, steps=WORKFLOW.steps)
-    assert spent_out(tight, record) == "max_budget of $3.00 is spent: $1.5000, and up to $1.5000 of unknown cost"
+    assert spent_out(tight, record) == "max_budget of $3.00 is spent: $1.50, and up to $1.50 of unknown cost"
 
 
 def test_attempt_that_was_lost_before_its_agent_started_cost_nothing() -> None:

@@ -40,7 +40,7 @@ def test_what_an_attempt_has_used_counts_where_it_reserved_nothing() -> None:
     assert not shared.must_wait(WORKFLOW, STEP, A, record)
     shared.hear(order("a"), Usage(cost_usd=1.5))
     assert shared.must_wait(WORKFLOW, STEP, A, record)
-    assert shared.spent_out(WORKFLOW, order("a"), record) == "max_budget of $2.00 is spent: $2.0000"
+    assert shared.spent_out(WORKFLOW, order("a"), record) == "max_budget of $2.00 is spent: $2.00"
 
 
 def test_late_word_of_an_attempt_that_has_ended_is_not_counted() -> None:
@@ -80,7 +80,7 @@ def test_money_of_a_group_is_shared_by_its_members() -> None:
     assert shared.spent_out(workflow, order("g::a"), record) is None
     shared.hear(order("g::b"), Usage(cost_usd=2.0))
     assert shared.must_wait(workflow, members[2], place, record)
-    assert shared.spent_out(workflow, order("g::b"), record) == "max_budget of $5.00 of g is spent: $5.0000"
+    assert shared.spent_out(workflow, order("g::b"), record) == "max_budget of $5.00 of g is spent: $5.00"
 
 
 def test_budget_of_a_step_alone_is_left_to_its_own_limit() -> None:

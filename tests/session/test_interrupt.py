@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from pytest_gump.endings import uninterrupted
 
 from tests.session.distribute_kit import rest, said
 
@@ -85,3 +86,33 @@ def test_a_run_whose_agent_was_interrupted_before_its_first_word_has_its_money_l
     assert (record.total.cost_usd, record.total.presumed_usd, record.total.unknown) == (0.0, 0.0, 1)
     project.answer("impl", writes={"new.py": "x = 1\n"})
     assert project.pytester.runpytest("--gump-resume").ret == pytest.ExitCode.OK
+
+
+def test_a_step_that_ends_as_ctrl_c_comes_still_has_its_line(project: GumpProject) -> None:
+    project.write(
+        {
+            "conftest.py": "import signal\n\n\ndef pytest_gump_attempt_finished(order, result):\n"
+            "    signal.raise_signal(signal.SIGINT)\n"
+        }
+    )
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    result = project.run_apart("one")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["✓ impl *claude-haiku *", "run * 1 step, *"])
+
+
+def test_a_signal_is_held_back_until_the_block_has_ended() -> None:
+    done = []
+
+    def work(signals: int) -> None:
+        with uninterrupted():
+            for _ in range(signals):
+                signal.raise_signal(signal.SIGINT)
+            done.append(signals)
+
+    work(0)
+    for signals in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            work(signals)
+    assert done == [0, 1], "the second signal does not wait"

@@ -232,7 +232,7 @@ def test_a_run_whose_money_is_spent_says_so_and_spends_nothing_until_it_may(proj
     for words in ([], ["--gump-max-budget=0.01"], ["--gump-dry-run"]):
         result = resume(project, *words)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines(["*cannot go on: max_budget of $0.0* is spent: $0.0200", "*--gump-max-budget=USD*"])
+        result.stderr.fnmatch_lines(["*cannot go on: max_budget of $0.0* is spent: $0.02", "*--gump-max-budget=USD*"])
         assert project.ledger() == before
     project.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"})
     project.answer("last", writes={"last.py": "ok = 1\n"})
