@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Command
 from pytest_gump.agents.claude_stream import CLI, ClaudeReader
+from pytest_gump.agents.clouds import cloud_names
 from pytest_gump.agents.grants import without
 from pytest_gump.agents.program import Login, Program, Versions
 
@@ -137,7 +138,7 @@ class ClaudeAgent:
             (*argv, *words),
             stdin=task.prompt.encode("utf-8", "replace"),
             env=ENVIRONMENT,
-            env_names=ENVIRONMENT_NAMES,
+            env_names=(*ENVIRONMENT_NAMES, *cloud_names()),
         )
 
     def reader(self, task: Task) -> StreamReader:

@@ -91,6 +91,7 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     from pytest_gump.agents import registry
     from pytest_gump.cli.doctor_agents import call_live, look_at
     from pytest_gump.cli.doctor_checks import machine_checks
+    from pytest_gump.cli.doctor_environment import environment_checks
     from pytest_gump.cli.doctor_needs import read_needs
     from pytest_gump.system.process import Supervisor
 
@@ -103,6 +104,8 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
         if arguments.live == []:
             called = _callable(clis, needs, names)
         live = tuple(call_live(agent, supervisor) for agent in called.values())
+    installed = [registry.resolve(one.cli, names.agents) for one in clis if one.installed]
+    checks += environment_checks(names.settings, installed)
     findings = None if arguments.conformance is None else _findings(arguments.conformance, clis, arguments.scenario)
     return Diagnosis(needs.workflow if needs else None, tuple(checks), clis, live, findings)
 

@@ -164,6 +164,11 @@ def _task(name: str, worktree: Path) -> Task:
     )
 
 
+def environment_of(agent: Agent, worktree: Path) -> dict[str, str]:
+    """What an attempt's agent would have."""
+    return _environment(agent, _task(agent.name, worktree))
+
+
 def _environment(agent: Agent, task: Task) -> dict[str, str]:
     """What an attempt's agent would have."""
     from pytest_gump.system.environment import child_environment

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Note, Task, has_ended
+from pytest_gump.engine import withheld
 from pytest_gump.engine.bounds import place_in
 from pytest_gump.engine.guard import Breach, GuardWatch, shared_breach
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
@@ -18,7 +19,7 @@ from pytest_gump.system.output import bounded_output
 from pytest_gump.system.process import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from pytest_gump.agents.base import Agent, Ending, Event, StreamReader
@@ -93,7 +94,7 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
     # The gates' variables too: tests that the agent runs must be about the worktree, as those of the gates are.
     added = {**gate_environment(place.worktree), **command.env, **place.environment}
     environment = child_environment(names, added)
-    listener = _Listener(order, tools, place, agent.reader(task))
+    listener = _Listener(order, tools, place, agent.reader(task), environment)
     request = Request(
         argv=command.argv,
         cwd=place.worktree,
@@ -134,6 +135,8 @@ class _Listener:
     tools: Tools
     place: Workplace
     reader: StreamReader
+    passed: Collection[str]
+    """Names of the variables that the agent has."""
     breach: Breach | None = None
     trespass: Trespass = field(init=False)
     notes: list[str] = field(default_factory=list)
@@ -182,12 +185,18 @@ class _Listener:
             self.notes.append("the CLI did not exit after its final event and was ended; its result counts")
         if finished is not None:
             self.notes += left_behind(finished, "the agent")
+        if ending.outcome == "agent_error":
+            self._name_withheld(f"{ending.reason}\n{ending.message}\n{told}")
         return AgentRun(
             ending=ending,
             breach=self.breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending),
             trespass=self.trespass.written(),
             notes=(*self.notes, *self.trespass.notes(), *ending.notes),
         )
+
+    def _name_withheld(self, words: str) -> None:
+        if names := withheld.likely(self.passed, words):
+            self.notes.append(withheld.hint(names, "agents", "gump_agent_env"))
 
     def _note_time(self) -> None:
         if self.tools.settings.record is not None:

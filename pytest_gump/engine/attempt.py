@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Usage
 from pytest_gump.agents.resets import sane
-from pytest_gump.engine import lost_session
+from pytest_gump.engine import lost_session, withheld
 from pytest_gump.engine.agent_phase import AgentRun, Workplace, make_task, run_agent
 from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.collected import fewer_tests
@@ -301,6 +301,7 @@ class _Attempt:
             facts.gates_s = self.tools.clock() - began
             self.slot.restore(self.leavings.commit)
         judgement = judge_gates(facts.gates)
+        facts.notes += withheld.from_gates(facts.gates, self.tools.settings.gate_env)
         if setup.removed and judgement is not PASSED:
             facts.notes.append(f"ignored files are not kept, so the gates did not see them: {listed(setup.removed)}")
         return judgement

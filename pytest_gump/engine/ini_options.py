@@ -130,7 +130,7 @@ INI_OPTIONS: Final = (
         "Most bytes that an agent, a gate or a setup command may print before it is stopped",
     ),
     IniOption(
-        "gump_stream_lines", "stream_lines", "count", "1000000", "Most lines of an agent's stream before it is stopped"
+        "gump_stream_lines", "stream_lines", "count", "250000", "Most lines of an agent's stream before it is stopped"
     ),
     IniOption("gump_worktrees", "worktrees", "path", "the user's cache", "Folder for the worktrees of runs"),
     IniOption("gump_record", "record", "path", "", "Record every run as a cassette DIR/<run-id>"),

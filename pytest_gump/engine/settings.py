@@ -60,7 +60,7 @@ class Settings:
     """An agent that prints nothing for so long after its final event is ended; its result counts."""
     stream_bytes: int = 256_000_000
     """A command that prints more, stdout and stderr together, is stopped."""
-    stream_lines: int = 1_000_000
+    stream_lines: int = 250_000
     """An agent whose stream has more lines is stopped."""
     worktrees: str | None = None
     """Folder for the worktree slots; None = the user's cache."""

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 from pytest_gump.agents.base import SessionRef, Task
 from pytest_gump.agents.claude import ClaudeAgent
+from pytest_gump.agents.clouds import cloud_names
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="claude-opus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
@@ -123,3 +124,10 @@ def test_a_wider_grant_is_not_for_steps_that_only_read(
     plain = ClaudeAgent("mine").command(dataclasses.replace(TASK, mode=mode)).argv
     assert argv == (*plain, "--effort", "high", "--bare")
     assert agent.command(TASK).argv[-len(words) - 1 :] == (*words, "--bare")
+
+
+def test_variables_of_a_cloud_pass_only_when_it_is_chosen() -> None:
+    chosen = cloud_names({"CLAUDE_CODE_USE_BEDROCK": "1", "CLAUDE_CODE_USE_VERTEX": ""})
+    assert {"CLAUDE_CODE_USE_BEDROCK", "AWS_PROFILE", "AWS_REGION"} <= {*chosen}
+    assert not any(name.startswith(("GOOGLE", "CLAUDE_CODE_USE_VERTEX")) for name in chosen)
+    assert cloud_names({}) == ()

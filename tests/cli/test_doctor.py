@@ -81,7 +81,7 @@ def clis(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_git_python_pytest_and_their_versions_are_told(gump: Gump) -> None:
     record = diagnosis(gump)
-    assert {one["state"] for one in record["checks"]} == {"ok"}
+    assert {one["state"] for one in record["checks"] if not one["name"].startswith("environment of")} == {"ok"}
     assert check(record, "git")["value"].split(".")[0] == "2"
     assert check(record, "python")["value"].endswith(f"({sys.executable})")
     for name, package in {"pytest": "pytest", "plugin": "pytest-gump", "xdist": "pytest-xdist"}.items():
@@ -320,3 +320,14 @@ def test_conformance_of_a_named_cli_that_is_not_installed_is_told_for_each_scena
 
 def test_conformance_of_something_else_is_refused(gump: Gump) -> None:
     assert "'cursor' is no CLI that can be tried" in gump.bad("doctor", "--conformance", "cursor")
+
+
+def test_variables_that_agents_and_gates_do_not_get_are_named(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AAA_HOME", "/opt/a")
+    monkeypatch.setenv("ANDROID_HOME", "/opt/android")
+    for whose, setting in {"agents": "gump_agent_env", "gates": "gump_gate_env"}.items():
+        told = check(diagnosis(gump), f"environment of {whose}")
+        assert told["state"] == "note"
+        assert "ANDROID_HOME" in told["value"]
+        assert "AAA_HOME" not in told["value"]
+        assert setting in told["value"]

@@ -1,0 +1,30 @@
+"""What `gump doctor` says of variables that are set here and kept back from agents and gates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_gump.cli.doctor_checks import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_gump.agents.base import Agent
+    from pytest_gump.engine.settings import Settings
+
+
+def environment_checks(settings: Settings, agents: Iterable[Agent]) -> Iterator[Check]:
+    """Name the variables of clouds and toolchains; whether something needs them, nobody knows before it fails."""
+    from pytest_gump.cli.doctor_agents import environment_of
+    from pytest_gump.engine.withheld import hint, needed_often
+    from pytest_gump.system.environment import child_environment
+
+    passed = set(settings.agent_env).union(*(environment_of(agent, Path.cwd()) for agent in agents))
+    kept = (
+        ("agents", passed, "gump_agent_env"),
+        ("gates", child_environment(settings.gate_env), "gump_gate_env"),
+    )
+    for whose, names, setting in kept:
+        if found := needed_often(names):
+            yield Check(f"environment of {whose}", "note", hint(found, whose, setting))
