@@ -189,7 +189,8 @@ class StepItem(pytest.Item):
 _NOT_THERE: Final = ("command not found: ", " is not installed")
 _INSTALL: Final = (
     "hint: what git ignores (node_modules, a virtual environment) is not in the worktrees of a run:",
-    "  let the workflow's `setup:` install it there, such as `npm ci`, or name the files in .worktreeinclude;",
+    "  set gump_setup in the ini file, or `setup:` in the workflow, to install it there (`npm ci`, say),",
+    "  or name the files in .worktreeinclude;",
     "  or set another command: gump_test, gump_compile, gump_lint",
 )
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Note, Task, has_ended
+from pytest_gump.agents.login_error import with_login_error
 from pytest_gump.engine import withheld
 from pytest_gump.engine.bounds import place_in
 from pytest_gump.engine.guard import Breach, GuardWatch, shared_breach
@@ -94,7 +95,7 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
     # The gates' variables too: tests that the agent runs must be about the worktree, as those of the gates are.
     added = {**gate_environment(place.worktree), **command.env, **place.environment}
     environment = child_environment(names, added)
-    listener = _Listener(order, tools, place, agent.reader(task), environment)
+    listener = _Listener(order, tools, place, agent.reader(task), agent.cli, environment)
     request = Request(
         argv=command.argv,
         cwd=place.worktree,
@@ -135,6 +136,7 @@ class _Listener:
     tools: Tools
     place: Workplace
     reader: StreamReader
+    cli: str
     passed: Collection[str]
     """Names of the variables that the agent has."""
     breach: Breach | None = None
@@ -181,6 +183,7 @@ class _Listener:
         broken = None if finished is None else finished.error or too_much(finished, self.tools.settings)
         if broken is not None:
             ending = replace(ending, outcome="agent_error", reason=broken)
+        ending = with_login_error(ending, cli=self.cli, agent=self.order.agent or "")
         if hangs:
             self.notes.append("the CLI did not exit after its final event and was ended; its result counts")
         if finished is not None:

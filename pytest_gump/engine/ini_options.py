@@ -61,8 +61,13 @@ INI_OPTIONS: Final = (
         ("validation", "timeout"),
     ),
     IniOption(
-        "gump_setup_timeout", "setup_timeout_s", "duration", "30m", "Longest time for one command of a workflow's setup"
+        "gump_setup",
+        "setup",
+        "lines",
+        "",
+        "Shell commands, one a line, that prepare each new worktree; they run before those of the workflow's setup",
     ),
+    IniOption("gump_setup_timeout", "setup_timeout_s", "duration", "30m", "Longest time for one command of a setup"),
     IniOption("gump_context_timeout", "context_timeout_s", "duration", "30s", "Longest time for one bash: context"),
     IniOption(
         "gump_error_chars",

@@ -58,6 +58,11 @@ class RunInputs:
     """Says what an agent name stands for: program, model, words of its command line."""
 
     @property
+    def setup(self) -> tuple[str, ...]:
+        """The commands that prepare a worktree: those of the project, then those of the workflow."""
+        return (*self.settings.setup, *self.workflow.setup)
+
+    @property
     def spec_text(self) -> str:
         return self.spec_bytes.decode("utf-8", "replace")
 
@@ -82,7 +87,7 @@ def recheck_order(inputs: RunInputs, ready: Ready, slot: Callable[[], str]) -> O
 def _gates_only(
     inputs: RunInputs, name: str, base: str, gates: tuple[GateSpec, ...], slot: Callable[[], str]
 ) -> Order | None:
-    if not gates and not inputs.workflow.setup:
+    if not gates and not inputs.setup:
         return None
     return Order(
         run_id=inputs.run_id,
@@ -96,7 +101,7 @@ def _gates_only(
         slot=slot(),
         gates=gates,
         commands=inputs.commands,
-        setup=inputs.workflow.setup,
+        setup=inputs.setup,
         setup_only=True,
     )
 
@@ -148,7 +153,7 @@ class OrderBuilder:
             fork=beginning.fork,
             standing=self._standing_of(session),
             known_tests=known_tests(self._record, ready.step_base, self._repository.tree_of),
-            setup=inputs.workflow.setup,
+            setup=inputs.setup,
             entry=ready.entry,
             identity=self.identify(ready),
         )
@@ -184,7 +189,7 @@ class OrderBuilder:
         spec = read.pop("spec", "")
         return {
             "definition": hashed(
-                (ready.mode, ready.role, context, session, inputs.workflow.blast_radius, inputs.workflow.setup)
+                (ready.mode, ready.role, context, session, inputs.workflow.blast_radius, inputs.setup)
             ),
             "prompt": hashed(prompt),
             "spec": hashed(spec),

@@ -33,6 +33,8 @@ class Settings:
     lint: str | None = None
     coverage: str | None = None
     gate_timeout_s: float = 600.0
+    setup: tuple[str, ...] = ()
+    """Shell commands for each new worktree, before those of the workflow."""
     setup_timeout_s: float = 1800.0
     context_timeout_s: float = 30.0
     error_chars: int = 2000
