@@ -2,7 +2,7 @@
 
 The forms are those of the recorded streams in `tests/agents/streams`: `Not logged in · Please run /login`, `Failed to
 authenticate. API Error: 401 ...`, `unexpected status 401 Unauthorized`, `"status":"UNAUTHENTICATED"`, `Missing API
-key`, `you must specify the GEMINI_API_KEY environment variable`, `Missing environment variable: ...`. OpenCode without a
+key`, `must specify the GEMINI_API_KEY environment variable`, `Missing environment variable: ...`. OpenCode without a
 key says only `Unexpected server error`: that is not recognized.
 """
 
