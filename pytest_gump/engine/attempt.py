@@ -27,7 +27,7 @@ from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.lost_attempt import NEVER_STARTED, recover
 from pytest_gump.engine.named_changes import interpreter_changes, named_changes
-from pytest_gump.engine.no_change import describe_answer, judge_no_change
+from pytest_gump.engine.no_change import describe_answer, judge_no_change, without_caches
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.recording import Work, record
@@ -302,8 +302,8 @@ class _Attempt:
             self.slot.restore(self.leavings.commit)
         judgement = judge_gates(facts.gates)
         facts.notes += withheld.from_gates(facts.gates, self.tools.settings.gate_env)
-        if setup.removed and judgement is not PASSED:
-            facts.notes.append(f"ignored files are not kept, so the gates did not see them: {listed(setup.removed)}")
+        if (missed := without_caches(setup.removed)) and judgement is not PASSED:
+            facts.notes.append(f"ignored files are not kept, so the gates did not see them: {listed(missed)}")
         return judgement
 
     @property

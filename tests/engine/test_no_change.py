@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_gump.agents.base import Ending, Usage
 from pytest_gump.engine.failures import failure_of
 from pytest_gump.engine.judge import judge_gates
-from pytest_gump.engine.no_change import REASON_CHARS, judge_no_change, read_reason
+from pytest_gump.engine.no_change import REASON_CHARS, judge_no_change, read_reason, without_caches
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Section, Timings
 from pytest_gump.engine.prompt import OUTPUT, PromptParts, compose, head_sections, prompt_key
 from pytest_gump.engine.retry import no_progress
@@ -169,3 +169,8 @@ def test_the_prompt_explains_it_and_the_key_of_cassettes_stays() -> None:
 def test_the_retry_says_what_is_expected() -> None:
     head = head_sections(PromptParts("Do it.", "diff", must_change=True, failed=[failed()]))
     assert "Change the files, or give the reason why nothing has to change" in compose(head)
+
+
+def test_caches_are_not_missed_wherever_they_are() -> None:
+    ignored = [".pytest_cache/", "src/__pycache__/", ".coverage", "needed.py", "src/needed_cache/"]
+    assert without_caches(ignored) == ["needed.py", "src/needed_cache/"]
