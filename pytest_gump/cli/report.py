@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 Data = dict[str, Any]
+BAR = 20
+"""Characters of the longest bar."""
 
 
 def add(commands: Commands) -> None:
@@ -118,3 +120,27 @@ def _write_last(data: Data, out: Out) -> None:
     ]
     head = ("step", "agent", "attempts", "passed", "cost", "time")
     out.table(head, rows, right=("attempts", "passed", "cost", "time"))
+    _write_trend(data["trend"], out)
+
+
+def _write_trend(trend: list[Data], out: Out) -> None:
+    """Draw the cost of each run, the oldest first; the dearest has the longest bar."""
+    from pytest_gump.units import format_duration, format_usd_sum
+
+    most = max(one["cost"]["usd"] for one in trend)
+    rows = [
+        (
+            one["run"],
+            one["status"],
+            format_usd_sum(
+                one["cost"]["usd"],
+                estimated=one["cost"]["provenance"] == "estimated",
+                has_unknown=one["cost"]["unknown_attempts"] > 0,
+            ),
+            format_duration(one["duration_s"]),
+            "#" * round(BAR * one["cost"]["usd"] / most) if most else "",
+        )
+        for one in trend
+    ]
+    out.heading("cost of each run")
+    out.table(("run", "status", "cost", "time", ""), rows, right=("cost", "time"))

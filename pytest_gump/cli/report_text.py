@@ -141,6 +141,7 @@ def _counts(totals: Data) -> list[str]:
         (totals["escalations"], "escalation", "escalations"),
         (totals["failovers"], "failover", "failovers"),
         (totals["waits"], "wait for a limit", "waits for a limit"),
+        *((count, f"stop by {guard}", f"stops by {guard}") for guard, count in totals["guards"].items()),
     )
     return [plural(number, one, many) for number, one, many in words if number]
 

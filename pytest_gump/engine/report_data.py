@@ -6,7 +6,9 @@ in `report_schema`.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.because import because
@@ -36,6 +38,8 @@ def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> 
             "escalations": record.escalations,
             "waits": record.waits,
             "failovers": record.failovers,
+            "guards": _guards(record),
+            "turns_per_attempt": _turns(record),
             "files_changed": change.get("files_changed"),
             "lines_added": change.get("lines_added"),
             "lines_removed": change.get("lines_removed"),
@@ -108,6 +112,17 @@ def _tokens(tokens: Tokens) -> shape.Tokens:
         "reasoning": tokens.reasoning,
         "total": tokens.total,
     }
+
+
+def _guards(record: RunRecord) -> dict[str, int]:
+    """How often each guard stopped an agent; what an earlier run paid for does not count."""
+    results = [one.result for one in record.attempts if one.result is not None and not one.reused]
+    return dict(sorted(Counter(result.guard for result in results if result.guard is not None).items()))
+
+
+def _turns(record: RunRecord) -> shape.Spread | None:
+    turns = sorted(one.usage.turns for one in record.attempts if one.usage is not None and one.agent and not one.reused)
+    return {"least": turns[0], "median": median(turns), "most": turns[-1]} if turns else None
 
 
 def _agents(record: RunRecord) -> list[shape.AgentSum]:

@@ -83,6 +83,18 @@ class Sum(TypedDict):
 
 
 @with_config(DESCRIBED)
+class Spread(TypedDict):
+    """How far a figure of the attempts reaches."""
+
+    least: int
+    """The smallest."""
+    median: float
+    """The one in the middle, or the mean of the two there."""
+    most: int
+    """The greatest."""
+
+
+@with_config(DESCRIBED)
 class Totals(Sum):
     """Sums over the run."""
 
@@ -96,6 +108,10 @@ class Totals(Sum):
     """Attempts that were made once more after a wait, for the agent's account was at a limit; they are no retries."""
     failovers: int
     """Attempts that another agent made once more for that reason."""
+    guards: dict[str, int]
+    """How often each guard stopped an agent, by its name; a guard that stopped none is left out."""
+    turns_per_attempt: Spread | None
+    """Answers of the model in one attempt of an agent; null without one that ended."""
     files_changed: int | None
     """Files that differ between `base` and `head` of the run; null until it ends."""
     lines_added: int | None

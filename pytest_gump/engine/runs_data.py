@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.report_data import cost_data
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ Data = dict[str, Any]
 class _Run:
     """What is kept of a run when the next one is read: a thousand ledgers in memory cost more than reading them."""
 
+    id: str
     workflow: str
-    passed: bool
+    status: str
     duration_s: float
     retries: int
     total: Total
@@ -42,13 +44,16 @@ class _Sum:
 
 
 def runs_data(records: Iterable[RunRecord]) -> Data:
-    """Give success, cost, time and retries of the runs together, at least one, and by step and agent."""
+    """Give success, cost, time and retries of the runs together, at least one, by step and agent, and run by run.
+
+    The newest run comes first.
+    """
     runs: list[_Run] = []
     by_place: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
     names: dict[str, str] = {}
     for record in records:
-        is_passed = record.status == "passed"
-        runs.append(_Run(record.workflow, is_passed, record.duration_s, record.retries, record.total))
+        facts = (record.run_id, record.workflow, record.status)
+        runs.append(_Run(*facts, record.duration_s, record.retries, record.total))
         for one in record.attempts:
             if one.reused:
                 continue
@@ -64,7 +69,7 @@ def _together(runs: list[_Run]) -> Data:
     return {
         "schema": 1,
         "runs": count,
-        "passed": sum(run.passed for run in runs),
+        "passed": sum(run.status == "passed" for run in runs),
         "workflows": sorted({run.workflow for run in runs}),
         "duration_s": {"average": round(sum(run.duration_s for run in runs) / count, 3)},
         "cost": {
@@ -75,6 +80,19 @@ def _together(runs: list[_Run]) -> Data:
         },
         "attempts": sum(run.total.attempts for run in runs),
         "retries": sum(run.retries for run in runs),
+        "trend": [_point(run) for run in reversed(runs)],
+    }
+
+
+def _point(run: _Run) -> Data:
+    """One run of the trend, which begins with the oldest."""
+    return {
+        "run": run.id,
+        "workflow": run.workflow,
+        "status": run.status,
+        "cost": cost_data(run.total),
+        "duration_s": round(run.duration_s, 3),
+        "retries": run.retries,
     }
 
 

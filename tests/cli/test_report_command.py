@@ -50,6 +50,18 @@ def test_the_table_shows_each_attempt_and_the_total(passed: Gump) -> None:
     assert "estimated" not in passed.good("report")
 
 
+HELD = """\
+name: held
+steps:
+  - name: impl
+    agent: claude-haiku
+    prompt: Do it.
+    guard: {max_turns: 3}
+    gate: ["touched: *.py"]
+    on_failure: {retry: 4}
+"""
+
+
 def told(model: str | None, context_tokens: int) -> list[dict[str, Any]]:
     usage = usage_event(Tokens(input=9, cache_read=context_tokens - 9), cost_usd=0.05)
     started, *others = conversation(model=model)
@@ -145,8 +157,28 @@ def test_the_newest_runs_are_summed_up_together(passed: Gump) -> None:
         ("first", "claude-sonnet", 2, 1.0),
         ("second", "claude-haiku", 2, 0.0),
     ]
+    ids = [folder.run_id for folder in passed.project.folders()]
+    assert [(one["run"], one["status"], one["cost"]["usd"], one["retries"]) for one in data["trend"]] == [
+        (run_id, "passed", 0.75, 1) for run_id in sorted(ids)
+    ]
     output = passed.good("report", "--last", "2")
     assert output.startswith("2 runs of pair: 2 passed\n$1.50 + 2 attempts of unknown cost, $0.75 a run\n")
+    trend = output.splitlines()[-2:]
+    assert [line.split()[0] for line in trend] == sorted(ids)
+    assert all(line.endswith("#" * 20) and "$0.75 + $?" in line for line in trend)
+
+
+def test_guards_and_turns_of_a_run_are_summed_up(gump: Gump) -> None:
+    gump.project.workflow("held", HELD)
+    gump.project.answer("impl", writes={"a.txt": "a\n"}, turns=9, exit_code=None)
+    gump.project.answer("impl", attempt=2, writes={"a.txt": "a\n"}, turns=9, exit_code=None)
+    gump.project.answer("impl", attempt=3, writes={"a.py": "a = 1\n"}, turns=2)
+    gump.project.run("held").assert_outcomes(passed=1)
+    totals = json.loads(gump.good("report", "--json"))["totals"]
+    assert totals["guards"] == {"max_turns": 2}
+    assert totals["turns_per_attempt"]["least"] == 2
+    assert totals["turns_per_attempt"]["most"] >= totals["turns_per_attempt"]["median"] > 2
+    assert ", 2 stops by max_turns, " in gump.good("report")
 
 
 def test_a_run_and_a_number_of_runs_are_not_asked_for_together(passed: Gump) -> None:
