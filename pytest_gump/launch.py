@@ -20,7 +20,7 @@ from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
 from pytest_gump.engine.gate_commands import gate_commands
 from pytest_gump.engine.judge import REASON_CHARS
-from pytest_gump.engine.lost_attempt import attempt_folder, recover, scratch_of
+from pytest_gump.engine.lost_attempt import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
 from pytest_gump.engine.orders import RunInputs
 from pytest_gump.engine.overrides import walk
 from pytest_gump.engine.run import Run
@@ -162,7 +162,7 @@ class Launch:
             else:
                 run.finish(checkout_changed=self._changed_in_checkout(checkout))
             finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+                remove_scratch(self._tools)
                 finished(run)
 
     def _changed_in_checkout(self, before: CheckoutState) -> list[str]:
@@ -186,11 +186,11 @@ class Launch:
         folder = RunFolder.create(self._repository.root, self._run_id)
         try:
             owned.enter_context(folder.owned())
-            tools.scratch.mkdir(parents=True)
+            run_scratch(tools)
             return self._begin(folder, pool)
         except BaseException as error:
-            for place in (tools.scratch, folder.path):
-                shutil.rmtree(place, ignore_errors=True)
+            remove_scratch(tools)
+            shutil.rmtree(folder.path, ignore_errors=True)
             if isinstance(error, OSError):
                 raise RunError(f"cannot write {error.filename}: {error.strerror}") from error
             raise
@@ -231,8 +231,7 @@ class Launch:
     ) -> AttemptResult:
         """Carry out an order in this process."""
         tools = self._of_started_run()
-        scratch = scratch_of(tools.scratch, ticket)
-        scratch.mkdir()
+        scratch = fresh_scratch(tools, ticket)
         return execute(order, replace(tools, scratch=scratch, listen=listen, stop_asked=stop_asked))
 
     def _header(self) -> dict[str, Any]:

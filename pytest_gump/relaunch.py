@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from pytest_gump.engine.after_kill import look_around
 from pytest_gump.engine.budget import allowance, is_limited, refusal
 from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.lost_attempt import remove_scratch, run_scratch
 from pytest_gump.engine.orders import OrderBuilder
 from pytest_gump.engine.past import read_past
 from pytest_gump.engine.take_up import take_up
@@ -133,14 +133,15 @@ class Resumption(_Relaunch):
     def _open(self, tools: Tools, pool: SlotPool, owned: ExitStack) -> Run:
         folder = self.earlier.folder
         owned.enter_context(folder.owned())
+        folder.close_to_others()
         type(self.earlier).read(folder).refuse()  # another session may have taken it up since
         run = TakenUpRun(self.inputs, folder, self._repository, time.time, lease=pool.lease)
         past = run.read()
         found = look_around(past, tools, run_id=self._run_id, base=self._base.commit, folder=folder)
         try:
             run.resume(past, found, options=self._options(), **this_process())
-            shutil.rmtree(tools.scratch, ignore_errors=True)
-            tools.scratch.mkdir(parents=True, exist_ok=True)
+            remove_scratch(tools)
+            run_scratch(tools)
             folder.keep_versions(workflow=self.inputs.workflow_text, spec=self.inputs.spec_bytes)
         except OSError as error:
             raise RunError(f"cannot write {error.filename}: {error.strerror}") from error

@@ -33,11 +33,12 @@ from pytest_gump.agents import cassette
 from pytest_gump.away import Home, Place
 from pytest_gump.engine.agent_phase import STREAM
 from pytest_gump.engine.attempt import Cancelled, execute
-from pytest_gump.engine.lost_attempt import NEVER_STARTED, attempt_folder, recover, scratch_of
+from pytest_gump.engine.lost_attempt import NEVER_STARTED, attempt_folder, fresh_scratch, recover
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import GumpError, reason_of
 from pytest_gump.parcel import LOST, clear, parcels, without_parcel
+from pytest_gump.system.directory import Directory
 from pytest_gump.system.process import Supervisor
 from pytest_gump.voice import Voice
 
@@ -196,9 +197,7 @@ class OrderServer:
             shutil.rmtree(home.take_place(ticket), ignore_errors=True)
             cassette.create(home.take_place(ticket))
             tools = replace(tools, settings=replace(tools.settings, record=str(home.take_place(ticket))))
-        scratch = scratch_of(tools.scratch, ticket)
-        shutil.rmtree(scratch, ignore_errors=True)  # of the same run, before its session was killed and it went on
-        scratch.mkdir(parents=True, exist_ok=True)
+        scratch = fresh_scratch(tools, ticket)
         voice = Voice(ticket, self._send, tells_tools=self._wants_tools)
         own = replace(tools, scratch=scratch, listen=voice.listen, stop_asked=lambda: self._spent.get(ticket))
         done: list[AttemptResult] = []
@@ -220,7 +219,7 @@ class OrderServer:
             return None
         text = _text_of(error)
         with suppress(OSError):
-            (folder / "traceback.txt").write_text(text, encoding="utf-8", errors="replace")
+            Directory.open(folder).write("traceback.txt", text.encode("utf-8", "replace"))
         result = _bare(order, Outcome.AGENT_ERROR, f"the step itself broke: {text.splitlines()[0]}", final=True)
         return recover(order, tools, result, folder, folder.stat().st_mtime)
 

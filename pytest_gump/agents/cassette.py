@@ -230,7 +230,6 @@ def write_end(folder: Path, *, exit_code: int | None, pauses_s: Sequence[float] 
 def staged(cassette: Path) -> Iterator[Path]:
     """A folder beside the takes, to be filled and installed; what was not installed is removed."""
     folder = Path(tempfile.mkdtemp(prefix=".take-", dir=cassette))
-    folder.chmod(0o755)
     try:
         yield folder
     finally:
@@ -267,7 +266,8 @@ def create(cassette: Path) -> None:
     if (cassette / INDEX).exists() and Cassette.open(cassette).takes:
         raise ConfigError(f"{cassette} already holds a cassette", hint="name another folder, or remove this one")
     try:
-        cassette.mkdir(parents=True, exist_ok=True)
+        cassette.parent.mkdir(parents=True, exist_ok=True)
+        cassette.mkdir(mode=0o700, exist_ok=True)
         if any(place.name != INDEX for place in cassette.iterdir()):
             raise ConfigError(f"{cassette} is not empty, and not a cassette", hint="name a new folder")
         _write_index(Cassette(cassette))

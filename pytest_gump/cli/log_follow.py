@@ -35,7 +35,7 @@ def files_of_running(run: KeptRun, attempt: AttemptRecord) -> Path | None:
     """Where a running attempt writes its files; None while there are none, and for one on another machine."""
     from pytest_gump.cli.effective import effective_settings
     from pytest_gump.cli.runs import project_root
-    from pytest_gump.engine.attempt import folder_prefix
+    from pytest_gump.engine.workplace import folder_prefix
     from pytest_gump.errors import GumpError
     from pytest_gump.system.worktree import Slots
 

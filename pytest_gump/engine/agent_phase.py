@@ -20,12 +20,13 @@ from pytest_gump.system.output import bounded_output
 from pytest_gump.system.process import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from pathlib import Path
 
     from pytest_gump.agents.base import Agent, Ending, Event, StreamReader
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Tools
+    from pytest_gump.engine.workplace import Workplace
     from pytest_gump.system.process import Exit
 
 STREAM = "stream.ndjson"
@@ -49,18 +50,6 @@ class AgentRun:
     """How the process ended; None when Ctrl-C did it."""
     pauses_s: tuple[float, ...] = ()
     """Before each line that it printed, and before its end; only where the attempt is recorded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Workplace:
-    """Where an attempt works, and what marks the processes that it starts."""
-
-    worktree: Path
-    folder: Path
-    """The attempt's scratch folder."""
-    mark: str
-    environment: Mapping[str, str]
-    """Added to the allow-list for agents, gates and context commands alike."""
 
 
 def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
@@ -99,6 +88,7 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
     request = Request(
         argv=command.argv,
         cwd=place.worktree,
+        folder=place.enter(),
         env=environment,
         mark=place.mark,
         stdout=place.folder / STREAM,

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import json
-import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.agents.base import Usage
 from pytest_gump.agents.resets import sane
 from pytest_gump.engine import lost_session, withheld
-from pytest_gump.engine.agent_phase import AgentRun, Workplace, make_task, run_agent
+from pytest_gump.engine.agent_phase import AgentRun, make_task, run_agent
 from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.collected import fewer_tests
 from pytest_gump.engine.context_phase import read_material
@@ -36,11 +36,12 @@ from pytest_gump.engine.settings import WAIT
 from pytest_gump.engine.setup_phase import Setup
 from pytest_gump.engine.tools import GateStarted, Tools
 from pytest_gump.engine.usable_session import kept, usable
-from pytest_gump.errors import AgentError, GumpError, reason_of
+from pytest_gump.engine.workplace import make_workplace
+from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.text import listed, one_line
 from pytest_gump.system.output import bounded_text, clean_text
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.system.slot_folder import SlotLost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,12 +56,6 @@ if TYPE_CHECKING:
 __all__ = ["Cancelled", "Tools", "attempt_ref", "execute"]
 
 MESSAGE_CHARS = 20_000
-FOLDER_CHARS = 120
-
-
-def folder_prefix(step: str, attempt: int) -> str:
-    """How the name of an attempt's scratch folder begins."""
-    return f"{StepPath.parse(step).folder[:FOLDER_CHARS]}-a{attempt}-"
 
 
 class Cancelled(KeyboardInterrupt):
@@ -75,8 +70,7 @@ def execute(order: Order, tools: Tools) -> AttemptResult:
     """Carry out an order.
 
     Raises:
-        Cancelled: interrupted, or broken after the agent had ended; nothing that the attempt started lives on, and its
-            tree is kept where that was possible.
+        Cancelled: interrupted; nothing that the attempt started lives on, and its tree is kept where that was possible.
         WorktreeError: the worktree cannot be prepared; no agent was started.
         AgentError: the agent's name is not known.
     """
@@ -112,8 +106,8 @@ class _Attempt:
         self.slot: Slot = tools.slots.slot(order.slot)
         self.started = tools.now()
         self.began = tools.clock()
-        self.place = self._make_place()
-        self.leavings = Leavings(order, tools.repository, self.slot, self.place.folder)
+        self.place = make_workplace(order, tools, self.slot)
+        self.leavings = Leavings(order, tools.repository, self.slot, self.place.files)
 
     def execute(self) -> AttemptResult:
         try:
@@ -121,28 +115,41 @@ class _Attempt:
         except KeyboardInterrupt:
             judgement = Judgement(Outcome.CANCELLED, "interrupted")
             if self.facts.run is not None and self.leavings.snapshot is None:
-                self._keep()
+                with suppress(GumpError, OSError):
+                    self._keep()
         except (GumpError, OSError) as error:
-            if self.facts.run is None:
-                raise
-            # An agent was paid: its cost must be booked, whatever broke afterwards.
-            judgement = Judgement.of(Outcome.CRASHED, f"after the agent had ended: {reason_of(error)}")
+            judgement = self._broken(error)
         result = self._finish_somehow(judgement)
-        if result.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
+        if result.outcome is Outcome.CANCELLED:
             raise Cancelled(result)
         return result
+
+    def _broken(self, error: GumpError | OSError) -> Judgement:
+        """What an error after the agent has ended makes of the attempt: it was paid for, and it may be the cause."""
+        run = self.facts.run
+        if run is None:
+            raise error if isinstance(error, GumpError) else WorktreeError(f"cannot begin: {reason_of(error)}")
+        if run.cancelled:
+            return Judgement(Outcome.CANCELLED, "interrupted while the agent worked")
+        lost = error if isinstance(error, SlotLost) else self.slot.lost
+        if lost is not None:
+            return Judgement.of(Outcome.OUT_OF_BOUNDS, reason_of(lost))
+        reason = reason_of(error).replace(self.place.files.access, str(self.place.files.path))
+        return Judgement.of(Outcome.AGENT_ERROR, f"after the agent had ended: {reason}")
 
     def _finish_somehow(self, judgement: Judgement) -> AttemptResult:
         """The result, whatever becomes of the files: it is what an agent was paid for."""
         try:
             result = self._finish(judgement)
         except (GumpError, OSError) as error:
-            if self.facts.run is None:
-                raise
-            result = self._result(Judgement.of(Outcome.CRASHED, f"after the agent had ended: {reason_of(error)}"))
+            broken = self._broken(error)
+            self.facts.notes += [] if judgement is PASSED else [broken.reason]
+            result = self._result(broken if judgement.outcome is Outcome.PASSED else judgement)
             result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
+            with suppress(GumpError, OSError):
+                result = replace(result, snapshot=self.leavings.seal(self._message(result)))
         if self.facts.run is None and result.outcome is Outcome.CANCELLED and self.agent is not None:
-            return recover(self.order, self.tools, result, self.place.folder, self.started)  # it may have begun
+            return recover(self.order, self.tools, result, self.place.files.path, self.started)  # it may have begun
         return result
 
     def _judged(self) -> Judgement:
@@ -153,18 +160,6 @@ class _Attempt:
         return self._judge_no_change(judgement) if self._is_unchanged else judgement
 
     # -- before ----------------------------------------------------------------------------------------------------
-
-    def _make_place(self) -> Workplace:
-        order = self.order
-        folder = Path(tempfile.mkdtemp(prefix=folder_prefix(order.step, order.attempt), dir=self.tools.scratch))
-        environment = {
-            **self.slot.environment,
-            "GUMP_STEP": order.step,
-            "GUMP_ATTEMPT_NUMBER": str(order.attempt),
-        }
-        if order.item is not None:
-            environment |= {"GUMP_ITEM_NAME": order.item.name, "GUMP_ITEM_FILES": "\n".join(order.item.files)}
-        return Workplace(self.slot.path, folder, f"{order.run_id}-{folder.name}", environment)
 
     def _prepare(self) -> Judgement | None:
         self.slot.prepare(self.order.base)
@@ -206,7 +201,7 @@ class _Attempt:
 
     def _start(self, agent: Agent, order: Order, material: Material) -> AgentRun:
         prompt = compose(order.head, conventions=material.conventions, context=material.context)
-        (self.place.folder / "prompt.md").write_text(prompt, encoding="utf-8", errors="surrogateescape")
+        self.place.files.write("prompt.md", prompt.encode("utf-8", "surrogateescape"))
         self.slot.empty_handover()
         task = make_task(order, self.tools, self.slot.path, prompt)
         self.secrets = Secrets.of({*self.secrets.values, *agent.command(task).env_names})
@@ -225,7 +220,7 @@ class _Attempt:
         assert order.session is not None  # noqa: S101 - it was lost
         self.facts.notes.append(lost_session.NOTE.format(id=one_line(order.session.id)))
         self.facts.session_lost = True
-        lost_session.keep_apart(self.place.folder)
+        lost_session.keep_apart(self.place.files)
         self.slot.restore(order.base)
         again = lost_session.time_left(lost_session.afresh(self.order), first.duration_s)
         self.facts.run = run = lost_session.together(first, self._start(agent, again, material))
@@ -245,13 +240,16 @@ class _Attempt:
             return self.slot.read_handover(name, settings.handover_bytes)
 
         facts.handover = read_handover(read, order.mode, message=run.ending.message, max_items=settings.max_items)
-        self._keep()
-        facts.ignored = self.slot.ignored_since_setup() if self._is_unchanged else ()
-        facts.named += named_changes(order, self.tools, self.slot, self.leavings.changed)
+        broken = self._keep()
+        if broken is None:
+            facts.ignored = self.slot.ignored_since_setup() if self._is_unchanged else ()
+            facts.named += named_changes(order, self.tools, self.slot, self.leavings.changed)
         crossing = self._crossing()
         read_only = order.mode != "diff" or order.limits.no_write
         unwanted = [one.path for one in self.leavings.changed_by_attempt] if read_only else []
         judgement = judge_work(run, order.limits, facts.handover, unwanted=unwanted, crossing=crossing.reason)
+        if broken is not None and (judgement is None or judgement.outcome is Outcome.OUTPUT_INVALID):
+            judgement = broken
         if crossing.warning is not None:
             facts.notes.append(crossing.warning)
         if unwanted or (judgement is not None and judgement.guard == "no_write"):
@@ -263,15 +261,19 @@ class _Attempt:
             facts.notes.append(f"the commit at {attempt_ref(order)} holds the secret; gump discard removes it")
         return judgement
 
-    def _keep(self) -> None:
-        self.leavings.keep(
-            self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not come to its end")))
-        )
+    def _keep(self) -> Judgement | None:
+        """Keep what the agent left; gives what it makes of the attempt that this was not possible."""
+        message = self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not come to its end")))
+        try:
+            self.leavings.keep(message)
+        except (GumpError, OSError) as error:
+            broken = self._broken(error)
+            self.leavings.keep_nothing(message)
+            return broken
+        return None
 
     def _crossing(self) -> Crossing:
-        snapshot = self.leavings.snapshot
-        bad = snapshot.bad if snapshot is not None else ()
-        crossing = check_bounds(self.order, [one.path for one in self.leavings.changed], bad=bad)
+        crossing = check_bounds(self.order, [one.path for one in self.leavings.changed], bad=self.leavings.bad)
         leaks = self.facts.leaks = self.leavings.leaks(self.secrets)
         told = f"the value of a secret was left: {'; '.join(leaks)}" if leaks else None
         reasons = [reason for reason in (crossing.reason, told, self._interpreter_changes()) if reason]
@@ -338,9 +340,9 @@ class _Attempt:
         if masked:
             result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
         result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
-        result = replace(result, snapshot=self.leavings.seal(self._message(result)), scratch=str(self.place.folder))
+        result = replace(result, snapshot=self.leavings.seal(self._message(result)), scratch=str(self.place.files.path))
         text = json_text(to_wire(replace(result, scratch=None)), indent=2)
-        (self.place.folder / "result.json").write_text(text + "\n", encoding="utf-8")
+        self.place.files.write("result.json", f"{text}\n".encode())
         return result
 
     def _record(self, judgement: Judgement) -> None:
@@ -350,9 +352,7 @@ class _Attempt:
             return
         if judgement.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
             return
-        if (
-            judgement.outcome is Outcome.QUOTA and self.tools.settings.on_quota == WAIT
-        ):  # made once more: that is played
+        if judgement.outcome is Outcome.QUOTA and self.tools.settings.on_quota == WAIT:  # the next one is played
             return
 
         def write_patch(out: Path) -> None:

@@ -15,9 +15,9 @@ from pytest_gump.system.output import bounded_output
 from pytest_gump.system.process import Request
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.agent_phase import Workplace
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Tools
+    from pytest_gump.engine.workplace import Workplace
     from pytest_gump.system.worktree import Slot
 
 CONVENTIONS_FILE = ".gump/conventions.md"
@@ -60,14 +60,14 @@ def _file(name: str, slot: Slot, limit: int) -> Section:
 
 
 def _output(command: str, number: int, tools: Tools, place: Workplace) -> str:
-    folder = place.folder / "context"
-    folder.mkdir(exist_ok=True)
+    folder = place.subfolder("context")
     stdout, stderr = folder / f"{number}.txt", folder / f"{number}.stderr.txt"
     timeout_s = tools.settings.context_timeout_s
     request = Request(
         argv=(),
         shell=command,
         cwd=place.worktree,
+        folder=place.enter(),
         env=child_environment(tools.settings.gate_env, place.environment),
         mark=place.mark,
         stdout=stdout,

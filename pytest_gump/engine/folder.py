@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.ledger import DAMAGED
 from pytest_gump.errors import RunError, reason_of
+from pytest_gump.system.directory import OURS, Directory
 from pytest_gump.system.locks import lock
+from pytest_gump.system.private_folder import close_to_others, own_folder
 from pytest_gump.workflow.path import StepPath, slugify
 
 if TYPE_CHECKING:
@@ -59,10 +61,10 @@ class RunFolder:
 
     @classmethod
     def create(cls, project: Path, run_id: str) -> RunFolder:
-        """Make the folder; `.gump/runs` hides itself from git with a `.gitignore` of its own.
+        """Make the folder; `.gump/runs` hides itself from git with a `.gitignore` of its own, and from other users.
 
         Raises:
-            RunError: the folder cannot be written.
+            RunError: the folder cannot be written, or `.gump/runs` is a link or belongs to another user.
         """
         folder = cls(project / RUNS / run_id)
         try:
@@ -73,12 +75,13 @@ class RunFolder:
         return folder
 
     def _make(self, *, is_there: bool = False) -> None:
-        runs = self.path.parent
-        runs.mkdir(parents=True, exist_ok=True)
-        ignore = runs / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("# made by gump: runs are not for the repository\n*\n", encoding="utf-8")
-        self.attempts.mkdir(parents=True, exist_ok=is_there)
+        self.path.parent.parent.mkdir(parents=True, exist_ok=True)
+        runs = own_folder(self.path.parent)
+        if runs.status(".gitignore") is None:
+            runs.write(".gitignore", b"# made by gump: runs are not for the repository\n*\n")
+        if not is_there and runs.status(self.run_id) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
+        runs.own(self.run_id).own(self.attempts.name)
 
     @property
     def run_id(self) -> str:
@@ -142,7 +145,7 @@ class RunFolder:
         }
         try:
             for name, content in contents.items():
-                (self.path / name).write_bytes(content)
+                Directory.open(self.path).write(name, content)
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror}", hint="gump keeps its runs there") from error
         self._written = contents
@@ -170,7 +173,7 @@ class RunFolder:
             if not _is_file(path):
                 if os.path.lexists(path):
                     path.rename(path.with_name(f"{name}.{secrets.token_hex(4)}"))
-                path.write_bytes(content)
+                Directory.open(self.path).write(name, content)
 
     def keep_versions(self, *, workflow: str, spec: bytes) -> None:
         """Write what is run from now on; what was run before stays beside it: `workflow.1.yaml`, `spec.1.md`."""
@@ -181,8 +184,12 @@ class RunFolder:
             if path.exists():
                 versions = (self.path / f"{path.stem}.{number}{path.suffix}" for number in count(1))
                 path.rename(next(one for one in versions if not one.exists()))
-            path.write_bytes(content)
+            Directory.open(self.path).write(name, content)
         self.remember()
+
+    def close_to_others(self) -> None:
+        """Let nobody else read the run, which an older version may have made."""
+        close_to_others(self.path)
 
     def read_header(self) -> dict[str, Any]:
         """Read `run.json`.
@@ -213,7 +220,8 @@ class RunFolder:
         if scratch == target:  # moved by a session that was killed right then
             return name
         try:
-            self.attempts.mkdir(exist_ok=True)
+            self.attempts.mkdir(OURS, exist_ok=True)
+            close_to_others(scratch)
             shutil.move(scratch, target)
         except OSError as error:  # shutil.Error too
             shutil.rmtree(target, ignore_errors=True)

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pytest_gump.engine.agent_phase import Workplace
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.settings import Settings
     from pytest_gump.engine.tools import Tools
+    from pytest_gump.engine.workplace import Workplace
     from pytest_gump.gates.base import GateResult, Payload
     from pytest_gump.system.process import Exit
     from pytest_gump.system.worktree import ChangedFile
@@ -99,14 +99,14 @@ class CommandRunner:
         self, command: str, *, label: str, env: Mapping[str, str] | None = None, with_records: bool = False
     ) -> CommandOutcome:
         self.started += 1
-        folder = self.place.folder / "gates"
-        folder.mkdir(exist_ok=True)
+        folder = self.place.subfolder("gates")
         name = f"{self.started}-{slugify(label, self.started)}.txt"
         records = (folder / name).with_suffix(".records.ndjson") if with_records else None
         request = Request(
             argv=(),
             shell=command,
             cwd=self.place.worktree,
+            folder=self.place.enter(),
             env={**self.environment, **(env or {})},
             mark=self.place.mark,
             stdout=folder / name,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DAY_S: Final = 86_400.0
 _TRASH: Final = ".trash"
 _BRANCHES: Final = "refs/heads/"
-_SLOT: Final = re.compile(r"(w\d+|doctor-\d+-[0-9a-f]{8})(?:\.index|\.index\.lock|\.ignored|\.setup|\.lease)?")
+_SLOT: Final = re.compile(r"(w\d+|doctor-\d+-[0-9a-f]{8})(?:\.(?:index|index\.lock|folder|ignored|setup|left|lease))?")
 _SLOT_TRASH: Final = re.compile(r"\.trash-(w\d+|doctor-\d+-[0-9a-f]{8})-.+")
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.order import AttemptResult, from_wire
 from pytest_gump.gates.text import listed
+from pytest_gump.system.worktree import Snapshot
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.secrets import Secrets
-    from pytest_gump.system.worktree import ChangedFile, Repository, Slot, Snapshot
+    from pytest_gump.system.directory import Directory
+    from pytest_gump.system.worktree import ChangedFile, Repository, Slot
 
 
 def attempt_ref(order: Order) -> str:
@@ -51,14 +53,18 @@ def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
 class Leavings:
     """One attempt's files. Before `keep`, everything is as the order's base has it."""
 
-    def __init__(self, order: Order, repository: Repository, slot: Slot, folder: Path) -> None:
+    def __init__(self, order: Order, repository: Repository, slot: Slot, files: Directory) -> None:
+        """`files`: the attempt's scratch folder."""
         self._order = order
         self._repository = repository
         self._slot = slot
-        self._folder = folder
+        self._files = files
+        self._folder = Path(files.access)
         self._rolled_back = False
         self.snapshot: Snapshot | None = None
         self.notes: list[str] = []
+        self.bad: list[str] = []
+        """Paths that cannot be taken over, for which the attempt fails."""
 
     @property
     def commit(self) -> str:
@@ -86,13 +92,26 @@ class Leavings:
 
     def keep(self, message: str) -> Snapshot:
         """Snapshot the worktree, whatever became of the agent; the hand-over folder is moved away first."""
-        dropped = self._slot.take_handover(self._folder / "out")
-        if dropped:
-            self.notes.append(f"what the hand-over folder held besides plain files was dropped: {listed(dropped)}")
+        self._files.make_folders("out")
+        moved = self._slot.take_handover(self._files.folder("out"))
+        if moved.dropped:
+            told = listed(moved.dropped)
+            self.notes.append(f"what the hand-over folder held besides plain files was dropped: {told}")
+        self.bad = moved.too_deep
         self.snapshot = snapshot = self._slot.snapshot(self._order.base, message, attempt_ref(self._order))
         self.notes += snapshot.problems
+        self.bad += snapshot.bad
         self._repository.diff(self._order.base, snapshot.commit, self._folder / "diff.patch")
         return snapshot
+
+    def keep_nothing(self, message: str) -> None:
+        """Let the attempt have left no change: its worktree cannot be read."""
+        base, ref = self._order.base, attempt_ref(self._order)
+        tree = self._repository.tree_of(base)
+        commit = self._repository.commit_tree(tree, [base], message)
+        self._repository.update_ref(ref, commit)
+        self.snapshot = Snapshot(commit, tree)
+        self._repository.diff(base, commit, self._folder / "diff.patch")
 
     def roll_back(self) -> None:
         """Take the change out of the worktree; the snapshot is kept under a ref of its own."""
@@ -128,9 +147,8 @@ class Leavings:
         found += [f"{name} in the path of a file" for one in self.changed for name in secrets.names_in(one.path)]
         unshown = (one.path for one in self.changed if one.added is None and one.status != "deleted")
         for path in unshown:  # binary and large files: the patch does not tell what is in them
-            place = self._slot.path / path
-            if place.is_file() and not place.is_symlink():
-                found += [f"{name} in {path}" for name in secrets.names_in_file(place)]
+            with suppress(OSError), open(self._slot.directory.open_file(path), "rb") as file:  # noqa: PTH123
+                found += [f"{name} in {path}" for name in secrets.names_in_stream(file)]
         return found + secrets.added_in(self.patch())
 
     def _between(self, old: str, new: str) -> tuple[ChangedFile, ...]:

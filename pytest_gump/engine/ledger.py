@@ -37,7 +37,7 @@ class Ledger:
         self._clock = clock
         self._path = path
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
         self._data = bytearray(_become_writer(self._file))
@@ -107,7 +107,7 @@ def held_back(path: Path) -> Iterator[bool]:
         RunError: the file cannot be opened.
     """
     try:
-        file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
     try:

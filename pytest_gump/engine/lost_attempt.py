@@ -11,6 +11,8 @@ from pytest_gump.engine.agent_phase import STREAM, make_task
 from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.order import Timings, to_wire
 from pytest_gump.engine.secrets import Secrets
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system.directory import Directory
 from pytest_gump.system.output import LineSplitter
 
 if TYPE_CHECKING:
@@ -30,6 +32,36 @@ NEVER_STARTED: Final = Usage(cost_usd=0.0, provenance="reported")
 def scratch_of(scratch: Path, ticket: int) -> Path:
     """The scratch folder of one order, so that its files are found without anybody to ask."""
     return scratch / str(ticket)
+
+
+def fresh_scratch(tools: Tools, ticket: int) -> Path:
+    """Make the scratch folder of one order; what is left of another one of that number is removed.
+
+    Raises:
+        WorktreeError: it cannot be made.
+    """
+    try:
+        run = run_scratch(tools)
+        run.remove(str(ticket))
+        return run.own(str(ticket)).path
+    except OSError as error:
+        raise WorktreeError(f"cannot write {tools.scratch}: {error.strerror}") from error
+
+
+def run_scratch(tools: Tools) -> Directory:
+    """The folder of all scratch folders of a run, made if need be; it lies beside the slots, but on remote workers."""
+    root = tools.slots.place.renew()
+    if tools.scratch.parent == root.path:
+        return root.own(tools.scratch.name)
+    return Directory.open(tools.scratch.parent).own(tools.scratch.name)
+
+
+def remove_scratch(tools: Tools) -> None:
+    """Remove what is left of a run's scratch folder, if there is anything, and it can be removed."""
+    with suppress(OSError, WorktreeError):
+        root = tools.slots.place.existing()
+        if root is not None:
+            root.remove(tools.scratch.name)
 
 
 def attempt_folder(scratch: Path, ticket: int) -> Path | None:
@@ -55,7 +87,7 @@ def recover(
     text = json_text(to_wire(result), indent=2)
     try:
         secrets.mask_files(folder)
-        (folder / "result.json").write_text(text + "\n", encoding="utf-8")
+        Directory.open(folder).write("result.json", f"{text}\n".encode())
     except OSError:  # a full disk: files in which secrets may stand are not kept
         return result
     return replace(result, scratch=str(folder))

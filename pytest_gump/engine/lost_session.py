@@ -11,10 +11,9 @@ from pytest_gump.engine.order import Section
 from pytest_gump.engine.prompt import STANDING, TASK
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_gump.engine.agent_phase import AgentRun
     from pytest_gump.engine.order import Order
+    from pytest_gump.system.directory import Directory
 
 NOTE: Final = "the agent's CLI had lost its session: started a fresh one ({id} is gone)"
 LOST: Final = "lost-session"
@@ -40,12 +39,12 @@ def with_standing(head: tuple[Section, ...], told: str) -> tuple[Section, ...]:
     return (*head[:place], Section(STANDING, told), *head[place:]) if told else head
 
 
-def keep_apart(folder: Path) -> None:
+def keep_apart(files: Directory) -> None:
     """Move what the first start printed out of the way of the second."""
-    (folder / LOST).mkdir(exist_ok=True)
+    files.make_folders(LOST)
     for name in (STREAM, STDERR):
-        if (folder / name).exists():
-            (folder / name).replace(folder / LOST / name)
+        if files.status(name) is not None:
+            files.move(name, files, f"{LOST}/{name}")
 
 
 def time_left(order: Order, used_s: float) -> Order:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 
 from pytest_gump.agents.base import Note, Text, ToolCall
+from pytest_gump.system.files import create
 from pytest_gump.system.written import Span, masked, written
 
 if TYPE_CHECKING:
@@ -45,11 +46,14 @@ class Secrets:
         return [name for name, value in self.values.items() if written(value).is_in(text)]
 
     def names_in_file(self, path: Path) -> list[str]:
-        rest, found = b"", dict[str, None]()
         with path.open("rb") as file:
-            while chunk := file.read(_BLOCK):
-                found |= dict.fromkeys(self.names_in(rest + chunk))
-                rest = (rest + chunk)[-self._overlap :]
+            return self.names_in_stream(file)
+
+    def names_in_stream(self, file: BinaryIO) -> list[str]:
+        rest, found = b"", dict[str, None]()
+        while chunk := file.read(_BLOCK):
+            found |= dict.fromkeys(self.names_in(rest + chunk))
+            rest = (rest + chunk)[-self._overlap :]
         return list(found)
 
     @property
@@ -90,7 +94,7 @@ class Secrets:
             return False
         temporary = path.with_name(path.name + ".masked")
         rest = b""
-        with path.open("rb") as file, temporary.open("wb") as out:
+        with path.open("rb") as file, create(temporary) as out:
             while chunk := file.read(_BLOCK):
                 block = rest + chunk
                 masked, end = self._masked(block, max(0, len(block) - self._overlap))

@@ -16,9 +16,9 @@ from pytest_gump.system import copies
 from pytest_gump.system.environment import child_environment
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.agent_phase import Workplace
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Tools
+    from pytest_gump.engine.workplace import Workplace
     from pytest_gump.system.worktree import Slot
 
 
@@ -69,10 +69,10 @@ class Setup:
         slot.remove_bytecode()
         if not slot.setup.is_done:
             return None
-        changed = slot.setup.undo(slot.path)
+        changed = slot.setup.undo(slot.directory)
         if changed:
             self.notes.append(f"setup ran again before the gates: what it had left was changed: {listed(changed)}")
-            slot.setup.remove(slot.path)
+            slot.setup.remove(slot.directory)
         return self.ensure()
 
     def _accept(self, copied: list[str], *, at: str) -> None:
@@ -106,7 +106,7 @@ class Setup:
     def _copy(self, wanted: list[str]) -> list[str]:
         repository, slot = self._tools.repository, self._slot
         found = copies.matching(repository, wanted, apart=slot.root)
-        result = copies.copy(repository.root, slot.path, found, lambda: self._tools.listen(None))
+        result = copies.copy(repository.root, slot.directory, found, lambda: self._tools.listen(None))
         visible = slot.remove_not_ignored(result.done)
         left_out = {
             **result.left_out,

@@ -11,6 +11,7 @@ from pytest_gump.errors import WorktreeError
 from pytest_gump.system.locks import is_still, lock
 
 LEASE: Final = ".lease"
+_OPEN_LEASE: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def user_cache() -> Path:
@@ -32,8 +33,9 @@ def hold(folder: Path) -> int:
     """
     while True:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(folder / LEASE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            handle = os.open(folder / LEASE, _OPEN_LEASE, 0o600)
         except FileNotFoundError:  # removed between the two
             continue
         except OSError as error:
@@ -47,7 +49,7 @@ def hold(folder: Path) -> int:
 def seize(folder: Path) -> int | None:
     """Keep everybody else out of a folder until the handle is closed; None when somebody uses it."""
     try:
-        handle = os.open(folder / LEASE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(folder / LEASE, _OPEN_LEASE, 0o600)
     except OSError:
         return None
     if lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB) and is_still(handle, folder / LEASE):

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from pytest_gump.errors import GumpError
+from pytest_gump.system import files
 from pytest_gump.system.process_table import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pytest_gump.system.directory import Directory
     from pytest_gump.system.output import LineSplitter
 
 TICK_S: Final = 0.2
@@ -37,6 +39,7 @@ class Request:
     argv: tuple[str, ...]
     """Empty when `shell` is given."""
     cwd: Path
+    """For messages, where `folder` is given."""
     env: Mapping[str, str]
     """The whole environment; the mark is added to it."""
     mark: str
@@ -46,6 +49,8 @@ class Request:
     stdin: bytes = b""
     shell: str | None = None
     """A command that the user wrote as shell; runs in `bash`, or `sh` where there is none."""
+    folder: Directory | None = None
+    """The folder to start in, entered by its descriptor."""
     records: Path | None = None
     """The file for what the command writes to its descriptor 3; None: it gets no such descriptor."""
 
@@ -128,11 +133,12 @@ class Running:
             "op": "run",
             "argv": [_travel(word) for word in self.request.command],
             "env": {_travel(k): _travel(v) for k, v in {**self.request.env, MARK: self.request.mark}.items()},
-            "cwd": _travel(str(self.request.cwd)),
+            "cwd": None if self.request.folder is not None else _travel(str(self.request.cwd)),
             "mark": self.request.mark,
             "grace": self.grace_s,
         }
-        self._send(frame, [stdin, *(writer.fileno() for writer in writers)])
+        folder = [] if self.request.folder is None else [self.request.folder.descriptor]
+        self._send(frame, [*folder, stdin, *(writer.fileno() for writer in writers)])
         for writer in set(writers):
             writer.close()
 
@@ -149,7 +155,7 @@ class Running:
 
         Not the file itself: `echo x > /dev/stderr` in a script would cut it down to that line.
         """
-        file = self.stack.enter_context(path.open("wb", buffering=0))
+        file = self.stack.enter_context(files.create(path))
         reader, writer = os.pipe()
         self.stack.callback(os.close, reader)
         os.set_blocking(reader, False)

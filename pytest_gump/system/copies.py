@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from pytest_gump.system.directory import Directory
     from pytest_gump.system.git_repository import Repository
 
 INCLUDE: Final = ".worktreeinclude"
 _INCLUDE_BYTES: Final = 1 << 20
 _FICLONE: Final = 0x40049409
 _ORIGINAL: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE: Final = 1 << 20
 _FILES_A_TICK: Final = 200
 _OURS: Final = (".git", ".gump")
@@ -73,7 +73,7 @@ def matching(repository: Repository, wanted: Sequence[str], *, apart: Path) -> l
     ]
 
 
-def copy(source: Path, dest: Path, paths: Iterable[str], tick: Callable[[], None]) -> Copies:
+def copy(source: Path, dest: Directory, paths: Iterable[str], tick: Callable[[], None]) -> Copies:
     """Copy files and links that stay inside; what is already there is not touched. `tick` is called now and then.
 
     Raises:
@@ -94,7 +94,7 @@ def copy(source: Path, dest: Path, paths: Iterable[str], tick: Callable[[], None
 class _Copier:
     """Plain strings and file descriptors: `node_modules` has tens of thousands of files."""
 
-    def __init__(self, source: Path, dest: Path) -> None:
+    def __init__(self, source: Path, dest: Directory) -> None:
         self._source = str(source)
         self._dest = dest
         self._top = os.path.realpath(source)
@@ -104,41 +104,43 @@ class _Copier:
 
     def copy(self, path: str) -> str | None:
         """Give why it was left out, if so."""
-        source, dest = f"{self._source}/{path}", f"{self._dest}/{path}"
+        source = f"{self._source}/{path}"
         if path.endswith("/"):
             return "a repository of its own"
         try:
             status = os.lstat(source)
             blocked = self._make_folder(path.rpartition("/")[0])
-            if blocked is not None or os.path.lexists(dest):
+            if blocked is not None or self._dest.status(path) is not None:
                 return blocked or "git tracks it in the run"
             if stat.S_ISLNK(status.st_mode):
                 if leaves(self._top, path):
                     return "a link that leads out of the checkout"
-                os.symlink(os.readlink(source), dest)  # noqa: PTH115, PTH211
+                self._dest.link(path, os.readlink(source))  # noqa: PTH115
             elif stat.S_ISREG(status.st_mode):
-                self._copy_file(source, dest)
+                self._copy_file(source, path)
             else:
                 return "not a regular file"
         except OSError as error:
             if error.errno in _FULL:
-                raise WorktreeError(f"cannot copy {path!r} into the worktree {self._dest}: {error.strerror}") from error
+                raise WorktreeError(
+                    f"cannot copy {path!r} into the worktree {self._dest.path}: {error.strerror}"
+                ) from error
             return str(error.strerror)
         return None
 
     def _make_folder(self, folder: str) -> str | None:
-        if folder not in self._folders:
+        if folder and folder not in self._folders:
             if files.is_behind_link(self._dest, f"{folder}/x"):
                 self._folders[folder] = "its folder is a link in the run"
             else:
-                (self._dest / folder).mkdir(parents=True, exist_ok=True)
+                self._dest.make_folders(folder)
                 self._folders[folder] = None
-        return self._folders[folder]
+        return self._folders.get(folder)
 
-    def _copy_file(self, source: str, dest: str) -> None:
+    def _copy_file(self, source: str, path: str) -> None:
         original = os.open(source, _ORIGINAL)
         try:
-            new = os.open(dest, _NEW, 0o600)
+            new = self._dest.create(path)
             try:
                 status = os.fstat(original)
                 if not self._clone(original, new):
@@ -146,7 +148,7 @@ class _Copier:
                 os.fchmod(new, stat.S_IMODE(status.st_mode) & 0o777)
                 os.utime(new, ns=(status.st_atime_ns, status.st_mtime_ns))
             except BaseException:
-                os.unlink(dest)  # noqa: PTH108
+                self._dest.remove(path)
                 raise
             finally:
                 os.close(new)

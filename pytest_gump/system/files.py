@@ -2,121 +2,87 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fnmatch
 import os
-import secrets
 import shutil
 import stat
+from dataclasses import dataclass, field
+from io import FileIO
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.directory import NEW, Directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 _DEEPEST_HANDOVER = 10
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole folder, read-only ones too; what is not there is fine.
+    """Remove a file or a whole folder of ours, read-only ones too; what is not there is fine.
 
     Raises:
         OSError: it could not be removed.
     """
     try:
-        status = path.lstat()
-        if stat.S_ISDIR(status.st_mode):
-            _remove_folder(str(path))
-        else:
-            path.unlink()
+        Directory.open(path.parent).remove(path.name)
     except (FileNotFoundError, NotADirectoryError):
         return
-    except PermissionError:
-        if not _is_real_folder(path.parent):
-            raise
-        path.parent.chmod(0o700)
-        _remove_folder(str(path)) if _is_real_folder(path) else path.unlink()
 
 
-def _remove_folder(top: str) -> None:
-    """Folders below are moved up to `top` one by one: neither their depth nor the length of their paths matters."""
-    prefix = f"{top}/{secrets.token_hex(8)}-"
-    waiting, moved = [top], 0
-    while waiting:
-        folder = waiting.pop()
-        os.chmod(folder, 0o700)  # noqa: PTH101
-        with os.scandir(folder) as entries:
-            for entry in list(entries):
-                if not entry.is_dir(follow_symlinks=False):
-                    os.unlink(entry.path)  # noqa: PTH108
-                elif folder == top:
-                    waiting.append(entry.path)
-                else:
-                    moved += 1
-                    os.chmod(entry.path, 0o700)  # noqa: PTH101
-                    os.rename(entry.path, f"{prefix}{moved}")  # noqa: PTH104
-                    waiting.append(f"{prefix}{moved}")
-        if folder != top:
-            os.rmdir(folder)  # noqa: PTH106
-    os.rmdir(top)  # noqa: PTH106
+def create(path: Path) -> FileIO:
+    """Open a new file of ours with 0600; what is in its place, a link above all, is removed and not written to."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    return FileIO(path, "xb", opener=lambda name, _flags: os.open(name, NEW, 0o600))
 
 
-def is_behind_link(root: Path, path: str) -> bool:
-    """Whether a folder on the way to `root/path` is a link."""
+def is_behind_link(root: Directory, path: str) -> bool:
+    """Whether a folder on the way to `path` is a link, or no folder."""
     parts = path.split("/")
-    return any(root.joinpath(*parts[:depth]).is_symlink() for depth in range(1, len(parts)))
+    held = (root.status("/".join(parts[:depth])) for depth in range(1, len(parts)))
+    return any(status is not None and not stat.S_ISDIR(status.st_mode) for status in held)
 
 
-def _is_real_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def remove_except(root: Path, path: str, keep: Sequence[str]) -> bool:
-    """Remove `root/path` but for what lies under kept names; True if something was removed."""
+def remove_except(root: Directory, path: str, keep: Sequence[str]) -> bool:
+    """Remove `path` but for what lies under kept names; True if something was removed."""
     if is_kept(path, keep):
         return False
-    place = root / path
-    holding = _holding_kept(root, path, keep) if _is_real_folder(place) else []
+    holding = _holding_kept(root, path, keep) if root.is_folder(path) else []
     if not holding:
-        existed = os.path.lexists(place)
-        remove(place)
-        return existed
+        return root.remove(path)
     removed = False
     for folder in holding:
-        for name in os.listdir(root / folder):  # noqa: PTH208
+        for name in root.entries(folder):
             inner = f"{folder}/{name}"
             if inner not in holding and not is_kept(inner, keep):
-                remove(root / inner)
-                removed = True
+                removed |= root.remove(inner)
     return removed
 
 
-def remove_emptied(root: Path, path: str) -> None:
-    """Remove the folders that held `root/path`, which is gone, and hold nothing any more."""
+def remove_emptied(root: Directory, path: str) -> None:
+    """Remove the folders that held `path`, which is gone, and hold nothing any more."""
     while "/" in path:
         path = path.rpartition("/")[0]
-        try:
-            (root / path).rmdir()
-        except OSError:
+        if not root.remove_empty(path):
             return
 
 
-def _holding_kept(root: Path, top: str, keep: Sequence[str]) -> list[str]:
+def _holding_kept(root: Directory, top: str, keep: Sequence[str]) -> list[str]:
     """The folders from `top` down that hold something kept; what cannot be looked into holds nothing."""
     holding: dict[str, None] = {}
     waiting = [top]
     while waiting:
         folder = waiting.pop()
         try:
-            (root / folder).chmod(0o700)
-            with os.scandir(root / folder) as scanned:
-                entries = [(each.name, each.is_dir(follow_symlinks=False)) for each in scanned]
+            entries = root.entries(folder)
         except OSError:
             continue
-        for name, is_folder in entries:
+        for name, is_folder in entries.items():
             path = f"{folder}/{name}"
             if is_kept(path, keep):
                 parts = folder.split("/")
@@ -140,14 +106,11 @@ def is_kept(path: str, keep: Sequence[str]) -> bool:
     return False
 
 
-def make_writable(root: Path) -> None:
-    """Give folders back the rights that we need to change what is in them."""
-    waiting = [str(root)]
-    while waiting:
-        folder = waiting.pop()
-        os.chmod(folder, 0o700 | stat.S_IMODE(os.lstat(folder).st_mode))  # noqa: PTH101
-        with os.scandir(folder) as entries:
-            waiting += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+def unlock(root: Directory, folders: Sequence[str]) -> None:
+    """Give folders the rights that we need to look into them; those that are gone are fine."""
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            root.unlock(folder)
 
 
 def read_regular(root: Path, path: str, max_bytes: int) -> bytes | None:
@@ -156,52 +119,68 @@ def read_regular(root: Path, path: str, max_bytes: int) -> bytes | None:
     Raises:
         WorktreeError: a link, a folder, a device, a name that leads out, or more than `max_bytes`.
     """
+    return read_at(Directory.open(root), path, max_bytes)
+
+
+def read_at(root: Directory, path: str, max_bytes: int) -> bytes | None:
+    """As `read_regular`, in a folder that is open."""
     parts = path.split("/")
     if not all(part not in {"", ".", ".."} and "\0" not in part for part in parts):
         raise WorktreeError(f"not a path below the worktree: {path!r}")
-    folder = os.open(root, _FOLDER)
     try:
-        for part in parts[:-1]:
-            inner = os.open(part, _FOLDER, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        with os.fdopen(os.open(parts[-1], _FILE, dir_fd=folder), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise WorktreeError(f"not a regular file: {path!r}")
-            if status.st_size > max_bytes:
-                raise WorktreeError(f"{path!r} has {status.st_size} bytes; the limit is {max_bytes}")
+        with open(root.open_file(path), "rb") as file:  # noqa: PTH123
+            size = os.fstat(file.fileno()).st_size
+            if size > max_bytes:
+                raise WorktreeError(f"{path!r} has {size} bytes; the limit is {max_bytes}")
             return file.read(max_bytes)
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno == errno.EINVAL:
+            raise WorktreeError(f"not a regular file: {path!r}") from error
         raise WorktreeError(
             f"{path!r} cannot be read: {os.strerror(error.errno or 0)}; links are not followed"
         ) from error
-    finally:
-        os.close(folder)
 
 
-def move_regular_files(source: Path, dest: Path) -> list[str]:
-    """Move regular files and folders to `dest`, drop everything else; gives what was dropped."""
-    dropped: list[str] = []
+@dataclass(slots=True)
+class Moved:
+    dropped: list[str] = field(default_factory=list)
+    """Links, FIFOs and the like."""
+    too_deep: list[str] = field(default_factory=list)
+    """Folders that were not looked into."""
+
+
+def move_regular_files(root: Directory, top: str, dest: Directory) -> Moved:
+    """Move the regular files and folders of `top` to `dest` and remove the rest, and `top`."""
+    moved = Moved()
     waiting = [""]
     while waiting:
         folder = waiting.pop()
         if folder.count("/") >= _DEEPEST_HANDOVER:
-            dropped.append(folder)
+            moved.too_deep.append(folder)
             continue
-        (dest / folder).mkdir(parents=True, exist_ok=True)
-        (source / folder).chmod(0o700)
-        for name in os.listdir(source / folder):  # noqa: PTH208
+        if folder:
+            dest.make_folders(folder)
+        for name in root.entries(f"{top}/{folder}".rstrip("/")):
             path = f"{folder}/{name}" if folder else name
-            place = source / path
-            mode = place.lstat().st_mode
-            if stat.S_ISDIR(mode):
+            status = root.status(f"{top}/{path}")
+            if status is not None and stat.S_ISDIR(status.st_mode):
                 waiting.append(path)
-            elif stat.S_ISREG(mode):
-                shutil.move(place, dest / path)
+            elif status is not None and stat.S_ISREG(status.st_mode):
+                _move_file(root, f"{top}/{path}", dest, path)
             else:
-                dropped.append(path)
-    remove(source)
-    return sorted(dropped)
+                moved.dropped.append(path)
+    root.remove(top)
+    moved.dropped.sort()
+    return moved
+
+
+def _move_file(root: Directory, source: str, dest: Directory, path: str) -> None:
+    try:
+        root.move(source, dest, path)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with open(root.open_file(source), "rb") as file, open(dest.create(path), "wb") as out:  # noqa: PTH123
+            shutil.copyfileobj(file, out)

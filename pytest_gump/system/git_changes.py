@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from os import fsdecode
 from typing import TYPE_CHECKING, Final, Literal
 
+from pytest_gump.system import files
 from pytest_gump.system.git_runner import TEXT_LIMIT_BYTES, commit_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_gump.system.git_runner import GitRunner
+from pytest_gump.system.git_runner import GitRunner
 
 Status = Literal["added", "modified", "deleted", "type"]
 _STATUS: Final[Mapping[str, Status]] = {"A": "added", "M": "modified", "D": "deleted", "T": "type"}
@@ -42,10 +43,10 @@ def write_diff(
 ) -> None:
     """Write a patch that `git apply --binary` takes; files over 1 MiB are one line each, before it."""
     if not entries:
-        out.write_bytes(b"")
+        files.create(out).close()
         return
     large = _large_files(git, entries)
-    with out.open("wb") as file:
+    with files.create(out) as file:
         for path, size in large.items():
             file.write(f"# {path!r}: too large to show ({size} bytes)\n".encode("utf-8", "replace"))
         file.flush()
@@ -56,7 +57,7 @@ def write_diff(
 
 def write_patch(git: GitRunner, old: str, new: str, out: Path) -> None:
     """Write everything that differs, files of any size included, as `git apply --binary` takes it."""
-    with out.open("wb") as file:
+    with files.create(out) as file:
         git.check(*_COMPARE, *_PATCH, commit_id(old), commit_id(new), output=file)
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    from pytest_gump.system.directory import Directory
 
 MIN_VERSION: Final = (2, 38)
 """`merge-tree --write-tree` came with it."""
@@ -27,6 +29,7 @@ _SETTINGS: Final = (
     "core.splitIndex=false",
     "core.trustctime=true",
     "core.checkStat=default",
+    "core.ignoreStat=false",
     "core.safecrlf=false",
     "core.quotePath=true",
     f"core.bigFileThreshold={TEXT_LIMIT_BYTES}",
@@ -85,8 +88,16 @@ class GitRunner:
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
         output: BinaryIO | None = None,
+        within: Directory | None = None,
+        using: Sequence[Directory] = (),
     ) -> GitOutput:
-        """Run to the end, whatever the exit status; with `output`, stdout goes there and not into memory."""
+        """Run to the end, whatever the exit status; with `output`, stdout goes there and not into memory.
+
+        `within`: the folder that git starts in, entered by its descriptor. `using`: folders that arguments or
+        variables name by `Directory.access`.
+        """
+        if within is not None and not os.access(within.access, os.X_OK):  # GitPython would start it elsewhere
+            raise WorktreeError(f"git cannot enter {within.path}")
         given = env or {}
         cleared = [word for name in os.environ if _is_cleared(name) and name not in given for word in ("-u", name)]
         prefix = ("/usr/bin/env", *cleared) if cleared else ()
@@ -103,6 +114,8 @@ class GitRunner:
                 strip_newline_in_stdout=False,
                 output_stream=output,
                 env={**self._environment, **given},
+                within=None if within is None else within.access,
+                pass_fds=tuple(one.descriptor for one in using),
                 start_new_session=True,  # Ctrl-C must not leave half a git operation behind
             )
         if prefix and status == 127:
@@ -148,12 +161,12 @@ def _is_cleared(name: str) -> bool:
     return name.startswith("GIT_") and not name.startswith("GIT_PYTHON_") and name not in _KEPT | _ENVIRONMENT.keys()
 
 
-def _execute(command: list[str], **options: object) -> tuple[int, bytes | None, str]:
+def _execute(command: list[str], *, within: str | None, **options: object) -> tuple[int, bytes | None, str]:
     try:
         import git
     except ImportError as error:  # GitPython cannot be imported where there is no git
         raise _not_found() from error
-    execute = cast("Callable[..., tuple[int, bytes | None, str]]", git.Git().execute)
+    execute = cast("Callable[..., tuple[int, bytes | None, str]]", git.Git(within).execute)
     try:
         return execute(command, **options)
     except git.GitCommandNotFound as error:

@@ -7,17 +7,18 @@ is read with the user's repository as GIT_DIR and an index beside the slot, whic
 from __future__ import annotations
 
 import os
-import re
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.git_runner import SLOT_SETTINGS, GitOutput, GitRunner, commit_id, failure, git_folder
+from pytest_gump.system.slot_add import add_all, differing, not_ignored
+from pytest_gump.system.slot_checkout import check_out
+from pytest_gump.system.slot_folder import SlotFolder, SlotLost
 from pytest_gump.system.slot_git import write_git_folder
 from pytest_gump.system.slot_index import SlotIndex
+from pytest_gump.system.slot_others import Others, decides_what_is_ignored, named, paths_of, read_others
 from pytest_gump.system.slot_setup import SlotSetup, covering
 from pytest_gump.system.sweep import Sweeper, remove_empty_folders
 from pytest_gump.units import plural
@@ -25,13 +26,12 @@ from pytest_gump.units import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_gump.system.directory import Directory
     from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.slot_root import SlotRoot
     from pytest_gump.system.sweep import Sweep
 
 HANDOVER: Final = ".gump/out"
-_QUOTED: Final = re.compile(r"""^(?:error|fatal): .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
-_ADD_ROUNDS: Final = 200
-_NAMED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,38 +44,37 @@ class Snapshot:
     """Paths that cannot be kept as they are (unreadable, links out of the tree): the attempt fails."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Others:
-    """What lies in a slot besides the files of its index; a folder stands for all that is in it."""
-
-    untracked: tuple[str, ...]
-    ignored: tuple[str, ...]
-    modified: bool
-    """Some file differs from the index."""
-
-
-def _named(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return ", ".join(repr(path) for path in paths[:_NAMED]) + more
-
-
 class Slot:
-    def __init__(self, repository: Repository, root: Path, name: str, keep: Sequence[str]) -> None:
+    def __init__(self, repository: Repository, root: SlotRoot, name: str, keep: Sequence[str]) -> None:
         self.repository = repository
         self.name = name
-        self.root = root
-        self.path = root / name
+        self.root = root.path
+        self.path = root.path / name
         self.keep = tuple(keep)
-        self._index = SlotIndex(root / f"{name}.index")
+        self._place = root
+        self._folder = SlotFolder(root, name)
+        self._index = SlotIndex(root, name)
         self.setup = SlotSetup(root, name)
         self._rests: str | None = None
         """The tree that the slot holds, and nothing besides but kept names; None as soon as something may run in it."""
         self._lacks_setup = False
-        self._sweeper = Sweeper(self.path)
+        self._sweeper = Sweeper()
         self._kept: dict[str, bool] = {}
-        self._git = GitRunner(
-            "-C", str(self.path), git_folder(repository.git_dir), f"--work-tree={self.path}", settings=SLOT_SETTINGS
-        )
+        self._git = GitRunner(git_folder(repository.git_dir), "--work-tree=.", settings=SLOT_SETTINGS)
+
+    @property
+    def directory(self) -> Directory:
+        """The slot's folder, open.
+
+        Raises:
+            SlotLost: it was removed, or something else is in its place.
+        """
+        return self._folder.directory
+
+    @property
+    def lost(self) -> SlotLost | None:
+        """What became of the folder, if it is not there any more."""
+        return self._folder.lost
 
     @property
     def environment(self) -> dict[str, str]:
@@ -89,7 +88,7 @@ class Slot:
 
         Ignored files go too, except under the kept names and what `accept_ignored` recorded.
         """
-        fresh = not self._exists() or self._lacks_setup
+        fresh = not self._folder.open() or self._lacks_setup
         if not fresh:
             try:
                 if not self._is_at_rest(commit):
@@ -108,13 +107,25 @@ class Slot:
 
         Also before gates: git that they use must find this repository, whatever the agent made of it.
         """
-        self._clear_away(self.path / ".git")
-        write_git_folder(self.repository, self.path, commit_id(commit), self._index.path)
+        slot = self.directory
+        try:
+            slot.remove(".git")
+        except OSError:  # not ours to delete
+            slot.put_aside(".git", self._place.directory)
+        if not self._index.exists:
+            self._read_index(commit)
+        write_git_folder(self.repository, slot, commit_id(commit), self._index)
 
     def restore(self, commit: str) -> None:
-        """Go back to a snapshot after gates ran; a `prepare` that follows has nothing left to do."""
+        """Go back to a snapshot after gates ran; a `prepare` that follows has nothing left to do.
+
+        Raises:
+            SlotLost: what ran in the slot has removed or replaced it; `prepare` makes another one.
+        """
         try:
             self._move_to(commit)
+        except SlotLost:
+            raise
         except (WorktreeError, OSError):
             self._make(commit_id(commit))
             self.renew_git(commit)
@@ -124,7 +135,7 @@ class Slot:
         """Record that the ignored files of this moment came from setup at `commit`, and stay."""
         ignored = self._others().ignored
         self.setup.accept(ignored, commit=commit, copied=[*dict.fromkeys(covering(copied, ignored).values())])
-        self.setup.remember(self.path)
+        self.setup.remember(self.directory)
 
     def remove_not_ignored(self, paths: Sequence[str]) -> list[str]:
         """Of files that were put there, remove those that a snapshot would take; gives them."""
@@ -132,7 +143,7 @@ class Slot:
         ignored = covering(paths, others.ignored)
         taken = [path for path in covering(paths, others.untracked) if path not in ignored]
         for path in taken:
-            files.remove(self.path / path)
+            self.directory.remove(path)
         return taken
 
     @property
@@ -144,42 +155,39 @@ class Slot:
         """Let nothing of the run that had the slot before act on the next one: its ignored files go, setup's too."""
         self._rests = None
         self.setup.forget()
-        if self._exists():
+        if self._folder.open():
             try:
+                self._check("read-tree", "--reset", "HEAD")
                 for path in self._remove_ignored(self._others(), ()):
-                    files.remove_emptied(self.path, path)  # pytest has its cache ignored only if it makes the folder
+                    files.remove_emptied(
+                        self.directory, path
+                    )  # pytest has its cache ignored only if it makes the folder
             except (WorktreeError, OSError):
                 self.discard()
 
-    def _exists(self) -> bool:
-        return self.path.is_dir() and not self.path.is_symlink() and self._index.path.is_file()
-
     def _make(self, commit: str) -> None:
         self.discard()
-        self.root.mkdir(parents=True, exist_ok=True)
-        ignore = self.root / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
-        self.path.mkdir()
-        self._read_tree(commit)
+        root = self._place.directory
+        if root.read(".gitignore") is None:
+            root.write(".gitignore", b"*\n")
+        self._folder.make()
+        self._read_index(commit)
+        check_out(self._place, self.directory, self._run, None)
 
     def discard(self) -> None:
         """Remove the slot and all that belongs to it."""
         self._rests = None
-        for place in (self._index.path, *self.setup.places, self.path):
-            self._clear_away(place)
-
-    def _clear_away(self, place: Path) -> None:
-        try:
-            files.remove(place)
-        except OSError:  # not ours to delete: out of the way is enough
-            place.rename(Path(tempfile.mkdtemp(prefix=f".trash-{self.name}-", dir=self.root), "moved"))
+        self._index.discard()
+        self.setup.forget()
+        self._folder.discard()
 
     def _move_to(self, commit: str) -> None:
-        self._rests = None
-        tree = self.repository.tree_of(commit_id(commit))
-        if not (self._index.tree == tree and self._is_untouched()):
-            self._clean_up(commit, has_index=self._index.tree == tree)
+        tree, held = self.repository.tree_of(commit_id(commit)), self._index.tree
+        rests, self._rests = self._rests, None
+        if held is not None and held == rests and self._index.covers(self._sweep()):
+            self._switch(commit)
+        elif held != tree or not self._is_untouched():
+            self._clean_up(commit)
         self._rests = tree
 
     def _is_at_rest(self, commit: str) -> bool:
@@ -192,32 +200,74 @@ class Slot:
         """Whether the files are those of the index, and there are no others."""
         return self._index.covers(self._sweep()) and self._run("diff-files", "--quiet").status == 0
 
-    def _clean_up(self, commit: str, *, has_index: bool) -> None:
-        others = self._others() if has_index else None
-        if others is None or others.modified:
-            self._read_tree(commit)
+    def _switch(self, commit: str) -> None:
+        """Go from the tree of the index, which the files are, to that of the commit."""
+        changed = self._move_index(commit)
+        check_out(self._place, self.directory, self._run, changed)
+        if any(map(decides_what_is_ignored, changed)):
+            self._remove_others(self._others())
+        remove_empty_folders(self.directory, self._sweep())
+
+    def _clean_up(self, commit: str) -> None:
+        """Go from whatever is there to the tree of the commit."""
+        self._unlock()
+        self._move_index(commit)
+        others = self._others()
+        if any(map(decides_what_is_ignored, (*others.modified, *others.untracked))):
+            check_out(self._place, self.directory, self._run, others.modified)
             others = self._others()
+        self._remove_others(others)
+        check_out(self._place, self.directory, self._run, others.modified)
+
+    def _remove_others(self, others: Others) -> None:
+        slot = self.directory
         if covering(self.setup.copied, others.untracked):  # not ignored any more: to be set up again without them
             self.setup.forget()
         for path in others.untracked:
-            files.remove(self.path / path)
+            slot.remove(path)
         self._remove_ignored(others, self.keep)
+        for path in self._gitlinks():
+            slot.make_folders(path)
         found = self._sweep()
         if found.unreadable:
-            raise WorktreeError(f"cannot be looked into: {_named(found.unreadable)}")
+            raise WorktreeError(f"cannot be looked into: {named(found.unreadable)}")
         for path in (*found.nested, *found.special):
-            files.remove(self.path / path)
+            slot.remove(path)
             found.folders[os.path.dirname(path)] -= 1  # noqa: PTH120
-        remove_empty_folders(self.path, found)
+        remove_empty_folders(slot, found)
 
-    def _read_tree(self, commit: str) -> None:
-        if self._run("read-tree", "--reset", "-u", commit).status:
-            files.make_writable(self.path)
-            self._check("read-tree", "--reset", "-u", commit)
+    def _unlock(self) -> None:
+        """Git cannot look into folders without rights, and says that their files are there."""
+        found = self._sweep().unreadable
+        while found:
+            files.unlock(self.directory, found)
+            left = self._sweep().unreadable
+            found = left if left != found else []
+
+    def _move_index(self, commit: str) -> list[str]:
+        """Let the index hold the tree of a commit; gives the paths that are to be written because of that.
+
+        Files that it held and that are not in the commit are removed. Of the others it knows what it knew.
+        """
+        if self._index.tree == self.repository.tree_of(commit):
+            return []
+        changed: dict[str, str] = {}
+        if self._index.exists:
+            words = ("diff-index", "--cached", "--name-status", "--no-renames", "--ignore-submodules=none", "-z")
+            fields = paths_of(self._check(*words, commit, "--").stdout)
+            changed = dict(zip(fields[1::2], fields[::2], strict=True))
+        for path, status in changed.items():
+            if status == "A":
+                self.directory.remove(path)
+        self._read_index(commit)
+        return [path for path, status in changed.items() if status != "A"]
+
+    def _read_index(self, commit: str) -> None:
+        self._check("read-tree", "--reset", commit)
         self._index.remember(self.repository.tree_of(commit))
 
     def _sweep(self) -> Sweep:
-        return self._sweeper.sweep(self._pruned(self._gitlinks()))
+        return self._sweeper.sweep(self.directory.access, self._pruned(self._gitlinks()))
 
     # -- after an attempt ------------------------------------------------------------------------------------------
 
@@ -225,63 +275,43 @@ class Slot:
         """Commit the slot's files, whatever the agent did to its `.git`; the ref keeps the commit.
 
         Nested repositories become plain files, FIFOs and sockets are removed; both are named in `problems`.
+
+        Raises:
+            SlotLost: the folder was removed, or something else is in its place.
         """
+        slot = self.directory
+        self.setup.write()
+        if not self._index.exists:
+            self._read_index(commit_id(parent))
         gitlinks = self._gitlinks()
         found = self._sweep()
         problems = []
         for path in (*found.nested, *found.special):
-            files.remove(self.path / path)
+            slot.remove(path)
         if found.nested:
             folders = [os.path.dirname(path) for path in found.nested]  # noqa: PTH120
-            problems.append(f"repositories inside the tree were taken over as plain files: {_named(folders)}")
+            problems.append(f"repositories inside the tree were taken over as plain files: {named(folders)}")
         if found.special:
-            problems.append(f"left out {plural(len(found.special), 'special file')}: {_named(found.special)}")
+            problems.append(f"left out {plural(len(found.special), 'special file')}: {named(found.special)}")
         bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable, *self._exposed()])]
         tree = self._index.tree or self._check("write-tree").line
         self._index.remember(tree)
+        self._folder.check()
         self._rests = tree if not bad and self._index.covers(found) else None
         commit = self.repository.commit_tree(tree, [commit_id(parent)], message)
         self.repository.update_ref(ref, commit)
-        bad += self._new_links(parent, found.leaving)
+        bad += differing(self._check, parent, found.leaving)
         return Snapshot(commit, tree, tuple(problems), tuple(dict.fromkeys(bad)))
 
     def _add(self, excluded: list[str]) -> list[str]:
         """Bring the index up to the files; gives what git could not read or refuses to hold."""
-        bad: list[str] = []
-        for _ in range(_ADD_ROUNDS):
-            left_out = (path for path in (HANDOVER, *excluded, *bad) if not files.is_behind_link(self.path, path))
-            specs = [f":(top,exclude,literal){path}" for path in left_out]
-            result = self._run("add", "--all", "--ignore-errors", "--", ":(top)", *specs)
-            if result.status == 0:
-                return bad
-            refused = [first or second for first, second in _QUOTED.findall(result.stderr)]
-            fresh = [path.rstrip("/") for path in refused if path.rstrip("/") not in bad]
-            if not fresh:
-                raise failure("add", result)
-            bad += fresh
-        raise WorktreeError(f"too many files that git cannot take: {', '.join(bad[:5])}, ...")
+        slot = self.directory
+        return add_all(self._run, [path for path in (HANDOVER, *excluded) if not files.is_behind_link(slot, path)])
 
     def _exposed(self) -> list[str]:
         """What was copied into the slot and is not ignored any more; git wants no word about what is."""
-        copied = [path for path in self.setup.copied if not files.is_behind_link(self.path, path)]
-        if not copied:
-            return []
-        stdin = b"".join(os.fsencode(path) + b"\0" for path in copied)
-        result = self._git.run(
-            "check-ignore", "--stdin", "-z", stdin=stdin, env={"GIT_INDEX_FILE": str(self._index.path)}
-        )
-        if result.status not in {0, 1}:
-            raise failure("check-ignore", result)
-        ignored = {os.fsdecode(path) for path in result.stdout.split(b"\0")}
-        return [path for path in copied if path not in ignored]
-
-    def _new_links(self, parent: str, leaving: Sequence[str]) -> list[str]:
-        """Of the links out of the tree, those that are new or changed and would be kept."""
-        if not leaving:
-            return []
-        specs = [f":(top,literal){path}" for path in leaving]
-        output = self._check("diff-index", "--cached", "--name-only", "--no-renames", "-z", parent, "--", *specs).stdout
-        return [os.fsdecode(name) for name in output.split(b"\0") if name]
+        slot = self.directory
+        return not_ignored(self._run, [path for path in self.setup.copied if not files.is_behind_link(slot, path)])
 
     def remove_ignored(self, keep: Sequence[str] | None = None) -> list[str]:
         """Remove ignored files that came since setup, except under kept names; gives what was removed."""
@@ -292,69 +322,50 @@ class Slot:
 
     def remove_bytecode(self) -> None:
         """Remove every `__pycache__` that the last snapshot holds: Python believes it, whatever its source says."""
-        held = self._check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").stdout.split(b"\0")
-        for folder in {os.fsdecode(path).rpartition("/")[0] for path in held if path}:
+        held = paths_of(self._check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").stdout)
+        for folder in {path.rpartition("/")[0] for path in held}:
             self._rests = None
-            files.remove(self.path / folder)
+            self.directory.remove(folder)
 
     def ignored_since_setup(self) -> list[str]:
         """Name the ignored files that came since setup, except under kept names; folders end in `/`."""
         accepted = self.setup.accepted
         paths = [path for path in self._others().ignored if path not in accepted and not files.is_kept(path, self.keep)]
-        return [f"{path}/" if (self.path / path).is_dir() else path for path in paths]
+        return [f"{path}/" if self.directory.is_folder(path) else path for path in paths]
 
-    def _remove_ignored(self, others: _Others, keep: Sequence[str]) -> list[str]:
+    def _remove_ignored(self, others: Others, keep: Sequence[str]) -> list[str]:
         accepted = self.setup.accepted
         candidates = (path for path in others.ignored if path not in accepted)
-        return [path for path in candidates if files.remove_except(self.path, path, keep)]
+        return [path for path in candidates if files.remove_except(self.directory, path, keep)]
 
-    def _others(self) -> _Others:
-        output = self._check(
-            *("status", "--porcelain=v1", "-z", "--ignored=matching", "--untracked-files=normal"),
-            *("--no-renames", "--ignore-submodules=all"),
-        ).stdout
-        entries = [os.fsdecode(entry) for entry in output.split(b"\0") if entry]
-        ignored = (entry[3:].rstrip("/") for entry in entries if entry.startswith("!!"))
-        return _Others(
-            untracked=tuple(entry[3:].rstrip("/") for entry in entries if entry.startswith("??")),
-            ignored=tuple(path for path in ignored if path != HANDOVER),
-            modified=any(entry[1] not in " ?!" for entry in entries),
-        )
+    def _others(self) -> Others:
+        return read_others(self._check, left_out=HANDOVER)
 
     # -- files that agents hand over ---------------------------------------------------------------------------------
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """Read a file of the slot, no part of whose path may be a link; None when there is none."""
-        return files.read_regular(self.path, path, max_bytes)
+        return files.read_at(self.directory, path, max_bytes)
 
     def read_handover(self, name: str, max_bytes: int) -> bytes | None:
-        return files.read_regular(self.path, f"{HANDOVER}/{name}", max_bytes)
+        return self.read(f"{HANDOVER}/{name}", max_bytes)
 
     def empty_handover(self) -> None:
         """Leave an empty `.gump/out` for the agent, whatever was there."""
         self._rests = None
-        gump = self.path / ".gump"
-        if gump.is_symlink() or not gump.is_dir():
-            files.remove(gump)
-        files.remove(self.path / HANDOVER)
-        (self.path / HANDOVER).mkdir(parents=True)
+        slot = self.directory
+        slot.remove(HANDOVER)
+        slot.make_folders(HANDOVER)
 
-    def take_handover(self, dest: Path) -> list[str]:
-        """Move `.gump/out` away so that it reaches no snapshot; gives what was dropped (links, devices)."""
-        gump = self.path / ".gump"
-        out = self.path / HANDOVER
-        dest.mkdir(parents=True, exist_ok=True)
-        if gump.is_symlink() or not out.is_dir() or out.is_symlink():
-            dropped = [HANDOVER] if os.path.lexists(out) and not gump.is_symlink() else []
-            if dropped:
-                files.remove(out)
-            return dropped
-        dropped = files.move_regular_files(out, dest)
-        if not any(gump.iterdir()):
-            gump.rmdir()
-        return dropped
-
-    # -- git -----------------------------------------------------------------------------------------------------------
+    def take_handover(self, dest: Directory) -> files.Moved:
+        """Move the files of `.gump/out` away so that it reaches no snapshot."""
+        slot = self.directory
+        if slot.is_folder(HANDOVER):
+            moved = files.move_regular_files(slot, HANDOVER, dest)
+        else:
+            moved = files.Moved(dropped=[HANDOVER] if slot.remove(HANDOVER) else [])
+        slot.remove_empty(".gump")
+        return moved
 
     def _pruned(self, gitlinks: Sequence[str]) -> Callable[[str], bool]:
         links = frozenset(gitlinks)
@@ -374,10 +385,12 @@ class Slot:
         entries = self._check("ls-files", "--stage", "-z").stdout.split(b"\0")
         return [os.fsdecode(entry.split(b"\t", 1)[1]) for entry in entries if entry.startswith(b"160000 ")]
 
-    def _run(self, *arguments: str) -> GitOutput:
-        index = self._index.path
-        index.with_name(f"{index.name}.lock").unlink(missing_ok=True)  # the slot is leased: nobody holds it
-        return self._git.run(*arguments, env={"GIT_INDEX_FILE": str(index)})
+    def _run(self, *arguments: str, stdin: bytes | None = None, using: Sequence[Directory] = ()) -> GitOutput:
+        folder = self._index.ready()
+        env = {"GIT_INDEX_FILE": self._index.path(folder)}
+        result = self._git.run(*arguments, stdin=stdin, env=env, within=self.directory, using=[folder, *using])
+        self._index.note_written()
+        return result
 
     def _check(self, *arguments: str) -> GitOutput:
         result = self._run(*arguments)

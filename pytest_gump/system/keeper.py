@@ -43,7 +43,7 @@ _SETTLE_S: Final = 0.25
 _KILL_S: Final = 5.0
 _POLL_S: Final = 0.01
 _GRACE_AFTER_LOSS_S: Final = 2.0
-_MAX_DESCRIPTORS: Final = 4
+_MAX_DESCRIPTORS: Final = 5
 
 
 class Keeper:
@@ -274,8 +274,12 @@ def _become(frame: dict[str, Any], descriptors: list[int], fail: int, *, dies_wi
         signal.set_wakeup_fd(-1)
         for number in RESET:
             signal.signal(number, signal.SIG_DFL)
+        if frame["cwd"] is None:
+            os.fchdir(descriptors[0])
+            os.set_inheritable(descriptors.pop(0), False)
+        else:
+            os.chdir(_raw(frame["cwd"]))
         _place(descriptors)
-        os.chdir(_raw(frame["cwd"]))
         stage = "exec"
         argv = [_raw(word) for word in frame["argv"]]
         os.execvpe(argv[0], argv, {_raw(name): _raw(value) for name, value in frame["env"].items()})  # noqa: S606

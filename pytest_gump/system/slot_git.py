@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
+import os
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
@@ -11,7 +10,9 @@ from pytest_gump.errors import WorktreeError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_gump.system.directory import Directory
     from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.slot_index import SlotIndex
 
 _FIXED = """\
 [core]
@@ -28,23 +29,32 @@ _FIXED = """\
 _EXCLUDED = "/.gump/out/\n"
 
 
-def write_git_folder(repository: Repository, slot: Path, commit: str, index: Path) -> None:
+def write_git_folder(repository: Repository, slot: Directory, commit: str, index: SlotIndex) -> None:
     """Write `.git` where there is none: HEAD detached at `commit`, the user's objects borrowed, nothing else shared."""
-    git = slot / ".git"
-    for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
-        (git / folder).mkdir(parents=True)
     objects = str(repository.git_dir / "objects")
     if "\n" in objects:
         raise WorktreeError(f"a repository whose path has a line break cannot be used: {objects!r}")
-    (git / "objects/info/alternates").write_text(f"{objects}\n", errors="surrogateescape")
-    (git / "config").write_text(_config(repository.layout), errors="surrogateescape")
-    (git / "HEAD").write_text(f"{commit}\n")
-    for name in ("shallow", "info/attributes", "info/exclude"):
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copyfile(repository.git_dir / name, git / name)
-    with (git / "info/exclude").open("a") as file:
-        file.write(f"\n{_EXCLUDED}")
-    shutil.copy2(index, git / "index")  # with its time: git looks into files that are not older than it
+    for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
+        slot.make_folders(f".git/{folder}")
+    contents = {
+        "objects/info/alternates": os.fsencode(f"{objects}\n"),
+        "config": _config(repository.layout).encode("utf-8", "surrogateescape"),
+        "HEAD": f"{commit}\n".encode(),
+        **{name: _bytes(repository.git_dir / name) for name in ("shallow", "info/attributes", "info/exclude")},
+    }
+    contents["info/exclude"] = (contents["info/exclude"] or b"") + f"\n{_EXCLUDED}".encode()
+    for name, content in contents.items():
+        if content is not None:
+            with open(slot.create(f".git/{name}", 0o644), "wb") as file:  # noqa: PTH123
+                file.write(content)
+    index.copy_to(slot, ".git/index")
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _config(layout: dict[str, str]) -> str:

@@ -1,39 +1,71 @@
-"""The private index of a slot: what is known of the file, and what its bytes tell without asking git."""
+"""The index of a slot, which git reads and writes: nobody but us is believed about what it holds.
+
+It lies in a folder of this process, and is thrown away when its file is not as our own git left it: an index can hide
+changes (skip-worktree, assume-unchanged, made-up times). Another process makes one of its own from commit and files.
+"""
 
 from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from pytest_gump.system.directory import Directory
+    from pytest_gump.system.slot_root import SlotRoot
     from pytest_gump.system.sweep import Sweep
 
 _GITLINK_MODE: Final = b"\0\0\xe0\0"
 _WHOLE_NAMES: Final = (2, 3)
 """Versions of the format that write every path in full."""
 
-_Stamp = tuple[int, int, int]
+_Stamp = tuple[int, ...]
 
 
 class SlotIndex:
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, root: SlotRoot, name: str) -> None:
+        self._root = root
+        self._name = name
+        self._written: _Stamp | None = None
+        """Of the file as our git left it."""
         self._held: tuple[_Stamp | None, str] = (None, "")
         self._linked: tuple[_Stamp | None, bool] = (None, False)
 
+    def ready(self) -> Directory:
+        """The folder that it lies in, for a git that is about to read or write it; a file of others is removed."""
+        folder = self._root.private
+        folder.remove(f"{self._name}.lock")  # the slot is leased: nobody holds it
+        if self._written is None or self._stamp() != self._written:
+            self.discard()
+        return folder
+
+    def path(self, folder: Directory) -> str:
+        return f"{folder.access}/{self._name}"
+
+    def note_written(self) -> None:
+        """Note that our git has run: the file is as it left it."""
+        self._written = self._stamp()
+
+    def discard(self) -> None:
+        self._written = None
+        self._root.private.remove(self._name)
+
     def _stamp(self) -> _Stamp | None:
-        try:
-            status = self.path.stat()
-        except FileNotFoundError:
+        """With the time of change, which no program can set."""
+        status = self._root.private.status(self._name)
+        if status is None or not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a file, and it is as our git left it."""
+        return self._written is not None and self._stamp() == self._written
 
     def remember(self, tree: str) -> None:
         """Note that the file, as it is now, holds exactly this tree."""
-        self._held = self._stamp(), tree
+        self._held = self._written, tree
 
     @property
     def tree(self) -> str | None:
@@ -41,13 +73,22 @@ class SlotIndex:
         stamp, tree = self._held
         return tree if stamp is not None and stamp == self._stamp() else None
 
+    def copy_to(self, target: Directory, path: str) -> None:
+        """Copy the file with its times: git looks into files that are not older than it."""
+        source = self._root.private.open_file(self._name)
+        with open(source, "rb") as file, open(target.create(path, 0o644), "wb") as out:  # noqa: PTH123
+            out.write(file.read())
+            out.flush()
+            status = os.fstat(source)
+            os.utime(out.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
+
     @property
     def may_hold_submodules(self) -> bool:
         stamp = self._stamp()
         if stamp is None:
             return False
         if self._linked[0] != stamp:
-            self._linked = stamp, _GITLINK_MODE in self.path.read_bytes()
+            self._linked = stamp, _GITLINK_MODE in self._data()
         return self._linked[1]
 
     def covers(self, found: Sweep) -> bool:
@@ -59,10 +100,13 @@ class SlotIndex:
         empty = any(count == 0 for folder, count in found.folders.items() if folder)
         if empty or found.nested or found.special or found.unreadable or self.may_hold_submodules:
             return False
-        data = self.path.read_bytes()
+        data = self._data()
         if data[:4] != b"DIRC" or int.from_bytes(data[4:8], "big") not in _WHOLE_NAMES:
             return False
         if int.from_bytes(data[8:12], "big") != found.files:
             return False
         names = {posixpath.basename(path) for path in found.pruned}
         return not any(os.fsencode(name) + b"/" in data for name in names)
+
+    def _data(self) -> bytes:
+        return self._root.private.read(self._name) or b""

@@ -7,18 +7,23 @@ that it had started there.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
+import stat
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system import files
-from pytest_gump.system.locks import is_still
 
 if TYPE_CHECKING:
+    from pytest_gump.system.directory import Directory
     from pytest_gump.system.slots import Slots
+
+_LEASE: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_ROUNDS: Final = 3
 
 
 class SlotPool:
@@ -57,11 +62,13 @@ class SlotPool:
         handle = self._lock(name)
         if handle is None:
             return False
+        root = self._slots.place.directory
         try:
             self._slots.slot(name).discard()
-            for place in (self._slots.root / f"{name}.index.lock", *self._slots.root.glob(f".trash-{name}-*")):
-                files.remove(place)
-            self._path(name).unlink(missing_ok=True)  # whoever waits for this file will see that it is gone
+            for place in root.entries():
+                if place.startswith((f".trash-{name}-", f"{name}.index")):
+                    root.remove(place)
+            root.remove(_lease(name))  # whoever waits for this file will see that it is gone
         finally:
             os.close(handle)
         return True
@@ -76,14 +83,11 @@ class SlotPool:
         self._slots.slot(name).forget()
         return True
 
-    def _path(self, name: str) -> Path:
-        return self._slots.root / f"{name}.lease"
-
     def _lock(self, name: str) -> int | None:
         """Lock the slot's lease; None when another process has it, or works in the slot."""
+        root = self._slots.place.renew()
         try:
-            self._slots.root.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._path(name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = _open_lease(root, _lease(name))
         except OSError as error:
             raise WorktreeError(f"cannot make a worktree in {self._slots.root}: {error.strerror}") from error
         try:
@@ -94,7 +98,7 @@ class SlotPool:
                 f"cannot lock a worktree in {self._slots.root}: {error.strerror}",
                 hint="set gump_worktrees to a folder on a disk of this machine",
             ) from error
-        if is_ours and is_still(handle, self._path(name)):
+        if is_ours and _is_still(handle, root, _lease(name)):
             in_use = os.fstat(handle).st_size > 0 and is_lived_in(self._slots.slot(name).path)
             if not in_use:
                 return handle
@@ -102,10 +106,39 @@ class SlotPool:
         return None
 
 
+def _lease(name: str) -> str:
+    return f"{name}.lease"
+
+
+def _open_lease(root: Directory, name: str) -> int:
+    """Open a lease, made if need be; what else is in its place, a link to another file above all, is removed."""
+    for _ in range(_ROUNDS):
+        with contextlib.suppress(FileExistsError):
+            os.close(root.create(name))
+        try:
+            handle = os.open(name, _LEASE, dir_fd=root.descriptor)
+        except OSError as error:
+            if error.errno not in {errno.ELOOP, errno.EISDIR, errno.ENOENT, errno.ENXIO}:
+                raise
+        else:
+            status = os.fstat(handle)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+                return handle
+            os.close(handle)
+        root.put_aside(name)
+    raise OSError(errno.EEXIST, "something else is in the place of a lease", name)
+
+
+def _is_still(handle: int, root: Directory, name: str) -> bool:
+    """Whether the locked file is the one of that name: it may have been removed while we waited."""
+    status = root.status(name)
+    return status is not None and os.path.samestat(os.fstat(handle), status)
+
+
 def is_leased(lease: Path) -> bool:
     """Whether a process holds this lease now; takes nothing."""
     try:
-        handle = os.open(lease, os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(lease, _LEASE)
     except OSError:  # whether it can be removed will be seen
         return False
     try:

@@ -1,82 +1,96 @@
-"""What is known of how a slot was set up: kept beside it, where no agent looks."""
+"""What is known of how a slot was set up: kept beside it, and believed only as it was when the slot was taken."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from pytest_gump.system import files, setup_files
+from pytest_gump.system import setup_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
+
+    from pytest_gump.system.directory import Directory
+    from pytest_gump.system.slot_root import SlotRoot
 
 
 class SlotSetup:
-    def __init__(self, root: Path, name: str) -> None:
-        self._ignored = root / f"{name}.ignored"
-        self._mark = root / f"{name}.setup"
-        self._left = root / f"{name}.left"
-        self._known: setup_files.Stamps | None = None
+    def __init__(self, root: SlotRoot, name: str) -> None:
+        self._root = root
+        self._files = f"{name}.ignored", f"{name}.setup", f"{name}.left"
+        self._known: list[bytes | None] | None = None
+        """Contents of the three files: read once, because an agent can write them later."""
+        self._stamps: setup_files.Stamps | None = None
 
-    @property
-    def places(self) -> tuple[Path, ...]:
-        return self._ignored, self._mark, self._left
+    def _content(self, number: int) -> bytes | None:
+        if self._known is None:
+            self._known = [self._root.directory.read(name) for name in self._files]
+        return self._known[number]
+
+    def _words(self, number: int) -> list[str]:
+        content = self._content(number)
+        return [] if content is None else [os.fsdecode(part) for part in content.split(b"\0")]
 
     @property
     def is_done(self) -> bool:
-        return self._ignored.exists()
+        return self._content(0) is not None
 
     @property
     def accepted(self) -> set[str]:
         """Ignored files and folders that came from setup, and stay."""
-        return set(_read(self._ignored))
+        return set(self._words(0))
 
     @property
     def commit(self) -> str | None:
         """What the slot held when it was set up."""
-        return next(iter(_read(self._mark)), None)
+        return next(iter(self._words(1)), None)
 
     @property
     def copied(self) -> tuple[str, ...]:
         """Of the accepted ones, those that came from the user's checkout: they are in no snapshot, whatever happens."""
-        return tuple(_read(self._mark)[1:])
+        return tuple(self._words(1)[1:])
 
-    def remember(self, slot: Path) -> None:
+    def remember(self, slot: Directory) -> None:
         """Take down what the accepted files are."""
-        self._known = setup_files.stamps(str(slot), self.accepted)
-        self._left.write_bytes(setup_files.to_bytes(self._known))
+        self._stamps = setup_files.stamps(slot.access, self.accepted)
+        if self._known is not None:
+            self._known[2] = setup_files.to_bytes(self._stamps)
+        self.write()
 
-    def undo(self, slot: Path) -> list[str]:
+    def undo(self, slot: Directory) -> list[str]:
         """Remove what came since to the folders that setup left; gives what of them is gone or another one."""
-        if self._known is None:
-            self._known = setup_files.from_bytes(self._left.read_bytes()) if self._left.is_file() else {}
-        now = setup_files.stamps(str(slot), self.accepted)
-        for path in setup_files.added(self._known, now):
-            files.remove(slot / path)
-        return setup_files.changed(self._known, now)
+        if self._stamps is None:
+            self._stamps = setup_files.from_bytes(self._content(2) or b"")
+        now = setup_files.stamps(slot.access, self.accepted)
+        for path in setup_files.added(self._stamps, now):
+            slot.remove(path)
+        return setup_files.changed(self._stamps, now)
 
-    def remove(self, slot: Path) -> None:
+    def remove(self, slot: Directory) -> None:
         """Remove what setup left, so that it has to run again."""
-        for path in self.accepted:
-            files.remove(slot / path)
+        for path in self.accepted - {""}:
+            slot.remove(path)
         self.forget()
 
     def accept(self, ignored: Iterable[str], *, commit: str | None = None, copied: Sequence[str] = ()) -> None:
-        self._mark.write_bytes(b"\0".join(os.fsencode(text) for text in (commit or "", *copied)))
-        self._ignored.write_bytes(b"\0".join(os.fsencode(path) for path in ignored))
+        mark = b"\0".join(os.fsencode(text) for text in (commit or "", *copied))
+        self._known = [b"\0".join(os.fsencode(path) for path in ignored), mark, None]
+        self._stamps = None
+        self.write()
+
+    def write(self) -> None:
+        """Write down what is known, if anything: also after an agent, for whoever takes the slot next."""
+        root = self._root.directory
+        for name, content in zip(self._files, self._known or (), strict=False):
+            if content is not None and root.read(name) != content:
+                root.write(name, content)
+            elif content is None:
+                root.put_aside(name)
 
     def forget(self) -> None:
-        self._known = None
-        for place in self.places:
-            files.remove(place)
-
-
-def _read(path: Path) -> list[str]:
-    try:
-        return [os.fsdecode(part) for part in path.read_bytes().split(b"\0")]
-    except FileNotFoundError:
-        return []
+        self._known = [None] * len(self._files)
+        self._stamps = None
+        self.write()
 
 
 def covering(paths: Iterable[str], folders: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pytest_gump.errors import WorktreeError
 from pytest_gump.system.cache import user_cache
 from pytest_gump.system.git_slot import Slot
 from pytest_gump.system.kept_ignored import KEEP_IGNORED
+from pytest_gump.system.slot_root import SlotRoot
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ class Slots:
         """`shared`: other processes work in the slots too, in turn, so nothing is remembered about them."""
         self.repository = repository
         self.root = root
+        self.place = SlotRoot(root)
         self.keep = tuple(keep)
         self.shared = shared
         self._slots: dict[str, Slot] = {}
@@ -50,7 +52,7 @@ class Slots:
         if not _SLOT_NAME.fullmatch(name) or ".." in name:
             raise WorktreeError(f"not a name for a worktree slot: {name!r}")
         if name not in self._slots or self.shared:
-            self._slots[name] = Slot(self.repository, self.root, name, self.keep)
+            self._slots[name] = Slot(self.repository, self.place, name, self.keep)
         return self._slots[name]
 
 

@@ -9,7 +9,8 @@ From the executor, over the pair:
     one byte with a descriptor: the channel of a new keeper
     one byte without: kill all keepers and what they keep; the answer is a byte, the number of processes left
 From the executor to a keeper, over that channel: a frame (4 bytes of length, then JSON); when `op` is `run`, with
-descriptors 0, 1, 2 of the child and perhaps 3; bytes as Latin-1.
+descriptors 0, 1, 2 of the child and perhaps 3, and before them that of the folder to start in if `cwd` is null; bytes
+as Latin-1.
     {"op": "run", "argv": [...], "env": {...}, "cwd": "...", "mark": "...", "grace": 3.0}
     {"op": "stop"}
 From a keeper: one JSON object a line.

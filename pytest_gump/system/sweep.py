@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.system import files
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pytest_gump.system.directory import Directory
 
 _SETTLED_NS: Final = 2_000_000_000
 """A folder that changed so recently may change again without a new time stamp."""
@@ -56,15 +56,16 @@ class Sweeper:
     An entry that appears, goes or becomes something else changes the ctime of its folder, which no program can set.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = str(root)
+    def __init__(self) -> None:
+        self._root = ""
         self._known: dict[str, _Folder] = {}
 
-    def sweep(self, is_pruned: Callable[[str], bool]) -> Sweep:
-        """Look through the tree; folders for which `is_pruned(path)` holds are not entered."""
+    def sweep(self, root: str, is_pruned: Callable[[str], bool]) -> Sweep:
+        """Look through the tree at `root`; folders for which `is_pruned(path)` holds are not entered."""
         found = Sweep()
+        self._root = root
         known, self._known = self._known, {}
-        top = os.path.realpath(self._root)
+        top = os.path.realpath(root)
         waiting = [""]
         while waiting:
             path = waiting.pop()
@@ -80,7 +81,7 @@ class Sweeper:
         return found
 
     def _look(self, path: str, before: _Folder | None) -> _Folder:
-        place = f"{self._root}/{path}" if path else self._root
+        place = f"{self._root}/{path or '.'}"
         status = os.lstat(place)
         stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
         if before is not None and before.stamp == stamp:
@@ -129,8 +130,8 @@ def leaves(top: str, path: str) -> bool:
     return target.is_absolute() or not end.is_relative_to(top) or end.is_relative_to(Path(top, ".git"))
 
 
-def remove_empty_folders(root: Path, found: Sweep) -> None:
+def remove_empty_folders(root: Directory, found: Sweep) -> None:
     for folder in reversed(found.folders):
         if folder and found.folders[folder] == 0:
-            files.remove(root / folder)
+            root.remove(folder)
             found.folders[os.path.dirname(folder)] -= 1  # noqa: PTH120

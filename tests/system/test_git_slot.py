@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.directory import Directory
+from pytest_gump.system.files import Moved
 from pytest_gump.system.worktree import Slot, Slots, Snapshot
 
 from tests.system.git_project import Project, files_of, make_project
@@ -21,12 +23,15 @@ if TYPE_CHECKING:
 BASE_FILES = {"app.py", "pkg/mod.py", "pkg/deep/er.py", "README", ".gitignore"}
 NOBODY = 65534
 REF = "refs/gump/run-1/attempt-1"
+TEMPORARY = tempfile.gettempdir()
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     return make_project(tmp_path)
 
 
@@ -58,7 +63,7 @@ def not_as_root(folder: Path) -> Iterator[None]:
         return
     subprocess.run(["chown", "--recursive", str(NOBODY), str(folder)], check=True)
     for parent in folder.parents:
-        if parent.is_relative_to(tempfile.gettempdir()):
+        if parent.is_relative_to(TEMPORARY):
             parent.chmod(parent.stat().st_mode | 0o011)
     os.seteuid(NOBODY)
     try:
@@ -138,25 +143,57 @@ def test_tracked_folder_that_became_a_link_is_restored_without_following_it(
     assert not (slot.path / "pkg").is_symlink()
 
 
-@pytest.mark.parametrize("damage", ["slot deleted", "slot is a link", "index deleted", "index broken"])
+@pytest.mark.parametrize("damage", ["slot deleted", "slot is a link"])
 def test_damaged_slot_is_made_anew(slot: Slot, base: str, damage: str, tmp_path: Path) -> None:
-    index = slot.root / "one.index"
-    if damage == "slot deleted":
-        shutil.rmtree(slot.path)
-    elif damage == "slot is a link":
-        shutil.rmtree(slot.path)
+    shutil.rmtree(slot.path)
+    if damage == "slot is a link":
         slot.path.symlink_to(tmp_path)
-    elif damage == "index deleted":
-        index.unlink()
-    else:
-        index.write_bytes(b"DIRC broken")
     assert slot.prepare(base)
     assert files_of(slot) == BASE_FILES
     assert not slot.path.is_symlink()
 
 
-def test_stale_lock_of_a_killed_git_is_no_obstacle(slot: Slot, base: str) -> None:
-    (slot.root / "one.index.lock").write_text("")
+@pytest.mark.parametrize("damage", ["deleted", "broken", "a link", "a folder", "another index", "flags"])
+def test_index_that_somebody_touched_is_made_again(
+    project: Project, slot: Slot, base: str, damage: str, tmp_path: Path
+) -> None:
+    (index,) = (tmp_path / "tmp").glob("gump-index-*/one")
+    project.write({"app.py": "agent\n", "new.py": "1\n"}, below=slot.path)
+    canary = tmp_path / "canary"
+    canary.write_bytes(index.read_bytes())
+    if damage == "flags":
+        for flag in ("--skip-worktree", "--assume-unchanged"):
+            words = [
+                "git",
+                f"--git-dir={project.root}/.git",
+                f"--work-tree={slot.path}",
+                "update-index",
+                flag,
+                "app.py",
+            ]
+            subprocess.run(words, cwd=slot.path, env={**os.environ, "GIT_INDEX_FILE": str(index)}, check=True)
+    else:
+        index.unlink()
+    if damage == "broken":
+        index.write_bytes(b"DIRC broken")
+    elif damage == "a link":
+        index.symlink_to(canary)
+    elif damage == "a folder":
+        index.mkdir()
+    elif damage == "another index":
+        index.write_bytes(canary.read_bytes())
+    before = canary.read_bytes()
+    snapshot = take(slot, base)
+    assert [change.path for change in project.open().changed(base, snapshot.commit)] == ["app.py", "new.py"]
+    assert canary.read_bytes() == before
+    assert not slot.prepare(base)
+    assert files_of(slot) == BASE_FILES
+
+
+def test_stale_lock_of_a_killed_git_is_no_obstacle(slot: Slot, base: str, tmp_path: Path) -> None:
+    (index,) = (tmp_path / "tmp").glob("gump-index-*/one")
+    index.with_name("one.lock").write_text("")
+    (slot.path / "app.py").write_text("two\n")
     assert not slot.prepare(base)
     assert take(slot, base).bad == ()
 
@@ -482,7 +519,8 @@ def test_handed_over_files_are_moved_away_without_links(slot: Slot, tmp_path: Pa
     (out / "sub/a.md").write_text("a")
     (out / "link").symlink_to("/etc/passwd")
     os.mkfifo(out / "fifo")
-    assert slot.take_handover(tmp_path / "taken") == ["fifo", "link"]
+    (tmp_path / "taken").mkdir()
+    assert slot.take_handover(Directory.open(tmp_path / "taken")) == Moved(dropped=["fifo", "link"])
     assert [path.name for path in (tmp_path / "taken").rglob("*")] == ["sub", "a.md"]
     assert not (slot.path / ".gump").exists()
 
@@ -513,7 +551,8 @@ def test_hand_over_folder_that_is_a_link_leads_nowhere(slot: Slot, link: str, tm
     (slot.path / link).symlink_to(outside)
     with pytest.raises(WorktreeError):
         slot.read_handover("plan.json", 100)
-    slot.take_handover(tmp_path / "taken")
+    (tmp_path / "taken").mkdir()
+    slot.take_handover(Directory.open(tmp_path / "taken"))
     assert list((tmp_path / "taken").iterdir()) == []
     slot.empty_handover()
     assert (outside / "plan.json").exists()
@@ -539,7 +578,7 @@ def git_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], i
     return count
 
 
-def test_attempt_that_changes_tracked_and_ignored_files_takes_six_git_processes(
+def test_attempt_that_changes_tracked_and_ignored_files_takes_seven_git_processes(
     project: Project, slot: Slot, base: str, git_calls: Callable[[], int]
 ) -> None:
     git_calls()
@@ -548,7 +587,7 @@ def test_attempt_that_changes_tracked_and_ignored_files_takes_six_git_processes(
     slot.remove_ignored()
     slot.restore(snapshot.commit)
     slot.prepare(base)
-    assert git_calls() == 6
+    assert git_calls() == 7
 
 
 def test_attempt_that_the_next_one_goes_on_from_takes_three_git_processes(

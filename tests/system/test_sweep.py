@@ -28,7 +28,7 @@ def tree(tmp_path: Path) -> Path:
 
 def test_files_and_links_are_counted_and_folders_are_not(tree: Path) -> None:
     (tree / "a/link").symlink_to("one")
-    found = Sweeper(tree).sweep(nothing)
+    found = Sweeper().sweep(str(tree), nothing)
     assert found.files == 3
     assert found.folders == {"": 1, "a": 3, "a/b": 1}
 
@@ -38,43 +38,43 @@ def test_odd_entries_are_told_apart(tree: Path) -> None:
     (tree / ".git").mkdir()
     os.mkfifo(tree / "a/pipe")
     (tree / "a/out").symlink_to("/etc")
-    found = Sweeper(tree).sweep(nothing)
+    found = Sweeper().sweep(str(tree), nothing)
     assert (found.nested, found.special, found.leaving) == (["a/.git"], ["a/pipe"], ["a/out"])
 
 
 def test_pruned_folders_are_named_and_not_entered(tree: Path) -> None:
-    found = Sweeper(tree).sweep(lambda path: path == "a/b")
+    found = Sweeper().sweep(str(tree), lambda path: path == "a/b")
     assert (found.pruned, found.files) == (["a/b"], 1)
 
 
 def test_folder_that_has_not_changed_is_not_listed_again(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SETTLED_NS", 0)
-    sweeper = Sweeper(tree)
+    sweeper = Sweeper()
     time.sleep(0.02)
-    first = sweeper.sweep(nothing)
+    first = sweeper.sweep(str(tree), nothing)
     monkeypatch.setattr(os, "scandir", None)
-    assert sweeper.sweep(nothing) == first
+    assert sweeper.sweep(str(tree), nothing) == first
 
 
 @pytest.mark.parametrize("settled_ns", [0, module._SETTLED_NS])
 def test_every_change_of_entries_is_seen(tree: Path, settled_ns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SETTLED_NS", settled_ns)
-    sweeper = Sweeper(tree)
+    sweeper = Sweeper()
     time.sleep(0.02)
-    assert sweeper.sweep(nothing).files == 2
+    assert sweeper.sweep(str(tree), nothing).files == 2
     (tree / "a/b/three").write_text("3")
     os.utime(tree / "a/b", (1, 1))
-    assert sweeper.sweep(nothing).files == 3
+    assert sweeper.sweep(str(tree), nothing).files == 3
     (tree / "a/one").unlink()
     os.mkfifo(tree / "a/one")
-    assert sweeper.sweep(nothing).special == ["a/one"]
+    assert sweeper.sweep(str(tree), nothing).special == ["a/one"]
 
 
 def test_link_that_leaves_because_another_was_turned_is_found(tree: Path) -> None:
-    sweeper = Sweeper(tree)
+    sweeper = Sweeper()
     (tree / "via").symlink_to("a")
     (tree / "a/b/link").symlink_to("../../via/one")
-    assert sweeper.sweep(nothing).leaving == []
+    assert sweeper.sweep(str(tree), nothing).leaving == []
     (tree / "via").unlink()
     (tree / "via").symlink_to("/etc")
-    assert sorted(sweeper.sweep(nothing).leaving) == ["a/b/link", "via"]
+    assert sorted(sweeper.sweep(str(tree), nothing).leaving) == ["a/b/link", "via"]

@@ -1,0 +1,65 @@
+"""Where an attempt works: its worktree, and a scratch folder for what it prints and leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_gump.system.directory import Directory, new_folder
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_gump.engine.order import Order
+    from pytest_gump.engine.tools import Tools
+    from pytest_gump.system.worktree import Slot
+
+FOLDER_CHARS = 120
+
+
+def folder_prefix(step: str, attempt: int) -> str:
+    """How the name of an attempt's scratch folder begins."""
+    return f"{StepPath.parse(step).folder[:FOLDER_CHARS]}-a{attempt}-"
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """The folders of one attempt, and what marks the processes that it starts."""
+
+    worktree: Path
+    enter: Callable[[], Directory]
+    """The folder of the worktree; WorktreeError when it is not there any more."""
+    files: Directory
+    """The attempt's scratch folder."""
+    mark: str
+    environment: Mapping[str, str]
+    """Added to the allow-list for agents, gates and context commands alike."""
+    _below: dict[str, Directory] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The scratch folder, by a path that is valid in this process."""
+        return Path(self.files.access)
+
+    def subfolder(self, name: str) -> Path:
+        """A folder in the scratch folder, made if need be, by a path that is valid in this process."""
+        if name not in self._below:
+            self.files.make_folders(name)
+            self._below[name] = self.files.folder(name)
+        return Path(self._below[name].access)
+
+
+def make_workplace(order: Order, tools: Tools, slot: Slot) -> Workplace:
+    """Make the scratch folder below `Tools.scratch`."""
+    files = new_folder(Directory.open(tools.scratch), folder_prefix(order.step, order.attempt))
+    environment = {
+        **slot.environment,
+        "GUMP_STEP": order.step,
+        "GUMP_ATTEMPT_NUMBER": str(order.attempt),
+    }
+    if order.item is not None:
+        environment |= {"GUMP_ITEM_NAME": order.item.name, "GUMP_ITEM_FILES": "\n".join(order.item.files)}
+    mark = f"{order.run_id}-{files.path.name}"
+    return Workplace(slot.path, lambda: slot.directory, files, mark, environment)

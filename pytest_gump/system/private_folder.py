@@ -1,0 +1,150 @@
+"""Folders that only their user may look into: made with 0700, or refused for a reason."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system.directory import FOLDER, OURS, Directory, open_folder, open_regular
+
+_HINT: Final = "set gump_worktrees or XDG_CACHE_HOME to a folder of your own"
+_GROUP: Final = 0o020
+_OTHERS: Final = 0o002
+
+
+class PrivateFolder:
+    """A folder of ours and those of ours that it lies in, below a folder of the user's."""
+
+    def __init__(self, path: Path, *, ours: int) -> None:
+        """`ours`: how many components at the end of the path gump makes for itself."""
+        self.path = path
+        self._ours = ours
+        self._base: str | None = None
+        self._directory: Directory | None = None
+
+    @property
+    def directory(self) -> Directory:
+        """The folder as it was opened first, whatever its path names by now.
+
+        Raises:
+            WorktreeError: it cannot be made, is a link, belongs to somebody else, or others may write where it lies.
+        """
+        if self._directory is None:
+            self._directory = self._open()
+        return self._directory
+
+    def renew(self) -> Directory:
+        """Open the folder again, and make it again, if its path does not name it any more."""
+        if self._directory is not None and not self._directory.is_there:
+            self._directory = None
+        os.fchmod(self.directory.descriptor, OURS)
+        return self.directory
+
+    def existing(self) -> Directory | None:
+        """The folder if there is one; makes nothing."""
+        return self.renew() if os.path.lexists(self.path) else None
+
+    def _open(self) -> Directory:
+        parts = self.path.parts
+        try:
+            current = self._open_base(str(Path(*parts[: -self._ours])))
+            for number, name in enumerate(parts[-self._ours :], len(parts) - self._ours + 1):
+                inner = _enter(current, name, Path(*parts[:number]))
+                os.close(current)
+                current = inner
+        except OSError as error:
+            message = f"cannot make a worktree in {self.path}: {error.strerror}"
+            raise WorktreeError(message, hint="set gump_worktrees to a folder that can be written") from error
+        return Directory(current, self.path)
+
+    def _open_base(self, path: str) -> int:
+        """The user's own folder may be reached through links when it is opened first, and not later."""
+        if self._base is None:
+            os.makedirs(path, OURS, exist_ok=True)  # noqa: PTH103
+            self._base = os.path.realpath(path)
+        current = os.open("/", FOLDER)
+        for name in self._base.split("/"):
+            if name:
+                inner = os.open(name, FOLDER, dir_fd=current)
+                os.close(current)
+                current = inner
+        try:
+            _refuse_foreign(current, self._base)
+        except WorktreeError:
+            os.close(current)
+            raise
+        return current
+
+
+def own_folder(path: Path) -> Directory:
+    """Open a folder that only we may use, made with 0700 if need be.
+
+    Raises:
+        OSError: it cannot be made, is a link or no folder, or belongs to another user.
+    """
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(OURS)
+    folder = Directory.open(path)
+    if os.fstat(folder.descriptor).st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it belongs to another user", str(path))
+    os.fchmod(folder.descriptor, OURS)
+    return folder
+
+
+def close_to_others(top: Path) -> None:
+    """Give a folder and all that is in it 0700 and 0600; what is not ours, or has other names too, is left alone.
+
+    Raises:
+        OSError: it is a link, or no folder.
+    """
+    handle = Directory.open(top)
+    for _, _, names, folder in os.fwalk(".", dir_fd=handle.descriptor):
+        _close(folder, OURS)
+        for name in names:
+            with contextlib.suppress(OSError):
+                file = open_regular(name, folder)
+                _close(file, 0o600)
+                os.close(file)
+
+
+def _close(descriptor: int, mode: int) -> None:
+    status = os.fstat(descriptor)
+    is_only_here = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
+    if status.st_uid == os.geteuid() and is_only_here and stat.S_IMODE(status.st_mode) != mode:
+        with contextlib.suppress(OSError):  # a disk that cannot be written is told when something has to be
+            os.fchmod(descriptor, mode)
+
+
+def _enter(parent: int, name: str, path: Path) -> int:
+    """Open a folder of ours, made if need be; what an older version made readable for others is closed to them."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, OURS, dir_fd=parent)
+    try:
+        folder = open_folder(parent, name, unlock=True)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
+            raise
+        message = f"gump keeps its worktrees below {path}, and that is a link or no folder"
+        raise WorktreeError(message, hint="remove it, or set gump_worktrees to the folder that it leads to") from error
+    status = os.fstat(folder)
+    if status.st_uid != os.geteuid():
+        os.close(folder)
+        raise WorktreeError(f"gump keeps its worktrees below {path}, which belongs to another user", hint=_HINT)
+    if stat.S_IMODE(status.st_mode) != OURS:
+        os.fchmod(folder, OURS)
+    return folder
+
+
+def _refuse_foreign(folder: int, path: str) -> None:
+    status = os.fstat(folder)
+    if status.st_uid not in {0, os.geteuid()}:
+        raise WorktreeError(f"gump keeps its worktrees below {path}, which belongs to another user", hint=_HINT)
+    foreign = _OTHERS if status.st_gid == os.getegid() else _OTHERS | _GROUP
+    if status.st_mode & foreign and not status.st_mode & stat.S_ISVTX:
+        message = f"gump keeps its worktrees below {path}, and other users may write there"
+        raise WorktreeError(message, hint=f"chmod go-w {path}, or {_HINT}")

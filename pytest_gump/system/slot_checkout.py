@@ -1,0 +1,51 @@
+"""Files of a commit, put into a slot: git writes them into a folder that nobody knows of, and we move them.
+
+Git itself would open them by path in the slot, where a process may swap a folder for a link in the middle.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pytest_gump.system.git_runner import failure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_gump.system.directory import Directory
+    from pytest_gump.system.git_runner import GitOutput
+    from pytest_gump.system.slot_root import SlotRoot
+
+    Run = Callable[..., GitOutput]
+    """Runs git on the slot and its index."""
+
+
+def check_out(root: SlotRoot, slot: Directory, run: Run, paths: Sequence[str] | None) -> None:
+    """Put files of the index into the slot, whatever is in their place; None: all of them, into an empty slot.
+
+    Raises:
+        WorktreeError: git could not write them.
+        OSError: they could not be moved.
+    """
+    if paths is not None and not paths:
+        return
+    with root.stage() as stage:
+        which = ["-a"] if paths is None else ["-z", "--stdin"]
+        names = b"".join(os.fsencode(path) + b"\0" for path in paths or ())
+        words = ("checkout-index", "--quiet", f"--prefix={stage.access}/", *which)
+        result = run(*words, stdin=names, using=[stage])
+        if result.status:
+            raise failure("checkout-index", result)
+        for path in stage.entries() if paths is None else paths:
+            _place(stage, slot, path)
+
+
+def _place(stage: Directory, slot: Directory, path: str) -> None:
+    if stage.status(path) is None:  # a submodule
+        return
+    if "/" in path:
+        slot.make_folders(path.rpartition("/")[0])
+    if slot.is_folder(path) or stage.is_folder(path):
+        slot.remove(path)
+    stage.move(path, slot, path)

@@ -1,0 +1,109 @@
+"""The folder of one slot: one that we made, reached through its descriptor."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING
+
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system.directory import OURS, Directory
+
+if TYPE_CHECKING:
+    from pytest_gump.system.slot_root import SlotRoot
+
+
+class SlotLost(WorktreeError):  # noqa: N818 - it says what became of a slot
+    """The folder of a slot was removed, or something else is in its place; its path is not to be used."""
+
+
+class SlotFolder:
+    def __init__(self, root: SlotRoot, name: str) -> None:
+        self._root = root
+        self._name = name
+        self._record = f"{name}.folder"
+        self._directory: Directory | None = None
+
+    def open(self) -> bool:
+        """Whether there is a folder at the slot's path, and it is the one that we made."""
+        root = self._root.renew()
+        if self._directory is None:
+            self._directory = self._adopted(root)
+        return self._directory is not None and self._directory.is_there
+
+    @property
+    def directory(self) -> Directory:
+        """The folder that we made.
+
+        Raises:
+            SlotLost: its path names another one by now, or none.
+        """
+        if self._directory is None or not self._directory.is_there:
+            raise self._lost()
+        if not os.access(self._directory.access, os.R_OK | os.W_OK | os.X_OK):
+            os.fchmod(self._directory.descriptor, OURS)
+        return self._directory
+
+    @property
+    def lost(self) -> SlotLost | None:
+        """What became of the folder, if it is not there any more."""
+        return None if self._directory is not None and self._directory.is_there else self._lost()
+
+    def _lost(self) -> SlotLost:
+        return SlotLost(f"the worktree {self._root.path / self._name} was removed, or replaced by something else")
+
+    def check(self) -> None:
+        """Make sure that it is still there.
+
+        Raises:
+            SlotLost: it is not.
+        """
+        _ = self.directory
+
+    def make(self) -> Directory:
+        """Make the folder; there must be nothing in its place."""
+        root = self._root.directory
+        os.mkdir(self._name, OURS, dir_fd=root.descriptor)
+        self._directory = root.folder(self._name)
+        self._remember(root)
+        return self._directory
+
+    def discard(self) -> None:
+        """Remove the folder. What is not ours, or cannot be removed, is put aside under another name."""
+        root = self._root.directory
+        held, self._directory = self._directory or self._adopted(root), None
+        status = root.status(self._name)
+        is_ours = held is not None and status is not None and (status.st_dev, status.st_ino) == held.identity
+        if not is_ours:
+            root.put_aside(self._name)
+        else:
+            try:
+                root.remove(self._name)
+            except OSError:  # not ours to delete: `gump gc` tries again
+                aside = f".trash-{self._name}-{secrets.token_hex(4)}"
+                os.rename(self._name, aside, src_dir_fd=root.descriptor, dst_dir_fd=root.descriptor)
+        root.put_aside(self._record)
+
+    def _adopted(self, root: Directory) -> Directory | None:
+        """The folder that an earlier process made, by its own record of it."""
+        try:
+            found = root.folder(self._name)
+        except OSError:
+            return None
+        known = root.read(self._record)
+        if known is None and root.read(f"{self._name}.index") is not None:  # made by an older version
+            self._directory = found
+            self._remember(root)
+            root.remove(f"{self._name}.index")
+        elif known != _words(found):
+            return None
+        os.fchmod(found.descriptor, OURS)
+        return found
+
+    def _remember(self, root: Directory) -> None:
+        assert self._directory is not None  # noqa: S101 - just made
+        root.write(self._record, _words(self._directory))
+
+
+def _words(directory: Directory) -> bytes:
+    return b"%d %d\n" % directory.identity

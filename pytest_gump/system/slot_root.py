@@ -1,0 +1,55 @@
+"""Where slots lie, what is kept beside them, and where git works for them out of everybody's sight."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.system.directory import OURS, Directory
+from pytest_gump.system.private_folder import PrivateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PRIVATE: Final = "gump-index-"
+
+
+class SlotRoot(PrivateFolder):
+    def __init__(self, path: Path) -> None:
+        ours = 1 + (path.parent.name == "worktrees") * (1 + (path.parent.parent.name == "gump"))
+        super().__init__(path, ours=ours)
+        self._private: Directory | None = None
+
+    @property
+    def private(self) -> Directory:
+        """A folder of this process with a name that nobody can guess; it goes when the process ends.
+
+        Indexes lie there: git opens them by path, would follow a link in their place, and believes what they hold.
+        """
+        if self._private is None or not self._private.is_there:
+            path = Path(tempfile.mkdtemp(prefix=PRIVATE))
+            weakref.finalize(self, _clear, path, os.getpid())
+            self._private = Directory.open(path)
+        return self._private
+
+    @contextlib.contextmanager
+    def stage(self) -> Iterator[Directory]:
+        """An empty folder for a moment, on the disk of the slots, that nobody knows of."""
+        place = self.private if self.private.identity[0] == self.directory.identity[0] else self.directory
+        name = f".stage-{secrets.token_hex(12)}"
+        os.mkdir(name, OURS, dir_fd=place.descriptor)
+        try:
+            yield place.folder(name)
+        finally:
+            place.remove(name)
+
+
+def _clear(path: Path, owner: int) -> None:
+    if os.getpid() == owner:  # not a child that was forked
+        shutil.rmtree(path, ignore_errors=True)
