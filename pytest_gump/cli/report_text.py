@@ -33,6 +33,7 @@ def write_report(data: Data, out: Out) -> None:
     _work(data, out)
     _tokens(data, out)
     _contexts(data, out)
+    _tools(data, out)
     _agents(data, out)
     _marks(data, out)
     _reservations(data, out)
@@ -186,6 +187,27 @@ def _of_window(used: int, model: str | None) -> str:
 
 def _thousands(tokens: int) -> str:
     return f"{tokens // 1000}k" if tokens >= 10_000 else str(tokens)
+
+
+def _tools(data: Data, out: Out) -> None:
+    """Show attempts in which tools failed or were called twice in a row with the same words."""
+    head = ("step", "no", "tools", "failed", "repeated", "first write")
+    rows = [
+        (
+            step["path"],
+            str(one["attempt"]),
+            str(one["tool_calls"]),
+            str(one["tools_failed"]),
+            str(one["tools_repeated"]),
+            "" if one["first_write_s"] is None else format_duration(one["first_write_s"]),
+        )
+        for step in data["steps"]
+        for one in step["attempts"]
+        if not one["reused"] and (one.get("tools_failed") or one.get("tools_repeated"))
+    ]
+    if rows:
+        out.heading("tools that failed or were repeated")
+        out.table(head, rows, right=head[1:])
 
 
 def _agents(data: Data, out: Out) -> None:

@@ -11,8 +11,10 @@ from pytest_gump.agents.login_error import with_login_error
 from pytest_gump.engine import withheld
 from pytest_gump.engine.bounds import place_in
 from pytest_gump.engine.guard import Breach, GuardWatch, shared_breach
+from pytest_gump.engine.order import ToolUse
 from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
 from pytest_gump.engine.remarks import left_behind, too_much
+from pytest_gump.engine.tool_watch import ToolWatch
 from pytest_gump.engine.trespass import Trespass
 from pytest_gump.gates.environment import gate_environment
 from pytest_gump.system.environment import child_environment
@@ -45,6 +47,7 @@ class AgentRun:
     cancelled: bool = False
     """Ctrl-C came while it worked."""
     duration_s: float = 0.0
+    tool_use: ToolUse = field(default_factory=ToolUse)
     notes: tuple[str, ...] = ()
     finished: Exit | None = None
     """How the process ended; None when Ctrl-C did it."""
@@ -133,12 +136,14 @@ class _Listener:
     trespass: Trespass = field(init=False)
     notes: list[str] = field(default_factory=list)
     guards: GuardWatch = field(init=False)
+    calls: ToolWatch = field(init=False)
     times: list[float] = field(default_factory=list)
     """When each line came, if that is recorded."""
 
     def __post_init__(self) -> None:
         self.trespass = Trespass(self.place.worktree, self.tools.repository.root)
         self.guards = GuardWatch(self.order.limits, may_write=self._is_handed_over, clock=self.tools.clock)
+        self.calls = ToolWatch(is_handed_over=self._is_handed_over, clock=self.tools.clock)
 
     def line(self, line: bytes) -> str | None:
         self._note_time()
@@ -184,6 +189,7 @@ class _Listener:
             ending=ending,
             breach=self.breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending),
             trespass=self.trespass.written(),
+            tool_use=self.calls.use,
             notes=(*self.notes, *self.trespass.notes(), *ending.notes),
         )
 
@@ -197,6 +203,7 @@ class _Listener:
 
     def _judge(self, event: Event) -> None:
         self.trespass.feed(event)
+        self.calls.feed(event)
         self.breach = self.breach or self.guards.feed(event)
 
     def _stop_reason(self) -> str | None:

@@ -28,7 +28,7 @@ from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.lost_attempt import NEVER_STARTED, recover
 from pytest_gump.engine.named_changes import interpreter_changes, named_changes
 from pytest_gump.engine.no_change import describe_answer, judge_no_change, without_caches
-from pytest_gump.engine.order import AttemptResult, Outcome, Timings, from_wire, to_wire
+from pytest_gump.engine.order import AttemptResult, Outcome, Timings, ToolUse, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.recording import Work, record
 from pytest_gump.engine.secrets import Secrets, masked_event
@@ -385,6 +385,7 @@ class _Attempt:
             final=ending.final if ending else False,
             resets_at=sane(ending.resets_at, self.started) if ending and judgement.outcome is Outcome.QUOTA else None,
             usage=ending.usage if ending else NEVER_STARTED if judgement.outcome is Outcome.CANCELLED else Usage(),
+            tool_use=run.tool_use if run else ToolUse(),
             gates=facts.gates,
             guard=judgement.guard,
             session=kept(ending.session if ending else None, order.slot),

@@ -63,6 +63,7 @@ def together(first: AgentRun, second: AgentRun) -> AgentRun:
         second,
         ending=ending,
         duration_s=first.duration_s + second.duration_s,
+        tool_use=first.tool_use + second.tool_use,
         notes=(*first.notes, *second.notes),
     )
 

@@ -28,6 +28,7 @@ __all__ = [
     "PlanItem",
     "Section",
     "Timings",
+    "ToolUse",
     "Verdict",
     "from_wire",
     "to_wire",
@@ -96,6 +97,22 @@ class Limits:
     """Whose time `max_time_s` is."""
     time_spent_s: float = 0.0
     """Seconds that are gone of that time: with `max_time_s`, what the workflow says."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """What the tool calls of an attempt tell, as far as the CLI shows them."""
+
+    failed: int = 0
+    """Calls that ended with an error."""
+    repeated: int = 0
+    """Calls that say the same as the call before: the same tool with the same file or command."""
+    first_write_s: float | None = None
+    """Seconds from the start of the agent to its first call of a tool that writes a file of the project."""
+
+    def __add__(self, later: ToolUse) -> ToolUse:
+        first = later.first_write_s if self.first_write_s is None else self.first_write_s
+        return ToolUse(self.failed + later.failed, self.repeated + later.repeated, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +203,7 @@ class AttemptResult:
     timings: Timings
     model: str | None = None
     usage: Usage = Usage()
+    tool_use: ToolUse = ToolUse()
     gates: tuple[GateResult, ...] = ()
     guard: str | None = None
     """Name of the guard that stopped the agent."""

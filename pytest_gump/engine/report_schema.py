@@ -14,120 +14,15 @@ from typing_extensions import TypedDict  # pydantic takes no other on Python 3.1
 
 from pytest_gump.engine import order, schedule_records
 from pytest_gump.engine.json_schema import DESCRIBED, one_of, schema_of
+from pytest_gump.engine.report_sums import AgentSum, Cost, CostSum, Spread, Sum, Tokens, Totals
 from pytest_gump.gates.base import GateStatus
+
+__all__ = ["AgentSum", "Cost", "CostSum", "Spread", "Sum", "Tokens", "Totals", "json_schema", "text"]
 
 SCHEMA: Final = 1
 """Raised when a field goes or changes its meaning; new fields do not count."""
 
 Mode = Annotated[str, one_of(*get_args(order.Mode), "")]
-
-
-@with_config(DESCRIBED)
-class Tokens(TypedDict):
-    """Tokens of all kinds; they do not overlap."""
-
-    input: int
-    """Read fresh."""
-    cache_read: int
-    """Read from the cache."""
-    cache_write: int
-    """Written to the cache."""
-    output: int
-    """Written, without reasoning."""
-    reasoning: int
-    """Reasoning."""
-    total: int
-    """Sum of the others."""
-
-
-@with_config(DESCRIBED)
-class Cost(TypedDict):
-    """What one attempt cost."""
-
-    usd: float | None
-    """US dollars; null if nobody knows."""
-    provenance: Annotated[str, one_of("reported", "estimated", "unknown", "none")]
-    """Reported by the CLI, estimated from tokens, unknown; none: gates only."""
-
-
-@with_config(DESCRIBED)
-class CostSum(TypedDict):
-    """What several attempts cost together."""
-
-    usd: float
-    """US dollars: the sum of what is known."""
-    provenance: Annotated[str, one_of("reported", "estimated", "partly_unknown")]
-    """The weakest of the parts."""
-    unknown_attempts: int
-    """Attempts that consumed something and whose cost nobody knows; not part of `usd`."""
-
-
-@with_config(DESCRIBED)
-class Sum(TypedDict):
-    """A sum over attempts, failed and stopped ones included."""
-
-    attempts: int
-    """Number of attempts that ended."""
-    cost: CostSum
-    """What they cost together."""
-    tokens: Tokens
-    """Their tokens."""
-    turns: int
-    """Answers of the model."""
-    tool_calls: int
-    """Tools that it called."""
-    context_tokens: int
-    """The most that one answer of the model had as its context: the greatest of the attempts; 0 if no CLI told it."""
-    duration_s: float
-    """Time of the attempts, one after the other."""
-
-
-@with_config(DESCRIBED)
-class Spread(TypedDict):
-    """How far a figure of the attempts reaches."""
-
-    least: int
-    """The smallest."""
-    median: float
-    """The one in the middle, or the mean of the two there."""
-    most: int
-    """The greatest."""
-
-
-@with_config(DESCRIBED)
-class Totals(Sum):
-    """Sums over the run."""
-
-    steps: int
-    """Number of steps."""
-    retries: int
-    """Failed attempts that were followed by another one, escalations included."""
-    escalations: int
-    """Those of them that went to another agent."""
-    waits: int
-    """Attempts that were made once more after a wait, for the agent's account was at a limit; they are no retries."""
-    failovers: int
-    """Attempts that another agent made once more for that reason."""
-    guards: dict[str, int]
-    """How often each guard stopped an agent, by its name; a guard that stopped none is left out."""
-    turns_per_attempt: Spread | None
-    """Answers of the model in one attempt of an agent; null without one that ended."""
-    files_changed: int | None
-    """Files that differ between `base` and `head` of the run; null until it ends."""
-    lines_added: int | None
-    """Lines added between them; binary files count none; null until the run ends."""
-    lines_removed: int | None
-    """Lines removed between them; binary files count none; null until the run ends."""
-
-
-@with_config(DESCRIBED)
-class AgentSum(Sum):
-    """Sums over the attempts of one agent."""
-
-    agent: str
-    """Its name in the workflow."""
-    passed: int
-    """Attempts of its that passed."""
 
 
 @with_config(DESCRIBED)
@@ -216,6 +111,12 @@ class Result(Changes):
     """Answers of the model."""
     tool_calls: int
     """Tools that it called."""
+    tools_failed: int
+    """Those of them that ended with an error."""
+    tools_repeated: int
+    """Those of them that say the same as the call before: the same tool with the same file or command."""
+    first_write_s: float | None
+    """Seconds from the start of the agent to its first call of a tool that writes a file; null without one."""
     context_tokens: int
     """The most that one answer of the model had as its context, what came from the cache included; 0: not told."""
     duration_s: float

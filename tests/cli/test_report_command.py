@@ -27,6 +27,8 @@ def test_totals_are_the_sum_of_all_attempts(passed: Gump) -> None:
     for name in ("input", "cache_read", "cache_write", "output", "reasoning", "total"):
         assert data["totals"]["tokens"][name] == sum(one["tokens"][name] for one in attempts)
     assert sum(one["attempts"] for one in data["agents"]) == 3
+    assert {(one["tools_failed"], one["tools_repeated"]) for one in attempts} == {(0, 0)}
+    assert all(one["first_write_s"] is not None and one["first_write_s"] >= 0 for one in attempts)
 
 
 def test_every_retry_says_why_it_happened(passed: Gump) -> None:

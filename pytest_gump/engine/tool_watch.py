@@ -1,0 +1,44 @@
+"""What the tool calls on a stream say about an attempt: failures, repeats, and when the first file was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.agents.base import ToolCall, ToolResult
+from pytest_gump.engine.order import ToolUse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.agents.base import Event
+
+
+class ToolWatch:
+    """Counts over one start of an agent; its clock starts when it is made.
+
+    `is_handed_over` is True for the path of the file that the mode asks for: it is no change of the project.
+    """
+
+    def __init__(self, *, is_handed_over: Callable[[str], bool], clock: Callable[[], float]) -> None:
+        self._is_handed_over = is_handed_over
+        self._clock = clock
+        self._began = clock()
+        self._last: ToolCall | None = None
+        self.use = ToolUse()
+
+    def feed(self, event: Event) -> None:
+        match event:
+            case ToolCall():
+                self._call(event)
+            case ToolResult(is_error=True):
+                self.use = self.use + ToolUse(failed=1)
+            case _:
+                pass
+
+    def _call(self, call: ToolCall) -> None:
+        says_what = call.command is not None or call.path is not None
+        if says_what and call == self._last:
+            self.use = self.use + ToolUse(repeated=1)
+        self._last = call
+        if call.path is not None and not self._is_handed_over(call.path):
+            self.use = self.use + ToolUse(first_write_s=self._clock() - self._began)
