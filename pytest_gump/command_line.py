@@ -7,6 +7,7 @@ arguments (`pytest @run.args`) belongs to it: the command line names the file.
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     import pytest
 
+QUIET = "-Wignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
+"""What `gump run` adds to the arguments of pytest: the command is itself a module of the plugin, and under
+`filterwarnings = error` pytest would stop at that."""
 STARTS = frozenset({"--gump-workflow", "--gump-resume", "--gump-from"})
 SHOWS = ("help", "version", "collectonly", "showfixtures", "show_fixtures_per_test", "markers", "cacheshow")
 """Options of pytest that show something and run nothing."""
@@ -60,3 +64,11 @@ def said(config: pytest.Config) -> argparse.Namespace:
 def only_shows(config: pytest.Config) -> bool:
     """Whether the session runs nothing: pytest lists something, or a dry run foretells."""
     return bool(config.getoption("gump_dry_run")) or any(config.getoption(name, default=False) for name in SHOWS)
+
+
+def example(config: pytest.Config, *, workflow: str | None = None, spec: str = "spec.md") -> str:
+    """A command line that starts a run, in the form and with the names that the user has used."""
+    named = workflow or next(iter(config.getoption("gump_workflow", default=None) or ()), "tdd")
+    if QUIET in words(config):
+        return f"gump run {shlex.quote(spec)} --workflow {shlex.quote(str(named))}"
+    return f"pytest --gump-workflow={shlex.quote(str(named))} {shlex.quote(spec)}"

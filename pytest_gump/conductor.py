@@ -75,6 +75,7 @@ class Conductor:
 
         with usage_errors():
             self._read_jobs(session)
+            self.workers.files = [*{file for job in self.jobs for file in (job.file, job.spec)}]
             if names_nothing(self.config):
                 raise no_spec(self.config)
             if not selects(self.config):

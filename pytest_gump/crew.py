@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_gump.arguments import ordinary_arguments
+from pytest_gump.command_line import said
 from pytest_gump.errors import GumpError
 from pytest_gump.job_files import job_files, project_root
 from pytest_gump.session_settings import session_settings
@@ -25,7 +26,7 @@ def has_workers(config: pytest.Config) -> bool:
 
 
 def refuse_distribution(config: pytest.Config) -> None:
-    """Refuse the ways of xdist in which ordinary tests and steps cannot share workers.
+    """Refuse the ways of xdist in which ordinary tests and steps cannot share workers; without tests there is no other.
 
     Raises:
         UsageError: this is one.
@@ -33,7 +34,15 @@ def refuse_distribution(config: pytest.Config) -> None:
     if not has_workers(config):
         return
     if config.option.dist not in DISTRIBUTIONS:
-        raise pytest.UsageError(f"--dist={config.option.dist} cannot share workers with a workflow: load or worksteal")
+        if (
+            not ordinary_arguments(config) and said(config).dist in DISTRIBUTIONS
+        ):  # a setting for tests, of which there are none
+            config.option.dist = "load"
+            return
+        raise pytest.UsageError(
+            f"--dist={config.option.dist} cannot share workers with a workflow\n"
+            "  hint: add --dist=load or --dist=worksteal to this command line"
+        )
 
 
 def ask_for_workers(config: pytest.Config) -> None:

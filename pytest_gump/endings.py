@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,21 +20,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM end the session as Ctrl-C does: children stopped, ledger closed, exit code 2."""
+    """Let SIGTERM and SIGHUP end the session as Ctrl-C does: children stopped, ledger closed, exit code 2."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with _handling(interrupt, signal.SIGTERM, signal.SIGHUP):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Take the first Ctrl-C or SIGTERM as a wish, for a loop that asks for it; from the second on they interrupt."""
+    """Take the first Ctrl-C, SIGTERM or SIGHUP as a wish, for a loop that asks for it; later ones interrupt."""
     came = threading.Event()
 
     def wish(_number: int, _frame: object) -> None:
@@ -42,12 +39,23 @@ def interruptible() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         came.set()
 
-    before = {number: signal.signal(number, wish) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handling(wish, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         yield came.is_set
+
+
+@contextmanager
+def _handling(handler: Callable[[int, Any], None], *numbers: signal.Signals) -> Iterator[None]:
+    """Handle these signals; a SIGHUP that is ignored (`nohup`) stays ignored."""
+    before = {number: signal.getsignal(number) for number in numbers}
+    if before.get(signal.SIGHUP) is signal.SIG_IGN:
+        del before[signal.SIGHUP]
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, former in before.items():
+            signal.signal(number, former if former is not None else signal.SIG_DFL)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from pytest_gump.agents.cassette import Cassette
 from pytest_gump.engine.settings import Settings
 from pytest_gump.engine.tools import Tools
 from pytest_gump.gates.interpreter import Interpreter
+from pytest_gump.hook_answers import hook_answers
 from pytest_gump.job_agents import Replay, find_agent
-from pytest_gump.jobs import hook_answers
 from pytest_gump.system.worktree import Repository, Slots
 
 if TYPE_CHECKING:

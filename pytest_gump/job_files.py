@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_gump.command_line import example
 from pytest_gump.errors import ConfigError
 from pytest_gump.system.environment import checkout_around, home
 from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow, workflow_file
@@ -31,7 +32,7 @@ def job_files(config: pytest.Config, project: Path) -> Iterator[tuple[Path, Path
     """Node file, spec and workflow of every job, in the order of the command line."""
     named = [str(name) for name in config.getoption("gump_workflow") or ()]
     given = config.getoption("gump_spec")
-    spec_option = Path(config.invocation_params.dir, given) if given else None
+    spec_option = _absolute(given, config) if given else None
     used = False
     for path in _argument_files(config):
         if path.suffix in WORKFLOW_SUFFIXES and spec_option is not None:
@@ -62,10 +63,14 @@ def _argument_files(config: pytest.Config) -> Iterator[Path]:
     seen: set[Path] = set()
     for word in config.args if config.args_source is pytest.Config.ArgsSource.ARGS else ():
         text = str(word).partition("::")[0]
-        path = Path(os.path.abspath(Path(config.invocation_params.dir, text)))  # noqa: PTH100 - symlinks stay as named
+        path = _absolute(text, config)
         if path not in seen and path.is_file():
             seen.add(path)
             yield path
+
+
+def _absolute(name: str, config: pytest.Config) -> Path:
+    return Path(os.path.abspath(Path(config.invocation_params.dir, name)))  # noqa: PTH100 - symlinks stay as named
 
 
 def no_spec(config: pytest.Config) -> ConfigError:
@@ -77,7 +82,7 @@ def no_spec(config: pytest.Config) -> ConfigError:
                 return ConfigError(f"the spec {word} does not exist", hint=hint)
     return ConfigError(
         "--gump-workflow names a workflow, but no spec is among the arguments",
-        hint="pytest --gump-workflow=tdd spec.md",
+        hint=example(config),
     )
 
 

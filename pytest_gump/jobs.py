@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents import registry
 from pytest_gump.engine.overrides import agents_of, agents_of_step, leaves, walk
 from pytest_gump.errors import ConfigError
+from pytest_gump.hook_answers import hook_answers
 from pytest_gump.job_agents import find_agent, own_agents, read_replay
 from pytest_gump.job_files import job_files, read_spec, refuse_odd_name
 from pytest_gump.job_options import override_workflow, read_inputs
@@ -121,19 +122,6 @@ def no_garbage() -> Iterator[None]:
             gc.enable()
         if gc.get_count()[0] > LARGE:
             gc.freeze()
-
-
-def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
-    """Ask a hook of ours that gives things by name, once: the answers of all that hold for a path, merged."""
-
-    @cache
-    def collect(path: Path, name: str) -> dict[str, Any]:
-        merged: dict[str, Any] = {}
-        for answer in getattr(session.gethookproxy(path), name)():
-            merged.update(answer or {})
-        return merged
-
-    return collect
 
 
 def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:

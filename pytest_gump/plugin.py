@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gump.command_line import names_workflow, words
+from pytest_gump.command_line import example, names_workflow, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NAME = "gump-conductor"
 ON_WORKER = "gump-orders"
+SPECS = frozenset({".md", ".markdown", ".rst", ".txt"})
 SHARED = "gump_channel"
 """What xdist gives to the workers of a session that runs a workflow."""
 
@@ -102,8 +103,23 @@ def refuse_half(config: pytest.Config) -> None:
         if option.startswith("--gump-"):
             raise pytest.UsageError(
                 f"{option} is for a run, and the command line names no workflow\n"
-                "  hint: name one with its spec: pytest --gump-workflow=tdd spec.md"
+                f"  hint: name one with its spec: {example(config)}"
             )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Say what to do to those who name a spec and no workflow: pytest says that it is not found."""
+    try:
+        return (yield)
+    except pytest.UsageError as error:
+        config = session.config
+        given = (Path(config.invocation_params.dir, word) for word in map(str, config.args))
+        spec = next((path for path in given if path.suffix in SPECS and path.is_file()), None)
+        if spec is None or config.pluginmanager.has_plugin(NAME):
+            raise
+        hint = f"  hint: {spec.name} is no test; to run a workflow on it: {example(config, spec=spec.name)}"
+        raise pytest.UsageError("\n".join([*map(str, error.args), hint])) from None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

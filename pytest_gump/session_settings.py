@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.gump_toml import gump_tomls
 from pytest_gump.engine.settings import read_settings
+from pytest_gump.ini import ini_of
 from pytest_gump.system.environment import home
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def session_settings(config: pytest.Config, project: Path) -> Settings:
     Raises:
         ConfigError: a value that cannot be used.
     """
-    return read_settings(config.getini, gump_tomls(project, config.invocation_params.dir, home()))[0]
+    return read_settings(ini_of(config), gump_tomls(project, config.invocation_params.dir, home()))[0]
 
 
 def setting_notes(config: pytest.Config, project: Path) -> Iterator[str]:

@@ -24,6 +24,7 @@ import time
 import traceback
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +54,7 @@ BEAT_S: Final = 2.0
 CHANNEL: Final = "gump_channel"
 ARGUMENTS: Final = "gump_arguments"
 PLACE: Final = "gump_place"
+FILES: Final = "gump_files"
 """Names in xdist's `workerinput`."""
 
 
@@ -63,6 +65,8 @@ class OrderServer:
         workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
         self._channel = workerinput.pop(CHANNEL)
         config.args = workerinput.pop(ARGUMENTS)
+        self._files = {Path(config.invocation_params.dir, name) for name in workerinput.pop(FILES)}
+        """What was named for a run, which is no test here either."""
         self._shares_disk = Place(**workerinput.pop(PLACE)).is_here()
         self._pack = b""
         self._homes: dict[str, Home] = {}
@@ -73,6 +77,10 @@ class OrderServer:
         self._spent: dict[int, str] = {}
         self._tools: dict[str, Tools] = {}
         self._wants_tools = False
+
+    def collect_file(self, path: Path, _parent: pytest.Collector) -> list[pytest.Collector] | None:
+        """What a file is collected as that was named for a run: nothing; None if it was not."""
+        return [] if path in self._files else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -278,12 +286,16 @@ class StopSign:
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """A Ctrl-C in the terminal goes to all processes of its group: only the controller decides what it means."""
+        """A Ctrl-C, or a hangup, goes to all processes of the terminal: only the controller decides what it means."""
         before = signal.signal(signal.SIGINT, self._on_signal)
+        on_hangup = signal.getsignal(signal.SIGHUP)
+        if on_hangup is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, lambda _number, _frame: None)  # unlike SIG_IGN, no child inherits it
         try:
             yield
         finally:
             signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGHUP, on_hangup)
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         if self._is_raised:

@@ -26,7 +26,7 @@ from pytest_gump.parcel import Parcel, pieces
 from pytest_gump.system.survivors import is_anything_left
 from pytest_gump.system.worktree import Repository
 from pytest_gump.voice import usage_of
-from pytest_gump.worker import ARGUMENTS, BEAT_S, CHANNEL, END, PLACE
+from pytest_gump.worker import ARGUMENTS, BEAT_S, CHANNEL, END, FILES, PLACE
 from pytest_gump.xdist_session import XdistSession
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ class Workers:
 
     def __init__(self, config: pytest.Config, arguments: Sequence[str]) -> None:
         self._config = config
+        self.files: list[Path] = []
+        """Specs and workflow files: no worker collects one."""
         self._arguments = [*arguments]
         """What of the command line the workers collect: ordinary tests."""
         self.xdist = XdistSession(config, has_tests=bool(arguments))
@@ -136,6 +138,7 @@ class Workers:
         channel = node.gateway.newchannel()
         node.workerinput[CHANNEL] = channel
         node.workerinput[ARGUMENTS] = self._arguments
+        node.workerinput[FILES] = [os.path.relpath(file, self._config.invocation_params.dir) for file in self.files]
         node.workerinput[PLACE] = asdict(Place.of(project_root(self._config)))
         self._workers[node] = _Worker(node, channel)
         queue = self.xdist.queue

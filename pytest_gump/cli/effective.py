@@ -55,10 +55,11 @@ def effective(root: Path) -> Effective:
         ConfigError: a file or a value that cannot be used.
     """
     from pytest_gump.engine.settings import read_settings
+    from pytest_gump.ini import ini_of
 
     tomls = _tomls(root)
     with _configured() as config:
-        settings, sources = read_settings(config.getini, tomls)
+        settings, sources = read_settings(ini_of(config), tomls)
         ini = str(config.inipath) if config.inipath is not None else "ini"
         unknown = list(_unknown_options(config, ini))
     notes = [*unknown, *(note for toml in tomls for note in toml.notes())]
@@ -87,12 +88,14 @@ def effective_names(root: Path) -> Names:
         ConfigError: a value that cannot be used.
     """
     from pytest_gump.engine.settings import read_settings
+    from pytest_gump.hook_answers import merged
+    from pytest_gump.ini import ini_of
 
     with _configured() as config:
-        settings, _ = read_settings(config.getini, _tomls(root))
+        settings, _ = read_settings(ini_of(config), _tomls(root))
         agents: dict[str, Agent | str] = dict(settings.agent_names)
-        agents |= _merged(config.hook.pytest_gump_agents())
-        gates = tuple(_merged(config.hook.pytest_gump_gates()))
+        agents |= merged(config.hook, "pytest_gump_agents")
+        gates = tuple(merged(config.hook, "pytest_gump_gates"))
     return Names(settings, agents, gates)
 
 
@@ -105,16 +108,12 @@ def _tomls(root: Path) -> tuple[GumpToml, ...]:
     return gump_tomls(root, Path.cwd(), home())
 
 
-def _merged(answers: list[dict[str, Any] | None]) -> dict[str, Any]:
-    return {name: value for answer in answers for name, value in (answer or {}).items()}
-
-
 @contextmanager
 def _configured() -> Iterator[pytest.Config]:
     import pytest
     from _pytest.config import ConftestImportFailure
 
-    from pytest_gump.cli.run import QUIET
+    from pytest_gump.command_line import QUIET
     from pytest_gump.errors import ConfigError
 
     try:

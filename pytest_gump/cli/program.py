@@ -73,6 +73,9 @@ def _run(words: list[str]) -> int:
     refuse_former(words)
     if words[:1] == ["run"] and not {"-h", "--help"} & set(words):
         return run.start(words[1:])
+    if not words:
+        make_parser().print_help()
+        return 0
     try:
         arguments, rest = make_parser().parse_known_args(words)
         if rest:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.cli.command import add_command
 from pytest_gump.cli.output import Out
+from pytest_gump.command_line import QUIET
 
 if TYPE_CHECKING:
     import argparse
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from pytest_gump.cli.command import Commands
 
 PYTEST_USAGE: Final = 4
-QUIET: Final = "-Wignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
-"""The command is itself a module of the plugin; under `filterwarnings = error` pytest would stop at that."""
 
 VALUES: Final = (
     ("--workflow", "NAME", "workflow to run: a name (see gump playbook list) or a YAML file"),
@@ -71,7 +70,8 @@ def start(words: Sequence[str]) -> int:
     """Hand the words to pytest, ours under the names that its options have."""
     passed = to_pytest(words)
     names = {word.partition("=")[0] for word in passed}
-    if not names & {"--gump-workflow", "--gump-spec", "--gump-resume", "--gump-from"}:
+    has_file = any(word.startswith("@") for word in words)
+    if not has_file and not names & {"--gump-workflow", "--gump-spec", "--gump-resume", "--gump-from"}:
         Out(sys.stderr).text(
             "gump: error: gump run needs --workflow NAME\n  hint: gump playbook list shows the workflows"
         )

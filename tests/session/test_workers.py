@@ -26,8 +26,8 @@ def test_workers_carry_out_steps(project: GumpProject, options: list[str]) -> No
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["-n2", "--dist=each"], "--dist=each cannot share workers with a workflow: load or worksteal"),
-        (["--dist=loadfile", "-n2"], "--dist=loadfile cannot share workers with a workflow: load or worksteal"),
+        (["-n2", "--dist=each"], "--dist=each cannot share workers with a workflow"),
+        (["--dist=loadfile", "-n2"], "--dist=loadfile cannot share workers with a workflow"),
     ],
 )
 def test_ways_that_cannot_work_are_refused_before_anything_starts(

@@ -1,0 +1,74 @@
+"""What hooks give by name (gates, agents), checked: a wrong answer is an error that names the hook and its conftest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.errors import ConfigError
+from pytest_gump.other_hooks import STOPS, in_a_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+_WANTED = {
+    "pytest_gump_gates": "a dict of gate names and functions",
+    "pytest_gump_agents": "a dict of agent names and adapters or names",
+}
+
+
+def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
+    """Ask a hook of ours that gives things by name, once: the answers of all that hold for a path, merged."""
+
+    @cache
+    def collect(path: Path, name: str) -> dict[str, Any]:
+        return merged(session.gethookproxy(path), name)
+
+    return collect
+
+
+def merged(hooks: Any, name: str) -> dict[str, Any]:
+    """Ask every plugin for what it gives by name, and merge the answers.
+
+    Raises:
+        ConfigError: a plugin raised an error, or answered something else.
+    """
+    caller = getattr(hooks, name)
+    try:
+        answers = caller()
+    except STOPS:
+        raise
+    except BaseException as error:
+        raise ConfigError(f"{name} raised {in_a_line(error)} ({_where(error)})", hint=_hint(name)) from error
+    for answer in answers:
+        _check(caller, name, answer)
+    return {key: value for answer in answers for key, value in answer.items()}
+
+
+def _check(caller: Any, name: str, answer: object) -> None:
+    wrong = None
+    if not isinstance(answer, Mapping):
+        wrong = f"a {type(answer).__name__}"
+    elif not all(isinstance(key, str) for key in answer):
+        wrong = "names that are no text"
+    elif name == "pytest_gump_gates" and (odd := [key for key, gate in answer.items() if not callable(gate)]):
+        wrong = f"no function for {odd[0]!r}"
+    if wrong is not None:
+        known = ", ".join(dict.fromkeys(str(one.plugin_name) for one in caller.get_hookimpls()))
+        raise ConfigError(f"{known}: {name} gives {wrong}, not {_WANTED[name]}", hint=_hint(name))
+
+
+def _where(error: BaseException) -> str:
+    """The last place of an error: a line of the conftest, or of what it calls."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+
+
+def _hint(name: str) -> str:
+    return f"see docs/reference/hooks.md, {name}"
