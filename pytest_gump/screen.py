@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,9 @@ class Screen:
 
     @property
     def columns(self) -> int:
-        return int(self._config.get_terminal_writer().fullwidth) if self.reporter else COLUMNS
+        """Of the terminal at this moment; pytest takes one with less than 40 for one with 80."""
+        width_of_pytest = int(self._config.get_terminal_writer().fullwidth) if self.reporter else COLUMNS
+        return min(width_of_pytest, shutil.get_terminal_size((width_of_pytest, 24)).columns)
 
     @property
     def marks(self) -> Marks:

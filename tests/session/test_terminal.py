@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,10 +17,16 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 
-def run_on_terminal(project: GumpProject, *options: str, env: Mapping[str, str] | None = None) -> str:
-    """Run in a pseudo terminal; gives every byte that was written to it."""
+def run_on_terminal(
+    project: GumpProject, *options: str, env: Mapping[str, str] | None = None, then_columns: int = 80
+) -> str:
+    """Run in a pseudo terminal of 80 columns; gives every byte that was written to it.
+
+    Once a live line is there, the terminal gets `then_columns`.
+    """
     leader, follower = pty.openpty()
-    quiet = {name: value for name, value in os.environ.items() if "COLOR" not in name}
+    termios.tcsetwinsize(leader, (24, 80))
+    quiet = {name: value for name, value in os.environ.items() if "COLOR" not in name and name != "COLUMNS"}
     process = subprocess.Popen(
         [
             sys.executable,
@@ -34,7 +41,7 @@ def run_on_terminal(project: GumpProject, *options: str, env: Mapping[str, str] 
         stdin=follower,
         stdout=follower,
         stderr=follower,
-        env={**quiet, "TERM": "xterm", "COLUMNS": "80", **(env or {})},
+        env={**quiet, "TERM": "xterm", **(env or {})},
     )
     os.close(follower)
     output = b""
@@ -46,6 +53,8 @@ def run_on_terminal(project: GumpProject, *options: str, env: Mapping[str, str] 
         if not chunk:
             break
         output += chunk
+        if "… ".encode() in output:
+            termios.tcsetwinsize(leader, (24, then_columns))
     os.close(leader)
     process.wait()
     return output.decode("utf-8", "replace")
@@ -72,6 +81,23 @@ def test_a_live_line_shows_turns_dollars_and_seconds_and_is_wiped(project: GumpP
     header = next(place for place, line in enumerate(lines) if line.startswith("one on spec.md: run "))
     summary = next(place for place, line in enumerate(lines) if line.startswith("run passed "))
     assert [line for line in lines[header : summary - 2] if not line.strip()] == []
+
+
+def test_the_live_line_follows_the_width_of_the_terminal(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, pauses_s=[0.7] * 6)
+    output = run_on_terminal(project, "--gump-replay-delay=1", then_columns=30)
+    live = [part for part in output.split("\r") if part.startswith("… ") and "impl" in part]
+    assert any("claude-haiku" in part for part in live)
+    narrow = live[-1]
+    assert len(narrow) < 30
+    assert "impl" in narrow
+    assert "claude-haiku" not in narrow
+
+
+def test_workers_send_what_their_agents_do(project: GumpProject) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"}, pauses_s=[0.7] * 6)
+    output = run_on_terminal(project, "--gump-replay-delay=1", "-n1")
+    assert any("  claude-haiku  Write new.py  " in part for part in output.split("\r"))
 
 
 def test_no_colour_where_it_is_not_wanted(project: GumpProject) -> None:
