@@ -92,6 +92,7 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     from pytest_gump.cli.doctor_agents import call_live, look_at
     from pytest_gump.cli.doctor_checks import machine_checks
     from pytest_gump.cli.doctor_environment import environment_checks
+    from pytest_gump.cli.doctor_gates import try_gates
     from pytest_gump.cli.doctor_needs import read_needs
     from pytest_gump.system.process import Supervisor
 
@@ -100,6 +101,8 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     called: Mapping[str, Agent] = {name: registry.resolve(name, names.agents) for name in arguments.live or ()}
     checks = [*machine_checks(root, names.settings, is_needed=needs is not None), *(needs.checks if needs else ())]
     with Supervisor() as supervisor:
+        if needs is not None:
+            checks += try_gates(needs.workflow, root, names, supervisor)
         clis = tuple(look_at(cli, supervisor) for cli in (needs.clis if needs else registry.FAMILIES))
         if arguments.live == []:
             called = _callable(clis, needs, names)
@@ -107,7 +110,7 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     installed = [registry.resolve(one.cli, names.agents) for one in clis if one.installed]
     checks += environment_checks(names.settings, installed)
     findings = None if arguments.conformance is None else _findings(arguments.conformance, clis, arguments.scenario)
-    return Diagnosis(needs.workflow if needs else None, tuple(checks), clis, live, findings)
+    return Diagnosis(needs.workflow.name if needs else None, tuple(checks), clis, live, findings)
 
 
 def _callable(clis: Sequence[CliState], needs: Needs | None, names: Names) -> Mapping[str, Agent]:

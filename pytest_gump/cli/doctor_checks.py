@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.engine.settings import Settings
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.worktree import Repository, Slot
 
 State = Literal["ok", "note", "failed"]
 """`note`: nothing stops, but a person should know. `failed`: what was asked for cannot work."""
@@ -98,26 +98,37 @@ def _disk(name: str, place: Path) -> Check:
 
 
 def _worktree(repository: Repository, root: Path) -> Check:
-    import secrets
     import time
 
     from pytest_gump.errors import WorktreeError
-    from pytest_gump.system.worktree import Slots
 
-    began, was_there = time.monotonic(), root.exists()
-    slot = Slots(repository, root).slot(f"doctor-{os.getpid()}-{secrets.token_hex(4)}")
+    began = time.monotonic()
     try:
-        slot.prepare(repository.head())
-        files = len(repository.list_files(repository.head()))
-        took_s = time.monotonic() - began
+        with temporary_slot(repository, root) as slot:
+            slot.prepare(repository.head())
+            files = len(repository.list_files(repository.head()))
+            took_s = time.monotonic() - began
     except (WorktreeError, OSError) as error:
         return Check("worktree", "failed", f"cannot be made below {root}: {error.args[-1]}")
+    return Check("worktree", "ok", f"made with {files} files in {took_s:.1f}s, and removed, below {root}")
+
+
+@contextmanager
+def temporary_slot(repository: Repository, root: Path) -> Iterator[Slot]:
+    """A worktree slot below `root` that is removed in the end, with `root` itself if it was not there."""
+    import secrets
+
+    from pytest_gump.system.worktree import Slots
+
+    was_there = root.exists()
+    slot = Slots(repository, root).slot(f"doctor-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        yield slot
     finally:
         with suppress(OSError):
             slot.discard()
         if not was_there:
             _remove_empty(root)
-    return Check("worktree", "ok", f"made with {files} files in {took_s:.1f}s, and removed, below {root}")
 
 
 def _remove_empty(root: Path) -> None:

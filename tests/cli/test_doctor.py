@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,32 +217,60 @@ def test_a_workflow_that_has_all_it_needs_passes_and_shows_its_clis_only(gump: G
     assert gump.good("doctor", "--workflow", "pair").splitlines()[-1] == "what workflow pair needs is here"
 
 
-@pytest.mark.parametrize(
-    ("gate", "files", "expected"),
-    [
-        ("test", {}, ("failed", "no command found for this project")),
-        ("lint", {}, ("note", "no command found for this project; the gate is skipped")),
-        ("test", {"pytest.ini": "[pytest]\ngump_test = nose --all\n"}, ("failed", "nose is not on PATH")),
-        ("test", {"pytest.ini": "[pytest]\ngump_test = A=1 sh check\n"}, ("ok", "A=1 sh check")),
-        ("test", {"pytest.ini": "[pytest]\ngump_test = cd app && make\n"}, ("ok", "cd app && make")),
-        (
-            "lint",
-            {"pytest.ini": "[pytest]\ngump_lint = ruff check\n"},
-            ("note", "ruff is not on PATH; the gate is skipped"),
-        ),
-    ],
-    ids=["no-test", "no-lint", "test-not-there", "test-there", "of-the-shell", "lint-not-there"],
-)
-def test_the_commands_of_its_gates_are_looked_for(
-    gump: Gump, bin_folder: Path, gate: str, files: dict[str, str], expected: tuple[str, str]
-) -> None:
+GATES: dict[str, tuple[str, dict[str, str], str, str]] = {
+    "no-test": ("test", {}, "failed", "no test command found for this project; set gump_test *"),
+    "no-lint": ("lint", {}, "note", "skipped: no lint command found for this project; set gump_lint *"),
+    "not-there": ("test", {"pytest.ini": "[pytest]\ngump_test = nose --all\n"}, "failed", "command not found: nose"),
+    "lint-not-there": (
+        *("lint", {"pytest.ini": "[pytest]\ngump_lint = ruff check\n"}, "note"),
+        "skipped: command not found: ruff",
+    ),
+    "passes": (
+        "test",
+        {"pytest.ini": "[pytest]\ngump_test = A=1 sh check\n", "check": "test $A\n"},
+        "ok",
+        "A=1 sh check",
+    ),
+    "fails": (
+        *("test", {"pytest.ini": "[pytest]\ngump_test = echo 2 failed in 1s; false\n"}, "note"),
+        "runs, and fails on what is checked out: *",
+    ),
+    "no-tests": ("test", {"tests/test_none.py": "x = 1\n", "pytest.ini": "[pytest]\n"}, "note", "no tests: *"),
+    "tests": ("test", {"tests/test_one.py": "def test_one(): pass\n", "pytest.ini": "[pytest]\n"}, "ok", "*1 passed*"),
+}
+
+
+@pytest.mark.parametrize("case", GATES)
+def test_the_commands_of_its_gates_are_run(gump: Gump, bin_folder: Path, case: str) -> None:
+    gate, files, state, value = GATES[case]
     cli(bin_folder, "claude", "2.1.330")
     gump.project.git("rm", "-q", "app.py")
     gump.project.write(files)
     gump.project.workflow("one", ONE.replace("AGENT", "claude").replace("GATE", gate))
-    record = diagnosis(gump, "--workflow", "one", code=1 if expected[0] == "failed" else 0)
+    before = gump.project.git("status", "--porcelain", "--ignored")
+    record = diagnosis(gump, "--workflow", "one", code=1 if state == "failed" else 0)
     found = check(record, f"gate {gate}")
-    assert (found["state"], found["value"]) == expected
+    assert found["state"] == state
+    assert fnmatch(found["value"], value), found["value"]
+    assert gump.project.git("status", "--porcelain", "--ignored") == before
+
+
+def test_a_setup_that_fails_is_said_and_its_gates_are_not_run(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "claude", "2.1.330")
+    gump.project.write({"pytest.ini": "[pytest]\ngump_setup = no-such-installer --all\ngump_test = true\n"})
+    gump.project.workflow("one", ONE.replace("AGENT", "claude").replace("GATE", "test"))
+    record = diagnosis(gump, "--workflow", "one", code=1)
+    assert check(record, "setup")["value"].startswith("setup failed: no-such-installer --all: exit code 127")
+    assert [one["name"] for one in record["checks"] if one["name"].startswith("gate ")] == []
+
+
+def test_what_setup_makes_is_there_for_the_gates(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "claude", "2.1.330")
+    ini = "[pytest]\ngump_setup =\n    echo 1 > made.log\n    cat made.log > more.log\ngump_test = cat more.log\n"
+    gump.project.write({"pytest.ini": ini, ".gitignore": "*.log\n"})
+    gump.project.workflow("one", ONE.replace("AGENT", "claude").replace("GATE", "test"))
+    record = diagnosis(gump, "--workflow", "one")
+    assert (check(record, "setup")["state"], check(record, "gate test")["state"]) == ("ok", "ok")
 
 
 def test_agents_of_a_hook_and_of_the_ini_file_count(gump: Gump, bin_folder: Path) -> None:

@@ -1,0 +1,96 @@
+"""`gump doctor`: the gate commands of a workflow, run on the commit that is checked out, in a worktree of their own."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.cli.doctor_checks import Check, temporary_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.cli.effective import Names
+    from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.gates.base import GateResult
+    from pytest_gump.system.process import Supervisor
+    from pytest_gump.system.worktree import Repository
+    from pytest_gump.workflow.model import Workflow
+
+_NO_TESTS: Final = 5
+"""Exit code of pytest when it has collected no test."""
+_SETUP: Final = "set gump_setup in the ini file, or setup in the workflow, to prepare each worktree"
+
+
+def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervisor) -> Iterator[Check]:
+    """Set up a worktree as a run does and run the gates in it: what the preflight of a run would find."""
+    from pytest_gump.engine.gate_commands import gate_commands
+    from pytest_gump.engine.orders import RunInputs, preflight_order
+    from pytest_gump.errors import WorktreeError
+    from pytest_gump.system.worktree import Repository, Slots
+
+    try:
+        repository = Repository.open(root)
+        base = repository.head()
+        commands = gate_commands(repository, base, names.settings)
+    except WorktreeError:
+        return  # the check of the repository says so
+    slots = Slots.default_root(repository, names.settings.worktrees)
+    inputs = RunInputs("doctor", workflow, "", "", b"", base, tuple(commands.items()), names.settings, str, {})
+    with temporary_slot(repository, slots) as slot:
+        order = preflight_order(inputs, lambda: slot.name)
+        if order is None:
+            return
+        try:
+            result = _run(order, repository, slots, names, supervisor)
+        except (WorktreeError, OSError) as error:
+            yield Check("gates", "failed", f"no worktree to run them in: {error.args[-1]}")
+            return
+    yield from _checks(order, result)
+
+
+def _run(order: Order, repository: Repository, slots: Path, names: Names, supervisor: Supervisor) -> AttemptResult:
+    from pytest_gump.agents import registry
+    from pytest_gump.engine.attempt import execute
+    from pytest_gump.engine.tools import Tools
+    from pytest_gump.system.worktree import Slots
+
+    with tempfile.TemporaryDirectory(prefix="gump-doctor-") as scratch:
+        tools = Tools(
+            repository=repository,
+            slots=Slots(repository, slots, keep=names.settings.keep_ignored),
+            supervisor=supervisor,
+            agents=lambda name: registry.resolve(name, names.agents),
+            gates={},
+            settings=names.settings,
+            scratch=Path(scratch),
+        )
+        return execute(order, tools)
+
+
+def _checks(order: Order, result: AttemptResult) -> Iterator[Check]:
+    if not result.gates and not result.passed:
+        yield Check("setup", "failed", result.reason, _SETUP)
+    elif order.setup:
+        yield Check("setup", "ok", "; ".join(order.setup))
+    for gate in result.gates:
+        yield _check(gate)
+    for note in result.notes:
+        yield Check("worktree", "note", note)
+
+
+def _check(gate: GateResult) -> Check:
+    name, command = f"gate {gate.name}", gate.command or ""
+    told = f"{command}: {gate.summary}" if command and gate.summary else command or gate.summary
+    shown = f"command: {command}" if command else ""
+    if gate.exit_code == _NO_TESTS or (gate.tests is not None and not gate.tests.get("collected")):
+        return Check(name, "note", f"no tests: {gate.summary}", shown)
+    if gate.status == "passed":
+        return Check(name, "ok", told)
+    if gate.status == "skipped":
+        return Check(name, "note", f"skipped: {gate.summary}", shown)
+    if gate.status == "failed":
+        return Check(name, "note", f"runs, and fails on what is checked out: {gate.summary}", shown)
+    has_hint = "command not found" in gate.summary or "not installed" in gate.summary
+    return Check(name, "failed", gate.summary, f"{shown}; {_SETUP}" if has_hint and shown else shown)
