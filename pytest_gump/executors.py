@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_gump.errors import GumpError
+from pytest_gump.system.session_clock import CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +101,8 @@ class InProcess:
 
     def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
         if not self._waiting:  # an agent's account is at a limit
-            time.sleep(timeout_s)
+            with CLOCK.waiting(timeout_s):
+                time.sleep(timeout_s)
         waiting, self._waiting = self._waiting, []
         return waiting
 

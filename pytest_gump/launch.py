@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import sys
-import time
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,6 +37,7 @@ from pytest_gump.run_base import Base, find_base, refuse_changes
 from pytest_gump.run_header import run_header, told_options
 from pytest_gump.session_settings import session_settings
 from pytest_gump.system.process import Supervisor
+from pytest_gump.system.session_clock import CLOCK
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class Launch:
             raise
 
     def _begin(self, folder: RunFolder, pool: SlotPool) -> Run:
-        run = Run(self.inputs, folder, self._repository, time.time, lease=pool.lease)
+        run = Run(self.inputs, folder, self._repository, CLOCK.now, lease=pool.lease)
         run.start(header=self._header(), **this_process())
         return run
 

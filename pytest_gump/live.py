@@ -11,6 +11,7 @@ from pytest_gump.engine.tools import GateStarted
 from pytest_gump.gates.text import one_line
 from pytest_gump.lines import fit
 from pytest_gump.live_line import Progress, Running, live_line, progress_text, running_text, waits_text
+from pytest_gump.system.session_clock import CLOCK
 from pytest_gump.workflow.generated import MERGE
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Live:
         self._add(ticket, attempt)
 
     def preflight_started(self, ticket: int, run: Run, *, slot: str, label: str) -> None:
-        self._add(ticket, _Attempt("preflight", None, time.time(), slot, label, run, number=0))
+        self._add(ticket, _Attempt("preflight", None, CLOCK.now(), slot, label, run, number=0))
 
     def _add(self, ticket: int, attempt: _Attempt) -> None:
         if not self._attempts:
@@ -114,7 +115,7 @@ class Live:
         return [*map(running_text, running), *([progress_text(len(running), progress)] if running else [])]
 
     def _running(self) -> Iterator[Running]:
-        now = time.time()
+        now = CLOCK.now()
         for one in self._attempts.values():
             yield Running(
                 one.label, one.step, one.agent, one.turns, one.usd, now - one.began,

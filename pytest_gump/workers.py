@@ -23,6 +23,7 @@ from pytest_gump.engine.tools import GateStarted
 from pytest_gump.executors import Finished, Lost, WorkerFault
 from pytest_gump.job_files import project_root
 from pytest_gump.parcel import Parcel, pieces
+from pytest_gump.system.session_clock import CLOCK
 from pytest_gump.system.survivors import is_anything_left
 from pytest_gump.system.worktree import Repository
 from pytest_gump.voice import usage_of
@@ -272,8 +273,11 @@ class Workers:
 
     def _listen_to_workers(self, deadline: float) -> None:
         """Take the next event, waiting for it until the deadline, and all that have come with it."""
+        timeout_s = max(0.0, deadline - time.monotonic())
         with suppress(Empty):
-            self._take(*self.xdist.queue.get(timeout=max(0.0, deadline - time.monotonic())))
+            with CLOCK.waiting(timeout_s):
+                event = self.xdist.queue.get(timeout=timeout_s)
+            self._take(*event)
             while True:
                 self._take(*self.xdist.queue.get_nowait())
 

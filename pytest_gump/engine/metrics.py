@@ -234,7 +234,7 @@ class RunRecord:
         """Without the time between the end of a session and the next one that took the run up, and without that in
         which all of it waited for a limit.
         """
-        return (self.finished or self.last_at) - self.started - self.idle_s
+        return max(0.0, (self.finished or self.last_at) - self.started - self.idle_s)
 
     @property
     def escalations(self) -> int:

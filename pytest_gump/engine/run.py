@@ -6,6 +6,7 @@ No pytest here: whoever executes orders (the serial loop, xdist workers, a test)
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -79,14 +80,18 @@ class Run:
         repository: Repository,
         clock: Callable[[], float],
         *,
+        wall: Callable[[], float] = time.time,
         lease: Callable[[], str],
     ) -> None:
-        """`lease` gives the name of one more worktree slot, ours until the run ends."""
+        """`clock` stamps events: durations come from it. `wall` is for limits that end at a time of day.
+
+        `lease` gives the name of one more worktree slot, ours until the run ends.
+        """
         self.inputs = inputs
         self.folder = folder
         self.schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
         self.record = RunRecord()
-        self.quota = Quota(inputs.settings, clock)
+        self.quota = Quota(inputs.settings, wall)
         """Of the session, where several runs go on in it."""
         self._clock = clock
         self._repository = repository

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.system.session_clock import CLOCK
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
@@ -55,6 +57,6 @@ class Tools:
     """Gets every event as it comes, for the live display."""
     stop_asked: Callable[[], str | None] = _nobody_asks
     """Why the agent must stop now because the run's money is spent; asked several times a second."""
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = CLOCK
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""

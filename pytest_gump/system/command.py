@@ -9,7 +9,6 @@ import os
 import selectors
 import socket
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from pytest_gump.errors import GumpError
 from pytest_gump.system import files
 from pytest_gump.system.process_table import MARK
+from pytest_gump.system.session_clock import CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,7 +105,7 @@ class Running:
         self.request = request
         self.splitter = splitter
         self.stack = stack
-        self.began = time.monotonic()
+        self.began = CLOCK()
         self.stopped: str | None = None
         self.size = 0
         self.lines = 0
@@ -172,12 +172,12 @@ class Running:
     def follow(self, timeout_s: float | None, on_tick: Callable[[], str | None] | None) -> Exit:
         tick = self.began + TICK_S
         while self.ended is None:
-            for key, _ in self.selector.select(max(0.0, tick - time.monotonic())):
+            for key, _ in self._wait(max(0.0, tick - CLOCK())):
                 if key.fileobj is self.channel:
                     self._listen()
                 elif not self._read(key.fd):
                     self.selector.unregister(key.fd)
-            now = time.monotonic()
+            now = CLOCK()
             if now >= tick:
                 tick = now + TICK_S
                 self._stop(on_tick() if on_tick is not None else None)
@@ -188,6 +188,10 @@ class Running:
         self._read_rest()
         self.splitter.finish()
         return self._finished(self.ended)
+
+    def _wait(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
+        with CLOCK.waiting(seconds):
+            return self.selector.select(seconds)
 
     def _read(self, reader: int) -> bool:
         """Take one chunk; False at the end of the pipe."""
@@ -245,11 +249,11 @@ class Running:
     def _stop(self, reason: str | None) -> None:
         if reason is not None and self.stopped is None and self.ended is None:
             self.stopped = reason
-            self.give_up_at = time.monotonic() + self.grace_s + LOSS_WAIT_S
+            self.give_up_at = CLOCK() + self.grace_s + LOSS_WAIT_S
             self._send({"op": "stop"}, [])
 
     def _finished(self, event: dict[str, Any]) -> Exit:
-        duration_s = time.monotonic() - self.began
+        duration_s = CLOCK() - self.began
         if event["event"] == "lost":
             return Exit(None, None, self.stopped, duration_s, error=LOST)
         if event["event"] == "failed":

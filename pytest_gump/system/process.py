@@ -169,11 +169,24 @@ class Supervisor:
 
 
 def _wait_or_kill(process: subprocess.Popen[bytes]) -> int:
-    try:
-        return max(0, process.wait(LOSS_WAIT_S))
-    except subprocess.TimeoutExpired:
+    if not _ends_within(process, LOSS_WAIT_S):
         process.kill()
-        return max(0, process.wait())
+    return max(0, process.wait())
+
+
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    if not HAS_PROC:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return process.returncode is not None
+    try:
+        handle = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)
 
 
 _FILE: Final = str(Path(__file__).with_name("supervisor.py"))

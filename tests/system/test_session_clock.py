@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.system.session_clock import LATE_S, SessionClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Hands:
+    """Time as a test sets it."""
+
+    def __init__(self) -> None:
+        self.monotonic = 100.0
+        self.wall = 1_000_000.0
+
+    def clock(self) -> SessionClock:
+        return SessionClock(lambda: self.monotonic, lambda: self.wall)
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 1e6), st.floats(-1e9, 1e9)), max_size=20))
+def test_neither_jumps_of_the_wall_clock_nor_standing_still_count(steps: list[tuple[float, float, float]]) -> None:
+    hands = Hands()
+    clock = hands.clock()
+    seen = [clock.now()]
+    for asked, late, jump in steps:
+        with clock.waiting(asked):
+            hands.monotonic += asked + late
+        hands.wall += jump
+        seen.append(clock.now())
+    passed = seen[-1] - seen[0]
+    assert all(before <= after + 1e-3 for before, after in itertools.pairwise(seen))
+    assert passed <= sum(asked + LATE_S for asked, _, _ in steps) + 1e-3
+    assert passed >= sum(asked for asked, _, _ in steps) - 1e-3
+
+
+def test_a_wait_that_ends_early_or_a_little_late_is_time_like_any_other() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    began = clock()
+    for took in (0.0, 0.2, 1.9):
+        with clock.waiting(0.2):
+            hands.monotonic += took
+    assert abs(clock() - began - 2.1) < 1e-6
+
+
+EXECUTOR = """\
+import sys
+from pathlib import Path
+from pytest_gump.system.environment import child_environment
+from pytest_gump.system.process import Request, Supervisor
+folder = Path(sys.argv[1])
+shell = "touch begun; while ! test -e go; do sleep 0.05; done"
+with Supervisor() as supervisor:
+    supervisor.run(Request(("true",), folder, child_environment(), "m", folder / "out"))
+    finished = supervisor.run(Request((), folder, child_environment(), "m", folder / "out", shell=shell), timeout_s=3.5)
+print(finished.stopped, finished.exit_code, finished.duration_s)
+"""
+
+
+def test_a_process_that_was_stopped_does_not_run_into_its_time_limits(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", EXECUTOR, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGSTOP)
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(0.01)
+        time.sleep(4.2)
+        process.send_signal(signal.SIGCONT)
+        (tmp_path / "go").touch()
+        output, _ = process.communicate(timeout=20)
+    stopped, code, duration_s = output.split()
+    assert (stopped, code) == ("None", "0")
+    assert float(duration_s) < 3.5
