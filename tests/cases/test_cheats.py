@@ -232,7 +232,7 @@ def test_lost_tests_are_named_where_tests_may_change(project: Rogue) -> None:
 
 def test_a_file_that_compile_generates_is_seen_by_the_tests(project: Rogue) -> None:
     project.project.write({".gitignore": "__pycache__/\ngenerated.py\n", "pytest.ini": "[pytest]\npythonpath = .\n"})
-    project.project.write({"gump.toml": "[validation]\nbuild_cmd = \"echo 'sign = 1' > generated.py\"\n"})
+    project.project.write({"gump.toml": "[validation]\ncompile_cmd = \"echo 'sign = 1' > generated.py\"\n"})
     project.project.commit("generated")
     project.workflow('    gate: [test, "untouched: @tests", compile]\n')
     source = "from generated import sign\n\n\ndef add(a, b):\n    return a + sign * b\n\n\ndef sub(a, b):\n    return a - b\n"
