@@ -94,7 +94,7 @@ INI_OPTIONS: Final = (
         "keep_ignored",
         "patterns",
         " ".join(KEEP_IGNORED),
-        "Ignored files and folders that stay in a worktree between attempts; gates see of them what setup left",
+        "Ignored files and folders that the next attempt finds again; before gates they go, unless setup left them",
     ),
     IniOption(
         "gump_copy",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -32,7 +33,12 @@ class Guarded:
 
 
 def guarded(command: str, worktree: Path) -> Guarded | None:
-    """Give the guarded form of a command that `detect` finds; None for any other, which runs as it is written."""
+    """Give the guarded form of a command that `detect` finds; None for any other, which runs as it is written.
+
+    That holds for commands with another interpreter too: it may have another version, or no pytest.
+    """
+    if not command.startswith(f"{shlex.quote(sys.executable)} -m "):
+        return None
     if found := _PYTEST.fullmatch(command):
         words = (*_roots(worktree), "--", *(found["options"] or "").split())
         return Guarded(f"{_program(found)} {shlex.join(words)}", gives_records=True)

@@ -96,13 +96,18 @@ def import_runner() -> None:
     for name in RUNNER:
         _import_installed(name)
     of_pytest = set(sys.modules)
-    for name in dict.fromkeys(_plugin_modules()):
-        _import_installed(name)
+    if not os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        for name in dict.fromkeys(_plugin_modules()):
+            _import_installed(name)
     for name in {*sys.modules} - of_pytest - before:
         module = sys.modules[name]
-        with contextlib.suppress(AttributeError, TypeError):
+        if _is_installed(getattr(module, "__file__", None) or ""):
             # pytest warns of plugins that were imported before it could rewrite their assertions, except of these.
             module.__doc__ = f"{module.__doc__ or ''}\n{_NO_REWRITE}"
+
+
+def _is_installed(file: str) -> bool:
+    return any(f"{os.sep}{folder}{os.sep}" in file for folder in _INSTALLED)
 
 
 def _import_installed(name: str) -> None:
@@ -111,7 +116,7 @@ def _import_installed(name: str) -> None:
     except (ImportError, ValueError):
         return
     origin = None if spec is None else spec.origin or next(iter(spec.submodule_search_locations or ()), None)
-    if origin is not None and any(f"{os.sep}{folder}{os.sep}" in origin for folder in _INSTALLED):
+    if origin is not None and _is_installed(origin):
         with contextlib.suppress(Exception):  # pytest imports it again, and says what is wrong with it
             importlib.import_module(name)
 

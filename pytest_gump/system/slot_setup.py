@@ -61,6 +61,8 @@ class SlotSetup:
         """Remove what came since to the folders that setup left; gives what of them is gone or another one."""
         if self._stamps is None:
             self._stamps = setup_files.from_bytes(self._content(2) or b"")
+        if not self._stamps:  # nothing can be said of it
+            return sorted(self.accepted - {""})
         now = setup_files.stamps(slot.access, self.accepted)
         for path in setup_files.added(self._stamps, now):
             slot.remove(path)

@@ -32,6 +32,7 @@ def gate(folder: Path, files: dict[str, str], **others: Any) -> GateResult:
 def test_only_detected_commands_get_another_form(tmp_path: Path) -> None:
     assert guarded(f"{COMMAND} tests", tmp_path) is None
     assert guarded("make test", tmp_path) is None
+    assert guarded("/usr/bin/python3.9 -m pytest", tmp_path) is None
     measured = guarded(
         f"{sys.executable} -m coverage run --source=. -m pytest && {sys.executable} -m coverage report", tmp_path
     )
