@@ -95,4 +95,15 @@ def test_a_model_without_a_price_is_refused_under_a_budget(
     program(project, monkeypatch, "codex")
     result = run(project, "codex", text=ONE.replace("steps:", "max_budget: 1\nsteps:"))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: max_budget cannot be held: the cost of codex is unknown"])
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: max_budget cannot be held: the cost of codex is unknown",
+            "  codex: its CLI chooses the model: name one, or give 'codex' a price in gump_prices",
+        ]
+    )
+    project.write({"pytest.ini": "[pytest]\ngump_prices = codex = 1/10/0.1\n"})
+    project.commit()
+    run(project, "codex", text=ONE.replace("steps:", "max_budget: 1\nsteps:")).assert_outcomes(passed=1)
+    usage = project.record().attempts[0].result.usage  # type: ignore[union-attr]
+    assert usage.provenance == "estimated"
+    assert usage.cost_usd == pytest.approx((3900 + 153 + 1530) / 1e6)
