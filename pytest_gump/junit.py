@@ -99,9 +99,7 @@ def _attempt_text(one: AttemptRecord) -> str:
     if result is None:
         return f"attempt {one.attempt}: {one.agent or 'gate'}: interrupted"
     cost = format_usd(result.usage.cost_usd, estimated=result.usage.provenance == "estimated")
-    fate = (
-        " (made in another run)" if one.reused else " (made again when the run was resumed)" if one.superseded else ""
-    )
+    fate = " (in another run)" if one.reused else " (run again after a resume)" if one.superseded else ""
     lines = [
         (
             f"attempt {one.attempt}: {one.agent or 'gate'}: {result.outcome}{fate}, {cost}, "

@@ -77,6 +77,7 @@ class Columns:
 LAYOUT: Final = Columns()
 WIDEST_NAME: Final = 28
 WIDEST_AGENT: Final = 24
+COMMAND_COLUMNS: Final = 31
 
 
 def columns_for(paths: Iterable[StepPath], agents: Iterable[str]) -> Columns:
@@ -200,6 +201,12 @@ def reservation_lines(record: RunRecord, marks: Marks, columns: int) -> list[str
     found = [fit(f"{marks.skipped} {path}: {text}", columns) for path, text in reservations(record)]
     rest = len(found) - MOST_FAILED
     return [*found[:MOST_FAILED], f"and {rest} more"] if rest > 0 else found
+
+
+def command_lines(commands: Sequence[tuple[str, str]], marks: Marks) -> list[str]:
+    """Commands to run next, each with what it does; a command is never cut."""
+    columns = max((COMMAND_COLUMNS, *(width(command) for command, _ in commands)))
+    return [f"{marks.arrow} {pad(command, columns)}  {what}" for command, what in commands]
 
 
 def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:

@@ -17,6 +17,7 @@ from pytest_gump.lines import (
     LAYOUT,
     attempt_lines,
     columns_for,
+    command_lines,
     failed_lines,
     failure_lines,
     fit,
@@ -256,8 +257,8 @@ class Report:
                 terminalreporter.write_line(clean_text(line), yellow=True)
             for line in notices(record):
                 terminalreporter.write_line(clean_text(line), yellow=True)
-            for command, what in self._next_steps(run):
-                terminalreporter.write_line(f"{self._marks.arrow} {command:<31}  {what}")
+            for line in command_lines(self._next_steps(run), self._marks):
+                terminalreporter.write_line(line)
 
     def _next_steps(self, run: Run) -> list[tuple[str, str]]:
         record = run.record

@@ -9,7 +9,7 @@ from pytest_gump.agents.base import Usage
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings
 from pytest_gump.gates.base import GateResult
-from pytest_gump.lines import UNICODE, attempt_lines, columns_for, run_line, width
+from pytest_gump.lines import UNICODE, attempt_lines, columns_for, command_lines, run_line, width
 from pytest_gump.workflow.path import StepPath
 
 USED = Usage(cost_usd=0.0094, provenance="reported", turns=1)
@@ -81,6 +81,14 @@ def test_with_a_plan_the_steps_of_its_items_are_counted() -> None:
     items = [attempt(PASSED, step=f"build::{name}[{item}]") for item in "ab" for name in ("tests", "impl")]
     record = run(attempt(PASSED, step="decompose", mode="plan"), *items, attempt(PASSED, step="quality", mode="gate"))
     assert run_line(record, UNICODE).startswith("run passed — 2 items, 4 steps, ")
+
+
+def test_the_commands_to_run_next_are_aligned_and_whole() -> None:
+    long = "gump log 'build::impl[a-rather-long-item]'"
+    lines = command_lines([(long, "what the agent did"), ("gump report", "full metrics")], UNICODE)
+    assert lines[0] == f"→ {long}  what the agent did"
+    assert lines[0].index("what") == lines[1].index("full")
+    assert command_lines([("gump report", "full metrics")], UNICODE) == [f"→ {'gump report':<31}  full metrics"]
 
 
 def test_retries_of_a_group_are_counted_once_each() -> None:

@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "log",
-        summary="show what a step was told, what its agent did, what its gates said",
+        summary="show the prompt of a step, what its agent did, and the output of its gates",
         description="Show an attempt of a step: its prompt, what the agent did, and its gates with their output.",
         examples="  gump log decompose\n"
         "  gump log 'build::impl[item-2]'\n"
@@ -149,7 +149,7 @@ def _attempt(attempt: AttemptRecord, count: int, run: KeptRun, out: Out, *, prom
     _attempt_title(attempt, count, out)
     result = attempt.result
     if attempt.superseded:
-        out.line("  its result does not hold any more: the run was taken up, and the step is made again")
+        out.line("  its result is not valid any more: the run was resumed, and the step runs again")
     folder = run.folder.attempts / attempt.folder if attempt.folder else None
     if attempt.usage is None and run.state == "running":
         folder = files_of_running(run, attempt)
