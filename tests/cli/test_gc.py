@@ -384,3 +384,75 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.1)
+
+
+# -- branches ----------------------------------------------------------------------------------------------------
+
+
+def test_the_branch_of_an_applied_run_goes_and_its_snapshots_stay(passed: Gump) -> None:
+    project = passed.project
+    run = project.folders()[0]
+    assert "branch" not in dict(kinds(collected(passed)))
+    passed.good("apply", "--squash")
+    project.git("switch", "--quiet", f"gump/{run.run_id}")
+    assert ("branch", run.run_id) not in kinds(collected(passed))
+    project.git("switch", "--quiet", "main")
+    assert ("branch", run.run_id) in kinds(collected(passed, "--dry-run"))
+    assert ("branch", run.run_id) in kinds(collected(passed))
+    left = refs_of(passed, run.run_id)
+    assert left
+    assert not [ref for ref in left if ref.startswith("refs/heads/")]
+    assert "first.py" in passed.good("diff", "--stat")
+    assert kinds(collected(passed)) == []
+
+
+def test_the_branch_of_a_run_whose_merge_was_reset_away_stays(passed: Gump) -> None:
+    passed.good("apply")
+    passed.project.git("reset", "--quiet", "--hard", "HEAD~1")
+    assert "branch" not in dict(kinds(collected(passed)))
+
+
+def with_a_left_branch(gump: Gump) -> tuple[str, str]:
+    """A run whose first branch was moved by the user while it had failed, and which was resumed; and that commit."""
+    project = gump.project
+    project.answer("first", writes={"first.py": "first = 1\n"})
+    project.answer("second", writes={"notes.txt": "no code\n"})
+    project.run("pair").assert_outcomes(passed=1, failed=1)
+    run_id = project.folders()[0].run_id
+    mine = project.git("commit-tree", "HEAD^{tree}", "-p", f"gump/{run_id}", "-m", "mine")
+    project.git("update-ref", f"refs/heads/gump/{run_id}", mine)
+    project.answer("second", attempt=2, writes={"second.py": "second = 2\n"})
+    replay = f"--gump-replay={project.cassette}"
+    project.pytester.runpytest_inprocess("--gump-resume", replay).assert_outcomes(passed=1)
+    project.git("branch", f"gump/{run_id}-7", mine)
+    return run_id, mine
+
+
+def test_a_branch_that_somebody_moved_outlives_its_run(gump: Gump) -> None:
+    run_id, mine = with_a_left_branch(gump)
+    assert gump.project.record().branch == f"gump/{run_id}-2"
+    gump.good("apply")
+    aged(gump.project.folders()[0].ledger)
+    report = collected(gump, "--older-than", "14d", "--force")
+    assert ("run", run_id) in kinds(report)
+    assert report["kept"] == [{"run": run_id, "why": f"its branch gump/{run_id} only: somebody else has moved it"}]
+    assert refs_of(gump, run_id) == [f"refs/heads/gump/{run_id}", f"refs/heads/gump/{run_id}-7"]
+    assert gump.project.git("rev-parse", f"gump/{run_id}") == mine
+
+
+def test_discard_leaves_a_branch_alone_that_somebody_moved(gump: Gump) -> None:
+    run_id, mine = with_a_left_branch(gump)
+    output = gump.good("discard", run_id, "--force")
+    assert f"branch gump/{run_id} stays: somebody else has moved it" in output
+    assert refs_of(gump, run_id) == [f"refs/heads/gump/{run_id}", f"refs/heads/gump/{run_id}-7"]
+    assert gump.project.git("rev-parse", f"gump/{run_id}") == mine
+
+
+def test_numbered_branches_of_a_run_whose_folder_is_gone_are_looked_at_one_by_one(passed: Gump) -> None:
+    project = passed.project
+    lost = project.git("commit-tree", "-m", "only here", "HEAD^{tree}")
+    project.git("update-ref", f"refs/heads/gump/{GONE}", "HEAD")
+    project.git("update-ref", f"refs/heads/gump/{GONE}-2", lost)
+    report = collected(passed)
+    assert ("refs", GONE) in kinds(report)
+    assert refs_of(passed, GONE) == [f"refs/heads/gump/{GONE}-2"]
