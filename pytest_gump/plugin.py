@@ -39,6 +39,10 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
     Without an argument that is there, as in `pytest --gump-resume`, pytest reads those of `testpaths` or `test*`.
     """
+    if names_workflow(early_config):
+        from pytest_gump.planted import refuse_planted
+
+        refuse_planted(early_config.invocation_params.dir)
     told = early_config.known_args_namespace
     folder = early_config.invocation_params.dir
     named = [str(word).partition("::")[0] for word in told.file_or_dir]

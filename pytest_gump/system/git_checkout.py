@@ -33,6 +33,15 @@ def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
     return [(entry[:2], entry[3:]) for entry in entries]
 
 
+def unknown_to_git(repository: Repository, paths: Sequence[str]) -> list[str]:
+    """Those of the files that git does not track, ignored ones too."""
+    if not paths:
+        return []
+    words = ("status", "--porcelain=v1", "-z", "--ignored", "--untracked-files=all", "--no-renames", "--", *paths)
+    output = repository.checkout.check(*words, env={"GIT_LITERAL_PATHSPECS": "1"}).stdout
+    return sorted(os.fsdecode(entry[3:]) for entry in output.split(b"\0") if entry[:2] in {b"??", b"!!"})
+
+
 def state(repository: Repository) -> dict[str, object]:
     """What the user's checkout holds: HEAD, and a stamp of each tracked file that is modified."""
     found: dict[str, object] = {"HEAD": repository.head()}

@@ -148,6 +148,25 @@ def test_what_an_agent_plants_in_the_checkout_is_named(two: Rogue, name: str, co
     assert f"your checkout changed during the run: {name}{how}" in " ".join(gump(two.project, "report")[1].split())
 
 
+def test_pytest_does_not_execute_what_appeared_during_the_last_run(two: Rogue) -> None:
+    project = two.project
+    owned = project.path.parent / f"{project.path.name}-owned"
+    planted = f"open({str(owned)!r}, 'w')\n"
+    act(two, f"write(user / 'sub/conftest.py', {planted!r})")
+    project.write({"sub/spec.md": "# Another\n"})
+    project.commit("another spec")
+    assert play(two)[0] == 0
+    words = ("--gump-workflow=rogue", "sub/spec.md")
+    refused = project.pytester.runpytest_inprocess(*words)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert "pytest would use it: sub/conftest.py" in refused.stderr.str()
+    assert not owned.exists()
+    assert len(project.folders()) == 1
+    (project.path / "sub/conftest.py").write_text("")  # looked at
+    act(two, "pass")
+    assert play(two, *words)[0] == 0
+
+
 OPTIONS = ["--no-ff", "--squash", "--no-commit", "--ff-only --squash", "-s ours", "--edit", "--signoff", "-S"]
 SETTINGS = [("branch.main.mergeOptions", options) for options in OPTIONS]
 SETTINGS += [("merge.ff", "false"), ("merge.ff", "only"), ("commit.gpgsign", "true"), ("merge.autoStash", "true")]

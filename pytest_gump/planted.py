@@ -1,0 +1,63 @@
+"""Configuration of pytest that appeared in the checkout during the last run: pytest does not use it unseen."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_gump.engine.folder import run_folders
+from pytest_gump.gates.text import listed
+from pytest_gump.system.checkout_watch import PYTEST_FILES
+from pytest_gump.system.environment import checkout_around
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MOST_READ: Final = 1 << 18
+"""Bytes from the end of a ledger: its last event is much shorter."""
+
+
+def refuse_planted(folder: Path) -> None:
+    """Refuse to start where pytest would execute what the last run's report named, and nobody has touched since.
+
+    Raises:
+        UsageError: there is such a file, and git does not track it.
+    """
+    root = checkout_around(folder)
+    newest = None if root is None else next(run_folders(root), None)
+    finished = {} if newest is None else _last_finished(newest.ledger)
+    names = [str(text).removesuffix(" (new)") for text in finished.get("checkout_changed", ())]
+    names = [name for name in names if name.rpartition("/")[2] in PYTEST_FILES]
+    if root is None or newest is None or not names:
+        return
+    from pytest_gump.system.git_checkout import unknown_to_git
+    from pytest_gump.system.worktree import Repository
+
+    untouched = [name for name in names if _is_untouched(root / name, float(finished["at"]))]
+    if found := unknown_to_git(Repository.open(root), untouched):
+        raise pytest.UsageError(
+            f"during run {newest.run_id} this appeared in your checkout untracked, and pytest would use it: "
+            f"{listed(found)}\n  hint: look at it; then commit it, delete it, or touch it to use it as it is"
+        )
+
+
+def _last_finished(ledger: Path) -> dict[str, Any]:
+    """The last `run_finished` of a ledger; nothing where it cannot be read."""
+    try:
+        with ledger.open("rb") as file:
+            file.seek(max(0, ledger.stat().st_size - _MOST_READ))
+            lines = file.read().splitlines()
+        events = (json.loads(line) for line in reversed(lines) if b'"run_finished"' in line)
+        event = next((one for one in events if isinstance(one, dict) and one.get("event") == "run_finished"), {})
+        return event if isinstance(event.get("checkout_changed"), list) and isinstance(event["at"], float | int) else {}
+    except (OSError, ValueError, KeyError):
+        return {}
+
+
+def _is_untouched(path: Path, since: float) -> bool:
+    try:
+        return path.lstat().st_ctime <= since
+    except OSError:
+        return False
