@@ -187,7 +187,7 @@ def test_a_run_that_changed_nothing_says_so(gump: Gump) -> None:
     gump.project.answer("look", out={"artifact.txt": "fine"})
     gump.project.run("look").assert_outcomes(passed=1)
     head = gump.project.git("rev-parse", "HEAD")
-    assert "changed nothing: there is nothing to apply" in gump.good("apply")
+    assert "changed no file: nothing to merge" in gump.good("apply")
     assert gump.project.git("rev-parse", "HEAD") == head
 
 
