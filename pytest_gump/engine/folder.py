@@ -163,10 +163,11 @@ class RunFolder:
         """Make the folder and its files again, where they are not there any more.
 
         Raises:
-            OSError: that cannot be done; a link in the place of the folder is not followed.
+            OSError: that cannot be done; a link or a file in the place of the folder is left alone.
         """
-        if self.path.is_symlink() or self.path.parent.is_symlink():
-            raise NotADirectoryError(errno.ENOTDIR, "a link is in its place", str(self.path))
+        for place in (self.path.parent, self.path):
+            if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+                raise NotADirectoryError(errno.ENOTDIR, "something else is in its place", str(place))
         self._make(is_there=True)
         for name, content in self._written.items():
             path = self.path / name
