@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,8 @@ class Report:
         for gate in red:
             self._write(fit(f"red on base: {gate['name']}: {gate['summary']}", self.columns), yellow=True)
         for note in preflight.get("notes", ()):
-            self.say_once(f"note: {note}")
+            for line in textwrap.wrap(f"note: {note}", max(self.columns, 40), subsequent_indent="  "):
+                self.say_once(line)
 
     def preflight_failed(self, run: Run, reason: str) -> None:
         label = self.label_of(run.record.run_id)

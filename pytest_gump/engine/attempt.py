@@ -164,7 +164,7 @@ class _Attempt:
     def _prepare(self) -> Judgement | None:
         self.slot.prepare(self.order.base)
         setup = Setup(self.order, self.tools, self.place, self.slot, at=self.order.base)
-        problem = setup.ensure() or self._unchanged_interpreter()
+        problem = setup.begin() or self._unchanged_interpreter()
         self.facts.notes += setup.notes
         return problem
 

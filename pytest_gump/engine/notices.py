@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 def notices(record: RunRecord) -> list[str]:
     lines = around(record.branch, record.branches_left, record.checkout_changed)
+    if record.status == "failed" and record.preflight is not None:
+        gates = (gate for gate in record.preflight["gates"] if gate["status"] == "failed")
+        lines += [f"{gate['name']} failed before any agent had started: {gate['summary']}" for gate in gates]
     if record.status == "passed" and record.unchanged:
         lines.append(f"{NOTHING_TO_MERGE}: no file differs from the base")
     return lines

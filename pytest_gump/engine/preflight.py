@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_gump.units import plural
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,6 +19,18 @@ PREFLIGHT: Final = "preflight"
 def briefly(gates: Sequence[GateResult]) -> list[dict[str, Any]]:
     """What the ledger keeps of gates that belong to no attempt."""
     return [{"name": gate.name, "status": gate.status, "summary": gate.summary, "tests": gate.tests} for gate in gates]
+
+
+def preflight_notes(gates: Sequence[GateResult]) -> list[str]:
+    """What to know before anything is paid for: tests that do not run, and checks that fail already."""
+    notes = []
+    for gate in gates:
+        tests = gate.tests or {}
+        if skipped := tests.get("skipped", 0):
+            notes.append(f"{gate.name}: {skipped} of {plural(tests['collected'], 'test')} skipped in the worktree")
+        if gate.status == "failed":
+            notes.append(f"{gate.name} fails before any agent has started: an attempt passes only if it repairs that")
+    return notes
 
 
 def why_not_run(result: AttemptResult) -> str | None:

@@ -25,7 +25,7 @@ from pytest_gump.engine.merging import merge
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, is_unknown
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
-from pytest_gump.engine.preflight import PREFLIGHT, briefly, why_not_run
+from pytest_gump.engine.preflight import PREFLIGHT, briefly, preflight_notes, why_not_run
 from pytest_gump.engine.quota import Again, Limited, Quota
 from pytest_gump.engine.result_branch import ResultBranch
 from pytest_gump.engine.run_change import run_change
@@ -163,7 +163,8 @@ class Run:
         red = [gate.name for gate in result.gates if gate.status == "failed"]
         reason = why_not_run(result)
         gates, took = briefly(result.gates), result.timings.total_s
-        self._book("preflight", gates=gates, red=red, reason=reason, notes=[*result.notes], duration_s=took)
+        notes = [*result.notes, *preflight_notes(result.gates)]
+        self._book("preflight", gates=gates, red=red, reason=reason, notes=notes, duration_s=took)
         return reason
 
     def end_at_preflight(self, reason: str) -> tuple[StepPath, ...]:

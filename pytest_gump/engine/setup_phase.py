@@ -13,6 +13,7 @@ from pytest_gump.engine.order import Outcome
 from pytest_gump.gates.detect import LOCK_FILES
 from pytest_gump.gates.text import last_line, listed
 from pytest_gump.system import copies
+from pytest_gump.system.absent_modules import absent_modules
 from pytest_gump.system.environment import child_environment
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 
 _VISIBLE: Final = "git does not ignore it, so it would become part of the result"
+
+_ABSENT: Final = (
+    "git ignores these modules of your checkout, so the worktree lacks them: {paths}; tests that import them are "
+    "skipped or fail there; name them in .worktreeinclude, or build them with gump_setup"
+)
 
 
 class Setup:
@@ -39,6 +45,15 @@ class Setup:
         self._slot = slot
         self.notes: list[str] = []
         self.removed: list[str] = []
+
+    def begin(self) -> Judgement | None:
+        """As `ensure`, before anything works in the worktree; a preflight also names what the checkout has besides."""
+        problem = self.ensure()
+        if problem is None and self._order.setup_only:
+            directory = self._slot.directory
+            absent = absent_modules(self._tools.repository, lambda path: directory.status(path) is not None)
+            self.notes += [_ABSENT.format(paths=listed(absent))] if absent else []
+        return problem
 
     def ensure(self) -> Judgement | None:
         """Set up a worktree that was made anew, or whose lock files have changed since; gives what went wrong."""

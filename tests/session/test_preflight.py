@@ -103,3 +103,57 @@ def test_parallel_runs_one_after_the_other_and_says_so_once(project: GumpProject
     result = project.run("plan", "-n0")
     result.assert_outcomes(passed=8)
     assert str(result.stdout).count("parallel: true runs one after the other: there are no workers (-n)") == 1
+
+
+SKIPS = """\
+import pytest
+
+speed = pytest.importorskip("app_speed")
+
+def test_speed():
+    assert speed.fast
+"""
+
+
+def test_skipped_tests_and_modules_that_the_worktree_lacks_are_named(project: GumpProject) -> None:
+    project.write({".gitignore": "__pycache__/\n.pytest_cache/\napp_speed.py\n", "tests/test_speed.py": SKIPS})
+    project.write({"tests/test_app.py": "import pytest\n\n\n@pytest.mark.skip\ndef test_a(): ...\ndef test_b(): ...\n"})
+    project.workflow("one", ONE.replace("[compile]", "[test]"))
+    project.write({"app_speed.py": "fast = True\n"})
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    project.run("one")
+    booked = project.record().preflight
+    assert booked is not None
+    assert "test: 1 of 2 tests skipped in the worktree" in booked["notes"]
+    assert any("app_speed.py" in note and ".worktreeinclude" in note for note in booked["notes"])
+    project.write({".worktreeinclude": "app_speed.py\n"})
+    project.run("one")
+    again = project.record().preflight
+    assert again is not None
+    assert not any("app_speed.py" in note for note in again["notes"])
+
+
+def test_a_red_base_is_said_before_the_first_agent_and_when_the_run_has_failed(project: GumpProject) -> None:
+    project.write({"app.py": BROKEN})
+    project.commit()
+    project.answer("impl", writes={"other.py": "x = 1\n"})
+    result = project.run("one")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "red on base: compile: 1 of 1 Python files do not compile",
+            "note: compile fails before any agent has started: *",
+            "? impl *",
+            "compile failed before any agent had started: 1 of 1 Python files do not compile",
+        ]
+    )
+
+
+def test_a_setting_prepares_worktrees_before_the_workflow_does(project: GumpProject) -> None:
+    project.write(
+        {".gitignore": "__pycache__/\n*.log\n", "pytest.ini": "[pytest]\ngump_setup = echo first > made.log\n"}
+    )
+    text = ONE.replace("steps:", "setup: ['cat made.log > more.log']\nsteps:")
+    project.workflow("one", text.replace("[compile]", '["bash: grep first more.log"]'))
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    project.run("one").assert_outcomes(passed=1)

@@ -1,0 +1,48 @@
+"""Modules that tests can import in the user's checkout and not in a worktree, which has no files that git ignores."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import WorktreeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pytest_gump.system.git_repository import Repository
+
+_MODULES: Final = ("*.so", "*.pyd", "*.py")
+_VENV: Final = "pyvenv.cfg"
+_NO_SOURCES: Final = frozenset(
+    {"node_modules", "site-packages", "dist-packages", "venv", "env", "build", "dist", "target", "__pycache__"}
+)
+
+
+def absent_modules(repository: Repository, is_there: Callable[[str], bool]) -> list[str]:
+    """Name the importable files that git ignores in the checkout and that `is_there` does not find in the worktree.
+
+    Virtual environments, dependency folders, build outputs, caches and hidden folders do not count. Empty where the
+    repository has no checkout.
+    """
+    listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *_MODULES, f"*{_VENV}")
+    try:
+        output = repository.checkout.check(*listing).stdout
+    except WorktreeError:
+        return []
+    found = [os.fsdecode(name) for name in output.split(b"\0") if name]
+    return [path for path in importable(found) if not is_there(path)]
+
+
+def importable(paths: Iterable[str]) -> Iterator[str]:
+    """Those of the files that tests may import."""
+    paths = [*paths]
+    venvs = tuple(f"{posixpath.dirname(path)}/" for path in paths if posixpath.basename(path) == _VENV)
+    for path in paths:
+        folders = path.split("/")[:-1]
+        is_module = any(fnmatchcase(path, pattern) for pattern in _MODULES)
+        is_apart = any(name in _NO_SOURCES or name.startswith(".") or name.endswith(".egg-info") for name in folders)
+        if is_module and not is_apart and not path.startswith(venvs):
+            yield path
