@@ -1,0 +1,99 @@
+"""Agents that show the key that they were given, in every form, and logins that the allow-list keeps back."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cases.kit import report_text
+
+if TYPE_CHECKING:
+    from tests.hardening.agents_kit import Rogue
+
+KEY = "house-SECRET/value+0123456789"
+FORMS = """
+import base64, urllib.parse
+key = os.environ["HOUSE_KEY"]
+forms = {
+    "plain": key,
+    "base64": base64.b64encode(key.encode()).decode(),
+    "base64 shifted": base64.b64encode(b"x" + key.encode()).decode(),
+    "base64 of a URL": base64.urlsafe_b64encode(b"xx" + key.encode()).decode(),
+    "hexadecimal": key.encode().hex(),
+    "URL": urllib.parse.quote(key, safe=""),
+    "escapes": "".join(f"\\\\u{ord(one):04X}" for one in key),
+}
+for form in forms.values():
+    say("text", text=form)
+    print(form, file=sys.stderr)
+sys.stdout.write('{"type": "text", "text": "' + forms["escapes"] + '"}\\n')
+"""
+
+
+def kept_forms() -> dict[str, bytes]:
+    data = KEY.encode()
+    shifted = base64.b64encode(b"x" + data).decode()
+    return {
+        "plain": data,
+        "base64": base64.b64encode(data)[:-2],
+        "base64 shifted": shifted[2:-3].encode(),
+        "hexadecimal": data.hex().encode(),
+        "URL": KEY.replace("/", "%2F").replace("+", "%2B").encode(),
+        "escapes": "".join(f"\\u{ord(one):04X}" for one in KEY).encode(),
+    }
+
+
+def places_of_the_key(folders: list[Path]) -> list[str]:
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert files
+    return [f"{name} in {path}" for path in files for name, form in kept_forms().items() if form in path.read_bytes()]
+
+
+@pytest.fixture
+def keyed(rogue: Rogue, monkeypatch: pytest.MonkeyPatch) -> Rogue:
+    monkeypatch.setenv("HOUSE_KEY", KEY)
+    rogue.project.write({"pytest.ini": "[pytest]\ngump_agent_env = HOUSE_KEY\n"})
+    rogue.project.commit("settings")
+    return rogue
+
+
+@pytest.mark.parametrize(
+    "left", ["", "write('a.txt', forms['base64 shifted']); write('.git/x', key); write('b.log', key)"]
+)
+def test_a_key_is_kept_in_no_form_in_no_file(keyed: Rogue, left: str) -> None:
+    folder = keyed.project.path
+    keyed.agent(FORMS + f"write('new.py')\n{left}")
+    ran = keyed.run(
+        "-v", "-rA", f"--junitxml={folder.parent / 'junit.xml'}", f"--gump-record={folder.parent / 'takes'}"
+    )
+    assert ran.result.outcome == ("out_of_bounds" if left else "passed")
+    text = "\n".join(ran.lines).encode()
+    assert [name for name, form in kept_forms().items() if form in text] == []
+    cache = Path(keyed.project.pytester.path.parent)
+    assert places_of_the_key([folder / ".gump" / "runs", folder.parent / "takes"]) == []
+    assert [name for name, form in kept_forms().items() if form in (folder.parent / "junit.xml").read_bytes()] == []
+    slots = [path for path in cache.rglob("worktrees") if path.is_dir()]
+    assert places_of_the_key(slots) == []
+    if left:
+        assert "holds the secret" in report_text(keyed)
+        kept = subprocess.run(
+            ["git", "show", f"{ran.result.snapshot}:a.txt"], cwd=folder, capture_output=True, check=True
+        )
+        assert kept_forms()["base64 shifted"] in kept.stdout
+
+
+def test_an_agent_that_is_not_logged_in_names_what_was_not_passed(
+    rogue: Rogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    rogue.agent("say('result', outcome='error', reason='Not logged in: please run login')", ends=False)
+    ran = rogue.run()
+    assert ran.code == 1
+    note = next(note for note in ran.result.notes if "not passed to agents" in note)
+    assert "AWS_PROFILE" in note
+    assert "gump_agent_env" in note
+    assert note in report_text(rogue)
