@@ -106,9 +106,16 @@ def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
         return Reading("skipped" if optional else "error", missing)
     if broken := _broken_check(outcome.exit_code, outcome.output):
         return Reading("error", broken)
-    return Reading("failed", summarize(outcome.output) or f"exit code {outcome.exit_code}")
+    summary = summarize(outcome.output)
+    if outcome.exit_code == PYTEST_RAN_NONE and _NO_TEST.fullmatch(summary):
+        selects = "; the settings of pytest (addopts, -m, -k) may select none" if "deselected" in summary else ""
+        return Reading("failed", f"no test ran: {summary}{selects}")
+    return Reading("failed", summary or f"exit code {outcome.exit_code}")
 
 
+PYTEST_RAN_NONE: Final = 5
+_NO_TEST: Final = re.compile(r"(?:(?:, )?\d+ (?:warnings?|deselected))+")
+"""What is left of pytest's summary where no test ran."""
 _NOT_FOUND: Final = re.compile(
     r"^(?:/\S*/)?(?:ba|da|z|k)?sh: (?:line )?(?:\d+: )?(?P<sh>[^:\n]+): (?:command )?not found$"
     r"|^zsh:\d+: command not found: (?P<zsh>.+)$"
