@@ -17,7 +17,7 @@ from pytest_gump.agents import prices
 from pytest_gump.engine.attempt import Tools, execute
 from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
-from pytest_gump.engine.gate_commands import gate_commands
+from pytest_gump.engine.gate_commands import gate_commands, start_folder
 from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.lost_attempt import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
 from pytest_gump.engine.orders import RunInputs
@@ -119,12 +119,23 @@ class Launch:
             spec_name=job.spec.name if spec_name.startswith("..") else spec_name,
             spec_bytes=job.spec_bytes,
             base=self._base.commit,
-            commands=tuple(sorted(gate_commands(self._repository, self._base.commit, self._settings).items())),
+            commands=tuple(sorted(self._commands().items())),
             settings=self._settings,
             cli_of=job.cli_of,
             inputs=job.inputs,
             describe_agent=job.describe_agent,
         )
+
+    @property
+    def folder(self) -> str:
+        """Where the session that began the run started, relative to the project: gates run in the package there."""
+        if self._job.earlier is not None:
+            folder = self._job.earlier.header.get("folder")
+            return folder if isinstance(folder, str) else ""
+        return start_folder(self._repository.root, self._config.invocation_params.dir)
+
+    def _commands(self) -> dict[str, str]:
+        return gate_commands(self._repository, self._base.commit, self._settings, self.folder)
 
     @contextmanager
     def start(self, finished: Callable[[Run], None], *, is_here: bool) -> Iterator[Run]:
@@ -237,8 +248,9 @@ class Launch:
     def _header(self) -> dict[str, Any]:
         spec_name = self.inputs.spec_name
         return run_header(
-            self._config, self._job, self._repository, self._base, run_id=self._run_id, spec_name=spec_name
-        )
+            self._config, self._job, self._repository, self._base,
+            run_id=self._run_id, spec_name=spec_name, folder=self.folder,
+        )  # fmt: skip
 
     def _options(self) -> dict[str, Any]:
         """What a run that is taken up needs to know of its command line."""
@@ -263,7 +275,8 @@ def dry_run(config: pytest.Config, job: Job, columns: int) -> list[str]:
     if (root / ".git").exists():
         repository = Repository.open(root)
         ref = config.getoption("gump_base")
-        commands = gate_commands(repository, repository.resolve(ref) if ref else repository.head(), settings)
+        commit = repository.resolve(ref) if ref else repository.head()
+        commands = gate_commands(repository, commit, settings, start_folder(root, config.invocation_params.dir))
     loaded = job.loaded
     return describe(
         job.workflow,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def run_header(
-    config: pytest.Config, job: Job, repository: Repository, base: Base, *, run_id: str, spec_name: str
+    config: pytest.Config, job: Job, repository: Repository, base: Base, *, run_id: str, spec_name: str, folder: str
 ) -> dict[str, Any]:
     return {
         "run_id": run_id,
@@ -34,6 +34,7 @@ def run_header(
         "dirty_base": base.dirty_base,
         "branch_at_start": repository.branch(),
         "project": str(repository.root),
+        "folder": folder,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": [str(word) for word in config.invocation_params.args],
         "versions": {

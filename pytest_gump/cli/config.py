@@ -74,14 +74,16 @@ def _value(option: IniOption, settings: Settings) -> str:
 
 def _detected(settings: Settings) -> dict[str, str]:
     """The gate commands that a run from HEAD would detect, but for those that are set; none outside a repository."""
+    from pathlib import Path
+
     from pytest_gump.cli.runs import project_root
-    from pytest_gump.engine.gate_commands import gate_commands
+    from pytest_gump.engine.gate_commands import gate_commands, start_folder
     from pytest_gump.errors import WorktreeError
     from pytest_gump.system.worktree import Repository
 
     try:
         repository = Repository.open(project_root())
-        found = gate_commands(repository, repository.head(), settings)
+        found = gate_commands(repository, repository.head(), settings, start_folder(repository.root, Path.cwd()))
     except WorktreeError:
         return {}
     return {kind: command for kind, command in found.items() if kind not in settings.commands}

@@ -25,7 +25,7 @@ _SETUP: Final = "set gump_setup in the ini file, or setup in the workflow, to pr
 
 def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervisor) -> Iterator[Check]:
     """Set up a worktree as a run does and run the gates in it: what the preflight of a run would find."""
-    from pytest_gump.engine.gate_commands import gate_commands
+    from pytest_gump.engine.gate_commands import gate_commands, start_folder
     from pytest_gump.engine.orders import RunInputs, preflight_order
     from pytest_gump.errors import WorktreeError
     from pytest_gump.system.worktree import Repository, Slots
@@ -33,7 +33,7 @@ def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervis
     try:
         repository = Repository.open(root)
         base = repository.head()
-        commands = gate_commands(repository, base, names.settings)
+        commands = gate_commands(repository, base, names.settings, start_folder(repository.root, Path.cwd()))
     except WorktreeError:
         return  # the check of the repository says so
     slots = Slots.default_root(repository, names.settings.worktrees)

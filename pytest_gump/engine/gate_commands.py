@@ -1,19 +1,54 @@
-"""The commands that the gates compile, test, lint and coverage run in a project."""
+"""The commands that the gates compile, test, lint and coverage run in a project, or in one package of it."""
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import TYPE_CHECKING
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.gates.detect import detect
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
     from pytest_gump.engine.settings import Settings
     from pytest_gump.system.worktree import Repository
 
+PACKAGE_FILES: Final = (
+    "pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini",
+    "package.json", "go.mod", "Cargo.toml", "pom.xml", "build.gradle", "build.gradle.kts", "Gemfile", "composer.json",
+)  # fmt: skip
+"""A folder that has one of them is a package of its own, with its own settings for tests."""
 
-def gate_commands(repository: Repository, commit: str, settings: Settings) -> dict[str, str]:
-    """Give those for a commit: set ones first, then detected ones."""
+
+def gate_commands(repository: Repository, commit: str, settings: Settings, folder: str = "") -> dict[str, str]:
+    """Give those for a commit: set ones first, then detected ones.
+
+    `folder` is where the session started, relative to the top. What is detected runs in the package around it, as the
+    user's own `pytest` does there; what no package defines, and what is set, runs at the top.
+    """
     files = repository.list_files(commit)
     found = detect(files, lambda path: repository.read_file(commit, path), sys.executable)
+    package = package_around(files, folder)
+    if package:
+        below = [path.removeprefix(f"{package}/") for path in files if path.startswith(f"{package}/")]
+        own = detect(below, lambda path: repository.read_file(commit, f"{package}/{path}"), sys.executable)
+        place = shlex.quote(f"./{package}" if package.startswith("-") else package)
+        found |= {kind: f"cd {place} && {command}" for kind, command in own.items()}
     return {**found, **settings.commands}
+
+
+def start_folder(project: Path, here: Path) -> str:
+    """Where a session or command started, relative to the project; empty at its top, and outside of it."""
+    return "" if here == project or not here.is_relative_to(project) else here.relative_to(project).as_posix()
+
+
+def package_around(files: Collection[str], folder: str) -> str:
+    """The nearest package at or above a folder; empty where that is the project itself."""
+    known = frozenset(files)
+    for place in (PurePosixPath(folder), *PurePosixPath(folder).parents):
+        if place != PurePosixPath() and any(str(place / name) in known for name in PACKAGE_FILES):
+            return str(place)
+    return ""

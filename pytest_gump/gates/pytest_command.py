@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = Path(__file__).with_name("pytest_program.py")
 _PYTHON: Final = r"(?P<python>/[\w@%+=:,./-]+|'[^']+')"
-_PYTEST: Final = re.compile(rf"{_PYTHON} -m pytest(?P<options> --cov --cov-report=term)?")
+_FOLDER: Final = r"(?P<cd>cd (?P<folder>[\w@%+=:,./-]+|'[^']+') && )?"
+_PYTEST: Final = re.compile(rf"{_FOLDER}{_PYTHON} -m pytest(?P<options> --cov --cov-report=term)?")
 _MEASURED: Final = re.compile(
-    rf"{_PYTHON} -m coverage run (?P<source>--source=\. )?-m pytest(?P<rest> && .+)?", re.DOTALL
+    rf"{_FOLDER}{_PYTHON} -m coverage run (?P<source>--source=\. )?-m pytest(?P<rest> && .+)?", re.DOTALL
 )
-_TOOL: Final = re.compile(rf"{_PYTHON} -m (?P<tool>ruff check \.)")
+_TOOL: Final = re.compile(rf"{_FOLDER}{_PYTHON} -m (?P<tool>ruff check \.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +41,23 @@ def guarded(command: str, worktree: Path) -> Guarded | None:
     if not command.startswith(f"{shlex.quote(sys.executable)} -m "):
         return None
     if found := _PYTEST.fullmatch(command):
-        words = (*_roots(worktree), "--", *(found["options"] or "").split())
+        words = (*_roots(found, worktree), "--", *(found["options"] or "").split())
         return Guarded(f"{_program(found)} {shlex.join(words)}", gives_records=True)
     if found := _MEASURED.fullmatch(command):
         measure = "--measure=." if found["source"] else "--measure"
-        words = (measure, *_roots(worktree), "--")
+        words = (measure, *_roots(found, worktree), "--")
         return Guarded(f"{_program(found)} {shlex.join(words)}{found['rest'] or ''}", gives_records=True)
     if found := _TOOL.fullmatch(command):
-        return Guarded(f"{found['python']} -P -m {found['tool']}", gives_records=False)
+        return Guarded(f"{found['cd'] or ''}{found['python']} -P -m {found['tool']}", gives_records=False)
     return None
 
 
 def _program(found: re.Match[str]) -> str:
-    return f"{found['python']} -P {shlex.quote(str(PROGRAM))}"
+    return f"{found['cd'] or ''}{found['python']} -P {shlex.quote(str(PROGRAM))}"
 
 
-def _roots(worktree: Path) -> Iterator[str]:
+def _roots(found: re.Match[str], worktree: Path) -> Iterator[str]:
+    if found["folder"]:
+        worktree = worktree.joinpath(*shlex.split(found["folder"]))
     if is_python_project(worktree):
         yield from (f"--root={root}" for root in source_roots(worktree))

@@ -1,0 +1,23 @@
+"""In which folder detected gate commands run."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_gump.engine.gate_commands import package_around
+
+FILES = ["pyproject.toml", "packages/api/pyproject.toml", "packages/api/tests/test_x.py", "packages/js/package.json"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "package"),
+    [
+        ("", ""),
+        ("packages", ""),
+        ("packages/api", "packages/api"),
+        ("packages/api/tests", "packages/api"),
+        ("packages/js/src/deep", "packages/js"),
+        ("packages/apis", ""),
+    ],
+)
+def test_package_is_the_nearest_folder_with_settings_of_its_own(folder: str, package: str) -> None:
+    assert package_around(FILES, folder) == package
