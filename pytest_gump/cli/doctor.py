@@ -106,7 +106,7 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
         clis = tuple(look_at(cli, supervisor) for cli in (needs.clis if needs else registry.FAMILIES))
         if arguments.live == []:
             called = _callable(clis, needs, names)
-        live = tuple(call_live(agent, supervisor) for agent in called.values())
+        live = tuple(call_live(agent, supervisor, names.settings.agent_env) for agent in called.values())
     installed = [registry.resolve(one.cli, names.agents) for one in clis if one.installed]
     checks += environment_checks(names.settings, installed)
     findings = None if arguments.conformance is None else _findings(arguments.conformance, clis, arguments.scenario)

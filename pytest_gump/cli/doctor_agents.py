@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_gump.agents.base import Agent, Ending, Task
     from pytest_gump.agents.program import Program, Standing
     from pytest_gump.system.process import Exit, Supervisor
@@ -100,8 +102,8 @@ def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | 
     return version, None if version else f"{program.name} --version tells none: {last_line(output)}"
 
 
-def call_live(agent: Agent, supervisor: Supervisor) -> LiveCall:
-    """Make one tiny request; it may cost a fraction of a cent."""
+def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> LiveCall:
+    """Make one tiny request; it may cost a fraction of a cent. `passed`: the names that `gump_agent_env` adds."""
     from pytest_gump.errors import AgentError
     from pytest_gump.gates.text import one_line
 
@@ -110,7 +112,7 @@ def call_live(agent: Agent, supervisor: Supervisor) -> LiveCall:
         return LiveCall(agent.name, ok=False, told=missing)
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
         try:
-            ending, finished = _call(agent, Path(folder), supervisor)
+            ending, finished = _call(agent, Path(folder), supervisor, passed)
         except AgentError as error:
             return LiveCall(agent.name, ok=False, told=str(error.args[0]))
     why = _why(finished, LIVE_TIMEOUT_S) if finished.stopped or finished.error else ending.reason
@@ -120,7 +122,7 @@ def call_live(agent: Agent, supervisor: Supervisor) -> LiveCall:
     return LiveCall(agent.name, ok, told, ending.model, usage.cost_usd, usage.provenance, finished.duration_s)
 
 
-def _call(agent: Agent, folder: Path, supervisor: Supervisor) -> tuple[Ending, Exit]:
+def _call(agent: Agent, folder: Path, supervisor: Supervisor, passed: Sequence[str]) -> tuple[Ending, Exit]:
     from pytest_gump.system.output import bounded_output
     from pytest_gump.system.process import Request
 
@@ -136,7 +138,7 @@ def _call(agent: Agent, folder: Path, supervisor: Supervisor) -> tuple[Ending, E
     request = Request(
         argv=command.argv,
         cwd=worktree,
-        env=_environment(agent, task),
+        env=_environment(agent, task, passed),
         mark=f"doctor-{agent.name}",
         stdout=folder / "stream.ndjson",
         stderr=folder / "stderr.txt",
@@ -169,12 +171,12 @@ def environment_of(agent: Agent, worktree: Path) -> dict[str, str]:
     return _environment(agent, _task(agent.name, worktree))
 
 
-def _environment(agent: Agent, task: Task) -> dict[str, str]:
+def _environment(agent: Agent, task: Task, passed: Sequence[str] = ()) -> dict[str, str]:
     """What an attempt's agent would have."""
     from pytest_gump.system.environment import child_environment
 
     command = agent.command(task)
-    return child_environment(command.env_names, command.env)
+    return child_environment((*command.env_names, *passed), command.env)
 
 
 def _why(finished: Exit, timeout_s: float) -> str:

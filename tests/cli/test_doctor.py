@@ -302,6 +302,16 @@ def test_a_request_goes_through_the_adapter_and_tells_model_and_cost(
     assert "ANTHROPIC_API_KEY=sk-ant-very-secret" in (bin_folder / "claude.env").read_text(encoding="utf-8")
 
 
+def test_a_request_has_the_variables_that_the_settings_pass_to_agents(
+    gump: Gump, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gump.project.write({"pytest.ini": "[pytest]\ngump_agent_env = HOUSE_PROXY\n"})
+    monkeypatch.setenv("HOUSE_PROXY", "here")
+    cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
+    diagnosis(gump, "--live", "claude-haiku")
+    assert "HOUSE_PROXY=here" in (bin_folder / "claude.env").read_text(encoding="utf-8")
+
+
 def test_without_a_name_every_installed_cli_is_called(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
     cli(bin_folder, "codex", "codex-cli 0.169.0", plays("codex", "basic"))
