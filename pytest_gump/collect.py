@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.engine.order import Outcome
+from pytest_gump.engine.setup_phase import NOT_COPIED
+from pytest_gump.system.copies import INCLUDE
 from pytest_gump.system.output import clean_text
 from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 from pytest_gump.workflow.path import StepPath
@@ -207,7 +209,8 @@ def describe_failure(result: AttemptResult) -> str:
             lines += [f"  {line}" for line in gate.output.splitlines()]
     lines += [f"note: {note}" for note in result.notes]
     if result.outcome is Outcome.GATE_ERROR and any(text in result.reason for text in _NOT_THERE):
-        lines += ["", *_INSTALL]
+        was_named = any(note.startswith(NOT_COPIED) for note in result.notes)
+        lines += ["", *(line for line in _INSTALL if not (was_named and INCLUDE in line))]
     return clean_text("\n".join(lines))
 
 

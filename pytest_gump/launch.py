@@ -9,6 +9,7 @@ import sys
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -214,6 +215,13 @@ class Launch:
     @property
     def settings(self) -> Settings:
         return self._settings
+
+    @property
+    def place_note(self) -> str | None:
+        """What there is to say about where the worktrees lie; once the run is started."""
+        root, checkout = self._of_started_run().slots.root, os.path.realpath(self._repository.root)
+        inside = Path(os.path.realpath(root)).is_relative_to(checkout)
+        return f"note: worktrees lie inside the checkout: {os.path.relpath(root, checkout)}" if inside else None
 
     def equipment(self) -> Equipment:
         """What workers need to know of the run; once it is started."""

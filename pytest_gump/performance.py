@@ -116,6 +116,8 @@ class Performance:
             one.run = one.stack.enter_context(one.launch.start(finished, is_here=is_here))
         for line in told(self._config):
             self._report.say_once(line)
+        if (note := one.launch.place_note) is not None:
+            self._report.say_once(note)
         self._report.run_started(one.run, one.root.nodeid)
         self._ci.run_started(one.run.record, one.root.job.loaded, project_root(self._config))
 

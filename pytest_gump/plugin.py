@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 NAME = "gump-conductor"
 ON_WORKER = "gump-orders"
 SPECS = frozenset({".md", ".markdown", ".rst", ".txt"})
+_WORKTREES = re.compile(r"-[0-9a-f]{8}$")
+"""How the name of a folder of worktrees ends."""
 SHARED = "gump_channel"
 """What xdist gives to the workers of a session that runs a workflow."""
 
@@ -124,6 +127,13 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
             raise
         hint = f"  hint: {spec.name} is no test; to run a workflow on it: {example(config, spec=spec.name)}"
         raise pytest.UsageError("\n".join([*map(str, error.args), hint])) from None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the worktrees of runs, which lie in the checkout where the user's cache does."""
+    if not _WORKTREES.search(collection_path.name) or not (collection_path / "w1.lease").exists():
+        return None
+    return None if collection_path in (here := config.invocation_params.dir, *here.parents) else True
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

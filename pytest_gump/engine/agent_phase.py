@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -171,7 +172,9 @@ class _Listener:
         self.notes.append(f"a line of {size} bytes of the agent's stream was kept on disk and not read")
 
     def end(self, finished: Exit | None, stderr: Path) -> AgentRun:
-        told = bounded_output(stderr, STDERR_CHARS) if stderr.exists() else ""
+        told = ""
+        with suppress(OSError):  # an agent can remove what it printed
+            told = bounded_output(stderr, STDERR_CHARS)
         hangs = finished is not None and finished.stopped == HANGS
         stopped = not hangs and (finished is None or finished.stopped is not None)
         ending = self.reader.finish(exit_code=0 if hangs else _exit_code(finished), stderr=told, stopped=stopped)

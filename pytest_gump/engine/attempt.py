@@ -340,7 +340,7 @@ class _Attempt:
         if masked:
             result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
         result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
-        result = replace(result, snapshot=self.leavings.seal(self._message(result)), scratch=str(self.place.files.path))
+        result = replace(result, snapshot=self.leavings.seal(self._message(result)), scratch=self.place.kept)
         text = json_text(to_wire(replace(result, scratch=None)), indent=2)
         self.place.files.write("result.json", f"{text}\n".encode())
         return result

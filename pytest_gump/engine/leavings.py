@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.order import AttemptResult, from_wire
 from pytest_gump.gates.text import listed
@@ -48,6 +48,10 @@ def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
     except ValueError:
         return None
     return replace(result, snapshot=commit)
+
+
+OF_CLI: Final = (".claude/worktrees", ".claude/settings.local.json")
+"""What Claude Code writes unasked: worktrees of its subagents, and settings of one machine."""
 
 
 class Leavings:
@@ -98,11 +102,25 @@ class Leavings:
             told = listed(moved.dropped)
             self.notes.append(f"what the hand-over folder held besides plain files was dropped: {told}")
         self.bad = moved.too_deep
+        self._set_aside()
         self.snapshot = snapshot = self._slot.snapshot(self._order.base, message, attempt_ref(self._order))
         self.notes += snapshot.problems
         self.bad += snapshot.bad
         self._repository.diff(self._order.base, snapshot.commit, self._folder / "diff.patch")
         return snapshot
+
+    def _set_aside(self) -> None:
+        """Move what an agent's CLI has written for itself to the attempt's files: nobody has asked for it."""
+        slot = self._slot.directory
+        found = [path for path in OF_CLI if slot.status(path) and not self._repository.holds(self._order.base, path)]
+        for path in found:
+            self._files.own("set-aside")
+            with suppress(OSError):  # another disk
+                slot.move(path, self._files, f"set-aside/{path.rpartition('/')[2]}")
+            slot.remove(path)
+            slot.remove_empty(path.rpartition("/")[0])
+        if found:
+            self.notes.append(f"set aside what the agent's CLI left for itself: {listed(found)}")
 
     def keep_nothing(self, message: str) -> None:
         """Let the attempt have left no change: its worktree cannot be read."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktree import Slot
 
 
+NOT_COPIED: Final = "not copied"
 _VISIBLE: Final = "git does not ignore it, so it would become part of the result"
 
 _ABSENT: Final = (
@@ -129,7 +130,7 @@ class Setup:
         }
         for why in dict.fromkeys(left_out.values()):
             paths = [path for path, said in left_out.items() if said == why]
-            self.notes.append(f"not copied: {listed(paths)} ({why})")
+            self.notes.append(f"{NOT_COPIED} ({why}): {listed(paths)}")
         return [path for path in result.done if path not in set(visible)]
 
     def _run_commands(self) -> Judgement | None:

@@ -43,6 +43,11 @@ class Workplace:
         """The scratch folder, by a path that is valid in this process."""
         return Path(self.files.access)
 
+    @property
+    def kept(self) -> str | None:
+        """Path of the scratch folder for another process; None when an agent has removed or moved it."""
+        return str(self.files.path) if self.files.is_there else None
+
     def subfolder(self, name: str) -> Path:
         """A folder in the scratch folder, made if need be, by a path that is valid in this process."""
         if name not in self._below:

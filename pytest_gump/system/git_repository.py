@@ -136,6 +136,10 @@ class Repository:
         output = self.objects.check("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id(commit)).stdout
         return [os.fsdecode(name) for name in output.split(b"\0") if name]
 
+    def holds(self, commit: str, path: str) -> bool:
+        """Whether a commit has a file or folder of that path."""
+        return self.objects.run("cat-file", "-e", f"{commit_id(commit)}:{path}").status == 0
+
     def read_file(self, commit: str, path: str) -> bytes | None:
         """Give a file's content (a symlink's target); None when the commit has no such file."""
         name = posixpath.normpath(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -71,7 +72,7 @@ def bounded_output(path: Path, limit_chars: int) -> str:
     if limit_chars < 1:
         raise ValueError(f"a bound must be positive: {limit_chars}")
     window = 4 * limit_chars  # a character is at most four bytes
-    with path.open("rb") as file:
+    with open(path, "rb", opener=_no_link) as file:
         start = file.read(window + 1)
         if len(start) <= window:
             return bounded_text(start.decode("utf-8", "replace"), limit_chars)
@@ -83,6 +84,11 @@ def bounded_output(path: Path, limit_chars: int) -> str:
         _tail(end.decode("utf-8", "replace"), limit_chars),
     )
     return _join(head, tail, newlines - head.count("\n") - tail.count("\n"))
+
+
+def _no_link(name: str, flags: int) -> int:
+    """What a command printed is in a file of ours; a link in its place would show another one."""
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def bounded_text(text: str, limit_chars: int) -> str:

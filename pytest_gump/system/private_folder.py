@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import stat
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,7 @@ class PrivateFolder:
         self._ours = ours
         self._base: str | None = None
         self._directory: Directory | None = None
+        self._has_been_open = False
 
     @property
     def directory(self) -> Directory:
@@ -54,12 +56,15 @@ class PrivateFolder:
         try:
             current = self._open_base(str(Path(*parts[: -self._ours])))
             for number, name in enumerate(parts[-self._ours :], len(parts) - self._ours + 1):
+                if self._has_been_open:  # what is there now instead of our folder is not the user's choice
+                    _clear(current, name)
                 inner = _enter(current, name, Path(*parts[:number]))
                 os.close(current)
                 current = inner
         except OSError as error:
             message = f"cannot make a worktree in {self.path}: {error.strerror}"
             raise WorktreeError(message, hint="set gump_worktrees to a folder that can be written") from error
+        self._has_been_open = True
         return Directory(current, self.path)
 
     def _open_base(self, path: str) -> int:
@@ -79,6 +84,13 @@ class PrivateFolder:
             os.close(current)
             raise
         return current
+
+
+def _clear(parent: int, name: str) -> None:
+    """Give another name to what is not a folder."""
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            os.rename(name, f".not-ours-{name}-{secrets.token_hex(4)}", src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def own_folder(path: Path) -> Directory:

@@ -92,7 +92,7 @@ def test_an_agent_cannot_write_through_to_the_files_of_the_user(kit: Kit) -> Non
     assert (kit.root / ".env").read_text() == "PORT=1\n"
     assert (kit.root / "node_modules/dep/index.js").read_text() == "dep\n"
     assert (slot_of(kit) / ".env").stat().st_nlink == 1
-    assert "not copied: node_modules/out, node_modules/up (a link that leads out of the checkout)" in result.notes
+    assert "not copied (a link that leads out of the checkout): node_modules/out, node_modules/up" in result.notes
 
 
 def test_modes_and_times_are_kept_and_special_files_left_out(kit: Kit) -> None:
@@ -119,7 +119,7 @@ def test_files_that_git_does_not_ignore_are_not_copied(kit: Kit) -> None:
     assert not (slot_of(kit) / "notes.txt").exists()
     assert (slot_of(kit) / "app.py").read_text() == "x = 1\n"
     why = "git does not ignore it, so it would become part of the result"
-    assert f"not copied: notes.txt ({why})" in result.notes
+    assert f"not copied ({why}): notes.txt" in result.notes
 
 
 def test_a_file_that_the_base_tracks_is_that_of_the_base(kit: Kit) -> None:
@@ -132,7 +132,7 @@ def test_a_file_that_the_base_tracks_is_that_of_the_base(kit: Kit) -> None:
     write(kit, ".env", "PORT=9\n")
     result = kit.run("", base=tracked, gates=bash("grep -q PORT=1 .env"))
     assert result.passed, result.reason
-    assert "not copied: .env (git tracks it in the run)" in result.notes
+    assert "not copied (git tracks it in the run): .env" in result.notes
 
 
 def test_a_copy_reaches_no_snapshot_even_when_the_agent_stops_ignoring_it(kit: Kit) -> None:
@@ -176,7 +176,7 @@ def test_a_folder_of_the_run_that_is_a_link_is_not_written_through(kit: Kit) -> 
     write(kit, "config/local.log", "x")
     result = kit.run("")
     assert [*elsewhere.iterdir()] == []
-    assert "not copied: config/local.log (its folder is a link in the run)" in result.notes
+    assert "not copied (its folder is a link in the run): config/local.log" in result.notes
 
 
 def test_nothing_of_git_or_gump_is_copied(kit: Kit) -> None:
@@ -189,7 +189,7 @@ def test_nothing_of_git_or_gump_is_copied(kit: Kit) -> None:
     result = kit.run("")
     assert not (slot_of(kit) / ".gump/runs").exists()
     assert not (slot_of(kit) / "node_modules/nested").exists()
-    assert "not copied: node_modules/nested/ (a repository of its own)" in result.notes
+    assert "not copied (a repository of its own): node_modules/nested/" in result.notes
 
 
 def test_worktreeinclude_that_is_a_link_is_refused(kit: Kit) -> None:
