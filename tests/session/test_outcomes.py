@@ -95,8 +95,14 @@ def conflict(project: GumpProject) -> str:
 
 
 def gate_error(project: GumpProject) -> str:
-    project.answer("impl", writes={"a.py": "a = 1\n"})
-    return with_step(gate='["bash: no-such-command-anywhere"]')
+    project.write({"check.sh": "exit 0\n"})
+    project.answer("impl", writes={"check.sh": "exit 127\n"})
+    return with_step(gate='["bash: sh check.sh"]')
+
+
+def no_change(project: GumpProject) -> str:
+    project.answer("impl", says="Which one do you mean?")
+    return WORKFLOW
 
 
 def no_progress(project: GumpProject) -> str:
@@ -169,6 +175,7 @@ CASES: list[tuple[Outcome, Callable[[GumpProject], str], str, str]] = [
     (Outcome.REVIEW_FAILED, review_failed, "impl", "failed"),
     (Outcome.OUT_OF_BOUNDS, out_of_bounds, "build::impl[a]", "failed"),
     (Outcome.OUTPUT_INVALID, output_invalid, "impl", "failed"),
+    (Outcome.NO_CHANGE, no_change, "impl", "failed"),
     (Outcome.AGENT_ERROR, agent_error, "impl", "failed"),
     (Outcome.GUARD, guard, "impl", "failed"),
     (Outcome.CONFLICT, conflict, "side::merge[two]", "failed"),
