@@ -283,7 +283,7 @@ def test_a_damaged_run_stays_and_is_named(passed: Gump) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "why"),
     [
-        ("--keep-last", "0", "not a whole number above zero: '0'"),
+        ("--keep-last", "-1", "not a whole number above zero: '-1'"),
         (
             "--older-than",
             "never",

@@ -35,7 +35,11 @@ def test_version(gump: Gump) -> None:
     assert gump.good("--version") == f"pytest-gump {pytest_gump.__version__}\n"
 
 
-@pytest.mark.parametrize("words", [(), ("nope",), ("playbook",), ("discard",)])
+def test_no_words_show_the_help(gump: Gump) -> None:
+    assert gump.good().startswith("usage: gump ")
+
+
+@pytest.mark.parametrize("words", [("nope",), ("playbook",), ("discard",)])
 def test_wrong_usage_is_2_with_a_message(gump: Gump, words: tuple[str, ...]) -> None:
     assert "error: " in gump.bad(*words, code=2)
 
