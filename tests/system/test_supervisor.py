@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,7 +20,6 @@ from pytest_gump.system.process import Exit, Request, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="macOS has no subreaper")
 pytestmark = LINUX
@@ -231,3 +233,37 @@ def test_cgroup_of_a_killed_executor_is_removed_by_the_next_one(cgroup: Path) ->
 
 def test_cgroup_that_cannot_be_joined_is_none(tmp_path: Path) -> None:
     assert not join_cgroup(str(tmp_path / "missing"))
+
+
+# -- where nothing adopts orphans (macOS) ------------------------------------------------------------------------------
+
+
+def test_without_a_subreaper_group_and_mark_are_what_a_command_is_found_by(tmp_path: Path) -> None:
+    """Run a keeper that is told that it is none: what this system can do, it leaves aside."""
+    program = tmp_path / "keeper.py"
+    program.write_text(
+        "import os, socket, sys\nfrom pytest_gump.system import keeper\n"
+        "one = keeper.Keeper(socket.socket(fileno=int(sys.argv[1])))\n"
+        "keeper.become_subreaper(wanted=False)\none.is_reaper = False\none.serve()\n"
+    )
+    ours, theirs = socket.socketpair()
+    with (
+        ours,
+        theirs,
+        subprocess.Popen([sys.executable, str(program), str(theirs.fileno())], pass_fds=[theirs.fileno()]) as process,
+    ):
+        theirs.close()
+        command = "trap '' TERM; (setsid sleep 4243 &) ; sleep 4243 & sleep 0.2; exit 3"
+        env = {"PATH": os.environ["PATH"], "GUMP_ATTEMPT": "apart"}
+        frame = {"op": "run", "argv": ["sh", "-c", command], "env": env, "cwd": "/", "mark": "apart", "grace": 0.2}
+        body = json.dumps(frame).encode()
+        with Path(os.devnull).open("r+b") as null:
+            socket.send_fds(ours, [len(body).to_bytes(4, "big")], [null.fileno()] * 3)
+        ours.sendall(body)
+        with ours.makefile("rb") as told:
+            events = [json.loads(told.readline()) for _ in range(2)]
+        ours.close()
+        assert process.wait(20) == 0
+    assert [event["event"] for event in events] == ["started", "ended"]
+    assert (os.waitstatus_to_exitcode(events[1]["status"]), events[1]["left"], events[1]["survivors"]) == (3, 2, 0)
+    assert named("sleep 4243") == []
