@@ -30,6 +30,7 @@ steps:
     steps:
       - name: change
         agent: {agent}
+        allow_no_change: true
         prompt: "{{item.name}}"
         gate: ["bash: true"]
 """
@@ -38,6 +39,7 @@ name: one
 steps:
   - name: change
     agent: idle
+    allow_no_change: true
     prompt: Nothing.
     gate: ["bash: true"]
 """
