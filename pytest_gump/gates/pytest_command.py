@@ -38,7 +38,8 @@ def guarded(command: str, worktree: Path) -> Guarded | None:
 
     That holds for commands with another interpreter too: it may have another version, or no pytest.
     """
-    if not command.startswith(f"{shlex.quote(sys.executable)} -m "):
+    own = f"{shlex.quote(sys.executable)} -m "
+    if not command.startswith(own) and f" && {own}" not in command:
         return None
     if found := _PYTEST.fullmatch(command):
         words = (*_roots(found, worktree), "--", *(found["options"] or "").split())

@@ -33,6 +33,10 @@ def test_only_detected_commands_get_another_form(tmp_path: Path) -> None:
     assert guarded(f"{COMMAND} tests", tmp_path) is None
     assert guarded("make test", tmp_path) is None
     assert guarded("/usr/bin/python3.9 -m pytest", tmp_path) is None
+    assert guarded("cd a && /usr/bin/python3.9 -m pytest", tmp_path) is None
+    package = guarded(f"cd 'a b' && {COMMAND}", tmp_path)
+    assert package is not None
+    assert package.gives_records
     measured = guarded(
         f"{sys.executable} -m coverage run --source=. -m pytest && {sys.executable} -m coverage report", tmp_path
     )
