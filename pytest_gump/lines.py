@@ -144,6 +144,13 @@ def group_line(path: StepPath, marks: Marks, columns: int) -> str:
     return fit(f"{indent}{marks.group} {path.leaf}", columns)
 
 
+def failed_line(step: str, reason: str, marks: Marks, columns: int) -> str:
+    """A step that fails for good after its last attempt was shown."""
+    path = StepPath.parse(step)
+    indent = "  " * (len(path.names) - 1)
+    return fit(f"{indent}{marks.failed} {pad(path.leaf, max(1, 17 - len(indent)))} failed for good: {reason}", columns)
+
+
 def skipped_line(step: str, reason: str, marks: Marks, columns: int) -> str:
     path = StepPath.parse(step)
     indent = "  " * (len(path.names) - 1)

@@ -19,6 +19,7 @@ from pytest_gump.lines import (
     attempt_lines,
     columns_for,
     command_lines,
+    failed_line,
     failed_lines,
     failure_lines,
     fit,
@@ -198,11 +199,20 @@ class Report:
         label = self.label_of(run_id)
         self._write(f"{label}{skipped_line(step, reason, self._marks, self.columns - width(label))}")
 
-    def step_failed(self, item: pytest.Item, text: str) -> Any:
+    def step_given_up(self, run_id: str, step: str, nodeid: str, reason: str) -> None:
+        """Show a step that fails after its last attempt was shown as one of several."""
+        label = self.label_of(run_id)
+        self._write(f"{label}{failed_line(step, reason, self._marks, self.columns - width(label))}", red=True)
+        counted = self._terminal.stats.get("retried", []) if self._terminal is not None else []
+        last = next((one for one in reversed(counted) if one.nodeid == nodeid), None)
+        if last is not None:  # nothing was retried after it
+            counted.remove(last)
+
+    def step_failed(self, item: pytest.Item, text: str, spent_s: float = 0.0) -> Any:
         """Log a step that failed without an attempt of its own; the caller closes its testcase."""
         call = pytest.CallInfo.from_call(lambda: _fail(text), when="call")
         report = pytest.TestReport.from_item_and_call(item, call)
-        report.longrepr = text
+        report.longrepr, report.duration = text, spent_s
         self.hand_on(item, [report])
         return report
 

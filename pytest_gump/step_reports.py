@@ -195,8 +195,10 @@ class StepReports:
         """Fail a step that no attempt of its own tells of: a part of its replan failed, or its group gave up later."""
         item = of.item(of.root.session, path)
         whole = of.run.record.steps[str(path)]
-        detail = describe_failure(result) if result is not None else ""
-        report = self._report.step_failed(item, f"{path}: {whole.reason}\n\n{detail}")
+        head, detail = f"{path}: {whole.reason}", describe_failure(result) if result is not None else ""
+        text = detail if detail.startswith(head) else f"{head}\n\n{detail}"
+        self._report.step_given_up(of.run.record.run_id, str(path), item.nodeid, whole.reason)
+        report = self._report.step_failed(item, text, of.spent_s.get(item.nodeid, 0.0))
         self._close(report, of, whole.path)
 
     def preflight_failed(self, of: OpenRun, result: AttemptResult, reason: str) -> None:
