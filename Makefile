@@ -1,6 +1,6 @@
 # make demo   run the tdd workflow on the example project, on recorded agents: no account, no cost
 # make test   everything that a change must pass
-# make lint   the quick part of it
+# make lint   the quick part of make test
 # make test-cases   reported faults and cheats, each repeated in a whole session
 # make test-root   what needs root: small and read-only disks, other users
 # make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
@@ -11,8 +11,8 @@
 #                   random: nothing hangs, nothing is lost; takes more than an hour
 # make test-remote   workers that share no disk: in a mount namespace, and behind ssh to a server of their own; needs root
 # make test-matrix   the suite under every supported Python and pytest that can be had
-# make bench  measure speed against its targets; a quiet machine tells more
-# make clean  remove what the others made
+# make bench  measure speed against its targets; use a machine that does nothing else
+# make clean  remove what the other targets made
 #
 # PYTHON=python3.13 chooses the interpreter; DEMO_DELAY=1 plays the demo at the recorded pace, 0 without pauses.
 
