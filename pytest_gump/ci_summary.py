@@ -60,7 +60,7 @@ def _facts(record: RunRecord) -> str:
     if record.resumed:
         facts.append("resumed" if record.resumed == 1 else f"resumed {record.resumed} times")
     if record.origin:
-        facts.append(f"took results of run {code(record.origin)}")
+        facts.append(f"reused results of run {code(record.origin)}")
     return ", ".join(facts)
 
 

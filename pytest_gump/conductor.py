@@ -149,10 +149,10 @@ class Conductor:
         """
         if not selects(self.config):
             raise ConfigError(
-                f"{job.file}: another plugin kept its steps from being collected", hint="look at conftest.py"
+                f"{job.file}: another plugin prevented the collection of its steps", hint="look at conftest.py"
             )
         text = f"the selection leaves no step of {job.workflow.name} on {job.spec.name}"
-        self.report.say_once(f"{text}: of -k, -m and --deselect, those on the command line itself count")
+        self.report.say_once(f"{text}: only -k, -m and --deselect on the command line itself count")
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -210,6 +210,6 @@ def refuse_set_up(config: pytest.Config) -> None:
     )
     if name is not None and not only_shows(config):
         raise pytest.UsageError(
-            f"{name} executes no test, and a run executes its steps\n"
-            "  hint: --gump-dry-run shows what the workflow would do, and starts nothing"
+            f"{name} executes no tests, but a run must execute its steps\n"
+            "  hint: use --gump-dry-run to see what the workflow would do"
         )

@@ -54,12 +54,12 @@ def _check(caller: Any, name: str, answer: object) -> None:
     if not isinstance(answer, Mapping):
         wrong = f"a {type(answer).__name__}"
     elif not all(isinstance(key, str) for key in answer):
-        wrong = "names that are no text"
+        wrong = "names that are not strings"
     elif name == "pytest_gump_gates" and (odd := [key for key, gate in answer.items() if not callable(gate)]):
         wrong = f"no function for {odd[0]!r}"
     if wrong is not None:
         known = ", ".join(dict.fromkeys(str(one.plugin_name) for one in caller.get_hookimpls()))
-        raise ConfigError(f"{known}: {name} gives {wrong}, not {_WANTED[name]}", hint=_hint(name))
+        raise ConfigError(f"{known}: {name} returns {wrong}, not {_WANTED[name]}", hint=_hint(name))
 
 
 def _where(error: BaseException) -> str:

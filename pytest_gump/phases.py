@@ -54,7 +54,7 @@ class Phases:
         except STOPS as error:
             self.stop = error
         except BaseException as error:  # noqa: BLE001 - hooks of others; what they raise must not lose a result
-            self._notes.append(f"another plugin's hook raised {in_a_line(error)}; the attempt's result stays as it is")
+            self._notes.append(f"another plugin's hook raised {in_a_line(error)}; the attempt's result does not change")
         if self._outcome is not None and (self._is_over or self.stop is None):
             self.carry_out()
         if self.result is not None:
@@ -71,7 +71,7 @@ class Phases:
             except BaseException as error:  # noqa: BLE001 - a conftest's agent may raise anything
                 self.result, self._trace = self._broken(error), _trace_of(error)
                 self.stop = error if isinstance(error, STOPS) else None
-        assert self.result is not None, "an attempt that was stopped has no result"  # noqa: S101
+        assert self.result is not None, "a stopped attempt has no result"  # noqa: S101
         return self.result
 
     def in_protocol(self) -> None:
@@ -82,7 +82,7 @@ class Phases:
         for report in self._reports:
             if report.outcome != (expected if report.when == "call" else "passed"):
                 what = f"another plugin's hook: {report.when} {report.outcome}{_why(report)}"
-                self._notes.append(f"{what}; the attempt's result stays as it is")
+                self._notes.append(f"{what}; the attempt's result does not change")
 
     def report(self) -> Any:
         """The report of the attempt: that of its call, with the outcome that it has."""

@@ -38,8 +38,8 @@ def refuse_planted(folder: Path) -> None:
     untouched = [name for name in names if _is_untouched(root / name, float(finished["at"]))]
     if found := unknown_to_git(Repository.open(root), untouched):
         raise pytest.UsageError(
-            f"during run {newest.run_id} this appeared in your checkout untracked, and pytest would use it: "
-            f"{listed(found)}\n  hint: look at it; then commit it, delete it, or touch it to use it as it is"
+            f"untracked pytest configuration appeared in your checkout during run {newest.run_id}: "
+            f"{listed(found)}\n  hint: inspect it; then commit it, delete it, or touch it to accept it"
         )
 
 

@@ -109,8 +109,8 @@ def refuse_half(config: pytest.Config) -> None:
         option = word.partition("=")[0]
         if option.startswith("--gump-"):
             raise pytest.UsageError(
-                f"{option} is for a run, and the command line names no workflow\n"
-                f"  hint: name one with its spec: {example(config)}"
+                f"{option} needs a workflow, and the command line names none\n"
+                f"  hint: add one and its spec: {example(config)}"
             )
 
 
@@ -125,7 +125,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         spec = next((path for path in given if path.suffix in SPECS and path.is_file()), None)
         if spec is None or config.pluginmanager.has_plugin(NAME):
             raise
-        hint = f"  hint: {spec.name} is no test; to run a workflow on it: {example(config, spec=spec.name)}"
+        hint = f"  hint: {spec.name} is not a test; to run a workflow on it: {example(config, spec=spec.name)}"
         raise pytest.UsageError("\n".join([*map(str, error.args), hint])) from None
 
 

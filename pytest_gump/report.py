@@ -138,7 +138,7 @@ class Report:
         preflight = run.record.preflight or {}
         red = [gate for gate in preflight.get("gates", ()) if gate["status"] == "failed"]
         for gate in red:
-            self._write(fit(f"red on base: {gate['name']}: {gate['summary']}", self.columns), yellow=True)
+            self._write(fit(f"already fails on base: {gate['name']}: {gate['summary']}", self.columns), yellow=True)
         for note in preflight.get("notes", ()):
             for line in textwrap.wrap(f"note: {note}", max(self.columns, 40), subsequent_indent="  "):
                 self.say_once(line)

@@ -71,7 +71,7 @@ class StepReports:
         """What became of an attempt that raised an error: its worker lives, so another one would fare no better."""
         why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
         outcome = Outcome.GATE_ERROR if flight.order.agent is None else Outcome.AGENT_ERROR
-        why, usage = f"the step itself broke: {clean_text(why)}", flight.heard or NEVER_STARTED
+        why, usage = f"the step raised an error: {clean_text(why)}", flight.heard or NEVER_STARTED
         result = flight.of.run.no_attempt(flight.order, outcome, why, usage)
         return flight.of.launch.recover(flight.ticket, flight.order, replace(result, final=True), flight.began)
 

@@ -228,7 +228,7 @@ class OrderServer:
         text = _text_of(error)
         with suppress(OSError):
             Directory.open(folder).write("traceback.txt", text.encode("utf-8", "replace"))
-        result = _bare(order, Outcome.AGENT_ERROR, f"the step itself broke: {text.splitlines()[0]}", final=True)
+        result = _bare(order, Outcome.AGENT_ERROR, f"the step raised an error: {text.splitlines()[0]}", final=True)
         return recover(order, tools, result, folder, folder.stat().st_mtime)
 
     def _stopped(self, ticket: int, order: Order) -> AttemptResult:

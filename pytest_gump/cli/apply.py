@@ -24,7 +24,7 @@ def add(commands: Commands) -> None:
         "each step that passed. The merge commit has your name and email, as git knows them, and the title of the "
         "spec. Refuses a checkout with uncommitted changes. Conflicts are reported before anything changes. "
         "Your git hooks do not run, and the commits are not signed.",
-        examples="  gump apply                  the newest run that passed, if it was not applied before\n"
+        examples="  gump apply                  the newest run that passed, unless it is already applied\n"
         "  gump apply 7f3a --squash    one ordinary commit\n"
         "  gump apply 7f3a --force     the steps that passed, although the run did not",
         execute=execute,
@@ -106,7 +106,7 @@ def newest_to_apply() -> KeptRun:
 
 def _already_applied(run: KeptRun, hint: str) -> RunError:
     commit = str(run.record.applied)[:10]
-    return RunError(f"the newest run to apply, {run.id}, is already applied, as {commit}", hint=hint)
+    return RunError(f"the newest run to apply, {run.id}, is already applied as {commit}", hint=hint)
 
 
 def _what(run: KeptRun) -> str:

@@ -53,7 +53,7 @@ def _discard(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
         discarded = discard(repository, run.record, ledger, state=run.state, slots=slots, force=arguments.force)
     out.line(f"{out.marks.passed} discarded run {run.id}: {_what(discarded.removed)}", "green")
     for branch in discarded.kept:
-        out.line(f"  branch {branch} stays: somebody else has moved it or has it checked out")
+        out.line(f"  branch {branch} is kept: somebody else moved it or has it checked out")
     out.line(f"  its ledger stays in {run.folder.path}")
     return 0
 

@@ -91,6 +91,6 @@ def _check(gate: GateResult) -> Check:
     if gate.status == "skipped":
         return Check(name, "note", f"skipped: {gate.summary}", shown)
     if gate.status == "failed":
-        return Check(name, "note", f"runs, and fails on what is checked out: {gate.summary}", shown)
+        return Check(name, "note", f"runs, but fails on HEAD: {gate.summary}", shown)
     has_hint = "command not found" in gate.summary or "not installed" in gate.summary
     return Check(name, "failed", gate.summary, f"{shown}; {_SETUP}" if has_hint and shown else shown)

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FORMER: Final[dict[tuple[str, ...], str]] = {
-    ("run", "--from-step"): "gump run --from STEP[@RUN] begins a new run at a step of an earlier one",
-    ("run", "--run"): "gump run --resume RUN resumes it; gump run --from STEP@RUN begins a new run at a step of it",
-    ("run", "--cook"): "gump run --resume RUN resumes it; gump run --from STEP@RUN begins a new run at a step of it",
+    ("run", "--from-step"): "gump run --from STEP[@RUN] starts a new run at a step of an earlier one",
+    ("run", "--run"): "gump run --resume RUN resumes it; gump run --from STEP@RUN starts a new run at a step of it",
+    ("run", "--cook"): "gump run --resume RUN resumes it; gump run --from STEP@RUN starts a new run at a step of it",
     ("run", "--recipe"): "gump run SPEC --workflow NAME",
     (
         "run",
@@ -36,7 +36,7 @@ _FORMER: Final[dict[tuple[str, ...], str]] = {
     ): "edit gump.toml or pytest's configuration: gump config lists the settings; no data is sent",
     ("version",): "gump --version",
     ("cook",): "gump run SPEC --workflow NAME",
-    ("replay",): "gump run --from STEP[@RUN] begins a new run at a step of an earlier one",
+    ("replay",): "gump run --from STEP[@RUN] starts a new run at a step of an earlier one",
     ("resume",): "gump run --resume [RUN]",
     ("init",): "a project needs none: gump run SPEC --workflow NAME",
 }
@@ -57,4 +57,4 @@ def refuse_former(words: Sequence[str]) -> None:
         asked |= {(command, word), (command, word.partition("=")[0]), (command, f"{word}={following}")}
     for former, today in _FORMER.items():
         if former in asked and not (command == "config" and rest[0] != "set"):
-            raise ConfigError(f"gump {' '.join(former)} is of the original Gump".replace("=", " "), hint=today)
+            raise ConfigError(f"gump {' '.join(former)} belongs to the original Gump".replace("=", " "), hint=today)

@@ -36,8 +36,8 @@ def add(commands: Commands) -> None:
         summary="remove worktrees that nobody uses, leftovers, and old runs",
         description="Remove worktrees that no run works in, scratch folders that no run needs, branches of runs that "
         "were applied, and refs of runs that were discarded or have no folder any more. With --keep-last or "
-        "--older-than also whole runs: folder, branch and snapshots. Runs that are running, could go on, or passed "
-        "and were not applied are kept, and so is a branch that somebody else moved or has checked out.",
+        "--older-than also whole runs: folder, branch and snapshots. Kept are runs that are running, that can be "
+        "resumed, or that passed and are not applied, and branches that somebody else moved or has checked out.",
         examples="  gump gc --dry-run\n  gump gc --older-than 14d\n  gump gc --keep-last 20 --force\n"
         "  gump gc --remote            on a machine that only lends its workers; needs no repository",
         execute=execute,
@@ -45,9 +45,9 @@ def add(commands: Commands) -> None:
     add_option = parser.add_argument
     add_option("--keep-last", type=positive, metavar="N", help="remove runs, but for the newest N")
     add_option("--older-than", type=age, metavar="AGE", help="remove runs that ended so long ago: 14d, 2w, 12h")
-    add_option("--force", action="store_true", help="also runs that could go on, or that passed and were not applied")
+    add_option("--force", action="store_true", help="also runs that can be resumed, or that passed and are not applied")
     add_option("--remote", action="store_true", help="only what workers of runs on other machines left on this one")
-    add_option("--dry-run", action="store_true", help="only tell what would be removed")
+    add_option("--dry-run", action="store_true", help="only show what would be removed")
     add_option("--json", action="store_true", help="for machines")
 
 

@@ -39,8 +39,8 @@ def add(commands: Commands) -> None:
         "names",
         nargs="*",
         metavar="RUN STEP",
-        help="a step of the newest run, or a run and its step; of an id its beginning or end is enough, of a step its "
-        "end: impl[item-2]",
+        help="a step of the newest run, or a run and its step; the beginning or end of an id is enough, and the end "
+        "of a step: impl[item-2]",
     )
     parser.add_argument("--attempt", type=int, metavar="N", help="another attempt than the last")
     parser.add_argument("--all", action="store_true", help="all attempts, the oldest first")
@@ -149,7 +149,7 @@ def _attempt(attempt: AttemptRecord, count: int, run: KeptRun, out: Out, *, prom
     _attempt_title(attempt, count, out)
     result = attempt.result
     if attempt.superseded:
-        out.line("  its result is not valid any more: the run was resumed, and the step runs again")
+        out.line("  its result is no longer valid: the run was resumed, and the step runs again")
     folder = run.folder.attempts / attempt.folder if attempt.folder else None
     if attempt.usage is None and run.state == "running":
         folder = files_of_running(run, attempt)

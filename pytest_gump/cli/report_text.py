@@ -66,7 +66,7 @@ def _head(data: Data, out: Out) -> None:
         out.text(line, indent="  ", colour="yellow")
     for gate in (data["preflight"] or {}).get("gates") or ():
         if gate["status"] != "passed":
-            word = {"failed": "red on base", "error": "preflight"}.get(gate["status"], gate["status"])
+            word = {"failed": "already fails on base", "error": "preflight"}.get(gate["status"], gate["status"])
             out.line(f"  {word}: {gate['name']}: {gate['summary']}", "yellow")
 
 
@@ -237,7 +237,7 @@ def _marks(data: Data, out: Out) -> None:
     if any(cost["provenance"] == "estimated" for cost in costs):
         out.text("~ estimated: tokens times list prices", indent="  ")
     for reason in dict.fromkeys(_why_unknown(one) for one in attempts if one["cost"]["usd"] is None):
-        out.text(f"$? unknown: {reason}; in no sum", indent="  ")
+        out.text(f"$? unknown: {reason}; not part of any sum", indent="  ")
 
 
 def _why_unknown(attempt: Data) -> str:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pytest_gump.system.git_repository import Repository
 
 NO_IDENTITY: Final = (
-    "git knows no name and email of yours, so the commit is by gump <gump@localhost>; set them with "
-    "git config user.name and git config user.email, then git commit --amend --reset-author --no-edit"
+    "git has no name and email for you, so the author is gump <gump@localhost>; set them with "
+    "git config user.name and git config user.email, then run git commit --amend --reset-author --no-edit"
 )
 
 
@@ -175,5 +175,5 @@ def _notes(repository: Repository, record: RunRecord, header: Mapping[str, Any],
         ref = f"refs/heads/{name}"
         at = repository.refs(ref).get(ref) if name.startswith("gump/") else None
         if at is not None and not is_of_run(repository, record, at):
-            notes.append(f"branch {name} holds commits that the run did not make: they were not brought")
+            notes.append(f"branch {name} holds commits that the run did not make; they were not merged")
     return notes

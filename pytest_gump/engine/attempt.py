@@ -135,7 +135,7 @@ class _Attempt:
         if lost is not None:
             return Judgement.of(Outcome.OUT_OF_BOUNDS, reason_of(lost))
         reason = reason_of(error).replace(self.place.files.access, str(self.place.files.path))
-        return Judgement.of(Outcome.AGENT_ERROR, f"after the agent had ended: {reason}")
+        return Judgement.of(Outcome.AGENT_ERROR, f"after the agent ended: {reason}")
 
     def _finish_somehow(self, judgement: Judgement) -> AttemptResult:
         """The result, whatever becomes of the files: it is what an agent was paid for."""
@@ -263,7 +263,7 @@ class _Attempt:
 
     def _keep(self) -> Judgement | None:
         """Keep what the agent left; gives what it makes of the attempt that this was not possible."""
-        message = self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not come to its end")))
+        message = self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not finish")))
         try:
             self.leavings.keep(message)
         except (GumpError, OSError) as error:
@@ -275,7 +275,7 @@ class _Attempt:
     def _crossing(self) -> Crossing:
         crossing = check_bounds(self.order, [one.path for one in self.leavings.changed], bad=self.leavings.bad)
         leaks = self.facts.leaks = self.leavings.leaks(self.secrets)
-        told = f"the value of a secret was left: {'; '.join(leaks)}" if leaks else None
+        told = f"the value of a secret was found: {'; '.join(leaks)}" if leaks else None
         reasons = [reason for reason in (crossing.reason, told, self._interpreter_changes()) if reason]
         return replace(crossing, reason="; ".join(reasons) or None)
 

@@ -45,7 +45,7 @@ def fewer_tests(gates: Sequence[GateResult], known: int | None) -> str | None:
     now = collected(gates)
     if known is None or now is None or now >= known:
         return None
-    return f"{plural(now, 'test')} collected, before the step there were {known}"
+    return f"{plural(now, 'test')} collected, {known} before the step"
 
 
 def hold_untouched_tests(gates: Sequence[GateResult], known: int | None) -> tuple[GateResult, ...]:

@@ -73,7 +73,7 @@ class GuardWatch:
         if limits.max_time_s is not None and now - self._began >= limits.max_time_s:
             whose = _whose("max_time", limits.time_scope)
             total = format_duration(limits.time_spent_s + limits.max_time_s)
-            return Breach("max_time", f"{whose}: still at work after {total}")
+            return Breach("max_time", f"{whose}: still running after {total}")
         if limits.silence_s is not None and now - self._heard >= limits.silence_s:
             return Breach("silence", f"guard silence: printed nothing for {format_duration(limits.silence_s)}")
         return None

@@ -94,7 +94,7 @@ INI_OPTIONS: Final = (
         "keep_ignored",
         "patterns",
         " ".join(KEEP_IGNORED),
-        "Ignored files and folders that the next attempt finds again; before gates they go, unless setup left them",
+        "Ignored files and folders that are kept for the next attempt; gates do not see them, unless setup left them",
     ),
     IniOption(
         "gump_copy",

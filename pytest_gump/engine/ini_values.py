@@ -101,7 +101,7 @@ def _agents(raw: object) -> tuple[str, ...]:
         if not equals or not words or not _AGENT.fullmatch(name):
             raise ValueError(f"{line!r} is not NAME = AGENT, with further words behind it or without")
         if name in agents:
-            raise ValueError(f"{name!r} stands there twice")
+            raise ValueError(f"{name!r} is listed twice")
         agents[name] = words
     return tuple(f"{name} = {words}" for name, words in agents.items())
 
@@ -116,7 +116,7 @@ def _prices(raw: object) -> tuple[str, ...]:
         if not equals or not _PRICED.fullmatch(name) or not is_price:
             raise ValueError(f"{line!r} is not NAME = INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE]] in dollars")
         if name.lower() in map(str.lower, prices):
-            raise ValueError(f"{name!r} stands there twice")
+            raise ValueError(f"{name!r} is listed twice")
         prices[name] = "/".join([*dollars, *[dollars[0]] * (4 - len(dollars))])
     return tuple(f"{name} = {dollars}" for name, dollars in prices.items())
 
@@ -141,7 +141,7 @@ def _slots(raw: object) -> tuple[str, ...]:
         if not equals or not _AGENT.fullmatch(name):
             raise ValueError(f"{word!r} is not CLI=NUMBER")
         if name in slots:
-            raise ValueError(f"{name!r} stands there twice")
+            raise ValueError(f"{name!r} is listed twice")
         slots[name] = _count(number)
     return tuple(f"{name}={number}" for name, number in slots.items())
 

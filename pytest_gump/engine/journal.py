@@ -43,7 +43,7 @@ class Journal:
         damages = [self._ledger.damage(), self._folder.damage()] if self._is_on_disk else []
         if any(damages):
             refs = f"its commits are at refs/gump/{self._folder.run_id}/"
-            self.lost = f"{damages[0] or damages[1]} while the run worked; {refs}"
+            self.lost = f"{damages[0] or damages[1]} during the run; {refs}"
             try:
                 self._folder.restore()
                 if damages[0]:

@@ -100,7 +100,7 @@ class Leavings:
         moved = self._slot.take_handover(self._files.folder("out"))
         if moved.dropped:
             told = listed(moved.dropped)
-            self.notes.append(f"what the hand-over folder held besides plain files was dropped: {told}")
+            self.notes.append(f"removed from .gump/out because they are not plain files: {told}")
         self.bad = moved.too_deep
         self._set_aside()
         self.snapshot = snapshot = self._slot.snapshot(self._order.base, message, attempt_ref(self._order))

@@ -50,16 +50,16 @@ def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[Chan
         notes.append(f"changed product code can reach the test run that checks it: {listed(told, _NAMED)}")
     added = [file.path for file in changed if file.status == "added"]
     if shadowing := stand_ins(added, slot.path, read_base):
-        notes.append(f"named like a module that gates import: {listed(shadowing)}")
+        notes.append(f"files named like a module that gates import: {listed(shadowing)}")
     if standard := standard_stand_ins(added, slot.path, read_base):
-        notes.append(f"named like a module of the standard library, and imported in its place: {listed(standard)}")
+        notes.append(f"files imported in place of a module of the standard library: {listed(standard)}")
     return notes
 
 
 def interpreter_changes(tools: Tools) -> tuple[str | None, list[str]]:
     """Say why the Python of gates decides nothing any more, if so, and name what was merely installed."""
     changes = Changes(()) if tools.interpreter is None else tools.interpreter.changes()
-    named = [f"installed for gates since the run began: {listed([*changes.installed])}"] if changes.installed else []
+    named = [f"packages installed since the run began: {listed([*changes.installed])}"] if changes.installed else []
     if not changes.deciding:
         return None, named
     return f"the Python that gates run with has changed since the run began: {listed([*changes.deciding])}", named

@@ -17,7 +17,7 @@ def notices(record: RunRecord) -> list[str]:
     lines = around(record.branch, record.branches_left, record.checkout_changed)
     if record.status == "failed" and record.preflight is not None:
         gates = (gate for gate in record.preflight["gates"] if gate["status"] == "failed")
-        lines += [f"{gate['name']} failed before any agent had started: {gate['summary']}" for gate in gates]
+        lines += [f"{gate['name']} failed before any agent started: {gate['summary']}" for gate in gates]
     if record.status == "passed" and record.unchanged:
         lines.append(f"{NOTHING_TO_MERGE}: no file differs from the base")
     return lines
@@ -25,8 +25,6 @@ def notices(record: RunRecord) -> list[str]:
 
 def around(branch: str, branches_left: Mapping[str, str], checkout_changed: Sequence[str]) -> list[str]:
     """What somebody else did to the run's branches, and in the checkout."""
-    lines = [
-        f"branch {name} {why}: it was left alone; the result is on {branch}" for name, why in branches_left.items()
-    ]
+    lines = [f"branch {name} {why}and is left alone; the result is on {branch}" for name, why in branches_left.items()]
     changed = [f"your checkout changed during the run: {listed(checkout_changed)}"] if checkout_changed else []
     return [*lines, *changed]

@@ -28,6 +28,8 @@ def left_behind(finished: Exit, whose: str) -> list[str]:
         verb = "was" if left == 1 else "were"
         notes.append(f"{plural(left, 'process', 'processes')} that {whose} left running {verb} ended")
     if alive := finished.survivors:
-        verb = "lives" if alive == 1 else "live"
-        notes.append(f"{plural(alive, 'process', 'processes')} that {whose} started could not be ended and {verb} on")
+        verb = "is" if alive == 1 else "are"
+        notes.append(
+            f"{plural(alive, 'process', 'processes')} that {whose} started could not be ended and {verb} running"
+        )
     return notes

@@ -103,7 +103,7 @@ class ResultBranch:
     def _why(self, error: WorktreeError) -> str:
         now = self._repository.refs(self._ref).get(self._ref)
         if now is None:
-            return "was deleted or renamed while the run worked"
+            return "was deleted or renamed during the run"
         if now != self._at:
             return f"was moved by somebody else, to {now[:10]}"
         return f"cannot be moved: {error.args[0]}"

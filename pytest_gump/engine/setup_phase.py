@@ -87,7 +87,7 @@ class Setup:
             return None
         changed = slot.setup.undo(slot.directory)
         if changed:
-            self.notes.append(f"setup ran again before the gates: what it had left was changed: {listed(changed)}")
+            self.notes.append(f"setup ran again before the gates because its files were changed: {listed(changed)}")
             slot.setup.remove(slot.directory)
         return self.ensure()
 

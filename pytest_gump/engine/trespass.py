@@ -52,7 +52,7 @@ class Trespass:
         """Calls that came to nothing."""
         if not self._named or self.written() is not None:
             return []
-        return [f"tried to write into the user's checkout, where nothing changed: {listed([*self._named])}"]
+        return [f"tried to write into the user's checkout, but nothing changed there: {listed([*self._named])}"]
 
     def _is_written(self, place: str, was_there: bool) -> bool:  # noqa: FBT001 - one entry of `_named`
         try:

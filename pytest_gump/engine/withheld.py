@@ -66,4 +66,4 @@ def kept_back(passed: Container[str], environment: Mapping[str, str]) -> list[st
 def hint(names: list[str], whose: str, setting: str) -> str:
     """Say so in a line."""
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    return f"not passed to {whose}, though set here: {shown}; {setting} passes them"
+    return f"set here but not passed to {whose}: {shown}; {setting} passes them"

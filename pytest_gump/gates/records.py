@@ -149,13 +149,13 @@ def contradiction(records: Records, exit_code: int) -> str | None:
     if not records.has_begun:
         return "exit code 0, but pytest gave no records of its tests"
     if records.problem is not None:
-        return f"exit code 0, but the records of the tests are not sound: {records.problem}"
+        return f"exit code 0, but the records of the tests are not valid: {records.problem}"
     if records.exit_code is None:
-        return f"exit code 0, but pytest did not come to its end: {ran} of {plural(collected, 'test')} ran"
+        return f"exit code 0, but pytest did not finish: {ran} of {plural(collected, 'test')} ran"
     if records.exit_code != 0:
         return f"the process ended with exit code 0, but pytest with {records.exit_code}"
     if records.bad:
-        return f"exit code 0, but not passed: {listed(records.bad, 3)}"
+        return f"exit code 0, but these tests did not pass: {listed(records.bad, 3)}"
     if ran < collected:
         return f"exit code 0, but only {ran} of {plural(collected, 'collected test')} ran"
     return None if ran else "exit code 0, but no test ran"

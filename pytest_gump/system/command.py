@@ -203,7 +203,7 @@ class Running:
         try:
             self.outputs[reader].write(kept)
         except OSError as error:  # what comes from now on is read, but not kept
-            self.broken = self.broken or f"what it printed cannot be kept: {error.strerror or error}"
+            self.broken = self.broken or f"its output cannot be stored: {error.strerror or error}"
             self._stop("unkept")
         if reader == self.stdout:
             self._stop(self.splitter.feed(kept))

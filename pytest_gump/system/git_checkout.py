@@ -94,7 +94,7 @@ def _check_moved(repository: Repository, head: str, commit: str, result: GitOutp
     if now != commit or dirty:
         why = f"files differ from it: {names(dirty)}" if dirty else f"HEAD is at {now[:10]}"
         raise WorktreeError(
-            f"git merge was to move HEAD to {commit[:10]}, but {why}",
+            f"git merge should have moved HEAD to {commit[:10]}, but {why}",
             hint="git status and git reflog show what happened; the result is not recorded as applied",
         )
 

@@ -290,7 +290,7 @@ class Slot:
             slot.remove(path)
         if found.nested:
             folders = [os.path.dirname(path) for path in found.nested]  # noqa: PTH120
-            problems.append(f"repositories inside the tree were taken over as plain files: {named(folders)}")
+            problems.append(f"nested repositories were kept as plain files: {named(folders)}")
         if found.special:
             problems.append(f"left out {plural(len(found.special), 'special file')}: {named(found.special)}")
         bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable, *self._exposed()])]

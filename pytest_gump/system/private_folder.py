@@ -141,7 +141,7 @@ def _enter(parent: int, name: str, path: Path) -> int:
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
             raise
-        message = f"gump keeps its worktrees below {path}, and that is a link or no folder"
+        message = f"gump keeps its worktrees below {path}, which is a link or not a folder"
         raise WorktreeError(message, hint="remove it, or set gump_worktrees to the folder that it leads to") from error
     status = os.fstat(folder)
     if status.st_uid != os.geteuid():
@@ -158,5 +158,5 @@ def _refuse_foreign(folder: int, path: str) -> None:
         raise WorktreeError(f"gump keeps its worktrees below {path}, which belongs to another user", hint=_HINT)
     foreign = _OTHERS if status.st_gid == os.getegid() else _OTHERS | _GROUP
     if status.st_mode & foreign and not status.st_mode & stat.S_ISVTX:
-        message = f"gump keeps its worktrees below {path}, and other users may write there"
+        message = f"gump keeps its worktrees below {path}, where other users may write"
         raise WorktreeError(message, hint=f"chmod go-w {path}, or {_HINT}")

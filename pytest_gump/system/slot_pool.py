@@ -126,7 +126,7 @@ def _open_lease(root: Directory, name: str) -> int:
                 return handle
             os.close(handle)
         root.put_aside(name)
-    raise OSError(errno.EEXIST, "something else is in the place of a lease", name)
+    raise OSError(errno.EEXIST, "a lease file was replaced by something else", name)
 
 
 def _is_still(handle: int, root: Directory, name: str) -> bool:

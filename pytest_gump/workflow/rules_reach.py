@@ -56,13 +56,13 @@ def _note_difference(policy: PlacedPolicy, around: Surroundings, *, is_branch: b
         around.problems.note(
             policy.fields.key_place("retry"),
             f"'retry: {retry}' of a branch means {retry} attempts here, and {retry + 1} in the original Gump",
-            f"write 'retry: {retry + 1}' for as many as there",
+            f"write 'retry: {retry + 1}' to keep the number of attempts",
         )
     if "strategy" in policy.fields and policy.kinds[0][0] == "same":
         around.problems.note(
             policy.fields.key_place("strategy"),
             "the first entry of 'strategy' makes attempt 1 here, and attempt 2 in the original Gump",
-            "add one more 'same' at its beginning for the same order as there",
+            "add one more 'same' at the start to keep the order",
         )
 
 

@@ -226,8 +226,8 @@ def test_lost_tests_are_named_where_tests_may_change(project: Rogue) -> None:
     project.workflow("    gate: [compile, test]\n")
     ran = run(project, "os.unlink('tests/test_add.py')\n" + append("app.py", "\n"))
     assert ran.code == 0
-    assert "1 test collected, before the step there were 2" in summary_of(ran)
-    assert "1 test collected, before the step there were 2" in report_text(project)
+    assert "1 test collected, 2 before the step" in summary_of(ran)
+    assert "1 test collected, 2 before the step" in report_text(project)
 
 
 def test_a_file_that_compile_generates_is_seen_by_the_tests(project: Rogue) -> None:

@@ -150,7 +150,7 @@ def test_a_disk_that_is_full_for_the_stream_stops_the_agent_and_keeps_its_cost(r
     limited = ["/bin/sh", "-c", 'trap "" XFSZ; ulimit -f 2000; exec "$@"', "sh"]
     ran = rogue.run_apart(prefix=tuple(limited))
     assert ran.result.outcome == "agent_error"
-    assert "what it printed cannot be kept" in ran.result.reason
+    assert "its output cannot be stored" in ran.result.reason
     assert ran.result.usage.cost_usd == 0.5
 
 

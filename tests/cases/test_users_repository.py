@@ -80,7 +80,7 @@ def test_a_branch_that_the_user_takes_is_left_alone_and_the_result_is_on_the_nex
     record = project.record()
     first = f"gump/{record.run_id}"
     assert f"branch {first} {why}" in output
-    assert f"it was left alone; the result is on {first}-2" in output
+    assert f"and is left alone; the result is on {first}-2" in output
     noted = project.path.parent.joinpath(f"{project.path.name}-refs").read_text().splitlines()
     at_the_time = {ref.removeprefix("refs/heads/"): commit for commit, ref in map(str.split, noted)}
     assert branches(project) == {**at_the_time, f"{first}-2": record.head}
@@ -110,7 +110,7 @@ def test_a_run_that_loses_its_files_fails_with_the_reason_and_can_go_on(two: Rog
     content = (project.path / "app.py").read_bytes()
     code, output = play(two)
     assert code == 1
-    assert "while the run worked" in output
+    assert "during the run" in output
     assert "run failed" in output
     assert "gump apply" not in output
     assert (project.path / "app.py").read_bytes() == content

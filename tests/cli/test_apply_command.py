@@ -50,7 +50,7 @@ def test_an_applied_run_is_recorded_and_never_picked_again(passed: Gump) -> None
     passed.good("apply")
     head = passed.project.git("rev-parse", "HEAD")
     assert passed.project.record().applied == head
-    assert f"is already applied, as {head[:10]}" in passed.bad("apply")
+    assert f"is already applied as {head[:10]}" in passed.bad("apply")
     errors = passed.bad("apply", passed.project.folders()[0].run_id)
     assert f"UTC, as {head[:10]}" in errors
     assert "was applied on" in errors

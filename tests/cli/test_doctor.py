@@ -233,7 +233,7 @@ GATES: dict[str, tuple[str, dict[str, str], str, str]] = {
     ),
     "fails": (
         *("test", {"pytest.ini": "[pytest]\ngump_test = echo 2 failed in 1s; false\n"}, "note"),
-        "runs, and fails on what is checked out: *",
+        "runs, but fails on HEAD: *",
     ),
     "no-tests": ("test", {"tests/test_none.py": "x = 1\n", "pytest.ini": "[pytest]\n"}, "note", "no tests: *"),
     "tests": ("test", {"tests/test_one.py": "def test_one(): pass\n", "pytest.ini": "[pytest]\n"}, "ok", "*1 passed*"),

@@ -443,7 +443,7 @@ def test_a_branch_that_somebody_moved_outlives_its_run(gump: Gump) -> None:
 def test_discard_leaves_a_branch_alone_that_somebody_moved(gump: Gump) -> None:
     run_id, mine = with_a_left_branch(gump)
     output = gump.good("discard", run_id, "--force")
-    assert f"branch gump/{run_id} stays: somebody else has moved it" in output
+    assert f"branch gump/{run_id} is kept: somebody else moved it" in output
     assert refs_of(gump, run_id) == [f"refs/heads/gump/{run_id}", f"refs/heads/gump/{run_id}-7"]
     assert gump.project.git("rev-parse", f"gump/{run_id}") == mine
 

@@ -48,7 +48,10 @@ def test_the_table_shows_each_attempt_and_the_total(passed: Gump) -> None:
     assert rows["second", "1", "claude-haiku"][:2] == ["passed", "$?"]
     assert rows["total", "3", "$0.75 + $?"][0] == "7"
     assert ", 1 escalation, budget $1.00, played from a cassette" in passed.good("report")
-    assert "  $? unknown: the agent reported neither tokens nor cost; in no sum" in passed.good("report").splitlines()
+    assert (
+        "  $? unknown: the agent reported neither tokens nor cost; not part of any sum"
+        in passed.good("report").splitlines()
+    )
     assert "estimated" not in passed.good("report")
 
 

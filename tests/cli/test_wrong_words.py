@@ -88,7 +88,7 @@ def test_run_takes_what_ci_is_told(gump: Gump) -> None:
 )
 def test_a_word_of_the_original_is_answered_with_todays(gump: Gump, words: str, today: str) -> None:
     errors = gump.bad(*words.split(), code=4 if words.startswith("run") else 2)
-    assert "is of the original Gump" in errors
+    assert "belongs to the original Gump" in errors
     assert today in errors.split("hint: ")[1]
 
 

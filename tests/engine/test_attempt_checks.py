@@ -113,7 +113,7 @@ def test_secret_in_a_changed_file_is_out_of_bounds_and_masked_on_disk(
     )
     result = kit.run(gates=bash("true"))
     assert result.outcome is Outcome.OUT_OF_BOUNDS
-    assert result.reason == "the value of a secret was left: TEST_API_KEY in conf.py"
+    assert result.reason == "the value of a secret was found: TEST_API_KEY in conf.py"
     for path in scratch_of(result).rglob("*"):
         assert path.is_dir() or b"sk-very-secret-1234" not in path.read_bytes(), path
     assert result.snapshot is not None
@@ -126,7 +126,7 @@ def test_secret_in_a_hand_over_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatc
     kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
     result = kit.run('write(".gump/out/artifact.txt", "it is " + os.environ["TEST_TOKEN"])', mode="artifact")
     assert result.outcome is Outcome.OUT_OF_BOUNDS
-    assert result.reason == "the value of a secret was left: TEST_TOKEN in artifact.txt"
+    assert result.reason == "the value of a secret was found: TEST_TOKEN in artifact.txt"
     assert result.artifact == "it is ***"
 
 
@@ -135,7 +135,7 @@ def test_secret_in_a_file_that_no_patch_shows_is_found(kit: Kit, monkeypatch: py
     monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
     kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
     result = kit.run(f'key = os.environb[b"TEST_TOKEN"]; pathlib.Path("big.dat").write_bytes({content})')
-    assert result.reason == "the value of a secret was left: TEST_TOKEN in big.dat"
+    assert result.reason == "the value of a secret was found: TEST_TOKEN in big.dat"
 
 
 def test_secret_that_a_failed_attempt_left_is_found_again_in_the_next(
@@ -145,7 +145,7 @@ def test_secret_that_a_failed_attempt_left_is_found_again_in_the_next(
     kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
     first = kit.run('write("a.py", os.environ["TEST_TOKEN"])')
     second = kit.run('write("b.py", "")', attempt=2, base=first.snapshot, step_base=kit.base)
-    assert second.reason == "the value of a secret was left: TEST_TOKEN in a.py"
+    assert second.reason == "the value of a secret was found: TEST_TOKEN in a.py"
 
 
 def test_worktree_holds_no_secret_when_an_attempt_was_refused_for_one(
@@ -184,7 +184,7 @@ def test_secret_is_found_in_a_change_in_another_form(kit: Kit, monkeypatch: pyte
     monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
     kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
     result = kit.run(f'import base64; key = os.environ["TEST_TOKEN"]; write("a.py", {form}); say("text", text={form})')
-    assert result.reason == "the value of a secret was left: TEST_TOKEN in a.py"
+    assert result.reason == "the value of a secret was found: TEST_TOKEN in a.py"
     assert "***" in (scratch_of(result) / "stream.ndjson").read_text()
     assert "***" in (scratch_of(result) / "diff.patch").read_text()
 
@@ -229,7 +229,7 @@ def test_dependency_folder_goes_back_to_what_setup_left(kit: Kit) -> None:
         """
     again = kit.run(agent, base=base, attempt=2, setup=setup, gates=see)
     assert again.passed, again.reason
-    assert again.notes == ("setup ran again before the gates: what it had left was changed: node_modules/a/i.js",)
+    assert again.notes == ("setup ran again before the gates because its files were changed: node_modules/a/i.js",)
     gone = kit.run('import shutil; shutil.rmtree("node_modules")', base=base, attempt=3, setup=setup, gates=see)
     assert gone.passed, gone.reason
 

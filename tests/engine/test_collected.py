@@ -12,7 +12,7 @@ def gates(count: int | None, *others: GateResult) -> list[GateResult]:
 
 def test_fewer_tests_are_said() -> None:
     assert collected(gates(3)) == 3
-    assert fewer_tests(gates(1), 2) == "1 test collected, before the step there were 2"
+    assert fewer_tests(gates(1), 2) == "1 test collected, 2 before the step"
 
 
 def test_nothing_is_said_of_as_many_or_unknown() -> None:

@@ -63,7 +63,7 @@ def test_time_is_up_at_the_limit() -> None:
     clock.now += 89.9
     assert guard.tick() is None
     clock.now += 0.1
-    assert guard.tick() == Breach("max_time", "guard max_time: still at work after 1m30s")
+    assert guard.tick() == Breach("max_time", "guard max_time: still running after 1m30s")
 
 
 def test_silence_starts_anew_with_every_line() -> None:
@@ -110,7 +110,7 @@ def test_time_that_is_shared_is_told_as_the_workflow_says_it() -> None:
     clock = Clock()
     guard = watch(Limits(max_time_s=5, time_scope="run", time_spent_s=55), clock)
     clock.now += 5
-    assert guard.tick() == Breach("max_time", "the run's max_time: still at work after 1m")
+    assert guard.tick() == Breach("max_time", "the run's max_time: still running after 1m")
 
 
 @pytest.mark.parametrize(

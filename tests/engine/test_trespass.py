@@ -34,7 +34,9 @@ def call(trespass: Trespass, path: Path | str) -> None:
 def test_a_call_that_came_to_nothing_is_no_write(trespass: Trespass, checkout: Path, name: str) -> None:
     call(trespass, checkout / name)
     assert trespass.written() is None
-    assert trespass.notes() == [f"tried to write into the user's checkout, where nothing changed: {checkout / name}"]
+    assert trespass.notes() == [
+        f"tried to write into the user's checkout, but nothing changed there: {checkout / name}"
+    ]
 
 
 def test_a_file_that_appears_was_written(trespass: Trespass, checkout: Path) -> None:

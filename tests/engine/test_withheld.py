@@ -41,14 +41,14 @@ def test_those_of_clouds_and_toolchains_are_needed_often() -> None:
 
 def test_a_hint_is_one_line_whatever_their_number() -> None:
     assert hint([f"AWS_{n}" for n in range(8)], "agents", "gump_agent_env") == (
-        "not passed to agents, though set here: AWS_0, AWS_1, AWS_2, AWS_3, AWS_4, AWS_5 and 2 more; gump_agent_env passes them"
+        "set here but not passed to agents: AWS_0, AWS_1, AWS_2, AWS_3, AWS_4, AWS_5 and 2 more; gump_agent_env passes them"
     )
 
 
 def test_failed_gate_names_the_variable_that_it_asks_for(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_SERVICE_URL", "x")
     result = kit.run("write('new.py', '')", gates=bash('echo MY_SERVICE_URL is missing; test -n "$MY_SERVICE_URL"'))
-    assert "not passed to gates, though set here: MY_SERVICE_URL; gump_gate_env passes them" in result.notes
+    assert "set here but not passed to gates: MY_SERVICE_URL; gump_gate_env passes them" in result.notes
 
 
 def test_agent_that_is_not_logged_in_names_the_variables_of_clouds(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

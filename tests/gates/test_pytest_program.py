@@ -71,14 +71,14 @@ def test_honest_project_passes_with_a_record_per_test(tmp_path: Path, files: dic
 @pytest.mark.parametrize(
     ("files", "why"),
     [
-        ({"app.py": "import os\nos._exit(0)\n"}, "did not come to its end"),
+        ({"app.py": "import os\nos._exit(0)\n"}, "did not finish"),
         ({"app.py": "value = 2\nimport atexit, os\natexit.register(os._exit, 0)\n"}, "pytest with 1"),
         ({"app.py": "import pytest\nclass V:\n def __eq__(self, o): pytest.exit('x', returncode=0)\nvalue = V()\n"}, "only 0 of 1"),
         ({"app.py": "value = 2\nimport sys\nsys.exit = lambda code=0: None\nimport os, atexit\natexit.register(os._exit, 0)\n"}, "pytest with 1"),
         ({"pytest.ini": "[pytest]\naddopts = --collect-only\n"}, "only 0 of 1"),
         ({"pytest.ini": "[pytest]\naddopts = --setup-only\n"}, "only 0 of 1"),
         ({"pytest.ini": "[pytest]\naddopts = --markers\n"}, "no test ran"),
-        ({"conftest.py": "def pytest_sessionfinish(session):\n    session.exitstatus = 0\n", "app.py": "value = 2\n"}, "not passed"),
+        ({"conftest.py": "def pytest_sessionfinish(session):\n    session.exitstatus = 0\n", "app.py": "value = 2\n"}, "did not pass"),
     ],
 )  # fmt: skip
 def test_exit_code_0_without_passed_tests_fails(tmp_path: Path, files: dict[str, str], why: str) -> None:

@@ -99,7 +99,9 @@ def test_a_tool_call_that_was_refused_is_a_note(rogue: Rogue) -> None:
     rogue.agent("say('tool_call', tool='Write', path=str(user / 'app.py')); write('new.py')")
     ran = rogue.run()
     assert (ran.code, ran.result.outcome) == (0, "passed")
-    assert any("tried to write into the user's checkout, where nothing changed: " in note for note in ran.result.notes)
+    assert any(
+        "tried to write into the user's checkout, but nothing changed there: " in note for note in ran.result.notes
+    )
 
 
 def test_a_change_that_merely_happened_in_the_checkout_is_a_warning(rogue: Rogue) -> None:

@@ -127,4 +127,4 @@ def test_a_nested_repository_is_taken_over_as_files(rogue: Rogue) -> None:
     ran = rogue.run()
     assert (ran.code, ran.result.outcome) == (0, "passed")
     assert b"lib/x.py" in rogue.tree(ran.result)
-    assert ran.told("repositories inside the tree were taken over as plain files: 'lib'")
+    assert ran.told("nested repositories were kept as plain files: 'lib'")

@@ -116,7 +116,7 @@ def test_an_agent_that_prints_for_ever_is_stopped_by_its_guard(rogue: Rogue, wha
     rogue.agent(f"write('kept.py')\nwhile True: {what}")
     ran = rogue.run()
     assert (ran.result.outcome, ran.result.guard) == ("guard", "max_time")
-    assert ran.told("guard max_time: still at work after 1.0s")
+    assert ran.told("guard max_time: still running after 1.0s")
     assert b"kept.py" in rogue.tree(ran.result)
     assert ran.seconds < 30
 

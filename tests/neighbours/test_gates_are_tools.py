@@ -93,7 +93,7 @@ def test_the_gate_sees_the_worktree_although_the_checkout_is_installed(
     project.answer("impl", writes={package: "VALUE = 'worktree'\n"})
     ended = session(project, own, workflow="one")
     assert ended.counts == {"passed": 1}, ended.text
-    assert "red on base: test" in ended.text
+    assert "already fails on base: test" in ended.text
     assert project.git("status", "--porcelain") == ""
 
 

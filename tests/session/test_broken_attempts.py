@@ -79,8 +79,8 @@ def test_disk_that_is_full_while_the_agent_prints_loses_no_money(project: GumpPr
     record = project.record()
     assert record.total.cost_usd == 0.25
     assert str(record.steps["impl"].outcome) == "agent_error"
-    assert record.steps["impl"].reason == "what it printed cannot be kept: File too large"
-    result.stdout.fnmatch_lines(["*what it printed cannot be kept: File too large*"])
+    assert record.steps["impl"].reason == "its output cannot be stored: File too large"
+    result.stdout.fnmatch_lines(["*its output cannot be stored: File too large*"])
 
 
 FINISHING = """

@@ -34,7 +34,7 @@ def test_steps_and_preflight_see_the_copies_and_the_result_does_not_hold_them(wi
     with_env.answer("impl", writes={"app.py": "value = 2\n"})
     result = with_env.run("one")
     result.assert_outcomes(passed=1)
-    result.stdout.no_fnmatch_line("*red on base*")
+    result.stdout.no_fnmatch_line("*already fails on base*")
     result.stdout.fnmatch_lines(["note: not copied (git does not ignore it, *"])
     assert sorted(with_env.tree(with_env.record().head)) == sorted(with_env.tree("HEAD"))
     assert with_env.tree(with_env.record().head)["app.py"] == "value = 2"
@@ -45,7 +45,7 @@ def test_the_next_run_gets_the_file_as_it_is_then(with_env: GumpProject) -> None
     with_env.run("one").assert_outcomes(passed=1)
     with_env.write({".env": "HOST=1\n"})
     result = with_env.run("one")
-    result.stdout.fnmatch_lines(["red on base: bash: grep -q PORT .env*"])
+    result.stdout.fnmatch_lines(["already fails on base: bash: grep -q PORT .env*"])
 
 
 def test_workers_and_the_setting_copy_too(with_env: GumpProject) -> None:

@@ -178,7 +178,7 @@ def test_a_step_that_breaks_has_a_name(project: GumpProject) -> None:
     assert (case.get("classname"), case.get("name")) == ("spec.md.odd", "impl")
     assert properties(case)["gump.outcome"] == "agent_error"
     text = str(case.findtext("failure"))
-    assert text.startswith("impl: the step itself broke: RuntimeError: it broke")
+    assert text.startswith("impl: the step raised an error: RuntimeError: it broke")
     assert "conftest.py" in text
 
 

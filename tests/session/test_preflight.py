@@ -35,7 +35,7 @@ def test_a_gate_that_is_red_on_the_base_is_said_and_does_not_stop_the_run(projec
     project.answer("impl", writes={"app.py": "value = 1\n"})
     result = project.run("one")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["red on base: compile: 1 of 1 Python files do not compile", "✓ impl *"])
+    result.stdout.fnmatch_lines(["already fails on base: compile: 1 of 1 Python files do not compile", "✓ impl *"])
 
 
 def test_the_report_tells_how_long_the_preflight_took(project: GumpProject) -> None:
@@ -54,7 +54,7 @@ def test_preflight_can_be_left_out(project: GumpProject) -> None:
     project.answer("impl", writes={"app.py": "value = 1\n"})
     result = project.run("one", "--gump-no-preflight")
     result.assert_outcomes(passed=1)
-    result.stdout.no_fnmatch_line("red on base*")
+    result.stdout.no_fnmatch_line("already fails on base*")
     assert project.record().preflight is None
 
 
@@ -141,10 +141,10 @@ def test_a_red_base_is_said_before_the_first_agent_and_when_the_run_has_failed(p
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
-            "red on base: compile: 1 of 1 Python files do not compile",
-            "note: compile fails before any agent has started: *",
+            "already fails on base: compile: 1 of 1 Python files do not compile",
+            "note: compile fails before any agent starts: *",
             "? impl *",
-            "compile failed before any agent had started: 1 of 1 Python files do not compile",
+            "compile failed before any agent started: 1 of 1 Python files do not compile",
         ]
     )
 

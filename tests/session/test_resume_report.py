@@ -70,7 +70,7 @@ def test_attempts_that_do_not_hold_any_more_are_marked_and_were_paid_for(
     text = told(capsys, "report")
     assert "passed, superseded" in text
     assert ", resumed" in text
-    assert "its result is not valid any more" in told(capsys, "log", "impl", "--attempt", "1")
+    assert "its result is no longer valid" in told(capsys, "log", "impl", "--attempt", "1")
     suite = {one.get("name"): one.get("value") for one in ET.parse(failed.path / "j.xml").iter("property")}
     assert suite["gump.resumed"] == "1"
 
@@ -100,7 +100,7 @@ def test_attempts_of_another_run_are_marked_and_part_of_no_sum(
     )
     markdown = summary.read_text()
     assert "| passed, reused |" in markdown
-    assert f"took results of run `{origin}`" in markdown
+    assert f"reused results of run `{origin}`" in markdown
     suite = {one.get("name"): one.get("value") for one in ET.parse(failed.path / "j.xml").iter("property")}
     assert suite["gump.origin"] == origin
     (status,) = [one for one in json.loads(told(capsys, "status", "--json"))["runs"] if one["origin"]]

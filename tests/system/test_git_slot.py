@@ -350,7 +350,7 @@ def test_nested_repository_becomes_plain_files(
         project.git("commit", "-qm", "inner", cwd=slot.path / folder)
     snapshot = take(slot, base)
     assert names(project, snapshot) == BASE_FILES | {f"{folder}/inner.py"}
-    assert snapshot.problems == (f"repositories inside the tree were taken over as plain files: '{folder}'",)
+    assert snapshot.problems == (f"nested repositories were kept as plain files: '{folder}'",)
     assert snapshot.bad == ()
 
 

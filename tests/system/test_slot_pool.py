@@ -116,7 +116,7 @@ def test_nothing_ignored_of_an_earlier_run_is_left_for_the_next_one(slots: Slots
 
 def test_folder_that_cannot_be_written_is_an_error_that_names_it(slots: Slots) -> None:
     slots.root.write_text("a file\n")
-    with pytest.raises(WorktreeError, match="a link or no folder"):
+    with pytest.raises(WorktreeError, match="a link or not a folder"):
         SlotPool(slots).lease()
 
 

@@ -54,7 +54,7 @@ def test_restart_that_no_failure_reaches_is_noted() -> None:
 def test_file_with_names_of_the_original_is_read_with_the_counts_of_both() -> None:
     first, second = notes("{gate_fail: {retry: 3, strategy: [same, 'escalate: codex']}}", prompt="{task.name}")
     assert "'retry: 3' of a branch means 3 attempts here, and 4 in the original Gump" in first
-    assert "hint: write 'retry: 4' for as many as there" in first
+    assert "hint: write 'retry: 4' to keep the number of attempts" in first
     assert "the first entry of 'strategy' makes attempt 1 here, and attempt 2 in the original Gump" in second
 
 
