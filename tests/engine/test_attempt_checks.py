@@ -94,7 +94,9 @@ def test_odd_files_are_left_out_and_noted(kit: Kit) -> None:
 
 def test_tool_call_into_the_users_checkout_stops_the_agent(kit: Kit) -> None:
     target = kit.root / "app.py"
-    kit.script(f'say("tool_call", tool="Write", path={str(target)!r}); time.sleep(60)')
+    kit.script(
+        f'open({str(target)!r}, "w").close(); say("tool_call", tool="Write", path={str(target)!r}); time.sleep(60)'
+    )
     result = kit.run(gates=bash("true"))
     assert result.outcome is Outcome.OUT_OF_BOUNDS
     assert result.reason == f"the agent wrote into the user's checkout: {target}"
