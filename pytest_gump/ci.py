@@ -149,7 +149,7 @@ def _property(text: str) -> str:
 
 
 def rows(record: RunRecord) -> list[tuple[str, ...]]:
-    """A row for each step, without its head; as it is, nothing escaped."""
+    """A row for each step, without the header row; nothing is escaped."""
     return [_row(step) for step in record.steps.values()]
 
 

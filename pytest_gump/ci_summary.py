@@ -65,7 +65,7 @@ def _facts(record: RunRecord) -> str:
 
 
 def _result(run: LocatedRun) -> Iterator[str]:
-    """What the branch holds, and what to do next."""
+    """Lines on the contents of the branch, and on what to do next."""
     record, changed = run.record, run.changed
     if record.reason:
         yield from (code(record.reason), "")
@@ -113,7 +113,7 @@ def _row(step: StepRecord) -> tuple[str, ...]:
 
 
 def _gates(step: StepRecord) -> str:
-    """The gates of the last attempt; those that did not pass with their status."""
+    """The gates of the last attempt; those that did not pass are shown with their status."""
     return ", ".join(
         _word(gate.name) if gate.status == "passed" else f"{_word(gate.name)} **{gate.status}**"
         for gate in gates_of(step)
@@ -129,7 +129,7 @@ def gates_of(step: StepRecord) -> tuple[GateResult, ...]:
 
 
 def _remarks(record: RunRecord) -> Iterator[str]:
-    """What was red before the run, which gates were skipped, and why steps changed nothing."""
+    """Lines on gates that failed before the run, on skipped gates, and on steps that changed nothing."""
     lines = [
         f"- {_word(gate['name'])} failed before the run, on the base: {code(gate['summary'])}"
         for gate in (record.preflight or {}).get("gates", ())
@@ -164,7 +164,7 @@ def _failures(record: RunRecord) -> Iterator[str]:
 
 
 def _failing(step: StepRecord) -> list[GateResult]:
-    """Gates with output that failed in the newest attempt in which any failed; the last attempt may have had none."""
+    """Failed gates with output, from the newest attempt that has any."""
     results = [one.result for one in step.attempts if one.result is not None]
     failing = ([gate for gate in one.gates if gate.status in {"failed", "error"}] for one in reversed(results))
     return [gate for gate in next(filter(None, failing), []) if gate.output.strip()]
@@ -182,7 +182,7 @@ def _output(gate: GateResult) -> Iterator[str]:
 
 
 def code(text: str, *, in_table: bool = False) -> str:
-    """A code span; a bar would end the cell of a table whatever stands before it, so a broken bar takes its place."""
+    """A code span. A `|` would end a table cell even if escaped, so a broken bar replaces it."""
     plain = one_line(text, REASON_CHARS)
     if in_table:
         plain = plain.replace("|", "\N{BROKEN BAR}")
@@ -201,7 +201,7 @@ def block(text: str) -> list[str]:
 
 
 def _word(text: str) -> str:
-    """A name as it is where that is safe, else as code for a cell."""
+    """The name itself if that is safe, otherwise as a code span for a cell."""
     name = one_line(text, REASON_CHARS)
     return name if _PLAIN.fullmatch(name) else code(name, in_table=True)
 

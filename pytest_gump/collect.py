@@ -147,7 +147,8 @@ def _group(root: WorkflowCollector, parent: pytest.Collector, step: Step, path: 
 class StepItem(pytest.Item):
     """One step of a run. One execution of it is one attempt.
 
-    The conductor sets `order` and `outcome`, which carries it out once and then gives what is known.
+    The conductor sets `order` and `outcome`.
+    The first call of `outcome` carries out the order; later calls return the result.
     """
 
     root: WorkflowCollector

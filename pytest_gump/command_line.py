@@ -1,4 +1,4 @@
-"""What the command line itself says, apart from `addopts`, the ini file and the environment.
+"""Options of the command line itself, without `addopts`, the ini file and the environment.
 
 Only that may start an agent or leave out a step: what a project sets for its ordinary tests does neither. A file of
 arguments (`pytest @run.args`) belongs to it: the command line names the file.
@@ -22,11 +22,11 @@ QUIET = "-Wignore:Module already imported so cannot be rewritten:pytest.PytestAs
 `filterwarnings = error` pytest would stop at that."""
 STARTS = frozenset({"--gump-workflow", "--gump-resume", "--gump-from"})
 SHOWS = ("help", "version", "collectonly", "showfixtures", "show_fixtures_per_test", "markers", "cacheshow")
-"""Options of pytest that show something and run nothing."""
+"""Options of pytest that print something and run no test."""
 
 
 def words(config: pytest.Config) -> list[str]:
-    """Each argument, with those of its files in the place of `@file`."""
+    """The arguments; an `@file` is replaced by the arguments in the file."""
     return [*_expanded(map(str, config.invocation_params.args), config.invocation_params.dir)]
 
 
@@ -49,7 +49,7 @@ def names_workflow(config: pytest.Config) -> bool:
 
 
 def _is_workflow_file(word: str, config: pytest.Config) -> bool:
-    """A YAML file that was named as an argument, together with a spec to run it on."""
+    """A YAML file among the arguments, if a spec is given too."""
     path = word.partition("::")[0]
     return path.endswith((".yaml", ".yml")) and bool(config.getoption("gump_spec", default=None))
 
@@ -62,12 +62,12 @@ def said(config: pytest.Config) -> argparse.Namespace:
 
 
 def only_shows(config: pytest.Config) -> bool:
-    """Whether the session runs nothing: pytest lists something, or a dry run foretells."""
+    """True if the session runs nothing: pytest only lists something, or it is a dry run."""
     return bool(config.getoption("gump_dry_run")) or any(config.getoption(name, default=False) for name in SHOWS)
 
 
 def example(config: pytest.Config, *, workflow: str | None = None, spec: str = "spec.md") -> str:
-    """A command line that starts a run, in the form and with the names that the user has used."""
+    """An example command that starts a run, in the user's own form and with the user's names."""
     named = workflow or next(iter(config.getoption("gump_workflow", default=None) or ()), "tdd")
     if QUIET in words(config):
         return f"gump run {shlex.quote(spec)} --workflow {shlex.quote(str(named))}"

@@ -145,7 +145,7 @@ class Conductor:
         """Refuse a run whose steps are missing although the command line does not leave them out.
 
         Raises:
-            ConfigError: another plugin kept them from being collected.
+            ConfigError: another plugin prevented their collection.
         """
         if not selects(self.config):
             raise ConfigError(
@@ -200,7 +200,7 @@ def _has_errors(session: pytest.Session) -> bool:
 
 
 def refuse_set_up(config: pytest.Config) -> None:
-    """Refuse the options that promise to execute no test: a step without its attempt is no step.
+    """Refuse options that promise to execute no test.
 
     Raises:
         UsageError: one is given.

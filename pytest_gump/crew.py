@@ -26,7 +26,7 @@ def has_workers(config: pytest.Config) -> bool:
 
 
 def refuse_distribution(config: pytest.Config) -> None:
-    """Refuse the ways of xdist in which ordinary tests and steps cannot share workers; without tests there is no other.
+    """Refuse `--dist` modes in which ordinary tests and steps cannot share workers. Without tests, any mode works.
 
     Raises:
         UsageError: this is one.
@@ -36,7 +36,7 @@ def refuse_distribution(config: pytest.Config) -> None:
     if config.option.dist not in DISTRIBUTIONS:
         if (
             not ordinary_arguments(config) and said(config).dist in DISTRIBUTIONS
-        ):  # a setting for tests, of which there are none
+        ):  # the setting applies to tests only, and there are none
             config.option.dist = "load"
             return
         raise pytest.UsageError(

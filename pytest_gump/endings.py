@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the session as Ctrl-C does: children stopped, ledger closed, exit code 2."""
+    """Let SIGTERM and SIGHUP end the session like Ctrl-C: stop children, close the ledger, exit with 2."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -31,7 +31,7 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Take the first Ctrl-C, SIGTERM or SIGHUP as a wish, for a loop that asks for it; later ones interrupt."""
+    """Record the first Ctrl-C, SIGTERM or SIGHUP for a loop that polls for it; later ones interrupt."""
     came = threading.Event()
 
     def wish(_number: int, _frame: object) -> None:
@@ -60,7 +60,7 @@ def _handling(handler: Callable[[int, Any], None], *numbers: signal.Signals) -> 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block has ended; a second one interrupts it."""
+    """Delay SIGINT and SIGTERM until the block ends; a second one interrupts it."""
     came: list[int] = []
 
     def hold(number: int, _frame: object) -> None:

@@ -105,7 +105,7 @@ class Equipment:
         )
 
     def _interpreter(self, *, is_away: bool) -> Interpreter | None:
-        """As the controller saw it when the run began; a machine of its own looks for itself."""
+        """The controller's state at the start of the run; a worker on another machine looks for itself."""
         if self.interpreter is None:
             return None
         return Interpreter.now(self.interpreter["tools"]) if is_away else Interpreter.of(self.interpreter)

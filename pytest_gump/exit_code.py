@@ -23,7 +23,7 @@ _OWN: Final = frozenset(
 
 
 class ExitCode:
-    """Registered with the conductor. Counts ordinary tests by their reports, whatever is done to pytest's own count."""
+    """Registered with the conductor. Counts ordinary tests by their reports, independently of pytest's own count."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -33,13 +33,13 @@ class ExitCode:
         self._has_failures = False
 
     def expect(self, selected: int, statuses: Callable[[], Sequence[str]]) -> None:
-        """Say how many runs there are to be; `statuses` gives, at the end, the status of each that began."""
+        """Set the number of expected runs; `statuses` returns the status of each run that began, at the end."""
         self._selected, self._statuses = selected, statuses
 
     def settle(self, code: int) -> int:
-        """Give the session's exit code; `code` is what pytest and the other plugins make of it.
+        """Return the session's exit code; `code` is that of pytest and the other plugins.
 
-        Other plugins' codes, such as that of a coverage that is too low, count only where ordinary tests ran.
+        Codes of other plugins, for a coverage that is too low for example, count only if ordinary tests ran.
         """
         if self._selected == 0 or only_shows(self._config):
             return code

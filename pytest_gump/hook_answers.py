@@ -1,4 +1,4 @@
-"""What hooks give by name (gates, agents), checked: a wrong answer is an error that names the hook and its conftest."""
+"""Collects gates and agents from hooks; a wrong return value is an error that names the hook and its conftest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WANTED = {
 
 
 def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
-    """Ask a hook of ours that gives things by name, once: the answers of all that hold for a path, merged."""
+    """Return a function that calls a hook once for each path, and merges the dicts that plugins return."""
 
     @cache
     def collect(path: Path, name: str) -> dict[str, Any]:
@@ -32,10 +32,10 @@ def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any
 
 
 def merged(hooks: Any, name: str) -> dict[str, Any]:
-    """Ask every plugin for what it gives by name, and merge the answers.
+    """Call the hook of every plugin and merge the answers.
 
     Raises:
-        ConfigError: a plugin raised an error, or answered something else.
+        ConfigError: a plugin raised an error, or returned something else.
     """
     caller = getattr(hooks, name)
     try:

@@ -1,4 +1,4 @@
-"""Our ini options, also from native TOML tables (`[tool.pytest]`, `pytest.toml`), where each value has a type."""
+"""Our ini options, also from native TOML tables (`[tool.pytest]`, `pytest.toml`), whose values have types."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def ini_of(config: pytest.Config) -> Callable[[str], object]:
-    """What gives the value of an ini option, None where it is not set.
+    """Returns the value of an ini option, None if it is not set.
 
     pytest refuses a native TOML value of another type than the option was added with; ours say themselves what they
     take, as in `gump.toml`: `gump_max_items = 20` is a number there and text in `pytest.ini`.
@@ -31,7 +31,7 @@ def ini_of(config: pytest.Config) -> Callable[[str], object]:
 
 
 def _native(config: pytest.Config, name: str) -> object:
-    """The value as it stands in the TOML file that pytest has read."""
+    """The value as written in the TOML file that pytest read."""
     path = config.inipath
     if path is None or path.suffix != ".toml":
         return None

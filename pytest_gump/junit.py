@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]]:
-    """What a pipeline reads of a step that has attempts. They are few: viewers show them before the failure."""
+    """Properties of a step that has attempts. They are few, because viewers show them before the failure."""
     last = step.attempts[-1]
     properties = [
         ("gump.run_id", record.run_id),
@@ -38,7 +38,7 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
 
 
 def step_details(step: StepRecord) -> list[tuple[str, str]]:
-    """Further values of a step: sums over all attempts, of the context the greatest."""
+    """Further values of a step: sums over all attempts, and the longest context."""
     total, last = step.total, step.attempts[-1]
     details = [
         ("gump.mode", last.mode),
@@ -80,7 +80,7 @@ def suite_properties(record: RunRecord, suffix: str = "") -> list[tuple[str, str
 
 
 def system_out(step: StepRecord) -> ET.Element:
-    """The attempts that the testcase's own result does not show, and then `NAME=VALUE` for each further value.
+    """The attempts before the last one, and then `NAME=VALUE` for each further value.
 
     Every family of pytest's XML and every reader knows this element. The schema of xunit2 also has elements of Maven
     Surefire for earlier attempts (`flakyFailure`), but viewers take a step with one of those for neither passed nor

@@ -129,7 +129,7 @@ class Launch:
 
     @property
     def folder(self) -> str:
-        """Where the session that began the run started, relative to the project: gates run in the package there."""
+        """Start folder of the run's first session, relative to the project; gates run in the package around it."""
         if self._job.earlier is not None:
             folder = self._job.earlier.header.get("folder")
             return folder if isinstance(folder, str) else ""

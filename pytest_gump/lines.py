@@ -81,7 +81,7 @@ COMMAND_COLUMNS: Final = 31
 
 
 def columns_for(paths: Iterable[StepPath], agents: Iterable[str]) -> Columns:
-    """Make the columns wide enough for the names of a run; a name beyond the limit is cut in its line."""
+    """Make the columns wide enough for the names of a run; a name beyond the limit is cut."""
     names = (2 * (len(path.names) - 1) + width(path.name) for path in paths)
     return Columns(
         name=min(WIDEST_NAME, max((LAYOUT.name, *names))),
@@ -90,9 +90,9 @@ def columns_for(paths: Iterable[StepPath], agents: Iterable[str]) -> Columns:
 
 
 def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int, layout: Columns = LAYOUT) -> list[str]:
-    """One finished attempt: mark, name, agent, mode, what came out, dollars, time, why.
+    """One finished attempt: mark, name, agent, mode, result, cost, time, reason.
 
-    In a narrow terminal the agent is left out. What still does not fit comes on a line of its own.
+    A narrow terminal drops the agent. What still does not fit goes on its own line.
     """
     result = attempt.result
     assert result is not None  # noqa: S101 - a line is printed for a finished attempt
@@ -114,7 +114,7 @@ def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int, layout: Co
 
 
 def _work(attempt: AttemptRecord, result: AttemptResult, layout: Columns) -> tuple[Sequence[str], str]:
-    """What was done, in its full form and without the agent, and what it cost in money and time."""
+    """The middle columns, with and without the agent, and cost and time."""
     if attempt.mode == "merge":
         merged = plural(len(result.changed), "file") if result.changed else "nothing new"
         return ["" if result.reason else merged], ""
@@ -133,7 +133,7 @@ def _cell(text: str, columns: int) -> str:
 
 
 def failure_lines(name: str, reason: str, marks: Marks, columns: int) -> list[str]:
-    """A failure that belongs to no step; what does not fit comes on a line of its own."""
+    """A failure that belongs to no step; a reason that does not fit goes on its own line."""
     head = f"{marks.failed} {name}"
     line = f"{pad(head, LAYOUT.name + 2)} {reason}"
     return [line] if width(line) <= columns else [fit(head, columns), fit(f"    {reason}", columns)]
@@ -175,9 +175,9 @@ def run_line(record: RunRecord, marks: Marks) -> str:
 
 
 def run_facts(record: RunRecord) -> list[str]:
-    """Counts that are not zero, and at the end cost and time.
+    """Counts that are not zero, then cost and time.
 
-    Where a plan has items, the steps are those of the items. Merges are not counted.
+    If a plan has items, only steps of items are counted. Merges are not counted.
     """
     total = record.total
     own = [step for step in record.steps.values() if step.attempts and step.mode != "merge"]
@@ -211,7 +211,7 @@ def reservation_lines(record: RunRecord, marks: Marks, columns: int) -> list[str
 
 
 def command_lines(commands: Sequence[tuple[str, str]], marks: Marks) -> list[str]:
-    """Commands to run next, each with what it does; a command is never cut."""
+    """Commands to run next, each with its purpose; a command is never cut."""
     columns = max((COMMAND_COLUMNS, *(width(command) for command, _ in commands)))
     return [f"{marks.arrow} {pad(command, columns)}  {what}" for command, what in commands]
 
@@ -228,13 +228,13 @@ def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
 
 
 def named_lines(result: AttemptResult) -> list[str]:
-    """What a person should look at in the change of an attempt, whatever its outcome."""
+    """Lines on changes of an attempt that a person should look at, whatever its outcome."""
     read = [f"changed what gates read: {', '.join(result.gate_config)}"] if result.gate_config else []
     return [*read, *result.named_changes]
 
 
 def to_look_at(record: RunRecord) -> list[str]:
-    """The same, of the changes that the run's result holds."""
+    """Like `named_lines`, for the changes in the result of the run."""
     kept = [one for one in record.attempts if one.verdict == "passed" and one.result is not None and not one.superseded]
     found = [f"{one.step}: {line}" for one in kept if one.result is not None for line in named_lines(one.result)]
     rest = len(found) - MOST_FAILED
@@ -263,7 +263,7 @@ def _detail(result: AttemptResult) -> str:
 
 
 def _remarks(attempt: AttemptRecord, result: AttemptResult) -> str:
-    """What to know of an attempt that passed: its number, which gates did not run, why it changed nothing."""
+    """Remarks on an attempt that passed: its number, skipped gates, and why it changed nothing."""
     skipped = ", ".join(skipped_gates(result))
     parts = (
         "" if attempt.mode == "gate" else _suffix(attempt),

@@ -1,4 +1,4 @@
-"""What runs at this moment: a line that is written over on a terminal, a heartbeat where there is none."""
+"""Shows what is running: a line that is rewritten on a terminal, or a heartbeat without one."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Live:
         self._attempts.pop(ticket, None)
 
     def heard(self, ticket: int, event: Heard) -> None:
-        """Take an event of a running attempt, or a tick (None)."""
+        """Handle an event of a running attempt, or a tick (None)."""
         attempt = self._attempts.get(ticket)
         if attempt is not None:
             self._note(attempt, event)
@@ -123,7 +123,7 @@ class Live:
             )  # fmt: skip
 
     def _progress(self) -> Progress:
-        """Of all runs that have a running attempt, with what those attempts have spent so far."""
+        """Progress of all runs with a running attempt, including what those attempts have spent so far."""
         runs = {id(one.run): one.run for one in self._attempts.values()}.values()
         totals = [run.record.total for run in runs]
         leaves = [leaf for run in runs for leaf in run.schedule.leaves() if leaf.path.name != MERGE]

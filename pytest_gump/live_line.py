@@ -1,4 +1,4 @@
-"""The one line that shows what runs at this moment: pure text, no terminal."""
+"""The line that shows what is running: pure text, no terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_gump.lines import Marks
 
 DOING_COLUMNS: Final = 40
-"""For a tool call with its target, where there is room."""
+"""Columns for a tool call with its target, if there is room."""
 SHORT_DOING_COLUMNS: Final = 20
 
 
@@ -24,7 +24,7 @@ class Running:
     """An attempt that has not ended, as far as its agent has reported."""
 
     label: str
-    """Tells its run from the others; empty when there is one run only."""
+    """Identifies its run among several; empty if there is only one."""
     step: str
     agent: str | None
     turns: int
@@ -33,7 +33,7 @@ class Running:
     attempt: int = 1
     """0 for the preflight, which is no step."""
     why: str = ""
-    """Why the step is tried again."""
+    """Why the step is retried."""
     doing: str = ""
     """The last tool call, or the gate that runs: `Bash pytest -q`, `gate: test`."""
     is_estimated: bool = False
@@ -42,11 +42,11 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the runs are, and what they have spent."""
+    """Progress of the runs, and what they have spent."""
 
     settled: int = 0
     known: int = 0
-    """Steps; those of a plan count from when it is known. 0 is unknown."""
+    """Steps that are known so far; those of a plan count once it exists. 0 means unknown."""
     spent_usd: float = 0.0
     budget_usd: float | None = None
     is_estimated: bool = False
@@ -94,7 +94,7 @@ def waits_text(cli: str, seconds: float) -> str:
 
 
 def running_text(one: Running, progress: Progress | None = None) -> str:
-    """Everything that is known of a running attempt."""
+    """All known facts about a running attempt."""
     return "  ".join(part for part in _parts(one, progress or Progress()).values() if part)
 
 
@@ -151,7 +151,7 @@ def _joined(parts: dict[str, str], marks: Marks) -> str:
 
 
 def _several(running: Sequence[Running], progress: Progress, marks: Marks, columns: int) -> str:
-    """The more attempts there are, the less is shown of each."""
+    """Show less of each attempt, the more there are."""
     head = progress_text(len(running), progress)
     for start, form in (
         (head, "{step} {agent} {doing} {turns} {usd} {time}"),

@@ -1,4 +1,4 @@
-"""Calling hooks of other plugins where what they raise must change nothing."""
+"""Calls hooks of other plugins whose errors must not change anything."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STOPS: Final = (KeyboardInterrupt, pytest.exit.Exception)
-"""What ends the session, whoever raises it."""
+"""Exceptions that end the session, whoever raises them."""
 
 
 def trouble(call: Callable[[], object]) -> str | None:
-    """Call a hook; gives what it raised, as text.
+    """Call a hook; returns the error that it raised, as text.
 
     Raises:
         KeyboardInterrupt: it came.
@@ -27,6 +27,6 @@ def trouble(call: Callable[[], object]) -> str | None:
 
 
 def in_a_line(error: BaseException) -> str:
-    """Name an error in one line."""
+    """Return an error as one line."""
     first = clean_text(str(error)).strip().partition("\n")[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

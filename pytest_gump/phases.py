@@ -1,6 +1,6 @@
-"""One attempt as pytest and its plugins see it: set-up, call and teardown around a result that nothing there changes.
+"""One attempt as pytest and its plugins see it: set-up, call and teardown around a result that they cannot change.
 
-What a hook of somebody else does in them (it skips, fails, marks as expected to fail, raises) becomes a note.
+If a hook of another plugin skips, fails, xfails or raises in them, that becomes a note.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Phases:
-    """Runs an item's phases once; the result is fetched once, whatever happens around it."""
+    """Runs an item's phases once, and fetches the result exactly once."""
 
     def __init__(
         self, item: StepItem, outcome: Callable[[], AttemptResult], broken: Callable[[BaseException], AttemptResult],
@@ -40,7 +40,7 @@ class Phases:
         self._reports: list[Any] = []
         self._notes: list[str] = []
         self.result: AttemptResult | None = None
-        """None: it was stopped before there was one."""
+        """None if the attempt was stopped before it had a result."""
         self._trace = ""
         """Where the attempt broke."""
         self.stop: BaseException | None = None
@@ -61,7 +61,7 @@ class Phases:
             self.result = replace(self.result, notes=(*self.result.notes, *self._notes))
 
     def carry_out(self) -> AttemptResult:
-        """Fetch the result, or carry the attempt out; from the second time on, give what is known."""
+        """Fetch the result or carry out the attempt; later calls return the known result."""
         outcome, self._outcome = self._outcome, None
         if outcome is not None:
             try:
@@ -75,7 +75,7 @@ class Phases:
         return self.result
 
     def in_protocol(self) -> None:
-        """Run the phases, inside whatever plugins have put around them."""
+        """Run the phases inside the wrappers of plugins."""
         result = self.carry_out()
         self._reports = runtestprotocol(self._item, log=False, nextitem=None)
         expected = "passed" if result.passed else "failed"
@@ -85,7 +85,7 @@ class Phases:
                 self._notes.append(f"{what}; the attempt's result does not change")
 
     def report(self) -> Any:
-        """The report of the attempt: that of its call, with the outcome that it has."""
+        """The report of the attempt: that of its call phase, with the attempt's own outcome."""
         result = self.result
         assert result is not None  # noqa: S101 - the caller has looked
         report = next((one for one in self._reports if one.when == "call"), None) or bare_report(self._item)
@@ -96,18 +96,20 @@ class Phases:
                 "\n\n".join(filter(None, [describe_failure(result), self._trace])),
             )
         vars(report).pop("wasxfail", None)
-        report.duration = max(report.duration, result.timings.total_s)  # a worker may have done what is only shown here
+        report.duration = max(
+            report.duration, result.timings.total_s
+        )  # a worker may have run the attempt; here it is only shown
         return report
 
 
 def bare_report(item: StepItem) -> Any:
-    """A report that no phase and no plugin has had a part in."""
+    """A report that neither phases nor plugins have influenced."""
     call = pytest.CallInfo.from_call(lambda: None, when="call")
     return pytest.TestReport.from_item_and_call(item, call)
 
 
 def _why(report: Any) -> str:
-    """What a phase says of itself: the reason of a skip, or the last word of a traceback with its place."""
+    """The reason of a phase: that of a skip, or the last line of a traceback with its place."""
     longrepr, crash = report.longrepr, getattr(report.longrepr, "reprcrash", None)
     if hasattr(report, "wasxfail"):
         text = f"xfail {report.wasxfail}"
@@ -120,7 +122,7 @@ def _why(report: Any) -> str:
 
 
 def _trace_of(error: BaseException) -> str:
-    """Where an error comes from; one of ours says that itself, or what its worker has sent of it."""
+    """Where an error comes from; our own errors and those sent by workers contain that."""
     if isinstance(error, GumpError):
         return clean_text(str(error).partition("\n")[2])
     return clean_text("".join(traceback.format_exception(error)))

@@ -1,4 +1,4 @@
-"""Configuration of pytest that appeared in the checkout during the last run: pytest does not use it unseen."""
+"""Refuses pytest configuration that appeared in the checkout during the last run and was not inspected."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_READ: Final = 1 << 18
-"""Bytes from the end of a ledger: its last event is much shorter."""
+"""Bytes read from the end of a ledger; its last event is much shorter."""
 
 
 def refuse_planted(folder: Path) -> None:
-    """Refuse to start where pytest would execute what the last run's report named, and nobody has touched since.
+    """Refuse to start if pytest would execute a file that the last run's report named and nobody touched since.
 
     Raises:
         UsageError: there is such a file, and git does not track it.
@@ -44,7 +44,7 @@ def refuse_planted(folder: Path) -> None:
 
 
 def _last_finished(ledger: Path) -> dict[str, Any]:
-    """The last `run_finished` of a ledger; nothing where it cannot be read."""
+    """The last `run_finished` of a ledger; empty if it cannot be read."""
     try:
         with ledger.open("rb") as file:
             file.seek(max(0, ledger.stat().st_size - _MOST_READ))

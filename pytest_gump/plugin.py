@@ -56,7 +56,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
-    """Settle the options of a run before the session, and its exit code when all others have had their say."""
+    """Resolve the options of a run before the session, and set the exit code after all other plugins."""
     if not config.getoption("help", default=False) and not hasattr(config, "workerinput"):
         _settle_options(config)
     status = yield
@@ -65,7 +65,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
 
 
 def _settle_options(config: pytest.Config) -> None:
-    """Ask for workers where steps may run in parallel and the command line does not say how many."""
+    """Request workers if steps may run in parallel and the command line does not set their number."""
     if not names_workflow(config):
         refuse_half(config)
     else:
@@ -116,7 +116,7 @@ def refuse_half(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Say what to do to those who name a spec and no workflow: pytest says that it is not found."""
+    """Add a hint if a spec is given without a workflow; pytest only reports that it is not found."""
     try:
         return (yield)
     except pytest.UsageError as error:
@@ -140,7 +140,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collect_file(
     file_path: Path, parent: pytest.Collector
 ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
-    """Collect a file that was named for a run as its steps, and as nothing else: a spec is no doctest."""
+    """Collect a file of a run only as its steps; a spec is not a doctest."""
     found = yield
     plugin = parent.config.pluginmanager.get_plugin(NAME) or parent.config.pluginmanager.get_plugin(ON_WORKER)
     own = None if plugin is None else plugin.collect_file(file_path, parent)

@@ -124,7 +124,7 @@ class Report:
             self._write(fit(line, self.columns), yellow=True)
 
     def file_notes(self, notes: Iterable[Problem | str]) -> None:
-        """Show what workflow and settings files say and probably do not mean, each note once."""
+        """Show notes on workflow and settings files that are valid but probably not intended, each once."""
         for note in map(str, notes):
             if note not in self._said:
                 self._said.add(note)
@@ -223,7 +223,7 @@ class Report:
             self.log(report, item.ihook)
 
     def log(self, report: Any, hook: Any) -> None:
-        """Log a report of a step, whatever a hook of another plugin makes of it."""
+        """Log a report of a step; errors in hooks of other plugins are only shown."""
         with self.own_lines(report):
             text = trouble(partial(hook.pytest_runtest_logreport, report=report))
         if text is not None:
@@ -308,7 +308,7 @@ def labels(records: Sequence[RunRecord]) -> dict[str, str]:
 
 
 def _never_started(record: RunRecord, step: str) -> bool:
-    """Whether no agent ran in the last attempt of a step."""
+    """True if no agent ran in the last attempt of a step."""
     attempts = record.steps[step].attempts
     result = attempts[-1].result if attempts else None
     return result is not None and (result.agent is None or result.never_started)

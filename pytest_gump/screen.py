@@ -26,7 +26,7 @@ class Screen:
         self._config = config
         self.verbosity = config.get_verbosity()
         self._passing: int | None = None
-        """Columns of the line that is to be written over; None while there is none."""
+        """Columns of the line to be overwritten; None if there is none."""
 
     @property
     def reporter(self) -> Any:
@@ -34,7 +34,7 @@ class Screen:
 
     @property
     def columns(self) -> int:
-        """Of the terminal at this moment; pytest takes one with less than 40 for one with 80."""
+        """Current width of the terminal; pytest treats a width below 40 as 80."""
         width_of_pytest = int(self._config.get_terminal_writer().fullwidth) if self.reporter else COLUMNS
         return min(width_of_pytest, shutil.get_terminal_size((width_of_pytest, 24)).columns)
 
@@ -73,12 +73,12 @@ class Screen:
         return True
 
     def _overwrite(self, text: str) -> None:
-        """Write over the passing line. No blanks go beyond it: a terminal that is made narrower would wrap them."""
+        """Overwrite the passing line. No blanks follow it, because a terminal that gets narrower would wrap them."""
         covered = min(self._passing or 0, self.columns - 1)
         self.reporter.rewrite(text + " " * (covered - width(text)))
 
     def _end_line(self) -> None:
-        """End a line that somebody else began; a reporter that draws its own progress line leaves one."""
+        """End a line that somebody else began, such as a reporter with its own progress line."""
         self.reporter.ensure_newline()
         if self._config.get_terminal_writer().width_of_current_line:
             self.reporter.write_line("")

@@ -1,4 +1,4 @@
-"""Which steps a session runs: those that the command line itself selects, whatever the project sets for its tests."""
+"""Selects the steps of a session by the command line itself, not by the project's settings for tests."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SELECTS: Final = {"keyword": "-k", "markexpr": "-m", "deselect": "--deselect"}
 
 
 class Selection:
-    """Registered with the conductor. Hooks of others may mark steps; they neither leave out nor move one."""
+    """Registered with the conductor. Hooks of other plugins may mark steps, but neither remove nor reorder them."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._is_own = False
         self.collected: list[StepItem] = []
         self.steps: list[StepItem] = []
-        """Those to run, in the order of their workflows."""
+        """The steps to run, in the order of their workflows."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
@@ -42,13 +42,13 @@ class Selection:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_deselected(self, items: list[pytest.Item]) -> Generator[None, object, object]:
-        """Count no step as deselected that is not."""
+        """Do not count steps as deselected that are not."""
         if not self._is_own and isinstance(items, list):
             items[:] = [item for item in items if not isinstance(item, StepItem)]
         return (yield)
 
     def _selected(self) -> list[StepItem]:
-        """Have pytest apply its own options to the steps, as far as the command line itself gives them."""
+        """Apply pytest's own options to the steps, as far as the command line itself sets them."""
         steps: list[Any] = [*self.collected]
         with self._own_options():
             for name in ("mark", "main"):  # pytest's plugins for -k and -m, and for --deselect
@@ -70,7 +70,7 @@ class Selection:
 
 
 def selects(config: pytest.Config) -> bool:
-    """Whether the command line itself selects among the steps."""
+    """True if the command line itself selects among the steps."""
     own = said(config)
     has_ids = any("::" in word for word in map(str, config.args))
     return has_ids or any(getattr(own, name) for name in SELECTS)

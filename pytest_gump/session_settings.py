@@ -28,6 +28,6 @@ def session_settings(config: pytest.Config, project: Path) -> Settings:
 
 
 def setting_notes(config: pytest.Config, project: Path) -> Iterator[str]:
-    """Name what the settings files say and has no effect."""
+    """Name settings in the files that have no effect."""
     for toml in gump_tomls(project, config.invocation_params.dir, home()):
         yield from toml.notes()

@@ -42,13 +42,13 @@ class StepReports:
         self._config = config
         self._report = report
         self._protocols: dict[str, Callable[[], None]] = {}
-        """What runs the phases of a step that is being shown, by node id."""
+        """The objects that run the phases of steps being shown, by node id."""
 
     def perform(self, flight: Flight, outcome: Callable[[], AttemptResult], *, is_over: bool) -> None:
-        """Let pytest see the item of an attempt run: `outcome` gives what came of it, or carries it out.
+        """Show pytest the run of an attempt's item: `outcome` returns the result, or carries out the attempt.
 
         Raises:
-            KeyboardInterrupt, Exit: the session is to end; what has come of the attempt is recorded.
+            KeyboardInterrupt, Exit: the session must end; the result of the attempt is recorded.
         """
         item = flight.item
         assert item is not None  # noqa: S101 - a preflight has no item
@@ -68,7 +68,7 @@ class StepReports:
             raise phases.stop
 
     def broken(self, flight: Flight, error: BaseException) -> AttemptResult:
-        """What became of an attempt that raised an error: its worker lives, so another one would fare no better."""
+        """The result of an attempt that raised an error. Its worker still runs, so a retry would fail the same way."""
         why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
         outcome = Outcome.GATE_ERROR if flight.order.agent is None else Outcome.AGENT_ERROR
         why, usage = f"the step raised an error: {clean_text(why)}", flight.heard or NEVER_STARTED
@@ -76,7 +76,7 @@ class StepReports:
         return flight.of.launch.recover(flight.ticket, flight.order, replace(result, final=True), flight.began)
 
     def _stopped(self, flight: Flight) -> AttemptResult:
-        """What became of an attempt that was stopped before there was a result."""
+        """The result of an attempt that was stopped before it had one."""
         usage = flight.heard or NEVER_STARTED
         result = flight.of.run.no_attempt(flight.order, Outcome.CANCELLED, "interrupted", usage)
         return flight.of.launch.recover(flight.ticket, flight.order, result, flight.began)
@@ -87,9 +87,9 @@ class StepReports:
         self._report.attempt_cancelled(flight.order.run_id, flight.of.run.finish_attempt(flight.order, result))
 
     def _settle(self, flight: Flight, result: AttemptResult, report: Any) -> None:
-        """Record the attempt and decide what follows, before pytest, and every other plugin, counts it.
+        """Record the attempt and decide what follows, before pytest and other plugins count it.
 
-        A failure that will be retried is none; a pass counts when the run ends, for a later step may still restart
+        A failure that will be retried does not count; a pass counts when the run ends, because a later step may restart
         from this one. So every step is counted once; of the attempts in between, others see a phase that passed.
         """
         of, booked = flight.of, self._decide(flight, result)
@@ -129,7 +129,7 @@ class StepReports:
         return run.settle(order, result, decide)
 
     def tell(self, hook: Callable[[], object]) -> None:
-        """Call a hook of ours for those who only take note; what they raise is shown and changes nothing."""
+        """Call a notification hook of ours; errors in it are shown and change nothing."""
         text = trouble(hook)
         if text is not None:
             name = getattr(getattr(hook, "func", None), "name", "a hook")
@@ -139,7 +139,7 @@ class StepReports:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Run the phases of a step; what plugins that repeat tests would do does not apply to it."""
+        """Run the phases of a step; plugins that repeat tests do not apply to it."""
         if not isinstance(item, StepItem):
             return None
         self._protocols[item.nodeid]()
@@ -147,7 +147,7 @@ class StepReports:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
-        """Let no plugin log a step but us: of what one logs on its own, others see a phase that passed."""
+        """Only we log steps: if a plugin logs one, other plugins see a phase that passed."""
         if report.nodeid in self._protocols and not is_own(report):
             _make_phase(report, "")
         return (yield)
@@ -202,7 +202,7 @@ class StepReports:
         self._close(report, of, whole.path)
 
     def preflight_failed(self, of: OpenRun, result: AttemptResult, reason: str) -> None:
-        """Fail a run whose gates cannot run: a testcase of its own says so, and all steps are skipped."""
+        """Fail a run whose gates cannot run: a separate testcase says so, and all steps are skipped."""
         skipped = of.run.end_at_preflight(reason)
         path = StepPath.parse(PREFLIGHT)
         item = StepItem.from_parent(of.root, name=PREFLIGHT, root=of.root, step_path=path)
@@ -226,7 +226,7 @@ class StepReports:
         self._report.hand_on(item, [report, _final(report, "teardown")])
 
     def _shown(self, item: StepItem, when: str) -> Any:
-        """Run the phases of a step that makes no attempt; gives the report of one, to be completed."""
+        """Run the phases of a step without an attempt; returns its report, to be completed."""
         reports: list[Any] = []
         self._protocols[item.nodeid] = lambda: reports.extend(runtestprotocol(item, log=False, nextitem=None))
         try:
@@ -240,7 +240,7 @@ class StepReports:
 
 
 def _answer(ask: Callable[[], object], job: Job) -> Decision | None:
-    """What the hook decides; None leaves it to the workflow's own policy."""
+    """The decision of the hook; None leaves it to the workflow's own policy."""
     answers: list[object] = []
     text = trouble(lambda: answers.append(ask()))
     if text is not None:

@@ -60,7 +60,7 @@ def format_duration(seconds: float) -> str:
 def format_usd(amount: float | None, *, estimated: bool = False) -> str:
     """Write dollars: `$0.30`, `$0.0189`, `$1.19`; unknown is `$?`, an estimate starts with `~`.
 
-    Below a dollar an amount that is not in whole cents has four decimals, so that a sum agrees with its parts.
+    Amounts below a dollar that are not whole cents have four decimals, so that a sum agrees with its parts.
     """
     if amount is None:
         return "$?"

@@ -1,4 +1,4 @@
-"""What a worker sends while an attempt runs: spent money and gates at once, turns and the last tool call at ticks."""
+"""Messages of a worker during an attempt: costs and gates at once, turns and the last tool call at ticks."""
 
 from __future__ import annotations
 

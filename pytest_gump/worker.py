@@ -66,7 +66,7 @@ class OrderServer:
         self._channel = workerinput.pop(CHANNEL)
         config.args = workerinput.pop(ARGUMENTS)
         self._files = {Path(config.invocation_params.dir, name) for name in workerinput.pop(FILES)}
-        """What was named for a run, which is no test here either."""
+        """Files of a run, which are not tests here either."""
         self._shares_disk = Place(**workerinput.pop(PLACE)).is_here()
         self._pack = b""
         self._homes: dict[str, Home] = {}
@@ -79,7 +79,7 @@ class OrderServer:
         self._wants_tools = False
 
     def collect_file(self, path: Path, _parent: pytest.Collector) -> list[pytest.Collector] | None:
-        """What a file is collected as that was named for a run: nothing; None if it was not."""
+        """Collect nothing from a file of a run; None for any other file."""
         return [] if path in self._files else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

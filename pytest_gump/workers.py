@@ -113,7 +113,7 @@ class Workers:
     def __init__(self, config: pytest.Config, arguments: Sequence[str]) -> None:
         self._config = config
         self.files: list[Path] = []
-        """Specs and workflow files: no worker collects one."""
+        """Specs and workflow files, which no worker collects."""
         self._arguments = [*arguments]
         """What of the command line the workers collect: ordinary tests."""
         self.xdist = XdistSession(config, has_tests=bool(arguments))

@@ -196,7 +196,7 @@ class StreamReader(Protocol):
 
 
 def has_ended(reader: StreamReader) -> bool:
-    """Whether the final event came, as a reader says with an attribute `ended`; one that has none never says so."""
+    """True if the reader has an attribute `ended` that is true: the final event came."""
     return getattr(reader, "ended", False) is True
 
 

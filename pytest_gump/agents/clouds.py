@@ -56,6 +56,6 @@ CLOUDS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def cloud_names(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """The switches that are set, each with the names that it needs."""
+    """Return the switches that are set, each with the variables that it needs."""
     chosen = ((switch, *names) for switch, names in CLOUDS.items() if environment.get(switch))
     return tuple(name for names in chosen for name in names)

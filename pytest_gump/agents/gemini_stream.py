@@ -59,7 +59,7 @@ class GeminiReader(EstimatedReader):
         self._halted: str | None = None
         """Why the CLI ended the run before the model did."""
         self._trouble = ""
-        """Message of the last error event, a warning or not."""
+        """Message of the last error event, warnings included."""
 
     def _handlers(self) -> Handlers:
         return {

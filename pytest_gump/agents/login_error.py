@@ -1,4 +1,4 @@
-"""Whether a CLI ended because it has no valid login, read off its own words.
+"""Recognizes a missing or invalid login in the error message of a CLI.
 
 The forms are those of the recorded streams in `tests/agents/streams`: `Not logged in · Please run /login`, `Failed to
 authenticate. API Error: 401 ...`, `unexpected status 401 Unauthorized`, `"status":"UNAUTHENTICATED"`, `Missing API
@@ -28,7 +28,7 @@ HINT: Final = "log in to {cli} or set its key, check it with `gump doctor --live
 
 
 def with_login_error(ending: Ending, *, cli: str, agent: str) -> Ending:
-    """Make a failed login final: every attempt with this CLI would end the same way.
+    """Make a failed login final, because every attempt with this CLI would end the same way.
 
     Only where the model has not answered: an answer may quote such words.
     """

@@ -87,7 +87,7 @@ class NeutralReader:
 
     @property
     def ended(self) -> bool:
-        """Whether the result came."""
+        """True once the result has arrived."""
         return self._result is not None
 
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:

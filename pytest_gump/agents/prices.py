@@ -1,4 +1,4 @@
-"""What tokens cost: by the user's own prices, else by the table that comes with genai-prices.
+"""What tokens cost: by the user's own prices, otherwise by the table of genai-prices.
 
 The table is the one in the installed package: nothing is fetched, `UpdatePrices` is never started.
 """
@@ -22,7 +22,7 @@ PACKAGE: Final = "genai-prices"
 MILLION: Final = 1_000_000
 
 RESELLERS: Final = (("qwen", "openrouter", "qwen/"),)
-"""Where the table knows models only under another name: prefix, provider, and what that puts before the name."""
+"""Models that the table has only under another name: prefix, provider, and what to put before the name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ _own: Final[dict[str, Rates]] = {}
 
 
 def use(own: Mapping[str, Rates]) -> None:
-    """Let the user's own prices count in this process, and only these."""
+    """Set the user's own prices for this process; they replace earlier ones."""
     _own.clear()
     _own.update({name.lower(): price for name, price in own.items()})
     rates.cache_clear()
 
 
 def priced_as(model: str | None, cli: str) -> str | None:
-    """Return the name to look the price of a model up by: the CLI's, if only that has a price of the user's own."""
+    """Return the name whose price applies to a model: the CLI's, if the user set a price only for that."""
     if cli in _own and estimate(model, Tokens(input=1)) is None:
         return cli
     return model
@@ -110,7 +110,7 @@ def _look_up(model: str, tokens: Tokens) -> Any:
 
 
 def source(model: str | None) -> str | None:
-    """Say where the price of a model comes from; None when it has none."""
+    """Return where the price of a model comes from; None if it has none."""
     if not model:
         return None
     if _own_rates(model) is not None:
@@ -123,7 +123,7 @@ def source(model: str | None) -> str | None:
 
 
 def why_unknown(model: str | None, cli: str) -> str:
-    """Say why nobody knows what an agent costs, and which name a price of the user's own needs."""
+    """Return why the cost of an agent is unknown, and which name in `gump_prices` would set it."""
     if cli == "cursor":
         return "Cursor bills by its own plan"
     if not model:

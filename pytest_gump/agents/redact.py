@@ -39,7 +39,7 @@ class Redaction:
 
     def __init__(self, secrets: Iterable[str], *, worktree: Path, home: str | None = None) -> None:
         self._secrets = [written(one) for one in sorted(secrets, key=len, reverse=True) if one]
-        """The longest first: one secret may begin another."""
+        """The longest first, because one secret may begin with another."""
         self._places = list(_places(worktree, os.environ.get("HOME", "") if home is None else home))
 
     def clean(self, text: bytes) -> bytes:
@@ -71,7 +71,7 @@ def _forms(text: str) -> Iterator[bytes]:
 
 
 def _alternatives(forms: Iterable[bytes]) -> re.Pattern[bytes] | None:
-    """The longest first: one secret may begin another."""
+    """The longest first, because one secret may begin with another."""
     words = sorted({form for form in forms if form}, key=len, reverse=True)
     return re.compile(b"|".join(map(re.escape, words))) if words else None
 

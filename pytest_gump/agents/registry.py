@@ -97,7 +97,7 @@ def same_cli(one: str, other: str, extra: Extra | None = None) -> bool:
 
 
 def why_unknown(agent: Agent) -> str:
-    """Say why the cost of an agent whose `cost` is `unknown` is so."""
+    """Return why the cost of an agent is `unknown`."""
     inner = agent.agent if isinstance(agent, Configured) else agent
     family = FAMILIES.get(agent.cli)
     if family is None or type(inner) is not family.adapter:

@@ -131,7 +131,7 @@ class JsonReader:
 
     @property
     def ended(self) -> bool:
-        """Whether the final event came: all that is left for the CLI to do is to exit."""
+        """True once the final event has arrived: the CLI only has to exit."""
         return self._unfinished() is None
 
     # -- the end ---------------------------------------------------------------------------------------------------

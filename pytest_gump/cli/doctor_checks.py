@@ -115,7 +115,7 @@ def _worktree(repository: Repository, root: Path) -> Check:
 
 @contextmanager
 def temporary_slot(repository: Repository, root: Path) -> Iterator[Slot]:
-    """A worktree slot below `root` that is removed in the end, with `root` itself if it was not there."""
+    """A worktree slot below `root`. Both are removed at the end, `root` only if it did not exist before."""
     import secrets
 
     from pytest_gump.system.worktree import Slots

@@ -1,4 +1,4 @@
-"""What `gump doctor` says of variables that are set here and kept back from agents and gates."""
+"""`gump doctor`: variables that are set here and not passed to agents and gates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def environment_checks(settings: Settings, agents: Iterable[Agent]) -> Iterator[Check]:
-    """Name the variables of clouds and toolchains; whether something needs them, nobody knows before it fails."""
+    """Name variables of clouds and toolchains that are not passed. Whether anything needs them is unknown."""
     from pytest_gump.cli.doctor_agents import environment_of
     from pytest_gump.engine.withheld import hint, needed_often
     from pytest_gump.system.environment import child_environment

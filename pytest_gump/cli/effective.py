@@ -35,7 +35,7 @@ class Effective:
     sources: dict[str, str]
     """Where the value of each option comes from."""
     notes: list[str]
-    """What is set and has no effect, each with its place or file."""
+    """Settings that have no effect, each with its place or file."""
 
 
 def effective_settings(root: Path) -> tuple[Settings, dict[str, str]]:
@@ -67,7 +67,7 @@ def effective(root: Path) -> Effective:
 
 
 def _unknown_options(config: pytest.Config, ini: str) -> Iterator[str]:
-    """Name options of ours in pytest's ini file that do not exist; pytest itself warns only when it runs."""
+    """Name unknown `gump_` options in pytest's ini file; pytest warns about them only in a session."""
     import difflib
 
     from pytest_gump.engine.settings import INI_OPTIONS

@@ -1,4 +1,4 @@
-"""Commands and options of the original Gump that have another name here: the answer names today's."""
+"""Answers to commands and options of the original Gump: each error names the current form."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ _FORMER: Final[dict[tuple[str, ...], str]] = {
 
 
 def refuse_former(words: Sequence[str]) -> None:
-    """Point at today's name of what a command line asks for.
+    """Refuse commands and options of the original Gump.
 
     Raises:
-        ConfigError: it has a command or an option that only the original knows.
+        ConfigError: the command line has one; the hint names the current form.
     """
     command, rest = words[0] if words else "", [*words[1:]]
     end = rest.index("--") if "--" in rest else len(rest)

@@ -18,7 +18,7 @@ POLL_S: Final = 0.3
 
 
 def running_attempt(run: KeptRun) -> AttemptRecord:
-    """The attempt of a run that was started last and has not ended.
+    """Return the running attempt of a run that started last.
 
     Raises:
         RunError: there is none.
@@ -32,7 +32,7 @@ def running_attempt(run: KeptRun) -> AttemptRecord:
 
 
 def files_of_running(run: KeptRun, attempt: AttemptRecord) -> Path | None:
-    """Where a running attempt writes its files; None while there are none, and for one on another machine."""
+    """Folder of a running attempt's files; None while there is none, or if it is on another machine."""
     from pytest_gump.cli.effective import effective_settings
     from pytest_gump.cli.runs import project_root
     from pytest_gump.engine.workplace import folder_prefix
@@ -50,14 +50,14 @@ def files_of_running(run: KeptRun, attempt: AttemptRecord) -> Path | None:
 
 
 def mask_secrets() -> Callable[[str], str]:
-    """Masks values of secret variables of this process: the files of a running attempt are not masked yet."""
+    """Masks secrets of this process's environment, because the files of a running attempt are not masked yet."""
     from pytest_gump.engine.secrets import Secrets
 
     return Secrets.of(os.environ).mask
 
 
 def follow(run: KeptRun, attempt: AttemptRecord, out: Out) -> KeptRun:
-    """Write what the agent does as it comes; returns the run as it is when the attempt has ended."""
+    """Print what the agent does as it happens; returns the run as read after the attempt has ended."""
     from pytest_gump.cli.log_stream import follow_stream
     from pytest_gump.cli.runs import read_run
 

@@ -56,7 +56,7 @@ def _lines(reader: StreamReader, path: Path, slot: str, arrow: str) -> Iterator[
 
 
 def follow_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) -> Iterator[str | None]:
-    """Like `read_stream`, for a file that still grows: None whenever there is nothing new."""
+    """Like `read_stream`, for a growing file: yields None when there is nothing new."""
     path = folder / "stream.ndjson"
     while not path.is_file() or not path.stat().st_size:
         yield None
@@ -75,7 +75,7 @@ def follow_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str
 
 
 def _growing(file: BinaryIO) -> Iterator[bytes | None]:
-    """Whole lines of a file that somebody else writes; None when there is none at the moment."""
+    """Whole lines of a file that another process writes; None when there is none yet."""
     rest = b""
     while True:
         rest += file.readline(MAX_LINE_BYTES + 1 - len(rest))

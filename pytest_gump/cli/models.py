@@ -35,7 +35,7 @@ class Row:
     cost: str
     """Where the cost of an attempt comes from: reported by the CLI, estimated by these prices, or unknown."""
     price_source: str | None
-    """Where the price comes from: the table with its version, the name there if it is another, or `gump_prices`."""
+    """Source of the price: `gump_prices`, or the table with its version and, if different, its name for the model."""
 
 
 def add(commands: Commands) -> None:

@@ -58,7 +58,7 @@ def _show(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _without_schema(text: str) -> str:
-    """The file without the comment that names a schema next to it: no copy of the file has that neighbour."""
+    """The file without the comment that names the schema next to it, because a copy has no schema next to it."""
     first, _, rest = text.partition("\n")
     return rest if first.startswith("# yaml-language-server:") else text
 

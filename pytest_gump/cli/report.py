@@ -124,7 +124,7 @@ def _write_last(data: Data, out: Out) -> None:
 
 
 def _write_trend(trend: list[Data], out: Out) -> None:
-    """Draw the cost of each run, the oldest first; the dearest has the longest bar."""
+    """Draw the cost of each run, oldest first; the most expensive run has the longest bar."""
     from pytest_gump.units import format_duration, format_usd_sum
 
     most = max(one["cost"]["usd"] for one in trend)

@@ -190,7 +190,7 @@ def _thousands(tokens: int) -> str:
 
 
 def _tools(data: Data, out: Out) -> None:
-    """Show attempts in which tools failed or were called twice in a row with the same words."""
+    """Show attempts in which tools failed or were called twice in a row with the same arguments."""
     head = ("step", "no", "tools", "failed", "repeated", "first write")
     rows = [
         (
@@ -249,7 +249,7 @@ def _why_unknown(attempt: Data) -> str:
 
 
 def _reservations(data: Data, out: Out) -> None:
-    """What to know of steps that passed."""
+    """Show skipped gates and steps without a change, of steps that passed."""
     for step in data["steps"]:
         for text in step["reservations"]:
             out.text(f"{step['path']}: {text}", indent="  ", colour="yellow")

@@ -44,7 +44,7 @@ class AgentRun:
     ending: Ending
     breach: Breach | None = None
     trespass: str | None = None
-    """A path in the user's checkout that a tool call named and wrote."""
+    """The path in the user's checkout that a tool call wrote."""
     cancelled: bool = False
     """Ctrl-C came while it worked."""
     duration_s: float = 0.0
@@ -159,7 +159,7 @@ class _Listener:
     def tick(self) -> str | None:
         self.tools.listen(None)
         breach = self.breach or self.guards.tick() or self._asked()
-        if has_ended(self.reader):  # the work is done: a limit of time has nothing to stop but a CLI that hangs
+        if has_ended(self.reader):  # the work is done; a time limit only has to stop a CLI that hangs
             late = breach is not None and breach.guard in TIME_GUARDS and breach is not self.breach
             if late or self.guards.silent_s >= self.tools.settings.end_grace_s:
                 return HANGS

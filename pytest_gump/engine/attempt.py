@@ -70,7 +70,7 @@ def execute(order: Order, tools: Tools) -> AttemptResult:
     """Carry out an order.
 
     Raises:
-        Cancelled: interrupted; nothing that the attempt started lives on, and its tree is kept where that was possible.
+        Cancelled: interrupted; all its processes have ended, and its tree is kept if possible.
         WorktreeError: the worktree cannot be prepared; no agent was started.
         AgentError: the agent's name is not known.
     """
@@ -90,9 +90,9 @@ class _Facts:
     notes: list[str] = field(default_factory=list)
     session_lost: bool = False
     leaks: Sequence[str] = ()
-    """Where the value of a secret stands in what the agent left."""
+    """Places in the agent's files that hold the value of a secret."""
     ignored: Sequence[str] = ()
-    """What the agent made that git ignores; looked up only where it changed nothing else."""
+    """Ignored files that the agent made; looked up only if it changed nothing else."""
     no_change: str = ""
 
 
@@ -125,7 +125,7 @@ class _Attempt:
         return result
 
     def _broken(self, error: GumpError | OSError) -> Judgement:
-        """What an error after the agent has ended makes of the attempt: it was paid for, and it may be the cause."""
+        """Outcome for an error after the agent ended: the attempt was paid for and may have caused the error."""
         run = self.facts.run
         if run is None:
             raise error if isinstance(error, GumpError) else WorktreeError(f"cannot begin: {reason_of(error)}")
@@ -169,7 +169,7 @@ class _Attempt:
         return problem
 
     def _unchanged_interpreter(self) -> Judgement | None:
-        """No agent is paid for work that no gate can check any more."""
+        """Refuses to start an agent if gates can no longer check its work."""
         why = None if self.agent is None else self._interpreter_changes()
         return None if why is None else Judgement.of(Outcome.GATE_ERROR, why)
 
@@ -262,7 +262,7 @@ class _Attempt:
         return judgement
 
     def _keep(self) -> Judgement | None:
-        """Keep what the agent left; gives what it makes of the attempt that this was not possible."""
+        """Keep what the agent left; returns the outcome if that fails."""
         message = self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not finish")))
         try:
             self.leavings.keep(message)
@@ -310,12 +310,12 @@ class _Attempt:
 
     @property
     def _is_unchanged(self) -> bool:
-        """Whether a step that works on the files has left them as they were when it began."""
+        """True if a step that should change files left all of them as they were."""
         began = self.tools.repository.tree_of(self.order.step_base)
         return (self.order.mode == "diff" or self.order.must_change) and self.leavings.tree == began
 
     def _judge_no_change(self, checked: Judgement) -> Judgement:
-        """Judge an attempt that left the files as they were, after its gates; a gate that failed weighs more."""
+        """Decide on an attempt without changes, after its gates; a failed gate takes precedence."""
         facts, ending = self.facts, self.facts.run.ending if self.facts.run is not None else None
         facts.no_change = facts.handover.no_change or self.order.no_change
         if checked.outcome is not Outcome.PASSED:

@@ -26,7 +26,7 @@ class Allowance:
     usd: float | None
     scope: Scope
     spent_usd: float = 0.0
-    """What earlier attempts have spent of the same money."""
+    """US dollars that earlier attempts spent of the same budget."""
 
 
 def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> Allowance:
@@ -48,7 +48,7 @@ def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
 
 @dataclass(frozen=True, slots=True)
 class TimeAllowance:
-    """Seconds for the next attempt, and whose time it is; None = no limit."""
+    """Seconds for the next attempt, and whose limit that is; None means no limit."""
 
     left_s: float | None
     scope: Literal["guard", "run"] = "guard"
@@ -78,7 +78,7 @@ def is_limited(workflow: Workflow) -> bool:
 
 
 def refusal(workflow: Workflow, record: RunRecord, allowed: Allowance) -> str | None:
-    """Why an agent must not start: the run's means are used up, or nothing is `allowed`; None when it may."""
+    """Return why no agent may start: a limit of the run is reached, or `allowed` is nothing; None if it may."""
     reason = spent_out(workflow, record)
     if reason is None and allowed.usd is not None and allowed.usd <= 0:
         limit = format_usd(allowed.usd + allowed.spent_usd)

@@ -1,4 +1,4 @@
-"""How many tests the gates collect, compared with what the tree had before."""
+"""The number of tests that gates collect, compared with the number before the step."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _most(counts: Iterable[Mapping[str, Any] | None]) -> int | None:
 
 
 def fewer_tests(gates: Sequence[GateResult], known: int | None) -> str | None:
-    """Say that fewer tests are collected than before the step; None where that is not so, or not known."""
+    """Return a note if fewer tests are collected than before the step; None if not, or if unknown."""
     now = collected(gates)
     if known is None or now is None or now >= known:
         return None
@@ -49,7 +49,7 @@ def fewer_tests(gates: Sequence[GateResult], known: int | None) -> str | None:
 
 
 def hold_untouched_tests(gates: Sequence[GateResult], known: int | None) -> tuple[GateResult, ...]:
-    """Let `untouched: "@tests"` fail where fewer tests are collected, though no file of theirs has changed."""
+    """Fail `untouched: "@tests"` if fewer tests are collected, even if no test file has changed."""
     fewer = fewer_tests(gates, known)
     if fewer is None:
         return tuple(gates)

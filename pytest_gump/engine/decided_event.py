@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def why_text(settled: Settled) -> str:
-    """What was refused to a hook, or why the step was given up."""
+    """What a hook asked for and was refused, or why the step was given up."""
     stops = [decision.reason for _, decision in settled.decisions if isinstance(decision, Stop) and decision.reason]
     return "; ".join(filter(None, [settled.note, *stops]))
 

@@ -57,11 +57,11 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._written: dict[str, bytes] = {}
-        """What the files hold that a living run has written once."""
+        """Contents of the files that a run writes once, at its start."""
 
     @classmethod
     def create(cls, project: Path, run_id: str) -> RunFolder:
-        """Make the folder; `.gump/runs` hides itself from git with a `.gitignore` of its own, and from other users.
+        """Make the folder; `.gump/runs` has its own `.gitignore` and is closed to other users.
 
         Raises:
             RunError: the folder cannot be written, or `.gump/runs` is a link or belongs to another user.
@@ -151,19 +151,19 @@ class RunFolder:
         self._written = contents
 
     def remember(self) -> None:
-        """Keep in memory what the files hold, for `restore`."""
+        """Keep the contents of the files in memory, for `restore`."""
         self._written = {name: (self.path / name).read_bytes() for name in _WRITTEN if (self.path / name).is_file()}
 
     def damage(self) -> str:
-        """Which of the files was removed or replaced by something that is no file; empty if none."""
+        """Names a file that was removed or is no longer a regular file; empty if there is none."""
         gone = next((one for name in self._written if not _is_file(one := self.path / name)), None)
         return f"{gone.name} of the run's folder was removed" if gone is not None else ""
 
     def restore(self) -> None:
-        """Make the folder and its files again, where they are not there any more.
+        """Restore the folder and its files if they are missing.
 
         Raises:
-            OSError: that cannot be done; a link or a file in the place of the folder is left alone.
+            OSError: that failed; a link or a file in the place of the folder is left alone.
         """
         for place in (self.path.parent, self.path):
             if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
@@ -189,7 +189,7 @@ class RunFolder:
         self.remember()
 
     def close_to_others(self) -> None:
-        """Let nobody else read the run, which an older version may have made."""
+        """Close the run to other users; an older version may have left it readable."""
         close_to_others(self.path)
 
     def read_header(self) -> dict[str, Any]:

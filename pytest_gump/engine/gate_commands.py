@@ -20,11 +20,11 @@ PACKAGE_FILES: Final = (
     "pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini",
     "package.json", "go.mod", "Cargo.toml", "pom.xml", "build.gradle", "build.gradle.kts", "Gemfile", "composer.json",
 )  # fmt: skip
-"""A folder that has one of them is a package of its own, with its own settings for tests."""
+"""A folder with one of these files is a package with its own test settings."""
 
 
 def gate_commands(repository: Repository, commit: str, settings: Settings, folder: str = "") -> dict[str, str]:
-    """Give those for a commit: set ones first, then detected ones.
+    """Return the commands for a commit: configured ones take precedence over detected ones.
 
     `folder` is where the session started, relative to the top. What is detected runs in the package around it, as the
     user's own `pytest` does there; what no package defines, and what is set, runs at the top.
@@ -41,12 +41,12 @@ def gate_commands(repository: Repository, commit: str, settings: Settings, folde
 
 
 def start_folder(project: Path, here: Path) -> str:
-    """Where a session or command started, relative to the project; empty at its top, and outside of it."""
+    """Start folder of a session or command, relative to the project; empty at the top and outside of it."""
     return "" if here == project or not here.is_relative_to(project) else here.relative_to(project).as_posix()
 
 
 def package_around(files: Collection[str], folder: str) -> str:
-    """The nearest package at or above a folder; empty where that is the project itself."""
+    """The nearest package at or above a folder; empty if that is the project itself."""
     known = frozenset(files)
     for place in (PurePosixPath(folder), *PurePosixPath(folder).parents):
         if place != PurePosixPath() and any(str(place / name) in known for name in PACKAGE_FILES):

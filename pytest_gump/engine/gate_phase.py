@@ -36,9 +36,9 @@ OUTPUT_CHARS = 40_000
 """Of a gate's output in memory: summaries are read from it, and the retry's part is cut from it."""
 
 CACHES = "caches"
-"""Build caches of gates, in the run's scratch folder: they go with it."""
+"""Folder of the gates' build caches, in the run's scratch folder."""
 RECORD_BYTES = 256 * 1024 * 1024
-"""Records of a gate's tests that are read; cut off, they are not sound."""
+"""Bytes of a gate's test records that are read; longer records are not valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def run_step_gates(order: Order, tools: Tools, place: Workplace, judged: Judged)
 
 @dataclass(slots=True)
 class CommandRunner:
-    """Runs the shell commands of gates and setup; whole outputs go to `gates/<n>-<name>.txt`, records beside them."""
+    """Runs the shell commands of gates and setup; whole outputs go to `gates/<n>-<name>.txt`, records next to them."""
 
     tools: Tools
     place: Workplace

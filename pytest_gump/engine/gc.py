@@ -205,7 +205,7 @@ class _Search:
         return None if where is None else f"has its branch checked out in {where}"
 
     def _without_others_work(self, run: KnownRun, refs: dict[str, str]) -> dict[str, str]:
-        """The refs of a run but for branches that somebody else has moved, put commits on, or checked out."""
+        """The refs of a run, without branches that somebody else moved, put commits on, or checked out."""
         made, mine = branches_of(self._repository, run.record), {}
         for name, commit in refs.items():
             why = self._why_kept(run, name, commit, made) if name.startswith(_BRANCHES) else None
@@ -263,7 +263,7 @@ class _Search:
                 self._add("refs", run_id, 0, partial(self._delete, run_id, mine), len(mine))
 
     def _without_branch(self, run_id: str, refs: dict[str, str]) -> dict[str, str]:
-        """The refs of a run without a folder, a branch only if its commits are held by something else."""
+        """The refs of a run without a folder; its branch only if something else holds its commits."""
         mine = {}
         for name, commit in refs.items():
             why = self._checked_out(name) if name.startswith(_BRANCHES) else None

@@ -52,7 +52,7 @@ class GuardWatch:
 
     @property
     def silent_s(self) -> float:
-        """For how long nothing has come."""
+        """Seconds without output."""
         return self._clock() - self._heard
 
     def feed(self, event: Event) -> Breach | None:
@@ -97,7 +97,7 @@ class GuardWatch:
         return Breach("max_turns", f"guard max_turns: turn {number} began, {limit} are allowed")
 
     def limit_of_cli(self, ending: Ending) -> Breach | None:
-        """The CLI's own form of a limit that was passed to it."""
+        """The breach of a limit that the CLI itself enforced."""
         if ending.limit is None:
             return None
         scope = self._limits.budget_scope if ending.limit == "max_budget" else "guard"

@@ -23,7 +23,7 @@ SETTINGS: Final = {
     **{option.legacy: option.name for option in INI_OPTIONS if option.legacy is not None},
     **{("gump", option.toml_key): option.name for option in INI_OPTIONS},
 }
-"""The ini option of each key, by table and key; a key of `[gump]` comes before the same of an older table."""
+"""The ini option of each key, by table and key; `[gump]` takes precedence over the older tables."""
 
 WITHOUT_EFFECT: Final = {
     ("", "default_agent"): "name the agent in the workflow, or start with --gump-agent",
@@ -32,7 +32,7 @@ WITHOUT_EFFECT: Final = {
     ("analytics", "enabled"): "nothing is ever sent",
     ("update", "check"): "there is no update check",
 }
-"""Keys of the original Gump that change nothing here, by table and key, each with what to do."""
+"""Keys of the original Gump that have no effect here, by table and key, each with a hint."""
 
 _SYNTAX_PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 
@@ -49,10 +49,10 @@ class TomlSetting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GumpToml:
-    """One file that was read; every table and key of it is known."""
+    """One file that was read; all its tables and keys are known."""
 
     name: str
-    """As messages show it: `gump.toml`, `sub/gump.toml`, `~/.gump/config.toml`."""
+    """The name in messages: `gump.toml`, `sub/gump.toml`, `~/.gump/config.toml`."""
     data: Mapping[str, object]
     text: str = ""
 
@@ -70,14 +70,14 @@ class GumpToml:
                 yield TomlSetting(option, content[key], source, f"{self.place(table, key)}: [{table}] {key}")
 
     def notes(self) -> Iterator[str]:
-        """Name the keys that the original Gump reads and that change nothing here; one that is off changes nothing."""
+        """Name the keys of the original Gump that have no effect here; those that are `false` are left out."""
         for (table, key), hint in WITHOUT_EFFECT.items():
             content = self.data.get(table) if table else self.data
             if isinstance(content, dict) and content.get(key, False) is not False:
                 yield f"{self.place(table, key)}: {key!r} has no effect\n  hint: {hint}"
 
     def place(self, table: str, key: str = "") -> str:
-        """Write `gump.toml:3:1`; only the file's name where the place is not found, as in an inline table."""
+        """Return `gump.toml:3:1`, or only the file's name if the place is unknown, as in an inline table."""
         current = ""
         for number, line in enumerate(self.text.splitlines(), start=1):
             header = re.match(r"\s*\[\[?\s*[\"']?([^\[\]\"']+?)[\"']?\s*\]", line)
@@ -108,10 +108,10 @@ class GumpToml:
 
 
 def gump_tomls(project: Path, start: Path, home: Path | None) -> tuple[GumpToml, ...]:
-    """Read the user's file, then that of the nearest folder from `start` up to the project's root; the last one wins.
+    """Read the user's file, then the nearest one from `start` up to the project's root; the last one wins.
 
     Raises:
-        ConfigError: a file that is no TOML, or cannot be read.
+        ConfigError: a file is not TOML, or cannot be read.
     """
     project, start = project.resolve(), start.resolve()
     folders = [start, *start.parents]

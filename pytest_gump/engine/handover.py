@@ -28,7 +28,7 @@ class Handover:
     """Sentences for the agent."""
     notes: tuple[str, ...] = ()
     no_change: str = ""
-    """Of a step that changes files: why none had to change."""
+    """Of a step with `output: diff`: why no file had to change."""
 
     @property
     def payload(self) -> Payload:

@@ -107,7 +107,7 @@ def _agents(raw: object) -> tuple[str, ...]:
 
 
 def _prices(raw: object) -> tuple[str, ...]:
-    """Lines `NAME = INPUT/OUTPUT/CACHE_READ/CACHE_WRITE`, the cache at the price of input unless it has its own."""
+    """Lines `NAME = INPUT/OUTPUT/CACHE_READ/CACHE_WRITE`, cache prices default to the price of input."""
     prices: dict[str, str] = {}
     for line in _lines(raw):
         name, equals, numbers = (part.strip() for part in line.partition("="))

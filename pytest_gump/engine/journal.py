@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 class Journal:
     lost: str = ""
-    """What of the run's files was lost while it worked; the run must end."""
+    """Files of the run were lost during the run, so it must end."""
 
     def __init__(self, folder: RunFolder, clock: Callable[[], float]) -> None:
         self._folder = folder
@@ -28,7 +28,7 @@ class Journal:
         self._is_on_disk = True
 
     def append(self, event: str, **fields: Any) -> Event:
-        """Write one event; into memory only, where the folder can be written no more.
+        """Write one event; only into memory if the folder can no longer be written.
 
         Raises:
             RunError: the disk is full, or the like.
@@ -39,7 +39,7 @@ class Journal:
         return self._ledger.append(event, **fields)
 
     def check(self) -> str:
-        """Look whether all is where it was written, and put back what is not; gives what was lost so far."""
+        """Check that all files are in place and restore missing ones; returns what was lost so far."""
         damages = [self._ledger.damage(), self._folder.damage()] if self._is_on_disk else []
         if any(damages):
             refs = f"its commits are at refs/gump/{self._folder.run_id}/"

@@ -41,7 +41,7 @@ def _name(step: str, attempt: int) -> str:
 
 
 def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
-    """Read the result back from the message of an attempt's snapshot; None if the commit is none."""
+    """Read the result from the message of an attempt's snapshot; None if the commit is not one."""
     _, _, body = repository.message_of(commit).partition("\n\n")
     try:
         result = from_wire(AttemptResult, json.loads(body))
@@ -68,7 +68,7 @@ class Leavings:
         self.snapshot: Snapshot | None = None
         self.notes: list[str] = []
         self.bad: list[str] = []
-        """Paths that cannot be taken over, for which the attempt fails."""
+        """Paths that cannot be kept; they fail the attempt."""
 
     @property
     def commit(self) -> str:
@@ -123,7 +123,7 @@ class Leavings:
             self.notes.append(f"set aside what the agent's CLI left for itself: {listed(found)}")
 
     def keep_nothing(self, message: str) -> None:
-        """Let the attempt have left no change: its worktree cannot be read."""
+        """Treat the attempt as one without changes, because its worktree cannot be read."""
         base, ref = self._order.base, attempt_ref(self._order)
         tree = self._repository.tree_of(base)
         commit = self._repository.commit_tree(tree, [base], message)

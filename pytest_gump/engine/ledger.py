@@ -68,7 +68,7 @@ class Ledger:
         return record
 
     def damage(self) -> str:
-        """What somebody did to the file since it was last written; empty if nothing."""
+        """How the file was changed since it was last written; empty if it was not."""
         try:
             there = self._path.lstat()
         except OSError:
@@ -79,10 +79,10 @@ class Ledger:
         return "the ledger was cut short" if ours.st_size < len(self._data) else ""
 
     def restore(self) -> None:
-        """Write all events again, into a new file; what has its name now gets another one.
+        """Write all events again, into a new file; an entry that now has its name is renamed.
 
         Raises:
-            OSError: that cannot be done.
+            OSError: that failed.
         """
         if os.path.lexists(self._path):
             self._path.rename(self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}"))

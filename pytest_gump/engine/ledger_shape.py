@@ -48,7 +48,7 @@ _COMMITS_OR_NONE: Final = ("theirs", "commit")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _STEP: Final = re.compile(r"[^\[\]/\x00-\x1f]+(?:\[[^\[\]/\x00-\x1f]+\])?")
 _BRANCH: Final = re.compile(r"(?:refs/)?gump/[\w.-]+(?:/head)?")
-"""It becomes a ref, and an argument of a command that is shown."""
+"""It becomes part of a ref, and an argument of commands that are shown."""
 _FOLDER: Final = re.compile(r"(?!\.)[^/\x00-\x1f]+")
 
 

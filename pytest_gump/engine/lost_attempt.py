@@ -35,7 +35,7 @@ def scratch_of(scratch: Path, ticket: int) -> Path:
 
 
 def fresh_scratch(tools: Tools, ticket: int) -> Path:
-    """Make the scratch folder of one order; what is left of another one of that number is removed.
+    """Make the scratch folder of an order; one from an earlier attempt with the same number is removed.
 
     Raises:
         WorktreeError: it cannot be made.
@@ -57,7 +57,7 @@ def run_scratch(tools: Tools) -> Directory:
 
 
 def remove_scratch(tools: Tools) -> None:
-    """Remove what is left of a run's scratch folder, if there is anything, and it can be removed."""
+    """Remove a run's scratch folder, as far as it exists and can be removed."""
     with suppress(OSError, WorktreeError):
         root = tools.slots.place.existing()
         if root is not None:

@@ -90,7 +90,7 @@ class AttemptRecord:
     scope: str = ""
     """The step or group that decided in the end; the group goes on where that is not the attempt's own step."""
     decided: str = ""
-    """Kind of the last decision about it: retry, restart, replan or stop."""
+    """Kind of the last decision about the step: retry, restart, replan or stop."""
     session_resumed: bool = False
     reused: bool = False
     """Made and paid for in another run: counts here for nothing."""
@@ -177,14 +177,14 @@ class RunRecord:
     spec: str = ""
     base: str = ""
     branch: str = ""
-    """Where the result is: a branch, or the full name of a ref while it is on none."""
+    """Branch with the result, or the full name of a ref while the result is on no branch."""
     branches: set[str] = field(default_factory=set)
     """All branches that the run has made."""
     branches_left: dict[str, str] = field(default_factory=dict)
-    """Those of them that the run does not move any more, because somebody else did or has them checked out: why."""
+    """Branches that the run no longer moves, because somebody else moved them or has them checked out: why."""
     head: str = ""
     heads: set[str] = field(default_factory=set)
-    """All commits that `head` has been."""
+    """All commits that `head` has pointed to."""
     started: float = 0.0
     pid: int | None = None
     pid_created: float | None = None
@@ -197,7 +197,7 @@ class RunRecord:
     """running (or interrupted, if its process is gone), passed, failed, cancelled."""
     reason: str = ""
     unchanged: bool = False
-    """No file differs between its branch and its base, so there is nothing to merge; said when it has ended."""
+    """True if no file differs between branch and base, so there is nothing to merge; set at its end."""
     change: dict[str, int] | None = None
     """Files and lines between base and head; None until the run ends, or where git could not compare them."""
     checkout_changed: tuple[str, ...] = ()
@@ -226,7 +226,7 @@ class RunRecord:
 
     @property
     def stopped_at_preflight(self) -> bool:
-        """Whether no step could start, because the gates could not run on what they build on."""
+        """True if no step could start because the gates could not run on the base."""
         return self.preflight is not None and self.preflight["reason"] is not None
 
     @property

@@ -1,4 +1,4 @@
-"""Changes that no gate forbids, and that a person should look at before the result is used."""
+"""Changes that no gate forbids and that a person should look at before using the result."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _SOURCE_BYTES: Final = 1024 * 1024
 
 
 def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[ChangedFile]) -> list[str]:
-    """Give a line for each kind: product code that can reach the test run, and files that stand in for modules.
+    """Return a line for each kind: product code that can reach the test run, and files that replace modules.
 
-    What tests use is not named. `changed` is since the step began; the slot holds what the step leaves.
+    Code of tests is left out. `changed` are the changes since the step began; the slot holds the result.
     """
 
     def read(path: str) -> bytes:
         try:
             return slot.read(path, _SOURCE_BYTES) or b""
-        except WorktreeError:  # a link, or nothing that a person has written
+        except WorktreeError:  # a link, or a file that no person wrote
             return b""
 
     def read_base(path: str) -> bytes | None:
@@ -57,7 +57,7 @@ def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[Chan
 
 
 def interpreter_changes(tools: Tools) -> tuple[str | None, list[str]]:
-    """Say why the Python of gates decides nothing any more, if so, and name what was merely installed."""
+    """Return why gates can no longer use this Python, if so, and a note on packages that were installed."""
     changes = Changes(()) if tools.interpreter is None else tools.interpreter.changes()
     named = [f"packages installed since the run began: {listed([*changes.installed])}"] if changes.installed else []
     if not changes.deciding:

@@ -1,4 +1,4 @@
-"""A step that has to change files, and did not: what its agent says about that, and what follows. Pure."""
+"""Decides on a step that should change files and did not, by the reason that its agent gives. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CACHES: Final = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".myp
 
 
 def read_reason(read: Callable[[str], bytes | None]) -> tuple[str, tuple[str, ...]]:
-    """The reason as one bounded line, or nothing; and what is wrong with its file.
+    """Return the reason as one bounded line, or nothing, and what is wrong with its file.
 
     `read` gives the content of a file of the hand-over folder, None when it is missing, WorktreeError when it is not a
     plain file of reasonable size.
@@ -34,7 +34,7 @@ def read_reason(read: Callable[[str], bytes | None]) -> tuple[str, tuple[str, ..
 
 
 def judge_no_change(reason: str, ignored: Sequence[str], *, must_change: bool, ending: Ending | None) -> Judgement:
-    """Judge an attempt whose gates passed and whose files are as they were when its step began.
+    """Decide on an attempt whose gates passed and whose files did not change since its step began.
 
     `ignored` are the files that git ignores and the agent made; `ending` is None where no agent ran.
     """
@@ -48,13 +48,13 @@ def judge_no_change(reason: str, ignored: Sequence[str], *, must_change: bool, e
 
 
 def describe_answer(ending: Ending | None) -> tuple[str, ...]:
-    """What the agent said instead: a question or a refusal, say."""
+    """The agent's answer, which may be a question or a refusal."""
     answer = "" if ending is None else one_line(ending.message, MESSAGE_CHARS)
     return (f"its answer: {answer}",) if answer else ()
 
 
 def without_caches(ignored: Sequence[str]) -> list[str]:
-    """The ignored files that somebody may miss: gates and agents leave caches all the time."""
+    """Changed ignored files without caches, which gates and agents leave all the time."""
     return [path for path in ignored if path.rstrip("/").rpartition("/")[2] not in _CACHES]
 
 

@@ -1,4 +1,4 @@
-"""What happened around a run that a person should know of, one line each: for the terminal and the reports."""
+"""Events around a run that a person should know of, one line each, for the terminal and the reports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def notices(record: RunRecord) -> list[str]:
 
 
 def around(branch: str, branches_left: Mapping[str, str], checkout_changed: Sequence[str]) -> list[str]:
-    """What somebody else did to the run's branches, and in the checkout."""
+    """Lines on changes of the run's branches and of the checkout."""
     lines = [f"branch {name} {why}and is left alone; the result is on {branch}" for name, why in branches_left.items()]
     changed = [f"your checkout changed during the run: {listed(checkout_changed)}"] if checkout_changed else []
     return [*lines, *changed]

@@ -92,21 +92,21 @@ class Limits:
     budget_scope: Literal["guard", "step", "run"] = "guard"
     """Whose money `max_budget` is: decides between the outcomes `guard` and `budget`."""
     budget_spent: float = 0.0
-    """USD that earlier attempts have spent of that money: with `max_budget`, what the workflow says."""
+    """USD that earlier attempts spent of that budget; the workflow's limit is this plus `max_budget`."""
     time_scope: Literal["guard", "run"] = "guard"
-    """Whose time `max_time_s` is."""
+    """Whose limit `max_time_s` is."""
     time_spent_s: float = 0.0
-    """Seconds that are gone of that time: with `max_time_s`, what the workflow says."""
+    """Seconds already spent of that time; the workflow's limit is this plus `max_time_s`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """What the tool calls of an attempt tell, as far as the CLI shows them."""
+    """Counts over the tool calls of an attempt, as far as the CLI shows them."""
 
     failed: int = 0
     """Calls that ended with an error."""
     repeated: int = 0
-    """Calls that say the same as the call before: the same tool with the same file or command."""
+    """Calls that repeat the call before: the same tool with the same file or command."""
     first_write_s: float | None = None
     """Seconds from the start of the agent to its first call of a tool that writes a file of the project."""
 
@@ -157,9 +157,9 @@ class Order:
     limits: Limits = Limits()
     blast_radius: Literal["enforce", "warn", "off"] = "off"
     must_change: bool = False
-    """A tree that equals the one at which the step began fails the attempt, unless the agent says why."""
+    """The attempt fails if its tree equals the step's base, unless the agent gives a reason."""
     no_change: str = ""
-    """Why nothing had to change, as the agent said it whose gates run again now."""
+    """Why nothing had to change, from the attempt whose gates run again."""
     item: PlanItem | None = None
     theirs: str | None = None
     """For a merge: the commit of the member that goes into `base`; both come from `step_base`."""
@@ -169,7 +169,7 @@ class Order:
     standing: str = ""
     """What the conversation of `session` ended with: for a fresh one, should it be lost."""
     known_tests: int | None = None
-    """How many tests were collected from `step_base`, as far as a gate has counted them."""
+    """Number of tests collected on `step_base`; None if no gate counted them."""
     setup: tuple[str, ...] = ()
     setup_only: bool = False
     """Preflight: no agent; run the gates on the untouched base and never snapshot."""
@@ -224,7 +224,7 @@ class AttemptResult:
     message: str = ""
     """The agent's final answer, bounded."""
     no_change: str = ""
-    """Why no file had to change, in the words of the agent: one line, bounded. Only where the tree is as it was."""
+    """Why no file had to change, in the words of the agent: one line, bounded. Only if the tree did not change."""
     gate_config: tuple[str, ...] = ()
     """Changed files that gates read (pytest configuration, Makefile, CI files): always named in the report."""
     named_changes: tuple[str, ...] = ()
@@ -244,7 +244,7 @@ class AttemptResult:
 
     @property
     def never_started(self) -> bool:
-        """Whether an agent was to work and did not: its worktree could not be set up, say, or no money was left."""
+        """True if an agent should have run and did not: setup failed, for example, or the budget was spent."""
         is_lost = self.outcome in {Outcome.CRASHED, Outcome.CANCELLED}  # nobody knows
         has_worked = self.snapshot is not None or self.timings.agent_s > 0 or self.usage.turns > 0
         return self.agent is not None and not is_lost and not has_worked

@@ -238,7 +238,7 @@ class OrderBuilder:
         )
 
     def _time(self, own: float | None) -> TimeAllowance:
-        """The time of the next attempt: its own limit, or what the run has left, if that is less."""
+        """The time limit of the next attempt: its own, or the rest of the run's, if that is less."""
         limit, spent_s = self._inputs.workflow.max_time, self._record.duration_s
         if limit is None or (own is not None and own <= limit - spent_s):
             return TimeAllowance(own)
@@ -303,7 +303,7 @@ class OrderBuilder:
         return "" if before is None else standing(before.message)
 
     def _reason_before(self, ready: Ready) -> str:
-        """Why nothing had to change, as the attempt said it whose gates run again."""
+        """Why nothing had to change, from the attempt whose gates run again."""
         before = self._record.steps[str(ready.path)].attempts[-1].result
         return "" if before is None else before.no_change
 
@@ -358,7 +358,7 @@ class OrderBuilder:
 
 
 def _must_change(ready: Ready) -> bool:
-    """Whether the attempt is to leave other files than the step began with: parts of a replan need not."""
+    """True if the attempt must change files; items of a replan need not."""
     step = ready.step
     is_whole = (ready.role == "step" and ready.mode == "diff") or ready.role == "replan-check"
     return is_whole and step.output == "diff" and not step.allow_no_change and not step.guard.no_write

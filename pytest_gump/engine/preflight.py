@@ -1,4 +1,4 @@
-"""Gates without an agent, before the first attempt: what the ledger keeps of them, and whether the run may start."""
+"""Gates without an agent, before the first attempt: their record in the ledger, and whether the run may start."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PREFLIGHT: Final = "preflight"
 
 
 def briefly(gates: Sequence[GateResult]) -> list[dict[str, Any]]:
-    """What the ledger keeps of gates that belong to no attempt."""
+    """Ledger fields of gates that belong to no attempt."""
     return [{"name": gate.name, "status": gate.status, "summary": gate.summary, "tests": gate.tests} for gate in gates]
 
 
 def preflight_notes(gates: Sequence[GateResult]) -> list[str]:
-    """What to know before anything is paid for: tests that do not run, and checks that fail already."""
+    """Notes before anything is paid for: tests that do not run, and gates that already fail."""
     notes = []
     for gate in gates:
         tests = gate.tests or {}
@@ -34,7 +34,7 @@ def preflight_notes(gates: Sequence[GateResult]) -> list[str]:
 
 
 def why_not_run(result: AttemptResult) -> str | None:
-    """Why the gates could not be run; None where all of them could."""
+    """Why the gates could not run; None if all of them ran."""
     broken = next((gate for gate in result.gates if gate.status == "error"), None)
     if broken is not None:
         return f"{broken.name}: {broken.summary}"

@@ -31,7 +31,7 @@ CONTEXT: Final = "Additional context"
 HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
 HANDOVER_FOLDER: Final = ".gump/out"
 NO_CHANGE_FILE: Final = "no_change.txt"
-"""Of the hand-over folder: why a step that changes files changed none."""
+"""File in the hand-over folder: why a step with `output: diff` changed no file."""
 
 _DEFAULT_TASKS: Final[Mapping[Mode, str]] = {
     "plan": "Read the specification below and the code it is about, and split the work into items.",
@@ -115,7 +115,7 @@ def prompt_key(order: Order) -> str:
 
 
 def _output(parts: PromptParts) -> Section:
-    """What cassettes compare of it stays as it is, whatever is added to the text."""
+    """The part that recordings compare does not change when text is added."""
     key = expectations(parts.mode, max_items=parts.max_items)
     return Section(OUTPUT, f"{_CHANGE}\n\n{_NO_CHANGE}" if parts.must_change else key, key=key)
 
@@ -217,7 +217,7 @@ def _blast_radius(parts: PromptParts) -> Section:
     names = " or ".join("a test file" if one == "@tests" else _code(one) for one in parts.protected)
     rule = f"A change of {names} makes this attempt fail, whatever the patterns above match."
     allowed = [pattern for pattern in parts.item.files if pattern not in closed]
-    text = _patterns_text(allowed, parts.blast_radius) if allowed else "The item lists no other files than those."
+    text = _patterns_text(allowed, parts.blast_radius) if allowed else "True if the item lists only such files."
     return Section(BLAST_RADIUS, f"{text}\n\n{rule}" if allowed else f"{rule} {text}", key=every)
 
 

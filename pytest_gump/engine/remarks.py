@@ -1,4 +1,4 @@
-"""What is to say of how a command ended, besides its exit code."""
+"""Notes on how a command ended, in addition to its exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def too_much(finished: Exit, settings: Settings) -> str | None:
-    """The limit that the command exceeded, with the setting that raises it; None when it printed less."""
+    """The output limit that the command exceeded, with its setting; None if it exceeded none."""
     if finished.stopped == TOO_MANY_BYTES:
         return f"stopped: it printed more than {settings.stream_bytes / 1_000_000:.0f} MB (gump_stream_bytes)"
     if finished.stopped == TOO_MANY_LINES:

@@ -115,7 +115,7 @@ def _tokens(tokens: Tokens) -> shape.Tokens:
 
 
 def _guards(record: RunRecord) -> dict[str, int]:
-    """How often each guard stopped an agent; what an earlier run paid for does not count."""
+    """How often each guard stopped an agent; attempts of earlier runs do not count."""
     results = [one.result for one in record.attempts if one.result is not None and not one.reused]
     return dict(sorted(Counter(result.guard for result in results if result.guard is not None).items()))
 
@@ -197,7 +197,7 @@ def _attempt(one: AttemptRecord, record: RunRecord) -> shape.Ended | shape.Runni
 
 
 def _changed(one: AttemptRecord) -> Sequence[ChangedFile]:
-    """Since the step began: the gates of a step without an agent check the change of the run, which is not its own."""
+    """Changes since the step began. A step without an agent has none; its gates check the change of the run."""
     return one.result.changed if one.result is not None and one.mode != "gate" else ()
 
 

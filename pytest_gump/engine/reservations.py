@@ -1,4 +1,4 @@
-"""What a reader must know of steps that passed: gates that were skipped, and files that did not change."""
+"""Reservations about steps that passed: skipped gates, and steps that changed no file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reservations(record: RunRecord) -> Iterator[tuple[str, str]]:
 
 
 def reason_of_no_change(step: StepRecord) -> str:
-    """As `no_change`, of the last attempt of a step."""
+    """Like `no_change`, for the last attempt of a step."""
     result = step.attempts[-1].result if step.status == "passed" and step.attempts else None
     return "" if result is None else no_change(result)
 

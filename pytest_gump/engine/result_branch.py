@@ -23,7 +23,7 @@ _HEADS: Final = "refs/heads/"
 
 class ResultBranch:
     def __init__(self, repository: Repository, run_id: str, name: str, at: str | None) -> None:
-        """`at` is the commit that the branch is expected at; None: there is no such branch."""
+        """`at` is the commit at which the branch is expected; None means that there is no such branch."""
         self._repository = repository
         self._run_id = run_id
         self._name = name
@@ -45,7 +45,7 @@ class ResultBranch:
 
     @classmethod
     def resume(cls, repository: Repository, record: RunRecord) -> ResultBranch:
-        """The branch of a run that continues: a deleted one is made again, a foreign one is left alone."""
+        """The branch of a resumed run: a deleted one is created again, a foreign one is left alone."""
         ref = f"{_HEADS}{record.branch}"
         now = repository.refs(ref).get(ref) if record.branch.startswith("gump/") else None
         at = now if now is None or is_of_run(repository, record, now) else record.head
@@ -61,7 +61,7 @@ class ResultBranch:
         return f"{_HEADS}{self._name}"
 
     def move(self, commit: str) -> str | None:
-        """Put the branch on the run's new head; says why it is left alone, if it is from now on."""
+        """Move the branch to the run's new head; returns the reason if the branch is left alone from now on."""
         if commit == self._head:
             return None
         why = None if self._is_left else self._try(commit)
@@ -72,7 +72,7 @@ class ResultBranch:
         return why
 
     def end(self) -> str:
-        """Give the name of the branch that holds the result; a new one, if the old one was left alone."""
+        """Return the name of the branch that holds the result; a new one, if the old one was left alone."""
         if self._is_left and self._head is not None:
             taken = self._repository.refs("refs/heads/gump")
             names = (f"gump/{self._run_id}-{number}" for number in count(2))
@@ -83,7 +83,7 @@ class ResultBranch:
     def _create(self, name: str, commit: str) -> bool:
         try:
             self._repository.swap_ref(f"{_HEADS}{name}", commit, None)
-        except WorktreeError:  # somebody else has just made it, or git cannot make it
+        except WorktreeError:  # it has just been created by another process, or git cannot create it
             return False
         self._name, self._at = name, commit
         return True

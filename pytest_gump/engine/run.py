@@ -83,7 +83,7 @@ class Run:
         wall: Callable[[], float] = time.time,
         lease: Callable[[], str],
     ) -> None:
-        """`clock` stamps events: durations come from it. `wall` is for limits that end at a time of day.
+        """`clock` stamps events: durations come from it. `wall` is for limits that end at a wall-clock time.
 
         `lease` gives the name of one more worktree slot, ours until the run ends.
         """
@@ -168,7 +168,7 @@ class Run:
         return reason
 
     def end_at_preflight(self, reason: str) -> tuple[StepPath, ...]:
-        """End the run before any step starts; gives the steps that are skipped for it."""
+        """End the run before any step starts; returns the steps that are skipped."""
         self._refusal = f"{PREFLIGHT}: {reason}"
         skipped = self.schedule.stop(self._refusal)
         self._skip(skipped, self._refusal)

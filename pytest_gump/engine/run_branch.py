@@ -1,4 +1,4 @@
-"""The branches of a run, which the user may check out and build on: who has them, and what else is on them."""
+"""The branches of a run, which the user may check out and extend: who has them checked out, and what else they hold."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def result_ref(record: RunRecord) -> str:
 
 
 def head_ref(run_id: str) -> str:
-    """Where the run's head is kept while the result is on no branch."""
+    """Ref of the run's head while the result is on no branch."""
     return f"refs/gump/{run_id}/head"
 
 
 def run_of_branch(ref: str) -> str:
-    """The id of the run that a ref `refs/heads/gump/<run-id>` or `refs/heads/gump/<run-id>-2` belongs to."""
+    """The run id in a ref such as `refs/heads/gump/<run-id>` or `refs/heads/gump/<run-id>-2`."""
     name = ref.removeprefix("refs/heads/gump/")
     return match[1] if (match := _NUMBERED.fullmatch(name)) else name
 
 
 def branches_of(repository: Repository, record: RunRecord) -> dict[str, str]:
-    """The refs of the branches that the run made, and where they are now; without those that somebody else moved."""
+    """The branches that the run made, as refs with their commits; without those that somebody else moved."""
     refs = {f"refs/heads/{name}": name for name in {f"gump/{record.run_id}", *record.branches}}
     found = {ref: commit for ref, commit in repository.refs("refs/heads/gump").items() if ref in refs}
     left = record.branches_left
@@ -44,7 +44,7 @@ def branches_of(repository: Repository, record: RunRecord) -> dict[str, str]:
 
 
 def branch_holder(repository: Repository, ref: str) -> Path | None:
-    """The checkout that has the branch, or in which a rebase or a bisect of it is in progress."""
+    """The checkout in which the branch is checked out, or in which a rebase or bisect of it is in progress."""
     return next((one.path for one in checkouts(repository) if one.branch == ref), None)
 
 
@@ -58,7 +58,7 @@ def is_of_run(repository: Repository, record: RunRecord, head: str) -> bool:
 
 
 def has_other_work(repository: Repository, record: RunRecord, head: str | None) -> bool:
-    """Whether commits that somebody put on the branch would be lost with it; `head` is where it is."""
+    """True if commits of somebody else would be lost with the branch; `head` is its commit."""
     if head is None or is_of_run(repository, record, head):
         return False
     return not is_held_elsewhere(repository, head)

@@ -1,4 +1,4 @@
-"""What a whole run changed: the sums that its last event and the report show."""
+"""The change of a whole run: the sums in its last event and in the report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def run_change(repository: Repository, base: str, head: str) -> dict[str, Any]:
-    """Fields of `run_finished`; without sums where git cannot compare the commits any more."""
+    """Fields of `run_finished`; without sums if git can no longer compare the commits."""
     try:
         changed = () if base == head else repository.changed(base, head)
     except WorktreeError:

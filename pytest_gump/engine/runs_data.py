@@ -44,7 +44,7 @@ class _Sum:
 
 
 def runs_data(records: Iterable[RunRecord]) -> Data:
-    """Give success, cost, time and retries of the runs together, at least one, by step and agent, and run by run.
+    """Sum success, cost, time and retries over at least one run: in all, by step and agent, and run by run.
 
     The newest run comes first.
     """
@@ -85,7 +85,7 @@ def _together(runs: list[_Run]) -> Data:
 
 
 def _point(run: _Run) -> Data:
-    """One run of the trend, which begins with the oldest."""
+    """One run of the trend, which starts with the oldest."""
     return {
         "run": run.id,
         "workflow": run.workflow,

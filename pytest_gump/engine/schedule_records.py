@@ -73,7 +73,7 @@ class Done:
     plan: tuple[PlanItem, ...] | None = None
     failure: Failure | None = None
     has_work: bool = False
-    """An agent has worked on what the gates could not check: they can run again without it."""
+    """The gates could not check the work of an agent: they can run again without the agent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Secrets:
         return bool(self.values)
 
     def names_in(self, text: str | bytes) -> list[str]:
-        """The variables whose values are in the text, in whatever form."""
+        """The variables whose values are in the text, in any form."""
         return [name for name, value in self.values.items() if written(value).is_in(text)]
 
     def names_in_file(self, path: Path) -> list[str]:
@@ -132,7 +132,7 @@ def _secret_part(name: str, value: str) -> str:
 
 
 def _added(patch: Path) -> Iterator[tuple[str, bytes]]:
-    """Runs of added lines: what is wrapped goes over several."""
+    """Blocks of added lines, because a wrapped value spans several lines."""
     path, run = "", b""
     with patch.open("rb") as lines:
         while line := lines.readline(_LONGEST_LINE):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["INI_OPTIONS", "IniOption", "Settings", "read_settings"]
 
 MAX_CHARS: Final = 300
-"""Of the message about a value that cannot be used; the value may be of any size."""
+"""Longest message about an invalid value, because the value may be of any size."""
 STOP: Final = "stop"
 WAIT: Final = "wait"
 
@@ -59,7 +59,7 @@ class Settings:
     stop_grace_s: float = 3.0
     """Between TERM and KILL."""
     end_grace_s: float = 30.0
-    """An agent that prints nothing for so long after its final event is ended; its result counts."""
+    """An agent that prints nothing for this long after its final event is stopped; its result counts."""
     stream_bytes: int = 256_000_000
     """A command that prints more, stdout and stderr together, is stopped."""
     stream_lines: int = 250_000
@@ -110,7 +110,7 @@ class Settings:
 def read_settings(
     ini: Callable[[str], object | None], tomls: Iterable[GumpToml] = ()
 ) -> tuple[Settings, dict[str, str]]:
-    """Settle every option: ini before the last of `tomls` that has it before the default.
+    """Resolve every option: the ini file first, then the last of `tomls` that has it, then the default.
 
     `ini` gives the value of an ini option, None where it is not set. Returned with the settings is where each came
     from, by option name: `ini`, `gump.toml [validation] test_cmd`, `default`.

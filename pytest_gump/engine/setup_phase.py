@@ -35,7 +35,7 @@ _ABSENT: Final = (
 class Setup:
     """What a worktree needs before anything works in it.
 
-    `at` is the commit that it holds: the order's base, or what the gates are to see.
+    `at` is the commit that it holds: the order's base, or the snapshot that the gates check.
     """
 
     def __init__(self, order: Order, tools: Tools, place: Workplace, slot: Slot, *, at: str) -> None:
@@ -48,7 +48,7 @@ class Setup:
         self.removed: list[str] = []
 
     def begin(self) -> Judgement | None:
-        """As `ensure`, before anything works in the worktree; a preflight also names what the checkout has besides."""
+        """Like `ensure`, for a fresh worktree; a preflight also names modules that only the checkout has."""
         problem = self.ensure()
         if problem is None and self._order.setup_only:
             directory = self._slot.directory
@@ -76,9 +76,9 @@ class Setup:
         return None
 
     def for_gates(self) -> Judgement | None:
-        """Leave only what git holds and what setup leaves; that runs again if its files, or a lock file, were changed.
+        """Remove all files but those of git and of setup; setup runs again if its files or a lock file were changed.
 
-        `removed` then names the ignored files that are gone.
+        `removed` then names the removed ignored files.
         """
         slot = self._slot
         self.removed = slot.remove_ignored(())

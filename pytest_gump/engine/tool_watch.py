@@ -1,4 +1,4 @@
-"""What the tool calls on a stream say about an attempt: failures, repeats, and when the first file was written."""
+"""Statistics of an attempt's tool calls: failures, repeats, and the time of the first write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ToolWatch:
-    """Counts over one start of an agent; its clock starts when it is made.
+    """Counts over one start of an agent; the clock starts when the object is created.
 
     `is_handed_over` is True for the path of the file that the mode asks for: it is no change of the project.
     """

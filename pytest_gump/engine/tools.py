@@ -28,7 +28,7 @@ class GateStarted:
 
 if TYPE_CHECKING:
     Heard = Event | GateStarted | None
-    """What a running attempt reports: an event of its agent, the start of a gate, or several times a second nothing."""
+    """Reports of a running attempt: an event of its agent, the start of a gate, or several times a second None."""
 
 
 def _nobody_listens(_event: Heard) -> None:
@@ -54,7 +54,7 @@ class Tools:
     interpreter: Interpreter | None = None
     """The Python of gates as it was when the run began; None = not compared."""
     listen: Callable[[Heard], None] = _nobody_listens
-    """Gets every event as it comes, for the live display."""
+    """Receives every event at once, for the live display."""
     stop_asked: Callable[[], str | None] = _nobody_asks
     """Why the agent must stop now because the run's money is spent; asked several times a second."""
     clock: Callable[[], float] = CLOCK

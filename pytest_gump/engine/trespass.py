@@ -1,6 +1,6 @@
 """Tool calls that name a path in the user's checkout, and whether anything was written there.
 
-A stream says what a CLI was asked to do, also where it refuses. Only a file that changed counts as written.
+A stream also shows calls that the CLI refused. Only a file that changed counts as written.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Trespass:
         self._checkout = checkout
         self._began_ns = time.time_ns() - _COARSE_NS
         self._named: dict[str, tuple[str, bool]] = {}
-        """By the path of the tool call: the file that it means, and whether that was there at the time."""
+        """By the path of the tool call: the real path, and whether the file existed at the time."""
         self._written: str | None = None
 
     def feed(self, event: Event) -> None:
@@ -43,13 +43,13 @@ class Trespass:
             self._named[path] = place, os.path.lexists(place)
 
     def written(self) -> str | None:
-        """The path of a call that has written, as far as the files tell now; once one has, it stays so."""
+        """The path of the first call that wrote, by the state of the files; once found, it does not change."""
         if self._written is None and self._named:
             self._written = next((path for path, named in self._named.items() if self._is_written(*named)), None)
         return self._written
 
     def notes(self) -> list[str]:
-        """Calls that came to nothing."""
+        """A note on calls that changed nothing."""
         if not self._named or self.written() is not None:
             return []
         return [f"tried to write into the user's checkout, but nothing changed there: {listed([*self._named])}"]

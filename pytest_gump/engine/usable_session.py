@@ -44,9 +44,9 @@ def usable(order: Order, agent: Agent, worktree: Path) -> tuple[Order, str | Non
 
 
 def kept(session: SessionRef | None, slot: str) -> SessionRef | None:
-    """The session as later orders go by it: the adapter knows the folder only, not the slot's name.
+    """The session for later orders: the adapter knows only the folder, not the slot's name.
 
-    An id comes from the stream and goes into an argument of the CLI: one that could be an option is not kept.
+    An id comes from the stream and becomes an argument of the CLI, so one that could be an option is dropped.
     """
     if session is None or not _SESSION_ID.fullmatch(session.id):
         return None

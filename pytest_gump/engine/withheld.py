@@ -1,4 +1,4 @@
-"""Which variable of the user's a command may lack: set here, kept back by the allow-list, and a likely cause."""
+"""Finds variables that a failed command may lack: set here, and not passed by the allow-list."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OURS: Final = re.compile(r"(?:GUMP|PYTEST)_\w+|PYTHON\w*|VIRTUAL_ENV\w*")
 
 
 def likely(passed: Container[str], words: str, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The variables that were not passed, and that a command which said these words may need."""
+    """Variables that were not passed and that a command with this output may need."""
     mentioned = set(_NAME.findall(words))
     kinds = [names for sign, names in ((_LOGIN, _CLOUDS), (_LACKING, _TOOLCHAINS)) if sign.search(words)]
     kept = kept_back(passed, environment)
@@ -48,7 +48,7 @@ def likely(passed: Container[str], words: str, environment: Mapping[str, str] = 
 
 
 def from_gates(gates: Iterable[GateResult], names: Iterable[str]) -> list[str]:
-    """A note on what gates that did not pass may lack; none where nothing hints at it."""
+    """A note on variables that failed gates may lack; None without a sign of that."""
     words = "\n".join(f"{gate.summary}\n{gate.output}" for gate in gates if gate.status in {"failed", "error"})
     found = likely(child_environment(names), words) if words else []
     return [hint(found, "gates", "gump_gate_env")] if found else []
@@ -64,6 +64,6 @@ def kept_back(passed: Container[str], environment: Mapping[str, str]) -> list[st
 
 
 def hint(names: list[str], whose: str, setting: str) -> str:
-    """Say so in a line."""
+    """Return the variables and the setting that passes them, as one line."""
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
     return f"set here but not passed to {whose}: {shown}; {setting} passes them"

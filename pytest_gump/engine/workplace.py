@@ -30,7 +30,7 @@ class Workplace:
 
     worktree: Path
     enter: Callable[[], Directory]
-    """The folder of the worktree; WorktreeError when it is not there any more."""
+    """The folder of the worktree; raises WorktreeError if it no longer exists."""
     files: Directory
     """The attempt's scratch folder."""
     mark: str
@@ -49,7 +49,7 @@ class Workplace:
         return str(self.files.path) if self.files.is_there else None
 
     def subfolder(self, name: str) -> Path:
-        """A folder in the scratch folder, made if need be, by a path that is valid in this process."""
+        """A folder in the scratch folder, created if missing, by a path that is valid in this process."""
         if name not in self._below:
             self.files.make_folders(name)
             self._below[name] = self.files.folder(name)

@@ -70,7 +70,7 @@ class CommandOutcome:
     duration_s: float
     error: str | None = None
     records: bytes | None = None
-    """What it wrote to descriptor 3; None: it was not asked to."""
+    """Its output to descriptor 3; None if it had no such descriptor."""
 
 
 class RunCommand(Protocol):

@@ -1,4 +1,4 @@
-"""Build caches of gates, apart from those of agents: a cache that an agent can write decides what a build comes to."""
+"""Build caches of gates, apart from those of agents, because a cache can change the result of a build."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _GRADLE_OWN: Final = ("gradle.properties", "init.gradle", "init.gradle.kts", "in
 
 
 def cache_environment(folder: Path, slot: str, home: str | None) -> dict[str, str]:
-    """Give the variables by which tools find their caches in `folder`, one part for each slot.
+    """Return the variables that point tools to caches in `folder`, with a subfolder for each slot.
 
-    Gradle finds the user's settings there by links, and reads the dependencies that the user has by
+    Gradle finds the user's settings there by links, and reads the user's dependencies by
     GRADLE_RO_DEP_CACHE.
     """
     found = {name: str(folder / slot / place) for name, place in _OF_SLOT.items()}

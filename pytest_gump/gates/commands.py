@@ -48,7 +48,7 @@ def project_gate(kind: str) -> Gate:
 
 
 def shadowed(kind: str, command: str, context: GateContext) -> GateResult | None:
-    """The failure of a gate whose tools would be imported from files that the step added."""
+    """Failure of a gate whose tools would be imported from files that the step added."""
     if guarded(command, context.worktree) is None:
         return None
     added = [file.path for file in context.changed if file.status == "added"]
@@ -115,7 +115,7 @@ def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
 
 PYTEST_RAN_NONE: Final = 5
 _NO_TEST: Final = re.compile(r"(?:(?:, )?\d+ (?:warnings?|deselected))+")
-"""What is left of pytest's summary where no test ran."""
+"""The rest of pytest's summary if no test ran."""
 _NOT_FOUND: Final = re.compile(
     r"^(?:/\S*/)?(?:ba|da|z|k)?sh: (?:line )?(?:\d+: )?(?P<sh>[^:\n]+): (?:command )?not found$"
     r"|^zsh:\d+: command not found: (?P<zsh>.+)$"

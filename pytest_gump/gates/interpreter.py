@@ -1,4 +1,4 @@
-"""The Python that gates run with, as it was when the run began: a change decides over every later gate."""
+"""The Python that gates run with, at the start of the run: a change would affect every later gate."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ _Stamp = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """Files that decide how gates run, each with a stamp that no program can set back. Built-in types only."""
+    """Files that decide how gates run, each with a stamp that no program can forge. Built-in types only."""
 
     files: dict[str, _Stamp]
     folders: dict[str, _Stamp]
-    """Where those files lie: a new one changes the stamp."""
+    """The folders of these files; a new file changes the stamp."""
     tools: dict[str, str] = field(default_factory=dict)
-    """Names in gate commands, and which program PATH gives for them."""
+    """Program names in gate commands, and the paths that PATH gives for them."""
     distributions: dict[str, str] = field(default_factory=dict)
     """Folders of metadata, and the digest of their list of files."""
 
     @classmethod
     def now(cls, commands: Iterable[str]) -> Interpreter:
-        """Note it down for this process's Python and PATH."""
+        """Record the state for this process's Python and PATH."""
         tools = {name: shutil.which(name) or _MISSING for name in sorted(_programs(commands))}
         deciding = _Deciding()
         paths = dict.fromkeys([*deciding.files, *_chain(sys.executable), *tools.values()])
@@ -59,7 +59,7 @@ class Interpreter:
         return cls(files, folders, dict(wire["tools"]), dict(wire["distributions"]))
 
     def changes(self) -> Changes:
-        """Compare with what is there now: a few milliseconds where nothing has changed."""
+        """Compare with the current state; takes a few milliseconds if nothing changed."""
         changed = [path for path, known in self.files.items() if _stamp(path) != known and not self._is_vouched(path)]
         moved = [name for name, known in self.tools.items() if (shutil.which(name) or _MISSING) != known]
         if all(_stamp(path) == known for path, known in self.folders.items()):
@@ -83,9 +83,9 @@ class Interpreter:
 @dataclass(frozen=True, slots=True)
 class Changes:
     deciding: tuple[str, ...]
-    """New or changed files that can decide what a gate says, and names that PATH finds elsewhere."""
+    """New or changed files that can affect a gate, and programs that PATH now finds elsewhere."""
     installed: tuple[str, ...] = ()
-    """Metadata of distributions that came since, and that no gate needs."""
+    """Metadata of distributions that were installed since, and that no gate needs."""
 
 
 def _programs(commands: Iterable[str]) -> set[str]:
@@ -155,7 +155,7 @@ def _stamp(path: str) -> _Stamp:
 
 
 def _digest(path: str) -> str:
-    """SHA-256 as lists of installed files write it."""
+    """SHA-256 in the form that RECORD files use."""
     return base64.urlsafe_b64encode(hashlib.sha256(_read(path)).digest()).rstrip(b"=").decode()
 
 

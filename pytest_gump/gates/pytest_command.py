@@ -1,4 +1,4 @@
-"""The detected commands that Python runs, in the form that no file of the worktree can stand in for its tools."""
+"""The detected Python commands, in a form in which no file of the worktree can replace their tools."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Guarded:
 
 
 def guarded(command: str, worktree: Path) -> Guarded | None:
-    """Give the guarded form of a command that `detect` finds; None for any other, which runs as it is written.
+    """Return the guarded form of a command that `detect` finds; None for any other command, which runs as written.
 
-    That holds for commands with another interpreter too: it may have another version, or no pytest.
+    Commands with another interpreter also run as written: it may have another version, or no pytest.
     """
     own = f"{shlex.quote(sys.executable)} -m "
     if not command.startswith(own) and f" && {own}" not in command:

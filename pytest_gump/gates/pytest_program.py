@@ -59,7 +59,7 @@ def _own_descriptor() -> int | None:
 
 
 def put_first(roots: Sequence[str]) -> None:
-    """Let this process and its children import from `roots` before all else."""
+    """Put `roots` first on the import path of this process and its children."""
     sys.path[0:0] = roots
     known = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*roots, *known]))
@@ -77,7 +77,7 @@ class _Nothing:
 
 @contextlib.contextmanager
 def _hidden(roots: Sequence[str]) -> Iterator[None]:
-    """Import nothing from `roots`, though they are on the path: plugins such as xdist keep a copy of it."""
+    """Import nothing from `roots` although they are on the path, of which plugins such as xdist keep a copy."""
     sys.path_importer_cache.update(dict.fromkeys(roots, _Nothing()))
     try:
         yield
@@ -89,7 +89,7 @@ def _hidden(roots: Sequence[str]) -> Iterator[None]:
 def import_runner() -> None:
     """Import pytest, what it imports, and the installed plugins.
 
-    Plugins outside of the folders for installed packages are left out: an editable installation of the project is to
+    Plugins outside of the folders for installed packages are left out: an editable installation of the project must
     come from the worktree.
     """
     before = set(sys.modules)
@@ -156,7 +156,7 @@ def _measured(coverage: Any, measure: str) -> Iterator[None]:
 
 
 def with_hooks(recorder: Recorder, pytest: Any) -> Recorder:
-    """Mark the hooks that must come before those of the project, and the one of xdist, which may be missing."""
+    """Mark the hooks that must run before those of the project, and the hook of xdist, which may be missing."""
     first = pytest.hookimpl(tryfirst=True)
     first(Recorder.pytest_configure)
     first(Recorder.pytest_runtest_logreport)
@@ -166,7 +166,7 @@ def with_hooks(recorder: Recorder, pytest: Any) -> Recorder:
 
 
 class Recorder:
-    """A plugin that writes down what pytest reports."""
+    """A plugin that writes pytest's reports as records."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
@@ -180,7 +180,7 @@ class Recorder:
             rest = rest[os.write(self._descriptor, rest) :]
 
     def pytest_configure(self, config: Any) -> None:
-        """Turn off what selects tests by an earlier run, whatever the configuration says."""
+        """Turn off all options that select tests by an earlier run, whatever the configuration says."""
         for name in ("lf", "failedfirst", "newfirst", "stepwise", "stepwise_skip"):
             if hasattr(config.option, name):
                 setattr(config.option, name, False)

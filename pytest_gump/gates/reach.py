@@ -1,4 +1,4 @@
-"""What product code uses to reach the test run that checks it: found in the source, named, never forbidden."""
+"""Finds what product code could use to reach the test run that checks it. It is named, never forbidden."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _ABOUT_PYTEST: Final = ("_pytest", "PYTEST_", "pytest")
 
 
 def new_reach(source: bytes, read_base: Callable[[], bytes | None]) -> list[str]:
-    """Say what `source` uses more often than the base did, such as `os._exit` or an `__eq__` that looks at nothing.
+    """Return what `source` uses more often than the base: `os._exit`, or an `__eq__` that ignores its argument.
 
-    Empty for what does not parse.
+    Empty if `source` does not parse.
     """
     uses = Counter(_uses(source))
     return sorted(uses - Counter(_uses(read_base() or b""))) if uses else []

@@ -1,4 +1,4 @@
-"""What `pytest_program` records of each test, and whether that agrees with the exit code of the process."""
+"""The records that `pytest_program` writes, and whether they agree with the exit code of the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_gump.units import plural
 FORMAT: Final = 1
 _WORST_FIRST: Final = ("error", "failed", "xpassed", "passed", "xfailed", "skipped")
 _REPEATED: Final = frozenset({"rerun", "retried"})
-"""Outcomes by which plugins that repeat a test mark what does not count."""
+"""Outcomes with which plugins that repeat a test mark runs that do not count."""
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class _Test:
 
     outcomes: list[str] = field(default_factory=list)
     is_complete: bool = False
-    """Its last phase is over, and an earlier one ran the test or skipped it."""
+    """True if its last phase has ended, and an earlier phase ran or skipped the test."""
 
 
 @dataclass(slots=True)
@@ -32,13 +32,13 @@ class Records:
     collected: int = 0
     deselected: int = 0
     exit_code: int | None = None
-    """What pytest itself returned; None: it never came to that."""
+    """Exit code of pytest itself; None if pytest did not finish."""
     outcomes: dict[str, str] = field(default_factory=dict)
     """By node id, of tests that ran to their end: `passed failed error skipped xfailed xpassed`."""
     not_collected: dict[str, str] = field(default_factory=dict)
     """Files and classes that could not be collected (`failed`) or skip themselves, by id."""
     problem: str | None = None
-    """What cannot be true of the records themselves."""
+    """What makes the records themselves invalid."""
 
     def count(self, *outcomes: str) -> int:
         return sum(outcome in outcomes for outcome in self.outcomes.values())
@@ -57,7 +57,7 @@ class Records:
 
 
 def read_records(data: bytes) -> Records:
-    """Read records in the order in which they came. What is not a record makes `problem`, never an error."""
+    """Read records in the order in which they arrived. A line that is no record sets `problem`; nothing is raised."""
     reader = _Reader()
     for number, line in enumerate(data.splitlines(), 1):
         try:
@@ -108,7 +108,7 @@ class _Reader:
         self._is_parallel = bool(record["parallel"])
 
     def _start(self, test: str) -> None:
-        """The test before must have recorded its end: what comes later does not count for it."""
+        """Close the previous test: it must have recorded its end, and later records do not count for it."""
         if not self._is_parallel:
             for open_test in self._open:
                 self.object_to(f"{open_test} had not ended when the next test began")
@@ -142,7 +142,7 @@ def _rank(outcome: str) -> int:
 
 
 def contradiction(records: Records, exit_code: int) -> str | None:
-    """Say why a session that ended with `exit_code` cannot have passed; None when all agrees, or it failed anyway."""
+    """Return why a session with this exit code cannot have passed; None if all agrees, or if it failed anyway."""
     if exit_code != 0:
         return None
     ran, collected = len(records.outcomes), records.collected

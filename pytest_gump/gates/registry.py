@@ -30,9 +30,9 @@ BUILTIN: Final[dict[str, Gate]] = {
 def run_gates(
     specs: Sequence[GateSpec], context: GateContext, on_start: Callable[[str], object] = str
 ) -> list[GateResult]:
-    """Run all gates in order, also after a failure, and answer with one result for each.
+    """Run all gates in order, also after a failure, and return one result for each.
 
-    `compile` runs first, wherever it stands: what it builds is what the others look at.
+    `compile` runs first, wherever it is in the list, because the others use what it builds.
     A name that is not built in is looked up in `context.custom`. `on_start` gets the label of each gate before it runs.
     """
     order = sorted(range(len(specs)), key=lambda number: specs[number].name != "compile")

@@ -1,4 +1,4 @@
-"""Files of a change that Python would import in place of the tools that gates run."""
+"""Finds files of a change that Python would import in place of the tools of gates."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def tool_modules() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def runner_modules() -> frozenset[str]:
-    """The same, of what plugins require only what distributes tests: few enough files to look at all of them."""
+    """Like `tool_modules`, but of the plugins' requirements only execnet, so that all files can be compared."""
     return _AT_START | _modules_of({*_closure(["pytest"]), *_TOOLS, *_plugins(), "execnet"})
 
 

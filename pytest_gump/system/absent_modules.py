@@ -1,4 +1,4 @@
-"""Modules that tests can import in the user's checkout and not in a worktree, which has no files that git ignores."""
+"""Finds modules that tests can import in the checkout but not in a worktree, because git ignores their files."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def absent_modules(repository: Repository, is_there: Callable[[str], bool]) -> l
 
 
 def importable(paths: Iterable[str]) -> Iterator[str]:
-    """Those of the files that tests may import."""
+    """The files that tests may import."""
     paths = [*paths]
     venvs = tuple(f"{posixpath.dirname(path)}/" for path in paths if posixpath.basename(path) == _VENV)
     for path in paths:

@@ -1,4 +1,4 @@
-"""A control group (cgroup v2) around everything that one supervisor starts, where the system delegates that to us.
+"""A control group (cgroup v2) around everything that one supervisor starts, if the system delegates groups to us.
 
 `cgroup.kill` ends all members at once, however fast they fork and whatever they changed about themselves. It is the
 last resort: joining a group takes up to 20 ms, so the supervisor joins once and no command does.
@@ -21,7 +21,7 @@ _KILL_S: Final = 5.0
 
 
 def create_cgroup() -> Path | None:
-    """Create an empty group below the one that this process is in; None where that is not possible.
+    """Create an empty group below this process's own group; None if that is not possible.
 
     Groups that killed sessions left here are ended and removed first.
     """
@@ -41,7 +41,7 @@ def create_cgroup() -> Path | None:
 
 
 def join_cgroup(group: str) -> bool:
-    """Move this process; what it starts from now on belongs to the group too."""
+    """Move this process into the group; what it starts from now on belongs to it too."""
     try:
         Path(group, "cgroup.procs").write_text("0")
     except OSError:
@@ -70,7 +70,7 @@ def kill_cgroup(group: Path) -> bool:
 
 
 def remove_cgroup(group: Path) -> None:
-    """Remove the group and the groups that members created inside; one with members stays."""
+    """Remove the group and the groups that members created inside; a group with members stays."""
     for folder, _, _ in os.walk(group, topdown=False):
         with suppress(OSError):
             os.rmdir(folder)  # noqa: PTH106 - files of a cgroup go with it

@@ -24,7 +24,7 @@ PYTEST_FILES: Final = frozenset(
     {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg"}
     | {"pyproject.toml"}
 )
-"""Read at the start of pytest, in the folders around the tests."""
+"""Files that pytest reads at its start, in the folders around the tests."""
 _AT_TOP: Final = (
     *("gump.toml", "sitecustomize.py", "usercustomize.py", "*.pth", "setup.py", ".envrc", ".mcp.json"),
     *("opencode.json", "opencode.jsonc", ".worktreeinclude", ".gitattributes", ".gitmodules"),
@@ -34,20 +34,20 @@ _FOLDERS: Final = (
 )
 _OF_GIT: Final = ("config", "config.worktree", "info/attributes", "info/exclude", "info/sparse-checkout")
 _MOST_FILES: Final = 1000
-"""Of a folder that is looked at: those of agents may hold whole worktrees."""
+"""Files read in one folder, because folders of agents may hold whole worktrees."""
 _MOST_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutState:
-    """What lay in the user's checkout at one time."""
+    """State of the user's checkout at one time."""
 
     tracked: Mapping[str, object]
     """HEAD, and the tracked files that differ from it."""
     watched: Mapping[str, str]
 
     def changed(self, now: CheckoutState) -> dict[str, str]:
-        """What is not as it was, by name: `new`, `gone` or `changed`; what programs obey comes first."""
+        """What changed, by name: `new`, `gone` or `changed`; files that programs obey come first."""
         found = {name: _how(self.watched, now.watched, name) for name in _differing(self.watched, now.watched)}
         obeyed = {name: how for name, how in found.items() if now.watched.get(name) or self.watched.get(name)}
         tracked = dict.fromkeys(_differing(self.tracked, now.tracked), "changed")
@@ -63,7 +63,7 @@ def _how(before: Mapping[str, object], now: Mapping[str, object], name: str) -> 
 
 
 def watched(repository: Repository) -> dict[str, str]:
-    """The files that are there, by the name to show: with a digest, or nothing for those that no program obeys."""
+    """The existing files by the name to show, each with a digest, or empty for files that no program obeys."""
     found = {name: _digest(place) for name, place in _places(repository)}
     for name in _untracked(repository):
         is_read = name.rpartition("/")[2] in PYTEST_FILES
@@ -101,7 +101,7 @@ def _untracked(repository: Repository) -> list[str]:
 
 
 def _digest(path: Path) -> str:
-    """Of the content, so that a time which was set back does not hide a change; links are not followed."""
+    """Digest of the content, so that a forged time does not hide a change; links are not followed."""
     try:
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode):

@@ -1,4 +1,4 @@
-"""One command: what is asked for, how it is followed while it runs, and how it ended."""
+"""One command: the request, its output while it runs, and its exit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LOSS_WAIT_S: Final = 10.0
 LOST: Final = "the supervisor of the command was ended from outside"
 TOO_MANY_BYTES: Final = "too many bytes"
 TOO_MANY_LINES: Final = "too many lines"
-"""Why a command was stopped that printed more than the request allows; what is beyond is neither kept nor read."""
+"""Reasons why a command was stopped that printed more than allowed; the rest is neither kept nor read."""
 _CHUNK: Final = 1 << 16
 
 
@@ -52,10 +52,10 @@ class Request:
     folder: Directory | None = None
     """The folder to start in, entered by its descriptor."""
     records: Path | None = None
-    """The file for what the command writes to its descriptor 3; None: it gets no such descriptor."""
+    """File for the command's output to descriptor 3; None if it gets no such descriptor."""
 
     max_bytes: int | None = None
-    """The most that is kept of all its outputs together; a command that prints more is stopped."""
+    """Most bytes of all outputs together; a command that prints more is stopped."""
     max_lines: int | None = None
     """Of stdout."""
 
@@ -74,13 +74,13 @@ class Exit:
     """None when a signal ended it, or it never started."""
     signal: int | None
     stopped: str | None
-    """Why our side stopped it: `timeout`, too much output, or what `on_line` or `on_tick` returned."""
+    """Why we stopped it: `timeout`, too much output, or the value returned by `on_line` or `on_tick`."""
     duration_s: float
     not_found: bool = False
     left_running: int = 0
     """Processes that had to be ended after the main one had ended by itself."""
     error: str | None = None
-    """Why it could not be started, that the supervisor was lost, or why its output could not be kept."""
+    """Why it could not start, why its output could not be stored, or that the supervisor was lost."""
     survivors: int = 0
     """Processes that even KILL did not end (other user, hung device)."""
 
@@ -153,7 +153,7 @@ class Running:
     def _pipe(self, path: Path) -> tuple[int, BinaryIO]:
         """Both ends of a pipe whose content goes to `path`.
 
-        Not the file itself: `echo x > /dev/stderr` in a script would cut it down to that line.
+        Not the file itself, because `echo x > /dev/stderr` in a script would truncate it.
         """
         file = self.stack.enter_context(files.create(path))
         reader, writer = os.pipe()
@@ -202,7 +202,7 @@ class Running:
         kept = self._within_limits(chunk, reader)
         try:
             self.outputs[reader].write(kept)
-        except OSError as error:  # what comes from now on is read, but not kept
+        except OSError as error:  # later output is read, but not stored
             self.broken = self.broken or f"its output cannot be stored: {error.strerror or error}"
             self._stop("unkept")
         if reader == self.stdout:
@@ -210,7 +210,7 @@ class Running:
         return bool(chunk)
 
     def _within_limits(self, chunk: bytes, reader: int) -> bytes:
-        """The part of the chunk that the command may still print; it is stopped when that is not all."""
+        """The part of the chunk within the limit; the command is stopped if the chunk exceeds it."""
         left = None if self.request.max_bytes is None else max(0, self.request.max_bytes - self.size)
         self.size += len(chunk)
         if left is not None and len(chunk) > left:
@@ -225,7 +225,7 @@ class Running:
         return chunk
 
     def _read_rest(self) -> None:
-        """Take what the pipes hold now; one that somebody still holds open does not delay us."""
+        """Read what the pipes hold now; a pipe that a process still holds open causes no wait."""
         self.selector.unregister(self.channel)
         while ready := self.selector.select(0):
             for key, _ in ready:

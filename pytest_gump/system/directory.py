@@ -1,4 +1,4 @@
-"""A folder by its descriptor: the same folder whatever its path names by now, and no link below it is followed.
+"""A folder by its descriptor: always the same folder, even if its path changes, and no link below is followed.
 
 Paths below it are relative and `/`-separated. Every component is opened with O_NOFOLLOW, so that a process that swaps
 files and folders for links makes an operation fail, and never makes it act elsewhere.
@@ -25,7 +25,7 @@ OURS: Final = 0o700
 HAS_PROC: Final = sys.platform == "linux"
 _NO_FOLDER: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _ROUNDS: Final = 3
-"""How often a folder is emptied again while another process writes into it."""
+"""How often to empty a folder again if another process writes into it."""
 
 
 class Directory:
@@ -63,7 +63,7 @@ class Directory:
 
     @property
     def is_there(self) -> bool:
-        """Whether its path still names this folder, and no link."""
+        """True if its path still names this folder and is no link."""
         try:
             status = os.lstat(self.path)
         except OSError:
@@ -101,7 +101,7 @@ class Directory:
             return Directory(os.open(name, FOLDER, dir_fd=parent), self.path / path)
 
     def status(self, path: str) -> os.stat_result | None:
-        """Of the entry itself, link or not; None if there is none, or no real folder that holds it."""
+        """Status of the entry itself, link or not; None if it is missing or its parent is not a real folder."""
         try:
             with self.holding(path) as (parent, name):
                 return os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -148,7 +148,7 @@ class Directory:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def own(self, name: str) -> Directory:
-        """Open a folder that only we may use, made if need be; a link in its place is removed."""
+        """Open a folder that only we may use, created if missing; a link in its place is removed."""
         status = self.status(name)
         if status is not None and not stat.S_ISDIR(status.st_mode):
             self.put_aside(name)
@@ -159,7 +159,7 @@ class Directory:
         return folder
 
     def put_aside(self, name: str, target: Directory | None = None) -> None:
-        """Clear a name that is ours of what is not: a folder gets another name, anything else is unlinked."""
+        """Free a name of ours: a foreign folder is renamed, anything else is unlinked."""
         if self.is_folder(name):
             there, aside = target or self, f".not-ours-{name}-{secrets.token_hex(4)}"
             os.rename(name, aside, src_dir_fd=self.descriptor, dst_dir_fd=there.descriptor)
@@ -167,7 +167,7 @@ class Directory:
             self.remove(name)
 
     def make_folders(self, path: str) -> None:
-        """Make a folder and those above it; what lies in the way and is no folder is removed."""
+        """Make a folder and its parents; anything in the way that is not a folder is removed."""
         done = ""
         for name in path.split("/"):
             done = f"{done}/{name}" if done else name
@@ -185,7 +185,7 @@ class Directory:
             os.symlink(target, name, dir_fd=parent)
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file with 0600: a new one takes the place of what is there, which is not written to."""
+        """Write a file with 0600: a new file replaces the existing entry, which is not written to."""
         temporary = f"{path}.{secrets.token_hex(8)}"
         with open(self.create(temporary), "wb") as file:  # noqa: PTH123
             file.write(content)
@@ -194,7 +194,7 @@ class Directory:
         self.move(temporary, self, path)
 
     def move(self, source: str, target: Directory, path: str) -> None:
-        """Move an entry to where no folder is; a file or link there is replaced.
+        """Move an entry; a file or link at the target is replaced, but no folder.
 
         Raises:
             OSError: with EXDEV, if that is another disk.
@@ -223,7 +223,7 @@ class Directory:
         return True
 
     def remove_empty(self, path: str) -> bool:
-        """Remove a folder that holds nothing; False when it does, or is none."""
+        """Remove an empty folder; False if it is not empty, or not a folder."""
         try:
             with self.holding(path) as (parent, name):
                 os.rmdir(name, dir_fd=parent)
@@ -233,7 +233,7 @@ class Directory:
 
 
 def new_folder(parent: Directory, prefix: str) -> Directory:
-    """Make a folder with a fresh name, for nobody but us."""
+    """Make a folder with a fresh name that only we may use."""
     name = f"{prefix}{secrets.token_hex(4)}"
     os.mkdir(name, OURS, dir_fd=parent.descriptor)
     return parent.folder(name)
@@ -265,7 +265,7 @@ def open_folder(parent: int, name: str, *, unlock: bool) -> int:
 
 
 def _allow(parent: int, name: str) -> None:
-    """Chmod a folder, and no link's target: by a descriptor that needs no right on it."""
+    """Chmod a folder, but never the target of a link: the descriptor needs no rights on the folder."""
     if not HAS_PROC:
         os.chmod(name, OURS, dir_fd=parent, follow_symlinks=False)
         return
@@ -286,7 +286,7 @@ def _make_folder(parent: int, name: str) -> None:
 
 
 def _unlocked(parent: int, act: object) -> None:
-    """Do something in a folder that we may not be allowed to write."""
+    """Run an operation in a folder that we may have no right to write."""
     assert callable(act)  # noqa: S101 - for mypy
     try:
         act()

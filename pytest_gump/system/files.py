@@ -23,7 +23,7 @@ _DEEPEST_HANDOVER = 10
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole folder of ours, read-only ones too; what is not there is fine.
+    """Remove a file or a whole folder of ours, read-only ones too; a missing one is no error.
 
     Raises:
         OSError: it could not be removed.
@@ -35,7 +35,7 @@ def remove(path: Path) -> None:
 
 
 def create(path: Path) -> FileIO:
-    """Open a new file of ours with 0600; what is in its place, a link above all, is removed and not written to."""
+    """Open a new file of ours with 0600; an existing entry, such as a link, is removed and not written to."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     return FileIO(path, "xb", opener=lambda name, _flags: os.open(name, NEW, 0o600))
@@ -49,7 +49,7 @@ def is_behind_link(root: Directory, path: str) -> bool:
 
 
 def remove_except(root: Directory, path: str, keep: Sequence[str]) -> bool:
-    """Remove `path` but for what lies under kept names; True if something was removed."""
+    """Remove `path` except entries with kept names; True if something was removed."""
     if is_kept(path, keep):
         return False
     holding = _holding_kept(root, path, keep) if root.is_folder(path) else []
@@ -65,7 +65,7 @@ def remove_except(root: Directory, path: str, keep: Sequence[str]) -> bool:
 
 
 def remove_emptied(root: Directory, path: str) -> None:
-    """Remove the folders that held `path`, which is gone, and hold nothing any more."""
+    """Remove the parents of `path`, which is gone, that are now empty."""
     while "/" in path:
         path = path.rpartition("/")[0]
         if not root.remove_empty(path):

@@ -21,7 +21,7 @@ _MERGE: Final = (
     *("merge", "--ff-only", "--commit", "--no-squash", "--quiet", "--no-stat", "--no-autostash"),
     *("--no-overwrite-ignore", "--no-verify-signatures", "--no-signoff", "--no-log"),
 )
-"""Moves HEAD forward, whatever the user's settings make of a merge."""
+"""Moves HEAD forward, whatever the user's merge settings are."""
 
 
 def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
@@ -34,7 +34,7 @@ def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
 
 
 def unknown_to_git(repository: Repository, paths: Sequence[str]) -> list[str]:
-    """Those of the files that git does not track, ignored ones too."""
+    """The files that git does not track, ignored ones included."""
     if not paths:
         return []
     words = ("status", "--porcelain=v1", "-z", "--ignored", "--untracked-files=all", "--no-renames", "--", *paths)
@@ -76,13 +76,13 @@ def fast_forward(repository: Repository, commit: str) -> None:
 
 
 def _without_options(branch: str | None) -> dict[str, str]:
-    """A setting that takes the user's `branch.<name>.mergeOptions` back; a name may hold `=`, so it is no argument."""
+    """Clears the user's `branch.<name>.mergeOptions`; by variables, because a name may contain `=`."""
     key = f"branch.{branch}.mergeOptions"
     return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": key, "GIT_CONFIG_VALUE_0": ""} if branch else {}
 
 
 def _check_moved(repository: Repository, head: str, commit: str, result: GitOutput) -> None:
-    """Believe what is there, not what git said.
+    """Check the actual state, not git's exit code alone.
 
     Raises:
         WorktreeError: HEAD is not at the commit, or index and files are not those of it.

@@ -127,7 +127,7 @@ class Repository:
         return git_objects.write_loose_commit(self.git_dir / "objects", body, algorithm=algorithm)
 
     def identity(self) -> Identity | None:
-        """The user's, as git finds it for a commit; None where git would refuse to commit."""
+        """The user's identity, as git finds it for a commit; None if git would refuse to commit."""
         git = GitRunner("-C", str(self.root), is_user=True)
         found = [git.run("var", f"GIT_{role}_IDENT") for role in ("AUTHOR", "COMMITTER")]
         return None if any(one.status for one in found) else git_objects.Identity(*(one.line for one in found))
@@ -161,10 +161,10 @@ class Repository:
         self.objects.check("update-ref", "--no-deref", name, commit_id(commit))
 
     def swap_ref(self, name: str, commit: str, old: str | None) -> None:
-        """Point a ref of ours from `old` at a commit; None: it must not exist yet.
+        """Move a ref of ours from `old` to a commit; with None the ref must not exist yet.
 
         Raises:
-            WorktreeError: it is not there any more; nothing was changed.
+            WorktreeError: the ref is no longer at `old`; nothing was changed.
         """
         _check_ref(name)
         expected = "" if old is None else commit_id(old)
@@ -205,12 +205,12 @@ class Repository:
 
     @property
     def hooks_folder(self) -> Path:
-        """Where git looks for the user's hooks."""
+        """Folder in which git looks for the user's hooks."""
         named = self._config.get("core.hookspath")
         return self.root / Path(named).expanduser() if named else self.git_dir / "hooks"
 
     def checkout_state(self) -> CheckoutState:
-        """What the checkout holds beyond what git can tell later; to be compared with another one."""
+        """State of the checkout that git cannot show later; to be compared with another one."""
         return CheckoutState(git_checkout.state(self), watched(self))
 
     def capture_dirty(self, run_id: str) -> str:

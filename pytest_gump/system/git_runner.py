@@ -78,7 +78,7 @@ class GitRunner:
     """Runs git with fixed leading arguments (`-C ...`, `--git-dir=...`)."""
 
     def __init__(self, *leading: str, settings: tuple[str, ...] = (), is_user: bool = False) -> None:
-        """`is_user`: git finds the user's identity, as it would without us; else all commits are by gump."""
+        """`is_user`: git finds the user's identity, as without us; otherwise all commits are by gump."""
         self._environment = {name: text for name, text in _ENVIRONMENT.items() if not (is_user and name in _IDENTITY)}
         self._leading = (*leading, *(word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)))
 

@@ -73,7 +73,7 @@ class Slot:
 
     @property
     def lost(self) -> SlotLost | None:
-        """What became of the folder, if it is not there any more."""
+        """What happened to the folder, if it is missing; None otherwise."""
         return self._folder.lost
 
     @property
@@ -117,10 +117,10 @@ class Slot:
         write_git_folder(self.repository, slot, commit_id(commit), self._index)
 
     def restore(self, commit: str) -> None:
-        """Go back to a snapshot after gates ran; a `prepare` that follows has nothing left to do.
+        """Reset to a snapshot after gates ran; a following `prepare` has nothing left to do.
 
         Raises:
-            SlotLost: what ran in the slot has removed or replaced it; `prepare` makes another one.
+            SlotLost: a process removed or replaced the slot; `prepare` makes another one.
         """
         try:
             self._move_to(commit)
@@ -201,7 +201,7 @@ class Slot:
         return self._index.covers(self._sweep()) and self._run("diff-files", "--quiet").status == 0
 
     def _switch(self, commit: str) -> None:
-        """Go from the tree of the index, which the files are, to that of the commit."""
+        """Change the files from the tree of the index, which they match, to that of the commit."""
         changed = self._move_index(commit)
         check_out(self._place, self.directory, self._run, changed)
         if any(map(decides_what_is_ignored, changed)):
@@ -209,7 +209,7 @@ class Slot:
         remove_empty_folders(self.directory, self._sweep())
 
     def _clean_up(self, commit: str) -> None:
-        """Go from whatever is there to the tree of the commit."""
+        """Change the files from any state to the tree of the commit."""
         self._unlock()
         self._move_index(commit)
         others = self._others()
@@ -245,7 +245,7 @@ class Slot:
             found = left if left != found else []
 
     def _move_index(self, commit: str) -> list[str]:
-        """Let the index hold the tree of a commit; gives the paths that are to be written because of that.
+        """Read the tree of a commit into the index; returns the paths to write because of that.
 
         Files that it held and that are not in the commit are removed. Of the others it knows what it knew.
         """
@@ -321,14 +321,14 @@ class Slot:
         return [] if is_clean else self._remove_ignored(self._others(), kept)
 
     def remove_bytecode(self) -> None:
-        """Remove every `__pycache__` that the last snapshot holds: Python believes it, whatever its source says."""
+        """Remove every `__pycache__` in the last snapshot, because Python trusts it whatever the source says."""
         held = paths_of(self._check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").stdout)
         for folder in {path.rpartition("/")[0] for path in held}:
             self._rests = None
             self.directory.remove(folder)
 
     def ignored_since_setup(self) -> list[str]:
-        """Name the ignored files that came since setup, except under kept names; folders end in `/`."""
+        """Name the ignored files that appeared since setup, except under kept names; folders end in `/`."""
         accepted = self.setup.accepted
         paths = [path for path in self._others().ignored if path not in accepted and not files.is_kept(path, self.keep)]
         return [f"{path}/" if self.directory.is_folder(path) else path for path in paths]

@@ -48,7 +48,7 @@ def checkouts(repository: Repository) -> list[Checkout]:
 
 
 def _branch_in_progress(git: Path) -> str | None:
-    """The branch that a rebase or a bisect in a checkout began at: git moves it when that ends."""
+    """The branch on which a rebase or bisect in a checkout began; git moves it when that ends."""
     with contextlib.suppress(OSError):
         link = git.read_text(encoding="utf-8", errors="surrogateescape") if git.is_file() else ""
         folder = git.parent / link.removeprefix("gitdir: ").strip() if link else git

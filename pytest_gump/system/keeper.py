@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 END: Final = signal.SIGUSR1
-"""To a keeper: end the command and yourself. The kernel sends it too when the supervisor is killed."""
+"""Tells a keeper to end its command and itself. The kernel also sends it when the supervisor is killed."""
 RESET: Final = (
     signal.SIGINT,
     signal.SIGQUIT,
@@ -39,7 +39,7 @@ RESET: Final = (
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _SETTLE_S: Final = 0.25
-"""What ends by itself this soon after the main process was on its way out already, not left running."""
+"""A process that ends by itself this soon after the main process does not count as left running."""
 _KILL_S: Final = 5.0
 _POLL_S: Final = 0.01
 _GRACE_AFTER_LOSS_S: Final = 2.0
@@ -61,7 +61,7 @@ class Keeper:
         self.is_reaper = become_subreaper()
 
     def serve(self) -> None:
-        """Stay until the channel closes, or the supervisor has gone."""
+        """Run until the channel closes, or the supervisor has gone."""
         wake = wake_pipe()
         signal.signal(END, self._ask)
         set_death_signal(END)
@@ -109,7 +109,7 @@ class Keeper:
         self.tell(event="started", pid=pid)
 
     def settle(self) -> None:
-        """The main process has ended by itself: end what it left behind, and say so."""
+        """The main process has ended by itself: end what it left behind, and report that."""
         deadline = time.monotonic() + _SETTLE_S
         while self.is_anything_left() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
@@ -141,7 +141,7 @@ class Keeper:
             _freeze_and_kill(self.alive)
 
     def is_anything_left(self) -> bool:
-        """A subreaper without children has no descendants; what forks and exits all the time may be in no list."""
+        """A subreaper without children has no descendants. Constantly forking processes may be in no list."""
         return self.reap() if self.is_reaper else bool(self.alive())
 
     def alive(self) -> list[Process]:

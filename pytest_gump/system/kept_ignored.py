@@ -8,4 +8,4 @@ KEEP_IGNORED: Final = (
     *("node_modules", ".venv", "venv", "target", "vendor", ".bundle", ".gradle", "__pycache__"),
     *("*.egg-info", ".eggs", ".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
 )
-"""Dependencies and caches: expensive to make, and no gate sees them unless setup left them."""
+"""Dependencies and caches, which are expensive to make. No gate sees them unless setup left them."""

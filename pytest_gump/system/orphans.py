@@ -1,4 +1,4 @@
-"""What a command leaves when its keeper and the supervisor were both killed: this process adopts it and ends it."""
+"""Ends what a command leaves if its keeper and the supervisor were both killed: this process adopts it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Orphanage:
             become_subreaper(wanted=False)
 
     def end(self) -> int:
-        """KILL all orphans and what lives below them; gives how many are left after 5 seconds."""
+        """KILL all orphans and their descendants; returns how many are left after 5 seconds."""
         deadline = time.monotonic() + _KILL_S
         alive: list[Process] = []
         while self._adopts and (orphans := self._orphans()):
@@ -53,7 +53,7 @@ class Orphanage:
         return len(alive)
 
     def _collect(self) -> None:
-        """Take the exit status of those that have ended."""
+        """Collect the exit status of orphans that have ended."""
         for pid in set(child_pids(os.getpid())) - {process.pid for process in self._known}:
             with suppress(OSError):
                 if os.getsid(pid) != os.getsid(0):
@@ -69,7 +69,7 @@ def _children() -> list[Process]:
 
 
 def end_marked(mark: str, limit_s: float) -> int:
-    """Where no process adopts orphans, the mark is what remains to find them by; gives how many are left."""
+    """If no process adopts orphans, find them by their mark; returns how many are left."""
     deadline = time.monotonic() + limit_s
     while (alive := marked(mark)) and time.monotonic() < deadline:
         for process in alive:

@@ -19,7 +19,7 @@ _OTHERS: Final = 0o002
 
 
 class PrivateFolder:
-    """A folder of ours and those of ours that it lies in, below a folder of the user's."""
+    """A folder of ours and its parents of ours, below a folder of the user."""
 
     def __init__(self, path: Path, *, ours: int) -> None:
         """`ours`: how many components at the end of the path gump makes for itself."""
@@ -31,7 +31,7 @@ class PrivateFolder:
 
     @property
     def directory(self) -> Directory:
-        """The folder as it was opened first, whatever its path names by now.
+        """The folder as it was first opened, even if its path now names another one.
 
         Raises:
             WorktreeError: it cannot be made, is a link, belongs to somebody else, or others may write where it lies.
@@ -41,7 +41,7 @@ class PrivateFolder:
         return self._directory
 
     def renew(self) -> Directory:
-        """Open the folder again, and make it again, if its path does not name it any more."""
+        """Open or create the folder again if its path no longer names it."""
         if self._directory is not None and not self._directory.is_there:
             self._directory = None
         os.fchmod(self.directory.descriptor, OURS)
@@ -68,7 +68,7 @@ class PrivateFolder:
         return Directory(current, self.path)
 
     def _open_base(self, path: str) -> int:
-        """The user's own folder may be reached through links when it is opened first, and not later."""
+        """Links on the way to the user's folder are followed when it is first opened, but not later."""
         if self._base is None:
             os.makedirs(path, OURS, exist_ok=True)  # noqa: PTH103
             self._base = os.path.realpath(path)
@@ -94,7 +94,7 @@ def _clear(parent: int, name: str) -> None:
 
 
 def own_folder(path: Path) -> Directory:
-    """Open a folder that only we may use, made with 0700 if need be.
+    """Open a folder that only we may use, created with 0700 if missing.
 
     Raises:
         OSError: it cannot be made, is a link or no folder, or belongs to another user.
@@ -109,7 +109,7 @@ def own_folder(path: Path) -> Directory:
 
 
 def close_to_others(top: Path) -> None:
-    """Give a folder and all that is in it 0700 and 0600; what is not ours, or has other names too, is left alone.
+    """Set 0700 and 0600 on a folder and its contents; foreign files and files with several links are left alone.
 
     Raises:
         OSError: it is a link, or no folder.
@@ -128,12 +128,12 @@ def _close(descriptor: int, mode: int) -> None:
     status = os.fstat(descriptor)
     is_only_here = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
     if status.st_uid == os.geteuid() and is_only_here and stat.S_IMODE(status.st_mode) != mode:
-        with contextlib.suppress(OSError):  # a disk that cannot be written is told when something has to be
+        with contextlib.suppress(OSError):  # a read-only disk is reported when something must be written
             os.fchmod(descriptor, mode)
 
 
 def _enter(parent: int, name: str, path: Path) -> int:
-    """Open a folder of ours, made if need be; what an older version made readable for others is closed to them."""
+    """Open a folder of ours, created if missing; one that an older version left readable is closed to others."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, OURS, dir_fd=parent)
     try:

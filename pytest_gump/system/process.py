@@ -29,7 +29,7 @@ __all__ = ["Exit", "Request", "Supervisor"]
 class Supervisor:
     """Runs one command at a time under a keeper; a supervisor process forks keepers, a new one when one is lost.
 
-    That starts when the `with` block is entered, so that it is there when the first command comes; else with that.
+    The supervisor starts with the `with` block, or otherwise with the first command.
     Where the system delegates control groups to this user, everything that runs is in one: see `cgroup`.
     """
 
@@ -42,7 +42,7 @@ class Supervisor:
         """None while no supervisor runs, and where there is no delegation."""
 
     def __enter__(self) -> Self:
-        with contextlib.suppress(OSError):  # the first command tries again, and fails
+        with contextlib.suppress(OSError):  # the first command tries again and reports the error
             self._take_keeper()
         return self
 
@@ -91,7 +91,7 @@ class Supervisor:
         return None if self._process is None else self._process.pid
 
     def _take_keeper(self) -> socket.socket:
-        """The channel to a keeper: the one of the command before, as long as it is there."""
+        """The channel to a keeper: that of the previous command, as long as the keeper lives."""
         if self._keeper is not None and select.select([self._keeper], [], [], 0)[0]:
             self._drop_keeper()
         if self._keeper is None:
@@ -129,7 +129,7 @@ class Supervisor:
         return ours
 
     def _end_rest(self, mark: str, orphanage: Orphanage) -> int:
-        """End what a lost keeper left, or could not end; gives how many processes are left for good."""
+        """End what a lost keeper left or could not end; returns how many processes remain."""
         left = self._orphans()
         if left is None or left:
             left = self._abandon(orphanage)
@@ -152,7 +152,7 @@ class Supervisor:
         return answer[0] if answer else None
 
     def _abandon(self, orphanage: Orphanage | None = None) -> int:
-        """Close the channel, which ends everything, and wait until that is done; gives how many processes are left."""
+        """Close the channel, which ends everything, and wait for that; returns how many processes remain."""
         channel, self._channel = self._channel, None
         process, self._process = self._process, None
         cgroup, self.cgroup = self.cgroup, None
@@ -194,4 +194,4 @@ _PROGRAM: Final = (
     "import os, sys; sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(sys.argv[1]))));"
     "from pytest_gump.system.supervisor import main; main()"
 )
-"""Isolated: of what a user's environment adds to Python, nothing is loaded; this package comes last on the path."""
+"""Isolated: nothing from the user's Python environment is loaded; this package is last on the path."""

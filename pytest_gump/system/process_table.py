@@ -1,4 +1,4 @@
-"""The processes of the machine: which there are, who started them, and how exactly one of them gets a signal.
+"""The processes of the machine: which exist, who started them, and how to signal exactly one of them.
 
 The supervisor imports this module: standard library only, psutil where there is no /proc.
 """
@@ -16,14 +16,14 @@ _GENERATIONS: Final = 64
 
 
 class Process(NamedTuple):
-    """One process. No dataclass: their module is a quarter of the time that the supervisor takes to start."""
+    """One process. No dataclass, because importing that module takes a quarter of the supervisor's start time."""
 
     pid: int
     parent: int
     group: int
     session: int
     started: str
-    """Start time as the system gives it: with the pid it names one process for good."""
+    """Start time from the system; together with the pid it identifies one process."""
 
 
 def processes() -> dict[int, Process]:

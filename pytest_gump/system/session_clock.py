@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LATE_S: Final = 2.0
-"""A wait that ends so much later than asked for says that the process stood still; less may be a busy machine."""
+"""A wait that ends this much late means that the process was stopped; less may be a busy machine."""
 
 
 class SessionClock:
@@ -33,7 +33,7 @@ class SessionClock:
 
     @contextmanager
     def waiting(self, seconds: float) -> Iterator[None]:
-        """Around a wait that takes at most so long."""
+        """Wraps a wait of at most this many seconds."""
         began = self._monotonic()
         try:
             yield

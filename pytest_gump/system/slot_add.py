@@ -1,4 +1,4 @@
-"""Bring the index of a slot up to its files, whatever an agent left among them."""
+"""Updates the index of a slot to its files, whatever an agent left among them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROUNDS: Final = 200
 
 
 def add_all(run: Callable[..., GitOutput], excluded: Sequence[str]) -> list[str]:
-    """Add, update and remove everything but `excluded`; gives what git could not read or refuses to hold.
+    """Add, update and remove everything but `excluded`; returns what git could not read or refused.
 
     Raises:
         WorktreeError: git failed for another reason, such as a full disk.
@@ -42,12 +42,12 @@ def add_all(run: Callable[..., GitOutput], excluded: Sequence[str]) -> list[str]
 
 
 def _is_only_ignored(result: GitOutput) -> bool:
-    """Whether git has added everything, and complains only that an excluded path is ignored anyway."""
+    """True if git added everything and only complains that an excluded path is ignored."""
     return result.status == 1 and _IGNORED in result.stderr and _ERROR.search(result.stderr) is None
 
 
 def not_ignored(run: Callable[..., GitOutput], paths: Sequence[str]) -> list[str]:
-    """Those of the paths that git does not ignore."""
+    """The paths that git does not ignore."""
     if not paths:
         return []
     result = run("check-ignore", "--stdin", "-z", stdin=b"".join(os.fsencode(path) + b"\0" for path in paths))
@@ -58,7 +58,7 @@ def not_ignored(run: Callable[..., GitOutput], paths: Sequence[str]) -> list[str
 
 
 def differing(check: Callable[..., GitOutput], commit: str, paths: Sequence[str]) -> list[str]:
-    """Those of the paths whose entries of the index are not as in the commit, or not in it."""
+    """The paths whose index entries differ from the commit, or are not in it."""
     if not paths:
         return []
     specs = [f":(top,literal){path}" for path in paths]

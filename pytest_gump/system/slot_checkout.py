@@ -1,4 +1,4 @@
-"""Files of a commit, put into a slot: git writes them into a folder that nobody knows of, and we move them.
+"""Puts files of a commit into a slot: git writes them into a secret folder, and we move them.
 
 Git itself would open them by path in the slot, where a process may swap a folder for a link in the middle.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def check_out(root: SlotRoot, slot: Directory, run: Run, paths: Sequence[str] | None) -> None:
-    """Put files of the index into the slot, whatever is in their place; None: all of them, into an empty slot.
+    """Put files of the index into the slot, replacing what is there; None means all files, into an empty slot.
 
     Raises:
         WorktreeError: git could not write them.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class SlotLost(WorktreeError):  # noqa: N818 - it says what became of a slot
-    """The folder of a slot was removed, or something else is in its place; its path is not to be used."""
+    """The folder of a slot was removed or replaced; its path must not be used."""
 
 
 class SlotFolder:
@@ -25,7 +25,7 @@ class SlotFolder:
         self._directory: Directory | None = None
 
     def open(self) -> bool:
-        """Whether there is a folder at the slot's path, and it is the one that we made."""
+        """True if the folder at the slot's path is the one that we made."""
         root = self._root.renew()
         if self._directory is None:
             self._directory = self._adopted(root)
@@ -46,7 +46,7 @@ class SlotFolder:
 
     @property
     def lost(self) -> SlotLost | None:
-        """What became of the folder, if it is not there any more."""
+        """What happened to the folder, if it is missing; None otherwise."""
         return None if self._directory is not None and self._directory.is_there else self._lost()
 
     def _lost(self) -> SlotLost:
@@ -61,7 +61,7 @@ class SlotFolder:
         _ = self.directory
 
     def make(self) -> Directory:
-        """Make the folder; there must be nothing in its place."""
+        """Make the folder; its path must be free."""
         root = self._root.directory
         os.mkdir(self._name, OURS, dir_fd=root.descriptor)
         self._directory = root.folder(self._name)
@@ -69,7 +69,7 @@ class SlotFolder:
         return self._directory
 
     def discard(self) -> None:
-        """Remove the folder. What is not ours, or cannot be removed, is put aside under another name."""
+        """Remove the folder. If it is not ours or cannot be removed, it is renamed."""
         root = self._root.directory
         held, self._directory = self._directory or self._adopted(root), None
         status = root.status(self._name)

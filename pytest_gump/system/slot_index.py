@@ -1,4 +1,4 @@
-"""The index of a slot, which git reads and writes: nobody but us is believed about what it holds.
+"""The index of a slot, which git reads and writes; changes by others are not trusted.
 
 It lies in a folder of this process, and is thrown away when its file is not as our own git left it: an index can hide
 changes (skip-worktree, assume-unchanged, made-up times). Another process makes one of its own from commit and files.
@@ -33,7 +33,7 @@ class SlotIndex:
         self._linked: tuple[_Stamp | None, bool] = (None, False)
 
     def ready(self) -> Directory:
-        """The folder that it lies in, for a git that is about to read or write it; a file of others is removed."""
+        """Its folder, for a git that is about to read or write it; a foreign file is removed."""
         folder = self._root.private
         folder.remove(f"{self._name}.lock")  # the slot is leased: nobody holds it
         if self._written is None or self._stamp() != self._written:
@@ -44,7 +44,7 @@ class SlotIndex:
         return f"{folder.access}/{self._name}"
 
     def note_written(self) -> None:
-        """Note that our git has run: the file is as it left it."""
+        """Record the state of the file after our git ran."""
         self._written = self._stamp()
 
     def discard(self) -> None:

@@ -1,4 +1,4 @@
-"""What lies in a slot besides the files of its index, as git tells it."""
+"""Files in a slot that are not in its index, as git reports them."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class SlotPool:
             for place in root.entries():
                 if place.startswith((f".trash-{name}-", f"{name}.index")):
                     root.remove(place)
-            root.remove(_lease(name))  # whoever waits for this file will see that it is gone
+            root.remove(_lease(name))  # a process that waits for this file will see that it is gone
         finally:
             os.close(handle)
         return True
@@ -111,7 +111,7 @@ def _lease(name: str) -> str:
 
 
 def _open_lease(root: Directory, name: str) -> int:
-    """Open a lease, made if need be; what else is in its place, a link to another file above all, is removed."""
+    """Open a lease, created if missing; anything else in its place, such as a link to another file, is removed."""
     for _ in range(_ROUNDS):
         with contextlib.suppress(FileExistsError):
             os.close(root.create(name))

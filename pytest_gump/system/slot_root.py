@@ -1,4 +1,4 @@
-"""Where slots lie, what is kept beside them, and where git works for them out of everybody's sight."""
+"""The folder of the slots, the files kept next to them, and secret folders in which git works for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SlotRoot(PrivateFolder):
 
     @property
     def private(self) -> Directory:
-        """A folder of this process with a name that nobody can guess; it goes when the process ends.
+        """A folder of this process with a name that nobody can guess; it is removed when the process ends.
 
         Indexes lie there: git opens them by path, would follow a link in their place, and believes what they hold.
         """
@@ -40,7 +40,7 @@ class SlotRoot(PrivateFolder):
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[Directory]:
-        """An empty folder for a moment, on the disk of the slots, that nobody knows of."""
+        """A temporary empty folder with a secret name, on the disk of the slots."""
         place = self.private if self.private.identity[0] == self.directory.identity[0] else self.directory
         name = f".stage-{secrets.token_hex(12)}"
         os.mkdir(name, OURS, dir_fd=place.descriptor)

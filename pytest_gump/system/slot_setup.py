@@ -1,4 +1,4 @@
-"""What is known of how a slot was set up: kept beside it, and believed only as it was when the slot was taken."""
+"""How a slot was set up: stored next to it, and read only once, when the slot is leased."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ class SlotSetup:
         return tuple(self._words(1)[1:])
 
     def remember(self, slot: Directory) -> None:
-        """Take down what the accepted files are."""
+        """Record the accepted files."""
         self._stamps = setup_files.stamps(slot.access, self.accepted)
         if self._known is not None:
             self._known[2] = setup_files.to_bytes(self._stamps)
         self.write()
 
     def undo(self, slot: Directory) -> list[str]:
-        """Remove what came since to the folders that setup left; gives what of them is gone or another one."""
+        """Remove what was added to the folders that setup left; returns what is missing or was replaced."""
         if self._stamps is None:
             self._stamps = setup_files.from_bytes(self._content(2) or b"")
         if not self._stamps:  # nothing can be said of it
@@ -81,7 +81,7 @@ class SlotSetup:
         self.write()
 
     def write(self) -> None:
-        """Write down what is known, if anything: also after an agent, for whoever takes the slot next."""
+        """Store what is known, if anything, also after an agent ran, for the next user of the slot."""
         root = self._root.directory
         for name, content in zip(self._files, self._known or (), strict=False):
             if content is not None and root.read(name) != content:

@@ -51,7 +51,7 @@ class Server:
         gc.freeze()  # a collection in a keeper would copy the memory that it shares with this process
 
     def serve(self) -> int:
-        """Work until the executor has gone; gives the number of processes that could not be ended."""
+        """Run until the executor has gone; returns the number of processes that could not be ended."""
         while os.getppid() == self.executor:
             ready, _, _ = select.select([self.channel.fileno(), self.wake], [], [], 1.0)
             drain(self.wake)
@@ -92,7 +92,7 @@ class Server:
         os.close(descriptor)
 
     def end_orphans(self) -> int:
-        """End what keepers left that were killed; gives how many could not be ended."""
+        """End what killed keepers left; returns how many processes could not be ended."""
         if not self.reap():
             return 0
         kill_children(self.reap, self.keepers)
@@ -122,7 +122,7 @@ class Server:
         return self.kill()
 
     def kill(self) -> int:
-        """KILL every keeper and what it leaves; gives the number of processes that could not be ended."""
+        """KILL every keeper and what it leaves; returns the number of processes that could not be ended."""
         for keeper in self.keepers:
             os.kill(keeper, signal.SIGKILL)
         self._await_keepers(_KILL_S)

@@ -1,4 +1,4 @@
-"""How a text may stand in what programs write: looked for where secrets are found and masked.
+"""Forms in which a text may appear in the output of programs; used to find and mask secrets.
 
 As it is; with JSON, XML, URL or backslash escapes, any mix of them, also of JSON within JSON; as hexadecimal digits; as
 base64 or base64url, at any of the three alignments and with line breaks. Not: reversed, spaced out or compressed.
@@ -26,7 +26,7 @@ _BREAK: Final = r"(?:\\{1,8}[rn]|\r?\n[+ -]?)*"
 _SHORT: Final = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _XML: Final = {"&": "amp;", "<": "lt;", ">": "gt;", '"': "quot;", "'": "apos;"}
 _LONGEST_CHARACTER: Final = 4 * 12
-"""Bytes that one character of a text may take, escaped."""
+"""Bytes that one escaped character of a text may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Span:
     start: int
     end: int
     is_encoded: bool
-    """As digits or base64, where the number of characters is another one; or several secrets that overlap."""
+    """For digits and base64, whose length differs, and for several secrets that overlap."""
 
 
 class Written:
@@ -48,7 +48,7 @@ class Written:
         self._patterns += [(_compiled(one), True) for one in (_hexadecimal(data), *_base64(data))]
 
     def spans(self, text: str | bytes) -> Iterator[Span]:
-        """Where it stands; spans may overlap."""
+        """Spans of the text in its forms; they may overlap."""
         if len(text) < len(self.text):  # no form is shorter
             return
         for (in_bytes, in_text), is_encoded in self._patterns:

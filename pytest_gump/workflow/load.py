@@ -34,7 +34,7 @@ class Loaded:
     lines: Mapping[str, int]
     """1-based line at which each step begins, groups included, by static path (`build::impl`)."""
     notes: tuple[Problem, ...] = ()
-    """What is allowed, and probably not meant: to show once."""
+    """Notes on what is allowed but probably not intended; each is shown once."""
 
 
 def load_workflow(

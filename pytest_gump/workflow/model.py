@@ -105,7 +105,7 @@ class Step:
     max_budget: float | None = None
     gate: tuple[GateSpec, ...] = ()
     allow_no_change: bool = False
-    """Of a diff step: it may end with the files as they were, and without a reason."""
+    """The diff step may change no file without giving a reason."""
     on_failure: OnFailure | None = None
     steps: tuple[Step, ...] = ()
     foreach: str | None = None

@@ -1,4 +1,4 @@
-"""Keys and names of the original Gump that mean something else here, or nothing: what to write instead.
+"""Keys and names of the original Gump that have another or no meaning here, with what to write instead.
 
 The original has two dialects. Gump 0.0.3 has nearly the keys of this language; Gump 0.0.4 replaced most of them.
 """
@@ -21,7 +21,7 @@ UNSUPPORTED: Final = {
     "with": None,
     "hitl": "leave it out, and look at the result before 'gump apply'",
 }
-"""Keys of the language that are refused until they work, each with what to do now."""
+"""Keys of the language that are not supported yet, each with a workaround."""
 
 CALLS: Final = ("workflow", "recipe")
 

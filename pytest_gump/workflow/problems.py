@@ -30,7 +30,7 @@ class Problems:
     path: str
     found: dict[Problem, None] = field(default_factory=dict)
     notes: dict[Problem, None] = field(default_factory=dict)
-    """What is allowed, and probably not meant."""
+    """Notes on what is allowed but probably not intended."""
     _suggestions: int = 0
 
     @property

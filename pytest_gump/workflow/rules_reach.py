@@ -25,9 +25,9 @@ def check_reach(workflow: PlacedWorkflow, around: Surroundings) -> None:
 
 
 def unreached_by(policy: Policy) -> str | None:
-    """Return the first thing that a policy names and never uses, because its last failure comes before it.
+    """Return the first entry of a policy that is never used, because the failure before it is final.
 
-    From three failures on, two of them without progress can reach every entry.
+    From three failures on, every entry can be reached, by two failures without progress.
     """
     if policy.retry > 2:
         return None

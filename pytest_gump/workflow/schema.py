@@ -65,7 +65,7 @@ def write(folder: Path | None = None) -> Path:
 
 
 def _with_names(part: Any, names: Mapping[str, Sequence[str]]) -> Any:
-    """Let the strings of the keys in `names` be one of the known names, or any other text."""
+    """Let the keys in `names` propose the known names and accept any other text."""
     if isinstance(part, list):
         return [_with_names(one, names) for one in part]
     if not isinstance(part, dict):

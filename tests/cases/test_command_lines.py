@@ -77,7 +77,7 @@ def test_native_toml_gives_numbers_and_lists(project: GumpProject, name: str, he
     ("body", "message"),
     [
         ("return ['no_todo']", "*conftest.py: pytest_gump_gates returns a list, not a dict of gate names*"),
-        ("return {'no_todo': 1}", "*conftest.py: pytest_gump_gates gives no function for 'no_todo'*"),
+        ("return {'no_todo': 1}", "*conftest.py: pytest_gump_gates returns no function for 'no_todo'*"),
         ("return {}['x']", "*pytest_gump_gates raised KeyError: 'x' (*conftest.py:2)"),
     ],
 )
