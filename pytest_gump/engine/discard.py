@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.liveness import process_text
 from pytest_gump.engine.run_branch import branch_holder, branches_of, has_other_work, result_ref
 from pytest_gump.errors import RunError
+from pytest_gump.system import files
 from pytest_gump.system.git_upkeep import clear_ref_folder, delete_refs
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def discard(
     found = {**mine, **repository.refs(f"refs/gump/{record.run_id}")}
     delete_refs(repository, found)
     clear_ref_folder(repository, record.run_id)
-    shutil.rmtree(slots / f"{record.run_id}.scratch", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        files.remove(slots / f"{record.run_id}.scratch")
     ledger.append("discarded", refs=len(found))
     return Discarded((*found,), tuple(ref.removeprefix("refs/heads/") for ref in kept))
 

@@ -303,7 +303,7 @@ def collect(items: list[Item]) -> Collected:
         except FileNotFoundError:  # somebody else did it
             continue
         except OSError as error:
-            done.problems.append(f"{item.kind} {item.name}: cannot remove {error.filename}: {error.strerror}")
+            done.problems.append(f"{item.kind} {item.name}: cannot remove {error.filename or 'it'}: {error.strerror}")
         except GumpError as error:
             done.problems.append(f"{item.kind} {item.name}: {error.args[0]}")
     return done

@@ -14,6 +14,8 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.system.mounts import is_same_mount
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -317,10 +319,12 @@ def _unlink(parent: int, name: str) -> None:
 def _remove_folder(parent: int, name: str) -> None:
     """Folders below are moved up to the top one by one: neither their depth nor the length of their paths matters.
 
-    A mount point cannot be moved (EBUSY), so that what is mounted there is not emptied.
+    What is mounted there is not emptied: not at the top, and a mount point below it cannot be moved (EBUSY).
     """
     top = open_folder(parent, name, unlock=True)
     try:
+        if not is_same_mount(parent, top):
+            raise OSError(errno.EBUSY, "something is mounted there", name)
         for _ in range(_ROUNDS):
             os.fchmod(top, OURS)
             _empty(top)

@@ -93,13 +93,14 @@ class Slot:
             try:
                 if not self._is_at_rest(commit):
                     self._move_to(commit)
+                self.renew_git(commit)
             except (WorktreeError, OSError):
                 fresh = True
         if fresh:
             self._make(commit_id(commit))
             self._lacks_setup = False
+            self.renew_git(commit)
         self._rests = None
-        self.renew_git(commit)
         return fresh
 
     def renew_git(self, commit: str) -> None:

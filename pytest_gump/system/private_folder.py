@@ -12,6 +12,7 @@ from typing import Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.directory import FOLDER, OURS, Directory, open_folder, open_regular
+from pytest_gump.system.mounts import mounts_in
 
 _HINT: Final = "set gump_worktrees or XDG_CACHE_HOME to a folder of your own"
 _GROUP: Final = 0o020
@@ -28,6 +29,8 @@ class PrivateFolder:
         self._base: str | None = None
         self._directory: Directory | None = None
         self._has_been_open = False
+        self._mounts: list[str] = []
+        """Mount points at and below the user's folder when it was opened first."""
 
     @property
     def directory(self) -> Directory:
@@ -44,7 +47,7 @@ class PrivateFolder:
         """Open or create the folder again if its path no longer names it."""
         if self._directory is not None and not self._directory.is_there:
             self._directory = None
-        os.fchmod(self.directory.descriptor, OURS)
+        _close(self.directory.descriptor, OURS)
         return self.directory
 
     def existing(self) -> Directory | None:
@@ -55,6 +58,7 @@ class PrivateFolder:
         parts = self.path.parts
         try:
             current = self._open_base(str(Path(*parts[: -self._ours])))
+            self._refuse_new_mounts()
             for number, name in enumerate(parts[-self._ours :], len(parts) - self._ours + 1):
                 if self._has_been_open:  # what is there now instead of our folder is not the user's choice
                     _clear(current, name)
@@ -66,6 +70,16 @@ class PrivateFolder:
             raise WorktreeError(message, hint="set gump_worktrees to a folder that can be written") from error
         self._has_been_open = True
         return Directory(current, self.path)
+
+    def _refuse_new_mounts(self) -> None:
+        """What is mounted over our folder when it is opened again is not the user's choice."""
+        assert self._base is not None  # noqa: S101 - just opened
+        ours = Path(self._base, *self.path.parts[-self._ours :])
+        mounts = [one for one in mounts_in(Path(self._base)) if ours.is_relative_to(one)]
+        new = [one for one in mounts if one not in self._mounts]
+        if self._has_been_open and new:
+            raise WorktreeError(f"something was mounted at {new[0]} while gump had worktrees there", hint=_HINT)
+        self._mounts = mounts
 
     def _open_base(self, path: str) -> int:
         """Links on the way to the user's folder are followed when it is first opened, but not later."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.directory import OURS, Directory
+from pytest_gump.system.mounts import mounts_in
 
 if TYPE_CHECKING:
     from pytest_gump.system.slot_root import SlotRoot
@@ -21,6 +22,7 @@ class SlotFolder:
     def __init__(self, root: SlotRoot, name: str) -> None:
         self._root = root
         self._name = name
+        self._path = root.path / name
         self._record = f"{name}.folder"
         self._directory: Directory | None = None
 
@@ -29,28 +31,35 @@ class SlotFolder:
         root = self._root.renew()
         if self._directory is None:
             self._directory = self._adopted(root)
-        return self._directory is not None and self._directory.is_there
+        return self._is_there() and not mounts_in(self._path)
 
     @property
     def directory(self) -> Directory:
         """The folder that we made.
 
         Raises:
-            SlotLost: its path names another one by now, or none.
+            SlotLost: its path names another one by now, or none, or something is mounted in it.
         """
-        if self._directory is None or not self._directory.is_there:
-            raise self._lost()
+        lost = self.lost
+        if lost is not None or self._directory is None:
+            raise lost or self._lost()
         if not os.access(self._directory.access, os.R_OK | os.W_OK | os.X_OK):
             os.fchmod(self._directory.descriptor, OURS)
         return self._directory
 
     @property
     def lost(self) -> SlotLost | None:
-        """What happened to the folder, if it is missing; None otherwise."""
-        return None if self._directory is not None and self._directory.is_there else self._lost()
+        """What happened to the folder, if it is missing or something is mounted in it; None otherwise."""
+        if not self._is_there():
+            return self._lost()
+        mounted = mounts_in(self._path)
+        return SlotLost(f"something is mounted in the worktree, at {mounted[0]}") if mounted else None
+
+    def _is_there(self) -> bool:
+        return self._directory is not None and self._directory.is_there
 
     def _lost(self) -> SlotLost:
-        return SlotLost(f"the worktree {self._root.path / self._name} was removed, or replaced by something else")
+        return SlotLost(f"the worktree {self._path} was removed, or replaced by something else")
 
     def check(self) -> None:
         """Make sure that it is still there.

@@ -47,7 +47,8 @@ class SlotPool:
     def close(self) -> None:
         for name, handle in self._held.items():
             if name not in self._doubted:
-                os.ftruncate(handle, 0)
+                with contextlib.suppress(OSError):  # whoever takes the slot next will look
+                    os.ftruncate(handle, 0)
             os.close(handle)
         self._held.clear()
         self._doubted.clear()
@@ -77,11 +78,21 @@ class SlotPool:
         handle = None if name in self._held else self._lock(name)
         if handle is None:
             return False
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        try:
+            self._slots.slot(name).forget()
+        except OSError:  # an agent left something that we cannot change: the slot is of no use
+            os.close(handle)
+            return False
         self._held[name] = handle
-        self._slots.slot(name).forget()
+        try:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            raise self._failure(error) from error
         return True
+
+    def _failure(self, error: OSError) -> WorktreeError:
+        return WorktreeError(f"cannot make a worktree in {self._slots.root}: {error.strerror}")
 
     def _lock(self, name: str) -> int | None:
         """Lock the slot's lease; None when another process has it, or works in the slot."""
@@ -89,7 +100,9 @@ class SlotPool:
         try:
             handle = _open_lease(root, _lease(name))
         except OSError as error:
-            raise WorktreeError(f"cannot make a worktree in {self._slots.root}: {error.strerror}") from error
+            if isinstance(error, PermissionError) and root.status(_lease(name)) is not None:
+                return None  # an agent has locked it away
+            raise self._failure(error) from error
         try:
             is_ours = _lock(handle)
         except OSError as error:

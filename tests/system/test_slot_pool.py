@@ -129,3 +129,31 @@ def test_disk_without_locks_is_refused_and_not_tried_for_ever(slots: Slots, monk
         SlotPool(slots).lease()
     assert "gump_worktrees" in str(raised.value.hint)
     assert is_leased(slots.root / "w1.lease")
+
+
+def test_slot_that_cannot_be_changed_is_passed_over(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can make such a folder (chattr +i), so the kernel's answer is made up here."""
+    pool = SlotPool(slots)
+    slots.slot(pool.lease()).prepare(slots.repository.head())
+    pool.close()
+    refused = (slots.root / "w1").stat().st_ino
+
+    def fchmod(descriptor: int, _mode: int) -> None:
+        if os.fstat(descriptor).st_ino == refused:
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchmod", fchmod)
+    after = SlotPool(Slots(slots.repository, slots.root))
+    assert after.lease() == "w2"
+    after.close()
+
+
+def test_lease_that_cannot_be_emptied_is_still_let_go(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ftruncate(_descriptor: int, _length: int) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    pool = SlotPool(slots)
+    assert pool.lease() == "w1"
+    monkeypatch.setattr(os, "ftruncate", ftruncate)
+    pool.close()
+    assert not is_leased(slots.root / "w1.lease")

@@ -1,0 +1,48 @@
+"""What is mounted where: a folder that a mount shows is somebody else's, whatever its path says.
+
+A bind mount has the device and the inodes of the folder that it shows, so the device of a file does not give it away.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def mounts_in(folder: Path) -> list[str]:
+    """The mount points at and below a folder, links resolved; nothing where the system does not list them (macOS).
+
+    Source: proc(5), `/proc/[pid]/mountinfo`: the fifth field, with space, tab, line break and backslash in octal.
+    """
+    top = os.fsencode(os.path.realpath(folder))
+    points = (_unescaped(line.split(b" ", 5)[4]) for line in _lines("/proc/self/mountinfo"))
+    return sorted(os.fsdecode(point) for point in points if point == top or point.startswith(top.rstrip(b"/") + b"/"))
+
+
+def is_same_mount(one: int, other: int) -> bool:
+    """Whether two open folders are reached through the same mount."""
+    if os.fstat(one).st_dev != os.fstat(other).st_dev:
+        return False
+    return _mount_of(one) == _mount_of(other)
+
+
+def _mount_of(descriptor: int) -> bytes | None:
+    found = (line for line in _lines(f"/proc/self/fdinfo/{descriptor}") if line.startswith(b"mnt_id:"))
+    return next(found, None)
+
+
+def _lines(path: str) -> list[bytes]:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def _unescaped(field: bytes) -> bytes:
+    for letter in (b" ", b"\t", b"\n", b"\\"):
+        field = field.replace(b"\\%03o" % ord(letter), letter)
+    return field
