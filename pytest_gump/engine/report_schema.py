@@ -41,7 +41,7 @@ class File(TypedDict):
 
 @with_config(DESCRIBED)
 class Changes(TypedDict):
-    """What changed since the step began; in a step without an agent, nothing does."""
+    """What changed since the step began; nothing in a step without an agent."""
 
     files_changed: int
     """Number of files."""
@@ -112,9 +112,9 @@ class Result(Changes):
     tool_calls: int
     """Tools that it called."""
     tools_failed: int
-    """Those of them that ended with an error."""
+    """Tool calls that ended with an error, as far as the CLI shows them."""
     tools_repeated: int
-    """Those of them that say the same as the call before: the same tool with the same file or command."""
+    """Tool calls that repeat the call before: the same tool with the same file or command."""
     first_write_s: float | None
     """Seconds from the start of the agent to its first call of a tool that writes a file; null without one."""
     context_tokens: int
@@ -247,11 +247,11 @@ class RunFacts(TypedDict):
     head: str
     """Commit where the run's files stand: the last passed step."""
     branches_left: dict[str, str]
-    """Branches of the run that it left alone, because somebody else moved them or has them checked out: why."""
+    """Branches that the run left alone, each with the reason: somebody else moved it or has it checked out."""
     checkout_changed: list[str]
     """What appeared or changed in the user's checkout during the run, whoever did it; the first 20."""
     unchanged: bool | None
-    """Whether no file differs between `base` and `head`, so that there is nothing to merge; null while it runs."""
+    """True if no file differs between `base` and `head`, so that there is nothing to merge; null while it runs."""
     started: str
     """When it started."""
     finished: str | None

@@ -33,7 +33,7 @@ class Cost(TypedDict):
     """What one attempt cost."""
 
     usd: float | None
-    """US dollars; null if nobody knows."""
+    """US dollars; null if unknown."""
     provenance: Annotated[str, one_of("reported", "estimated", "unknown", "none")]
     """Reported by the CLI, estimated from tokens, unknown; none: gates only."""
 
@@ -43,11 +43,11 @@ class CostSum(TypedDict):
     """What several attempts cost together."""
 
     usd: float
-    """US dollars: the sum of what is known."""
+    """US dollars: the sum of the known costs."""
     provenance: Annotated[str, one_of("reported", "estimated", "partly_unknown")]
     """The weakest of the parts."""
     unknown_attempts: int
-    """Attempts that consumed something and whose cost nobody knows; not part of `usd`."""
+    """Attempts that consumed something and whose cost is unknown; not part of `usd`."""
 
 
 @with_config(DESCRIBED)
@@ -65,21 +65,21 @@ class Sum(TypedDict):
     tool_calls: int
     """Tools that it called."""
     context_tokens: int
-    """The most that one answer of the model had as its context: the greatest of the attempts; 0 if no CLI told it."""
+    """The longest context of one answer of the model, over all attempts; 0 if no CLI reported it."""
     duration_s: float
     """Time of the attempts, one after the other."""
 
 
 @with_config(DESCRIBED)
 class Spread(TypedDict):
-    """How far a figure of the attempts reaches."""
+    """Range of a figure over the attempts."""
 
     least: int
-    """The smallest."""
+    """The smallest value."""
     median: float
-    """The one in the middle, or the mean of the two there."""
+    """The middle value, or the mean of the two in the middle."""
     most: int
-    """The greatest."""
+    """The greatest value."""
 
 
 @with_config(DESCRIBED)
@@ -93,13 +93,13 @@ class Totals(Sum):
     escalations: int
     """Those of them that went to another agent."""
     waits: int
-    """Attempts that were made once more after a wait, for the agent's account was at a limit; they are no retries."""
+    """Attempts repeated after a wait, because the agent's account was at a limit; they are not retries."""
     failovers: int
-    """Attempts that another agent made once more for that reason."""
+    """Attempts repeated by another agent for that reason."""
     guards: dict[str, int]
-    """How often each guard stopped an agent, by its name; a guard that stopped none is left out."""
+    """How often each guard stopped an agent, by name; guards that stopped none are left out."""
     turns_per_attempt: Spread | None
-    """Answers of the model in one attempt of an agent; null without one that ended."""
+    """Answers of the model in one attempt of an agent; null if no such attempt has ended."""
     files_changed: int | None
     """Files that differ between `base` and `head` of the run; null until it ends."""
     lines_added: int | None
@@ -115,4 +115,4 @@ class AgentSum(Sum):
     agent: str
     """Its name in the workflow."""
     passed: int
-    """Attempts of its that passed."""
+    """Its attempts that passed."""
