@@ -39,7 +39,7 @@ def _expanded(given: Any, folder: Path) -> Iterator[str]:
 
 
 def names_workflow(config: pytest.Config) -> bool:
-    """Whether the command line itself asks for a workflow; never on a worker, which is sent what to do."""
+    """True if the command line itself names a workflow; always False on a worker, which gets orders."""
     if hasattr(config, "workerinput"):
         return False
     return any(

@@ -68,5 +68,5 @@ class ExitCode:
 
 
 def is_own(report: Any) -> bool:
-    """Whether a report is that of a step."""
+    """True if the report is that of a step."""
     return hasattr(report, "gump_category") or getattr(report, "gump", None) is not None

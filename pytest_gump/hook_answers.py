@@ -63,7 +63,7 @@ def _check(caller: Any, name: str, answer: object) -> None:
 
 
 def _where(error: BaseException) -> str:
-    """The last place of an error: a line of the conftest, or of what it calls."""
+    """The innermost place of an error: a line of the conftest, or of code that it calls."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -32,7 +32,7 @@ class Phases:
         self, item: StepItem, outcome: Callable[[], AttemptResult], broken: Callable[[BaseException], AttemptResult],
         *, is_over: bool,
     ) -> None:  # fmt: skip
-        """`outcome` gives the result, `broken` makes one of what it raises; `is_over`: the attempt is behind us."""
+        """`outcome` gives the result, `broken` makes one of what it raises; `is_over`: the attempt has ended."""
         self._item = item
         self._outcome: Callable[[], AttemptResult] | None = outcome
         self._broken = broken

@@ -67,7 +67,7 @@ def priced_as(model: str | None, cli: str) -> str | None:
 
 
 def estimate(model: str | None, tokens: Tokens) -> float | None:
-    """Price tokens in dollars; None when nobody knows the price of the model.
+    """Price tokens in dollars; None if the price of the model is unknown.
 
     The first call for a model without a price of the user's own imports the table (about a quarter of a second).
     """

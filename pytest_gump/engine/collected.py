@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def known_tests(record: RunRecord, base: str, tree_of: Callable[[str], str]) -> int | None:
-    """Tests of the tree that a step begins with: as the step that left it counted them, else as the preflight did.
+    """Number of tests in the step's base, counted by the step that made it, or else by the preflight.
 
     None: no gate has given a record per test.
     """

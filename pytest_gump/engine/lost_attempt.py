@@ -49,7 +49,7 @@ def fresh_scratch(tools: Tools, ticket: int) -> Path:
 
 
 def run_scratch(tools: Tools) -> Directory:
-    """The folder of all scratch folders of a run, made if need be; it lies beside the slots, but on remote workers."""
+    """The folder of a run's scratch folders, created if missing; next to the slots, except on remote workers."""
     root = tools.slots.place.renew()
     if tools.scratch.parent == root.path:
         return root.own(tools.scratch.name)

@@ -91,7 +91,7 @@ class Totals(Sum):
     retries: int
     """Failed attempts that were followed by another one, escalations included."""
     escalations: int
-    """Those of them that went to another agent."""
+    """Retries that went to another agent."""
     waits: int
     """Attempts repeated after a wait, because the agent's account was at a limit; they are not retries."""
     failovers: int

@@ -71,7 +71,7 @@ class Interpreter:
         return Changes((*changed, *moved, *sorted({*new, *plugins})), others)
 
     def _is_vouched(self, path: str) -> bool:
-        """Whether the list of an installed distribution, itself unchanged, has this content: a new link to it, say."""
+        """True if an unchanged list of installed files has this content, as with a new link to a file."""
         for metadata, digest in self.distributions.items():
             name = path.removeprefix(f"{os.path.dirname(metadata)}/")  # noqa: PTH120
             record = _read(f"{metadata}/RECORD") if name != path else b""

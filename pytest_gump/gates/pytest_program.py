@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
 
 
 def _own_descriptor() -> int | None:
-    """Move descriptor 3 to a number of its own that no child process inherits; None where nobody reads records."""
+    """Move descriptor 3 to a number of its own that no child process inherits; None if nobody reads records."""
     import fcntl
 
     try:

@@ -29,7 +29,7 @@ def stand_ins(added: Iterable[str], worktree: Path, read_base: Callable[[str], b
 
 
 def standard_stand_ins(added: Iterable[str], worktree: Path, read_base: Callable[[str], bytes | None]) -> list[str]:
-    """Those named like a module of the standard library."""
+    """The added files that are named like a module of the standard library."""
     return _shadowing(added, worktree, read_base, lambda name: name in sys.stdlib_module_names)
 
 

@@ -29,5 +29,5 @@ def is_there(repository: Repository, commit: str) -> bool:
 
 
 def is_ours(repository: Repository, commit: str) -> bool:
-    """Say whether gump made the commit, and nobody has amended it since."""
+    """True if gump made the commit and nobody amended it since."""
     return repository.objects.check("log", "-1", "--format=%cn <%ce>", commit_id(commit)).line == IDENTITY

@@ -248,7 +248,7 @@ class Slot:
     def _move_index(self, commit: str) -> list[str]:
         """Read the tree of a commit into the index; returns the paths to write because of that.
 
-        Files that it held and that are not in the commit are removed. Of the others it knows what it knew.
+        Files of the index that are not in the commit are removed from the slot. Entries of the others stay valid.
         """
         if self._index.tree == self.repository.tree_of(commit):
             return []

@@ -125,7 +125,7 @@ class Keeper:
         self.tell(event="ended", status=status, left=left, survivors=survivors)
 
     def end(self, grace_s: float) -> None:
-        """TERM everything, wait, KILL everything; both go on for what appears meanwhile."""
+        """TERM everything, wait, KILL everything; both include processes that appear in the meantime."""
         deadline = time.monotonic() + grace_s
         told: set[Process] = set()
         while self.is_anything_left() and time.monotonic() < deadline:
@@ -264,7 +264,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def _become(frame: dict[str, Any], descriptors: list[int], fail: int, *, dies_with_parent: bool) -> NoReturn:
-    """Turn this forked process into the command; a failure is told through `fail`."""
+    """Turn this forked process into the command; a failure is reported through `fail`."""
     stage = "cwd"
     fail = fcntl.fcntl(fail, fcntl.F_DUPFD_CLOEXEC, _MAX_DESCRIPTORS)
     try:

@@ -1,6 +1,6 @@
-"""What is mounted where: a folder that a mount shows is somebody else's, whatever its path says.
+"""Mounts below folders of ours: a mounted folder belongs to somebody else, whatever its path is.
 
-A bind mount has the device and the inodes of the folder that it shows, so the device of a file does not give it away.
+A bind mount has the device and the inodes of the folder that it shows, so it cannot be recognized by the device of a file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def mounts_in(folder: Path) -> list[str]:
 
 
 def is_same_mount(one: int, other: int) -> bool:
-    """Whether two open folders are reached through the same mount."""
+    """True if two open folders are reached through the same mount."""
     if os.fstat(one).st_dev != os.fstat(other).st_dev:
         return False
     return _mount_of(one) == _mount_of(other)

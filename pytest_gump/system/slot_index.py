@@ -60,7 +60,7 @@ class SlotIndex:
 
     @property
     def exists(self) -> bool:
-        """Whether there is a file, and it is as our git left it."""
+        """True if the file exists and is as our git left it."""
         return self._written is not None and self._stamp() == self._written
 
     def remember(self, tree: str) -> None:

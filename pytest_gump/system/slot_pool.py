@@ -143,7 +143,7 @@ def _open_lease(root: Directory, name: str) -> int:
 
 
 def _is_still(handle: int, root: Directory, name: str) -> bool:
-    """Whether the locked file is the one of that name: it may have been removed while we waited."""
+    """True if the locked file still has its name: it may have been removed while we waited."""
     status = root.status(name)
     return status is not None and os.path.samestat(os.fstat(handle), status)
 
