@@ -1,6 +1,6 @@
 """Mounts below folders of ours: a mounted folder belongs to somebody else, whatever its path is.
 
-A bind mount has the device and the inodes of the folder that it shows, so it cannot be recognized by the device of a file.
+A bind mount has the device and the inodes of the folder that it shows, so the device alone cannot reveal it.
 """
 
 from __future__ import annotations
