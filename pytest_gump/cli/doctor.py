@@ -48,8 +48,8 @@ def add(commands: Commands) -> None:
         "doctor",
         summary="check what runs need here: git, pytest, disk, worktrees, agent CLIs",
         description="Check what runs need here: git, Python, pytest, disk, worktrees, and each agent CLI with its "
-        "version and, as far as can be told without a request, its login. Exit code 1 if something fails: with "
-        "--workflow, if something that it needs is missing.",
+        "version and, as far as can be seen without a request, its login. Exit code 1 if something fails, or if "
+        "something that WORKFLOW needs is missing.",
         examples="  gump doctor\n  gump doctor tdd\n  gump doctor --live claude-haiku\n"
         "  gump doctor --conformance claude codex",
         execute=execute,
