@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
-from pytest_gump.system.git_runner import SLOT_SETTINGS, GitOutput, GitRunner, commit_id, failure, git_folder
+from pytest_gump.system.git_runner import commit_id
 from pytest_gump.system.slot_add import add_all, differing, not_ignored
 from pytest_gump.system.slot_checkout import check_out
+from pytest_gump.system.slot_commands import SlotCommands
 from pytest_gump.system.slot_folder import SlotFolder, SlotLost
 from pytest_gump.system.slot_git import write_git_folder
-from pytest_gump.system.slot_index import SlotIndex
 from pytest_gump.system.slot_others import Others, decides_what_is_ignored, named, paths_of, read_others
 from pytest_gump.system.slot_setup import SlotSetup, covering
-from pytest_gump.system.sweep import Sweeper, remove_empty_folders
+from pytest_gump.system.sweep import remove_empty_folders
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
     from pytest_gump.system.directory import Directory
     from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.slot_index import SlotIndex
     from pytest_gump.system.slot_root import SlotRoot
-    from pytest_gump.system.sweep import Sweep
+    from pytest_gump.system.sweep import Sweep, Sweeper
 
 HANDOVER: Final = ".gump/out"
 
@@ -45,7 +46,16 @@ class Snapshot:
 
 
 class Slot:
-    def __init__(self, repository: Repository, root: SlotRoot, name: str, keep: Sequence[str]) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        root: SlotRoot,
+        name: str,
+        keep: Sequence[str],
+        *,
+        index: SlotIndex,
+        sweeper: Sweeper,
+    ) -> None:
         self.repository = repository
         self.name = name
         self.root = root.path
@@ -53,14 +63,14 @@ class Slot:
         self.keep = tuple(keep)
         self._place = root
         self._folder = SlotFolder(root, name)
-        self._index = SlotIndex(root, name)
+        self._index = index
         self.setup = SlotSetup(root, name)
         self._rests: str | None = None
         """The tree that the slot holds, and nothing besides but kept names; None as soon as something may run in it."""
         self._lacks_setup = False
-        self._sweeper = Sweeper()
+        self._sweeper = sweeper
         self._kept: dict[str, bool] = {}
-        self._git = GitRunner(git_folder(repository.git_dir), "--work-tree=.", settings=SLOT_SETTINGS)
+        self._git = SlotCommands(repository.git_dir, self._folder, self._index)
 
     @property
     def directory(self) -> Directory:
@@ -158,11 +168,9 @@ class Slot:
         self.setup.forget()
         if self._folder.open():
             try:
-                self._check("read-tree", "--reset", "HEAD")
+                self._git.check("read-tree", "--reset", "HEAD")
                 for path in self._remove_ignored(self._others(), ()):
-                    files.remove_emptied(
-                        self.directory, path
-                    )  # pytest has its cache ignored only if it makes the folder
+                    files.remove_emptied(self.directory, path)  # a cache that pytest made has a .gitignore of its own
             except (WorktreeError, OSError):
                 self.discard()
 
@@ -173,7 +181,8 @@ class Slot:
             root.write(".gitignore", b"*\n")
         self._folder.make()
         self._read_index(commit)
-        check_out(self._place, self.directory, self._run, None)
+        check_out(self._place, self.directory, self._git.run, None)
+        self._others()  # so that the index knows the times of the files
 
     def discard(self) -> None:
         """Remove the slot and all that belongs to it."""
@@ -199,12 +208,12 @@ class Slot:
 
     def _is_untouched(self) -> bool:
         """Whether the files are those of the index, and there are no others."""
-        return self._index.covers(self._sweep()) and self._run("diff-files", "--quiet").status == 0
+        return self._index.covers(self._sweep()) and self._git.run("diff-files", "--quiet").status == 0
 
     def _switch(self, commit: str) -> None:
         """Change the files from the tree of the index, which they match, to that of the commit."""
         changed = self._move_index(commit)
-        check_out(self._place, self.directory, self._run, changed)
+        check_out(self._place, self.directory, self._git.run, changed)
         if any(map(decides_what_is_ignored, changed)):
             self._remove_others(self._others())
         remove_empty_folders(self.directory, self._sweep())
@@ -215,10 +224,10 @@ class Slot:
         self._move_index(commit)
         others = self._others()
         if any(map(decides_what_is_ignored, (*others.modified, *others.untracked))):
-            check_out(self._place, self.directory, self._run, others.modified)
+            check_out(self._place, self.directory, self._git.run, others.modified)
             others = self._others()
         self._remove_others(others)
-        check_out(self._place, self.directory, self._run, others.modified)
+        check_out(self._place, self.directory, self._git.run, others.modified)
 
     def _remove_others(self, others: Others) -> None:
         slot = self.directory
@@ -227,7 +236,7 @@ class Slot:
         for path in others.untracked:
             slot.remove(path)
         self._remove_ignored(others, self.keep)
-        for path in self._gitlinks():
+        for path in self._git.gitlinks():
             slot.make_folders(path)
         found = self._sweep()
         if found.unreadable:
@@ -255,7 +264,7 @@ class Slot:
         changed: dict[str, str] = {}
         if self._index.exists:
             words = ("diff-index", "--cached", "--name-status", "--no-renames", "--ignore-submodules=none", "-z")
-            fields = paths_of(self._check(*words, commit, "--").stdout)
+            fields = paths_of(self._git.check(*words, commit, "--").stdout)
             changed = dict(zip(fields[1::2], fields[::2], strict=True))
         for path, status in changed.items():
             if status == "A":
@@ -264,11 +273,11 @@ class Slot:
         return [path for path, status in changed.items() if status != "A"]
 
     def _read_index(self, commit: str) -> None:
-        self._check("read-tree", "--reset", commit)
+        self._git.check("read-tree", "--reset", commit)
         self._index.remember(self.repository.tree_of(commit))
 
     def _sweep(self) -> Sweep:
-        return self._sweeper.sweep(self.directory.access, self._pruned(self._gitlinks()))
+        return self._sweeper.sweep(self.directory.access, self._pruned(self._git.gitlinks()))
 
     # -- after an attempt ------------------------------------------------------------------------------------------
 
@@ -284,7 +293,7 @@ class Slot:
         self.setup.write()
         if not self._index.exists:
             self._read_index(commit_id(parent))
-        gitlinks = self._gitlinks()
+        gitlinks = self._git.gitlinks()
         found = self._sweep()
         problems = []
         for path in (*found.nested, *found.special):
@@ -295,43 +304,54 @@ class Slot:
         if found.special:
             problems.append(f"left out {plural(len(found.special), 'special file')}: {named(found.special)}")
         bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable, *self._exposed()])]
-        tree = self._index.tree or self._check("write-tree").line
+        tree = self._index.tree or self._git.check("write-tree").line
         self._index.remember(tree)
         self._folder.check()
         self._rests = tree if not bad and self._index.covers(found) else None
         commit = self.repository.commit_tree(tree, [commit_id(parent)], message)
         self.repository.update_ref(ref, commit)
-        bad += differing(self._check, parent, found.leaving)
+        bad += differing(self._git.check, parent, found.leaving)
         return Snapshot(commit, tree, tuple(problems), tuple(dict.fromkeys(bad)))
 
     def _add(self, excluded: list[str]) -> list[str]:
         """Bring the index up to the files; gives what git could not read or refuses to hold."""
         slot = self.directory
-        return add_all(self._run, [path for path in (HANDOVER, *excluded) if not files.is_behind_link(slot, path)])
+        return add_all(self._git.run, [path for path in (HANDOVER, *excluded) if not files.is_behind_link(slot, path)])
 
     def _exposed(self) -> list[str]:
         """What was copied into the slot and is not ignored any more; git wants no word about what is."""
         slot = self.directory
-        return not_ignored(self._run, [path for path in self.setup.copied if not files.is_behind_link(slot, path)])
+        return not_ignored(self._git.run, [path for path in self.setup.copied if not files.is_behind_link(slot, path)])
 
     def remove_ignored(self, keep: Sequence[str] | None = None) -> list[str]:
         """Remove ignored files that came since setup, except under kept names; gives what was removed."""
         kept = self.keep if keep is None else tuple(keep)
-        is_clean = self._rests is not None and kept == self.keep and self._index.covers(self._sweep())
+        is_clean = self._holds_no_others(kept)
         self._rests = None
         return [] if is_clean else self._remove_ignored(self._others(), kept)
 
+    def _holds_no_others(self, keep: Sequence[str]) -> bool:
+        """Whether there are no files but those of the last snapshot, what setup left, and what has a kept name."""
+        if self._rests is None:
+            return False
+        found = self._sweep()
+        pruned = () if tuple(keep) == self.keep else found.pruned
+        return self.setup.accepted.issuperset(pruned) and self._index.covers(found)
+
     def remove_bytecode(self) -> None:
         """Remove every `__pycache__` in the last snapshot, because Python trusts it whatever the source says."""
-        held = paths_of(self._check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").stdout)
+        if not self._index.may_hold_folders(["__pycache__"]):
+            return
+        held = paths_of(self._git.check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").stdout)
         for folder in {path.rpartition("/")[0] for path in held}:
             self._rests = None
             self.directory.remove(folder)
 
     def ignored_since_setup(self) -> list[str]:
         """Name the ignored files that appeared since setup, except under kept names; folders end in `/`."""
+        ignored = () if self._holds_no_others(self.keep) else self._others().ignored
         accepted = self.setup.accepted
-        paths = [path for path in self._others().ignored if path not in accepted and not files.is_kept(path, self.keep)]
+        paths = [path for path in ignored if path not in accepted and not files.is_kept(path, self.keep)]
         return [f"{path}/" if self.directory.is_folder(path) else path for path in paths]
 
     def _remove_ignored(self, others: Others, keep: Sequence[str]) -> list[str]:
@@ -340,7 +360,7 @@ class Slot:
         return [path for path in candidates if files.remove_except(self.directory, path, keep)]
 
     def _others(self) -> Others:
-        return read_others(self._check, left_out=HANDOVER)
+        return read_others(self._git.check, left_out=HANDOVER)
 
     # -- files that agents hand over ---------------------------------------------------------------------------------
 
@@ -378,23 +398,3 @@ class Slot:
             return self._kept[path] or path in links or path in accepted
 
         return is_pruned
-
-    def _gitlinks(self) -> list[str]:
-        """Submodules of the base; their entries stay as they are. Asks git only if the index can hold any."""
-        if not self._index.may_hold_submodules:
-            return []
-        entries = self._check("ls-files", "--stage", "-z").stdout.split(b"\0")
-        return [os.fsdecode(entry.split(b"\t", 1)[1]) for entry in entries if entry.startswith(b"160000 ")]
-
-    def _run(self, *arguments: str, stdin: bytes | None = None, using: Sequence[Directory] = ()) -> GitOutput:
-        folder = self._index.ready()
-        env = {"GIT_INDEX_FILE": self._index.path(folder)}
-        result = self._git.run(*arguments, stdin=stdin, env=env, within=self.directory, using=[folder, *using])
-        self._index.note_written()
-        return result
-
-    def _check(self, *arguments: str) -> GitOutput:
-        result = self._run(*arguments)
-        if result.status:
-            raise failure(arguments[0], result)
-        return result

@@ -33,6 +33,9 @@ class Checkout:
 
 
 def checkouts(repository: Repository) -> list[Checkout]:
+    alone = _only_checkout(repository)
+    if alone is not None:
+        return [alone]
     output = os.fsdecode(repository.objects.check("worktree", "list", "--porcelain", "-z").stdout)
     result = []
     for entry in output.split("\0\0"):
@@ -45,6 +48,18 @@ def checkouts(repository: Repository) -> list[Checkout]:
         branch = repository.branch()
         result.append(Checkout(repository.root, f"refs/heads/{branch}" if branch else None))
     return result
+
+
+def _only_checkout(repository: Repository) -> Checkout | None:
+    """The user's checkout, read from files; None where there may be others, or where git has to read HEAD."""
+    head, others = repository.git_dir / "HEAD", repository.git_dir / "worktrees"
+    if repository.layout.get("extensions.refstorage", "files") != "files" or head.is_symlink():
+        return None
+    if others.exists() and (not others.is_dir() or any(others.iterdir())):
+        return None
+    name = head.read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n")
+    ref = name.removeprefix("ref:").strip() if name.startswith("ref:") else None
+    return Checkout(repository.root, ref or _branch_in_progress(repository.root / ".git"))
 
 
 def _branch_in_progress(git: Path) -> str | None:

@@ -12,6 +12,8 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_gump.system.directory import Directory
     from pytest_gump.system.slot_root import SlotRoot
     from pytest_gump.system.sweep import Sweep
@@ -43,9 +45,12 @@ class SlotIndex:
     def path(self, folder: Directory) -> str:
         return f"{folder.access}/{self._name}"
 
-    def note_written(self) -> None:
-        """Record the state of the file after our git ran."""
+    def note_written(self, *, same_tree: bool = False) -> None:
+        """Record the state of the file after our git ran; `same_tree`: that git can only have written times."""
+        keeps = same_tree and self._written is not None and self._held[0] == self._written
         self._written = self._stamp()
+        if keeps:
+            self.remember(self._held[1])
 
     def discard(self) -> None:
         self._written = None
@@ -100,13 +105,16 @@ class SlotIndex:
         empty = any(count == 0 for folder, count in found.folders.items() if folder)
         if empty or found.nested or found.special or found.unreadable or self.may_hold_submodules:
             return False
+        if int.from_bytes(self._data()[8:12], "big") != found.files:
+            return False
+        return not self.may_hold_folders({posixpath.basename(path) for path in found.pruned})
+
+    def may_hold_folders(self, names: Iterable[str]) -> bool:
+        """Whether entries may lie in a folder of one of these names; False is certain."""
         data = self._data()
         if data[:4] != b"DIRC" or int.from_bytes(data[4:8], "big") not in _WHOLE_NAMES:
-            return False
-        if int.from_bytes(data[8:12], "big") != found.files:
-            return False
-        names = {posixpath.basename(path) for path in found.pruned}
-        return not any(os.fsencode(name) + b"/" in data for name in names)
+            return True
+        return any(os.fsencode(name) + b"/" in data for name in names)
 
     def _data(self) -> bytes:
         return self._root.private.read(self._name) or b""

@@ -11,7 +11,9 @@ from pytest_gump.errors import WorktreeError
 from pytest_gump.system.cache import user_cache
 from pytest_gump.system.git_slot import Slot
 from pytest_gump.system.kept_ignored import KEEP_IGNORED
+from pytest_gump.system.slot_index import SlotIndex
 from pytest_gump.system.slot_root import SlotRoot
+from pytest_gump.system.sweep import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,13 +30,15 @@ class Slots:
     def __init__(
         self, repository: Repository, root: Path, *, keep: Sequence[str] = KEEP_IGNORED, shared: bool = False
     ) -> None:
-        """`shared`: other processes work in the slots too, in turn, so nothing is remembered about them."""
+        """`shared`: other processes work in the slots too, in turn, so that nothing is remembered but their indexes."""
         self.repository = repository
         self.root = root
         self.place = SlotRoot(root)
         self.keep = tuple(keep)
         self.shared = shared
         self._slots: dict[str, Slot] = {}
+        self._known: dict[str, tuple[SlotIndex, Sweeper]] = {}
+        """What both hold shows whatever came since: no program can set the times of change that they compare."""
 
     @staticmethod
     def default_root(repository: Repository, override: str | None = None) -> Path:
@@ -52,7 +56,8 @@ class Slots:
         if not _SLOT_NAME.fullmatch(name) or ".." in name:
             raise WorktreeError(f"not a name for a worktree slot: {name!r}")
         if name not in self._slots or self.shared:
-            self._slots[name] = Slot(self.repository, self.place, name, self.keep)
+            index, sweeper = self._known.setdefault(name, (SlotIndex(self.place, name), Sweeper()))
+            self._slots[name] = Slot(self.repository, self.place, name, self.keep, index=index, sweeper=sweeper)
         return self._slots[name]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING
 from pytest_gump.system.worktree import Repository, Slot, Slots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
 USER = ("-c", "user.name=User", "-c", "user.email=user@example.org")
 
@@ -53,6 +57,23 @@ class Project:
             "reflog": self.git("reflog", "--all"),
             "status": self.git("--no-optional-locks", "status", "--porcelain", "--ignored"),
         }
+
+
+def counting_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """Put a git on PATH that is counted; gives how often it was started since it was last asked."""
+    git, calls = shutil.which("git"), folder / "calls"
+    (folder / "bin").mkdir()
+    counting = folder / "bin/git"
+    counting.write_text(f'#!/bin/sh\necho >> "{calls}"\nexec "{git}" "$@"\n')
+    counting.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+    def count() -> int:
+        count = len(calls.read_text().splitlines()) if calls.exists() else 0
+        calls.write_text("")
+        return count
+
+    return count
 
 
 def make_project(folder: Path, *options: str) -> Project:

@@ -14,7 +14,7 @@ from pytest_gump.system.directory import Directory
 from pytest_gump.system.files import Moved
 from pytest_gump.system.worktree import Slot, Slots, Snapshot
 
-from tests.system.git_project import Project, files_of, make_project
+from tests.system.git_project import Project, counting_git, files_of, make_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -562,20 +562,35 @@ def test_hand_over_folder_that_is_a_link_leads_nowhere(slot: Slot, link: str, tm
 
 @pytest.fixture
 def git_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """How often git was started since it was last asked."""
-    git, calls = shutil.which("git"), tmp_path / "calls"
-    (tmp_path / "bin").mkdir()
-    counting = tmp_path / "bin/git"
-    counting.write_text(f'#!/bin/sh\necho >> "{calls}"\nexec "{git}" "$@"\n')
-    counting.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    return counting_git(tmp_path, monkeypatch)
 
-    def count() -> int:
-        count = len(calls.read_text().splitlines()) if calls.exists() else 0
-        calls.write_text("")
-        return count
 
-    return count
+def test_gates_of_an_attempt_that_changes_nothing_take_two_git_processes(
+    project: Project, slot: Slot, base: str, git_calls: Callable[[], int]
+) -> None:
+    for path in files_of(slot):  # git looks into files that are not older than its index
+        os.utime(slot.path / path, (1e9, 1e9))
+    take(slot, base)
+    git_calls()
+    snapshot = take(slot, base)
+    assert slot.ignored_since_setup() == []
+    assert slot.remove_ignored(()) == []
+    slot.remove_bytecode()
+    slot.restore(snapshot.commit)
+    slot.prepare(base)
+    assert git_calls() == 2
+
+
+@pytest.mark.parametrize("folder", [".venv", "pkg/node_modules"])
+def test_file_in_a_kept_folder_is_found_where_nothing_is_kept(project: Project, tmp_path: Path, folder: str) -> None:
+    project.write({".gitignore": "/.venv/\nnode_modules/\n", "pkg/a.py": "1\n"})
+    base, slot = project.commit(), project.slot()
+    slot.prepare(base)
+    project.write({f"{folder}/planted.py": "1\n"}, below=slot.path)
+    take(slot, base)
+    assert slot.ignored_since_setup() == []
+    assert slot.remove_ignored(()) == [folder]
+    assert not (slot.path / folder).exists()
 
 
 def test_attempt_that_changes_tracked_and_ignored_files_takes_seven_git_processes(
