@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.ledger import DAMAGED
 from pytest_gump.errors import RunError, reason_of
-from pytest_gump.system.directory import OURS, Directory
+from pytest_gump.system.directory import Directory
 from pytest_gump.system.locks import lock
-from pytest_gump.system.private_folder import close_to_others, own_folder
+from pytest_gump.system.private_folder import close_to_others, own_folder, remove_special
 from pytest_gump.workflow.path import StepPath, slugify
 
 if TYPE_CHECKING:
@@ -220,12 +220,17 @@ class RunFolder:
         target = self.attempts / name
         if scratch == target:  # moved by a session that was killed right then
             return name
+        place: Path | None = None
         try:
-            self.attempts.mkdir(OURS, exist_ok=True)
+            attempts = Directory.open(self.path).own(self.attempts.name)
+            attempts.put_aside(name)
             close_to_others(scratch)
-            shutil.move(scratch, target)
+            remove_special(scratch)
+            place = Path(attempts.access, name)
+            shutil.move(scratch, place)
         except OSError as error:  # shutil.Error too
-            shutil.rmtree(target, ignore_errors=True)
+            if place is not None:
+                shutil.rmtree(place, ignore_errors=True)
             why = error.strerror or str(error.args[0][0][2])  # shutil.Error lists what could not be copied
             raise RunError(f"cannot write {target}: {why}", hint="the attempt's commit is kept all the same") from error
         return name

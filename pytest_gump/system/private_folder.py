@@ -138,6 +138,20 @@ def close_to_others(top: Path) -> None:
                 os.close(file)
 
 
+def remove_special(top: Path) -> None:
+    """Remove links, FIFOs and the like from a folder: whoever reads it later would follow them, or wait.
+
+    Raises:
+        OSError: it is a link, or no folder.
+    """
+    handle = Directory.open(top)
+    for _, folders, names, folder in os.fwalk(".", dir_fd=handle.descriptor):
+        for name in (*folders, *names):
+            mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                os.unlink(name, dir_fd=folder)
+
+
 def _close(descriptor: int, mode: int) -> None:
     status = os.fstat(descriptor)
     is_only_here = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1

@@ -1,11 +1,14 @@
-"""Names and order of runs."""
+"""Names and order of runs, and the files of attempts."""
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
 from pytest_gump.engine.folder import RunFolder, new_run_id, run_folders
+from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,3 +26,41 @@ def test_runs_of_one_second_are_in_the_order_in_which_they_began(tmp_path: Path)
         folder = RunFolder.create(tmp_path, name)
         (folder.path / "run.json").write_text("{}", encoding="utf-8")
     assert [folder.run_id for folder in run_folders(tmp_path)] == [later, *reversed(names)]
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """What an attempt left, after an agent has put other things in the place of files."""
+    folder = tmp_path / "scratch"
+    (folder / "out").mkdir(parents=True)
+    (folder / "out" / "notes.txt").write_text("notes")
+    os.mkfifo(folder / "stream.ndjson")
+    (folder / "prompt.md").symlink_to(tmp_path / "letter.txt")
+    (folder / "gates").symlink_to(tmp_path / "mine")
+    (tmp_path / "mine").mkdir()
+    return folder
+
+
+def take(folder: RunFolder, scratch: Path) -> str:
+    return folder.take_artifacts(scratch, number=1, step="s", attempt=1)
+
+
+def test_files_of_an_attempt_are_kept_without_links_and_fifos(tmp_path: Path, scratch: Path) -> None:
+    folder = RunFolder.create(tmp_path, "20261122-061512-a-b-0000")
+    name = take(folder, scratch)
+    kept = folder.attempts / name
+    assert sorted(str(path.relative_to(kept)) for path in kept.rglob("*")) == ["out", "out/notes.txt"]
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["the run's folder", "its attempts"])
+def test_nothing_is_written_through_a_link_in_the_place_of(tmp_path: Path, scratch: Path, *, is_whole: bool) -> None:
+    folder = RunFolder.create(tmp_path, "20261122-061512-a-b-0000")
+    place = folder.path if is_whole else folder.attempts
+    place.rename(tmp_path / "moved")
+    place.symlink_to(tmp_path / "mine")
+    if is_whole:
+        with pytest.raises(RunError, match="cannot write"):
+            take(folder, scratch)
+    else:
+        take(folder, scratch)
+    assert [*(tmp_path / "mine").iterdir()] == []
