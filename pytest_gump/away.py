@@ -90,6 +90,7 @@ class Home:
         """The order as it is carried out here: in a worktree of this worker, with this interpreter."""
         if self._pool is None:
             self._pool = SlotPool(slots)
+        if not self._pool.holds(self._slot):
             self._slot = self._pool.lease()
         there, here = self._equipment.python, sys.executable
         commands = tuple((kind, text.replace(shlex.quote(there), shlex.quote(here))) for kind, text in order.commands)

@@ -208,7 +208,7 @@ class Launch:
             raise
 
     def _begin(self, folder: RunFolder, pool: SlotPool) -> Run:
-        run = Run(self.inputs, folder, self._repository, CLOCK.now, lease=pool.lease)
+        run = Run(self.inputs, folder, self._repository, CLOCK.now, pool=pool)
         run.start(header=self._header(), **this_process())
         return run
 

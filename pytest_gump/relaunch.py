@@ -135,7 +135,7 @@ class Resumption(_Relaunch):
         owned.enter_context(folder.owned())
         folder.close_to_others()
         type(self.earlier).read(folder).refuse()  # another session may have taken it up since
-        run = TakenUpRun(self.inputs, folder, self._repository, CLOCK.now, lease=pool.lease)
+        run = TakenUpRun(self.inputs, folder, self._repository, CLOCK.now, pool=pool)
         past = run.read()
         found = look_around(past, tools, run_id=self._run_id, base=self._base.commit, folder=folder)
         try:
@@ -159,7 +159,7 @@ class Continuation(_Relaunch):
     def _begin(self, folder: RunFolder, pool: SlotPool) -> Run:
         step, origin = self.earlier.step, self.earlier.folder
         assert step is not None  # noqa: S101 - that makes it a continuation
-        run = TakenUpRun(self.inputs, folder, self._repository, CLOCK.now, lease=pool.lease)
+        run = TakenUpRun(self.inputs, folder, self._repository, CLOCK.now, pool=pool)
         past = read_past(read_ledger(origin.ledger))
         run.start_from(past, step, origin.run_id, header=self._header(), **this_process())
         return run

@@ -19,6 +19,7 @@ from pytest_gump.engine.ledger import held_back
 from pytest_gump.engine.run_branch import branches_of, has_other_work, result_ref, run_of_branch
 from pytest_gump.errors import GumpError, WorktreeError
 from pytest_gump.system import files
+from pytest_gump.system.directory import ASIDE
 from pytest_gump.system.disk_usage import disk_usage
 from pytest_gump.system.git_upkeep import checkouts, clear_ref_folder, delete_refs, is_held_elsewhere
 from pytest_gump.system.worktree import SlotPool, Slots, is_leased
@@ -71,7 +72,7 @@ class Item:
 class Findings:
     items: list[Item] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
-    """Runs that would go but for a reason."""
+    """Runs that would go but for a reason, and what gump has renamed because it did not make it."""
 
 
 def find_garbage(repository: Repository, slots_root: Path, limits: Limits, now: float) -> Findings:
@@ -122,6 +123,7 @@ class _Search:
         self._runs()
         self._orphans()
         self._trash(self._repository.root / RUNS / _TRASH)
+        self._foreign()
         return self._found
 
     def _add(self, kind: str, name: str, size: int, remove: Callable[[], bool], refs: int = 0) -> None:
@@ -176,6 +178,12 @@ class _Search:
 
         if place.exists() or place.is_symlink():
             self._add("trash", place.name, disk_usage(place), remove)
+
+    def _foreign(self) -> None:
+        """Name what was found in the place of a worktree, or of their folder, and renamed; it may be the user's."""
+        beside = self._root.parent.glob(f"{ASIDE}{self._root.name}-*")
+        for place in sorted([*(self._root / name for name in self._names if name.startswith(ASIDE)), *beside]):
+            self._found.kept.append((place.name, f"in {place.parent}: gump did not make it"))
 
     # -- runs --------------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.orders import RunInputs
     from pytest_gump.engine.schedule import Decide, Ready
     from pytest_gump.engine.take_up import TakenUp
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.worktree import Repository, SlotPool
     from pytest_gump.workflow.path import StepPath
 
 
@@ -81,11 +81,11 @@ class Run:
         clock: Callable[[], float],
         *,
         wall: Callable[[], float] = time.time,
-        lease: Callable[[], str],
+        pool: SlotPool,
     ) -> None:
         """`clock` stamps events: durations come from it. `wall` is for limits that end at a wall-clock time.
 
-        `lease` gives the name of one more worktree slot, ours until the run ends.
+        `pool` gives worktree slots, which are ours until the run ends.
         """
         self.inputs = inputs
         self.folder = folder
@@ -97,7 +97,7 @@ class Run:
         self._repository = repository
         self._builder = OrderBuilder(inputs, self.record, repository)
         self._journal = Journal(folder, clock)
-        self._slots = SlotUse(lease)
+        self._slots = SlotUse(pool)
         self._ready: dict[str, Ready] = {}
         self._shared = SharedBudget()
         self._flying: dict[str, Order] = {}

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
 
+    from pytest_gump.system.worktree import SlotPool
     from pytest_gump.workflow.path import StepPath
 
 
 class SlotUse:
-    def __init__(self, lease: Callable[[], str]) -> None:
-        """`lease` gives the name of one more slot, which is ours until the run ends."""
-        self._lease = lease
+    def __init__(self, pool: SlotPool) -> None:
+        self._pool = pool
         self._names: list[str] = []
         self._last: dict[StepPath | None, str] = {}
 
@@ -38,9 +38,16 @@ class SlotUse:
         held = {self._last[one] for one in living if one != member and one in self._last}
         taken = {*busy, *held}
         preferred = (wanted, self._last.get(member), *self._names)
-        name = next((one for one in preferred if one in self._names and one not in taken), None)
+        name = next((one for one in preferred if one in self._names and one not in taken and self._is_ours(one)), None)
         if name is None:
-            name = self._lease()
+            name = self._pool.lease()
             self._names.append(name)
         self._last[member] = name
         return name
+
+    def _is_ours(self, name: str) -> bool:
+        """Whether we still hold the slot's lease; if not, the slot is never chosen again."""
+        if self._pool.holds(name):
+            return True
+        self.abandon(name)
+        return False

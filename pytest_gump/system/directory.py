@@ -24,6 +24,8 @@ FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 OURS: Final = 0o700
+ASIDE: Final = ".not-ours-"
+"""How the new name of an entry begins that lay in the place of one of ours."""
 HAS_PROC: Final = sys.platform == "linux"
 _NO_FOLDER: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _ROUNDS: Final = 3
@@ -163,7 +165,7 @@ class Directory:
     def put_aside(self, name: str, target: Directory | None = None) -> None:
         """Free a name of ours: a foreign folder is renamed, anything else is unlinked."""
         if self.is_folder(name):
-            there, aside = target or self, f".not-ours-{name}-{secrets.token_hex(4)}"
+            there, aside = target or self, f"{ASIDE}{name}-{secrets.token_hex(4)}"
             os.rename(name, aside, src_dir_fd=self.descriptor, dst_dir_fd=there.descriptor)
         else:
             self.remove(name)

@@ -221,7 +221,7 @@ class Repository:
         unmerged = [name for state, name in git_checkout.tracked_modifications(self.checkout) if "U" in state]
         if unmerged:
             raise WorktreeError(f"a merge is under way: {', '.join(unmerged)}", hint="finish or abort it first")
-        with tempfile.TemporaryDirectory(prefix="gump-index-") as folder:
+        with tempfile.TemporaryDirectory(prefix="gump-dirty-") as folder:
             index = Path(folder, "index")
             with contextlib.suppress(FileNotFoundError):
                 shutil.copy2(self._worktree_git_dir / "index", index)  # with its time: git trusts what is older

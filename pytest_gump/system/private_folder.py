@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.directory import FOLDER, OURS, Directory, open_folder, open_regular
+from pytest_gump.system.directory import ASIDE, FOLDER, OURS, Directory, open_folder, open_regular
 from pytest_gump.system.mounts import mounts_in
 
 _HINT: Final = "set gump_worktrees or XDG_CACHE_HOME to a folder of your own"
@@ -104,7 +104,7 @@ def _clear(parent: int, name: str) -> None:
     """Give another name to what is not a folder."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            os.rename(name, f".not-ours-{name}-{secrets.token_hex(4)}", src_dir_fd=parent, dst_dir_fd=parent)
+            os.rename(name, f"{ASIDE}{name}-{secrets.token_hex(4)}", src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def own_folder(path: Path) -> Directory:

@@ -40,6 +40,22 @@ class SlotPool:
         """
         return next(name for name in (f"w{number}" for number in count(1)) if self._take(name))
 
+    def holds(self, name: str) -> bool:
+        """Whether a slot is still ours; takes the lease again if its file was removed, with all slots or alone.
+
+        False when another session has taken the slot meanwhile.
+
+        Raises:
+            WorktreeError: the folder of the slots cannot be written.
+        """
+        handle = self._held.get(name)
+        if handle is None:
+            return False
+        if _is_still(handle, self._slots.place.renew(), _lease(name)):
+            return True
+        os.close(self._held.pop(name))
+        return self._take(name)
+
     def doubt(self, name: str) -> None:
         """Leave word that something may live in a slot of ours: whoever takes it next will look."""
         self._doubted.add(name)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.system.directory import OURS, Directory
+from pytest_gump.system.locks import lock
 from pytest_gump.system.private_folder import PrivateFolder
 
 if TYPE_CHECKING:
@@ -33,9 +36,9 @@ class SlotRoot(PrivateFolder):
         Indexes lie there: git opens them by path, would follow a link in their place, and believes what they hold.
         """
         if self._private is None or not self._private.is_there:
-            path = Path(tempfile.mkdtemp(prefix=PRIVATE))
-            weakref.finalize(self, _clear, path, os.getpid())
-            self._private = Directory.open(path)
+            clear_leftovers()
+            self._private = _locked_folder()
+            weakref.finalize(self, _clear, self._private.path, os.getpid())
         return self._private
 
     @contextlib.contextmanager
@@ -48,6 +51,25 @@ class SlotRoot(PrivateFolder):
             yield place.folder(name)
         finally:
             place.remove(name)
+
+
+def _locked_folder() -> Directory:
+    """Make a folder that is locked while this process lives, and git that it started."""
+    while True:
+        folder = Directory.open(Path(tempfile.mkdtemp(prefix=PRIVATE)))
+        if lock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB) and folder.is_there:
+            return folder
+
+
+def clear_leftovers() -> None:
+    """Remove the folders of processes that were killed: ours, closed to others, and not locked any more."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PRIVATE}*"):
+        with contextlib.suppress(OSError):
+            folder = Directory.open(path)
+            status = os.fstat(folder.descriptor)
+            if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == OURS:
+                fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path)
 
 
 def _clear(path: Path, owner: int) -> None:

@@ -83,6 +83,18 @@ def test_a_worktree_that_somebody_works_in_stays(passed: Gump) -> None:
     assert kinds(collected(passed)) == [("worktree", "w1")]
 
 
+def test_what_gump_renamed_is_named_and_stays(passed: Gump) -> None:
+    slots = slots_of(passed)
+    (slots / ".not-ours-w1-0a1b2c3d").mkdir()
+    beside = slots.with_name(f".not-ours-{slots.name}-0a1b2c3d")
+    beside.write_text("of the user\n")
+    output = passed.good("gc")
+    assert f"kept: .not-ours-w1-0a1b2c3d in {slots}: gump did not make it" in output
+    assert f"kept: {beside.name} in {slots.parent}: gump did not make it" in output
+    assert (slots / ".not-ours-w1-0a1b2c3d").is_dir()
+    assert beside.read_text() == "of the user\n"
+
+
 def test_a_run_makes_its_worktrees_anew_after_the_old_ones_went(passed: Gump) -> None:
     passed.good("gc")
     passed.project.run("pair").assert_outcomes(passed=2)

@@ -3,12 +3,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.engine.slot_use import SlotUse
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.worktree import SlotPool, Slots, is_leased
 
@@ -157,3 +159,36 @@ def test_lease_that_cannot_be_emptied_is_still_let_go(slots: Slots, monkeypatch:
     monkeypatch.setattr(os, "ftruncate", ftruncate)
     pool.close()
     assert not is_leased(slots.root / "w1.lease")
+
+
+def test_lease_of_slots_that_were_removed_is_taken_again(slots: Slots) -> None:
+    pool, other = SlotPool(slots), SlotPool(Slots(slots.repository, slots.root))
+    assert pool.lease() == "w1"
+    shutil.rmtree(slots.root)
+    assert pool.holds("w1")
+    assert other.lease() == "w2"
+    (slots.root / "w1.lease").unlink()
+    assert pool.holds("w1")
+    assert is_leased(slots.root / "w1.lease")
+    other.close()
+    pool.close()
+
+
+def test_slot_that_another_session_took_after_its_removal_is_not_chosen_again(slots: Slots) -> None:
+    pool = SlotPool(slots)
+    use = SlotUse(pool)
+    assert use.choose(None, busy=(), living=(), wanted=None) == "w1"
+    shutil.rmtree(slots.root)
+    with hold(slots) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "w1\n"
+        assert not pool.holds("w1")
+        assert [use.choose(None, busy=(), living=(), wanted=wanted) for wanted in ("w1", None)] == ["w2", "w2"]
+        other.kill()
+    pool.close()
+
+
+def test_slot_that_was_never_leased_is_not_held(slots: Slots) -> None:
+    pool = SlotPool(slots)
+    assert not pool.holds("w1")
+    assert not (slots.root / "w1.lease").exists()

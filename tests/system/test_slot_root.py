@@ -1,0 +1,71 @@
+"""Folders for indexes in the folder for temporary files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from pytest_gump.system.slot_root import PRIVATE, SlotRoot
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pytest_gump.system.slot_root import SlotRoot
+root = SlotRoot(Path(sys.argv[1]))
+root.private.write("w1", b"DIRC")
+print(root.private.path, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    place = tmp_path / "tmp"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    return place
+
+
+def test_folder_of_a_killed_process_goes_and_that_of_a_living_one_stays(place: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", HOLD, str(tmp_path / "slots")]
+    environment = {**os.environ, "TMPDIR": str(place)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as other:
+        assert other.stdout is not None
+        left = Path(other.stdout.readline().rstrip("\n"))
+        ours = SlotRoot(tmp_path / "slots")
+        assert ours.private.path.parent == left.parent == place
+        assert (left / "w1").exists()
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        _ = SlotRoot(tmp_path / "others").private
+        assert not left.exists()
+        assert ours.private.is_there
+
+
+def test_what_is_not_ours_stays(place: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir(0o700)
+    (kept / "file").touch()
+    (place / f"{PRIVATE}link").symlink_to(kept)
+    (place / f"{PRIVATE}file").touch()
+    (place / f"{PRIVATE}open").mkdir(0o755)
+    (place / f"{PRIVATE}ours").mkdir(0o700)
+    assert SlotRoot(tmp_path / "slots").private.is_there
+    left = {path.name for path in place.iterdir()}
+    assert {f"{PRIVATE}link", f"{PRIVATE}file", f"{PRIVATE}open"} <= left
+    assert f"{PRIVATE}ours" not in left
+    assert (kept / "file").exists()
+
+
+def test_folder_of_another_user_stays(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = place / f"{PRIVATE}theirs"
+    theirs.mkdir(0o700)
+    other = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other)
+    assert SlotRoot(tmp_path / "slots").private.is_there
+    assert theirs.exists()
