@@ -133,5 +133,5 @@ def leaves(top: str, path: str) -> bool:
 def remove_empty_folders(root: Directory, found: Sweep) -> None:
     for folder in reversed(found.folders):
         if folder and found.folders[folder] == 0:
-            root.remove(folder)
+            _ = root.remove_empty(folder) or root.remove(folder)
             found.folders[os.path.dirname(folder)] -= 1  # noqa: PTH120
