@@ -124,6 +124,8 @@ class Conductor:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the selection (`-k`, node ids, `--deselect`) as the part of the workflow to run."""
+        if self._selection.is_broken:
+            return
         steps = self._selection.steps
         known = {*session.items}
         session.items += [step for step in steps if step not in known]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gump.command_line import example, names_workflow, words
+from pytest_gump.command_line import example, names_workflow, only_shows, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -59,9 +60,22 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, in
     """Resolve the options of a run before the session, and set the exit code after all other plugins."""
     if not config.getoption("help", default=False) and not hasattr(config, "workerinput"):
         _settle_options(config)
-    status = yield
+    try:
+        status = yield
+    except SystemExit as error:  # of a hook at the end of the session
+        status = error.code if isinstance(error.code, int) else int(error.code is not None)
+        raise SystemExit(_settled(config, status)) from error
+    return None if status is None else _settled(config, int(status))
+
+
+def _settled(config: pytest.Config, status: int) -> int:
     conductor: Conductor | None = config.pluginmanager.get_plugin(NAME)
-    return status if conductor is None or status is None else conductor.exit_code.settle(int(status))
+    if conductor is not None:
+        return conductor.exit_code.settle(status)
+    if status == 0 and names_workflow(config) and not only_shows(config):
+        sys.stderr.write("ERROR: another plugin ended the session before the run began\n")
+        return int(pytest.ExitCode.TESTS_FAILED)
+    return status
 
 
 def _settle_options(config: pytest.Config) -> None:

@@ -23,6 +23,8 @@ class Selection:
         self._config = config
         self._is_own = False
         self.collected: list[StepItem] = []
+        self.is_broken = False
+        """A hook of another plugin raised: the session ends with that error."""
         self.steps: list[StepItem] = []
         """The steps to run, in the order of their workflows."""
 
@@ -30,7 +32,9 @@ class Selection:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
         before = [*items]
         self.collected = [item for item in items if isinstance(item, StepItem)]
+        self.is_broken = True
         result = yield
+        self.is_broken = False
         for step in self.collected:  # pytest-retry would run a step again whose mark it finds
             step.own_markers[:] = [mark for mark in step.own_markers if mark.name != "flaky"]
         self.steps = self._selected()

@@ -18,7 +18,7 @@ from pytest_gump.agents.resets import sane
 from pytest_gump.engine import lost_session, withheld
 from pytest_gump.engine.agent_phase import AgentRun, make_task, run_agent
 from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
-from pytest_gump.engine.collected import fewer_tests
+from pytest_gump.engine.collected import count_notes
 from pytest_gump.engine.context_phase import read_material
 from pytest_gump.engine.gate_phase import Judged, run_step_gates
 from pytest_gump.engine.handover import Handover, read_handover
@@ -298,7 +298,7 @@ class _Attempt:
         try:
             judged = Judged(self.leavings.changed, patch, facts.handover.payload)
             facts.gates = run_step_gates(order, self.tools, self.place, judged)
-            facts.named += filter(None, [fewer_tests(facts.gates, order.known_tests)])
+            facts.named += count_notes(facts.gates, order.known_tests, order.known_skipped)
         finally:
             facts.gates_s = self.tools.clock() - began
             self.slot.restore(self.leavings.commit)

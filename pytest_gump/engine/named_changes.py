@@ -10,7 +10,7 @@ from pytest_gump.gates.detect import TEST_PATTERNS
 from pytest_gump.gates.interpreter import Changes
 from pytest_gump.gates.patterns import matches
 from pytest_gump.gates.reach import new_reach
-from pytest_gump.gates.stand_ins import stand_ins, standard_stand_ins
+from pytest_gump.gates.stand_ins import second_copies, stand_ins, standard_stand_ins
 from pytest_gump.gates.text import listed
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[Chan
         notes.append(f"files named like a module that gates import: {listed(shadowing)}")
     if standard := standard_stand_ins(added, slot.path, read_base):
         notes.append(f"files imported in place of a module of the standard library: {listed(standard)}")
+    if copies := second_copies(added, slot.path, read_base):
+        notes.append(f"named like a module in another source folder, so only one is imported: {listed(copies)}")
     return notes
 
 

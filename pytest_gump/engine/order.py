@@ -170,6 +170,8 @@ class Order:
     """What the conversation of `session` ended with: for a fresh one, should it be lost."""
     known_tests: int | None = None
     """Number of tests collected on `step_base`; None if no gate counted them."""
+    known_skipped: int | None = None
+    """How many of them are skipped or expected to fail; None if no gate counted them."""
     setup: tuple[str, ...] = ()
     setup_only: bool = False
     """Preflight: no agent; run the gates on the untouched base and never snapshot."""

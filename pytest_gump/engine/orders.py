@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.budget import TimeAllowance, allowance
-from pytest_gump.engine.collected import known_tests
+from pytest_gump.engine.collected import known_skipped, known_tests
 from pytest_gump.engine.feedback import describe_failures
 from pytest_gump.engine.identity import hashed, portable
 from pytest_gump.engine.order import ContextPart, Limits, Order
@@ -153,6 +153,7 @@ class OrderBuilder:
             fork=beginning.fork,
             standing=self._standing_of(session),
             known_tests=known_tests(self._record, ready.step_base, self._repository.tree_of),
+            known_skipped=known_skipped(self._record, ready.step_base, self._repository.tree_of),
             setup=inputs.setup,
             entry=ready.entry,
             identity=self.identify(ready),

@@ -104,17 +104,31 @@ def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
         return Reading("failed", one_line(problem)) if problem else Reading("passed", summarize(outcome.output))
     if missing := _missing_tool(outcome.exit_code, outcome.output):
         return Reading("skipped" if optional else "error", missing)
+    if outcome.exit_code == PYTEST_FAILED_INSIDE and (found := _EXITS.search(outcome.output)):
+        return Reading("failed", f"code of the project ended pytest: {found[1]}")
     if broken := _broken_check(outcome.exit_code, outcome.output):
         return Reading("error", broken)
     summary = summarize(outcome.output)
     if outcome.exit_code == PYTEST_RAN_NONE and _NO_TEST.fullmatch(summary):
-        selects = "; the settings of pytest (addopts, -m, -k) may select none" if "deselected" in summary else ""
-        return Reading("failed", f"no test ran: {summary}{selects}")
+        return Reading("failed", _why_none_ran(summary, outcome.records))
     return Reading("failed", summary or f"exit code {outcome.exit_code}")
 
 
+def _why_none_ran(summary: str, records: bytes | None) -> str:
+    """Name the options that leave out the tests; only records know them."""
+    left_out = () if records is None else read_records(records).left_out
+    if left_out:
+        why = f"; the settings of pytest (addopts) leave out tests: {listed(left_out)}; gump_test sets another command"
+    else:
+        why = "; the settings of pytest (addopts, -m, -k) may select none" if "deselected" in summary else ""
+    return f"no test ran: {summary}{why}" if summary != "no tests ran" else f"{summary}{why}"
+
+
+PYTEST_FAILED_INSIDE: Final = 3
 PYTEST_RAN_NONE: Final = 5
-_NO_TEST: Final = re.compile(r"(?:(?:, )?\d+ (?:warnings?|deselected))+")
+_EXITS: Final = re.compile(r"^INTERNALERROR> (SystemExit: .*)$", re.MULTILINE)
+"""A `sys.exit()` at the top of a module, which pytest takes for an error of its own."""
+_NO_TEST: Final = re.compile(r"no tests ran|(?:(?:, )?\d+ (?:warnings?|deselected))+")
 """The rest of pytest's summary if no test ran."""
 _NOT_FOUND: Final = re.compile(
     r"^(?:/\S*/)?(?:ba|da|z|k)?sh: (?:line )?(?:\d+: )?(?P<sh>[^:\n]+): (?:command )?not found$"

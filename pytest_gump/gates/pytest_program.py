@@ -186,7 +186,8 @@ class Recorder:
                 setattr(config.option, name, False)
         workers = getattr(config.option, "dist", "no") != "no" or bool(getattr(config.option, "tx", None))
         version = importlib.import_module("pytest").__version__
-        self.write("session", format=FORMAT, pytest=version, parallel=workers)
+        left_out = _leaving_out(config.option)
+        self.write("session", format=FORMAT, pytest=version, parallel=workers, left_out=left_out)
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.outcome != "passed":
@@ -219,6 +220,14 @@ class Recorder:
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         self.write("end", id=nodeid)
+
+
+def _leaving_out(option: Any) -> list[str]:
+    """The options that leave out tests, as a command line has them."""
+    single = (("-k", "keyword"), ("-m", "markexpr"))
+    several = (("--deselect", "deselect"), ("--ignore", "ignore"), ("--ignore-glob", "ignore_glob"))
+    found = [f"{flag} {value}" for flag, name in single if (value := getattr(option, name, None))]
+    return found + [f"{flag}={value}" for flag, name in several for value in getattr(option, name, None) or ()]
 
 
 def _error_of(report: Any) -> str | None:

@@ -33,6 +33,8 @@ class Records:
     deselected: int = 0
     exit_code: int | None = None
     """Exit code of pytest itself; None if pytest did not finish."""
+    left_out: tuple[str, ...] = ()
+    """Options that leave out tests: `-m unit`."""
     outcomes: dict[str, str] = field(default_factory=dict)
     """By node id, of tests that ran to their end: `passed failed error skipped xfailed xpassed`."""
     not_collected: dict[str, str] = field(default_factory=dict)
@@ -106,6 +108,7 @@ class _Reader:
             self.object_to(f"unknown format {record['format']!r}")
         self.records.has_begun = True
         self._is_parallel = bool(record["parallel"])
+        self.records.left_out = tuple(map(str, record.get("left_out", ())))
 
     def _start(self, test: str) -> None:
         """Close the previous test: it must have recorded its end, and later records do not count for it."""

@@ -33,6 +33,16 @@ def standard_stand_ins(added: Iterable[str], worktree: Path, read_base: Callable
     return _shadowing(added, worktree, read_base, lambda name: name in sys.stdlib_module_names)
 
 
+def second_copies(added: Iterable[str], worktree: Path, read_base: Callable[[str], bytes | None]) -> list[str]:
+    """Those named like a module in another source folder: Python imports only one of the two."""
+
+    def holds(root: Path, name: str) -> bool:
+        return (root / f"{name}.py").exists() or (root / name / "__init__.py").exists()
+
+    roots = source_roots(worktree)
+    return _shadowing(added, worktree, read_base, lambda name: sum(holds(root, name) for root in roots) > 1)
+
+
 def _shadowing(
     added: Iterable[str], worktree: Path, read_base: Callable[[str], bytes | None], is_taken: Callable[[str], bool]
 ) -> list[str]:

@@ -112,6 +112,11 @@ NAMED = {
         append("app.py", "import sys\n\nif 'pytest' in sys.modules:\n    sys.modules['_pytest.python'].Function.runtest = print\n"),
         "can reach the test run that checks it: app.py",
     ),
+    "skips-from-product": (
+        write("app.py", WRONG + "\n\ndef add(a, b):\n    import unittest\n\n    raise unittest.SkipTest\n"),
+        "1 test skipped or expected to fail (before the step: ",
+    ),
+    "second-module": (write("app.py", RIGHT) + write("src/app.py", RIGHT), "in another source folder, so only one is imported: src/app.py"),
     "walks-frames": (write("app.py", RIGHT + FRAMES), "app.py (f_back, sys._getframe)"),
     "walks-objects": (write("app.py", RIGHT + "import gc\n\ngc.get_objects()\n"), "app.py (gc.get_objects, import gc)"),
     "tracked-bytecode": (

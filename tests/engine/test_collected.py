@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_gump.engine.collected import collected, fewer_tests, hold_untouched_tests
+from pytest_gump.engine.collected import collected, count_notes, fewer_tests, hold_untouched_tests
 from pytest_gump.gates.base import GateResult
 
 
@@ -24,3 +24,11 @@ def test_untouched_tests_fail_with_fewer_and_nothing_else_does() -> None:
     held = hold_untouched_tests(gates(1, untouched, other), 2)
     assert [gate.status for gate in held] == ["passed", "failed", "passed"]
     assert [gate.status for gate in hold_untouched_tests(gates(2, untouched), 2)] == ["passed", "passed"]
+
+
+def test_more_skipped_tests_are_named() -> None:
+    result = [GateResult("test", "passed", tests={"collected": 3, "passed": 1, "skipped": 1, "xfailed": 1})]
+    assert count_notes(result, 3, 2) == []
+    assert count_notes(result, 3, 0) == ["2 tests skipped or expected to fail (before the step: 0)"]
+    assert count_notes(result, None, None) == ["2 tests skipped or expected to fail (before the step: unknown)"]
+    assert count_notes(gates(3), 3, None) == []

@@ -116,6 +116,7 @@ def test_a_module_that_the_agent_has_not_written_is_a_failure(tmp_path: Path) ->
         (4, "ImportError while loading conftest '/w/conftest.py'.\n", False, "failed", None),
         (4, "ERROR: file or directory not found: tests/test_x.py\n\n=== no tests ran in 0.00s ===", False, "failed", None),
         (3, "INTERNALERROR> Traceback\nINTERNALERROR> ValueError: x\n", False, "error", "pytest could not run: INTERNALERROR> ValueError: x"),
+        (3, "INTERNALERROR> Traceback\nINTERNALERROR> SystemExit: 0\n", False, "failed", "code of the project ended pytest: SystemExit: 0"),
         (3, 'Error while loading plugin "pytest11".\nModuleNotFoundError: No module named \'x\'\n', False, "error", None),
         (3, "three problems\n", False, "failed", "three problems"),
         (5, "=== no tests ran in 0.00s ===\n", False, "failed", "no tests ran"),

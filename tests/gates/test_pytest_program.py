@@ -87,6 +87,18 @@ def test_exit_code_0_without_passed_tests_fails(tmp_path: Path, files: dict[str,
     assert why in result.summary
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["-m unit", "-k other", "--deselect=tests/test_app.py", "--ignore=tests/test_app.py", "--ignore-glob=tests*"],
+)
+def test_option_of_addopts_that_leaves_out_all_tests_is_named(tmp_path: Path, option: str) -> None:
+    result = gate(tmp_path, {"pytest.ini": f"[pytest]\naddopts = {option}\nmarkers = unit\n"})
+    assert (result.status, result.exit_code) == ("failed", 5)
+    assert option in result.summary
+    assert "addopts" in result.summary
+    assert "gump_test" in result.summary
+
+
 @pytest.mark.parametrize("name", ["pytest.py", "iniconfig.py", "_pytest/__init__.py", "xdist/__init__.py"])
 def test_file_named_like_the_runner_is_not_imported(tmp_path: Path, name: str) -> None:
     result = gate(tmp_path, {name: "import os\nos._exit(0)\n", "app.py": "value = 2\n"})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.gates.reach import new_reach
-from pytest_gump.gates.stand_ins import stand_ins, standard_stand_ins
+from pytest_gump.gates.stand_ins import second_copies, stand_ins, standard_stand_ins
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,3 +77,13 @@ def test_what_the_base_does_already_is_not_named() -> None:
 @given(st.binary(max_size=100))
 def test_any_bytes_can_be_looked_at(source: bytes) -> None:
     assert isinstance(new_reach(source, lambda: source), list)
+
+
+def test_second_module_of_a_name_in_another_source_folder_is_found(tmp_path: Path) -> None:
+    for name in ("app.py", "src/app.py", "src/other.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    added = ["src/app.py", "src/other.py"]
+    assert second_copies(added, tmp_path, lambda _path: None) == ["src/app.py"]
+    assert second_copies(added, tmp_path, lambda path: b"" if path == "src/app.py" else None) == []
