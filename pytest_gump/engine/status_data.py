@@ -64,5 +64,6 @@ def seconds(record: RunRecord, *, now: float, is_running: bool) -> float:
     """How long the run took; until now, if it is running. Idle time does not count."""
     if not record.started:
         return 0.0
-    until_now = now - record.last_at if is_running and not record.is_waiting and record.finished is None else 0.0
-    return max(0.0, record.duration_s + until_now)
+    if is_running and not record.is_waiting and record.finished is None:
+        return max(0.0, now - record.started - record.idle_s)
+    return record.duration_s

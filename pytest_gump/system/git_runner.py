@@ -137,7 +137,10 @@ class GitRunner:
 
 
 def failure(verb: str, result: GitOutput) -> WorktreeError:
-    words = result.stderr.strip().removeprefix("fatal: ") or f"exit status {result.status}"
+    """Return the error for a git command that failed: its `fatal:` line, or else all that it printed."""
+    printed = result.stderr.strip()
+    fatal = [line.removeprefix("fatal: ") for line in printed.splitlines() if line.startswith("fatal: ")]
+    words = next(reversed(fatal), printed) or f"exit status {result.status}"
     if "dubious ownership" in words:
         return WorktreeError(
             "git does not trust this repository, because another user owns its folder",

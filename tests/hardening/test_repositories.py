@@ -192,7 +192,7 @@ def test_a_required_filter_that_is_only_missed_in_the_worktree_ends_the_run_befo
     result = filtered.run("one")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        ["stopped: git read-tree failed: *data.bin: smudge filter lfs failed", "! git read-tree failed: *"]
+        ["stopped: git checkout-index failed: data.bin: smudge filter lfs failed", "!* git checkout-index failed: *"]
     )
     assert "Traceback" not in result.stdout.str()
     assert filtered.record().attempts == []
