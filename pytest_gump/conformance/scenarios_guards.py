@@ -65,15 +65,13 @@ def budget(bench: Bench) -> str:
     def over(event: Event) -> bool:
         return isinstance(event, UsageSeen) and (event.usage.cost_usd or 0) > MAX_BUDGET
 
-    # A name that the price table knows: what counts is that a price is known while it works.
-    agent = "qwen:gpt-4o" if bench.subject.unpriced else bench.subject.agent
-    return _endless(bench, limits, "max_budget", over, agent=agent)
+    return _endless(bench, limits, "max_budget", over)
 
 
-def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], bool], agent: str | None = None) -> str:
+def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], bool]) -> str:
     """A model that never comes to an end."""
     with bench.serving(ENDLESS) as server, Watch(bench.place, bench.worktree / "no-command") as watch:
-        result = bench.attempt(limits=limits, agent=agent or bench.subject.agent)
+        result = bench.attempt(limits=limits)
         left = living(bench.place)
     expect_outcome(result, Outcome.GUARD, guard=guard)
     expect_that(not left, f"still running: {[process.name() for process in left]}")

@@ -23,8 +23,6 @@ class Subject:
     """Write the settings into a home folder, for a model server's address; gives the environment."""
     key_names: tuple[str, ...]
     """Variables without which it is not logged in."""
-    unpriced: bool = False
-    """The model has no price in gump's table, and the CLI reports none."""
     no_session: str = "11111111-2222-4333-8444-555555555555"
     """An id of a conversation that never was."""
     begins_alone: bool = False
@@ -84,7 +82,7 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
     "claude": Subject("claude", "claude-sonnet-4-5", _claude, ("ANTHROPIC_API_KEY",)),
     "codex": Subject("codex", "codex-gpt55", _codex, ("OPENAI_API_KEY",)),
     "gemini": Subject("gemini", "gemini-25-pro", _gemini, ("GEMINI_API_KEY",)),
-    "qwen": Subject("qwen", "qwen-coder-plus", _qwen, ("OPENAI_API_KEY",), unpriced=True),
+    "qwen": Subject("qwen", "qwen-coder-plus", _qwen, ("OPENAI_API_KEY",)),
     "opencode": Subject(
         "opencode",
         "opencode-scripted/model-1",

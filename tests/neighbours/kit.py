@@ -29,8 +29,14 @@ PLUGINS: Final = {
     "pytest-bdd": ["--gherkin-terminal-reporter"],
     "instafail": ["--instafail"],
     "allure_pytest": ["--alluredir=allure"],
+    "flaky": ["--force-flaky", "--max-runs=3"],
+    "pytest-retry": ["--retries=2"],
+    "pytest_markdown_docs": ["--markdown-docs"],
 }
 """Entry point of each plugin, and what switches it on."""
+
+RIVALS: Final = ("flaky", "pytest-retry")
+"""Each takes over the protocol of every test: with them, pytest-rerunfailures repeats none."""
 
 EVERYTHING: Final = [
     "--cov=app", "--timeout=1", "--reruns=2", "--html=report.html", "--instafail", "--alluredir=allure",
@@ -155,7 +161,7 @@ def session(
         if not name.startswith(("GIT_", "PYTEST_", "COV", "PY_COLORS", "FORCE_COLOR"))
         and name not in {"CI", "BUILD_NUMBER"}  # pytest then prints whole failures in its summary
     }
-    loaded: list[str] = []
+    loaded = [word for name in RIVALS for word in ("-p", f"no:{name}")]
     if only is not None:
         clean["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         loaded = [word for name in ("gump", "xdist", *only) for word in ("-p", name)]
