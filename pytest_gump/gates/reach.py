@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MODULES: Final = frozenset({"atexit", "gc", "pytest", "_pytest", "pluggy"})
+_MOCK: Final = "unittest.mock"
+"""Its `ANY` and its mocks equal everything."""
 _ATTRIBUTES: Final = {
     "_exit": "os._exit",
     "_getframe": "sys._getframe",
@@ -56,15 +58,21 @@ def _uses(source: bytes) -> list[str]:
 def _use(node: ast.AST) -> Iterator[str]:
     match node:
         case ast.Import(names=names):
-            yield from (f"import {one.name}" for one in names if one.name.partition(".")[0] in _MODULES)
+            yield from (f"import {one.name}" for one in names if _reaches(one.name))
         case ast.ImportFrom(module=str(module), names=names):
-            if module.partition(".")[0] in _MODULES:
+            if _reaches(module):
                 yield f"import {module}"
+            yield from (f"import {module}.{one.name}" for one in names if f"{module}.{one.name}" == _MOCK)
             yield from (_ATTRIBUTES[one.name] for one in names if one.name in _ATTRIBUTES)
         case ast.Attribute(attr=name) if name in _ATTRIBUTES:
             yield _ATTRIBUTES[name]
         case ast.Assign(targets=targets):
             yield from _replaced(targets)
+        case ast.Call(func=ast.Name(id="getattr"), args=[ast.Name(id=("os" | "sys") as name), attribute, *_]):
+            if not isinstance(attribute, ast.Constant):
+                yield f"getattr({name}, ...)"
+        case ast.Constant(value=str(text)) if text in _COMPARISONS:
+            yield f"{text} by name"
         case ast.Constant(value=str(text)) if text.startswith(_ABOUT_PYTEST) and " " not in text:
             yield f"{text[:40]!r}"
         case ast.FunctionDef(name=name) if name in _COMPARISONS and _looks_at_nothing(node):
@@ -77,11 +85,24 @@ def _replaced(targets: list[ast.expr]) -> Iterator[str]:
         match inner:
             case ast.Attribute(value=ast.Name(id="sys"), attr=name) if name in _REPLACED:
                 yield f"sys.{name} assigned"
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _COMPARISONS:
+                yield f"{name} assigned"
+
+
+def _reaches(module: str) -> bool:
+    return module.partition(".")[0] in _MODULES or module == _MOCK
 
 
 def _looks_at_nothing(function: ast.FunctionDef) -> bool:
+    """True if it returns an answer without reading its arguments; False and NotImplemented are no answer."""
     others = {argument.arg for argument in function.args.args[1:]}
     used = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}
     returned = [node.value for part in function.body for node in ast.walk(part) if isinstance(node, ast.Return)]
-    is_true = any(isinstance(value, ast.Constant) and value.value is True for value in returned)
-    return is_true and not others & used
+    return not others & used and any(value is not None and not _is_no_answer(value) for value in returned)
+
+
+def _is_no_answer(value: ast.expr) -> bool:
+    match value:
+        case ast.Constant(value=False | None) | ast.Name(id="NotImplemented"):
+            return True
+    return False
