@@ -33,6 +33,7 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     },
     "skipped": {"steps": (list,), "reason": _TEXT},
     "run_resumed": {**_REUSE, "pid": (int,), "pid_created": _NUMBER, "max_budget": _NUMBER_OR_NONE},
+    "session_copied": {"reused": (list,)},
     "recheck": {"number": (int,), "step": _TEXT, "gates": (list,), "reason": _TEXT_OR_NONE},
     "reuse_refused": {**_REUSE, "number": (int,), "reason": _TEXT},
     "limit_recalled": {"number": (int,), "until": _NUMBER},
@@ -98,6 +99,8 @@ def _has_names(record: dict[str, Any]) -> bool:
         case "run_resumed" | "reuse_refused":
             is_numbered = _is_time(record.get("idle_s", 0)) and all(type(one) is int for one in record["reused"])
             return is_numbered and _are_steps([*record["again"]])
+        case "session_copied":
+            return all(type(one) is int for one in record["reused"])
         case "limit_recalled":
             return _is_time(record["until"])
         case "preflight" | "recheck":

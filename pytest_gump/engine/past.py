@@ -109,7 +109,9 @@ def _decision(recorded: Event) -> Decision:
 
 @dataclass(slots=True)
 class Past:
-    """The history of a run. Each time that it was taken up, a new session began."""
+    """The history of a run. Each time that it was taken up, a new session began. A run that starts from a step of
+    another run keeps the sessions of that run, and begins a new one after them.
+    """
 
     sessions: list[list[PastAttempt]] = field(default_factory=lambda: [[]])
     """What was settled in each, in this order."""
@@ -198,7 +200,7 @@ def read_past(events: Iterable[Event]) -> Past:
                 one = _attempt(past, event)
                 one.decided = event
                 past.sessions[-1].append(one)
-            case "run_resumed":
+            case "run_resumed" | "session_copied":
                 past.sessions.append([])
                 past.held.append(frozenset(event["reused"]))
                 past.begun.append(len(past.attempts))

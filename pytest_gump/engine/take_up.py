@@ -66,9 +66,10 @@ class TakeUp:
         identify: Callable[[Ready], Identity],
         reuse: Callable[[PastAttempt], None],
         until: StepPath | None = None,
+        end_session: Callable[[], None] = lambda: None,
     ) -> None:
         """`reuse` is told of each attempt that holds, before the next one is looked at; `until`, and all that follows
-        from it, is made again.
+        from it, is made again. `end_session` is called when all attempts of a session were looked at.
         """
         self._schedule = schedule
         self._past = past
@@ -76,6 +77,7 @@ class TakeUp:
         self._identify = identify
         self._reuse = reuse
         self._until = until
+        self._end_session = end_session
         self._goes_on = until is None
         """In the same run: attempt numbers go on."""
         self._passed_over = past.given_up | past.taken_back_by(until) if until is not None else set()
@@ -101,6 +103,7 @@ class TakeUp:
             if self._goes_on:  # what ended may hold: its number comes again
                 self._number_on([*seen, *self._past.cut_off(number)], settled=seen)
             self._schedule.take_up()
+            self._end_session()
         for one in self._past.open:
             self._look_at_open(one)
         held = {one.path for one, _ in self._taken.reused}
@@ -238,12 +241,16 @@ def take_up(
     identify: Callable[[Ready], Identity],
     reuse: Callable[[PastAttempt], None],
     until: StepPath | None = None,
+    end_session: Callable[[], None] = lambda: None,
 ) -> tuple[ResumableSchedule, TakenUp]:
-    """A schedule that goes on where a run ended, and what became of its past; `reuse` is to mark what counts."""
+    """A schedule that goes on where a run ended, and what became of its past; `reuse` is to mark what counts, and
+    `end_session` where a session of the past ends.
+    """
     for one in record.attempts:
         one.superseded = True
     schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
-    return schedule, TakeUp(schedule, past, repository, identify=identify, reuse=reuse, until=until).run()
+    taking = TakeUp(schedule, past, repository, identify=identify, reuse=reuse, until=until, end_session=end_session)
+    return schedule, taking.run()
 
 
 def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:

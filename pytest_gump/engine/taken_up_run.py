@@ -108,11 +108,12 @@ class TakenUpRun(Run):
                 with suppress(WorktreeError):  # it is gone from the repository
                     self._repository.update_ref(f"{ref}-n{one.number}", one.result.snapshot)
 
-    def _take_up(self, past: Past, reuse: Callable[[PastAttempt], None], until: StepPath | None = None) -> None:
+    def _take_up(self, past: Past, reuse: Callable[[PastAttempt], None], **new_run: Any) -> None:
+        """`new_run`: `until` and `end_session` of a run that begins at a step of another."""
         self.reused = frozenset()
         identify = self._builder.identify
         self.schedule, self.taken = take_up(
-            past, self.inputs, self.record, self._repository, identify=identify, reuse=reuse, until=until
+            past, self.inputs, self.record, self._repository, identify=identify, reuse=reuse, **new_run
         )
         self._at_hand = {(str(one.path), one.attempt): one for one in self.taken.at_hand}
 
@@ -172,7 +173,7 @@ class TakenUpRun(Run):
     def start_from(self, past: Past, step: StepPath, origin: str, **start: Any) -> None:
         """Begin a new run that takes over what an earlier one did before `step`; `start` is for `start`."""
         self.start(origin=origin, **start)
-        self._take_up(past, self._copy, until=step)
+        self._take_up(past, self._copy, until=step, end_session=self._end_copied_session)
         self._at_hand.clear()
         self._move_branch(self.schedule.head)
 
@@ -189,6 +190,10 @@ class TakenUpRun(Run):
             self._repository.update_ref(ref, one.result.snapshot)
         if one.result is not None:
             self._keep(one.started["step"], one.attempt, one.result, one.commit)
+
+    def _end_copied_session(self) -> None:
+        """Record where a session of the other run ended: a failure that ended it does not end what follows."""
+        self._book("session_copied", reused=sorted(self.reused))
 
     def _book_as(self, event: Event, **changes: Any) -> None:
         fields = {name: value for name, value in event.items() if name not in {"event", "at"}}

@@ -21,7 +21,7 @@ from pytest_gump.engine.take_up import TakeUp, done_of
 from pytest_gump.workflow.model import Workflow
 from pytest_gump.workflow.path import StepPath
 
-from tests.engine.schedule_kit import agent, flat, own_policy, plan
+from tests.engine.schedule_kit import agent, flat, group, own_policy, plan
 from tests.engine.test_schedule_properties import workflows
 
 if TYPE_CHECKING:
@@ -342,8 +342,14 @@ def begun_from(origin: Book, until: StepPath) -> Book:
             fields = {name: value for name, value in event.items() if name not in {"event", "at"}}
             run.book(event["event"], **{**fields, "number": number})
 
+    def end_session() -> None:
+        copied = [event["number"] for event in run.events if event["event"] == "attempt_started"]
+        run.book("session_copied", reused=copied)
+
     past = read_past(origin.events)
-    run.taken = TakeUp(run.schedule, past, Trees(), identify=identify, reuse=copy, until=until).run()  # type: ignore[arg-type]
+    run.taken = TakeUp(
+        run.schedule, past, Trees(), identify=identify, reuse=copy, until=until, end_session=end_session,  # type: ignore[arg-type]
+    ).run()  # fmt: skip
     return run
 
 
@@ -374,6 +380,38 @@ def test_a_run_from_a_step_holds_what_came_before_and_can_itself_be_taken_up(
     run.run()
     run.check_numbers()
     assert origin.events == before
+
+
+PARALLEL = Workflow(name="w", steps=(agent("s0"), group("s1", agent("x0"), agent("x1"), parallel=True)))
+
+
+def only(failing: dict[tuple[str, int], Outcome]) -> Callable[[StepPath, int], Outcome]:
+    return lambda path, attempt: failing.get((str(path), attempt), Outcome.PASSED)
+
+
+def test_a_failed_merge_of_a_resumed_run_stays_failed_when_a_run_from_a_later_step_is_resumed() -> None:
+    failing = {("s0", 1): Outcome.GATE_FAILED, ("s1::merge[x0]", 1): Outcome.CONFLICT}
+    origin = Book(PARALLEL, only(failing)).run().taken_up().run()
+    run = begun_from(origin, StepPath.parse("s1::merge[x1]"))
+    again = run.taken_up()
+    assert [str(one.path) for one in run.schedule.ready()] == ["s1::merge[x1]"]
+    assert again.schedule.ready() == run.schedule.ready()
+    assert again.schedule.signature() == run.schedule.signature()
+    assert again.taken is not None
+    assert not again.taken.again
+
+
+def test_a_failure_that_ended_the_origin_does_not_reopen_what_a_run_from_a_step_failed_itself() -> None:
+    origin = Book(PARALLEL, only({("s1::x1", 1): Outcome.GATE_ERROR}), executors=3).run()
+    run = begun_from(origin, StepPath.parse("s1::x0"))
+    run.outcome, run.executors = only({("s1::x0", 1): Outcome.GATE_FAILED}), 1
+    run.run(lambda: run.events[-1]["event"] == "decided")
+    assert run.ends[-1] == ("s1::x0", 1, "gate_failed")
+    again = run.taken_up()
+    assert [str(one.path) for one in run.schedule.ready()] == ["s1::x1"]
+    assert again.schedule.ready() == run.schedule.ready()
+    again.run()
+    again.check_numbers()
 
 
 @settings(max_examples=80, deadline=None)

@@ -98,6 +98,8 @@ def test_a_run_from_a_step_takes_over_what_a_resumed_run_made_in_the_end(restart
     result = begin(project, "last")
     result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: asked for"])
     assert made(project) == [("last", 1)]
+    sessions = [one["event"] for one in project.ledger()].count("session_copied")
+    assert sessions == 2, "one for each session of the other run"
 
 
 def test_an_edit_of_the_step_that_went_back_keeps_what_was_made_for_it(project: GumpProject) -> None:
