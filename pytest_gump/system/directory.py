@@ -191,11 +191,15 @@ class Directory:
     def write(self, path: str, content: bytes) -> None:
         """Write a file with 0600: a new file replaces the existing entry, which is not written to."""
         temporary = f"{path}.{secrets.token_hex(8)}"
-        with open(self.create(temporary), "wb") as file:  # noqa: PTH123
-            file.write(content)
-        if self.is_folder(path):
-            self.put_aside(path)
-        self.move(temporary, self, path)
+        try:
+            with open(self.create(temporary), "wb") as file:  # noqa: PTH123
+                file.write(content)
+            if self.is_folder(path):
+                self.put_aside(path)
+            self.move(temporary, self, path)
+        except OSError:  # a full disk, say
+            self.remove(temporary)
+            raise
 
     def move(self, source: str, target: Directory, path: str) -> None:
         """Move an entry; a file or link at the target is replaced, but no folder.

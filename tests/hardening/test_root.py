@@ -199,7 +199,9 @@ def test_a_repository_of_somebody_else_is_told_before_anything_starts(project: G
 
 def test_a_repository_of_somebody_else_that_is_declared_safe_can_be_used(project: GumpProject) -> None:
     hand_over(project, STRANGER)
-    home = project.path.parent / f"{project.path.name}-cache" / "home"
+    cache = project.path.parent / f"{project.path.name}-cache"
+    subprocess.run(["chown", "--recursive", "0", str(cache)], check=True)
+    home = cache / "home"
     (home / ".gitconfig").write_text(f"[safe]\n\tdirectory = {project.path}\n", encoding="utf-8")
     (home / ".gitconfig").chmod(0o644)
     done = session(project)
