@@ -67,7 +67,7 @@ def bash(argument: str | None, context: GateContext) -> GateResult:
 
 
 def nothing_found(kind: str, *, optional: bool) -> GateResult:
-    advice = f"set gump_{kind} in the ini file or {kind} in gump.toml"
+    advice = f"set gump_{kind} in the ini file or {kind} in the table [gump] of gump.toml"
     status: GateStatus = "skipped" if optional else "error"
     return GateResult(kind, status, f"no {kind} command found for this project; {advice}")
 

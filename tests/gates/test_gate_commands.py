@@ -194,7 +194,7 @@ def test_compile_is_skipped_where_the_language_has_nothing_to_compile(tmp_path: 
     result = BUILTIN["compile"](None, gate_context(tmp_path, commands=found))
     assert (result.status, result.summary) == (
         "skipped",
-        "no compile command found for this project; set gump_compile in the ini file or compile in gump.toml",
+        "no compile command found for this project; set gump_compile in the ini file or compile in the table [gump] of gump.toml",
     )
 
 

@@ -130,7 +130,7 @@ def test_a_run_can_be_resumed_again_and_again(failed: GumpProject) -> None:
 
 
 def test_the_gates_of_the_last_reused_step_are_checked_again(failed: GumpProject) -> None:
-    failed.write({"gump.toml": 'compile = "false"\n'})
+    failed.write({"gump.toml": '[gump]\ncompile = "false"\n'})
     before = failed.record()
     failed.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
     result = resume(failed)
