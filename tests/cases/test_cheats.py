@@ -124,7 +124,7 @@ NAMED = {
         "changed what gates read: .gitignore, __pycache__/other.pyc",
     ),
     "path-file": (write("app.py", RIGHT) + write("x.pth", "import os\n"), "changed what gates read: x.pth"),
-    "standard-library": (write("app.py", RIGHT) + write("wave.py", ""), "module of the standard library, and imported"),
+    "standard-library": (write("app.py", RIGHT) + write("wave.py", ""), "in place of a module of the standard library"),
     "coverage-settings": (write("app.py", RIGHT) + write(".coveragerc", "[run]\nomit = *\n"), "gates read: .coveragerc"),
     "setup-cfg": (write("app.py", RIGHT) + write("setup.cfg", "[tool:pytest]\naddopts = -k sub\n"), "gates read: setup.cfg"),
     "tox-ini": (write("app.py", RIGHT) + write("tox.ini", "[pytest]\naddopts = -k sub\n"), "gates read: tox.ini"),

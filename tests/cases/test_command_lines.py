@@ -54,7 +54,7 @@ def test_arguments_come_from_a_file_that_the_command_line_names(project: GumpPro
 def test_option_that_promises_to_execute_nothing_starts_no_run(project: GumpProject, option: str) -> None:
     result = project.run("one", option, "-p", "no:xdist")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*{option} executes no test*", "*hint: --gump-dry-run *"])
+    result.stderr.fnmatch_lines([f"*{option} executes no test*", "*hint: use --gump-dry-run *"])
     assert project.folders() == []
 
 
@@ -92,7 +92,7 @@ def test_wrong_answer_of_a_hook_names_hook_and_conftest(project: GumpProject, bo
 def test_spec_without_a_workflow_is_no_test_and_the_way_is_shown(project: GumpProject) -> None:
     result = project.pytester.runpytest_inprocess("spec.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*hint: spec.md is no test; *pytest --gump-workflow=tdd spec.md"])
+    result.stderr.fnmatch_lines(["*hint: spec.md is not a test; *pytest --gump-workflow=tdd spec.md"])
 
 
 def test_distribution_of_tests_in_addopts_is_no_matter_for_a_run(project: GumpProject) -> None:

@@ -66,16 +66,15 @@ def keyed(rogue: Rogue, monkeypatch: pytest.MonkeyPatch) -> Rogue:
 )
 def test_a_key_is_kept_in_no_form_in_no_file(keyed: Rogue, left: str) -> None:
     folder = keyed.project.path
+    beside = folder.parent / f"{folder.name}-recording"
     keyed.agent(FORMS + f"write('new.py')\n{left}")
-    ran = keyed.run(
-        "-v", "-rA", f"--junitxml={folder.parent / 'junit.xml'}", f"--gump-record={folder.parent / 'takes'}"
-    )
+    ran = keyed.run("-v", "-rA", f"--junitxml={beside}.xml", f"--gump-record={beside}")
     assert ran.result.outcome == ("out_of_bounds" if left else "passed")
     text = "\n".join(ran.lines).encode()
     assert [name for name, form in kept_forms().items() if form in text] == []
     cache = Path(keyed.project.pytester.path.parent)
-    assert places_of_the_key([folder / ".gump" / "runs", folder.parent / "takes"]) == []
-    assert [name for name, form in kept_forms().items() if form in (folder.parent / "junit.xml").read_bytes()] == []
+    assert places_of_the_key([folder / ".gump" / "runs", beside]) == []
+    assert [name for name, form in kept_forms().items() if form in beside.with_suffix(".xml").read_bytes()] == []
     slots = [path for path in cache.rglob("worktrees") if path.is_dir()]
     assert places_of_the_key(slots) == []
     if left:
