@@ -37,7 +37,7 @@ def add(commands: Commands) -> None:
 def execute(arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.runs import find, held
 
-    with held(newest_to_apply() if arguments.run is None else find(arguments.run)) as run:
+    with held(newest_to_apply(out) if arguments.run is None else find(arguments.run)) as run:
         return _apply(run, arguments, out)
 
 
@@ -71,8 +71,8 @@ def _title(run: KeptRun) -> str:
         return ""
 
 
-def newest_to_apply() -> KeptRun:
-    """The newest run that passed; an older one is never merged without being named.
+def newest_to_apply(out: Out) -> KeptRun:
+    """Return the newest run that passed, and name newer ones that did not.
 
     Raises:
         RunError: it was applied already, or there is none.
@@ -80,6 +80,7 @@ def newest_to_apply() -> KeptRun:
     from pytest_gump.cli.runs import all_runs, find, read_run
 
     done: KeptRun | None = None
+    newer: list[KeptRun] = []
     for folder in all_runs():
         try:
             run = read_run(folder)
@@ -89,8 +90,12 @@ def newest_to_apply() -> KeptRun:
             continue
         if run.record.applied is not None:
             done = done or run
-        elif run.state == "passed":
+        elif run.state != "passed":
+            newer.append(run)
+        else:
             if done is None:
+                for one in newer:
+                    out.line(f"note: run {one.id} is newer, and is {one.state}: it is not merged", "yellow")
                 return run
             raise _already_applied(done, f"gump apply {run.id} merges an older run, {_what(run)}")
     if done is not None:

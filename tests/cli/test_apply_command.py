@@ -213,3 +213,13 @@ def test_a_living_run_is_refused(passed: Gump) -> None:
 @pytest.mark.parametrize("name", ["-x", "--bogus"])
 def test_wrong_usage_has_exit_code_2(passed: Gump, name: str) -> None:
     assert "unrecognized arguments" in passed.bad("apply", name, code=2)
+
+
+def test_newer_runs_that_did_not_pass_are_named(passed: Gump) -> None:
+    older = passed.project.folders()[0].run_id
+    passed.project.workflow("no", 'name: "no"\nsteps:\n  - {name: check, gate: ["bash: exit 1"]}\n')
+    passed.project.run("no")
+    newer = passed.project.folders()[0].run_id
+    output = passed.good("apply")
+    assert f"note: run {newer} is newer, and is failed: it is not merged" in output
+    assert f"merged run {older}" in output
