@@ -217,7 +217,7 @@ def _blast_radius(parts: PromptParts) -> Section:
     names = " or ".join("a test file" if one == "@tests" else _code(one) for one in parts.protected)
     rule = f"A change of {names} makes this attempt fail, whatever the patterns above match."
     allowed = [pattern for pattern in parts.item.files if pattern not in closed]
-    text = _patterns_text(allowed, parts.blast_radius) if allowed else "True if the item lists only such files."
+    text = _patterns_text(allowed, parts.blast_radius) if allowed else "The item lists no other files."
     return Section(BLAST_RADIUS, f"{text}\n\n{rule}" if allowed else f"{rule} {text}", key=every)
 
 

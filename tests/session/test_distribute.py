@@ -181,7 +181,7 @@ def test_the_last_line_shows_every_step_that_goes_on(project: GumpProject) -> No
     output = run_on_terminal(
         project, "--gump-workflow=side", "-n2", "--gump-replay-delay=1", warm_up(project), env={"COLUMNS": "120"}
     )
-    live = [part.rstrip("\n") for part in output.split("\r") if part.startswith("… 2: ")]
+    live = [part.rstrip("\n") for part in output.split("\r") if part.startswith("… 2 running")]
     assert any("side left claude-haiku" in line and " | side right codex" in line for line in live)
     assert all(len(line) < 120 for line in live)
     finished = [line for line in output.splitlines() if "✓ " in line]
