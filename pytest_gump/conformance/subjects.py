@@ -49,10 +49,11 @@ def _codex(home: Path, url: str) -> dict[str, str]:
 def _gemini(home: Path, url: str) -> dict[str, str]:
     folder = home / ".gemini"
     folder.mkdir(parents=True, exist_ok=True)
+    # No deprecated key: the CLI rewrites a file with one at its start, and parallel starts then read half a file.
     settings = {
         "security": {"auth": {"selectedType": "gemini-api-key"}},
         "privacy": {"usageStatisticsEnabled": False},
-        "general": {"enableAutoUpdate": False, "disableAutoUpdate": True},
+        "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
     }
     (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
     return {"GEMINI_API_KEY": KEY, "GOOGLE_GEMINI_BASE_URL": url}
