@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents import neutral
+from pytest_gump.agents.cassettes import neutral
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.neutral import NeutralReader
+from pytest_gump.agents.cassettes.neutral import NeutralReader
 
 HERE = Path(__file__).parent.parent / "agent"
 

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Task
-from pytest_gump.agents.claude_stream import ClaudeReader
-from pytest_gump.agents.codex_stream import CodexReader
-from pytest_gump.agents.cursor_stream import CursorReader
-from pytest_gump.agents.gemini_stream import GeminiReader
-from pytest_gump.agents.opencode_stream import OpencodeReader
-from pytest_gump.agents.qwen_stream import QwenReader
+from pytest_gump.agents.clis.claude_stream import ClaudeReader
+from pytest_gump.agents.clis.codex_stream import CodexReader
+from pytest_gump.agents.clis.cursor_stream import CursorReader
+from pytest_gump.agents.clis.gemini_stream import GeminiReader
+from pytest_gump.agents.clis.opencode_stream import OpencodeReader
+from pytest_gump.agents.clis.qwen_stream import QwenReader
 from pytest_gump.engine.guard import GuardWatch
 from pytest_gump.engine.order import Limits
 from pytest_gump.system.output import MAX_LINE_BYTES

@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pytest_gump.agents import cassette
+from pytest_gump.agents.cassettes import cassette
 from pytest_gump.engine.order import Order
 from pytest_gump.engine.prompt import prompt_key
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.cassette import Cassette
+from pytest_gump.agents.cassettes.cassette import Cassette
 from pytest_gump.engine.settings import Settings
 from pytest_gump.engine.tools import Tools
 from pytest_gump.gates.interpreter import Interpreter

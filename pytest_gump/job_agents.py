@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents import registry
-from pytest_gump.agents.cassette import Cassette
-from pytest_gump.agents.replay import ReplayAgent
+from pytest_gump.agents.cassettes.cassette import Cassette
+from pytest_gump.agents.cassettes.replay import ReplayAgent
 from pytest_gump.errors import AgentError, ConfigError
 from pytest_gump.session_settings import session_settings
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_gump.agents import cassette
+from pytest_gump.agents.cassettes import cassette
 from pytest_gump.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_gump.performance  # noqa: F401 - once for all sessions: pytester forgets what a session imports, C parts cannot
-from pytest_gump.agents import neutral
-from pytest_gump.agents.cassette import INDEX, VERSION, write_take
+from pytest_gump.agents.cassettes import neutral
+from pytest_gump.agents.cassettes.cassette import INDEX, VERSION, write_take
 from pytest_gump.engine.fold import fold
 from pytest_gump.engine.folder import RunFolder, run_folders
 from pytest_gump.engine.ledger import read_ledger

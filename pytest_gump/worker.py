@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.agents import cassette
+from pytest_gump.agents.cassettes import cassette
 from pytest_gump.away import Home, Place
 from pytest_gump.engine.agent_phase import STREAM
 from pytest_gump.engine.attempt import Cancelled, execute

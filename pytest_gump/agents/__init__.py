@@ -1,1 +1,1 @@
-"""Adapters for agent CLIs."""
+"""Agent CLIs: how each is started and how what it prints becomes events, tokens and cost."""

@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents import claude, codex, cursor, gemini, opencode, prices, qwen
+from pytest_gump.agents import prices
+from pytest_gump.agents.clis import claude, codex, cursor, gemini, opencode, qwen
 from pytest_gump.agents.configured import Configured, configure
 from pytest_gump.agents.family import Family
 from pytest_gump.errors import AgentError

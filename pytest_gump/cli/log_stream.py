@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from pytest_gump.agents import neutral, registry
+from pytest_gump.agents import registry
 from pytest_gump.agents.base import Note, Task, Text, ToolCall, ToolResult, Turn
-from pytest_gump.agents.replay import READERS
+from pytest_gump.agents.cassettes import neutral
+from pytest_gump.agents.cassettes.replay import READERS
 from pytest_gump.system.output import MAX_LINE_BYTES, bounded_text
 
 if TYPE_CHECKING:

@@ -84,7 +84,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 def _row(name: str, agent: Agent) -> Row:
     from pytest_gump.agents import prices
     from pytest_gump.agents.base import Tokens
-    from pytest_gump.agents.claude import NEWEST
+    from pytest_gump.agents.clis.claude import NEWEST
 
     model: str | None = getattr(getattr(agent, "agent", agent), "model", None)
     # Cursor's names of models are its own. Claude Code's short names stand for its newest model of a kind.

@@ -1,1 +1,1 @@
-"""What a run is, without pytest: schedule, attempt, ledger, metrics."""
+"""What a run is, independent of pytest."""

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Note, Task, has_ended
-from pytest_gump.agents.login_error import with_login_error
+from pytest_gump.agents.streams.login_error import with_login_error
 from pytest_gump.engine import withheld
 from pytest_gump.engine.bounds import place_in
 from pytest_gump.engine.guard import Breach, GuardWatch, shared_breach

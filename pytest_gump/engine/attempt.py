@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Usage
-from pytest_gump.agents.resets import sane
+from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine import lost_session, withheld
 from pytest_gump.engine.agent_phase import AgentRun, make_task, run_agent
 from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config

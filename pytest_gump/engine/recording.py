@@ -10,9 +10,9 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents import cassette as cassettes
-from pytest_gump.agents.redact import Redaction
-from pytest_gump.agents.replay import prompt_text
+from pytest_gump.agents.cassettes import cassette as cassettes
+from pytest_gump.agents.cassettes.redact import Redaction
+from pytest_gump.agents.cassettes.replay import prompt_text
 from pytest_gump.engine.agent_phase import STDERR, STREAM
 from pytest_gump.errors import GumpError
 

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.agents.resets import sane
+from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.budget import Allowance, refusal, spent_out
 from pytest_gump.engine.decided_event import decision_fields, why_text
 from pytest_gump.engine.fold import advance

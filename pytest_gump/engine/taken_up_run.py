@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.agents.resets import sane
+from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.after_kill import is_of_killed
 from pytest_gump.engine.fold import advance
 from pytest_gump.engine.leavings import snapshot_ref

@@ -1,1 +1,1 @@
-"""Pass or fail checks that judge what an agent left in the worktree."""
+"""Gates: pass or fail checks of what an agent left in its worktree."""

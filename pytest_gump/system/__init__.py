@@ -1,1 +1,1 @@
-"""The outside world: child processes and git."""
+"""The operating system: files, folders, locks and the environment."""

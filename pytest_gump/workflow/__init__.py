@@ -1,1 +1,1 @@
-"""YAML workflows: the model, reading with exact places, lookup, templates."""
+"""The workflow language: model, lookup, templates and schema."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import Agent
-from pytest_gump.agents.claude import ClaudeAgent
-from pytest_gump.agents.codex import CodexAgent
-from pytest_gump.agents.cursor import CursorAgent
-from pytest_gump.agents.gemini import GeminiAgent
-from pytest_gump.agents.opencode import OpencodeAgent
-from pytest_gump.agents.qwen import QwenAgent
+from pytest_gump.agents.clis.claude import ClaudeAgent
+from pytest_gump.agents.clis.codex import CodexAgent
+from pytest_gump.agents.clis.cursor import CursorAgent
+from pytest_gump.agents.clis.gemini import GeminiAgent
+from pytest_gump.agents.clis.opencode import OpencodeAgent
+from pytest_gump.agents.clis.qwen import QwenAgent
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,16 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.agents.cassette import Cassette, Take, create, install, label_of, portable, staged, write_take
+from pytest_gump.agents.cassettes.cassette import (
+    Cassette,
+    Take,
+    create,
+    install,
+    label_of,
+    portable,
+    staged,
+    write_take,
+)
 from pytest_gump.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -208,7 +217,7 @@ def test_processes_that_record_at_once_lose_no_take(tmp_path: Path) -> None:
     script = """
         import sys
         from pathlib import Path
-        from pytest_gump.agents.cassette import write_take
+        from pytest_gump.agents.cassettes.cassette import write_take
         for attempt in range(1, 11):
             write_take(Path(sys.argv[1]), step=sys.argv[2], attempt=attempt)
     """

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 from pytest_gump.agents.base import SessionRef, Task
-from pytest_gump.agents.claude import ClaudeAgent
-from pytest_gump.agents.clouds import cloud_names
+from pytest_gump.agents.clis.claude import ClaudeAgent
+from pytest_gump.agents.clis.claude_clouds import cloud_names
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="claude-opus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"

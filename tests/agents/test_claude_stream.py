@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pytest_gump.agents.base import Note, SessionRef, Started, Text, Tokens, ToolCall, ToolResult, Turn, UsageSeen
-from pytest_gump.agents.claude_stream import ClaudeReader
+from pytest_gump.agents.clis.claude_stream import ClaudeReader
 
 from tests.agents.recordings.claude import CLAUDE
 from tests.agents.stream_kit import TASK, feed, line

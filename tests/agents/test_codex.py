@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pytest
 from pytest_gump.agents.base import SessionRef
-from pytest_gump.agents.codex import CodexAgent
+from pytest_gump.agents.clis.codex import CodexAgent
 
 from tests.agents.stream_kit import TASK
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pytest_gump.agents.base import Note, SessionRef, Tokens, ToolCall, ToolResult, Turn
-from pytest_gump.agents.codex_stream import CodexReader
+from pytest_gump.agents.clis.codex_stream import CodexReader
 
 from tests.agents.recordings.codex import CODEX
 from tests.agents.stream_kit import TASK, feed, line

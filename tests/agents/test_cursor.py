@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pytest_gump.agents.base import SessionRef, Task
-from pytest_gump.agents.cursor import MODEL_NAME, CursorAgent
+from pytest_gump.agents.clis.cursor import MODEL_NAME, CursorAgent
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="cursor-gpt5", prompt="--do it\n", worktree=Path("/slot"), mode="diff"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import Tokens, ToolResult, Turn
-from pytest_gump.agents.cursor_stream import CursorReader
+from pytest_gump.agents.clis.cursor_stream import CursorReader
 
 from tests.agents.recordings.cursor import CURSOR
 from tests.agents.stream_kit import JSON, TASK, feed, line

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.agents import registry
 from pytest_gump.agents.base import SessionRef, Task, forks_of
-from pytest_gump.agents.claude_stream import ClaudeReader
-from pytest_gump.agents.gemini_sessions import session_file
+from pytest_gump.agents.clis.claude_stream import ClaudeReader
+from pytest_gump.agents.clis.gemini_sessions import session_file
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 from pytest_gump.agents.base import SessionRef
-from pytest_gump.agents.gemini import READ_POLICY, WRITE_POLICY, GeminiAgent
+from pytest_gump.agents.clis.gemini import READ_POLICY, WRITE_POLICY, GeminiAgent
 
 from tests.agents.stream_kit import TASK
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.agents.grants import without
+from pytest_gump.agents.clis.command_words import without
 
 NARROW = {"options": {"--mode", "-m"}, "flags": {"--yolo"}, "lists": {"--tools"}}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from pytest_gump.agents.base import Ending, Task, Tokens, Usage
-from pytest_gump.agents.login_error import with_login_error
-from pytest_gump.agents.replay import READERS
+from pytest_gump.agents.cassettes.replay import READERS
+from pytest_gump.agents.streams.login_error import with_login_error
 
 STREAMS = Path(__file__).parent / "streams"
 FAILED = Ending("agent_error", reason="Not logged in", message="", usage=Usage(), session=None)

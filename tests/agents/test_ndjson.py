@@ -6,7 +6,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.agents import ndjson
+from pytest_gump.agents.streams import ndjson
 
 MIB = 1 << 20
 

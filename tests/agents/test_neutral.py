@@ -23,7 +23,7 @@ from pytest_gump.agents.base import (
     Usage,
     UsageSeen,
 )
-from pytest_gump.agents.neutral import NeutralReader, conversation, usage_event
+from pytest_gump.agents.cassettes.neutral import NeutralReader, conversation, usage_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

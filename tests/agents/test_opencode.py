@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 from pytest_gump.agents.base import Command, SessionRef, Task
-from pytest_gump.agents.opencode import MODEL_NAME, OpencodeAgent
+from pytest_gump.agents.clis.opencode import MODEL_NAME, OpencodeAgent
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="opencode-opus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import Started, ToolCall, ToolResult, UsageSeen
-from pytest_gump.agents.opencode_stream import OpencodeReader
+from pytest_gump.agents.clis.opencode_stream import OpencodeReader
 
 from tests.agents.recordings.opencode import OPENCODE
 from tests.agents.stream_kit import JSON, TASK, feed

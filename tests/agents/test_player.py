@@ -9,8 +9,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.agents import player
-from pytest_gump.agents.cassette import write_take
+from pytest_gump.agents.cassettes import player
+from pytest_gump.agents.cassettes.cassette import write_take
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pytest_gump.agents import cursor, cursor_stream
+from pytest_gump.agents.clis import cursor, cursor_stream
 from pytest_gump.agents.program import Login, Program, Versions, read_version
 from pytest_gump.agents.registry import FAMILIES
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 from pytest_gump.agents.base import SessionRef, Task
-from pytest_gump.agents.qwen import MODEL_NAME, QwenAgent
-from pytest_gump.agents.qwen_defaults import DEFAULTS, NARROW, SETTINGS, TRUST, TRUSTED, WIDE
+from pytest_gump.agents.clis.qwen import MODEL_NAME, QwenAgent
+from pytest_gump.agents.clis.qwen_defaults import DEFAULTS, NARROW, SETTINGS, TRUST, TRUSTED, WIDE
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="qwen-plus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"

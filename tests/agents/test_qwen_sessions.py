@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import SessionRef, Task
-from pytest_gump.agents.qwen import QwenAgent
-from pytest_gump.agents.qwen_sessions import bring
+from pytest_gump.agents.clis.qwen import QwenAgent
+from pytest_gump.agents.clis.qwen_sessions import bring
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from pytest_gump.agents.redact import Redaction
+from pytest_gump.agents.cassettes.redact import Redaction
 
 SECRET = 'very "secret"/value+1'
 SLOT = Path("/home/bob/.cache/gump/worktrees/shop-1a2b/run-1")

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from pytest_gump.agents import registry
 from pytest_gump.agents.base import Agent
-from pytest_gump.agents.claude import ClaudeAgent
-from pytest_gump.agents.codex import CodexAgent
-from pytest_gump.agents.gemini import GeminiAgent
+from pytest_gump.agents.clis.claude import ClaudeAgent
+from pytest_gump.agents.clis.codex import CodexAgent
+from pytest_gump.agents.clis.gemini import GeminiAgent
 from pytest_gump.errors import AgentError
 
 from tests.agents.stream_kit import TASK

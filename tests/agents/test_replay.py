@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pytest_gump.agents import registry
 from pytest_gump.agents.base import Agent, Ending, Event, Task, Text, Tokens, ToolCall, Usage
-from pytest_gump.agents.cassette import Cassette, write_take
-from pytest_gump.agents.neutral import conversation
-from pytest_gump.agents.replay import ReplayAgent, prompt_text
+from pytest_gump.agents.cassettes.cassette import Cassette, write_take
+from pytest_gump.agents.cassettes.neutral import conversation
+from pytest_gump.agents.cassettes.replay import ReplayAgent, prompt_text
 
 STREAMS = Path(__file__).parent / "streams"
 CLAUDE = STREAMS / "claude"

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.agents.resets import epoch, retry_after, sane, stated_reset
+from pytest_gump.agents.streams.resets import epoch, retry_after, sane, stated_reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

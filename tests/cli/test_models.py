@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_gump.agents import prices, registry
-from pytest_gump.agents.claude import NEWEST
+from pytest_gump.agents.clis.claude import NEWEST
 
 if TYPE_CHECKING:
     from .conftest import Gump

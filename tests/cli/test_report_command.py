@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 from pytest_gump.agents.base import Tokens
-from pytest_gump.agents.neutral import conversation, usage_event
+from pytest_gump.agents.cassettes.neutral import conversation, usage_event
 from pytest_gump.engine.report_schema import json_schema
 
 if TYPE_CHECKING:

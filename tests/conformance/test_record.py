@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.agents.cassette import Cassette
+from pytest_gump.agents.cassettes.cassette import Cassette
 from pytest_gump.conformance.model.script import Answer, Scene, Script
 from pytest_gump.conformance.model.server import ModelServer
 from pytest_gump.conformance.subjects import KEY, SUBJECTS

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.base import Command, Provenance
-from pytest_gump.agents.neutral import NeutralReader
+from pytest_gump.agents.cassettes.neutral import NeutralReader
 from pytest_gump.engine.attempt import execute
 from pytest_gump.engine.order import Limits, Order, Section
 from pytest_gump.engine.settings import Settings

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import Tokens
-from pytest_gump.agents.cassette import Cassette, write_take
-from pytest_gump.agents.neutral import conversation
-from pytest_gump.agents.replay import ReplayAgent
+from pytest_gump.agents.cassettes.cassette import Cassette, write_take
+from pytest_gump.agents.cassettes.neutral import conversation
+from pytest_gump.agents.cassettes.replay import ReplayAgent
 from pytest_gump.engine.attempt import execute
 from pytest_gump.engine.order import AttemptResult, Outcome, PlanItem, Section
 from pytest_gump.engine.prompt import prompt_key

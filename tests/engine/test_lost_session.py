@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import Provenance, SessionRef, Tokens, Usage
-from pytest_gump.agents.neutral import NeutralReader
+from pytest_gump.agents.cassettes.neutral import NeutralReader
 from pytest_gump.engine.lost_session import added
 from pytest_gump.engine.order import Limits, Outcome
 from pytest_gump.system.process import Supervisor

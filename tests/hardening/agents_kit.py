@@ -54,7 +54,7 @@ CONFTEST = """\
 import sys
 
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.neutral import NeutralReader
+from pytest_gump.agents.cassettes.neutral import NeutralReader
 
 
 class Script:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
 import pytest
-from pytest_gump.agents import neutral
+from pytest_gump.agents.cassettes import neutral
 from pytest_gump.cli import main
 
 from tests.hardening.plain_runs import check_refused, prepare

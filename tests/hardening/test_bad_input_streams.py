@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest_gump.agents import neutral
 from pytest_gump.agents.base import Task
-from pytest_gump.agents.cassette import Cassette
-from pytest_gump.agents.replay import READERS
+from pytest_gump.agents.cassettes import neutral
+from pytest_gump.agents.cassettes.cassette import Cassette
+from pytest_gump.agents.cassettes.replay import READERS
 from pytest_gump.errors import ConfigError
 from pytest_gump.gates.schema import parse_plan, parse_verdict
 from pytest_gump.system.output import clean_text

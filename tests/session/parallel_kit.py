@@ -12,7 +12,7 @@ CONFTEST: Final = """\
 import sys
 
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.neutral import NeutralReader
+from pytest_gump.agents.cassettes.neutral import NeutralReader
 
 
 class Script:

@@ -20,7 +20,7 @@ steps:
 AGENT = """\
 import os, resource, signal, sys, time
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.neutral import NeutralReader
+from pytest_gump.agents.cassettes.neutral import NeutralReader
 
 def interrupt():
     if not os.path.exists(FLAG):

@@ -204,7 +204,7 @@ def test_the_money_of_a_run_holds_over_all_workers(project: GumpProject) -> None
 SPENDER = """\
 import sys
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.neutral import NeutralReader
+from pytest_gump.agents.cassettes.neutral import NeutralReader
 
 SCRIPT = '''
 import json, time

@@ -164,7 +164,7 @@ def test_attempt_that_breaks_while_its_agent_works_is_paid_for(project: GumpProj
 BREAKING = """\
 import sys
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.neutral import NeutralReader
+from pytest_gump.agents.cassettes.neutral import NeutralReader
 
 SCRIPT = '''
 import json

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from junitparser import xunit2
 from pytest_gump.agents.base import Tokens
-from pytest_gump.agents.neutral import conversation, usage_event
+from pytest_gump.agents.cassettes.neutral import conversation, usage_event
 from pytest_gump.cli import main
 from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger

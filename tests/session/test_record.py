@@ -9,7 +9,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.agents.cassette import Cassette
+from pytest_gump.agents.cassettes.cassette import Cassette
 
 from .recording_kit import ONE, SECRET, TOKEN, install
 

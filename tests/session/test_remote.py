@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from pytest_gump.agents.cassette import Cassette
+from pytest_gump.agents.cassettes.cassette import Cassette
 
 from tests.session.distribute_kit import is_gone, worker_of
 from tests.session.parallel_kit import prepare

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 CONFTEST = r"""
 import dataclasses, json, threading, time, warnings
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.neutral import NeutralReader, conversation
+from pytest_gump.agents.cassettes.neutral import NeutralReader, conversation
 
 class Litter:
     def __del__(self):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.gemini_sessions import session_file
-from pytest_gump.agents.gemini_stream import CLI, GeminiReader
-from pytest_gump.agents.grants import without
+from pytest_gump.agents.clis.command_words import without
+from pytest_gump.agents.clis.gemini_sessions import session_file
+from pytest_gump.agents.clis.gemini_stream import CLI, GeminiReader
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:

@@ -13,17 +13,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import ndjson, prices
+from pytest_gump.agents import prices
 from pytest_gump.agents.base import Text, Tokens, ToolResult, Usage, UsageSeen
-from pytest_gump.agents.estimate import characters_of
-from pytest_gump.agents.estimated_stream import UNNAMED, EstimatedReader
-from pytest_gump.agents.stream import NO_EVENTS, CliFailure, ToolNames
+from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.estimate import characters_of
+from pytest_gump.agents.streams.estimated_reader import UNNAMED, EstimatedReader
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytest_gump.agents.base import Event, Task
-    from pytest_gump.agents.stream import Handlers, Limit
+    from pytest_gump.agents.streams.json_reader import Handlers, Limit
 
 CLI: Final = "gemini"
 

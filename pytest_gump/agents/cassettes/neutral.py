@@ -20,7 +20,7 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_gump.agents import ndjson, prices
+from pytest_gump.agents import prices
 from pytest_gump.agents.base import (
     Ending,
     Event,
@@ -35,7 +35,8 @@ from pytest_gump.agents.base import (
     Usage,
     UsageSeen,
 )
-from pytest_gump.agents.resets import epoch, stated_reset
+from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.resets import epoch, stated_reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.cursor_stream import CLI, CursorReader
-from pytest_gump.agents.grants import without
+from pytest_gump.agents.clis.command_words import without
+from pytest_gump.agents.clis.cursor_stream import CLI, CursorReader
 from pytest_gump.agents.program import Login, Program
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.claude_stream import CLI, ClaudeReader
-from pytest_gump.agents.clouds import cloud_names
-from pytest_gump.agents.grants import without
+from pytest_gump.agents.clis.claude_clouds import cloud_names
+from pytest_gump.agents.clis.claude_stream import CLI, ClaudeReader
+from pytest_gump.agents.clis.command_words import without
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
-from pytest_gump.agents import ndjson, prices
+from pytest_gump.agents import prices
 from pytest_gump.agents.base import Tokens
-from pytest_gump.agents.estimate import CHARACTERS_PER_TOKEN
+from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.estimate import CHARACTERS_PER_TOKEN
 
 
 class Answer:

@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from pytest_gump.agents import ndjson
+from pytest_gump.agents.streams import ndjson
 from pytest_gump.errors import ConfigError
 
 VERSION: Final = 1

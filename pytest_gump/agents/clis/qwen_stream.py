@@ -15,17 +15,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import ndjson, prices
+from pytest_gump.agents import prices
 from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, Usage, UsageSeen
-from pytest_gump.agents.counters import each, tokens_grown
-from pytest_gump.agents.result_stream import ResultReader
-from pytest_gump.agents.stream import NO_EVENTS, ToolNames
+from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.counters import each, tokens_grown
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames
+from pytest_gump.agents.streams.result_reader import ResultReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Event, Provenance, Task
-    from pytest_gump.agents.stream import Limit
+    from pytest_gump.agents.streams.json_reader import Limit
 
 CLI: Final = "qwen"
 

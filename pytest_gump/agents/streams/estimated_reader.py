@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import UsageSeen
-from pytest_gump.agents.estimate import Conversation
-from pytest_gump.agents.stream import NO_EVENTS, JsonReader
+from pytest_gump.agents.streams.estimate import Conversation
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, JsonReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,21 +9,22 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents import cassette as cassettes
-from pytest_gump.agents import ndjson, neutral, player
 from pytest_gump.agents.base import Command, Ending, Event, StreamReader, forks_of, has_ended
-from pytest_gump.agents.claude_stream import ClaudeReader
-from pytest_gump.agents.codex_stream import CodexReader
-from pytest_gump.agents.cursor_stream import CursorReader
-from pytest_gump.agents.gemini_stream import GeminiReader
-from pytest_gump.agents.opencode_stream import OpencodeReader
-from pytest_gump.agents.qwen_stream import QwenReader
+from pytest_gump.agents.cassettes import cassette as cassettes
+from pytest_gump.agents.cassettes import neutral, player
+from pytest_gump.agents.clis.claude_stream import ClaudeReader
+from pytest_gump.agents.clis.codex_stream import CodexReader
+from pytest_gump.agents.clis.cursor_stream import CursorReader
+from pytest_gump.agents.clis.gemini_stream import GeminiReader
+from pytest_gump.agents.clis.opencode_stream import OpencodeReader
+from pytest_gump.agents.clis.qwen_stream import QwenReader
+from pytest_gump.agents.streams import ndjson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from pytest_gump.agents.base import Agent, Forks, Provenance, Task
-    from pytest_gump.agents.cassette import Cassette, Take
+    from pytest_gump.agents.cassettes.cassette import Cassette, Take
 
 READERS: Final[Mapping[str, Callable[[Task, str | None], StreamReader]]] = {
     "claude": lambda task, _model: ClaudeReader(task),

@@ -14,15 +14,16 @@ import re
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import ndjson, prices, resets
+from pytest_gump.agents import prices
 from pytest_gump.agents.base import Note, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
-from pytest_gump.agents.stream import NO_EVENTS, CliFailure, JsonReader
+from pytest_gump.agents.streams import ndjson, resets
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Event, Provenance, Task
-    from pytest_gump.agents.stream import Handlers
+    from pytest_gump.agents.streams.json_reader import Handlers
 
 CLI: Final = "opencode"
 

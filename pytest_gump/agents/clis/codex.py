@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.codex_stream import CLI, CodexReader
-from pytest_gump.agents.grants import without
+from pytest_gump.agents.clis.codex_stream import CLI, CodexReader
+from pytest_gump.agents.clis.command_words import without
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:

@@ -15,18 +15,19 @@ import re
 import shlex
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from pytest_gump.agents import ndjson, prices
+from pytest_gump.agents import prices
 from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
-from pytest_gump.agents.counters import tokens_grown
-from pytest_gump.agents.estimate import characters_of
-from pytest_gump.agents.estimated_stream import UNNAMED, EstimatedReader
-from pytest_gump.agents.stream import NO_EVENTS, CliFailure
+from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.counters import tokens_grown
+from pytest_gump.agents.streams.estimate import characters_of
+from pytest_gump.agents.streams.estimated_reader import UNNAMED, EstimatedReader
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Event, Provenance, Task
-    from pytest_gump.agents.stream import Handlers
+    from pytest_gump.agents.streams.json_reader import Handlers
 
 CLI: Final = "codex"
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import ndjson
 from pytest_gump.agents.base import Text, Tokens, ToolCall, ToolResult, Usage
-from pytest_gump.agents.result_stream import ResultReader
-from pytest_gump.agents.stream import NO_EVENTS, ToolNames
+from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames
+from pytest_gump.agents.streams.result_reader import ResultReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Event, Task
-    from pytest_gump.agents.stream import Handlers
+    from pytest_gump.agents.streams.json_reader import Handlers
 
 CLI: Final = "cursor"
 

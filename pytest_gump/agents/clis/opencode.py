@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.grants import without
-from pytest_gump.agents.opencode_stream import CLI, OpencodeReader
+from pytest_gump.agents.clis.command_words import without
+from pytest_gump.agents.clis.opencode_stream import CLI, OpencodeReader
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import ndjson
 from pytest_gump.agents.base import Event, ToolResult, UsageSeen
-from pytest_gump.agents.stream import NO_EVENTS, CliFailure, JsonReader
+from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Task
-    from pytest_gump.agents.stream import Handlers
+    from pytest_gump.agents.streams.json_reader import Handlers
 
 
 QUOTA_STATUS: Final = (429, 503, 529)

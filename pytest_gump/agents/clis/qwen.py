@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.grants import without
+from pytest_gump.agents.clis.command_words import without
+from pytest_gump.agents.clis.qwen_defaults import DEFAULTS, SETTINGS, defaults
+from pytest_gump.agents.clis.qwen_sessions import bring
+from pytest_gump.agents.clis.qwen_stream import CLI, QwenReader
 from pytest_gump.agents.program import Login, Program, Versions
-from pytest_gump.agents.qwen_defaults import DEFAULTS, SETTINGS, defaults
-from pytest_gump.agents.qwen_sessions import bring
-from pytest_gump.agents.qwen_stream import CLI, QwenReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,19 +18,20 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import ndjson, prices, resets
+from pytest_gump.agents import prices
 from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, ToolResult, Usage, UsageSeen
-from pytest_gump.agents.claude_usage import Answer, Estimate, is_guess, model_tokens, result_tokens
-from pytest_gump.agents.counters import each, grown, tokens_grown
-from pytest_gump.agents.estimate import characters_of
-from pytest_gump.agents.result_stream import ResultReader
-from pytest_gump.agents.stream import NO_EVENTS, CliFailure, ToolNames
+from pytest_gump.agents.clis.claude_usage import Answer, Estimate, is_guess, model_tokens, result_tokens
+from pytest_gump.agents.streams import ndjson, resets
+from pytest_gump.agents.streams.counters import each, grown, tokens_grown
+from pytest_gump.agents.streams.estimate import characters_of
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
+from pytest_gump.agents.streams.result_reader import ResultReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pytest_gump.agents.base import Event, Provenance, Task
-    from pytest_gump.agents.stream import Handlers, Limit
+    from pytest_gump.agents.streams.json_reader import Handlers, Limit
 
 CLI: Final = "claude"
 SYNTHETIC: Final = "<synthetic>"

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from pytest_gump.agents.cassette import HOME, WORKTREE
+from pytest_gump.agents.cassettes.cassette import HOME, WORKTREE
 from pytest_gump.system.written import Span, masked, written
 
 if TYPE_CHECKING:

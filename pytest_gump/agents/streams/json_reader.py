@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from pytest_gump.agents import ndjson
 from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, ToolCall, Turn
-from pytest_gump.agents.resets import stated_reset
+from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.resets import stated_reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from pytest_gump.agents import ndjson
+from pytest_gump.agents.streams import ndjson
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""Recorded attempts, and the replay agent that plays them."""

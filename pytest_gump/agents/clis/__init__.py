@@ -1,0 +1,1 @@
+"""One adapter for each agent CLI: its command line, its stream and its sessions."""
