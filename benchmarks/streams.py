@@ -30,8 +30,8 @@ from pytest_gump.agents.clis.opencode_stream import OpencodeReader
 from pytest_gump.agents.clis.qwen_stream import QwenReader
 from pytest_gump.engine.guard import GuardWatch
 from pytest_gump.engine.order import Limits
-from pytest_gump.system.output import MAX_LINE_BYTES
-from pytest_gump.system.process import Request, Supervisor
+from pytest_gump.system.processes.output import MAX_LINE_BYTES
+from pytest_gump.system.processes.process import Request, Supervisor
 from scene import show, workspace
 
 if TYPE_CHECKING:

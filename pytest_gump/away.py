@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.system.cache import hold, remote_root
-from pytest_gump.system.git_pack import open_mirror, pack_trees
+from pytest_gump.system.git.pack import open_mirror, pack_trees
 from pytest_gump.system.worktree import SlotPool, Slots
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from pytest_gump.engine.reservations import reservations
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.text import one_line
 from pytest_gump.lines import ASCII, UNICODE, pad, run_line, width
-from pytest_gump.system.output import clean_text
+from pytest_gump.system.processes.output import clean_text
 from pytest_gump.system.worktree import Repository
 from pytest_gump.units import format_duration, format_usd_sum
 from pytest_gump.workflow.path import StepPath
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.engine.metrics import RunRecord, StepRecord
-    from pytest_gump.system.git_changes import ChangedFile
+    from pytest_gump.system.git.changes import ChangedFile
     from pytest_gump.workflow.load import Loaded
 
 HEAD: Final = ("", "step", "outcome", "agent", "attempts", "cost", "turns", "time", "skipped gates")

@@ -12,7 +12,7 @@ import pytest
 from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.errors import GumpError
 from pytest_gump.gates.text import one_line
-from pytest_gump.system.output import clean_text
+from pytest_gump.system.processes.output import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent
     from pytest_gump.away import Home
     from pytest_gump.jobs import Job
-    from pytest_gump.system.process import Supervisor
+    from pytest_gump.system.processes.process import Supervisor
 
 
 @dataclass(frozen=True, slots=True)

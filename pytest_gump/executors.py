@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_gump.errors import GumpError
-from pytest_gump.system.session_clock import CLOCK
+from pytest_gump.system.processes.session_clock import CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -37,8 +37,8 @@ from pytest_gump.recording import record_into
 from pytest_gump.run_base import Base, find_base, refuse_changes
 from pytest_gump.run_header import run_header, told_options
 from pytest_gump.session_settings import session_settings
-from pytest_gump.system.process import Supervisor
-from pytest_gump.system.session_clock import CLOCK
+from pytest_gump.system.processes.process import Supervisor
+from pytest_gump.system.processes.session_clock import CLOCK
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.settings import Settings
     from pytest_gump.engine.tools import Heard
     from pytest_gump.jobs import Job
-    from pytest_gump.system.checkout_watch import CheckoutState
+    from pytest_gump.system.git.checkout_watch import CheckoutState
 
 
 class Launch:

@@ -11,7 +11,7 @@ from pytest_gump.engine.tools import GateStarted
 from pytest_gump.gates.text import one_line
 from pytest_gump.lines import fit
 from pytest_gump.live_line import Progress, Running, live_line, progress_text, running_text, waits_text
-from pytest_gump.system.session_clock import CLOCK
+from pytest_gump.system.processes.session_clock import CLOCK
 from pytest_gump.workflow.generated import MERGE
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pytest_gump.engine.leavings import attempt_ref
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.recording import adopt
 from pytest_gump.errors import GumpError, WorktreeError, reason_of
-from pytest_gump.system.git_pack import pack_new, unpack
+from pytest_gump.system.git.pack import pack_new, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import pytest
 
 from pytest_gump.engine.folder import run_folders
 from pytest_gump.gates.text import listed
-from pytest_gump.system.checkout_watch import PYTEST_FILES
 from pytest_gump.system.environment import checkout_around
+from pytest_gump.system.git.checkout_watch import PYTEST_FILES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def refuse_planted(folder: Path) -> None:
     names = [name for name in names if name.rpartition("/")[2] in PYTEST_FILES]
     if root is None or newest is None or not names:
         return
-    from pytest_gump.system.git_checkout import unknown_to_git
+    from pytest_gump.system.git.checkout import unknown_to_git
     from pytest_gump.system.worktree import Repository
 
     untouched = [name for name in names if _is_untouched(root / name, float(finished["at"]))]

@@ -18,7 +18,7 @@ from pytest_gump.job_files import project_root
 from pytest_gump.launch import Launch, fresh_run_id, this_process
 from pytest_gump.run_base import Base
 from pytest_gump.session_settings import session_settings
-from pytest_gump.system.session_clock import CLOCK
+from pytest_gump.system.processes.session_clock import CLOCK
 from pytest_gump.system.worktree import Repository
 
 if TYPE_CHECKING:

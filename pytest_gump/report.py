@@ -36,7 +36,7 @@ from pytest_gump.lines import (
 from pytest_gump.live import Live
 from pytest_gump.other_hooks import trouble
 from pytest_gump.screen import Screen
-from pytest_gump.system.output import clean_text
+from pytest_gump.system.processes.output import clean_text
 from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import StepPath
 

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.lines import ASCII, UNICODE, width
-from pytest_gump.system.output import clean_text
+from pytest_gump.system.processes.output import clean_text
 
 if TYPE_CHECKING:
     import pytest

@@ -21,7 +21,7 @@ from pytest_gump.errors import GumpError
 from pytest_gump.exit_code import is_own
 from pytest_gump.other_hooks import in_a_line, trouble
 from pytest_gump.phases import Phases, bare_report
-from pytest_gump.system.output import clean_text
+from pytest_gump.system.processes.output import clean_text
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:

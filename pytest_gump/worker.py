@@ -40,7 +40,7 @@ from pytest_gump.equipment import Equipment
 from pytest_gump.errors import GumpError, reason_of
 from pytest_gump.parcel import LOST, clear, parcels, without_parcel
 from pytest_gump.system.directory import Directory
-from pytest_gump.system.process import Supervisor
+from pytest_gump.system.processes.process import Supervisor
 from pytest_gump.voice import Voice
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from pytest_gump.engine.tools import GateStarted
 from pytest_gump.executors import Finished, Lost, WorkerFault
 from pytest_gump.job_files import project_root
 from pytest_gump.parcel import Parcel, pieces
-from pytest_gump.system.session_clock import CLOCK
-from pytest_gump.system.survivors import is_anything_left
+from pytest_gump.system.processes.session_clock import CLOCK
+from pytest_gump.system.processes.survivors import is_anything_left
 from pytest_gump.system.worktree import Repository
 from pytest_gump.voice import usage_of
 from pytest_gump.worker import ARGUMENTS, BEAT_S, CHANNEL, END, FILES, PLACE

@@ -94,7 +94,7 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     from pytest_gump.cli.doctor_environment import environment_checks
     from pytest_gump.cli.doctor_gates import try_gates
     from pytest_gump.cli.doctor_needs import read_needs
-    from pytest_gump.system.process import Supervisor
+    from pytest_gump.system.processes.process import Supervisor
 
     workflow = arguments.workflow or arguments.name
     needs = read_needs(workflow, root, names) if workflow else None

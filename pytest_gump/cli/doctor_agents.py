@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Agent, Ending, Task
     from pytest_gump.agents.program import Program, Standing
-    from pytest_gump.system.process import Exit, Supervisor
+    from pytest_gump.system.processes.process import Exit, Supervisor
 
 VERSION_TIMEOUT_S: Final = 20.0
 LIVE_TIMEOUT_S: Final = 90.0
@@ -81,8 +81,8 @@ def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | 
     from pytest_gump.agents import registry
     from pytest_gump.agents.program import read_version
     from pytest_gump.gates.text import last_line
-    from pytest_gump.system.output import bounded_output
-    from pytest_gump.system.process import Request
+    from pytest_gump.system.processes.output import bounded_output
+    from pytest_gump.system.processes.process import Request
 
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
         place = Path(folder)
@@ -123,8 +123,8 @@ def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> Li
 
 
 def _call(agent: Agent, folder: Path, supervisor: Supervisor, passed: Sequence[str]) -> tuple[Ending, Exit]:
-    from pytest_gump.system.output import bounded_output
-    from pytest_gump.system.process import Request
+    from pytest_gump.system.processes.output import bounded_output
+    from pytest_gump.system.processes.process import Request
 
     worktree = folder / "worktree"
     worktree.mkdir()

@@ -57,7 +57,7 @@ def machine_checks(root: Path, settings: Settings, *, is_needed: bool) -> Iterat
 
 def _git() -> Iterator[Check]:
     from pytest_gump.errors import WorktreeError
-    from pytest_gump.system.git_runner import GitRunner, check_version
+    from pytest_gump.system.git.runner import GitRunner, check_version
 
     try:
         check_version()

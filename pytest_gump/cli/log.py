@@ -171,7 +171,7 @@ def _attempt(attempt: AttemptRecord, count: int, run: KeptRun, out: Out, *, prom
 
 
 def _file(path: Path, title: str, out: Out, clean: Callable[[str], str]) -> None:
-    from pytest_gump.system.output import bounded_output
+    from pytest_gump.system.processes.output import bounded_output
 
     if path.is_file() and path.stat().st_size:
         out.heading(f"{title} ({path})")
@@ -211,7 +211,7 @@ def _gates(result: AttemptResult, folder: Path | None, out: Out) -> None:
 def _output(gate: GateResult, folder: Path | None) -> str:
     from pathlib import Path
 
-    from pytest_gump.system.output import bounded_output
+    from pytest_gump.system.processes.output import bounded_output
 
     if folder is not None and gate.output_file:
         path = folder / "gates" / Path(gate.output_file).name

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, TextIO
 
 from pytest_gump.lines import ASCII, UNICODE, fit, pad, width
-from pytest_gump.system.output import clean_text
+from pytest_gump.system.processes.output import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

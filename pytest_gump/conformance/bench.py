@@ -17,7 +17,7 @@ from pytest_gump.engine.attempt import execute
 from pytest_gump.engine.order import Limits, Order, Section
 from pytest_gump.engine.settings import Settings
 from pytest_gump.engine.tools import GateStarted, Tools
-from pytest_gump.system.process import Supervisor
+from pytest_gump.system.processes.process import Supervisor
 from pytest_gump.system.worktree import Repository, Slots
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pytest_gump.engine.ledger_shape import is_event
 from pytest_gump.engine.lost_attempt import recover
 from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire
 from pytest_gump.engine.workplace import FOLDER_CHARS
-from pytest_gump.system.slot_pool import is_lived_in
+from pytest_gump.system.worktrees.pool import is_lived_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,8 +19,8 @@ from pytest_gump.engine.tool_watch import ToolWatch
 from pytest_gump.engine.trespass import Trespass
 from pytest_gump.gates.environment import gate_environment
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.output import bounded_output
-from pytest_gump.system.process import Request
+from pytest_gump.system.processes.output import bounded_output
+from pytest_gump.system.processes.process import Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Tools
     from pytest_gump.engine.workplace import Workplace
-    from pytest_gump.system.process import Exit
+    from pytest_gump.system.processes.process import Exit
 
 STREAM = "stream.ndjson"
 STDERR = "stderr.txt"

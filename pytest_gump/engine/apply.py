@@ -11,8 +11,8 @@ from pytest_gump.engine.merging import steps_of
 from pytest_gump.engine.metrics import NOTHING_TO_MERGE
 from pytest_gump.engine.run_branch import is_of_run, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
-from pytest_gump.system.git_checkout import in_the_way, names
-from pytest_gump.system.git_history import chain, contains
+from pytest_gump.system.git.checkout import in_the_way, names
+from pytest_gump.system.git.history import chain, contains
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.ledger import Ledger
     from pytest_gump.engine.metrics import RunRecord
-    from pytest_gump.system.git_changes import ChangedFile
-    from pytest_gump.system.git_merge import Merge
-    from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.git.changes import ChangedFile
+    from pytest_gump.system.git.merge import Merge
+    from pytest_gump.system.git.repository import Repository
 
 NO_IDENTITY: Final = (
     "git has no name and email for you, so the author is gump <gump@localhost>; set them with "

@@ -40,8 +40,8 @@ from pytest_gump.engine.workplace import make_workplace
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.text import listed, one_line
-from pytest_gump.system.output import bounded_text, clean_text
-from pytest_gump.system.slot_folder import SlotLost
+from pytest_gump.system.processes.output import bounded_text, clean_text
+from pytest_gump.system.worktrees.folder import SlotLost
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,8 +11,8 @@ from pytest_gump.engine.order import Section
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.text import last_line
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.output import bounded_output
-from pytest_gump.system.process import Request
+from pytest_gump.system.processes.output import bounded_output
+from pytest_gump.system.processes.process import Request
 
 if TYPE_CHECKING:
     from pytest_gump.engine.order import Order

@@ -10,7 +10,7 @@ from pytest_gump.engine.liveness import process_text
 from pytest_gump.engine.run_branch import branch_holder, branches_of, has_other_work, result_ref
 from pytest_gump.errors import RunError
 from pytest_gump.system import files
-from pytest_gump.system.git_upkeep import clear_ref_folder, delete_refs
+from pytest_gump.system.git.upkeep import clear_ref_folder, delete_refs
 
 if TYPE_CHECKING:
     from pathlib import Path

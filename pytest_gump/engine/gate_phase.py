@@ -15,8 +15,8 @@ from pytest_gump.gates.detect import TEST_PATTERNS
 from pytest_gump.gates.registry import run_gates
 from pytest_gump.gates.view import Diff, StepView
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.output import bounded_output
-from pytest_gump.system.process import Request
+from pytest_gump.system.processes.output import bounded_output
+from pytest_gump.system.processes.process import Request
 from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import slugify
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.tools import Tools
     from pytest_gump.engine.workplace import Workplace
     from pytest_gump.gates.base import GateResult, Payload
-    from pytest_gump.system.process import Exit
+    from pytest_gump.system.processes.process import Exit
     from pytest_gump.system.worktree import ChangedFile
 
 OUTPUT_CHARS = 40_000

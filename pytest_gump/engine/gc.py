@@ -21,7 +21,7 @@ from pytest_gump.errors import GumpError, WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.directory import ASIDE
 from pytest_gump.system.disk_usage import disk_usage
-from pytest_gump.system.git_upkeep import checkouts, clear_ref_folder, delete_refs, is_held_elsewhere
+from pytest_gump.system.git.upkeep import checkouts, clear_ref_folder, delete_refs, is_held_elsewhere
 from pytest_gump.system.worktree import SlotPool, Slots, is_leased
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pytest_gump.engine.order import Timings, to_wire
 from pytest_gump.engine.secrets import Secrets
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.directory import Directory
-from pytest_gump.system.output import LineSplitter
+from pytest_gump.system.processes.output import LineSplitter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings
 from pytest_gump.gates.text import listed
-from pytest_gump.system.git_history import chain
+from pytest_gump.system.git.history import chain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

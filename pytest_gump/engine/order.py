@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from pytest_gump.agents.base import SessionRef, Usage
 from pytest_gump.gates.base import GateResult, PlanItem, Verdict
-from pytest_gump.system.git_changes import ChangedFile  # noqa: TC001
+from pytest_gump.system.git.changes import ChangedFile  # noqa: TC001
 from pytest_gump.workflow.model import GateSpec  # noqa: TC001
 
 if TYPE_CHECKING:

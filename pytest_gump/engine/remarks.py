@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.system.command import TOO_MANY_BYTES, TOO_MANY_LINES
+from pytest_gump.system.processes.command import TOO_MANY_BYTES, TOO_MANY_LINES
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from pytest_gump.engine.settings import Settings
-    from pytest_gump.system.process import Exit
+    from pytest_gump.system.processes.process import Exit
 
 
 def too_much(finished: Exit, settings: Settings) -> str | None:

@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import RunError
-from pytest_gump.system.git_history import contains, is_ours, is_there
-from pytest_gump.system.git_upkeep import checkouts, is_held_elsewhere
+from pytest_gump.system.git.history import contains, is_ours, is_there
+from pytest_gump.system.git.upkeep import checkouts, is_held_elsewhere
 
 if TYPE_CHECKING:
     from pathlib import Path

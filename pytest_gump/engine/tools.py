@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.system.session_clock import CLOCK
+from pytest_gump.system.processes.session_clock import CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent, Event
     from pytest_gump.engine.settings import Settings
     from pytest_gump.gates.interpreter import Interpreter
-    from pytest_gump.system.process import Supervisor
+    from pytest_gump.system.processes.process import Supervisor
     from pytest_gump.system.worktree import Repository, Slots
 
 

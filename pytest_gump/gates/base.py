@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_gump.system.git_changes import ChangedFile
+    from pytest_gump.system.git.changes import ChangedFile
 
 GateStatus = Literal["passed", "failed", "skipped", "error"]
 

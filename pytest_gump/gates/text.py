@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.system.output import bounded_text, clean_text
+from pytest_gump.system.processes.output import bounded_text, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

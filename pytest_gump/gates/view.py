@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from pytest_gump.system.git_changes import ChangedFile
+    from pytest_gump.system.git.changes import ChangedFile
 
 _HUNK = re.compile(r"@@ -\d+(?:,(?P<old>\d+))? \+(?P<start>\d+)(?:,(?P<new>\d+))? @@")
 _OLD_HUNK_START = re.compile(r"@@ -(\d+)")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pytest_gump.system.git_changes import ChangedFile
-from pytest_gump.system.git_merge import Merge
-from pytest_gump.system.git_repository import Repository
-from pytest_gump.system.git_slot import HANDOVER, Slot, Snapshot
+from pytest_gump.system.git.changes import ChangedFile
+from pytest_gump.system.git.merge import Merge
+from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.kept_ignored import KEEP_IGNORED
-from pytest_gump.system.slot_pool import SlotPool, is_leased
-from pytest_gump.system.slots import Slots
+from pytest_gump.system.worktrees.pool import SlotPool, is_leased
+from pytest_gump.system.worktrees.slot import HANDOVER, Slot, Snapshot
+from pytest_gump.system.worktrees.slots import Slots
 
 __all__ = [
     "HANDOVER",

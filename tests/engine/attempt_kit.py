@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import StreamReader, Task
     from pytest_gump.engine.order import AttemptResult
     from pytest_gump.engine.tools import Heard
-    from pytest_gump.system.process import Supervisor
+    from pytest_gump.system.processes.process import Supervisor
 
 PRELUDE = """
 import json, os, pathlib, subprocess, sys, time

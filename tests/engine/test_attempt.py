@@ -13,7 +13,7 @@ from pytest_gump.engine.attempt import Cancelled, attempt_ref, execute
 from pytest_gump.engine.leavings import stored_result
 from pytest_gump.engine.order import AttemptResult, ContextPart, Outcome, PlanItem, Section, from_wire, to_wire
 from pytest_gump.engine.settings import Settings
-from pytest_gump.system.process import Supervisor
+from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, json_of, scratch_of
 

@@ -17,7 +17,7 @@ from pytest_gump.engine.prompt import OUTPUT, PromptParts, compose, head_section
 from pytest_gump.engine.retry import no_progress
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.base import GateResult
-from pytest_gump.system.process import Supervisor
+from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import Kit, bash
 

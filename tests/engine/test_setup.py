@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.engine.order import Outcome
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.process import Supervisor
+from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import Kit, bash
 

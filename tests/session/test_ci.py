@@ -17,7 +17,7 @@ from pytest_gump.ci_summary import OUTPUT_CHARS, block, markdown
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings
 from pytest_gump.gates.base import GateResult
-from pytest_gump.system.git_changes import ChangedFile
+from pytest_gump.system.git.changes import ChangedFile
 from pytest_gump.workflow.load import Loaded
 from pytest_gump.workflow.model import Workflow
 

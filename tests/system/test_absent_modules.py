@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.system.absent_modules import absent_modules, importable
-from pytest_gump.system.git_repository import Repository
+from pytest_gump.system.git.absent_modules import absent_modules, importable
+from pytest_gump.system.git.repository import Repository
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.git_runner import GitRunner
+from pytest_gump.system.git.runner import GitRunner
 from pytest_gump.system.worktree import ChangedFile, Repository
 
 from tests.system.git_project import Project, make_project

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.system.git_upkeep import Checkout, checkouts
+from pytest_gump.system.git.upkeep import Checkout, checkouts
 
 from tests.system.git_project import Project, counting_git, make_project
 

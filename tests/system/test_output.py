@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.system.output import LineSplitter, bounded_output, clean_text
+from pytest_gump.system.processes.output import LineSplitter, bounded_output, clean_text
 
 if TYPE_CHECKING:
     from pathlib import Path

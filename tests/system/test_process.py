@@ -11,8 +11,8 @@ import psutil
 import pytest
 from pytest_gump.errors import GumpError
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.keeper import RESET
-from pytest_gump.system.process import Exit, Request, Supervisor
+from pytest_gump.system.processes.keeper import RESET
+from pytest_gump.system.processes.process import Exit, Request, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -314,7 +314,7 @@ EXECUTOR = """
 import sys
 from pathlib import Path
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.process import Request, Supervisor
+from pytest_gump.system.processes.process import Request, Supervisor
 folder = Path(sys.argv[1])
 with Supervisor() as supervisor:
     supervisor.run(Request((), folder, child_environment(), "killed", folder / "out", shell=sys.argv[2]))

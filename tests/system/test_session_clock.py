@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.system.session_clock import LATE_S, SessionClock
+from pytest_gump.system.processes.session_clock import LATE_S, SessionClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ EXECUTOR = """\
 import sys
 from pathlib import Path
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.process import Request, Supervisor
+from pytest_gump.system.processes.process import Request, Supervisor
 folder = Path(sys.argv[1])
 shell = "touch begun; while ! test -e go; do sleep 0.05; done"
 with Supervisor() as supervisor:

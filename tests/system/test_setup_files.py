@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pytest_gump.system import setup_files
+from pytest_gump.system.worktrees import setup_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from pytest_gump.system.slot_root import PRIVATE, SlotRoot
+from pytest_gump.system.worktrees.root import PRIVATE, SlotRoot
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from pytest_gump.system.slot_root import SlotRoot
+from pytest_gump.system.worktrees.root import SlotRoot
 root = SlotRoot(Path(sys.argv[1]))
 root.private.write("w1", b"DIRC")
 print(root.private.path, flush=True)

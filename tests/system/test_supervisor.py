@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from pytest_gump.system.cgroup import create_cgroup, join_cgroup, kill_cgroup, remove_cgroup
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.process import Exit, Request, Supervisor
+from pytest_gump.system.processes.cgroup import create_cgroup, join_cgroup, kill_cgroup, remove_cgroup
+from pytest_gump.system.processes.process import Exit, Request, Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,7 +147,7 @@ EXECUTOR = """\
 import sys
 from pathlib import Path
 from pytest_gump.system.environment import child_environment
-from pytest_gump.system.process import Request, Supervisor
+from pytest_gump.system.processes.process import Request, Supervisor
 folder = Path(sys.argv[1])
 with Supervisor(with_cgroup=sys.argv[3] == "True") as supervisor:
     supervisor.run(Request((), folder, child_environment(), "killed", folder / "out", shell=sys.argv[2]))

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.system import sweep as module
-from pytest_gump.system.sweep import Sweeper
+from pytest_gump.system.worktrees import sweep as module
+from pytest_gump.system.worktrees.sweep import Sweeper
 
 if TYPE_CHECKING:
     from pathlib import Path

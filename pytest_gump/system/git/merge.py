@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from os import fsdecode
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.system.git_runner import commit_id, failure
+from pytest_gump.system.git.runner import commit_id, failure
 
 if TYPE_CHECKING:
-    from pytest_gump.system.git_runner import GitRunner
+    from pytest_gump.system.git.runner import GitRunner
 
 _FIXED_DATE: Final = {"GIT_AUTHOR_DATE": "@0 +0000", "GIT_COMMITTER_DATE": "@0 +0000"}
 

@@ -7,14 +7,14 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.git_runner import failure
+from pytest_gump.system.git.runner import failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pytest_gump.system.git_repository import Repository
-    from pytest_gump.system.git_runner import GitOutput, GitRunner
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.git.runner import GitOutput, GitRunner
 
 _SHOWN = 20
 _MERGE: Final = (

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pytest_gump.system.git_runner import failure
+from pytest_gump.system.git.runner import failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.git_runner import GitOutput
-    from pytest_gump.system.slot_root import SlotRoot
+    from pytest_gump.system.git.runner import GitOutput
+    from pytest_gump.system.worktrees.root import SlotRoot
 
     Run = Callable[..., GitOutput]
     """Runs git on the slot and its index."""

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
-from pytest_gump.system.git_runner import commit_id
-from pytest_gump.system.slot_add import add_all, differing, not_ignored
-from pytest_gump.system.slot_checkout import check_out
-from pytest_gump.system.slot_commands import SlotCommands
-from pytest_gump.system.slot_folder import SlotFolder, SlotLost
-from pytest_gump.system.slot_git import write_git_folder
-from pytest_gump.system.slot_others import Others, decides_what_is_ignored, named, paths_of, read_others
-from pytest_gump.system.slot_setup import SlotSetup, covering
-from pytest_gump.system.sweep import remove_empty_folders
+from pytest_gump.system.git.runner import commit_id
+from pytest_gump.system.worktrees.checkout import check_out
+from pytest_gump.system.worktrees.commands import SlotCommands
+from pytest_gump.system.worktrees.folder import SlotFolder, SlotLost
+from pytest_gump.system.worktrees.git_folder import write_git_folder
+from pytest_gump.system.worktrees.index_update import add_all, differing, not_ignored
+from pytest_gump.system.worktrees.setup import SlotSetup, covering
+from pytest_gump.system.worktrees.sweep import remove_empty_folders
+from pytest_gump.system.worktrees.untracked import Others, decides_what_is_ignored, named, paths_of, read_others
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.git_repository import Repository
-    from pytest_gump.system.slot_index import SlotIndex
-    from pytest_gump.system.slot_root import SlotRoot
-    from pytest_gump.system.sweep import Sweep, Sweeper
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.worktrees.index import SlotIndex
+    from pytest_gump.system.worktrees.root import SlotRoot
+    from pytest_gump.system.worktrees.sweep import Sweep, Sweeper
 
 HANDOVER: Final = ".gump/out"
 

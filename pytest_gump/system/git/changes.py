@@ -7,13 +7,13 @@ from os import fsdecode
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.system import files
-from pytest_gump.system.git_runner import TEXT_LIMIT_BYTES, commit_id
+from pytest_gump.system.git.runner import TEXT_LIMIT_BYTES, commit_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-from pytest_gump.system.git_runner import GitRunner
+from pytest_gump.system.git.runner import GitRunner
 
 Status = Literal["added", "modified", "deleted", "type"]
 _STATUS: Final[Mapping[str, Status]] = {"A": "added", "M": "modified", "D": "deleted", "T": "type"}

@@ -20,7 +20,7 @@ from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.slots import Slots
+    from pytest_gump.system.worktrees.slots import Slots
 
 _LEASE: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ROUNDS: Final = 3

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from pytest_gump.errors import GumpError
 from pytest_gump.system import files
-from pytest_gump.system.process_table import MARK
-from pytest_gump.system.session_clock import CLOCK
+from pytest_gump.system.processes.process_table import MARK
+from pytest_gump.system.processes.session_clock import CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.output import LineSplitter
+    from pytest_gump.system.processes.output import LineSplitter
 
 TICK_S: Final = 0.2
 LOSS_WAIT_S: Final = 10.0

@@ -11,7 +11,7 @@ from pytest_gump.system.directory import OURS, Directory
 from pytest_gump.system.mounts import mounts_in
 
 if TYPE_CHECKING:
-    from pytest_gump.system.slot_root import SlotRoot
+    from pytest_gump.system.worktrees.root import SlotRoot
 
 
 class SlotLost(WorktreeError):  # noqa: N818 - it says what became of a slot

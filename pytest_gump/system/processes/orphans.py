@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
-from pytest_gump.system.keeper import become_subreaper
-from pytest_gump.system.process_table import Process, below, child_pids, marked, read_process, send
+from pytest_gump.system.processes.keeper import become_subreaper
+from pytest_gump.system.processes.process_table import Process, below, child_pids, marked, read_process, send
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -16,7 +16,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from pytest_gump.system.process_table import HAS_PROC, Process, below, child_pids, has_mark, processes, send
+from pytest_gump.system.processes.process_table import HAS_PROC, Process, below, child_pids, has_mark, processes, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable

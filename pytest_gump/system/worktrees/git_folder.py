@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.git_repository import Repository
-    from pytest_gump.system.slot_index import SlotIndex
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.worktrees.index import SlotIndex
 
 _FIXED = """\
 [core]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pytest_gump.system.git_runner import SLOT_SETTINGS, GitOutput, GitRunner, failure, git_folder
+from pytest_gump.system.git.runner import SLOT_SETTINGS, GitOutput, GitRunner, failure, git_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.slot_folder import SlotFolder
-    from pytest_gump.system.slot_index import SlotIndex
+    from pytest_gump.system.worktrees.folder import SlotFolder
+    from pytest_gump.system.worktrees.index import SlotIndex
 
 
 class SlotCommands:

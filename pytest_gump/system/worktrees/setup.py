@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pytest_gump.system import setup_files
+from pytest_gump.system.worktrees import setup_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.slot_root import SlotRoot
+    from pytest_gump.system.worktrees.root import SlotRoot
 
 
 class SlotSetup:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from pytest_gump.system.process_table import HAS_PROC, read_process
+from pytest_gump.system.processes.process_table import HAS_PROC, read_process
 
 _PREFIX: Final = "gump-"
 _KILL_S: Final = 5.0

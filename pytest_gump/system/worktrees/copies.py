@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
-from pytest_gump.system.sweep import leaves
+from pytest_gump.system.worktrees.sweep import leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.git.repository import Repository
 
 INCLUDE: Final = ".worktreeinclude"
 _INCLUDE_BYTES: Final = 1 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_gump.system.process_table import has_mark, processes
+from pytest_gump.system.processes.process_table import has_mark, processes
 
 
 def is_anything_left(mark: str) -> bool:

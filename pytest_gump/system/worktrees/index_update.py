@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.git_runner import failure
-from pytest_gump.system.slot_others import paths_of
+from pytest_gump.system.git.runner import failure
+from pytest_gump.system.worktrees.untracked import paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_gump.system.git_runner import GitOutput
+    from pytest_gump.system.git.runner import GitOutput
 
 _QUOTED: Final = re.compile(r"""^(?:error|fatal): .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
 _ERROR: Final = re.compile(r"^(?:error|fatal): ", re.MULTILINE)

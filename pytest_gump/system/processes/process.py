@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from pytest_gump.system.cgroup import create_cgroup, kill_cgroup, remove_cgroup
-from pytest_gump.system.command import LOSS_WAIT_S, LOST, Exit, Request, Running
-from pytest_gump.system.orphans import Orphanage, end_marked
-from pytest_gump.system.output import LineSplitter
-from pytest_gump.system.process_table import HAS_PROC
+from pytest_gump.system.processes.cgroup import create_cgroup, kill_cgroup, remove_cgroup
+from pytest_gump.system.processes.command import LOSS_WAIT_S, LOST, Exit, Request, Running
+from pytest_gump.system.processes.orphans import Orphanage, end_marked
+from pytest_gump.system.processes.output import LineSplitter
+from pytest_gump.system.processes.process_table import HAS_PROC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +191,7 @@ def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 _FILE: Final = str(Path(__file__).with_name("supervisor.py"))
 _PROGRAM: Final = (
-    "import os, sys; sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(sys.argv[1]))));"
-    "from pytest_gump.system.supervisor import main; main()"
+    "import os, sys; sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(sys.argv[1])))));"
+    "from pytest_gump.system.processes.supervisor import main; main()"
 )
 """Isolated: nothing from the user's Python environment is loaded; this package is last on the path."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
-from pytest_gump.system.git_runner import commit_id
+from pytest_gump.system.git.runner import commit_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.git.repository import Repository
 
 _IN_PROGRESS: Final = {"rebase-merge/head-name": "", "rebase-apply/head-name": "", "BISECT_START": "refs/heads/"}
 """Files below a git folder that name the branch of an operation in progress, and what their text lacks."""

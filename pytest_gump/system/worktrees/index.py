@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.slot_root import SlotRoot
-    from pytest_gump.system.sweep import Sweep
+    from pytest_gump.system.worktrees.root import SlotRoot
+    from pytest_gump.system.worktrees.sweep import Sweep
 
 _GITLINK_MODE: Final = b"\0\0\xe0\0"
 _WHOLE_NAMES: Final = (2, 3)

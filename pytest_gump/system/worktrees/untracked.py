@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_gump.system.git_runner import GitOutput
+    from pytest_gump.system.git.runner import GitOutput
 
 _NAMED: Final = 10
 _STATUS: Final = (

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system import git_changes, git_checkout, git_merge, git_objects
-from pytest_gump.system.checkout_watch import CheckoutState, watched
-from pytest_gump.system.git_runner import GitRunner, check_version, commit_id, failure, git_folder
-from pytest_gump.system.output import bounded_output
+from pytest_gump.system.git import changes, checkout, merge, objects
+from pytest_gump.system.git.checkout_watch import CheckoutState, watched
+from pytest_gump.system.git.runner import GitRunner, check_version, commit_id, failure, git_folder
+from pytest_gump.system.processes.output import bounded_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_gump.system.git_changes import ChangedFile, Difference
-    from pytest_gump.system.git_merge import Merge
-    from pytest_gump.system.git_objects import Identity
+    from pytest_gump.system.git.changes import ChangedFile, Difference
+    from pytest_gump.system.git.merge import Merge
+    from pytest_gump.system.git.objects import Identity
 
 _OUR_REF: Final = re.compile(r"refs/(?:heads/)?gump/[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _LAYOUT: Final = re.compile(
@@ -112,7 +112,7 @@ class Repository:
         ids = [commit_id(parent) for parent in parents]
         text = message.replace("\0", "").encode("utf-8", "replace") or b"\n"
         text = text if text.endswith(b"\n") else text + b"\n"
-        body = git_objects.commit_text(commit_id(tree), ids, text, who)
+        body = objects.commit_text(commit_id(tree), ids, text, who)
         commit = self._write_commit(body)
         if commit is None:
             commit = self.objects.check("hash-object", "-t", "commit", "-w", "--stdin", stdin=body).line
@@ -124,13 +124,13 @@ class Repository:
         if any(key in self._config for key in _OBJECTS_OF_GIT):
             return None
         algorithm = self.layout.get("extensions.objectformat", "sha1")
-        return git_objects.write_loose_commit(self.git_dir / "objects", body, algorithm=algorithm)
+        return objects.write_loose_commit(self.git_dir / "objects", body, algorithm=algorithm)
 
     def identity(self) -> Identity | None:
         """The user's identity, as git finds it for a commit; None if git would refuse to commit."""
         git = GitRunner("-C", str(self.root), is_user=True)
         found = [git.run("var", f"GIT_{role}_IDENT") for role in ("AUTHOR", "COMMITTER")]
-        return None if any(one.status for one in found) else git_objects.Identity(*(one.line for one in found))
+        return None if any(one.status for one in found) else objects.Identity(*(one.line for one in found))
 
     def list_files(self, commit: str) -> list[str]:
         output = self.objects.check("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id(commit)).stdout
@@ -201,7 +201,7 @@ class Repository:
 
     def dirty(self) -> list[str]:
         """Name the tracked files that differ from HEAD, staged or not."""
-        return sorted({name for _, name in git_checkout.tracked_modifications(self.checkout)})
+        return sorted({name for _, name in checkout.tracked_modifications(self.checkout)})
 
     @property
     def hooks_folder(self) -> Path:
@@ -211,14 +211,14 @@ class Repository:
 
     def checkout_state(self) -> CheckoutState:
         """State of the checkout that git cannot show later; to be compared with another one."""
-        return CheckoutState(git_checkout.state(self), watched(self))
+        return CheckoutState(checkout.state(self), watched(self))
 
     def capture_dirty(self, run_id: str) -> str:
         """Commit the checkout's tracked modifications on top of HEAD, without touching checkout or index.
 
         The commit is kept by refs/gump/<run_id>/dirty.
         """
-        unmerged = [name for state, name in git_checkout.tracked_modifications(self.checkout) if "U" in state]
+        unmerged = [name for state, name in checkout.tracked_modifications(self.checkout) if "U" in state]
         if unmerged:
             raise WorktreeError(f"a merge is under way: {', '.join(unmerged)}", hint="finish or abort it first")
         with tempfile.TemporaryDirectory(prefix="gump-dirty-") as folder:
@@ -238,7 +238,7 @@ class Repository:
         Raises:
             WorktreeError: modified tracked files, untracked files in the way (both named), not ahead of HEAD.
         """
-        git_checkout.fast_forward(self, commit_id(commit))
+        checkout.fast_forward(self, commit_id(commit))
 
     # -- comparisons -----------------------------------------------------------------------------------------------
 
@@ -247,11 +247,11 @@ class Repository:
 
     def diff(self, old: str, new: str, out: Path, paths: Sequence[str] = ()) -> None:
         """Write a binary-safe patch to `out`; a file over 1 MiB is one line that says so."""
-        git_changes.write_diff(self.objects, old, new, out, entries=self._compare(old, new), paths=paths)
+        changes.write_diff(self.objects, old, new, out, entries=self._compare(old, new), paths=paths)
 
     def patch(self, old: str, new: str, out: Path) -> None:
         """Write the whole change to `out`, whatever its size: `git apply --binary` makes the one tree the other."""
-        git_changes.write_patch(self.objects, old, new, out)
+        changes.write_patch(self.objects, old, new, out)
 
     def diff_text(self, old: str, new: str, limit_chars: int) -> str:
         with tempfile.TemporaryDirectory(prefix="gump-diff-") as folder:
@@ -266,11 +266,11 @@ class Repository:
         key = (old, new)
         if key not in self._compared:
             self._compared = dict(list(self._compared.items())[-15:])
-            self._compared[key] = git_changes.compare(self.objects, old, new)
+            self._compared[key] = changes.compare(self.objects, old, new)
         return self._compared[key]
 
     def merge_preview(self, ours: str, theirs: str, base: str | None) -> Merge:
-        return git_merge.merge_preview(self.objects, ours, theirs, base)
+        return merge.merge_preview(self.objects, ours, theirs, base)
 
     @cached_property
     def layout(self) -> dict[str, str]:

@@ -31,9 +31,9 @@ import time
 from contextlib import suppress
 from typing import Final
 
-from pytest_gump.system.cgroup import join_cgroup, leave_cgroup
-from pytest_gump.system.keeper import END, Keeper, become_subreaper, drain, kill_children, wake_pipe
-from pytest_gump.system.process_table import below, child_pids
+from pytest_gump.system.processes.cgroup import join_cgroup, leave_cgroup
+from pytest_gump.system.processes.keeper import END, Keeper, become_subreaper, drain, kill_children, wake_pipe
+from pytest_gump.system.processes.process_table import below, child_pids
 
 _KEEPERS_S: Final = 8.0
 """A keeper needs at most its own grace and kill times to end its command."""

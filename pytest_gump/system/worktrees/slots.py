@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.cache import user_cache
-from pytest_gump.system.git_slot import Slot
 from pytest_gump.system.kept_ignored import KEEP_IGNORED
-from pytest_gump.system.slot_index import SlotIndex
-from pytest_gump.system.slot_root import SlotRoot
-from pytest_gump.system.sweep import Sweeper
+from pytest_gump.system.worktrees.index import SlotIndex
+from pytest_gump.system.worktrees.root import SlotRoot
+from pytest_gump.system.worktrees.slot import Slot
+from pytest_gump.system.worktrees.sweep import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.git.repository import Repository
 
 _SLOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.git_repository import Repository
-from pytest_gump.system.git_runner import GitRunner, commit_id, failure
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.git.runner import GitRunner, commit_id, failure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.system.git_objects import IDENTITY
-from pytest_gump.system.git_runner import commit_id
+from pytest_gump.system.git.objects import IDENTITY
+from pytest_gump.system.git.runner import commit_id
 
 if TYPE_CHECKING:
-    from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.git.repository import Repository
 
 
 def chain(repository: Repository, base: str, head: str) -> list[str]:

@@ -12,7 +12,7 @@ from pytest_gump.errors import WorktreeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pytest_gump.system.git_repository import Repository
+    from pytest_gump.system.git.repository import Repository
 
 _MODULES: Final = ("*.so", "*.pyd", "*.py")
 _VENV: Final = "pyvenv.cfg"

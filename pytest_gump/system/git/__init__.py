@@ -1,0 +1,1 @@
+"""Git: the user's repository and checkout, read freely and written in few named ways."""

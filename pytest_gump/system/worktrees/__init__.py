@@ -1,0 +1,1 @@
+"""Worktree slots: the isolated folders in which agents and gates work."""
