@@ -11,8 +11,8 @@ import pytest
 
 from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.errors import GumpError
-from pytest_gump.gates.text import one_line
 from pytest_gump.system.processes.output import clean_text
+from pytest_gump.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

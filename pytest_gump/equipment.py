@@ -12,7 +12,7 @@ from pytest_gump.agents import prices
 from pytest_gump.agents.cassettes.cassette import Cassette
 from pytest_gump.engine.settings import Settings
 from pytest_gump.engine.tools import Tools
-from pytest_gump.gates.interpreter import Interpreter
+from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.hook_answers import hook_answers
 from pytest_gump.job_agents import Replay, find_agent
 from pytest_gump.system.worktree import Repository, Slots

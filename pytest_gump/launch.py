@@ -18,7 +18,6 @@ from pytest_gump.agents import prices
 from pytest_gump.engine.attempt import Tools, execute
 from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
-from pytest_gump.engine.gate_commands import gate_commands, start_folder
 from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.lost_attempt import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
 from pytest_gump.engine.orders import RunInputs
@@ -27,9 +26,9 @@ from pytest_gump.engine.run import Run
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
 from pytest_gump.gates.custom import NO_ASSERTIONS
-from pytest_gump.gates.interpreter import Interpreter
+from pytest_gump.gates.project_commands import gate_commands, start_folder
 from pytest_gump.gates.registry import BUILTIN
-from pytest_gump.gates.text import listed, one_line
+from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.job_files import project_root
 from pytest_gump.live import TOLD_TOOLS
 from pytest_gump.on_quota import settle_on_quota
@@ -40,6 +39,7 @@ from pytest_gump.session_settings import session_settings
 from pytest_gump.system.processes.process import Supervisor
 from pytest_gump.system.processes.session_clock import CLOCK
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
+from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

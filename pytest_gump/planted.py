@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.engine.folder import run_folders
-from pytest_gump.gates.text import listed
 from pytest_gump.system.environment import checkout_around
 from pytest_gump.system.git.checkout_watch import PYTEST_FILES
+from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from pathlib import Path

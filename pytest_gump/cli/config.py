@@ -77,8 +77,8 @@ def _detected(settings: Settings) -> dict[str, str]:
     from pathlib import Path
 
     from pytest_gump.cli.runs import project_root
-    from pytest_gump.engine.gate_commands import gate_commands, start_folder
     from pytest_gump.errors import WorktreeError
+    from pytest_gump.gates.project_commands import gate_commands, start_folder
     from pytest_gump.system.worktree import Repository
 
     try:

@@ -80,9 +80,9 @@ def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | 
     """The version, and what is wrong with the answer."""
     from pytest_gump.agents import registry
     from pytest_gump.agents.program import read_version
-    from pytest_gump.gates.text import last_line
     from pytest_gump.system.processes.output import bounded_output
     from pytest_gump.system.processes.process import Request
+    from pytest_gump.text import last_line
 
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
         place = Path(folder)
@@ -105,7 +105,7 @@ def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | 
 def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> LiveCall:
     """Make one tiny request; it may cost a fraction of a cent. `passed`: the names that `gump_agent_env` adds."""
     from pytest_gump.errors import AgentError
-    from pytest_gump.gates.text import one_line
+    from pytest_gump.text import one_line
 
     missing = agent.missing()
     if missing is not None:

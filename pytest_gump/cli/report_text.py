@@ -8,7 +8,7 @@ from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
 from pytest_gump.engine.metrics import NOTHING_TO_MERGE
 from pytest_gump.engine.notices import around
-from pytest_gump.gates.text import listed
+from pytest_gump.text import listed
 from pytest_gump.units import format_duration, format_usd, format_usd_sum, plural
 
 if TYPE_CHECKING:

@@ -39,9 +39,9 @@ from pytest_gump.engine.usable_session import kept, usable
 from pytest_gump.engine.workplace import make_workplace
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
-from pytest_gump.gates.text import listed, one_line
 from pytest_gump.system.processes.output import bounded_text, clean_text
 from pytest_gump.system.worktrees.folder import SlotLost
+from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.gates.patterns import matches
-from pytest_gump.gates.text import listed
+from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,10 +9,10 @@ from pytest_gump.engine.feedback import fenced
 from pytest_gump.engine.gate_phase import why_no_exit
 from pytest_gump.engine.order import Section
 from pytest_gump.errors import WorktreeError
-from pytest_gump.gates.text import last_line
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
 from pytest_gump.system.processes.process import Request
+from pytest_gump.text import last_line
 
 if TYPE_CHECKING:
     from pytest_gump.engine.order import Order

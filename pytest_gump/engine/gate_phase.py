@@ -10,9 +10,9 @@ from pytest_gump.engine.collected import hold_untouched_tests
 from pytest_gump.engine.remarks import left_behind, too_much
 from pytest_gump.engine.tools import GateStarted
 from pytest_gump.gates.base import CommandOutcome, GateContext
-from pytest_gump.gates.caches import cache_environment
 from pytest_gump.gates.detect import TEST_PATTERNS
 from pytest_gump.gates.registry import run_gates
+from pytest_gump.gates.tools.caches import cache_environment
 from pytest_gump.gates.view import Diff, StepView
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output

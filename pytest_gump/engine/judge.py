@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.order import Outcome
-from pytest_gump.gates.text import listed, one_line
+from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.order import AttemptResult, from_wire
-from pytest_gump.gates.text import listed
 from pytest_gump.system.worktree import Snapshot
+from pytest_gump.text import listed
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:

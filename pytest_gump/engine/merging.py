@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.order import AttemptResult, Outcome, Timings
-from pytest_gump.gates.text import listed
 from pytest_gump.system.git.history import chain
+from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

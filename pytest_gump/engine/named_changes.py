@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.detect import TEST_PATTERNS
-from pytest_gump.gates.interpreter import Changes
 from pytest_gump.gates.patterns import matches
-from pytest_gump.gates.reach import new_reach
-from pytest_gump.gates.stand_ins import second_copies, stand_ins, standard_stand_ins
-from pytest_gump.gates.text import listed
+from pytest_gump.gates.tools.interpreter import Changes
+from pytest_gump.gates.tools.reach import new_reach
+from pytest_gump.gates.tools.stand_ins import second_copies, stand_ins, standard_stand_ins
+from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from pytest_gump.engine.judge import Judgement
 from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.prompt import HANDOVER_FOLDER, NO_CHANGE_FILE
 from pytest_gump.errors import WorktreeError
-from pytest_gump.gates.text import listed, one_line
+from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.metrics import NOTHING_TO_MERGE
-from pytest_gump.gates.text import listed
+from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pytest_gump.gates.text import one_line
+from pytest_gump.text import one_line
 
 TITLE_CHARS: Final = 60
 _SKIPPED: Final = re.compile(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import ToolCall
 from pytest_gump.engine.bounds import is_in_checkout
-from pytest_gump.gates.text import listed
+from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from pathlib import Path

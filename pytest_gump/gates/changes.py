@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.patterns import matches
-from pytest_gump.gates.text import listed
+from pytest_gump.text import listed
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:

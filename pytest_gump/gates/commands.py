@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.gates.base import GateResult, GateStatus
 from pytest_gump.gates.environment import gate_environment
-from pytest_gump.gates.pytest_command import guarded
-from pytest_gump.gates.records import contradiction, read_records
-from pytest_gump.gates.stand_ins import stand_ins
 from pytest_gump.gates.summaries import known_summary, summarize
-from pytest_gump.gates.text import last_line, listed, one_line, told
+from pytest_gump.gates.tools.pytest_command import guarded
+from pytest_gump.gates.tools.records import contradiction, read_records
+from pytest_gump.gates.tools.stand_ins import stand_ins
+from pytest_gump.text import last_line, listed, one_line, told
 
 if TYPE_CHECKING:
     from pytest_gump.gates.base import CommandOutcome, Gate, GateContext

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.commands import nothing_found, read_end, result, run, shadowed
-from pytest_gump.gates.text import one_line
+from pytest_gump.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

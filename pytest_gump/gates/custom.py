@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 from pytest_gump.gates.base import GateResult, GateStatus
-from pytest_gump.gates.text import one_line, told
+from pytest_gump.text import one_line, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from pytest_gump.gates.text import last_line, listed, one_line
+from pytest_gump.text import last_line, listed, one_line
 from pytest_gump.units import plural
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.gates.text import last_line, listed, one_line, told, without_repeats
+from pytest_gump.text import last_line, listed, one_line, told, without_repeats
 
 
 def test_a_line_for_the_report_has_no_control_sequences() -> None:

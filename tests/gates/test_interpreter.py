@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.gates.interpreter import Interpreter
+from pytest_gump.gates.tools.interpreter import Interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

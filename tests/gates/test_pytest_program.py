@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.gates.pytest_command import guarded
 from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.gates.tools.pytest_command import guarded
 
 from tests.gates.gate_kit import gate_context
 

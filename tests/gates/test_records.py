@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.gates.records import contradiction, read_records
+from pytest_gump.gates.tools.records import contradiction, read_records
 
 
 def line(event: str, **fields: Any) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.gates.reach import new_reach
-from pytest_gump.gates.stand_ins import second_copies, stand_ins, standard_stand_ins
+from pytest_gump.gates.tools.reach import new_reach
+from pytest_gump.gates.tools.stand_ins import second_copies, stand_ins, standard_stand_ins
 
 if TYPE_CHECKING:
     from pathlib import Path

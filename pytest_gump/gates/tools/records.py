@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pytest_gump.gates.text import listed
+from pytest_gump.text import listed
 from pytest_gump.units import plural
 
 FORMAT: Final = 1

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.gates.stand_ins import runner_modules
+from pytest_gump.gates.tools.stand_ins import runner_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
