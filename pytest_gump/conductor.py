@@ -16,7 +16,6 @@ from pytest_gump.command_line import only_shows
 from pytest_gump.crew import has_workers, refuse_distribution
 from pytest_gump.earlier import take_earlier
 from pytest_gump.endings import usage_errors
-from pytest_gump.engine.overrides import select
 from pytest_gump.errors import ConfigError
 from pytest_gump.exit_code import ExitCode
 from pytest_gump.job_files import no_spec, project_root
@@ -26,6 +25,7 @@ from pytest_gump.neighbours import Neighbours
 from pytest_gump.report import Report
 from pytest_gump.selection import Selection, selects
 from pytest_gump.session_settings import setting_notes
+from pytest_gump.workflow.edit import select
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -12,10 +12,10 @@ from pytest_gump.errors import GumpError
 from pytest_gump.job_files import job_files, project_root
 from pytest_gump.session_settings import session_settings
 from pytest_gump.workflow.problems import Problems
-from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
+from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.yaml_nodes import Node
+    from pytest_gump.workflow.reading.yaml_nodes import Node
 
 DISTRIBUTIONS = ("no", "load", "worksteal")
 

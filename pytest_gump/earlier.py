@@ -14,10 +14,10 @@ from pytest_gump.command_line import said, words
 from pytest_gump.engine.budget import is_inside
 from pytest_gump.engine.folder import RunFolder, find_run, run_folders
 from pytest_gump.engine.liveness import process_text, run_state
-from pytest_gump.engine.overrides import leaves, select
 from pytest_gump.engine.record import read_record
 from pytest_gump.errors import ConfigError, RunError
 from pytest_gump.job_files import project_root
+from pytest_gump.workflow.edit import leaves, select
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents import registry
-from pytest_gump.engine.overrides import override_agents
 from pytest_gump.errors import AgentError, ConfigError
+from pytest_gump.workflow.edit import override_agents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,12 +9,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import registry
-from pytest_gump.engine.overrides import agents_of, agents_of_step, leaves, walk
 from pytest_gump.errors import ConfigError
 from pytest_gump.hook_answers import hook_answers
 from pytest_gump.job_agents import find_agent, own_agents, read_replay
 from pytest_gump.job_files import job_files, read_spec, refuse_odd_name
 from pytest_gump.job_options import override_workflow, read_inputs
+from pytest_gump.workflow.edit import agents_of, agents_of_step, leaves, walk
 from pytest_gump.workflow.load import load_workflow
 
 if TYPE_CHECKING:

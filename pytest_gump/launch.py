@@ -21,7 +21,6 @@ from pytest_gump.engine.folder import RunFolder, new_run_id
 from pytest_gump.engine.judge import REASON_CHARS
 from pytest_gump.engine.lost_attempt import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
 from pytest_gump.engine.orders import RunInputs
-from pytest_gump.engine.overrides import walk
 from pytest_gump.engine.run import Run
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
@@ -40,6 +39,7 @@ from pytest_gump.system.processes.process import Supervisor
 from pytest_gump.system.processes.session_clock import CLOCK
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 from pytest_gump.text import listed, one_line
+from pytest_gump.workflow.edit import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

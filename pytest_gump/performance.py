@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pytest_gump.collect import StepItem
 from pytest_gump.earlier import told
 from pytest_gump.endings import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
-from pytest_gump.engine.overrides import walk
 from pytest_gump.engine.quota import Quota
 from pytest_gump.engine.settings import Settings
 from pytest_gump.executors import InProcess
@@ -18,6 +17,7 @@ from pytest_gump.order_loop import OrderLoop
 from pytest_gump.relaunch import prepare
 from pytest_gump.report import labels
 from pytest_gump.step_reports import StepReports
+from pytest_gump.workflow.edit import walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,6 @@ import pytest
 
 from pytest_gump import junit
 from pytest_gump.engine.notices import notices
-from pytest_gump.engine.overrides import agents_of, leaves
 from pytest_gump.engine.preflight import PREFLIGHT
 from pytest_gump.exit_code import is_own
 from pytest_gump.lines import (
@@ -38,6 +37,7 @@ from pytest_gump.other_hooks import trouble
 from pytest_gump.screen import Screen
 from pytest_gump.system.processes.output import clean_text
 from pytest_gump.units import format_duration
+from pytest_gump.workflow.edit import agents_of, leaves
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:

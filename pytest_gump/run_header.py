@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_gump
-from pytest_gump.engine.overrides import leaves
+from pytest_gump.workflow.edit import leaves
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -32,8 +32,8 @@ def read_needs(name: str, root: Path, names: Names) -> Needs:
         GumpError: there is none of that name, or it has mistakes.
     """
     from pytest_gump.agents import registry
-    from pytest_gump.engine.overrides import agents_of
     from pytest_gump.system.environment import home
+    from pytest_gump.workflow.edit import agents_of
     from pytest_gump.workflow.find import find_workflow
     from pytest_gump.workflow.load import load_workflow
 

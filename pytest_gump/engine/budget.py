@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pytest_gump.engine.metrics import add_up
-from pytest_gump.engine.overrides import walk
 from pytest_gump.units import format_usd
+from pytest_gump.workflow.edit import walk
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.dry_run_attempts import describe_attempts
-from pytest_gump.engine.overrides import foreach_groups
 from pytest_gump.gates.names import PROJECT_GATES
 from pytest_gump.units import format_duration, format_usd
+from pytest_gump.workflow.edit import foreach_groups
 from pytest_gump.workflow.generated import MERGE, merged_members
 from pytest_gump.workflow.path import StepPath
-from pytest_gump.workflow.read_gates import BUILTIN_GATES
+from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
 from pytest_gump.workflow.refs import iter_references, iter_steps, resolve_step
 
 if TYPE_CHECKING:

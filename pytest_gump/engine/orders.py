@@ -11,7 +11,6 @@ from pytest_gump.engine.collected import known_skipped, known_tests
 from pytest_gump.engine.feedback import describe_failures
 from pytest_gump.engine.identity import hashed, portable
 from pytest_gump.engine.order import ContextPart, Limits, Order
-from pytest_gump.engine.overrides import foreach_groups, walk
 from pytest_gump.engine.preflight import PREFLIGHT
 from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.quota import REPEATED
@@ -19,6 +18,7 @@ from pytest_gump.engine.sessions import choose_session
 from pytest_gump.engine.state import State
 from pytest_gump.gates.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.gates.names import COMMAND_GATES
+from pytest_gump.workflow.edit import foreach_groups, walk
 from pytest_gump.workflow.model import GateSpec
 from pytest_gump.workflow.refs import resolve_step, split_state
 from pytest_gump.workflow.template import parse

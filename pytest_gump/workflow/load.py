@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.placed import Surroundings, remember
 from pytest_gump.workflow.problems import Problems
-from pytest_gump.workflow.prompt_text import shown
-from pytest_gump.workflow.read_workflow import read_workflow
-from pytest_gump.workflow.rules import Index, check_steps
-from pytest_gump.workflow.rules_failure import check_failures
-from pytest_gump.workflow.rules_reach import check_reach
-from pytest_gump.workflow.rules_templates import check_templates
-from pytest_gump.workflow.yaml_nodes import read_yaml
+from pytest_gump.workflow.reading.located import Surroundings, remember
+from pytest_gump.workflow.reading.prompt_text import shown
+from pytest_gump.workflow.reading.read_workflow import read_workflow
+from pytest_gump.workflow.reading.rules import Index, check_steps
+from pytest_gump.workflow.reading.rules_failure import check_failures
+from pytest_gump.workflow.reading.rules_reach import check_reach
+from pytest_gump.workflow.reading.rules_templates import check_templates
+from pytest_gump.workflow.reading.yaml_nodes import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_gump.errors import Problem
     from pytest_gump.workflow.find import Found, Source
     from pytest_gump.workflow.model import Workflow
-    from pytest_gump.workflow.placed import PlacedWorkflow
+    from pytest_gump.workflow.reading.located import PlacedWorkflow
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 
 from pytest_gump.workflow.find import builtin_folder
-from pytest_gump.workflow.shape import WorkflowKeys, Written
+from pytest_gump.workflow.keys import WorkflowKeys, Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -20,7 +20,7 @@ from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.view import StepView
 from pytest_gump.junit import step_details, step_properties, suite_properties
-from pytest_gump.workflow import shape
+from pytest_gump.workflow import keys
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
 from pytest_gump.workflow.model import OutputMode
@@ -146,7 +146,7 @@ def test_every_output_mode_is_in_the_output_table() -> None:
     ],
 )
 def test_every_key_is_in_its_table(heading: str, model: str) -> None:
-    assert set(first_column(LANGUAGE, heading)) == set(shape.keys(getattr(shape, model)))
+    assert set(first_column(LANGUAGE, heading)) == set(keys.keys(getattr(keys, model)))
 
 
 def test_every_attribute_of_the_step_view_is_in_the_gate_guide() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pytest_gump.engine.decision import Failure, Replan, Restart, Retry, Source, Stop
 from pytest_gump.engine.retry import Answer, Tally, answer, bind, no_progress
 from pytest_gump.workflow.model import Entry, OnFailure, Policy
-from pytest_gump.workflow.rules_reach import unreached_by
+from pytest_gump.workflow.reading.rules_reach import unreached_by
 
 from tests.engine.schedule_kit import flat, policy
 

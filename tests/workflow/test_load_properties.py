@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.find import builtin_folder
-from pytest_gump.workflow.shape import GuardKeys, PolicyKeys, StepKeys, WorkflowKeys, keys
+from pytest_gump.workflow.keys import GuardKeys, PolicyKeys, StepKeys, WorkflowKeys, keys
 
 from tests.workflow.loading import CALM, load
 

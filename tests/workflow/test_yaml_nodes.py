@@ -4,9 +4,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.workflow import yaml_nodes
 from pytest_gump.workflow.problems import Place, Problems
-from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
+from pytest_gump.workflow.reading import yaml_nodes
+from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
 
 from tests.workflow.loading import CALM
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.workflow.generated import GATE, MERGE
 from pytest_gump.workflow.problems import quoted
-from pytest_gump.workflow.read_step import OUTPUTS
+from pytest_gump.workflow.reading.read_step import OUTPUTS
+from pytest_gump.workflow.reading.yaml_nodes import ScalarNode
 from pytest_gump.workflow.refs import AmbiguousStepError, Outline, UnknownStepError
-from pytest_gump.workflow.yaml_nodes import ScalarNode
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.placed import PlacedStep, PlacedWorkflow, Surroundings
+    from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings
 
 
 @dataclass(frozen=True, slots=True)

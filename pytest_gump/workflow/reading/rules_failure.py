@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.placed import walk
 from pytest_gump.workflow.problems import quoted
+from pytest_gump.workflow.reading.located import walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.workflow.placed import PlacedPolicy, PlacedStep, PlacedWorkflow, Surroundings
+    from pytest_gump.workflow.reading.located import PlacedPolicy, PlacedStep, PlacedWorkflow, Surroundings
 
 
 def check_failures(workflow: PlacedWorkflow, around: Surroundings) -> None:

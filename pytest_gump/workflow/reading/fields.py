@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.units import parse_duration
 from pytest_gump.workflow.problems import quoted
-from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, describe
+from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from pytest_gump.workflow.problems import Place, Problems
-    from pytest_gump.workflow.yaml_nodes import Node
+    from pytest_gump.workflow.reading.yaml_nodes import Node
 
 MAX_SECONDS: Final = 366 * 24 * 3600
 _MERGE_HINT: Final = "YAML 1.2 has no merge keys: write the keys out, or use an alias for a whole value"

@@ -6,14 +6,14 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.workflow import shape
-from pytest_gump.workflow.placed import Templated
+from pytest_gump.workflow import keys
 from pytest_gump.workflow.problems import Place, quoted
-from pytest_gump.workflow.yaml_nodes import MapNode, ScalarNode
+from pytest_gump.workflow.reading.located import Templated
+from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.fields import Fields
-    from pytest_gump.workflow.placed import Surroundings
+    from pytest_gump.workflow.reading.fields import Fields
+    from pytest_gump.workflow.reading.located import Surroundings
 
 MAX_PROMPT_BYTES: Final = 1_048_576
 
@@ -23,7 +23,7 @@ def read_prompt(fields: Fields, around: Surroundings) -> Templated | None:
     if not isinstance(node, MapNode):
         text = fields.text("prompt")
         return Templated(text, node) if text is not None and isinstance(node, ScalarNode) else None
-    below = fields.mapping("prompt", shape.keys(shape.PromptFile))
+    below = fields.mapping("prompt", keys.keys(keys.PromptFile))
     if below is None:
         return None
     if "file" not in below:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.original import RENAMED_FIELDS
 from pytest_gump.workflow.problems import Place, quoted
+from pytest_gump.workflow.reading.original import RENAMED_FIELDS
+from pytest_gump.workflow.reading.rules import NotFound
+from pytest_gump.workflow.reading.yaml_nodes import place_at
 from pytest_gump.workflow.refs import split_state
-from pytest_gump.workflow.rules import NotFound
 from pytest_gump.workflow.template import ITEM_NAMES, STATE_FIELDS, allowed, canonical, written_names
-from pytest_gump.workflow.yaml_nodes import place_at
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.placed import PlacedStep, PlacedWorkflow, Surroundings, Templated
-    from pytest_gump.workflow.rules import Index
+    from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings, Templated
+    from pytest_gump.workflow.reading.rules import Index
 
 
 def check_templates(workflow: PlacedWorkflow, index: Index, around: Surroundings) -> None:

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from pytest_gump.workflow.fields import Fields
     from pytest_gump.workflow.model import Policy, Step, Workflow
     from pytest_gump.workflow.problems import Problems
-    from pytest_gump.workflow.yaml_nodes import Node, ScalarNode
+    from pytest_gump.workflow.reading.fields import Fields
+    from pytest_gump.workflow.reading.yaml_nodes import Node, ScalarNode
 
 Kind = Literal["agent", "gate", "group", "unclear"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.original import is_original_name
+from pytest_gump.workflow.reading.original import is_original_name
 from pytest_gump.workflow.template import written_names
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.model import Policy
-    from pytest_gump.workflow.placed import PlacedPolicy, PlacedStep, PlacedWorkflow, Surroundings
+    from pytest_gump.workflow.reading.located import PlacedPolicy, PlacedStep, PlacedWorkflow, Surroundings
 
 
 def check_reach(workflow: PlacedWorkflow, around: Surroundings) -> None:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
-from pytest_gump.workflow import shape
-from pytest_gump.workflow.fields import Fields
+from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import Entry, OnFailure, Policy
-from pytest_gump.workflow.placed import PlacedPolicy, Templated
 from pytest_gump.workflow.problems import quoted
-from pytest_gump.workflow.yaml_nodes import MapNode, ScalarNode, describe
+from pytest_gump.workflow.reading.fields import Fields
+from pytest_gump.workflow.reading.located import PlacedPolicy, Templated
+from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.placed import Surroundings
     from pytest_gump.workflow.problems import Place
-    from pytest_gump.workflow.yaml_nodes import Node
+    from pytest_gump.workflow.reading.located import Surroundings
+    from pytest_gump.workflow.reading.yaml_nodes import Node
 
 KINDS: Final = ("same", "escalate", "replan")
-FLAT_KEYS: Final = shape.keys(shape.PolicyKeys)
-BRANCH_KEYS: Final = shape.keys(shape.BranchKeys)
+FLAT_KEYS: Final = keys.keys(keys.PolicyKeys)
+BRANCH_KEYS: Final = keys.keys(keys.BranchKeys)
 FAILURE_KEYS: Final = {**FLAT_KEYS, **BRANCH_KEYS}
 ENTRY_KEYS: Final = (*KINDS, "session", "worktree", "prompt")
 
@@ -64,7 +64,7 @@ def read_failure(step: Fields, around: Surroundings) -> ReadFailure | None:
 
 
 def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
-    retry = fields.whole("retry", most=shape.MAX_ATTEMPTS)
+    retry = fields.whole("retry", most=keys.MAX_ATTEMPTS)
     strategy = _Strategy(around)
     strategy.read(fields)
     restart_from = fields.text("restart_from")
@@ -97,8 +97,8 @@ class _Strategy:
             self._problem(fields.value_place("strategy"), "'strategy' is empty", "leave it out, or write [same]")
         for node in nodes or ():
             self._read_map(node) if isinstance(node, MapNode) else self._read_text(node)
-            if len(self.entries) > shape.MAX_ATTEMPTS:
-                self._problem(node.place, f"a strategy has at most {shape.MAX_ATTEMPTS} attempts")
+            if len(self.entries) > keys.MAX_ATTEMPTS:
+                self._problem(node.place, f"a strategy has at most {keys.MAX_ATTEMPTS} attempts")
                 break
 
     def _problem(self, place: Place, message: str, hint: str | None = None) -> None:
@@ -159,9 +159,9 @@ class _Strategy:
         return prompt
 
     def _count(self, text: str, shown: str, place: Place) -> int | None:
-        if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= shape.MAX_ATTEMPTS:
+        if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= keys.MAX_ATTEMPTS:
             return int(text)
-        self._problem(place, f"'same' takes a whole number from 1 to {shape.MAX_ATTEMPTS}, not {shown}")
+        self._problem(place, f"'same' takes a whole number from 1 to {keys.MAX_ATTEMPTS}, not {shown}")
         return None
 
     def _add_same(self, count: int | None, at: Node, extra: dict[str, Any]) -> None:

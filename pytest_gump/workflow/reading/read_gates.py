@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.workflow.fields import to_float
 from pytest_gump.workflow.model import GateSpec
 from pytest_gump.workflow.problems import quoted
-from pytest_gump.workflow.yaml_nodes import ListNode, MapNode, ScalarNode, describe
+from pytest_gump.workflow.reading.fields import to_float
+from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.fields import Fields
-    from pytest_gump.workflow.placed import Kind, Surroundings
-    from pytest_gump.workflow.yaml_nodes import Node
+    from pytest_gump.workflow.reading.fields import Fields
+    from pytest_gump.workflow.reading.located import Kind, Surroundings
+    from pytest_gump.workflow.reading.yaml_nodes import Node
 
 PLAIN_GATES: Final = ("compile", "test", "lint", "tests_found")
 ARGUMENT_GATES: Final = {

@@ -5,22 +5,22 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
-from pytest_gump.workflow import shape
-from pytest_gump.workflow.fields import Fields
+from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
-from pytest_gump.workflow.original import CALLS, UNSUPPORTED, newer_keys, refuse_newer
-from pytest_gump.workflow.placed import Kind, PlacedStep, Surroundings, Templated
 from pytest_gump.workflow.problems import quoted
-from pytest_gump.workflow.prompt_text import path_error, read_prompt
-from pytest_gump.workflow.read_failure import read_failure
-from pytest_gump.workflow.read_gates import GateReader
-from pytest_gump.workflow.yaml_nodes import MapNode, ScalarNode, describe
+from pytest_gump.workflow.reading.fields import Fields
+from pytest_gump.workflow.reading.located import Kind, PlacedStep, Surroundings, Templated
+from pytest_gump.workflow.reading.original import CALLS, UNSUPPORTED, newer_keys, refuse_newer
+from pytest_gump.workflow.reading.prompt_text import path_error, read_prompt
+from pytest_gump.workflow.reading.read_failure import read_failure
+from pytest_gump.workflow.reading.read_gates import GateReader
+from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.yaml_nodes import Node
+    from pytest_gump.workflow.reading.yaml_nodes import Node
 
-STEP_KEYS: Final = dict.fromkeys((*shape.keys(shape.StepKeys), *UNSUPPORTED))
-GUARD_KEYS: Final = shape.keys(shape.GuardKeys)
+STEP_KEYS: Final = dict.fromkeys((*keys.keys(keys.StepKeys), *UNSUPPORTED))
+GUARD_KEYS: Final = keys.keys(keys.GuardKeys)
 SESSION_WORDS: Final = ("fresh", "reuse", "reuse-on-retry")
 FRESH: Final = SessionMode()
 OUTPUTS: Final = get_args(OutputMode)
@@ -37,12 +37,10 @@ TAKEN: Final = {
 KIND_TITLES: Final = {"agent": "an agent step", "gate": "a gate-only step", "group": "a group"}
 MOVED: Final = {
     **dict.fromkeys(("max_turns", "max_tokens", "max_time", "no_write"), "write it below 'guard'"),
-    **dict.fromkeys(
-        ("retry", "strategy", "restart_from", *shape.keys(shape.BranchKeys)), "write it below 'on_failure'"
-    ),
+    **dict.fromkeys(("retry", "strategy", "restart_from", *keys.keys(keys.BranchKeys)), "write it below 'on_failure'"),
     "validate": "checks are listed under 'gate'",
 }
-_NAME = re.compile(shape.NAME_PATTERN, re.ASCII)
+_NAME = re.compile(keys.NAME_PATTERN, re.ASCII)
 
 
 def name_error(name: str) -> str | None:
@@ -266,7 +264,7 @@ class _Reader:
         return FRESH if mode is None else SessionMode(mode=cast(Any, mode))
 
     def _session_of_step(self) -> SessionMode:
-        kinds = (*shape.keys(shape.SessionOf), *shape.keys(shape.SessionCopy))
+        kinds = (*keys.keys(keys.SessionOf), *keys.keys(keys.SessionCopy))
         below = self._fields.mapping("session", kinds)
         given = [kind for kind in kinds if below is not None and kind in below]
         if below is not None and len(given) != 1:

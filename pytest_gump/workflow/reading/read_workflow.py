@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
-from pytest_gump.workflow import shape
-from pytest_gump.workflow.fields import Fields
+from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import BlastRadius, Input, Workflow
-from pytest_gump.workflow.placed import PlacedWorkflow
 from pytest_gump.workflow.problems import quoted
-from pytest_gump.workflow.read_step import name_error, read_name, read_steps
+from pytest_gump.workflow.reading.fields import Fields
+from pytest_gump.workflow.reading.located import PlacedWorkflow
+from pytest_gump.workflow.reading.read_step import name_error, read_name, read_steps
+from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 from pytest_gump.workflow.template import BASE_NAMES
-from pytest_gump.workflow.yaml_nodes import MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.placed import PlacedStep, Surroundings
-    from pytest_gump.workflow.yaml_nodes import Node
+    from pytest_gump.workflow.reading.located import PlacedStep, Surroundings
+    from pytest_gump.workflow.reading.yaml_nodes import Node
 
-ROOT_KEYS: Final = shape.keys(shape.WorkflowKeys)
+ROOT_KEYS: Final = keys.keys(keys.WorkflowKeys)
 RESERVED_NAMES: Final = (*BASE_NAMES, "item", "task", "steps", "run")
 MOVED: Final = {"review": "put a step with 'output: review' at the end of 'steps'"}
 
@@ -77,7 +77,7 @@ def _input(name: str, fields: Fields, around: Surroundings) -> Input:
     node = fields.get(name)
     if isinstance(node, ScalarNode) and node.value is None:
         return Input()
-    below = fields.mapping(name, shape.keys(shape.InputKeys))
+    below = fields.mapping(name, keys.keys(keys.InputKeys))
     if below is None:
         return Input()
     default = below.get("default")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.workflow.yaml_nodes import ListNode
+from pytest_gump.workflow.reading.yaml_nodes import ListNode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_gump.workflow.problems import Problems
-    from pytest_gump.workflow.yaml_nodes import MapNode
+    from pytest_gump.workflow.reading.yaml_nodes import MapNode
 
 UNSUPPORTED: Final = {
     "workflow": "copy the steps of that workflow into a group: 'steps: [...]'",

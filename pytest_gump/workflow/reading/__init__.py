@@ -1,0 +1,1 @@
+"""Reads workflow files: YAML with positions, keys into a model, and rules that report mistakes."""
