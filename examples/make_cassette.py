@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_gump.agents.cassettes import cassette
-from pytest_gump.engine.order import Order
+from pytest_gump.order import Order
 from pytest_gump.engine.prompt import prompt_key
 
 HERE = Path(__file__).parent

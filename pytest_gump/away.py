@@ -24,8 +24,8 @@ from pytest_gump.system.worktree import SlotPool, Slots
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.equipment import Equipment
+    from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.worktree import Repository
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.setup_phase import NOT_COPIED
+from pytest_gump.order import Outcome
 from pytest_gump.system.processes.output import clean_text
 from pytest_gump.system.worktrees.copies import INCLUDE
 from pytest_gump.workflow.generated import GATE, merge_path, merged_members
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.jobs import Job
+    from pytest_gump.order import AttemptResult, Order
     from pytest_gump.workflow.model import Step
 
 

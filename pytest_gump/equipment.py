@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.cassettes.cassette import Cassette
-from pytest_gump.engine.settings import Settings
+from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.engine.tools import Tools
 from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.hook_answers import hook_answers

@@ -13,8 +13,8 @@ from pytest_gump.system.processes.session_clock import CLOCK
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.engine.tools import Heard
+    from pytest_gump.order import AttemptResult, Order
 
     CarryOut = Callable[[int, Order, Callable[[Heard], None], Callable[[], str | None]], AttemptResult]
     """Carries out the order of a ticket: who is told of events, and who is asked whether its agent must stop."""

@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.engine.order import AttemptResult, Order
-    from pytest_gump.engine.settings import Settings
+    from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.engine.tools import Heard
     from pytest_gump.jobs import Job
+    from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.checkout_watch import CheckoutState
 
 

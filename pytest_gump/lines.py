@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord, Total
-    from pytest_gump.engine.order import AttemptResult
     from pytest_gump.engine.schedule_records import LeafState
     from pytest_gump.engine.take_up import TakenUp
+    from pytest_gump.order import AttemptResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from pytest_gump.errors import AgentError
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_gump.engine.settings import Settings
+    from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.jobs import Job
 
 

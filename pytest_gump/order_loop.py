@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Usage, UsageSeen
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
-from pytest_gump.engine.order import Outcome
 from pytest_gump.errors import GumpError
 from pytest_gump.executors import Finished, Lost, WorkerFault
 from pytest_gump.open_run import Flight
+from pytest_gump.order import Outcome
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.engine.quota import Quota
     from pytest_gump.engine.tools import Heard
     from pytest_gump.executors import Executors
     from pytest_gump.open_run import OpenRun
+    from pytest_gump.order import AttemptResult, Order
     from pytest_gump.report import Report
     from pytest_gump.step_reports import StepReports
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.engine.leavings import attempt_ref
-from pytest_gump.engine.order import Outcome
 from pytest_gump.engine.recording import adopt
 from pytest_gump.errors import GumpError, WorktreeError, reason_of
+from pytest_gump.order import Outcome
 from pytest_gump.system.git.pack import pack_new, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.order import AttemptResult, Order
+    from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.worktree import Repository
 
 CHUNK: Final = 4 << 20

@@ -9,7 +9,7 @@ from pytest_gump.collect import StepItem
 from pytest_gump.earlier import told
 from pytest_gump.endings import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
 from pytest_gump.engine.quota import Quota
-from pytest_gump.engine.settings import Settings
+from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.executors import InProcess
 from pytest_gump.job_files import project_root
 from pytest_gump.open_run import OpenRun

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.gump_toml import gump_tomls
-from pytest_gump.engine.settings import read_settings
+from pytest_gump.engine.settings.gump_toml import gump_tomls
+from pytest_gump.engine.settings.settings import read_settings
 from pytest_gump.ini import ini_of
 from pytest_gump.system.environment import home
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.engine.settings import Settings
+    from pytest_gump.engine.settings.settings import Settings
 
 
 def session_settings(config: pytest.Config, project: Path) -> Settings:

@@ -15,10 +15,10 @@ from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.endings import uninterrupted
 from pytest_gump.engine.decision import Retry, Stop
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
-from pytest_gump.engine.order import AttemptResult, Outcome, to_wire
 from pytest_gump.engine.preflight import PREFLIGHT
 from pytest_gump.errors import GumpError
 from pytest_gump.exit_code import is_own
+from pytest_gump.order import AttemptResult, Outcome, to_wire
 from pytest_gump.other_hooks import in_a_line, trouble
 from pytest_gump.phases import Phases, bare_report
 from pytest_gump.system.processes.output import clean_text

@@ -35,9 +35,9 @@ from pytest_gump.away import Home, Place
 from pytest_gump.engine.agent_phase import STREAM
 from pytest_gump.engine.attempt import Cancelled, execute
 from pytest_gump.engine.lost_attempt import NEVER_STARTED, attempt_folder, fresh_scratch, recover
-from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import GumpError, reason_of
+from pytest_gump.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
 from pytest_gump.parcel import LOST, clear, parcels, without_parcel
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.processes.process import Supervisor

@@ -18,10 +18,10 @@ from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.arguments import portable_arguments
 from pytest_gump.away import Place, pack_for
 from pytest_gump.engine.lost_attempt import attempt_folder, scratch_of
-from pytest_gump.engine.order import AttemptResult, from_wire, to_wire
 from pytest_gump.engine.tools import GateStarted
 from pytest_gump.executors import Finished, Lost, WorkerFault
 from pytest_gump.job_files import project_root
+from pytest_gump.order import AttemptResult, from_wire, to_wire
 from pytest_gump.parcel import Parcel, pieces
 from pytest_gump.system.processes.session_clock import CLOCK
 from pytest_gump.system.processes.survivors import is_anything_left
@@ -33,9 +33,9 @@ from pytest_gump.xdist_session import XdistSession
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Heard
     from pytest_gump.equipment import Equipment
+    from pytest_gump.order import Order
 
 OURS: Final = "gump"
 """The event under which messages of our channel come through xdist's queue."""

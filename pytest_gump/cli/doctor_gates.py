@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.cli.effective import Names
-    from pytest_gump.engine.order import AttemptResult, Order
     from pytest_gump.gates.base import GateResult
+    from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.processes.process import Supervisor
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.model import Workflow

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
-    from pytest_gump.engine.gump_toml import GumpToml
-    from pytest_gump.engine.settings import Settings
+    from pytest_gump.engine.settings.gump_toml import GumpToml
+    from pytest_gump.engine.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def effective(root: Path) -> Effective:
     Raises:
         ConfigError: a file or a value that cannot be used.
     """
-    from pytest_gump.engine.settings import read_settings
+    from pytest_gump.engine.settings.settings import read_settings
     from pytest_gump.ini import ini_of
 
     tomls = _tomls(root)
@@ -70,7 +70,7 @@ def _unknown_options(config: pytest.Config, ini: str) -> Iterator[str]:
     """Name unknown `gump_` options in pytest's ini file; pytest warns about them only in a session."""
     import difflib
 
-    from pytest_gump.engine.settings import INI_OPTIONS
+    from pytest_gump.engine.settings.settings import INI_OPTIONS
 
     known = [option.name for option in INI_OPTIONS]
     unknown: Any = getattr(config, "_get_unknown_ini_keys", set)  # private; tests/cli/test_config_files.py
@@ -87,7 +87,7 @@ def effective_names(root: Path) -> Names:
     Raises:
         ConfigError: a value that cannot be used.
     """
-    from pytest_gump.engine.settings import read_settings
+    from pytest_gump.engine.settings.settings import read_settings
     from pytest_gump.hook_answers import merged
     from pytest_gump.ini import ini_of
 
@@ -102,7 +102,7 @@ def effective_names(root: Path) -> Names:
 def _tomls(root: Path) -> tuple[GumpToml, ...]:
     from pathlib import Path
 
-    from pytest_gump.engine.gump_toml import gump_tomls
+    from pytest_gump.engine.settings.gump_toml import gump_tomls
     from pytest_gump.system.environment import home
 
     return gump_tomls(root, Path.cwd(), home())

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pytest_gump.cli.output import Out
     from pytest_gump.cli.runs import KeptRun
     from pytest_gump.engine.metrics import AttemptRecord, StepRecord
-    from pytest_gump.engine.order import AttemptResult
     from pytest_gump.gates.base import GateResult
+    from pytest_gump.order import AttemptResult
 
 OUTPUT_CHARS = 20_000
 

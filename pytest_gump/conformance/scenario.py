@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.conformance.bench import Fails
 from pytest_gump.conformance.model.script import Spent
-from pytest_gump.engine.order import Outcome
+from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.agents.base import Usage
     from pytest_gump.conformance.bench import Bench
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.order import AttemptResult
 
 
 @dataclass(frozen=True, slots=True)

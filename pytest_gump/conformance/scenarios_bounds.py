@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_gump.conformance.model.script import Answer, Shell, Write, script
 from pytest_gump.conformance.scenario import Scenario, expect, expect_outcome, expect_passed, expect_that
 from pytest_gump.conformance.subjects import KEY
-from pytest_gump.engine.order import Limits, Outcome
+from pytest_gump.order import Limits, Outcome
 
 if TYPE_CHECKING:
     from pytest_gump.conformance.bench import Bench
-    from pytest_gump.engine.order import AttemptResult, Mode
+    from pytest_gump.order import AttemptResult, Mode
 
 
 def read_only(bench: Bench) -> str:

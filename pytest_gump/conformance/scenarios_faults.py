@@ -13,12 +13,12 @@ from pytest_gump.conformance.model.script import Answer, Fault, script
 from pytest_gump.conformance.scenario import Scenario, expect_outcome, expect_passed, expect_that
 from pytest_gump.conformance.scenarios_work import WORK
 from pytest_gump.conformance.watch import living
-from pytest_gump.engine.order import Limits, Outcome
+from pytest_gump.order import Limits, Outcome
 
 if TYPE_CHECKING:
     from pytest_gump.conformance.bench import Bench
     from pytest_gump.conformance.model.script import Script
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.order import AttemptResult
 
 WORDS: Final = "the scripted model refuses"
 OVERLOAD: Final = {

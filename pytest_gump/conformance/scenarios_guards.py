@@ -12,14 +12,14 @@ from pytest_gump.conformance.model.script import Answer, Shell, Spent, Write, sc
 from pytest_gump.conformance.scenario import Scenario, expect_outcome, expect_that
 from pytest_gump.conformance.subjects import KEY
 from pytest_gump.conformance.watch import POLL_S, Watch, living
-from pytest_gump.engine.order import Limits, Outcome
+from pytest_gump.order import Limits, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_gump.agents.base import Event
     from pytest_gump.conformance.bench import Bench
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.order import AttemptResult
 
 GONE_S: Final = 5.0
 """From a breach to the end of the last process."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.conformance.model.script import Answer, Shell, script
 from pytest_gump.conformance.scenario import Scenario, expect, expect_passed, expect_that
 from pytest_gump.conformance.scenarios_work import WORK
-from pytest_gump.engine.order import Section
+from pytest_gump.order import Section
 
 if TYPE_CHECKING:
     from pytest_gump.conformance.bench import Bench

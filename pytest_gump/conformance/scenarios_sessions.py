@@ -11,12 +11,12 @@ from pytest_gump.conformance.bench import SLOT
 from pytest_gump.conformance.model.script import Answer, Scene, Script, Write, script
 from pytest_gump.conformance.scenario import Scenario, expect, expect_passed, expect_that, expect_usage
 from pytest_gump.conformance.scenarios_work import WORK
-from pytest_gump.engine.order import Section
+from pytest_gump.order import Section
 
 if TYPE_CHECKING:
     from pytest_gump.conformance.bench import Bench
     from pytest_gump.conformance.model.server import ModelServer
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.order import AttemptResult
 
 
 def resume(bench: Bench) -> str:

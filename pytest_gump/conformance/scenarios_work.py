@@ -12,7 +12,7 @@ from pytest_gump.workflow.model import GateSpec
 
 if TYPE_CHECKING:
     from pytest_gump.conformance.bench import Bench
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.order import AttemptResult
 
 WORK: Final = (
     Answer("I will write the file.", (Write("greeting.txt", "hello\n"),)),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.leavings import snapshot_ref, stored_result
 from pytest_gump.engine.ledger_shape import is_event
 from pytest_gump.engine.lost_attempt import recover
-from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, from_wire
 from pytest_gump.engine.workplace import FOLDER_CHARS
+from pytest_gump.order import AttemptResult, Order, Outcome, Timings, from_wire
 from pytest_gump.system.worktrees.pool import is_lived_in
 
 if TYPE_CHECKING:

@@ -28,17 +28,17 @@ from pytest_gump.engine.leavings import Leavings, attempt_ref
 from pytest_gump.engine.lost_attempt import NEVER_STARTED, recover
 from pytest_gump.engine.named_changes import interpreter_changes, named_changes
 from pytest_gump.engine.no_change import describe_answer, judge_no_change, without_caches
-from pytest_gump.engine.order import AttemptResult, Outcome, Timings, ToolUse, from_wire, to_wire
 from pytest_gump.engine.prompt import compose
 from pytest_gump.engine.recording import Work, record
 from pytest_gump.engine.secrets import Secrets, masked_event
-from pytest_gump.engine.settings import WAIT
+from pytest_gump.engine.settings.settings import WAIT
 from pytest_gump.engine.setup_phase import Setup
 from pytest_gump.engine.tools import GateStarted, Tools
 from pytest_gump.engine.usable_session import kept, usable
 from pytest_gump.engine.workplace import make_workplace
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.order import AttemptResult, Outcome, Timings, ToolUse, from_wire, to_wire
 from pytest_gump.system.processes.output import bounded_text, clean_text
 from pytest_gump.system.worktrees.folder import SlotLost
 from pytest_gump.text import listed, one_line
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Agent, Task
     from pytest_gump.engine.context_phase import Material
-    from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Heard
     from pytest_gump.gates.base import GateResult
+    from pytest_gump.order import Order
     from pytest_gump.system.worktree import Slot
 
 __all__ = ["Cancelled", "Tools", "attempt_ref", "execute"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from pytest_gump.engine.order import Order, PlanItem
+    from pytest_gump.order import Order, PlanItem
 
 PROTECTED: Final = (
     ".claude/",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.decision import Failure
-from pytest_gump.engine.order import Outcome
+from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from pytest_gump.engine.decision import Source
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.order import AttemptResult
 
 
 def failure_of(result: AttemptResult) -> Failure:

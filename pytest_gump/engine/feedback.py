@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.order import Outcome
+from pytest_gump.order import Outcome
 from pytest_gump.system.processes.output import bounded_text
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.order import AttemptResult
     from pytest_gump.gates.base import GateResult
+    from pytest_gump.order import AttemptResult
 
 
 def describe_failures(failed: Sequence[AttemptResult], *, error_chars: int) -> str:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from pytest_gump.engine.order import Order
-    from pytest_gump.engine.settings import Settings
+    from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.engine.tools import Tools
     from pytest_gump.engine.workplace import Workplace
     from pytest_gump.gates.base import GateResult, Payload
+    from pytest_gump.order import Order
     from pytest_gump.system.processes.process import Exit
     from pytest_gump.system.worktree import ChangedFile
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_gump.agents.base import Ending, Event, Usage
-    from pytest_gump.engine.order import Limits
+    from pytest_gump.order import Limits
 
 GuardName = Literal["max_turns", "max_budget", "max_tokens", "max_time", "silence", "no_write"]
 

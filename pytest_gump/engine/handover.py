@@ -13,8 +13,8 @@ from pytest_gump.gates.schema import fenced_json, parse_plan, parse_verdict
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.order import Mode, PlanItem, Verdict
     from pytest_gump.gates.base import Payload
+    from pytest_gump.order import Mode, PlanItem, Verdict
 
 
 @dataclass(frozen=True, slots=True)

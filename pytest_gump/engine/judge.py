@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.order import Outcome
+from pytest_gump.order import Outcome
 from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.agent_phase import AgentRun
     from pytest_gump.engine.handover import Handover
-    from pytest_gump.engine.order import Limits
     from pytest_gump.gates.base import GateResult
+    from pytest_gump.order import Limits
 
 REASON_CHARS = 300
 

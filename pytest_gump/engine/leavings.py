@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.order import AttemptResult, from_wire
+from pytest_gump.order import AttemptResult, from_wire
 from pytest_gump.system.worktree import Snapshot
 from pytest_gump.text import listed
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.order import Order
     from pytest_gump.engine.secrets import Secrets
+    from pytest_gump.order import Order
     from pytest_gump.system.directory import Directory
     from pytest_gump.system.worktree import ChangedFile, Repository, Slot
 

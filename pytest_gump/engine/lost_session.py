@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Provenance, Usage
 from pytest_gump.engine.agent_phase import STDERR, STREAM
-from pytest_gump.engine.order import Section
 from pytest_gump.engine.prompt import STANDING, TASK
+from pytest_gump.order import Section
 
 if TYPE_CHECKING:
     from pytest_gump.engine.agent_phase import AgentRun
-    from pytest_gump.engine.order import Order
+    from pytest_gump.order import Order
     from pytest_gump.system.directory import Directory
 
 NOTE: Final = "the agent's CLI had lost its session: started a fresh one ({id} is gone)"

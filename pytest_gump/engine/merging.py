@@ -6,14 +6,14 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.order import AttemptResult, Outcome, Timings
+from pytest_gump.order import AttemptResult, Outcome, Timings
 from pytest_gump.system.git.history import chain
 from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.order import Order
+    from pytest_gump.order import Order
     from pytest_gump.system.worktree import Repository
 
 _STEP = re.compile(r"^Gump-Step: (.+)$", re.MULTILINE)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.base import Tokens, Usage
-from pytest_gump.engine.order import AttemptResult, Outcome, from_wire
+from pytest_gump.order import AttemptResult, Outcome, from_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

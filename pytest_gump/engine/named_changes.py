@@ -16,8 +16,8 @@ from pytest_gump.text import listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Tools
+    from pytest_gump.order import Order
     from pytest_gump.system.worktree import ChangedFile, Slot
 
 _NAMED: Final = 5

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.engine.decision import Failure, Retry
-    from pytest_gump.engine.order import Mode, PlanItem
     from pytest_gump.engine.schedule_records import Role, Status
     from pytest_gump.engine.side_by_side import SideBySide
+    from pytest_gump.order import Mode, PlanItem
     from pytest_gump.workflow.model import OnFailure, Step
     from pytest_gump.workflow.path import StepPath
 

@@ -10,7 +10,6 @@ from pytest_gump.engine.budget import TimeAllowance, allowance
 from pytest_gump.engine.collected import known_skipped, known_tests
 from pytest_gump.engine.feedback import describe_failures
 from pytest_gump.engine.identity import hashed, portable
-from pytest_gump.engine.order import ContextPart, Limits, Order
 from pytest_gump.engine.preflight import PREFLIGHT
 from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.quota import REPEATED
@@ -18,6 +17,7 @@ from pytest_gump.engine.sessions import choose_session
 from pytest_gump.engine.state import State
 from pytest_gump.gates.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.gates.names import COMMAND_GATES
+from pytest_gump.order import ContextPart, Limits, Order
 from pytest_gump.workflow.edit import foreach_groups, walk
 from pytest_gump.workflow.model import GateSpec
 from pytest_gump.workflow.refs import resolve_step, split_state
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import SessionRef
     from pytest_gump.engine.identity import Identity
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
-    from pytest_gump.engine.order import Section
     from pytest_gump.engine.schedule import Ready
     from pytest_gump.engine.sessions import Beginning
-    from pytest_gump.engine.settings import Settings
+    from pytest_gump.engine.settings.settings import Settings
+    from pytest_gump.order import Section
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.model import Workflow
 

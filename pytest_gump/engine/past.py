@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.engine.budget import is_inside
 from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
-from pytest_gump.engine.order import AttemptResult, Outcome, from_wire
 from pytest_gump.errors import RunError
+from pytest_gump.order import AttemptResult, Outcome, from_wire
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:

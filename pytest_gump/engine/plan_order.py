@@ -11,7 +11,7 @@ from pytest_gump.gates.overlap import may_overlap
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_gump.engine.order import PlanItem
+    from pytest_gump.order import PlanItem
 
 
 @dataclass(frozen=True, slots=True)

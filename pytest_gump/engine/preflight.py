@@ -9,8 +9,8 @@ from pytest_gump.units import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.order import AttemptResult
     from pytest_gump.gates.base import GateResult
+    from pytest_gump.order import AttemptResult
 
 PREFLIGHT: Final = "preflight"
 """Name of these gates wherever a step would be named."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.engine.feedback import describe_failures, fenced
-from pytest_gump.engine.order import PlanItem, Section
 from pytest_gump.gates.patterns import matches
+from pytest_gump.order import PlanItem, Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_gump.engine.order import AttemptResult, Mode, Order
+    from pytest_gump.order import AttemptResult, Mode, Order
 
 TASK: Final = "Your task"
 STANDING: Final = "What was done so far"

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Tokens
     from pytest_gump.engine import report_schema as shape
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord, Total
-    from pytest_gump.engine.order import AttemptResult
     from pytest_gump.gates.base import GateResult
+    from pytest_gump.order import AttemptResult
     from pytest_gump.system.worktree import ChangedFile
 
 

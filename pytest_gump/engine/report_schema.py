@@ -12,7 +12,8 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic takes no other on Python 3.11
 
-from pytest_gump.engine import order, schedule_records
+from pytest_gump import order
+from pytest_gump.engine import schedule_records
 from pytest_gump.engine.json_schema import DESCRIBED, one_of, schema_of
 from pytest_gump.engine.report_sums import AgentSum, Cost, CostSum, Spread, Sum, Tokens, Totals
 from pytest_gump.gates.base import GateStatus

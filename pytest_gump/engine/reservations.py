@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.engine.metrics import RunRecord, StepRecord
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.order import AttemptResult
 
 
 def skipped_gates(result: AttemptResult) -> dict[str, str]:

@@ -23,7 +23,6 @@ from pytest_gump.engine.ledger import FORMAT
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.merging import merge
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, is_unknown
-from pytest_gump.engine.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.engine.orders import OrderBuilder, preflight_order
 from pytest_gump.engine.preflight import PREFLIGHT, briefly, preflight_notes, why_not_run
 from pytest_gump.engine.quota import Again, Limited, Quota
@@ -35,6 +34,7 @@ from pytest_gump.engine.shared_budget import SharedBudget
 from pytest_gump.engine.slot_use import SlotUse
 from pytest_gump.engine.take_up import done_of
 from pytest_gump.errors import RunError
+from pytest_gump.order import AttemptResult, Order, Outcome, Timings, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -11,7 +11,7 @@ from pytest_gump.workflow.refs import Outline, iter_steps
 
 if TYPE_CHECKING:
     from pytest_gump.engine.nodes import Group
-    from pytest_gump.engine.order import PlanItem
+    from pytest_gump.order import PlanItem
     from pytest_gump.workflow.model import Workflow
 
 

@@ -11,7 +11,7 @@ from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.order import Mode, PlanItem
+    from pytest_gump.order import Mode, PlanItem
 
 Decide = Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]
 """Called for a failed step or group with the failures that count, newest last, and what the workflow's own policy

@@ -12,7 +12,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Usage
     from pytest_gump.engine.metrics import RunRecord
-    from pytest_gump.engine.order import Order
+    from pytest_gump.order import Order
     from pytest_gump.workflow.model import Step, Workflow
 
 

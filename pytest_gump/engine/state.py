@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.order import AttemptResult
 
 
 class State:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import ToolCall, ToolResult
-from pytest_gump.engine.order import ToolUse
+from pytest_gump.order import ToolUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.agents.base import Agent, SessionRef
-    from pytest_gump.engine.order import Order
+    from pytest_gump.order import Order
 
 ELSEWHERE: Final = "the session belongs to another worktree: started a fresh one"
 NO_COPY: Final = "the agent's CLI cannot begin with a copy of a session: started a fresh one"

@@ -12,8 +12,8 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pytest_gump.engine.order import Order
     from pytest_gump.engine.tools import Tools
+    from pytest_gump.order import Order
     from pytest_gump.system.worktree import Slot
 
 FOLDER_CHARS = 120

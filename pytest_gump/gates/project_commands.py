@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from pytest_gump.engine.settings import Settings
+    from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.system.worktree import Repository
 
 PACKAGE_FILES: Final = (

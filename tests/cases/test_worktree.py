@@ -7,7 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.order import Outcome
+from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

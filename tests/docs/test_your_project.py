@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.order import Outcome
+from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     import pytest

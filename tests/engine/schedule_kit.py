@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pytest_gump.engine.decision import Decision, Failure
-from pytest_gump.engine.order import PlanItem
 from pytest_gump.engine.schedule import Done, Ready, Schedule, Settled
+from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import Entry, GateSpec, OnFailure, Policy, Step, Workflow
 
 if TYPE_CHECKING:

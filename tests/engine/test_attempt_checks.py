@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.order import Outcome, PlanItem
+from pytest_gump.order import Outcome, PlanItem
 from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, scratch_of

@@ -10,8 +10,8 @@ from pytest_gump.agents.cassettes.cassette import Cassette, write_take
 from pytest_gump.agents.cassettes.neutral import conversation
 from pytest_gump.agents.cassettes.replay import ReplayAgent
 from pytest_gump.engine.attempt import execute
-from pytest_gump.engine.order import AttemptResult, Outcome, PlanItem, Section
 from pytest_gump.engine.prompt import prompt_key
+from pytest_gump.order import AttemptResult, Outcome, PlanItem, Section
 from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import Kit, Limits, bash

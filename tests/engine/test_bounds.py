@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 from pytest_gump.engine.bounds import check_bounds, gate_config, is_in_checkout, outside, place_in, protected
-from pytest_gump.engine.order import Order, PlanItem
+from pytest_gump.order import Order, PlanItem
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.engine.gump_toml import MAX_BYTES, SETTINGS, WITHOUT_EFFECT, GumpToml, gump_tomls
-from pytest_gump.engine.settings import read_settings
+from pytest_gump.engine.settings.gump_toml import MAX_BYTES, SETTINGS, WITHOUT_EFFECT, GumpToml, gump_tomls
+from pytest_gump.engine.settings.settings import read_settings
 from pytest_gump.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -4,11 +4,11 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.handover import Handover, read_handover
-from pytest_gump.engine.order import PlanItem, Verdict
 from pytest_gump.errors import WorktreeError
+from pytest_gump.order import PlanItem, Verdict
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.order import Mode
+    from pytest_gump.order import Mode
 
 PLAN = json.dumps([{"name": "First part", "description": "do it", "files": ["src/"]}]).encode()
 

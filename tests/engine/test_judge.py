@@ -9,8 +9,8 @@ from pytest_gump.engine.agent_phase import AgentRun
 from pytest_gump.engine.guard import Breach
 from pytest_gump.engine.handover import Handover
 from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
-from pytest_gump.engine.order import Limits, Outcome, Verdict
 from pytest_gump.gates.base import GateResult
+from pytest_gump.order import Limits, Outcome, Verdict
 
 OK = AgentRun(Ending("ok", "", "", Usage(), None))
 FAILED = replace(OK, ending=Ending("agent_error", "no key", "", Usage(), None))

@@ -5,19 +5,6 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.feedback import _shares, fenced
-from pytest_gump.engine.order import (
-    AttemptResult,
-    ContextPart,
-    Mode,
-    Order,
-    Outcome,
-    PlanItem,
-    Section,
-    Timings,
-    Verdict,
-    from_wire,
-    to_wire,
-)
 from pytest_gump.engine.prompt import (
     CONTEXT,
     CONVENTIONS,
@@ -30,6 +17,19 @@ from pytest_gump.engine.prompt import (
     replan_prompt,
 )
 from pytest_gump.gates.base import GateResult
+from pytest_gump.order import (
+    AttemptResult,
+    ContextPart,
+    Mode,
+    Order,
+    Outcome,
+    PlanItem,
+    Section,
+    Timings,
+    Verdict,
+    from_wire,
+    to_wire,
+)
 
 ITEM = PlanItem("Parse", "parse", "read durations", ("src/units.py", "tests/"))
 

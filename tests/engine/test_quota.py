@@ -6,11 +6,11 @@ import pytest
 from pytest_gump.agents.base import Usage
 from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger_shape import is_event
-from pytest_gump.engine.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.engine.quota import Again, Limited, Quota, clock_text
-from pytest_gump.engine.settings import Settings
+from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.lines import ASCII
 from pytest_gump.live_line import Running, live_line, waits_text
+from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 
 if TYPE_CHECKING:
     from pytest_gump.engine.metrics import RunRecord

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest_gump.engine.order import PlanItem
 from pytest_gump.engine.schedule import Done, Schedule
+from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import GateSpec, Step, Workflow
 
 from tests.engine.schedule_kit import Drive, agent, flat, gate, group, own_policy

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_gump.engine.decision import Failure, Retry, Stop
 from pytest_gump.engine.nodes import Group
-from pytest_gump.engine.order import PlanItem
 from pytest_gump.engine.schedule import Done, Schedule
+from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
 
 from tests.engine.schedule_kit import SOURCES, agent, entries, flat, group, own_policy, plan, tdd

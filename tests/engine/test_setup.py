@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.order import Outcome
 from pytest_gump.errors import WorktreeError
+from pytest_gump.order import Outcome
 from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import Kit, bash

@@ -14,10 +14,10 @@ from pytest_gump.engine.decided_event import decision_fields
 from pytest_gump.engine.identity import differences, hashed
 from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.ledger_shape import is_event
-from pytest_gump.engine.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.engine.past import read_past
 from pytest_gump.engine.schedule_replay import ResumableSchedule
 from pytest_gump.engine.take_up import TakeUp, done_of
+from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Workflow
 from pytest_gump.workflow.path import StepPath
 

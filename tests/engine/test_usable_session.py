@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import SessionRef
-from pytest_gump.engine.order import Outcome
+from pytest_gump.order import Outcome
 from pytest_gump.system.processes.process import Supervisor
 
 from .attempt_kit import FINISH, Kit, ScriptAgent

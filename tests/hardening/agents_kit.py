@@ -20,7 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.order import AttemptResult
+    from pytest_gump.order import AttemptResult
     from pytest_gump.testing import GumpProject
 
 PRELUDE = """

@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 from pytest_gump.ci import LocatedRun, code_quality, error_commands, log_sections, service
 from pytest_gump.ci_summary import OUTPUT_CHARS, block, markdown
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
-from pytest_gump.engine.order import AttemptResult, Outcome, Timings
 from pytest_gump.gates.base import GateResult
+from pytest_gump.order import AttemptResult, Outcome, Timings
 from pytest_gump.system.git.changes import ChangedFile
 from pytest_gump.workflow.load import Loaded
 from pytest_gump.workflow.model import Workflow

@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from pytest_gump.cli import main
-from pytest_gump.engine.order import Outcome
+from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
