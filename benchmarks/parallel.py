@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 
 import psutil
-from pytest_gump.engine.schedule import Done, Ready, Schedule
+from pytest_gump.engine.schedule.schedule import Done, Ready, Schedule
 from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import Step, Workflow
 from scene import ENVIRONMENT, Project, median, show, workspace

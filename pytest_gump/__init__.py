@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.decision import Failure, Retry, Stop
+    from pytest_gump.engine.schedule.decision import Failure, Retry, Stop
     from pytest_gump.gates.view import StepView
 
 __version__ = "0.1.0"
@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:
 
         return StepView
     if name in __all__:
-        from pytest_gump.engine import decision
+        from pytest_gump.engine.schedule import decision
 
         return getattr(decision, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord, Total
-    from pytest_gump.engine.schedule_records import LeafState
+    from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.order import AttemptResult
 

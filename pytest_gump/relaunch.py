@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.metrics import RunRecord
     from pytest_gump.engine.past import PastAttempt
     from pytest_gump.engine.run import Run
-    from pytest_gump.engine.schedule import Ready
-    from pytest_gump.engine.schedule_replay import ResumableSchedule
+    from pytest_gump.engine.schedule.resumable import ResumableSchedule
+    from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.engine.tools import Tools
     from pytest_gump.jobs import Job

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
     from pytest_gump.engine.run import Booked, Run
-    from pytest_gump.engine.schedule_records import LeafState
+    from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.errors import Problem
     from pytest_gump.lines import Columns, Marks

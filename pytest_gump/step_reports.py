@@ -13,9 +13,9 @@ from _pytest.runner import runtestprotocol  # the one way to run an item's phase
 from pytest_gump import junit
 from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.endings import uninterrupted
-from pytest_gump.engine.decision import Retry, Stop
 from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.preflight import PREFLIGHT
+from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.errors import GumpError
 from pytest_gump.exit_code import is_own
 from pytest_gump.order import AttemptResult, Outcome, to_wire
@@ -27,8 +27,8 @@ from pytest_gump.workflow.path import REPLAN, StepPath
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from pytest_gump.engine.decision import Decision, Failure
     from pytest_gump.engine.run import Booked, Run
+    from pytest_gump.engine.schedule.decision import Decision, Failure
     from pytest_gump.jobs import Job
     from pytest_gump.open_run import Flight, OpenRun
     from pytest_gump.report import Report

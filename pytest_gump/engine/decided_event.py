@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.decision import Stop
+from pytest_gump.engine.schedule.decision import Stop
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.schedule import Settled
+    from pytest_gump.engine.schedule.schedule import Settled
     from pytest_gump.workflow.path import StepPath
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import count, groupby
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.decision import Failure, Replan, Restart, Retry, Stop
-from pytest_gump.engine.retry import Tally, answer
+from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry, Stop
+from pytest_gump.engine.schedule.retry import Tally, answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.decision import Decision, Source
+    from pytest_gump.engine.schedule.decision import Decision, Source
     from pytest_gump.workflow.model import OnFailure, Step
 
 _BRANCHES: Final[tuple[Source, ...]] = ("gate_fail", "guard_fail", "review_fail")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import SessionRef
     from pytest_gump.engine.identity import Identity
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
-    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.engine.sessions import Beginning
     from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.order import Section

@@ -13,9 +13,9 @@ from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic takes no other on Python 3.11
 
 from pytest_gump import order
-from pytest_gump.engine import schedule_records
 from pytest_gump.engine.json_schema import DESCRIBED, one_of, schema_of
 from pytest_gump.engine.report_sums import AgentSum, Cost, CostSum, Spread, Sum, Tokens, Totals
+from pytest_gump.engine.schedule import records
 from pytest_gump.gates.base import GateStatus
 
 __all__ = ["AgentSum", "Cost", "CostSum", "Spread", "Sum", "Tokens", "Totals", "json_schema", "text"]
@@ -158,7 +158,7 @@ class Begun(TypedDict):
     """Agent; null for gates only."""
     mode: Mode
     """What the agent hands over."""
-    entry: Annotated[str, one_of(*get_args(schedule_records.EntryKind))]
+    entry: Annotated[str, one_of(*get_args(records.EntryKind))]
     """Why it was made."""
     because: str | None
     """The failure that it answers; null for a first attempt."""
@@ -166,7 +166,7 @@ class Begun(TypedDict):
     """When it started."""
     folder: str | None
     """Its folder below `attempts/` of the run."""
-    verdict: Annotated[str, one_of("", *get_args(schedule_records.Result))]
+    verdict: Annotated[str, one_of("", *get_args(records.Result))]
     """What followed; again: an enclosing step went on; waited, failover: it was made once more, later or by another
     agent, because its agent's account was at a limit; empty: nothing yet."""
     decision: str

@@ -28,8 +28,8 @@ from pytest_gump.engine.preflight import PREFLIGHT, briefly, preflight_notes, wh
 from pytest_gump.engine.quota import Again, Limited, Quota
 from pytest_gump.engine.result_branch import ResultBranch
 from pytest_gump.engine.run_change import run_change
-from pytest_gump.engine.schedule import Settled
-from pytest_gump.engine.schedule_replay import ResumableSchedule
+from pytest_gump.engine.schedule.resumable import ResumableSchedule
+from pytest_gump.engine.schedule.schedule import Settled
 from pytest_gump.engine.shared_budget import SharedBudget
 from pytest_gump.engine.slot_use import SlotUse
 from pytest_gump.engine.take_up import done_of
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.folder import RunFolder
     from pytest_gump.engine.ledger import Event
     from pytest_gump.engine.orders import RunInputs
-    from pytest_gump.engine.schedule import Decide, Ready
+    from pytest_gump.engine.schedule.schedule import Decide, Ready
     from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.system.worktree import Repository, SlotPool
     from pytest_gump.workflow.path import StepPath

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import SessionRef
     from pytest_gump.engine.metrics import AttemptRecord, RunRecord
-    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.schedule.schedule import Ready
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,24 +11,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.budget import is_inside
-from pytest_gump.engine.decision import Replan, Restart
-from pytest_gump.engine.failures import failure_of
 from pytest_gump.engine.identity import differences
-from pytest_gump.engine.schedule import Done
-from pytest_gump.engine.schedule_replay import ResumableSchedule
+from pytest_gump.engine.schedule.decision import Replan, Restart
+from pytest_gump.engine.schedule.failure import failure_of
+from pytest_gump.engine.schedule.resumable import ResumableSchedule
+from pytest_gump.engine.schedule.schedule import Done
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_gump.engine.decision import Decision, Failure
     from pytest_gump.engine.identity import Identity
     from pytest_gump.engine.ledger import Event
     from pytest_gump.engine.metrics import RunRecord
     from pytest_gump.engine.orders import RunInputs
     from pytest_gump.engine.past import Past, PastAttempt
-    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.schedule.decision import Decision, Failure
+    from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.model import Step

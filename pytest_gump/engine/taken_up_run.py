@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.past import Past
     from pytest_gump.engine.quota import Quota
     from pytest_gump.engine.run import Booked
-    from pytest_gump.engine.schedule import Decide, Ready
+    from pytest_gump.engine.schedule.schedule import Decide, Ready
     from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.workflow.path import StepPath

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pytest_gump.engine.decision import Decision, Failure
-from pytest_gump.engine.schedule import Done, Ready, Schedule, Settled
+from pytest_gump.engine.schedule.decision import Decision, Failure
+from pytest_gump.engine.schedule.schedule import Done, Ready, Schedule, Settled
 from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import Entry, GateSpec, OnFailure, Policy, Step, Workflow
 

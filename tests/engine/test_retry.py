@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.engine.decision import Failure, Replan, Restart, Retry, Source, Stop
-from pytest_gump.engine.retry import Answer, Tally, answer, bind, no_progress
+from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry, Source, Stop
+from pytest_gump.engine.schedule.retry import Answer, Tally, answer, bind, no_progress
 from pytest_gump.workflow.model import Entry, OnFailure, Policy
 from pytest_gump.workflow.reading.rules_reach import unreached_by
 

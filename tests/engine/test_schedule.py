@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.engine.schedule import Done
+from pytest_gump.engine.schedule.schedule import Done
 from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule_kit import Drive, agent, flat, gate, group, plan, tdd

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.decision import Failure, Restart, Retry, Stop
+from pytest_gump.engine.schedule.decision import Failure, Restart, Retry, Stop
 from pytest_gump.workflow.model import OnFailure
 
 from tests.engine.schedule_kit import Drive, agent, entries, flat, gate, group, plan, policy
@@ -12,7 +12,7 @@ from tests.engine.schedule_kit import Drive, agent, entries, flat, gate, group, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.decision import Decision
+    from pytest_gump.engine.schedule.decision import Decision
     from pytest_gump.workflow.model import Step
     from pytest_gump.workflow.path import StepPath
 

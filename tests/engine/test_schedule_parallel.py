@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest_gump.engine.schedule import Done, Schedule
+from pytest_gump.engine.schedule.schedule import Done, Schedule
 from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import GateSpec, Step, Workflow
 
@@ -21,7 +21,7 @@ from tests.engine.test_schedule_properties import Walk, workflows
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.schedule.schedule import Ready
 
 PLAN = agent("plan", output="plan")
 GATES = (GateSpec(name="test"),)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest_gump.engine.decision import Failure, Retry, Stop
-from pytest_gump.engine.nodes import Group
-from pytest_gump.engine.schedule import Done, Schedule
+from pytest_gump.engine.schedule.decision import Failure, Retry, Stop
+from pytest_gump.engine.schedule.nodes import Group
+from pytest_gump.engine.schedule.schedule import Done, Schedule
 from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hypothesis.strategies import DataObject, DrawFn
-    from pytest_gump.engine.decision import Decision
-    from pytest_gump.engine.nodes import Leaf
-    from pytest_gump.engine.schedule import Ready, Settled
+    from pytest_gump.engine.schedule.decision import Decision
+    from pytest_gump.engine.schedule.nodes import Leaf
+    from pytest_gump.engine.schedule.schedule import Ready, Settled
     from pytest_gump.workflow.path import StepPath
 
 MOST_ORDERS = 20_000

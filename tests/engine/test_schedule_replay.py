@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest_gump.engine.schedule import Done, Schedule
-from pytest_gump.engine.schedule_replay import ResumableSchedule
+from pytest_gump.engine.schedule.resumable import ResumableSchedule
+from pytest_gump.engine.schedule.schedule import Done, Schedule
 
 from tests.engine.schedule_kit import agent, flat, gate, group, own_policy, plan
 from tests.engine.test_schedule_properties import FAILURES, Walk, outcomes, workflows
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypothesis.strategies import DataObject
-    from pytest_gump.engine.decision import Decision
-    from pytest_gump.engine.schedule import Settled
+    from pytest_gump.engine.schedule.decision import Decision
+    from pytest_gump.engine.schedule.schedule import Settled
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
 

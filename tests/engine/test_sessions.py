@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_gump.agents.base import SessionRef, Tokens
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord
-from pytest_gump.engine.schedule_records import Ready
+from pytest_gump.engine.schedule.records import Ready
 from pytest_gump.engine.sessions import FRESH, Beginning, choose_session
 from pytest_gump.order import AttemptResult, Outcome, Timings
 from pytest_gump.workflow.model import SessionMode, Step

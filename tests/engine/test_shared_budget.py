@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_gump.agents.base import Usage
-from pytest_gump.engine.schedule import Done, Schedule
+from pytest_gump.engine.schedule.schedule import Done, Schedule
 from pytest_gump.engine.shared_budget import SharedBudget
 from pytest_gump.order import Limits, Order
 from pytest_gump.workflow.model import Guard, Step, Workflow

@@ -15,7 +15,7 @@ from pytest_gump.engine.identity import differences, hashed
 from pytest_gump.engine.json_text import json_text
 from pytest_gump.engine.ledger_shape import is_event
 from pytest_gump.engine.past import read_past
-from pytest_gump.engine.schedule_replay import ResumableSchedule
+from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.engine.take_up import TakeUp, done_of
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Workflow
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DataObject
     from pytest_gump.engine.identity import Identity
     from pytest_gump.engine.past import PastAttempt
-    from pytest_gump.engine.schedule import Ready
+    from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.workflow.model import Step
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.decision import Failure
+from pytest_gump.engine.schedule.decision import Failure
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.decision import Source
+    from pytest_gump.engine.schedule.decision import Source
     from pytest_gump.order import AttemptResult
 
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.nodes import Group, Reopened, groups_above, writer_of
-from pytest_gump.engine.retry import Tally
-from pytest_gump.engine.schedule import Schedule
-from pytest_gump.engine.schedule_attempts import anew, check_again
+from pytest_gump.engine.schedule.attempts import anew, check_again
+from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above, writer_of
+from pytest_gump.engine.schedule.retry import Tally
+from pytest_gump.engine.schedule.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.nodes import Leaf, Node
-    from pytest_gump.engine.schedule_asking import Asking
-    from pytest_gump.engine.schedule_records import Decide, Done, Ready, Settled
+    from pytest_gump.engine.schedule.failure_handling import Asking
+    from pytest_gump.engine.schedule.nodes import Leaf, Node
+    from pytest_gump.engine.schedule.records import Decide, Done, Ready, Settled
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.plan_order import in_order, overlaps
+from pytest_gump.engine.schedule.plan_sort import in_order, overlaps
 from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.refs import Outline, iter_steps
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.nodes import Group
+    from pytest_gump.engine.schedule.nodes import Group
     from pytest_gump.order import PlanItem
     from pytest_gump.workflow.model import Workflow
 

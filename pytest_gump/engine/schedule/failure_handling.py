@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.decision import Failure, Replan, Restart, Stop
-from pytest_gump.engine.nodes import Group, Told, groups_above, restart_target
-from pytest_gump.engine.retry import answer, bind
-from pytest_gump.engine.schedule_records import Settled
+from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Stop
+from pytest_gump.engine.schedule.nodes import Group, Told, groups_above, restart_target
+from pytest_gump.engine.schedule.records import Settled
+from pytest_gump.engine.schedule.retry import answer, bind
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.decision import Decision
-    from pytest_gump.engine.nodes import Leaf, Node
-    from pytest_gump.engine.schedule_records import Decide, Done, Ready, Result
+    from pytest_gump.engine.schedule.decision import Decision
+    from pytest_gump.engine.schedule.nodes import Leaf, Node
+    from pytest_gump.engine.schedule.records import Decide, Done, Ready, Result
     from pytest_gump.workflow.path import StepPath
 
 NEVER_RETRIED: Final = frozenset({"budget", "crashed"})

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.decision import Decision, Failure, Replan, Restart, Retry, Stop
+from pytest_gump.engine.schedule.decision import Decision, Failure, Replan, Restart, Retry, Stop
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.decision import Source
+    from pytest_gump.engine.schedule.decision import Source
     from pytest_gump.workflow.model import Entry, OnFailure, Policy
 
 FLAT: Final = "flat"

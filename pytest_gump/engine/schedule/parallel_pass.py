@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-    from pytest_gump.engine.nodes import Leaf
-    from pytest_gump.engine.schedule_asking import Asking
+    from pytest_gump.engine.schedule.failure_handling import Asking
+    from pytest_gump.engine.schedule.nodes import Leaf
 
 State = Literal["waiting", "running", "passed", "merging", "merged", "failed", "dropped"]
 """`passed` waits for its merge; `merged` is also said of a member that had nothing to merge; `dropped` can never begin,

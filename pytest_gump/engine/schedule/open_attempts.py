@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule_view import place
+from pytest_gump.engine.schedule.view import place
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.nodes import Leaf
-    from pytest_gump.engine.schedule_records import Ready
+    from pytest_gump.engine.schedule.nodes import Leaf
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.workflow.path import StepPath
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.nodes import Group, Leaf
-from pytest_gump.engine.schedule_records import LeafState
+from pytest_gump.engine.schedule.nodes import Group, Leaf
+from pytest_gump.engine.schedule.records import LeafState
 from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.nodes import Node
-    from pytest_gump.engine.schedule_plans import Plans
-    from pytest_gump.engine.schedule_records import Status
+    from pytest_gump.engine.schedule.nodes import Node
+    from pytest_gump.engine.schedule.plans import Plans
+    from pytest_gump.engine.schedule.records import Status
     from pytest_gump.workflow.model import Step
     from pytest_gump.workflow.path import StepPath
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from pytest_gump.engine.plan_order import Waits, waits
-from pytest_gump.engine.retry import Tally
+from pytest_gump.engine.schedule.plan_sort import Waits, waits
+from pytest_gump.engine.schedule.retry import Tally
 from pytest_gump.workflow.generated import MERGE_STEP, gate_step, may_write, merge_path
 from pytest_gump.workflow.path import REPLAN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.decision import Failure, Retry
-    from pytest_gump.engine.schedule_records import Role, Status
-    from pytest_gump.engine.side_by_side import SideBySide
+    from pytest_gump.engine.schedule.decision import Failure, Retry
+    from pytest_gump.engine.schedule.parallel_pass import SideBySide
+    from pytest_gump.engine.schedule.records import Role, Status
     from pytest_gump.order import Mode, PlanItem
     from pytest_gump.workflow.model import OnFailure, Step
     from pytest_gump.workflow.path import StepPath

@@ -15,21 +15,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
-from pytest_gump.engine.decision import Replan, Restart, Retry, Stop
-from pytest_gump.engine.nodes import Leaf, Reopened, groups_above, restart_target, writer_of
-from pytest_gump.engine.schedule_asking import Asking, Log, where_left
-from pytest_gump.engine.schedule_attempts import begin_replan, next_attempt, next_part
-from pytest_gump.engine.schedule_records import Decide, Done, LeafState, Ready, Settled
-from pytest_gump.engine.schedule_tree import StepTree
-from pytest_gump.engine.schedule_view import leaves, signature
+from pytest_gump.engine.schedule.attempts import begin_replan, next_attempt, next_part
+from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
+from pytest_gump.engine.schedule.failure_handling import Asking, Log, where_left
+from pytest_gump.engine.schedule.nodes import Leaf, Reopened, groups_above, restart_target, writer_of
+from pytest_gump.engine.schedule.records import Decide, Done, LeafState, Ready, Settled
+from pytest_gump.engine.schedule.tree import StepTree
+from pytest_gump.engine.schedule.view import leaves, signature
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    from pytest_gump.engine.decision import Decision
-    from pytest_gump.engine.nodes import Group, Node, Told
-    from pytest_gump.engine.schedule_records import Result
-    from pytest_gump.engine.side_by_side import SideBySide
+    from pytest_gump.engine.schedule.decision import Decision
+    from pytest_gump.engine.schedule.nodes import Group, Node, Told
+    from pytest_gump.engine.schedule.parallel_pass import SideBySide
+    from pytest_gump.engine.schedule.records import Result
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
 

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.nodes import Group, Lane, Leaf, Told
-from pytest_gump.engine.schedule_asking import Log
-from pytest_gump.engine.schedule_attempts import first_attempt, merge_attempt
-from pytest_gump.engine.schedule_open import OpenAttempts
-from pytest_gump.engine.schedule_plans import Plans, overlap_notes
-from pytest_gump.engine.schedule_view import living, member_of, place
-from pytest_gump.engine.side_by_side import SideBySide
+from pytest_gump.engine.schedule.attempts import first_attempt, merge_attempt
+from pytest_gump.engine.schedule.failure_handling import Log
+from pytest_gump.engine.schedule.nodes import Group, Lane, Leaf, Told
+from pytest_gump.engine.schedule.open_attempts import OpenAttempts
+from pytest_gump.engine.schedule.parallel_pass import SideBySide
+from pytest_gump.engine.schedule.plans import Plans, overlap_notes
+from pytest_gump.engine.schedule.view import living, member_of, place
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.nodes import Node, Reopened
-    from pytest_gump.engine.schedule_asking import Asking
-    from pytest_gump.engine.schedule_records import Ready
+    from pytest_gump.engine.schedule.failure_handling import Asking
+    from pytest_gump.engine.schedule.nodes import Node, Reopened
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.workflow.model import Workflow
 
 

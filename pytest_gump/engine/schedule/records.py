@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pytest_gump.engine.decision import Decision, Failure
+from pytest_gump.engine.schedule.decision import Decision, Failure
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.decision import Retry
-from pytest_gump.engine.nodes import Replanning
-from pytest_gump.engine.schedule_records import Ready
+from pytest_gump.engine.schedule.decision import Retry
+from pytest_gump.engine.schedule.nodes import Replanning
+from pytest_gump.engine.schedule.records import Ready
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.decision import Failure, Replan
-    from pytest_gump.engine.nodes import Leaf, Node, Told
-    from pytest_gump.engine.schedule_records import EntryKind
+    from pytest_gump.engine.schedule.decision import Failure, Replan
+    from pytest_gump.engine.schedule.nodes import Leaf, Node, Told
+    from pytest_gump.engine.schedule.records import EntryKind
 
     Number = Callable[[StepPath], int]
     """Gives the next attempt number of a path."""

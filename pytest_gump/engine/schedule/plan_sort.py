@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from pytest_gump.gates.overlap import may_overlap
+from pytest_gump.engine.schedule.overlap import may_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
