@@ -28,7 +28,7 @@ from pytest_gump.agents.clis.cursor_stream import CursorReader
 from pytest_gump.agents.clis.gemini_stream import GeminiReader
 from pytest_gump.agents.clis.opencode_stream import OpencodeReader
 from pytest_gump.agents.clis.qwen_stream import QwenReader
-from pytest_gump.engine.guard import GuardWatch
+from pytest_gump.engine.checks.guard import GuardWatch
 from pytest_gump.order import Limits
 from pytest_gump.system.processes.output import MAX_LINE_BYTES
 from pytest_gump.system.processes.process import Request, Supervisor

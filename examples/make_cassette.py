@@ -24,7 +24,7 @@ from typing import Any
 
 from pytest_gump.agents.cassettes import cassette
 from pytest_gump.order import Order
-from pytest_gump.engine.prompt import prompt_key
+from pytest_gump.engine.attempt.prompt import prompt_key
 
 HERE = Path(__file__).parent
 PROJECT = HERE / "timesheet"

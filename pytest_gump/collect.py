@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.engine.setup_phase import NOT_COPIED
+from pytest_gump.engine.attempt.setup_phase import NOT_COPIED
 from pytest_gump.order import Outcome
 from pytest_gump.system.processes.output import clean_text
 from pytest_gump.system.worktrees.copies import INCLUDE

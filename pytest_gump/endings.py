@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gump.engine.judge import REASON_CHARS
+from pytest_gump.engine.attempt.judge import REASON_CHARS
 from pytest_gump.errors import GumpError
 from pytest_gump.system.processes.output import clean_text
 from pytest_gump.text import one_line

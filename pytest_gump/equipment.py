@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.cassettes.cassette import Cassette
+from pytest_gump.engine.attempt.tools import Tools
 from pytest_gump.engine.settings.settings import Settings
-from pytest_gump.engine.tools import Tools
 from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.hook_answers import hook_answers
 from pytest_gump.job_agents import Replay, find_agent

@@ -13,7 +13,7 @@ from pytest_gump.system.processes.session_clock import CLOCK
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pytest_gump.engine.tools import Heard
+    from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.order import AttemptResult, Order
 
     CarryOut = Callable[[int, Order, Callable[[Heard], None], Callable[[], str | None]], AttemptResult]

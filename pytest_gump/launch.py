@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from pytest_gump.agents import prices
-from pytest_gump.engine.attempt import Tools, execute
+from pytest_gump.engine.attempt.attempt import Tools, execute
+from pytest_gump.engine.attempt.judge import REASON_CHARS
+from pytest_gump.engine.attempt.recovery import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
 from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.folder import RunFolder, new_run_id
-from pytest_gump.engine.judge import REASON_CHARS
-from pytest_gump.engine.lost_attempt import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
 from pytest_gump.engine.orders import RunInputs
 from pytest_gump.engine.run import Run
 from pytest_gump.equipment import Equipment
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.engine.settings.settings import Settings
-    from pytest_gump.engine.tools import Heard
     from pytest_gump.jobs import Job
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.checkout_watch import CheckoutState

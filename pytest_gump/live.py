@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
-from pytest_gump.engine.tools import GateStarted
+from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.lines import fit
 from pytest_gump.live_line import Progress, Running, live_line, progress_text, running_text, waits_text
 from pytest_gump.system.processes.session_clock import CLOCK
@@ -17,9 +17,9 @@ from pytest_gump.workflow.generated import MERGE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.engine.metrics import AttemptRecord
     from pytest_gump.engine.run import Run
-    from pytest_gump.engine.tools import Heard
     from pytest_gump.screen import Screen
 
 HEARTBEAT_S: Final = 60.0

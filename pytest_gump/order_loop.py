@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Usage, UsageSeen
-from pytest_gump.engine.lost_attempt import NEVER_STARTED
+from pytest_gump.engine.attempt.recovery import NEVER_STARTED
 from pytest_gump.errors import GumpError
 from pytest_gump.executors import Finished, Lost, WorkerFault
 from pytest_gump.open_run import Flight
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.engine.quota import Quota
-    from pytest_gump.engine.tools import Heard
     from pytest_gump.executors import Executors
     from pytest_gump.open_run import OpenRun
     from pytest_gump.order import AttemptResult, Order

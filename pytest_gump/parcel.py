@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.engine.leavings import attempt_ref
-from pytest_gump.engine.recording import adopt
+from pytest_gump.engine.attempt.record_take import adopt
+from pytest_gump.engine.attempt.snapshots import attempt_ref
 from pytest_gump.errors import GumpError, WorktreeError, reason_of
 from pytest_gump.order import Outcome
 from pytest_gump.system.git.pack import pack_new, unpack

@@ -13,7 +13,7 @@ import pytest
 from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
 
 from pytest_gump.collect import describe_failure
-from pytest_gump.engine.attempt import Cancelled
+from pytest_gump.engine.attempt.attempt import Cancelled
 from pytest_gump.errors import GumpError
 from pytest_gump.other_hooks import STOPS, in_a_line
 from pytest_gump.system.processes.output import clean_text

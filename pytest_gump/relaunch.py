@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.after_kill import look_around
+from pytest_gump.engine.attempt.recovery import remove_scratch, run_scratch
 from pytest_gump.engine.budget import allowance, is_limited, refusal
 from pytest_gump.engine.fold import fold
 from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.lost_attempt import remove_scratch, run_scratch
 from pytest_gump.engine.orders import OrderBuilder
 from pytest_gump.engine.past import read_past
 from pytest_gump.engine.take_up import take_up
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.earlier import Earlier
+    from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.engine.folder import RunFolder
     from pytest_gump.engine.metrics import RunRecord
     from pytest_gump.engine.past import PastAttempt
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.resumable import ResumableSchedule
     from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.engine.take_up import TakenUp
-    from pytest_gump.engine.tools import Tools
     from pytest_gump.jobs import Job
     from pytest_gump.system.worktree import SlotPool
     from pytest_gump.workflow.model import Workflow

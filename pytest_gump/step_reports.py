@@ -13,7 +13,7 @@ from _pytest.runner import runtestprotocol  # the one way to run an item's phase
 from pytest_gump import junit
 from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.endings import uninterrupted
-from pytest_gump.engine.lost_attempt import NEVER_STARTED
+from pytest_gump.engine.attempt.recovery import NEVER_STARTED
 from pytest_gump.engine.preflight import PREFLIGHT
 from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.errors import GumpError

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.base import Tokens, ToolCall, Turn, Usage, UsageSeen
-from pytest_gump.engine.tools import GateStarted
+from pytest_gump.engine.attempt.tools import GateStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.tools import Heard
+    from pytest_gump.engine.attempt.tools import Heard
 
 QUIET_S: Final = 0.05
 """An agent that prints thousands of lines a second is told of at its ticks only."""

@@ -32,9 +32,9 @@ import pytest
 
 from pytest_gump.agents.cassettes import cassette
 from pytest_gump.away import Home, Place
-from pytest_gump.engine.agent_phase import STREAM
-from pytest_gump.engine.attempt import Cancelled, execute
-from pytest_gump.engine.lost_attempt import NEVER_STARTED, attempt_folder, fresh_scratch, recover
+from pytest_gump.engine.attempt.agent_phase import STREAM
+from pytest_gump.engine.attempt.attempt import Cancelled, execute
+from pytest_gump.engine.attempt.recovery import NEVER_STARTED, attempt_folder, fresh_scratch, recover
 from pytest_gump.equipment import Equipment
 from pytest_gump.errors import GumpError, reason_of
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
@@ -46,7 +46,7 @@ from pytest_gump.voice import Voice
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from pytest_gump.engine.tools import Tools
+    from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.system.worktree import Slots
 
 END: Final = ("end",)

@@ -17,8 +17,8 @@ import pytest
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.arguments import portable_arguments
 from pytest_gump.away import Place, pack_for
-from pytest_gump.engine.lost_attempt import attempt_folder, scratch_of
-from pytest_gump.engine.tools import GateStarted
+from pytest_gump.engine.attempt.recovery import attempt_folder, scratch_of
+from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.executors import Finished, Lost, WorkerFault
 from pytest_gump.job_files import project_root
 from pytest_gump.order import AttemptResult, from_wire, to_wire
@@ -33,7 +33,7 @@ from pytest_gump.xdist_session import XdistSession
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from pytest_gump.engine.tools import Heard
+    from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.equipment import Equipment
     from pytest_gump.order import Order
 

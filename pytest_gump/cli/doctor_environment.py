@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def environment_checks(settings: Settings, agents: Iterable[Agent]) -> Iterator[Check]:
     """Name variables of clouds and toolchains that are not passed. Whether anything needs them is unknown."""
     from pytest_gump.cli.doctor_agents import environment_of
-    from pytest_gump.engine.withheld import hint, needed_often
+    from pytest_gump.engine.checks.withheld import hint, needed_often
     from pytest_gump.system.environment import child_environment
 
     passed = set(settings.agent_env).union(*(environment_of(agent, Path.cwd()) for agent in agents))

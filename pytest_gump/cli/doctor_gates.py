@@ -52,8 +52,8 @@ def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervis
 
 def _run(order: Order, repository: Repository, slots: Path, names: Names, supervisor: Supervisor) -> AttemptResult:
     from pytest_gump.agents import registry
-    from pytest_gump.engine.attempt import execute
-    from pytest_gump.engine.tools import Tools
+    from pytest_gump.engine.attempt.attempt import execute
+    from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.system.worktree import Slots
 
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as scratch:

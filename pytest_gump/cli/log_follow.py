@@ -35,7 +35,7 @@ def files_of_running(run: KeptRun, attempt: AttemptRecord) -> Path | None:
     """Folder of a running attempt's files; None while there is none, or if it is on another machine."""
     from pytest_gump.cli.effective import effective_settings
     from pytest_gump.cli.runs import project_root
-    from pytest_gump.engine.workplace import folder_prefix
+    from pytest_gump.engine.attempt.workplace import folder_prefix
     from pytest_gump.errors import GumpError
     from pytest_gump.system.worktree import Slots
 
@@ -51,7 +51,7 @@ def files_of_running(run: KeptRun, attempt: AttemptRecord) -> Path | None:
 
 def mask_secrets() -> Callable[[str], str]:
     """Masks secrets of this process's environment, because the files of a running attempt are not masked yet."""
-    from pytest_gump.engine.secrets import Secrets
+    from pytest_gump.engine.attempt.secrets import Secrets
 
     return Secrets.of(os.environ).mask
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_gump.agents.registry import resolve
 from pytest_gump.conformance.model.server import ModelServer
 from pytest_gump.conformance.subjects import KEY, Subject
-from pytest_gump.engine.attempt import execute
+from pytest_gump.engine.attempt.attempt import execute
+from pytest_gump.engine.attempt.tools import GateStarted, Tools
 from pytest_gump.engine.settings.settings import Settings
-from pytest_gump.engine.tools import GateStarted, Tools
 from pytest_gump.order import Limits, Order, Section
 from pytest_gump.system.processes.process import Supervisor
 from pytest_gump.system.worktree import Repository, Slots
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Event
     from pytest_gump.conformance.model.script import Script
-    from pytest_gump.engine.tools import Heard
+    from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.order import AttemptResult
 
 TIME_LIMIT_S: Final = 120.0

@@ -6,12 +6,12 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.attempt.feedback import describe_failures
+from pytest_gump.engine.attempt.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.budget import TimeAllowance, allowance
-from pytest_gump.engine.collected import known_skipped, known_tests
-from pytest_gump.engine.feedback import describe_failures
+from pytest_gump.engine.checks.collected import known_skipped, known_tests
 from pytest_gump.engine.identity import hashed, portable
 from pytest_gump.engine.preflight import PREFLIGHT
-from pytest_gump.engine.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.quota import REPEATED
 from pytest_gump.engine.sessions import choose_session
 from pytest_gump.engine.state import State

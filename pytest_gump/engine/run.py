@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.streams.resets import sane
+from pytest_gump.engine.attempt.recovery import NEVER_STARTED
+from pytest_gump.engine.attempt.snapshots import commit_ref
 from pytest_gump.engine.budget import Allowance, refusal, spent_out
 from pytest_gump.engine.decided_event import decision_fields, why_text
 from pytest_gump.engine.fold import advance
 from pytest_gump.engine.journal import Journal
-from pytest_gump.engine.leavings import commit_ref
 from pytest_gump.engine.ledger import FORMAT
-from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.merging import merge
 from pytest_gump.engine.metrics import AttemptRecord, RunRecord, is_unknown
 from pytest_gump.engine.orders import OrderBuilder, preflight_order

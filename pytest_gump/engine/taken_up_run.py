@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.after_kill import is_of_killed
+from pytest_gump.engine.attempt.snapshots import snapshot_ref
 from pytest_gump.engine.fold import advance
-from pytest_gump.engine.leavings import snapshot_ref
 from pytest_gump.engine.ledger import read_ledger
 from pytest_gump.engine.orders import recheck_order
 from pytest_gump.engine.past import PastAttempt, read_past

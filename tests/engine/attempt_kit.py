@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.base import Command, Provenance
 from pytest_gump.agents.cassettes.neutral import NeutralReader
-from pytest_gump.engine.attempt import execute
+from pytest_gump.engine.attempt.attempt import execute
+from pytest_gump.engine.attempt.tools import Tools
 from pytest_gump.engine.settings.settings import Settings
-from pytest_gump.engine.tools import Tools
 from pytest_gump.order import Limits, Order, Section
 from pytest_gump.system.worktree import Repository, Slots
 from pytest_gump.workflow.model import GateSpec
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.agents.base import StreamReader, Task
-    from pytest_gump.engine.tools import Heard
+    from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.order import AttemptResult
     from pytest_gump.system.processes.process import Supervisor
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from pytest_gump.engine.bounds import check_bounds, gate_config, is_in_checkout, outside, place_in, protected
+from pytest_gump.engine.checks.bounds import check_bounds, gate_config, is_in_checkout, outside, place_in, protected
 from pytest_gump.order import Order, PlanItem
 
 if TYPE_CHECKING:

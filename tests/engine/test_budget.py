@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from pytest_gump.agents.base import Tokens, Usage
+from pytest_gump.engine.attempt.recovery import NEVER_STARTED
 from pytest_gump.engine.budget import Allowance, allowance, refusal, spent_out
 from pytest_gump.engine.fold import advance
-from pytest_gump.engine.lost_attempt import NEVER_STARTED
 from pytest_gump.engine.metrics import RunRecord
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Guard, Step, Workflow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_gump.engine.collected import collected, count_notes, fewer_tests, hold_untouched_tests
+from pytest_gump.engine.checks.collected import collected, count_notes, fewer_tests, hold_untouched_tests
 from pytest_gump.gates.base import GateResult
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 from pytest_gump.agents.base import Ending, Note, Provenance, Text, Tokens, ToolCall, Turn, Usage, UsageSeen
-from pytest_gump.engine.guard import Breach, GuardWatch
+from pytest_gump.engine.checks.guard import Breach, GuardWatch
 from pytest_gump.order import Limits
 
 if TYPE_CHECKING:

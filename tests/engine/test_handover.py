@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.handover import Handover, read_handover
+from pytest_gump.engine.attempt.handover import Handover, read_handover
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import PlanItem, Verdict
 

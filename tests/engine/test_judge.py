@@ -5,10 +5,10 @@ from itertools import combinations
 
 import pytest
 from pytest_gump.agents.base import Ending, Usage
-from pytest_gump.engine.agent_phase import AgentRun
-from pytest_gump.engine.guard import Breach
-from pytest_gump.engine.handover import Handover
-from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
+from pytest_gump.engine.attempt.agent_phase import AgentRun
+from pytest_gump.engine.attempt.handover import Handover
+from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_work
+from pytest_gump.engine.checks.guard import Breach
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import Limits, Outcome, Verdict
 

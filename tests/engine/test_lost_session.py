@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.agents.base import Provenance, SessionRef, Tokens, Usage
 from pytest_gump.agents.cassettes.neutral import NeutralReader
-from pytest_gump.engine.lost_session import added
+from pytest_gump.engine.attempt.lost_session import added
 from pytest_gump.order import Limits, Outcome
 from pytest_gump.system.processes.process import Supervisor
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.engine.feedback import _shares, fenced
-from pytest_gump.engine.prompt import (
+from pytest_gump.engine.attempt.feedback import _shares, fenced
+from pytest_gump.engine.attempt.prompt import (
     CONTEXT,
     CONVENTIONS,
     FAILED,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.secrets import Secrets
+from pytest_gump.engine.attempt.secrets import Secrets
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import Text, ToolCall, ToolResult, Turn
-from pytest_gump.engine.tool_watch import ToolWatch
+from pytest_gump.engine.checks.tool_watch import ToolWatch
 from pytest_gump.order import ToolUse
 
 

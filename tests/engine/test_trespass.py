@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import ToolCall
-from pytest_gump.engine.trespass import Trespass
+from pytest_gump.engine.checks.trespass import Trespass
 
 if TYPE_CHECKING:
     from pathlib import Path

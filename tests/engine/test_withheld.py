@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.engine.withheld import hint, likely, needed_often
+from pytest_gump.engine.checks.withheld import hint, likely, needed_often
 
 from tests.engine.attempt_kit import Kit, bash
 from tests.engine.test_attempt import kit

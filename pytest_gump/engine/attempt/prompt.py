@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_gump.engine.feedback import describe_failures, fenced
+from pytest_gump.engine.attempt.feedback import describe_failures, fenced
 from pytest_gump.gates.patterns import matches
 from pytest_gump.order import PlanItem, Section
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.gate_phase import CommandRunner
-from pytest_gump.engine.judge import Judgement
+from pytest_gump.engine.attempt.gate_phase import CommandRunner
+from pytest_gump.engine.attempt.judge import Judgement
 from pytest_gump.gates.detect import LOCK_FILES
 from pytest_gump.order import Outcome
 from pytest_gump.system.environment import child_environment
@@ -17,8 +17,8 @@ from pytest_gump.system.worktrees import copies
 from pytest_gump.text import last_line, listed
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.tools import Tools
-    from pytest_gump.engine.workplace import Workplace
+    from pytest_gump.engine.attempt.tools import Tools
+    from pytest_gump.engine.attempt.workplace import Workplace
     from pytest_gump.order import Order
     from pytest_gump.system.worktree import Slot
 

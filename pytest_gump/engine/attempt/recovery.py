@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Usage
-from pytest_gump.engine.agent_phase import STREAM, make_task
+from pytest_gump.engine.attempt.agent_phase import STREAM, make_task
+from pytest_gump.engine.attempt.secrets import Secrets
 from pytest_gump.engine.json_text import json_text
-from pytest_gump.engine.secrets import Secrets
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Timings, to_wire
 from pytest_gump.system.directory import Directory
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.agents.base import Ending, StreamReader
-    from pytest_gump.engine.tools import Tools
+    from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.order import AttemptResult, Order
 
 _CHUNK = 1 << 20

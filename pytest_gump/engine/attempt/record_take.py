@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.agents.cassettes import cassette as cassettes
 from pytest_gump.agents.cassettes.redact import Redaction
 from pytest_gump.agents.cassettes.replay import prompt_text
-from pytest_gump.engine.agent_phase import STDERR, STREAM
+from pytest_gump.engine.attempt.agent_phase import STDERR, STREAM
 from pytest_gump.errors import GumpError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.agents.base import Task
-    from pytest_gump.engine.agent_phase import AgentRun
+    from pytest_gump.engine.attempt.agent_phase import AgentRun
 
 NOT_RECORDED: Final = "not recorded: {why}"
 _PAUSE_DIGITS: Final = 3

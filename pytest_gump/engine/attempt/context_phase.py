@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.feedback import fenced
-from pytest_gump.engine.gate_phase import why_no_exit
+from pytest_gump.engine.attempt.feedback import fenced
+from pytest_gump.engine.attempt.gate_phase import why_no_exit
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Section
 from pytest_gump.system.environment import child_environment
@@ -15,8 +15,8 @@ from pytest_gump.system.processes.process import Request
 from pytest_gump.text import last_line
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.tools import Tools
-    from pytest_gump.engine.workplace import Workplace
+    from pytest_gump.engine.attempt.tools import Tools
+    from pytest_gump.engine.attempt.workplace import Workplace
     from pytest_gump.order import Order
     from pytest_gump.system.worktree import Slot
 

@@ -6,9 +6,9 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.collected import hold_untouched_tests
-from pytest_gump.engine.remarks import left_behind, too_much
-from pytest_gump.engine.tools import GateStarted
+from pytest_gump.engine.attempt.tools import GateStarted
+from pytest_gump.engine.checks.collected import hold_untouched_tests
+from pytest_gump.engine.checks.remarks import left_behind, too_much
 from pytest_gump.gates.base import CommandOutcome, GateContext
 from pytest_gump.gates.detect import TEST_PATTERNS
 from pytest_gump.gates.registry import run_gates
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from pytest_gump.engine.attempt.tools import Tools
+    from pytest_gump.engine.attempt.workplace import Workplace
     from pytest_gump.engine.settings.settings import Settings
-    from pytest_gump.engine.tools import Tools
-    from pytest_gump.engine.workplace import Workplace
     from pytest_gump.gates.base import GateResult, Payload
     from pytest_gump.order import Order
     from pytest_gump.system.processes.process import Exit

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import ToolCall
-from pytest_gump.engine.bounds import is_in_checkout
+from pytest_gump.engine.checks.bounds import is_in_checkout
 from pytest_gump.text import listed
 
 if TYPE_CHECKING:

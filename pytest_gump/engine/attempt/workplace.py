@@ -12,7 +12,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pytest_gump.engine.tools import Tools
+    from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.order import Order
     from pytest_gump.system.worktree import Slot
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Provenance, Usage
-from pytest_gump.engine.agent_phase import STDERR, STREAM
-from pytest_gump.engine.prompt import STANDING, TASK
+from pytest_gump.engine.attempt.agent_phase import STDERR, STREAM
+from pytest_gump.engine.attempt.prompt import STANDING, TASK
 from pytest_gump.order import Section
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.agent_phase import AgentRun
+    from pytest_gump.engine.attempt.agent_phase import AgentRun
     from pytest_gump.order import Order
     from pytest_gump.system.directory import Directory
 

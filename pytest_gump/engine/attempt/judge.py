@@ -11,8 +11,8 @@ from pytest_gump.text import listed, one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.agent_phase import AgentRun
-    from pytest_gump.engine.handover import Handover
+    from pytest_gump.engine.attempt.agent_phase import AgentRun
+    from pytest_gump.engine.attempt.handover import Handover
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import Limits
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Note, Task, has_ended
 from pytest_gump.agents.streams.login_error import with_login_error
-from pytest_gump.engine import withheld
-from pytest_gump.engine.bounds import place_in
-from pytest_gump.engine.guard import Breach, GuardWatch, shared_breach
-from pytest_gump.engine.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
-from pytest_gump.engine.remarks import left_behind, too_much
-from pytest_gump.engine.tool_watch import ToolWatch
-from pytest_gump.engine.trespass import Trespass
+from pytest_gump.engine.attempt.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
+from pytest_gump.engine.checks import withheld
+from pytest_gump.engine.checks.bounds import place_in
+from pytest_gump.engine.checks.guard import Breach, GuardWatch, shared_breach
+from pytest_gump.engine.checks.remarks import left_behind, too_much
+from pytest_gump.engine.checks.tool_watch import ToolWatch
+from pytest_gump.engine.checks.trespass import Trespass
 from pytest_gump.gates.environment import gate_environment
 from pytest_gump.order import ToolUse
 from pytest_gump.system.environment import child_environment
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.agents.base import Agent, Ending, Event, StreamReader
-    from pytest_gump.engine.tools import Tools
-    from pytest_gump.engine.workplace import Workplace
+    from pytest_gump.engine.attempt.tools import Tools
+    from pytest_gump.engine.attempt.workplace import Workplace
     from pytest_gump.order import Order
     from pytest_gump.system.processes.process import Exit
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import forks_of
-from pytest_gump.engine.lost_session import afresh, with_standing
+from pytest_gump.engine.attempt.lost_session import afresh, with_standing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from pytest_gump.text import listed
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.secrets import Secrets
+    from pytest_gump.engine.attempt.secrets import Secrets
     from pytest_gump.order import Order
     from pytest_gump.system.directory import Directory
     from pytest_gump.system.worktree import ChangedFile, Repository, Slot

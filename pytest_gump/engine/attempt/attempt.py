@@ -15,27 +15,28 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Usage
 from pytest_gump.agents.streams.resets import sane
-from pytest_gump.engine import lost_session, withheld
-from pytest_gump.engine.agent_phase import AgentRun, make_task, run_agent
-from pytest_gump.engine.bounds import Crossing, check_bounds, gate_config
-from pytest_gump.engine.collected import count_notes
-from pytest_gump.engine.context_phase import read_material
-from pytest_gump.engine.gate_phase import Judged, run_step_gates
-from pytest_gump.engine.handover import Handover, read_handover
+from pytest_gump.engine.attempt import lost_session
+from pytest_gump.engine.attempt.agent_phase import AgentRun, make_task, run_agent
+from pytest_gump.engine.attempt.context_phase import read_material
+from pytest_gump.engine.attempt.gate_phase import Judged, run_step_gates
+from pytest_gump.engine.attempt.handover import Handover, read_handover
+from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_work
+from pytest_gump.engine.attempt.prompt import compose
+from pytest_gump.engine.attempt.record_take import Work, record
+from pytest_gump.engine.attempt.recovery import NEVER_STARTED, recover
+from pytest_gump.engine.attempt.secrets import Secrets, masked_event
+from pytest_gump.engine.attempt.setup_phase import Setup
+from pytest_gump.engine.attempt.snapshots import Leavings, attempt_ref
+from pytest_gump.engine.attempt.tools import GateStarted, Tools
+from pytest_gump.engine.attempt.usable_session import kept, usable
+from pytest_gump.engine.attempt.workplace import make_workplace
+from pytest_gump.engine.checks import withheld
+from pytest_gump.engine.checks.bounds import Crossing, check_bounds, gate_config
+from pytest_gump.engine.checks.collected import count_notes
+from pytest_gump.engine.checks.named_changes import interpreter_changes, named_changes
+from pytest_gump.engine.checks.no_change import describe_answer, judge_no_change, without_caches
 from pytest_gump.engine.json_text import json_text
-from pytest_gump.engine.judge import PASSED, Judgement, judge_gates, judge_work
-from pytest_gump.engine.leavings import Leavings, attempt_ref
-from pytest_gump.engine.lost_attempt import NEVER_STARTED, recover
-from pytest_gump.engine.named_changes import interpreter_changes, named_changes
-from pytest_gump.engine.no_change import describe_answer, judge_no_change, without_caches
-from pytest_gump.engine.prompt import compose
-from pytest_gump.engine.recording import Work, record
-from pytest_gump.engine.secrets import Secrets, masked_event
 from pytest_gump.engine.settings.settings import WAIT
-from pytest_gump.engine.setup_phase import Setup
-from pytest_gump.engine.tools import GateStarted, Tools
-from pytest_gump.engine.usable_session import kept, usable
-from pytest_gump.engine.workplace import make_workplace
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.order import AttemptResult, Outcome, Timings, ToolUse, from_wire, to_wire
@@ -47,8 +48,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_gump.agents.base import Agent, Task
-    from pytest_gump.engine.context_phase import Material
-    from pytest_gump.engine.tools import Heard
+    from pytest_gump.engine.attempt.context_phase import Material
+    from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import Order
     from pytest_gump.system.worktree import Slot

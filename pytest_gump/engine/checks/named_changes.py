@@ -16,7 +16,7 @@ from pytest_gump.text import listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.tools import Tools
+    from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.order import Order
     from pytest_gump.system.worktree import ChangedFile, Slot
 

@@ -1,0 +1,1 @@
+"""Rules about what an attempt may do, and findings about what it did."""
