@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_gump.engine.metrics import RunRecord, StepRecord
+    from pytest_gump.engine.record.records import RunRecord, StepRecord
     from pytest_gump.system.git.changes import ChangedFile
     from pytest_gump.workflow.load import Loaded
 

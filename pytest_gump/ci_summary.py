@@ -10,7 +10,7 @@ import html
 import re
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.metrics import NOTHING_TO_MERGE
+from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.engine.reservations import reason_of_no_change
 from pytest_gump.lines import UNICODE, run_facts
 from pytest_gump.system.processes.output import bounded_text, clean_text
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_gump.ci import LocatedRun
-    from pytest_gump.engine.metrics import RunRecord, StepRecord
+    from pytest_gump.engine.record.records import RunRecord, StepRecord
     from pytest_gump.gates.base import GateResult
 
 HEAD: Final = ("", "step", "result", "agent", "attempts", "cost", "turns", "time", "gates")

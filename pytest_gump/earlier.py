@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.command_line import said, words
-from pytest_gump.engine.budget import is_inside
-from pytest_gump.engine.folder import RunFolder, find_run, run_folders
-from pytest_gump.engine.liveness import process_text, run_state
-from pytest_gump.engine.record import read_record
+from pytest_gump.engine.record.liveness import process_text, run_state
+from pytest_gump.engine.record.run_folder import RunFolder, find_run, run_folders
+from pytest_gump.engine.record.stored_run import read_record
+from pytest_gump.engine.run.budget import is_inside
 from pytest_gump.errors import ConfigError, RunError
 from pytest_gump.job_files import project_root
 from pytest_gump.workflow.edit import leaves, select
@@ -23,7 +23,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.jobs import Job
 
 RESUME: Final = "--gump-resume"

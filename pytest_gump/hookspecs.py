@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from pytest_gump.agents.base import Agent
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.schedule.decision import Failure, Retry, Stop
     from pytest_gump.gates.view import StepView
     from pytest_gump.order import AttemptResult, Order

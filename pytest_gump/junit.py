@@ -13,7 +13,7 @@ from pytest_gump.system.processes.output import clean_text
 from pytest_gump.units import format_duration, format_usd, plural
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 
 
 def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]]:

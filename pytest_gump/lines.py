@@ -14,9 +14,9 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord, Total
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, Total
+    from pytest_gump.engine.resume.reuse import TakenUp
     from pytest_gump.engine.schedule.records import LeafState
-    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.order import AttemptResult
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from pytest_gump.engine.attempt.tools import Heard
-    from pytest_gump.engine.metrics import AttemptRecord
-    from pytest_gump.engine.run import Run
+    from pytest_gump.engine.record.records import AttemptRecord
+    from pytest_gump.engine.run.run import Run
     from pytest_gump.screen import Screen
 
 HEARTBEAT_S: Final = 60.0

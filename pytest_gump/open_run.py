@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Usage
     from pytest_gump.collect import StepItem, WorkflowCollector
-    from pytest_gump.engine.run import Booked, Run
+    from pytest_gump.engine.run.run import Booked, Run
     from pytest_gump.launch import Launch
     from pytest_gump.order import Order
     from pytest_gump.workflow.path import StepPath

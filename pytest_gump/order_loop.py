@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.engine.attempt.tools import Heard
-    from pytest_gump.engine.quota import Quota
+    from pytest_gump.engine.run.quota import Quota
     from pytest_gump.executors import Executors
     from pytest_gump.open_run import OpenRun
     from pytest_gump.order import AttemptResult, Order

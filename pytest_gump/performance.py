@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.collect import StepItem
 from pytest_gump.earlier import told
 from pytest_gump.endings import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
-from pytest_gump.engine.quota import Quota
+from pytest_gump.engine.run.quota import Quota
 from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.executors import InProcess
 from pytest_gump.job_files import project_root
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.ci import CI
-    from pytest_gump.engine.run import Run
+    from pytest_gump.engine.run.run import Run
     from pytest_gump.executors import Executors
     from pytest_gump.jobs import Job
     from pytest_gump.report import Report

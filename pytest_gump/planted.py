@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.engine.folder import run_folders
+from pytest_gump.engine.record.run_folder import run_folders
 from pytest_gump.system.environment import checkout_around
 from pytest_gump.system.git.checkout_watch import PYTEST_FILES
 from pytest_gump.text import listed

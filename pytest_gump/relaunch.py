@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.after_kill import look_around
 from pytest_gump.engine.attempt.recovery import remove_scratch, run_scratch
-from pytest_gump.engine.budget import allowance, is_limited, refusal
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.orders import OrderBuilder
-from pytest_gump.engine.past import read_past
-from pytest_gump.engine.take_up import take_up
-from pytest_gump.engine.taken_up_run import TakenUpRun
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import read_ledger
+from pytest_gump.engine.resume.crash_recovery import look_around
+from pytest_gump.engine.resume.history import read_past
+from pytest_gump.engine.resume.resumed_run import TakenUpRun
+from pytest_gump.engine.resume.reuse import take_up
+from pytest_gump.engine.run.budget import allowance, is_limited, refusal
+from pytest_gump.engine.run.order_builder import OrderBuilder
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.job_files import project_root
 from pytest_gump.launch import Launch, fresh_run_id, this_process
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
     from pytest_gump.earlier import Earlier
     from pytest_gump.engine.attempt.tools import Tools
-    from pytest_gump.engine.folder import RunFolder
-    from pytest_gump.engine.metrics import RunRecord
-    from pytest_gump.engine.past import PastAttempt
-    from pytest_gump.engine.run import Run
+    from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.engine.record.run_folder import RunFolder
+    from pytest_gump.engine.resume.history import PastAttempt
+    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.run.run import Run
     from pytest_gump.engine.schedule.resumable import ResumableSchedule
     from pytest_gump.engine.schedule.schedule import Ready
-    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.jobs import Job
     from pytest_gump.system.worktree import SlotPool
     from pytest_gump.workflow.model import Workflow

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gump import junit
-from pytest_gump.engine.notices import notices
-from pytest_gump.engine.preflight import PREFLIGHT
+from pytest_gump.engine.record.notices import notices
+from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.exit_code import is_own
 from pytest_gump.lines import (
     LAYOUT,
@@ -43,10 +43,10 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
-    from pytest_gump.engine.run import Booked, Run
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
+    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.run.run import Booked, Run
     from pytest_gump.engine.schedule.records import LeafState
-    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.errors import Problem
     from pytest_gump.lines import Columns, Marks
 

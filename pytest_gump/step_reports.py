@@ -14,7 +14,7 @@ from pytest_gump import junit
 from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.endings import uninterrupted
 from pytest_gump.engine.attempt.recovery import NEVER_STARTED
-from pytest_gump.engine.preflight import PREFLIGHT
+from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.errors import GumpError
 from pytest_gump.exit_code import is_own
@@ -27,7 +27,7 @@ from pytest_gump.workflow.path import REPLAN, StepPath
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from pytest_gump.engine.run import Booked, Run
+    from pytest_gump.engine.run.run import Booked, Run
     from pytest_gump.engine.schedule.decision import Decision, Failure
     from pytest_gump.jobs import Job
     from pytest_gump.open_run import Flight, OpenRun

@@ -22,17 +22,17 @@ import pytest
 import pytest_gump.performance  # noqa: F401 - once for all sessions: pytester forgets what a session imports, C parts cannot
 from pytest_gump.agents.cassettes import neutral
 from pytest_gump.agents.cassettes.cassette import INDEX, VERSION, write_take
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.folder import RunFolder, run_folders
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import read_ledger
+from pytest_gump.engine.record.run_folder import RunFolder, run_folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytest_gump.agents.base import Tokens
-    from pytest_gump.engine.ledger import Event
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.ledger import Event
+    from pytest_gump.engine.record.records import RunRecord
 
 USER = {
     "GIT_AUTHOR_NAME": "A User",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from pytest_gump.agents.base import Usage
-from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.gates.base import GateResult
 from pytest_gump.lines import UNICODE, attempt_lines, columns_for, command_lines, run_line, width
 from pytest_gump.order import AttemptResult, Outcome, Timings

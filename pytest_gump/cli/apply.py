@@ -63,7 +63,7 @@ def _apply(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _title(run: KeptRun) -> str:
-    from pytest_gump.engine.spec_title import spec_title
+    from pytest_gump.engine.run.spec_title import spec_title
 
     try:
         return spec_title((run.folder.path / "spec.md").read_bytes())

@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.engine.run_branch import refuse_lost
+    from pytest_gump.engine.run.run_branch import refuse_lost
 
     run, step = run_and_step(arguments.names)
     repository = run.repository()

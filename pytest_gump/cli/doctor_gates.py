@@ -25,7 +25,7 @@ _SETUP: Final = "set gump_setup in the ini file, or setup in the workflow, to pr
 
 def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervisor) -> Iterator[Check]:
     """Set up a worktree and run the gates in it, as the preflight of a run does."""
-    from pytest_gump.engine.orders import RunInputs, preflight_order
+    from pytest_gump.engine.run.order_builder import RunInputs, preflight_order
     from pytest_gump.errors import WorktreeError
     from pytest_gump.gates.project_commands import gate_commands, start_folder
     from pytest_gump.system.worktree import Repository, Slots

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
     from pytest_gump.cli.runs import KeptRun
-    from pytest_gump.engine.metrics import AttemptRecord, StepRecord
+    from pytest_gump.engine.record.records import AttemptRecord, StepRecord
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.output import Out
     from pytest_gump.cli.runs import KeptRun
-    from pytest_gump.engine.metrics import AttemptRecord
+    from pytest_gump.engine.record.records import AttemptRecord
 
 POLL_S: Final = 0.3
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.agents.base import Event, StreamReader
-    from pytest_gump.engine.metrics import AttemptRecord
+    from pytest_gump.engine.record.records import AttemptRecord
 
 TEXT_CHARS: Final = 6_000
 _NEUTRAL_KINDS: Final = frozenset({"started", "turn", "text", "tool_call", "tool_result", "usage", "note"})

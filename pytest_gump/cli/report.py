@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.engine.folder import RunFolder
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.engine.record.run_folder import RunFolder
 
 
 Data = dict[str, Any]

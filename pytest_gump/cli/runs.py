@@ -13,9 +13,9 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.folder import RunFolder
-    from pytest_gump.engine.ledger import Ledger
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
+    from pytest_gump.engine.record.ledger import Ledger
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
+    from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.system.worktree import Repository
 
 
@@ -48,7 +48,7 @@ class KeptRun:
         """The ledger of a finished run, to append what a command does with it."""
         import time
 
-        from pytest_gump.engine.ledger import Ledger
+        from pytest_gump.engine.record.ledger import Ledger
 
         return Ledger(self.folder.ledger, time.time)
 
@@ -64,9 +64,9 @@ def read_run(folder: RunFolder, *, results: bool = True, ours: bool = False) -> 
     Raises:
         RunError: they cannot be read.
     """
-    from pytest_gump.engine.ledger import is_written
-    from pytest_gump.engine.liveness import is_alive, run_state
-    from pytest_gump.engine.record import read_record
+    from pytest_gump.engine.record.ledger import is_written
+    from pytest_gump.engine.record.liveness import is_alive, run_state
+    from pytest_gump.engine.record.stored_run import read_record
 
     header = folder.read_header()
     record = read_record(folder.ledger, results=results)
@@ -100,7 +100,7 @@ def find(name: str | None) -> KeptRun:
         ConfigError: there is no run of that name, or more than one.
         RunError: there are no runs, or this one cannot be read.
     """
-    from pytest_gump.engine.folder import find_run
+    from pytest_gump.engine.record.run_folder import find_run
 
     root = project_root()
     try:
@@ -113,7 +113,7 @@ def find(name: str | None) -> KeptRun:
 
 
 def all_runs() -> Iterator[RunFolder]:
-    from pytest_gump.engine.folder import run_folders
+    from pytest_gump.engine.record.run_folder import run_folders
 
     return run_folders(project_root())
 

@@ -92,8 +92,8 @@ def _step(run: KeptRun) -> tuple[str, str]:
     """The step that the run is at, and the number of its attempt; of several the first and how many more."""
     import time
 
-    from pytest_gump.engine.preflight import PREFLIGHT
-    from pytest_gump.engine.quota import clock_text
+    from pytest_gump.engine.run.preflight import PREFLIGHT
+    from pytest_gump.engine.run.quota import clock_text
     from pytest_gump.engine.status_data import where
 
     if run.state == "failed" and run.record.stopped_at_preflight:

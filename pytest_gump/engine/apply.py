@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.engine.liveness import process_text
-from pytest_gump.engine.merging import steps_of
-from pytest_gump.engine.metrics import NOTHING_TO_MERGE
-from pytest_gump.engine.run_branch import is_of_run, refuse_lost
+from pytest_gump.engine.record.liveness import process_text
+from pytest_gump.engine.record.records import NOTHING_TO_MERGE
+from pytest_gump.engine.run.merging import steps_of
+from pytest_gump.engine.run.run_branch import is_of_run, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.system.git.checkout import in_the_way, names
 from pytest_gump.system.git.history import chain, contains
@@ -18,8 +18,8 @@ from pytest_gump.units import plural
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_gump.engine.ledger import Ledger
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.ledger import Ledger
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.system.git.changes import ChangedFile
     from pytest_gump.system.git.merge import Merge
     from pytest_gump.system.git.repository import Repository

@@ -9,7 +9,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 
 
 def because(attempt: AttemptRecord, record: RunRecord) -> str | None:

@@ -6,8 +6,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.liveness import process_text
-from pytest_gump.engine.run_branch import branch_holder, branches_of, has_other_work, result_ref
+from pytest_gump.engine.record.liveness import process_text
+from pytest_gump.engine.run.run_branch import branch_holder, branches_of, has_other_work, result_ref
 from pytest_gump.errors import RunError
 from pytest_gump.system import files
 from pytest_gump.system.git.upkeep import clear_ref_folder, delete_refs
@@ -15,8 +15,8 @@ from pytest_gump.system.git.upkeep import clear_ref_folder, delete_refs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_gump.engine.ledger import Ledger
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.ledger import Ledger
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.system.worktree import Repository
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.folder import RUNS
 from pytest_gump.engine.gc_runs import all_known, is_run_id, look_at, started_at
-from pytest_gump.engine.ledger import held_back
-from pytest_gump.engine.run_branch import branches_of, has_other_work, result_ref, run_of_branch
+from pytest_gump.engine.record.ledger import held_back
+from pytest_gump.engine.record.run_folder import RUNS
+from pytest_gump.engine.run.run_branch import branches_of, has_other_work, result_ref, run_of_branch
 from pytest_gump.errors import GumpError, WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.directory import ASIDE

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.folder import RUNS, RunFolder
-from pytest_gump.engine.liveness import run_state
-from pytest_gump.engine.metrics import RunRecord
-from pytest_gump.engine.record import read_record
+from pytest_gump.engine.record.liveness import run_state
+from pytest_gump.engine.record.records import RunRecord
+from pytest_gump.engine.record.run_folder import RUNS, RunFolder
+from pytest_gump.engine.record.stored_run import read_record
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.metrics import RunRecord, StepRecord
+    from pytest_gump.engine.record.records import RunRecord, StepRecord
     from pytest_gump.order import AttemptResult
 
 

@@ -12,7 +12,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord, Total
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, Total
 
 Data = dict[str, Any]
 

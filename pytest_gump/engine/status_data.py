@@ -9,7 +9,7 @@ from pytest_gump.engine.report_data import cost_data, time_text
 
 if TYPE_CHECKING:
     from pytest_gump.engine import status_schema as shape
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 
 
 def run_status(record: RunRecord, *, state: str, now: float) -> shape.RunStatus:

@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_gump.engine.ledger import Event
+    from pytest_gump.engine.record.ledger import Event
     from pytest_gump.testing import GumpProject
 
 WORKFLOW = """\

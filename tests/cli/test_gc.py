@@ -17,7 +17,7 @@ import pytest
 from pytest_gump.cli import main
 from pytest_gump.engine.gc import Item, Limits, collect, find_garbage
 from pytest_gump.engine.gc_remote import find_remote
-from pytest_gump.engine.ledger import Ledger
+from pytest_gump.engine.record.ledger import Ledger
 from pytest_gump.errors import RunError
 from pytest_gump.system import files
 from pytest_gump.system.cache import hold, remote_root

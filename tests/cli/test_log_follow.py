@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.cli.log_stream import follow_stream
-from pytest_gump.engine.metrics import AttemptRecord
+from pytest_gump.engine.record.records import AttemptRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

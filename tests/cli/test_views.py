@@ -15,7 +15,7 @@ import psutil
 import pytest
 from jsonschema import Draft202012Validator
 from pytest_gump.engine import status_schema
-from pytest_gump.engine.ledger import Ledger
+from pytest_gump.engine.record.ledger import Ledger
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from pytest_gump.engine import take_up
-from pytest_gump.engine.identity import PARTS
+from pytest_gump.engine.resume import reuse
+from pytest_gump.engine.run.fingerprint import PARTS
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
@@ -75,7 +75,7 @@ def test_every_part_of_the_identity_is_in_its_table() -> None:
 
 def test_every_reason_why_a_step_is_made_again_is_in_its_table() -> None:
     table = GUIDE.partition("| after `re-run:` | meaning |")[2].partition("\n\n")[0]
-    assert {take_up.IN_FLIGHT, take_up.REFUSED, take_up.ASKED} <= set(re.findall(r"`([^`]+)`", table))
+    assert {reuse.IN_FLIGHT, reuse.REFUSED, reuse.ASKED} <= set(re.findall(r"`([^`]+)`", table))
 
 
 def test_every_message_of_the_guide_is_one_that_there_is() -> None:

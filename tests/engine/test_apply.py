@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.engine.apply import ApplyPlan, apply, plan_apply
-from pytest_gump.engine.ledger import Ledger, read_ledger
-from pytest_gump.engine.metrics import RunRecord
+from pytest_gump.engine.record.ledger import Ledger, read_ledger
+from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.errors import RunError
 from pytest_gump.system.worktree import Repository
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pytest_gump.agents.base import Tokens, Usage
 from pytest_gump.engine.attempt.recovery import NEVER_STARTED
-from pytest_gump.engine.budget import Allowance, allowance, refusal, spent_out
-from pytest_gump.engine.fold import advance
-from pytest_gump.engine.metrics import RunRecord
+from pytest_gump.engine.record.fold import advance
+from pytest_gump.engine.record.records import RunRecord
+from pytest_gump.engine.run.budget import Allowance, allowance, refusal, spent_out
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath

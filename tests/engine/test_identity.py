@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.engine.identity import portable
+from pytest_gump.engine.run.fingerprint import portable
 
 
 @pytest.mark.parametrize("folder", ["/opt/venv", "/home/me/my project/.venv"])

@@ -6,9 +6,9 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.folder import RunFolder
-from pytest_gump.engine.journal import Journal
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.record.ledger import read_ledger
+from pytest_gump.engine.record.run_folder import RunFolder
+from pytest_gump.engine.run.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

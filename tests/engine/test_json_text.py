@@ -4,7 +4,7 @@ import json
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.engine.json_text import json_text
+from pytest_gump.engine.record.json_text import json_text
 
 TEXT = st.text(st.characters(exclude_categories=()))
 

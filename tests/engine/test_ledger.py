@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.ledger import Ledger, held_back, read_ledger
+from pytest_gump.engine.record.ledger import Ledger, held_back, read_ledger
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,8 @@ import sys
 import time
 
 import psutil
-from pytest_gump.engine.liveness import is_alive, run_state
-from pytest_gump.engine.metrics import RunRecord
+from pytest_gump.engine.record.liveness import is_alive, run_state
+from pytest_gump.engine.record.records import RunRecord
 
 
 def test_this_process_lives() -> None:

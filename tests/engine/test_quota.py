@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_gump.agents.base import Usage
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger_shape import is_event
-from pytest_gump.engine.quota import Again, Limited, Quota, clock_text
+from pytest_gump.engine.record.event_schema import is_event
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.run.quota import Again, Limited, Quota, clock_text
 from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.lines import ASCII
 from pytest_gump.live_line import Running, live_line, waits_text
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
 
 HOUR = 3600.0
 NOW = 1_772_630_400.0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from pytest_gump.engine import report_schema
-from pytest_gump.engine.fold import fold
+from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.report_data import report_data
 
 from tests.engine.test_report_data import FAILED, PASSED, run

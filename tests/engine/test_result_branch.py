@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.metrics import RunRecord
-from pytest_gump.engine.result_branch import ResultBranch
+from pytest_gump.engine.record.records import RunRecord
+from pytest_gump.engine.run.result_branch import ResultBranch
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.worktree import Repository
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from pytest_gump.agents.base import SessionRef, Tokens
-from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord
+from pytest_gump.engine.run.sessions import FRESH, Beginning, choose_session
 from pytest_gump.engine.schedule.records import Ready
-from pytest_gump.engine.sessions import FRESH, Beginning, choose_session
 from pytest_gump.order import AttemptResult, Outcome, Timings
 from pytest_gump.workflow.model import SessionMode, Step
 from pytest_gump.workflow.path import StepPath

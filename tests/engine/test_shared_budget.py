@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pytest_gump.agents.base import Usage
+from pytest_gump.engine.run.shared_budget import SharedBudget
 from pytest_gump.engine.schedule.schedule import Done, Schedule
-from pytest_gump.engine.shared_budget import SharedBudget
 from pytest_gump.order import Limits, Order
 from pytest_gump.workflow.model import Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator
 from pytest_gump.engine import report_schema, status_schema
-from pytest_gump.engine.metrics import RunRecord
+from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.report_data import report_data
 from pytest_gump.engine.status_data import run_status
 

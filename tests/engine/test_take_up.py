@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest_gump.engine.decided_event import decision_fields
-from pytest_gump.engine.identity import differences, hashed
-from pytest_gump.engine.json_text import json_text
-from pytest_gump.engine.ledger_shape import is_event
-from pytest_gump.engine.past import read_past
+from pytest_gump.engine.record.event_schema import is_event
+from pytest_gump.engine.record.json_text import json_text
+from pytest_gump.engine.resume.history import read_past
+from pytest_gump.engine.resume.reuse import TakeUp, done_of
+from pytest_gump.engine.run.decided_event import decision_fields
+from pytest_gump.engine.run.fingerprint import differences, hashed
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
-from pytest_gump.engine.take_up import TakeUp, done_of
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Workflow
 from pytest_gump.workflow.path import StepPath
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hypothesis.strategies import DataObject
-    from pytest_gump.engine.identity import Identity
-    from pytest_gump.engine.past import PastAttempt
+    from pytest_gump.engine.resume.history import PastAttempt
+    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.schedule.schedule import Ready
-    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.workflow.model import Step
 
 MOST = 1_500

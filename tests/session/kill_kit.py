@@ -11,9 +11,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.liveness import run_state
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import read_ledger
+from pytest_gump.engine.record.liveness import run_state
 
 from tests.session import parallel_kit
 from tests.session.distribute_kit import living, wait_until
@@ -21,7 +21,7 @@ from tests.session.distribute_kit import living, wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.testing import GumpProject
 
 WORKFLOW: Final = """\
@@ -68,7 +68,7 @@ import os
 import signal
 
 import psutil
-from pytest_gump.engine.ledger import Ledger
+from pytest_gump.engine.record.ledger import Ledger
 
 what, _, number = os.environ.get("KILL_AT", "").partition(":")
 append = Ledger.append

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger import Ledger, held_back, read_ledger
-from pytest_gump.engine.liveness import run_state
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import Ledger, held_back, read_ledger
+from pytest_gump.engine.record.liveness import run_state
 from pytest_gump.system.worktree import Repository, SlotPool, Slots
 
 from tests.session import parallel_kit
@@ -22,8 +22,8 @@ from tests.session.distribute_kit import living, wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.folder import RunFolder
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.testing import GumpProject
 
 SIDE: Final = """\

@@ -6,15 +6,15 @@ import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import read_ledger
 
 from tests.session.distribute_kit import SIDE, write_side
 from tests.session.test_terminal import run_on_terminal
 from tests.session.workflows import BROKEN, PLAN
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.testing import GumpProject
 
 SPECS = ("spec.md", "other.md")

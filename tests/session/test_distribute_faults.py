@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import read_ledger
 
 from tests.session.distribute_kit import (
     FATAL_GATE,

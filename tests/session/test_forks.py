@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import read_ledger
 
 if TYPE_CHECKING:
     import pytest
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.testing import GumpProject
 
 STREAM: Final = Path(__file__).parents[1] / "agents" / "streams" / "claude" / "basic" / "stream.ndjson"

@@ -12,8 +12,8 @@ from junitparser import xunit2
 from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.cassettes.neutral import conversation, usage_event
 from pytest_gump.cli import main
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import read_ledger
 
 from tests.session.workflows import BROKEN, ONE, REPLAN, RESTART, RETRY
 

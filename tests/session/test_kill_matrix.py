@@ -10,7 +10,7 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.record.ledger import read_ledger
 
 from tests.session import kill_kit
 from tests.session.kill_kit import check_dead, check_whole, end_of, newest, session

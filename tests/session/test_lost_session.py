@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import read_ledger
 from pytest_gump.engine.report_data import report_data
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 import pytest
-from pytest_gump.engine.ledger import read_ledger
+from pytest_gump.engine.record.ledger import read_ledger
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.engine.metrics import Total
+from pytest_gump.engine.record.records import Total
 from pytest_gump.lines import more_money_text
 
 

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.slot_use import SlotUse
+from pytest_gump.engine.run.slot_choice import SlotUse
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.worktree import SlotPool, Slots, is_leased
 

@@ -35,7 +35,7 @@ from pytest_gump.engine.checks.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.checks.collected import count_notes
 from pytest_gump.engine.checks.named_changes import interpreter_changes, named_changes
 from pytest_gump.engine.checks.no_change import describe_answer, judge_no_change, without_caches
-from pytest_gump.engine.json_text import json_text
+from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.engine.settings.settings import WAIT
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN

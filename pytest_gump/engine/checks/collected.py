@@ -10,7 +10,7 @@ from pytest_gump.units import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.gates.base import GateResult
 
 

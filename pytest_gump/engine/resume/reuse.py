@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.budget import is_inside
-from pytest_gump.engine.identity import differences
+from pytest_gump.engine.run.budget import is_inside
+from pytest_gump.engine.run.fingerprint import differences
 from pytest_gump.engine.schedule.decision import Replan, Restart
 from pytest_gump.engine.schedule.failure import failure_of
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
@@ -22,11 +22,11 @@ from pytest_gump.order import Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_gump.engine.identity import Identity
-    from pytest_gump.engine.ledger import Event
-    from pytest_gump.engine.metrics import RunRecord
-    from pytest_gump.engine.orders import RunInputs
-    from pytest_gump.engine.past import Past, PastAttempt
+    from pytest_gump.engine.record.ledger import Event
+    from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.engine.resume.history import Past, PastAttempt
+    from pytest_gump.engine.run.fingerprint import Identity
+    from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.decision import Decision, Failure
     from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.order import AttemptResult, Order

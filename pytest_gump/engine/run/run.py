@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.attempt.recovery import NEVER_STARTED
 from pytest_gump.engine.attempt.snapshots import commit_ref
-from pytest_gump.engine.budget import Allowance, refusal, spent_out
-from pytest_gump.engine.decided_event import decision_fields, why_text
-from pytest_gump.engine.fold import advance
-from pytest_gump.engine.journal import Journal
-from pytest_gump.engine.ledger import FORMAT
-from pytest_gump.engine.merging import merge
-from pytest_gump.engine.metrics import AttemptRecord, RunRecord, is_unknown
-from pytest_gump.engine.orders import OrderBuilder, preflight_order
-from pytest_gump.engine.preflight import PREFLIGHT, briefly, preflight_notes, why_not_run
-from pytest_gump.engine.quota import Again, Limited, Quota
-from pytest_gump.engine.result_branch import ResultBranch
-from pytest_gump.engine.run_change import run_change
+from pytest_gump.engine.record.fold import advance
+from pytest_gump.engine.record.ledger import FORMAT
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord, is_unknown
+from pytest_gump.engine.record.run_change import run_change
+from pytest_gump.engine.resume.reuse import done_of
+from pytest_gump.engine.run.budget import Allowance, refusal, spent_out
+from pytest_gump.engine.run.decided_event import decision_fields, why_text
+from pytest_gump.engine.run.journal import Journal
+from pytest_gump.engine.run.merging import merge
+from pytest_gump.engine.run.order_builder import OrderBuilder, preflight_order
+from pytest_gump.engine.run.preflight import PREFLIGHT, briefly, preflight_notes, why_not_run
+from pytest_gump.engine.run.quota import Again, Limited, Quota
+from pytest_gump.engine.run.result_branch import ResultBranch
+from pytest_gump.engine.run.shared_budget import SharedBudget
+from pytest_gump.engine.run.slot_choice import SlotUse
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.engine.schedule.schedule import Settled
-from pytest_gump.engine.shared_budget import SharedBudget
-from pytest_gump.engine.slot_use import SlotUse
-from pytest_gump.engine.take_up import done_of
 from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, to_wire
 
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_gump.agents.base import Usage
-    from pytest_gump.engine.folder import RunFolder
-    from pytest_gump.engine.ledger import Event
-    from pytest_gump.engine.orders import RunInputs
+    from pytest_gump.engine.record.ledger import Event
+    from pytest_gump.engine.record.run_folder import RunFolder
+    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.schedule import Decide, Ready
-    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.system.worktree import Repository, SlotPool
     from pytest_gump.workflow.path import StepPath
 

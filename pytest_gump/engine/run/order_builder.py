@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.attempt.feedback import describe_failures
 from pytest_gump.engine.attempt.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
-from pytest_gump.engine.budget import TimeAllowance, allowance
 from pytest_gump.engine.checks.collected import known_skipped, known_tests
-from pytest_gump.engine.identity import hashed, portable
-from pytest_gump.engine.preflight import PREFLIGHT
-from pytest_gump.engine.quota import REPEATED
-from pytest_gump.engine.sessions import choose_session
-from pytest_gump.engine.state import State
+from pytest_gump.engine.run.budget import TimeAllowance, allowance
+from pytest_gump.engine.run.fingerprint import hashed, portable
+from pytest_gump.engine.run.preflight import PREFLIGHT
+from pytest_gump.engine.run.quota import REPEATED
+from pytest_gump.engine.run.sessions import choose_session
+from pytest_gump.engine.run.template_values import State
 from pytest_gump.gates.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.gates.names import COMMAND_GATES
 from pytest_gump.order import ContextPart, Limits, Order
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.agents.base import SessionRef
-    from pytest_gump.engine.identity import Identity
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
+    from pytest_gump.engine.run.fingerprint import Identity
+    from pytest_gump.engine.run.sessions import Beginning
     from pytest_gump.engine.schedule.schedule import Ready
-    from pytest_gump.engine.sessions import Beginning
     from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.order import Section
     from pytest_gump.system.worktree import Repository

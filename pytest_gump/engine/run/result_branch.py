@@ -10,11 +10,11 @@ from __future__ import annotations
 from itertools import count, islice
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.run_branch import branch_holder, head_ref, is_of_run
+from pytest_gump.engine.run.run_branch import branch_holder, head_ref, is_of_run
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.system.worktree import Repository
 
 _MOST_TRIED: Final = 5

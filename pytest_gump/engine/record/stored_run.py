@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.fold import fold
-from pytest_gump.engine.ledger import DAMAGED, read_ledger
+from pytest_gump.engine.record.fold import fold
+from pytest_gump.engine.record.ledger import DAMAGED, read_ledger
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
 
 
 def read_record(ledger: Path, *, results: bool = True) -> RunRecord:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.engine.budget import is_inside
+from pytest_gump.engine.run.budget import is_inside
 from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
 from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Outcome, from_wire
@@ -15,7 +15,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pytest_gump.engine.ledger import Event
+    from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.schedule.decision import Decision
 
 _DECISIONS: Final[dict[str, Any]] = {"retry": Retry, "stop": Stop, "restart": Restart, "replan": Replan}

@@ -11,7 +11,7 @@ from pytest_gump.order import AttemptResult, Outcome, from_wire
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.engine.ledger import Event
+    from pytest_gump.engine.record.ledger import Event
 
 
 NOTHING_TO_MERGE: Final = "nothing to merge"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.quota import REPEATED
+from pytest_gump.engine.run.quota import REPEATED
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
     from pytest_gump.order import AttemptResult
 
 

@@ -12,7 +12,7 @@ from pytest_gump.system.git.upkeep import checkouts, is_held_elsewhere
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.system.worktree import Repository
 
 _NUMBERED: Final = re.compile(r"(.+-[0-9a-f]{6})-\d{1,4}")

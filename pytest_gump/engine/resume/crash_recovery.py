@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.attempt.recovery import recover
 from pytest_gump.engine.attempt.snapshots import snapshot_ref, stored_result
 from pytest_gump.engine.attempt.workplace import FOLDER_CHARS
-from pytest_gump.engine.ledger_shape import is_event
+from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, from_wire
 from pytest_gump.system.worktrees.pool import is_lived_in
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_gump.engine.attempt.tools import Tools
-    from pytest_gump.engine.folder import RunFolder
-    from pytest_gump.engine.ledger import Event
-    from pytest_gump.engine.past import Past, PastAttempt
+    from pytest_gump.engine.record.ledger import Event
+    from pytest_gump.engine.record.run_folder import RunFolder
+    from pytest_gump.engine.resume.history import Past, PastAttempt
 
 KILLED: Final = "the session was killed while it went on"
 DYING_S: Final = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pytest_gump.engine.metrics import add_up
+from pytest_gump.engine.record.records import add_up
 from pytest_gump.units import format_usd
 from pytest_gump.workflow.edit import walk
 from pytest_gump.workflow.path import REPLAN, StepPath
@@ -13,7 +13,7 @@ from pytest_gump.workflow.path import REPLAN, StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.metrics import RunRecord, Total
+    from pytest_gump.engine.record.records import RunRecord, Total
     from pytest_gump.workflow.model import Step, Workflow
 
 Scope = Literal["guard", "step", "run"]

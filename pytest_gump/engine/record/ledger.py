@@ -14,8 +14,8 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.json_text import json_text
-from pytest_gump.engine.ledger_shape import is_event
+from pytest_gump.engine.record.event_schema import is_event
+from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.errors import RunError
 from pytest_gump.system.locks import is_still, lock
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.quota import REPEATED
+from pytest_gump.engine.run.quota import REPEATED
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from pytest_gump.agents.base import SessionRef
-    from pytest_gump.engine.metrics import AttemptRecord, RunRecord
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
     from pytest_gump.engine.schedule.schedule import Ready
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
 
 TOLERANCE_S: Final = 2.0
 """Start times are derived from the boot time, which a clock that is set moves a little."""

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.ledger import DAMAGED
+from pytest_gump.engine.record.ledger import DAMAGED
 from pytest_gump.errors import RunError, reason_of
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.locks import lock

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.metrics import NOTHING_TO_MERGE
+from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
 
 
 def notices(record: RunRecord) -> list[str]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.ledger import Event, Ledger
+from pytest_gump.engine.record.ledger import Event, Ledger
 from pytest_gump.errors import RunError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.folder import RunFolder
+    from pytest_gump.engine.record.run_folder import RunFolder
 
 
 class Journal:

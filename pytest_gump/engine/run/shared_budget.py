@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.budget import budgets, is_inside, spent, spent_out
-from pytest_gump.engine.metrics import is_unknown
+from pytest_gump.engine.record.records import is_unknown
+from pytest_gump.engine.run.budget import budgets, is_inside, spent, spent_out
 from pytest_gump.units import format_usd
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Usage
-    from pytest_gump.engine.metrics import RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.order import Order
     from pytest_gump.workflow.model import Step, Workflow
 

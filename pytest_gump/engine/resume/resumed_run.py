@@ -8,30 +8,30 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.streams.resets import sane
-from pytest_gump.engine.after_kill import is_of_killed
 from pytest_gump.engine.attempt.snapshots import snapshot_ref
-from pytest_gump.engine.fold import advance
-from pytest_gump.engine.ledger import read_ledger
-from pytest_gump.engine.orders import recheck_order
-from pytest_gump.engine.past import PastAttempt, read_past
-from pytest_gump.engine.preflight import briefly, why_not_run
-from pytest_gump.engine.quota import Again, Limited
-from pytest_gump.engine.result_branch import ResultBranch
-from pytest_gump.engine.run import Run
-from pytest_gump.engine.take_up import REFUSED, changes, take_up
+from pytest_gump.engine.record.fold import advance
+from pytest_gump.engine.record.ledger import read_ledger
+from pytest_gump.engine.resume.crash_recovery import is_of_killed
+from pytest_gump.engine.resume.history import PastAttempt, read_past
+from pytest_gump.engine.resume.reuse import REFUSED, changes, take_up
+from pytest_gump.engine.run.order_builder import recheck_order
+from pytest_gump.engine.run.preflight import briefly, why_not_run
+from pytest_gump.engine.run.quota import Again, Limited
+from pytest_gump.engine.run.result_branch import ResultBranch
+from pytest_gump.engine.run.run import Run
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_gump.engine.after_kill import Found
-    from pytest_gump.engine.ledger import Event
-    from pytest_gump.engine.past import Past
-    from pytest_gump.engine.quota import Quota
-    from pytest_gump.engine.run import Booked
+    from pytest_gump.engine.record.ledger import Event
+    from pytest_gump.engine.resume.crash_recovery import Found
+    from pytest_gump.engine.resume.history import Past
+    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.run.quota import Quota
+    from pytest_gump.engine.run.run import Booked
     from pytest_gump.engine.schedule.schedule import Decide, Ready
-    from pytest_gump.engine.take_up import TakenUp
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.workflow.path import StepPath
 

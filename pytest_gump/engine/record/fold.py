@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.metrics import AttemptRecord, RunRecord, StepRecord
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.engine.ledger import Event
+    from pytest_gump.engine.record.ledger import Event
 
 
 def fold(events: Iterable[Event]) -> RunRecord:

@@ -1,0 +1,1 @@
+"""Continues an earlier run: decides which of its results are reused."""

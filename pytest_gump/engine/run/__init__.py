@@ -1,0 +1,1 @@
+"""One run: creates orders and records results."""
