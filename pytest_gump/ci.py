@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.ci_summary import MAX_STEPS, REASON_CHARS, gates_of, markdown
-from pytest_gump.engine.reservations import reservations
+from pytest_gump.engine.reporting.reservations import reservations
 from pytest_gump.errors import WorktreeError
 from pytest_gump.lines import ASCII, UNICODE, pad, run_line, width
 from pytest_gump.system.processes.output import clean_text

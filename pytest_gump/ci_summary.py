@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.record.records import NOTHING_TO_MERGE
-from pytest_gump.engine.reservations import reason_of_no_change
+from pytest_gump.engine.reporting.reservations import reason_of_no_change
 from pytest_gump.lines import UNICODE, run_facts
 from pytest_gump.system.processes.output import bounded_text, clean_text
 from pytest_gump.text import one_line

@@ -18,8 +18,8 @@ from pytest_gump.agents import prices
 from pytest_gump.engine.attempt.attempt import Tools, execute
 from pytest_gump.engine.attempt.judge import REASON_CHARS
 from pytest_gump.engine.attempt.recovery import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
-from pytest_gump.engine.dry_run import describe
 from pytest_gump.engine.record.run_folder import RunFolder, new_run_id
+from pytest_gump.engine.reporting.dry_run import describe
 from pytest_gump.engine.run.order_builder import RunInputs
 from pytest_gump.engine.run.run import Run
 from pytest_gump.equipment import Equipment

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.reservations import no_change, reservations, skipped_gates
+from pytest_gump.engine.reporting.reservations import no_change, reservations, skipped_gates
 from pytest_gump.text import one_line
 from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.path import StepPath

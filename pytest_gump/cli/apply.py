@@ -42,7 +42,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _apply(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.engine.apply import apply, plan_apply
+    from pytest_gump.engine.maintenance.apply import apply, plan_apply
     from pytest_gump.units import plural
 
     repository = run.repository()

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.engine.gc import Collected, Findings, Item
+    from pytest_gump.engine.maintenance.gc import Collected, Findings, Item
 
 KINDS = {
     "run": ("run", "runs"),
@@ -52,7 +52,7 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.engine.gc import Collected, collect
+    from pytest_gump.engine.maintenance.gc import Collected, collect
 
     findings = _find_remote(arguments) if arguments.remote else _find(arguments)
     done = Collected(removed=findings.items) if arguments.dry_run else collect(findings.items)
@@ -70,7 +70,7 @@ def _find(arguments: argparse.Namespace) -> Findings:
 
     from pytest_gump.cli.effective import effective_settings
     from pytest_gump.cli.runs import project_root
-    from pytest_gump.engine.gc import Limits, find_garbage
+    from pytest_gump.engine.maintenance.gc import Limits, find_garbage
     from pytest_gump.system.worktree import Repository, Slots
 
     repository = Repository.open(project_root())
@@ -82,7 +82,7 @@ def _find(arguments: argparse.Namespace) -> Findings:
 def _find_remote(arguments: argparse.Namespace) -> Findings:
     import time
 
-    from pytest_gump.engine.gc_remote import find_remote
+    from pytest_gump.engine.maintenance.gc_remote import find_remote
     from pytest_gump.errors import ConfigError
     from pytest_gump.system.cache import remote_root
 

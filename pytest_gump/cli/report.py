@@ -41,7 +41,7 @@ def add(commands: Commands) -> None:
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.runs import find
-    from pytest_gump.engine.report_data import report_data
+    from pytest_gump.engine.reporting.report_data import report_data
 
     if arguments.last is not None:
         return _report_last(arguments, out)
@@ -62,7 +62,7 @@ def _report_last(arguments: argparse.Namespace, out: Out) -> int:
     from itertools import chain, islice
 
     from pytest_gump.cli.runs import all_runs
-    from pytest_gump.engine.runs_data import runs_data
+    from pytest_gump.engine.reporting.summary import runs_data
     from pytest_gump.errors import ConfigError, RunError
 
     if arguments.run is not None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
     from pytest_gump.cli.runs import KeptRun
-    from pytest_gump.engine import status_schema as shape
+    from pytest_gump.engine.reporting import status_schema as shape
 
 DEFAULT = 20
 
@@ -60,7 +60,7 @@ def _write_json(runs: list[KeptRun | tuple[str, str]], older: int, out: Out) -> 
     import json
     import time
 
-    from pytest_gump.engine.status_data import run_status
+    from pytest_gump.engine.reporting.status_data import run_status
 
     now = time.time()
     data: shape.Status = {
@@ -92,9 +92,9 @@ def _step(run: KeptRun) -> tuple[str, str]:
     """The step that the run is at, and the number of its attempt; of several the first and how many more."""
     import time
 
+    from pytest_gump.engine.reporting.status_data import where
     from pytest_gump.engine.run.preflight import PREFLIGHT
     from pytest_gump.engine.run.quota import clock_text
-    from pytest_gump.engine.status_data import where
 
     if run.state == "failed" and run.record.stopped_at_preflight:
         return PREFLIGHT, ""
@@ -111,7 +111,7 @@ def _step(run: KeptRun) -> tuple[str, str]:
 def _row(run: KeptRun) -> tuple[str, ...]:
     import time
 
-    from pytest_gump.engine.status_data import seconds
+    from pytest_gump.engine.reporting.status_data import seconds
     from pytest_gump.units import format_duration, format_usd_sum
 
     record, total = run.record, run.record.total

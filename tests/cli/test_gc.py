@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 from pytest_gump.cli import main
-from pytest_gump.engine.gc import Item, Limits, collect, find_garbage
-from pytest_gump.engine.gc_remote import find_remote
+from pytest_gump.engine.maintenance.gc import Item, Limits, collect, find_garbage
+from pytest_gump.engine.maintenance.gc_remote import find_remote
 from pytest_gump.engine.record.ledger import Ledger
 from pytest_gump.errors import RunError
 from pytest_gump.system import files

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.cassettes.neutral import conversation, usage_event
-from pytest_gump.engine.report_schema import json_schema
+from pytest_gump.engine.reporting.report_schema import json_schema
 
 if TYPE_CHECKING:
     from .conftest import Gump

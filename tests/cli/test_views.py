@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from jsonschema import Draft202012Validator
-from pytest_gump.engine import status_schema
 from pytest_gump.engine.record.ledger import Ledger
+from pytest_gump.engine.reporting import status_schema
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pytest_gump.engine.dry_run_attempts import describe_attempts
+from pytest_gump.engine.reporting.dry_run_attempts import describe_attempts
 
 from tests.workflow.loading import load, one_step
 

@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from jsonschema import Draft202012Validator
-from pytest_gump.engine.report_schema import json_schema
+from pytest_gump.engine.reporting.report_schema import json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

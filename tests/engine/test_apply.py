@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.apply import ApplyPlan, apply, plan_apply
+from pytest_gump.engine.maintenance.apply import ApplyPlan, apply, plan_apply
 from pytest_gump.engine.record.ledger import Ledger, read_ledger
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.errors import RunError

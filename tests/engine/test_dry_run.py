@@ -4,7 +4,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from pytest_gump.engine.dry_run import describe
+from pytest_gump.engine.reporting.dry_run import describe
 from pytest_gump.workflow.find import Found, builtin_folder
 from pytest_gump.workflow.load import load_workflow
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pytest_gump.engine import report_schema
 from pytest_gump.engine.record.fold import fold
-from pytest_gump.engine.report_data import report_data
+from pytest_gump.engine.reporting import report_schema
+from pytest_gump.engine.reporting.report_data import report_data
 
 from tests.engine.test_report_data import FAILED, PASSED, run
 
@@ -31,7 +31,7 @@ def report() -> dict[str, Any]:
 
 
 def test_the_schema_file_is_current() -> None:
-    """Run `python -m pytest_gump.engine.report_schema > docs/reference/report.schema.json` when this fails."""
+    """Run `python -m pytest_gump.engine.reporting.report_schema > docs/reference/report.schema.json` when this fails."""
     assert FILE.read_text(encoding="utf-8") == report_schema.text()
 
 

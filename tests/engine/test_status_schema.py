@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from jsonschema import Draft202012Validator
-from pytest_gump.engine import report_schema, status_schema
 from pytest_gump.engine.record.records import RunRecord
-from pytest_gump.engine.report_data import report_data
-from pytest_gump.engine.status_data import run_status
+from pytest_gump.engine.reporting import report_schema, status_schema
+from pytest_gump.engine.reporting.report_data import report_data
+from pytest_gump.engine.reporting.status_data import run_status
 
 from tests.engine.test_report_data import PASSED, run
 
@@ -17,7 +17,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def test_the_status_schema_file_is_current() -> None:
-    """Run `python -m pytest_gump.engine.status_schema > docs/reference/status.schema.json` when this fails."""
+    """Run `python -m pytest_gump.engine.reporting.status_schema > docs/reference/status.schema.json` when this fails."""
     assert (DOCS / "status.schema.json").read_text(encoding="utf-8") == status_schema.text()
 
 

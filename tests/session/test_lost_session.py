@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import read_ledger
-from pytest_gump.engine.report_data import report_data
+from pytest_gump.engine.reporting.report_data import report_data
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

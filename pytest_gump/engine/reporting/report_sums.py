@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic takes no other on Python 3.11
 
-from pytest_gump.engine.json_schema import DESCRIBED, one_of
+from pytest_gump.engine.reporting.json_schema import DESCRIBED, one_of
 
 
 @with_config(DESCRIBED)

@@ -10,7 +10,7 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.gc import Findings, Item
+from pytest_gump.engine.maintenance.gc import Findings, Item
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.cache import LEASE, last_used, seize

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.gc_runs import all_known, is_run_id, look_at, started_at
+from pytest_gump.engine.maintenance.gc_runs import all_known, is_run_id, look_at, started_at
 from pytest_gump.engine.record.ledger import held_back
 from pytest_gump.engine.record.run_folder import RUNS
 from pytest_gump.engine.run.run_branch import branches_of, has_other_work, result_ref, run_of_branch
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_gump.engine.gc_runs import KnownRun
+    from pytest_gump.engine.maintenance.gc_runs import KnownRun
     from pytest_gump.system.worktree import Repository
 
 DAY_S: Final = 86_400.0

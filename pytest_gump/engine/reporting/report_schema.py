@@ -1,6 +1,6 @@
 """The shape of `gump report --json`, version 1: what `report_data` is type-checked against, and its JSON Schema.
 
-`python -m pytest_gump.engine.report_schema > docs/reference/report.schema.json` writes the latter.
+`python -m pytest_gump.engine.reporting.report_schema > docs/reference/report.schema.json` writes the latter.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic takes no other on Python 3.11
 
 from pytest_gump import order
-from pytest_gump.engine.json_schema import DESCRIBED, one_of, schema_of
-from pytest_gump.engine.report_sums import AgentSum, Cost, CostSum, Spread, Sum, Tokens, Totals
+from pytest_gump.engine.reporting.json_schema import DESCRIBED, one_of, schema_of
+from pytest_gump.engine.reporting.report_sums import AgentSum, Cost, CostSum, Spread, Sum, Tokens, Totals
 from pytest_gump.engine.schedule import records
 from pytest_gump.gates.base import GateStatus
 

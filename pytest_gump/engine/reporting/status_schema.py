@@ -1,6 +1,6 @@
 """The shape of `gump status --json`, version 1: what `status_data` is type-checked against, and its JSON Schema.
 
-`python -m pytest_gump.engine.status_schema > docs/reference/status.schema.json` writes the latter.
+`python -m pytest_gump.engine.reporting.status_schema > docs/reference/status.schema.json` writes the latter.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic takes no other on Python 3.11
 
-from pytest_gump.engine.json_schema import DESCRIBED, one_of, schema_of
-from pytest_gump.engine.report_schema import CostSum  # noqa: TC001 - pydantic reads it
+from pytest_gump.engine.reporting.json_schema import DESCRIBED, one_of, schema_of
+from pytest_gump.engine.reporting.report_schema import CostSum  # noqa: TC001 - pydantic reads it
 
 SCHEMA: Final = 1
 """Raised when a field goes or changes its meaning; new fields do not count."""

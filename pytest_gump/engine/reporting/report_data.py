@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.because import because
 from pytest_gump.engine.record.records import add_up
-from pytest_gump.engine.reservations import no_change, of_step
+from pytest_gump.engine.reporting.because import because
+from pytest_gump.engine.reporting.reservations import no_change, of_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pytest_gump.agents.base import Tokens
-    from pytest_gump.engine import report_schema as shape
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord, Total
+    from pytest_gump.engine.reporting import report_schema as shape
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult
     from pytest_gump.system.worktree import ChangedFile

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.report_data import cost_data
+from pytest_gump.engine.reporting.report_data import cost_data
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:

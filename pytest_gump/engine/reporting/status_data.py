@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.report_data import cost_data, time_text
+from pytest_gump.engine.reporting.report_data import cost_data, time_text
 
 if TYPE_CHECKING:
-    from pytest_gump.engine import status_schema as shape
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
+    from pytest_gump.engine.reporting import status_schema as shape
 
 
 def run_status(record: RunRecord, *, state: str, now: float) -> shape.RunStatus:
