@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytest_gump.jobs import Job
+    from pytest_gump.jobs.job import Job
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.workflow.model import Step
 

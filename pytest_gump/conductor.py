@@ -9,29 +9,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gump.arguments import names_nothing, ordinary_arguments, own_arguments
-from pytest_gump.ci import CI
 from pytest_gump.collect import JobFile, JobFolder, StepItem
-from pytest_gump.command_line import only_shows
-from pytest_gump.crew import has_workers, refuse_distribution
-from pytest_gump.earlier import take_earlier
-from pytest_gump.endings import usage_errors
 from pytest_gump.errors import ConfigError
-from pytest_gump.exit_code import ExitCode
-from pytest_gump.job_files import no_spec, project_root
-from pytest_gump.jobs import Job, no_garbage, prepare_jobs
-from pytest_gump.last_failed import LastFailed
-from pytest_gump.neighbours import Neighbours
-from pytest_gump.report import Report
-from pytest_gump.selection import Selection, selects
-from pytest_gump.session_settings import setting_notes
+from pytest_gump.executors.worker_count import has_workers, refuse_distribution
+from pytest_gump.jobs.arguments import names_nothing, ordinary_arguments, own_arguments
+from pytest_gump.jobs.command_line import only_shows
+from pytest_gump.jobs.files import no_spec, project_root
+from pytest_gump.jobs.job import Job, no_garbage, prepare_jobs
+from pytest_gump.jobs.previous_run import take_earlier
+from pytest_gump.jobs.session_settings import setting_notes
+from pytest_gump.reporters.ci import CI
+from pytest_gump.reporters.exit_code import ExitCode
+from pytest_gump.reporters.other_plugins import Neighbours
+from pytest_gump.reporters.report import Report
+from pytest_gump.session.interrupts import usage_errors
+from pytest_gump.session.last_failed import LastFailed
+from pytest_gump.session.selection import Selection, selects
 from pytest_gump.workflow.edit import select
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from pytest_gump.workers import Workers
+    from pytest_gump.executors.pool import Workers
 
 
 class Conductor:
@@ -45,7 +45,7 @@ class Conductor:
         config.pluginmanager.register(self.exit_code, "gump-exit-code")
         self.workers: Workers | None = None
         if has_workers(config):
-            from pytest_gump.workers import Workers
+            from pytest_gump.executors.pool import Workers
 
             self.workers = Workers(config, ordinary_arguments(config))
             config.pluginmanager.register(self.workers, "gump-workers")
@@ -71,7 +71,7 @@ class Conductor:
         """Refuse what cannot run before xdist starts workers for it."""
         if self.workers is None:
             return
-        from pytest_gump.launch import Launch
+        from pytest_gump.session.start import Launch
 
         with usage_errors():
             self._read_jobs(session)
@@ -176,8 +176,8 @@ class Conductor:
         return True
 
     def _foretell(self, job: Job) -> None:
-        from pytest_gump.launch import dry_run
-        from pytest_gump.relaunch import foresee
+        from pytest_gump.session.resume import foresee
+        from pytest_gump.session.start import dry_run
 
         if job.earlier is None:
             self.report.print_lines(dry_run(self.config, job, self.report.columns))
@@ -186,7 +186,7 @@ class Conductor:
             self.report.foreseen(job.earlier.record, schedule.leaves(), taken, goes_on=job.earlier.step is None)
 
     def _run(self, session: pytest.Session) -> None:
-        from pytest_gump.performance import Performance
+        from pytest_gump.session.runner import Performance
 
         performance = Performance(session, self.report, self.ci)
         selected = [(self.jobs[number], self.items[number]) for number in self.jobs_selected]

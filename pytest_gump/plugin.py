@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gump.command_line import example, names_workflow, only_shows, words
+from pytest_gump.jobs.command_line import example, names_workflow, only_shows, words
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -44,7 +44,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     Without an argument that is there, as in `pytest --gump-resume`, pytest reads those of `testpaths` or `test*`.
     """
     if names_workflow(early_config):
-        from pytest_gump.planted import refuse_planted
+        from pytest_gump.session.planted import refuse_planted
 
         refuse_planted(early_config.invocation_params.dir)
     told = early_config.known_args_namespace
@@ -83,9 +83,9 @@ def _settle_options(config: pytest.Config) -> None:
     if not names_workflow(config):
         refuse_half(config)
     else:
-        from pytest_gump.crew import ask_for_workers
-        from pytest_gump.earlier import adopt
-        from pytest_gump.endings import usage_errors
+        from pytest_gump.executors.worker_count import ask_for_workers
+        from pytest_gump.jobs.previous_run import adopt
+        from pytest_gump.session.interrupts import usage_errors
 
         with usage_errors():
             adopt(config)
@@ -96,7 +96,7 @@ def _settle_options(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the conductor if this session runs a workflow; otherwise leave pytest exactly as it was."""
     if SHARED in getattr(config, "workerinput", ()):
-        from pytest_gump.worker import OrderServer
+        from pytest_gump.executors.worker import OrderServer
 
         config.pluginmanager.register(OrderServer(config), ON_WORKER)
         return

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import pytest_gump.performance  # noqa: F401 - once for all sessions: pytester forgets what a session imports, C parts cannot
+import pytest_gump.session.runner  # noqa: F401 - once for all sessions: pytester forgets what a session imports, C parts cannot
 from pytest_gump.agents.cassettes import neutral
 from pytest_gump.agents.cassettes.cassette import INDEX, VERSION, write_take
 from pytest_gump.engine.record.fold import fold

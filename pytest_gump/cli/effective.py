@@ -55,7 +55,7 @@ def effective(root: Path) -> Effective:
         ConfigError: a file or a value that cannot be used.
     """
     from pytest_gump.engine.settings.settings import read_settings
-    from pytest_gump.ini import ini_of
+    from pytest_gump.jobs.ini import ini_of
 
     tomls = _tomls(root)
     with _configured() as config:
@@ -88,8 +88,8 @@ def effective_names(root: Path) -> Names:
         ConfigError: a value that cannot be used.
     """
     from pytest_gump.engine.settings.settings import read_settings
-    from pytest_gump.hook_answers import merged
-    from pytest_gump.ini import ini_of
+    from pytest_gump.jobs.hook_answers import merged
+    from pytest_gump.jobs.ini import ini_of
 
     with _configured() as config:
         settings, _ = read_settings(ini_of(config), _tomls(root))
@@ -113,8 +113,8 @@ def _configured() -> Iterator[pytest.Config]:
     import pytest
     from _pytest.config import ConftestImportFailure
 
-    from pytest_gump.command_line import QUIET
     from pytest_gump.errors import ConfigError
+    from pytest_gump.jobs.command_line import QUIET
 
     try:
         # Named, so that it is there under PYTEST_DISABLE_PLUGIN_AUTOLOAD too.

@@ -7,13 +7,13 @@ import shutil
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, TextIO
 
-from pytest_gump.lines import ASCII, UNICODE, fit, pad, width
+from pytest_gump.reporters.lines import ASCII, UNICODE, fit, pad, width
 from pytest_gump.system.processes.output import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from pytest_gump.lines import Marks
+    from pytest_gump.reporters.lines import Marks
 
 _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 NARROWEST: Final = 12

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.cli.command import add_command
 from pytest_gump.cli.output import Out
-from pytest_gump.command_line import QUIET
+from pytest_gump.jobs.command_line import QUIET
 
 if TYPE_CHECKING:
     import argparse

@@ -18,8 +18,8 @@ from pytest_gump.engine.settings.settings import INI_OPTIONS
 from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.view import StepView
-from pytest_gump.junit import step_details, step_properties, suite_properties
 from pytest_gump.order import Outcome
+from pytest_gump.reporters.junit import step_details, step_properties, suite_properties
 from pytest_gump.workflow import keys
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow

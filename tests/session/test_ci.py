@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from pytest_gump.ci import LocatedRun, code_quality, error_commands, log_sections, service
-from pytest_gump.ci_summary import OUTPUT_CHARS, block, markdown
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, Timings
+from pytest_gump.reporters.ci import LocatedRun, code_quality, error_commands, log_sections, service
+from pytest_gump.reporters.ci_summary import OUTPUT_CHARS, block, markdown
 from pytest_gump.system.git.changes import ChangedFile
 from pytest_gump.workflow.load import Loaded
 from pytest_gump.workflow.model import Workflow

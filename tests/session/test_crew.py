@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.crew import useful_workers
+from pytest_gump.executors.worker_count import useful_workers
 
 STEP = "- {name: a, agent: claude-haiku, prompt: x}"
 PAIR = "{name: pair, parallel: true, steps: [{name: a, agent: codex}, {name: b, agent: codex}]}"

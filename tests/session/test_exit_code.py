@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from pytest_gump.exit_code import ExitCode
+from pytest_gump.reporters.exit_code import ExitCode
 
 from tests.session.exit_code_kit import CASES, Case, check, prepare
 

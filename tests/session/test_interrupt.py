@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
-from pytest_gump.endings import uninterrupted
+from pytest_gump.session.interrupts import uninterrupted
 
 from tests.session.distribute_kit import rest, said
 

@@ -251,7 +251,7 @@ def test_worker_elsewhere_that_hangs_is_given_up(project: GumpProject, elsewhere
 
 
 DAMAGE = """
-from pytest_gump.worker import OrderServer
+from pytest_gump.executors.worker import OrderServer
 send = OrderServer._send
 
 def cut(self, *message):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pytest_gump.engine.record.records import Total
-from pytest_gump.lines import more_money_text
+from pytest_gump.reporters.lines import more_money_text
 
 
 @pytest.mark.parametrize(

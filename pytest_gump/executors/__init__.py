@@ -1,0 +1,1 @@
+"""Who carries out orders: this process, xdist workers, or workers on other machines."""

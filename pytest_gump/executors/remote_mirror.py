@@ -1,0 +1,135 @@
+"""A worker that shares no disk with the controller: what it gets, and where it keeps it.
+
+The controller sends commits as packs; the worker keeps them in a repository of its own below
+`$XDG_CACHE_HOME/gump/remote/` (`~/.cache` where that is not set), works in worktrees beside it, and sends back what
+`parcel` says. A conversation of an agent CLI stays on its host.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import socket
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.system.cache import hold, remote_root
+from pytest_gump.system.git.pack import open_mirror, pack_trees
+from pytest_gump.system.worktree import SlotPool, Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pytest_gump.executors.run_setup import Equipment
+    from pytest_gump.order import AttemptResult, Order
+    from pytest_gump.system.worktree import Repository
+
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the controller's checkout is, so that a worker can tell whether it sees the same one."""
+
+    project: str
+    machine: str
+    folder: tuple[int, int]
+    """Device and inode."""
+
+    @classmethod
+    def of(cls, project: Path) -> Place:
+        status = project.stat()
+        return cls(str(project), _machine(), (status.st_dev, status.st_ino))
+
+    def is_here(self) -> bool:
+        """Whether this process can work in the checkout's own repository."""
+        try:
+            same = Place.of(Path(self.project))
+        except OSError:
+            return False
+        return (same.machine, same.folder) == (self.machine, tuple(self.folder)) and os.access(self.project, os.W_OK)
+
+
+def _machine() -> str:
+    return _BOOT.read_text().strip() if _BOOT.exists() else socket.gethostname()
+
+
+class Home:
+    """What a worker keeps of one run's project."""
+
+    def __init__(self, equipment: Equipment) -> None:
+        name = hashlib.sha256(f"{equipment.machine} {equipment.project}".encode()).hexdigest()[:8]
+        self._equipment = equipment
+        self.path = remote_root() / f"{Path(equipment.project).name}-{name}"
+        self.scratch = self.path / f"{equipment.run_id}.scratch"
+        self._handle: int | None = None
+        """Keeps `gump gc --remote` from removing it."""
+        self._pool: SlotPool | None = None
+        self._slot = ""
+
+    @property
+    def slots_root(self) -> Path:
+        return self.path / "worktrees"
+
+    def receive(self, pack: bytes, commits: Collection[str]) -> Repository:
+        """Take in the commits of an order; gives the repository that has them.
+
+        Raises:
+            WorktreeError: it cannot be written, or the pack is damaged.
+        """
+        if self._handle is None:
+            self._handle = hold(self.path)
+        place = self.path / "project"
+        return open_mirror(place, object_format=self._equipment.object_format, pack=pack, commits=commits)
+
+    def own(self, order: Order, slots: Slots) -> Order:
+        """The order as it is carried out here: in a worktree of this worker, with this interpreter."""
+        if self._pool is None:
+            self._pool = SlotPool(slots)
+        if not self._pool.holds(self._slot):
+            self._slot = self._pool.lease()
+        there, here = self._equipment.python, sys.executable
+        commands = tuple((kind, text.replace(shlex.quote(there), shlex.quote(here))) for kind, text in order.commands)
+        session = order.session
+        if session is not None:
+            session = replace(session, slot=self._slot if session.slot == self._full(self._slot) else "elsewhere")
+        return replace(order, slot=self._slot, commands=commands, session=session)
+
+    def foreign(self, result: AttemptResult) -> AttemptResult:
+        """The result as the controller knows it: its session belongs to this host."""
+        if result.session is None:
+            return result
+        return replace(result, session=replace(result.session, slot=self._full(result.session.slot or self._slot)))
+
+    def _full(self, slot: str) -> str:
+        digest = hashlib.sha256(os.fsencode(self.slots_root)).hexdigest()[:6]
+        return f"{socket.gethostname()}-{digest}-{slot}"
+
+    def take_place(self, ticket: int) -> Path:
+        """Where an attempt is recorded until its take goes back."""
+        return self.scratch / f"{ticket}.take"
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.close()
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+# -- the controller's side -------------------------------------------------------------------------------------------
+
+
+def commits_of(order: Order) -> list[str]:
+    return [*dict.fromkeys((order.base, order.step_base, order.run_base))]
+
+
+def pack_for(repository: Repository, order: Order, known: Collection[str]) -> tuple[bytes, list[str]]:
+    """What a worker lacks to carry out the order, and the commits that it has then."""
+    missing = [commit for commit in commits_of(order) if commit not in known]
+    return (pack_trees(repository, missing, known) if missing else b""), missing

@@ -1,0 +1,91 @@
+"""How many workers a session has: as many as its command line says, else as many as its workflows can use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_gump.errors import GumpError
+from pytest_gump.jobs.arguments import ordinary_arguments
+from pytest_gump.jobs.command_line import said
+from pytest_gump.jobs.files import job_files, project_root
+from pytest_gump.jobs.session_settings import session_settings
+from pytest_gump.workflow.problems import Problems
+from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.reading.yaml_nodes import Node
+
+DISTRIBUTIONS = ("no", "load", "worksteal")
+
+
+def has_workers(config: pytest.Config) -> bool:
+    option = config.option
+    return bool(getattr(option, "tx", ())) and option.dist != "no" and not option.collectonly
+
+
+def refuse_distribution(config: pytest.Config) -> None:
+    """Refuse `--dist` modes in which ordinary tests and steps cannot share workers. Without tests, any mode works.
+
+    Raises:
+        UsageError: this is one.
+    """
+    if not has_workers(config):
+        return
+    if config.option.dist not in DISTRIBUTIONS:
+        if (
+            not ordinary_arguments(config) and said(config).dist in DISTRIBUTIONS
+        ):  # the setting applies to tests only, and there are none
+            config.option.dist = "load"
+            return
+        raise pytest.UsageError(
+            f"--dist={config.option.dist} cannot share workers with a workflow\n"
+            "  hint: add --dist=load or --dist=worksteal to this command line"
+        )
+
+
+def ask_for_workers(config: pytest.Config) -> None:
+    """Settle xdist's options, before or after it has read them itself."""
+    option = config.option
+    if not config.pluginmanager.has_plugin("xdist"):
+        return
+    if option.gump_dry_run:
+        option.numprocesses, option.dist, option.tx = 0, "no", []
+    elif _may_choose(config) and (count := _useful(config)) > 1:
+        option.numprocesses, option.dist, option.tx = count, "load", ["popen"] * count
+
+
+def _may_choose(config: pytest.Config) -> bool:
+    option = config.option
+    has_said = option.numprocesses is not None or option.dist != "no" or option.tx or option.distload
+    needs_terminal = option.usepdb or option.trace or option.capture == "no"
+    return not (has_said or needs_terminal or option.collectonly or ordinary_arguments(config))
+
+
+def _useful(config: pytest.Config) -> int:
+    """How many steps may go on at once, at most `gump_workers`; mistakes are told later, and better."""
+    try:
+        project = project_root(config)
+        settings = session_settings(config, project)
+        texts = {found.text for _, _, found in job_files(config, project) if "parallel" in found.text}
+    except GumpError:
+        return 0
+    return max((min(settings.workers, useful_workers(text, settings.workers)) for text in texts), default=0)
+
+
+def useful_workers(text: str, most: int) -> int:
+    """How many steps of a workflow may go on at once: the items of a plan, not known yet, count as `most`."""
+    root = read_yaml(text, Problems(""))
+    return 1 if root is None else _width_of(root, most)
+
+
+def _width_of(node: Node, most: int) -> int:
+    if not isinstance(node, MapNode):
+        return 1
+    steps = node.values.get("steps")
+    widths = [_width_of(step, most) for step in steps.nodes] if isinstance(steps, ListNode) else [1]
+    parallel = node.values.get("parallel")
+    if not isinstance(parallel, ScalarNode) or parallel.value is not True:
+        return max(widths, default=1)
+    return most if "foreach" in node.values else sum(widths)

@@ -1,0 +1,88 @@
+"""xdist's own session: it starts, watches and replaces workers as always; only its loop is ours."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_gump.executors.test_scheduler import OrdinaryFirst
+from pytest_gump.jobs.arguments import portable_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from queue import Queue
+
+    import pytest
+
+STARTS: Final = 3
+"""How often a worker is started in the place of one that was lost."""
+
+
+class XdistSession:
+    def __init__(self, config: pytest.Config, *, has_tests: bool) -> None:
+        self._config = config
+        self._has_tests = has_tests
+
+    @property
+    def _inner(self) -> Any:
+        return self._config.pluginmanager.get_plugin("dsession")
+
+    @property
+    def queue(self) -> Queue[tuple[str, dict[str, Any]]]:
+        """The events of all workers."""
+        queue: Queue[tuple[str, dict[str, Any]]] = self._inner.queue
+        return queue
+
+    @property
+    def scheduler(self) -> OrdinaryFirst:
+        scheduler: OrdinaryFirst = self._inner.sched
+        return scheduler
+
+    @property
+    def should_stop(self) -> str:
+        return str(self._inner.shouldstop or "")
+
+    @property
+    def has_collection_errors(self) -> bool:
+        return bool(self._inner._failed_collection_errors)  # noqa: SLF001 - no other place tells them from failed tests
+
+    def begin(self) -> None:
+        """Have the ordinary tests scheduled as xdist does; what it would read in its own loop is in place then."""
+        hook = self._config.hook
+        inner = hook.pytest_xdist_make_scheduler(config=self._config, log=self._inner.log) if self._has_tests else None
+        self._inner.sched, self._inner.shouldstop = OrdinaryFirst(self._config, inner), False
+
+    def handle(self, event: str, about: dict[str, Any], forget_unborn: Callable[[], None]) -> None:
+        """Do what xdist does at an event; it may start a worker in the place of one that was lost."""
+        is_about_tests = self._has_tests or event != "collectionfinish"
+        with portable_arguments(self._config), nullcontext() if is_about_tests else self._silent():
+            self._handle(event, about, forget_unborn)
+        if event == "collectionfinish":
+            session = self._inner._session  # noqa: SLF001 - it counts there what the worker has, our steps not among it
+            session.testscollected = len(about["ids"]) + len(session.items)
+
+    def see_off(self, node: Any, error: object) -> None:
+        """Do what xdist does when a worker ends, but replace none."""
+        self._config.hook.pytest_testnodedown(node=node, error=error)
+        self._inner._active_nodes.discard(node)  # noqa: SLF001 - xdist tells by it that workers are left
+
+    def _handle(self, event: str, about: dict[str, Any], forget_unborn: Callable[[], None]) -> None:
+        for _ in range(STARTS):
+            try:
+                getattr(self._inner, f"worker_{event}")(**about)
+            except (EOFError, OSError):
+                if event != "errordown":
+                    raise
+                forget_unborn()  # the new worker was lost before it had begun
+            else:
+                return
+        self._inner._active_nodes.discard(about["node"])  # noqa: SLF001 - as if no more could be started
+
+    @contextmanager
+    def _silent(self) -> Iterator[None]:
+        """Without ordinary tests, nobody wants to read how many of them each worker has."""
+        terminal, self._inner.terminal = self._inner.terminal, None
+        try:
+            yield
+        finally:
+            self._inner.terminal = terminal

@@ -1,0 +1,67 @@
+"""Who stands behind the agent names of a job: an adapter, or the replay agent in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_gump.agents import registry
+from pytest_gump.agents.cassettes.cassette import Cassette
+from pytest_gump.agents.cassettes.replay import ReplayAgent
+from pytest_gump.errors import AgentError, ConfigError
+from pytest_gump.jobs.session_settings import session_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
+
+    from pytest_gump.agents.base import Agent
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """`--gump-replay` and its companions."""
+
+    cassette: Cassette
+    lenient: bool
+    delay: float
+
+
+def find_agent(name: str, agents: Mapping[str, Agent | str], replay: Replay | None) -> Agent:
+    """The adapter of an agent name, or the replay agent in its place.
+
+    Raises:
+        AgentError: the name is not known.
+    """
+    if replay is None:
+        return registry.resolve(name, agents)
+    cli = replay.cassette.cli_of(name) or registry.cli_of(name, agents) or "replay"
+    live = registry.find(name, agents)
+    return ReplayAgent(replay.cassette, name, cli, lenient=replay.lenient, delay=replay.delay, live=live)
+
+
+def own_agents(config: pytest.Config, project: Path, *, replayed: bool) -> dict[str, str]:
+    """The names that `gump_agents` gives."""
+    own = session_settings(config, project).agent_names
+    for name in own:
+        problem = registry.problem(name, own, replayed=replayed)
+        if problem is not None:
+            raise AgentError(f"gump_agents: {problem}")
+    return own
+
+
+def read_replay(config: pytest.Config) -> Replay | None:
+    folder = config.getoption("gump_replay")
+    if not folder:
+        return None
+    text = config.getoption("gump_replay_delay")
+    try:
+        delay = float(text)
+    except ValueError:
+        delay = -1.0
+    if not 0 <= delay < float("inf"):
+        raise ConfigError(f"--gump-replay-delay must be a number from 0, not {text!r}")
+    cassette = Cassette.open(Path(config.invocation_params.dir, folder))
+    return Replay(cassette, lenient=bool(config.getoption("gump_replay_lenient")), delay=delay)

@@ -1,0 +1,70 @@
+"""What `run.json` says of a run: what it was started with, and what one that is taken up needs to know of that."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import pytest_gump
+from pytest_gump.workflow.edit import leaves
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.jobs.base import Base
+    from pytest_gump.jobs.job import Job
+    from pytest_gump.system.worktree import Repository
+
+
+def run_header(
+    config: pytest.Config, job: Job, repository: Repository, base: Base, *, run_id: str, spec_name: str, folder: str
+) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "workflow": job.workflow.name,
+        "source": job.loaded.source,
+        "workflow_path": str(job.loaded.path) if job.loaded.path else None,
+        "spec": spec_name,
+        "spec_path": str(job.spec),
+        "base": base.commit,
+        "base_ref": base.ref,
+        "dirty_base": base.dirty_base,
+        "branch_at_start": repository.branch(),
+        "project": str(repository.root),
+        "folder": folder,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "argv": [str(word) for word in config.invocation_params.args],
+        "versions": {
+            "pytest_gump": pytest_gump.__version__,
+            "pytest": pytest.__version__,
+            "python": sys.version.split()[0],
+        },
+        "inputs": dict(job.inputs),
+        "options": told_options(config, job, repository.root),
+        "replay": job.replay is not None,
+    }
+
+
+def told_options(config: pytest.Config, job: Job, root: Path) -> dict[str, Any]:
+    """What a run that is taken up needs to know of its command line."""
+    option = config.option
+    workflow = job.loaded.path
+    replay, chosen = job.replay, [path for path, _ in leaves(job.workflow.steps)]
+    return {
+        "file": "spec" if job.file == job.spec else "workflow",
+        "spec": _inside(root, job.spec),
+        "workflow": None if workflow is None else _inside(root, workflow),
+        "agents": [*option.gump_agent],
+        "inputs": [*option.gump_input],
+        "max_budget": option.gump_max_budget,
+        "on_quota": option.gump_on_quota,
+        "selected": None if chosen == [path for path, _ in leaves(job.loaded.workflow.steps)] else chosen,
+        "replay": None if replay is None else [str(replay.cassette.path), replay.lenient, option.gump_replay_delay],
+    }
+
+
+def _inside(root: Path, path: Path) -> str | None:
+    return str(path.relative_to(root)) if path.is_relative_to(root) else None

@@ -1,0 +1,74 @@
+"""Collects gates and agents from hooks; a wrong return value is an error that names the hook and its conftest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.errors import ConfigError
+from pytest_gump.jobs.other_hooks import STOPS, in_a_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+_WANTED = {
+    "pytest_gump_gates": "a dict of gate names and functions",
+    "pytest_gump_agents": "a dict of agent names and adapters or names",
+}
+
+
+def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
+    """Return a function that calls a hook once for each path, and merges the dicts that plugins return."""
+
+    @cache
+    def collect(path: Path, name: str) -> dict[str, Any]:
+        return merged(session.gethookproxy(path), name)
+
+    return collect
+
+
+def merged(hooks: Any, name: str) -> dict[str, Any]:
+    """Call the hook of every plugin and merge the answers.
+
+    Raises:
+        ConfigError: a plugin raised an error, or returned something else.
+    """
+    caller = getattr(hooks, name)
+    try:
+        answers = caller()
+    except STOPS:
+        raise
+    except BaseException as error:
+        raise ConfigError(f"{name} raised {in_a_line(error)} ({_where(error)})", hint=_hint(name)) from error
+    for answer in answers:
+        _check(caller, name, answer)
+    return {key: value for answer in answers for key, value in answer.items()}
+
+
+def _check(caller: Any, name: str, answer: object) -> None:
+    wrong = None
+    if not isinstance(answer, Mapping):
+        wrong = f"a {type(answer).__name__}"
+    elif not all(isinstance(key, str) for key in answer):
+        wrong = "names that are not strings"
+    elif name == "pytest_gump_gates" and (odd := [key for key, gate in answer.items() if not callable(gate)]):
+        wrong = f"no function for {odd[0]!r}"
+    if wrong is not None:
+        known = ", ".join(dict.fromkeys(str(one.plugin_name) for one in caller.get_hookimpls()))
+        raise ConfigError(f"{known}: {name} returns {wrong}, not {_WANTED[name]}", hint=_hint(name))
+
+
+def _where(error: BaseException) -> str:
+    """The innermost place of an error: a line of the conftest, or of code that it calls."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+
+
+def _hint(name: str) -> str:
+    return f"see docs/reference/hooks.md, {name}"

@@ -1,0 +1,162 @@
+"""Jobs: what the command line asks for, read and checked before anything starts."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.agents import registry
+from pytest_gump.errors import ConfigError
+from pytest_gump.jobs.agents import find_agent, own_agents, read_replay
+from pytest_gump.jobs.files import job_files, read_spec, refuse_odd_name
+from pytest_gump.jobs.hook_answers import hook_answers
+from pytest_gump.jobs.overrides import override_workflow, read_inputs
+from pytest_gump.workflow.edit import agents_of, agents_of_step, leaves, walk
+from pytest_gump.workflow.load import load_workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    import pytest
+
+    from pytest_gump.agents.base import Agent
+    from pytest_gump.jobs.agents import Replay
+    from pytest_gump.jobs.previous_run import Earlier
+    from pytest_gump.workflow.load import Loaded
+    from pytest_gump.workflow.model import Workflow
+
+LARGE = 100_000
+"""Objects made while collecting from which on a session is large."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One workflow on one spec. Becomes one run."""
+
+    file: Path
+    """The file that the node id begins with: the spec, or the workflow file."""
+    spec: Path
+    spec_bytes: bytes
+    loaded: Loaded
+    workflow: Workflow
+    """After the overrides of the command line."""
+    inputs: Mapping[str, str]
+    gates: Mapping[str, Callable[[Any], None]]
+    agents: Mapping[str, Agent | str]
+    replay: Replay | None
+    earlier: Earlier | None = None
+    """The run that goes on, or from which a new one begins."""
+
+    def agent(self, name: str) -> Agent:
+        """The adapter of an agent name, or the replay agent in its place.
+
+        Raises:
+            AgentError: the name is not known.
+        """
+        return find_agent(name, self.agents, self.replay)
+
+    def cli_of(self, name: str) -> str:
+        return self.agent(name).cli
+
+    def describe_agent(self, name: str) -> str:
+        """What the name stands for: program, model, and the words of `gump_agents`."""
+        agent = registry.find(name, self.agents) or self.agent(name)
+        words = self.agents.get(name)
+        return f"{agent.cli} {getattr(agent, 'model', None) or ''} {words if isinstance(words, str) else ''}".strip()
+
+    def missing_agents(self) -> Iterator[str]:
+        """Why agents cannot start here, each with the steps that need it."""
+        needed: dict[str, list[str]] = {}
+        for path, step in leaves(self.workflow.steps):
+            for name in agents_of_step(step):
+                reason = self.agent(name).missing()
+                if reason is not None and path not in needed.setdefault(reason, []):
+                    needed[reason].append(path)
+        for reason, paths in needed.items():
+            yield f"{reason} (needed by {', '.join(paths)})"
+
+    def refuse_unknown_cost(self, *more: str) -> None:
+        """Refuse dollars as a limit where nobody knows what an agent costs; `more` are agents besides the workflow's.
+
+        Raises:
+            ConfigError: there is a max_budget somewhere, and an agent that reports no cost.
+        """
+        limited = self.workflow.max_budget is not None or any(
+            step.max_budget is not None or step.guard.max_budget is not None for step in walk(self.workflow.steps)
+        )
+        unknown = sorted({name for name in (*agents_of(self.workflow), *more) if self.agent(name).cost == "unknown"})
+        if limited and unknown:
+            reasons = [f"  {name}: {registry.why_unknown(self.agent(name))}" for name in unknown]
+            raise ConfigError(
+                "\n".join([f"max_budget cannot be held: the cost of {', '.join(unknown)} is unknown", *reasons]),
+                hint="take max_budget out, or set gump_unknown_cost = allow: it then counts as nothing",
+            )
+
+
+def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:
+    """Read every spec and workflow that the command line names.
+
+    Raises:
+        GumpError: the first thing that is wrong; nothing was started.
+    """
+    return list(_jobs(session.config, project, hook_answers(session)))
+
+
+@contextmanager
+def no_garbage() -> Iterator[None]:
+    """Collect without looking for garbage: what is made stays for the whole session.
+
+    A thousand workflows are a million objects, and each look at all of them costs half a second; so those of a large
+    session are never looked at again. A small one is left as it was: it may be one of many in its process.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+        if gc.get_count()[0] > LARGE:
+            gc.freeze()
+
+
+def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:
+    replay = read_replay(config)
+    own = own_agents(config, project, replayed=replay is not None)
+    read = cache(read_spec)
+    for file, spec, found in job_files(config, project):
+        refuse_odd_name(file, config.rootpath)
+        _load_conftests(config, spec)
+        gates, agents = hooks(spec, "pytest_gump_gates"), {**own, **hooks(spec, "pytest_gump_agents")}
+        loaded = load_workflow(
+            found,
+            gates=tuple(gates),
+            agents=lambda name, agents=agents: registry.problem(name, agents, replayed=replay is not None),  # type: ignore[misc]
+            same_cli=lambda one, other, agents=agents: registry.same_cli(one, other, agents),  # type: ignore[misc]
+            project=project,
+        )
+        workflow = override_workflow(config, loaded.workflow, agents, replayed=replay is not None)
+        inputs = read_inputs(config, workflow)
+        yield Job(file, spec, read(spec), loaded, workflow, inputs, gates, agents, replay)
+
+
+def _load_conftests(config: pytest.Config, spec: Path) -> None:
+    """Read the conftests around the spec. pytest has read those of its arguments, and a run that is resumed has none.
+
+    Raises:
+        ConfigError: one cannot be imported.
+    """
+    from _pytest.config import ConftestImportFailure
+
+    load: Any = getattr(config.pluginmanager, "_loadconftestmodules", None)  # private; tests/session/test_resume.py
+    if load is None:
+        return
+    namespaces = config.getini("consider_namespace_packages")
+    try:
+        load(spec, config.getoption("importmode"), config.rootpath, consider_namespace_packages=namespaces)
+    except ConftestImportFailure as error:
+        raise ConfigError(f"{error.path}: cannot be imported: {error.cause}") from error

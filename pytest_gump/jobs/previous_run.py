@@ -1,0 +1,263 @@
+"""Which earlier run a session goes on with: `--gump-resume`, `--gump-from`, and `--lf` beside a workflow."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_gump.engine.record.liveness import process_text, run_state
+from pytest_gump.engine.record.run_folder import RunFolder, find_run, run_folders
+from pytest_gump.engine.record.stored_run import read_record
+from pytest_gump.engine.run.budget import is_inside
+from pytest_gump.errors import ConfigError, RunError
+from pytest_gump.jobs.command_line import said, words
+from pytest_gump.jobs.files import project_root
+from pytest_gump.workflow.edit import leaves, select
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.jobs.job import Job
+
+RESUME: Final = "--gump-resume"
+FROM: Final = "--gump-from"
+TAKEN: Final = ("gump_workflow", "gump_spec", "gump_base")
+"""Options that only a new run has: one that goes on takes them from its past."""
+_TOLD: Final = pytest.StashKey[list[str]]()
+_REPLAY: Final = ("gump_replay", "gump_replay_lenient", "gump_replay_delay")
+_FATES: Final = {"passed": "passed", "applied": "was applied", "discarded": "was discarded"}
+_KEY: Final = pytest.StashKey["Earlier"]()
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A run of the past."""
+
+    folder: RunFolder
+    header: dict[str, Any]
+    record: RunRecord
+    state: str
+    step: StepPath | None = None
+    """Where a new run is to begin; None: the run itself goes on."""
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> Earlier:
+        """Read its header and ledger.
+
+        Raises:
+            RunError: they are missing, damaged, or from a newer version.
+        """
+        header = folder.read_header()
+        record = read_record(folder.ledger)
+        return cls(folder, header, record, run_state(record))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What its command line said, as far as a run that goes on needs it; the newest session has the last word.
+
+        Raises:
+            RunError: it says what no version of ours has written.
+        """
+        told = self.header.get("options") if self.record.options is None else self.record.options
+        options = {} if told is None else told
+        if not isinstance(options, dict) or not all(_is_option(name, value) for name, value in options.items()):
+            raise RunError(
+                f"cannot read what the command line of run {self.folder.run_id} said",
+                hint="run.json or the ledger was changed by something else",
+            )
+        return options
+
+    def refuse(self) -> None:
+        """Say why it cannot go on.
+
+        Raises:
+            RunError: it passed, still runs, or was applied or discarded.
+        """
+        run = f"run {self.folder.run_id}"
+        if self.record.discarded:
+            raise RunError(f"{run} was discarded: its work is gone", hint="start a new run")
+        if self.state == "running":
+            raise RunError(
+                f"{run} still goes on{process_text(self.record)}", hint="stop it first, or wait: gump status"
+            )
+        if self.step is not None:
+            return
+        if self.record.applied is not None:
+            raise RunError(
+                f"{run} was applied: it cannot go on", hint=f"{FROM}=STEP@{self.folder.run_id} begins a new one"
+            )
+        if self.state == "passed":
+            raise RunError(
+                f"{run} passed: there is nothing to resume",
+                hint=f"gump apply {self.folder.run_id} merges it; {FROM}=STEP does a part of it again",
+            )
+
+
+def _is_option(name: str, value: object) -> bool:
+    """Whether the value of an option is of the kind that `told_options` writes."""
+    match name:
+        case "agents" | "inputs":
+            return isinstance(value, list) and all(isinstance(one, str) for one in value)
+        case "selected":
+            return value is None or _is_option("agents", value)
+        case "spec" | "workflow":  # inside the project
+            return value is None or (isinstance(value, str) and not {"..", "/"} & {*Path(value).parts})
+        case "on_quota":
+            return value is None or isinstance(value, str)
+        case "max_budget":
+            return value is None or isinstance(value, str | int | float)
+        case "replay":
+            return value is None or (
+                isinstance(value, list) and [*map(type, value)][:2] == [str, bool] and len(value) == len(_REPLAY)
+            )
+        case _:
+            return True
+
+
+def is_asked_for(given: Sequence[str]) -> bool:
+    """Whether the command line itself asks for a run of the past."""
+    return any(word.partition("=")[0] in {RESUME, FROM} for word in given)
+
+
+def adopt(config: pytest.Config) -> None:
+    """Put the run's own spec, workflow and options in the place of those that the command line leaves out.
+
+    Raises:
+        GumpError: there is no such run, or it cannot go on.
+    """
+    if not is_asked_for(words(config)):
+        return
+    option = config.option
+    _refuse_more(config)
+    project = project_root(config)
+    if option.gump_from is not None:
+        step, _, name = option.gump_from.partition("@")
+        earlier = Earlier.read(find_run(project, name or option.gump_resume or None))
+        earlier = replace(earlier, step=_step(step, earlier))
+    else:
+        earlier = Earlier.read(find_run(project, option.gump_resume or None))
+    earlier.refuse()
+    _take_options(config, earlier, project)
+    config.stash[_KEY] = earlier
+
+
+def _refuse_more(config: pytest.Config) -> None:
+    name = FROM if config.option.gump_from is not None else RESUME
+    given = [one for one in TAKEN if config.getoption(one)]
+    files = [str(word) for word in config.args] if config.args_source is pytest.Config.ArgsSource.ARGS else []
+    more = [*(f"--{one.replace('_', '-')}" for one in given), *files]
+    if more:
+        raise ConfigError(
+            f"{name} takes spec, workflow and base from the run: leave out {', '.join(more)}",
+            hint="beside a workflow and a spec, --lf resumes their last run if it did not pass",
+        )
+
+
+def _step(text: str, earlier: Earlier) -> StepPath:
+    prefix = f"{earlier.record.workflow}::"
+    _, found, rest = text.rpartition(f"::{prefix}")  # a whole node id: spec.md::tdd::build::impl[item-2]
+    path = rest if found else text.removeprefix(prefix)
+    try:
+        step = StepPath.parse(path)
+    except ValueError as error:
+        message = f"{FROM}: {text!r} is not the path of a step"
+        raise ConfigError(message, hint="for example build::impl[item-2]") from error
+    known = [*earlier.record.steps]
+    if not any(is_inside(one, step) for one in known):
+        near = difflib.get_close_matches(path, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it had {', '.join(known[:10]) or 'none'}"
+        raise ConfigError(f"{FROM}: run {earlier.folder.run_id} had no step {path!r}", hint=hint)
+    return step
+
+
+def _take_options(config: pytest.Config, earlier: Earlier, project: Path) -> None:
+    option, own, header = config.option, earlier.options, earlier.header
+    spec = _present(project, header, "spec", "spec.md", earlier)
+    if header.get("source") == "built-in":
+        workflow = str(header["workflow"])
+    else:
+        workflow = str(_present(project, header, "workflow", "workflow.yaml", earlier))
+    if own.get("file") == "workflow":
+        option.gump_spec, files = str(spec), [workflow]
+    else:
+        option.gump_workflow, files = [workflow], [str(spec)]
+    config.args[:] = files
+    config.args_source = pytest.Config.ArgsSource.ARGS
+    option.gump_agent = [*own.get("agents", ()), *option.gump_agent]
+    option.gump_input = [*own.get("inputs", ()), *option.gump_input]
+    option.gump_max_budget = option.gump_max_budget or own.get("max_budget")
+    option.gump_on_quota = option.gump_on_quota or own.get("on_quota")
+    if option.gump_replay is None and own.get("replay"):
+        for name, value in zip(_REPLAY, own["replay"], strict=True):
+            setattr(option, name, value)
+
+
+def _present(project: Path, header: dict[str, Any], name: str, kept: str, earlier: Earlier) -> Path:
+    """The file that the run was started with, which may have been edited since.
+
+    Raises:
+        RunError: it is gone.
+    """
+    named = str(header.get(f"{name}_path") or "")
+    inside = own if isinstance(own := earlier.options.get(name), str) else None
+    places = [project / inside] if inside is not None else []
+    for place in (*places, Path(named)):
+        if place.is_file():
+            return place
+    raise RunError(
+        f"the {name} of run {earlier.folder.run_id} is gone: {named}",
+        hint=f"put it back: cp {shlex.quote(str(earlier.folder.path / kept))} {shlex.quote(named)}",
+    )
+
+
+def told(config: pytest.Config) -> Sequence[str]:
+    """What is to be said of `--lf`, for every job that does not go on with an earlier run."""
+    return config.stash.get(_TOLD, ())
+
+
+def take_earlier(config: pytest.Config, job: Job) -> None:
+    """Give a job the run that it goes on with, and the part of the workflow that had been selected for that.
+
+    Raises:
+        GumpError: that run cannot go on.
+    """
+    job.earlier = config.stash.get(_KEY, None)
+    if job.earlier is None and getattr(said(config), "lf", False):
+        job.earlier = _last_failed(config, job)
+    selected = job.earlier.options.get("selected") if job.earlier is not None else None
+    if selected:
+        order = [path for path, _ in leaves(job.workflow.steps)]
+        last = max((place for place, path in enumerate(order) if path in selected), default=len(order) - 1)
+        job.workflow = select(job.workflow, order[: last + 1])
+
+
+def _last_failed(config: pytest.Config, job: Job) -> Earlier | None:
+    """The last run of the job's workflow on its spec, if it did not pass."""
+    project = project_root(config)
+    for folder in run_folders(project):
+        header = folder.read_header()
+        if _spec_of(header, project) == job.spec and header.get("workflow") == job.workflow.name:
+            last = Earlier.read(folder)
+            fate = "discarded" if last.record.discarded else "applied" if last.record.applied else last.state
+            if fate not in _FATES:
+                last.refuse()
+                return last
+            on = f"{job.workflow.name} on {last.record.spec}"
+            text = f"--lf: the last run of {on} {_FATES[fate]}, so this is a new one"
+            config.stash.setdefault(_TOLD, []).append(text)
+            return None
+    return None
+
+
+def _spec_of(header: dict[str, Any], project: Path) -> Path:
+    """The spec that a run was made for; the project may have moved since."""
+    options = header.get("options")
+    inside = options.get("spec") if isinstance(options, dict) else None
+    return project / inside if isinstance(inside, str) else Path(str(header.get("spec_path")))

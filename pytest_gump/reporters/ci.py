@@ -1,0 +1,217 @@
+"""What a CI service is told besides the log: a summary, and where the failed steps stand. `--gump-ci`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from pytest_gump.engine.reporting.reservations import reservations
+from pytest_gump.errors import WorktreeError
+from pytest_gump.reporters.ci_summary import MAX_STEPS, REASON_CHARS, gates_of, markdown
+from pytest_gump.reporters.lines import ASCII, UNICODE, pad, run_line, width
+from pytest_gump.system.processes.output import clean_text
+from pytest_gump.system.worktree import Repository
+from pytest_gump.text import one_line
+from pytest_gump.units import format_duration, format_usd_sum
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_gump.engine.record.records import RunRecord, StepRecord
+    from pytest_gump.system.git.changes import ChangedFile
+    from pytest_gump.workflow.load import Loaded
+
+HEAD: Final = ("", "step", "outcome", "agent", "attempts", "cost", "turns", "time", "skipped gates")
+FOLDER: Final = ".gump/ci"
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedRun:
+    """One run, and where its steps are written down."""
+
+    record: RunRecord
+    loaded: Loaded
+    root: Path
+    changed: Sequence[ChangedFile] | None = None
+    """Files that differ between the run's base and its head; None where that cannot be found out."""
+
+    def place(self, step: str | None = None) -> tuple[str, int]:
+        """The file, relative to the project, and line of a step; of the spec, if the workflow lies elsewhere."""
+        path = self.loaded.path
+        if path is None or not path.is_relative_to(self.root):
+            return self.record.spec, 1
+        static = StepPath.parse(step).static if step else ""
+        return path.relative_to(self.root).as_posix(), self.loaded.lines.get(static, 1)
+
+    def failures(self) -> Iterator[tuple[str, str, int, str]]:
+        """Title, file, line and text of what did not pass: the failed steps, else the run itself."""
+        record = self.record
+        name = f"{_line(record.workflow)} on {_line(record.spec)}"
+        failed = [step for step in record.steps.values() if step.status == "failed"]
+        for step in failed:
+            yield f"{name}: {step.path}", *self.place(step.path), f"{step.path}: {_line(step.reason) or step.outcome}"
+        if not failed and record.status != "passed":
+            yield name, *self.place(), f"run {record.status}: {_line(record.reason) or 'not all steps passed'}"
+
+
+def service(choice: str, environ: Mapping[str, str]) -> str:
+    """Which service to write for: `github`, `gitlab` or `off`."""
+    if choice != "auto":
+        return choice
+    names = {"github": "GITHUB_ACTIONS", "gitlab": "GITLAB_CI"}
+    return next((name for name, variable in names.items() if environ.get(variable) == "true"), "off")
+
+
+class CI:
+    """Registered with the conductor; tells the service when the session ends, however it ends."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._service = service(config.getoption("gump_ci"), os.environ)
+        self._runs: list[LocatedRun] = []
+        self._problems: list[str] = []
+
+    def run_started(self, record: RunRecord, loaded: Loaded, root: Path) -> None:
+        self._runs.append(LocatedRun(record, loaded, root))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        try:
+            if self._runs and self._service == "github":
+                self._write_summary()
+            elif self._runs and self._service == "gitlab":
+                _write_artifacts([*map(_with_changes, self._runs)])
+        except OSError as error:
+            self._problems.append(f"--gump-ci: cannot write {error.filename}: {error.strerror}")
+
+    def _write_summary(self) -> None:
+        path = os.environ.get("GITHUB_STEP_SUMMARY")
+        if path:
+            with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123 - the service's path, as it is
+                file.write(markdown([*map(_with_changes, self._runs)]))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        lines = list(self._problems)
+        if self._service == "github":
+            lines += error_commands(self._runs)
+        elif self._service == "gitlab":
+            lines += log_sections(self._runs)
+        if lines:
+            terminalreporter.ensure_newline()
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _with_changes(run: LocatedRun) -> LocatedRun:
+    record = run.record
+    try:
+        return replace(run, changed=Repository.open(run.root).changed(record.base, record.head or record.base))
+    except WorktreeError:
+        return run
+
+
+def _line(text: str) -> str:
+    return one_line(text, REASON_CHARS)
+
+
+# -- GitHub Actions ----------------------------------------------------------------------------------------------
+
+
+def error_commands(runs: Sequence[LocatedRun]) -> list[str]:
+    """Workflow commands that mark what did not pass in the workflow file."""
+    return [
+        f"::error file={_property(file)},line={line},title={_property(title)}::{_data(text)}"
+        for run in runs
+        for title, file, line, text in run.failures()
+    ]
+
+
+def _data(text: str) -> str:
+    """The message of a workflow command, by the rules of the service's own toolkit."""
+    plain = clean_text(text)[:REASON_CHARS]
+    return plain.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+# -- GitLab CI ---------------------------------------------------------------------------------------------------
+
+
+def rows(record: RunRecord) -> list[tuple[str, ...]]:
+    """A row for each step, without the header row; nothing is escaped."""
+    return [_row(step) for step in record.steps.values()]
+
+
+def _row(step: StepRecord) -> tuple[str, ...]:
+    mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
+    if not step.attempts:
+        return (mark, step.path, step.outcome, *[""] * 6)
+    own = [one for one in step.attempts if not one.reused]
+    if not own:
+        return (mark, step.path, f"{step.outcome}, reused", step.attempts[-1].agent or step.mode, *[""] * 5)
+    total, last = step.total, step.attempts[-1]
+    cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
+    took = format_duration(total.duration_s)
+    paid = (cost, str(total.turns)) if last.agent else ("", "")
+    skipped = ", ".join(gate.name for gate in gates_of(step) if gate.status == "skipped")
+    return (mark, step.path, step.outcome, last.agent or last.mode, str(len(own)), *paid, took, skipped)
+
+
+def log_sections(runs: Sequence[LocatedRun]) -> list[str]:
+    """A section of the job's log for each run, closed until somebody opens it."""
+    lines = []
+    for run in runs:
+        record = run.record
+        name, now = f"gump_{re.sub(r'[^A-Za-z0-9]', '_', record.run_id)}", int(time.time())
+        title = f"{_line(record.workflow)} on {_line(record.spec)}: {run_line(record, ASCII)}"
+        lines += [f"\x1b[0Ksection_start:{now}:{name}[collapsed=true]\r\x1b[0K{title}"]
+        lines += _table(rows(record)[:MAX_STEPS])
+        lines += [f"{_line(path)}: {_line(text)}" for path, text in reservations(record)][:MAX_STEPS]
+        lines += [_line(text) for *_, text in run.failures()]
+        lines += [f"\x1b[0Ksection_end:{now}:{name}\r\x1b[0K"]
+    return lines
+
+
+def _table(body: Sequence[tuple[str, ...]]) -> list[str]:
+    table = [HEAD, *(tuple(clean_text(cell) for cell in row) for row in body)]
+    widths = [max(map(width, column)) for column in zip(*table, strict=True)]
+    return ["  ".join(map(pad, row, widths)).rstrip() for row in table]
+
+
+def _write_artifacts(runs: Sequence[LocatedRun]) -> None:
+    """Write what a job can keep: the summary, and the failed steps as a Code Quality report."""
+    folder = runs[0].root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = {
+        ".gitignore": "*\n",
+        "summary.md": markdown(runs),
+        "code-quality.json": json.dumps(code_quality(runs), indent=2) + "\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def code_quality(runs: Sequence[LocatedRun]) -> list[dict[str, Any]]:
+    """The failed steps in the part of the Code Climate format that the service reads."""
+    return [
+        {
+            "description": _line(text),
+            "check_name": "gump",
+            "fingerprint": hashlib.sha256(f"{title}\0{file}".encode()).hexdigest(),
+            "severity": "critical",
+            "location": {"path": file, "lines": {"begin": line}},
+        }
+        for run in runs
+        for title, file, line, text in run.failures()
+    ]

@@ -1,0 +1,210 @@
+"""The summary of a session's runs in Markdown, for a CI service.
+
+Text of agents, gates and repositories stands in code spans and code blocks only: there it is neither markup nor a
+mention, a link or a formula.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.record.records import NOTHING_TO_MERGE
+from pytest_gump.engine.reporting.reservations import reason_of_no_change
+from pytest_gump.reporters.lines import UNICODE, run_facts
+from pytest_gump.system.processes.output import bounded_text, clean_text
+from pytest_gump.text import one_line
+from pytest_gump.units import format_duration, format_usd_sum, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_gump.engine.record.records import RunRecord, StepRecord
+    from pytest_gump.gates.base import GateResult
+    from pytest_gump.reporters.ci import LocatedRun
+
+HEAD: Final = ("", "step", "result", "agent", "attempts", "cost", "turns", "time", "gates")
+NUMBERS: Final = frozenset({"attempts", "cost", "turns", "time"})
+MAX_STEPS: Final = 500
+"""GitHub takes no summary over 1 MiB."""
+MAX_FAILURES: Final = 20
+REASON_CHARS: Final = 500
+OUTPUT_CHARS: Final = 4_000
+_PLAIN: Final = re.compile(r"[A-Za-z0-9]+(?:[-_.][A-Za-z0-9]+)*", re.ASCII)
+"""Words that no renderer reads as markup."""
+
+
+def markdown(runs: Sequence[LocatedRun]) -> str:
+    """One section for each run."""
+    return "".join("\n".join(_section(one)).rstrip() + "\n\n" for one in runs)
+
+
+def _section(run: LocatedRun) -> Iterator[str]:
+    record = run.record
+    mark = UNICODE.passed if record.status == "passed" else UNICODE.failed
+    yield f"### {mark} {code(record.workflow)} on {code(record.spec)} {record.status}"
+    yield ""
+    yield _facts(record)
+    yield ""
+    yield from _result(run)
+    yield from _table(record)
+    yield from _remarks(record)
+    yield from _failures(record)
+
+
+def _facts(record: RunRecord) -> str:
+    *counts, cost, took = run_facts(record)
+    budget = "" if record.max_budget is None else f" of {format_usd_sum(record.max_budget)}"
+    facts = [*counts, f"**{cost}**{budget}", took]
+    if record.resumed:
+        facts.append("resumed" if record.resumed == 1 else f"resumed {record.resumed} times")
+    if record.origin:
+        facts.append(f"reused results of run {code(record.origin)}")
+    return ", ".join(facts)
+
+
+def _result(run: LocatedRun) -> Iterator[str]:
+    """Lines on the contents of the branch, and on what to do next."""
+    record, changed = run.record, run.changed
+    if record.reason:
+        yield from (code(record.reason), "")
+    if changed is not None:
+        added, removed = (sum(getattr(one, name) or 0 for one in changed) for name in ("added", "removed"))
+        size = (
+            f"**{plural(len(changed), 'file')} changed, +{added} -{removed}**"
+            if changed
+            else f"**Nothing changed: {NOTHING_TO_MERGE}**"
+        )
+        branch = record.branch or f"gump/{record.run_id}"
+        yield from (f"{size} on branch {code(branch)}, based on {code(record.base[:10])}", "")
+    if record.status != "passed":
+        yield from (f"Resume the run with {code(f'pytest --gump-resume={record.run_id}')}", "")
+    elif changed is None or changed:
+        yield from (f"Merge with {code(f'gump apply {record.run_id}')}, or push the branch", "")
+
+
+# -- steps -------------------------------------------------------------------------------------------------------
+
+
+def _table(record: RunRecord) -> Iterator[str]:
+    steps = [*record.steps.values()]
+    yield f"| {' | '.join(HEAD)} |"
+    yield f"|{'|'.join(' ---: ' if name in NUMBERS else ' --- ' for name in HEAD)}|"
+    for step in steps[:MAX_STEPS]:
+        yield f"| {' | '.join(_row(step))} |"
+    yield ""
+    if len(steps) > MAX_STEPS:
+        yield from (f"and {len(steps) - MAX_STEPS} more steps", "")
+
+
+def _row(step: StepRecord) -> tuple[str, ...]:
+    mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
+    start = mark, code(step.path, in_table=True)
+    own = [one for one in step.attempts if not one.reused]
+    if not own:
+        reused = f"{_word(step.outcome)}, reused" if step.attempts else _word(step.outcome)
+        return (*start, reused, *[""] * 6)
+    total, last = step.total, step.attempts[-1]
+    cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
+    paid = (cost, str(total.turns)) if last.agent else ("", "")
+    who, took = _word(last.agent or last.mode), format_duration(total.duration_s)
+    return (*start, _word(step.outcome), who, str(len(own)), *paid, took, _gates(step))
+
+
+def _gates(step: StepRecord) -> str:
+    """The gates of the last attempt; those that did not pass are shown with their status."""
+    return ", ".join(
+        _word(gate.name) if gate.status == "passed" else f"{_word(gate.name)} **{gate.status}**"
+        for gate in gates_of(step)
+    )
+
+
+def gates_of(step: StepRecord) -> tuple[GateResult, ...]:
+    last = step.attempts[-1].result if step.attempts else None
+    return last.gates if last is not None else ()
+
+
+# -- what a reviewer should know -----------------------------------------------------------------------------------
+
+
+def _remarks(record: RunRecord) -> Iterator[str]:
+    """Lines on gates that failed before the run, on skipped gates, and on steps that changed nothing."""
+    lines = [
+        f"- {_word(gate['name'])} failed before the run, on the base: {code(gate['summary'])}"
+        for gate in (record.preflight or {}).get("gates", ())
+        if gate["status"] == "failed"
+    ]
+    lines += [
+        f"- {_word(gate.name)} was skipped in {code(step.path)}: {code(gate.summary)}"
+        for step in record.steps.values()
+        for gate in gates_of(step)
+        if gate.status == "skipped"
+    ]
+    lines += [
+        f"- {code(step.path)} changed no file: {code(reason)}"
+        for step in record.steps.values()
+        if (reason := reason_of_no_change(step))
+    ]
+    yield from (*lines[:MAX_STEPS], "") if lines else ()
+
+
+def _failures(record: RunRecord) -> Iterator[str]:
+    failed = [step for step in record.steps.values() if step.status == "failed"]
+    for step in failed[:MAX_FAILURES]:
+        attempts = plural(len(step.attempts), "attempt")
+        yield f"#### {UNICODE.failed} {code(step.path)}: {_word(step.outcome)} after {attempts}"
+        yield ""
+        if step.reason:
+            yield from (code(step.reason), "")
+        for gate in _failing(step):
+            yield from _output(gate)
+    if len(failed) > MAX_FAILURES:
+        yield from (f"and {plural(len(failed) - MAX_FAILURES, 'more failed step')}", "")
+
+
+def _failing(step: StepRecord) -> list[GateResult]:
+    """Failed gates with output, from the newest attempt that has any."""
+    results = [one.result for one in step.attempts if one.result is not None]
+    failing = ([gate for gate in one.gates if gate.status in {"failed", "error"}] for one in reversed(results))
+    return [gate for gate in next(filter(None, failing), []) if gate.output.strip()]
+
+
+def _output(gate: GateResult) -> Iterator[str]:
+    name = html.escape(one_line(gate.name, REASON_CHARS))
+    yield f"<details><summary>Output of <code>{name}</code></summary>"
+    yield ""
+    yield from block(bounded_text(gate.output, OUTPUT_CHARS))
+    yield from ("", "</details>", "")
+
+
+# -- text that others wrote ----------------------------------------------------------------------------------------
+
+
+def code(text: str, *, in_table: bool = False) -> str:
+    """A code span. A `|` would end a table cell even if escaped, so a broken bar replaces it."""
+    plain = one_line(text, REASON_CHARS)
+    if in_table:
+        plain = plain.replace("|", "\N{BROKEN BAR}")
+    if not plain:
+        return ""
+    fence = "`" * (_longest_run(plain) + 1)
+    space = " " if "`" in (plain[0], plain[-1]) else ""
+    return f"{fence}{space}{plain}{space}{fence}"
+
+
+def block(text: str) -> list[str]:
+    """A code block that no line of the text can end."""
+    lines = clean_text(text).splitlines()
+    fence = "`" * max(3, 1 + max(map(_longest_run, lines), default=0))
+    return [f"{fence}text", *lines, fence]
+
+
+def _word(text: str) -> str:
+    """The name itself if that is safe, otherwise as a code span for a cell."""
+    name = one_line(text, REASON_CHARS)
+    return name if _PLAIN.fullmatch(name) else code(name, in_table=True)
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

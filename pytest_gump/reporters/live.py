@@ -1,0 +1,148 @@
+"""Shows what is running: a line that is rewritten on a terminal, or a heartbeat without one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
+from pytest_gump.engine.attempt.tools import GateStarted
+from pytest_gump.reporters.lines import fit
+from pytest_gump.reporters.live_line import Progress, Running, live_line, progress_text, running_text, waits_text
+from pytest_gump.system.processes.session_clock import CLOCK
+from pytest_gump.text import one_line
+from pytest_gump.workflow.generated import MERGE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.record.records import AttemptRecord
+    from pytest_gump.engine.run.run import Run
+    from pytest_gump.reporters.screen import Screen
+
+HEARTBEAT_S: Final = 60.0
+REFRESH_S: Final = 0.2
+SETTLED: Final = frozenset({"passed", "failed", "skipped"})
+TOLD_TOOLS: Final = 2
+"""The verbosity from which on tool calls are shown as they come."""
+
+
+@dataclass(slots=True)
+class _Attempt:
+    step: str
+    agent: str | None
+    began: float
+    slot: str
+    label: str
+    run: Run
+    number: int = 1
+    why: str = ""
+    turns: int = 0
+    usd: float | None = None
+    is_estimated: bool = False
+    doing: str = ""
+
+
+class Live:
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._attempts: dict[int, _Attempt] = {}
+        self._shown = 0.0
+        self.waits: Callable[[], Iterable[tuple[str, float]]] = tuple
+        """The CLIs whose account is at a limit, each with the seconds that are left."""
+
+    def started(self, ticket: int, record: AttemptRecord, run: Run, *, slot: str, label: str) -> None:
+        before = run.record.steps[record.step].attempts[:-1]
+        result = before[-1].result if before else None
+        why = one_line(result.reason) if result is not None else ""
+        attempt = _Attempt(record.step, record.agent, record.started, slot, label, run, record.attempt, why)
+        self._add(ticket, attempt)
+
+    def preflight_started(self, ticket: int, run: Run, *, slot: str, label: str) -> None:
+        self._add(ticket, _Attempt("preflight", None, CLOCK.now(), slot, label, run, number=0))
+
+    def _add(self, ticket: int, attempt: _Attempt) -> None:
+        if not self._attempts:
+            self._shown = time.monotonic()
+        self._attempts[ticket] = attempt
+
+    def ended(self, ticket: int) -> None:
+        self._attempts.pop(ticket, None)
+
+    def heard(self, ticket: int, event: Heard) -> None:
+        """Handle an event of a running attempt, or a tick (None)."""
+        attempt = self._attempts.get(ticket)
+        if attempt is not None:
+            self._note(attempt, event)
+        self.tick()
+
+    def _note(self, attempt: _Attempt, event: Heard) -> None:
+        match event:
+            case Turn(number=number):
+                attempt.turns = number
+            case UsageSeen(usage=usage):
+                attempt.usd, attempt.is_estimated = usage.cost_usd, usage.provenance == "estimated"
+            case ToolCall():
+                attempt.doing = _call_text(attempt, event)
+                if self._screen.verbosity >= TOLD_TOOLS:
+                    self._write_call(attempt)
+            case GateStarted(name=name):
+                attempt.doing = f"gate: {one_line(name)}"
+
+    def tick(self) -> None:
+        """Look at the clock; to be called several times a second."""
+        screen, now, waits = self._screen, time.monotonic(), [*self.waits()]
+        if screen.reporter is None or not (self._attempts or waits) or screen.verbosity < 0:
+            return
+        if screen.reporter.isatty and now - self._shown >= REFRESH_S:
+            self._shown = now
+            running, progress = [*self._running()], self._progress()
+            with screen.outside_capture():
+                columns = screen.columns
+                screen.write_over(live_line(running, screen.marks, columns, waits=waits, progress=progress))
+        elif not screen.reporter.isatty and now - self._shown >= HEARTBEAT_S:
+            self._shown = now
+            with screen.outside_capture():
+                for text in (*self._beats(), *(waits_text(*one) for one in waits)):
+                    screen.write(fit(f"{screen.marks.running} {text}", screen.columns - 1))
+
+    def _beats(self) -> list[str]:
+        running, progress = [*self._running()], self._progress()
+        if len(running) == 1:
+            return [running_text(running[0], progress)]
+        return [*map(running_text, running), *([progress_text(len(running), progress)] if running else [])]
+
+    def _running(self) -> Iterator[Running]:
+        now = CLOCK.now()
+        for one in self._attempts.values():
+            yield Running(
+                one.label, one.step, one.agent, one.turns, one.usd, now - one.began,
+                attempt=one.number, why=one.why, doing=one.doing, is_estimated=one.is_estimated,
+            )  # fmt: skip
+
+    def _progress(self) -> Progress:
+        """Progress of all runs with a running attempt, including what those attempts have spent so far."""
+        runs = {id(one.run): one.run for one in self._attempts.values()}.values()
+        totals = [run.record.total for run in runs]
+        leaves = [leaf for run in runs for leaf in run.schedule.leaves() if leaf.path.name != MERGE]
+        return Progress(
+            settled=sum(leaf.status in SETTLED for leaf in leaves),
+            known=len(leaves),
+            spent_usd=sum(total.cost_usd for total in totals) + sum(one.usd or 0.0 for one in self._attempts.values()),
+            budget_usd=next(iter(runs)).record.max_budget if len(runs) == 1 else None,
+            is_estimated=any(one.estimated for one in totals)
+            or any(one.is_estimated for one in self._attempts.values()),
+        )
+
+    def _write_call(self, attempt: _Attempt) -> None:
+        who = f"{attempt.label}{attempt.step}: " if len(self._attempts) > 1 else ""
+        with self._screen.outside_capture():
+            self._screen.write(fit(f"      {who}{attempt.doing}", self._screen.columns))
+
+
+def _call_text(attempt: _Attempt, event: ToolCall) -> str:
+    """The tool and its target. A path is shown relative to the worktree: some CLIs name files absolutely."""
+    path = (event.path or "").rpartition(f"/{attempt.slot}/")[2]
+    return one_line(f"{event.tool} {path or event.command or ''}", 1000)

@@ -1,0 +1,179 @@
+"""The line that shows what is running: pure text, no terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.reporters.lines import fit, width
+from pytest_gump.units import format_duration, format_usd, plural
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.reporters.lines import Marks
+
+DOING_COLUMNS: Final = 40
+"""Columns for a tool call with its target, if there is room."""
+SHORT_DOING_COLUMNS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An attempt that has not ended, as far as its agent has reported."""
+
+    label: str
+    """Identifies its run among several; empty if there is only one."""
+    step: str
+    agent: str | None
+    turns: int
+    usd: float | None
+    seconds: float
+    attempt: int = 1
+    """0 for the preflight, which is no step."""
+    why: str = ""
+    """Why the step is retried."""
+    doing: str = ""
+    """The last tool call, or the gate that runs: `Bash pytest -q`, `gate: test`."""
+    is_estimated: bool = False
+    """True if `usd` is an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Progress of the runs, and what they have spent."""
+
+    settled: int = 0
+    known: int = 0
+    """Steps that are known so far; those of a plan count once it exists. 0 means unknown."""
+    spent_usd: float = 0.0
+    budget_usd: float | None = None
+    is_estimated: bool = False
+
+    @property
+    def money(self) -> str:
+        if self.budget_usd is None and not self.spent_usd:
+            return ""
+        spent = format_usd(self.spent_usd, estimated=self.is_estimated)
+        return f"run {spent}" + ("" if self.budget_usd is None else f" of {format_usd(self.budget_usd)}")
+
+
+def live_line(
+    running: Sequence[Running],
+    marks: Marks,
+    columns: int,
+    *,
+    waits: Sequence[tuple[str, float]] = (),
+    progress: Progress | None = None,
+) -> str:
+    """All running attempts in one line that is shorter than the terminal.
+
+    Args:
+        running: the attempts, oldest first.
+        marks: signs that the terminal can show.
+        columns: of the terminal.
+        waits: the CLIs that wait for a limit, each with the seconds that are left.
+        progress: of all runs together.
+    """
+    progress = progress or Progress()
+    if waits:
+        shown = [waits_text(*one) for one in waits] + [_short(one, "{step} {time}") for one in running]
+        return fit(f"{marks.running} {' | '.join(shown)}", columns - 1)
+    if len(running) == 1:
+        return _single(running[0], progress, marks, columns - 1)
+    return _several(running, progress, marks, columns - 1)
+
+
+def waits_text(cli: str, seconds: float) -> str:
+    """`claude waits for its usage limit, 12:30 left`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    left = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{cli} waits for its usage limit, {left} left"
+
+
+def running_text(one: Running, progress: Progress | None = None) -> str:
+    """All known facts about a running attempt."""
+    return "  ".join(part for part in _parts(one, progress or Progress()).values() if part)
+
+
+def progress_text(running: int, progress: Progress) -> str:
+    """`2 running  3/8 steps  run $0.31 of $5.00`."""
+    done = f"{progress.settled}/{progress.known} steps" if progress.known else ""
+    return "  ".join(filter(None, (f"{running} running", done, progress.money)))
+
+
+def _parts(one: Running, progress: Progress) -> dict[str, str]:
+    """The parts of the line by name, in the order in which they are shown."""
+    position = f"{min(progress.settled + 1, progress.known)}/{progress.known}"
+    return {
+        "position": position if progress.known and one.attempt else "",
+        "step": f"{one.label}{one.step}",
+        "agent": one.agent or ("" if one.doing else "gate"),
+        "attempt": f"attempt {one.attempt}" if one.attempt > 1 else "",
+        "why": f"({fit(one.why, DOING_COLUMNS)})" if one.why else "",
+        "doing": fit(one.doing, DOING_COLUMNS),
+        "turns": plural(one.turns, "turn") if one.turns else "",
+        "usd": format_usd(one.usd, estimated=one.is_estimated) if one.usd is not None else "",
+        "time": format_duration(one.seconds),
+        "money": progress.money,
+    }
+
+
+def _single(one: Running, progress: Progress, marks: Marks, columns: int) -> str:
+    """Leave out the least important part until the line fits."""
+    parts = _parts(one, progress)
+    phase = one.doing or ("agent" if one.agent else "")
+    for name, shorter in (
+        ("why", ""),
+        ("agent", ""),
+        ("doing", fit(phase, SHORT_DOING_COLUMNS)),
+        ("usd", ""),
+        ("turns", ""),
+        ("step", f"{one.label}{StepPath.parse(one.step).leaf}"),
+        ("attempt", f"#{one.attempt}" if one.attempt > 1 else ""),
+        ("money", progress.money.removeprefix("run ")),
+        ("doing", fit(phase, SHORT_DOING_COLUMNS // 2)),
+        ("position", ""),
+        ("doing", ""),
+        ("money", ""),
+    ):
+        line = _joined(parts, marks)
+        if width(line) <= columns:
+            return line
+        parts[name] = shorter
+    return fit(_joined(parts, marks), columns)
+
+
+def _joined(parts: dict[str, str], marks: Marks) -> str:
+    return f"{marks.running} {'  '.join(filter(None, parts.values()))}"
+
+
+def _several(running: Sequence[Running], progress: Progress, marks: Marks, columns: int) -> str:
+    """Show less of each attempt, the more there are."""
+    head = progress_text(len(running), progress)
+    for start, form in (
+        (head, "{step} {agent} {doing} {turns} {usd} {time}"),
+        (head, "{step} {doing} {usd} {time}"),
+        (head, "{step} {usd} {time}"),
+        (head, "{step} {time}"),
+        (str(len(running)), "{step} {time}"),
+        (str(len(running)), "{step}"),
+    ):
+        line = f"{marks.running} {start}: {' | '.join(_short(one, form) for one in running)}"
+        if width(line) <= columns:
+            break
+    return fit(line, columns)
+
+
+def _short(one: Running, form: str) -> str:
+    parts = {
+        "step": f"{one.label}{StepPath.parse(one.step).leaf}",
+        "agent": one.agent or "gate",
+        "doing": fit(one.doing, SHORT_DOING_COLUMNS),
+        "turns": f"{one.turns}t" if one.turns else "",
+        "usd": format_usd(one.usd, estimated=one.is_estimated) if one.usd is not None else "",
+        "time": format_duration(one.seconds),
+    }
+    return " ".join(form.format(**parts).split())

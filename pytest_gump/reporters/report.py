@@ -1,0 +1,326 @@
+"""Prints what the engine computed: a line for each attempt, the summary, JUnit."""
+
+from __future__ import annotations
+
+import textwrap
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gump.engine.record.notices import notices
+from pytest_gump.engine.run.preflight import PREFLIGHT
+from pytest_gump.jobs.other_hooks import trouble
+from pytest_gump.reporters import junit
+from pytest_gump.reporters.exit_code import is_own
+from pytest_gump.reporters.lines import (
+    LAYOUT,
+    attempt_lines,
+    columns_for,
+    command_lines,
+    failed_line,
+    failed_lines,
+    failure_lines,
+    fit,
+    group_line,
+    more_money_text,
+    named_lines,
+    reservation_lines,
+    run_line,
+    skipped_line,
+    taken_up_lines,
+    to_look_at,
+    width,
+)
+from pytest_gump.reporters.live import Live
+from pytest_gump.reporters.screen import Screen
+from pytest_gump.system.processes.output import clean_text
+from pytest_gump.units import format_duration
+from pytest_gump.workflow.edit import agents_of, leaves
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
+    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.run.run import Booked, Run
+    from pytest_gump.engine.schedule.records import LeafState
+    from pytest_gump.errors import Problem
+    from pytest_gump.reporters.lines import Columns, Marks
+
+
+class Report:
+    """What a person reads; silent where there is no terminal (`-p no:terminal`)."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.screen = Screen(config)
+        self.live = Live(self.screen)
+        self._write = self.screen.write
+        self._runs: list[tuple[str, Run]] = []
+        self._groups: tuple[str, tuple[StepPath, ...]] = "", ()
+        self._labels: dict[str, str] = {}
+        self._layouts: dict[str, Columns] = {}
+        self._logging = False
+        self._said: set[str] = set()
+
+    @property
+    def _terminal(self) -> Any:
+        return self.screen.reporter
+
+    @property
+    def columns(self) -> int:
+        return self.screen.columns
+
+    @property
+    def _marks(self) -> Marks:
+        return self.screen.marks
+
+    def statuses(self) -> list[str]:
+        """The status of each run that began."""
+        return [str(run.record.status) for _, run in self._runs]
+
+    # -- a run ---------------------------------------------------------------------------------------------------
+
+    def run_started(self, run: Run, nodeid: str) -> None:
+        self._runs.append((nodeid, run))
+        self._groups = "", ()
+        workflow = run.inputs.workflow
+        paths = [StepPath.parse(path) for path, _ in leaves(workflow.steps)]
+        self._layouts[run.record.run_id] = columns_for(paths, agents_of(workflow))
+        record = run.record
+        self._write("")
+        how = "resumes run" if record.resumed else "run"
+        self._write(
+            fit(f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}", self.columns)
+        )
+        if record.origin is not None:
+            self._write(fit(f"takes over what run {record.origin} did before", self.columns))
+        self._taken_up(run)
+
+    def _taken_up(self, run: Run) -> None:
+        """Say of every step of a run with a past whether its result holds; if not, why it is made again."""
+        if run.taken is not None:
+            for line in taken_up_lines(run.schedule.leaves(), run.taken, self._marks):
+                self._write(line)
+
+    def foreseen(self, record: RunRecord, leaves: Sequence[LeafState], taken: TakenUp, *, goes_on: bool) -> None:
+        """Say what would become of a run's past; `goes_on`: in the same run."""
+        how = "would resume run" if goes_on else "would take over what was done before by run"
+        head = f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}"
+        rest = "no gate was tried again, and no result looked for that only the disk has"
+        self.print_lines([head, *taken_up_lines(leaves, taken, self._marks), rest])
+
+    def print_lines(self, lines: Sequence[str]) -> None:
+        """Print a text that was asked for, whatever the verbosity."""
+        for line in ("", *lines):
+            self._write(line, level=-9)
+
+    def say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            self._write(fit(line, self.columns), yellow=True)
+
+    def file_notes(self, notes: Iterable[Problem | str]) -> None:
+        """Show notes on workflow and settings files that are valid but probably not intended, each once."""
+        for note in map(str, notes):
+            if note not in self._said:
+                self._said.add(note)
+                for line in f"note: {note}".splitlines():
+                    self._write(line, yellow=True)
+
+    def preflight_finished(self, run: Run) -> None:
+        if run.recheck is not None:
+            self._write(fit(run.recheck, self.columns), yellow=True)
+            self._taken_up(run)
+        preflight = run.record.preflight or {}
+        red = [gate for gate in preflight.get("gates", ()) if gate["status"] == "failed"]
+        for gate in red:
+            self._write(fit(f"already fails on base: {gate['name']}: {gate['summary']}", self.columns), yellow=True)
+        for note in preflight.get("notes", ()):
+            for line in textwrap.wrap(f"note: {note}", max(self.columns, 40), subsequent_indent="  "):
+                self.say_once(line)
+
+    def preflight_failed(self, run: Run, reason: str) -> None:
+        label = self.label_of(run.record.run_id)
+        for line in failure_lines(PREFLIGHT, reason, self._marks, self.columns - width(label)):
+            self._write(f"{label}{line}", red=True)
+
+    def tell_apart(self, labels: Mapping[str, str]) -> None:
+        """From now on lines of these runs begin with a label: several go on at once."""
+        self._labels = {run_id: f"{label}  " for run_id, label in labels.items()}
+
+    def label_of(self, run_id: str) -> str:
+        return self._labels.get(run_id, "")
+
+    def attempt_cancelled(self, run_id: str, record: AttemptRecord) -> None:
+        label = self.label_of(run_id)
+        self._open_groups(label, StepPath.parse(record.step))
+        for line in self._attempt_lines(run_id, record):
+            self._write(f"{label}{line}", red=True)
+
+    def _attempt_lines(self, run_id: str, record: AttemptRecord) -> list[str]:
+        columns = self.columns - width(self.label_of(run_id))
+        return attempt_lines(record, self._marks, columns, self._layouts.get(run_id, LAYOUT))
+
+    def attempt_finished(self, booked: Booked) -> None:
+        label, path = self.label_of(booked.order.run_id), StepPath.parse(booked.order.step)
+        self._open_groups(label, path)
+        colour = {"passed": "green", "failed": "red"}.get(booked.settled.verdict, "yellow")
+        for line in self._attempt_lines(booked.order.run_id, booked.record):
+            self._write(f"{label}{line}", **{colour: True})
+        indent = label + "  " * (len(path.names) + 1)
+
+        def tell(text: str, *, level: int = 0, **markup: bool) -> None:
+            self._write(fit(f"{indent}{text}", self.columns), level=level, **markup)
+
+        for gate in booked.result.gates:
+            said = " ".join(filter(None, (gate.status, gate.summary, format_duration(gate.duration_s))))
+            tell(f"{gate.name}: {said}", level=1)
+        for why in filter(None, booked.record.why.split("; ")):
+            tell(why)
+        for note in booked.result.notes:
+            tell(f"note: {note}")
+        for named in named_lines(booked.result):
+            tell(named, yellow=True)
+
+    def _open_groups(self, label: str, path: StepPath) -> None:
+        """Print the headings of the groups that the step is the first to be shown in."""
+        chain = tuple(StepPath(path.names[:depth], path.items) for depth in range(1, len(path.names)))
+        shown = self._groups[1] if self._groups[0] == label else ()
+        for depth, group in enumerate(chain):
+            if depth >= len(shown) or shown[: depth + 1] != chain[: depth + 1]:
+                self._write(f"{label}{group_line(group, self._marks, self.columns - width(label))}")
+        self._groups = label, chain
+
+    def step_skipped(self, run_id: str, step: str, reason: str) -> None:
+        label = self.label_of(run_id)
+        self._write(f"{label}{skipped_line(step, reason, self._marks, self.columns - width(label))}")
+
+    def step_given_up(self, run_id: str, step: str, nodeid: str, reason: str) -> None:
+        """Show a step that fails after its last attempt was shown as one of several."""
+        label = self.label_of(run_id)
+        self._write(f"{label}{failed_line(step, reason, self._marks, self.columns - width(label))}", red=True)
+        counted = self._terminal.stats.get("retried", []) if self._terminal is not None else []
+        last = next((one for one in reversed(counted) if one.nodeid == nodeid), None)
+        if last is not None:  # nothing was retried after it
+            counted.remove(last)
+
+    def step_failed(self, item: pytest.Item, text: str, spent_s: float = 0.0) -> Any:
+        """Log a step that failed without an attempt of its own; the caller closes its testcase."""
+        call = pytest.CallInfo.from_call(lambda: _fail(text), when="call")
+        report = pytest.TestReport.from_item_and_call(item, call)
+        report.longrepr, report.duration = text, spent_s
+        self.hand_on(item, [report])
+        return report
+
+    def hand_on(self, item: pytest.Item, reports: list[Any]) -> None:
+        """Log reports of a step that have no attempt behind them."""
+        for report in reports:
+            report.gump_category = None
+            self.log(report, item.ihook)
+
+    def log(self, report: Any, hook: Any) -> None:
+        """Log a report of a step; errors in hooks of other plugins are only shown."""
+        with self.own_lines(report):
+            text = trouble(partial(hook.pytest_runtest_logreport, report=report))
+        if text is not None:
+            self.say_once(f"pytest_runtest_logreport: another plugin's hook raised {text}")
+
+    @contextmanager
+    def own_lines(self, report: Any) -> Iterator[None]:
+        """While this lasts, pytest's reporter counts the step's report but prints nothing for it."""
+        self._logging = True
+        try:
+            yield
+        finally:
+            self._logging = False
+        category = _category(report)
+        if category and self._terminal is not None:  # the reporter of pytest-bdd counts only what it prints
+            counted = self._terminal.stats.get(category)
+            if not counted or counted[-1] is not report:
+                self._terminal._add_stats(category, [report])  # noqa: SLF001 - no public way; tests/neighbours
+
+    # -- pytest's own hooks --------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
+        """Count our reports, but leave the printing to the lines above; the summary asks again, for the word."""
+        if not is_own(report):
+            return None
+        category = _category(report)
+        return category, "", "" if self._logging else category.upper()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for _, run in self._runs:
+            record = run.record
+            terminalreporter.ensure_newline()
+            terminalreporter.write_sep("=", f"gump {record.run_id}")
+            colour = {"passed": "green"}.get(record.status, "red")
+            terminalreporter.write_line(run_line(record, self._marks), **{colour: True}, bold=True)
+            if record.reason:
+                terminalreporter.write_line(clean_text(record.reason))
+            for line in failed_lines(record, self._marks, self.columns):
+                terminalreporter.write_line(clean_text(line), red=True)
+            for line in (*reservation_lines(record, self._marks, self.columns), *to_look_at(record)):
+                terminalreporter.write_line(clean_text(line), yellow=True)
+            for line in notices(record):
+                terminalreporter.write_line(clean_text(line), yellow=True)
+            for line in command_lines(self._next_steps(run), self._marks):
+                terminalreporter.write_line(line)
+
+    def _next_steps(self, run: Run) -> list[tuple[str, str]]:
+        record = run.record
+        several = f" {record.run_id}" if len(self._runs) > 1 else ""
+        report = (f"gump report{several}", "full metrics")
+        if record.status == "passed" and record.unchanged:
+            return [report]
+        if record.status == "passed":
+            return [(f"gump apply{several}", "merge the result"), report]
+        failed = next((step.path for step in record.steps.values() if step.status == "failed"), None)
+        did = "why it failed" if failed and _never_started(record, failed) else "what the agent did, and why it failed"
+        log = [(f"gump log{several or ''} '{failed}'", did)] if failed else []
+        resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
+        if record.max_budget is not None and record.total.bound_usd >= record.max_budget:
+            return [*log, report, (f"{resume} --gump-max-budget=USD", more_money_text(record.total))]
+        return [*log, report, (resume, "go on with it")]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        self.screen.erase()
+        junit.write_suite(self._config, [(nodeid, run.record) for nodeid, run in self._runs])
+
+
+def labels(records: Sequence[RunRecord]) -> dict[str, str]:
+    """What tells runs that go on at once from one another, by run id: no more words than that takes."""
+    if len(records) < 2:
+        return {}
+    workflows, specs = {one.workflow for one in records}, {one.spec for one in records}
+    shown = {one.run_id: f"{one.spec}::{one.workflow}" for one in records}
+    if len(specs) == 1:
+        shown = {one.run_id: one.workflow for one in records}
+    elif len(workflows) == 1:
+        shown = {one.run_id: one.spec for one in records}
+    return shown
+
+
+def _never_started(record: RunRecord, step: str) -> bool:
+    """True if no agent ran in the last attempt of a step."""
+    attempts = record.steps[step].attempts
+    result = attempts[-1].result if attempts else None
+    return result is not None and (result.agent is None or result.never_started)
+
+
+def _category(report: Any) -> str:
+    """What pytest's summary counts a report of ours as; "" is no count."""
+    category = getattr(report, "gump_category", None)
+    if category is None:
+        category = "" if report.passed and report.when != "call" else report.outcome
+    return str(category)
+
+
+def _fail(text: str) -> None:
+    raise AssertionError(text)

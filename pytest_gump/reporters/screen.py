@@ -1,0 +1,88 @@
+"""Pytest's terminal, as we write to it: whole lines, and one line that is written over again and again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.reporters.lines import ASCII, UNICODE, width
+from pytest_gump.system.processes.output import clean_text
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_gump.reporters.lines import Marks
+
+COLUMNS = 80
+"""Width of lines that nobody sees."""
+
+
+class Screen:
+    """Silent where there is no terminal reporter (`-p no:terminal`)."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self.verbosity = config.get_verbosity()
+        self._passing: int | None = None
+        """Columns of the line to be overwritten; None if there is none."""
+
+    @property
+    def reporter(self) -> Any:
+        return self._config.pluginmanager.get_plugin("terminalreporter")
+
+    @property
+    def columns(self) -> int:
+        """Current width of the terminal; pytest treats a width below 40 as 80."""
+        width_of_pytest = int(self._config.get_terminal_writer().fullwidth) if self.reporter else COLUMNS
+        return min(width_of_pytest, shutil.get_terminal_size((width_of_pytest, 24)).columns)
+
+    @property
+    def marks(self) -> Marks:
+        writer = self._config.get_terminal_writer() if self.reporter else None
+        encoding = getattr(getattr(writer, "_file", None), "encoding", None) or "ascii"
+        try:
+            "".join(UNICODE.__getattribute__(name) for name in UNICODE.__slots__).encode(encoding)
+        except (UnicodeError, LookupError):
+            return ASCII
+        return ASCII if os.environ.get("TERM") == "dumb" else UNICODE
+
+    def write(self, line: str, *, level: int = 0, **markup: bool) -> None:
+        if self.reporter is None or self.verbosity < level:
+            return
+        if not self.erase():
+            self._end_line()
+        self.reporter.write_line(clean_text(line), **markup)
+
+    def write_over(self, line: str) -> None:
+        """Show a line until the next one is written."""
+        if self._passing is None:
+            self._end_line()
+        text = clean_text(line)
+        self._overwrite(text)
+        self._passing = width(text)
+
+    def erase(self) -> bool:
+        """Remove the passing line, if one is shown. The cursor stays at the start of its row."""
+        if self._passing is None:
+            return False
+        self._overwrite("")
+        self.reporter.rewrite("")
+        self._passing = None
+        return True
+
+    def _overwrite(self, text: str) -> None:
+        """Overwrite the passing line. No blanks follow it, because a terminal that gets narrower would wrap them."""
+        covered = min(self._passing or 0, self.columns - 1)
+        self.reporter.rewrite(text + " " * (covered - width(text)))
+
+    def _end_line(self) -> None:
+        """End a line that somebody else began, such as a reporter with its own progress line."""
+        self.reporter.ensure_newline()
+        if self._config.get_terminal_writer().width_of_current_line:
+            self.reporter.write_line("")
+
+    def outside_capture(self) -> Any:
+        manager = self._config.pluginmanager.get_plugin("capturemanager")
+        return manager.global_and_fixture_disabled() if manager else nullcontext()

@@ -1,0 +1,87 @@
+"""A run that goes on, with its items, and an attempt of it that is under way."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_gump.collect import find_or_make
+from pytest_gump.reporters.other_plugins import recount
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_gump.agents.base import Usage
+    from pytest_gump.collect import StepItem, WorkflowCollector
+    from pytest_gump.engine.run.run import Booked, Run
+    from pytest_gump.order import Order
+    from pytest_gump.session.start import Launch
+    from pytest_gump.workflow.path import StepPath
+
+
+@dataclass(slots=True, eq=False)
+class OpenRun:
+    launch: Launch
+    items: dict[str, StepItem]
+    """By step path; those of plan items come into being when they are first needed."""
+    run: Run = field(init=False)
+    stack: ExitStack = field(default_factory=ExitStack)
+    """Ends the run when it is closed."""
+    unexpanded: dict[str, StepItem] = field(init=False)
+    """Collected items that none has taken the place of, by static path."""
+    root: WorkflowCollector = field(init=False)
+    needs_preflight: bool = True
+    in_preflight: bool = False
+    has_lost_preflight: bool = False
+    in_flight: int = 0
+    """Attempts under way."""
+    asked_at: int = -1
+    """The state of things at which it was last asked for an order and had none that may start."""
+    is_idle: bool = False
+    """Nothing that goes on elsewhere keeps it waiting."""
+    passed: dict[str, tuple[Any, Booked]] = field(default_factory=dict)
+    """Reports of passed steps, by node id: they count when the run ends."""
+    spent_s: dict[str, float] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    """Node ids of the steps whose testcase is complete."""
+
+    def __post_init__(self) -> None:
+        self.unexpanded = {item.step_path.static: item for item in self.items.values()}
+        self.root = next(iter(self.items.values())).root
+
+    @property
+    def label(self) -> str:
+        return f"{self.run.record.spec}::{self.run.record.workflow}"
+
+    def item(self, session: pytest.Session, path: StepPath) -> StepItem:
+        known = len(self.items)
+        item = find_or_make(self.root, path, self.items)
+        if len(self.items) > known:
+            self._count_in(session, item)
+        return item
+
+    def _count_in(self, session: pytest.Session, item: StepItem) -> None:
+        """Let `session.items` and counts tell the truth: the first item of a template takes its place."""
+        template = self.unexpanded.pop(item.step_path.static, None)
+        if template is not None:
+            session.items.remove(template)
+        session.items.append(item)
+        session.testscollected += template is None
+        recount(session)
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """An order that is being carried out."""
+
+    ticket: int
+    of: OpenRun
+    order: Order
+    item: StepItem | None
+    """None for a preflight."""
+    cli: str | None
+    began: float = field(default_factory=time.time)
+    heard: Usage | None = None
+    """What its agent has told of its use so far."""

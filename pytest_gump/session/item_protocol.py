@@ -1,0 +1,279 @@
+"""What pytest and every other plugin see of steps: one report for each, whatever the number of its attempts."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
+
+from pytest_gump.collect import StepItem, describe_failure
+from pytest_gump.engine.attempt.recovery import NEVER_STARTED
+from pytest_gump.engine.run.preflight import PREFLIGHT
+from pytest_gump.engine.schedule.decision import Retry, Stop
+from pytest_gump.errors import GumpError
+from pytest_gump.jobs.other_hooks import in_a_line, trouble
+from pytest_gump.order import AttemptResult, Outcome, to_wire
+from pytest_gump.reporters import junit
+from pytest_gump.reporters.exit_code import is_own
+from pytest_gump.session.interrupts import uninterrupted
+from pytest_gump.session.phases import Phases, bare_report
+from pytest_gump.system.processes.output import clean_text
+from pytest_gump.workflow.path import REPLAN, StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from pytest_gump.engine.run.run import Booked, Run
+    from pytest_gump.engine.schedule.decision import Decision, Failure
+    from pytest_gump.jobs.job import Job
+    from pytest_gump.reporters.report import Report
+    from pytest_gump.session.active_run import Flight, OpenRun
+    from pytest_gump.workflow.model import Step
+
+
+class StepReports:
+    """Registered with the conductor: records attempts, then shows them to pytest and its plugins."""
+
+    def __init__(self, config: pytest.Config, report: Report) -> None:
+        self._config = config
+        self._report = report
+        self._protocols: dict[str, Callable[[], None]] = {}
+        """The objects that run the phases of steps being shown, by node id."""
+
+    def perform(self, flight: Flight, outcome: Callable[[], AttemptResult], *, is_over: bool) -> None:
+        """Show pytest the run of an attempt's item: `outcome` returns the result, or carries out the attempt.
+
+        Raises:
+            KeyboardInterrupt, Exit: the session must end; the result of the attempt is recorded.
+        """
+        item = flight.item
+        assert item is not None  # noqa: S101 - a preflight has no item
+        phases = Phases(item, outcome, partial(self.broken, flight), is_over=is_over)
+        item.order, item.outcome = flight.order, phases.carry_out
+        self._protocols[item.nodeid] = phases.in_protocol
+        try:
+            phases.run()
+            if phases.result is None or phases.result.outcome is Outcome.CANCELLED:
+                self.cancelled(flight, phases.result or self._stopped(flight))
+            else:
+                with uninterrupted():  # recorded and shown, or neither
+                    self._settle(flight, phases.result, phases.report())
+        finally:
+            del self._protocols[item.nodeid]
+        if phases.stop is not None:
+            raise phases.stop
+
+    def broken(self, flight: Flight, error: BaseException) -> AttemptResult:
+        """The result of an attempt that raised an error. Its worker still runs, so a retry would fail the same way."""
+        why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
+        outcome = Outcome.GATE_ERROR if flight.order.agent is None else Outcome.AGENT_ERROR
+        why, usage = f"the step raised an error: {clean_text(why)}", flight.heard or NEVER_STARTED
+        result = flight.of.run.no_attempt(flight.order, outcome, why, usage)
+        return flight.of.launch.recover(flight.ticket, flight.order, replace(result, final=True), flight.began)
+
+    def _stopped(self, flight: Flight) -> AttemptResult:
+        """The result of an attempt that was stopped before it had one."""
+        usage = flight.heard or NEVER_STARTED
+        result = flight.of.run.no_attempt(flight.order, Outcome.CANCELLED, "interrupted", usage)
+        return flight.of.launch.recover(flight.ticket, flight.order, result, flight.began)
+
+    def cancelled(self, flight: Flight, result: AttemptResult) -> None:
+        """Record an attempt that was stopped; nothing follows from it."""
+        self._report.live.ended(flight.ticket)
+        self._report.attempt_cancelled(flight.order.run_id, flight.of.run.finish_attempt(flight.order, result))
+
+    def _settle(self, flight: Flight, result: AttemptResult, report: Any) -> None:
+        """Record the attempt and decide what follows, before pytest and other plugins count it.
+
+        A failure that will be retried does not count; a pass counts when the run ends, because a later step may restart
+        from this one. So every step is counted once; of the attempts in between, others see a phase that passed.
+        """
+        of, booked = flight.of, self._decide(flight, result)
+        verdict = booked.settled.verdict
+        part_of_replan = verdict == "failed" and booked.settled.step is not None
+        of.passed.pop(report.nodeid, None)
+        of.spent_s[report.nodeid] = of.spent_s.get(report.nodeid, 0.0) + report.duration
+        report.duration = of.spent_s[report.nodeid]
+        report.gump = {"order": to_wire(booked.order), "result": to_wire(result)}
+        if verdict == "passed":
+            of.passed[report.nodeid] = _final(report, "call"), booked
+        if verdict != "failed" or part_of_replan:
+            _make_phase(report, "retried" if part_of_replan else _CATEGORIES.get(verdict, verdict))
+        self._report.live.ended(flight.ticket)
+        self._report.attempt_finished(booked)
+        self._report.log(report, flight.item.ihook if flight.item else self._config.hook)
+        if part_of_replan:
+            assert booked.settled.step is not None  # noqa: S101 - that makes it part of a replan
+            self._log_failed(of, booked.settled.step, booked.result)
+        elif verdict == "failed":
+            self._close(report, of, booked.record.step)
+        for path in booked.settled.failed:
+            self._log_failed(of, path, of.run.record.steps[str(path)].attempts[-1].result)
+        for path in booked.settled.skipped:
+            self._log_skipped(of, path, of.run.schedule.reason)
+
+    def _decide(self, flight: Flight, result: AttemptResult) -> Booked:
+        run, item, order = flight.of.run, flight.item, flight.order
+        assert item is not None  # noqa: S101 - only steps are settled
+        run.finish_attempt(order, result)
+        self.tell(partial(item.ihook.pytest_gump_attempt_finished, order=order, result=result))
+
+        def decide(step: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
+            ask = partial(item.ihook.pytest_gump_retry, step=step, path=str(path), failures=tuple(failures))
+            return _answer(ask, item.root.job) or own
+
+        return run.settle(order, result, decide)
+
+    def tell(self, hook: Callable[[], object]) -> None:
+        """Call a notification hook of ours; errors in it are shown and change nothing."""
+        text = trouble(hook)
+        if text is not None:
+            name = getattr(getattr(hook, "func", None), "name", "a hook")
+            self._report.say_once(f"{name}: another plugin's hook raised {text}")
+
+    # -- hooks ---------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Run the phases of a step; plugins that repeat tests do not apply to it."""
+        if not isinstance(item, StepItem):
+            return None
+        self._protocols[item.nodeid]()
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
+        """Only we log steps: if a plugin logs one, other plugins see a phase that passed."""
+        if report.nodeid in self._protocols and not is_own(report):
+            _make_phase(report, "")
+        return (yield)
+
+    # -- settled steps -------------------------------------------------------------------------------------------
+
+    def run_finished(self, of: OpenRun) -> None:
+        """Count the steps that passed, in the order in which they last ran."""
+        run = of.run
+        for report, booked in of.passed.values():
+            self._report.log(report, self._config.hook)
+            self._close(report, of, booked.record.step)
+        self._log_reused(of, run)
+        for path, step in run.record.steps.items():
+            if step.attempts and path in of.items and of.items[path].nodeid not in of.closed:
+                junit.write_unsettled(self._config, of.items[path], run.record, step)
+        of.passed.clear()
+        self.tell(partial(self._config.hook.pytest_gump_run_finished, run=run.record))
+
+    def _log_reused(self, of: OpenRun, run: Run) -> None:
+        """Count the steps of earlier sessions whose results hold to the end: they passed."""
+        for step in run.record.steps.values():
+            path = StepPath.parse(step.path)
+            if step.status != "passed" or step.attempts[-1].number not in run.reused or REPLAN in step.path:
+                continue
+            item = of.item(of.root.session, path)
+            if item.nodeid not in of.closed:
+                item.order, item.reused = None, True
+                report = self._shown(item, "call")
+                report.outcome, report.longrepr = "passed", None
+                report.duration, report.gump_category = 0.0, "reused"
+                self._report.log(report, item.ihook)
+                self._close(report, of, step.path)
+
+    def _close(self, report: Any, of: OpenRun, path: str) -> None:
+        """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""
+        teardown = _final(report, "teardown")
+        teardown.duration = 0.0
+        junit.write_step(self._config, teardown, of.run.record, of.run.record.steps[path])
+        of.closed.add(report.nodeid)
+        report.user_properties = teardown.user_properties
+        self._report.log(teardown, self._config.hook)
+
+    def _log_failed(self, of: OpenRun, path: StepPath, result: AttemptResult | None) -> None:
+        """Fail a step that no attempt of its own tells of: a part of its replan failed, or its group gave up later."""
+        item = of.item(of.root.session, path)
+        whole = of.run.record.steps[str(path)]
+        head, detail = f"{path}: {whole.reason}", describe_failure(result) if result is not None else ""
+        text = detail if detail.startswith(head) else f"{head}\n\n{detail}"
+        self._report.step_given_up(of.run.record.run_id, str(path), item.nodeid, whole.reason)
+        report = self._report.step_failed(item, text, of.spent_s.get(item.nodeid, 0.0))
+        self._close(report, of, whole.path)
+
+    def preflight_failed(self, of: OpenRun, result: AttemptResult, reason: str) -> None:
+        """Fail a run whose gates cannot run: a separate testcase says so, and all steps are skipped."""
+        skipped = of.run.end_at_preflight(reason)
+        path = StepPath.parse(PREFLIGHT)
+        item = StepItem.from_parent(of.root, name=PREFLIGHT, root=of.root, step_path=path)
+        self._report.preflight_failed(of.run, reason)
+        whole = replace(result, step=PREFLIGHT, reason=reason)
+        report = self._report.step_failed(item, describe_failure(whole))
+        self._report.log(_final(report, "teardown"), self._config.hook)
+        for one in skipped:
+            self._log_skipped(of, one, of.run.schedule.reason)
+
+    def _log_skipped(self, of: OpenRun, path: StepPath, reason: str) -> None:
+        item, record = of.item(of.root.session, path), of.run.record
+        of.passed.pop(item.nodeid, None)
+        self._report.step_skipped(record.run_id, str(path), reason)
+        junit.write_skipped(self._config, item, record, record.steps[str(path)])
+        of.closed.add(item.nodeid)
+        item.order = None
+        item.add_marker(pytest.mark.skip(reason=reason))
+        report = self._shown(item, "setup")
+        report.outcome, report.longrepr = "skipped", (*item.location[:2], f"Skipped: {reason}")
+        self._report.hand_on(item, [report, _final(report, "teardown")])
+
+    def _shown(self, item: StepItem, when: str) -> Any:
+        """Run the phases of a step without an attempt; returns its report, to be completed."""
+        reports: list[Any] = []
+        self._protocols[item.nodeid] = lambda: reports.extend(runtestprotocol(item, log=False, nextitem=None))
+        try:
+            trouble(partial(item.config.hook.pytest_runtest_protocol, item=item, nextitem=None))
+        finally:
+            del self._protocols[item.nodeid]
+        report = next((one for one in reports if one.when == when), None) or bare_report(item)
+        report.when = when
+        vars(report).pop("wasxfail", None)
+        return report
+
+
+def _answer(ask: Callable[[], object], job: Job) -> Decision | None:
+    """The decision of the hook; None leaves it to the workflow's own policy."""
+    answers: list[object] = []
+    text = trouble(lambda: answers.append(ask()))
+    if text is not None:
+        return Stop(f"pytest_gump_retry raised {text}")
+    return None if answers[0] is None else _checked(answers[0], job)
+
+
+def _checked(answer: object, job: Job) -> Decision:
+    """What a hook decided, or a Stop that says why it cannot be followed: a run in progress is not thrown away."""
+    if isinstance(answer, Stop):
+        return answer
+    if not isinstance(answer, Retry):
+        return Stop(f"pytest_gump_retry answered {answer!r}, which is neither Retry nor Stop")
+    try:
+        missing = job.agent(answer.agent).missing() if answer.agent is not None else None
+    except GumpError as error:
+        missing = str(error.args[0])
+    return answer if missing is None else Stop(f"pytest_gump_retry: {missing}")
+
+
+_CATEGORIES = {"again": "retried", "passed": ""}
+"""What pytest's summary counts an attempt as that is not the last word on its step; "" is no count."""
+
+
+def _make_phase(report: Any, category: str) -> None:
+    """Make it the report of a set-up that passed: no plugin shows or counts that, ours apart."""
+    report.when, report.outcome, report.longrepr, report.gump_category = "setup", "passed", None, category
+    report.duration, report.sections = 0.0, []
+
+
+def _final(report: Any, when: str) -> Any:
+    """A copy, not one built anew: since pytest 9.2 a report's id is more than its string."""
+    final = copy.copy(report)
+    final.when, final.outcome, final.longrepr, final.gump, final.gump_category = when, "passed", None, None, None
+    final.sections = []
+    return final

@@ -1,0 +1,45 @@
+"""Keeps steps out of pytest's memory of failed tests: what `--lf` means for a workflow, its last run tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gump.reporters.exit_code import is_own
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+    from pathlib import Path
+
+
+class LastFailed:
+    """Registered with the conductor."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def keep(self, files: Iterable[Path]) -> None:
+        """Let pytest collect these files, too, when it collects what had failed only."""
+        plugin: Any = self._config.pluginmanager.get_plugin("lfplugin")
+        if hasattr(plugin, "_last_failed_paths"):  # private to pytest; tests/session/test_resume.py
+            plugin._last_failed_paths.update(files)  # noqa: SLF001
+
+    @property
+    def _known(self) -> dict[Any, bool]:
+        """pytest's own record, from its plugin; empty where there is none (`-p no:cacheprovider`)."""
+        plugin: Any = self._config.pluginmanager.get_plugin("lfplugin")
+        known: dict[Any, bool] = getattr(plugin, "lastfailed", {})
+        return known
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
+        result = yield
+        if is_own(report):
+            self._known.pop(_id(report), None)
+        return result
+
+
+def _id(one: Any) -> Any:
+    """Since pytest 9.2 an id is more than its string."""
+    return getattr(one, "id", one.nodeid)

@@ -1,0 +1,128 @@
+"""One attempt as pytest and its plugins see it: set-up, call and teardown around a result that they cannot change.
+
+If a hook of another plugin skips, fails, xfails or raises in them, that becomes a note.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
+
+from pytest_gump.collect import describe_failure
+from pytest_gump.engine.attempt.attempt import Cancelled
+from pytest_gump.errors import GumpError
+from pytest_gump.jobs.other_hooks import STOPS, in_a_line
+from pytest_gump.system.processes.output import clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.collect import StepItem
+    from pytest_gump.order import AttemptResult
+
+
+class Phases:
+    """Runs an item's phases once, and fetches the result exactly once."""
+
+    def __init__(
+        self, item: StepItem, outcome: Callable[[], AttemptResult], broken: Callable[[BaseException], AttemptResult],
+        *, is_over: bool,
+    ) -> None:  # fmt: skip
+        """`outcome` gives the result, `broken` makes one of what it raises; `is_over`: the attempt has ended."""
+        self._item = item
+        self._outcome: Callable[[], AttemptResult] | None = outcome
+        self._broken = broken
+        self._is_over = is_over
+        self._reports: list[Any] = []
+        self._notes: list[str] = []
+        self.result: AttemptResult | None = None
+        """None if the attempt was stopped before it had a result."""
+        self._trace = ""
+        """Where the attempt broke."""
+        self.stop: BaseException | None = None
+        """What ends the session after the result is recorded."""
+
+    def run(self) -> None:
+        try:
+            self._item.config.hook.pytest_runtest_protocol(item=self._item, nextitem=None)
+        except Cancelled as error:
+            self.result, self.stop = error.result, KeyboardInterrupt(str(error))
+        except STOPS as error:
+            self.stop = error
+        except BaseException as error:  # noqa: BLE001 - hooks of others; what they raise must not lose a result
+            self._notes.append(f"another plugin's hook raised {in_a_line(error)}; the attempt's result does not change")
+        if self._outcome is not None and (self._is_over or self.stop is None):
+            self.carry_out()
+        if self.result is not None:
+            self.result = replace(self.result, notes=(*self.result.notes, *self._notes))
+
+    def carry_out(self) -> AttemptResult:
+        """Fetch the result or carry out the attempt; later calls return the known result."""
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None:
+            try:
+                self.result = outcome()
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a conftest's agent may raise anything
+                self.result, self._trace = self._broken(error), _trace_of(error)
+                self.stop = error if isinstance(error, STOPS) else None
+        assert self.result is not None, "a stopped attempt has no result"  # noqa: S101
+        return self.result
+
+    def in_protocol(self) -> None:
+        """Run the phases inside the wrappers of plugins."""
+        result = self.carry_out()
+        self._reports = runtestprotocol(self._item, log=False, nextitem=None)
+        expected = "passed" if result.passed else "failed"
+        for report in self._reports:
+            if report.outcome != (expected if report.when == "call" else "passed"):
+                what = f"another plugin's hook: {report.when} {report.outcome}{_why(report)}"
+                self._notes.append(f"{what}; the attempt's result does not change")
+
+    def report(self) -> Any:
+        """The report of the attempt: that of its call phase, with the attempt's own outcome."""
+        result = self.result
+        assert result is not None  # noqa: S101 - the caller has looked
+        report = next((one for one in self._reports if one.when == "call"), None) or bare_report(self._item)
+        report.when, report.outcome, report.longrepr = "call", "passed", None
+        if not result.passed:
+            report.outcome, report.longrepr = (
+                "failed",
+                "\n\n".join(filter(None, [describe_failure(result), self._trace])),
+            )
+        vars(report).pop("wasxfail", None)
+        report.duration = max(
+            report.duration, result.timings.total_s
+        )  # a worker may have run the attempt; here it is only shown
+        return report
+
+
+def bare_report(item: StepItem) -> Any:
+    """A report that neither phases nor plugins have influenced."""
+    call = pytest.CallInfo.from_call(lambda: None, when="call")
+    return pytest.TestReport.from_item_and_call(item, call)
+
+
+def _why(report: Any) -> str:
+    """The reason of a phase: that of a skip, or the last line of a traceback with its place."""
+    longrepr, crash = report.longrepr, getattr(report.longrepr, "reprcrash", None)
+    if hasattr(report, "wasxfail"):
+        text = f"xfail {report.wasxfail}"
+    elif crash is not None:
+        text = f"{crash.message} ({crash.path}:{crash.lineno})"
+    else:
+        text = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr or "")
+    first = clean_text(text).strip().partition("\n")[0]
+    return f": {first}" if first else ""
+
+
+def _trace_of(error: BaseException) -> str:
+    """Where an error comes from; our own errors and those sent by workers contain that."""
+    if isinstance(error, GumpError):
+        return clean_text(str(error).partition("\n")[2])
+    return clean_text("".join(traceback.format_exception(error)))
