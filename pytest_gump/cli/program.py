@@ -7,7 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.cli import apply, config, diff, discard, doctor, gc, log, models, playbook, report, run, status
+from pytest_gump.cli import apply, config, diff, discard, gc, log, models, playbook, report, run, status
+from pytest_gump.cli.doctor import doctor
 from pytest_gump.cli.former_words import refuse_former
 from pytest_gump.cli.output import Out
 from pytest_gump.errors import ConfigError, GumpError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.cli.doctor_checks import Check
+from pytest_gump.cli.doctor.checks import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

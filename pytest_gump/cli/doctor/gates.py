@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.cli.doctor_checks import Check, temporary_slot
+from pytest_gump.cli.doctor.checks import Check, temporary_slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gump.cli.doctor_checks import Check
+from pytest_gump.cli.doctor.checks import Check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def environment_checks(settings: Settings, agents: Iterable[Agent]) -> Iterator[Check]:
     """Name variables of clouds and toolchains that are not passed. Whether anything needs them is unknown."""
-    from pytest_gump.cli.doctor_agents import environment_of
+    from pytest_gump.cli.doctor.agents import environment_of
     from pytest_gump.engine.checks.withheld import hint, needed_often
     from pytest_gump.system.environment import child_environment
 

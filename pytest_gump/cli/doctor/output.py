@@ -12,8 +12,8 @@ from pytest_gump.units import format_duration, format_usd
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.cli.doctor import Diagnosis
-    from pytest_gump.cli.doctor_agents import CliState, LiveCall
+    from pytest_gump.cli.doctor.agents import CliState, LiveCall
+    from pytest_gump.cli.doctor.doctor import Diagnosis
     from pytest_gump.cli.output import Out
     from pytest_gump.conformance import Finding
 

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Agent
     from pytest_gump.cli.command import Commands
-    from pytest_gump.cli.doctor_agents import CliState, LiveCall
-    from pytest_gump.cli.doctor_checks import Check
-    from pytest_gump.cli.doctor_needs import Needs
+    from pytest_gump.cli.doctor.agents import CliState, LiveCall
+    from pytest_gump.cli.doctor.checks import Check
+    from pytest_gump.cli.doctor.needs import Needs
     from pytest_gump.cli.effective import Names
     from pytest_gump.cli.output import Out
     from pytest_gump.conformance import Finding
@@ -73,7 +73,7 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.doctor_output import print_diagnosis, to_json
+    from pytest_gump.cli.doctor.output import print_diagnosis, to_json
     from pytest_gump.cli.effective import effective_names
     from pytest_gump.cli.runs import project_root
 
@@ -89,11 +89,11 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagnosis:
     from pytest_gump.agents import registry
-    from pytest_gump.cli.doctor_agents import call_live, look_at
-    from pytest_gump.cli.doctor_checks import machine_checks
-    from pytest_gump.cli.doctor_environment import environment_checks
-    from pytest_gump.cli.doctor_gates import try_gates
-    from pytest_gump.cli.doctor_needs import read_needs
+    from pytest_gump.cli.doctor.agents import call_live, look_at
+    from pytest_gump.cli.doctor.checks import machine_checks
+    from pytest_gump.cli.doctor.environment import environment_checks
+    from pytest_gump.cli.doctor.gates import try_gates
+    from pytest_gump.cli.doctor.needs import read_needs
     from pytest_gump.system.processes.process import Supervisor
 
     workflow = arguments.workflow or arguments.name

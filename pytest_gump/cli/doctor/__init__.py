@@ -1,0 +1,1 @@
+"""`gump doctor`: whether a workflow can run here."""
