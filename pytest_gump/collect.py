@@ -9,8 +9,8 @@ import pytest
 
 from pytest_gump.engine.attempt.setup_phase import NOT_COPIED
 from pytest_gump.order import Outcome
-from pytest_gump.system.processes.output import clean_text
 from pytest_gump.system.worktrees.copies import INCLUDE
+from pytest_gump.text import clean_text
 from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 from pytest_gump.workflow.path import StepPath
 

@@ -1,10 +1,13 @@
-"""Shorten what commands print to what an agent, or a line of the report, needs."""
+"""Text of agents, tools and repositories made fit for a line, a column or a bound: pure functions."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.system.processes.output import bounded_text, clean_text
+from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,3 +65,102 @@ def _repetition(lines: list[str], at: int) -> tuple[int, int]:
         if times * size > 2 and times > 1:
             return size, times
     return 1, 1
+
+
+_HEAD_SHARE: Final = 0.35
+"""Of the bound; the end of an output tells more than its beginning."""
+
+
+def bounded_text(text: str, limit_chars: int) -> str:
+    """Cut a text at line ends: its head, how many lines are left out, and its tail."""
+    if len(text) <= limit_chars:
+        return text
+    start, end = head(text, limit_chars), tail(text, limit_chars)
+    return join_parts(start, end, text.count("\n") - start.count("\n") - end.count("\n"))
+
+
+def head(text: str, limit_chars: int) -> str:
+    kept = text[: int(limit_chars * _HEAD_SHARE)]
+    return kept[: kept.rfind("\n") + 1] or kept
+
+
+def tail(text: str, limit_chars: int) -> str:
+    kept = text[len(text) - (limit_chars - int(limit_chars * _HEAD_SHARE)) :]
+    cut = kept.find("\n") + 1
+    return kept[cut:] if 0 < cut < len(kept) else kept
+
+
+def join_parts(start: str, end: str, lines_out: int) -> str:
+    what = plural(lines_out, "line") if lines_out > 0 else "the middle of a long line"
+    gap = "" if not start or start.endswith("\n") else "\n"
+    return f"{start}{gap}... {what} left out ...\n{end}"
+
+
+_SEQUENCES: Final = re.compile(
+    r"\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # OSC: titles, links
+    r"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\)?"  # DCS, SOS, PM, APC
+    r"|[\x1b]\[[0-?]*[ -/]*[@-~]?|\x9b[0-?]*[ -/]*[@-~]?"  # CSI: colours, cursor
+    r"|\x1b[ -/]*[0-~]?"
+)
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_CI_COMMANDS: Final = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
+_OLD_CI_COMMANDS: Final = re.compile(r"##(?=\[|vso\[)")
+_LONE_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    """Make text of agents and gates safe for terminals, JUnit and CI logs.
+
+    Control sequences and characters go, except newline and tab; what a carriage return would have overwritten goes
+    too; `::error` at the start of a line cannot start a CI workflow command.
+    """
+    plain = _SEQUENCES.sub("", text).replace("\r\n", "\n")
+    if "\r" in plain:
+        plain = "\n".join(_overwritten(line) for line in plain.split("\n"))
+    plain = _LONE_SURROGATES.sub("\ufffd", _CONTROLS.sub("", plain))
+    return _OLD_CI_COMMANDS.sub("# #", _CI_COMMANDS.sub(r"\1: ", plain))
+
+
+def _overwritten(line: str) -> str:
+    return next((part for part in reversed(line.split("\r")) if part), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    passed: str
+    failed: str
+    retried: str
+    skipped: str
+    group: str
+    running: str
+    arrow: str
+    dash: str
+
+
+UNICODE = Marks("✓", "✗", "⟳", "○", "▸", "…", "→", "—")
+ASCII = Marks("+", "x", "~", "-", ">", ".", "->", "-")
+
+
+def width(text: str) -> int:
+    """Columns that a terminal needs for the text; wide characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
+
+
+def fit(text: str, columns: int) -> str:
+    """Cut the text to that many columns, with an ellipsis if something is lost."""
+    if width(text) <= columns:
+        return text
+    kept, used = "", 0
+    for char in text:
+        used += width(char)
+        if used > columns - 2:
+            break
+        kept += char
+    return f"{kept}.." if columns > 2 else kept[:columns]
+
+
+def pad(text: str, columns: int, *, right: bool = False) -> str:
+    fill = " " * max(0, columns - width(text))
+    return fill + text if right else text + fill

@@ -9,7 +9,8 @@ from pytest_gump.agents.base import Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, Timings
-from pytest_gump.reporters.lines import UNICODE, attempt_lines, columns_for, command_lines, run_line, width
+from pytest_gump.reporters.lines import attempt_lines, columns_for, command_lines, run_line
+from pytest_gump.text import UNICODE, width
 from pytest_gump.workflow.path import StepPath
 
 USED = Usage(cost_usd=0.0094, provenance="reported", turns=1)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.reporters.lines import ASCII, UNICODE, width
 from pytest_gump.reporters.live_line import Progress, Running, live_line, running_text
+from pytest_gump.text import ASCII, UNICODE, width
 
 ONE = Running("", "build::impl[billing]", "claude-haiku", 3, 0.0121, 14.0)
 THIRD = replace(

@@ -79,7 +79,7 @@ def _detected(settings: Settings) -> dict[str, str]:
     from pytest_gump.cli.runs import project_root
     from pytest_gump.errors import WorktreeError
     from pytest_gump.gates.project_commands import gate_commands, start_folder
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
     try:
         repository = Repository.open(project_root())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
     from pytest_gump.cli.runs import KeptRun
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 
 def add(commands: Commands) -> None:

@@ -41,7 +41,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 def _discard(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.effective import effective_settings
     from pytest_gump.engine.maintenance.discard import discard
-    from pytest_gump.system.worktree import Slots
+    from pytest_gump.system.worktrees.slots import Slots
 
     if run.record.discarded:
         out.line(f"run {run.id} has been discarded already")

@@ -71,7 +71,8 @@ def _find(arguments: argparse.Namespace) -> Findings:
     from pytest_gump.cli.effective import effective_settings
     from pytest_gump.cli.runs import project_root
     from pytest_gump.engine.maintenance.gc import Limits, find_garbage
-    from pytest_gump.system.worktree import Repository, Slots
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.worktrees.slots import Slots
 
     repository = Repository.open(project_root())
     settings, _ = effective_settings(repository.root)

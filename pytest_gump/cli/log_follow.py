@@ -37,7 +37,7 @@ def files_of_running(run: KeptRun, attempt: AttemptRecord) -> Path | None:
     from pytest_gump.cli.runs import project_root
     from pytest_gump.engine.attempt.workplace import folder_prefix
     from pytest_gump.errors import GumpError
-    from pytest_gump.system.worktree import Slots
+    from pytest_gump.system.worktrees.slots import Slots
 
     try:
         settings, _ = effective_settings(project_root())

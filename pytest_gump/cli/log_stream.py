@@ -9,7 +9,8 @@ from pytest_gump.agents import registry
 from pytest_gump.agents.base import Note, Task, Text, ToolCall, ToolResult, Turn
 from pytest_gump.agents.cassettes import neutral
 from pytest_gump.agents.cassettes.replay import READERS
-from pytest_gump.system.processes.output import MAX_LINE_BYTES, bounded_text
+from pytest_gump.system.processes.output import MAX_LINE_BYTES
+from pytest_gump.text import bounded_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

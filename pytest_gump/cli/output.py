@@ -7,13 +7,12 @@ import shutil
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, TextIO
 
-from pytest_gump.reporters.lines import ASCII, UNICODE, fit, pad, width
-from pytest_gump.system.processes.output import clean_text
+from pytest_gump.text import ASCII, UNICODE, clean_text, fit, pad, width
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from pytest_gump.reporters.lines import Marks
+    from pytest_gump.text import Marks
 
 _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 NARROWEST: Final = 12

@@ -48,7 +48,7 @@ def _list(_arguments: argparse.Namespace, out: Out) -> int:
 def _show(arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.runs import project_root
     from pytest_gump.system.environment import home
-    from pytest_gump.system.processes.output import clean_text
+    from pytest_gump.text import clean_text
     from pytest_gump.workflow.find import find_workflow
 
     found = find_workflow(arguments.name, project_root(), home())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.ledger import Ledger
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
     from pytest_gump.engine.record.run_folder import RunFolder
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 
 RESUMABLE: Final = {"interrupted", "failed", "cancelled"}
@@ -53,7 +53,7 @@ class KeptRun:
         return Ledger(self.folder.ledger, time.time)
 
     def repository(self) -> Repository:
-        from pytest_gump.system.worktree import Repository
+        from pytest_gump.system.git.repository import Repository
 
         return Repository.open(self.folder.path)
 

@@ -17,8 +17,9 @@ from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.tools import GateStarted, Tools
 from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.order import Limits, Order, Section
+from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.processes.process import Supervisor
-from pytest_gump.system.worktree import Repository, Slots
+from pytest_gump.system.worktrees.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

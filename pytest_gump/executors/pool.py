@@ -26,9 +26,9 @@ from pytest_gump.executors.xdist_session import XdistSession
 from pytest_gump.jobs.arguments import portable_arguments
 from pytest_gump.jobs.files import project_root
 from pytest_gump.order import AttemptResult, from_wire, to_wire
+from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.processes.session_clock import CLOCK
 from pytest_gump.system.processes.survivors import is_anything_left
-from pytest_gump.system.worktree import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence

@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.system.cache import hold, remote_root
 from pytest_gump.system.git.pack import open_mirror, pack_trees
-from pytest_gump.system.worktree import SlotPool, Slots
+from pytest_gump.system.worktrees.pool import SlotPool
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from pytest_gump.executors.run_setup import Equipment
     from pytest_gump.order import AttemptResult, Order
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.worktrees.slots import Slots
 
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 

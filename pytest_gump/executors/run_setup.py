@@ -15,7 +15,8 @@ from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.jobs.agents import Replay, find_agent
 from pytest_gump.jobs.hook_answers import hook_answers
-from pytest_gump.system.worktree import Repository, Slots
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.worktrees.slots import Slots
 
 if TYPE_CHECKING:
     import pytest

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.order import AttemptResult, Order
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 CHUNK: Final = 4 << 20
 LOST: Final = (GumpError, OSError, tarfile.TarError, EOFError, MemoryError)

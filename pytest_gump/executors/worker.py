@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from pytest_gump.engine.attempt.tools import Tools
-    from pytest_gump.system.worktree import Slots
+    from pytest_gump.system.worktrees.slots import Slots
 
 END: Final = ("end",)
 BEAT_S: Final = 2.0

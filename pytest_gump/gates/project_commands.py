@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.engine.settings.settings import Settings
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 PACKAGE_FILES: Final = (
     "pyproject.toml", "setup.py", "setup.cfg", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini",

@@ -10,7 +10,7 @@ from pytest_gump.errors import WorktreeError
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)

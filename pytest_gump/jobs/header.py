@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.jobs.base import Base
     from pytest_gump.jobs.job import Job
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 
 def run_header(

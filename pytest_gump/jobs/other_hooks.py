@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_gump.system.processes.output import clean_text
+from pytest_gump.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

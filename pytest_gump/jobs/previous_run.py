@@ -13,7 +13,6 @@ import pytest
 from pytest_gump.engine.record.liveness import process_text, run_state
 from pytest_gump.engine.record.run_folder import RunFolder, find_run, run_folders
 from pytest_gump.engine.record.stored_run import read_record
-from pytest_gump.engine.run.budget import is_inside
 from pytest_gump.errors import ConfigError, RunError
 from pytest_gump.jobs.command_line import said, words
 from pytest_gump.jobs.files import project_root
@@ -170,7 +169,7 @@ def _step(text: str, earlier: Earlier) -> StepPath:
         message = f"{FROM}: {text!r} is not the path of a step"
         raise ConfigError(message, hint="for example build::impl[item-2]") from error
     known = [*earlier.record.steps]
-    if not any(is_inside(one, step) for one in known):
+    if not any(step.contains(StepPath.parse(one)) for one in known):
         near = difflib.get_close_matches(path, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it had {', '.join(known[:10]) or 'none'}"
         raise ConfigError(f"{FROM}: run {earlier.folder.run_id} had no step {path!r}", hint=hint)

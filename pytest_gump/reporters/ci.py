@@ -15,10 +15,9 @@ import pytest
 from pytest_gump.engine.reporting.reservations import reservations
 from pytest_gump.errors import WorktreeError
 from pytest_gump.reporters.ci_summary import MAX_STEPS, REASON_CHARS, gates_of, markdown
-from pytest_gump.reporters.lines import ASCII, UNICODE, pad, run_line, width
-from pytest_gump.system.processes.output import clean_text
-from pytest_gump.system.worktree import Repository
-from pytest_gump.text import one_line
+from pytest_gump.reporters.lines import run_line
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.text import ASCII, UNICODE, clean_text, one_line, pad, width
 from pytest_gump.units import format_duration, format_usd_sum
 from pytest_gump.workflow.path import StepPath
 

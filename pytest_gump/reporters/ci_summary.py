@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.engine.reporting.reservations import reason_of_no_change
-from pytest_gump.reporters.lines import UNICODE, run_facts
-from pytest_gump.system.processes.output import bounded_text, clean_text
-from pytest_gump.text import one_line
+from pytest_gump.reporters.lines import run_facts
+from pytest_gump.text import UNICODE, bounded_text, clean_text, one_line
 from pytest_gump.units import format_duration, format_usd_sum, plural
 
 if TYPE_CHECKING:

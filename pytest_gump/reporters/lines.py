@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.reporting.reservations import no_change, reservations, skipped_gates
-from pytest_gump.text import one_line
+from pytest_gump.text import fit, one_line, pad, width
 from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.path import StepPath
 
@@ -18,52 +17,12 @@ if TYPE_CHECKING:
     from pytest_gump.engine.resume.reuse import TakenUp
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.order import AttemptResult
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    passed: str
-    failed: str
-    retried: str
-    skipped: str
-    group: str
-    running: str
-    arrow: str
-    dash: str
-
-
-UNICODE = Marks("✓", "✗", "⟳", "○", "▸", "…", "→", "—")
-ASCII = Marks("+", "x", "~", "-", ">", ".", "->", "-")
+    from pytest_gump.text import Marks
 
 
 MOST_FAILED = 10
 """Steps that a summary names."""
 _WITHOUT_FAILURE = {"passed", "skipped", "running"}
-
-
-def width(text: str) -> int:
-    """Columns that a terminal needs for the text; wide characters take two, combining ones none."""
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
-
-
-def fit(text: str, columns: int) -> str:
-    """Cut the text to that many columns, with an ellipsis if something is lost."""
-    if width(text) <= columns:
-        return text
-    kept, used = "", 0
-    for char in text:
-        used += width(char)
-        if used > columns - 2:
-            break
-        kept += char
-    return f"{kept}.." if columns > 2 else kept[:columns]
-
-
-def pad(text: str, columns: int, *, right: bool = False) -> str:
-    fill = " " * max(0, columns - width(text))
-    return fill + text if right else text + fill
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.engine.attempt.tools import GateStarted
-from pytest_gump.reporters.lines import fit
 from pytest_gump.reporters.live_line import Progress, Running, live_line, progress_text, running_text, waits_text
 from pytest_gump.system.processes.session_clock import CLOCK
-from pytest_gump.text import one_line
+from pytest_gump.text import fit, one_line
 from pytest_gump.workflow.generated import MERGE
 
 if TYPE_CHECKING:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.reporters.lines import fit, width
+from pytest_gump.text import fit, width
 from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.reporters.lines import Marks
+    from pytest_gump.text import Marks
 
 DOING_COLUMNS: Final = 40
 """Columns for a tool call with its target, if there is room."""

@@ -22,7 +22,6 @@ from pytest_gump.reporters.lines import (
     failed_line,
     failed_lines,
     failure_lines,
-    fit,
     group_line,
     more_money_text,
     named_lines,
@@ -31,11 +30,10 @@ from pytest_gump.reporters.lines import (
     skipped_line,
     taken_up_lines,
     to_look_at,
-    width,
 )
 from pytest_gump.reporters.live import Live
 from pytest_gump.reporters.screen import Screen
-from pytest_gump.system.processes.output import clean_text
+from pytest_gump.text import clean_text, fit, width
 from pytest_gump.units import format_duration
 from pytest_gump.workflow.edit import agents_of, leaves
 from pytest_gump.workflow.path import StepPath
@@ -48,7 +46,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run.run import Booked, Run
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.errors import Problem
-    from pytest_gump.reporters.lines import Columns, Marks
+    from pytest_gump.reporters.lines import Columns
+    from pytest_gump.text import Marks
 
 
 class Report:

@@ -7,13 +7,12 @@ import shutil
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.reporters.lines import ASCII, UNICODE, width
-from pytest_gump.system.processes.output import clean_text
+from pytest_gump.text import ASCII, UNICODE, clean_text, width
 
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_gump.reporters.lines import Marks
+    from pytest_gump.text import Marks
 
 COLUMNS = 80
 """Width of lines that nobody sees."""

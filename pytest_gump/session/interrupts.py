@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gump.engine.attempt.judge import REASON_CHARS
+from pytest_gump.engine.checks.judgement import REASON_CHARS
 from pytest_gump.errors import GumpError
-from pytest_gump.system.processes.output import clean_text
-from pytest_gump.text import one_line
+from pytest_gump.text import clean_text, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,7 @@ from pytest_gump.reporters import junit
 from pytest_gump.reporters.exit_code import is_own
 from pytest_gump.session.interrupts import uninterrupted
 from pytest_gump.session.phases import Phases, bare_report
-from pytest_gump.system.processes.output import clean_text
+from pytest_gump.text import clean_text
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:

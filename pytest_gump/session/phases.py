@@ -16,7 +16,7 @@ from pytest_gump.collect import describe_failure
 from pytest_gump.engine.attempt.attempt import Cancelled
 from pytest_gump.errors import GumpError
 from pytest_gump.jobs.other_hooks import STOPS, in_a_line
-from pytest_gump.system.processes.output import clean_text
+from pytest_gump.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

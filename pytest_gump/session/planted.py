@@ -33,7 +33,7 @@ def refuse_planted(folder: Path) -> None:
     if root is None or newest is None or not names:
         return
     from pytest_gump.system.git.checkout import unknown_to_git
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
     untouched = [name for name in names if _is_untouched(root / name, float(finished["at"]))]
     if found := unknown_to_git(Repository.open(root), untouched):

@@ -18,8 +18,8 @@ from pytest_gump.jobs.base import Base
 from pytest_gump.jobs.files import project_root
 from pytest_gump.jobs.session_settings import session_settings
 from pytest_gump.session.start import Launch, fresh_run_id, this_process
+from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.processes.session_clock import CLOCK
-from pytest_gump.system.worktree import Repository
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.previous_run import Earlier
-    from pytest_gump.system.worktree import SlotPool
+    from pytest_gump.system.worktrees.pool import SlotPool
     from pytest_gump.workflow.model import Workflow
 
 

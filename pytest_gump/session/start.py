@@ -16,8 +16,8 @@ import psutil
 
 from pytest_gump.agents import prices
 from pytest_gump.engine.attempt.attempt import Tools, execute
-from pytest_gump.engine.attempt.judge import REASON_CHARS
 from pytest_gump.engine.attempt.recovery import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
+from pytest_gump.engine.checks.judgement import REASON_CHARS
 from pytest_gump.engine.record.run_folder import RunFolder, new_run_id
 from pytest_gump.engine.reporting.dry_run import describe
 from pytest_gump.engine.run.order_builder import RunInputs
@@ -35,9 +35,11 @@ from pytest_gump.jobs.quota_option import settle_on_quota
 from pytest_gump.jobs.record_option import record_into
 from pytest_gump.jobs.session_settings import session_settings
 from pytest_gump.reporters.live import TOLD_TOOLS
+from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.processes.process import Supervisor
 from pytest_gump.system.processes.session_clock import CLOCK
-from pytest_gump.system.worktree import Repository, SlotPool, Slots
+from pytest_gump.system.worktrees.pool import SlotPool
+from pytest_gump.system.worktrees.slots import Slots
 from pytest_gump.text import listed, one_line
 from pytest_gump.workflow.edit import walk
 

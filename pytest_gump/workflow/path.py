@@ -57,6 +57,14 @@ class StepPath:
         """The same path without the innermost plan item."""
         return StepPath(self.names, self.items[:-1])
 
+    def contains(self, step: StepPath) -> bool:
+        """True if the step is this one, a part of its replan, or in the group of this path."""
+        depth = len(self.names)
+        if len(step.names) < depth:
+            return False
+        names = (*step.names[: depth - 1], step.names[depth - 1].removesuffix(REPLAN))
+        return names == self.names and step.items[: len(self.items)] == self.items
+
     def child(self, name: str) -> StepPath:
         return StepPath((*self.names, name), self.items)
 

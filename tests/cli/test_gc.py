@@ -21,7 +21,9 @@ from pytest_gump.engine.record.ledger import Ledger
 from pytest_gump.errors import RunError
 from pytest_gump.system import files
 from pytest_gump.system.cache import hold, remote_root
-from pytest_gump.system.worktree import Repository, SlotPool, Slots
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.worktrees.pool import SlotPool
+from pytest_gump.system.worktrees.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable

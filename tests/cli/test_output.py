@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.cli.output import Out, wrap
-from pytest_gump.reporters.lines import width
+from pytest_gump.text import width
 
 
 class Terminal(io.StringIO):

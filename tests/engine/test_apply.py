@@ -9,7 +9,7 @@ from pytest_gump.engine.maintenance.apply import ApplyPlan, apply, plan_apply
 from pytest_gump.engine.record.ledger import Ledger, read_ledger
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.errors import RunError
-from pytest_gump.system.worktree import Repository
+from pytest_gump.system.git.repository import Repository
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ from pytest_gump.agents.base import Tokens, Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.engine.reporting.report_data import report_data
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
-from pytest_gump.system.worktree import ChangedFile
+from pytest_gump.system.git.changes import ChangedFile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

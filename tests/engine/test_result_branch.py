@@ -8,7 +8,7 @@ import pytest
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.run.result_branch import ResultBranch
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.worktree import Repository
+from pytest_gump.system.git.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable

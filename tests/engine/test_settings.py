@@ -12,9 +12,9 @@ from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.prices import Rates
 from pytest_gump.engine.settings.gump_toml import GumpToml
 from pytest_gump.engine.settings.ini_values import READERS
+from pytest_gump.engine.settings.kept_ignored import KEEP_IGNORED
 from pytest_gump.engine.settings.settings import INI_OPTIONS, Settings, read_settings
 from pytest_gump.errors import ConfigError
-from pytest_gump.system import worktree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,7 +168,7 @@ def test_written_defaults_are_the_real_ones() -> None:
 
 
 def test_worktrees_keep_by_themselves_what_the_setting_keeps() -> None:
-    assert Settings().keep_ignored == worktree.KEEP_IGNORED
+    assert Settings().keep_ignored == KEEP_IGNORED
 
 
 def test_reading_settings_needs_no_heavy_module() -> None:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.engine.resume.history import read_past
-from pytest_gump.engine.resume.reuse import TakeUp, done_of
+from pytest_gump.engine.resume.reuse import TakeUp
 from pytest_gump.engine.run.decided_event import decision_fields
 from pytest_gump.engine.run.fingerprint import differences, hashed
+from pytest_gump.engine.schedule.failure import done_of
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Workflow

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.gates.registry import BUILTIN
-from pytest_gump.system.worktree import ChangedFile
+from pytest_gump.system.git.changes import ChangedFile
 
 from tests.gates.gate_kit import gate_context
 

@@ -14,7 +14,7 @@ from pytest_gump.agents.cassettes.cassette import Cassette
 from pytest_gump.agents.cassettes.replay import READERS
 from pytest_gump.errors import ConfigError
 from pytest_gump.gates.schema import parse_plan, parse_verdict
-from pytest_gump.system.processes.output import clean_text
+from pytest_gump.text import clean_text
 from pytest_gump.workflow.path import slugify
 
 KEYS = st.sampled_from(

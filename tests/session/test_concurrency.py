@@ -14,7 +14,9 @@ import pytest
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import Ledger, held_back, read_ledger
 from pytest_gump.engine.record.liveness import run_state
-from pytest_gump.system.worktree import Repository, SlotPool, Slots
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.worktrees.pool import SlotPool
+from pytest_gump.system.worktrees.slots import Slots
 
 from tests.session import parallel_kit
 from tests.session.distribute_kit import living, wait_until

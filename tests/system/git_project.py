@@ -8,13 +8,15 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.system.worktree import Repository, Slot, Slots
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.worktrees.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     import pytest
+    from pytest_gump.system.worktrees.slot import Slot
 
 USER = ("-c", "user.name=User", "-c", "user.email=user@example.org")
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.system.worktree import Repository
+from pytest_gump.system.git.repository import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Callable

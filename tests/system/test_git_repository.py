@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.git.changes import ChangedFile
+from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.git.runner import GitRunner
-from pytest_gump.system.worktree import ChangedFile, Repository
 
 from tests.system.git_project import Project, make_project
 

@@ -12,13 +12,15 @@ import pytest
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.files import Moved
-from pytest_gump.system.worktree import Slot, Slots, Snapshot
+from pytest_gump.system.worktrees.slots import Slots
 
 from tests.system.git_project import Project, counting_git, files_of, make_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from pytest_gump.system.worktrees.slot import Slot, Snapshot
 
 BASE_FILES = {"app.py", "pkg/mod.py", "pkg/deep/er.py", "README", ".gitignore"}
 NOBODY = 65534

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.system.processes.output import LineSplitter, bounded_output, clean_text
+from pytest_gump.system.processes.output import LineSplitter, bounded_output
+from pytest_gump.text import clean_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.engine.run.slot_choice import SlotUse
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.worktree import SlotPool, Slots, is_leased
+from pytest_gump.system.worktrees.pool import SlotPool, is_leased
+from pytest_gump.system.worktrees.slots import Slots
 
 from tests.system.git_project import Project, make_project
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 HOLD = """
 import sys, time
 from pathlib import Path
-from pytest_gump.system.worktree import Repository, SlotPool, Slots
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.worktrees.pool import SlotPool
+from pytest_gump.system.worktrees.slots import Slots
 pool = SlotPool(Slots(Repository.open(Path(sys.argv[1])), Path(sys.argv[2])))
 print(pool.lease(), flush=True)
 time.sleep(60)

@@ -53,7 +53,9 @@ import sys, time
 from pathlib import Path
 from pytest_gump.errors import GumpError
 from pytest_gump.system.directory import Directory
-from pytest_gump.system.worktree import Repository, SlotPool, Slots
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.worktrees.pool import SlotPool
+from pytest_gump.system.worktrees.slots import Slots
 project, root, base, out = sys.argv[1:]
 slots, whole, lost = Slots(Repository.open(Path(project)), Path(root)), 0, 0
 number, end = 0, time.monotonic() + 40

@@ -6,14 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.system.worktree import Slots
+from pytest_gump.system.worktrees.slots import Slots
 
 from tests.system.git_project import Project, counting_git, make_project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_gump.system.worktree import Slot
+    from pytest_gump.system.worktrees.slot import Slot
 
 REF = "refs/gump/run-1/attempt-1"
 

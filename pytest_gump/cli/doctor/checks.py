@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.engine.settings.settings import Settings
-    from pytest_gump.system.worktree import Repository, Slot
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.worktrees.slot import Slot
 
 State = Literal["ok", "note", "failed"]
 """`note`: nothing stops, but a person should know. `failed`: what was asked for cannot work."""
@@ -37,7 +38,8 @@ def machine_checks(root: Path, settings: Settings, *, is_needed: bool) -> Iterat
     `is_needed`: a repository is asked for, as by a workflow; without one it is no failure to be outside of any.
     """
     from pytest_gump.errors import WorktreeError
-    from pytest_gump.system.worktree import Repository, Slots
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.worktrees.slots import Slots
 
     yield from _git()
     yield Check("python", "ok", f"{platform.python_version()} ({sys.executable})")
@@ -118,7 +120,7 @@ def temporary_slot(repository: Repository, root: Path) -> Iterator[Slot]:
     """A worktree slot below `root`. Both are removed at the end, `root` only if it did not exist before."""
     import secrets
 
-    from pytest_gump.system.worktree import Slots
+    from pytest_gump.system.worktrees.slots import Slots
 
     was_there = root.exists()
     slot = Slots(repository, root).slot(f"doctor-{os.getpid()}-{secrets.token_hex(4)}")

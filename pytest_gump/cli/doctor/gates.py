@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pytest_gump.cli.effective import Names
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult, Order
+    from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.processes.process import Supervisor
-    from pytest_gump.system.worktree import Repository
     from pytest_gump.workflow.model import Workflow
 
 _NO_TESTS: Final = 5
@@ -28,7 +28,8 @@ def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervis
     from pytest_gump.engine.run.order_builder import RunInputs, preflight_order
     from pytest_gump.errors import WorktreeError
     from pytest_gump.gates.project_commands import gate_commands, start_folder
-    from pytest_gump.system.worktree import Repository, Slots
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.worktrees.slots import Slots
 
     try:
         repository = Repository.open(root)
@@ -54,7 +55,7 @@ def _run(order: Order, repository: Repository, slots: Path, names: Names, superv
     from pytest_gump.agents import registry
     from pytest_gump.engine.attempt.attempt import execute
     from pytest_gump.engine.attempt.tools import Tools
-    from pytest_gump.system.worktree import Slots
+    from pytest_gump.system.worktrees.slots import Slots
 
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as scratch:
         tools = Tools(

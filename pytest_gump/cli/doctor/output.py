@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.reporters.lines import pad
+from pytest_gump.text import pad
 from pytest_gump.units import format_duration, format_usd
 
 if TYPE_CHECKING:

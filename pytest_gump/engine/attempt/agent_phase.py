@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Note, Task, has_ended
 from pytest_gump.agents.streams.login_error import with_login_error
-from pytest_gump.engine.attempt.prompt import HANDOVER_FILES, HANDOVER_FOLDER, prompt_key
+from pytest_gump.engine.attempt.prompt import prompt_key
 from pytest_gump.engine.checks import withheld
 from pytest_gump.engine.checks.bounds import place_in
 from pytest_gump.engine.checks.guard import Breach, GuardWatch, shared_breach
+from pytest_gump.engine.checks.handover_files import HANDOVER_FILES, HANDOVER_FOLDER
 from pytest_gump.engine.checks.remarks import left_behind, too_much
 from pytest_gump.engine.checks.tool_watch import ToolWatch
 from pytest_gump.engine.checks.trespass import Trespass

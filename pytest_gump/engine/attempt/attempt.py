@@ -20,7 +20,8 @@ from pytest_gump.engine.attempt.agent_phase import AgentRun, make_task, run_agen
 from pytest_gump.engine.attempt.context_phase import read_material
 from pytest_gump.engine.attempt.gate_phase import Judged, run_step_gates
 from pytest_gump.engine.attempt.handover import Handover, read_handover
-from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_work
+from pytest_gump.engine.attempt.judge import judge_gates, judge_work
+from pytest_gump.engine.attempt.named_changes import interpreter_changes, named_changes
 from pytest_gump.engine.attempt.prompt import compose
 from pytest_gump.engine.attempt.record_take import Work, record
 from pytest_gump.engine.attempt.recovery import NEVER_STARTED, recover
@@ -33,16 +34,15 @@ from pytest_gump.engine.attempt.workplace import make_workplace
 from pytest_gump.engine.checks import withheld
 from pytest_gump.engine.checks.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.checks.collected import count_notes
-from pytest_gump.engine.checks.named_changes import interpreter_changes, named_changes
+from pytest_gump.engine.checks.judgement import PASSED, Judgement
 from pytest_gump.engine.checks.no_change import describe_answer, judge_no_change, without_caches
 from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.engine.settings.settings import WAIT
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.order import AttemptResult, Outcome, Timings, ToolUse, from_wire, to_wire
-from pytest_gump.system.processes.output import bounded_text, clean_text
 from pytest_gump.system.worktrees.folder import SlotLost
-from pytest_gump.text import listed, one_line
+from pytest_gump.text import bounded_text, clean_text, listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import Order
-    from pytest_gump.system.worktree import Slot
+    from pytest_gump.system.worktrees.slot import Slot
 
 __all__ = ["Cancelled", "Tools", "attempt_ref", "execute"]
 

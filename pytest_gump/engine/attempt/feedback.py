@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_gump.order import Outcome
-from pytest_gump.system.processes.output import bounded_text
+from pytest_gump.text import bounded_text
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:

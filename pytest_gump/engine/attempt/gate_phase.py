@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.gates.base import GateResult, Payload
     from pytest_gump.order import Order
+    from pytest_gump.system.git.changes import ChangedFile
     from pytest_gump.system.processes.process import Exit
-    from pytest_gump.system.worktree import ChangedFile
 
 OUTPUT_CHARS = 40_000
 """Of a gate's output in memory: summaries are read from it, and the retry's part is cut from it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.attempt.prompt import HANDOVER_FILES, HANDOVER_FOLDER
+from pytest_gump.engine.checks.handover_files import HANDOVER_FILES, HANDOVER_FOLDER
 from pytest_gump.engine.checks.no_change import read_reason
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.schema import fenced_json, parse_plan, parse_verdict

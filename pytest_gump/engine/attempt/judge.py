@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.checks.judgement import PASSED, Judgement
 from pytest_gump.order import Outcome
-from pytest_gump.text import listed, one_line
+from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,23 +15,6 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.handover import Handover
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import Limits
-
-REASON_CHARS = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    outcome: Outcome
-    reason: str = ""
-    """One line; empty when passed."""
-    guard: str | None = None
-
-    @classmethod
-    def of(cls, outcome: Outcome, reason: str, guard: str | None = None) -> Judgement:
-        return cls(outcome, one_line(reason, REASON_CHARS), guard)
-
-
-PASSED = Judgement(Outcome.PASSED)
 
 
 def judge_work(

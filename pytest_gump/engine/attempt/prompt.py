@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.engine.attempt.feedback import describe_failures, fenced
+from pytest_gump.engine.checks.handover_files import HANDOVER_FILES, HANDOVER_FOLDER, NO_CHANGE_FILE
 from pytest_gump.gates.patterns import matches
 from pytest_gump.order import PlanItem, Section
 
@@ -27,11 +28,6 @@ RULES: Final = "Rules"
 SPEC: Final = "Specification"
 CONVENTIONS: Final = "Project conventions"
 CONTEXT: Final = "Additional context"
-
-HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
-HANDOVER_FOLDER: Final = ".gump/out"
-NO_CHANGE_FILE: Final = "no_change.txt"
-"""File in the hand-over folder: why a step with `output: diff` changed no file."""
 
 _DEFAULT_TASKS: Final[Mapping[Mode, str]] = {
     "plan": "Read the specification below and the code it is about, and split the work into items.",

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.attempt.gate_phase import CommandRunner
-from pytest_gump.engine.attempt.judge import Judgement
+from pytest_gump.engine.checks.judgement import Judgement
 from pytest_gump.gates.detect import LOCK_FILES
 from pytest_gump.order import Outcome
 from pytest_gump.system.environment import child_environment
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.engine.attempt.workplace import Workplace
     from pytest_gump.order import Order
-    from pytest_gump.system.worktree import Slot
+    from pytest_gump.system.worktrees.slot import Slot
 
 
 NOT_COPIED: Final = "not copied"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.order import AttemptResult, from_wire
-from pytest_gump.system.worktree import Snapshot
+from pytest_gump.system.worktrees.slot import Snapshot
 from pytest_gump.text import listed
 from pytest_gump.workflow.path import StepPath
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.secrets import Secrets
     from pytest_gump.order import Order
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.worktree import ChangedFile, Repository, Slot
+    from pytest_gump.system.git.changes import ChangedFile
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.worktrees.slot import Slot
 
 
 def attempt_ref(order: Order) -> str:

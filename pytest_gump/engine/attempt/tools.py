@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent, Event
     from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.gates.tools.interpreter import Interpreter
+    from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.processes.process import Supervisor
-    from pytest_gump.system.worktree import Repository, Slots
+    from pytest_gump.system.worktrees.slots import Slots
 
 
 @dataclass(frozen=True, slots=True)

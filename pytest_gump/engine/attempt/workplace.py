@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.order import Order
-    from pytest_gump.system.worktree import Slot
+    from pytest_gump.system.worktrees.slot import Slot
 
 FOLDER_CHARS = 120
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.attempt.judge import Judgement
-from pytest_gump.engine.attempt.prompt import HANDOVER_FOLDER, NO_CHANGE_FILE
+from pytest_gump.engine.checks.handover_files import HANDOVER_FOLDER, NO_CHANGE_FILE
+from pytest_gump.engine.checks.judgement import Judgement
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Outcome
 from pytest_gump.text import listed, one_line

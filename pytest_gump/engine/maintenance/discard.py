@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.ledger import Ledger
     from pytest_gump.engine.record.records import RunRecord
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)

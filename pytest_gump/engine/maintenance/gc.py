@@ -22,14 +22,15 @@ from pytest_gump.system import files
 from pytest_gump.system.directory import ASIDE
 from pytest_gump.system.disk_usage import disk_usage
 from pytest_gump.system.git.upkeep import checkouts, clear_ref_folder, delete_refs, is_held_elsewhere
-from pytest_gump.system.worktree import SlotPool, Slots, is_leased
+from pytest_gump.system.worktrees.pool import SlotPool, is_leased
+from pytest_gump.system.worktrees.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from pytest_gump.engine.maintenance.gc_runs import KnownRun
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 DAY_S: Final = 86_400.0
 _TRASH: Final = ".trash"

@@ -15,7 +15,7 @@ from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.cache import LEASE, last_used, seize
 from pytest_gump.system.disk_usage import disk_usage
-from pytest_gump.system.worktree import is_leased
+from pytest_gump.system.worktrees.pool import is_leased
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 
 def run_change(repository: Repository, base: str, head: str) -> dict[str, Any]:

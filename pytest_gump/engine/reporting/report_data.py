@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.reporting import report_schema as shape
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult
-    from pytest_gump.system.worktree import ChangedFile
+    from pytest_gump.system.git.changes import ChangedFile
 
 
 def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> shape.Report:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.engine.run.budget import is_inside
 from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
 from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Outcome, from_wire
@@ -141,7 +140,7 @@ class Past:
         settled = [one for session in self.sessions for one in session]
         taken_back: set[int] = set()
         for index, one in enumerate(settled):
-            if is_inside(one.started["step"], place):
+            if place.contains(StepPath.parse(one.started["step"])):
                 taken_back |= _made_anew(settled, index)
         return taken_back
 
@@ -168,7 +167,7 @@ def _made_anew(settled: Sequence[PastAttempt], index: int) -> set[int]:
     return {
         other.number
         for other in settled[:index]
-        if other.path in later and any(not zone.names or is_inside(str(other.path), zone) for zone in zones)
+        if other.path in later and any(not zone.names or zone.contains(other.path) for zone in zones)
     }
 
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.run.budget import is_inside
 from pytest_gump.engine.run.fingerprint import differences
 from pytest_gump.engine.schedule.decision import Replan, Restart
-from pytest_gump.engine.schedule.failure import failure_of
+from pytest_gump.engine.schedule.failure import done_of
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
-from pytest_gump.engine.schedule.schedule import Done
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Outcome
+from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,10 +28,9 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.decision import Decision, Failure
     from pytest_gump.engine.schedule.schedule import Ready
-    from pytest_gump.order import AttemptResult, Order
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.order import Order
+    from pytest_gump.system.git.repository import Repository
     from pytest_gump.workflow.model import Step
-    from pytest_gump.workflow.path import StepPath
 
 IN_FLIGHT: Final = "it was under way when the run ended"
 REFUSED: Final = "its gates do not pass any more"
@@ -151,7 +149,7 @@ class TakeUp:
         return is_followed and is_there and self._past.led_back(one)
 
     def _why_not(self, one: PastAttempt, ready: Ready | None) -> str | None:
-        if self._until is not None and is_inside(one.started["step"], self._until):
+        if self._until is not None and self._until.contains(StepPath.parse(one.started["step"])):
             return ASKED
         if ready is None or ready.attempt != one.attempt:
             return self._follows()
@@ -251,21 +249,6 @@ def take_up(
     schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
     taking = TakeUp(schedule, past, repository, identify=identify, reuse=reuse, until=until, end_session=end_session)
     return schedule, taking.run()
-
-
-def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:
-    """What the schedule is told of a result."""
-    return Done(
-        path=ready.path,
-        attempt=ready.attempt,
-        outcome=result.outcome,
-        agent=result.agent,
-        commit=commit,
-        tree=result.tree,
-        plan=result.plan,
-        has_work=ready.entry == "recheck" or any(gate.status == "error" for gate in result.gates),
-        failure=None if result.passed else failure_of(result),
-    )
 
 
 def changes(repository: Repository, started: Event, now: Ready | Order, identity: Identity) -> list[str]:

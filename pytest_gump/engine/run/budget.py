@@ -101,14 +101,7 @@ def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, floa
 
 def spent(record: RunRecord, place: StepPath) -> float:
     """What the attempts at a place have cost, in USD, as budgets count it."""
-    inside = [one for text, step in record.steps.items() if is_inside(text, place) for one in step.attempts]
+    inside = [
+        one for text, step in record.steps.items() if place.contains(StepPath.parse(text)) for one in step.attempts
+    ]
     return add_up(inside).bound_usd
-
-
-def is_inside(step: str, place: StepPath) -> bool:
-    """Whether a step is the one at `place`, a part of its replan, or in the group there."""
-    path, depth = StepPath.parse(step), len(place.names)
-    if len(path.names) < depth:
-        return False
-    names = (*path.names[: depth - 1], path.names[depth - 1].removesuffix(REPLAN))
-    return names == place.names and path.items[: len(place.items)] == place.items

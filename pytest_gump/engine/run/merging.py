@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_gump.order import Order
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 _STEP = re.compile(r"^Gump-Step: (.+)$", re.MULTILINE)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.order import Section
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
     from pytest_gump.workflow.model import Workflow
 
 

@@ -15,7 +15,7 @@ from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 _MOST_TRIED: Final = 5
 _HEADS: Final = "refs/heads/"

@@ -20,7 +20,6 @@ from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, is_unknown
 from pytest_gump.engine.record.run_change import run_change
-from pytest_gump.engine.resume.reuse import done_of
 from pytest_gump.engine.run.budget import Allowance, refusal, spent_out
 from pytest_gump.engine.run.decided_event import decision_fields, why_text
 from pytest_gump.engine.run.journal import Journal
@@ -31,6 +30,7 @@ from pytest_gump.engine.run.quota import Again, Limited, Quota
 from pytest_gump.engine.run.result_branch import ResultBranch
 from pytest_gump.engine.run.shared_budget import SharedBudget
 from pytest_gump.engine.run.slot_choice import SlotUse
+from pytest_gump.engine.schedule.failure import done_of
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.engine.schedule.schedule import Settled
 from pytest_gump.errors import RunError
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.resume.reuse import TakenUp
     from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.schedule import Decide, Ready
-    from pytest_gump.system.worktree import Repository, SlotPool
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.worktrees.pool import SlotPool
     from pytest_gump.workflow.path import StepPath
 
 

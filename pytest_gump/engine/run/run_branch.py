@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.engine.record.records import RunRecord
-    from pytest_gump.system.worktree import Repository
+    from pytest_gump.system.git.repository import Repository
 
 _NUMBERED: Final = re.compile(r"(.+-[0-9a-f]{6})-\d{1,4}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.record.records import is_unknown
-from pytest_gump.engine.run.budget import budgets, is_inside, spent, spent_out
+from pytest_gump.engine.run.budget import budgets, spent, spent_out
 from pytest_gump.units import format_usd
 from pytest_gump.workflow.path import StepPath
 
@@ -46,7 +46,7 @@ class SharedBudget:
         if limit is not None and self._is_short(limit - record.total.bound_usd, [*self._reserved], wanted):
             return True
         for place, budget in budgets(workflow, path):
-            beside = [one for one in self._reserved if is_inside(one, place)]
+            beside = [one for one in self._reserved if place.contains(StepPath.parse(one))]
             if self._is_short(budget - spent(record, place), beside, step.guard.max_budget or 0.0):
                 return True
         return False
@@ -60,7 +60,7 @@ class SharedBudget:
         for usage in self._used.values():
             total = total.plus(usage, 0.0, unknown=is_unknown(usage))
         for place, budget in budgets(workflow, StepPath.parse(order.step)):
-            used = [usage.cost_usd or 0.0 for one, usage in self._used.items() if is_inside(one, place)]
+            used = [usage.cost_usd or 0.0 for one, usage in self._used.items() if place.contains(StepPath.parse(one))]
             if len(used) > 1 and (total_usd := spent(record, place) + sum(used)) >= budget:  # one has its own limit
                 return f"max_budget of {format_usd(budget)} of {place} is spent: {format_usd(total_usd)}"
         return spent_out(workflow, record, total)

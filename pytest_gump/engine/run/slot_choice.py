@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pytest_gump.system.worktree import SlotPool
+    from pytest_gump.system.worktrees.pool import SlotPool
     from pytest_gump.workflow.path import StepPath
 
 

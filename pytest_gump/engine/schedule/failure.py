@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.decision import Failure
+from pytest_gump.engine.schedule.records import Done
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from pytest_gump.engine.schedule.decision import Source
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.order import AttemptResult
 
 
@@ -33,3 +35,18 @@ def _source(outcome: Outcome) -> Source:
     if outcome is Outcome.GUARD:
         return "guard_fail"
     return "review_fail" if outcome is Outcome.REVIEW_FAILED else "gate_fail"
+
+
+def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:
+    """What the schedule is told of a result."""
+    return Done(
+        path=ready.path,
+        attempt=ready.attempt,
+        outcome=result.outcome,
+        agent=result.agent,
+        commit=commit,
+        tree=result.tree,
+        plan=result.plan,
+        has_work=ready.entry == "recheck" or any(gate.status == "error" for gate in result.gates),
+        failure=None if result.passed else failure_of(result),
+    )

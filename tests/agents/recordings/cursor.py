@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_gump.agents.base import Started, Text, ToolCall, ToolResult, Turn
-from pytest_gump.agents.cursor_stream import CursorReader
+from pytest_gump.agents.clis.cursor_stream import CursorReader
 
 from tests.agents.stream_kit import End, Recorded, line
 

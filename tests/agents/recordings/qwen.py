@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from pytest_gump.agents.base import Started, ToolCall
-from pytest_gump.agents.qwen_stream import QwenReader
+from pytest_gump.agents.clis.qwen_stream import QwenReader
 
 from tests.agents.stream_kit import PLAIN_MESSAGE, End, Recorded, Resumed, failed, line, plain_run
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.order import Order
-    from pytest_gump.system.worktree import ChangedFile, Slot
+    from pytest_gump.system.git.changes import ChangedFile
+    from pytest_gump.system.worktrees.slot import Slot
 
 _NAMED: Final = 5
 _SOURCE_BYTES: Final = 1024 * 1024
