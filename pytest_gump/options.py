@@ -100,7 +100,7 @@ def _add_cassettes(add: Callable[..., None]) -> None:
 
 
 def add_ini(parser: pytest.Parser) -> None:
-    from pytest_gump.engine.settings.ini_options import INI_OPTIONS
+    from pytest_gump.settings.ini_options import INI_OPTIONS
 
     for option in INI_OPTIONS:
         default = f" (default: {option.default})" if option.default else ""

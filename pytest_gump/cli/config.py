@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.engine.settings.settings import IniOption, Settings
+    from pytest_gump.settings.settings import IniOption, Settings
 
 
 def add(commands: Commands) -> None:
@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
 def execute(arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.effective import effective
     from pytest_gump.cli.runs import project_root
-    from pytest_gump.engine.settings.settings import INI_OPTIONS
+    from pytest_gump.settings.settings import INI_OPTIONS
 
     root = project_root()
     found = effective(root)
@@ -78,7 +78,7 @@ def _detected(settings: Settings) -> dict[str, str]:
 
     from pytest_gump.cli.runs import project_root
     from pytest_gump.errors import WorktreeError
-    from pytest_gump.gates.project_commands import gate_commands, start_folder
+    from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
     from pytest_gump.system.git.repository import Repository
 
     try:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
-    from pytest_gump.engine.settings.gump_toml import GumpToml
-    from pytest_gump.engine.settings.settings import Settings
+    from pytest_gump.settings.gump_toml import GumpToml
+    from pytest_gump.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def effective(root: Path) -> Effective:
     Raises:
         ConfigError: a file or a value that cannot be used.
     """
-    from pytest_gump.engine.settings.settings import read_settings
     from pytest_gump.jobs.ini import ini_of
+    from pytest_gump.settings.settings import read_settings
 
     tomls = _tomls(root)
     with _configured() as config:
@@ -70,7 +70,7 @@ def _unknown_options(config: pytest.Config, ini: str) -> Iterator[str]:
     """Name unknown `gump_` options in pytest's ini file; pytest warns about them only in a session."""
     import difflib
 
-    from pytest_gump.engine.settings.settings import INI_OPTIONS
+    from pytest_gump.settings.settings import INI_OPTIONS
 
     known = [option.name for option in INI_OPTIONS]
     unknown: Any = getattr(config, "_get_unknown_ini_keys", set)  # private; tests/cli/test_config_files.py
@@ -87,9 +87,9 @@ def effective_names(root: Path) -> Names:
     Raises:
         ConfigError: a value that cannot be used.
     """
-    from pytest_gump.engine.settings.settings import read_settings
     from pytest_gump.jobs.hook_answers import merged
     from pytest_gump.jobs.ini import ini_of
+    from pytest_gump.settings.settings import read_settings
 
     with _configured() as config:
         settings, _ = read_settings(ini_of(config), _tomls(root))
@@ -102,7 +102,7 @@ def effective_names(root: Path) -> Names:
 def _tomls(root: Path) -> tuple[GumpToml, ...]:
     from pathlib import Path
 
-    from pytest_gump.engine.settings.gump_toml import gump_tomls
+    from pytest_gump.settings.gump_toml import gump_tomls
     from pytest_gump.system.environment import home
 
     return gump_tomls(root, Path.cwd(), home())

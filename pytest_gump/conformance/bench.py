@@ -15,8 +15,8 @@ from pytest_gump.conformance.model.server import ModelServer
 from pytest_gump.conformance.subjects import KEY, Subject
 from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.tools import GateStarted, Tools
-from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.order import Limits, Order, Section
+from pytest_gump.settings.settings import Settings
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.processes.process import Supervisor
 from pytest_gump.system.worktrees.slots import Slots

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents import prices
 from pytest_gump.agents.cassettes.cassette import Cassette
 from pytest_gump.engine.attempt.tools import Tools
-from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.jobs.agents import Replay, find_agent
 from pytest_gump.jobs.hook_answers import hook_answers
+from pytest_gump.settings.settings import Settings
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.worktrees.slots import Slots
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.gates.base import GateResult, GateStatus
-from pytest_gump.gates.environment import gate_environment
 from pytest_gump.gates.summaries import known_summary, summarize
+from pytest_gump.gates.tools.environment import gate_environment
 from pytest_gump.gates.tools.pytest_command import guarded
 from pytest_gump.gates.tools.records import contradiction, read_records
 from pytest_gump.gates.tools.stand_ins import stand_ins

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pytest_gump.gates.detect import GATE_CONFIG, TEST_PATTERNS
+from pytest_gump.gates.tools.detect import GATE_CONFIG, TEST_PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

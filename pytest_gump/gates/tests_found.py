@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.gates.base import GateResult
-from pytest_gump.gates.files import read_or_none
 from pytest_gump.gates.patterns import matches
 from pytest_gump.gates.source_tests import UnreadableError, find_tests
+from pytest_gump.system.files import read_or_none
 from pytest_gump.text import listed, one_line
 from pytest_gump.units import plural
 

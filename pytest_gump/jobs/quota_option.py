@@ -11,8 +11,8 @@ from pytest_gump.errors import AgentError
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.jobs.job import Job
+    from pytest_gump.settings.settings import Settings
 
 
 def settle_on_quota(config: pytest.Config, settings: Settings, job: Job) -> Settings:

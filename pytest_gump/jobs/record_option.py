@@ -13,7 +13,7 @@ from pytest_gump.agents.cassettes import cassette
 from pytest_gump.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.settings.settings import Settings
+    from pytest_gump.settings.settings import Settings
 
 _TAKEN: Final = pytest.StashKey[bool]()
 

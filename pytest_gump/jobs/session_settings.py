@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.settings.gump_toml import gump_tomls
-from pytest_gump.engine.settings.settings import read_settings
 from pytest_gump.jobs.ini import ini_of
+from pytest_gump.settings.gump_toml import gump_tomls
+from pytest_gump.settings.settings import read_settings
 from pytest_gump.system.environment import home
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.engine.settings.settings import Settings
+    from pytest_gump.settings.settings import Settings
 
 
 def session_settings(config: pytest.Config, project: Path) -> Settings:

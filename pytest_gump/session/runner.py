@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.collect import StepItem
 from pytest_gump.engine.run.quota import Quota
-from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.executors.protocol import InProcess
 from pytest_gump.jobs.files import project_root
 from pytest_gump.jobs.previous_run import told
@@ -17,6 +16,7 @@ from pytest_gump.session.dispatch import OrderLoop
 from pytest_gump.session.interrupts import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
 from pytest_gump.session.item_protocol import StepReports
 from pytest_gump.session.resume import prepare
+from pytest_gump.settings.settings import Settings
 from pytest_gump.workflow.edit import walk
 
 if TYPE_CHECKING:

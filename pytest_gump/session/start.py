@@ -25,9 +25,9 @@ from pytest_gump.engine.run.run import Run
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
 from pytest_gump.executors.run_setup import Equipment
 from pytest_gump.gates.custom import NO_ASSERTIONS
-from pytest_gump.gates.project_commands import gate_commands, start_folder
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.tools.interpreter import Interpreter
+from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
 from pytest_gump.jobs.base import Base, find_base, refuse_changes
 from pytest_gump.jobs.files import project_root
 from pytest_gump.jobs.header import run_header, told_options
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.engine.attempt.tools import Heard
-    from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.jobs.job import Job
     from pytest_gump.order import AttemptResult, Order
+    from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.checkout_watch import CheckoutState
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DEEPEST_HANDOVER = 10
+_MOST_BYTES_READ = 2 * 1024 * 1024
 
 
 def remove(path: Path) -> None:
@@ -120,6 +121,14 @@ def read_regular(root: Path, path: str, max_bytes: int) -> bytes | None:
         WorktreeError: a link, a folder, a device, a name that leads out, or more than `max_bytes`.
     """
     return read_at(Directory.open(root), path, max_bytes)
+
+
+def read_or_none(worktree: Path, name: str, *, max_bytes: int = _MOST_BYTES_READ) -> bytes | None:
+    """Content of a regular file; None for anything else: a link (also on the way to it), a FIFO, too large, gone."""
+    try:
+        return read_regular(worktree, name, max_bytes)
+    except WorktreeError:
+        return None
 
 
 def read_at(root: Directory, path: str, max_bytes: int) -> bytes | None:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, get_args
 import pytest
 from pytest_gump.agents import registry as agents
 from pytest_gump.cli.program import make_parser
-from pytest_gump.engine.settings.settings import INI_OPTIONS
 from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.view import StepView
 from pytest_gump.order import Outcome
 from pytest_gump.reporters.junit import step_details, step_properties, suite_properties
+from pytest_gump.settings.settings import INI_OPTIONS
 from pytest_gump.workflow import keys
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow

@@ -14,8 +14,8 @@ from pytest_gump.agents.base import Command, Provenance
 from pytest_gump.agents.cassettes.neutral import NeutralReader
 from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.tools import Tools
-from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.order import Limits, Order, Section
+from pytest_gump.settings.settings import Settings
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.worktrees.slots import Slots
 from pytest_gump.workflow.model import GateSpec

@@ -11,8 +11,8 @@ import pytest
 from pytest_gump.agents.base import SessionRef, ToolCall, Turn
 from pytest_gump.engine.attempt.attempt import Cancelled, attempt_ref, execute
 from pytest_gump.engine.attempt.snapshots import stored_result
-from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.order import AttemptResult, ContextPart, Outcome, PlanItem, Section, from_wire, to_wire
+from pytest_gump.settings.settings import Settings
 from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, json_of, scratch_of

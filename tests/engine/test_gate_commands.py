@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.gates.project_commands import package_around
+from pytest_gump.gates.tools.project_commands import package_around
 
 FILES = ["pyproject.toml", "packages/api/pyproject.toml", "packages/api/tests/test_x.py", "packages/js/package.json"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.engine.settings.gump_toml import MAX_BYTES, SETTINGS, WITHOUT_EFFECT, GumpToml, gump_tomls
-from pytest_gump.engine.settings.settings import read_settings
 from pytest_gump.errors import ConfigError
+from pytest_gump.settings.gump_toml import MAX_BYTES, SETTINGS, WITHOUT_EFFECT, GumpToml, gump_tomls
+from pytest_gump.settings.settings import read_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

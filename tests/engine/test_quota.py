@@ -7,9 +7,9 @@ from pytest_gump.agents.base import Usage
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.run.quota import Again, Limited, Quota, clock_text
-from pytest_gump.engine.settings.settings import Settings
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.reporters.live_line import Running, live_line, waits_text
+from pytest_gump.settings.settings import Settings
 from pytest_gump.text import ASCII
 
 if TYPE_CHECKING:

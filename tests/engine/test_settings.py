@@ -10,11 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.prices import Rates
-from pytest_gump.engine.settings.gump_toml import GumpToml
-from pytest_gump.engine.settings.ini_values import READERS
-from pytest_gump.engine.settings.kept_ignored import KEEP_IGNORED
-from pytest_gump.engine.settings.settings import INI_OPTIONS, Settings, read_settings
 from pytest_gump.errors import ConfigError
+from pytest_gump.settings.gump_toml import GumpToml
+from pytest_gump.settings.ini_values import READERS
+from pytest_gump.settings.settings import INI_OPTIONS, Settings, read_settings
+from pytest_gump.system.kept_ignored import KEEP_IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,6 +172,6 @@ def test_worktrees_keep_by_themselves_what_the_setting_keeps() -> None:
 
 
 def test_reading_settings_needs_no_heavy_module() -> None:
-    code = "import sys, pytest_gump.engine.settings.settings; print(sorted({'pydantic', 'yaml', 'git', 'xdist'} & set(sys.modules)))"
+    code = "import sys, pytest_gump.settings.settings; print(sorted({'pydantic', 'yaml', 'git', 'xdist'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

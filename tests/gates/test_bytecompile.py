@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pytest_gump.gates.detect import BYTECOMPILE
+from pytest_gump.gates.tools.detect import BYTECOMPILE
 
 
 def compiled(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -4,8 +4,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.gates.detect import BYTECOMPILE, detect
 from pytest_gump.gates.patterns import matches
+from pytest_gump.gates.tools.detect import BYTECOMPILE, detect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.gates.base import CommandOutcome, GateResult
 from pytest_gump.gates.commands import read_end
-from pytest_gump.gates.detect import detect
 from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.gates.tools.detect import detect
 
 from tests.gates.gate_kit import gate_context
 

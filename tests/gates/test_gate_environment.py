@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_gump
-from pytest_gump.gates.environment import gate_environment, source_roots
+from pytest_gump.gates.tools.environment import gate_environment, source_roots
 
 
 def project(root: Path, value: str, layout: str = "src") -> Path:

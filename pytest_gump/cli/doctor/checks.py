@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pytest_gump.engine.settings.settings import Settings
+    from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.worktrees.slot import Slot
 

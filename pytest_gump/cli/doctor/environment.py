@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_gump.agents.base import Agent
-    from pytest_gump.engine.settings.settings import Settings
+    from pytest_gump.settings.settings import Settings
 
 
 def environment_checks(settings: Settings, agents: Iterable[Agent]) -> Iterator[Check]:

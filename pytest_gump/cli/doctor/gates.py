@@ -27,7 +27,7 @@ def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervis
     """Set up a worktree and run the gates in it, as the preflight of a run does."""
     from pytest_gump.engine.run.order_builder import RunInputs, preflight_order
     from pytest_gump.errors import WorktreeError
-    from pytest_gump.gates.project_commands import gate_commands, start_folder
+    from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.worktrees.slots import Slots
 

@@ -17,7 +17,7 @@ from pytest_gump.engine.checks.handover_files import HANDOVER_FILES, HANDOVER_FO
 from pytest_gump.engine.checks.remarks import left_behind, too_much
 from pytest_gump.engine.checks.tool_watch import ToolWatch
 from pytest_gump.engine.checks.trespass import Trespass
-from pytest_gump.gates.environment import gate_environment
+from pytest_gump.gates.tools.environment import gate_environment
 from pytest_gump.order import ToolUse
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output

@@ -37,10 +37,10 @@ from pytest_gump.engine.checks.collected import count_notes
 from pytest_gump.engine.checks.judgement import PASSED, Judgement
 from pytest_gump.engine.checks.no_change import describe_answer, judge_no_change, without_caches
 from pytest_gump.engine.record.json_text import json_text
-from pytest_gump.engine.settings.settings import WAIT
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.order import AttemptResult, Outcome, Timings, ToolUse, from_wire, to_wire
+from pytest_gump.settings.settings import WAIT
 from pytest_gump.system.worktrees.folder import SlotLost
 from pytest_gump.text import bounded_text, clean_text, listed, one_line
 

@@ -10,9 +10,9 @@ from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.engine.checks.collected import hold_untouched_tests
 from pytest_gump.engine.checks.remarks import left_behind, too_much
 from pytest_gump.gates.base import CommandOutcome, GateContext
-from pytest_gump.gates.detect import TEST_PATTERNS
 from pytest_gump.gates.registry import run_gates
 from pytest_gump.gates.tools.caches import cache_environment
+from pytest_gump.gates.tools.detect import TEST_PATTERNS
 from pytest_gump.gates.view import Diff, StepView
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.engine.attempt.workplace import Workplace
-    from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.gates.base import GateResult, Payload
     from pytest_gump.order import Order
+    from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.changes import ChangedFile
     from pytest_gump.system.processes.process import Exit
 

@@ -6,8 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.gates.detect import TEST_PATTERNS
 from pytest_gump.gates.patterns import matches
+from pytest_gump.gates.tools.detect import TEST_PATTERNS
 from pytest_gump.gates.tools.interpreter import Changes
 from pytest_gump.gates.tools.reach import new_reach
 from pytest_gump.gates.tools.stand_ins import second_copies, stand_ins, standard_stand_ins

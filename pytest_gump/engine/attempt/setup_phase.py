@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.attempt.gate_phase import CommandRunner
 from pytest_gump.engine.checks.judgement import Judgement
-from pytest_gump.gates.detect import LOCK_FILES
+from pytest_gump.gates.tools.detect import LOCK_FILES
 from pytest_gump.order import Outcome
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.git.absent_modules import absent_modules

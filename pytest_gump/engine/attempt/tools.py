@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.agents.base import Agent, Event
-    from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.gates.tools.interpreter import Interpreter
+    from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.processes.process import Supervisor
     from pytest_gump.system.worktrees.slots import Slots

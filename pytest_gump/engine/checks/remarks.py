@@ -8,7 +8,7 @@ from pytest_gump.system.processes.command import TOO_MANY_BYTES, TOO_MANY_LINES
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.settings.settings import Settings
+    from pytest_gump.settings.settings import Settings
     from pytest_gump.system.processes.process import Exit
 
 

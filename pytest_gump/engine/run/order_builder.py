@@ -15,8 +15,8 @@ from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.run.quota import REPEATED
 from pytest_gump.engine.run.sessions import choose_session
 from pytest_gump.engine.run.template_values import State
-from pytest_gump.gates.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.gates.names import COMMAND_GATES
+from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.order import ContextPart, Limits, Order
 from pytest_gump.workflow.edit import foreach_groups, walk
 from pytest_gump.workflow.model import GateSpec
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.run.sessions import Beginning
     from pytest_gump.engine.schedule.schedule import Ready
-    from pytest_gump.engine.settings.settings import Settings
     from pytest_gump.order import Section
+    from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.workflow.model import Workflow
 

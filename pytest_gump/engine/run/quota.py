@@ -9,13 +9,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_gump.engine.settings.settings import STOP, WAIT
+from pytest_gump.settings.settings import STOP, WAIT
 from pytest_gump.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_gump.engine.settings.settings import Settings
+    from pytest_gump.settings.settings import Settings
 
 REPEATED: Final = frozenset({"waited", "failover"})
 """Verdicts on attempts that are made once more because of a limit."""

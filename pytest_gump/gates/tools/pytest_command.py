@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.gates.environment import is_python_project, source_roots
+from pytest_gump.gates.tools.environment import is_python_project, source_roots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.gates.environment import source_roots
+from pytest_gump.gates.tools.environment import source_roots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

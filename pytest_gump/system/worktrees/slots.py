@@ -7,9 +7,9 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.settings.kept_ignored import KEEP_IGNORED
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.cache import user_cache
+from pytest_gump.system.kept_ignored import KEEP_IGNORED
 from pytest_gump.system.worktrees.index import SlotIndex
 from pytest_gump.system.worktrees.root import SlotRoot
 from pytest_gump.system.worktrees.slot import Slot

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.gates.files import read_or_none
+from pytest_gump.system.files import read_or_none
 
 if TYPE_CHECKING:
     from pathlib import Path

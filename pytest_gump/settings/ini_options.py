@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_gump.engine.settings.kept_ignored import KEEP_IGNORED
+from pytest_gump.system.kept_ignored import KEEP_IGNORED
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.settings.ini_values import Kind
+    from pytest_gump.settings.ini_values import Kind
 
 
 @dataclass(frozen=True, slots=True)

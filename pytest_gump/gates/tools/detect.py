@@ -56,7 +56,7 @@ LOCK_FILES: Final = (
 """Files that say which dependencies are installed, by name, in any folder."""
 
 Commands = dict[str, str]
-BYTECOMPILE: Final = Path(__file__).with_name("tools") / "bytecompile.py"
+BYTECOMPILE: Final = Path(__file__).with_name("bytecompile.py")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.gates.detect import PYTHON_MARKERS
-from pytest_gump.gates.files import read_or_none
+from pytest_gump.gates.tools.detect import PYTHON_MARKERS
+from pytest_gump.system.files import read_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

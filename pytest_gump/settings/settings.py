@@ -6,15 +6,15 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.agents.prices import Rates
-from pytest_gump.engine.settings.ini_options import INI_OPTIONS, IniOption
-from pytest_gump.engine.settings.ini_values import READERS
-from pytest_gump.engine.settings.kept_ignored import KEEP_IGNORED
 from pytest_gump.errors import ConfigError
+from pytest_gump.settings.ini_options import INI_OPTIONS, IniOption
+from pytest_gump.settings.ini_values import READERS
+from pytest_gump.system.kept_ignored import KEEP_IGNORED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_gump.engine.settings.gump_toml import GumpToml
+    from pytest_gump.settings.gump_toml import GumpToml
 
 __all__ = ["INI_OPTIONS", "IniOption", "Settings", "read_settings"]
 

@@ -7,8 +7,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pytest_gump.engine.settings.ini_options import INI_OPTIONS
 from pytest_gump.errors import ConfigError, reason_of
+from pytest_gump.settings.ini_options import INI_OPTIONS
 from pytest_gump.workflow.problems import quoted
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ import sys
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.gates.detect import detect
+from pytest_gump.gates.tools.detect import detect
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from pytest_gump.engine.settings.settings import Settings
+    from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
 
 PACKAGE_FILES: Final = (
