@@ -16,11 +16,11 @@ from pytest_gump.jobs.arguments import names_nothing, ordinary_arguments, own_ar
 from pytest_gump.jobs.command_line import only_shows
 from pytest_gump.jobs.files import no_spec, project_root
 from pytest_gump.jobs.job import Job, no_garbage, prepare_jobs
-from pytest_gump.jobs.previous_run import take_earlier
+from pytest_gump.jobs.previous_run import find_previous_run
 from pytest_gump.jobs.session_settings import setting_notes
 from pytest_gump.reporters.ci import CI
 from pytest_gump.reporters.exit_code import ExitCode
-from pytest_gump.reporters.other_plugins import Neighbours
+from pytest_gump.reporters.other_plugins import OtherPlugins
 from pytest_gump.reporters.report import Report
 from pytest_gump.session.interrupts import usage_errors
 from pytest_gump.session.last_failed import LastFailed
@@ -58,7 +58,7 @@ class Conductor:
         config.pluginmanager.register(self.report, "gump-report")
         self.ci = CI(config)
         config.pluginmanager.register(self.ci, "gump-ci")
-        config.pluginmanager.register(Neighbours(), "gump-neighbours")
+        config.pluginmanager.register(OtherPlugins(), "gump-neighbours")
         self._last_failed = LastFailed(config)
         config.pluginmanager.register(self._last_failed, "gump-last-failed")
         self._selection = Selection(config)
@@ -87,7 +87,7 @@ class Conductor:
         if not self.jobs:
             raise no_spec(self.config)
         for job in self.jobs:
-            take_earlier(self.config, job)
+            find_previous_run(self.config, job)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -186,15 +186,15 @@ class Conductor:
             self.report.foreseen(job.earlier.record, schedule.leaves(), taken, goes_on=job.earlier.step is None)
 
     def _run(self, session: pytest.Session) -> None:
-        from pytest_gump.session.runner import Performance
+        from pytest_gump.session.runner import Runner
 
-        performance = Performance(session, self.report, self.ci)
+        runner = Runner(session, self.report, self.ci)
         selected = [(self.jobs[number], self.items[number]) for number in self.jobs_selected]
         if self.workers is None:
-            performance.in_this_process(selected)
+            runner.in_this_process(selected)
         else:
             with self.workers.at_work():
-                performance.by_workers(self.workers, selected)
+                runner.by_workers(self.workers, selected)
 
 
 def _has_errors(session: pytest.Session) -> bool:

@@ -20,7 +20,7 @@ from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.executors.progress import usage_of
 from pytest_gump.executors.protocol import Finished, Lost, WorkerFault
 from pytest_gump.executors.remote_mirror import Place, pack_for
-from pytest_gump.executors.transfer import Parcel, pieces
+from pytest_gump.executors.transfer import Transfer, pieces
 from pytest_gump.executors.worker import ARGUMENTS, BEAT_S, CHANNEL, END, FILES, PLACE
 from pytest_gump.executors.xdist_session import XdistSession
 from pytest_gump.jobs.arguments import portable_arguments
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from pytest_gump.engine.attempt.tools import Heard
-    from pytest_gump.executors.run_setup import Equipment
+    from pytest_gump.executors.run_setup import RunSetup
     from pytest_gump.order import Order
 
 OURS: Final = "gump"
@@ -69,7 +69,7 @@ class _Worker:
     shares_disk: bool = True
     commits: set[str] = field(default_factory=set)
     """What was sent to it, where it does not."""
-    parcel: Parcel | None = None
+    transfer: Transfer | None = None
     """What has come of a result so far, where it does not."""
     silent_s: float = 0.0
     asked_at: float | None = None
@@ -119,7 +119,7 @@ class Workers:
         self.xdist = XdistSession(config, has_tests=bool(arguments))
         self._workers: dict[Any, _Worker] = {}
         self._orders: dict[int, Order] = {}
-        self._equipment: dict[str, Equipment] = {}
+        self._equipment: dict[str, RunSetup] = {}
         self._listen: Callable[[int, Heard], None] | None = None
         self._arrived: list[Finished | Lost] = []
         self._fallen: list[_Fallen] = []
@@ -158,7 +158,7 @@ class Workers:
         finally:
             self._leave(patience_s)
 
-    def run_ordinary(self, session: pytest.Session) -> None:
+    def run_tests(self, session: pytest.Session) -> None:
         """Stay until every ordinary test has run, or the session is to stop."""
         scheduler = self.xdist.scheduler
         while not scheduler.is_over:
@@ -185,9 +185,9 @@ class Workers:
 
     # -- orders --------------------------------------------------------------------------------------------------
 
-    def equip(self, equipment: Sequence[Equipment], listen: Callable[[int, Heard], None]) -> None:
+    def set_up(self, run_setup: Sequence[RunSetup], listen: Callable[[int, Heard], None]) -> None:
         """Say what workers have to know of the runs, and who wants to hear of their attempts."""
-        self._equipment = {one.run_id: one for one in equipment}
+        self._equipment = {one.run_id: one for one in run_setup}
         self._listen = listen
         for worker in self._workers.values():
             self._prepare(worker)
@@ -196,11 +196,11 @@ class Workers:
         """Let a worker make ready for all runs while it has nothing else to do: a first order waits for that else."""
         if worker.pid is None or not worker.shares_disk:
             return
-        for equipment in self._equipment.values():
-            if equipment.run_id not in worker.known:
-                worker.known.add(equipment.run_id)
+        for run_setup in self._equipment.values():
+            if run_setup.run_id not in worker.known:
+                worker.known.add(run_setup.run_id)
                 with suppress(OSError):
-                    worker.channel.send(("equip", equipment.to_wire()))
+                    worker.channel.send(("equip", run_setup.to_wire()))
 
     @property
     def free(self) -> int:
@@ -216,24 +216,24 @@ class Workers:
         worker = next((one for one in idle if one.slot == wanted), idle[0])
         worker.ticket = ticket
         self._orders[ticket] = order
-        equipment = None if order.run_id in worker.known else self._equipment[order.run_id].to_wire()
+        run_setup = None if order.run_id in worker.known else self._equipment[order.run_id].to_wire()
         worker.known.add(order.run_id)
         with suppress(OSError):  # it is gone, and xdist will say so
             if worker.shares_disk:
                 worker.slot = order.slot
-                worker.channel.send(("order", ticket, to_wire(order), equipment))
+                worker.channel.send(("order", ticket, to_wire(order), run_setup))
             else:
-                self._send_away(worker, ticket, order, equipment)
+                self._send_away(worker, ticket, order, run_setup)
 
-    def _send_away(self, worker: _Worker, ticket: int, order: Order, equipment: dict[str, Any] | None) -> None:
+    def _send_away(self, worker: _Worker, ticket: int, order: Order, run_setup: dict[str, Any] | None) -> None:
         of = self._equipment[order.run_id]
         cassette = of.settings["record"]
-        worker.parcel = Parcel(scratch_of(Path(of.scratch), ticket), None if cassette is None else Path(cassette))
+        worker.transfer = Transfer(scratch_of(Path(of.scratch), ticket), None if cassette is None else Path(cassette))
         pack, commits = pack_for(self._repository(of.project), order, worker.commits)
         worker.commits.update(commits)
         for piece in pieces(pack):
             worker.channel.send(("pack", piece))
-        worker.channel.send(("order", ticket, to_wire(order), equipment, commits))
+        worker.channel.send(("order", ticket, to_wire(order), run_setup, commits))
 
     def _repository(self, project: str) -> Repository:
         if project not in self._repositories:
@@ -316,8 +316,8 @@ class Workers:
             case "ready", int(pid), bool(shares_disk):
                 worker.pid, worker.shares_disk = pid, shares_disk
                 self._prepare(worker)
-            case "part", int(), str(kind), piece if worker.parcel is not None:
-                worker.parcel.add(kind, piece)
+            case "part", int(), str(kind), piece if worker.transfer is not None:
+                worker.transfer.add(kind, piece)
             case "live", int(ticket), int(turns), usage:
                 self._tell_of(ticket, Turn(turns))
                 if usage is not None:
@@ -337,13 +337,13 @@ class Workers:
 
     def _outcome(self, worker: _Worker, ticket: int, wire: dict[str, Any]) -> Callable[[], AttemptResult]:
         read = partial(from_wire, AttemptResult, wire)
-        parcel, order = worker.parcel, self._orders[ticket]
-        if parcel is None:
+        transfer, order = worker.transfer, self._orders[ticket]
+        if transfer is None:
             return read
-        repository, worker.parcel = self._repository(self._equipment[order.run_id].project), None
+        repository, worker.transfer = self._repository(self._equipment[order.run_id].project), None
         result = read()
         worker.slot = result.session.slot if result.session is not None else worker.slot
-        return partial(parcel.unpack, order, result, repository)
+        return partial(transfer.unpack, order, result, repository)
 
     def _finish(self, worker: _Worker, ticket: int, outcome: Callable[[], AttemptResult]) -> None:
         worker.ticket = None

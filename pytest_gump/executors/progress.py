@@ -19,7 +19,7 @@ QUIET_S: Final = 0.05
 TOOLS_A_TICK: Final = 20
 
 
-class Voice:
+class ProgressMessages:
     def __init__(self, ticket: int, send: Callable[..., None], *, tells_tools: bool) -> None:
         self._ticket = ticket
         self._send = send

@@ -24,7 +24,7 @@ from pytest_gump.system.worktrees.pool import SlotPool
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pytest_gump.executors.run_setup import Equipment
+    from pytest_gump.executors.run_setup import RunSetup
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.worktrees.slots import Slots
@@ -59,14 +59,14 @@ def _machine() -> str:
     return _BOOT.read_text().strip() if _BOOT.exists() else socket.gethostname()
 
 
-class Home:
+class RemoteHome:
     """What a worker keeps of one run's project."""
 
-    def __init__(self, equipment: Equipment) -> None:
-        name = hashlib.sha256(f"{equipment.machine} {equipment.project}".encode()).hexdigest()[:8]
-        self._equipment = equipment
-        self.path = remote_root() / f"{Path(equipment.project).name}-{name}"
-        self.scratch = self.path / f"{equipment.run_id}.scratch"
+    def __init__(self, run_setup: RunSetup) -> None:
+        name = hashlib.sha256(f"{run_setup.machine} {run_setup.project}".encode()).hexdigest()[:8]
+        self._equipment = run_setup
+        self.path = remote_root() / f"{Path(run_setup.project).name}-{name}"
+        self.scratch = self.path / f"{run_setup.run_id}.scratch"
         self._handle: int | None = None
         """Keeps `gump gc --remote` from removing it."""
         self._pool: SlotPool | None = None

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
-    from pytest_gump.executors.remote_mirror import Home
+    from pytest_gump.executors.remote_mirror import RemoteHome
     from pytest_gump.jobs.job import Job
     from pytest_gump.system.processes.process import Supervisor
 
 
 @dataclass(frozen=True, slots=True)
-class Equipment:
+class RunSetup:
     """Built-in types only, all the way down: it crosses to workers."""
 
     run_id: str
@@ -51,7 +51,7 @@ class Equipment:
     """Whether somebody wants to see tool calls as they come."""
 
     @classmethod
-    def of(cls, run_id: str, job: Job, tools: Tools) -> Equipment:
+    def of(cls, run_id: str, job: Job, tools: Tools) -> RunSetup:
         replay = job.replay
         return cls(
             run_id=run_id,
@@ -70,7 +70,7 @@ class Equipment:
     def to_wire(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
 
-    def tools(self, session: pytest.Session, supervisor: Supervisor, home: Home | None = None) -> Tools:
+    def tools(self, session: pytest.Session, supervisor: Supervisor, home: RemoteHome | None = None) -> Tools:
         """The tools of a worker: what conftests add is asked in its own session; `home` if it shares no disk.
 
         Raises:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class OrdinaryFirst:
+class TestsFirst:
     """Stands where xdist expects its scheduler. After the ordinary tests, and without any, it asks nobody for tests.
 
     To xdist a worker is then shut down; to us it begins to take orders.

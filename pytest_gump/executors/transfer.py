@@ -33,7 +33,7 @@ def pieces(data: bytes) -> Iterator[bytes]:
     return (data[start : start + CHUNK] for start in range(0, len(data), CHUNK))
 
 
-def without_parcel(result: AttemptResult, why: str) -> AttemptResult:
+def without_transfer(result: AttemptResult, why: str) -> AttemptResult:
     """The result of an attempt whose files did not arrive: nothing of it can be used, but it was paid for."""
     is_cancelled = result.outcome is Outcome.CANCELLED
     told = f"what the attempt made did not arrive from its worker: {why}"
@@ -58,7 +58,7 @@ def without_parcel(result: AttemptResult, why: str) -> AttemptResult:
 # -- the worker's side -----------------------------------------------------------------------------------------------
 
 
-def parcels(order: Order, result: AttemptResult, repository: Repository, take: Path) -> Iterator[tuple[str, Any]]:
+def transfers(order: Order, result: AttemptResult, repository: Repository, take: Path) -> Iterator[tuple[str, Any]]:
     """What goes back with a result: `refs`, then pieces of a `pack`, an archive of `files`, and one of a `take`."""
     ref = attempt_ref(order)
     refs = {name: commit for one in (ref, f"{ref}-dropped") for name, commit in repository.refs(one).items()}
@@ -98,7 +98,7 @@ def _archive(folder: Path, name: str) -> Iterator[bytes]:
 # -- the controller's side -------------------------------------------------------------------------------------------
 
 
-class Parcel:
+class Transfer:
     """What arrives with one result, until it is complete."""
 
     def __init__(self, folder: Path, cassette: Path | None) -> None:
@@ -128,7 +128,7 @@ class Parcel:
                 raise self._lost
             return self._unpack(order, result, repository)
         except LOST as error:
-            return without_parcel(result, reason_of(error))
+            return without_transfer(result, reason_of(error))
 
     def _unpack(self, order: Order, result: AttemptResult, repository: Repository) -> AttemptResult:
         pack = self._folder / "arrived.pack"

@@ -35,10 +35,10 @@ from pytest_gump.engine.attempt.agent_phase import STREAM
 from pytest_gump.engine.attempt.attempt import Cancelled, execute
 from pytest_gump.engine.attempt.recovery import NEVER_STARTED, attempt_folder, fresh_scratch, recover
 from pytest_gump.errors import GumpError, reason_of
-from pytest_gump.executors.progress import Voice
-from pytest_gump.executors.remote_mirror import Home, Place
-from pytest_gump.executors.run_setup import Equipment
-from pytest_gump.executors.transfer import LOST, clear, parcels, without_parcel
+from pytest_gump.executors.progress import ProgressMessages
+from pytest_gump.executors.remote_mirror import Place, RemoteHome
+from pytest_gump.executors.run_setup import RunSetup
+from pytest_gump.executors.transfer import LOST, clear, transfers, without_transfer
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.processes.process import Supervisor
@@ -69,7 +69,7 @@ class OrderServer:
         """Files of a run, which are not tests here either."""
         self._shares_disk = Place(**workerinput.pop(PLACE)).is_here()
         self._pack = b""
-        self._homes: dict[str, Home] = {}
+        self._homes: dict[str, RemoteHome] = {}
         self._unfit: dict[str, Exception] = {}
         """Why orders of a run cannot be carried out here."""
         self._inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
@@ -130,24 +130,24 @@ class OrderServer:
             match message:
                 case ("pack", piece):
                     self._pack += piece
-                case ("equip", equipment):
-                    self._make_ready((session, supervisor), Equipment(**equipment))
-                case (_, ticket, order, equipment, *commits):
+                case ("equip", run_setup):
+                    self._make_ready((session, supervisor), RunSetup(**run_setup))
+                case (_, ticket, order, run_setup, *commits):
                     crew = (session, supervisor)
-                    self._send(*self._answer(crew, ticket, from_wire(Order, order), equipment, *commits))
+                    self._send(*self._answer(crew, ticket, from_wire(Order, order), run_setup, *commits))
 
     def _answer(
         self, crew: tuple[pytest.Session, Supervisor], ticket: int, order: Order,
-        equipment: dict[str, Any] | None, commits: Sequence[str] = (),
+        run_setup: dict[str, Any] | None, commits: Sequence[str] = (),
     ) -> tuple[Any, ...]:  # fmt: skip
         """Carry out an order; whatever goes wrong is an answer."""
         home = None
         try:
             if order.run_id in self._unfit:
                 raise self._unfit[order.run_id]  # noqa: TRY301 - it is answered like what would happen now
-            home = self._receive(order, equipment, commits)
-            if equipment is not None:
-                self._equip(crew, Equipment(**equipment), home)
+            home = self._receive(order, run_setup, commits)
+            if run_setup is not None:
+                self._set_up(crew, RunSetup(**run_setup), home)
             order = order if home is None else home.own(order, self._slots(order))
             result = self._carry_out(ticket, order, home)
         except Cancelled as error:
@@ -161,52 +161,52 @@ class OrderServer:
             result = broken
         return "result", ticket, to_wire(result if home is None else self._send_home(ticket, order, result, home))
 
-    def _make_ready(self, crew: tuple[pytest.Session, Supervisor], equipment: Equipment) -> None:
+    def _make_ready(self, crew: tuple[pytest.Session, Supervisor], run_setup: RunSetup) -> None:
         """Do ahead what the first order of a run would have to wait for; what is wrong, that order tells."""
         warm_up()
         try:
-            self._equip(crew, equipment, None)
+            self._set_up(crew, run_setup, None)
         except Exception as error:  # noqa: BLE001 - a process boundary: a conftest's hook may raise anything
-            self._unfit[equipment.run_id] = error
+            self._unfit[run_setup.run_id] = error
 
-    def _equip(self, crew: tuple[pytest.Session, Supervisor], equipment: Equipment, home: Home | None) -> None:
-        self._wants_tools = equipment.tells_tools
-        self._tools[equipment.run_id] = equipment.tools(*crew, home)
+    def _set_up(self, crew: tuple[pytest.Session, Supervisor], run_setup: RunSetup, home: RemoteHome | None) -> None:
+        self._wants_tools = run_setup.tells_tools
+        self._tools[run_setup.run_id] = run_setup.tools(*crew, home)
 
     def _slots(self, order: Order) -> Slots:
         return self._tools[order.run_id].slots
 
-    def _receive(self, order: Order, equipment: dict[str, Any] | None, commits: Sequence[str]) -> Home | None:
+    def _receive(self, order: Order, run_setup: dict[str, Any] | None, commits: Sequence[str]) -> RemoteHome | None:
         """Take in what came before the order, if no disk is shared."""
         if self._shares_disk:
             return None
-        if equipment is not None:
-            self._homes[order.run_id] = Home(Equipment(**equipment))
+        if run_setup is not None:
+            self._homes[order.run_id] = RemoteHome(RunSetup(**run_setup))
         home = self._homes[order.run_id]
         pack, self._pack = self._pack, b""
         home.receive(pack, commits)
         return home
 
-    def _send_home(self, ticket: int, order: Order, result: AttemptResult, home: Home) -> AttemptResult:
+    def _send_home(self, ticket: int, order: Order, result: AttemptResult, home: RemoteHome) -> AttemptResult:
         repository, take = self._tools[order.run_id].repository, home.take_place(ticket)
         try:
-            for kind, piece in parcels(order, result, repository, take):
+            for kind, piece in transfers(order, result, repository, take):
                 self._send("part", ticket, kind, piece)
         except LOST as error:
-            return without_parcel(result, reason_of(error))
+            return without_transfer(result, reason_of(error))
         finally:
             with suppress(*LOST):
                 clear(order, result, repository, take)
         return home.foreign(result)
 
-    def _carry_out(self, ticket: int, order: Order, home: Home | None) -> AttemptResult:
+    def _carry_out(self, ticket: int, order: Order, home: RemoteHome | None) -> AttemptResult:
         tools = self._tools[order.run_id]
         if home is not None and tools.settings.record is not None:
             shutil.rmtree(home.take_place(ticket), ignore_errors=True)
             cassette.create(home.take_place(ticket))
             tools = replace(tools, settings=replace(tools.settings, record=str(home.take_place(ticket))))
         scratch = fresh_scratch(tools, ticket)
-        voice = Voice(ticket, self._send, tells_tools=self._wants_tools)
+        voice = ProgressMessages(ticket, self._send, tells_tools=self._wants_tools)
         own = replace(tools, scratch=scratch, listen=voice.listen, stop_asked=lambda: self._spent.get(ticket))
         done: list[AttemptResult] = []
         try:

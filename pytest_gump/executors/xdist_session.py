@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.executors.test_scheduler import OrdinaryFirst
+from pytest_gump.executors.test_scheduler import TestsFirst
 from pytest_gump.jobs.arguments import portable_arguments
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class XdistSession:
         return queue
 
     @property
-    def scheduler(self) -> OrdinaryFirst:
-        scheduler: OrdinaryFirst = self._inner.sched
+    def scheduler(self) -> TestsFirst:
+        scheduler: TestsFirst = self._inner.sched
         return scheduler
 
     @property
@@ -50,7 +50,7 @@ class XdistSession:
         """Have the ordinary tests scheduled as xdist does; what it would read in its own loop is in place then."""
         hook = self._config.hook
         inner = hook.pytest_xdist_make_scheduler(config=self._config, log=self._inner.log) if self._has_tests else None
-        self._inner.sched, self._inner.shouldstop = OrdinaryFirst(self._config, inner), False
+        self._inner.sched, self._inner.shouldstop = TestsFirst(self._config, inner), False
 
     def handle(self, event: str, about: dict[str, Any], forget_unborn: Callable[[], None]) -> None:
         """Do what xdist does at an event; it may start a worker in the place of one that was lost."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Agent
     from pytest_gump.jobs.agents import Replay
-    from pytest_gump.jobs.previous_run import Earlier
+    from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.workflow.load import Loaded
     from pytest_gump.workflow.model import Workflow
 
@@ -48,7 +48,7 @@ class Job:
     gates: Mapping[str, Callable[[Any], None]]
     agents: Mapping[str, Agent | str]
     replay: Replay | None
-    earlier: Earlier | None = None
+    earlier: PreviousRun | None = None
     """The run that goes on, or from which a new one begins."""
 
     def agent(self, name: str) -> Agent:

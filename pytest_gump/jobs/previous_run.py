@@ -32,11 +32,11 @@ TAKEN: Final = ("gump_workflow", "gump_spec", "gump_base")
 _TOLD: Final = pytest.StashKey[list[str]]()
 _REPLAY: Final = ("gump_replay", "gump_replay_lenient", "gump_replay_delay")
 _FATES: Final = {"passed": "passed", "applied": "was applied", "discarded": "was discarded"}
-_KEY: Final = pytest.StashKey["Earlier"]()
+_KEY: Final = pytest.StashKey["PreviousRun"]()
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class PreviousRun:
     """A run of the past."""
 
     folder: RunFolder
@@ -47,7 +47,7 @@ class Earlier:
     """Where a new run is to begin; None: the run itself goes on."""
 
     @classmethod
-    def read(cls, folder: RunFolder) -> Earlier:
+    def read(cls, folder: RunFolder) -> PreviousRun:
         """Read its header and ledger.
 
         Raises:
@@ -138,10 +138,10 @@ def adopt(config: pytest.Config) -> None:
     project = project_root(config)
     if option.gump_from is not None:
         step, _, name = option.gump_from.partition("@")
-        earlier = Earlier.read(find_run(project, name or option.gump_resume or None))
+        earlier = PreviousRun.read(find_run(project, name or option.gump_resume or None))
         earlier = replace(earlier, step=_step(step, earlier))
     else:
-        earlier = Earlier.read(find_run(project, option.gump_resume or None))
+        earlier = PreviousRun.read(find_run(project, option.gump_resume or None))
     earlier.refuse()
     _take_options(config, earlier, project)
     config.stash[_KEY] = earlier
@@ -159,7 +159,7 @@ def _refuse_more(config: pytest.Config) -> None:
         )
 
 
-def _step(text: str, earlier: Earlier) -> StepPath:
+def _step(text: str, earlier: PreviousRun) -> StepPath:
     prefix = f"{earlier.record.workflow}::"
     _, found, rest = text.rpartition(f"::{prefix}")  # a whole node id: spec.md::tdd::build::impl[item-2]
     path = rest if found else text.removeprefix(prefix)
@@ -176,7 +176,7 @@ def _step(text: str, earlier: Earlier) -> StepPath:
     return step
 
 
-def _take_options(config: pytest.Config, earlier: Earlier, project: Path) -> None:
+def _take_options(config: pytest.Config, earlier: PreviousRun, project: Path) -> None:
     option, own, header = config.option, earlier.options, earlier.header
     spec = _present(project, header, "spec", "spec.md", earlier)
     if header.get("source") == "built-in":
@@ -198,7 +198,7 @@ def _take_options(config: pytest.Config, earlier: Earlier, project: Path) -> Non
             setattr(option, name, value)
 
 
-def _present(project: Path, header: dict[str, Any], name: str, kept: str, earlier: Earlier) -> Path:
+def _present(project: Path, header: dict[str, Any], name: str, kept: str, earlier: PreviousRun) -> Path:
     """The file that the run was started with, which may have been edited since.
 
     Raises:
@@ -221,7 +221,7 @@ def told(config: pytest.Config) -> Sequence[str]:
     return config.stash.get(_TOLD, ())
 
 
-def take_earlier(config: pytest.Config, job: Job) -> None:
+def find_previous_run(config: pytest.Config, job: Job) -> None:
     """Give a job the run that it goes on with, and the part of the workflow that had been selected for that.
 
     Raises:
@@ -237,13 +237,13 @@ def take_earlier(config: pytest.Config, job: Job) -> None:
         job.workflow = select(job.workflow, order[: last + 1])
 
 
-def _last_failed(config: pytest.Config, job: Job) -> Earlier | None:
+def _last_failed(config: pytest.Config, job: Job) -> PreviousRun | None:
     """The last run of the job's workflow on its spec, if it did not pass."""
     project = project_root(config)
     for folder in run_folders(project):
         header = folder.read_header()
         if _spec_of(header, project) == job.spec and header.get("workflow") == job.workflow.name:
-            last = Earlier.read(folder)
+            last = PreviousRun.read(folder)
             fate = "discarded" if last.record.discarded else "applied" if last.record.applied else last.state
             if fate not in _FATES:
                 last.refuse()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, Total
-    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.order import AttemptResult
     from pytest_gump.text import Marks
@@ -116,7 +116,7 @@ def skipped_line(step: str, reason: str, marks: Marks, columns: int) -> str:
     return fit(f"{indent}{marks.skipped} {pad(path.leaf, max(1, 17 - len(indent)))} skipped: {reason}", columns)
 
 
-def taken_up_lines(leaves: Sequence[LeafState], taken: TakenUp, marks: Marks) -> list[str]:
+def taken_up_lines(leaves: Sequence[LeafState], taken: Reuse, marks: Marks) -> list[str]:
     """A line for each step of a run that has a past: `reused`, `re-run: <what changed>`, or `to do`; never cut off."""
     lines = []
     for leaf in leaves:

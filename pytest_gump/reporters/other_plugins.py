@@ -24,7 +24,7 @@ def recount(session: pytest.Session) -> None:
         reporter.tests_count = session.testscollected
 
 
-class Neighbours:
+class OtherPlugins:
     """Registered with the conductor; each hook does nothing where the other plugin is not installed."""
 
     @pytest.hookimpl(optionalhook=True)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
-    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.run.run import Booked, Run
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.errors import Problem
@@ -105,7 +105,7 @@ class Report:
             for line in taken_up_lines(run.schedule.leaves(), run.taken, self._marks):
                 self._write(line)
 
-    def foreseen(self, record: RunRecord, leaves: Sequence[LeafState], taken: TakenUp, *, goes_on: bool) -> None:
+    def foreseen(self, record: RunRecord, leaves: Sequence[LeafState], taken: Reuse, *, goes_on: bool) -> None:
         """Say what would become of a run's past; `goes_on`: in the same run."""
         how = "would resume run" if goes_on else "would take over what was done before by run"
         head = f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class OpenRun:
+class ActiveRun:
     launch: Launch
     items: dict[str, StepItem]
     """By step path; those of plan items come into being when they are first needed."""
@@ -73,11 +73,11 @@ class OpenRun:
 
 
 @dataclass(slots=True, eq=False)
-class Flight:
+class InFlight:
     """An order that is being carried out."""
 
     ticket: int
-    of: OpenRun
+    of: ActiveRun
     order: Order
     item: StepItem | None
     """None for a preflight."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.decision import Decision, Failure
     from pytest_gump.jobs.job import Job
     from pytest_gump.reporters.report import Report
-    from pytest_gump.session.active_run import Flight, OpenRun
+    from pytest_gump.session.active_run import ActiveRun, InFlight
     from pytest_gump.workflow.model import Step
 
 
@@ -44,55 +44,56 @@ class StepReports:
         self._protocols: dict[str, Callable[[], None]] = {}
         """The objects that run the phases of steps being shown, by node id."""
 
-    def perform(self, flight: Flight, outcome: Callable[[], AttemptResult], *, is_over: bool) -> None:
+    def perform(self, in_flight: InFlight, outcome: Callable[[], AttemptResult], *, is_over: bool) -> None:
         """Show pytest the run of an attempt's item: `outcome` returns the result, or carries out the attempt.
 
         Raises:
             KeyboardInterrupt, Exit: the session must end; the result of the attempt is recorded.
         """
-        item = flight.item
+        item = in_flight.item
         assert item is not None  # noqa: S101 - a preflight has no item
-        phases = Phases(item, outcome, partial(self.broken, flight), is_over=is_over)
-        item.order, item.outcome = flight.order, phases.carry_out
+        phases = Phases(item, outcome, partial(self.broken, in_flight), is_over=is_over)
+        item.order, item.outcome = in_flight.order, phases.carry_out
         self._protocols[item.nodeid] = phases.in_protocol
         try:
             phases.run()
             if phases.result is None or phases.result.outcome is Outcome.CANCELLED:
-                self.cancelled(flight, phases.result or self._stopped(flight))
+                self.cancelled(in_flight, phases.result or self._stopped(in_flight))
             else:
                 with uninterrupted():  # recorded and shown, or neither
-                    self._settle(flight, phases.result, phases.report())
+                    self._settle(in_flight, phases.result, phases.report())
         finally:
             del self._protocols[item.nodeid]
         if phases.stop is not None:
             raise phases.stop
 
-    def broken(self, flight: Flight, error: BaseException) -> AttemptResult:
+    def broken(self, in_flight: InFlight, error: BaseException) -> AttemptResult:
         """The result of an attempt that raised an error. Its worker still runs, so a retry would fail the same way."""
         why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
-        outcome = Outcome.GATE_ERROR if flight.order.agent is None else Outcome.AGENT_ERROR
-        why, usage = f"the step raised an error: {clean_text(why)}", flight.heard or NEVER_STARTED
-        result = flight.of.run.no_attempt(flight.order, outcome, why, usage)
-        return flight.of.launch.recover(flight.ticket, flight.order, replace(result, final=True), flight.began)
+        outcome = Outcome.GATE_ERROR if in_flight.order.agent is None else Outcome.AGENT_ERROR
+        why, usage = f"the step raised an error: {clean_text(why)}", in_flight.heard or NEVER_STARTED
+        result = in_flight.of.run.no_attempt(in_flight.order, outcome, why, usage)
+        final = replace(result, final=True)
+        return in_flight.of.launch.recover(in_flight.ticket, in_flight.order, final, in_flight.began)
 
-    def _stopped(self, flight: Flight) -> AttemptResult:
+    def _stopped(self, in_flight: InFlight) -> AttemptResult:
         """The result of an attempt that was stopped before it had one."""
-        usage = flight.heard or NEVER_STARTED
-        result = flight.of.run.no_attempt(flight.order, Outcome.CANCELLED, "interrupted", usage)
-        return flight.of.launch.recover(flight.ticket, flight.order, result, flight.began)
+        usage = in_flight.heard or NEVER_STARTED
+        result = in_flight.of.run.no_attempt(in_flight.order, Outcome.CANCELLED, "interrupted", usage)
+        return in_flight.of.launch.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
 
-    def cancelled(self, flight: Flight, result: AttemptResult) -> None:
+    def cancelled(self, in_flight: InFlight, result: AttemptResult) -> None:
         """Record an attempt that was stopped; nothing follows from it."""
-        self._report.live.ended(flight.ticket)
-        self._report.attempt_cancelled(flight.order.run_id, flight.of.run.finish_attempt(flight.order, result))
+        self._report.live.ended(in_flight.ticket)
+        self._report.attempt_cancelled(in_flight.order.run_id, in_flight.of.run.finish_attempt(in_flight.order, result))
 
-    def _settle(self, flight: Flight, result: AttemptResult, report: Any) -> None:
+    def _settle(self, in_flight: InFlight, result: AttemptResult, report: Any) -> None:
         """Record the attempt and decide what follows, before pytest and other plugins count it.
 
         A failure that will be retried does not count; a pass counts when the run ends, because a later step may restart
         from this one. So every step is counted once; of the attempts in between, others see a phase that passed.
         """
-        of, booked = flight.of, self._decide(flight, result)
+        of, booked = in_flight.of, self._decide(in_flight, result)
         verdict = booked.settled.verdict
         part_of_replan = verdict == "failed" and booked.settled.step is not None
         of.passed.pop(report.nodeid, None)
@@ -103,9 +104,9 @@ class StepReports:
             of.passed[report.nodeid] = _final(report, "call"), booked
         if verdict != "failed" or part_of_replan:
             _make_phase(report, "retried" if part_of_replan else _CATEGORIES.get(verdict, verdict))
-        self._report.live.ended(flight.ticket)
+        self._report.live.ended(in_flight.ticket)
         self._report.attempt_finished(booked)
-        self._report.log(report, flight.item.ihook if flight.item else self._config.hook)
+        self._report.log(report, in_flight.item.ihook if in_flight.item else self._config.hook)
         if part_of_replan:
             assert booked.settled.step is not None  # noqa: S101 - that makes it part of a replan
             self._log_failed(of, booked.settled.step, booked.result)
@@ -116,8 +117,8 @@ class StepReports:
         for path in booked.settled.skipped:
             self._log_skipped(of, path, of.run.schedule.reason)
 
-    def _decide(self, flight: Flight, result: AttemptResult) -> Booked:
-        run, item, order = flight.of.run, flight.item, flight.order
+    def _decide(self, in_flight: InFlight, result: AttemptResult) -> Booked:
+        run, item, order = in_flight.of.run, in_flight.item, in_flight.order
         assert item is not None  # noqa: S101 - only steps are settled
         run.finish_attempt(order, result)
         self.tell(partial(item.ihook.pytest_gump_attempt_finished, order=order, result=result))
@@ -154,7 +155,7 @@ class StepReports:
 
     # -- settled steps -------------------------------------------------------------------------------------------
 
-    def run_finished(self, of: OpenRun) -> None:
+    def run_finished(self, of: ActiveRun) -> None:
         """Count the steps that passed, in the order in which they last ran."""
         run = of.run
         for report, booked in of.passed.values():
@@ -167,7 +168,7 @@ class StepReports:
         of.passed.clear()
         self.tell(partial(self._config.hook.pytest_gump_run_finished, run=run.record))
 
-    def _log_reused(self, of: OpenRun, run: Run) -> None:
+    def _log_reused(self, of: ActiveRun, run: Run) -> None:
         """Count the steps of earlier sessions whose results hold to the end: they passed."""
         for step in run.record.steps.values():
             path = StepPath.parse(step.path)
@@ -182,7 +183,7 @@ class StepReports:
                 self._report.log(report, item.ihook)
                 self._close(report, of, step.path)
 
-    def _close(self, report: Any, of: OpenRun, path: str) -> None:
+    def _close(self, report: Any, of: ActiveRun, path: str) -> None:
         """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""
         teardown = _final(report, "teardown")
         teardown.duration = 0.0
@@ -191,7 +192,7 @@ class StepReports:
         report.user_properties = teardown.user_properties
         self._report.log(teardown, self._config.hook)
 
-    def _log_failed(self, of: OpenRun, path: StepPath, result: AttemptResult | None) -> None:
+    def _log_failed(self, of: ActiveRun, path: StepPath, result: AttemptResult | None) -> None:
         """Fail a step that no attempt of its own tells of: a part of its replan failed, or its group gave up later."""
         item = of.item(of.root.session, path)
         whole = of.run.record.steps[str(path)]
@@ -201,7 +202,7 @@ class StepReports:
         report = self._report.step_failed(item, text, of.spent_s.get(item.nodeid, 0.0))
         self._close(report, of, whole.path)
 
-    def preflight_failed(self, of: OpenRun, result: AttemptResult, reason: str) -> None:
+    def preflight_failed(self, of: ActiveRun, result: AttemptResult, reason: str) -> None:
         """Fail a run whose gates cannot run: a separate testcase says so, and all steps are skipped."""
         skipped = of.run.end_at_preflight(reason)
         path = StepPath.parse(PREFLIGHT)
@@ -213,7 +214,7 @@ class StepReports:
         for one in skipped:
             self._log_skipped(of, one, of.run.schedule.reason)
 
-    def _log_skipped(self, of: OpenRun, path: StepPath, reason: str) -> None:
+    def _log_skipped(self, of: ActiveRun, path: StepPath, reason: str) -> None:
         item, record = of.item(of.root.session, path), of.run.record
         of.passed.pop(item.nodeid, None)
         self._report.step_skipped(record.run_id, str(path), reason)

@@ -8,8 +8,8 @@ from pytest_gump.engine.attempt.recovery import remove_scratch, run_scratch
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import read_ledger
 from pytest_gump.engine.resume.crash_recovery import look_around
-from pytest_gump.engine.resume.history import read_past
-from pytest_gump.engine.resume.resumed_run import TakenUpRun
+from pytest_gump.engine.resume.history import read_history
+from pytest_gump.engine.resume.resumed_run import ResumedRun
 from pytest_gump.engine.resume.reuse import take_up
 from pytest_gump.engine.run.budget import allowance, is_limited, refusal
 from pytest_gump.engine.run.order_builder import OrderBuilder
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.record.run_folder import RunFolder
-    from pytest_gump.engine.resume.history import PastAttempt
-    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.resume.history import HistoryAttempt
+    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.run.run import Run
     from pytest_gump.engine.schedule.resumable import ResumableSchedule
     from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.jobs.job import Job
-    from pytest_gump.jobs.previous_run import Earlier
+    from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.system.worktrees.pool import SlotPool
     from pytest_gump.workflow.model import Workflow
 
@@ -50,7 +50,7 @@ def prepare(config: pytest.Config, job: Job) -> Launch:
     return kind.prepare(config, job)
 
 
-def foresee(config: pytest.Config, job: Job) -> tuple[ResumableSchedule, TakenUp]:
+def foresee(config: pytest.Config, job: Job) -> tuple[ResumableSchedule, Reuse]:
     """What would become of the run that a job goes on with. Starts nothing and writes nothing.
 
     Raises:
@@ -64,10 +64,10 @@ def foresee(config: pytest.Config, job: Job) -> tuple[ResumableSchedule, TakenUp
     launch = Launch(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
     record = fold(events := [*read_ledger(earlier.folder.ledger)])
 
-    def reuse(one: PastAttempt) -> None:
+    def reuse(one: HistoryAttempt) -> None:
         record.attempts[one.number - 1].superseded = False
 
-    identify, past = OrderBuilder(launch.inputs, record, repository).identify, read_past(events)
+    identify, past = OrderBuilder(launch.inputs, record, repository).identify, read_history(events)
     until = earlier.step
     schedule, taken = take_up(past, launch.inputs, record, repository, identify=identify, reuse=reuse, until=until)
     if until is None and not taken.at_hand:
@@ -96,14 +96,14 @@ def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, 
         )
 
 
-class _Relaunch(Launch):
+class _Resume(Launch):
     @property
-    def earlier(self) -> Earlier:
+    def earlier(self) -> PreviousRun:
         assert self._job.earlier is not None  # noqa: S101 - chosen for that
         return self._job.earlier
 
 
-def _base_of(earlier: Earlier, repository: Repository) -> Base:
+def _base_of(earlier: PreviousRun, repository: Repository) -> Base:
     """What the earlier run started from.
 
     Raises:
@@ -119,7 +119,7 @@ def _base_of(earlier: Earlier, repository: Repository) -> Base:
     return Base(base, str(header.get("base_ref", "")), header.get("dirty_base"))
 
 
-class Resumption(_Relaunch):
+class Resumption(_Resume):
     """The run goes on in its own folder, under its own id."""
 
     @classmethod
@@ -135,7 +135,7 @@ class Resumption(_Relaunch):
         owned.enter_context(folder.owned())
         folder.close_to_others()
         type(self.earlier).read(folder).refuse()  # another session may have taken it up since
-        run = TakenUpRun(self.inputs, folder, self._repository, CLOCK.now, pool=pool)
+        run = ResumedRun(self.inputs, folder, self._repository, CLOCK.now, pool=pool)
         past = run.read()
         found = look_around(past, tools, run_id=self._run_id, base=self._base.commit, folder=folder)
         try:
@@ -148,7 +148,7 @@ class Resumption(_Relaunch):
         return run
 
 
-class Continuation(_Relaunch):
+class Continuation(_Resume):
     """A new run that takes over what the earlier one did before a step."""
 
     @classmethod
@@ -159,7 +159,7 @@ class Continuation(_Relaunch):
     def _begin(self, folder: RunFolder, pool: SlotPool) -> Run:
         step, origin = self.earlier.step, self.earlier.folder
         assert step is not None  # noqa: S101 - that makes it a continuation
-        run = TakenUpRun(self.inputs, folder, self._repository, CLOCK.now, pool=pool)
-        past = read_past(read_ledger(origin.ledger))
+        run = ResumedRun(self.inputs, folder, self._repository, CLOCK.now, pool=pool)
+        past = read_history(read_ledger(origin.ledger))
         run.start_from(past, step, origin.run_id, header=self._header(), **this_process())
         return run

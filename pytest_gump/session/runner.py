@@ -11,7 +11,7 @@ from pytest_gump.executors.protocol import InProcess
 from pytest_gump.jobs.files import project_root
 from pytest_gump.jobs.previous_run import told
 from pytest_gump.reporters.report import labels
-from pytest_gump.session.active_run import OpenRun
+from pytest_gump.session.active_run import ActiveRun
 from pytest_gump.session.dispatch import OrderLoop
 from pytest_gump.session.interrupts import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
 from pytest_gump.session.item_protocol import StepReports
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     """The jobs of the session, each with its items by step path."""
 
 
-class Performance:
+class Runner:
     def __init__(self, session: pytest.Session, report: Report, ci: CI) -> None:
         self._session = session
         self._config = session.config
@@ -47,7 +47,7 @@ class Performance:
     def in_this_process(self, selected: Selected) -> None:
         """Ordinary tests first, then one run after the other."""
         runs = self._prepare(selected)
-        self._run_ordinary()
+        self._run_tests()
         for run in runs:
             self._conduct(run)
             stop_if_asked(self._session)
@@ -55,29 +55,29 @@ class Performance:
     def by_workers(self, workers: Workers, selected: Selected) -> None:
         """Ordinary tests first, then all runs side by side."""
         runs = self._prepare(selected)
-        workers.run_ordinary(self._session)
+        workers.run_tests(self._session)
         stop_if_asked(self._session)
         if workers.xdist.has_collection_errors:
             self._stop_at_collection_errors()
         self._conduct_all(workers, runs)
 
-    def _prepare(self, selected: Selected) -> list[OpenRun]:
+    def _prepare(self, selected: Selected) -> list[ActiveRun]:
         self._stop_at_collection_errors()
         with usage_errors():
-            return [OpenRun(prepare(self._config, job), items) for job, items in selected]
+            return [ActiveRun(prepare(self._config, job), items) for job, items in selected]
 
     def _stop_at_collection_errors(self) -> None:
         if self._session.testsfailed and not self._config.option.continue_on_collection_errors:
             raise self._session.Interrupted("errors during collection")
 
-    def _run_ordinary(self) -> None:
+    def _run_tests(self) -> None:
         ordinary = [item for item in self._session.items if not isinstance(item, StepItem)]
         for number, item in enumerate(ordinary):
             following = ordinary[number + 1] if number + 1 < len(ordinary) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             stop_if_asked(self._session)
 
-    def _conduct(self, run: OpenRun) -> None:
+    def _conduct(self, run: ActiveRun) -> None:
         """Carry out one run in this process."""
         with terminable(), failing_in_one_line(self._session), run.stack:
             self._open(run, is_here=True)
@@ -88,7 +88,7 @@ class Performance:
             executor.tell(loop.hear)
             loop.run([run])
 
-    def _conduct_all(self, workers: Workers, runs: list[OpenRun]) -> None:
+    def _conduct_all(self, workers: Workers, runs: list[ActiveRun]) -> None:
         """Have all runs carried out by the workers, side by side."""
         with interruptible() as interrupted, failing_in_one_line(self._session), ExitStack() as stack:
             for run in runs:
@@ -96,18 +96,18 @@ class Performance:
                 self._open(run, is_here=False)
             self._report.tell_apart(labels([run.run.record for run in runs]))
             loop = self._loop(workers, runs)
-            workers.equip([run.launch.equipment() for run in runs], loop.hear)
+            workers.set_up([run.launch.run_setup() for run in runs], loop.hear)
             loop.run(runs, interrupted)
         stop_if_asked(self._session)
 
-    def _loop(self, executors: Executors, runs: list[OpenRun]) -> OrderLoop:
+    def _loop(self, executors: Executors, runs: list[ActiveRun]) -> OrderLoop:
         settings = runs[0].launch.settings if runs else Settings()
         for run in runs:
             run.needs_preflight = not self._config.getoption("gump_no_preflight")
         quota, slots = Quota(settings), settings.slots_of
         return OrderLoop(self._session, executors, self._steps, self._report, slots=slots, quota=quota)
 
-    def _open(self, one: OpenRun, *, is_here: bool) -> None:
+    def _open(self, one: ActiveRun, *, is_here: bool) -> None:
         def finished(run: Run) -> None:
             one.run = run
             self._steps.run_finished(one)

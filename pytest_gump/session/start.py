@@ -23,7 +23,7 @@ from pytest_gump.engine.reporting.dry_run import describe
 from pytest_gump.engine.run.order_builder import RunInputs
 from pytest_gump.engine.run.run import Run
 from pytest_gump.errors import AgentError, ConfigError, GumpError, RunError, WorktreeError
-from pytest_gump.executors.run_setup import Equipment
+from pytest_gump.executors.run_setup import RunSetup
 from pytest_gump.gates.custom import NO_ASSERTIONS
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.tools.interpreter import Interpreter
@@ -225,12 +225,12 @@ class Launch:
         inside = Path(os.path.realpath(root)).is_relative_to(checkout)
         return f"note: worktrees lie inside the checkout: {os.path.relpath(root, checkout)}" if inside else None
 
-    def equipment(self) -> Equipment:
+    def run_setup(self) -> RunSetup:
         """What workers need to know of the run; once it is started."""
         tools = self._of_started_run()
         tells_tools = self._config.get_verbosity() >= TOLD_TOOLS
-        equipment = Equipment.of(self._run_id, self._job, tools)
-        return replace(equipment, tells_tools=tells_tools)
+        run_setup = RunSetup.of(self._run_id, self._job, tools)
+        return replace(run_setup, tells_tools=tells_tools)
 
     def recover(self, ticket: int, order: Order, result: AttemptResult, began: float) -> AttemptResult:
         """Complete the result of an attempt that was broken off by what it left on disk."""

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.json_text import json_text
-from pytest_gump.engine.resume.history import read_past
-from pytest_gump.engine.resume.reuse import TakeUp
+from pytest_gump.engine.resume.history import read_history
+from pytest_gump.engine.resume.reuse import ReuseCheck
 from pytest_gump.engine.run.decided_event import decision_fields
 from pytest_gump.engine.run.fingerprint import differences, hashed
 from pytest_gump.engine.schedule.failure import done_of
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hypothesis.strategies import DataObject
-    from pytest_gump.engine.resume.history import PastAttempt
-    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.resume.history import HistoryAttempt
+    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.workflow.model import Step
@@ -72,9 +72,9 @@ class Book:
     outcome: Callable[[StepPath, int], Outcome]
     events: list[dict[str, Any]] = field(default_factory=list)
     schedule: ResumableSchedule = field(init=False)
-    taken: TakenUp | None = None
+    taken: Reuse | None = None
     executors: int = 1
-    _at_hand: dict[tuple[StepPath, int], PastAttempt] = field(default_factory=dict)
+    _at_hand: dict[tuple[StepPath, int], HistoryAttempt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.schedule = ResumableSchedule(self.workflow, base="b" * 40)
@@ -128,7 +128,7 @@ class Book:
         assert renewed is not None
         return renewed
 
-    def _known(self, ready: Ready) -> PastAttempt | None:
+    def _known(self, ready: Ready) -> HistoryAttempt | None:
         """As `TakenUpRun.result_at_hand`."""
         return self._at_hand.get((ready.path, ready.attempt))
 
@@ -168,7 +168,7 @@ class Book:
     def taken_up(self, workflow: Workflow | None = None, **changes: Any) -> Book:
         """The same run in a new session; what was in flight is booked as killed."""
         again = replace(self, workflow=workflow or self.workflow, events=[*self.events], **changes)
-        past = read_past(again.events)
+        past = read_history(again.events)
         for one in past.open:
             if one.finished is None:
                 result = AttemptResult(
@@ -177,7 +177,7 @@ class Book:
                 again.book("attempt_finished", number=one.number, folder=None, result=to_wire(result))
                 one.finished = again.events[-1]
         again.schedule = ResumableSchedule(again.workflow, base="b" * 40)
-        take_up = TakeUp(again.schedule, past, Trees(), identify=identify, reuse=lambda _: None)  # type: ignore[arg-type]
+        take_up = ReuseCheck(again.schedule, past, Trees(), identify=identify, reuse=lambda _: None)  # type: ignore[arg-type]
         again.taken = take_up.run()
         again._at_hand = {(one.path, one.attempt): one for one in again.taken.at_hand}
         why = {str(path): text for path, text in again.taken.again.items()}
@@ -322,7 +322,7 @@ def test_what_was_made_after_an_edit_is_not_made_again(
         assert book.taken is not None
         held = [(one.path, one.attempt) for one, _ in book.taken.reused]
         book.run(killed_after(book, events))
-        settled = read_past(book.events).sessions[-1]
+        settled = read_history(book.events).sessions[-1]
         if book.schedule.passed:
             break
         book = book.taken_up()
@@ -336,7 +336,7 @@ def begun_from(origin: Book, until: StepPath) -> Book:
     run = replace(origin, events=[])
     run.schedule = ResumableSchedule(run.workflow, base="b" * 40)
 
-    def copy(one: PastAttempt) -> None:
+    def copy(one: HistoryAttempt) -> None:
         number = sum(event["event"] == "attempt_started" for event in run.events) + 1
         for event in (one.started, one.finished, one.decided):
             assert event is not None
@@ -347,8 +347,8 @@ def begun_from(origin: Book, until: StepPath) -> Book:
         copied = [event["number"] for event in run.events if event["event"] == "attempt_started"]
         run.book("session_copied", reused=copied)
 
-    past = read_past(origin.events)
-    run.taken = TakeUp(
+    past = read_history(origin.events)
+    run.taken = ReuseCheck(
         run.schedule, past, Trees(), identify=identify, reuse=copy, until=until, end_session=end_session,  # type: ignore[arg-type]
     ).run()  # fmt: skip
     return run

@@ -135,15 +135,15 @@ def _begin_with(session_id: str, *, fork: bool) -> str:
 
 def _permissions(task: Task, words: tuple[str, ...]) -> tuple[str, ...]:
     """What may be done, with the user's words; a repeated option would be an error."""
-    asking = ("--approval-mode", "default")
+    case = ("--approval-mode", "default")
     narrow = without(words, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS)
     if task.read_only:
         # Twice: policies of an administrator win over the user's own, but are ignored where the machine has some.
-        return (*asking, "--policy", str(READ_POLICY), "--admin-policy", str(READ_POLICY), *narrow)
+        return (*case, "--policy", str(READ_POLICY), "--admin-policy", str(READ_POLICY), *narrow)
     if narrow != words:
         return words
     # The CLI splits at commas: a command with one cannot be allowed.
     allowed = (
         f"--allowed-tools=run_shell_command({command})" for command in task.allowed_commands if "," not in command
     )
-    return (*asking, "--policy", str(WRITE_POLICY), *allowed, *words)
+    return (*case, "--policy", str(WRITE_POLICY), *allowed, *words)

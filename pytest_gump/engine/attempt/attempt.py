@@ -27,7 +27,7 @@ from pytest_gump.engine.attempt.record_take import Work, record
 from pytest_gump.engine.attempt.recovery import NEVER_STARTED, recover
 from pytest_gump.engine.attempt.secrets import Secrets, masked_event
 from pytest_gump.engine.attempt.setup_phase import Setup
-from pytest_gump.engine.attempt.snapshots import Leavings, attempt_ref
+from pytest_gump.engine.attempt.snapshots import Snapshots, attempt_ref
 from pytest_gump.engine.attempt.tools import GateStarted, Tools
 from pytest_gump.engine.attempt.usable_session import kept, usable
 from pytest_gump.engine.attempt.workplace import make_workplace
@@ -108,14 +108,14 @@ class _Attempt:
         self.started = tools.now()
         self.began = tools.clock()
         self.place = make_workplace(order, tools, self.slot)
-        self.leavings = Leavings(order, tools.repository, self.slot, self.place.files)
+        self.snapshots = Snapshots(order, tools.repository, self.slot, self.place.files)
 
     def execute(self) -> AttemptResult:
         try:
             judgement = self._judged()
         except KeyboardInterrupt:
             judgement = Judgement(Outcome.CANCELLED, "interrupted")
-            if self.facts.run is not None and self.leavings.snapshot is None:
+            if self.facts.run is not None and self.snapshots.snapshot is None:
                 with suppress(GumpError, OSError):
                     self._keep()
         except (GumpError, OSError) as error:
@@ -148,7 +148,7 @@ class _Attempt:
             result = self._result(broken if judgement.outcome is Outcome.PASSED else judgement)
             result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
             with suppress(GumpError, OSError):
-                result = replace(result, snapshot=self.leavings.seal(self._message(result)))
+                result = replace(result, snapshot=self.snapshots.seal(self._message(result)))
         if self.facts.run is None and result.outcome is Outcome.CANCELLED and self.agent is not None:
             return recover(self.order, self.tools, result, self.place.files.path, self.started)  # it may have begun
         return result
@@ -244,17 +244,17 @@ class _Attempt:
         broken = self._keep()
         if broken is None:
             facts.ignored = self.slot.ignored_since_setup() if self._is_unchanged else ()
-            facts.named += named_changes(order, self.tools, self.slot, self.leavings.changed)
+            facts.named += named_changes(order, self.tools, self.slot, self.snapshots.changed)
         crossing = self._crossing()
         read_only = order.mode != "diff" or order.limits.no_write
-        unwanted = [one.path for one in self.leavings.changed_by_attempt] if read_only else []
+        unwanted = [one.path for one in self.snapshots.changed_by_attempt] if read_only else []
         judgement = judge_work(run, order.limits, facts.handover, unwanted=unwanted, crossing=crossing.reason)
         if broken is not None and (judgement is None or judgement.outcome is Outcome.OUTPUT_INVALID):
             judgement = broken
         if crossing.warning is not None:
             facts.notes.append(crossing.warning)
         if unwanted or (judgement is not None and judgement.guard == "no_write"):
-            self.leavings.roll_back()
+            self.snapshots.roll_back()
         if facts.leaks:  # the worktree outlives the run
             self.slot.restore(order.base)
             self.slot.remove_ignored(settings.keep_ignored)
@@ -266,16 +266,16 @@ class _Attempt:
         """Keep what the agent left; returns the outcome if that fails."""
         message = self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not finish")))
         try:
-            self.leavings.keep(message)
+            self.snapshots.keep(message)
         except (GumpError, OSError) as error:
             broken = self._broken(error)
-            self.leavings.keep_nothing(message)
+            self.snapshots.keep_nothing(message)
             return broken
         return None
 
     def _crossing(self) -> Crossing:
-        crossing = check_bounds(self.order, [one.path for one in self.leavings.changed], bad=self.leavings.bad)
-        leaks = self.facts.leaks = self.leavings.leaks(self.secrets)
+        crossing = check_bounds(self.order, [one.path for one in self.snapshots.changed], bad=self.snapshots.bad)
+        leaks = self.facts.leaks = self.snapshots.leaks(self.secrets)
         told = f"the value of a secret was found: {'; '.join(leaks)}" if leaks else None
         reasons = [reason for reason in (crossing.reason, told, self._interpreter_changes()) if reason]
         return replace(crossing, reason="; ".join(reasons) or None)
@@ -286,7 +286,7 @@ class _Attempt:
         order, facts = self.order, self.facts
         if not order.gates:
             return Judgement(Outcome.PASSED)
-        setup = Setup(order, self.tools, self.place, self.slot, at=self.leavings.commit)
+        setup = Setup(order, self.tools, self.place, self.slot, at=self.snapshots.commit)
         problem = setup.for_gates()
         facts.notes += setup.notes
         if problem is not None:
@@ -294,15 +294,15 @@ class _Attempt:
         if facts.run is not None:
             self.slot.renew_git(order.base)
         custom = any(gate.name not in BUILTIN for gate in order.gates)
-        patch = self.leavings.patch() if custom else None
+        patch = self.snapshots.patch() if custom else None
         began = self.tools.clock()
         try:
-            judged = Judged(self.leavings.changed, patch, facts.handover.payload)
+            judged = Judged(self.snapshots.changed, patch, facts.handover.payload)
             facts.gates = run_step_gates(order, self.tools, self.place, judged)
             facts.named += count_notes(facts.gates, order.known_tests, order.known_skipped)
         finally:
             facts.gates_s = self.tools.clock() - began
-            self.slot.restore(self.leavings.commit)
+            self.slot.restore(self.snapshots.commit)
         judgement = judge_gates(facts.gates)
         facts.notes += withheld.from_gates(facts.gates, self.tools.settings.gate_env)
         if (missed := without_caches(setup.removed)) and judgement is not PASSED:
@@ -313,7 +313,7 @@ class _Attempt:
     def _is_unchanged(self) -> bool:
         """True if a step that should change files left all of them as they were."""
         began = self.tools.repository.tree_of(self.order.step_base)
-        return (self.order.mode == "diff" or self.order.must_change) and self.leavings.tree == began
+        return (self.order.mode == "diff" or self.order.must_change) and self.snapshots.tree == began
 
     def _judge_no_change(self, checked: Judgement) -> Judgement:
         """Decide on an attempt without changes, after its gates; a failed gate takes precedence."""
@@ -330,10 +330,10 @@ class _Attempt:
 
     def _finish(self, judgement: Judgement) -> AttemptResult:
         self._record(judgement)
-        changed = self.leavings.changed
+        changed = self.snapshots.changed
         result = replace(
             self._result(judgement),
-            tree=self.leavings.tree,
+            tree=self.snapshots.tree,
             changed=changed,
             gate_config=gate_config(one.path for one in changed) if self.facts.run is not None else (),
         )
@@ -341,14 +341,14 @@ class _Attempt:
         if masked:
             result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
         result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
-        result = replace(result, snapshot=self.leavings.seal(self._message(result)), scratch=self.place.kept)
+        result = replace(result, snapshot=self.snapshots.seal(self._message(result)), scratch=self.place.kept)
         text = json_text(to_wire(replace(result, scratch=None)), indent=2)
         self.place.files.write("result.json", f"{text}\n".encode())
         return result
 
     def _record(self, judgement: Judgement) -> None:
         """While the files still hold what the agent printed: masked secrets would be shorter than they were."""
-        folder, agent, facts, snapshot = self.tools.settings.record, self.agent, self.facts, self.leavings.snapshot
+        folder, agent, facts, snapshot = self.tools.settings.record, self.agent, self.facts, self.snapshots.snapshot
         if folder is None or agent is None or facts.task is None or facts.run is None or snapshot is None:
             return
         if judgement.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
@@ -397,5 +397,5 @@ class _Attempt:
             message=bounded_text(clean_text(ending.message), MESSAGE_CHARS) if ending else "",
             no_change=facts.no_change,
             named_changes=tuple(facts.named),
-            notes=(*facts.notes, *self.leavings.notes, *facts.handover.notes, *(run.notes if run else ())),
+            notes=(*facts.notes, *self.snapshots.notes, *facts.handover.notes, *(run.notes if run else ())),
         )

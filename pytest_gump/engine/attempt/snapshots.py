@@ -56,7 +56,7 @@ OF_CLI: Final = (".claude/worktrees", ".claude/settings.local.json")
 """What Claude Code writes unasked: worktrees of its subagents, and settings of one machine."""
 
 
-class Leavings:
+class Snapshots:
     """One attempt's files. Before `keep`, everything is as the order's base has it."""
 
     def __init__(self, order: Order, repository: Repository, slot: Slot, files: Directory) -> None:

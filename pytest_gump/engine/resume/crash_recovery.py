@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
-    from pytest_gump.engine.resume.history import Past, PastAttempt
+    from pytest_gump.engine.resume.history import History, HistoryAttempt
 
 KILLED: Final = "the session was killed while it went on"
 DYING_S: Final = 10.0
@@ -33,7 +33,7 @@ DYING_S: Final = 10.0
 class Found:
     """What the ledger of a killed session does not tell."""
 
-    lost: Sequence[tuple[PastAttempt, AttemptResult]] = ()
+    lost: Sequence[tuple[HistoryAttempt, AttemptResult]] = ()
     """Attempts that were in flight, with what is known of them."""
     unbooked: Sequence[AttemptResult] = ()
     """Results of attempts of which the ledger knows nothing: its end is lost. The oldest first."""
@@ -44,7 +44,7 @@ def is_of_killed(event: Event) -> bool:
     return bool(event["event"] == "attempt_finished" and event["result"].get("reason") == KILLED)
 
 
-def look_around(past: Past, tools: Tools, *, run_id: str, base: str, folder: RunFolder) -> Found:
+def look_around(past: History, tools: Tools, *, run_id: str, base: str, folder: RunFolder) -> Found:
     """Find out what can be told of such attempts: from the commits that they left, and from their files.
 
     Waits for what the killed session had started.
@@ -75,7 +75,7 @@ def _can_be_booked(result: AttemptResult) -> bool:
     return is_event({"event": "attempt_started", "at": 0.0, "number": 1, **who, **asdict(result.made)})
 
 
-def _ref(run_id: str, one: PastAttempt) -> str:
+def _ref(run_id: str, one: HistoryAttempt) -> str:
     return snapshot_ref(run_id, one.started["step"], one.attempt)
 
 
@@ -94,14 +94,14 @@ def _read(path: Path) -> AttemptResult | None:
         return None  # not written yet, or cut off like the ledger
 
 
-def _await_end(in_flight: Sequence[PastAttempt], tools: Tools) -> None:
+def _await_end(in_flight: Sequence[HistoryAttempt], tools: Tools) -> None:
     slots = {str(one.started.get("slot") or "") for one in in_flight} - {""}
     deadline = time.monotonic() + DYING_S
     while time.monotonic() < deadline and any(is_lived_in(tools.slots.slot(name).path) for name in slots):
         time.sleep(0.1)
 
 
-def _order(one: PastAttempt, run_id: str, base: str) -> Order:
+def _order(one: HistoryAttempt, run_id: str, base: str) -> Order:
     """As much of the attempt's order as the ledger tells."""
     started = one.started
     return Order(
@@ -117,7 +117,7 @@ def _order(one: PastAttempt, run_id: str, base: str) -> Order:
     )
 
 
-def _result(one: PastAttempt, tools: Tools, order: Order, commit: str | None, folder: RunFolder) -> AttemptResult:
+def _result(one: HistoryAttempt, tools: Tools, order: Order, commit: str | None, folder: RunFolder) -> AttemptResult:
     scratch = _files(one, tools, folder)
     stored = None if commit is None else stored_result(tools.repository, commit)
     stored = stored or (None if scratch is None else _read(scratch / "result.json"))
@@ -143,7 +143,7 @@ def _last_sign(scratch: Path) -> float:
     return max(path.lstat().st_mtime for path in (scratch, *scratch.iterdir()))
 
 
-def _files(one: PastAttempt, tools: Tools, folder: RunFolder) -> Path | None:
+def _files(one: HistoryAttempt, tools: Tools, folder: RunFolder) -> Path | None:
     """The attempt's files: still in the scratch folder, or moved already."""
     name = f"{one.path.folder[:FOLDER_CHARS]}-a{one.attempt}"
     pattern = f"{glob.escape(str(tools.scratch))}/*/{glob.escape(name)}-*"

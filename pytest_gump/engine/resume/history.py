@@ -23,7 +23,7 @@ _SAY_NOTHING: Final = frozenset({Outcome.CANCELLED, Outcome.CRASHED})
 
 
 @dataclass(slots=True)
-class PastAttempt:
+class HistoryAttempt:
     started: Event
     finished: Event | None = None
     decided: Event | None = None
@@ -56,14 +56,14 @@ class PastAttempt:
                 raise RunError(message, hint="the ledger was changed by something else") from error
         return self._result
 
-    def numbered(self, attempt: int) -> PastAttempt:
+    def numbered(self, attempt: int) -> HistoryAttempt:
         """The same as another attempt of its step, for a run of its own."""
         if attempt == self.attempt:
             return self
         finished = self.finished
         if finished is not None:
             finished = {**finished, "result": {**finished["result"], "attempt": attempt}}
-        return PastAttempt({**self.started, "attempt": attempt}, finished, self.decided)
+        return HistoryAttempt({**self.started, "attempt": attempt}, finished, self.decided)
 
     @property
     def has_ended(self) -> bool:
@@ -107,14 +107,14 @@ def _decision(recorded: Event) -> Decision:
 
 
 @dataclass(slots=True)
-class Past:
+class History:
     """The history of a run. Each time that it was taken up, a new session began. A run that starts from a step of
     another run keeps the sessions of that run, and begins a new one after them.
     """
 
-    sessions: list[list[PastAttempt]] = field(default_factory=lambda: [[]])
+    sessions: list[list[HistoryAttempt]] = field(default_factory=lambda: [[]])
     """What was settled in each, in this order."""
-    attempts: list[PastAttempt] = field(default_factory=list)
+    attempts: list[HistoryAttempt] = field(default_factory=list)
     """By their number, from 1 on."""
     refused: set[int] = field(default_factory=set)
     """Numbers of the attempts whose gates did not pass any more when the run was taken up."""
@@ -126,11 +126,11 @@ class Past:
     """How many attempts there were then."""
 
     @property
-    def open(self) -> list[PastAttempt]:
+    def open(self) -> list[HistoryAttempt]:
         """The attempts after which nothing was decided."""
         return [one for one in self.attempts if one.decided is None]
 
-    def cut_off(self, number: int) -> list[PastAttempt]:
+    def cut_off(self, number: int) -> list[HistoryAttempt]:
         """Attempts that were in flight when a session ended, or one before it."""
         most = self.begun[number] if number < len(self.begun) else len(self.attempts)
         return [one for one in self.open if one.number <= most and not one.has_ended]
@@ -144,7 +144,7 @@ class Past:
                 taken_back |= _made_anew(settled, index)
         return taken_back
 
-    def led_back(self, one: PastAttempt) -> bool:
+    def led_back(self, one: HistoryAttempt) -> bool:
         """Whether an attempt, or the next ones of its step, failed and let other steps be made anew."""
         number = next(number for number, session in enumerate(self.sessions) if one in session)
         lasted = takewhile(lambda held: one.number in held, self.held[number:])
@@ -160,7 +160,7 @@ class Past:
         return False
 
 
-def _made_anew(settled: Sequence[PastAttempt], index: int) -> set[int]:
+def _made_anew(settled: Sequence[HistoryAttempt], index: int) -> set[int]:
     """Numbers of the attempts whose steps were made anew because of one that was settled after them."""
     zones = [*_zones(settled[index])]
     later = {other.path for other in settled[index + 1 :]} if zones else set()
@@ -171,7 +171,7 @@ def _made_anew(settled: Sequence[PastAttempt], index: int) -> set[int]:
     }
 
 
-def _zones(one: PastAttempt) -> Iterator[StepPath]:
+def _zones(one: HistoryAttempt) -> Iterator[StepPath]:
     """Where steps may have been entered anew by what was decided after an attempt."""
     for scope, decision in one.decisions.items():
         if isinstance(decision, Restart):
@@ -180,17 +180,17 @@ def _zones(one: PastAttempt) -> Iterator[StepPath]:
             yield scope
 
 
-def read_past(events: Iterable[Event]) -> Past:
+def read_history(events: Iterable[Event]) -> History:
     """Read the history of a run from its ledger.
 
     Raises:
         RunError: an event speaks of an attempt that never began.
     """
-    past = Past()
+    past = History()
     for event in events:
         match event["event"]:
             case "attempt_started":
-                past.attempts.append(PastAttempt(event))
+                past.attempts.append(HistoryAttempt(event))
                 if event["number"] != len(past.attempts):
                     raise _misfit(event)
             case "attempt_finished":
@@ -213,10 +213,10 @@ def read_past(events: Iterable[Event]) -> Past:
     return past
 
 
-def _attempt(past: Past, event: Event) -> PastAttempt:
+def _attempt(past: History, event: Event) -> HistoryAttempt:
     if not 0 < event["number"] <= len(past.attempts):
         raise _misfit(event)
-    one: PastAttempt = past.attempts[event["number"] - 1]
+    one: HistoryAttempt = past.attempts[event["number"] - 1]
     return one
 
 

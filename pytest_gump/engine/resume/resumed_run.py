@@ -12,7 +12,7 @@ from pytest_gump.engine.attempt.snapshots import snapshot_ref
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import read_ledger
 from pytest_gump.engine.resume.crash_recovery import is_of_killed
-from pytest_gump.engine.resume.history import PastAttempt, read_past
+from pytest_gump.engine.resume.history import HistoryAttempt, read_history
 from pytest_gump.engine.resume.reuse import REFUSED, changes, take_up
 from pytest_gump.engine.run.order_builder import recheck_order
 from pytest_gump.engine.run.preflight import briefly, why_not_run
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.resume.crash_recovery import Found
-    from pytest_gump.engine.resume.history import Past
-    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.resume.history import History
+    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.run.quota import Quota
     from pytest_gump.engine.run.run import Booked
     from pytest_gump.engine.schedule.schedule import Decide, Ready
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.path import StepPath
 
 
-class TakenUpRun(Run):
-    taken: TakenUp
+class ResumedRun(Run):
+    taken: Reuse
     """What of the past holds; set by `resume` and `start_from`."""
     _last_at: float = 0.0
     """When the ledger was last written to, but for what a session books of the one before it."""
-    _rechecked: tuple[PastAttempt, Ready] | None = None
-    _at_hand: dict[tuple[str, int], PastAttempt]
+    _rechecked: tuple[HistoryAttempt, Ready] | None = None
+    _at_hand: dict[tuple[str, int], HistoryAttempt]
     """Attempts that came to their end, but nothing was decided any more: by step and attempt."""
 
     # -- in place ------------------------------------------------------------------------------------------------
 
-    def read(self) -> Past:
+    def read(self) -> History:
         """Read the run's own ledger, before `resume`.
 
         Raises:
@@ -58,9 +58,9 @@ class TakenUpRun(Run):
             advance(self.record, event)
             if not is_of_killed(event):
                 self._last_at = event["at"]
-        return read_past(events)
+        return read_history(events)
 
-    def resume(self, past: Past, found: Found, **process: Any) -> None:
+    def resume(self, past: History, found: Found, **process: Any) -> None:
         """Go on with this run. `found`: what the ledger does not tell; `process`: our pid and its start time."""
         if not self.record.run_id:
             self._book_start(**process)
@@ -76,7 +76,7 @@ class TakenUpRun(Run):
         self._branch = ResultBranch.resume(self._repository, self.record)
         self._move_branch(self.schedule.head)
 
-    def _ended(self, past: Past, found: Found) -> float:
+    def _ended(self, past: History, found: Found) -> float:
         """When the last session ended, as far as its events and the files of its attempts tell; one that was killed
         while it booked what the one before it had lost was none.
         """
@@ -84,7 +84,7 @@ class TakenUpRun(Run):
         results = [result for result in (*booked, *(result for _, result in found.lost)) if result is not None]
         return max(self._last_at, *(one.timings.started + one.timings.total_s for one in results), 0.0)
 
-    def _book_found(self, past: Past, result: AttemptResult) -> None:
+    def _book_found(self, past: History, result: AttemptResult) -> None:
         """Book an attempt that the ledger lost altogether; its result tells what it was made for."""
         made = result.made
         assert made is not None  # noqa: S101 - only such results are found
@@ -96,10 +96,10 @@ class TakenUpRun(Run):
             agent=result.agent,
             **asdict(made),
         )
-        one = PastAttempt(started, self._finish(started["number"], result))
+        one = HistoryAttempt(started, self._finish(started["number"], result))
         past.attempts.append(one)
 
-    def _keep_interrupted(self, past: Past) -> None:
+    def _keep_interrupted(self, past: History) -> None:
         """Give refs of their own to what attempts had left that will be repeated under their number."""
         for one in past.attempts:
             is_repeated = not one.has_ended or (one.result is not None and one.result.outcome is Outcome.QUOTA)
@@ -108,7 +108,7 @@ class TakenUpRun(Run):
                 with suppress(WorktreeError):  # it is gone from the repository
                     self._repository.update_ref(f"{ref}-n{one.number}", one.result.snapshot)
 
-    def _take_up(self, past: Past, reuse: Callable[[PastAttempt], None], **new_run: Any) -> None:
+    def _take_up(self, past: History, reuse: Callable[[HistoryAttempt], None], **new_run: Any) -> None:
         """`new_run`: `until` and `end_session` of a run that begins at a step of another."""
         self.reused = frozenset()
         identify = self._builder.identify
@@ -160,7 +160,7 @@ class TakenUpRun(Run):
         self._at_hand.pop((order.step, order.attempt), None)
         return super().settle(order, result, decide)
 
-    def _mark(self, one: PastAttempt) -> None:
+    def _mark(self, one: HistoryAttempt) -> None:
         self.record.attempts[one.number - 1].superseded = False
         self.reused |= {one.number}
 
@@ -170,14 +170,14 @@ class TakenUpRun(Run):
 
     # -- from a step ---------------------------------------------------------------------------------------------
 
-    def start_from(self, past: Past, step: StepPath, origin: str, **start: Any) -> None:
+    def start_from(self, past: History, step: StepPath, origin: str, **start: Any) -> None:
         """Begin a new run that takes over what an earlier one did before `step`; `start` is for `start`."""
         self.start(origin=origin, **start)
         self._take_up(past, self._copy, until=step, end_session=self._end_copied_session)
         self._at_hand.clear()
         self._move_branch(self.schedule.head)
 
-    def _copy(self, one: PastAttempt) -> None:
+    def _copy(self, one: HistoryAttempt) -> None:
         """Book an attempt of the other run as reused, and keep its commits."""
         assert one.finished is not None and one.decided is not None  # noqa: S101, PT018 - it was settled
         number = len(self.record.attempts) + 1
@@ -226,8 +226,8 @@ class TakenUpRun(Run):
             self._refuse(one, "; ".join(f"{gate.name}: {gate.summary}" for gate in red))
         return reason
 
-    def _refuse(self, one: PastAttempt, why: str) -> None:
-        own = read_past(read_ledger(self.folder.ledger))
+    def _refuse(self, one: HistoryAttempt, why: str) -> None:
+        own = read_history(read_ledger(self.folder.ledger))
         number = next(
             other.number for other in reversed(own.attempts) if (other.path, other.attempt) == (one.path, one.attempt)
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.records import RunRecord
-    from pytest_gump.engine.resume.history import Past, PastAttempt
+    from pytest_gump.engine.resume.history import History, HistoryAttempt
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.decision import Decision, Failure
@@ -38,14 +38,14 @@ ASKED: Final = "asked for"
 
 
 @dataclass(slots=True)
-class TakenUp:
+class Reuse:
     """What became of the past."""
 
-    reused: list[tuple[PastAttempt, Ready]] = field(default_factory=list)
+    reused: list[tuple[HistoryAttempt, Ready]] = field(default_factory=list)
     """In the order in which they were fed."""
     again: dict[StepPath, str] = field(default_factory=dict)
     """Why steps are made again."""
-    at_hand: list[PastAttempt] = field(default_factory=list)
+    at_hand: list[HistoryAttempt] = field(default_factory=list)
     """Attempts that came to their end, but nothing was decided any more."""
 
     @property
@@ -54,15 +54,15 @@ class TakenUp:
         return frozenset(one.number for one, _ in self.reused) | {one.number for one in self.at_hand}
 
 
-class TakeUp:
+class ReuseCheck:
     def __init__(
         self,
         schedule: ResumableSchedule,
-        past: Past,
+        past: History,
         repository: Repository,
         *,
         identify: Callable[[Ready], Identity],
-        reuse: Callable[[PastAttempt], None],
+        reuse: Callable[[HistoryAttempt], None],
         until: StepPath | None = None,
         end_session: Callable[[], None] = lambda: None,
     ) -> None:
@@ -81,18 +81,18 @@ class TakeUp:
         self._passed_over = past.given_up | past.taken_back_by(until) if until is not None else set()
         """Numbers of attempts whose step was made anew later, which a new run takes over in their place."""
         self._undecided = [one for one in past.open if one.has_ended]
-        self._taken = TakenUp()
+        self._taken = Reuse()
         self._first: StepPath | None = None
         """The first step that is made again: what else is, follows from it."""
 
-    def run(self) -> TakenUp:
+    def run(self) -> Reuse:
         """Feed all of the past to the schedule.
 
         Raises:
             RunError: the ledger holds what no version of ours has written.
         """
         self._repository.learn_trees(commit for one in self._past.attempts for commit in one.commits)
-        seen: list[PastAttempt] = []
+        seen: list[HistoryAttempt] = []
         for number, session in enumerate(self._past.sessions):
             seen += session
             for one in session:
@@ -112,7 +112,7 @@ class TakeUp:
 
     # -- one attempt ---------------------------------------------------------------------------------------------
 
-    def _offered(self, one: PastAttempt) -> Ready | None:
+    def _offered(self, one: HistoryAttempt) -> Ready | None:
         """What the schedule would make now in the place of an attempt; results that were dropped keep their numbers."""
         ready = self._schedule.open_attempt(one.path)
         earlier = [other for other in self._undecided if other.path == one.path and other.number < one.number]
@@ -122,7 +122,7 @@ class TakeUp:
                 ready = self._schedule.open_attempt(one.path)
         return ready
 
-    def _take(self, one: PastAttempt) -> None:
+    def _take(self, one: HistoryAttempt) -> None:
         ready = self._offered(one)
         if ready is not None and not self._goes_on:
             one = one.numbered(ready.attempt)
@@ -137,7 +137,7 @@ class TakeUp:
             self._taken.reused.append((one, ready))
             self._reuse(one)
 
-    def _still_leads_back(self, one: PastAttempt, ready: Ready) -> bool:
+    def _still_leads_back(self, one: HistoryAttempt, ready: Ready) -> bool:
         """Whether an attempt of a step that was edited since failed, and the steps before it were made anew for that:
         what they became is kept, though the failure counts no more.
         """
@@ -148,7 +148,7 @@ class TakeUp:
         is_there = not is_moved(self._repository, one.started, ready) and self._lost(one) is None
         return is_followed and is_there and self._past.led_back(one)
 
-    def _why_not(self, one: PastAttempt, ready: Ready | None) -> str | None:
+    def _why_not(self, one: HistoryAttempt, ready: Ready | None) -> str | None:
         if self._until is not None and self._until.contains(StepPath.parse(one.started["step"])):
             return ASKED
         if ready is None or ready.attempt != one.attempt:
@@ -158,7 +158,7 @@ class TakeUp:
         changed = changes(self._repository, one.started, ready, self._identify(ready))
         return f"{', '.join(changed)} changed" if changed else self._lost(one)
 
-    def _lost(self, one: PastAttempt) -> str | None:
+    def _lost(self, one: HistoryAttempt) -> str | None:
         """What of the attempt is gone from the repository; None when all is there."""
         for commit in one.left:
             try:
@@ -167,7 +167,7 @@ class TakeUp:
                 return f"its commit {commit[:10]} is gone from the repository"
         return None
 
-    def _feed(self, one: PastAttempt, ready: Ready, *, counts: bool = True) -> None:
+    def _feed(self, one: HistoryAttempt, ready: Ready, *, counts: bool = True) -> None:
         if counts:
             self._taken.again.pop(one.path, None)
         result = one.result
@@ -183,7 +183,7 @@ class TakeUp:
             if settled.verdict == "failed" and result.outcome is not Outcome.PASSED:
                 self._not_reused(ready.path, f"it failed: {settled.outcome}", is_first=False)
 
-    def _decide(self, one: PastAttempt) -> Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]:
+    def _decide(self, one: HistoryAttempt) -> Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]:
         recorded = one.decisions
 
         def decide(step: Step, path: StepPath, _failures: Sequence[Failure], own: Decision) -> Decision:
@@ -202,7 +202,7 @@ class TakeUp:
 
     # -- the ends of sessions ------------------------------------------------------------------------------------
 
-    def _number_on(self, known: Sequence[PastAttempt], *, settled: Sequence[PastAttempt]) -> None:
+    def _number_on(self, known: Sequence[HistoryAttempt], *, settled: Sequence[HistoryAttempt]) -> None:
         """Let what is made again have attempt numbers above those that there are; what is repeated keeps its own."""
         highest: dict[StepPath, int] = {}
         for one in known:
@@ -215,7 +215,7 @@ class TakeUp:
         renewed = [path for path, ready in opened if ready is not None and (path, ready.attempt) in made]
         self._schedule.count_from({}, renewed)
 
-    def _look_at_open(self, one: PastAttempt) -> None:
+    def _look_at_open(self, one: HistoryAttempt) -> None:
         ready = self._offered(one)
         if one.has_ended and ready is None and self._goes_on:
             self._taken.at_hand.append(one)  # whether it holds will be seen
@@ -231,24 +231,24 @@ class TakeUp:
 
 
 def take_up(
-    past: Past,
+    past: History,
     inputs: RunInputs,
     record: RunRecord,
     repository: Repository,
     *,
     identify: Callable[[Ready], Identity],
-    reuse: Callable[[PastAttempt], None],
+    reuse: Callable[[HistoryAttempt], None],
     until: StepPath | None = None,
     end_session: Callable[[], None] = lambda: None,
-) -> tuple[ResumableSchedule, TakenUp]:
+) -> tuple[ResumableSchedule, Reuse]:
     """A schedule that goes on where a run ended, and what became of its past; `reuse` is to mark what counts, and
     `end_session` where a session of the past ends.
     """
     for one in record.attempts:
         one.superseded = True
     schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
-    taking = TakeUp(schedule, past, repository, identify=identify, reuse=reuse, until=until, end_session=end_session)
-    return schedule, taking.run()
+    check = ReuseCheck(schedule, past, repository, identify=identify, reuse=reuse, until=until, end_session=end_session)
+    return schedule, check.run()
 
 
 def changes(repository: Repository, started: Event, now: Ready | Order, identity: Identity) -> list[str]:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Usage
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
-    from pytest_gump.engine.resume.reuse import TakenUp
+    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.schedule import Decide, Ready
     from pytest_gump.system.git.repository import Repository
@@ -67,7 +67,7 @@ class Booked:
 class Run:
     """A living run. The controller is the only one that has it."""
 
-    taken: TakenUp | None = None
+    taken: Reuse | None = None
     """What became of the run's past, if it has one."""
     reused: frozenset[int] = frozenset()
     """Numbers of the attempts of earlier sessions whose results hold."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_gump.engine.schedule.decision import Failure, Replan
-    from pytest_gump.engine.schedule.nodes import Leaf, Node, Told
+    from pytest_gump.engine.schedule.nodes import FailureNotice, Leaf, Node
     from pytest_gump.engine.schedule.records import EntryKind
 
     Number = Callable[[StepPath], int]
@@ -58,7 +58,7 @@ def first_attempt(leaf: Leaf, number: Number) -> Ready:
     )
 
 
-def _take_told(leaf: Leaf) -> tuple[Told | None, bool]:
+def _take_told(leaf: Leaf) -> tuple[FailureNotice | None, bool]:
     """Take the failure that this step must be told, and whether its session must be fresh.
 
     After a restart, that is for the first agent step from the target on; in a new pass of a group, for the first

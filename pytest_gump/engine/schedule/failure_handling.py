@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Stop
-from pytest_gump.engine.schedule.nodes import Group, Told, groups_above, restart_target
+from pytest_gump.engine.schedule.nodes import FailureNotice, Group, groups_above, restart_target
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.retry import answer, bind
 
@@ -33,9 +33,9 @@ class Log:
 
 
 @dataclass(slots=True)
-class Asking:
+class FailureCase:
     leaf: Leaf
-    told: Told
+    told: FailureNotice
     """The failure as its own attempt had it."""
     failure: Failure
     """The same with the attempt number of the step: a part of a replan has numbers of its own."""
@@ -48,12 +48,12 @@ class Asking:
     """What the step that failed ends with, if nobody goes on."""
 
     @classmethod
-    def about(cls, leaf: Leaf, ready: Ready, done: Done) -> Asking:
+    def about(cls, leaf: Leaf, ready: Ready, done: Done) -> FailureCase:
         failure = done.failure or Failure(done.attempt, done.outcome, "gate_fail")
         failure = replace(failure, agent=failure.agent or ready.agent, tree=failure.tree or done.tree)
         return cls(
             leaf,
-            Told(ready.path, failure),
+            FailureNotice(ready.path, failure),
             replace(failure, attempt=leaf.attempt),
             compare_trees=_may_write(leaf, ready),
             is_final=done.outcome in NEVER_RETRIED,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.engine.schedule.decision import Failure, Retry
-    from pytest_gump.engine.schedule.parallel_pass import SideBySide
+    from pytest_gump.engine.schedule.parallel_pass import ParallelPass
     from pytest_gump.engine.schedule.records import Role, Status
     from pytest_gump.order import Mode, PlanItem
     from pytest_gump.workflow.model import OnFailure, Step
@@ -35,7 +35,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FailureNotice:
     """A failure that the prompt of an earlier step must tell."""
 
     by: StepPath
@@ -63,7 +63,7 @@ class Reopened:
 class Message:
     """What the first agent step that it concerns is told, and whether its conversation is new."""
 
-    told: list[Told]
+    told: list[FailureNotice]
     is_fresh: bool
 
 
@@ -71,7 +71,7 @@ class Message:
 class Restarted:
     """A jump back inside a group that is not yet past the step that asked for it."""
 
-    told: Told
+    told: FailureNotice
     until: int
     """Index of the member that asked."""
     is_told: bool = False
@@ -103,7 +103,7 @@ class Leaf:
     attempt: int = 0
     left: str = ""
     """Where `same` goes on: the tree as the latest failed attempt left it."""
-    told: Told | None = None
+    told: FailureNotice | None = None
     has_crashed: bool = False
     replanning: Replanning | None = None
     role: Role = "step"
@@ -146,12 +146,12 @@ class Group:
     plan: tuple[PlanItem, ...] = ()
     members: list[Leaf | Group | None] = field(default_factory=list)
     """The declared ones, and the group's own gates behind them, if it has any."""
-    side: SideBySide | None = None
+    side: ParallelPass | None = None
     """How far the members of a parallel group are."""
     kept: dict[int, Tally] = field(default_factory=dict)
     """Tallies that outlive a restart."""
     restarted: Restarted | None = None
-    told: list[Told] = field(default_factory=list)
+    told: list[FailureNotice] = field(default_factory=list)
     is_fresh: bool = False
     """The first agent step of this pass starts a fresh session; side by side, the first one of each member."""
     messages: dict[int, Message] = field(default_factory=dict)
@@ -200,7 +200,7 @@ class Group:
             self.messages[index] = Message([one for one in self.told if self._may_be_for(one, index)], self.is_fresh)
         return self.messages[index]
 
-    def _may_be_for(self, told: Told, index: int) -> bool:
+    def _may_be_for(self, told: FailureNotice, index: int) -> bool:
         """Whether a failure was that of this member, or of no member alone; plan items are told by `concerns`."""
         depth = len(self.path.names)
         if self.kind == "foreach" or told.by.names[:depth] != self.path.names or len(told.by.names) == depth:
@@ -210,7 +210,7 @@ class Group:
         failed = told.by.items[-1] if name == MERGE_STEP.name and told.by.items else name
         return failed not in names or names[index] == failed
 
-    def renew(self, decision: Retry, told: list[Told], left: str) -> None:
+    def renew(self, decision: Retry, told: list[FailureNotice], left: str) -> None:
         """Prepare the next pass, which the group's own policy granted; `left` is where the failed one left the tree."""
         is_reset = decision.worktree == "reset"
         is_other = decision.agent is not None and decision.agent != self.override
@@ -222,7 +222,7 @@ class Group:
         self.cause = "group"
         self.lane.head = self.begin if is_reset else left
 
-    def rewind(self, target: Node, until: Node, told: Told) -> None:
+    def rewind(self, target: Node, until: Node, told: FailureNotice) -> None:
         """Make room for a restart: the tallies of both ends are kept, what lies between is forgotten.
 
         The tallies of steps after `until`, which wait for a restart of their own to come back to them, are kept too:
@@ -249,7 +249,7 @@ class Group:
         self.members[index] = node
         return node
 
-    def reopen(self, index: int, lane: Lane, told: Told, kept: Reopened) -> Leaf | Group:
+    def reopen(self, index: int, lane: Lane, told: FailureNotice, kept: Reopened) -> Leaf | Group:
         """Make a member anew that could not be merged; its first agent step is told what conflicts."""
         self.restarted = Restarted(told, index)
         before, self.reopened = self.reopened, kept

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-    from pytest_gump.engine.schedule.failure_handling import Asking
+    from pytest_gump.engine.schedule.failure_handling import FailureCase
     from pytest_gump.engine.schedule.nodes import Leaf
 
 State = Literal["waiting", "running", "passed", "merging", "merged", "failed", "dropped"]
@@ -21,11 +21,11 @@ State = Literal["waiting", "running", "passed", "merging", "merged", "failed", "
 because a member that it needs has failed."""
 
 
-class SideBySide:
+class ParallelPass:
     def __init__(self, size: int, begin: str, *, needs: Sequence[frozenset[int]], after: Sequence[int]) -> None:
         """`needs[i]`: members that must pass before i; `after[i]`: how many members must have ended before i."""
         self.states: list[State] = ["waiting"] * size
-        self.failures: dict[int, list[Asking]] = {}
+        self.failures: dict[int, list[FailureCase]] = {}
         self.merges: dict[int, Leaf] = {}
         self.heads = [begin]
         """The group's tree when the first k members have ended."""
@@ -101,9 +101,9 @@ class SideBySide:
         self._line_up()
         return merges
 
-    def askings(self) -> list[Asking]:
+    def cases(self) -> list[FailureCase]:
         """The failures of all members, in plan order."""
-        return [asking for index in sorted(self.failures) for asking in self.failures[index]]
+        return [case for index in sorted(self.failures) for case in self.failures[index]]
 
     def signature(self) -> Hashable:
         return tuple(self.states), tuple(self.heads), tuple(sorted(self._enterable))

@@ -17,7 +17,7 @@ from pytest_gump.engine.schedule.schedule import Schedule
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.schedule.failure_handling import Asking
+    from pytest_gump.engine.schedule.failure_handling import FailureCase
     from pytest_gump.engine.schedule.nodes import Leaf, Node
     from pytest_gump.engine.schedule.records import Decide, Done, Ready, Settled
     from pytest_gump.workflow.model import Workflow
@@ -86,20 +86,20 @@ class ResumableSchedule(Schedule):
             self._forgive([*_given_up(self._root)])
         self._had_failed = False
 
-    def _fail_run(self, askings: Sequence[Asking]) -> None:
+    def _fail_run(self, cases: Sequence[FailureCase]) -> None:
         if self._forgives:
             self._had_failed = True
-            self._forgive([*askings, *_given_up(self._root)])
+            self._forgive([*cases, *_given_up(self._root)])
         else:
-            super()._fail_run(askings)
+            super()._fail_run(cases)
 
-    def _forgive(self, askings: Sequence[Asking]) -> None:
-        failed = {id(asking.leaf): asking for asking in askings}
+    def _forgive(self, cases: Sequence[FailureCase]) -> None:
+        failed = {id(case.leaf): case for case in cases}
         self._held = [leaf for leaf in self._held if id(leaf) not in failed]
-        for asking in failed.values():
-            self._bring_back(asking.leaf)
-        for asking in failed.values():
-            self._begin_anew(asking.leaf, asking)
+        for case in failed.values():
+            self._bring_back(case.leaf)
+        for case in failed.values():
+            self._begin_anew(case.leaf, case)
 
     def _bring_back(self, leaf: Leaf) -> None:
         """Open the groups around a failed step again."""
@@ -114,16 +114,16 @@ class ResumableSchedule(Schedule):
                 self._show_front(group, side)
             node = group
 
-    def _begin_anew(self, leaf: Leaf, asking: Asking) -> None:
-        if asking.outcome == "gate_error" and asking.has_work and leaf.mode == "diff" and asking.told.by == leaf.path:
+    def _begin_anew(self, leaf: Leaf, case: FailureCase) -> None:
+        if case.outcome == "gate_error" and case.has_work and leaf.mode == "diff" and case.told.by == leaf.path:
             leaf.tally = Tally()
             self._start(leaf, check_again(leaf, self._number))
         elif leaf.role != "merge":
-            leaf.tally, leaf.replanning, leaf.told = Tally(), None, asking.told
+            leaf.tally, leaf.replanning, leaf.told = Tally(), None, case.told
             self._start(leaf, anew(leaf, self._number))
-        elif asking.outcome == "conflict":
+        elif case.outcome == "conflict":
             writer = writer_of(leaf)
-            self._reopen(leaf, asking, Reopened(writer.path, Tally(), None))
+            self._reopen(leaf, case, Reopened(writer.path, Tally(), None))
         else:
             side = leaf.parent.side
             assert side is not None  # noqa: S101 - the group is parallel
@@ -132,10 +132,10 @@ class ResumableSchedule(Schedule):
                 self._start_merge(leaf.parent, side, leaf.index)
 
 
-def _given_up(group: Group) -> Iterator[Asking]:
+def _given_up(group: Group) -> Iterator[FailureCase]:
     """The failures in parallel groups that have not come to their end: when the run fails, they are final too."""
     if group.side is not None:
-        yield from group.side.askings()
+        yield from group.side.cases()
     for member in group.members:
         if isinstance(member, Group):
             yield from _given_up(member)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from pytest_gump.engine.schedule.attempts import begin_replan, next_attempt, next_part
 from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
-from pytest_gump.engine.schedule.failure_handling import Asking, Log, where_left
+from pytest_gump.engine.schedule.failure_handling import FailureCase, Log, where_left
 from pytest_gump.engine.schedule.nodes import Leaf, Reopened, groups_above, restart_target, writer_of
 from pytest_gump.engine.schedule.records import Decide, Done, LeafState, Ready, Settled
 from pytest_gump.engine.schedule.tree import StepTree
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from pytest_gump.engine.schedule.decision import Decision
-    from pytest_gump.engine.schedule.nodes import Group, Node, Told
-    from pytest_gump.engine.schedule.parallel_pass import SideBySide
+    from pytest_gump.engine.schedule.nodes import FailureNotice, Group, Node
+    from pytest_gump.engine.schedule.parallel_pass import ParallelPass
     from pytest_gump.engine.schedule.records import Result
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
@@ -153,7 +153,7 @@ class Schedule(StepTree):
             group.status = "passed"
             node = group
 
-    def _merge_on(self, group: Group, side: SideBySide) -> Result | None:
+    def _merge_on(self, group: Group, side: ParallelPass) -> Result | None:
         """Merge the next member if it has passed; when all have ended, go on, and say what a failure led to."""
         index = side.next_merge(group.lane.head, group.may_write)
         if index is not None:
@@ -162,7 +162,7 @@ class Schedule(StepTree):
             self._show_front(group, side)
             return None
         if side.failures:
-            return self._give_up_group(group, side.askings(), group.lane.head)
+            return self._give_up_group(group, side.cases(), group.lane.head)
         if group.has_gate:
             self._enter(group.member(group.size, group.lane))
         else:
@@ -172,37 +172,37 @@ class Schedule(StepTree):
 
     def _conflict(self, merge: Leaf, ready: Ready, done: Done) -> Settled:
         """Let the member begin anew on the merged tree, if the policy of its last writing step has an attempt left."""
-        asking = Asking.about(merge, ready, done)
+        case = FailureCase.about(merge, ready, done)
         if done.outcome in ENDS_RUN:
             merge.status = "failed"
-            self._fail_run([asking])
-            return asking.settled("failed", done, self._log)
+            self._fail_run([case])
+            return case.settled("failed", done, self._log)
         writer = writer_of(merge)
-        decision = Stop() if asking.is_final else asking.ask(writer, self._decide, self._log)
+        decision = Stop() if case.is_final else case.ask(writer, self._decide, self._log)
         if isinstance(decision, Stop):
-            verdict = self._give_up(merge, [asking], merge.lane.head)
-            return asking.settled(self._held_or(merge, verdict, asking), done, self._log)
+            verdict = self._give_up(merge, [case], merge.lane.head)
+            return case.settled(self._held_or(merge, verdict, case), done, self._log)
         agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
-        self._reopen(merge, asking, Reopened(writer.path, writer.tally, agent))
-        return asking.settled("again", done, self._log)
+        self._reopen(merge, case, Reopened(writer.path, writer.tally, agent))
+        return case.settled("again", done, self._log)
 
     def _fail(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
-        asking = Asking.about(leaf, ready, done)
+        case = FailureCase.about(leaf, ready, done)
         leaf.left = where_left(leaf, ready, done)
-        leaf.told = asking.told
+        leaf.told = case.told
         leaf.replanning = None
         verdict: Result = "failed"
         if done.outcome in ENDS_RUN:
             leaf.status = "failed"
-            self._fail_run([asking])
+            self._fail_run([case])
         else:
-            decision = Stop() if asking.is_final else asking.ask(leaf, self._decide, self._log)
-            verdict = self._follow(leaf, decision, asking)
+            decision = Stop() if case.is_final else case.ask(leaf, self._decide, self._log)
+            verdict = self._follow(leaf, decision, case)
         if ready.path == leaf.path:
-            return asking.settled(verdict, done, self._log)
-        return replace(asking.settled(verdict if verdict == "failed" else "again", done, self._log), step=leaf.path)
+            return case.settled(verdict, done, self._log)
+        return replace(case.settled(verdict if verdict == "failed" else "again", done, self._log), step=leaf.path)
 
-    def _follow(self, leaf: Leaf, decision: Decision, asking: Asking) -> Result:
+    def _follow(self, leaf: Leaf, decision: Decision, case: FailureCase) -> Result:
         match decision:
             case Retry():
                 failed = leaf.agent
@@ -212,14 +212,14 @@ class Schedule(StepTree):
                 self._start(leaf, begin_replan(leaf, decision, self._number))
                 return "escalated"
             case Restart():
-                self._restart(leaf, decision, asking.told)
+                self._restart(leaf, decision, case.told)
                 return "again"
             case Stop():
-                return self._held_or(leaf, self._give_up(leaf, [asking], leaf.left), asking)
+                return self._held_or(leaf, self._give_up(leaf, [case], leaf.left), case)
             case _:
                 assert_never(decision)
 
-    def _give_up(self, node: Node, askings: list[Asking], left: str) -> Result | None:
+    def _give_up(self, node: Node, cases: list[FailureCase], left: str) -> Result | None:
         """Let `node` fail for good in this pass.
 
         Returns `again` if a group above goes on, `failed` if the run has failed, None while others of a parallel
@@ -228,38 +228,38 @@ class Schedule(StepTree):
         node.status = "failed"
         group = node.parent
         if group is None:
-            self._fail_run(askings)
+            self._fail_run(cases)
             return "failed"
         if group.side is None or node.index == group.size:
-            return self._give_up_group(group, askings, left)
-        group.side.failures[node.index] = askings
+            return self._give_up_group(group, cases, left)
+        group.side.failures[node.index] = cases
         group.side.states[node.index] = "failed"
         return self._merge_on(group, group.side)
 
-    def _give_up_group(self, group: Group, askings: list[Asking], left: str) -> Result | None:
+    def _give_up_group(self, group: Group, cases: list[FailureCase], left: str) -> Result | None:
         """Ask the group whether it goes on; if not, it fails too."""
-        if group.policy is not None and not any(asking.is_final for asking in askings):
-            decision = askings[0].ask(group, self._decide, self._log, attempt=self._attempts[group.path])
+        if group.policy is not None and not any(case.is_final for case in cases):
+            decision = cases[0].ask(group, self._decide, self._log, attempt=self._attempts[group.path])
             if isinstance(decision, Retry | Restart):
                 self._held = [leaf for leaf in self._held if group not in groups_above(leaf)]
                 if isinstance(decision, Restart):
-                    self._restart(group, decision, askings[0].told)
+                    self._restart(group, decision, cases[0].told)
                 else:
-                    group.renew(decision, [asking.told for asking in askings], left)
+                    group.renew(decision, [case.told for case in cases], left)
                     self._begin_pass(group)
                 return "again"
-        return self._give_up(group, askings, left)
+        return self._give_up(group, cases, left)
 
-    def _held_or(self, leaf: Leaf, verdict: Result | None, asking: Asking) -> Result:
+    def _held_or(self, leaf: Leaf, verdict: Result | None, case: FailureCase) -> Result:
         """Say what a given-up step is reported as: no last word yet while a group above may still go on."""
         if verdict is not None:
             return verdict
-        if asking.is_hopeless:
+        if case.is_hopeless:
             return "failed"
         self._held.append(leaf)
         return "again"
 
-    def _restart(self, node: Node, decision: Restart, told: Told) -> None:
+    def _restart(self, node: Node, decision: Restart, told: FailureNotice) -> None:
         """Jump back to an earlier sibling of `node` or to itself; what lies after it, up to `node`, is new again."""
         group, target = restart_target(node, decision.step)
         target.tally.enter()
@@ -269,9 +269,9 @@ class Schedule(StepTree):
         target.lane.head = target.begin
         self._enter(group.member(target.index, target.lane))
 
-    def _fail_run(self, askings: Sequence[Asking]) -> None:
+    def _fail_run(self, cases: Sequence[FailureCase]) -> None:
         self._has_failed = True
-        self.reason = f"{askings[0].told.by} failed: {askings[0].outcome}"
+        self.reason = f"{cases[0].told.by} failed: {cases[0].outcome}"
 
     def _end(self, reason: str) -> tuple[StepPath, ...]:
         self._has_failed = True

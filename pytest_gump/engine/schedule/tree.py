@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.attempts import first_attempt, merge_attempt
 from pytest_gump.engine.schedule.failure_handling import Log
-from pytest_gump.engine.schedule.nodes import Group, Lane, Leaf, Told
+from pytest_gump.engine.schedule.nodes import FailureNotice, Group, Lane, Leaf
 from pytest_gump.engine.schedule.open_attempts import OpenAttempts
-from pytest_gump.engine.schedule.parallel_pass import SideBySide
+from pytest_gump.engine.schedule.parallel_pass import ParallelPass
 from pytest_gump.engine.schedule.plans import Plans, overlap_notes
 from pytest_gump.engine.schedule.view import living, member_of, place
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.schedule.failure_handling import Asking
+    from pytest_gump.engine.schedule.failure_handling import FailureCase
     from pytest_gump.engine.schedule.nodes import Node, Reopened
     from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.workflow.model import Workflow
@@ -93,7 +93,7 @@ class StepTree:
             return
         waits = group.waits()
         self._log.notes += overlap_notes(group)
-        group.side = SideBySide(group.size, group.lane.head, needs=waits.needs, after=waits.after)
+        group.side = ParallelPass(group.size, group.lane.head, needs=waits.needs, after=waits.after)
         self._show_front(group, group.side)
 
     def _start(self, leaf: Leaf, ready: Ready) -> None:
@@ -104,7 +104,7 @@ class StepTree:
         self._attempts[path] = self._attempts.get(path, 0) + 1
         return self._attempts[path]
 
-    def _show_front(self, group: Group, side: SideBySide) -> None:
+    def _show_front(self, group: Group, side: ParallelPass) -> None:
         if side.has_more and group not in self._fronts:
             self._fronts.append(group)
 
@@ -117,7 +117,7 @@ class StepTree:
             self._fronts.remove(group)
         self._enter(group.member(index, Lane(head)))
 
-    def _start_merge(self, group: Group, side: SideBySide, index: int) -> None:
+    def _start_merge(self, group: Group, side: ParallelPass, index: int) -> None:
         member = group.members[index]
         assert member is not None  # noqa: S101 - it has passed
         leaf = group.merge(index)
@@ -125,11 +125,11 @@ class StepTree:
         side.states[index], side.merges[index] = "merging", leaf
         self._start(leaf, merge_attempt(leaf, member, self._number))
 
-    def _reopen(self, merge: Leaf, asking: Asking, kept: Reopened) -> None:
+    def _reopen(self, merge: Leaf, case: FailureCase, kept: Reopened) -> None:
         """Let the member that could not be merged begin anew."""
         group = merge.parent
         assert group.side is not None  # noqa: S101 - the group is parallel
         group.side.states[merge.index] = "running"
         merge.status = "pending"
-        told = Told(merge.path, asking.failure, kept.path.items)
+        told = FailureNotice(merge.path, case.failure, kept.path.items)
         self._enter(group.reopen(merge.index, Lane(group.lane.head), told, kept))

@@ -42,10 +42,10 @@ class Index:
                 steps.setdefault(step.names, step)
         return cls(Outline.of(steps), steps, {path: number for number, path in enumerate(steps)})
 
-    def find(self, asking: PlacedStep, ref: str, around: Surroundings) -> PlacedStep | NotFound:
+    def find(self, case: PlacedStep, ref: str, around: Surroundings) -> PlacedStep | NotFound:
         """Resolve a reference that is written at a step."""
         try:
-            return self.steps[self.outline.resolve(asking.names, ref)]
+            return self.steps[self.outline.resolve(case.names, ref)]
         except UnknownStepError:
             hint = around.problems.suggest(ref, self.outline.by_name, label="steps")
             return NotFound(f"names {quoted(ref)}, and there is no such step", hint)
