@@ -1,23 +1,20 @@
-"""What tokens cost: by the user's own prices, otherwise by the table of genai-prices.
-
-The table is the one in the installed package: nothing is fetched, `UpdatePrices` is never started.
-"""
+"""What tokens cost: by the user's own prices, then by genai-prices if it is installed, otherwise by our own table."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
+from pytest_gump.agents import price_table
 from pytest_gump.agents.base import Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_gump.agents.base import Provenance
-
-PACKAGE: Final = "genai-prices"
+    from pytest_gump.agents.price_table import Priced
 
 MILLION: Final = 1_000_000
 
@@ -69,14 +66,14 @@ def priced_as(model: str | None, cli: str) -> str | None:
 def estimate(model: str | None, tokens: Tokens) -> float | None:
     """Price tokens in dollars; None if the price of the model is unknown.
 
-    The first call for a model without a price of the user's own imports the table (about a quarter of a second).
+    The first call for a model without a price of the user's own reads the table.
     """
     if not model:
         return None
     if (own := _own_rates(model)) is not None:
         return own.of(tokens)
     found = _look_up(model, tokens)
-    return None if found is None else float(found.total_price)
+    return None if found is None else found.cost_usd
 
 
 def _own_rates(model: str) -> Rates | None:
@@ -88,25 +85,30 @@ def _without_provider(model: str) -> str:
     return model.rpartition("/")[2]
 
 
-def _look_up(model: str, tokens: Tokens) -> Any:
-    """The table's calculation for these tokens; None when the model is not in it."""
-    from genai_prices import Usage as PricedUsage
-    from genai_prices import calc_price
+class Table(Protocol):
+    """A module that knows the prices of models."""
 
-    usage = PricedUsage(
-        input_tokens=tokens.input + tokens.cache_read + tokens.cache_write,
-        cache_read_tokens=tokens.cache_read,
-        cache_write_tokens=tokens.cache_write,
-        output_tokens=tokens.output + tokens.reasoning,
-    )
+    def version(self) -> str: ...
+
+    def look_up(self, name: str, provider: str | None, tokens: Tokens) -> Priced | None: ...
+
+
+@cache
+def _table() -> Table:
+    """genai-prices where it is installed and can be imported, otherwise our own table."""
+    try:
+        from pytest_gump.agents import installed_prices
+    except ImportError:
+        return price_table
+    return installed_prices
+
+
+def _look_up(model: str, tokens: Tokens) -> Priced | None:
+    """The table's price for these tokens; None when the model is not in it."""
     bare = _without_provider(model)
     resold = [(start + bare, provider) for prefix, provider, start in RESELLERS if bare.startswith(prefix)]
-    for name, provider in ((bare, None), (model, None), *resold):
-        try:
-            return calc_price(usage, model_ref=name, provider_id=provider)
-        except (LookupError, ValueError):
-            continue
-    return None
+    found = (_table().look_up(name, provider, tokens) for name, provider in ((bare, None), (model, None), *resold))
+    return next(filter(None, found), None)
 
 
 def source(model: str | None) -> str | None:
@@ -118,8 +120,8 @@ def source(model: str | None) -> str | None:
     found = _look_up(model, Tokens(input=1))
     if found is None:
         return None
-    resold = any(found.provider.id == provider for _, provider, _ in RESELLERS)
-    return f"{table_version()}, {found.provider.id} {found.model.id}" if resold else table_version()
+    resold = any(found.provider == provider for _, provider, _ in RESELLERS)
+    return f"{table_version()}, {found.provider} {found.model}" if resold else table_version()
 
 
 def why_unknown(model: str | None, cli: str) -> str:
@@ -128,7 +130,7 @@ def why_unknown(model: str | None, cli: str) -> str:
         return "Cursor bills by its own plan"
     if not model:
         return f"its CLI chooses the model: name one, or give {cli!r} a price in gump_prices"
-    return f"{PACKAGE} has no price for {model!r}: give it one in gump_prices"
+    return f"the price table has no price for {model!r}: give it one in gump_prices"
 
 
 def provenance(model: str | None) -> Provenance:
@@ -139,8 +141,7 @@ def provenance(model: str | None) -> Provenance:
 def context_window(model: str | None) -> int | None:
     """How many tokens the model can read, as far as the table knows."""
     found = _look_up(model, Tokens(input=1)) if model else None
-    window: int | None = None if found is None else found.model.context_window
-    return window
+    return None if found is None else found.context_window
 
 
 LINEAR_TOKENS: Final = 128_000
@@ -191,9 +192,6 @@ def estimated_usage(model: str | None, tokens: Tokens, *, turns: int = 0, tool_c
     return Usage(tokens, cost_usd, provenance, turns, tool_calls)
 
 
-@cache
 def table_version() -> str:
-    """Name and version of the price table, for the report: its release is its date."""
-    from importlib import metadata
-
-    return f"{PACKAGE} {metadata.version(PACKAGE)}"
+    """Name and version of the price table, for the report."""
+    return _table().version()

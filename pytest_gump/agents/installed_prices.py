@@ -1,0 +1,35 @@
+"""The prices of genai-prices, where the user installed it (extra `prices`).
+
+Importing this module imports the package, in about a fifth of a second; ImportError without it. The table is the one
+in the package: nothing is fetched, `UpdatePrices` is never started.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from genai_prices import Usage, __version__, calc_price
+
+from pytest_gump.agents.price_table import Priced
+
+if TYPE_CHECKING:
+    from pytest_gump.agents.base import Tokens
+
+
+def version() -> str:
+    return f"genai-prices {__version__}"
+
+
+def look_up(name: str, provider: str | None, tokens: Tokens) -> Priced | None:
+    """Price tokens as `price_table.look_up` does."""
+    usage = Usage(
+        input_tokens=tokens.input + tokens.cache_read + tokens.cache_write,
+        cache_read_tokens=tokens.cache_read,
+        cache_write_tokens=tokens.cache_write,
+        output_tokens=tokens.output + tokens.reasoning,
+    )
+    try:
+        found = calc_price(usage, model_ref=name, provider_id=provider)
+    except (LookupError, ValueError):
+        return None
+    return Priced(float(found.total_price), found.provider.id, found.model.id, found.model.context_window)

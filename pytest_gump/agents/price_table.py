@@ -1,0 +1,93 @@
+"""The price table that ships with the package, and how a model's name finds its entry.
+
+`tools/make_price_table.py` makes `price_table.json` from genai-prices; names match as they do there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.agents.base import Tokens
+
+COMPACT_DATE: Final = re.compile(r"-(20\d\d)(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?=-|:|$)")
+MILLION: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """What some tokens cost, and the entry of the table that says so."""
+
+    cost_usd: float
+    provider: str
+    model: str
+    context_window: int | None
+
+
+@cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(Path(__file__).with_name("price_table.json").read_text(encoding="utf-8"))
+    return table
+
+
+def version() -> str:
+    """The date of the table and what it is made from."""
+    return f"price table {_table()['date']} ({_table()['source']})"
+
+
+def look_up(name: str, provider: str | None, tokens: Tokens) -> Priced | None:
+    """Price tokens; without a provider, the first one that knows names of this form. None: no such model."""
+    found = _find(name.lower(), provider)
+    return found and Priced(_cost(found[1], tokens), found[0], found[1]["id"], found[1].get("context"))
+
+
+@cache
+def _find(name: str, provider: str | None) -> tuple[str, dict[str, Any]] | None:
+    """The provider and the entry of a model; a date without dashes is tried with them too."""
+    for one in _table()["providers"]:
+        if one["id"] == provider or (provider is None and one["match"] and _matches(one["match"], name)):
+            names = dict.fromkeys((name, COMPACT_DATE.sub(r"-\1-\2-\3", name)))
+            entries = (entry for form in names for entry in one["models"] if _matches(entry["match"], form))
+            entry = next(entries, None)
+            return entry and (one["id"], entry)
+    return None
+
+
+_CLAUSES: Final[dict[str, Callable[[Any, str], bool]]] = {
+    "equals": lambda text, name: name == text,
+    "starts_with": lambda text, name: name.startswith(text),
+    "ends_with": lambda text, name: name.endswith(text),
+    "contains": lambda text, name: text in name,
+    "regex": lambda pattern, name: re.search(pattern, name) is not None,
+    "or": lambda clauses, name: any(_matches(one, name) for one in clauses),
+    "and": lambda clauses, name: all(_matches(one, name) for one in clauses),
+}
+
+
+def _matches(clause: dict[str, Any], name: str) -> bool:
+    ((kind, value),) = clause.items()
+    return _CLAUSES[kind](value, name)
+
+
+def _cost(entry: dict[str, Any], tokens: Tokens) -> float:
+    """Dollars. Cached tokens without a price of their own cost what input does."""
+    total = tokens.input + tokens.cache_read + tokens.cache_write
+    cached = {"cache_read": tokens.cache_read, "cache_write": tokens.cache_write}
+    counts = {kind: count for kind, count in cached.items() if kind in entry}
+    counts["input"] = total - sum(counts.values())
+    counts["output"] = tokens.output + tokens.reasoning
+    return sum(count * _price(entry.get(kind, 0), total) for kind, count in counts.items()) / MILLION
+
+
+def _price(price: float | list[list[float]], total: int) -> float:
+    """Dollars for a million tokens: beyond a threshold of input, the dearer price holds for all tokens."""
+    if not isinstance(price, list):
+        return price
+    return next(value for start, value in reversed(price) if total > start or start == 0)
