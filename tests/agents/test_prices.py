@@ -50,7 +50,8 @@ def test_an_answer_is_priced_as_the_table_does(
 def test_the_table_is_imported_late_and_starts_no_thread() -> None:
     program = (
         "import sys, threading\n"
-        "from pytest_gump.agents import prices, registry, replay\n"
+        "from pytest_gump.agents import prices, registry\n"
+        "from pytest_gump.agents.cassettes import replay\n"
         "assert not {'genai_prices', 'httpx2'} & set(sys.modules)\n"
         "from pytest_gump.agents.base import Tokens\n"
         "prices.estimate('claude-sonnet-4-5', Tokens(input=1))\n"
