@@ -68,7 +68,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 @pytest.mark.parametrize(
     ("text", "module"),
     [
-        ("from pytest_gump.engine import metrics", "pytest_gump.engine.record.records"),
+        ("from pytest_gump.engine.record import records", "pytest_gump.engine.record.records"),
         ("def late():\n    from pytest_gump.errors import GumpError", "pytest_gump.errors"),
         ("if TYPE_CHECKING:\n    from pytest_gump.errors import GumpError", None),
     ],

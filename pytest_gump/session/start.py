@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from pytest_gump.agents import prices
-from pytest_gump.engine.attempt.attempt import Tools, execute
+from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.recovery import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
+from pytest_gump.engine.attempt.tools import Tools
 from pytest_gump.engine.checks.judgement import REASON_CHARS
 from pytest_gump.engine.record.run_folder import RunFolder, new_run_id
 from pytest_gump.engine.reporting.dry_run import describe

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from pytest_gump.agents.base import SessionRef, ToolCall, Turn
-from pytest_gump.engine.attempt.attempt import Cancelled, attempt_ref, execute
-from pytest_gump.engine.attempt.snapshots import stored_result
+from pytest_gump.engine.attempt.attempt import Cancelled, execute
+from pytest_gump.engine.attempt.snapshots import attempt_ref, stored_result
 from pytest_gump.order import AttemptResult, ContextPart, Outcome, PlanItem, Section, from_wire, to_wire
 from pytest_gump.settings.settings import Settings
 from pytest_gump.system.processes.process import Supervisor

@@ -15,7 +15,7 @@ from .workflows import ONE
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
-OFTEN = "\n\nimport pytest_gump.reporters.live\n\npytest_gump.live.HEARTBEAT_S = 0.2\n"
+OFTEN = "\n\nimport pytest_gump.reporters.live\n\npytest_gump.reporters.live.HEARTBEAT_S = 0.2\n"
 """What a conftest does, so that the test need not take minutes."""
 
 BOTH_AT_ONCE = """

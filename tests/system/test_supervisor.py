@@ -242,7 +242,7 @@ def test_without_a_subreaper_group_and_mark_are_what_a_command_is_found_by(tmp_p
     """Run a keeper that is told that it is none: what this system can do, it leaves aside."""
     program = tmp_path / "keeper.py"
     program.write_text(
-        "import os, socket, sys\nfrom pytest_gump.system import keeper\n"
+        "import os, socket, sys\nfrom pytest_gump.system.processes import keeper\n"
         "one = keeper.Keeper(socket.socket(fileno=int(sys.argv[1])))\n"
         "keeper.become_subreaper(wanted=False)\none.is_reaper = False\none.serve()\n"
     )

@@ -28,7 +28,7 @@ from pytest_gump.engine.attempt.recovery import NEVER_STARTED, recover
 from pytest_gump.engine.attempt.secrets import Secrets, masked_event
 from pytest_gump.engine.attempt.setup_phase import Setup
 from pytest_gump.engine.attempt.snapshots import Snapshots, attempt_ref
-from pytest_gump.engine.attempt.tools import GateStarted, Tools
+from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.engine.attempt.usable_session import kept, usable
 from pytest_gump.engine.attempt.workplace import make_workplace
 from pytest_gump.engine.checks import withheld
@@ -49,12 +49,10 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Agent, Task
     from pytest_gump.engine.attempt.context_phase import Material
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import Heard, Tools
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import Order
     from pytest_gump.system.worktrees.slot import Slot
-
-__all__ = ["Cancelled", "Tools", "attempt_ref", "execute"]
 
 MESSAGE_CHARS = 20_000
 
