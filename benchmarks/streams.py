@@ -1,6 +1,6 @@
 """Measure how fast the stream of each agent CLI is read, and in how much memory. See README.md.
 
-Each stream is made of what the CLI really printed (tests/agents/streams): its recorded runs one after another, round
+Each stream is made of what the CLI really printed (tests/agents/recorded): its recorded runs one after another, round
 after round. `real` is all of them, so that the run with a command that prints 2 MB has its natural share, one in some
 30 runs. `small` is `real` without that run. `huge` is `real` with a line of 50 MB, which only goes to disk, and one of
 15 MB, which is read. The floor is `json.loads` of every line. Each stream is read alone (reader, with the guards that
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import StreamReader
 
 MB = 1_000_000
-STREAMS = Path(__file__).parents[1] / "tests" / "agents" / "streams"
+STREAMS = Path(__file__).parents[1] / "tests" / "agents" / "recorded"
 BIG = "big-output"
 TASK = Task(step="a", item=None, attempt=1, agent="any", prompt="", worktree=Path("/w"), mode="diff")
 READERS: dict[str, Callable[[], StreamReader]] = {

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Ending, Event, Provenance, SessionRef, Started, StreamReader
 
-STREAMS: Final = Path(__file__).parent / "streams"
+STREAMS: Final = Path(__file__).parent / "recorded"
 TASK: Final = Task(step="impl", item=None, attempt=1, agent="any", prompt="", worktree=Path("/slot"), mode="diff")
 
 

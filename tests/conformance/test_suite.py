@@ -13,7 +13,7 @@ from pytest_gump.conformance.suite import left_out
 from pytest_gump.conformance.watch import living
 from pytest_gump.errors import AgentError
 
-STREAM = Path(__file__).parents[1] / "agents" / "streams" / "claude" / "basic" / "stream.ndjson"
+STREAM = Path(__file__).parents[1] / "agents" / "recorded" / "claude" / "basic" / "stream.ndjson"
 
 
 def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:

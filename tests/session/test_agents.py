@@ -13,7 +13,7 @@ from tests.session.workflows import ONE
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
-STREAMS = Path(__file__).parents[1] / "agents" / "streams"
+STREAMS = Path(__file__).parents[1] / "agents" / "recorded"
 
 
 def program(project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:

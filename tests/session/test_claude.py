@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
-STREAM = Path(__file__).parents[1] / "agents" / "streams" / "claude" / "basic" / "stream.ndjson"
+STREAM = Path(__file__).parents[1] / "agents" / "recorded" / "claude" / "basic" / "stream.ndjson"
 
 
 def claude(project: GumpProject, monkeypatch: pytest.MonkeyPatch, *, stream: Path, exit_code: int = 0) -> Path:

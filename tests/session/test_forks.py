@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.testing import GumpProject
 
-STREAM: Final = Path(__file__).parents[1] / "agents" / "streams" / "claude" / "basic" / "stream.ndjson"
+STREAM: Final = Path(__file__).parents[1] / "agents" / "recorded" / "claude" / "basic" / "stream.ndjson"
 SESSION: Final = "fd49718e-f6c6-4448-a371-a73754ad7bc0"
 
 WAYS: Final = """\

@@ -16,7 +16,7 @@ from pytest_gump.engine.reporting.report_data import report_data
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
-STREAMS: Final = Path(__file__).parents[1] / "agents" / "streams"
+STREAMS: Final = Path(__file__).parents[1] / "agents" / "recorded"
 
 AGAIN: Final = """\
 name: again

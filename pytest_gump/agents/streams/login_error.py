@@ -1,6 +1,6 @@
 """Recognizes a missing or invalid login in the error message of a CLI.
 
-The forms are those of the recorded streams in `tests/agents/streams`: `Not logged in · Please run /login`, `Failed to
+The forms are those of the recorded streams in `tests/agents/recorded`: `Not logged in · Please run /login`, `Failed to
 authenticate. API Error: 401 ...`, `unexpected status 401 Unauthorized`, `"status":"UNAUTHENTICATED"`, `Missing API
 key`, `must specify the GEMINI_API_KEY environment variable`, `Missing environment variable: ...`. OpenCode without a
 key says only `Unexpected server error`: that is not recognized.
