@@ -13,7 +13,7 @@ from pytest_gump.agents.cassettes.cassette import Cassette, write_take
 from pytest_gump.agents.cassettes.neutral import conversation
 from pytest_gump.agents.cassettes.replay import ReplayAgent, prompt_text
 
-STREAMS = Path(__file__).parent / "recorded"
+STREAMS = Path(__file__).parents[1] / "recorded"
 CLAUDE = STREAMS / "claude"
 
 

@@ -11,7 +11,7 @@ from pytest_gump.agents.base import Ending, Task, Tokens, Usage
 from pytest_gump.agents.cassettes.replay import READERS
 from pytest_gump.agents.streams.login_error import with_login_error
 
-STREAMS = Path(__file__).parent / "recorded"
+STREAMS = Path(__file__).parents[1] / "recorded"
 FAILED = Ending("agent_error", reason="Not logged in", message="", usage=Usage(), session=None)
 
 
