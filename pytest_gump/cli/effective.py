@@ -73,7 +73,7 @@ def _unknown_options(config: pytest.Config, ini: str) -> Iterator[str]:
     from pytest_gump.settings.settings import INI_OPTIONS
 
     known = [option.name for option in INI_OPTIONS]
-    unknown: Any = getattr(config, "_get_unknown_ini_keys", set)  # private; tests/cli/test_config_files.py
+    unknown: Any = getattr(config, "_get_unknown_ini_keys", set)  # private; tests/cli/test_config.py
     for name in sorted(unknown()):
         if name.startswith("gump_"):
             near = difflib.get_close_matches(name, known, n=1)

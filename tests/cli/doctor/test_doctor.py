@@ -16,7 +16,7 @@ from pytest_gump.agents.registry import FAMILIES
 if TYPE_CHECKING:
     from .conftest import Gump
 
-STREAMS = Path(__file__).parents[1] / "agents" / "recorded"
+STREAMS = Path(__file__).parents[2] / "agents" / "recorded"
 KEYS = [name for one in FAMILIES.values() for name in one.program.login.keys]
 
 ONE = """
