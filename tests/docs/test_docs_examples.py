@@ -25,7 +25,7 @@ from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
 from pytest_gump.workflow.model import OutputMode
 
-from tests.engine.test_report_data import PASSED, run
+from tests.engine.reporting.test_report_data import PASSED, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ from pytest_gump.order import Limits, Order
 from pytest_gump.workflow.model import Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath
 
+from tests.engine.run.test_budget import record_of
 from tests.engine.schedule_kit import agent, flat, group, own_policy
-from tests.engine.test_budget import record_of
 
 STEP = Step(name="a", agent="x")
 A = StepPath(("a",))

@@ -15,8 +15,8 @@ from pytest_gump.engine.schedule.schedule import Done, Schedule
 from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import GateSpec, Step, Workflow
 
+from tests.engine.schedule.test_schedule_properties import Walk, workflows
 from tests.engine.schedule_kit import Drive, agent, flat, gate, group, own_policy
-from tests.engine.test_schedule_properties import Walk, workflows
 
 if TYPE_CHECKING:
     from collections.abc import Callable

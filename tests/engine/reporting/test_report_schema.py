@@ -13,9 +13,9 @@ from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.reporting import report_schema
 from pytest_gump.engine.reporting.report_data import report_data
 
-from tests.engine.test_report_data import FAILED, PASSED, run
+from tests.engine.reporting.test_report_data import FAILED, PASSED, run
 
-FILE = Path(__file__).parents[2] / "docs" / "reference" / "report.schema.json"
+FILE = Path(__file__).parents[3] / "docs" / "reference" / "report.schema.json"
 
 
 def problems(data: Any, *, strict: bool = True) -> list[str]:

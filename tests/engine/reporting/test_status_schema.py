@@ -11,9 +11,9 @@ from pytest_gump.engine.reporting import report_schema, status_schema
 from pytest_gump.engine.reporting.report_data import report_data
 from pytest_gump.engine.reporting.status_data import run_status
 
-from tests.engine.test_report_data import PASSED, run
+from tests.engine.reporting.test_report_data import PASSED, run
 
-DOCS = Path(__file__).parents[2] / "docs" / "reference"
+DOCS = Path(__file__).parents[3] / "docs" / "reference"
 
 
 def test_the_status_schema_file_is_current() -> None:

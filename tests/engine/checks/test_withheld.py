@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from pytest_gump.engine.checks.withheld import hint, likely, needed_often
 
+from tests.engine.attempt.test_attempt import kit
 from tests.engine.attempt_kit import Kit, bash
-from tests.engine.test_attempt import kit
 
 __all__ = ["kit"]
 

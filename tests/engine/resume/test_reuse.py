@@ -22,8 +22,8 @@ from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Workflow
 from pytest_gump.workflow.path import StepPath
 
+from tests.engine.schedule.test_schedule_properties import workflows
 from tests.engine.schedule_kit import agent, flat, group, own_policy, plan
-from tests.engine.test_schedule_properties import workflows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.engine.schedule.schedule import Done, Schedule
 
+from tests.engine.schedule.test_schedule_properties import FAILURES, Walk, outcomes, workflows
 from tests.engine.schedule_kit import agent, flat, gate, group, own_policy, plan
-from tests.engine.test_schedule_properties import FAILURES, Walk, outcomes, workflows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
