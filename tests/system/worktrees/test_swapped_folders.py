@@ -134,7 +134,7 @@ def test_nothing_else_is_touched_while_a_process_swaps_everything(
         for parent in tmp_path.parents:
             if parent.is_relative_to(tempfile.gettempdir()):
                 parent.chmod(parent.stat().st_mode | 0o011)
-    env = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(Path(__file__).parents[2])}
+    env = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(Path(__file__).parents[3])}
     words = [*user, sys.executable, "-c", SWAPPER, str(root), str(canary), str(stop)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as swapper:
         assert swapper.stdout is not None
