@@ -1,4 +1,4 @@
-"""The fixture that users get too: a scratch repository with agents whose answers are given in Python."""
+"""The fixture that users get too, a scratch repository with scripted agents; and the project of most session tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import signal
 from hypothesis import HealthCheck, settings
 from pytest_gump.testing import gump_project
 
-__all__ = ["gump_project"]
+from tests.kits.project import project
+
+__all__ = ["gump_project", "project"]
 
 # A job in the background starts with SIGINT ignored, and under nohup with SIGHUP ignored. Children inherit that, and
 # tests send both signals.

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.hardening.conftest import rogue
-from tests.session.conftest import project
 
-__all__ = ["project", "rogue"]
+__all__ = ["rogue"]
 
 _HERE = Path(__file__).parent
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.hardening.agents_kit import Ran, Rogue
+    from tests.kits.rogue import Ran, Rogue
 
 
 def report_text(project: Rogue) -> str:

@@ -13,7 +13,7 @@ from tests.cases.kit import report_text, summary_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.hardening.agents_kit import Ran, Rogue
+    from tests.kits.rogue import Ran, Rogue
 
 GATES = '    gate: [compile, test, "untouched: @tests"]\n'
 WRONG = "def add(a, b):\n    return a - b\n\n\ndef sub(a, b):\n    return a - b\n"

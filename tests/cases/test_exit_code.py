@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, given, settings
 
-from tests.session.exit_code_kit import CASES, Case, check, prepare
+from tests.kits.exit_code import CASES, Case, check, prepare
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

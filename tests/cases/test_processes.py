@@ -16,7 +16,7 @@ from tests.cases.kit import report_text
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.hardening.agents_kit import Rogue
+    from tests.kits.rogue import Rogue
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="macOS has no subreaper and no cgroups")
 

@@ -12,7 +12,7 @@ import pytest
 from tests.cases.kit import report_text
 
 if TYPE_CHECKING:
-    from tests.hardening.agents_kit import Rogue
+    from tests.kits.rogue import Rogue
 
 KEY = "house-SECRET/value+0123456789"
 FORMS = """

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
-    from tests.hardening.agents_kit import Rogue
+    from tests.kits.rogue import Rogue
 
 TWO = """\
 name: rogue

@@ -12,7 +12,7 @@ from pytest_gump.order import Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.hardening.agents_kit import Rogue
+    from tests.kits.rogue import Rogue
 
 GOES_ON = """
 if attempt == 1:

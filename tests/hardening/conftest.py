@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hardening.agents_kit import Rogue
+from tests.kits.rogue import Rogue
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .agents_kit import Rogue
+    from tests.kits.rogue import Rogue
 
 PLANTED = [
     *(".claude/settings.json", ".codex/config.toml", ".gemini/settings.json", ".qwen/settings.json", ".cursor/rules"),

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .agents_kit import Rogue
+    from tests.kits.rogue import Rogue
 
 BIG = 200 * 1000 * 1000
 LINE = b"a line of a file that no reviewer will ever read to its end\\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.hardening.agents_kit import Rogue
+    from tests.kits.rogue import Rogue
 
 GIT = {
     "commit": ("git('add', '-A'); git('commit', '-qm', 'mine')", ["new.py"]),

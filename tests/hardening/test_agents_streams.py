@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .agents_kit import Rogue
+    from tests.kits.rogue import Rogue
 
 LONG = 'sys.stdout.write(\'{"type": "text", "text": "\'); [sys.stdout.write(\'x\' * 1000000) for _ in range(50)]\n'
 

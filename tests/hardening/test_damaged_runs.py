@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from pytest_gump.cli import main
 
-from tests.session import kill_kit
+from tests.kits import kill as kill_kit
 
 if TYPE_CHECKING:
     from collections.abc import Callable

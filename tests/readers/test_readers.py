@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.session.workflows import BROKEN
+from tests.kits.workflows import BROKEN
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -21,7 +21,7 @@ from pytest_gump.system.git.changes import ChangedFile
 from pytest_gump.workflow.load import Loaded
 from pytest_gump.workflow.model import Workflow
 
-from tests.session.workflows import BROKEN, RETRY
+from tests.kits.workflows import BROKEN, RETRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

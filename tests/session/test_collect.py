@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.session.workflows import ONE
+from tests.kits.workflows import ONE
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

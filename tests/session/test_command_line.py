@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.session.workflows import BROKEN
+from tests.kits.workflows import BROKEN
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

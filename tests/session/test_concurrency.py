@@ -18,8 +18,8 @@ from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.worktrees.pool import SlotPool
 from pytest_gump.system.worktrees.slots import Slots
 
-from tests.session import parallel_kit
-from tests.session.distribute_kit import living, wait_until
+from tests.kits import parallel as parallel_kit
+from tests.kits.workers import living, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

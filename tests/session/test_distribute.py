@@ -9,9 +9,9 @@ import pytest
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import read_ledger
 
-from tests.session.distribute_kit import SIDE, write_side
+from tests.kits.workers import SIDE, write_side
+from tests.kits.workflows import BROKEN, PLAN
 from tests.session.test_terminal import run_on_terminal
-from tests.session.workflows import BROKEN, PLAN
 
 if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord

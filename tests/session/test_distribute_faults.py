@@ -14,7 +14,7 @@ import pytest
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import read_ledger
 
-from tests.session.distribute_kit import (
+from tests.kits.workers import (
     FATAL_GATE,
     GATED,
     agents,
@@ -27,7 +27,7 @@ from tests.session.distribute_kit import (
     wait_until,
     worker_of,
 )
-from tests.session.workflows import ONE
+from tests.kits.workflows import ONE
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

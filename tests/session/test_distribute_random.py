@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.session.distribute_kit import living, session, wait_until
-from tests.session.workflows import PLAN
+from tests.kits.workers import living, session, wait_until
+from tests.kits.workflows import PLAN
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

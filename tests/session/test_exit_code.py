@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pytest_gump.reporters.exit_code import ExitCode
 
-from tests.session.exit_code_kit import CASES, Case, check, prepare
+from tests.kits.exit_code import CASES, Case, check, prepare
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

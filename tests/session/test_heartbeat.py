@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .parallel_kit import prepare, run
-from .workflows import ONE
+from tests.kits.parallel import prepare, run
+from tests.kits.workflows import ONE
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump import hookspecs
 
-from tests.session.workflows import BROKEN, ONE, RETRY
+from tests.kits.workflows import BROKEN, ONE, RETRY
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

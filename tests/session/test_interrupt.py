@@ -13,7 +13,7 @@ import psutil
 import pytest
 from pytest_gump.session.interrupts import uninterrupted
 
-from tests.session.distribute_kit import rest, said
+from tests.kits.workers import rest, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable

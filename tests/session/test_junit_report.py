@@ -15,7 +15,7 @@ from pytest_gump.cli import main
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import read_ledger
 
-from tests.session.workflows import BROKEN, ONE, REPLAN, RESTART, RETRY
+from tests.kits.workflows import BROKEN, ONE, REPLAN, RESTART, RETRY
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from pytest_gump.engine.record.ledger import read_ledger
 
-from tests.session import kill_kit
-from tests.session.kill_kit import check_dead, check_whole, end_of, newest, session
+from tests.kits import kill as kill_kit
+from tests.kits.kill import check_dead, check_whole, end_of, newest, session
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.session.parallel_kit import WORKFLOW, prepare, run
+from tests.kits.parallel import WORKFLOW, prepare, run
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

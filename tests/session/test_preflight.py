@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.units import format_duration
 
-from tests.session.workflows import BROKEN, ONE, PLAN
+from tests.kits.workflows import BROKEN, ONE, PLAN
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

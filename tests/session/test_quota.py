@@ -14,11 +14,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.session.distribute_kit import wait_until
-from tests.session.parallel_kit import CONFTEST, PRELUDE
+from tests.kits.parallel import CONFTEST, PRELUDE
+from tests.kits.workers import wait_until
+from tests.kits.workflows import ONE
 from tests.session.test_heartbeat import OFTEN
 from tests.session.test_interrupt import living
-from tests.session.workflows import ONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

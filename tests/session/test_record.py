@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pytest_gump.agents.cassettes.cassette import Cassette
 
-from .recording_kit import ONE, SECRET, TOKEN, install
+from tests.kits.recording import ONE, SECRET, TOKEN, install
 
 if TYPE_CHECKING:
     from pathlib import Path

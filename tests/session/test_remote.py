@@ -18,8 +18,8 @@ import psutil
 import pytest
 from pytest_gump.agents.cassettes.cassette import Cassette
 
-from tests.session.distribute_kit import is_gone, worker_of
-from tests.session.parallel_kit import prepare
+from tests.kits.parallel import prepare
+from tests.kits.workers import is_gone, worker_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

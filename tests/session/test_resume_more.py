@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.session.workflows import BROKEN, PLAN
+from tests.kits.workflows import BROKEN, PLAN
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.session.workflows import BROKEN, PLAN, REPLAN, RESTART
+from tests.kits.workflows import BROKEN, PLAN, REPLAN, RESTART
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from .recording_kit import SECRET, install
+from tests.kits.recording import SECRET, install
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.session.workflows import BROKEN, ONE
+from tests.kits.workflows import BROKEN, ONE
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

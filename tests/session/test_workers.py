@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.session.distribute_kit import agents, session, wait_until, write_side
+from tests.kits.workers import agents, session, wait_until, write_side
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -14,7 +14,7 @@ import pytest
 from pytest_gump.agents.registry import FAMILIES
 
 if TYPE_CHECKING:
-    from .conftest import Gump
+    from tests.cli.conftest import Gump
 
 STREAMS = Path(__file__).parents[2] / "agents" / "recorded"
 KEYS = [name for one in FAMILIES.values() for name in one.program.login.keys]

@@ -12,7 +12,7 @@ from pytest_gump.engine.attempt.lost_session import added
 from pytest_gump.order import Limits, Outcome
 from pytest_gump.system.processes.process import Supervisor
 
-from .attempt_kit import FINISH, Kit, ScriptAgent, scratch_of
+from tests.engine.attempt_kit import FINISH, Kit, ScriptAgent, scratch_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

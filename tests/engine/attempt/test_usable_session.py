@@ -10,7 +10,7 @@ from pytest_gump.agents.base import SessionRef
 from pytest_gump.order import Outcome
 from pytest_gump.system.processes.process import Supervisor
 
-from .attempt_kit import FINISH, Kit, ScriptAgent
+from tests.engine.attempt_kit import FINISH, Kit, ScriptAgent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

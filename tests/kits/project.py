@@ -1,10 +1,12 @@
+"""The project that most tests of whole sessions start from."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.session.workflows import ONE, PLAN, RETRY
+from tests.kits.workflows import ONE, PLAN, RETRY
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
