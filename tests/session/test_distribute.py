@@ -11,7 +11,7 @@ from pytest_gump.engine.record.ledger import read_ledger
 
 from tests.kits.workers import SIDE, write_side
 from tests.kits.workflows import BROKEN, PLAN
-from tests.session.test_terminal import run_on_terminal
+from tests.reporters.test_terminal import run_on_terminal
 
 if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord

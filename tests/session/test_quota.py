@@ -17,7 +17,7 @@ import pytest
 from tests.kits.parallel import CONFTEST, PRELUDE
 from tests.kits.workers import wait_until
 from tests.kits.workflows import ONE
-from tests.session.test_heartbeat import OFTEN
+from tests.reporters.test_live import OFTEN
 from tests.session.test_interrupt import living
 
 if TYPE_CHECKING:
