@@ -70,7 +70,7 @@ test-cases: $(INSTALLED)
 
 test-crash: $(INSTALLED)
 	GUMP_KILL_MATRIX=all $(BIN)/python -m pytest -p no:cacheprovider -n 2 tests/session/test_kill_matrix.py $(PYTEST_ARGS)
-	GUMP_CRASH_ROUNDS=200 $(BIN)/python -m pytest -p no:cacheprovider tests/session/test_distribute_random.py $(PYTEST_ARGS)
+	GUMP_CRASH_ROUNDS=200 $(BIN)/python -m pytest -p no:cacheprovider tests/executors/test_distribute_random.py $(PYTEST_ARGS)
 
 # In a mount namespace of its own: no disk of a test is ever seen outside.
 test-root: $(INSTALLED)
