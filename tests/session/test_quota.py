@@ -18,7 +18,7 @@ from tests.kits.parallel import CONFTEST, PRELUDE
 from tests.kits.workers import wait_until
 from tests.kits.workflows import ONE
 from tests.reporters.test_live import OFTEN
-from tests.session.test_interrupt import living
+from tests.session.test_interrupts import living
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -90,7 +90,7 @@ def test_attempts_and_the_end_of_a_run_are_told(project: GumpProject) -> None:
 
 
 def test_every_hook_and_its_arguments_are_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "reference" / "hooks.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "hooks.md").read_text(encoding="utf-8")
     names = [name for name in dir(hookspecs) if name.startswith("pytest_gump")]
     assert len(names) >= 6
     for name in names:
