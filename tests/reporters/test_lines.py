@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 from pytest_gump.agents.base import Usage
-from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord, Total
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, Timings
-from pytest_gump.reporters.lines import attempt_lines, columns_for, command_lines, run_line
+from pytest_gump.reporters.lines import attempt_lines, columns_for, command_lines, more_money_text, run_line
 from pytest_gump.text import UNICODE, width
 from pytest_gump.workflow.path import StepPath
 
@@ -97,3 +97,14 @@ def test_retries_of_a_group_are_counted_once_each() -> None:
     for one, decided in zip(attempts[:2], ("stop", "retry"), strict=True):
         one.verdict, one.decided = "again", decided
     assert ", 1 retry, " in run_line(run(*attempts), UNICODE)
+
+
+@pytest.mark.parametrize(
+    ("total", "text"),
+    [
+        (Total(cost_usd=1.5), "go on with more money"),
+        (Total(cost_usd=0.0, presumed_usd=3.0), "go on with more money; the unknown cost counts as $3.00"),
+    ],
+)
+def test_a_budget_that_nobody_saw_spent_is_explained(total: Total, text: str) -> None:
+    assert more_money_text(total) == text
