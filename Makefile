@@ -78,7 +78,7 @@ test-root: $(INSTALLED)
 
 # In a mount namespace too; sshd comes from the package openssh-server.
 test-remote: $(INSTALLED)
-	unshare --mount $(BIN)/python -m pytest -m remote tests/session $(PYTEST_ARGS)
+	unshare --mount $(BIN)/python -m pytest -m remote tests/executors $(PYTEST_ARGS)
 
 $(NEIGHBOURS)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(NEIGHBOURS)

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import nox
 
+WHERE = [
+    *(f"tests/{name}" for name in ("session", "executors", "jobs", "reporters", "engine")),
+    *(f"tests/test_{name}.py" for name in ("collect", "hookspecs", "plugin")),
+]
+"""What depends on pytest and on the interpreter."""
+
 nox.options.envdir = ".cache/nox"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
@@ -12,7 +18,7 @@ nox.options.error_on_missing_interpreters = False
 @nox.session(python=["3.11", "3.12", "3.13"])
 @nox.parametrize("pytest", ["8.3", "9.0", "newest"])
 def tests(session: nox.Session, pytest: str) -> None:
-    """Run what depends on pytest and on the interpreter; a Python that is not there is left out, and said so."""
+    """A Python that is not installed is left out; nox says so."""
     pinned = [] if pytest == "newest" else [f"pytest=={pytest}.*"]
     session.install("--editable", ".[dev]", *pinned)
-    session.run("python", "-m", "pytest", *(session.posargs or ["tests/session", "tests/engine"]))
+    session.run("python", "-m", "pytest", *(session.posargs or WHERE))

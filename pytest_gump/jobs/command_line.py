@@ -56,7 +56,7 @@ def _is_workflow_file(word: str, config: pytest.Config) -> bool:
 
 def said(config: pytest.Config) -> argparse.Namespace:
     """The options as the command line itself sets them; all others have their defaults."""
-    parser: Any = config._parser  # noqa: SLF001 - no public way; tests/session/test_selection.py
+    parser: Any = config._parser  # noqa: SLF001 - no public way; tests/jobs/test_command_line.py
     namespace: argparse.Namespace = parser.parse_known_args(words(config))
     return namespace
 

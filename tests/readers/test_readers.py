@@ -1,6 +1,6 @@
 """Independent readers of the JUnit XML: two from the npm registry, and the schema that pytest names for xunit2.
 
-`make test-readers` installs them and sets GUMP_READERS to where they are. (junitparser: tests/session.)
+`make test-readers` installs them and sets GUMP_READERS to where they are. (junitparser: tests/reporters.)
 """
 
 from __future__ import annotations
