@@ -45,8 +45,8 @@ def test_a_failed_assertion_fails_with_pytests_explanation(judge: Judge) -> None
     result = judge(no_todo)
     assert (result.status, result.summary) == ("failed", "finish what you started")
     assert "assert not [a.py:1: x = 1  # TODO]" in result.output
-    assert "test_custom_gates.py:" in result.output
-    assert "custom.py:" not in result.output.replace("test_custom_gates.py", "")
+    assert "test_custom.py:" in result.output
+    assert "custom.py:" not in result.output.replace("test_custom.py", "")
 
 
 def test_the_argument_is_in_the_view(judge: Judge) -> None:
