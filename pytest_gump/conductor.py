@@ -5,6 +5,7 @@ What only a run needs is imported when one begins: collecting a thousand workflo
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from pytest_gump.jobs.arguments import names_nothing, ordinary_arguments, own_ar
 from pytest_gump.jobs.command_line import only_shows
 from pytest_gump.jobs.files import no_spec, project_root
 from pytest_gump.jobs.job import Job, no_garbage, prepare_jobs
-from pytest_gump.jobs.previous_run import find_previous_run
 from pytest_gump.jobs.session_settings import setting_notes
 from pytest_gump.reporters.ci import CI
 from pytest_gump.reporters.exit_code import ExitCode
@@ -50,10 +50,10 @@ class Conductor:
             self.workers = Workers(config, ordinary_arguments(config))
             config.pluginmanager.register(self.workers, "gump-workers")
         self.jobs: list[Job] = []
-        self.jobs_selected: list[int] = []
+        self.selected: list[tuple[Job, dict[str, StepItem]]] = []
+        """The jobs of which a step is selected, with these items by step path."""
         self._jobs_of: dict[Path, tuple[Job, ...]] = {}
         self._specs: set[Path] = set()
-        self.items: dict[int, dict[str, StepItem]] = {}
         self.report = Report(config)
         config.pluginmanager.register(self.report, "gump-report")
         self.ci = CI(config)
@@ -86,8 +86,6 @@ class Conductor:
         self.jobs = prepare_jobs(session, project_root(self.config))
         if not self.jobs:
             raise no_spec(self.config)
-        for job in self.jobs:
-            find_previous_run(self.config, job)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -126,22 +124,22 @@ class Conductor:
         """Take the selection (`-k`, node ids, `--deselect`) as the part of the workflow to run."""
         if self._selection.is_broken:
             return
-        steps = self._selection.steps
+        selected = self._selection.steps
         known = {*session.items}
-        session.items += [step for step in steps if step not in known]
+        session.items += [step for step in selected if step not in known]
         of_job: dict[int, list[StepItem]] = {}
-        for step in steps:
+        for step in selected:
             of_job.setdefault(id(step.root.job), []).append(step)
         with usage_errors():
-            for number, job in enumerate(self.jobs):
-                mine = of_job.get(id(job), [])
-                self.items[number] = {str(step.step_path): step for step in mine}
-                if mine:
-                    job.workflow = select(job.workflow, {step.step_path.static for step in mine})
+            for job in self.jobs:
+                if items := of_job.get(id(job), []):
+                    workflow = select(job.workflow, {item.step_path.static for item in items})
+                    self.selected.append(
+                        (replace(job, workflow=workflow), {str(item.step_path): item for item in items})
+                    )
                 else:
                     self._refuse_missing(job)
-        self.jobs_selected = [number for number, items in self.items.items() if items]
-        self.exit_code.expect(len(self.jobs_selected), self.report.statuses)
+        self.exit_code.expect(len(self.selected), self.report.statuses)
 
     def _refuse_missing(self, job: Job) -> None:
         """Refuse a run whose steps are missing although the command line does not leave them out.
@@ -162,15 +160,15 @@ class Conductor:
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
         if session.config.option.collectonly:
             return None
-        if self.workers is None and (not self.jobs_selected or _has_errors(session)):
+        if self.workers is None and (not self.selected or _has_errors(session)):
             return None
         self.report.file_notes(setting_notes(self.config, project_root(self.config)))
-        for number in self.jobs_selected:
-            self.report.file_notes(self.jobs[number].loaded.notes)
+        for job, _ in self.selected:
+            self.report.file_notes(job.loaded.notes)
         if self.config.getoption("gump_dry_run"):
             with usage_errors():
-                for number in self.jobs_selected:
-                    self._foretell(self.jobs[number])
+                for job, _ in self.selected:
+                    self._foretell(job)
             return True
         self._run(session)
         return True
@@ -179,22 +177,21 @@ class Conductor:
         from pytest_gump.session.resume import foresee
         from pytest_gump.session.start import dry_run
 
-        if job.earlier is None:
+        if job.previous is None:
             self.report.print_lines(dry_run(self.config, job, self.report.columns))
         else:
             schedule, taken = foresee(self.config, job)
-            self.report.foreseen(job.earlier.record, schedule.leaves(), taken, goes_on=job.earlier.step is None)
+            self.report.foreseen(job.previous.record, schedule.leaves(), taken, goes_on=job.previous.step is None)
 
     def _run(self, session: pytest.Session) -> None:
         from pytest_gump.session.runner import Runner
 
         runner = Runner(session, self.report, self.ci)
-        selected = [(self.jobs[number], self.items[number]) for number in self.jobs_selected]
         if self.workers is None:
-            runner.in_this_process(selected)
+            runner.in_this_process(self.selected)
         else:
             with self.workers.at_work():
-                runner.by_workers(self.workers, selected)
+                runner.by_workers(self.workers, self.selected)
 
 
 def _has_errors(session: pytest.Session) -> bool:

@@ -24,7 +24,6 @@ from pytest_gump.system.worktrees.pool import SlotPool
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from pytest_gump.executors.run_setup import RunSetup
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.worktrees.slots import Slots
@@ -62,11 +61,13 @@ def _machine() -> str:
 class RemoteHome:
     """What a worker keeps of one run's project."""
 
-    def __init__(self, run_setup: RunSetup) -> None:
-        name = hashlib.sha256(f"{run_setup.machine} {run_setup.project}".encode()).hexdigest()[:8]
-        self._equipment = run_setup
-        self.path = remote_root() / f"{Path(run_setup.project).name}-{name}"
-        self.scratch = self.path / f"{run_setup.run_id}.scratch"
+    def __init__(self, *, run_id: str, machine: str, project: str, python: str, object_format: str) -> None:
+        """`python` is the interpreter that the gate commands of the controller name."""
+        name = hashlib.sha256(f"{machine} {project}".encode()).hexdigest()[:8]
+        self.path = remote_root() / f"{Path(project).name}-{name}"
+        self.scratch = self.path / f"{run_id}.scratch"
+        self._python = python
+        self._object_format = object_format
         self._handle: int | None = None
         """Keeps `gump gc --remote` from removing it."""
         self._pool: SlotPool | None = None
@@ -85,7 +86,7 @@ class RemoteHome:
         if self._handle is None:
             self._handle = hold(self.path)
         place = self.path / "project"
-        return open_mirror(place, object_format=self._equipment.object_format, pack=pack, commits=commits)
+        return open_mirror(place, object_format=self._object_format, pack=pack, commits=commits)
 
     def own(self, order: Order, slots: Slots) -> Order:
         """The order as it is carried out here: in a worktree of this worker, with this interpreter."""
@@ -93,7 +94,7 @@ class RemoteHome:
             self._pool = SlotPool(slots)
         if not self._pool.holds(self._slot):
             self._slot = self._pool.lease()
-        there, here = self._equipment.python, sys.executable
+        there, here = self._python, sys.executable
         commands = tuple((kind, text.replace(shlex.quote(there), shlex.quote(here))) for kind, text in order.commands)
         session = order.session
         if session is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents import prices
 from pytest_gump.agents.cassettes.cassette import Cassette
 from pytest_gump.engine.attempt.tools import Tools
+from pytest_gump.executors.remote_mirror import RemoteHome
 from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.jobs.agents import Replay, find_agent
 from pytest_gump.jobs.hook_answers import hook_answers
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
-    from pytest_gump.executors.remote_mirror import RemoteHome
     from pytest_gump.jobs.job import Job
     from pytest_gump.system.processes.process import Supervisor
 
@@ -69,6 +69,13 @@ class RunSetup:
 
     def to_wire(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def remote_home(self) -> RemoteHome:
+        """The folder of the run on a worker that shares no disk with the controller."""
+        return RemoteHome(
+            run_id=self.run_id, machine=self.machine, project=self.project,
+            python=self.python, object_format=self.object_format,
+        )  # fmt: skip
 
     def tools(self, session: pytest.Session, supervisor: Supervisor, home: RemoteHome | None = None) -> Tools:
         """The tools of a worker: what conftests add is asked in its own session; `home` if it shares no disk.

@@ -36,7 +36,7 @@ from pytest_gump.engine.attempt.attempt import Cancelled, execute
 from pytest_gump.engine.attempt.recovery import NEVER_STARTED, attempt_folder, fresh_scratch, recover
 from pytest_gump.errors import GumpError, reason_of
 from pytest_gump.executors.progress import ProgressMessages
-from pytest_gump.executors.remote_mirror import Place, RemoteHome
+from pytest_gump.executors.remote_mirror import Place
 from pytest_gump.executors.run_setup import RunSetup
 from pytest_gump.executors.transfer import LOST, clear, transfers, without_transfer
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from pytest_gump.engine.attempt.tools import Tools
+    from pytest_gump.executors.remote_mirror import RemoteHome
     from pytest_gump.system.worktrees.slots import Slots
 
 END: Final = ("end",)
@@ -181,7 +182,7 @@ class OrderServer:
         if self._shares_disk:
             return None
         if run_setup is not None:
-            self._homes[order.run_id] = RemoteHome(RunSetup(**run_setup))
+            self._homes[order.run_id] = RunSetup(**run_setup).remote_home()
         home = self._homes[order.run_id]
         pack, self._pack = self._pack, b""
         home.receive(pack, commits)

@@ -43,12 +43,12 @@ def run_header(
             "python": sys.version.split()[0],
         },
         "inputs": dict(job.inputs),
-        "options": told_options(config, job, repository.root),
+        "options": stored_options(config, job, repository.root),
         "replay": job.replay is not None,
     }
 
 
-def told_options(config: pytest.Config, job: Job, root: Path) -> dict[str, Any]:
+def stored_options(config: pytest.Config, job: Job, root: Path) -> dict[str, Any]:
     """What a run that is taken up needs to know of its command line."""
     option = config.option
     workflow = job.loaded.path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from pytest_gump.jobs.agents import find_agent, own_agents, read_replay
 from pytest_gump.jobs.files import job_files, read_spec, refuse_odd_name
 from pytest_gump.jobs.hook_answers import hook_answers
 from pytest_gump.jobs.overrides import override_workflow, read_inputs
+from pytest_gump.jobs.previous_run import find_previous_run
 from pytest_gump.workflow.edit import agents_of, agents_of_step, leaves, walk
 from pytest_gump.workflow.load import load_workflow
 
@@ -33,7 +34,7 @@ LARGE = 100_000
 """Objects made while collecting from which on a session is large."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """One workflow on one spec. Becomes one run."""
 
@@ -43,13 +44,13 @@ class Job:
     spec_bytes: bytes
     loaded: Loaded
     workflow: Workflow
-    """After the overrides of the command line."""
+    """After the overrides of the command line and the selection of steps."""
     inputs: Mapping[str, str]
     gates: Mapping[str, Callable[[Any], None]]
     agents: Mapping[str, Agent | str]
     replay: Replay | None
-    earlier: PreviousRun | None = None
-    """The run that goes on, or from which a new one begins."""
+    previous: PreviousRun | None = None
+    """The run that is resumed, or from which a new one begins."""
 
     def agent(self, name: str) -> Agent:
         """The adapter of an agent name, or the replay agent in its place.
@@ -103,7 +104,13 @@ def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:
     Raises:
         GumpError: the first thing that is wrong; nothing was started.
     """
-    return list(_jobs(session.config, project, hook_answers(session)))
+    jobs = list(_jobs(session.config, project, hook_answers(session)))
+    return [_with_previous_run(session.config, job) for job in jobs]
+
+
+def _with_previous_run(config: pytest.Config, job: Job) -> Job:
+    previous = find_previous_run(config, job.spec, job.workflow.name)
+    return job if previous is None else replace(job, previous=previous, workflow=previous.selected(job.workflow))
 
 
 @contextmanager

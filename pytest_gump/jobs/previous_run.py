@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_gump.engine.record.records import RunRecord
-    from pytest_gump.jobs.job import Job
+    from pytest_gump.workflow.model import Workflow
 
 RESUME: Final = "--gump-resume"
 FROM: Final = "--gump-from"
 TAKEN: Final = ("gump_workflow", "gump_spec", "gump_base")
 """Options that only a new run has: one that goes on takes them from its past."""
-_TOLD: Final = pytest.StashKey[list[str]]()
+_NOTES: Final = pytest.StashKey[list[str]]()
 _REPLAY: Final = ("gump_replay", "gump_replay_lenient", "gump_replay_delay")
 _FATES: Final = {"passed": "passed", "applied": "was applied", "discarded": "was discarded"}
 _KEY: Final = pytest.StashKey["PreviousRun"]()
@@ -64,14 +64,23 @@ class PreviousRun:
         Raises:
             RunError: it says what no version of ours has written.
         """
-        told = self.header.get("options") if self.record.options is None else self.record.options
-        options = {} if told is None else told
+        stored = self.header.get("options") if self.record.options is None else self.record.options
+        options = {} if stored is None else stored
         if not isinstance(options, dict) or not all(_is_option(name, value) for name, value in options.items()):
             raise RunError(
                 f"cannot read what the command line of run {self.folder.run_id} said",
                 hint="run.json or the ledger was changed by something else",
             )
         return options
+
+    def selected(self, workflow: Workflow) -> Workflow:
+        """The part of a workflow that the command line of the run selected."""
+        paths = self.options.get("selected")
+        if not paths:
+            return workflow
+        order = [path for path, _ in leaves(workflow.steps)]
+        last = max((number for number, path in enumerate(order) if path in paths), default=len(order) - 1)
+        return select(workflow, order[: last + 1])
 
     def refuse(self) -> None:
         """Say why it cannot go on.
@@ -100,7 +109,7 @@ class PreviousRun:
 
 
 def _is_option(name: str, value: object) -> bool:
-    """Whether the value of an option is of the kind that `told_options` writes."""
+    """True if a value of the stored options has the type that `stored_options` writes."""
     match name:
         case "agents" | "inputs":
             return isinstance(value, list) and all(isinstance(one, str) for one in value)
@@ -138,13 +147,13 @@ def adopt(config: pytest.Config) -> None:
     project = project_root(config)
     if option.gump_from is not None:
         step, _, name = option.gump_from.partition("@")
-        earlier = PreviousRun.read(find_run(project, name or option.gump_resume or None))
-        earlier = replace(earlier, step=_step(step, earlier))
+        previous = PreviousRun.read(find_run(project, name or option.gump_resume or None))
+        previous = replace(previous, step=_step(step, previous))
     else:
-        earlier = PreviousRun.read(find_run(project, option.gump_resume or None))
-    earlier.refuse()
-    _take_options(config, earlier, project)
-    config.stash[_KEY] = earlier
+        previous = PreviousRun.read(find_run(project, option.gump_resume or None))
+    previous.refuse()
+    _take_options(config, previous, project)
+    config.stash[_KEY] = previous
 
 
 def _refuse_more(config: pytest.Config) -> None:
@@ -159,8 +168,8 @@ def _refuse_more(config: pytest.Config) -> None:
         )
 
 
-def _step(text: str, earlier: PreviousRun) -> StepPath:
-    prefix = f"{earlier.record.workflow}::"
+def _step(text: str, previous: PreviousRun) -> StepPath:
+    prefix = f"{previous.record.workflow}::"
     _, found, rest = text.rpartition(f"::{prefix}")  # a whole node id: spec.md::tdd::build::impl[item-2]
     path = rest if found else text.removeprefix(prefix)
     try:
@@ -168,21 +177,21 @@ def _step(text: str, earlier: PreviousRun) -> StepPath:
     except ValueError as error:
         message = f"{FROM}: {text!r} is not the path of a step"
         raise ConfigError(message, hint="for example build::impl[item-2]") from error
-    known = [*earlier.record.steps]
+    known = [*previous.record.steps]
     if not any(step.contains(StepPath.parse(one)) for one in known):
         near = difflib.get_close_matches(path, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it had {', '.join(known[:10]) or 'none'}"
-        raise ConfigError(f"{FROM}: run {earlier.folder.run_id} had no step {path!r}", hint=hint)
+        raise ConfigError(f"{FROM}: run {previous.folder.run_id} had no step {path!r}", hint=hint)
     return step
 
 
-def _take_options(config: pytest.Config, earlier: PreviousRun, project: Path) -> None:
-    option, own, header = config.option, earlier.options, earlier.header
-    spec = _present(project, header, "spec", "spec.md", earlier)
+def _take_options(config: pytest.Config, previous: PreviousRun, project: Path) -> None:
+    option, own, header = config.option, previous.options, previous.header
+    spec = _present(project, header, "spec", "spec.md", previous)
     if header.get("source") == "built-in":
         workflow = str(header["workflow"])
     else:
-        workflow = str(_present(project, header, "workflow", "workflow.yaml", earlier))
+        workflow = str(_present(project, header, "workflow", "workflow.yaml", previous))
     if own.get("file") == "workflow":
         option.gump_spec, files = str(spec), [workflow]
     else:
@@ -198,59 +207,54 @@ def _take_options(config: pytest.Config, earlier: PreviousRun, project: Path) ->
             setattr(option, name, value)
 
 
-def _present(project: Path, header: dict[str, Any], name: str, kept: str, earlier: PreviousRun) -> Path:
+def _present(project: Path, header: dict[str, Any], name: str, kept: str, previous: PreviousRun) -> Path:
     """The file that the run was started with, which may have been edited since.
 
     Raises:
         RunError: it is gone.
     """
     named = str(header.get(f"{name}_path") or "")
-    inside = own if isinstance(own := earlier.options.get(name), str) else None
+    inside = own if isinstance(own := previous.options.get(name), str) else None
     places = [project / inside] if inside is not None else []
     for place in (*places, Path(named)):
         if place.is_file():
             return place
     raise RunError(
-        f"the {name} of run {earlier.folder.run_id} is gone: {named}",
-        hint=f"put it back: cp {shlex.quote(str(earlier.folder.path / kept))} {shlex.quote(named)}",
+        f"the {name} of run {previous.folder.run_id} is gone: {named}",
+        hint=f"put it back: cp {shlex.quote(str(previous.folder.path / kept))} {shlex.quote(named)}",
     )
 
 
-def told(config: pytest.Config) -> Sequence[str]:
-    """What is to be said of `--lf`, for every job that does not go on with an earlier run."""
-    return config.stash.get(_TOLD, ())
+def last_failed_notes(config: pytest.Config) -> Sequence[str]:
+    """Why `--lf` does not resume the last runs of some jobs."""
+    return config.stash.get(_NOTES, ())
 
 
-def find_previous_run(config: pytest.Config, job: Job) -> None:
-    """Give a job the run that it goes on with, and the part of the workflow that had been selected for that.
+def find_previous_run(config: pytest.Config, spec: Path, workflow: str) -> PreviousRun | None:
+    """Return the run that the command line resumes, or starts a new run from.
 
     Raises:
         GumpError: that run cannot go on.
     """
-    job.earlier = config.stash.get(_KEY, None)
-    if job.earlier is None and getattr(said(config), "lf", False):
-        job.earlier = _last_failed(config, job)
-    selected = job.earlier.options.get("selected") if job.earlier is not None else None
-    if selected:
-        order = [path for path, _ in leaves(job.workflow.steps)]
-        last = max((place for place, path in enumerate(order) if path in selected), default=len(order) - 1)
-        job.workflow = select(job.workflow, order[: last + 1])
+    previous = config.stash.get(_KEY, None)
+    if previous is None and getattr(said(config), "lf", False):
+        return _last_failed(config, spec, workflow)
+    return previous
 
 
-def _last_failed(config: pytest.Config, job: Job) -> PreviousRun | None:
-    """The last run of the job's workflow on its spec, if it did not pass."""
+def _last_failed(config: pytest.Config, spec: Path, workflow: str) -> PreviousRun | None:
+    """The last run of a workflow on a spec, if it did not pass."""
     project = project_root(config)
     for folder in run_folders(project):
         header = folder.read_header()
-        if _spec_of(header, project) == job.spec and header.get("workflow") == job.workflow.name:
+        if _spec_of(header, project) == spec and header.get("workflow") == workflow:
             last = PreviousRun.read(folder)
             fate = "discarded" if last.record.discarded else "applied" if last.record.applied else last.state
             if fate not in _FATES:
                 last.refuse()
                 return last
-            on = f"{job.workflow.name} on {last.record.spec}"
-            text = f"--lf: the last run of {on} {_FATES[fate]}, so this is a new one"
-            config.stash.setdefault(_TOLD, []).append(text)
+            text = f"--lf: the last run of {workflow} on {last.record.spec} {_FATES[fate]}, so this is a new one"
+            config.stash.setdefault(_NOTES, []).append(text)
             return None
     return None
 

@@ -46,7 +46,7 @@ def prepare(config: pytest.Config, job: Job) -> Launch:
     Raises:
         GumpError: something does; nothing was written but git objects.
     """
-    kind = Launch if job.earlier is None else Resumption if job.earlier.step is None else Continuation
+    kind = Launch if job.previous is None else Resumption if job.previous.step is None else Continuation
     return kind.prepare(config, job)
 
 
@@ -56,19 +56,19 @@ def foresee(config: pytest.Config, job: Job) -> tuple[ResumableSchedule, Reuse]:
     Raises:
         GumpError: the run cannot go on.
     """
-    earlier = job.earlier
-    assert earlier is not None  # noqa: S101 - that makes it one with a past
+    previous = job.previous
+    assert previous is not None  # noqa: S101 - that makes it one with a past
     repository = Repository.open(project_root(config))
     settings = session_settings(config, repository.root)
-    base, run_id = _base_of(earlier, repository), earlier.folder.run_id
+    base, run_id = _base_of(previous, repository), previous.folder.run_id
     launch = Launch(config, job, repository=repository, base=base, settings=settings, run_id=run_id)
-    record = fold(events := [*read_ledger(earlier.folder.ledger)])
+    record = fold(events := [*read_ledger(previous.folder.ledger)])
 
     def reuse(one: HistoryAttempt) -> None:
         record.attempts[one.number - 1].superseded = False
 
     identify, past = OrderBuilder(launch.inputs, record, repository).identify, read_history(events)
-    until = earlier.step
+    until = previous.step
     schedule, taken = take_up(past, launch.inputs, record, repository, identify=identify, reuse=reuse, until=until)
     if until is None and not taken.at_hand:
         _refuse_spent(run_id, job.workflow, schedule, record)
@@ -98,23 +98,23 @@ def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, 
 
 class _Resume(Launch):
     @property
-    def earlier(self) -> PreviousRun:
-        assert self._job.earlier is not None  # noqa: S101 - chosen for that
-        return self._job.earlier
+    def previous(self) -> PreviousRun:
+        assert self._job.previous is not None  # noqa: S101 - chosen for that
+        return self._job.previous
 
 
-def _base_of(earlier: PreviousRun, repository: Repository) -> Base:
-    """What the earlier run started from.
+def _base_of(previous: PreviousRun, repository: Repository) -> Base:
+    """What the previous run started from.
 
     Raises:
         RunError: its commit is gone.
     """
-    header = earlier.header
+    header = previous.header
     base = str(header.get("base"))
     try:
         repository.tree_of(base)
     except WorktreeError as error:
-        message = f"run {earlier.folder.run_id} cannot go on: its base {base[:10]} is gone from the repository"
+        message = f"run {previous.folder.run_id} cannot go on: its base {base[:10]} is gone from the repository"
         raise RunError(message, hint="start a new run") from error
     return Base(base, str(header.get("base_ref", "")), header.get("dirty_base"))
 
@@ -124,17 +124,17 @@ class Resumption(_Resume):
 
     @classmethod
     def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:
-        assert job.earlier is not None  # noqa: S101 - chosen for that
-        run_id = job.earlier.folder.run_id
+        assert job.previous is not None  # noqa: S101 - chosen for that
+        run_id = job.previous.folder.run_id
         if is_limited(job.workflow):
             foresee(config, job)
-        return run_id, _base_of(job.earlier, repository)
+        return run_id, _base_of(job.previous, repository)
 
     def _open(self, tools: Tools, pool: SlotPool, owned: ExitStack) -> Run:
-        folder = self.earlier.folder
+        folder = self.previous.folder
         owned.enter_context(folder.owned())
         folder.close_to_others()
-        type(self.earlier).read(folder).refuse()  # another session may have taken it up since
+        type(self.previous).read(folder).refuse()  # another session may have taken it up since
         run = ResumedRun(self.inputs, folder, self._repository, CLOCK.now, pool=pool)
         past = run.read()
         found = look_around(past, tools, run_id=self._run_id, base=self._base.commit, folder=folder)
@@ -149,15 +149,15 @@ class Resumption(_Resume):
 
 
 class Continuation(_Resume):
-    """A new run that takes over what the earlier one did before a step."""
+    """A new run that takes over what the previous one did before a step."""
 
     @classmethod
     def _beginning(cls, config: pytest.Config, job: Job, repository: Repository) -> tuple[str, Base]:  # noqa: ARG003
-        assert job.earlier is not None  # noqa: S101 - chosen for that
-        return fresh_run_id(job), _base_of(job.earlier, repository)
+        assert job.previous is not None  # noqa: S101 - chosen for that
+        return fresh_run_id(job), _base_of(job.previous, repository)
 
     def _begin(self, folder: RunFolder, pool: SlotPool) -> Run:
-        step, origin = self.earlier.step, self.earlier.folder
+        step, origin = self.previous.step, self.previous.folder
         assert step is not None  # noqa: S101 - that makes it a continuation
         run = ResumedRun(self.inputs, folder, self._repository, CLOCK.now, pool=pool)
         past = read_history(read_ledger(origin.ledger))

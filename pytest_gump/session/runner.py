@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.collect import StepItem
 from pytest_gump.engine.run.quota import Quota
-from pytest_gump.executors.protocol import InProcess
+from pytest_gump.executors.in_process import InProcess
 from pytest_gump.jobs.files import project_root
-from pytest_gump.jobs.previous_run import told
+from pytest_gump.jobs.previous_run import last_failed_notes
 from pytest_gump.reporters.report import labels
 from pytest_gump.session.active_run import ActiveRun
 from pytest_gump.session.dispatch import OrderLoop
@@ -85,7 +85,7 @@ class Runner:
                 self._report.say_once(self._why_serial())
             executor = InProcess({run.run.inputs.run_id: run.launch.carry_out})
             loop = self._loop(executor, [run])
-            executor.tell(loop.hear)
+            executor.set_listener(loop.hear)
             loop.run([run])
 
     def _conduct_all(self, workers: Workers, runs: list[ActiveRun]) -> None:
@@ -114,7 +114,7 @@ class Runner:
 
         with usage_errors():
             one.run = one.stack.enter_context(one.launch.start(finished, is_here=is_here))
-        for line in told(self._config):
+        for line in last_failed_notes(self._config):
             self._report.say_once(line)
         if (note := one.launch.place_note) is not None:
             self._report.say_once(note)

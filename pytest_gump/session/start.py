@@ -31,7 +31,7 @@ from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
 from pytest_gump.jobs.base import Base, find_base, refuse_changes
 from pytest_gump.jobs.files import project_root
-from pytest_gump.jobs.header import run_header, told_options
+from pytest_gump.jobs.header import run_header, stored_options
 from pytest_gump.jobs.quota_option import settle_on_quota
 from pytest_gump.jobs.record_option import record_into
 from pytest_gump.jobs.session_settings import session_settings
@@ -108,7 +108,7 @@ class Launch:
         refuse_without_assertions(job)
         if settings.unknown_cost == "refuse":
             job.refuse_unknown_cost(*settings.failover)
-        is_new = job.earlier is None and config.getoption("gump_base") is None
+        is_new = job.previous is None and config.getoption("gump_base") is None
         if is_new and config.getoption("gump_dirty") != "include":
             refuse_changes(repository)
         return repository, settings
@@ -133,8 +133,8 @@ class Launch:
     @property
     def folder(self) -> str:
         """Start folder of the run's first session, relative to the project; gates run in the package around it."""
-        if self._job.earlier is not None:
-            folder = self._job.earlier.header.get("folder")
+        if self._job.previous is not None:
+            folder = self._job.previous.header.get("folder")
             return folder if isinstance(folder, str) else ""
         return start_folder(self._repository.root, self._config.invocation_params.dir)
 
@@ -265,7 +265,7 @@ class Launch:
 
     def _options(self) -> dict[str, Any]:
         """What a run that is taken up needs to know of its command line."""
-        return told_options(self._config, self._job, self._repository.root)
+        return stored_options(self._config, self._job, self._repository.root)
 
 
 def fresh_run_id(job: Job) -> str:
