@@ -1,8 +1,9 @@
-"""The shape of the package: small modules, small functions, no circles. Who may import whom is import-linter's business."""
+"""The shape of the package: small modules and packages, no circles, tests beside them. import-linter checks who imports whom."""
 
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,49 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(pytest_gump.__file__).parent
+TESTS = Path(__file__).parent
 MOST_LINES = 400
 MOST_LINES_OF_A_FUNCTION = 60
+MOST_FILES_OF_THE_ROOT = 12
+MOST_MODULES_OF_A_PACKAGE = 20
+NOT_MIRRORED = {"cases", "docs", "hardening", "kits", "neighbours", "readers"}
+"""Folders of tests that follow topics, not packages."""
+OPEN_CIRCLES = [
+    {f"pytest_gump.{name}" for name in names.split()}
+    for names in (
+        "system.git.checkout system.git.checkout_watch system.git.repository",
+        "engine.schedule.failure_handling engine.schedule.nodes engine.schedule.parallel_pass",
+        "reporters.ci reporters.ci_summary",
+        "conformance.model.anthropic conformance.model.chat conformance.model.dialect conformance.model.gemini"
+        " conformance.model.responses",
+        "conformance.model.handler conformance.model.server",
+        "cli.doctor.doctor cli.doctor.output",
+    )
+]
+"""Circles that are still to be removed, with the line here."""
+WITHOUT_A_MODULE = {
+    # of the source as a whole
+    "test_dependencies", "test_names", "test_shape",
+    # what all agent CLIs have in common
+    "agents/test_own_prices", "agents/clis/test_adapters", "agents/clis/test_forks", "agents/clis/test_lost_sessions",
+    "agents/clis/test_recorded_streams",
+    # several commands
+    "cli/test_views", "cli/test_wrong_arguments",
+    # the real agent CLIs
+    "conformance/test_live", "conformance/test_record", "conformance/test_scenarios", "conformance/test_tdd",
+    # whole attempts, random schedules, random and wrong workflows, a process that replaces folders
+    "engine/attempt/test_attempt_checks", "engine/attempt/test_attempt_replay",
+    "engine/schedule/test_schedule_properties", "system/worktrees/test_swapped_folders", "workflow/test_builtins",
+    "workflow/test_load_properties", "workflow/test_load_wrong",
+    # whole sessions
+    "executors/test_distribute", "executors/test_distribute_faults", "executors/test_distribute_random",
+    "executors/test_forks", "executors/test_workers", "reporters/test_outcomes", "reporters/test_resume_report",
+    "reporters/test_terminal", "session/test_broken_attempts", "session/test_claude", "session/test_concurrency",
+    "session/test_dry_run", "session/test_kill_matrix", "session/test_lost_session", "session/test_parallel",
+    "session/test_quota", "session/test_resume_more", "session/test_run", "session/test_secrets_scan",
+    "session/test_warnings",
+}  # fmt: skip
+"""Tests of a feature. Every other test module has the place and the name of the module that it tests."""
 
 
 def name_of(path: Path) -> str:
@@ -34,18 +76,14 @@ def functions(name: str) -> Iterator[tuple[str, int]]:
 
 
 def imports(text: str) -> set[str]:
-    """Modules of the package that this one imports when it is used; what only types need is left out."""
+    """Modules of the package that this one imports anywhere: inside functions and for types too."""
     found: set[str] = set()
-    waiting: list[ast.AST] = [ast.parse(text)]
-    while waiting:
-        node = waiting.pop()
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found |= {one.name for one in node.names}
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
             found |= {inner if (inner := f"{module}.{one.name}") in MODULES else module for one in node.names}
-        is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        waiting += () if is_for_types else ast.iter_child_nodes(node)
     return found & MODULES.keys()
 
 
@@ -54,13 +92,49 @@ def test_no_module_is_longer_than_a_reader_can_keep_in_mind() -> None:
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 
+def packages() -> dict[str, list[str]]:
+    """Modules of each package, without its `__init__`."""
+    folders = [PACKAGE, *(path.parent for path in PACKAGE.rglob("*/__init__.py"))]
+    return {
+        name_of(folder): [path.stem for path in folder.glob("*.py") if path.stem != "__init__"] for folder in folders
+    }
+
+
+def test_the_root_has_few_files() -> None:
+    assert len([*PACKAGE.glob("*.py")]) <= MOST_FILES_OF_THE_ROOT
+
+
+def test_no_package_has_too_many_modules() -> None:
+    sizes = {name: len(modules) for name, modules in packages().items()}
+    assert sizes["pytest_gump.engine"] == 0
+    assert {name: size for name, size in sizes.items() if size > MOST_MODULES_OF_A_PACKAGE} == {}
+
+
+def test_every_package_says_its_one_idea_in_one_sentence() -> None:
+    said = {name: ast.get_docstring(ast.parse(MODULES[name])) or "" for name in packages()}
+    assert {
+        name: text for name, text in said.items() if not re.fullmatch(r"[A-Z`](?:[^.?!]|[.?!](?! |\n|$))+\.", text)
+    } == {}
+
+
+def test_a_test_is_found_by_the_name_of_its_module() -> None:
+    modules = {"/".join((*name.split(".")[1:-1], f"test_{name.split('.')[-1]}")) for name in MODULES}
+    places = {path.relative_to(TESTS).with_suffix("") for path in TESTS.rglob("test_*.py")}
+    tests = {place.as_posix() for place in places if place.parts[0] not in NOT_MIRRORED}
+    assert tests - modules - WITHOUT_A_MODULE == set()
+    assert WITHOUT_A_MODULE - (tests - modules) == set()
+
+
 def test_no_function_is_longer_than_a_page() -> None:
     found = {place: size for name in MODULES for place, size in functions(name)}
     assert {place: size for place, size in found.items() if size > MOST_LINES_OF_A_FUNCTION} == {}
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {name: imports(text) - {name} for name, text in MODULES.items()}
+    graph = {
+        name: {other for other in imports(text) - {name} if not any({name, other} <= open_ for open_ in OPEN_CIRCLES)}
+        for name, text in MODULES.items()
+    }
     order = list(TopologicalSorter(graph).static_order())  # a CycleError names the modules
     assert order.index("pytest_gump.errors") < order.index("pytest_gump.conductor")
 
@@ -70,8 +144,9 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     [
         ("from pytest_gump.engine.record import records", "pytest_gump.engine.record.records"),
         ("def late():\n    from pytest_gump.errors import GumpError", "pytest_gump.errors"),
-        ("if TYPE_CHECKING:\n    from pytest_gump.errors import GumpError", None),
+        ("if TYPE_CHECKING:\n    from pytest_gump.errors import GumpError", "pytest_gump.errors"),
+        ("import pytest", None),
     ],
 )
-def test_imports_are_found_wherever_they_stand_but_for_types(text: str, module: str | None) -> None:
+def test_imports_are_found_wherever_they_stand(text: str, module: str | None) -> None:
     assert imports(text) == ({module} if module else set())

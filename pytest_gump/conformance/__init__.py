@@ -1,8 +1,7 @@
-"""Does an agent CLI behave as gump takes it to? The real CLIs, run by the real engine, against a scripted model.
+"""Checks the real agent CLIs against a scripted model, for the behaviour that the adapters expect."""
 
-Nothing here reaches the internet, a user's account or a user's settings: every CLI gets a home folder of its own,
-made-up keys, and the address of a model server on loopback.
-"""
+# Nothing here reaches the internet, a user's account or a user's settings: every CLI gets a home folder of its own,
+# made-up keys, and the address of a model server on loopback.
 
 from __future__ import annotations
 
