@@ -7,59 +7,29 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from pytest_gump.engine.reporting.reservations import reservations
 from pytest_gump.errors import WorktreeError
-from pytest_gump.reporters.ci_summary import MAX_STEPS, REASON_CHARS, gates_of, markdown
+from pytest_gump.reporters.ci_summary import MAX_STEPS, gates_of, markdown
 from pytest_gump.reporters.lines import run_line
+from pytest_gump.reporters.located_run import REASON_CHARS, LocatedRun, short
 from pytest_gump.system.git.repository import Repository
-from pytest_gump.text import ASCII, UNICODE, clean_text, one_line, pad, width
+from pytest_gump.text import ASCII, UNICODE, clean_text, pad, width
 from pytest_gump.units import format_duration, format_usd_sum
-from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytest_gump.engine.record.records import RunRecord, StepRecord
-    from pytest_gump.system.git.changes import ChangedFile
     from pytest_gump.workflow.load import Loaded
 
 HEAD: Final = ("", "step", "outcome", "agent", "attempts", "cost", "turns", "time", "skipped gates")
 FOLDER: Final = ".gump/ci"
-
-
-@dataclass(frozen=True, slots=True)
-class LocatedRun:
-    """One run, and where its steps are written down."""
-
-    record: RunRecord
-    loaded: Loaded
-    root: Path
-    changed: Sequence[ChangedFile] | None = None
-    """Files that differ between the run's base and its head; None where that cannot be found out."""
-
-    def place(self, step: str | None = None) -> tuple[str, int]:
-        """The file, relative to the project, and line of a step; of the spec, if the workflow lies elsewhere."""
-        path = self.loaded.path
-        if path is None or not path.is_relative_to(self.root):
-            return self.record.spec, 1
-        static = StepPath.parse(step).static if step else ""
-        return path.relative_to(self.root).as_posix(), self.loaded.lines.get(static, 1)
-
-    def failures(self) -> Iterator[tuple[str, str, int, str]]:
-        """Title, file, line and text of what did not pass: the failed steps, else the run itself."""
-        record = self.record
-        name = f"{_line(record.workflow)} on {_line(record.spec)}"
-        failed = [step for step in record.steps.values() if step.status == "failed"]
-        for step in failed:
-            yield f"{name}: {step.path}", *self.place(step.path), f"{step.path}: {_line(step.reason) or step.outcome}"
-        if not failed and record.status != "passed":
-            yield name, *self.place(), f"run {record.status}: {_line(record.reason) or 'not all steps passed'}"
 
 
 def service(choice: str, environ: Mapping[str, str]) -> str:
@@ -118,10 +88,6 @@ def _with_changes(run: LocatedRun) -> LocatedRun:
         return run
 
 
-def _line(text: str) -> str:
-    return one_line(text, REASON_CHARS)
-
-
 # -- GitHub Actions ----------------------------------------------------------------------------------------------
 
 
@@ -173,11 +139,11 @@ def log_sections(runs: Sequence[LocatedRun]) -> list[str]:
     for run in runs:
         record = run.record
         name, now = f"gump_{re.sub(r'[^A-Za-z0-9]', '_', record.run_id)}", int(time.time())
-        title = f"{_line(record.workflow)} on {_line(record.spec)}: {run_line(record, ASCII)}"
+        title = f"{short(record.workflow)} on {short(record.spec)}: {run_line(record, ASCII)}"
         lines += [f"\x1b[0Ksection_start:{now}:{name}[collapsed=true]\r\x1b[0K{title}"]
         lines += _table(rows(record)[:MAX_STEPS])
-        lines += [f"{_line(path)}: {_line(text)}" for path, text in reservations(record)][:MAX_STEPS]
-        lines += [_line(text) for *_, text in run.failures()]
+        lines += [f"{short(path)}: {short(text)}" for path, text in reservations(record)][:MAX_STEPS]
+        lines += [short(text) for *_, text in run.failures()]
         lines += [f"\x1b[0Ksection_end:{now}:{name}\r\x1b[0K"]
     return lines
 
@@ -205,7 +171,7 @@ def code_quality(runs: Sequence[LocatedRun]) -> list[dict[str, Any]]:
     """The failed steps in the part of the Code Climate format that the service reads."""
     return [
         {
-            "description": _line(text),
+            "description": short(text),
             "check_name": "gump",
             "fingerprint": hashlib.sha256(f"{title}\0{file}".encode()).hexdigest(),
             "severity": "critical",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.engine.reporting.reservations import reason_of_no_change
 from pytest_gump.reporters.lines import run_facts
-from pytest_gump.text import UNICODE, bounded_text, clean_text, one_line
+from pytest_gump.reporters.located_run import short
+from pytest_gump.text import UNICODE, bounded_text, clean_text
 from pytest_gump.units import format_duration, format_usd_sum, plural
 
 if TYPE_CHECKING:
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.records import RunRecord, StepRecord
     from pytest_gump.gates.base import GateResult
-    from pytest_gump.reporters.ci import LocatedRun
+    from pytest_gump.reporters.located_run import LocatedRun
 
 HEAD: Final = ("", "step", "result", "agent", "attempts", "cost", "turns", "time", "gates")
 NUMBERS: Final = frozenset({"attempts", "cost", "turns", "time"})
 MAX_STEPS: Final = 500
 """GitHub takes no summary over 1 MiB."""
 MAX_FAILURES: Final = 20
-REASON_CHARS: Final = 500
 OUTPUT_CHARS: Final = 4_000
 _PLAIN: Final = re.compile(r"[A-Za-z0-9]+(?:[-_.][A-Za-z0-9]+)*", re.ASCII)
 """Words that no renderer reads as markup."""
@@ -170,7 +170,7 @@ def _failing(step: StepRecord) -> list[GateResult]:
 
 
 def _output(gate: GateResult) -> Iterator[str]:
-    name = html.escape(one_line(gate.name, REASON_CHARS))
+    name = html.escape(short(gate.name))
     yield f"<details><summary>Output of <code>{name}</code></summary>"
     yield ""
     yield from block(bounded_text(gate.output, OUTPUT_CHARS))
@@ -182,7 +182,7 @@ def _output(gate: GateResult) -> Iterator[str]:
 
 def code(text: str, *, in_table: bool = False) -> str:
     """A code span. A `|` would end a table cell even if escaped, so a broken bar replaces it."""
-    plain = one_line(text, REASON_CHARS)
+    plain = short(text)
     if in_table:
         plain = plain.replace("|", "\N{BROKEN BAR}")
     if not plain:
@@ -201,7 +201,7 @@ def block(text: str) -> list[str]:
 
 def _word(text: str) -> str:
     """The name itself if that is safe, otherwise as a code span for a cell."""
-    name = one_line(text, REASON_CHARS)
+    name = short(text)
     return name if _PLAIN.fullmatch(name) else code(name, in_table=True)
 
 

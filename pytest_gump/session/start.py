@@ -36,6 +36,7 @@ from pytest_gump.jobs.quota_option import settle_on_quota
 from pytest_gump.jobs.record_option import record_into
 from pytest_gump.jobs.session_settings import session_settings
 from pytest_gump.reporters.live import TOLD_TOOLS
+from pytest_gump.system.git.checkout_watch import checkout_state
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.processes.process import Supervisor
 from pytest_gump.system.processes.session_clock import CLOCK
@@ -166,7 +167,7 @@ class Launch:
                 interpreter=Interpreter.now(command for _, command in self.inputs.commands),
             )
             run = self._open(self._tools, pool, owned)
-            checkout = self._repository.checkout_state()
+            checkout = checkout_state(self._repository)
             try:
                 yield run
             except BaseException as error:
@@ -185,7 +186,7 @@ class Launch:
         record = self._settings.record
         ours = record and os.path.relpath(record, self._repository.root)
         try:
-            changed = before.changed(self._repository.checkout_state())
+            changed = before.changed(checkout_state(self._repository))
         except WorktreeError as error:
             return [str(error.args[0])]
         found = {name: how for name, how in changed.items() if not (ours and name.startswith(f"{ours}/"))}

@@ -15,8 +15,9 @@ from markdown_it import MarkdownIt
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, Timings
-from pytest_gump.reporters.ci import LocatedRun, code_quality, error_commands, log_sections, service
+from pytest_gump.reporters.ci import code_quality, error_commands, log_sections, service
 from pytest_gump.reporters.ci_summary import OUTPUT_CHARS, block, markdown
+from pytest_gump.reporters.located_run import LocatedRun
 from pytest_gump.system.git.changes import ChangedFile
 from pytest_gump.workflow.load import Loaded
 from pytest_gump.workflow.model import Workflow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command
@@ -15,31 +14,12 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Agent
     from pytest_gump.cli.command import Commands
-    from pytest_gump.cli.doctor.agents import CliState, LiveCall
-    from pytest_gump.cli.doctor.checks import Check
+    from pytest_gump.cli.doctor.agents import CliState
+    from pytest_gump.cli.doctor.diagnosis import Diagnosis
     from pytest_gump.cli.doctor.needs import Needs
     from pytest_gump.cli.effective import Names
     from pytest_gump.cli.output import Out
     from pytest_gump.conformance import Finding
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    workflow: str | None
-    checks: tuple[Check, ...]
-    clis: tuple[CliState, ...]
-    live: tuple[LiveCall, ...]
-    findings: tuple[Finding, ...] | None
-    """Of the conformance suite; None where it was not asked for."""
-
-    @property
-    def failed(self) -> list[str]:
-        """What was asked for and does not work."""
-        return [
-            *(check.name for check in self.checks if check.state == "failed"),
-            *(f"call of {call.agent}" for call in self.live if not call.ok),
-            *(f"{one.cli} {one.scenario}" for one in self.findings or () if one.state == "fails"),
-        ]
 
 
 def add(commands: Commands) -> None:
@@ -91,6 +71,7 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     from pytest_gump.agents import registry
     from pytest_gump.cli.doctor.agents import call_live, look_at
     from pytest_gump.cli.doctor.checks import machine_checks
+    from pytest_gump.cli.doctor.diagnosis import Diagnosis
     from pytest_gump.cli.doctor.environment import environment_checks
     from pytest_gump.cli.doctor.gates import try_gates
     from pytest_gump.cli.doctor.needs import read_needs

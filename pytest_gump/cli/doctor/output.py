@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_gump.cli.doctor.agents import CliState, LiveCall
-    from pytest_gump.cli.doctor.doctor import Diagnosis
+    from pytest_gump.cli.doctor.diagnosis import Diagnosis
     from pytest_gump.cli.output import Out
     from pytest_gump.conformance import Finding
 

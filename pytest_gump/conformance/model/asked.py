@@ -10,6 +10,8 @@ from pytest_gump.conformance.model.script import MARK
 
 Json = Mapping[str, Any]
 Role = Literal["user", "model", "tool"]
+Event = tuple[str | None, Json | str]
+"""Name and data of a server-sent event."""
 
 
 @dataclass(frozen=True, slots=True)

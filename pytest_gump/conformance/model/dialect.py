@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.conformance.model import anthropic, chat, gemini, responses
-from pytest_gump.conformance.model.asked import Asked, Call, Json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from pytest_gump.conformance.model.asked import Asked, Call, Event, Json
     from pytest_gump.conformance.model.script import Answer
-
-Event = tuple[str | None, Json | str]
-"""Name and data of a server-sent event."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, o
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.conformance.model.asked import Call
-    from pytest_gump.conformance.model.dialect import Event
+    from pytest_gump.conformance.model.asked import Call, Event
     from pytest_gump.conformance.model.script import Answer, Spent
 
 STATUS: Final[Mapping[int, str]] = {

@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import urlsplit
 
 from pytest_gump.conformance.model.asked import Served
@@ -18,10 +18,11 @@ from pytest_gump.conformance.model.vocabulary import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from pytest_gump.conformance.model.asked import Json
-    from pytest_gump.conformance.model.dialect import Dialect, Event
-    from pytest_gump.conformance.model.server import ModelServer
+    from pytest_gump.conformance.model.asked import Event, Json
+    from pytest_gump.conformance.model.dialect import Dialect
+    from pytest_gump.conformance.model.script import Script
 
 KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
 PACE_S: Final = 0.05
@@ -31,11 +32,27 @@ LONG_PACE_S: Final = 2.5
 LONG: Final = 60_000
 
 
+class Model(Protocol):
+    """What answers requests: `server.ModelServer`."""
+
+    cli: str
+    script: Script
+    strays: list[str]
+
+    def status(self, *, is_side: bool) -> tuple[int, str]: ...
+
+    def note(self, served: Served) -> None: ...
+
+    def worktree(self, text: str) -> Path: ...
+
+    def without_secrets(self, text: str) -> str: ...
+
+
 class ScriptedHttp(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, model: ModelServer) -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model
         super().__init__(("127.0.0.1", 0), _Handler)
 

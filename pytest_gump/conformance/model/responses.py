@@ -13,8 +13,7 @@ from pytest_gump.conformance.model.chat import failure as chat_failure
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_gump.conformance.model.asked import Call
-    from pytest_gump.conformance.model.dialect import Event
+    from pytest_gump.conformance.model.asked import Call, Event
     from pytest_gump.conformance.model.script import Answer, Spent
 
 

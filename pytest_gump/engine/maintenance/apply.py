@@ -11,7 +11,7 @@ from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.engine.run.merging import steps_of
 from pytest_gump.engine.run.run_branch import is_of_run, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
-from pytest_gump.system.git.checkout import in_the_way, names
+from pytest_gump.system.git.checkout import fast_forward, in_the_way, names
 from pytest_gump.system.git.history import chain, contains
 from pytest_gump.units import plural
 
@@ -90,7 +90,7 @@ def plan_apply(
 def apply(repository: Repository, plan: ApplyPlan, ledger: Ledger) -> None:
     """Bring the result into the checkout and record it."""
     if plan.commit is not None:
-        repository.apply_to_checkout(plan.commit)
+        fast_forward(repository, plan.commit)
         ledger.append("applied", commit=plan.commit, head=plan.head)
 
 

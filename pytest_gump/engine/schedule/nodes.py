@@ -7,7 +7,7 @@ are zeroed by being new. What must outlive that (attempt numbers, plans) is kept
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_gump.engine.schedule.plan_sort import Waits, waits
 from pytest_gump.engine.schedule.retry import Tally
@@ -146,7 +146,7 @@ class Group:
     plan: tuple[PlanItem, ...] = ()
     members: list[Leaf | Group | None] = field(default_factory=list)
     """The declared ones, and the group's own gates behind them, if it has any."""
-    side: ParallelPass | None = None
+    side: ParallelPass[Leaf, Any] | None = None
     """How far the members of a parallel group are."""
     kept: dict[int, Tally] = field(default_factory=dict)
     """Tallies that outlive a restart."""

@@ -8,25 +8,26 @@ last one it waits for.
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-    from pytest_gump.engine.schedule.failure_handling import FailureCase
-    from pytest_gump.engine.schedule.nodes import Leaf
-
+Merge = TypeVar("Merge")
+"""The step that merges a member."""
+Failed = TypeVar("Failed")
+"""A failure of a member."""
 State = Literal["waiting", "running", "passed", "merging", "merged", "failed", "dropped"]
 """`passed` waits for its merge; `merged` is also said of a member that had nothing to merge; `dropped` can never begin,
 because a member that it needs has failed."""
 
 
-class ParallelPass:
+class ParallelPass(Generic[Merge, Failed]):
     def __init__(self, size: int, begin: str, *, needs: Sequence[frozenset[int]], after: Sequence[int]) -> None:
         """`needs[i]`: members that must pass before i; `after[i]`: how many members must have ended before i."""
         self.states: list[State] = ["waiting"] * size
-        self.failures: dict[int, list[FailureCase]] = {}
-        self.merges: dict[int, Leaf] = {}
+        self.failures: dict[int, list[Failed]] = {}
+        self.merges: dict[int, Merge] = {}
         self.heads = [begin]
         """The group's tree when the first k members have ended."""
         self._needs = needs
@@ -87,7 +88,7 @@ class ParallelPass:
             self._end(head)
         return None
 
-    def reopen(self, index: int) -> list[Leaf]:
+    def reopen(self, index: int) -> list[Merge]:
         """Let a member that failed run again; what was merged behind it is to be merged anew: gives these merges."""
         self.failures.pop(index, None)
         del self.heads[index + 1 :]
@@ -101,7 +102,7 @@ class ParallelPass:
         self._line_up()
         return merges
 
-    def cases(self) -> list[FailureCase]:
+    def cases(self) -> list[Failed]:
         """The failures of all members, in plan order."""
         return [case for index in sorted(self.failures) for case in self.failures[index]]
 

@@ -153,7 +153,7 @@ class Schedule(StepTree):
             group.status = "passed"
             node = group
 
-    def _merge_on(self, group: Group, side: ParallelPass) -> Result | None:
+    def _merge_on(self, group: Group, side: ParallelPass[Leaf, FailureCase]) -> Result | None:
         """Merge the next member if it has passed; when all have ended, go on, and say what a failure led to."""
         index = side.next_merge(group.lane.head, group.may_write)
         if index is not None:

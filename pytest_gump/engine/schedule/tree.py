@@ -9,7 +9,7 @@ plan order; a merge is a step of its own.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.schedule.attempts import first_attempt, merge_attempt
 from pytest_gump.engine.schedule.failure_handling import Log
@@ -104,7 +104,7 @@ class StepTree:
         self._attempts[path] = self._attempts.get(path, 0) + 1
         return self._attempts[path]
 
-    def _show_front(self, group: Group, side: ParallelPass) -> None:
+    def _show_front(self, group: Group, side: ParallelPass[Leaf, Any]) -> None:
         if side.has_more and group not in self._fronts:
             self._fronts.append(group)
 
@@ -117,7 +117,7 @@ class StepTree:
             self._fronts.remove(group)
         self._enter(group.member(index, Lane(head)))
 
-    def _start_merge(self, group: Group, side: ParallelPass, index: int) -> None:
+    def _start_merge(self, group: Group, side: ParallelPass[Leaf, Any], index: int) -> None:
         member = group.members[index]
         assert member is not None  # noqa: S101 - it has passed
         leaf = group.merge(index)

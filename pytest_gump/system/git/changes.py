@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-from pytest_gump.system.git.runner import GitRunner
+    from pytest_gump.system.git.runner import GitRunner
 
 Status = Literal["added", "modified", "deleted", "type"]
 _STATUS: Final[Mapping[str, Status]] = {"A": "added", "M": "modified", "D": "deleted", "T": "type"}
@@ -97,3 +97,12 @@ def _large_files(git: GitRunner, entries: Sequence[Difference]) -> dict[str, int
 def _sizes(answers: Iterator[bytes], count: int) -> list[int]:
     found = [next(answers) for _ in range(count)]
     return [int(answer) if answer.isdigit() else 0 for answer in found]
+
+
+def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
+    """Pairs of git's two status letters and the path."""
+    output = git.check(
+        *("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
+    ).stdout
+    entries = [fsdecode(entry) for entry in output.split(b"\0") if entry]
+    return [(entry[:2], entry[3:]) for entry in entries]

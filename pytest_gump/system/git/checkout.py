@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.git.runner import failure
+from pytest_gump.system.git.runner import commit_id, failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_gump.system.git.repository import Repository
-    from pytest_gump.system.git.runner import GitOutput, GitRunner
+    from pytest_gump.system.git.runner import GitOutput
 
 _SHOWN = 20
 _MERGE: Final = (
@@ -22,15 +21,6 @@ _MERGE: Final = (
     *("--no-overwrite-ignore", "--no-verify-signatures", "--no-signoff", "--no-log"),
 )
 """Moves HEAD forward, whatever the user's merge settings are."""
-
-
-def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
-    """Pairs of git's two status letters and the path."""
-    output = git.check(
-        *("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
-    ).stdout
-    entries = [os.fsdecode(entry) for entry in output.split(b"\0") if entry]
-    return [(entry[:2], entry[3:]) for entry in entries]
 
 
 def unknown_to_git(repository: Repository, paths: Sequence[str]) -> list[str]:
@@ -42,18 +32,13 @@ def unknown_to_git(repository: Repository, paths: Sequence[str]) -> list[str]:
     return sorted(os.fsdecode(entry[3:]) for entry in output.split(b"\0") if entry[:2] in {b"??", b"!!"})
 
 
-def state(repository: Repository) -> dict[str, object]:
-    """What the user's checkout holds: HEAD, and a stamp of each tracked file that is modified."""
-    found: dict[str, object] = {"HEAD": repository.head()}
-    for status, name in tracked_modifications(repository.checkout):
-        with contextlib.suppress(OSError):
-            stamp = (repository.root / name).lstat()
-            found[name] = status, stamp.st_mtime_ns, stamp.st_size
-        found.setdefault(name, status)
-    return found
-
-
 def fast_forward(repository: Repository, commit: str) -> None:
+    """Move branch, index and files from HEAD forward to `commit`; everything is checked before anything moves.
+
+    Raises:
+        WorktreeError: modified tracked files, untracked files in the way (both named), not ahead of HEAD.
+    """
+    commit = commit_id(commit)
     head = repository.head()
     if head == commit:
         return

@@ -6,6 +6,7 @@ or an ignored `.claude/settings.local.json`, and the next pytest, git or agent t
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import os
@@ -13,6 +14,8 @@ import stat
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
+
+from pytest_gump.system.git.changes import tracked_modifications
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +65,23 @@ def _how(before: Mapping[str, object], now: Mapping[str, object], name: str) -> 
     return "new" if name not in before else "gone" if name not in now else "changed"
 
 
-def watched(repository: Repository) -> dict[str, str]:
+def checkout_state(repository: Repository) -> CheckoutState:
+    """State of the checkout that git cannot show later; to be compared with another one."""
+    return CheckoutState(_tracked(repository), _watched(repository))
+
+
+def _tracked(repository: Repository) -> dict[str, object]:
+    """HEAD, and a stamp of each tracked file that is modified."""
+    found: dict[str, object] = {"HEAD": repository.head()}
+    for status, name in tracked_modifications(repository.checkout):
+        with contextlib.suppress(OSError):
+            stamp = (repository.root / name).lstat()
+            found[name] = status, stamp.st_mtime_ns, stamp.st_size
+        found.setdefault(name, status)
+    return found
+
+
+def _watched(repository: Repository) -> dict[str, str]:
     """The existing files by the name to show, each with a digest, or empty for files that no program obeys."""
     found = {name: _digest(place) for name, place in _places(repository)}
     for name in _untracked(repository):

@@ -1,4 +1,4 @@
-"""The user's repository: read at will, written only below refs/gump, heads/gump, and by `apply_to_checkout`."""
+"""The user's repository: read at will, written only below refs/gump and heads/gump."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.git import changes, checkout, merge, objects
-from pytest_gump.system.git.checkout_watch import CheckoutState, watched
+from pytest_gump.system.git import changes, merge, objects
 from pytest_gump.system.git.runner import GitRunner, check_version, commit_id, failure, git_folder
 from pytest_gump.system.processes.output import bounded_output
 
@@ -201,7 +200,7 @@ class Repository:
 
     def dirty(self) -> list[str]:
         """Name the tracked files that differ from HEAD, staged or not."""
-        return sorted({name for _, name in checkout.tracked_modifications(self.checkout)})
+        return sorted({name for _, name in changes.tracked_modifications(self.checkout)})
 
     @property
     def hooks_folder(self) -> Path:
@@ -209,16 +208,12 @@ class Repository:
         named = self._config.get("core.hookspath")
         return self.root / Path(named).expanduser() if named else self.git_dir / "hooks"
 
-    def checkout_state(self) -> CheckoutState:
-        """State of the checkout that git cannot show later; to be compared with another one."""
-        return CheckoutState(checkout.state(self), watched(self))
-
     def capture_dirty(self, run_id: str) -> str:
         """Commit the checkout's tracked modifications on top of HEAD, without touching checkout or index.
 
         The commit is kept by refs/gump/<run_id>/dirty.
         """
-        unmerged = [name for state, name in checkout.tracked_modifications(self.checkout) if "U" in state]
+        unmerged = [name for state, name in changes.tracked_modifications(self.checkout) if "U" in state]
         if unmerged:
             raise WorktreeError(f"a merge is under way: {', '.join(unmerged)}", hint="finish or abort it first")
         with tempfile.TemporaryDirectory(prefix="gump-dirty-") as folder:
@@ -231,14 +226,6 @@ class Repository:
         commit = self.commit_tree(tree, [self.head()], f"gump: uncommitted changes that run {run_id} started from\n")
         self.update_ref(f"refs/gump/{run_id}/dirty", commit)
         return commit
-
-    def apply_to_checkout(self, commit: str) -> None:
-        """Move branch, index and files from HEAD forward to `commit`; everything is checked before anything moves.
-
-        Raises:
-            WorktreeError: modified tracked files, untracked files in the way (both named), not ahead of HEAD.
-        """
-        checkout.fast_forward(self, commit_id(commit))
 
     # -- comparisons -----------------------------------------------------------------------------------------------
 

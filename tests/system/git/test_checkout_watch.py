@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.system.git.checkout_watch import checkout_state
 from pytest_gump.system.git.repository import Repository
 
 if TYPE_CHECKING:
@@ -53,23 +54,23 @@ CASES = [
 @pytest.mark.parametrize(("name", "how"), CASES)
 def test_a_file_that_appears_is_named(ignoring: GumpProject, name: str, how: str) -> None:
     repository = Repository.open(ignoring.path)
-    before = repository.checkout_state()
+    before = checkout_state(repository)
     place = ignoring.path / name
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text("import os\n")
-    assert before.changed(repository.checkout_state()) == {name: how}
+    assert before.changed(checkout_state(repository)) == {name: how}
     place.unlink()
-    assert before.changed(repository.checkout_state()) == {}
+    assert before.changed(checkout_state(repository)) == {}
 
 
 @pytest.mark.parametrize("name", ["out.log", "__pycache__/app.cpython-311.pyc", ".git/hooks/pre-commit.sample"])
 def test_what_no_program_obeys_is_not_named_where_git_ignores_it(ignoring: GumpProject, name: str) -> None:
     repository = Repository.open(ignoring.path)
-    before = repository.checkout_state()
+    before = checkout_state(repository)
     place = ignoring.path / name
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text("")
-    assert before.changed(repository.checkout_state()) == {}
+    assert before.changed(checkout_state(repository)) == {}
 
 
 @pytest.mark.parametrize("change", [appended, with_its_time_set_back])
@@ -79,16 +80,16 @@ def test_a_change_of_content_is_seen(ignoring: GumpProject, name: str, change: C
     place.parent.mkdir(exist_ok=True)
     appended(place)
     repository = Repository.open(ignoring.path)
-    before = repository.checkout_state()
+    before = checkout_state(repository)
     change(place)
-    assert before.changed(repository.checkout_state()) == {name: "changed"}
+    assert before.changed(checkout_state(repository)) == {name: "changed"}
 
 
 def test_a_changed_setting_of_the_repository_is_seen(ignoring: GumpProject) -> None:
     repository = Repository.open(ignoring.path)
-    before = repository.checkout_state()
+    before = checkout_state(repository)
     ignoring.git("config", "core.fsmonitor", "touch /tmp/owned")
-    assert before.changed(repository.checkout_state()) == {".git/config": "changed"}
+    assert before.changed(checkout_state(repository)) == {".git/config": "changed"}
 
 
 def test_a_hook_that_becomes_executable_is_seen(ignoring: GumpProject) -> None:
@@ -97,30 +98,30 @@ def test_a_hook_that_becomes_executable_is_seen(ignoring: GumpProject) -> None:
     hook.write_text("#!/bin/sh\n")
     hook.chmod(0o644)
     repository = Repository.open(ignoring.path)
-    before = repository.checkout_state()
+    before = checkout_state(repository)
     hook.chmod(0o755)
-    assert before.changed(repository.checkout_state()) == {".git/hooks/pre-push": "changed"}
+    assert before.changed(checkout_state(repository)) == {".git/hooks/pre-push": "changed"}
 
 
 def test_hooks_in_a_folder_of_the_users_choice_are_watched(ignoring: GumpProject) -> None:
     ignoring.git("config", "core.hooksPath", "tools/hooks")
     repository = Repository.open(ignoring.path)
-    before = repository.checkout_state()
+    before = checkout_state(repository)
     ignoring.write({"tools/hooks/pre-push": "#!/bin/sh\n"})
-    assert before.changed(repository.checkout_state()) == {"tools/hooks/pre-push": "new"}
+    assert before.changed(checkout_state(repository)) == {"tools/hooks/pre-push": "new"}
 
 
 def test_what_programs_obey_comes_first(ignoring: GumpProject) -> None:
     repository = Repository.open(ignoring.path)
-    before = repository.checkout_state()
+    before = checkout_state(repository)
     ignoring.write({"a.txt": "", "conftest.py": "", ".git/hooks/z": "", "pytest.ini": "[pytest]\naddopts = -q\n"})
-    changed = before.changed(repository.checkout_state())
+    changed = before.changed(checkout_state(repository))
     assert [*changed] == [".git/hooks/z", "conftest.py", "pytest.ini", "a.txt"]
 
 
 def test_a_link_is_not_followed(ignoring: GumpProject) -> None:
     repository = Repository.open(ignoring.path)
-    before = repository.checkout_state()
+    before = checkout_state(repository)
     (ignoring.path / "conftest.py").symlink_to("/dev/zero")
     (ignoring.path / ".claude").symlink_to("/")
-    assert before.changed(repository.checkout_state()) == {"conftest.py": "new", ".claude": "new"}
+    assert before.changed(checkout_state(repository)) == {"conftest.py": "new", ".claude": "new"}

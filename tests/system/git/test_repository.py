@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git.changes import ChangedFile
+from pytest_gump.system.git.checkout import fast_forward
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.git.runner import GitRunner
 
@@ -339,7 +340,7 @@ def test_apply_moves_branch_index_and_files(project: Project) -> None:
     hook.chmod(0o755)
     commit = merge_commit(project, {"app.py": "new\n", "pkg/added.py": "1\n"})
     project.write({"spec.md": "untracked stays"})
-    project.open().apply_to_checkout(commit)
+    fast_forward(project.open(), commit)
     assert (project.root / "app.py").read_text() == "new\n"
     assert project.git("status", "--porcelain") == "?? spec.md"
     assert project.open().branch() == "main"
@@ -351,7 +352,7 @@ def test_apply_moves_branch_index_and_files(project: Project) -> None:
 def test_apply_works_on_a_detached_head(project: Project) -> None:
     commit = merge_commit(project, {"app.py": "new\n"})
     project.git("checkout", "-q", "--detach")
-    project.open().apply_to_checkout(commit)
+    fast_forward(project.open(), commit)
     assert project.git("rev-parse", "HEAD") == commit
     assert project.git("rev-parse", "main") != commit
 
@@ -361,7 +362,7 @@ def test_apply_refuses_a_dirty_checkout_and_names_the_files(project: Project) ->
     project.write({"README": "my edit\n"})
     before = project.state()
     with pytest.raises(WorktreeError, match="uncommitted changes: README"):
-        project.open().apply_to_checkout(commit)
+        fast_forward(project.open(), commit)
     assert project.state() == before
     assert (project.root / "README").read_text() == "my edit\n"
 
@@ -378,7 +379,7 @@ def test_apply_names_untracked_and_ignored_files_in_the_way(project: Project, mi
     project.git("checkout", "-q", "main")
     project.write({mine: "mine\n"})
     with pytest.raises(WorktreeError, match=f"untracked files are in the way: {named}\n"):
-        project.open().apply_to_checkout(ahead)
+        fast_forward(project.open(), ahead)
     assert (project.root / mine).read_text() == "mine\n"
     assert (project.root / "app.py").read_text() != "new\n"
 
@@ -389,7 +390,7 @@ def test_apply_turns_a_file_into_a_folder_and_back(project: Project) -> None:
     project.write({"README/inner": "1\n", "pkg": "file now\n"})
     ahead = project.commit()
     project.git("reset", "-q", "--hard", base)
-    project.open().apply_to_checkout(ahead)
+    fast_forward(project.open(), ahead)
     assert (project.root / "README/inner").read_text() == "1\n"
     assert (project.root / "pkg").read_text() == "file now\n"
 
@@ -399,7 +400,7 @@ def test_apply_refuses_a_commit_that_is_not_ahead(project: Project) -> None:
     project.write({"README": "newer\n"})
     project.commit()
     with pytest.raises(WorktreeError, match="has moved on"):
-        project.open().apply_to_checkout(commit)
+        fast_forward(project.open(), commit)
     assert (project.root / "app.py").read_text() == "one\ntwo\nthree\n"
 
 

@@ -1,0 +1,53 @@
+"""A run with the files in which its steps are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.text import one_line
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.system.git.changes import ChangedFile
+    from pytest_gump.workflow.load import Loaded
+
+REASON_CHARS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedRun:
+    """One run, and where its steps are written down."""
+
+    record: RunRecord
+    loaded: Loaded
+    root: Path
+    changed: Sequence[ChangedFile] | None = None
+    """Files that differ between the run's base and its head; None where that cannot be found out."""
+
+    def place(self, step: str | None = None) -> tuple[str, int]:
+        """The file, relative to the project, and line of a step; of the spec, if the workflow lies elsewhere."""
+        path = self.loaded.path
+        if path is None or not path.is_relative_to(self.root):
+            return self.record.spec, 1
+        static = StepPath.parse(step).static if step else ""
+        return path.relative_to(self.root).as_posix(), self.loaded.lines.get(static, 1)
+
+    def failures(self) -> Iterator[tuple[str, str, int, str]]:
+        """Title, file, line and text of what did not pass: the failed steps, else the run itself."""
+        record = self.record
+        name = f"{short(record.workflow)} on {short(record.spec)}"
+        failed = [step for step in record.steps.values() if step.status == "failed"]
+        for step in failed:
+            yield f"{name}: {step.path}", *self.place(step.path), f"{step.path}: {short(step.reason) or step.outcome}"
+        if not failed and record.status != "passed":
+            yield name, *self.place(), f"run {record.status}: {short(record.reason) or 'not all steps passed'}"
+
+
+def short(text: str) -> str:
+    """Text as one line of a CI service's report."""
+    return one_line(text, REASON_CHARS)
