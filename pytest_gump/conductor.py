@@ -181,7 +181,7 @@ class Conductor:
             self.report.print_lines(dry_run(self.config, job, self.report.columns))
         else:
             schedule, taken = foresee(self.config, job)
-            self.report.foreseen(job.previous.record, schedule.leaves(), taken, goes_on=job.previous.step is None)
+            self.report.foreseen(job.previous.record, schedule.leaves(), taken.again, goes_on=job.previous.step is None)
 
     def _run(self, session: pytest.Session) -> None:
         from pytest_gump.session.runner import Runner

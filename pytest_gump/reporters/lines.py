@@ -11,10 +11,9 @@ from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, Total
-    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.order import AttemptResult
     from pytest_gump.text import Marks
@@ -116,11 +115,11 @@ def skipped_line(step: str, reason: str, marks: Marks, columns: int) -> str:
     return fit(f"{indent}{marks.skipped} {pad(path.leaf, max(1, 17 - len(indent)))} skipped: {reason}", columns)
 
 
-def taken_up_lines(leaves: Sequence[LeafState], taken: Reuse, marks: Marks) -> list[str]:
-    """A line for each step of a run that has a past: `reused`, `re-run: <what changed>`, or `to do`; never cut off."""
+def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], marks: Marks) -> list[str]:
+    """A line for each step of a resumed run: `reused`, `re-run: <what changed>`, or `to do`; never cut off."""
     lines = []
     for leaf in leaves:
-        why = taken.again.get(leaf.path)
+        why = reruns.get(leaf.path)
         mark, told = (marks.skipped, f"re-run: {one_line(why)}") if why is not None else (marks.arrow, "to do")
         if why is None and leaf.status == "passed":
             mark, told = marks.passed, "reused"

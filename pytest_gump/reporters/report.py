@@ -26,9 +26,9 @@ from pytest_gump.reporters.lines import (
     more_money_text,
     named_lines,
     reservation_lines,
+    reuse_lines,
     run_line,
     skipped_line,
-    taken_up_lines,
     to_look_at,
 )
 from pytest_gump.reporters.live import Live
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
-    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.run.run import Booked, Run
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.errors import Problem
@@ -97,20 +96,22 @@ class Report:
         )
         if record.origin is not None:
             self._write(fit(f"takes over what run {record.origin} did before", self.columns))
-        self._taken_up(run)
+        self._print_reuse(run)
 
-    def _taken_up(self, run: Run) -> None:
-        """Say of every step of a run with a past whether its result holds; if not, why it is made again."""
-        if run.taken is not None:
-            for line in taken_up_lines(run.schedule.leaves(), run.taken, self._marks):
+    def _print_reuse(self, run: Run) -> None:
+        """Print for every step of a resumed run whether its result is reused; if not, why it runs again."""
+        if run.reruns is not None:
+            for line in reuse_lines(run.schedule.leaves(), run.reruns, self._marks):
                 self._write(line)
 
-    def foreseen(self, record: RunRecord, leaves: Sequence[LeafState], taken: Reuse, *, goes_on: bool) -> None:
+    def foreseen(
+        self, record: RunRecord, leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], *, goes_on: bool
+    ) -> None:
         """Say what would become of a run's past; `goes_on`: in the same run."""
         how = "would resume run" if goes_on else "would take over what was done before by run"
         head = f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}"
         rest = "no gate was tried again, and no result looked for that only the disk has"
-        self.print_lines([head, *taken_up_lines(leaves, taken, self._marks), rest])
+        self.print_lines([head, *reuse_lines(leaves, reruns, self._marks), rest])
 
     def print_lines(self, lines: Sequence[str]) -> None:
         """Print a text that was asked for, whatever the verbosity."""
@@ -133,7 +134,7 @@ class Report:
     def preflight_finished(self, run: Run) -> None:
         if run.recheck is not None:
             self._write(fit(run.recheck, self.columns), yellow=True)
-            self._taken_up(run)
+            self._print_reuse(run)
         preflight = run.record.preflight or {}
         red = [gate for gate in preflight.get("gates", ()) if gate["status"] == "failed"]
         for gate in red:

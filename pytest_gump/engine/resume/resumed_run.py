@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class ResumedRun(Run):
-    taken: Reuse
+    reuse: Reuse
     """What of the past holds; set by `resume` and `start_from`."""
     _last_at: float = 0.0
     """When the ledger was last written to, but for what a session books of the one before it."""
@@ -112,10 +112,11 @@ class ResumedRun(Run):
         """`new_run`: `until` and `end_session` of a run that begins at a step of another."""
         self.reused = frozenset()
         identify = self._builder.identify
-        self.schedule, self.taken = take_up(
+        self.schedule, self.reuse = take_up(
             past, self.inputs, self.record, self._repository, identify=identify, reuse=reuse, **new_run
         )
-        self._at_hand = {(str(one.path), one.attempt): one for one in self.taken.at_hand}
+        self.reruns = self.reuse.again
+        self._at_hand = {(str(one.path), one.attempt): one for one in self.reuse.at_hand}
 
     def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:
         """As for any run; what takes the place of a result at hand that does not hold after all has a new number."""
@@ -165,8 +166,8 @@ class ResumedRun(Run):
         self.reused |= {one.number}
 
     def _told(self) -> dict[str, Any]:
-        again = {str(path): why for path, why in self.taken.again.items()}
-        return {"reused": sorted(self.taken.numbers), "again": again, "head": self.schedule.head}
+        again = {str(path): why for path, why in self.reuse.again.items()}
+        return {"reused": sorted(self.reuse.numbers), "again": again, "head": self.schedule.head}
 
     # -- from a step ---------------------------------------------------------------------------------------------
 
@@ -203,7 +204,7 @@ class ResumedRun(Run):
 
     def preflight(self) -> Order | None:
         """The order that checks the last reused step on its own tree; without one, the usual preflight."""
-        for one, ready in reversed(self.taken.reused):
+        for one, ready in reversed(self.reuse.reused):
             if one.result is None or not one.result.passed or one.commit is None:
                 continue
             slot = partial(self._slots.choose, None, busy=(), living=(), wanted=None)
@@ -211,7 +212,7 @@ class ResumedRun(Run):
             if order is not None:
                 self._rechecked = one, ready
                 return order
-        return None if self.taken.reused else super().preflight()
+        return None if self.reuse.reused else super().preflight()
 
     def settle_preflight(self, result: AttemptResult) -> str | None:
         """Book the check; a step whose gates do not pass any more is made again, and so is what was built on it."""
@@ -233,7 +234,7 @@ class ResumedRun(Run):
         )
         own.refused.add(number)
         self._take_up(own, self._mark)
-        self.taken.again[one.path] = f"{REFUSED}: {why}"
+        self.reuse.again[one.path] = f"{REFUSED}: {why}"
         self.recheck = f"{one.path}: {REFUSED}: {why}"
         self._book("reuse_refused", number=number, reason=why, **self._told())
         self._move_branch(self.schedule.head)

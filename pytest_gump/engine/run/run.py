@@ -37,12 +37,11 @@ from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from pytest_gump.agents.base import Usage
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
-    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.schedule import Decide, Ready
     from pytest_gump.system.git.repository import Repository
@@ -67,8 +66,8 @@ class Booked:
 class Run:
     """A living run. The controller is the only one that has it."""
 
-    taken: Reuse | None = None
-    """What became of the run's past, if it has one."""
+    reruns: Mapping[StepPath, str] | None = None
+    """Why steps run again; None for a run that was not resumed."""
     reused: frozenset[int] = frozenset()
     """Numbers of the attempts of earlier sessions whose results hold."""
     recheck: str | None = None
