@@ -69,3 +69,20 @@ def test_folder_of_another_user_stays(place: Path, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "geteuid", lambda: other)
     assert SlotRoot(tmp_path / "slots").private.is_there
     assert theirs.exists()
+
+
+def test_folder_that_another_process_removes_before_it_is_locked_is_made_again(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    make = tempfile.mkdtemp
+
+    def make_and_lose_the_first(*, prefix: str) -> str:
+        made.append(make(prefix=prefix))
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_lose_the_first)
+    assert SlotRoot(tmp_path / "slots").private.path == Path(made[1])
+    assert [path.name for path in place.iterdir()] == [Path(made[1]).name]
