@@ -84,5 +84,6 @@ def test_folder_that_another_process_removes_before_it_is_locked_is_made_again(
         return made[-1]
 
     monkeypatch.setattr(tempfile, "mkdtemp", make_and_lose_the_first)
-    assert SlotRoot(tmp_path / "slots").private.path == Path(made[1])
+    root = SlotRoot(tmp_path / "slots")
+    assert root.private.path == Path(made[1])
     assert [path.name for path in place.iterdir()] == [Path(made[1]).name]
