@@ -1,23 +1,89 @@
 """Run workflows for AI coding agents as pytest sessions."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_gump.agents.base import (
+        Agent,
+        Command,
+        Ending,
+        Event,
+        Note,
+        SessionRef,
+        Started,
+        StreamReader,
+        Task,
+        Text,
+        Tokens,
+        ToolCall,
+        ToolResult,
+        Turn,
+        Usage,
+        UsageSeen,
+    )
+    from pytest_gump.agents.cassettes.neutral import NeutralReader
+    from pytest_gump.agents.prices import estimated_usage
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.schedule.decision import Failure, Retry, Stop
-    from pytest_gump.gates.view import StepView
+    from pytest_gump.gates.view import Diff, DiffLine, StepView
+    from pytest_gump.order import AttemptResult, Order, Outcome
+    from pytest_gump.workflow.model import Step
 
 __version__ = "0.1.0"
-__all__ = ["Failure", "Retry", "StepView", "Stop", "__version__"]
+__all__ = [
+    "Agent",
+    "AttemptResult",
+    "Command",
+    "Diff",
+    "DiffLine",
+    "Ending",
+    "Event",
+    "Failure",
+    "NeutralReader",
+    "Note",
+    "Order",
+    "Outcome",
+    "Retry",
+    "RunRecord",
+    "SessionRef",
+    "Started",
+    "Step",
+    "StepView",
+    "Stop",
+    "StreamReader",
+    "Task",
+    "Text",
+    "Tokens",
+    "ToolCall",
+    "ToolResult",
+    "Turn",
+    "Usage",
+    "UsageSeen",
+    "__version__",
+    "estimated_usage",
+]
+
+_ELSEWHERE = {
+    "AttemptResult": "order",
+    "Diff": "gates.view",
+    "DiffLine": "gates.view",
+    "Failure": "engine.schedule.decision",
+    "NeutralReader": "agents.cassettes.neutral",
+    "Order": "order",
+    "Outcome": "order",
+    "Retry": "engine.schedule.decision",
+    "RunRecord": "engine.record.records",
+    "Step": "workflow.model",
+    "StepView": "gates.view",
+    "Stop": "engine.schedule.decision",
+    "estimated_usage": "agents.prices",
+}
+"""Modules of the public names that do not belong to the agent protocol."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import the others when they are asked for: every pytest run imports this package."""
-    if name == "StepView":
-        from pytest_gump.gates.view import StepView
-
-        return StepView
-    if name in __all__:
-        from pytest_gump.engine.schedule import decision
-
-        return getattr(decision, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a public name when it is first used: every pytest run imports this package."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'agents.base')}"), name)

@@ -52,8 +52,8 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run_program(argv: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code. `argv` is without the program's name."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _run(words)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.cli import main
+from pytest_gump.cli.program import main
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from pytest_gump.cli import main
+from pytest_gump.cli.program import main
 from pytest_gump.engine.maintenance.gc import Item, Limits, collect, find_garbage
 from pytest_gump.engine.maintenance.gc_remote import find_remote
 from pytest_gump.engine.record.ledger import Ledger

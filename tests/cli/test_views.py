@@ -286,7 +286,7 @@ def test_output_is_ascii_where_it_must_be(passed: Gump) -> None:
 
 @pytest.mark.parametrize("command", ["status", "report"])
 def test_quick_commands_do_not_import_pytest_or_git(passed: Gump, command: str) -> None:
-    check = "import sys; from pytest_gump.cli import main; main(sys.argv[1:]); print(sorted({'pytest', 'git'} & set(sys.modules)))"
+    check = "import sys; from pytest_gump.cli.program import main; main(sys.argv[1:]); print(sorted({'pytest', 'git'} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", check, command], cwd=passed.project.path, capture_output=True, text=True, check=True
     )

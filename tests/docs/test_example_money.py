@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "timesheet"
 CASSETTE = EXAMPLE / "cassette"
-GUMP = "import sys; from pytest_gump.cli import main; sys.exit(main(sys.argv[1:]))"
+GUMP = "import sys; from pytest_gump.cli.program import main; sys.exit(main(sys.argv[1:]))"
 KINDS = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens", "outputTokens")
 
 

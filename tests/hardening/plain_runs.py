@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.cli import main
+from pytest_gump.cli.program import main
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

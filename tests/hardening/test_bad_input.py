@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from pytest_gump.agents.cassettes import neutral
-from pytest_gump.cli import main
+from pytest_gump.cli.program import main
 
 from tests.hardening.plain_runs import check_refused, prepare
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pytest_gump.cli import main
+from pytest_gump.cli.program import main
 
 from tests.hardening.plain_runs import prepare
 

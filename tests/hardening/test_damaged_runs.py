@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from pytest_gump.cli import main
+from pytest_gump.cli.program import main
 
 from tests.kits import kill as kill_kit
 

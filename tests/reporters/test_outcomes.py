@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-from pytest_gump.cli import main
+from pytest_gump.cli.program import main
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from jsonschema import Draft202012Validator
-from pytest_gump.cli import main
+from pytest_gump.cli.program import main
 from pytest_gump.engine.reporting.report_data import report_data
 from pytest_gump.engine.reporting.report_schema import json_schema
 from pytest_gump.engine.reporting.summary import runs_data

@@ -70,7 +70,7 @@ import pathlib
 import sys
 import time
 
-from pytest_gump.cli import main
+from pytest_gump.cli.program import main
 
 RIGHT = {"status": {0}, "report": {0}, "gc": {0}, "apply": {0, 1}}  # 1: there is nothing to apply
 over, *commands = sys.argv[1:]

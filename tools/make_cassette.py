@@ -1,4 +1,4 @@
-"""Write the cassette of the demo: `.venv/bin/python examples/make_cassette.py`.
+"""Write the cassette of the demo: `.venv/bin/python tools/make_cassette.py`.
 
 No model was asked for it. The files of each take, under `timesheet/cassette/*/files`, are written by hand and stay as they are. This
 script writes the streams around them in the format of Claude Code's `stream-json` output, with a simple model of what such a
@@ -27,7 +27,8 @@ from pytest_gump.order import Order
 from pytest_gump.engine.attempt.prompt import prompt_key
 
 HERE = Path(__file__).parent
-PROJECT = HERE / "timesheet"
+EXAMPLES = HERE.parent / "examples"
+PROJECT = EXAMPLES / "timesheet"
 CASSETTE = PROJECT / "cassette"
 CLI_VERSION = "2.1.330"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -449,7 +450,7 @@ def collect_prompts() -> dict[str, str]:
         write_cassette(scratch / "takes", {})
         environment = os.environ | {PROMPTS: str(scratch / "prompts.ndjson"), "PYTHONPATH": str(HERE)}
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
-        command = [str(HERE / "demo.sh"), str(scratch / "demo"), str(scratch / "takes"), "-p", Path(__file__).stem]
+        command = [str(EXAMPLES / "demo.sh"), str(scratch / "demo"), str(scratch / "takes"), "-p", Path(__file__).stem]
         subprocess.run(command, env=environment, check=True)
         lines = (scratch / "prompts.ndjson").read_text().splitlines()
         return {record["attempt"]: record["prompt"] for record in map(json.loads, lines)}
