@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.cases.kit import report_text
+from tests.kits.processes import running, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,21 +34,6 @@ def start_daemon():
 def settings(rogue: Rogue, lines: str) -> None:
     rogue.project.write({"pytest.ini": f"[pytest]\n{lines}\n"})
     rogue.project.commit("settings")
-
-
-def running(word: str) -> list[int]:
-    return [
-        process.pid
-        for process in psutil.process_iter(["cmdline", "status"])
-        if process.info["status"] != psutil.STATUS_ZOMBIE and word in " ".join(process.info["cmdline"] or [])
-    ]
-
-
-def gone_within(word: str, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while running(word) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return not running(word)
 
 
 @pytest.mark.parametrize(
@@ -84,8 +70,8 @@ def test_a_daemon_ends_when_the_agent_kills_the_session_and_its_parent(rogue: Ro
     assert process.wait(60) == -signal.SIGKILL
     process.stdout.close()
     process.stderr.close()
-    assert gone_within(f"{rogue.project.path.name}-daemon.sh", 10)
-    assert gone_within(str(rogue.script), 10)
+    wait_until(lambda: not running(f"{rogue.project.path.name}-daemon.sh"), 10)
+    wait_until(lambda: not running(str(rogue.script)), 10)
     assert rogue.project.record().status == "running"  # that is shown as interrupted: its process is gone
 
 
@@ -161,9 +147,7 @@ def test_a_session_that_was_stopped_goes_on_without_running_into_a_limit_of_time
     process = rogue.project.pytester.popen(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--gump-workflow=rogue", "spec.md"]
     )
-    deadline = time.monotonic() + 40
-    while not begun.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(begun.exists)
     os.kill(process.pid, signal.SIGSTOP)
     while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
         time.sleep(0.01)

@@ -25,8 +25,9 @@ from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.worktrees.pool import SlotPool
 from pytest_gump.system.worktrees.slots import Slots
 
+from tests.kits.processes import wait_until
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from .conftest import Gump
@@ -391,13 +392,6 @@ def test_limits_that_need_runs_do_not_go_with_remote(
     remote(tmp_path, monkeypatch)
     assert main(["gc", "--remote", "--keep-last", "3"]) == 2
     assert "--remote knows no runs" in capsys.readouterr().err
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 # -- branches ----------------------------------------------------------------------------------------------------

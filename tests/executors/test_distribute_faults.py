@@ -14,19 +14,8 @@ import pytest
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import read_ledger
 
-from tests.kits.workers import (
-    FATAL_GATE,
-    GATED,
-    agents,
-    cache,
-    is_gone,
-    living,
-    rest,
-    said,
-    session,
-    wait_until,
-    worker_of,
-)
+from tests.kits.processes import agents, is_gone, living, wait_until, worker_of
+from tests.kits.workers import FATAL_GATE, GATED, cache, rest, said, session
 from tests.kits.workflows import ONE
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.kits.workers import living, session, wait_until
+from tests.kits.processes import living, wait_until
+from tests.kits.workers import session
 from tests.kits.workflows import PLAN
 
 if TYPE_CHECKING:

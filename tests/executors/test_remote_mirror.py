@@ -19,10 +19,10 @@ import pytest
 from pytest_gump.agents.cassettes.cassette import Cassette
 
 from tests.kits.parallel import prepare
-from tests.kits.workers import is_gone, worker_of
+from tests.kits.processes import is_gone, wait_until, worker_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_gump.testing import GumpProject
 
@@ -282,10 +282,3 @@ def agents_of(project: GumpProject, step: str = "build::impl") -> list[int]:
         if any(word.endswith(name) for word in words[1:2]) and step in words:
             found.append(process.pid)
     return found
-
-
-def wait_until(is_so: Callable[[], bool], timeout_s: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.kits.workers import agents, session, wait_until, write_side
+from tests.kits.processes import agents, wait_until
+from tests.kits.workers import session, write_side
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject

@@ -18,6 +18,7 @@ from pytest_gump.gates.view import Diff, StepView
 from pytest_gump.workflow.model import GateSpec
 
 from tests.gates.gate_kit import gate_context
+from tests.kits.processes import wait_until
 
 Judge = Callable[..., GateResult]
 
@@ -179,9 +180,7 @@ except KeyboardInterrupt:
     print("interrupted")
 """
     process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "child").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until((tmp_path / "child").exists, 20)
     time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=20)[0] == "interrupted\n"

@@ -16,7 +16,7 @@ from pytest_gump.engine.record.ledger import read_ledger
 from pytest_gump.engine.record.liveness import run_state
 
 from tests.kits import parallel as parallel_kit
-from tests.kits.workers import living, wait_until
+from tests.kits.processes import living, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -10,10 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import psutil
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_gump.testing import GumpProject
 
@@ -61,13 +58,6 @@ def write_side(project: GumpProject, *, pauses_s: float = 0.0) -> None:
         project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, cost_usd=0.25, pauses_s=[pauses_s] * 4)
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 40.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
 @contextmanager
 def session(project: GumpProject, *words: str) -> Iterator[subprocess.Popen[str]]:
     """A session in the background; it is ended at the latest with the test."""
@@ -85,17 +75,6 @@ def session(project: GumpProject, *words: str) -> Iterator[subprocess.Popen[str]
         if process.poll() is None:
             process.kill()
         process.communicate()
-
-
-def living(project: GumpProject) -> list[psutil.Process]:
-    """Processes that have to do with this test's folders, agents among them."""
-    place = str(project.path.parent)
-    everything = [one for one in psutil.process_iter(["pid", "cmdline"]) if one.info["pid"] != os.getpid()]
-    return [one for one in everything if any(place in word for word in one.info["cmdline"] or [])]
-
-
-def agents(project: GumpProject) -> list[psutil.Process]:
-    return [one for one in living(project) if any("player.py" in word for word in one.info["cmdline"])]
 
 
 def cache(project: GumpProject) -> Path:
@@ -118,12 +97,3 @@ def rest() -> None:
     coverage's, and hang.
     """
     time.sleep(1.0)
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == "zombie"
-
-
-def worker_of(agent: psutil.Process) -> psutil.Process:
-    """An agent's parent is its keeper, that one's is the supervisor, and that one's is the worker."""
-    return agent.parents()[2]

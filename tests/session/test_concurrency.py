@@ -19,7 +19,7 @@ from pytest_gump.system.worktrees.pool import SlotPool
 from pytest_gump.system.worktrees.slots import Slots
 
 from tests.kits import parallel as parallel_kit
-from tests.kits.workers import living, wait_until
+from tests.kits.processes import living, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 from pytest_gump.session.interrupts import uninterrupted
 
+from tests.kits.processes import living, wait_until
 from tests.kits.workers import rest, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from pytest_gump.testing import GumpProject
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
-def living(project: GumpProject) -> list[str]:
-    """Command lines of the processes that have to do with this test's folders."""
-    place = str(project.path.parent)
-    lines = []
-    for process in psutil.process_iter(["pid", "cmdline", "status"]):
-        words = process.info["cmdline"] or []
-        if process.info["pid"] != os.getpid() and any(place in word for word in words):
-            lines.append(" ".join(words))
-    return lines
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -15,10 +15,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from tests.kits.parallel import CONFTEST, PRELUDE
-from tests.kits.workers import wait_until
+from tests.kits.processes import living, wait_until
 from tests.kits.workflows import ONE
 from tests.reporters.test_live import OFTEN
-from tests.session.test_interrupts import living
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,7 +230,7 @@ def test_a_wait_can_be_interrupted(project: GumpProject, options: list[str], num
 
 def test_nothing_is_held_and_the_status_tells_while_a_run_waits(project: GumpProject) -> None:
     with waiting(project):
-        assert not [line for line in living(project) if "agent.py" in line]
+        assert not [one for one in living(project) if any("agent.py" in word for word in one.info["cmdline"])]
         status = project.pytester.run(sys.executable, "-m", "pytest_gump", "status")
         status.stdout.fnmatch_lines(["*running*impl (waits for a limit until ??:?? (in *"])
         data = json.loads(project.pytester.run(sys.executable, "-m", "pytest_gump", "status", "--json").stdout.str())

@@ -6,12 +6,13 @@ import contextlib
 import http.client
 import json
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_gump.conformance.model.script import MARK, Answer, Fault, Scene, Script, Shell, Spent, Write, script
 from pytest_gump.conformance.model.server import ModelServer
+
+from tests.kits.processes import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -206,10 +207,7 @@ def test_a_delay_ends_when_the_asker_has_gone(tmp_path: Path) -> None:
             connection.getresponse()
         assert len(answering()) == 1
         connection.close()
-        until = time.monotonic() + 30
-        while answering() and time.monotonic() < until:
-            time.sleep(0.05)
-        assert answering() == []
+        wait_until(lambda: not answering(), 30)
 
 
 def answering() -> list[threading.Thread]:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 from pytest_gump.agents.base import SessionRef, ToolCall, Turn
 from pytest_gump.engine.attempt.attempt import Cancelled, execute
@@ -16,6 +15,7 @@ from pytest_gump.settings.settings import Settings
 from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, json_of, scratch_of
+from tests.kits.processes import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,17 +27,6 @@ if TYPE_CHECKING:
 def kit(tmp_path: Path) -> Iterator[Kit]:
     with Supervisor() as supervisor:
         yield Kit(tmp_path, supervisor)
-
-
-def words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
-
-
-def alive(mark: str) -> list[psutil.Process]:
-    return [process for process in psutil.process_iter() if mark in words(process)]
 
 
 def test_change_that_passes_its_gates_is_kept_as_a_commit_on_the_base(kit: Kit) -> None:
@@ -185,7 +174,7 @@ def test_time_limit_ends_the_whole_tree(kit: Kit) -> None:
     kit.script(f'subprocess.Popen(["sh", "-c", "sleep 300; exit", "{mark}"], start_new_session=True); time.sleep(60)')
     result = kit.run(limits=Limits(max_time_s=0.5))
     assert (result.outcome, result.guard) == (Outcome.GUARD, "max_time")
-    assert alive(mark) == []
+    assert running(mark) == []
 
 
 def test_silent_agent_is_stopped(kit: Kit) -> None:
@@ -224,7 +213,7 @@ def test_processes_left_behind_are_ended_and_noted(kit: Kit) -> None:
     mark = "marker-of-a-leftover"
     result = kit.run(f'subprocess.Popen(["sh", "-c", "sleep 300; exit", "{mark}"], start_new_session=True)')
     assert result.passed
-    assert alive(mark) == []
+    assert running(mark) == []
     assert any("left running" in note for note in result.notes)
 
 
@@ -251,7 +240,7 @@ def test_interrupt_while_a_gate_runs_keeps_what_was_made(kit: Kit) -> None:
     assert result.usage.cost_usd == 0.3
     assert "new.py" in kit.files(result.snapshot)
     assert "left.txt" not in kit.files(result.snapshot)
-    assert not [process for process in psutil.process_iter() if any(mark in word for word in words(process))]
+    assert running(mark) == []
 
 
 def test_interrupt_during_setup_leaves_no_half_made_worktree(kit: Kit) -> None:

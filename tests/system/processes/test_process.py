@@ -14,6 +14,8 @@ from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.keeper import RESET
 from pytest_gump.system.processes.process import Exit, Request, Supervisor
 
+from tests.kits.processes import is_alive, wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -35,19 +37,6 @@ def run(supervisor: Supervisor, tmp_path: Path) -> Callable[..., Exit]:
         return supervisor.run(request, **options)  # type: ignore[arg-type]
 
     return run
-
-
-def is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-
-
-def dies_within(pid: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if not is_alive(pid):
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def written_pid(path: Path) -> int:
@@ -337,7 +326,7 @@ def test_killed_executor_takes_everything_below_it_along(executor: subprocess.Po
     pids = [written_pid(tmp_path / "main"), written_pid(tmp_path / "orphan")]
     pids.append(psutil.Process(pids[0]).ppid())
     executor.kill()
-    assert all(dies_within(pid, 8) for pid in pids)
+    wait_until(lambda: not any(map(is_alive, pids)), 8)
 
 
 def test_ctrl_c_reaches_the_executor_alone_and_ends_everything(
@@ -361,7 +350,7 @@ def test_forked_copy_of_a_killed_executor_does_not_keep_the_tree_alive(tmp_path:
         time.sleep(1)
         copies = psutil.Process(process.pid).children()
         process.kill()
-        assert dies_within(pid, 8)
+        wait_until(lambda: not is_alive(pid), 8)
     for copy in copies:
         if copy.is_running():
             copy.kill()

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.system.processes.session_clock import LATE_S, SessionClock
 
+from tests.kits.processes import wait_until
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -71,9 +73,7 @@ def test_a_process_that_was_stopped_does_not_run_into_its_time_limits(tmp_path: 
     with subprocess.Popen(
         [sys.executable, "-c", EXECUTOR, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as process:
-        deadline = time.monotonic() + 20
-        while not (tmp_path / "begun").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until((tmp_path / "begun").exists, 20)
         process.send_signal(signal.SIGSTOP)
         while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
             time.sleep(0.01)

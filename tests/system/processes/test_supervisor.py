@@ -18,6 +18,8 @@ from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.cgroup import create_cgroup, join_cgroup, kill_cgroup, remove_cgroup
 from pytest_gump.system.processes.process import Exit, Request, Supervisor
 
+from tests.kits.processes import running, wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -40,15 +42,6 @@ def run(supervisor: Supervisor, tmp_path: Path) -> Callable[..., Exit]:
         return supervisor.run(request, **options)  # type: ignore[arg-type]
 
     return run
-
-
-def named(word: str) -> list[int]:
-    """Pids of living processes with this word in their command line."""
-    return [
-        process.pid
-        for process in psutil.process_iter(["cmdline", "status"])
-        if process.info["status"] != psutil.STATUS_ZOMBIE and word in " ".join(process.info["cmdline"] or [])
-    ]
 
 
 def script(tmp_path: Path, text: str) -> str:
@@ -96,7 +89,7 @@ def test_fork_chain_without_environment_and_session_is_ended(
     finished = run(chain(branches=branches), grace_s=0.2)
     assert (finished.exit_code, finished.survivors) == (0, 0)
     assert finished.left_running >= 1
-    assert named(str(tmp_path / "escape.py")) == []
+    assert running(str(tmp_path / "escape.py")) == []
 
 
 def test_fork_chain_is_ended_when_the_command_is_stopped(
@@ -104,7 +97,7 @@ def test_fork_chain_is_ended_when_the_command_is_stopped(
 ) -> None:
     finished = run(chain(lives=60), timeout_s=0.3, grace_s=0.2)
     assert (finished.stopped, finished.survivors) == ("timeout", 0)
-    assert named(str(tmp_path / "escape.py")) == []
+    assert running(str(tmp_path / "escape.py")) == []
 
 
 KILLS = {
@@ -130,7 +123,7 @@ def test_daemon_without_a_mark_ends_when_the_command_attacks_its_supervision(
     finished = run(f"{started}; {KILLS[kill]}; sleep 300", timeout_s=2, grace_s=0.2)
     assert finished.error == "the supervisor of the command was ended from outside"
     assert finished.survivors == 0
-    assert named(str(daemon)) == []
+    assert running(str(daemon)) == []
     assert time.monotonic() - began < 25
     assert run("exit 5").exit_code == 5
     assert [one for one in psutil.Process().children() if one.pid != supervisor.pid] == []
@@ -169,10 +162,7 @@ def test_daemon_without_a_mark_ends_when_the_executor_is_killed_too(
     with subprocess.Popen(words) as executor:
         (tmp_path / "executor").write_text(str(executor.pid))
         assert executor.wait(30) == -signal.SIGKILL
-    deadline = time.monotonic() + 10
-    while named(str(daemon)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert named(str(daemon)) == []
+    wait_until(lambda: not running(str(daemon)), 10)
 
 
 # -- control groups --------------------------------------------------------------------------------------------------
@@ -205,9 +195,7 @@ def test_killed_cgroup_has_no_members_and_goes_with_those_inside_it(cgroup: Path
         join_cgroup(str(cgroup / "inner"))
         time.sleep(60)
         os._exit(0)
-    deadline = time.monotonic() + 5
-    while not (cgroup / "inner" / "cgroup.procs").read_text() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until((cgroup / "inner" / "cgroup.procs").read_text, 5)
     assert kill_cgroup(cgroup)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     remove_cgroup(cgroup)
@@ -266,4 +254,4 @@ def test_without_a_subreaper_group_and_mark_are_what_a_command_is_found_by(tmp_p
         assert process.wait(20) == 0
     assert [event["event"] for event in events] == ["started", "ended"]
     assert (os.waitstatus_to_exitcode(events[1]["status"]), events[1]["left"], events[1]["survivors"]) == (3, 2, 0)
-    assert named("sleep 4243") == []
+    assert running("sleep 4243") == []

@@ -1,0 +1,55 @@
+"""Finds the processes that a test has started, and waits for what they do."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_gump.testing import GumpProject
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def is_alive(pid: int) -> bool:
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def running(text: str) -> list[int]:
+    """Pids of living processes with this text in their command line."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline", "status"])
+        if process.info["status"] != psutil.STATUS_ZOMBIE and text in " ".join(process.info["cmdline"] or [])
+    ]
+
+
+def living(project: GumpProject) -> list[psutil.Process]:
+    """Processes that have to do with this test's folders, agents among them."""
+    folder = str(project.path.parent)
+    others = [process for process in psutil.process_iter(["pid", "cmdline"]) if process.info["pid"] != os.getpid()]
+    return [process for process in others if any(folder in argument for argument in process.info["cmdline"] or [])]
+
+
+def agents(project: GumpProject) -> list[psutil.Process]:
+    """Replayed agents of this test."""
+    return [process for process in living(project) if any("player.py" in word for word in process.info["cmdline"])]
+
+
+def worker_of(agent: psutil.Process) -> psutil.Process:
+    """An agent's parent is its keeper, that one's is the supervisor, and that one's is the worker."""
+    return agent.parents()[2]
