@@ -15,8 +15,8 @@ from pytest_gump.errors import ConfigError
 from pytest_gump.executors.worker_count import has_workers, refuse_distribution
 from pytest_gump.jobs.arguments import names_nothing, ordinary_arguments, own_arguments
 from pytest_gump.jobs.command_line import only_shows
-from pytest_gump.jobs.files import no_spec, project_root
-from pytest_gump.jobs.job import Job, no_garbage, prepare_jobs
+from pytest_gump.jobs.files import no_spec
+from pytest_gump.jobs.job import Job, no_garbage, read_jobs
 from pytest_gump.jobs.session_settings import setting_notes
 from pytest_gump.reporters.ci import CI
 from pytest_gump.reporters.exit_code import ExitCode
@@ -71,7 +71,7 @@ class Conductor:
         """Refuse what cannot run before xdist starts workers for it."""
         if self.workers is None:
             return
-        from pytest_gump.session.start import Launch
+        from pytest_gump.jobs.prepare import check
 
         with usage_errors():
             self._read_jobs(session)
@@ -80,10 +80,10 @@ class Conductor:
                 raise no_spec(self.config)
             if not selects(self.config):
                 for job in self.jobs:  # with a selection, it is not known yet which steps there are
-                    Launch.check(self.config, job)
+                    check(self.config, job)
 
     def _read_jobs(self, session: pytest.Session) -> None:
-        self.jobs = prepare_jobs(session, project_root(self.config))
+        self.jobs = read_jobs(session)
         if not self.jobs:
             raise no_spec(self.config)
 
@@ -162,7 +162,7 @@ class Conductor:
             return None
         if self.workers is None and (not self.selected or _has_errors(session)):
             return None
-        self.report.file_notes(setting_notes(self.config, project_root(self.config)))
+        self.report.file_notes(setting_notes(self.config))
         for job, _ in self.selected:
             self.report.file_notes(job.loaded.notes)
         if self.config.getoption("gump_dry_run"):
@@ -174,14 +174,17 @@ class Conductor:
         return True
 
     def _foretell(self, job: Job) -> None:
+        from pytest_gump.jobs.prepare import dry_run, resumed_job
         from pytest_gump.session.resume import foresee
-        from pytest_gump.session.start import dry_run
+        from pytest_gump.system.git.repository import Repository
 
-        if job.previous is None:
+        previous = job.previous
+        if previous is None:
             self.report.print_lines(dry_run(self.config, job, self.report.columns))
         else:
-            schedule, taken = foresee(self.config, job)
-            self.report.foreseen(job.previous.record, schedule.leaves(), taken.again, goes_on=job.previous.step is None)
+            prepared = resumed_job(job, previous, Repository.open(job.project), run_id=previous.folder.run_id)
+            schedule, taken = foresee(prepared, previous)
+            self.report.foreseen(previous.record, schedule.leaves(), taken.again, goes_on=previous.step is None)
 
     def _run(self, session: pytest.Session) -> None:
         from pytest_gump.session.runner import Runner

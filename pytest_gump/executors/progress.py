@@ -20,10 +20,10 @@ TOOLS_A_TICK: Final = 20
 
 
 class ProgressMessages:
-    def __init__(self, ticket: int, send: Callable[..., None], *, tells_tools: bool) -> None:
+    def __init__(self, ticket: int, send: Callable[..., None], *, shows_tools: bool) -> None:
         self._ticket = ticket
         self._send = send
-        self._tells_tools = tells_tools
+        self._shows_tools = shows_tools
         self._turns = 0
         self._usage: Usage | None = None
         self._told: tuple[int, Usage | None] = 0, None
@@ -40,7 +40,7 @@ class ProgressMessages:
                 self._usage = usage
                 if time.monotonic() - self._told_at >= QUIET_S:
                     self._tell()
-            case ToolCall() if self._tells_tools and self._tools < TOOLS_A_TICK:
+            case ToolCall() if self._shows_tools and self._tools < TOOLS_A_TICK:
                 self._tools += 1
                 self._send_call(event)
             case ToolCall():

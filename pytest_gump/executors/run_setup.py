@@ -47,7 +47,7 @@ class RunSetup:
     object_format: str
     interpreter: dict[str, Any] | None
     """The Python of gates as it was when the run began, for workers of this machine."""
-    tells_tools: bool = False
+    shows_tools: bool = False
     """Whether somebody wants to see tool calls as they come."""
 
     @classmethod

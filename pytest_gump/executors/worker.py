@@ -171,7 +171,7 @@ class OrderServer:
             self._unfit[run_setup.run_id] = error
 
     def _set_up(self, crew: tuple[pytest.Session, Supervisor], run_setup: RunSetup, home: RemoteHome | None) -> None:
-        self._wants_tools = run_setup.tells_tools
+        self._wants_tools = run_setup.shows_tools
         self._tools[run_setup.run_id] = run_setup.tools(*crew, home)
 
     def _slots(self, order: Order) -> Slots:
@@ -207,7 +207,7 @@ class OrderServer:
             cassette.create(home.take_place(ticket))
             tools = replace(tools, settings=replace(tools.settings, record=str(home.take_place(ticket))))
         scratch = fresh_scratch(tools, ticket)
-        voice = ProgressMessages(ticket, self._send, tells_tools=self._wants_tools)
+        voice = ProgressMessages(ticket, self._send, shows_tools=self._wants_tools)
         own = replace(tools, scratch=scratch, listen=voice.listen, stop_asked=lambda: self._spent.get(ticket))
         done: list[AttemptResult] = []
         try:

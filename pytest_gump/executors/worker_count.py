@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from pytest_gump.errors import GumpError
 from pytest_gump.jobs.arguments import ordinary_arguments
 from pytest_gump.jobs.command_line import said
-from pytest_gump.jobs.files import job_files, project_root
+from pytest_gump.jobs.files import job_sources, project_root
 from pytest_gump.jobs.session_settings import session_settings
-from pytest_gump.workflow.problems import Problems
-from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
+from pytest_gump.workflow.find import Found
+from pytest_gump.workflow.load import parse_workflow
+from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node
@@ -64,19 +66,22 @@ def _may_choose(config: pytest.Config) -> bool:
 
 
 def _useful(config: pytest.Config) -> int:
-    """How many steps may go on at once, at most `gump_workers`; mistakes are told later, and better."""
+    """How many steps may run in parallel, at most `gump_workers`. Reading the jobs reports mistakes later."""
     try:
-        project = project_root(config)
-        settings = session_settings(config, project)
-        texts = {found.text for _, _, found in job_files(config, project) if "parallel" in found.text}
+        most, sources = session_settings(config).workers, job_sources(config)
     except GumpError:
         return 0
-    return max((min(settings.workers, useful_workers(text, settings.workers)) for text in texts), default=0)
+    project, widths = project_root(config), [0]
+    parse = cache(partial(parse_workflow, project=project))
+    for source in sources:
+        if isinstance(source.workflow, Found) and "parallel" in source.workflow.text:
+            source.workflow = parse(source.workflow)
+            widths.append(min(most, useful_workers(source.workflow.root, most)))
+    return max(widths)
 
 
-def useful_workers(text: str, most: int) -> int:
-    """How many steps of a workflow may go on at once: the items of a plan, not known yet, count as `most`."""
-    root = read_yaml(text, Problems(""))
+def useful_workers(root: Node | None, most: int) -> int:
+    """How many steps of a workflow may run in parallel: the items of a plan, not known yet, count as `most`."""
     return 1 if root is None else _width_of(root, most)
 
 

@@ -10,7 +10,6 @@ from pytest_gump.agents import registry
 from pytest_gump.agents.cassettes.cassette import Cassette
 from pytest_gump.agents.cassettes.replay import ReplayAgent
 from pytest_gump.errors import AgentError, ConfigError
-from pytest_gump.jobs.session_settings import session_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
+    from pytest_gump.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ def find_agent(name: str, agents: Mapping[str, Agent | str], replay: Replay | No
     return ReplayAgent(replay.cassette, name, cli, lenient=replay.lenient, delay=replay.delay, live=live)
 
 
-def own_agents(config: pytest.Config, project: Path, *, replayed: bool) -> dict[str, str]:
-    """The names that `gump_agents` gives."""
-    own = session_settings(config, project).agent_names
+def own_agents(settings: Settings, *, replayed: bool) -> dict[str, str]:
+    """The names that `gump_agents` defines."""
+    own = settings.agent_names
     for name in own:
         problem = registry.problem(name, own, replayed=replayed)
         if problem is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_gump.errors import WorktreeError
+from pytest_gump.errors import RunError, WorktreeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pytest
 
     from pytest_gump.system.git.repository import Repository
@@ -29,6 +31,21 @@ def find_base(config: pytest.Config, repository: Repository, run_id: str) -> Bas
     if config.getoption("gump_dirty") == "include" and repository.dirty():
         return Base(repository.capture_dirty(run_id), "HEAD", dirty_base=head)
     return Base(head, "HEAD")
+
+
+def base_of(repository: Repository, run_id: str, header: Mapping[str, Any]) -> Base:
+    """The base of a run, by its header.
+
+    Raises:
+        RunError: its commit is gone.
+    """
+    base = str(header.get("base"))
+    try:
+        repository.tree_of(base)
+    except WorktreeError as error:
+        message = f"run {run_id} cannot go on: its base {base[:10]} is gone from the repository"
+        raise RunError(message, hint="start a new run") from error
+    return Base(base, str(header.get("base_ref", "")), header.get("dirty_base"))
 
 
 def refuse_changes(repository: Repository) -> None:

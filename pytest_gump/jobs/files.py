@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import os
 import stat
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.workflow.find import Found
+    from pytest_gump.workflow.load import ParsedWorkflow
 
+_SOURCES: Final = pytest.StashKey[list["JobSource"]]()
 MAX_SPEC_BYTES = 16 * 1024 * 1024
 
 
@@ -28,22 +32,43 @@ def project_root(config: pytest.Config) -> Path:
     return checkout_around(config.invocation_params.dir) or config.rootpath
 
 
-def job_files(config: pytest.Config, project: Path) -> Iterator[tuple[Path, Path, Found]]:
-    """Node file, spec and workflow of every job, in the order of the command line."""
+@dataclass(slots=True, eq=False)
+class JobSource:
+    """What the command line names for one job."""
+
+    file: Path
+    """The file that the node id begins with: the spec, or the workflow file."""
+    spec: Path
+    workflow: Found | ParsedWorkflow
+
+
+def job_sources(config: pytest.Config) -> list[JobSource]:
+    """The sources of all jobs, in the order of the command line; each workflow file is read once in a session.
+
+    Raises:
+        ConfigError: a workflow is missing or cannot be read.
+    """
+    if _SOURCES not in config.stash:
+        project = project_root(config)
+        config.stash[_SOURCES] = [JobSource(*named) for named in _job_files(config, project)]
+    return config.stash[_SOURCES]
+
+
+def _job_files(config: pytest.Config, project: Path) -> Iterator[tuple[Path, Path, Found]]:
     named = [str(name) for name in config.getoption("gump_workflow") or ()]
     given = config.getoption("gump_spec")
     spec_option = _absolute(given, config) if given else None
-    used = False
+    find, used = cache(partial(_find, config=config, project=project)), False
     for path in _argument_files(config):
         if path.suffix in WORKFLOW_SUFFIXES and spec_option is not None:
             used = True
             yield path, spec_option, workflow_file(path)
         elif is_spec(path) and named:
             for name in named:
-                yield path, path, _find(name, config, project)
+                yield path, path, find(name)
     if spec_option is not None and named and not used:
         for name in named:
-            yield spec_option, spec_option, _find(name, config, project)
+            yield spec_option, spec_option, find(name)
 
 
 def _find(name: str, config: pytest.Config, project: Path) -> Found:

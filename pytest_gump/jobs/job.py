@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.agents import registry
 from pytest_gump.errors import ConfigError
 from pytest_gump.jobs.agents import find_agent, own_agents, read_replay
-from pytest_gump.jobs.files import job_files, read_spec, refuse_odd_name
+from pytest_gump.jobs.files import job_sources, project_root, read_spec, refuse_odd_name
 from pytest_gump.jobs.hook_answers import hook_answers
 from pytest_gump.jobs.overrides import override_workflow, read_inputs
 from pytest_gump.jobs.previous_run import find_previous_run
+from pytest_gump.jobs.session_settings import session_settings
 from pytest_gump.workflow.edit import agents_of, agents_of_step, leaves, walk
 from pytest_gump.workflow.load import load_workflow
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent
     from pytest_gump.jobs.agents import Replay
     from pytest_gump.jobs.previous_run import PreviousRun
+    from pytest_gump.settings.settings import Settings
     from pytest_gump.workflow.load import Loaded
     from pytest_gump.workflow.model import Workflow
 
@@ -49,6 +51,8 @@ class Job:
     gates: Mapping[str, Callable[[Any], None]]
     agents: Mapping[str, Agent | str]
     replay: Replay | None
+    project: Path
+    settings: Settings
     previous: PreviousRun | None = None
     """The run that is resumed, or from which a new one begins."""
 
@@ -98,13 +102,13 @@ class Job:
             )
 
 
-def prepare_jobs(session: pytest.Session, project: Path) -> list[Job]:
+def read_jobs(session: pytest.Session) -> list[Job]:
     """Read every spec and workflow that the command line names.
 
     Raises:
         GumpError: the first thing that is wrong; nothing was started.
     """
-    jobs = list(_jobs(session.config, project, hook_answers(session)))
+    jobs = list(_jobs(session.config, hook_answers(session)))
     return [_with_previous_run(session.config, job) for job in jobs]
 
 
@@ -131,16 +135,18 @@ def no_garbage() -> Iterator[None]:
             gc.freeze()
 
 
-def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:
+def _jobs(config: pytest.Config, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:
     replay = read_replay(config)
-    own = own_agents(config, project, replayed=replay is not None)
+    project, settings = project_root(config), session_settings(config)
+    own = own_agents(settings, replayed=replay is not None)
     read = cache(read_spec)
-    for file, spec, found in job_files(config, project):
+    for source in job_sources(config):
+        file, spec = source.file, source.spec
         refuse_odd_name(file, config.rootpath)
         _load_conftests(config, spec)
         gates, agents = hooks(spec, "pytest_gump_gates"), {**own, **hooks(spec, "pytest_gump_agents")}
         loaded = load_workflow(
-            found,
+            source.workflow,
             gates=tuple(gates),
             agents=lambda name, agents=agents: registry.problem(name, agents, replayed=replay is not None),  # type: ignore[misc]
             same_cli=lambda one, other, agents=agents: registry.same_cli(one, other, agents),  # type: ignore[misc]
@@ -148,7 +154,7 @@ def _jobs(config: pytest.Config, project: Path, hooks: Callable[[Path, str], dic
         )
         workflow = override_workflow(config, loaded.workflow, agents, replayed=replay is not None)
         inputs = read_inputs(config, workflow)
-        yield Job(file, spec, read(spec), loaded, workflow, inputs, gates, agents, replay)
+        yield Job(file, spec, read(spec), loaded, workflow, inputs, gates, agents, replay, project, settings)
 
 
 def _load_conftests(config: pytest.Config, spec: Path) -> None:

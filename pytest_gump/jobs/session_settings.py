@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
+import pytest
+
+from pytest_gump.jobs.files import project_root
 from pytest_gump.jobs.ini import ini_of
 from pytest_gump.settings.gump_toml import gump_tomls
 from pytest_gump.settings.settings import read_settings
 from pytest_gump.system.environment import home
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    import pytest
-
     from pytest_gump.settings.settings import Settings
 
+_KEY: Final = pytest.StashKey[tuple["Settings", tuple[str, ...]]]()
 
-def session_settings(config: pytest.Config, project: Path) -> Settings:
-    """Read the settings that count in this session.
+
+def session_settings(config: pytest.Config) -> Settings:
+    """Return the settings of this session; the files are read once.
 
     Raises:
         ConfigError: a value that cannot be used.
     """
-    return read_settings(ini_of(config), gump_tomls(project, config.invocation_params.dir, home()))[0]
+    return _read(config)[0]
 
 
-def setting_notes(config: pytest.Config, project: Path) -> Iterator[str]:
+def setting_notes(config: pytest.Config) -> tuple[str, ...]:
     """Name settings in the files that have no effect."""
-    for toml in gump_tomls(project, config.invocation_params.dir, home()):
-        yield from toml.notes()
+    return _read(config)[1]
+
+
+def _read(config: pytest.Config) -> tuple[Settings, tuple[str, ...]]:
+    if _KEY not in config.stash:
+        tomls = gump_tomls(project_root(config), config.invocation_params.dir, home())
+        settings, _ = read_settings(ini_of(config), tomls)
+        on_quota = config.getoption("gump_on_quota")
+        if on_quota is not None:
+            settings = replace(settings, on_quota=str(on_quota))
+        config.stash[_KEY] = settings, tuple(note for toml in tomls for note in toml.notes())
+    return config.stash[_KEY]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,28 +10,30 @@ from pytest_gump.collect import find_or_make
 from pytest_gump.reporters.other_plugins import recount
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     import pytest
 
     from pytest_gump.agents.base import Usage
     from pytest_gump.collect import StepItem, WorkflowCollector
     from pytest_gump.engine.run.run import Booked, Run
     from pytest_gump.order import Order
-    from pytest_gump.session.start import Launch
+    from pytest_gump.session.start import Workplace
     from pytest_gump.workflow.path import StepPath
 
 
 @dataclass(slots=True, eq=False)
 class ActiveRun:
-    launch: Launch
+    run: Run
+    workplace: Workplace
     items: dict[str, StepItem]
-    """By step path; those of plan items come into being when they are first needed."""
-    run: Run = field(init=False)
-    stack: ExitStack = field(default_factory=ExitStack)
+    """By step path; those of plan items are made when they are first needed."""
+    stack: ExitStack
     """Ends the run when it is closed."""
+    needs_preflight: bool
     unexpanded: dict[str, StepItem] = field(init=False)
     """Collected items that none has taken the place of, by static path."""
     root: WorkflowCollector = field(init=False)
-    needs_preflight: bool = True
     in_preflight: bool = False
     has_lost_preflight: bool = False
     in_flight: int = 0

@@ -84,7 +84,7 @@ class OrderLoop:
             raise
         self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
 
-    def hear(self, ticket: int, event: Heard) -> None:
+    def on_event(self, ticket: int, event: Heard) -> None:
         """Take an event of a running agent: what all attempts of a run spend together may end them."""
         self._report.live.heard(ticket, event)
         in_flight = self._in_flight.get(ticket, self._landing)
@@ -220,12 +220,12 @@ class OrderLoop:
 
     def _lost(self, in_flight: InFlight, lost: Lost) -> AttemptResult:
         if not lost.is_quiet:
-            in_flight.of.launch.doubt(in_flight.order.slot)
+            in_flight.of.workplace.pool.doubt(in_flight.order.slot)
             in_flight.of.run.abandon_slot(in_flight.order.slot)
         has_begun = lost.is_away or not lost.is_quiet  # of others, the stream on disk tells
         usage = in_flight.heard or (Usage() if has_begun else NEVER_STARTED)
         result = in_flight.of.run.no_attempt(in_flight.order, Outcome.CRASHED, lost.why, usage)
-        return in_flight.of.launch.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
+        return in_flight.of.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
 
     def _result(self, in_flight: InFlight, arrival: Finished | Lost) -> AttemptResult:
         if isinstance(arrival, Lost):

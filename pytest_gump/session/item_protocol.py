@@ -74,13 +74,13 @@ class StepReports:
         why, usage = f"the step raised an error: {clean_text(why)}", in_flight.heard or NEVER_STARTED
         result = in_flight.of.run.no_attempt(in_flight.order, outcome, why, usage)
         final = replace(result, final=True)
-        return in_flight.of.launch.recover(in_flight.ticket, in_flight.order, final, in_flight.began)
+        return in_flight.of.workplace.recover(in_flight.ticket, in_flight.order, final, in_flight.began)
 
     def _stopped(self, in_flight: InFlight) -> AttemptResult:
         """The result of an attempt that was stopped before it had one."""
         usage = in_flight.heard or NEVER_STARTED
         result = in_flight.of.run.no_attempt(in_flight.order, Outcome.CANCELLED, "interrupted", usage)
-        return in_flight.of.launch.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
+        return in_flight.of.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
 
     def cancelled(self, in_flight: InFlight, result: AttemptResult) -> None:
         """Record an attempt that was stopped; nothing follows from it."""

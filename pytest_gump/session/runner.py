@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_gump.collect import StepItem
 from pytest_gump.engine.run.quota import Quota
 from pytest_gump.executors.in_process import InProcess
-from pytest_gump.jobs.files import project_root
 from pytest_gump.jobs.previous_run import last_failed_notes
+from pytest_gump.reporters.live import TOLD_TOOLS
 from pytest_gump.reporters.report import labels
 from pytest_gump.session.active_run import ActiveRun
 from pytest_gump.session.dispatch import OrderLoop
 from pytest_gump.session.interrupts import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
 from pytest_gump.session.item_protocol import StepReports
-from pytest_gump.session.resume import prepare
+from pytest_gump.session.resume import open_run, prepare
+from pytest_gump.session.start import start
 from pytest_gump.settings.settings import Settings
 from pytest_gump.workflow.edit import walk
 
@@ -24,15 +26,16 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.engine.run.run import Run
     from pytest_gump.executors.pool import Workers
     from pytest_gump.executors.protocol import Executors
     from pytest_gump.jobs.job import Job
+    from pytest_gump.jobs.prepare import PreparedJob
     from pytest_gump.reporters.ci import CI
     from pytest_gump.reporters.report import Report
 
     Selected = Sequence[tuple[Job, dict[str, StepItem]]]
     """The jobs of the session, each with its items by step path."""
+    Prepared = Sequence[tuple[PreparedJob, dict[str, StepItem]]]
 
 
 class Runner:
@@ -48,8 +51,8 @@ class Runner:
         """Ordinary tests first, then one run after the other."""
         runs = self._prepare(selected)
         self._run_tests()
-        for run in runs:
-            self._conduct(run)
+        for prepared, items in runs:
+            self._conduct(prepared, items)
             stop_if_asked(self._session)
 
     def by_workers(self, workers: Workers, selected: Selected) -> None:
@@ -61,10 +64,10 @@ class Runner:
             self._stop_at_collection_errors()
         self._conduct_all(workers, runs)
 
-    def _prepare(self, selected: Selected) -> list[ActiveRun]:
+    def _prepare(self, selected: Selected) -> Prepared:
         self._stop_at_collection_errors()
         with usage_errors():
-            return [ActiveRun(prepare(self._config, job), items) for job, items in selected]
+            return [(prepare(self._config, job), items) for job, items in selected]
 
     def _stop_at_collection_errors(self) -> None:
         if self._session.testsfailed and not self._config.option.continue_on_collection_errors:
@@ -77,49 +80,46 @@ class Runner:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             stop_if_asked(self._session)
 
-    def _conduct(self, run: ActiveRun) -> None:
+    def _conduct(self, prepared: PreparedJob, items: dict[str, StepItem]) -> None:
         """Carry out one run in this process."""
-        with terminable(), failing_in_one_line(self._session), run.stack:
-            self._open(run, is_here=True)
-            if any(step.parallel for step in walk(run.run.inputs.workflow.steps)):
+        with terminable(), failing_in_one_line(self._session), ExitStack() as stack:
+            run = self._open(prepared, items, stack, is_here=True)
+            if any(step.parallel for step in walk(prepared.inputs.workflow.steps)):
                 self._report.say_once(self._why_serial())
-            executor = InProcess({run.run.inputs.run_id: run.launch.carry_out})
-            loop = self._loop(executor, [run])
-            executor.set_listener(loop.hear)
+            executor = InProcess({prepared.inputs.run_id: run.workplace.carry_out})
+            loop = self._loop(executor, prepared.settings)
+            executor.set_listener(loop.on_event)
             loop.run([run])
 
-    def _conduct_all(self, workers: Workers, runs: list[ActiveRun]) -> None:
-        """Have all runs carried out by the workers, side by side."""
+    def _conduct_all(self, workers: Workers, prepared: Prepared) -> None:
+        """Have all runs carried out by the workers, in parallel."""
         with interruptible() as interrupted, failing_in_one_line(self._session), ExitStack() as stack:
-            for run in runs:
-                stack.enter_context(run.stack)
-                self._open(run, is_here=False)
+            runs = [self._open(job, items, stack.enter_context(ExitStack()), is_here=False) for job, items in prepared]
             self._report.tell_apart(labels([run.run.record for run in runs]))
-            loop = self._loop(workers, runs)
-            workers.set_up([run.launch.run_setup() for run in runs], loop.hear)
+            loop = self._loop(workers, prepared[0][0].settings if prepared else Settings())
+            shows_tools = self._config.get_verbosity() >= TOLD_TOOLS
+            workers.set_up([run.workplace.run_setup(shows_tools=shows_tools) for run in runs], loop.on_event)
             loop.run(runs, interrupted)
         stop_if_asked(self._session)
 
-    def _loop(self, executors: Executors, runs: list[ActiveRun]) -> OrderLoop:
-        settings = runs[0].launch.settings if runs else Settings()
-        for run in runs:
-            run.needs_preflight = not self._config.getoption("gump_no_preflight")
+    def _loop(self, executors: Executors, settings: Settings) -> OrderLoop:
         quota, slots = Quota(settings), settings.slots_of
         return OrderLoop(self._session, executors, self._steps, self._report, slots=slots, quota=quota)
 
-    def _open(self, one: ActiveRun, *, is_here: bool) -> None:
-        def finished(run: Run) -> None:
-            one.run = run
-            self._steps.run_finished(one)
-
+    def _open(self, prepared: PreparedJob, items: dict[str, StepItem], stack: ExitStack, *, is_here: bool) -> ActiveRun:
+        needs_preflight = not self._config.getoption("gump_no_preflight")
         with usage_errors():
-            one.run = one.stack.enter_context(one.launch.start(finished, is_here=is_here))
-        for line in last_failed_notes(self._config):
+            opened = partial(open_run, self._config)
+            run, workplace = stack.enter_context(
+                start(prepared, opened, lambda: self._steps.run_finished(active), is_here=is_here)
+            )
+            active = ActiveRun(run, workplace, items, stack, needs_preflight)
+        notes = (*last_failed_notes(self._config), workplace.location_note)
+        for line in filter(None, notes):
             self._report.say_once(line)
-        if (note := one.launch.place_note) is not None:
-            self._report.say_once(note)
-        self._report.run_started(one.run, one.root.nodeid)
-        self._ci.run_started(one.run.record, one.root.job.loaded, project_root(self._config))
+        self._report.run_started(run, active.root.nodeid)
+        self._ci.run_started(run.record, prepared.job.loaded, prepared.job.project)
+        return active
 
     def _why_serial(self) -> str:
         has_xdist = self._config.pluginmanager.has_plugin("xdist")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.find import Found, Source
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.reading.located import PlacedWorkflow
+    from pytest_gump.workflow.reading.yaml_nodes import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,23 @@ class Loaded:
     """Notes on what is allowed but probably not intended; each is shown once."""
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedWorkflow:
+    """A workflow file of which only the YAML syntax was read."""
+
+    found: Found
+    root: Node | None
+    problems: Problems
+
+
+def parse_workflow(found: Found, project: Path) -> ParsedWorkflow:
+    """Read the YAML; mistakes go into `problems`."""
+    problems = Problems(f"{found.name}.yaml" if found.path is None else shown(found.path, project))
+    return ParsedWorkflow(found, read_yaml(found.text.removeprefix("\ufeff"), problems), problems)
+
+
 def load_workflow(
-    found: Found,
+    workflow: Found | ParsedWorkflow,
     *,
     project: Path,
     gates: Collection[str] = (),
@@ -55,18 +71,17 @@ def load_workflow(
     Raises:
         WorkflowError: with every problem of the file.
     """
-    text = found.text.removeprefix("\ufeff")
-    problems = Problems(f"{found.name}.yaml" if found.path is None else shown(found.path, project))
+    parsed = workflow if isinstance(workflow, ParsedWorkflow) else parse_workflow(workflow, project)
+    found, root, problems = parsed.found, parsed.root, parsed.problems
     around = Surroundings(
         problems=problems,
-        source=text,
+        source=found.text.removeprefix("\ufeff"),
         folder=None if found.path is None else found.path.parent,
         project=project,
         gates=frozenset(gates),
         agent_error=remember(agents),
         same_cli=same_cli,
     )
-    root = read_yaml(text, problems)
     placed = None if root is None else read_workflow(root, around)
     if placed is not None:
         _check(placed, around)

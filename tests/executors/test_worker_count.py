@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from pytest_gump.executors.worker_count import useful_workers
+from pytest_gump.workflow.problems import Problems
+from pytest_gump.workflow.reading.yaml_nodes import read_yaml
 
 STEP = "- {name: a, agent: claude-haiku, prompt: x}"
 PAIR = "{name: pair, parallel: true, steps: [{name: a, agent: codex}, {name: b, agent: codex}]}"
@@ -22,4 +24,4 @@ PAIR = "{name: pair, parallel: true, steps: [{name: a, agent: codex}, {name: b, 
     ],
 )
 def test_a_workflow_can_use_as_many_workers_as_steps_may_go_on_at_once(text: str, count: int) -> None:
-    assert useful_workers(text, most=6) == count
+    assert useful_workers(read_yaml(text, Problems("w.yaml")), most=6) == count
