@@ -78,7 +78,7 @@ class InFlight:
     """An order that is being carried out."""
 
     ticket: int
-    of: ActiveRun
+    active: ActiveRun
     order: Order
     item: StepItem | None
     """None for a preflight."""

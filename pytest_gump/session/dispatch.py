@@ -62,8 +62,8 @@ class OrderLoop:
         """
         self._open = [*runs]
         self._report.live.waits = self._quota.waits
-        for of in runs:
-            for line in of.run.share(self._quota):
+        for active in runs:
+            for line in active.run.share(self._quota):
                 self._report.say_once(line)
         try:
             while self._open and not self._is_stopped():
@@ -93,10 +93,10 @@ class OrderLoop:
         if in_flight.ticket != ticket or in_flight.item is None:
             return
         in_flight.heard = event.usage
-        reason = in_flight.of.run.heard(in_flight.order, event.usage)
+        reason = in_flight.active.run.heard(in_flight.order, event.usage)
         if reason is not None:
             for one in {in_flight.ticket: in_flight, **self._in_flight}.values():
-                if one.of is in_flight.of:
+                if one.active is in_flight.active:
                     self._executors.spend_no_more(one.ticket, reason)
 
     def _is_stopped(self) -> bool:
@@ -109,74 +109,79 @@ class OrderLoop:
         progress = True
         while progress and not self._is_stopped():
             progress = False
-            for of in self._open:
+            for active in self._open:
                 if (self._executors.free or self._executors.gone) and not self._is_stopped():
-                    progress = self._start_next(of) or progress
+                    progress = self._start_next(active) or progress
 
-    def _start_next(self, of: ActiveRun) -> bool:
-        if of.in_preflight or of.asked_at == self._changes:
+    def _start_next(self, active: ActiveRun) -> bool:
+        if active.in_preflight or active.asked_at == self._changes:
             return False
-        if of.needs_preflight and self._executors.gone is None and self._start_preflight(of):
+        if active.needs_preflight and self._executors.gone is None and self._start_preflight(active):
             return True
         waits = any(self._quota.waits())
-        order = None if of.run.done else of.run.next(self._may_start_of(of) if self._slots or waits else None)
-        of.is_idle = order is None and not waits and not (self._slots and self._in_flight)
+        order = (
+            None if active.run.done else active.run.next(self._may_start_of(active) if self._slots or waits else None)
+        )
+        active.is_idle = order is None and not waits and not (self._slots and self._in_flight)
         if order is None:
-            of.asked_at = self._changes
+            active.asked_at = self._changes
             return False
-        self._begin(of, order)
+        self._begin(active, order)
         return True
 
-    def _may_start_of(self, of: ActiveRun) -> Callable[[str], bool]:
+    def _may_start_of(self, active: ActiveRun) -> Callable[[str], bool]:
         taken = Counter(in_flight.cli for in_flight in self._in_flight.values())
 
         def may_start(agent: str) -> bool:
-            cli = of.run.inputs.cli_of(agent)
+            cli = active.run.inputs.cli_of(agent)
             return self._quota.is_free(cli) and taken[cli] < self._slots.get(cli, taken[cli] + 1)
 
         return may_start
 
-    def _start_preflight(self, of: ActiveRun) -> bool:
+    def _start_preflight(self, active: ActiveRun) -> bool:
         """Try the gate commands on the untouched base before the run's first step."""
-        of.needs_preflight = False
-        order = of.run.preflight()
+        active.needs_preflight = False
+        order = active.run.preflight()
         if order is not None:
-            of.in_preflight = True
-            in_flight, label = InFlight(next(self._tickets), of, order, None, None), self._report.label_of(order.run_id)
-            self._report.live.preflight_started(in_flight.ticket, of.run, slot=order.slot, label=label)
+            active.in_preflight = True
+            in_flight, label = (
+                InFlight(next(self._tickets), active, order, None, None),
+                self._report.label_of(order.run_id),
+            )
+            self._report.live.preflight_started(in_flight.ticket, active.run, slot=order.slot, label=label)
             self._send(in_flight)
         return order is not None
 
     def _send(self, in_flight: InFlight) -> None:
         self._in_flight[in_flight.ticket] = in_flight
-        in_flight.of.in_flight += 1
+        in_flight.active.in_flight += 1
         self._executors.start(in_flight.ticket, in_flight.order)
 
-    def _begin(self, of: ActiveRun, order: Order) -> None:
-        run, path = of.run, StepPath.parse(order.step)
+    def _begin(self, active: ActiveRun, order: Order) -> None:
+        run, path = active.run, StepPath.parse(order.step)
         record = run.begin(order)
         cli = None if order.agent is None else run.inputs.cli_of(order.agent)
-        in_flight = InFlight(next(self._tickets), of, order, of.item(self._session, path), cli)
+        in_flight = InFlight(next(self._tickets), active, order, active.item(self._session, path), cli)
         label = self._report.label_of(order.run_id)
         self._report.live.started(in_flight.ticket, record, run, slot=order.slot, label=label)
         assert in_flight.item is not None  # noqa: S101 - it was given one
         self._reports.tell(partial(in_flight.item.ihook.pytest_gump_attempt_started, order=order))
-        result = self._at_once(of, order)
+        result = self._at_once(active, order)
         if result is None:
             self._send(in_flight)
         else:
             self._land(in_flight, lambda: result)
 
-    def _at_once(self, of: ActiveRun, order: Order) -> AttemptResult | None:
+    def _at_once(self, active: ActiveRun, order: Order) -> AttemptResult | None:
         """The result of an order that no executor is needed for, or that none gets."""
-        known = of.run.result_at_hand(order)
+        known = active.run.result_at_hand(order)
         if known is not None:
             return known
         if order.mode == "merge":
-            return of.run.merge(order)
-        refused = of.run.refuse(order)
+            return active.run.merge(order)
+        refused = active.run.refuse(order)
         if refused is None and self._executors.gone is not None:
-            return of.run.no_attempt(order, Outcome.CRASHED, self._executors.gone)
+            return active.run.no_attempt(order, Outcome.CRASHED, self._executors.gone)
         return refused
 
     # -- taking back ---------------------------------------------------------------------------------------------
@@ -184,7 +189,7 @@ class OrderLoop:
     def _take(self, arrivals: Sequence[Finished | Lost]) -> None:
         for arrival in arrivals:
             in_flight = self._in_flight.pop(arrival.ticket)
-            in_flight.of.in_flight -= 1
+            in_flight.active.in_flight -= 1
             if in_flight.item is None:
                 self._end_preflight(in_flight, arrival)
             elif isinstance(arrival, Finished):
@@ -201,31 +206,31 @@ class OrderLoop:
         self._changes += 1
 
     def _end_preflight(self, in_flight: InFlight, arrival: Finished | Lost) -> None:
-        of = in_flight.of
-        of.in_preflight = False
+        active = in_flight.active
+        active.in_preflight = False
         self._changes += 1
-        if isinstance(arrival, Lost) and not of.has_lost_preflight:
-            of.has_lost_preflight = of.needs_preflight = True  # once more, on another worker
+        if isinstance(arrival, Lost) and not active.has_lost_preflight:
+            active.has_lost_preflight = active.needs_preflight = True  # once more, on another worker
             self._report.live.ended(in_flight.ticket)
             return
         try:
             result = arrival.outcome() if isinstance(arrival, Finished) else self._lost(in_flight, arrival)
         except WorkerFault as fault:  # another run may well be able to go on; what is raised here concerns them all
-            result = of.run.no_attempt(in_flight.order, Outcome.GATE_ERROR, str(fault.args[0]).splitlines()[0])
+            result = active.run.no_attempt(in_flight.order, Outcome.GATE_ERROR, str(fault.args[0]).splitlines()[0])
         self._report.live.ended(in_flight.ticket)
-        reason = of.run.settle_preflight(result)
-        self._report.preflight_finished(of.run)
+        reason = active.run.settle_preflight(result)
+        self._report.preflight_finished(active.run)
         if reason is not None:
-            self._reports.preflight_failed(of, result, reason)
+            self._reports.preflight_failed(active, result, reason)
 
     def _lost(self, in_flight: InFlight, lost: Lost) -> AttemptResult:
         if not lost.is_quiet:
-            in_flight.of.workplace.pool.doubt(in_flight.order.slot)
-            in_flight.of.run.abandon_slot(in_flight.order.slot)
+            in_flight.active.workplace.pool.doubt(in_flight.order.slot)
+            in_flight.active.run.abandon_slot(in_flight.order.slot)
         has_begun = lost.is_away or not lost.is_quiet  # of others, the stream on disk tells
         usage = in_flight.heard or (Usage() if has_begun else NEVER_STARTED)
-        result = in_flight.of.run.no_attempt(in_flight.order, Outcome.CRASHED, lost.why, usage)
-        return in_flight.of.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
+        result = in_flight.active.run.no_attempt(in_flight.order, Outcome.CRASHED, lost.why, usage)
+        return in_flight.active.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
 
     def _result(self, in_flight: InFlight, arrival: Finished | Lost) -> AttemptResult:
         if isinstance(arrival, Lost):
@@ -236,10 +241,10 @@ class OrderLoop:
             return self._reports.broken(in_flight, error)
 
     def _close_ended(self) -> None:
-        for of in [*self._open]:
-            if not of.in_flight and (of.run.done or (of.is_idle and of.asked_at == self._changes)):
-                self._open.remove(of)
-                of.stack.close()
+        for active in [*self._open]:
+            if not active.in_flight and (active.run.done or (active.is_idle and active.asked_at == self._changes)):
+                self._open.remove(active)
+                active.stack.close()
 
     def _recall(self, reason: str) -> None:
         """Stop everything under way, and book what comes back."""
@@ -259,7 +264,7 @@ class OrderLoop:
 
     def _book_stopped(self, arrival: Finished | Lost) -> None:
         in_flight = self._in_flight.pop(arrival.ticket)
-        in_flight.of.in_flight -= 1
+        in_flight.active.in_flight -= 1
         if in_flight.item is None:
             return
         result = self._result(in_flight, arrival)

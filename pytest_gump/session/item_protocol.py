@@ -72,20 +72,22 @@ class StepReports:
         why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
         outcome = Outcome.GATE_ERROR if in_flight.order.agent is None else Outcome.AGENT_ERROR
         why, usage = f"the step raised an error: {clean_text(why)}", in_flight.heard or NEVER_STARTED
-        result = in_flight.of.run.no_attempt(in_flight.order, outcome, why, usage)
+        result = in_flight.active.run.no_attempt(in_flight.order, outcome, why, usage)
         final = replace(result, final=True)
-        return in_flight.of.workplace.recover(in_flight.ticket, in_flight.order, final, in_flight.began)
+        return in_flight.active.workplace.recover(in_flight.ticket, in_flight.order, final, in_flight.began)
 
     def _stopped(self, in_flight: InFlight) -> AttemptResult:
         """The result of an attempt that was stopped before it had one."""
         usage = in_flight.heard or NEVER_STARTED
-        result = in_flight.of.run.no_attempt(in_flight.order, Outcome.CANCELLED, "interrupted", usage)
-        return in_flight.of.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
+        result = in_flight.active.run.no_attempt(in_flight.order, Outcome.CANCELLED, "interrupted", usage)
+        return in_flight.active.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
 
     def cancelled(self, in_flight: InFlight, result: AttemptResult) -> None:
         """Record an attempt that was stopped; nothing follows from it."""
         self._report.live.ended(in_flight.ticket)
-        self._report.attempt_cancelled(in_flight.order.run_id, in_flight.of.run.finish_attempt(in_flight.order, result))
+        self._report.attempt_cancelled(
+            in_flight.order.run_id, in_flight.active.run.finish_attempt(in_flight.order, result)
+        )
 
     def _settle(self, in_flight: InFlight, result: AttemptResult, report: Any) -> None:
         """Record the attempt and decide what follows, before pytest and other plugins count it.
@@ -93,15 +95,15 @@ class StepReports:
         A failure that will be retried does not count; a pass counts when the run ends, because a later step may restart
         from this one. So every step is counted once; of the attempts in between, others see a phase that passed.
         """
-        of, booked = in_flight.of, self._decide(in_flight, result)
+        active, booked = in_flight.active, self._decide(in_flight, result)
         verdict = booked.settled.verdict
         part_of_replan = verdict == "failed" and booked.settled.step is not None
-        of.passed.pop(report.nodeid, None)
-        of.spent_s[report.nodeid] = of.spent_s.get(report.nodeid, 0.0) + report.duration
-        report.duration = of.spent_s[report.nodeid]
+        active.passed.pop(report.nodeid, None)
+        active.spent_s[report.nodeid] = active.spent_s.get(report.nodeid, 0.0) + report.duration
+        report.duration = active.spent_s[report.nodeid]
         report.gump = {"order": to_wire(booked.order), "result": to_wire(result)}
         if verdict == "passed":
-            of.passed[report.nodeid] = _final(report, "call"), booked
+            active.passed[report.nodeid] = _final(report, "call"), booked
         if verdict != "failed" or part_of_replan:
             _make_phase(report, "retried" if part_of_replan else _CATEGORIES.get(verdict, verdict))
         self._report.live.ended(in_flight.ticket)
@@ -109,16 +111,16 @@ class StepReports:
         self._report.log(report, in_flight.item.ihook if in_flight.item else self._config.hook)
         if part_of_replan:
             assert booked.settled.step is not None  # noqa: S101 - that makes it part of a replan
-            self._log_failed(of, booked.settled.step, booked.result)
+            self._log_failed(active, booked.settled.step, booked.result)
         elif verdict == "failed":
-            self._close(report, of, booked.record.step)
+            self._close(report, active, booked.record.step)
         for path in booked.settled.failed:
-            self._log_failed(of, path, of.run.record.steps[str(path)].attempts[-1].result)
+            self._log_failed(active, path, active.run.record.steps[str(path)].attempts[-1].result)
         for path in booked.settled.skipped:
-            self._log_skipped(of, path, of.run.schedule.reason)
+            self._log_skipped(active, path, active.run.schedule.reason)
 
     def _decide(self, in_flight: InFlight, result: AttemptResult) -> Booked:
-        run, item, order = in_flight.of.run, in_flight.item, in_flight.order
+        run, item, order = in_flight.active.run, in_flight.item, in_flight.order
         assert item is not None  # noqa: S101 - only steps are settled
         run.finish_attempt(order, result)
         self.tell(partial(item.ihook.pytest_gump_attempt_finished, order=order, result=result))
@@ -155,71 +157,71 @@ class StepReports:
 
     # -- settled steps -------------------------------------------------------------------------------------------
 
-    def run_finished(self, of: ActiveRun) -> None:
+    def run_finished(self, active: ActiveRun) -> None:
         """Count the steps that passed, in the order in which they last ran."""
-        run = of.run
-        for report, booked in of.passed.values():
+        run = active.run
+        for report, booked in active.passed.values():
             self._report.log(report, self._config.hook)
-            self._close(report, of, booked.record.step)
-        self._log_reused(of, run)
+            self._close(report, active, booked.record.step)
+        self._log_reused(active, run)
         for path, step in run.record.steps.items():
-            if step.attempts and path in of.items and of.items[path].nodeid not in of.closed:
-                junit.write_unsettled(self._config, of.items[path], run.record, step)
-        of.passed.clear()
+            if step.attempts and path in active.items and active.items[path].nodeid not in active.closed:
+                junit.write_unsettled(self._config, active.items[path], run.record, step)
+        active.passed.clear()
         self.tell(partial(self._config.hook.pytest_gump_run_finished, run=run.record))
 
-    def _log_reused(self, of: ActiveRun, run: Run) -> None:
+    def _log_reused(self, active: ActiveRun, run: Run) -> None:
         """Count the steps of earlier sessions whose results hold to the end: they passed."""
         for step in run.record.steps.values():
             path = StepPath.parse(step.path)
             if step.status != "passed" or step.attempts[-1].number not in run.reused or REPLAN in step.path:
                 continue
-            item = of.item(of.root.session, path)
-            if item.nodeid not in of.closed:
+            item = active.item(active.root.session, path)
+            if item.nodeid not in active.closed:
                 item.order, item.reused = None, True
                 report = self._shown(item, "call")
                 report.outcome, report.longrepr = "passed", None
                 report.duration, report.gump_category = 0.0, "reused"
                 self._report.log(report, item.ihook)
-                self._close(report, of, step.path)
+                self._close(report, active, step.path)
 
-    def _close(self, report: Any, of: ActiveRun, path: str) -> None:
+    def _close(self, report: Any, active: ActiveRun, path: str) -> None:
         """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""
         teardown = _final(report, "teardown")
         teardown.duration = 0.0
-        junit.write_step(self._config, teardown, of.run.record, of.run.record.steps[path])
-        of.closed.add(report.nodeid)
+        junit.write_step(self._config, teardown, active.run.record, active.run.record.steps[path])
+        active.closed.add(report.nodeid)
         report.user_properties = teardown.user_properties
         self._report.log(teardown, self._config.hook)
 
-    def _log_failed(self, of: ActiveRun, path: StepPath, result: AttemptResult | None) -> None:
+    def _log_failed(self, active: ActiveRun, path: StepPath, result: AttemptResult | None) -> None:
         """Fail a step that no attempt of its own tells of: a part of its replan failed, or its group gave up later."""
-        item = of.item(of.root.session, path)
-        whole = of.run.record.steps[str(path)]
+        item = active.item(active.root.session, path)
+        whole = active.run.record.steps[str(path)]
         head, detail = f"{path}: {whole.reason}", describe_failure(result) if result is not None else ""
         text = detail if detail.startswith(head) else f"{head}\n\n{detail}"
-        self._report.step_given_up(of.run.record.run_id, str(path), item.nodeid, whole.reason)
-        report = self._report.step_failed(item, text, of.spent_s.get(item.nodeid, 0.0))
-        self._close(report, of, whole.path)
+        self._report.step_given_up(active.run.record.run_id, str(path), item.nodeid, whole.reason)
+        report = self._report.step_failed(item, text, active.spent_s.get(item.nodeid, 0.0))
+        self._close(report, active, whole.path)
 
-    def preflight_failed(self, of: ActiveRun, result: AttemptResult, reason: str) -> None:
+    def preflight_failed(self, active: ActiveRun, result: AttemptResult, reason: str) -> None:
         """Fail a run whose gates cannot run: a separate testcase says so, and all steps are skipped."""
-        skipped = of.run.end_at_preflight(reason)
+        skipped = active.run.end_at_preflight(reason)
         path = StepPath.parse(PREFLIGHT)
-        item = StepItem.from_parent(of.root, name=PREFLIGHT, root=of.root, step_path=path)
-        self._report.preflight_failed(of.run, reason)
+        item = StepItem.from_parent(active.root, name=PREFLIGHT, root=active.root, step_path=path)
+        self._report.preflight_failed(active.run, reason)
         whole = replace(result, step=PREFLIGHT, reason=reason)
         report = self._report.step_failed(item, describe_failure(whole))
         self._report.log(_final(report, "teardown"), self._config.hook)
         for one in skipped:
-            self._log_skipped(of, one, of.run.schedule.reason)
+            self._log_skipped(active, one, active.run.schedule.reason)
 
-    def _log_skipped(self, of: ActiveRun, path: StepPath, reason: str) -> None:
-        item, record = of.item(of.root.session, path), of.run.record
-        of.passed.pop(item.nodeid, None)
+    def _log_skipped(self, active: ActiveRun, path: StepPath, reason: str) -> None:
+        item, record = active.item(active.root.session, path), active.run.record
+        active.passed.pop(item.nodeid, None)
         self._report.step_skipped(record.run_id, str(path), reason)
         junit.write_skipped(self._config, item, record, record.steps[str(path)])
-        of.closed.add(item.nodeid)
+        active.closed.add(item.nodeid)
         item.order = None
         item.add_marker(pytest.mark.skip(reason=reason))
         report = self._shown(item, "setup")
