@@ -56,8 +56,9 @@ class SlotRoot(PrivateFolder):
 def _locked_folder() -> Directory:
     """Make a folder that is locked while this process lives, and git that it started."""
     while True:
+        path = Path(tempfile.mkdtemp(prefix=PRIVATE))
         with contextlib.suppress(FileNotFoundError):  # another process removed it before it was locked
-            folder = Directory.open(Path(tempfile.mkdtemp(prefix=PRIVATE)))
+            folder = Directory.open(path)
             if lock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB) and folder.is_there:
                 return folder
 
