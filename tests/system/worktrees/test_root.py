@@ -87,3 +87,9 @@ def test_folder_that_another_process_removes_before_it_is_locked_is_made_again(
     root = SlotRoot(tmp_path / "slots")
     assert root.private.path == Path(made[1])
     assert [path.name for path in place.iterdir()] == [Path(made[1]).name]
+
+
+def test_without_a_folder_for_temporary_files_it_ends_with_an_error(place: Path, tmp_path: Path) -> None:
+    place.rmdir()
+    with pytest.raises(FileNotFoundError):
+        _ = SlotRoot(tmp_path / "slots").private
