@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_gump.agents import price_table
 from pytest_gump.agents.base import Tokens, Usage
+from pytest_gump.agents.price_table import MILLION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_gump.agents.base import Provenance
     from pytest_gump.agents.price_table import Priced
-
-MILLION: Final = 1_000_000
 
 RESELLERS: Final = (("qwen", "openrouter", "qwen/"),)
 """Models that the table has only under another name: prefix, provider, and what to put before the name."""

@@ -43,6 +43,8 @@ class ParsedWorkflow:
     """A workflow file of which only the YAML syntax was read."""
 
     found: Found
+    text: str
+    """Without a byte order mark."""
     root: Node | None
     problems: Problems
 
@@ -50,7 +52,8 @@ class ParsedWorkflow:
 def parse_workflow(found: Found, project: Path) -> ParsedWorkflow:
     """Read the YAML; mistakes go into `problems`."""
     problems = Problems(f"{found.name}.yaml" if found.path is None else shown(found.path, project))
-    return ParsedWorkflow(found, read_yaml(found.text.removeprefix("\ufeff"), problems), problems)
+    text = found.text.removeprefix("\ufeff")
+    return ParsedWorkflow(found, text, read_yaml(text, problems), problems)
 
 
 def load_workflow(
@@ -75,7 +78,7 @@ def load_workflow(
     found, root, problems = parsed.found, parsed.root, parsed.problems
     around = Surroundings(
         problems=problems,
-        source=found.text.removeprefix("\ufeff"),
+        source=parsed.text,
         folder=None if found.path is None else found.path.parent,
         project=project,
         gates=frozenset(gates),

@@ -38,7 +38,7 @@ def _source(outcome: Outcome) -> Source:
 
 
 def done_of(ready: Ready, result: AttemptResult, commit: str | None) -> Done:
-    """What the schedule is told of a result."""
+    """Convert a result into the input of the schedule."""
     return Done(
         path=ready.path,
         attempt=ready.attempt,
