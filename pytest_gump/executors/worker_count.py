@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,10 +71,10 @@ def _useful(config: pytest.Config) -> int:
     except GumpError:
         return 0
     project, widths = project_root(config), [0]
-    parse = cache(partial(parse_workflow, project=project))
     for source in sources:
         if isinstance(source.workflow, Found) and "parallel" in source.workflow.text:
-            source.workflow = parse(source.workflow)
+            # Each source on its own: loading adds to the problems of what was parsed.
+            source.workflow = parse_workflow(source.workflow, project)
             widths.append(min(most, useful_workers(source.workflow.root, most)))
     return max(widths)
 
