@@ -1,4 +1,4 @@
-"""The controller: collects the jobs of the command line, and has them performed when pytest runs its loop.
+"""The controller: collects the jobs of the command line, and runs them when pytest runs its loop.
 
 What only a run needs is imported when one begins: collecting a thousand workflows does without.
 """

@@ -1,4 +1,4 @@
-"""An agent with further words: for its command line, and for its environment."""
+"""An agent with extra arguments and environment variables."""
 
 from __future__ import annotations
 

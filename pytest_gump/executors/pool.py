@@ -1,4 +1,4 @@
-"""The controller's side of workers: xdist starts, watches and replaces them; orders go over a channel of our own."""
+"""The controller's side of workers: xdist starts, watches and replaces them; orders use a channel of their own."""
 
 from __future__ import annotations
 

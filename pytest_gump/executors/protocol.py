@@ -1,4 +1,4 @@
-"""The protocol between the order loop and the executors of its orders."""
+"""The protocol between the dispatch loop and executors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker's side: after its ordinary tests it carries out orders, one at a time, until the controller says end.
+"""The side of a worker: runs its ordinary tests, then carries out orders one at a time until the controller ends it.
 
 Messages from the controller:            Messages to it:
     ("equip", equipment)                     ("ready", pid, shares_disk)

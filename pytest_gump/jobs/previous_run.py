@@ -1,4 +1,4 @@
-"""Which earlier run a session goes on with: `--gump-resume`, `--gump-from`, and `--lf` beside a workflow."""
+"""Finds the earlier run that a session resumes: `--gump-resume`, `--gump-from`, and `--lf` with a workflow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines that a person reads while a run goes on: pure text, no terminal."""
+"""The lines that a person reads during a run: pure text, no terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The controller's loop: orders of all open runs go to executors, results come back, what follows is decided."""
+"""The controller's loop: sends the orders of all open runs to executors and passes results back to the runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pytest and every other plugin see of steps: one report for each, whatever the number of its attempts."""
+"""Reports steps to pytest and other plugins: one report a step, however many attempts it has."""
 
 from __future__ import annotations
 

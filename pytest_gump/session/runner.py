@@ -1,4 +1,4 @@
-"""A session's runs: prepared, opened, carried out here or by workers, and closed."""
+"""The runs of a session: prepares, opens, runs and closes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a found file to a checked workflow, or to all of its problems with their places."""
+"""Loads a workflow file: returns the checked workflow, or all of its problems with their locations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run the agent of one attempt: its stream is read, its guards are watched, its end is judged."""
+"""Runs the agent of one attempt: reads its stream, watches its guards, and classifies its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt, from an order to its result: prepare, let the agent work, snapshot, judge by gates.
+"""One attempt, from an order to its result: prepare, run the agent, take the snapshot, run the gates.
 
 `execute` never decides what comes next and reads no ledger; it can be called without pytest. In a fresh folder below
 `Tools.scratch` it writes result.json and, as far as the attempt comes to them,

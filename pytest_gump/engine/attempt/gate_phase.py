@@ -1,4 +1,4 @@
-"""Run the gates of one attempt on what the snapshot holds."""
+"""Runs the gates of one attempt on the files of its snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what happened in an attempt to its one outcome. Pure."""
+"""Decides the outcome of an attempt from what happened in it. Pure."""
 
 from __future__ import annotations
 

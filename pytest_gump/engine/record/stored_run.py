@@ -1,4 +1,4 @@
-"""The record of a run as its ledger tells it now."""
+"""The record of a stored run, read from its ledger."""
 
 from __future__ import annotations
 

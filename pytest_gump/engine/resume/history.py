@@ -1,4 +1,4 @@
-"""What the ledger tells of the attempts of a run, in the order in which they were settled."""
+"""The attempts of a stored run, in the order in which they ended."""
 
 from __future__ import annotations
 

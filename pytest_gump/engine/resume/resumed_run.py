@@ -1,4 +1,4 @@
-"""A run that goes on: in its own folder after it had ended, or anew from a step of an earlier run."""
+"""A resumed run: in the folder of the earlier run, or in a new one from one of its steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking up a run: which results of its past still hold, and why the others do not.
+"""Decides which results of an earlier run are reused, and why the others are not.
 
 Past attempts are fed to a new schedule in the order in which they were settled. One holds if it is the very attempt
 that the schedule would make now: same number, same trees, same identity. What does not hold is made again, and so is

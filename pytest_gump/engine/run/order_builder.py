@@ -1,4 +1,4 @@
-"""From what may start next to an order: prompt, gates, limits and session of one attempt."""
+"""Builds the order of an attempt: its prompt, gates, limits and session."""
 
 from __future__ import annotations
 

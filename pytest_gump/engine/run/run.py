@@ -1,4 +1,4 @@
-"""One run: it gives out orders, takes results, books everything in the ledger, and moves the run's branch.
+"""One run: creates orders, accepts results, writes events to the ledger, and moves the run's branch.
 
 No pytest here: whoever executes orders (the serial loop, xdist workers, a test) drives it: `next`, `begin`, perhaps
 `refuse` in place of the execution; then `finish_attempt` with the result, and `settle`.

@@ -1,4 +1,4 @@
-"""One failure on its way up: who is asked what follows, and what was decided."""
+"""Passes a failure from a step to its groups until one of them decides what follows."""
 
 from __future__ import annotations
 

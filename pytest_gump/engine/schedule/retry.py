@@ -1,4 +1,4 @@
-"""What the workflow itself says after a failure: `on_failure` as a pure function of the failures so far."""
+"""Decides by the workflow after a failure: `on_failure` as a pure function of the failures so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pure state machine of a run: what may start now, and what follows from how it ended.
+"""The pure state machine of a run: what may start now, and what follows after each result.
 
 No I/O, no clock, no pytest. Feeding it the same `Done`s and the recorded decisions gives the same state again;
 `schedule_replay` goes on from there.

@@ -1,4 +1,4 @@
-"""Child processes: one command under the supervisor, its output on disk, its lines as they come."""
+"""A child process: runs one command under the supervisor, stores its output, and passes on its lines."""
 
 from __future__ import annotations
 

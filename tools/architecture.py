@@ -1,0 +1,147 @@
+"""Write the generated parts of docs/explanation/architecture.md: `.venv/bin/python tools/architecture.py`.
+
+The parts come from the source: docstrings, imports (those for types too), and the paths listed here. In a path, `>`
+leads to a module that the one before imports, `<` to a module that imports the one before, and `~` to a module without
+such an import: through a hook, an object that is passed in, or another process.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from graphlib import TopologicalSorter
+from itertools import pairwise
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "pytest_gump"
+PAGE = ROOT / "docs" / "explanation" / "architecture.md"
+
+PATHS = {
+    "From a spec file on the command line to the first agent process": """
+        plugin > conductor > jobs.job > workflow.load ~ conductor > session.runner > session.resume > session.start
+        > engine.run.run ~ session.dispatch ~ executors.in_process ~ engine.attempt.attempt > engine.attempt.agent_phase
+        ~ agents.configured ~ system.processes.process
+    """,
+    "From the result of a worker to the ledger, the line and JUnit": """
+        executors.worker < executors.pool > executors.protocol < session.dispatch > session.item_protocol
+        > engine.run.run > engine.record.ledger ~ session.item_protocol > reporters.report > reporters.lines
+        ~ reporters.junit
+    """,
+    "From a failed gate to the attempt of another agent": """
+        engine.attempt.gate_phase < engine.attempt.attempt > engine.attempt.judge ~ session.dispatch
+        > session.item_protocol > engine.run.run > engine.schedule.schedule > engine.schedule.failure_handling
+        > engine.schedule.retry ~ session.item_protocol < session.dispatch ~ engine.run.run > engine.run.order_builder
+        ~ executors.protocol
+    """,
+    "From `--gump-resume` to the first reused step": """
+        plugin > jobs.previous_run > engine.record.stored_run ~ session.resume > engine.resume.history
+        < engine.resume.reuse < engine.resume.resumed_run ~ session.dispatch > session.item_protocol
+    """,
+}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+
+
+TREES = {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(module: str) -> set[str]:
+    """Modules of the package that a module imports anywhere: inside functions and for types too."""
+    found = {
+        f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}"[12:] in TREES else node.module or ""
+        for node in ast.walk(TREES[module])
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    return {name[12:] for name in found if name.startswith("pytest_gump.")} - {module}
+
+
+def package_of(module: str) -> str:
+    """Node of the picture: a package of the root, a package of the engine, or a module of the root."""
+    return ".".join(module.split(".")[: 2 if module.startswith("engine.") else 1])
+
+
+def package_imports() -> dict[str, set[str]]:
+    graph: dict[str, set[str]] = {}
+    for module in TREES.keys() - {"", "engine"}:
+        package = package_of(module)
+        graph.setdefault(package, set()).update({package_of(other) for other in imports(module)} - {package})
+    return graph
+
+
+def without_implied(graph: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The graph without edges that other edges imply."""
+    below: dict[str, set[str]] = {}
+    for node in TopologicalSorter(graph).static_order():
+        below[node] = graph[node].union(*(below[other] for other in graph[node]))
+    return {node: {other for other in to if not any(other in below[via] for via in to)} for node, to in graph.items()}
+
+
+def picture() -> str:
+    graph = without_implied(package_imports())
+    lines = [f"    {node} --> {' & '.join(sorted(graph[node]))}" for node in sorted(graph) if graph[node]]
+    return "\n".join(["```mermaid", "flowchart TD", *lines, "```"])
+
+
+def first_sentence(module: str) -> str:
+    text = " ".join((ast.get_docstring(TREES[module]) or "").split("\n\n")[0].split())
+    return (re.split(r"(?<=\.) ", text)[0] or "").replace("|", "\\|")
+
+
+def packages() -> str:
+    names = [name_of(path) for path in sorted(PACKAGE.rglob("__init__.py"))]
+    return "\n".join(
+        ["| package | what it is for |", "|---|---|", *(f"| `{n}` | {first_sentence(n)} |" for n in names if n)]
+    )
+
+
+def steps(path: str) -> list[tuple[str, str]]:
+    """Sign and module of each step; the first has the sign `>`."""
+    words = ["> ", *path.split()]
+    return [(sign.strip(), module) for sign, module in zip(words[::2], words[1::2], strict=True)]
+
+
+def wrong_steps(path: str) -> list[str]:
+    """Steps whose sign does not match the imports; only the unknown modules if there are any."""
+    found = steps(path)
+    missing = [module for _, module in found if module not in TREES]
+    if missing:
+        return missing
+    pairs = [(before, sign, after) for (_, before), (sign, after) in pairwise(found)]
+    return [f"{before} {sign} {after}" for before, sign, after in pairs if sign != sign_of(before, after)]
+
+
+def sign_of(before: str, after: str) -> str:
+    if after in imports(before):
+        return ">"
+    return "<" if before in imports(after) else "~"
+
+
+def path_text(title: str, path: str) -> str:
+    says = {">": "", "<": " (up)", "~": " (no import)"}
+    rows = [f"{n}. `{module}`{says[sign]}: {first_sentence(module)}" for n, (sign, module) in enumerate(steps(path), 1)]
+    return "\n".join([f"### {title}", "", *rows])
+
+
+def page(text: str) -> str:
+    """The page with its generated parts written again."""
+    parts = {
+        "packages": packages(),
+        "picture": picture(),
+        "paths": "\n\n".join(path_text(title, path) for title, path in PATHS.items()),
+    }
+    for name, part in parts.items():
+        marks = (f"<!-- generated: {name} -->", f"<!-- end: {name} -->")
+        before, _, rest = text.partition(marks[0])
+        text = "".join([before, marks[0], "\n\n", part, "\n\n", marks[1], rest.partition(marks[1])[2]])
+    return text
+
+
+if __name__ == "__main__":
+    if wrong := [step for path in PATHS.values() for step in wrong_steps(path)]:
+        sys.exit("steps of a path that the imports contradict:\n" + "\n".join(wrong))
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
