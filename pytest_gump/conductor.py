@@ -182,9 +182,10 @@ class Conductor:
         if previous is None:
             self.report.print_lines(dry_run(self.config, job, self.report.columns))
         else:
-            prepared = resumed_job(job, previous, Repository.open(job.project), run_id=previous.folder.run_id)
-            schedule, taken = foresee(prepared, previous)
-            self.report.foreseen(previous.record, schedule.leaves(), taken.again, goes_on=previous.step is None)
+            prepared = resumed_job(job, previous, Repository.open(job.project), run_id=previous.run.id)
+            foreseen, goes_on = foresee(prepared, previous), previous.step is None
+            leaves = foreseen.schedule.leaves()
+            self.report.foreseen(previous.run.record, leaves, foreseen.reuse.again, goes_on=goes_on)
 
     def _run(self, session: pytest.Session) -> None:
         from pytest_gump.session.runner import Runner

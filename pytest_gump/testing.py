@@ -22,9 +22,8 @@ import pytest
 import pytest_gump.session.runner  # noqa: F401 - once for all sessions: pytester forgets what a session imports, C parts cannot
 from pytest_gump.agents.cassettes import neutral
 from pytest_gump.agents.cassettes.cassette import INDEX, VERSION, write_take
-from pytest_gump.engine.record.fold import fold
-from pytest_gump.engine.record.ledger import read_ledger
 from pytest_gump.engine.record.run_folder import RunFolder, run_folders
+from pytest_gump.engine.record.stored_run import StoredRun
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -167,13 +166,16 @@ class GumpProject:
         """All runs, the newest first."""
         return list(run_folders(self.path))
 
+    def _newest(self) -> StoredRun:
+        return StoredRun.read(self.folders()[0], results=False, ours=True)
+
     def ledger(self) -> list[Event]:
         """The events of the newest run."""
-        return list(read_ledger(self.folders()[0].ledger))
+        return [*self._newest().events]
 
     def record(self) -> RunRecord:
         """What the ledger of the newest run adds up to."""
-        return fold(self.ledger())
+        return self._newest().record
 
     def prompt(self, step: str, attempt: int = 1) -> str:
         """The prompt that an attempt of the newest run was given."""

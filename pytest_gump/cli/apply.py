@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import KeptRun
+    from pytest_gump.engine.record.stored_run import StoredRun
 
 
 def add(commands: Commands) -> None:
@@ -41,7 +41,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
         return _apply(run, arguments, out)
 
 
-def _apply(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
+def _apply(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.engine.maintenance.apply import apply, plan_apply
     from pytest_gump.units import plural
 
@@ -62,7 +62,7 @@ def _apply(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def _title(run: KeptRun) -> str:
+def _title(run: StoredRun) -> str:
     from pytest_gump.engine.run.spec_title import spec_title
 
     try:
@@ -71,19 +71,20 @@ def _title(run: KeptRun) -> str:
         return ""
 
 
-def newest_to_apply(out: Out) -> KeptRun:
+def newest_to_apply(out: Out) -> StoredRun:
     """Return the newest run that passed, and name newer ones that did not.
 
     Raises:
         RunError: it was applied already, or there is none.
     """
-    from pytest_gump.cli.runs import all_runs, find, read_run
+    from pytest_gump.cli.runs import all_runs, find
+    from pytest_gump.engine.record.stored_run import StoredRun
 
-    done: KeptRun | None = None
-    newer: list[KeptRun] = []
+    done: StoredRun | None = None
+    newer: list[StoredRun] = []
     for folder in all_runs():
         try:
-            run = read_run(folder)
+            run = StoredRun.read(folder)
         except RunError:
             continue
         if run.record.discarded:
@@ -109,10 +110,10 @@ def newest_to_apply(out: Out) -> KeptRun:
     )
 
 
-def _already_applied(run: KeptRun, hint: str) -> RunError:
+def _already_applied(run: StoredRun, hint: str) -> RunError:
     commit = str(run.record.applied)[:10]
     return RunError(f"the newest run to apply, {run.id}, is already applied as {commit}", hint=hint)
 
 
-def _what(run: KeptRun) -> str:
+def _what(run: StoredRun) -> str:
     return f"{run.record.workflow} on {run.record.spec}"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import KeptRun
+    from pytest_gump.engine.record.stored_run import StoredRun
     from pytest_gump.system.git.repository import Repository
 
 
@@ -52,7 +52,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def run_and_step(names: list[str]) -> tuple[KeptRun, str | None]:
+def run_and_step(names: list[str]) -> tuple[StoredRun, str | None]:
     """Read `[RUN] [STEP]`: a single word is a run if there is one of that name.
 
     Raises:
@@ -76,7 +76,7 @@ def run_and_step(names: list[str]) -> tuple[KeptRun, str | None]:
         raise ConfigError(f"{names[0]!r} is neither a run nor a step of the newest run {newest.id}") from error
 
 
-def _commits(run: KeptRun, name: str | None, number: int | None) -> tuple[str, str]:
+def _commits(run: StoredRun, name: str | None, number: int | None) -> tuple[str, str]:
     from pytest_gump.cli.runs import find_attempt, find_step
     from pytest_gump.errors import ConfigError
 

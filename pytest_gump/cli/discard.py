@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import KeptRun
+    from pytest_gump.engine.record.stored_run import StoredRun
 
 
 def add(commands: Commands) -> None:
@@ -38,7 +38,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
         return _discard(run, arguments, out)
 
 
-def _discard(run: KeptRun, arguments: argparse.Namespace, out: Out) -> int:
+def _discard(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
     from pytest_gump.cli.effective import effective_settings
     from pytest_gump.engine.maintenance.discard import discard
     from pytest_gump.system.worktrees.slots import Slots

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import KeptRun
     from pytest_gump.engine.record.records import AttemptRecord, StepRecord
+    from pytest_gump.engine.record.stored_run import StoredRun
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult
 
@@ -98,7 +98,7 @@ def _follow(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def _run_and_step(names: list[str]) -> tuple[KeptRun, StepRecord]:
+def _run_and_step(names: list[str]) -> tuple[StoredRun, StepRecord]:
     """Read `[RUN] STEP`: a single word is a step of the newest run, if there is one of that name.
 
     Raises:
@@ -143,7 +143,7 @@ def _title(attempt: AttemptRecord, count: int, outcome: str, out: Out) -> None:
     out.line(f"{attempt.step} attempt {attempt.attempt}{of}, {who}: {outcome}", colour)
 
 
-def _attempt(attempt: AttemptRecord, count: int, run: KeptRun, out: Out, *, prompt: bool) -> None:
+def _attempt(attempt: AttemptRecord, count: int, run: StoredRun, out: Out, *, prompt: bool) -> None:
     from pytest_gump.cli.log_follow import files_of_running, mask_secrets
 
     _attempt_title(attempt, count, out)

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import KeptRun
     from pytest_gump.engine.record.records import AttemptRecord
+    from pytest_gump.engine.record.stored_run import StoredRun
 
 POLL_S: Final = 0.3
 
 
-def running_attempt(run: KeptRun) -> AttemptRecord:
+def running_attempt(run: StoredRun) -> AttemptRecord:
     """Return the running attempt of a run that started last.
 
     Raises:
@@ -31,7 +31,7 @@ def running_attempt(run: KeptRun) -> AttemptRecord:
     return running[-1]
 
 
-def files_of_running(run: KeptRun, attempt: AttemptRecord) -> Path | None:
+def files_of_running(run: StoredRun, attempt: AttemptRecord) -> Path | None:
     """Folder of a running attempt's files; None while there is none, or if it is on another machine."""
     from pytest_gump.cli.effective import effective_settings
     from pytest_gump.cli.runs import project_root
@@ -56,10 +56,10 @@ def mask_secrets() -> Callable[[str], str]:
     return Secrets.of(os.environ).mask
 
 
-def follow(run: KeptRun, attempt: AttemptRecord, out: Out) -> KeptRun:
+def follow(run: StoredRun, attempt: AttemptRecord, out: Out) -> StoredRun:
     """Print what the agent does as it happens; returns the run as read after the attempt has ended."""
     from pytest_gump.cli.log_stream import follow_stream
-    from pytest_gump.cli.runs import read_run
+    from pytest_gump.engine.record.stored_run import StoredRun
 
     clean = mask_secrets()
     lines: Iterator[str | None] = iter(())
@@ -77,4 +77,4 @@ def follow(run: KeptRun, attempt: AttemptRecord, out: Out) -> KeptRun:
         if ended:
             return now
         time.sleep(POLL_S)
-        now = read_run(run.folder)
+        now = StoredRun.read(run.folder)

@@ -86,12 +86,12 @@ def _report_last(arguments: argparse.Namespace, out: Out) -> int:
 
 def _records(folders: Iterable[RunFolder], problems: list[str]) -> Iterator[RunRecord]:
     """Read one run after the other; what is wrong with one that cannot be read goes to `problems`."""
-    from pytest_gump.cli.runs import read_run
+    from pytest_gump.engine.record.stored_run import StoredRun
     from pytest_gump.errors import RunError
 
     for folder in folders:
         try:
-            yield read_run(folder, results=False).record
+            yield StoredRun.read(folder, results=False).record
         except RunError as error:
             if folder.path.exists():  # otherwise gump gc removed it just now
                 problems.append(str(error))

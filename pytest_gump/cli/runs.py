@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from pytest_gump.errors import ConfigError, RunError
 from pytest_gump.workflow.path import StepPath
@@ -13,13 +12,9 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.record.ledger import Ledger
-    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
+    from pytest_gump.engine.record.records import AttemptRecord, StepRecord
     from pytest_gump.engine.record.run_folder import RunFolder
-    from pytest_gump.system.git.repository import Repository
-
-
-RESUMABLE: Final = {"interrupted", "failed", "cancelled"}
+    from pytest_gump.engine.record.stored_run import StoredRun
 
 
 def project_root() -> Path:
@@ -30,57 +25,8 @@ def project_root() -> Path:
     return checkout_around(here) or here
 
 
-@dataclass(frozen=True, slots=True)
-class KeptRun:
-    """A run as its folder tells it."""
-
-    folder: RunFolder
-    header: dict[str, Any]
-    record: RunRecord
-    state: str
-    """passed, failed, cancelled, running, interrupted."""
-
-    @property
-    def id(self) -> str:
-        return self.folder.run_id
-
-    def ledger(self) -> Ledger:
-        """The ledger of a finished run, to append what a command does with it."""
-        import time
-
-        from pytest_gump.engine.record.ledger import Ledger
-
-        return Ledger(self.folder.ledger, time.time)
-
-    def repository(self) -> Repository:
-        from pytest_gump.system.git.repository import Repository
-
-        return Repository.open(self.folder.path)
-
-
-def read_run(folder: RunFolder, *, results: bool = True, ours: bool = False) -> KeptRun:
-    """Read header and ledger of a run; without `results`, only what lists and sums need. `ours`: nobody else owns it.
-
-    Raises:
-        RunError: they cannot be read.
-    """
-    from pytest_gump.engine.record.ledger import is_written
-    from pytest_gump.engine.record.liveness import is_alive, run_state
-    from pytest_gump.engine.record.stored_run import read_record
-
-    header = folder.read_header()
-    record = read_record(folder.ledger, results=results)
-    is_starting = not record.run_id and is_written(folder.ledger)
-    record.run_id = record.run_id or folder.run_id
-    state = run_state(record)
-    is_taken_up = state in RESUMABLE and folder.is_owned and not is_alive(record.pid, record.pid_created)
-    if not ours and (is_starting or is_taken_up):
-        record.pid, state = None, "running"  # it has not booked so yet
-    return KeptRun(folder, header, record, state)
-
-
 @contextmanager
-def held(run: KeptRun) -> Iterator[KeptRun]:
+def held(run: StoredRun) -> Iterator[StoredRun]:
     """The run as it is now, while no session takes it up and no other command changes it; a running one as it was.
 
     Raises:
@@ -89,11 +35,13 @@ def held(run: KeptRun) -> Iterator[KeptRun]:
     if run.state == "running":
         yield run
         return
+    from pytest_gump.engine.record.stored_run import StoredRun
+
     with run.folder.owned():
-        yield read_run(run.folder, ours=True)
+        yield StoredRun.read(run.folder, ours=True)
 
 
-def find(name: str | None) -> KeptRun:
+def find(name: str | None) -> StoredRun:
     """Find a run by its id, its beginning or end; None is the newest.
 
     Raises:
@@ -101,6 +49,7 @@ def find(name: str | None) -> KeptRun:
         RunError: there are no runs, or this one cannot be read.
     """
     from pytest_gump.engine.record.run_folder import find_run
+    from pytest_gump.engine.record.stored_run import StoredRun
 
     root = project_root()
     try:
@@ -109,7 +58,7 @@ def find(name: str | None) -> KeptRun:
         if name is None:
             raise
         raise ConfigError(str(error.args[0]), hint=error.hint) from error
-    return read_run(folder)
+    return StoredRun.read(folder)
 
 
 def all_runs() -> Iterator[RunFolder]:
@@ -118,7 +67,7 @@ def all_runs() -> Iterator[RunFolder]:
     return run_folders(project_root())
 
 
-def find_step(run: KeptRun, name: str) -> StepRecord:
+def find_step(run: StoredRun, name: str) -> StepRecord:
     """Find a step by its address (`build::impl[item-2]`) or the end of it (`impl[item-2]`, `impl`).
 
     Raises:

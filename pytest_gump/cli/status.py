@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.cli.runs import KeptRun
+    from pytest_gump.engine.record.stored_run import StoredRun
     from pytest_gump.engine.reporting import status_schema as shape
 
 DEFAULT = 20
@@ -36,14 +36,15 @@ def add(commands: Commands) -> None:
 def execute(arguments: argparse.Namespace, out: Out) -> int:
     from itertools import islice
 
-    from pytest_gump.cli.runs import all_runs, read_run
+    from pytest_gump.cli.runs import all_runs
+    from pytest_gump.engine.record.stored_run import StoredRun
     from pytest_gump.errors import RunError
 
-    runs: list[KeptRun | tuple[str, str]] = []
+    runs: list[StoredRun | tuple[str, str]] = []
     folders = all_runs()
     for folder in islice(folders, arguments.n):
         try:
-            runs.append(read_run(folder, results=False))
+            runs.append(StoredRun.read(folder, results=False))
         except RunError as error:
             if not folder.path.exists():  # gump gc removed it just now
                 continue
@@ -56,7 +57,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def _write_json(runs: list[KeptRun | tuple[str, str]], older: int, out: Out) -> None:
+def _write_json(runs: list[StoredRun | tuple[str, str]], older: int, out: Out) -> None:
     import json
     import time
 
@@ -72,7 +73,7 @@ def _write_json(runs: list[KeptRun | tuple[str, str]], older: int, out: Out) -> 
     out.raw(json.dumps(data, indent=2) + "\n")
 
 
-def _write_table(runs: list[KeptRun | tuple[str, str]], older: int, out: Out) -> None:
+def _write_table(runs: list[StoredRun | tuple[str, str]], older: int, out: Out) -> None:
     from pytest_gump.units import plural
 
     if not runs:
@@ -88,7 +89,7 @@ def _write_table(runs: list[KeptRun | tuple[str, str]], older: int, out: Out) ->
         out.line(f"{plural(older, 'older run')}: gump status -n {len(runs) + older}")
 
 
-def _step(run: KeptRun) -> tuple[str, str]:
+def _step(run: StoredRun) -> tuple[str, str]:
     """The step that the run is at, and the number of its attempt; of several the first and how many more."""
     import time
 
@@ -108,7 +109,7 @@ def _step(run: KeptRun) -> tuple[str, str]:
     return f"{first.step}{others}{wait}", str(first.attempt)
 
 
-def _row(run: KeptRun) -> tuple[str, ...]:
+def _row(run: StoredRun) -> tuple[str, ...]:
     import time
 
     from pytest_gump.engine.reporting.status_data import seconds

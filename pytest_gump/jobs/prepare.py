@@ -28,6 +28,7 @@ from pytest_gump.workflow.edit import walk
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_gump.engine.resume.reuse import Replay
     from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.settings.settings import Settings
@@ -43,6 +44,8 @@ class PreparedJob:
     folder: str
     """Start folder of the run's first session, relative to the project; gates run in the package around it."""
     inputs: RunInputs
+    foreseen: Replay | None = None
+    """The replay of the run that is resumed, where its limits were checked."""
 
     @classmethod
     def of(cls, job: Job, repository: Repository, base: Base, *, run_id: str, folder: str) -> PreparedJob:
@@ -95,7 +98,7 @@ def prepare_job(config: pytest.Config, job: Job) -> PreparedJob:
     if previous is None:
         run_id, folder = fresh_run_id(job), start_folder(repository.root, config.invocation_params.dir)
         return PreparedJob.of(job, repository, find_base(config, repository, run_id), run_id=run_id, folder=folder)
-    run_id = previous.folder.run_id if previous.step is None else fresh_run_id(job)
+    run_id = previous.run.id if previous.step is None else fresh_run_id(job)
     return resumed_job(job, previous, repository, run_id=run_id)
 
 
@@ -105,8 +108,8 @@ def resumed_job(job: Job, previous: PreviousRun, repository: Repository, *, run_
     Raises:
         RunError: that base is gone.
     """
-    folder = previous.header.get("folder")
-    base = base_of(repository, previous.folder.run_id, previous.header)
+    run = previous.run
+    folder, base = run.header.get("folder"), base_of(repository, run.id, run.header)
     return PreparedJob.of(job, repository, base, run_id=run_id, folder=folder if isinstance(folder, str) else "")
 
 

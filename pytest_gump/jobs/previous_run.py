@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import difflib
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.engine.record.liveness import process_text, run_state
-from pytest_gump.engine.record.run_folder import RunFolder, find_run, run_folders
-from pytest_gump.engine.record.stored_run import read_record
+from pytest_gump.engine.record.liveness import process_text
+from pytest_gump.engine.record.run_folder import find_run, is_in_use, run_folders
+from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import ConfigError, RunError
 from pytest_gump.jobs.command_line import said, words
 from pytest_gump.jobs.files import project_root
@@ -22,7 +22,6 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.workflow.model import Workflow
 
 RESUME: Final = "--gump-resume"
@@ -37,25 +36,11 @@ _KEY: Final = pytest.StashKey["PreviousRun"]()
 
 @dataclass(frozen=True, slots=True)
 class PreviousRun:
-    """A run of the past."""
+    """The run that a job resumes, or starts a new run from."""
 
-    folder: RunFolder
-    header: dict[str, Any]
-    record: RunRecord
-    state: str
+    run: StoredRun
     step: StepPath | None = None
-    """Where a new run is to begin; None: the run itself goes on."""
-
-    @classmethod
-    def read(cls, folder: RunFolder) -> PreviousRun:
-        """Read its header and ledger.
-
-        Raises:
-            RunError: they are missing, damaged, or from a newer version.
-        """
-        header = folder.read_header()
-        record = read_record(folder.ledger)
-        return cls(folder, header, record, run_state(record))
+    """The step that a new run starts from; None: the run itself is resumed."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -64,11 +49,12 @@ class PreviousRun:
         Raises:
             RunError: it says what no version of ours has written.
         """
-        stored = self.header.get("options") if self.record.options is None else self.record.options
+        record = self.run.record
+        stored = self.run.header.get("options") if record.options is None else record.options
         options = {} if stored is None else stored
         if not isinstance(options, dict) or not all(_is_option(name, value) for name, value in options.items()):
             raise RunError(
-                f"cannot read what the command line of run {self.folder.run_id} said",
+                f"cannot read what the command line of run {self.run.id} said",
                 hint="run.json or the ledger was changed by something else",
             )
         return options
@@ -88,23 +74,22 @@ class PreviousRun:
         Raises:
             RunError: it passed, still runs, or was applied or discarded.
         """
-        run = f"run {self.folder.run_id}"
-        if self.record.discarded:
+        run_id, record = self.run.id, self.run.record
+        run = f"run {run_id}"
+        if record.discarded:
             raise RunError(f"{run} was discarded: its work is gone", hint="start a new run")
-        if self.state == "running":
-            raise RunError(
-                f"{run} still goes on{process_text(self.record)}", hint="stop it first, or wait: gump status"
-            )
+        if self.run.state == "running" and record.pid is None:
+            raise is_in_use(run_id)
+        if self.run.state == "running":
+            raise RunError(f"{run} still goes on{process_text(record)}", hint="stop it first, or wait: gump status")
         if self.step is not None:
             return
-        if self.record.applied is not None:
-            raise RunError(
-                f"{run} was applied: it cannot go on", hint=f"{FROM}=STEP@{self.folder.run_id} begins a new one"
-            )
-        if self.state == "passed":
+        if record.applied is not None:
+            raise RunError(f"{run} was applied: it cannot go on", hint=f"{FROM}=STEP@{run_id} begins a new one")
+        if self.run.state == "passed":
             raise RunError(
                 f"{run} passed: there is nothing to resume",
-                hint=f"gump apply {self.folder.run_id} merges it; {FROM}=STEP does a part of it again",
+                hint=f"gump apply {run_id} merges it; {FROM}=STEP does a part of it again",
             )
 
 
@@ -147,10 +132,10 @@ def adopt(config: pytest.Config) -> None:
     project = project_root(config)
     if option.gump_from is not None:
         step, _, name = option.gump_from.partition("@")
-        previous = PreviousRun.read(find_run(project, name or option.gump_resume or None))
-        previous = replace(previous, step=_step(step, previous))
+        run = StoredRun.read(find_run(project, name or option.gump_resume or None))
+        previous = PreviousRun(run, _step(step, run))
     else:
-        previous = PreviousRun.read(find_run(project, option.gump_resume or None))
+        previous = PreviousRun(StoredRun.read(find_run(project, option.gump_resume or None)))
     previous.refuse()
     _take_options(config, previous, project)
     config.stash[_KEY] = previous
@@ -168,8 +153,8 @@ def _refuse_more(config: pytest.Config) -> None:
         )
 
 
-def _step(text: str, previous: PreviousRun) -> StepPath:
-    prefix = f"{previous.record.workflow}::"
+def _step(text: str, run: StoredRun) -> StepPath:
+    prefix = f"{run.record.workflow}::"
     _, found, rest = text.rpartition(f"::{prefix}")  # a whole node id: spec.md::tdd::build::impl[item-2]
     path = rest if found else text.removeprefix(prefix)
     try:
@@ -177,16 +162,16 @@ def _step(text: str, previous: PreviousRun) -> StepPath:
     except ValueError as error:
         message = f"{FROM}: {text!r} is not the path of a step"
         raise ConfigError(message, hint="for example build::impl[item-2]") from error
-    known = [*previous.record.steps]
+    known = [*run.record.steps]
     if not any(step.contains(StepPath.parse(one)) for one in known):
         near = difflib.get_close_matches(path, known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it had {', '.join(known[:10]) or 'none'}"
-        raise ConfigError(f"{FROM}: run {previous.folder.run_id} had no step {path!r}", hint=hint)
+        raise ConfigError(f"{FROM}: run {run.id} had no step {path!r}", hint=hint)
     return step
 
 
 def _take_options(config: pytest.Config, previous: PreviousRun, project: Path) -> None:
-    option, own, header = config.option, previous.options, previous.header
+    option, own, header = config.option, previous.options, previous.run.header
     spec = _present(project, header, "spec", "spec.md", previous)
     if header.get("source") == "built-in":
         workflow = str(header["workflow"])
@@ -220,8 +205,8 @@ def _present(project: Path, header: dict[str, Any], name: str, kept: str, previo
         if place.is_file():
             return place
     raise RunError(
-        f"the {name} of run {previous.folder.run_id} is gone: {named}",
-        hint=f"put it back: cp {shlex.quote(str(previous.folder.path / kept))} {shlex.quote(named)}",
+        f"the {name} of run {previous.run.id} is gone: {named}",
+        hint=f"put it back: cp {shlex.quote(str(previous.run.folder.path / kept))} {shlex.quote(named)}",
     )
 
 
@@ -248,12 +233,13 @@ def _last_failed(config: pytest.Config, spec: Path, workflow: str) -> PreviousRu
     for folder in run_folders(project):
         header = folder.read_header()
         if _spec_of(header, project) == spec and header.get("workflow") == workflow:
-            last = PreviousRun.read(folder)
-            fate = "discarded" if last.record.discarded else "applied" if last.record.applied else last.state
+            run = StoredRun.read(folder)
+            last, record = PreviousRun(run), run.record
+            fate = "discarded" if record.discarded else "applied" if record.applied else run.state
             if fate not in _FATES:
                 last.refuse()
                 return last
-            text = f"--lf: the last run of {workflow} on {last.record.spec} {_FATES[fate]}, so this is a new one"
+            text = f"--lf: the last run of {workflow} on {record.spec} {_FATES[fate]}, so this is a new one"
             config.stash.setdefault(_NOTES, []).append(text)
             return None
     return None

@@ -100,8 +100,8 @@ class Report:
 
     def _print_reuse(self, run: Run) -> None:
         """Print for every step of a resumed run whether its result is reused; if not, why it runs again."""
-        if run.reruns is not None:
-            for line in reuse_lines(run.schedule.leaves(), run.reruns, self._marks):
+        if run.earlier.reruns is not None:
+            for line in reuse_lines(run.schedule.leaves(), run.earlier.reruns, self._marks):
                 self._write(line)
 
     def foreseen(
@@ -132,8 +132,8 @@ class Report:
                     self._write(line, yellow=True)
 
     def preflight_finished(self, run: Run) -> None:
-        if run.recheck is not None:
-            self._write(fit(run.recheck, self.columns), yellow=True)
+        if run.earlier.recheck is not None:
+            self._write(fit(run.earlier.recheck, self.columns), yellow=True)
             self._print_reuse(run)
         preflight = run.record.preflight or {}
         red = [gate for gate in preflight.get("gates", ()) if gate["status"] == "failed"]

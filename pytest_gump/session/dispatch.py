@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.attempt.tools import Heard
     from pytest_gump.engine.run.quota import Quota
+    from pytest_gump.engine.run.run import Run
     from pytest_gump.executors.protocol import Executors
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.reporters.report import Report
@@ -166,22 +167,22 @@ class OrderLoop:
         self._report.live.started(in_flight.ticket, record, run, slot=order.slot, label=label)
         assert in_flight.item is not None  # noqa: S101 - it was given one
         self._reports.tell(partial(in_flight.item.ihook.pytest_gump_attempt_started, order=order))
-        result = self._at_once(active, order)
+        result = self._at_once(run, order)
         if result is None:
             self._send(in_flight)
         else:
             self._land(in_flight, lambda: result)
 
-    def _at_once(self, active: ActiveRun, order: Order) -> AttemptResult | None:
+    def _at_once(self, run: Run, order: Order) -> AttemptResult | None:
         """The result of an order that no executor is needed for, or that none gets."""
-        known = active.run.result_at_hand(order)
+        known = run.earlier.result_of(order)
         if known is not None:
             return known
         if order.mode == "merge":
-            return active.run.merge(order)
-        refused = active.run.refuse(order)
+            return run.merge(order)
+        refused = run.refuse(order)
         if refused is None and self._executors.gone is not None:
-            return active.run.no_attempt(order, Outcome.CRASHED, self._executors.gone)
+            return run.no_attempt(order, Outcome.CRASHED, self._executors.gone)
         return refused
 
     # -- taking back ---------------------------------------------------------------------------------------------

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.attempt.recovery import remove_scratch, run_scratch
-from pytest_gump.engine.record.fold import fold
-from pytest_gump.engine.record.ledger import read_ledger
 from pytest_gump.engine.resume.crash_recovery import look_around
 from pytest_gump.engine.resume.history import read_history
 from pytest_gump.engine.resume.resumed_run import ResumedRun
-from pytest_gump.engine.resume.reuse import take_up
+from pytest_gump.engine.resume.reuse import replay
 from pytest_gump.engine.run.budget import allowance, is_limited, refusal
-from pytest_gump.engine.run.order_builder import OrderBuilder
 from pytest_gump.errors import RunError
 from pytest_gump.jobs.header import stored_options
 from pytest_gump.jobs.prepare import prepare_job
@@ -29,8 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.record.run_folder import RunFolder
-    from pytest_gump.engine.resume.history import HistoryAttempt
-    from pytest_gump.engine.resume.reuse import Reuse
+    from pytest_gump.engine.resume.reuse import Replay
     from pytest_gump.engine.run.run import Run
     from pytest_gump.engine.schedule.resumable import ResumableSchedule
     from pytest_gump.engine.schedule.schedule import Ready
@@ -49,27 +46,21 @@ def prepare(config: pytest.Config, job: Job) -> PreparedJob:
     """
     prepared, previous = prepare_job(config, job), job.previous
     if previous is not None and previous.step is None and is_limited(job.workflow):
-        foresee(prepared, previous)
+        prepared = replace(prepared, foreseen=foresee(prepared, previous))
     return prepared.recorded(config)
 
 
-def foresee(prepared: PreparedJob, previous: PreviousRun) -> tuple[ResumableSchedule, Reuse]:
+def foresee(prepared: PreparedJob, previous: PreviousRun) -> Replay:
     """What a resumed run would reuse and run. Starts nothing and writes nothing.
 
     Raises:
         GumpError: the run cannot go on.
     """
-    inputs, repository, until = prepared.inputs, prepared.repository, previous.step
-    record = fold(events := [*read_ledger(previous.folder.ledger)])
-
-    def reuse(one: HistoryAttempt) -> None:
-        record.attempts[one.number - 1].superseded = False
-
-    identify, past = OrderBuilder(inputs, record, repository).identify, read_history(events)
-    schedule, taken = take_up(past, inputs, record, repository, identify=identify, reuse=reuse, until=until)
-    if until is None and not taken.at_hand:
-        _refuse_spent(previous.folder.run_id, inputs.workflow, schedule, record)
-    return schedule, taken
+    inputs, run = prepared.inputs, previous.run
+    foreseen = replay(read_history(run.events), inputs, run.record, prepared.repository, until=previous.step)
+    if previous.step is None and not foreseen.reuse.undecided:
+        _refuse_spent(run.id, inputs.workflow, foreseen.schedule, run.record)
+    return foreseen
 
 
 def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, record: RunRecord) -> None:
@@ -112,15 +103,20 @@ def open_run(config: pytest.Config, workplace: Workplace, owned: ExitStack) -> R
 
 def _resume(workplace: Workplace, previous: PreviousRun, owned: ExitStack, options: dict[str, Any]) -> Run:
     """Continue a run in its own folder, under its own id."""
-    prepared, tools, folder = workplace.prepared, workplace.tools, previous.folder
+    prepared, tools, folder = workplace.prepared, workplace.tools, previous.run.folder
     owned.enter_context(folder.owned())
     folder.close_to_others()
-    PreviousRun.read(folder).refuse()  # another session may have resumed it since
-    run = ResumedRun(prepared.inputs, folder, prepared.repository, CLOCK.now, pool=workplace.pool)
-    past = run.read()
-    found = look_around(past, tools, run_id=prepared.inputs.run_id, base=prepared.base.commit, folder=folder)
+    stored = previous.run.read_on()
+    PreviousRun(stored).refuse()  # another session may have resumed it since
+    foreseen = prepared.foreseen if stored is previous.run else None
+    history = read_history(stored.events) if foreseen is None else foreseen.history
+    run = ResumedRun(
+        prepared.inputs, folder, prepared.repository, CLOCK.now,
+        pool=workplace.pool, record=stored.record, history=history,
+    )  # fmt: skip
+    found = look_around(history, tools, run_id=prepared.inputs.run_id, base=prepared.base.commit, folder=folder)
     try:
-        run.resume(past, found, options=options, **this_process())
+        run.resume(stored.events, found, foreseen, options=options, **this_process())
         remove_scratch(tools)
         run_scratch(tools)
         folder.keep_versions(workflow=prepared.inputs.workflow_text, spec=prepared.inputs.spec_bytes)
@@ -133,8 +129,7 @@ def _start_from(
     workplace: Workplace, previous: PreviousRun, step: StepPath, folder: RunFolder, header: dict[str, Any]
 ) -> Run:
     """Start a new run that copies what the previous one did before a step."""
-    prepared, origin = workplace.prepared, previous.folder
+    prepared, origin = workplace.prepared, previous.run
     run = ResumedRun(prepared.inputs, folder, prepared.repository, CLOCK.now, pool=workplace.pool)
-    past = read_history(read_ledger(origin.ledger))
-    run.start_from(past, step, origin.run_id, header=header, **this_process())
+    run.start_from(read_history(origin.events), step, origin.id, header=header, **this_process())
     return run

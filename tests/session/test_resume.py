@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
 import pytest
+from pytest_gump.engine.record import fold
 from pytest_gump.engine.record.ledger import read_ledger
+from pytest_gump.engine.resume.reuse import ReuseCheck
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_gump.testing import GumpProject
 
 THREE: Final = """\
@@ -45,6 +51,38 @@ def failed(project: GumpProject) -> GumpProject:
 
 def resume(project: GumpProject, *words: str) -> pytest.RunResult:
     return project.pytester.runpytest("--gump-resume", *words)
+
+
+class Counted:
+    """How often a session reads ledgers, folds their events, and replays them into a schedule."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.counts: Counter[str] = Counter()
+        self._count(monkeypatch, Path, "read_bytes", "read", lambda path: path.name == "ledger.ndjson")
+        self._count(monkeypatch, ReuseCheck, "run", "replayed")
+        self._count(monkeypatch, fold, "advance", "folded", lambda _, event: event["event"] == "run_started")
+
+    def _count(
+        self, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, what: str, is_meant: Callable[..., bool] = bool
+    ) -> None:
+        real = getattr(owner, name)
+
+        def counting(*arguments: Any, **more: Any) -> Any:
+            self.counts[what] += is_meant(*arguments)
+            return real(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, counting)
+
+
+@pytest.mark.parametrize("limit", ["", "max_budget: 5\n"])
+def test_a_resume_reads_and_replays_the_ledger_once(
+    failed: GumpProject, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    failed.workflow("three", f"{THREE}{limit}")
+    failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
+    counted = Counted(monkeypatch)
+    assert resume(failed).ret == pytest.ExitCode.OK
+    assert counted.counts == {"read": 1, "folded": 1, "replayed": 1}
 
 
 def test_a_failed_run_goes_on_at_the_step_that_failed(failed: GumpProject) -> None:

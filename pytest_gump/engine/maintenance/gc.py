@@ -166,7 +166,7 @@ class _Search:
             place.rename(aside)
         else:
             with held_back(run.folder.ledger) as is_ours:
-                if not is_ours or look_at(run.folder, self._now).state == "running":
+                if not is_ours or look_at(run.folder, self._now, ours=True).state == "running":
                     return False
                 place.rename(aside)
         files.remove(aside)
@@ -236,7 +236,7 @@ class _Search:
         aside = trash / f"{run.id}-{secrets.token_hex(4)}"
         if run.folder.ledger.is_file():
             with held_back(run.folder.ledger) as is_ours:
-                if not is_ours or look_at(run.folder, self._now).needed(force=self._limits.force):
+                if not is_ours or look_at(run.folder, self._now, ours=True).needed(force=self._limits.force):
                     return False
                 self._take_away(run, refs, aside)
         else:

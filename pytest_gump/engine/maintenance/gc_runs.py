@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.record.liveness import run_state
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.record.run_folder import RUNS, RunFolder
-from pytest_gump.engine.record.stored_run import read_record
+from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
@@ -48,17 +47,16 @@ class KnownRun:
         return f"is {self.state} and could go on"
 
 
-def look_at(folder: RunFolder, now: float) -> KnownRun:
-    """Read what there is of a run; one that is just being made has no ledger yet."""
+def look_at(folder: RunFolder, now: float, *, ours: bool = False) -> KnownRun:
+    """Read what there is of a run; one that is just being made has no ledger yet. `ours`: see `StoredRun.read`."""
     if not (folder.path / "run.json").is_file():
         return KnownRun(folder, _begun(folder, now), RunRecord())
     try:
-        folder.read_header()
-        record = read_record(folder.ledger, results=False)
+        run = StoredRun.read(folder, results=False, ours=ours)
     except RunError as error:
         return KnownRun(folder, "unreadable", RunRecord(), str(error.args[0]))
-    state = run_state(record) if record.run_id else _begun(folder, now)
-    return KnownRun(folder, state, record)
+    is_known = run.record.has_started or run.state == "running"
+    return KnownRun(folder, run.state if is_known else _begun(folder, now), run.record)
 
 
 def _begun(folder: RunFolder, now: float) -> str:

@@ -225,6 +225,11 @@ class RunRecord:
         return add_up(self.attempts)
 
     @property
+    def has_started(self) -> bool:
+        """True if the ledger has its first event."""
+        return bool(self.base)
+
+    @property
     def stopped_at_preflight(self) -> bool:
         """True if no step could start because the gates could not run on the base."""
         return self.preflight is not None and self.preflight["reason"] is not None

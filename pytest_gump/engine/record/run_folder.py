@@ -106,8 +106,7 @@ class RunFolder:
             deadline = time.monotonic() + PROBED_S
             while not lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 if time.monotonic() > deadline:
-                    message = f"another process works on run {self.run_id}"
-                    raise RunError(message, hint="gump status shows which, and whether the run goes on")
+                    raise is_in_use(self.run_id)
                 time.sleep(0.05)
             yield
 
@@ -234,6 +233,12 @@ class RunFolder:
             why = error.strerror or str(error.args[0][0][2])  # shutil.Error lists what could not be copied
             raise RunError(f"cannot write {target}: {why}", hint="the attempt's commit is kept all the same") from error
         return name
+
+
+def is_in_use(run_id: str) -> RunError:
+    """The error for a run that another process has locked."""
+    message = f"another process works on run {run_id}"
+    return RunError(message, hint="gump status shows which, and whether the run goes on")
 
 
 def run_folders(project: Path) -> Iterator[RunFolder]:

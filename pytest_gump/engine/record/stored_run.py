@@ -1,33 +1,106 @@
-"""The record of a stored run, read from its ledger."""
+"""The only reader of a run's folder: its header, its events, and the record of them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.engine.record.fold import fold
-from pytest_gump.engine.record.ledger import DAMAGED, read_ledger
+from pytest_gump.engine.record.ledger import DAMAGED, Ledger, is_written, read_ledger
+from pytest_gump.engine.record.liveness import is_alive, run_state
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
+    from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.engine.record.run_folder import RunFolder
+    from pytest_gump.system.git.repository import Repository
+
+RESUMABLE: Final = {"interrupted", "failed", "cancelled"}
 
 
-def read_record(ledger: Path, *, results: bool = True) -> RunRecord:
-    """Add up a ledger; without `results`, only what lists and sums need is looked at.
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as its folder shows it."""
 
-    Raises:
-        RunError: it is missing or damaged.
-    """
+    folder: RunFolder
+    header: dict[str, Any]
+    events: Sequence[Event] = field(repr=False)
+    record: RunRecord
+    """Its process id is None while a process that works on the run has not booked its start."""
+    state: str
+    """passed, failed, cancelled, running, interrupted."""
+    size: int
+    """Bytes that the ledger had at least when it was read."""
+
+    @classmethod
+    def read(cls, folder: RunFolder, *, results: bool = True, ours: bool = False) -> StoredRun:
+        """Read header and ledger.
+
+        Args:
+            results: check the result of every attempt. Lists and sums do not need them.
+            ours: this process has locked the run, so no other process works on it.
+
+        Raises:
+            RunError: they are missing, damaged, or from a newer version.
+        """
+        header, size = folder.read_header(), _size(folder)
+        events = [*read_ledger(folder.ledger)]
+        record = _fold(folder, events, results=results)
+        state = run_state(record)
+        if not ours and _is_about_to_run(folder, record, state):
+            record.pid, state = None, "running"
+        return cls(folder, header, events, record, state, size)
+
+    def read_on(self) -> StoredRun:
+        """Return the run as it is now that this process has locked it: itself if the ledger did not grow.
+
+        Raises:
+            RunError: see `read`.
+        """
+        return self if _size(self.folder) == self.size else StoredRun.read(self.folder, ours=True)
+
+    @property
+    def id(self) -> str:
+        return self.folder.run_id
+
+    def ledger(self) -> Ledger:
+        """The ledger of a finished run, to append what a command does with it."""
+        return Ledger(self.folder.ledger, time.time)
+
+    def repository(self) -> Repository:
+        from pytest_gump.system.git.repository import Repository
+
+        return Repository.open(self.folder.path)
+
+
+def _size(folder: RunFolder) -> int:
     try:
-        record = fold(read_ledger(ledger))
+        return folder.ledger.stat().st_size
+    except OSError as error:
+        raise RunError(f"cannot read the ledger {folder.ledger}: {error.strerror}", hint=DAMAGED) from error
+
+
+def _fold(folder: RunFolder, events: Sequence[Event], *, results: bool) -> RunRecord:
+    try:
+        record = fold(events)
         if results:
-            for one in record.attempts:
-                _ = one.result  # what is wrong with it shows here
+            for attempt in record.attempts:
+                _ = attempt.result  # raises if it is damaged
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise RunError(  # an event of another shape than we write
-            f"cannot read the ledger {ledger}: {type(error).__name__}: {error}",
+            f"cannot read the ledger {folder.ledger}: {type(error).__name__}: {error}",
             hint=DAMAGED,
         ) from error
+    record.run_id = record.run_id or folder.run_id
     return record
+
+
+def _is_about_to_run(folder: RunFolder, record: RunRecord, state: str) -> bool:
+    """True if a process works on the run that has not booked its start: of a new run, or of one that is resumed."""
+    if not record.has_started:
+        return is_written(folder.ledger) or folder.is_owned
+    return state in RESUMABLE and folder.is_owned and not is_alive(record.pid, record.pid_created)

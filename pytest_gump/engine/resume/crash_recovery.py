@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.resume.history import History, HistoryAttempt
+    from pytest_gump.order import Made
 
 KILLED: Final = "the session was killed while it went on"
 DYING_S: Final = 10.0
@@ -35,7 +36,7 @@ class Found:
 
     lost: Sequence[tuple[HistoryAttempt, AttemptResult]] = ()
     """Attempts that were in flight, with what is known of them."""
-    unbooked: Sequence[AttemptResult] = ()
+    unbooked: Sequence[tuple[Made, AttemptResult]] = ()
     """Results of attempts of which the ledger knows nothing: its end is lost. The oldest first."""
 
 
@@ -60,19 +61,18 @@ def look_around(past: History, tools: Tools, *, run_id: str, base: str, folder: 
     known = {(str(one.path), one.attempt) for one in past.attempts}
     results = [*_of_files(tools.scratch, folder), *(stored_result(tools.repository, one) for one in refs.values())]
     unbooked = {
-        (one.step, one.attempt): one
+        (one.step, one.attempt): (one.made, one)
         for one in reversed(results)  # those of files know their files
-        if one is not None and _can_be_booked(one) and (one.step, one.attempt) not in known
+        if one is not None and one.made is not None
+        if _can_be_booked(one, one.made) and (one.step, one.attempt) not in known
     }
-    return Found(lost, sorted(unbooked.values(), key=lambda one: one.timings.started))
+    return Found(lost, sorted(unbooked.values(), key=lambda one: one[1].timings.started))
 
 
-def _can_be_booked(result: AttemptResult) -> bool:
+def _can_be_booked(result: AttemptResult, made: Made) -> bool:
     """Whether the ledger can tell of it: anybody may have put the file there."""
-    if result.made is None:
-        return False
     who = {"step": result.step, "attempt": result.attempt, "agent": result.agent}
-    return is_event({"event": "attempt_started", "at": 0.0, "number": 1, **who, **asdict(result.made)})
+    return is_event({"event": "attempt_started", "at": 0.0, "number": 1, **who, **asdict(made)})
 
 
 def _ref(run_id: str, one: HistoryAttempt) -> str:

@@ -56,6 +56,17 @@ class HistoryAttempt:
                 raise RunError(message, hint="the ledger was changed by something else") from error
         return self._result
 
+    @property
+    def settled(self) -> tuple[Event, Event, AttemptResult]:
+        """Its end, what was decided after it, and its result.
+
+        Raises:
+            RunError: it has not come to that.
+        """
+        if self.finished is None or self.decided is None or self.result is None:
+            raise _misfit(self.started)
+        return self.finished, self.decided, self.result
+
     def numbered(self, attempt: int) -> HistoryAttempt:
         """The same as another attempt of its step, for a run of its own."""
         if attempt == self.attempt:
@@ -125,6 +136,44 @@ class History:
     begun: list[int] = field(default_factory=list)
     """How many attempts there were then."""
 
+    def add(self, event: Event) -> None:
+        """Add the next event of the run.
+
+        Raises:
+            RunError: it names an attempt that never began.
+        """
+        match event["event"]:
+            case "attempt_started":
+                self.attempts.append(HistoryAttempt(event))
+                if event["number"] != len(self.attempts):
+                    raise _misfit(event)
+            case "attempt_finished":
+                self._attempt(event).finished = event
+            case "decided":
+                attempt = self._attempt(event)
+                attempt.decided = event
+                self.sessions[-1].append(attempt)
+            case "run_resumed" | "session_copied":
+                self.sessions.append([])
+                self.held.append(frozenset(event["reused"]))
+                self.begun.append(len(self.attempts))
+                self._give_up_except(event["reused"])
+            case "reuse_refused":
+                self.refused.add(event["number"])
+                self.held[-1:] = [frozenset(event["reused"])] if self.held else []
+                self._give_up_except(event["reused"])
+            case _:
+                pass
+
+    def _attempt(self, event: Event) -> HistoryAttempt:
+        if not 0 < event["number"] <= len(self.attempts):
+            raise _misfit(event)
+        attempt: HistoryAttempt = self.attempts[event["number"] - 1]
+        return attempt
+
+    def _give_up_except(self, reused: Iterable[int]) -> None:
+        self.given_up = {*range(1, len(self.attempts) + 1)} - {*reused}
+
     @property
     def open(self) -> list[HistoryAttempt]:
         """The attempts after which nothing was decided."""
@@ -181,43 +230,15 @@ def _zones(one: HistoryAttempt) -> Iterator[StepPath]:
 
 
 def read_history(events: Iterable[Event]) -> History:
-    """Read the history of a run from its ledger.
+    """Read the history of a run from its events.
 
     Raises:
-        RunError: an event speaks of an attempt that never began.
+        RunError: an event names an attempt that never began.
     """
-    past = History()
+    history = History()
     for event in events:
-        match event["event"]:
-            case "attempt_started":
-                past.attempts.append(HistoryAttempt(event))
-                if event["number"] != len(past.attempts):
-                    raise _misfit(event)
-            case "attempt_finished":
-                _attempt(past, event).finished = event
-            case "decided":
-                one = _attempt(past, event)
-                one.decided = event
-                past.sessions[-1].append(one)
-            case "run_resumed" | "session_copied":
-                past.sessions.append([])
-                past.held.append(frozenset(event["reused"]))
-                past.begun.append(len(past.attempts))
-                past.given_up = {*range(1, len(past.attempts) + 1)} - {*event["reused"]}
-            case "reuse_refused":
-                past.refused.add(event["number"])
-                past.held[-1:] = [frozenset(event["reused"])] if past.held else []
-                past.given_up = {*range(1, len(past.attempts) + 1)} - {*event["reused"]}
-            case _:
-                pass
-    return past
-
-
-def _attempt(past: History, event: Event) -> HistoryAttempt:
-    if not 0 < event["number"] <= len(past.attempts):
-        raise _misfit(event)
-    one: HistoryAttempt = past.attempts[event["number"] - 1]
-    return one
+        history.add(event)
+    return history
 
 
 def _misfit(event: Event) -> RunError:

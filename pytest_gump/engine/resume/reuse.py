@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.run.fingerprint import differences
+from pytest_gump.engine.run.order_builder import OrderBuilder
 from pytest_gump.engine.schedule.decision import Replan, Restart
 from pytest_gump.engine.schedule.failure import done_of
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.decision import Decision, Failure
     from pytest_gump.engine.schedule.schedule import Ready
-    from pytest_gump.order import Order
+    from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.workflow.model import Step
 
@@ -45,13 +46,18 @@ class Reuse:
     """In the order in which they were fed."""
     again: dict[StepPath, str] = field(default_factory=dict)
     """Why steps are made again."""
-    at_hand: list[HistoryAttempt] = field(default_factory=list)
-    """Attempts that came to their end, but nothing was decided any more."""
+    undecided: list[HistoryAttempt] = field(default_factory=list)
+    """Attempts that ended in the same run, but whose session ended before anything was decided."""
 
     @property
     def numbers(self) -> frozenset[int]:
         """Of the attempts that hold."""
-        return frozenset(one.number for one, _ in self.reused) | {one.number for one in self.at_hand}
+        return frozenset(one.number for one, _ in self.reused) | {one.number for one in self.undecided}
+
+    @property
+    def results(self) -> dict[tuple[str, int], AttemptResult]:
+        """Of the undecided attempts, by step and attempt."""
+        return {(str(one.path), one.attempt): one.result for one in self.undecided if one.result is not None}
 
 
 class ReuseCheck:
@@ -170,13 +176,12 @@ class ReuseCheck:
     def _feed(self, one: HistoryAttempt, ready: Ready, *, counts: bool = True) -> None:
         if counts:
             self._taken.again.pop(one.path, None)
-        result = one.result
-        assert result is not None and one.decided is not None  # noqa: S101, PT018 - it was settled
+        _, decided, result = one.settled
         schedule = self._schedule
         schedule.start(one.path)
         if result.outcome is Outcome.QUOTA:
-            schedule.repeat(one.path, one.decided.get("agent"))
-            if one.decided["verdict"] == "failed":
+            schedule.repeat(one.path, decided.get("agent"))
+            if decided["verdict"] == "failed":
                 self._not_reused(ready.path, "it met a usage limit", is_first=False)
         else:
             settled = schedule.replay(done_of(ready, result, one.commit), self._decide(one), counts=counts)
@@ -218,7 +223,7 @@ class ReuseCheck:
     def _look_at_open(self, one: HistoryAttempt) -> None:
         ready = self._offered(one)
         if one.has_ended and ready is None and self._goes_on:
-            self._taken.at_hand.append(one)  # whether it holds will be seen
+            self._taken.undecided.append(one)  # whether it holds will be seen
         elif ready is None or ready.attempt != one.attempt:
             self._not_reused(one.path, self._follows(), is_first=False)
         elif not one.has_ended:
@@ -227,28 +232,51 @@ class ReuseCheck:
             self._not_reused(one.path, why)
             self._schedule.count_from({}, [one.path])
         else:
-            self._taken.at_hand.append(one)
+            self._taken.undecided.append(one)
 
 
-def take_up(
-    past: History,
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A run's history after its replay: the schedule that continues it, and what of it is reused."""
+
+    history: History
+    schedule: ResumableSchedule
+    reuse: Reuse
+
+
+def replay(
+    history: History,
     inputs: RunInputs,
     record: RunRecord,
     repository: Repository,
     *,
-    identify: Callable[[Ready], Identity],
-    reuse: Callable[[HistoryAttempt], None],
+    reuse: Callable[[HistoryAttempt], None] | None = None,
     until: StepPath | None = None,
     end_session: Callable[[], None] = lambda: None,
-) -> tuple[ResumableSchedule, Reuse]:
-    """A schedule that goes on where a run ended, and what became of its past; `reuse` is to mark what counts, and
-    `end_session` where a session of the past ends.
+) -> Replay:
+    """Replay a history into a new schedule.
+
+    Args:
+        record: the attempts that do not hold are marked as superseded in it.
+        reuse: called for every attempt that holds. By default its mark is removed.
+        until: see `ReuseCheck`.
+        end_session: see `ReuseCheck`.
+
+    Raises:
+        RunError: the ledger holds what no version of ours has written.
     """
+
+    def mark(attempt: HistoryAttempt) -> None:
+        record.attempts[attempt.number - 1].superseded = False
+
     for one in record.attempts:
         one.superseded = True
     schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
-    check = ReuseCheck(schedule, past, repository, identify=identify, reuse=reuse, until=until, end_session=end_session)
-    return schedule, check.run()
+    identify = OrderBuilder(inputs, record, repository).identify
+    check = ReuseCheck(
+        schedule, history, repository, identify=identify, reuse=reuse or mark, until=until, end_session=end_session
+    )
+    return Replay(history, schedule, check.run())
 
 
 def changes(repository: Repository, started: Event, now: Ready | Order, identity: Identity) -> list[str]:

@@ -22,6 +22,7 @@ from pytest_gump.engine.record.records import AttemptRecord, RunRecord, is_unkno
 from pytest_gump.engine.record.run_change import run_change
 from pytest_gump.engine.run.budget import Allowance, refusal, spent_out
 from pytest_gump.engine.run.decided_event import decision_fields, why_text
+from pytest_gump.engine.run.earlier import Earlier, met_limit
 from pytest_gump.engine.run.journal import Journal
 from pytest_gump.engine.run.merging import merge
 from pytest_gump.engine.run.order_builder import OrderBuilder, preflight_order
@@ -37,7 +38,7 @@ from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_gump.agents.base import Usage
     from pytest_gump.engine.record.ledger import Event
@@ -66,13 +67,6 @@ class Booked:
 class Run:
     """A living run. The controller is the only one that has it."""
 
-    reruns: Mapping[StepPath, str] | None = None
-    """Why steps run again; None for a run that was not resumed."""
-    reused: frozenset[int] = frozenset()
-    """Numbers of the attempts of earlier sessions whose results hold."""
-    recheck: str | None = None
-    """Why the last reused step did not hold after all."""
-
     def __init__(
         self,
         inputs: RunInputs,
@@ -82,15 +76,17 @@ class Run:
         *,
         wall: Callable[[], float] = time.time,
         pool: SlotPool,
+        record: RunRecord | None = None,
     ) -> None:
         """`clock` stamps events: durations come from it. `wall` is for limits that end at a wall-clock time.
 
-        `pool` gives worktree slots, which are ours until the run ends.
+        `pool` gives worktree slots, which are ours until the run ends. `record` is that of a run that is resumed.
         """
         self.inputs = inputs
         self.folder = folder
         self.schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
-        self.record = RunRecord()
+        self.record = RunRecord() if record is None else record
+        self.earlier = Earlier()
         self.quota = Quota(inputs.settings, wall)
         """Of the session, where several runs go on in it."""
         self._clock = clock
@@ -209,7 +205,7 @@ class Run:
         self.schedule.start(ready.path)
         self._flying[order.step] = order
         self._shared.begin(order, ready.step)
-        if self.result_at_hand(order) is not None:
+        if self.earlier.result_of(order) is not None:
             return self._record_of(order)
         self._book(
             "attempt_started",
@@ -231,11 +227,14 @@ class Run:
     def share(self, quota: Quota) -> Iterator[str]:
         """Go by the limits of a session; gives what there is to say of those that an earlier one came to."""
         self.quota = quota
-        return iter(())
-
-    def result_at_hand(self, order: Order) -> AttemptResult | None:  # noqa: ARG002 - a run without a past has none
-        """What an earlier session has already booked of this attempt, if it came to its end there."""
-        return None
+        for ready in self.schedule.ready():
+            number, limited = met_limit(self.inputs, self.record, ready, self._clock())
+            known = None if limited is None else quota.recall(limited)
+            if isinstance(known, Again):
+                self._book("limit_recalled", number=number, until=known.until)
+                yield known.why
+            elif known is not None:
+                yield known
 
     def refuse(self, order: Order) -> AttemptResult | None:
         """A result for an order that must not start because its money is spent; None when it may."""
@@ -264,7 +263,7 @@ class Run:
     def finish_attempt(self, order: Order, result: AttemptResult) -> AttemptRecord:
         """Move the attempt's files into the run and book its result, before anything is decided."""
         record = self._record_of(order)
-        if self.result_at_hand(order) is not None:
+        if self.earlier.result_of(order) is not None:
             return record
         self._finish(record.number, result, self._presumed_usd(order, result))
         return record

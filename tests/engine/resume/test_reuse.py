@@ -74,7 +74,7 @@ class Book:
     schedule: ResumableSchedule = field(init=False)
     taken: Reuse | None = None
     executors: int = 1
-    _at_hand: dict[tuple[StepPath, int], HistoryAttempt] = field(default_factory=dict)
+    _undecided: dict[tuple[StepPath, int], HistoryAttempt] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.schedule = ResumableSchedule(self.workflow, base="b" * 40)
@@ -115,27 +115,27 @@ class Book:
 
     def _numbered(self, ready: Ready) -> Ready:
         """As `TakenUpRun.next`."""
-        one = self._at_hand.get((ready.path, ready.attempt))
+        one = self._undecided.get((ready.path, ready.attempt))
         if one is None:
             return ready
         began = tuple(one.started[name] for name in ("base", "step_base", "theirs"))
         is_same = began == (ready.base, ready.step_base, ready.theirs)
         if is_same and not differences(one.started["identity"], identify(ready)):
             return ready
-        del self._at_hand[ready.path, ready.attempt]
+        del self._undecided[ready.path, ready.attempt]
         self.schedule.count_from({}, [ready.path])
         renewed = self.schedule.open_attempt(ready.path)
         assert renewed is not None
         return renewed
 
     def _known(self, ready: Ready) -> HistoryAttempt | None:
-        """As `TakenUpRun.result_at_hand`."""
-        return self._at_hand.get((ready.path, ready.attempt))
+        """As `TakenUpRun.result_undecided`."""
+        return self._undecided.get((ready.path, ready.attempt))
 
     def _end(self, number: int, ready: Ready) -> Any:
         known = self._known(ready)
         result = known.result if known is not None else None
-        self._at_hand.pop((ready.path, ready.attempt), None)
+        self._undecided.pop((ready.path, ready.attempt), None)
         if result is None:
             result = self._result(ready)
             self.book("attempt_finished", number=number, folder=None, result=to_wire(result))
@@ -179,7 +179,7 @@ class Book:
         again.schedule = ResumableSchedule(again.workflow, base="b" * 40)
         take_up = ReuseCheck(again.schedule, past, Trees(), identify=identify, reuse=lambda _: None)  # type: ignore[arg-type]
         again.taken = take_up.run()
-        again._at_hand = {(one.path, one.attempt): one for one in again.taken.at_hand}
+        again._undecided = {(one.path, one.attempt): one for one in again.taken.undecided}
         why = {str(path): text for path, text in again.taken.again.items()}
         again.book(
             "run_resumed", reused=sorted(again.taken.numbers), again=why, head=again.schedule.head, pid=1,
