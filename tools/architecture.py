@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 PATHS = {
     "From a spec file on the command line to the first agent process": """
         plugin > conductor > jobs.job > workflow.load ~ conductor > session.runner > session.resume > session.start
-        > engine.run.run ~ session.dispatch ~ executors.in_process ~ engine.attempt.attempt > engine.attempt.agent_phase
+        > engine.run.run < session.dispatch ~ executors.in_process ~ engine.attempt.attempt > engine.attempt.agent_phase
         ~ agents.configured ~ system.processes.process
     """,
     "From the result of a worker to the ledger, the line and JUnit": """
@@ -32,7 +32,7 @@ PATHS = {
     "From a failed gate to the attempt of another agent": """
         engine.attempt.gate_phase < engine.attempt.attempt > engine.attempt.judge ~ session.dispatch
         > session.item_protocol > engine.run.run > engine.schedule.schedule > engine.schedule.failure_handling
-        > engine.schedule.retry ~ session.item_protocol < session.dispatch ~ engine.run.run > engine.run.order_builder
+        > engine.schedule.retry ~ session.item_protocol < session.dispatch > engine.run.run > engine.run.order_builder
         ~ executors.protocol
     """,
     "From `--gump-resume` to the first reused step": """
