@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import prices
-from pytest_gump.engine.record.run_folder import new_run_id
+from pytest_gump.engine.record.run_id import new_run_id
 from pytest_gump.engine.reporting.dry_run import describe
 from pytest_gump.engine.run.order_builder import RunInputs
 from pytest_gump.errors import AgentError, ConfigError

@@ -14,6 +14,7 @@ from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.engine.reporting.reservations import reason_of_no_change
 from pytest_gump.reporters.lines import run_facts
 from pytest_gump.reporters.located_run import short
+from pytest_gump.system.git.ref_names import branch_name
 from pytest_gump.text import UNICODE, bounded_text, clean_text
 from pytest_gump.units import format_duration, format_usd_sum, plural
 
@@ -75,7 +76,7 @@ def _result(run: LocatedRun) -> Iterator[str]:
             if changed
             else f"**Nothing changed: {NOTHING_TO_MERGE}**"
         )
-        branch = record.branch or f"gump/{record.run_id}"
+        branch = record.branch or branch_name(record.run_id)
         yield from (f"{size} on branch {code(branch)}, based on {code(record.base[:10])}", "")
     if record.status != "passed":
         yield from (f"Resume the run with {code(f'pytest --gump-resume={record.run_id}')}", "")

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.engine.record.refs import snapshot_ref
 from pytest_gump.order import AttemptResult, from_wire
 from pytest_gump.system.worktrees.slot import Snapshot
 from pytest_gump.text import listed
-from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from pytest_gump.engine.attempt.secrets import Secrets
@@ -25,21 +25,6 @@ if TYPE_CHECKING:
 def attempt_ref(order: Order) -> str:
     """The ref that keeps the attempt's snapshot."""
     return snapshot_ref(order.run_id, order.step, order.attempt)
-
-
-def snapshot_ref(run_id: str, step: str, attempt: int) -> str:
-    return f"refs/gump/{run_id}/attempts/{_name(step, attempt)}"
-
-
-def commit_ref(run_id: str, step: str, attempt: int) -> str:
-    """The ref that keeps what a passed attempt made of the tree, wherever the run's branch goes."""
-    return f"refs/gump/{run_id}/commits/{_name(step, attempt)}"
-
-
-def _name(step: str, attempt: int) -> str:
-    path = StepPath.parse(step)
-    name = ".".join((*path.names, *path.items))  # neither holds a dot: no two steps share a ref
-    return f"{name}-a{attempt}"
 
 
 def stored_result(repository: Repository, commit: str) -> AttemptResult | None:

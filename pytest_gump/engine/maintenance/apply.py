@@ -13,6 +13,7 @@ from pytest_gump.engine.run.run_branch import is_of_run, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.system.git.checkout import fast_forward, in_the_way, names
 from pytest_gump.system.git.history import chain, contains
+from pytest_gump.system.git.ref_names import branch_ref, is_run_branch
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
@@ -172,8 +173,8 @@ def _notes(repository: Repository, record: RunRecord, header: Mapping[str, Any],
     elif not contains(repository, here, record.base):
         notes.append(f"the run's base {record.base[:10]} is not part of this branch: only the run's own changes came")
     for name in sorted(record.branches):
-        ref = f"refs/heads/{name}"
-        at = repository.refs(ref).get(ref) if name.startswith("gump/") else None
+        ref = branch_ref(name)
+        at = repository.refs(ref).get(ref) if is_run_branch(name) else None
         if at is not None and not is_of_run(repository, record, at):
             notes.append(f"branch {name} holds commits that the run did not make; they were not merged")
     return notes

@@ -10,6 +10,7 @@ from pytest_gump.engine.record.liveness import process_text
 from pytest_gump.engine.run.run_branch import branch_holder, branches_of, has_other_work, result_ref
 from pytest_gump.errors import RunError
 from pytest_gump.system import files
+from pytest_gump.system.git.ref_names import BRANCHES, HEADS, branch_name, branch_ref, run_refs
 from pytest_gump.system.git.upkeep import clear_ref_folder, delete_refs
 
 if TYPE_CHECKING:
@@ -42,20 +43,20 @@ def discard(
     if result in made:
         _refuse_branch(repository, record, made[result], force=force)
     mine = {ref: at for ref, at in made.items() if ref == result or branch_holder(repository, ref) is None}
-    all_made = {f"refs/heads/{name}" for name in record.branches}
-    kept = [ref for ref in repository.refs("refs/heads/gump") if ref in all_made and ref not in mine]
-    found = {**mine, **repository.refs(f"refs/gump/{record.run_id}")}
+    all_made = {branch_ref(name) for name in record.branches}
+    kept = [ref for ref in repository.refs(BRANCHES) if ref in all_made and ref not in mine]
+    found = {**mine, **repository.refs(run_refs(record.run_id))}
     delete_refs(repository, found)
     clear_ref_folder(repository, record.run_id)
     with contextlib.suppress(OSError):
         files.remove(slots / f"{record.run_id}.scratch")
     ledger.append("discarded", refs=len(found))
-    return Discarded((*found,), tuple(ref.removeprefix("refs/heads/") for ref in kept))
+    return Discarded((*found,), tuple(ref.removeprefix(HEADS) for ref in kept))
 
 
 def _refuse_branch(repository: Repository, record: RunRecord, head: str, *, force: bool) -> None:
-    name = record.branch or f"gump/{record.run_id}"
-    where = branch_holder(repository, f"refs/heads/{name}")
+    name = record.branch or branch_name(record.run_id)
+    where = branch_holder(repository, branch_ref(name))
     if where == repository.root:
         raise RunError(f"branch {name} is checked out", hint="git switch to another branch first")
     if where is not None:

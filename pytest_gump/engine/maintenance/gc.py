@@ -13,14 +13,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.maintenance.gc_runs import all_known, is_run_id, look_at, started_at
+from pytest_gump.engine.maintenance.gc_runs import all_known, look_at
 from pytest_gump.engine.record.ledger import held_back
+from pytest_gump.engine.record.refs import run_of_branch
 from pytest_gump.engine.record.run_folder import RUNS
-from pytest_gump.engine.run.run_branch import branches_of, has_other_work, result_ref, run_of_branch
+from pytest_gump.engine.record.run_id import is_run_id, started_at
+from pytest_gump.engine.run.run_branch import branches_of, has_other_work, result_ref
 from pytest_gump.errors import GumpError, WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.directory import ASIDE
 from pytest_gump.system.disk_usage import disk_usage
+from pytest_gump.system.git import ref_names
+from pytest_gump.system.git.ref_names import HEADS
 from pytest_gump.system.git.upkeep import checkouts, clear_ref_folder, delete_refs, is_held_elsewhere
 from pytest_gump.system.worktrees.pool import SlotPool, is_leased
 from pytest_gump.system.worktrees.slots import Slots
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
 
 DAY_S: Final = 86_400.0
 _TRASH: Final = ".trash"
-_BRANCHES: Final = "refs/heads/"
 _SLOT: Final = re.compile(r"(w\d+|doctor-\d+-[0-9a-f]{8})(?:\.(?:index|index\.lock|folder|ignored|setup|left|lease))?")
 _SLOT_TRASH: Final = re.compile(r"\.trash-(w\d+|doctor-\d+-[0-9a-f]{8})-.+")
 
@@ -97,8 +100,8 @@ class _Search:
         self._found = Findings()
         self._names = [path.name for path in slots_root.iterdir()] if slots_root.is_dir() else []
         self._refs: dict[str, dict[str, str]] = defaultdict(dict)
-        for name, commit in {**repository.refs("refs/heads/gump"), **repository.refs("refs/gump")}.items():
-            run_id = run_of_branch(name) if name.startswith(_BRANCHES) else name.split("/")[2]
+        for name, commit in {**repository.refs(ref_names.BRANCHES), **repository.refs(ref_names.RUNS)}.items():
+            run_id = run_of_branch(name) if name.startswith(HEADS) else name.split("/")[2]
             if is_run_id(run_id) and "/" not in run_id:
                 self._refs[run_id][name] = commit
         # Scratch folders and refs are listed before runs are: whatever comes into being meanwhile has its run.
@@ -114,7 +117,7 @@ class _Search:
         if run.state != "empty":
             return run
         scratch = self._root / f"{run.id}.scratch"
-        is_left = any(name.startswith(f"refs/gump/{run.id}/attempts/") for name in self._refs.get(run.id, ()))
+        is_left = any(name.startswith(ref_names.snapshot_refs(run.id)) for name in self._refs.get(run.id, ()))
         is_left = is_left or (scratch.is_dir() and any(scratch.iterdir()))
         return replace(run, state="interrupted") if is_left else run
 
@@ -205,7 +208,7 @@ class _Search:
                 if mine:
                     self._add("refs", run.id, 0, partial(self._delete, run.id, mine), len(mine))
             elif run.record.applied is not None and is_held_elsewhere(self._repository, run.record.applied):
-                branches = {name: at for name, at in refs.items() if name.startswith(_BRANCHES)}
+                branches = {name: at for name, at in refs.items() if name.startswith(HEADS)}
                 if mine := self._without_others_work(run, branches):
                     self._add("branch", run.id, 0, partial(self._delete, run.id, mine), len(mine))
 
@@ -217,16 +220,16 @@ class _Search:
         """The refs of a run, without branches that somebody else moved, put commits on, or checked out."""
         made, mine = branches_of(self._repository, run.record), {}
         for name, commit in refs.items():
-            why = self._why_kept(run, name, commit, made) if name.startswith(_BRANCHES) else None
+            why = self._why_kept(run, name, commit, made) if name.startswith(HEADS) else None
             if why is None:
                 mine[name] = commit
-            elif name.removeprefix("refs/heads/") in run.record.branches:
+            elif name.removeprefix(HEADS) in run.record.branches:
                 self._found.kept.append((run.id, why))
         return mine
 
     def _why_kept(self, run: KnownRun, name: str, commit: str, made: dict[str, str]) -> str | None:
         if name not in made:
-            return f"its branch {name.removeprefix('refs/heads/')} only: somebody else has moved it"
+            return f"its branch {name.removeprefix(HEADS)} only: somebody else has moved it"
         if not self._limits.force and has_other_work(self._repository, run.record, commit):
             return "its branch only: it holds commits that the run did not make"
         return self._checked_out(name)
@@ -275,8 +278,8 @@ class _Search:
         """The refs of a run without a folder; its branch only if something else holds its commits."""
         mine = {}
         for name, commit in refs.items():
-            why = self._checked_out(name) if name.startswith(_BRANCHES) else None
-            is_at_risk = name.startswith(_BRANCHES) and not self._limits.force
+            why = self._checked_out(name) if name.startswith(HEADS) else None
+            is_at_risk = name.startswith(HEADS) and not self._limits.force
             if why is None and is_at_risk and not is_held_elsewhere(self._repository, commit):
                 why = "its branch only: its folder is gone, and nothing else holds these commits"
             if why is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.record.run_folder import RUNS, RunFolder
+from pytest_gump.engine.record.run_id import by_time, is_run_id
 from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import RunError
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 STARTING_S: Final = 3600.0
 """A run that has not come to its first event after so long never will."""
-_RUN_ID: Final = re.compile(r"(\d{8}-\d{6})-.+-[0-9a-f]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +80,4 @@ def all_known(project: Path, now: float) -> list[KnownRun]:
                 found.append(look_at(RunFolder(path), now))
             except FileNotFoundError:  # removed meanwhile
                 continue
-    return sorted(found, key=lambda run: _order(run.id), reverse=True)
-
-
-def _order(run_id: str) -> tuple[str, str]:
-    return run_id[:15], run_id.rpartition("-")[2]
-
-
-def is_run_id(name: str) -> bool:
-    return _RUN_ID.fullmatch(name) is not None
-
-
-def started_at(run_id: str) -> float:
-    """When a run was named, which its id tells."""
-    match = _RUN_ID.fullmatch(run_id)
-    try:
-        return datetime.strptime(match[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp() if match else 0.0
-    except ValueError:
-        return 0.0
+    return sorted(found, key=lambda run: by_time(run.id), reverse=True)

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.record.ledger import DAMAGED
+from pytest_gump.engine.record.run_id import by_time
 from pytest_gump.errors import RunError, reason_of
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.locks import lock
 from pytest_gump.system.private_folder import close_to_others, own_folder, remove_special
-from pytest_gump.workflow.path import StepPath, slugify
+from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
 RUNS = Path(".gump") / "runs"
 _WRITTEN = ("run.json", "workflow.yaml", "spec.md")
@@ -34,21 +34,8 @@ PROBED_S = 1.0
 """For so long a run may look owned because somebody asks whether it is, or applies it."""
 
 
-def new_run_id(workflow: str, *, now: datetime, chance: str) -> str:
-    """`20261122-061512-tdd-7f3a0c`: readable, unique.
-
-    The last part begins with the 256th of the second, so that runs of one second sort by time too.
-    """
-    return f"{now:%Y%m%d-%H%M%S}-{slugify(workflow, 1)}-{now.microsecond * 256 // 1_000_000:02x}{chance}"
-
-
 def _is_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
-
-
-def _by_time(path: Path) -> tuple[str, str]:
-    date, _, rest = path.name.partition("-")
-    return f"{date}-{rest[:6]}", rest.rpartition("-")[2]
 
 
 class RunFolder:
@@ -246,7 +233,7 @@ def run_folders(project: Path) -> Iterator[RunFolder]:
     runs = project / RUNS
     if not runs.is_dir():
         return
-    for path in sorted(runs.iterdir(), key=_by_time, reverse=True):
+    for path in sorted(runs.iterdir(), key=lambda path: by_time(path.name), reverse=True):
         if path.is_dir() and (path / "run.json").is_file():
             yield RunFolder(path)
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.attempt.recovery import recover
-from pytest_gump.engine.attempt.snapshots import snapshot_ref, stored_result
+from pytest_gump.engine.attempt.snapshots import stored_result
 from pytest_gump.engine.attempt.workplace import FOLDER_CHARS
 from pytest_gump.engine.record.event_schema import is_event
+from pytest_gump.engine.record.refs import snapshot_ref
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, from_wire
+from pytest_gump.system.git.ref_names import snapshot_refs
 from pytest_gump.system.worktrees.pool import is_lived_in
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.resume.history import History, HistoryAttempt
-    from pytest_gump.order import Made
+from pytest_gump.order import Made
 
 KILLED: Final = "the session was killed while it went on"
 DYING_S: Final = 10.0
@@ -52,9 +54,10 @@ def look_around(past: History, tools: Tools, *, run_id: str, base: str, folder: 
     """
     in_flight = [one for one in past.open if one.finished is None]
     _await_end(in_flight, tools)
-    prefix = f"refs/gump/{run_id}/attempts/"
     snapshots = {one.result.snapshot for one in past.attempts if one.result is not None}
-    refs = {name: commit for name, commit in tools.repository.refs(prefix).items() if commit not in snapshots}
+    refs = {
+        name: commit for name, commit in tools.repository.refs(snapshot_refs(run_id)).items() if commit not in snapshots
+    }
     lost = [
         (one, _result(one, tools, _order(one, run_id, base), refs.get(_ref(run_id, one)), folder)) for one in in_flight
     ]

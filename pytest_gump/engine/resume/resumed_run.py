@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.attempt.snapshots import snapshot_ref
+from pytest_gump.engine.record.refs import snapshot_ref
 from pytest_gump.engine.resume.crash_recovery import is_of_killed
 from pytest_gump.engine.resume.history import History
 from pytest_gump.engine.resume.reuse import REFUSED, changes, replay

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.record.ledger import Event, Ledger
 from pytest_gump.errors import RunError, reason_of
+from pytest_gump.system.git.ref_names import run_refs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ class Journal:
         """Check that all files are in place and restore missing ones; returns what was lost so far."""
         damages = [self._ledger.damage(), self._folder.damage()] if self._is_on_disk else []
         if any(damages):
-            refs = f"its commits are at refs/gump/{self._folder.run_id}/"
+            refs = f"its commits are at {run_refs(self._folder.run_id)}/"
             self.lost = f"{damages[0] or damages[1]} during the run; {refs}"
             try:
                 self._folder.restore()

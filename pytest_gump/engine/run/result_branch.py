@@ -10,15 +10,15 @@ from __future__ import annotations
 from itertools import count, islice
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.run.run_branch import branch_holder, head_ref, is_of_run
+from pytest_gump.engine.run.run_branch import branch_holder, is_of_run
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.git.ref_names import BRANCHES, branch_name, branch_ref, head_ref, is_run_branch
 
 if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.system.git.repository import Repository
 
 _MOST_TRIED: Final = 5
-_HEADS: Final = "refs/heads/"
 
 
 class ResultBranch:
@@ -38,7 +38,7 @@ class ResultBranch:
         Raises:
             WorktreeError: git cannot make it.
         """
-        branch = cls(repository, run_id, f"gump/{run_id}", base)
+        branch = cls(repository, run_id, branch_name(run_id), base)
         repository.swap_ref(branch._ref, base, None)
         branch._head = base
         return branch
@@ -46,8 +46,8 @@ class ResultBranch:
     @classmethod
     def resume(cls, repository: Repository, record: RunRecord) -> ResultBranch:
         """The branch of a resumed run: a deleted one is created again, a foreign one is left alone."""
-        ref = f"{_HEADS}{record.branch}"
-        now = repository.refs(ref).get(ref) if record.branch.startswith("gump/") else None
+        ref = branch_ref(record.branch)
+        now = repository.refs(ref).get(ref) if is_run_branch(record.branch) else None
         at = now if now is None or is_of_run(repository, record, now) else record.head
         return cls(repository, record.run_id, record.branch, at)
 
@@ -58,7 +58,7 @@ class ResultBranch:
 
     @property
     def _ref(self) -> str:
-        return f"{_HEADS}{self._name}"
+        return branch_ref(self._name)
 
     def move(self, commit: str) -> str | None:
         """Move the branch to the run's new head; returns the reason if the branch is left alone from now on."""
@@ -74,15 +74,15 @@ class ResultBranch:
     def end(self) -> str:
         """Return the name of the branch that holds the result; a new one, if the old one was left alone."""
         if self._is_left and self._head is not None:
-            taken = self._repository.refs("refs/heads/gump")
-            names = (f"gump/{self._run_id}-{number}" for number in count(2))
-            free = (name for name in names if f"{_HEADS}{name}" not in taken)
+            taken = self._repository.refs(BRANCHES)
+            names = (f"{branch_name(self._run_id)}-{number}" for number in count(2))
+            free = (name for name in names if branch_ref(name) not in taken)
             self._is_left = not any(self._create(name, self._head) for name in islice(free, _MOST_TRIED))
         return self.name
 
     def _create(self, name: str, commit: str) -> bool:
         try:
-            self._repository.swap_ref(f"{_HEADS}{name}", commit, None)
+            self._repository.swap_ref(branch_ref(name), commit, None)
         except WorktreeError:  # it has just been created by another process, or git cannot create it
             return False
         self._name, self._at = name, commit

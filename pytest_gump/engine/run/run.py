@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.attempt.recovery import NEVER_STARTED
-from pytest_gump.engine.attempt.snapshots import commit_ref
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, is_unknown
+from pytest_gump.engine.record.refs import commit_ref
 from pytest_gump.engine.record.run_change import run_change
 from pytest_gump.engine.run.budget import Allowance, refusal, spent_out
 from pytest_gump.engine.run.decided_event import decision_fields, why_text
@@ -36,6 +36,7 @@ from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.engine.schedule.schedule import Settled
 from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, to_wire
+from pytest_gump.system.git.ref_names import branch_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +120,7 @@ class Run:
             workflow=inputs.workflow.name,
             spec=inputs.spec_name,
             base=inputs.base,
-            branch=f"gump/{inputs.run_id}",
+            branch=branch_name(inputs.run_id),
             max_budget=inputs.workflow.max_budget,
             **more,
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_gump.errors import RunError
 from pytest_gump.system.git.history import contains, is_ours, is_there
+from pytest_gump.system.git.ref_names import BRANCHES, branch_name, branch_ref, run_refs
 from pytest_gump.system.git.upkeep import checkouts, is_held_elsewhere
 
 if TYPE_CHECKING:
@@ -15,30 +15,17 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.system.git.repository import Repository
 
-_NUMBERED: Final = re.compile(r"(.+-[0-9a-f]{6})-\d{1,4}")
-
 
 def result_ref(record: RunRecord) -> str:
     """Full name of the ref that has the run's result."""
-    name = record.branch or f"gump/{record.run_id}"
-    return name if name.startswith("refs/") else f"refs/heads/{name}"
-
-
-def head_ref(run_id: str) -> str:
-    """Ref of the run's head while the result is on no branch."""
-    return f"refs/gump/{run_id}/head"
-
-
-def run_of_branch(ref: str) -> str:
-    """The run id in a ref such as `refs/heads/gump/<run-id>` or `refs/heads/gump/<run-id>-2`."""
-    name = ref.removeprefix("refs/heads/gump/")
-    return match[1] if (match := _NUMBERED.fullmatch(name)) else name
+    name = record.branch or branch_name(record.run_id)
+    return name if name.startswith("refs/") else branch_ref(name)
 
 
 def branches_of(repository: Repository, record: RunRecord) -> dict[str, str]:
     """The branches that the run made, as refs with their commits; without those that somebody else moved."""
-    refs = {f"refs/heads/{name}": name for name in {f"gump/{record.run_id}", *record.branches}}
-    found = {ref: commit for ref, commit in repository.refs("refs/heads/gump").items() if ref in refs}
+    refs = {branch_ref(name): name for name in {branch_name(record.run_id), *record.branches}}
+    found = {ref: commit for ref, commit in repository.refs(BRANCHES).items() if ref in refs}
     left = record.branches_left
     return {ref: at for ref, at in found.items() if refs[ref] not in left or is_of_run(repository, record, at)}
 
@@ -74,6 +61,6 @@ def refuse_lost(repository: Repository, run_id: str, *commits: str) -> None:
     if lost is not None:
         raise RunError(
             f"commit {lost[:10]} of run {run_id} is not in the repository any more: no branch held it",
-            hint=f"what attempts left may still be there: git for-each-ref refs/gump/{run_id}; "
+            hint=f"what attempts left may still be there: git for-each-ref {run_refs(run_id)}; "
             "each one's change is in the diff.patch of its folder",
         )

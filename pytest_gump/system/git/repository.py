@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git import changes, merge, objects
+from pytest_gump.system.git.ref_names import dirty_ref, is_run_ref
 from pytest_gump.system.git.runner import GitRunner, check_version, commit_id, failure, git_folder
 from pytest_gump.system.processes.output import bounded_output
 
@@ -155,7 +156,7 @@ class Repository:
     def update_ref(self, name: str, commit: str) -> None:
         """Point a ref below refs/gump/ or refs/heads/gump/ at a commit."""
         _check_ref(name)
-        if name.startswith("refs/gump/") and self._write_loose_ref(name, commit_id(commit)):
+        if is_run_ref(name) and self._write_loose_ref(name, commit_id(commit)):
             return
         self.objects.check("update-ref", "--no-deref", name, commit_id(commit))
 
@@ -224,7 +225,7 @@ class Repository:
             self.checkout.check("add", "-u", "--", ":/", env=env)
             tree = self.checkout.check("write-tree", env=env).line
         commit = self.commit_tree(tree, [self.head()], f"gump: uncommitted changes that run {run_id} started from\n")
-        self.update_ref(f"refs/gump/{run_id}/dirty", commit)
+        self.update_ref(dirty_ref(run_id), commit)
         return commit
 
     # -- comparisons -----------------------------------------------------------------------------------------------

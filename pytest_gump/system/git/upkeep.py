@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
+from pytest_gump.system.git.ref_names import BRANCHES, HEADS, RUNS, branch_ref, run_refs
 from pytest_gump.system.git.runner import commit_id
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.system.git.repository import Repository
 
-_IN_PROGRESS: Final = {"rebase-merge/head-name": "", "rebase-apply/head-name": "", "BISECT_START": "refs/heads/"}
+_IN_PROGRESS: Final = {"rebase-merge/head-name": "", "rebase-apply/head-name": "", "BISECT_START": HEADS}
 """Files below a git folder that name the branch of an operation in progress, and what their text lacks."""
 
 
@@ -46,7 +47,7 @@ def checkouts(repository: Repository) -> list[Checkout]:
             result.append(Checkout(path, fields.get("branch") or _branch_in_progress(path / ".git"), away))
     if repository.root not in {one.path for one in result}:
         branch = repository.branch()
-        result.append(Checkout(repository.root, f"refs/heads/{branch}" if branch else None))
+        result.append(Checkout(repository.root, branch_ref(branch) if branch else None))
     return result
 
 
@@ -75,7 +76,7 @@ def _branch_in_progress(git: Path) -> str | None:
 
 def is_held_elsewhere(repository: Repository, commit: str) -> bool:
     """Whether a ref that is not ours, or HEAD of a checkout, holds the commit."""
-    others = ("--not", "--exclude=refs/gump/*", "--exclude=refs/heads/gump/*", "--all")
+    others = ("--not", f"--exclude={RUNS}/*", f"--exclude={BRANCHES}/*", "--all")
     result = repository.objects.run("rev-list", "--max-count=1", commit_id(commit), *others)
     return result.status == 0 and not result.stdout.strip()
 
@@ -86,7 +87,7 @@ def delete_refs(repository: Repository, refs: Mapping[str, str]) -> None:
     Raises:
         WorktreeError: one of them was moved meanwhile.
     """
-    allowed = ("refs/gump/", "refs/heads/gump/")
+    allowed = (f"{RUNS}/", f"{BRANCHES}/")
     if not all(name.startswith(allowed) for name in refs):
         raise WorktreeError(f"not refs of gump: {', '.join(refs)}")
     if refs:
@@ -96,8 +97,6 @@ def delete_refs(repository: Repository, refs: Mapping[str, str]) -> None:
 
 def clear_ref_folder(repository: Repository, run_id: str) -> None:
     """Remove what a killed process left in the folder of a run's refs, once it has no refs any more."""
-    if repository.layout.get("extensions.refstorage", "files") == "files" and not repository.refs(
-        f"refs/gump/{run_id}"
-    ):
+    if repository.layout.get("extensions.refstorage", "files") == "files" and not repository.refs(run_refs(run_id)):
         with contextlib.suppress(OSError):
-            files.remove(repository.git_dir / "refs" / "gump" / run_id)
+            files.remove(repository.git_dir / run_refs(run_id))

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.record.run_folder import RunFolder, new_run_id, run_folders
+from pytest_gump.engine.record.run_folder import RunFolder, run_folders
+from pytest_gump.engine.record.run_id import new_run_id
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
