@@ -1,4 +1,4 @@
-"""The map of the folders in CONTRIBUTING.md."""
+"""CONTRIBUTING.md: the map of the folders, and the recipes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
 import pytest_gump
 
 PACKAGE = Path(pytest_gump.__file__).parent
-PAGE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+RECIPES = dict(re.findall(r"^\*\*Add an? (.+)\*\*\n((?:\d\. .+\n)+)", PAGE, re.MULTILINE))
 
 
 def test_the_map_has_every_package_with_the_sentence_of_its_docstring() -> None:
@@ -19,3 +22,11 @@ def test_the_map_has_every_package_with_the_sentence_of_its_docstring() -> None:
         if path.parent != PACKAGE
     }
     assert dict(re.findall(r"^\| `(pytest_gump/[^`]+)/` \| (.*) \|$", PAGE, re.MULTILINE)) == packages
+
+
+@pytest.mark.parametrize("title", ["gate", "agent CLI", "YAML key", "hook", "outcome"])
+def test_a_recipe_has_five_lines_and_names_files_that_exist(title: str) -> None:
+    assert [line[:2] for line in RECIPES[title].splitlines()] == ["1.", "2.", "3.", "4.", "5."]
+    paths = re.findall(r"`([\w.-]+/[^`\s]*|\w+\.md)`", RECIPES[title])
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert len(paths) >= 5
