@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,19 @@ def reason_of(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = str(error.args[0]) if isinstance(error, GumpError) else str(error)
     return text or type(error).__name__
+
+
+def nearest(word: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """The known words that a mistyped one resembles, best first; at most 200 characters of it are compared."""
+    from difflib import get_close_matches  # only after a mistake
+
+    return get_close_matches(word[:200], list(known), n=most, cutoff=cutoff)
+
+
+def suggest(word: str, known: Iterable[str], otherwise: str = "", *, most: int = 1) -> str:
+    """`did you mean 'impl'?`, or another hint if no known word resembles this one."""
+    near = nearest(word, known, most=most)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else otherwise
 
 
 class WorkflowError(GumpError):

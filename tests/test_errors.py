@@ -4,7 +4,7 @@ import errno
 import os
 
 import pytest
-from pytest_gump.errors import RunError, reason_of
+from pytest_gump.errors import RunError, nearest, reason_of, suggest
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,21 @@ from pytest_gump.errors import RunError, reason_of
 )
 def test_an_error_is_told_in_one_line_without_numbers_and_repeats(error: BaseException, text: str) -> None:
     assert reason_of(error) == text
+
+
+@pytest.mark.parametrize(
+    ("word", "most", "hint"),
+    [
+        ("implment", 1, "did you mean 'implement'?"),
+        ("plan", 2, "did you mean 'plan' or 'plans'?"),
+        ("zzz", 1, "known: 3"),
+        ("implement" * 1000, 1, "known: 3"),
+    ],
+)
+def test_hint_names_similar_words_or_says_something_else(word: str, most: int, hint: str) -> None:
+    assert suggest(word, ("implement", "plan", "plans"), "known: 3", most=most) == hint
+
+
+def test_stricter_cutoff_finds_fewer_words() -> None:
+    assert nearest("pln", ["plane"]) == ["plane"]
+    assert nearest("pln", ["plane"], cutoff=0.8) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from pytest_gump.agents import prices
 from pytest_gump.agents.clis import claude, codex, cursor, gemini, opencode, qwen
 from pytest_gump.agents.configured import Configured, configure
 from pytest_gump.agents.family import Family
-from pytest_gump.errors import AgentError
+from pytest_gump.errors import AgentError, suggest
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent
@@ -157,6 +156,5 @@ def _built_in(target: str, name: str, words: tuple[str, ...], extra: Extra) -> A
         one, model = found
         return configure(one.adapter, name, model, words)
     heads = ", ".join([*extra, *FAMILIES])
-    near = difflib.get_close_matches(target, known(extra), n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
-    raise AgentError(f"unknown agent {target!r}", hint=f"{guess}known are {heads}; a CLI with a model is CLI-MODEL")
+    hint = f"{suggest(target, known(extra))} known are {heads}; a CLI with a model is CLI-MODEL".lstrip()
+    raise AgentError(f"unknown agent {target!r}", hint=hint)

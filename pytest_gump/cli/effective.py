@@ -68,16 +68,14 @@ def effective(root: Path) -> Effective:
 
 def _unknown_options(config: pytest.Config, ini: str) -> Iterator[str]:
     """Name unknown `gump_` options in pytest's ini file; pytest warns about them only in a session."""
-    import difflib
-
+    from pytest_gump.errors import suggest
     from pytest_gump.settings.settings import INI_OPTIONS
 
     known = [option.name for option in INI_OPTIONS]
     unknown: Any = getattr(config, "_get_unknown_ini_keys", set)  # private; tests/cli/test_config.py
     for name in sorted(unknown()):
         if name.startswith("gump_"):
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "gump config lists what there is"
+            hint = suggest(name, known, "gump config lists what there is")
             yield f"{ini}: {name!r} has no effect\n  hint: {hint}"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.errors import suggest
 from pytest_gump.workflow.path import slugify
 
 if TYPE_CHECKING:
@@ -43,9 +43,8 @@ def _read(written: Any, number: int, names: Mapping[str, str], errors: list[str]
         if slug in names:
             found[slug] = None
         else:
-            near = difflib.get_close_matches(name[:200], names.values(), n=1)
-            hint = f": did you mean {near[0]!r}?" if near else ""
-            errors.append(f"{where} names {reprlib.repr(name)}, and there is no such item{hint}")
+            hint = suggest(name, names.values())
+            errors.append(f"{where} names {reprlib.repr(name)}, and there is no such item{hint and f': {hint}'}")
     return tuple(found)
 
 

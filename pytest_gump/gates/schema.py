@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import reprlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from pytest_gump.errors import nearest
 from pytest_gump.gates.base import GateResult, PlanItem, Verdict
 from pytest_gump.gates.depends import read_depends
 from pytest_gump.gates.json_input import BadJsonError, fenced_json, read_json
@@ -185,7 +185,7 @@ def _misspelt(entry: dict[str, Any], known: tuple[str, ...], where: str) -> list
     """Unknown keys are ignored, agents like to add some; but one that was meant to be a known one must not be lost."""
     errors = []
     for key in list(entry)[:_MAX_KEYS]:
-        near = difflib.get_close_matches(key[:40].lower(), known, n=1, cutoff=0.75)
+        near = nearest(key[:40].lower(), known, cutoff=0.75)
         if key not in known and near and near[0] not in entry:
             errors.append(f"{where} has the key {reprlib.repr(key)}: did you mean {near[0]!r}?")
     return errors

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from pytest_gump.engine.record.liveness import process_text
 from pytest_gump.engine.record.run_folder import find_run, is_in_use, run_folders
 from pytest_gump.engine.record.stored_run import StoredRun
-from pytest_gump.errors import ConfigError, RunError
+from pytest_gump.errors import ConfigError, RunError, suggest
 from pytest_gump.jobs.command_line import said, words
 from pytest_gump.jobs.files import project_root
 from pytest_gump.workflow.edit import leaves, select
@@ -164,8 +163,7 @@ def _step(text: str, run: StoredRun) -> StepPath:
         raise ConfigError(message, hint="for example build::impl[item-2]") from error
     known = [*run.record.steps]
     if not any(step.contains(StepPath.parse(one)) for one in known):
-        near = difflib.get_close_matches(path, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it had {', '.join(known[:10]) or 'none'}"
+        hint = suggest(path, known, f"it had {', '.join(known[:10]) or 'none'}")
         raise ConfigError(f"{FROM}: run {run.id} had no step {path!r}", hint=hint)
     return step
 

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pytest_gump.errors import ConfigError, reason_of
+from pytest_gump.errors import ConfigError, reason_of, suggest
 from pytest_gump.settings.ini_options import INI_OPTIONS
 from pytest_gump.workflow.problems import quoted
 
@@ -97,14 +97,14 @@ class GumpToml:
             if name not in tables:
                 what = "table" if isinstance(content, dict | list) else "key"
                 place = self.place(name) if what == "table" else self.place("", name)
-                raise ConfigError(f"{place}: unknown {what} {quoted(name)}", hint=_suggest(name, [*tables, *known[""]]))
+                raise ConfigError(f"{place}: unknown {what} {quoted(name)}", hint=_hint(name, [*tables, *known[""]]))
             if not isinstance(content, dict):
                 hint = f"write [{name}] on its own line"
                 raise ConfigError(f"{self.place(name)}: {name!r} must be a table", hint=hint)
             for key in content:
                 if key not in known[name]:
                     place = f"{self.place(name, key)}: [{name}]"
-                    raise ConfigError(f"{place} unknown key {quoted(key)}", hint=_suggest(key, known[name]))
+                    raise ConfigError(f"{place} unknown key {quoted(key)}", hint=_hint(key, known[name]))
 
 
 def gump_tomls(project: Path, start: Path, home: Path | None) -> tuple[GumpToml, ...]:
@@ -158,8 +158,5 @@ def _sets(line: str, key: str) -> bool:
     return re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=.]", line) is not None
 
 
-def _suggest(word: str, known: list[str]) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(set(known)))}"
+def _hint(word: str, known: list[str]) -> str:
+    return suggest(word, known, f"known: {', '.join(sorted(set(known)))}")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import stat
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from pytest_gump.errors import ConfigError
+from pytest_gump.errors import ConfigError, suggest
 from pytest_gump.workflow.problems import quoted
 
 if TYPE_CHECKING:
@@ -140,6 +139,5 @@ def _files(project: Path, home: Path | None) -> Iterator[tuple[_Folder, Path]]:
 def _not_found(name: str, project: Path, home: Path | None) -> ConfigError:
     looked = ", ".join("built-in" if f.source == "built-in" else str(f.path) for f in _folders(project, home))
     known = sorted({path.stem for _, path in _files(project, home)})
-    near = get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are: {', '.join(known)}"
+    hint = suggest(name, known, f"there are: {', '.join(known)}", most=3)
     return ConfigError(f"no workflow {name!r}; looked in {looked}", hint=hint)

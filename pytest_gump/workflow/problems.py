@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pytest_gump.errors import Problem, WorkflowError
+from pytest_gump.errors import Problem, WorkflowError, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,11 +50,7 @@ class Problems:
         known = list(known) if self._suggestions <= MAX_SUGGESTIONS else []
         if not known:
             return None
-        near = get_close_matches(word, known, n=1)
-        if near:
-            return f"did you mean '{near[0]}'?"
-        shown = ", ".join(known[:20])
-        return f"{label}: {shown}, ..." if len(known) > 20 else f"{label}: {shown}"
+        return suggest(word, known, f"{label}: {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}")
 
     def error(self) -> WorkflowError:
         return WorkflowError.from_problems(list(self.found))

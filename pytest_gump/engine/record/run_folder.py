@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.record.ledger import DAMAGED
 from pytest_gump.engine.record.run_id import by_time
-from pytest_gump.errors import RunError, reason_of
+from pytest_gump.errors import RunError, nearest, reason_of
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.locks import lock
 from pytest_gump.system.private_folder import close_to_others, own_folder, remove_special
@@ -29,7 +29,6 @@ RUNS = Path(".gump") / "runs"
 _WRITTEN = ("run.json", "workflow.yaml", "spec.md")
 NAMED = 3
 """Runs that a message names."""
-LONGEST_TYPED = 100
 PROBED_S = 1.0
 """For so long a run may look owned because somebody asks whether it is, or applies it."""
 
@@ -271,10 +270,8 @@ def _names(folders: list[RunFolder]) -> str:
 
 def _near(name: str, folders: list[RunFolder]) -> str | None:
     """The run that a mistyped name is nearest to: its id, or one of the ends that people type."""
-    from difflib import get_close_matches
-
     ends = {one.run_id.rpartition("-")[2]: one.run_id for one in reversed(folders)}
     ids = {one.run_id: one.run_id for one in folders}
-    known = {**ids, **ends} if len(name) < LONGEST_TYPED else {}
-    near = get_close_matches(name, known, n=1, cutoff=0.75)
+    known = {**ids, **ends}
+    near = nearest(name, known, cutoff=0.75)
     return known[near[0]] if near else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from pytest_gump.errors import nearest
 from pytest_gump.workflow.problems import Place, quoted
 from pytest_gump.workflow.reading.original import RENAMED_FIELDS
 from pytest_gump.workflow.reading.rules import NotFound
@@ -57,7 +57,7 @@ def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundin
 def _unknown(name: str, names: tuple[str, ...]) -> tuple[str, str]:
     if canonical(name) in ITEM_NAMES:
         return f"{{{name}}} has a value only inside a 'foreach'", "put the step below a group that has 'foreach'"
-    near = get_close_matches(name, names, n=1) if len(name) < 100 else []
+    near = nearest(name, names)
     first = f"did you mean {{{near[0]}}}? " if near else f"for the braces themselves write {{{{{name}}}}}; "
     return f"unknown template name {{{name}}}", f"{first}known: {', '.join(names)}, steps.STEP.FIELD"
 
