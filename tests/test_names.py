@@ -26,8 +26,8 @@ RETIRED_ALONE: Final = ("of", "one", "place", "words")
 KEPT: Final = frozenset({"in_flight"})
 """Rows of words that hold a retired one and are plain terms."""
 LEFT: Final = {
-    "anew": 8, "crew": 8, "equipment": 7, "hear": 8, "heard": 50, "held": 73, "land": 5,
-    "led_back": 2, "survivors": 10, "take_up": 2, "tell": 28, "tells": 10, "told": 212, "voice": 2,
+    "crew": 8, "equipment": 7, "hear": 6, "heard": 41, "held": 34, "land": 5,
+    "survivors": 10, "tell": 28, "tells": 10, "told": 111, "voice": 2,
     "of": 148, "one": 1127, "place": 432, "words": 238,
 }  # fmt: skip
 """How often a retired word is still used. Lower a number when you remove uses, and its line with the last one."""

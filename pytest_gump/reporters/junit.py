@@ -28,7 +28,7 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
         ("gump.cost_usd", f"{step.total.cost_usd:.6f}"),
         ("gump.cost_provenance", _provenance(step)),
     ]
-    if last.reused or last.number in record.held:
+    if last.reused or last.number in record.reused:
         properties.append(("gump.reused", "true"))
     if last.result is not None and (reason := no_change(last.result)):
         properties.append(("gump.no_change", reason))

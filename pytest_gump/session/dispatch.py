@@ -94,7 +94,7 @@ class OrderLoop:
         if in_flight.ticket != ticket or in_flight.item is None:
             return
         in_flight.heard = event.usage
-        reason = in_flight.active.run.heard(in_flight.order, event.usage)
+        reason = in_flight.active.run.on_usage(in_flight.order, event.usage)
         if reason is not None:
             for one in {in_flight.ticket: in_flight, **self._in_flight}.values():
                 if one.active is in_flight.active:

@@ -159,7 +159,7 @@ def test_every_junit_property_is_in_the_ci_guide() -> None:
     lint = GateResult("lint", "skipped", "ruff is not installed")
     result = replace(PASSED, snapshot="c0ffee", no_change="it was there", gates=(lint,))
     record = run([("impl", "first", "passed", result)])
-    record.held, record.resumed, record.origin = frozenset({1}), 1, "an earlier one"
+    record.reused, record.resumed, record.origin = frozenset({1}), 1, "an earlier one"
     step = [*step_properties(record, record.steps["impl"]), *step_details(record.steps["impl"])]
     guide = (DOCS / "how-to" / "run-in-ci.md").read_text(encoding="utf-8")
     documented = re.findall(r"`(gump\.[a-z_*]+)`", guide.partition("\n## JUnit\n")[2].partition("\n## ")[0])

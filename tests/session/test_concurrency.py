@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 from pytest_gump.engine.record.fold import fold
-from pytest_gump.engine.record.ledger import Ledger, held_back, read_ledger
+from pytest_gump.engine.record.ledger import Ledger, lock_out_writers, read_ledger
 from pytest_gump.engine.record.liveness import run_state
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.worktrees.pool import SlotPool
@@ -162,7 +162,7 @@ def check_all_can_be_taken(project: GumpProject, done: RunFolder) -> None:
     mine = {name for name in locked(project) if name not in {"ledger.ndjson", *runs} and not name.endswith(".lease")}
     assert mine == set(), "only a run's own folder and ledger, and its own worktrees, are held"
     assert not [*(project.path / ".git").rglob("*.lock")]
-    with held_back(done.ledger) as is_ours, done.owned():
+    with lock_out_writers(done.ledger) as is_ours, done.owned():
         assert is_ours
     project.git("update-ref", "refs/gump/test/one", "HEAD")
     project.git("pack-refs", "--all")

@@ -151,7 +151,7 @@ class _Listener:
         self._note_time()
         events = tuple(self.reader.feed(line))
         if not events or any(not isinstance(event, Note) for event in events):
-            self.guards.heard()  # a CLI that only says that it waits for the network is silent
+            self.guards.on_output()  # a CLI that only says that it waits for the network is silent
         for event in events:
             self.tools.listen(event)
             self._judge(event)
@@ -169,16 +169,16 @@ class _Listener:
 
     def oversize(self, size: int) -> None:
         self._note_time()
-        self.guards.heard()
+        self.guards.on_output()
         self.notes.append(f"a line of {size} bytes of the agent's stream was kept on disk and not read")
 
     def end(self, finished: Exit | None, stderr: Path) -> AgentRun:
-        told = ""
+        text = ""
         with suppress(OSError):  # an agent can remove what it printed
-            told = bounded_output(stderr, STDERR_CHARS)
+            text = bounded_output(stderr, STDERR_CHARS)
         hangs = finished is not None and finished.stopped == HANGS
         stopped = not hangs and (finished is None or finished.stopped is not None)
-        ending = self.reader.finish(exit_code=0 if hangs else _exit_code(finished), stderr=told, stopped=stopped)
+        ending = self.reader.finish(exit_code=0 if hangs else _exit_code(finished), stderr=text, stopped=stopped)
         broken = None if finished is None else finished.error or too_much(finished, self.tools.settings)
         if broken is not None:
             ending = replace(ending, outcome="agent_error", reason=broken)
@@ -188,7 +188,7 @@ class _Listener:
         if finished is not None:
             self.notes += left_behind(finished, "the agent")
         if ending.outcome == "agent_error":
-            self._name_withheld(f"{ending.reason}\n{ending.message}\n{told}")
+            self._name_withheld(f"{ending.reason}\n{ending.message}\n{text}")
         return AgentRun(
             ending=ending,
             breach=self.breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending),

@@ -274,8 +274,8 @@ class _Attempt:
     def _crossing(self) -> Crossing:
         crossing = check_bounds(self.order, [one.path for one in self.snapshots.changed], bad=self.snapshots.bad)
         leaks = self.facts.leaks = self.snapshots.leaks(self.secrets)
-        told = f"the value of a secret was found: {'; '.join(leaks)}" if leaks else None
-        reasons = [reason for reason in (crossing.reason, told, self._interpreter_changes()) if reason]
+        leaked = f"the value of a secret was found: {'; '.join(leaks)}" if leaks else None
+        reasons = [reason for reason in (crossing.reason, leaked, self._interpreter_changes()) if reason]
         return replace(crossing, reason="; ".join(reasons) or None)
 
     # -- gates -----------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def describe_failures(failed: Sequence[AttemptResult], *, error_chars: int) -> str:
     """Tell the whole of the newest failure, and the one line of each earlier one."""
     *earlier, newest = failed
-    told = [f"- {_name(result)}: {result.reason or result.outcome}" for result in earlier]
-    history = ["Earlier:\n" + "\n".join(told)] if told else []
+    parts = [f"- {_name(result)}: {result.reason or result.outcome}" for result in earlier]
+    history = ["Earlier:\n" + "\n".join(parts)] if parts else []
     return "\n\n".join(
         [f"{_name(newest)} did not pass: {newest.reason or newest.outcome}", *history, *_details(newest, error_chars)]
     )
@@ -54,7 +54,7 @@ def _details(result: AttemptResult, error_chars: int) -> list[str]:
 def _gates(failing: list[GateResult], error_chars: int) -> list[str]:
     shares = _shares([len(gate.output) for gate in failing], error_chars)
     seen: dict[str, str] = {}
-    told = []
+    parts = []
     for gate, share in zip(failing, shares, strict=True):
         lines = [f"### Gate `{gate.name}`: {gate.summary or gate.status}"]
         if gate.command:
@@ -66,10 +66,10 @@ def _gates(failing: list[GateResult], error_chars: int) -> list[str]:
         elif output.strip():
             seen[output] = gate.name
             lines.append(fenced(bounded_text(output, max(share, 1))))
-        told.append("\n\n".join(lines))
+        parts.append("\n\n".join(lines))
     if len(failing) > 1:
-        told.insert(0, f"{plural(len(failing), 'gate')} failed.")
-    return told
+        parts.insert(0, f"{plural(len(failing), 'gate')} failed.")
+    return parts
 
 
 def _shares(sizes: list[int], total: int) -> list[int]:

@@ -49,11 +49,11 @@ def judge_work(
 def judge_gates(gates: Sequence[GateResult]) -> Judgement:
     """A gate that could not run weighs more than one that failed: another agent call would not help."""
     if broken := [gate for gate in gates if gate.status == "error"]:
-        return Judgement.of(Outcome.GATE_ERROR, _told(broken, "could not run"))
+        return Judgement.of(Outcome.GATE_ERROR, _summary(broken, "could not run"))
     if failed := [gate for gate in gates if gate.status == "failed"]:
-        return Judgement.of(Outcome.GATE_FAILED, _told(failed, "failed"))
+        return Judgement.of(Outcome.GATE_FAILED, _summary(failed, "failed"))
     return PASSED
 
 
-def _told(gates: Sequence[GateResult], what: str) -> str:
+def _summary(gates: Sequence[GateResult], what: str) -> str:
     return "; ".join(f"{gate.name} {what}{f': {gate.summary}' if gate.summary else ''}" for gate in gates)

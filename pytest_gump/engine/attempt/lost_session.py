@@ -22,8 +22,8 @@ LOST: Final = "lost-session"
 
 def is_lost(order: Order, run: AgentRun) -> bool:
     """Whether the CLI ended for no other reason than that it does not know the session."""
-    held_up = run.cancelled or run.breach is not None or run.trespass is not None
-    return order.session is not None and run.ending.lost_session and not held_up
+    delayed = run.cancelled or run.breach is not None or run.trespass is not None
+    return order.session is not None and run.ending.lost_session and not delayed
 
 
 def afresh(order: Order) -> Order:
@@ -33,10 +33,10 @@ def afresh(order: Order) -> Order:
     return replace(order, session=None, fork=False, head=head)
 
 
-def with_standing(head: tuple[Section, ...], told: str) -> tuple[Section, ...]:
+def with_standing(head: tuple[Section, ...], text: str) -> tuple[Section, ...]:
     """The sections of a prompt with what is told of the work so far, after the task."""
     place = next((number for number, section in enumerate(head, 1) if section.title == TASK), 0)
-    return (*head[:place], Section(STANDING, told), *head[place:]) if told else head
+    return (*head[:place], Section(STANDING, text), *head[place:]) if text else head
 
 
 def keep_apart(files: Directory) -> None:

@@ -47,8 +47,8 @@ def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[Chan
     found = {path: uses for path, uses in reach.items() if uses}
     notes = []
     if found:
-        told = [f"{path} ({', '.join(uses[:_NAMED])})" for path, uses in found.items()]
-        notes.append(f"changed product code can reach the test run that checks it: {listed(told, _NAMED)}")
+        named = [f"{path} ({', '.join(uses[:_NAMED])})" for path, uses in found.items()]
+        notes.append(f"changed product code can reach the test run that checks it: {listed(named, _NAMED)}")
     added = [file.path for file in changed if file.status == "added"]
     if shadowing := stand_ins(added, slot.path, read_base):
         notes.append(f"files named like a module that gates import: {listed(shadowing)}")

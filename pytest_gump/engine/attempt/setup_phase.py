@@ -141,8 +141,8 @@ class Setup:
             if outcome.exit_code != 0:
                 why = outcome.error or f"exit code {outcome.exit_code}"
                 said = last_line(outcome.output)
-                told = f"setup failed: {command}: {why}{f': {said}' if said else ''}"
-                return Judgement.of(Outcome.GATE_ERROR, told)
+                reason = f"setup failed: {command}: {why}{f': {said}' if said else ''}"
+                return Judgement.of(Outcome.GATE_ERROR, reason)
         return None
 
 

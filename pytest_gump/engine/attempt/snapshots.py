@@ -86,8 +86,8 @@ class Snapshots:
         self._files.make_folders("out")
         moved = self._slot.take_handover(self._files.folder("out"))
         if moved.dropped:
-            told = listed(moved.dropped)
-            self.notes.append(f"removed from .gump/out because they are not plain files: {told}")
+            dropped = listed(moved.dropped)
+            self.notes.append(f"removed from .gump/out because they are not plain files: {dropped}")
         self.bad = moved.too_deep
         self._set_aside()
         self.snapshot = snapshot = self._slot.snapshot(self._order.base, message, attempt_ref(self._order))

@@ -44,16 +44,16 @@ class GuardWatch:
         self._limits = limits
         self._may_write = may_write
         self._clock = clock
-        self._began = self._heard = clock()
+        self._began = self._output_at = clock()
 
-    def heard(self) -> None:
+    def on_output(self) -> None:
         """Something came, be it a line that means nothing to us: the agent is not silent."""
-        self._heard = self._clock()
+        self._output_at = self._clock()
 
     @property
     def silent_s(self) -> float:
         """Seconds without output."""
-        return self._clock() - self._heard
+        return self._clock() - self._output_at
 
     def feed(self, event: Event) -> Breach | None:
         match event:
@@ -74,7 +74,7 @@ class GuardWatch:
             whose = _whose("max_time", limits.time_scope)
             total = format_duration(limits.time_spent_s + limits.max_time_s)
             return Breach("max_time", f"{whose}: still running after {total}")
-        if limits.silence_s is not None and now - self._heard >= limits.silence_s:
+        if limits.silence_s is not None and now - self._output_at >= limits.silence_s:
             return Breach("silence", f"guard silence: printed nothing for {format_duration(limits.silence_s)}")
         return None
 

@@ -41,7 +41,7 @@ def judge_no_change(reason: str, ignored: Sequence[str], *, must_change: bool, e
     if reason:
         return Judgement(Outcome.PASSED)
     if must_change:
-        return Judgement.of(Outcome.NO_CHANGE, _told(ignored))
+        return Judgement.of(Outcome.NO_CHANGE, _summary(ignored))
     if ending is not None and not ending.usage.turns and not ending.message.strip():
         return Judgement.of(Outcome.AGENT_ERROR, "the agent ended without a turn, an answer or a change")
     return Judgement(Outcome.PASSED)
@@ -58,7 +58,7 @@ def without_caches(ignored: Sequence[str]) -> list[str]:
     return [path for path in ignored if path.rstrip("/").rpartition("/")[2] not in _CACHES]
 
 
-def _told(ignored: Sequence[str]) -> str:
+def _summary(ignored: Sequence[str]) -> str:
     made = without_caches(ignored)
     what = f"changed only ignored files: {listed(made)}" if made else "no file was changed"
     return f"{what}, and no reason was given in {HANDOVER_FOLDER}/{NO_CHANGE_FILE}"

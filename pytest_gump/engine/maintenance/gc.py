@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.maintenance.gc_runs import all_known, look_at
-from pytest_gump.engine.record.ledger import held_back
+from pytest_gump.engine.record.ledger import lock_out_writers
 from pytest_gump.engine.record.refs import run_of_branch
 from pytest_gump.engine.record.run_folder import RUNS
 from pytest_gump.engine.record.run_id import is_run_id, started_at
@@ -168,7 +168,7 @@ class _Search:
         if run is None or not run.folder.ledger.is_file():
             place.rename(aside)
         else:
-            with held_back(run.folder.ledger) as is_ours:
+            with lock_out_writers(run.folder.ledger) as is_ours:
                 if not is_ours or look_at(run.folder, self._now, ours=True).state == "running":
                     return False
                 place.rename(aside)
@@ -238,7 +238,7 @@ class _Search:
         trash = run.folder.path.parent / _TRASH
         aside = trash / f"{run.id}-{secrets.token_hex(4)}"
         if run.folder.ledger.is_file():
-            with held_back(run.folder.ledger) as is_ours:
+            with lock_out_writers(run.folder.ledger) as is_ours:
                 if not is_ours or look_at(run.folder, self._now, ours=True).needed(force=self._limits.force):
                     return False
                 self._take_away(run, refs, aside)

@@ -57,7 +57,7 @@ def _run_resumed(record: RunRecord, event: Event) -> None:
 def _reuse(record: RunRecord, event: Event) -> None:
     """Take note of which results hold, and why the others are made again."""
     record.head = event["head"]
-    record.held = reused = frozenset(event["reused"])
+    record.reused = reused = frozenset(event["reused"])
     for attempt in record.attempts:
         attempt.superseded = attempt.number not in reused
     record.steps = {path: step for path, step in record.steps.items() if step.attempts}

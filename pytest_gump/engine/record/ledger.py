@@ -2,7 +2,7 @@
 
 One JSON object a line. Every event has `event` (its name) and `at` (seconds since the epoch). The controller is the
 only writer of a living run; `gump apply` and `gump discard` append to a finished one. Whoever writes holds a shared
-lock on the file; `held_back` keeps all writers away for a moment.
+lock on the file; `lock_out_writers` keeps all writers away for a moment.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Ledger:
 
 
 @contextlib.contextmanager
-def held_back(path: Path) -> Iterator[bool]:
+def lock_out_writers(path: Path) -> Iterator[bool]:
     """Let nobody begin to write the ledger for so long; gives False when somebody writes it now.
 
     Raises:
@@ -119,7 +119,7 @@ def held_back(path: Path) -> Iterator[bool]:
 def is_written(path: Path) -> bool:
     """Whether somebody writes the ledger now: a run, or a command on a finished one."""
     try:
-        with held_back(path) as is_ours:
+        with lock_out_writers(path) as is_ours:
             return not is_ours
     except RunError:
         return False

@@ -211,7 +211,7 @@ class RunRecord:
     """What the command line of the newest session that took the run up said, in full; None where the header tells."""
     resumed: int = 0
     """How often the run was taken up after it had ended or was killed."""
-    held: frozenset[int] = frozenset()
+    reused: frozenset[int] = frozenset()
     """Numbers of the attempts whose results held when the run was last taken up."""
     idle_s: float = 0.0
     is_waiting: bool = False

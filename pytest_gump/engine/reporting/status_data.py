@@ -50,7 +50,9 @@ def under_way(record: RunRecord) -> list[AttemptRecord]:
 
 
 def _undecided(record: RunRecord) -> list[AttemptRecord]:
-    return [one for one in record.attempts if not one.verdict and not one.superseded and one.number not in record.held]
+    return [
+        one for one in record.attempts if not one.verdict and not one.superseded and one.number not in record.reused
+    ]
 
 
 def where(record: RunRecord) -> list[AttemptRecord]:

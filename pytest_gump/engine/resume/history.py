@@ -131,7 +131,7 @@ class History:
     """Numbers of the attempts whose gates did not pass any more when the run was taken up."""
     given_up: set[int] = field(default_factory=set)
     """Numbers of the attempts that did not hold when the run was last taken up after them."""
-    held: list[frozenset[int]] = field(default_factory=list)
+    reused: list[frozenset[int]] = field(default_factory=list)
     """Numbers of the attempts that held when each session but the first began."""
     begun: list[int] = field(default_factory=list)
     """How many attempts there were then."""
@@ -155,12 +155,12 @@ class History:
                 self.sessions[-1].append(attempt)
             case "run_resumed" | "session_copied":
                 self.sessions.append([])
-                self.held.append(frozenset(event["reused"]))
+                self.reused.append(frozenset(event["reused"]))
                 self.begun.append(len(self.attempts))
                 self._give_up_except(event["reused"])
             case "reuse_refused":
                 self.refused.add(event["number"])
-                self.held[-1:] = [frozenset(event["reused"])] if self.held else []
+                self.reused[-1:] = [frozenset(event["reused"])] if self.reused else []
                 self._give_up_except(event["reused"])
             case _:
                 pass
@@ -190,13 +190,13 @@ class History:
         taken_back: set[int] = set()
         for index, one in enumerate(settled):
             if place.contains(StepPath.parse(one.started["step"])):
-                taken_back |= _made_anew(settled, index)
+                taken_back |= _rerun_after(settled, index)
         return taken_back
 
-    def led_back(self, one: HistoryAttempt) -> bool:
+    def caused_reruns(self, one: HistoryAttempt) -> bool:
         """Whether an attempt, or the next ones of its step, failed and let other steps be made anew."""
         number = next(number for number, session in enumerate(self.sessions) if one in session)
-        lasted = takewhile(lambda held: one.number in held, self.held[number:])
+        lasted = takewhile(lambda reused: one.number in reused, self.reused[number:])
         settled = [other for session in self.sessions[number : number + 1 + len([*lasted])] for other in session]
         for index in range(settled.index(one), len(settled)):
             other = settled[index]
@@ -204,12 +204,12 @@ class History:
                 continue
             if other.result is not None and other.result.passed:
                 return False
-            if _made_anew(settled, index):
+            if _rerun_after(settled, index):
                 return True
         return False
 
 
-def _made_anew(settled: Sequence[HistoryAttempt], index: int) -> set[int]:
+def _rerun_after(settled: Sequence[HistoryAttempt], index: int) -> set[int]:
     """Numbers of the attempts whose steps were made anew because of one that was settled after them."""
     zones = [*_zones(settled[index])]
     later = {other.path for other in settled[index + 1 :]} if zones else set()

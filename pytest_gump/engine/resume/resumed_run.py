@@ -72,7 +72,9 @@ class ResumedRun(Run):
         self._keep_interrupted()
         self._replay(None if found.lost or found.unbooked else foreseen)
         idle_s = round(idle_s + max(0.0, self._clock() - ended), 3)
-        self._book("run_resumed", max_budget=self.inputs.workflow.max_budget, idle_s=idle_s, **self._told(), **process)
+        self._book(
+            "run_resumed", max_budget=self.inputs.workflow.max_budget, idle_s=idle_s, **self._reuse_fields(), **process
+        )
         self._branch = ResultBranch.resume(self._repository, self.record)
         self._move_branch(self.schedule.head)
 
@@ -132,7 +134,7 @@ class ResumedRun(Run):
         self.earlier.results.pop((order.step, order.attempt), None)
         return super().settle(order, result, decide)
 
-    def _told(self) -> dict[str, Any]:
+    def _reuse_fields(self) -> dict[str, Any]:
         again = {str(path): why for path, why in self.reuse.again.items()}
         return {"reused": sorted(self.reuse.numbers), "again": again, "head": self.schedule.head}
 
@@ -209,5 +211,5 @@ class ResumedRun(Run):
         self._replay()
         self.reuse.again[one.path] = f"{REFUSED}: {why}"
         self.earlier.recheck = f"{one.path}: {REFUSED}: {why}"
-        self._book("reuse_refused", number=number, reason=why, **self._told())
+        self._book("reuse_refused", number=number, reason=why, **self._reuse_fields())
         self._move_branch(self.schedule.head)

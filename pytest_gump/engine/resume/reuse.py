@@ -106,13 +106,13 @@ class ReuseCheck:
                     self._take(one)
             if self._goes_on:  # what ended may hold: its number comes again
                 self._number_on([*seen, *self._past.cut_off(number)], settled=seen)
-            self._schedule.take_up()
+            self._schedule.resume()
             self._end_session()
         for one in self._past.open:
             self._look_at_open(one)
-        held = {one.path for one, _ in self._taken.reused}
+        reused = {one.path for one, _ in self._taken.reused}
         for path in [*self._taken.again]:
-            if path in held and self._schedule.open_attempt(path) is None:
+            if path in reused and self._schedule.open_attempt(path) is None:
                 del self._taken.again[path]  # a later attempt of it holds
         return self._taken
 
@@ -152,7 +152,7 @@ class ReuseCheck:
         own = one.decisions.get(one.path)
         is_followed = own is None or _can_follow(ready.step, own)
         is_there = not is_moved(self._repository, one.started, ready) and self._lost(one) is None
-        return is_followed and is_there and self._past.led_back(one)
+        return is_followed and is_there and self._past.caused_reruns(one)
 
     def _why_not(self, one: HistoryAttempt, ready: Ready | None) -> str | None:
         if self._until is not None and self._until.contains(StepPath.parse(one.started["step"])):

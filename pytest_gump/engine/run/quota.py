@@ -27,7 +27,7 @@ _DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Repeat:
     """The attempt is made once more."""
 
     verdict: Literal["waited", "failover"]
@@ -66,17 +66,17 @@ class Quota:
         self._waited_s: dict[str, float] = {}
         """By run: all its waits, the present one included."""
 
-    def decide(self, limited: Limited) -> Again | str:
+    def decide(self, limited: Limited) -> Repeat | str:
         """What follows: the attempt is made once more, or why the run ends."""
         if self._policy == WAIT:
             return self._wait(limited)
         if self._policy == STOP:
-            return f"{self._told_end(limited)}pytest --gump-resume goes on with the run"
+            return f"{self._stated_end(limited)}pytest --gump-resume goes on with the run"
         if limited.agent == self._policy:
             return f"{limited.agent} has no quota left either; pytest --gump-resume goes on with the run"
-        return Again("failover", f"failover to {self._policy}", self._policy)
+        return Repeat("failover", f"failover to {self._policy}", self._policy)
 
-    def recall(self, limited: Limited) -> Again | str | None:
+    def recall(self, limited: Limited) -> Repeat | str | None:
         """What a run that is taken up does about a limit that an earlier session came to: it waits for the stated end,
         or says when that is; None where it is over, or was not stated.
         """
@@ -84,8 +84,8 @@ class Quota:
         if limited.resets_at is None or limited.resets_at <= now:
             return None
         again = self._wait(limited) if self._policy == WAIT else ""
-        told = f"the limit of {limited.cli} was said to last until {clock_text(limited.resets_at, now)}"
-        return again if isinstance(again, Again) else told
+        stated = f"the limit of {limited.cli} was said to last until {clock_text(limited.resets_at, now)}"
+        return again if isinstance(again, Repeat) else stated
 
     def is_free(self, cli: str) -> bool:
         """Whether attempts of a CLI may start now."""
@@ -108,14 +108,14 @@ class Quota:
             del self._until[cli]
         return bool(over)
 
-    def _told_end(self, limited: Limited) -> str:
+    def _stated_end(self, limited: Limited) -> str:
         if limited.resets_at is None:
             return ""
         return f"the limit is over {clock_text(limited.resets_at, self._clock())}; "
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
-    def _wait(self, limited: Limited) -> Again | str:
+    def _wait(self, limited: Limited) -> Repeat | str:
         now, cli = self._clock(), limited.cli
         if cli not in self._hits or limited.began >= self._over.get(cli, 0.0):  # others came to the same limit
             self._hits[cli] = self._hits.get(cli, 0) + 1
@@ -124,12 +124,12 @@ class Quota:
         total = self._waited_s.get(limited.run_id, 0.0) + more
         if total > self._most_s:
             return (
-                f"{self._told_end(limited)}gump_quota_wait allows to wait {format_duration(self._most_s)} in all; "
+                f"{self._stated_end(limited)}gump_quota_wait allows to wait {format_duration(self._most_s)} in all; "
                 "pytest --gump-resume goes on with the run"
             )
         self._until[cli] = self._over[cli] = until
         self._waited_s[limited.run_id] = total
-        return Again("waited", f"waits for the limit of {cli} until {clock_text(until, now)}", until=until)
+        return Repeat("waited", f"waits for the limit of {cli} until {clock_text(until, now)}", until=until)
 
     def _pause_s(self, limited: Limited, now: float) -> float:
         """Until the stated end, with a margin; longer and longer where that is not stated, or not true."""

@@ -27,7 +27,7 @@ from pytest_gump.engine.run.journal import Journal
 from pytest_gump.engine.run.merging import merge
 from pytest_gump.engine.run.order_builder import OrderBuilder, preflight_order
 from pytest_gump.engine.run.preflight import PREFLIGHT, briefly, preflight_notes, why_not_run
-from pytest_gump.engine.run.quota import Again, Limited, Quota
+from pytest_gump.engine.run.quota import Limited, Quota, Repeat
 from pytest_gump.engine.run.result_branch import ResultBranch
 from pytest_gump.engine.run.shared_budget import SharedBudget
 from pytest_gump.engine.run.slot_choice import SlotUse
@@ -231,7 +231,7 @@ class Run:
         for ready in self.schedule.ready():
             number, limited = met_limit(self.inputs, self.record, ready, self._clock())
             known = None if limited is None else quota.recall(limited)
-            if isinstance(known, Again):
+            if isinstance(known, Repeat):
                 self._book("limit_recalled", number=number, until=known.until)
                 yield known.why
             elif known is not None:
@@ -245,9 +245,9 @@ class Run:
         reason = None if is_free else refusal(workflow, self.record, allowed)
         return None if reason is None else self.no_attempt(order, Outcome.BUDGET, reason)
 
-    def heard(self, order: Order, usage: Usage) -> str | None:
+    def on_usage(self, order: Order, usage: Usage) -> str | None:
         """Take what a running attempt has used so far; gives why all of the run must stop, if its money is spent."""
-        self._shared.hear(order, usage)
+        self._shared.on_usage(order, usage)
         return self._shared.spent_out(self.inputs.workflow, order, self.record)
 
     def merge(self, order: Order) -> AttemptResult:
@@ -310,7 +310,7 @@ class Run:
         commit = self._commit(order, result)
         self._keep(order.step, order.attempt, result, commit)
         again = self._again(order, result)
-        if isinstance(again, Again):
+        if isinstance(again, Repeat):
             self.schedule.repeat(ready.path, again.agent)
             settled = Settled(again.verdict, outcome=result.outcome, note=again.why)
         else:
@@ -328,13 +328,13 @@ class Run:
             failed=[str(path) for path in settled.failed],
             commit=commit,
             head=self.schedule.head,
-            **({"agent": again.agent, "until": again.until} if isinstance(again, Again) else {}),
+            **({"agent": again.agent, "until": again.until} if isinstance(again, Repeat) else {}),
         )
         self._move_branch(self.schedule.head)
         self._skip(settled.skipped, self.schedule.reason or f"{ready.path} did not pass")
         return Booked(order, result, record, settled)
 
-    def _again(self, order: Order, result: AttemptResult) -> Again | str | None:
+    def _again(self, order: Order, result: AttemptResult) -> Repeat | str | None:
         """Whether the attempt is made once more because its agent's account is at a limit; a text is why it is not."""
         if order.agent is None:
             return None
@@ -349,7 +349,7 @@ class Run:
         limited = Limited(self.inputs.run_id, order.agent, cli, result.timings.started, resets_at)
         again = self.quota.decide(limited)
         has_gone_on = order.session is not None and not order.fork and result.usage.turns > 0
-        if isinstance(again, Again) and again.agent is None and has_gone_on:  # it speaks of work that is thrown away
+        if isinstance(again, Repeat) and again.agent is None and has_gone_on:  # it speaks of work that is thrown away
             return replace(again, agent=order.agent)
         return again
 

@@ -31,7 +31,7 @@ class SharedBudget:
         limit = order.limits.max_budget
         self._reserved[order.step] = 0.0 if own is None else min(own, limit if limit is not None else own)
 
-    def hear(self, order: Order, usage: Usage) -> None:
+    def on_usage(self, order: Order, usage: Usage) -> None:
         if order.step in self._reserved:
             self._used[order.step] = usage
 

@@ -35,8 +35,8 @@ class SlotUse:
             living: parallel members whose steps are under way.
             wanted: the slot that holds the conversation to go on with.
         """
-        held = {self._last[one] for one in living if one != member and one in self._last}
-        taken = {*busy, *held}
+        kept = {self._last[one] for one in living if one != member and one in self._last}
+        taken = {*busy, *kept}
         preferred = (wanted, self._last.get(member), *self._names)
         name = next((one for one in preferred if one in self._names and one not in taken and self._is_ours(one)), None)
         if name is None:

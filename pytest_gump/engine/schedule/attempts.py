@@ -47,18 +47,18 @@ def first_attempt(leaf: Leaf, number: Number) -> Ready:
     reopened = leaf.parent.reopened
     is_reopened = reopened is not None and reopened.path == leaf.path
     leaf.agent = (reopened.agent if reopened and is_reopened else None) or leaf.parent.override or leaf.step.agent
-    told, is_fresh = _take_told(leaf)
+    notice, is_fresh = _take_notice(leaf)
     is_resumed = has_run and leaf.cause == "group" and leaf.parent.session == "resume"
     return replace(
         _own(leaf, leaf.agent, leaf.begin),
         entry=entry,
         session="fresh" if is_fresh else "resume" if is_resumed else "policy",
-        feedback=(told.failure,) if told else (),
-        restarted_by=told.by if told else None,
+        feedback=(notice.failure,) if notice else (),
+        restarted_by=notice.by if notice else None,
     )
 
 
-def _take_told(leaf: Leaf) -> tuple[FailureNotice | None, bool]:
+def _take_notice(leaf: Leaf) -> tuple[FailureNotice | None, bool]:
     """Take the failure that this step must be told, and whether its session must be fresh.
 
     After a restart, that is for the first agent step from the target on; in a new pass of a group, for the first
@@ -68,16 +68,16 @@ def _take_told(leaf: Leaf) -> tuple[FailureNotice | None, bool]:
     while (group := node.parent) is not None:
         restarted = group.restarted
         is_meant = restarted is not None and (not group.is_parallel or restarted.until == node.index)
-        if restarted is not None and is_meant and not restarted.is_told:
-            restarted.is_told = True
-            return restarted.told, True
+        if restarted is not None and is_meant and not restarted.is_shown:
+            restarted.is_shown = True
+            return restarted.notice, True
         message = group.message(node.index)
         is_fresh, message.is_fresh = message.is_fresh, False
-        told = next((told for told in message.told if told.concerns(leaf.path)), None)
-        if told is not None:
-            message.told.remove(told)
-        if told is not None or is_fresh:
-            return told, is_fresh
+        notice = next((notice for notice in message.notices if notice.concerns(leaf.path)), None)
+        if notice is not None:
+            message.notices.remove(notice)
+        if notice is not None or is_fresh:
+            return notice, is_fresh
         node = group
     return None, False
 
@@ -103,11 +103,11 @@ def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:
         session="policy" if is_gate else decision.session or ("fresh" if is_other or is_reset else "resume"),
         prompt=decision.prompt,
         feedback=_feedback(leaf),
-        restarted_by=_told_by(leaf),
+        restarted_by=_notice_from(leaf),
     )
 
 
-def anew(leaf: Leaf, number: Number) -> Ready:
+def restarted_attempt(leaf: Leaf, number: Number) -> Ready:
     """Begin a step that had failed for good once more: as at its start, told what failed."""
     leaf.agent = None if leaf.mode == "gate" else leaf.parent.override or leaf.step.agent
     ready = next_attempt(leaf, Retry(session="fresh", worktree="reset"), number)
@@ -174,9 +174,9 @@ def _part(leaf: Leaf, name: str) -> StepPath:
 
 
 def _feedback(leaf: Leaf) -> tuple[Failure, ...]:
-    return (leaf.told.failure,) if leaf.told else ()
+    return (leaf.notice.failure,) if leaf.notice else ()
 
 
-def _told_by(leaf: Leaf) -> StepPath | None:
+def _notice_from(leaf: Leaf) -> StepPath | None:
     """Name the part of a replan whose failure is told; None when it was the step itself."""
-    return leaf.told.by if leaf.told and leaf.told.by != leaf.path else None
+    return leaf.notice.by if leaf.notice and leaf.notice.by != leaf.path else None

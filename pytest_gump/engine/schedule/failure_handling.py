@@ -35,7 +35,7 @@ class Log:
 @dataclass(slots=True)
 class FailureCase:
     leaf: Leaf
-    told: FailureNotice
+    notice: FailureNotice
     """The failure as its own attempt had it."""
     failure: Failure
     """The same with the attempt number of the step: a part of a replan has numbers of its own."""

@@ -63,7 +63,7 @@ class Reopened:
 class Message:
     """What the first agent step that it concerns is told, and whether its conversation is new."""
 
-    told: list[FailureNotice]
+    notices: list[FailureNotice]
     is_fresh: bool
 
 
@@ -71,10 +71,10 @@ class Message:
 class Restarted:
     """A jump back inside a group that is not yet past the step that asked for it."""
 
-    told: FailureNotice
+    notice: FailureNotice
     until: int
     """Index of the member that asked."""
-    is_told: bool = False
+    is_shown: bool = False
 
 
 @dataclass(slots=True)
@@ -103,7 +103,7 @@ class Leaf:
     attempt: int = 0
     left: str = ""
     """Where `same` goes on: the tree as the latest failed attempt left it."""
-    told: FailureNotice | None = None
+    notice: FailureNotice | None = None
     has_crashed: bool = False
     replanning: Replanning | None = None
     role: Role = "step"
@@ -151,7 +151,7 @@ class Group:
     kept: dict[int, Tally] = field(default_factory=dict)
     """Tallies that outlive a restart."""
     restarted: Restarted | None = None
-    told: list[FailureNotice] = field(default_factory=list)
+    notices: list[FailureNotice] = field(default_factory=list)
     is_fresh: bool = False
     """The first agent step of this pass starts a fresh session; side by side, the first one of each member."""
     messages: dict[int, Message] = field(default_factory=dict)
@@ -197,20 +197,20 @@ class Group:
         if not self.is_parallel:
             return self
         if index not in self.messages:
-            self.messages[index] = Message([one for one in self.told if self._may_be_for(one, index)], self.is_fresh)
+            self.messages[index] = Message([one for one in self.notices if self._may_be_for(one, index)], self.is_fresh)
         return self.messages[index]
 
-    def _may_be_for(self, told: FailureNotice, index: int) -> bool:
+    def _may_be_for(self, notice: FailureNotice, index: int) -> bool:
         """Whether a failure was that of this member, or of no member alone; plan items are told by `concerns`."""
         depth = len(self.path.names)
-        if self.kind == "foreach" or told.by.names[:depth] != self.path.names or len(told.by.names) == depth:
+        if self.kind == "foreach" or notice.by.names[:depth] != self.path.names or len(notice.by.names) == depth:
             return True
         names = [step.name for step in self.steps]
-        name = told.by.names[depth].removesuffix(REPLAN)
-        failed = told.by.items[-1] if name == MERGE_STEP.name and told.by.items else name
+        name = notice.by.names[depth].removesuffix(REPLAN)
+        failed = notice.by.items[-1] if name == MERGE_STEP.name and notice.by.items else name
         return failed not in names or names[index] == failed
 
-    def renew(self, decision: Retry, told: list[FailureNotice], left: str) -> None:
+    def renew(self, decision: Retry, notices: list[FailureNotice], left: str) -> None:
         """Prepare the next pass, which the group's own policy granted; `left` is where the failed one left the tree."""
         is_reset = decision.worktree == "reset"
         is_other = decision.agent is not None and decision.agent != self.override
@@ -218,11 +218,11 @@ class Group:
         self.override = decision.agent or self.override
         self.session = "resume" if session == "resume" else "policy"
         self.is_fresh = session == "fresh"
-        self.told = told
+        self.notices = notices
         self.cause = "group"
         self.lane.head = self.begin if is_reset else left
 
-    def rewind(self, target: Node, until: Node, told: FailureNotice) -> None:
+    def rewind(self, target: Node, until: Node, notice: FailureNotice) -> None:
         """Make room for a restart: the tallies of both ends are kept, what lies between is forgotten.
 
         The tallies of steps after `until`, which wait for a restart of their own to come back to them, are kept too:
@@ -231,7 +231,7 @@ class Group:
         later = {index: tally for index, tally in self.kept.items() if index > until.index}
         self.kept = {**later, target.index: target.tally, until.index: until.tally}
         reach = max(until.index, self.restarted.until) if self.restarted is not None else until.index
-        self.restarted = Restarted(told, reach)
+        self.restarted = Restarted(notice, reach)
         self.members[target.index : until.index + 1] = [None] * (until.index + 1 - target.index)
 
     def member(self, index: int, lane: Lane) -> Leaf | Group:
@@ -249,15 +249,15 @@ class Group:
         self.members[index] = node
         return node
 
-    def reopen(self, index: int, lane: Lane, told: FailureNotice, kept: Reopened) -> Leaf | Group:
+    def reopen(self, index: int, lane: Lane, notice: FailureNotice, kept: Reopened) -> Leaf | Group:
         """Make a member anew that could not be merged; its first agent step is told what conflicts."""
-        self.restarted = Restarted(told, index)
+        self.restarted = Restarted(notice, index)
         before, self.reopened = self.reopened, kept
         node = self.member(index, lane)
         self.reopened = before
         if isinstance(node, Group):
             self.restarted = None
-            node.told, node.is_fresh, node.cause = [told], True, "restart"
+            node.notices, node.is_fresh, node.cause = [notice], True, "restart"
         return node
 
     def merge(self, index: int) -> Leaf:

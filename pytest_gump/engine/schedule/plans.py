@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import Workflow
 
 
-_TOLD: Final = 5
+_NAMED_PAIRS: Final = 5
 
 
 def overlap_notes(group: Group) -> list[str]:
@@ -26,9 +26,9 @@ def overlap_notes(group: Group) -> list[str]:
     pairs = [
         f"{group.path}: items {group.plan[first].slug} and {group.plan[second].slug} may both change {pattern}"
         + (", so the second waits for the first" if waits else "")
-        for first, second, pattern in islice(overlaps(group.plan), _TOLD + 1)
+        for first, second, pattern in islice(overlaps(group.plan), _NAMED_PAIRS + 1)
     ]
-    return pairs if len(pairs) <= _TOLD else [*pairs[:_TOLD], "and there are more"]
+    return pairs if len(pairs) <= _NAMED_PAIRS else [*pairs[:_NAMED_PAIRS], "and there are more"]
 
 
 class Plans:

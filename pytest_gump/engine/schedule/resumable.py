@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule.attempts import anew, check_again
+from pytest_gump.engine.schedule.attempts import check_again, restarted_attempt
 from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above, writer_of
 from pytest_gump.engine.schedule.retry import Tally
 from pytest_gump.engine.schedule.schedule import Schedule
@@ -80,7 +80,7 @@ class ResumableSchedule(Schedule):
             leaf.attempt = number if path == leaf.path else leaf.attempt
             self._open.add(leaf, replace(ready, attempt=number))
 
-    def take_up(self) -> None:
+    def resume(self) -> None:
         """Go on where the run had ended. If it had failed, then what failed after that begins anew too."""
         if self._had_failed:
             self._forgive([*_given_up(self._root)])
@@ -95,11 +95,11 @@ class ResumableSchedule(Schedule):
 
     def _forgive(self, cases: Sequence[FailureCase]) -> None:
         failed = {id(case.leaf): case for case in cases}
-        self._held = [leaf for leaf in self._held if id(leaf) not in failed]
+        self._failed_leaves = [leaf for leaf in self._failed_leaves if id(leaf) not in failed]
         for case in failed.values():
             self._bring_back(case.leaf)
         for case in failed.values():
-            self._begin_anew(case.leaf, case)
+            self._begin_again(case.leaf, case)
 
     def _bring_back(self, leaf: Leaf) -> None:
         """Open the groups around a failed step again."""
@@ -114,13 +114,13 @@ class ResumableSchedule(Schedule):
                 self._show_front(group, side)
             node = group
 
-    def _begin_anew(self, leaf: Leaf, case: FailureCase) -> None:
-        if case.outcome == "gate_error" and case.has_work and leaf.mode == "diff" and case.told.by == leaf.path:
+    def _begin_again(self, leaf: Leaf, case: FailureCase) -> None:
+        if case.outcome == "gate_error" and case.has_work and leaf.mode == "diff" and case.notice.by == leaf.path:
             leaf.tally = Tally()
             self._start(leaf, check_again(leaf, self._number))
         elif leaf.role != "merge":
-            leaf.tally, leaf.replanning, leaf.told = Tally(), None, case.told
-            self._start(leaf, anew(leaf, self._number))
+            leaf.tally, leaf.replanning, leaf.notice = Tally(), None, case.notice
+            self._start(leaf, restarted_attempt(leaf, self._number))
         elif case.outcome == "conflict":
             writer = writer_of(leaf)
             self._reopen(leaf, case, Reopened(writer.path, Tally(), None))

@@ -41,7 +41,7 @@ ENDS_RUN: Final = frozenset({"gate_error", "cancelled", "quota"})
 
 class Schedule(StepTree):
     def __init__(self, workflow: Workflow, *, base: str) -> None:
-        self._held: list[Leaf] = []
+        self._failed_leaves: list[Leaf] = []
         """Steps that have failed while it is open whether a group goes on."""
         self._decide: Decide = lambda _step, _path, _failures, own: own
         self._has_failed = False
@@ -91,8 +91,8 @@ class Schedule(StepTree):
     def _close(self, settled: Settled, leaf: Leaf) -> Settled:
         if not self._has_failed:
             return settled
-        held, self._held = tuple(one.path for one in self._held if one is not leaf), []
-        return replace(settled, failed=held, skipped=self._end(self.reason))
+        failed, self._failed_leaves = tuple(one.path for one in self._failed_leaves if one is not leaf), []
+        return replace(settled, failed=failed, skipped=self._end(self.reason))
 
     def _settle(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
         if done.outcome == "passed":
@@ -112,8 +112,8 @@ class Schedule(StepTree):
             return Settled("passed" if done.outcome == "passed" else "again", skipped=(leaf.path,), step=leaf.path)
         leaf.status = "passed" if done.outcome == "passed" else "failed"
         reason = done.failure.reason if done.failure else ""
-        held, self._held = tuple(one.path for one in self._held), []
-        return Settled(leaf.status, outcome=done.outcome, reason=reason, failed=held)
+        failed, self._failed_leaves = tuple(one.path for one in self._failed_leaves), []
+        return Settled(leaf.status, outcome=done.outcome, reason=reason, failed=failed)
 
     def _pass(self, leaf: Leaf, ready: Ready, done: Done) -> StepPath | None:
         """Move on; names the step if the attempt was part of its replan."""
@@ -181,7 +181,7 @@ class Schedule(StepTree):
         decision = Stop() if case.is_final else case.ask(writer, self._decide, self._log)
         if isinstance(decision, Stop):
             verdict = self._give_up(merge, [case], merge.lane.head)
-            return case.settled(self._held_or(merge, verdict, case), done, self._log)
+            return case.settled(self._failed_or(merge, verdict, case), done, self._log)
         agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
         self._reopen(merge, case, Reopened(writer.path, writer.tally, agent))
         return case.settled("again", done, self._log)
@@ -189,7 +189,7 @@ class Schedule(StepTree):
     def _fail(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
         case = FailureCase.about(leaf, ready, done)
         leaf.left = where_left(leaf, ready, done)
-        leaf.told = case.told
+        leaf.notice = case.notice
         leaf.replanning = None
         verdict: Result = "failed"
         if done.outcome in ENDS_RUN:
@@ -212,10 +212,10 @@ class Schedule(StepTree):
                 self._start(leaf, begin_replan(leaf, decision, self._number))
                 return "escalated"
             case Restart():
-                self._restart(leaf, decision, case.told)
+                self._restart(leaf, decision, case.notice)
                 return "again"
             case Stop():
-                return self._held_or(leaf, self._give_up(leaf, [case], leaf.left), case)
+                return self._failed_or(leaf, self._give_up(leaf, [case], leaf.left), case)
             case _:
                 assert_never(decision)
 
@@ -241,37 +241,37 @@ class Schedule(StepTree):
         if group.policy is not None and not any(case.is_final for case in cases):
             decision = cases[0].ask(group, self._decide, self._log, attempt=self._attempts[group.path])
             if isinstance(decision, Retry | Restart):
-                self._held = [leaf for leaf in self._held if group not in groups_above(leaf)]
+                self._failed_leaves = [leaf for leaf in self._failed_leaves if group not in groups_above(leaf)]
                 if isinstance(decision, Restart):
-                    self._restart(group, decision, cases[0].told)
+                    self._restart(group, decision, cases[0].notice)
                 else:
-                    group.renew(decision, [case.told for case in cases], left)
+                    group.renew(decision, [case.notice for case in cases], left)
                     self._begin_pass(group)
                 return "again"
         return self._give_up(group, cases, left)
 
-    def _held_or(self, leaf: Leaf, verdict: Result | None, case: FailureCase) -> Result:
+    def _failed_or(self, leaf: Leaf, verdict: Result | None, case: FailureCase) -> Result:
         """Say what a given-up step is reported as: no last word yet while a group above may still go on."""
         if verdict is not None:
             return verdict
         if case.is_hopeless:
             return "failed"
-        self._held.append(leaf)
+        self._failed_leaves.append(leaf)
         return "again"
 
-    def _restart(self, node: Node, decision: Restart, told: FailureNotice) -> None:
+    def _restart(self, node: Node, decision: Restart, notice: FailureNotice) -> None:
         """Jump back to an earlier sibling of `node` or to itself; what lies after it, up to `node`, is new again."""
         group, target = restart_target(node, decision.step)
         target.tally.enter()
         node.tally.enter()
         node.tally.restart_list(node.policy)
-        group.rewind(target, node, told)
+        group.rewind(target, node, notice)
         target.lane.head = target.begin
         self._enter(group.member(target.index, target.lane))
 
     def _fail_run(self, cases: Sequence[FailureCase]) -> None:
         self._has_failed = True
-        self.reason = f"{cases[0].told.by} failed: {cases[0].outcome}"
+        self.reason = f"{cases[0].notice.by} failed: {cases[0].outcome}"
 
     def _end(self, reason: str) -> tuple[StepPath, ...]:
         self._has_failed = True

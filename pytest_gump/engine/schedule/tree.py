@@ -131,5 +131,5 @@ class StepTree:
         assert group.side is not None  # noqa: S101 - the group is parallel
         group.side.states[merge.index] = "running"
         merge.status = "pending"
-        told = FailureNotice(merge.path, case.failure, kept.path.items)
-        self._enter(group.reopen(merge.index, Lane(group.lane.head), told, kept))
+        notice = FailureNotice(merge.path, case.failure, kept.path.items)
+        self._enter(group.reopen(merge.index, Lane(group.lane.head), notice, kept))

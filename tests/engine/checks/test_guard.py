@@ -70,7 +70,7 @@ def test_silence_starts_anew_with_every_line() -> None:
     clock = Clock()
     guard = watch(Limits(silence_s=30), clock)
     clock.now += 29
-    guard.heard()
+    guard.on_output()
     clock.now += 29
     assert guard.tick() is None
     clock.now += 1

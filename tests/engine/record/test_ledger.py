@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.record.ledger import Ledger, held_back, read_ledger
+from pytest_gump.engine.record.ledger import Ledger, lock_out_writers, read_ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_broken_last_line_that_readers_pass_over_does_not_spoil_what_is_writte
 def test_half_a_line_goes_although_somebody_looks_whether_the_ledger_is_written(tmp_path: Path) -> None:
     path = tmp_path / "ledger.ndjson"
     path.write_text('{"event": "discarded", "at": 1.0}\n{"event": "attem')
-    with held_back(path) as is_ours:
+    with lock_out_writers(path) as is_ours:
         assert is_ours
         opened = ThreadPoolExecutor().submit(Ledger, path, lambda: 2.0)
         time.sleep(0.1)

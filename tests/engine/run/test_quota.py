@@ -6,7 +6,7 @@ import pytest
 from pytest_gump.agents.base import Usage
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.fold import fold
-from pytest_gump.engine.run.quota import Again, Limited, Quota, clock_text
+from pytest_gump.engine.run.quota import Limited, Quota, Repeat, clock_text
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.reporters.live_line import Running, live_line, waits_text
 from pytest_gump.settings.settings import Settings
@@ -40,8 +40,8 @@ def limited(clock: Clock, resets_at: float | None = None, *, run: str = "r1", cl
     return Limited(run, f"{cli}-x", cli, clock.now, resets_at)
 
 
-def until(decided: Again | str) -> float:
-    assert isinstance(decided, Again), decided
+def until(decided: Repeat | str) -> float:
+    assert isinstance(decided, Repeat), decided
     assert decided.verdict == "waited"
     assert decided.until is not None
     return decided.until - NOW
@@ -113,12 +113,12 @@ def test_more_than_the_cap_is_not_waited_for(clock: Clock) -> None:
     clock.now += HOUR
     quota.end_waits()
     assert isinstance(quota.decide(limited(clock)), str)
-    assert isinstance(quota.decide(limited(clock, run="r2")), Again)
+    assert isinstance(quota.decide(limited(clock, run="r2")), Repeat)
 
 
 def test_another_agent_takes_over_unless_it_is_the_one_that_came_to_the_limit(clock: Clock) -> None:
     quota = Quota(Settings(on_quota="codex"), clock)
-    assert quota.decide(limited(clock)) == Again("failover", "failover to codex", "codex")
+    assert quota.decide(limited(clock)) == Repeat("failover", "failover to codex", "codex")
     told = quota.decide(Limited("r1", "codex", "codex", NOW))
     assert told == "codex has no quota left either; pytest --gump-resume goes on with the run"
 

@@ -38,7 +38,7 @@ def test_what_an_attempt_has_used_counts_where_it_reserved_nothing() -> None:
     shared, record = SharedBudget(), record_of(("p", 0.5))
     shared.begin(order("a", 1.5, "run"), STEP)
     assert not shared.must_wait(WORKFLOW, STEP, A, record)
-    shared.hear(order("a"), Usage(cost_usd=1.5))
+    shared.on_usage(order("a"), Usage(cost_usd=1.5))
     assert shared.must_wait(WORKFLOW, STEP, A, record)
     assert shared.spent_out(WORKFLOW, order("a"), record) == "max_budget of $2.00 is spent: $2.00"
 
@@ -47,7 +47,7 @@ def test_late_word_of_an_attempt_that_has_ended_is_not_counted() -> None:
     shared, record = SharedBudget(), record_of(("p", 0.5))
     shared.begin(order("a"), STEP)
     shared.end(order("a"))
-    shared.hear(order("a"), Usage(cost_usd=5.0))
+    shared.on_usage(order("a"), Usage(cost_usd=5.0))
     assert shared.spent_out(WORKFLOW, order("a"), record) is None
 
 
@@ -76,9 +76,9 @@ def test_money_of_a_group_is_shared_by_its_members() -> None:
         shared.begin(order(name, 4.0, "step"), members[0])
     place = StepPath(("g", "c"))
     assert not shared.must_wait(workflow, members[2], place, record)
-    shared.hear(order("g::a"), Usage(cost_usd=2.0))
+    shared.on_usage(order("g::a"), Usage(cost_usd=2.0))
     assert shared.spent_out(workflow, order("g::a"), record) is None
-    shared.hear(order("g::b"), Usage(cost_usd=2.0))
+    shared.on_usage(order("g::b"), Usage(cost_usd=2.0))
     assert shared.must_wait(workflow, members[2], place, record)
     assert shared.spent_out(workflow, order("g::b"), record) == "max_budget of $5.00 of g is spent: $5.00"
 
@@ -88,5 +88,5 @@ def test_budget_of_a_step_alone_is_left_to_its_own_limit() -> None:
     workflow = Workflow(name="w", steps=(step,))
     shared, record = SharedBudget(), record_of(("p", 0.5))
     shared.begin(order("a", 1.0, "step"), step)
-    shared.hear(order("a"), Usage(cost_usd=1.2))
+    shared.on_usage(order("a"), Usage(cost_usd=1.2))
     assert shared.spent_out(workflow, order("a"), record) is None

@@ -27,7 +27,7 @@ MOST = 2_000
 def fold(workflow: Workflow, dones: Sequence[Done], settled: Sequence[Settled]) -> ResumableSchedule:
     schedule = ResumableSchedule(workflow, base="base")
     feed(schedule, dones, settled)
-    schedule.take_up()
+    schedule.resume()
     return schedule
 
 
@@ -219,7 +219,7 @@ def test_gates_run_again_without_the_agent_only_where_it_had_worked(has_work: bo
     (ready,) = schedule.ready()
     schedule.start(ready.path)
     schedule.replay(Done(ready.path, 1, "gate_error", commit="left", has_work=has_work), own_policy)
-    schedule.take_up()
+    schedule.resume()
     (again,) = schedule.ready()
     expected = (None, "left", "recheck") if has_work else ("haiku", "base", "resume")
     assert (again.agent, again.base, again.entry) == expected
