@@ -1,6 +1,6 @@
 """Write the cassette of the demo: `.venv/bin/python tools/make_cassette.py`.
 
-No model was asked for it. The files of each take, under `timesheet/cassette/*/files`, are written by hand and stay as they are. This
+No model was asked for it. The files of each take, under `examples/timesheet/cassette/*/files`, are written by hand and stay as they are. This
 script writes the streams around them in the format of Claude Code's `stream-json` output, with a simple model of what such a
 conversation costs: a prompt cache that grows by what each turn adds, tokens counted as characters, list prices of the table
 below. So the figures are scripted, and they add up. Gates, by contrast, run for real whenever the cassette is played.

@@ -10,15 +10,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def lock(handle: int, how: int) -> bool:
-    """Take a lock; where the file system has none, everybody gets it."""
+def try_lock(handle: int, how: int) -> bool:
+    """Lock an open file; False if another process has the lock.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
     try:
         fcntl.flock(handle, how)
     except BlockingIOError:
         return False
+    return True
+
+
+def lock(handle: int, how: int) -> bool:
+    """Lock an open file; where the file system has no locks, everybody gets it."""
+    try:
+        return try_lock(handle, how)
     except OSError:
         return True
-    return True
 
 
 def is_still(handle: int, path: Path) -> bool:

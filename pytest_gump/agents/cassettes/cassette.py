@@ -31,6 +31,7 @@ from typing import Any, Final
 
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.errors import ConfigError
+from pytest_gump.system.locks import try_lock
 
 VERSION: Final = 1
 WORKTREE: Final = "{{worktree}}"
@@ -280,7 +281,7 @@ def _locked(cassette: Path) -> Iterator[None]:
     """Several processes may record into one cassette; the lock goes with its holder."""
     folder = os.open(cassette, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        try_lock(folder, fcntl.LOCK_EX)
         yield
     finally:
         os.close(folder)

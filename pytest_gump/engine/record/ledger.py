@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.errors import RunError
-from pytest_gump.system.locks import is_still, lock
+from pytest_gump.system.locks import is_still, lock, try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,9 +132,8 @@ def _become_writer(file: int) -> bytes:
     for _ in range(LOOKS):
         lock(file, fcntl.LOCK_SH)  # waits for those that only look whether somebody writes
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
+            if not try_lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                continue
         except OSError:  # nobody can know
             break
         size = os.fstat(file).st_size

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.git.runner import GitRunner, commit_id, failure
+from pytest_gump.system.locks import try_lock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -79,5 +80,5 @@ def open_mirror(root: Path, *, object_format: str, pack: bytes, commits: Collect
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try_lock(file.fileno(), fcntl.LOCK_EX)
         yield

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.locks import try_lock
 
 if TYPE_CHECKING:
     from pytest_gump.system.directory import Directory
@@ -120,7 +121,7 @@ class SlotPool:
                 return None  # an agent has locked it away
             raise self._failure(error) from error
         try:
-            is_ours = _lock(handle)
+            is_ours = try_lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(handle)
             raise WorktreeError(
@@ -171,19 +172,11 @@ def is_leased(lease: Path) -> bool:
     except OSError:  # whether it can be removed will be seen
         return False
     try:
-        return not _lock(handle)
+        return not try_lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # nobody can know
         return True
     finally:
         os.close(handle)
-
-
-def _lock(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def is_lived_in(folder: Path) -> bool:

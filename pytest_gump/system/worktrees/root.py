@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.system.directory import OURS, Directory
-from pytest_gump.system.locks import lock
+from pytest_gump.system.locks import lock, try_lock
 from pytest_gump.system.private_folder import PrivateFolder
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def clear_leftovers() -> None:
         with contextlib.suppress(OSError):
             folder = Directory.open(path)
             status = os.fstat(folder.descriptor)
-            if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == OURS:
-                fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == OURS
+            if is_ours and try_lock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 shutil.rmtree(path)
 
 
