@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import stat
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from pytest_gump.errors import ConfigError
 from pytest_gump.jobs.command_line import example
 from pytest_gump.system.environment import checkout_around, home
+from pytest_gump.system.files import read_user_file
 from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow, workflow_file
 
 if TYPE_CHECKING:
@@ -112,16 +112,7 @@ def no_spec(config: pytest.Config) -> ConfigError:
 
 
 def read_spec(path: Path) -> bytes:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"the spec {path} is not a regular file")
-        if status.st_size > MAX_SPEC_BYTES:
-            raise ConfigError(f"the spec {path} has {status.st_size} bytes; at most {MAX_SPEC_BYTES} are read")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"cannot read the spec {path}: {why}") from error
+    data = read_user_file(path, MAX_SPEC_BYTES, f"the spec {path}")
     if not data.strip():
         raise ConfigError(f"the spec {path} is empty", hint="write what is to be built")
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what `>` of Windows PowerShell writes

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pytest_gump.errors import ConfigError, reason_of, suggest
+from pytest_gump.errors import ConfigError, suggest
 from pytest_gump.settings.ini_options import INI_OPTIONS
+from pytest_gump.system.files import read_user_text
 from pytest_gump.workflow.problems import quoted
 
 if TYPE_CHECKING:
@@ -20,10 +20,16 @@ USER_TOML: Final = ".gump/config.toml"
 MAX_BYTES: Final = 1_000_000
 
 SETTINGS: Final = {
-    **{option.legacy: option.name for option in INI_OPTIONS if option.legacy is not None},
+    ("validation", "compile_cmd"): "gump_compile",
+    ("validation", "test_cmd"): "gump_test",
+    ("validation", "lint_cmd"): "gump_lint",
+    ("validation", "coverage_cmd"): "gump_coverage",
+    ("validation", "timeout"): "gump_gate_timeout",
+    ("error_context", "max_error_chars"): "gump_error_chars",
+    ("error_context", "max_diff_chars"): "gump_diff_chars",
     **{("gump", option.toml_key): option.name for option in INI_OPTIONS},
 }
-"""The ini option of each key, by table and key; `[gump]` takes precedence over the older tables."""
+"""The ini option of each key, by table and key; `[gump]` takes precedence over the tables of the original Gump."""
 
 WITHOUT_EFFECT: Final = {
     ("", "default_agent"): "name the agent in the workflow, or start with --gump-agent",
@@ -130,23 +136,16 @@ def _read(path: Path, name: str) -> GumpToml | None:
     import tomllib
 
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{name}: not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise ConfigError(f"{name}: has {status.st_size} bytes; at most {MAX_BYTES} are read")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_user_text(path, MAX_BYTES, f"{name}:")
         return GumpToml(name, tomllib.loads(text), text)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{name}: is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            return None
+        raise
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(_syntax(name, str(error))) from error
     except RecursionError as error:
         raise ConfigError(f"{name}: is nested too deeply") from error
-    except OSError as error:
-        raise ConfigError(f"{name}: cannot be read: {reason_of(error)}") from error
 
 
 def _syntax(name: str, message: str) -> str:

@@ -5,33 +5,18 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.units import parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-Kind = Literal[
-    "command",
-    "path",
-    "duration",
-    "duration_or_off",
-    "count",
-    "patterns",
-    "names",
-    "lines",
-    "agents",
-    "prices",
-    "refuse_or_allow",
-    "slots",
-    "word",
-]
-
 MAX_SECONDS: Final = 366 * 24 * 3600
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _PRICED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", re.ASCII)
-_DOLLARS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,12})?", re.ASCII)
+_DOLLARS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,12})?(\s*/\s*[0-9]{1,6}(\.[0-9]{1,12})?){1,3}", re.ASCII)
+_ANYTHING = re.compile(r".+", re.DOTALL)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -93,32 +78,33 @@ def _patterns(raw: object) -> tuple[str, ...]:
     return patterns
 
 
+def _table(
+    lines: tuple[str, ...], names: re.Pattern[str], values: re.Pattern[str], form: str, key: Callable[[str], str] = str
+) -> dict[str, str]:
+    """The values of lines `NAME=VALUE`; `key` returns what two lines must not have in common of their names."""
+    table: dict[str, str] = {}
+    for line in lines:
+        name, _, value = (part.strip() for part in line.partition("="))
+        if not names.fullmatch(name) or not values.fullmatch(value):
+            raise ValueError(f"{line!r} is not {form}")
+        if key(name) in map(key, table):
+            raise ValueError(f"{name!r} is listed twice")
+        table[name] = value
+    return table
+
+
 def _agents(raw: object) -> tuple[str, ...]:
     """Lines `NAME = AGENT WORDS`, tidied up."""
-    agents: dict[str, str] = {}
-    for line in _lines(raw):
-        name, equals, words = (part.strip() for part in line.partition("="))
-        if not equals or not words or not _AGENT.fullmatch(name):
-            raise ValueError(f"{line!r} is not NAME = AGENT, with further words behind it or without")
-        if name in agents:
-            raise ValueError(f"{name!r} is listed twice")
-        agents[name] = words
-    return tuple(f"{name} = {words}" for name, words in agents.items())
+    agents = _table(_lines(raw), _AGENT, _ANYTHING, "NAME = AGENT, with further words behind it or without")
+    return tuple(f"{name} = {agent}" for name, agent in agents.items())
 
 
 def _prices(raw: object) -> tuple[str, ...]:
     """Lines `NAME = INPUT/OUTPUT/CACHE_READ/CACHE_WRITE`, cache prices default to the price of input."""
-    prices: dict[str, str] = {}
-    for line in _lines(raw):
-        name, equals, numbers = (part.strip() for part in line.partition("="))
-        dollars = [part.strip() for part in numbers.split("/")]
-        is_price = 2 <= len(dollars) <= 4 and all(_DOLLARS.fullmatch(part) for part in dollars)
-        if not equals or not _PRICED.fullmatch(name) or not is_price:
-            raise ValueError(f"{line!r} is not NAME = INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE]] in dollars")
-        if name.lower() in map(str.lower, prices):
-            raise ValueError(f"{name!r} is listed twice")
-        prices[name] = "/".join([*dollars, *[dollars[0]] * (4 - len(dollars))])
-    return tuple(f"{name} = {dollars}" for name, dollars in prices.items())
+    form = "NAME = INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE]] in dollars"
+    prices = _table(_lines(raw), _PRICED, _DOLLARS, form, key=str.lower)
+    split = {name: [part.strip() for part in text.split("/")] for name, text in prices.items()}
+    return tuple(f"{name} = {'/'.join([*parts, *[parts[0]] * (4 - len(parts))])}" for name, parts in split.items())
 
 
 def _refuse_or_allow(raw: object) -> str:
@@ -135,18 +121,11 @@ def _word(raw: object) -> str:
 
 
 def _slots(raw: object) -> tuple[str, ...]:
-    slots: dict[str, int] = {}
-    for word in _words(raw):
-        name, equals, number = word.partition("=")
-        if not equals or not _AGENT.fullmatch(name):
-            raise ValueError(f"{word!r} is not CLI=NUMBER")
-        if name in slots:
-            raise ValueError(f"{name!r} is listed twice")
-        slots[name] = _count(number)
-    return tuple(f"{name}={number}" for name, number in slots.items())
+    slots = _table(_words(raw), _AGENT, _ANYTHING, "CLI=NUMBER")
+    return tuple(f"{name}={_count(number)}" for name, number in slots.items())
 
 
-READERS: Final[Mapping[Kind, Callable[[object], object]]] = {
+READERS: Final[Mapping[str, Callable[[object], object]]] = {
     "command": _text,
     "path": _text,
     "duration": _duration,

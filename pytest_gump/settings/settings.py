@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.agents.prices import Rates
@@ -12,7 +12,7 @@ from pytest_gump.settings.ini_values import READERS
 from pytest_gump.system.kept_ignored import KEEP_IGNORED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from pytest_gump.settings.gump_toml import GumpToml
 
@@ -128,13 +128,7 @@ def read_settings(
         sources[option.name] = source
         if raw is not None:
             values[option.field] = _read(option, raw, place)
-    return _build(values), sources
-
-
-def _build(values: Mapping[str, object]) -> Settings:
-    known = {field.name for field in fields(Settings)}
-    assert known >= values.keys()  # noqa: S101 - the table above names fields
-    return Settings(**values)  # type: ignore[arg-type]  # each reader gives what its field holds
+    return Settings(**values), sources  # type: ignore[arg-type]  # each reader gives what its field holds
 
 
 def _read(option: IniOption, raw: object, place: str) -> object:

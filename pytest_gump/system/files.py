@@ -1,4 +1,4 @@
-"""Files below a folder that an agent has written: looked at, removed and read without ever following a link."""
+"""Files that a user names, and files below a folder that an agent wrote: there no link is ever followed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 from typing import TYPE_CHECKING
 
-from pytest_gump.errors import WorktreeError
+from pytest_gump.errors import ConfigError, WorktreeError
 from pytest_gump.system.directory import NEW, Directory
 
 if TYPE_CHECKING:
@@ -21,6 +21,38 @@ if TYPE_CHECKING:
 
 _DEEPEST_HANDOVER = 10
 _MOST_BYTES_READ = 2 * 1024 * 1024
+
+
+def read_user_file(path: Path, max_bytes: int, name: str) -> bytes:
+    """Read a regular file that the user named, links followed; `name` is the subject of the error.
+
+    Raises:
+        ConfigError: it is missing, no regular file, too large, or cannot be read.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError(f"{name} is not a regular file")
+        if status.st_size > max_bytes:
+            raise ConfigError(f"{name} has {status.st_size} bytes; at most {max_bytes} are read")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConfigError(f"{name} does not exist") from error
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{name} cannot be read: {why}") from error
+
+
+def read_user_text(path: Path, max_bytes: int, name: str) -> str:
+    """Read a text file that the user named; a byte order mark is no part of the text.
+
+    Raises:
+        ConfigError: as for `read_user_file`, or it is not UTF-8.
+    """
+    try:
+        return read_user_file(path, max_bytes, name).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{name} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from error
 
 
 def remove(path: Path) -> None:

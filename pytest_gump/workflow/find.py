@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.errors import ConfigError, suggest
+from pytest_gump.system.files import read_user_text
 from pytest_gump.workflow.problems import quoted
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
         for suffix in WORKFLOW_SUFFIXES:
             path = folder.path / f"{name_or_path}{suffix}"
             if _exists(path):
-                return Found(path, folder.source, name_or_path, read_text(path))
+                return Found(path, folder.source, name_or_path, _read(path))
     raise _not_found(name_or_path, project, home)
 
 
 def workflow_file(path: Path) -> Found:
     """Read a workflow file that is there."""
-    return Found(path, "file", path.stem, read_text(path))
+    return Found(path, "file", path.stem, _read(path))
 
 
 def list_workflows(project: Path, home: Path | None) -> list[Found]:
@@ -74,7 +74,7 @@ def list_workflows(project: Path, home: Path | None) -> list[Found]:
 
 def _listed(path: Path, source: Source) -> Found:
     try:
-        return Found(path, source, path.stem, read_text(path))
+        return Found(path, source, path.stem, _read(path))
     except ConfigError as error:
         return Found(path, source, path.stem, "", problem=str(error.args[0]))
 
@@ -86,24 +86,8 @@ def builtin_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "workflows"
 
 
-def read_text(path: Path) -> str:
-    """Read a text file of a user.
-
-    Raises:
-        ConfigError: it is no regular file, too large, not UTF-8, or cannot be read.
-    """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"{path} is not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes")
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"cannot read {str(path)!r}: {reason}") from None
+def _read(path: Path) -> str:
+    return read_user_text(path, MAX_BYTES, str(path)).replace("\r\n", "\n")
 
 
 def _named_file(name: str, project: Path) -> Found:

@@ -126,7 +126,7 @@ def test_the_file_of_the_user_is_read_first(tmp_path: Path) -> None:
         (b"[validation\n", "gump.toml:1:12: "),
         (b"[gump]\n[gump]\n", "gump.toml:2:6: Cannot declare"),
         (b"[gump]\nmax_items = 1\nmax_items = 2\n", "gump.toml:"),
-        (b"# \xff\n", "gump.toml: is not UTF-8 text: invalid start byte at byte 2"),
+        (b"# \xff\n", "gump.toml: is not UTF-8 text (byte 2)"),
         (b"#" * (MAX_BYTES + 1), f"gump.toml: has {MAX_BYTES + 1} bytes; at most {MAX_BYTES} are read"),
         (b"a = " + b"[" * 5000 + b"]" * 5000, "gump.toml: is nested too deeply"),
     ],
@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_read_is_one_error(tmp_path: Path, content: bytes,
 
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gump.toml")
-    with pytest.raises(ConfigError, match=r"^gump.toml: not a regular file$"):
+    with pytest.raises(ConfigError, match=r"^gump.toml: is not a regular file$"):
         gump_tomls(tmp_path, tmp_path, None)
     (tmp_path / "gump.toml").unlink()
     (tmp_path / "gump.toml").symlink_to("gump.toml")

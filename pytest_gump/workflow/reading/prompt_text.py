@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.errors import ConfigError
+from pytest_gump.system.files import read_user_text
 from pytest_gump.workflow import keys
 from pytest_gump.workflow.problems import Place, quoted
 from pytest_gump.workflow.reading.located import Templated
@@ -52,10 +53,6 @@ def shown(path: Path, project: Path) -> str:
         return str(path)
 
 
-class _RefusedError(Exception):
-    """Why a prompt file has no text for us."""
-
-
 def _read_file(written: str, place: Place, around: Surroundings) -> Templated | None:
     folder = around.folder
     if folder is None:
@@ -63,40 +60,23 @@ def _read_file(written: str, place: Place, around: Surroundings) -> Templated | 
             place, "this workflow has no folder, so it cannot have prompt files", "write the prompt itself"
         )
         return None
+    name = f"prompt file {quoted(written)}"
     try:
-        text = _text(_inside(folder, written, around.project))
-    except _RefusedError as error:
-        hint = "its path is relative to the workflow file"
-        around.problems.add(place, f"prompt file {quoted(written)} {error}", hint)
+        text = read_user_text(_inside(folder, written, around.project, name), MAX_PROMPT_BYTES, name)
+    except ConfigError as error:
+        around.problems.add(place, str(error.args[0]), "its path is relative to the workflow file")
         return None
     return Templated(text, file=shown(folder / written, around.project))
 
 
-def _inside(folder: Path, written: str, project: Path) -> Path:
+def _inside(folder: Path, written: str, project: Path, name: str) -> Path:
     """Follow every link of a path, and refuse one that leaves the workflow's folder and the project."""
     if PurePosixPath(written).is_absolute():
-        raise _RefusedError("must be relative")
+        raise ConfigError(f"{name} must be relative")
     try:
         real = (folder / written).resolve()
         if any(real.is_relative_to(home.resolve()) for home in (folder, project)):
             return real
     except (OSError, ValueError, RuntimeError):
-        raise _RefusedError("cannot be reached") from None
-    raise _RefusedError("is outside the project and the workflow's folder")
-
-
-def _text(path: Path) -> str:
-    try:
-        status = path.stat()
-        is_text = stat.S_ISREG(status.st_mode) and status.st_size <= MAX_PROMPT_BYTES
-        data = path.read_bytes() if is_text else None
-    except FileNotFoundError:
-        raise _RefusedError("does not exist") from None
-    except OSError as error:
-        raise _RefusedError(f"cannot be read: {error.strerror}") from None
-    if data is None:
-        raise _RefusedError(f"is not a regular file of at most {MAX_PROMPT_BYTES} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _RefusedError("is not UTF-8 text") from None
+        raise ConfigError(f"{name} cannot be reached") from None
+    raise ConfigError(f"{name} is outside the project and the workflow's folder")
