@@ -34,13 +34,17 @@ class Tokens:
         )
 
     @property
-    def total(self) -> int:
-        return self.input + self.cache_read + self.cache_write + self.output + self.reasoning
+    def read(self) -> int:
+        """All that the model had before it; of one answer, the length of its context."""
+        return self.input + self.cache_read + self.cache_write
 
     @property
-    def context(self) -> int:
-        """Of one answer: all that the model had before it when it began."""
-        return self.input + self.cache_read + self.cache_write
+    def written(self) -> int:
+        return self.output + self.reasoning
+
+    @property
+    def total(self) -> int:
+        return self.read + self.written
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,31 @@ class Usage:
     tool_calls: int = 0
     context_tokens: int = 0
     """The most that one answer of the main conversation had before it; 0 when the CLI does not tell."""
+
+    @classmethod
+    def estimated(cls, tokens: Tokens, cost_usd: float | None, *counts: int) -> Usage:
+        """Usage whose cost was estimated; None: without success. `counts` are turns, tool calls, context tokens."""
+        return cls(tokens, cost_usd, "unknown" if cost_usd is None else "estimated", *counts)
+
+    @property
+    def is_estimated(self) -> bool:
+        return self.provenance == "estimated"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was used, as far as anybody knows."""
+        return not (self.turns or self.tokens.total or self.cost_usd)
+
+
+NOTHING_USED = Usage(cost_usd=0.0, provenance="reported")
+"""Of an attempt whose agent was not started."""
+
+
+def worst_provenance(usages: Iterable[Usage]) -> Provenance | None:
+    """That of the sum of several usages; None for no usage."""
+    found = {usage.provenance for usage in usages}
+    worst_first: tuple[Provenance, ...] = ("unknown", "estimated", "reported")
+    return next((provenance for provenance in worst_first if provenance in found), None)
 
 
 # -- events: what happened, read off the stream while it runs ------------------------------------------------------

@@ -23,10 +23,10 @@ def version() -> str:
 def look_up(name: str, provider: str | None, tokens: Tokens) -> Priced | None:
     """Price tokens as `price_table.look_up` does."""
     usage = Usage(
-        input_tokens=tokens.input + tokens.cache_read + tokens.cache_write,
+        input_tokens=tokens.read,
         cache_read_tokens=tokens.cache_read,
         cache_write_tokens=tokens.cache_write,
-        output_tokens=tokens.output + tokens.reasoning,
+        output_tokens=tokens.written,
     )
     try:
         found = calc_price(usage, model_ref=name, provider_id=provider)

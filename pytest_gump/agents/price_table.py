@@ -78,11 +78,11 @@ def _matches(clause: dict[str, Any], name: str) -> bool:
 
 def _cost(entry: dict[str, Any], tokens: Tokens) -> float:
     """Dollars. Cached tokens without a price of their own cost what input does."""
-    total = tokens.input + tokens.cache_read + tokens.cache_write
+    total = tokens.read
     cached = {"cache_read": tokens.cache_read, "cache_write": tokens.cache_write}
     counts = {kind: count for kind, count in cached.items() if kind in entry}
     counts["input"] = total - sum(counts.values())
-    counts["output"] = tokens.output + tokens.reasoning
+    counts["output"] = tokens.written
     return sum(count * _price(entry.get(kind, 0), total) for kind, count in counts.items()) / MILLION
 
 

@@ -40,7 +40,7 @@ class Rates:
             tokens.input * self.input
             + tokens.cache_read * self.cache_read
             + tokens.cache_write * self.cache_write
-            + (tokens.output + tokens.reasoning) * self.output
+            + tokens.written * self.output
         )
 
 
@@ -166,7 +166,7 @@ def rates(model: str | None) -> Rates | None:
 
 def estimate_answer(model: str | None, tokens: Tokens) -> float | None:
     """Price one answer as `estimate` does, in a fraction of its time."""
-    rate = rates(model) if tokens.input + tokens.cache_read + tokens.cache_write <= LINEAR_TOKENS else None
+    rate = rates(model) if tokens.read <= LINEAR_TOKENS else None
     if rate is None:
         return estimate(model, tokens)
     return rate.of(tokens)
@@ -178,7 +178,7 @@ def estimate_answers(model: str | None, tokens: Tokens, answers: int) -> float |
         return estimate_answer(model, tokens)
     counts = (tokens.input, tokens.cache_read, tokens.cache_write, tokens.output, tokens.reasoning)
     mean = Tokens(*(count // answers for count in counts))
-    rate = rates(model) if mean.input + mean.cache_read + mean.cache_write <= LINEAR_TOKENS else None
+    rate = rates(model) if mean.read <= LINEAR_TOKENS else None
     if rate is None:
         one = estimate(model, mean)
         return None if one is None else one * answers
@@ -186,9 +186,7 @@ def estimate_answers(model: str | None, tokens: Tokens, answers: int) -> float |
 
 
 def estimated_usage(model: str | None, tokens: Tokens, *, turns: int = 0, tool_calls: int = 0) -> Usage:
-    cost_usd = estimate(model, tokens)
-    provenance: Provenance = "unknown" if cost_usd is None else "estimated"
-    return Usage(tokens, cost_usd, provenance, turns, tool_calls)
+    return Usage.estimated(tokens, estimate(model, tokens), turns, tool_calls)
 
 
 def table_version() -> str:

@@ -113,7 +113,7 @@ def _row(run: StoredRun) -> tuple[str, ...]:
     import time
 
     from pytest_gump.engine.reporting.status_data import seconds
-    from pytest_gump.units import format_duration, format_usd_sum
+    from pytest_gump.units import format_duration
 
     record, total = run.record, run.record.total
     fate = "discarded" if record.discarded else "applied" if record.applied else ""
@@ -125,7 +125,7 @@ def _row(run: StoredRun) -> tuple[str, ...]:
         f"{run.state}, {fate}" if fate else run.state,
         step,
         attempt,
-        format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0),
+        total.cost_text,
         format_duration(seconds(record, now=time.time(), is_running=is_running)),
         str(record.pid) if is_running else "",
     )

@@ -30,10 +30,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_gump.agents.base import NOTHING_USED
 from pytest_gump.agents.cassettes import cassette
 from pytest_gump.engine.attempt.agent_phase import STREAM
 from pytest_gump.engine.attempt.attempt import Cancelled, execute
-from pytest_gump.engine.attempt.recovery import NEVER_STARTED, attempt_folder, fresh_scratch, recover
+from pytest_gump.engine.attempt.recovery import attempt_folder, fresh_scratch, recover
 from pytest_gump.errors import GumpError, reason_of
 from pytest_gump.executors.progress import ProgressMessages
 from pytest_gump.executors.remote_mirror import Place
@@ -254,7 +255,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def _bare(order: Order, outcome: Outcome, reason: str, *, final: bool = False) -> AttemptResult:
-    timings, usage = Timings(started=time.time(), total_s=0.0), NEVER_STARTED
+    timings, usage = Timings(started=time.time(), total_s=0.0), NOTHING_USED
     return AttemptResult(order.step, order.attempt, outcome, reason, order.agent, timings, usage=usage, final=final)
 
 

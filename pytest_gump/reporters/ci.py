@@ -19,7 +19,7 @@ from pytest_gump.reporters.lines import run_line
 from pytest_gump.reporters.located_run import REASON_CHARS, LocatedRun, short
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.text import ASCII, UNICODE, clean_text, pad, width
-from pytest_gump.units import format_duration, format_usd_sum
+from pytest_gump.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,15 +122,14 @@ def _row(step: StepRecord) -> tuple[str, ...]:
     mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
     if not step.attempts:
         return (mark, step.path, step.outcome, *[""] * 6)
-    own = [one for one in step.attempts if not one.reused]
-    if not own:
+    if not step.own:
         return (mark, step.path, f"{step.outcome}, reused", step.attempts[-1].agent or step.mode, *[""] * 5)
     total, last = step.total, step.attempts[-1]
-    cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
+    cost = total.cost_text
     took = format_duration(total.duration_s)
     paid = (cost, str(total.turns)) if last.agent else ("", "")
     skipped = ", ".join(gate.name for gate in gates_of(step) if gate.status == "skipped")
-    return (mark, step.path, step.outcome, last.agent or last.mode, str(len(own)), *paid, took, skipped)
+    return (mark, step.path, step.outcome, last.agent or last.mode, str(len(step.own)), *paid, took, skipped)
 
 
 def log_sections(runs: Sequence[LocatedRun]) -> list[str]:

@@ -101,15 +101,14 @@ def _table(record: RunRecord) -> Iterator[str]:
 def _row(step: StepRecord) -> tuple[str, ...]:
     mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
     start = mark, code(step.path, in_table=True)
-    own = [one for one in step.attempts if not one.reused]
-    if not own:
+    if not step.own:
         reused = f"{_word(step.outcome)}, reused" if step.attempts else _word(step.outcome)
         return (*start, reused, *[""] * 6)
     total, last = step.total, step.attempts[-1]
-    cost = format_usd_sum(total.cost_usd, estimated=total.estimated, has_unknown=total.unknown > 0)
+    cost = total.cost_text
     paid = (cost, str(total.turns)) if last.agent else ("", "")
     who, took = _word(last.agent or last.mode), format_duration(total.duration_s)
-    return (*start, _word(step.outcome), who, str(len(own)), *paid, took, _gates(step))
+    return (*start, _word(step.outcome), who, str(len(step.own)), *paid, took, _gates(step))
 
 
 def _gates(step: StepRecord) -> str:

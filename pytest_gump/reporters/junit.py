@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from _pytest.junitxml import bin_xml_escape, xml_key  # no public way to a testcase's system-out; tests/test_junit.py
 
+from pytest_gump.agents.base import worst_provenance
 from pytest_gump.engine.reporting.reservations import no_change, skipped_gates
 from pytest_gump.text import clean_text
 from pytest_gump.units import format_duration, format_usd, plural
@@ -98,7 +99,7 @@ def _attempt_text(one: AttemptRecord) -> str:
     result = one.result
     if result is None:
         return f"attempt {one.attempt}: {one.agent or 'gate'}: interrupted"
-    cost = format_usd(result.usage.cost_usd, estimated=result.usage.provenance == "estimated")
+    cost = format_usd(result.usage.cost_usd, estimated=result.usage.is_estimated)
     fate = " (in another run)" if one.reused else " (run again after a resume)" if one.superseded else ""
     lines = [
         (
@@ -160,9 +161,5 @@ def write_suite(config: pytest.Config, records: list[tuple[str, RunRecord]]) -> 
 
 
 def _provenance(step: StepRecord) -> str:
-    own = [one for one in step.attempts if one.agent is not None and not one.reused]
-    kinds = {one.result.usage.provenance for one in own if one.result is not None}
-    for kind in ("unknown", "estimated", "reported"):
-        if kind in kinds:
-            return kind
-    return "none"
+    with_agent = [attempt for attempt in step.own if attempt.agent is not None]
+    return worst_provenance(attempt.usage for attempt in with_agent if attempt.usage is not None) or "none"

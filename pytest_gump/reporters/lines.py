@@ -207,9 +207,9 @@ def _mark(attempt: AttemptRecord, marks: Marks) -> str:
 def _cost(result: AttemptResult) -> str:
     """Dollars of an attempt; nothing where nothing was used."""
     usage = result.usage
-    if usage.cost_usd is None and not usage.turns and not usage.tokens.total:
+    if usage.cost_usd is None and usage.is_empty:
         return ""
-    return format_usd(usage.cost_usd, estimated=usage.provenance == "estimated")
+    return format_usd(usage.cost_usd, estimated=usage.is_estimated)
 
 
 def _detail(result: AttemptResult) -> str:

@@ -82,7 +82,7 @@ class Live:
             case Turn(number=number):
                 attempt.turns = number
             case UsageSeen(usage=usage):
-                attempt.usd, attempt.is_estimated = usage.cost_usd, usage.provenance == "estimated"
+                attempt.usd, attempt.is_estimated = usage.cost_usd, usage.is_estimated
             case ToolCall():
                 attempt.doing = _call_text(attempt, event)
                 if self._screen.verbosity >= TOLD_TOOLS:

@@ -8,8 +8,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.base import Usage, UsageSeen
-from pytest_gump.engine.attempt.recovery import NEVER_STARTED
+from pytest_gump.agents.base import NOTHING_USED, Usage, UsageSeen
 from pytest_gump.errors import GumpError
 from pytest_gump.executors.protocol import Finished, Lost, WorkerFault
 from pytest_gump.order import Outcome
@@ -229,7 +228,7 @@ class OrderLoop:
             in_flight.active.workplace.pool.doubt(in_flight.order.slot)
             in_flight.active.run.abandon_slot(in_flight.order.slot)
         has_begun = lost.is_away or not lost.is_quiet  # of others, the stream on disk tells
-        usage = in_flight.heard or (Usage() if has_begun else NEVER_STARTED)
+        usage = in_flight.heard or (Usage() if has_begun else NOTHING_USED)
         result = in_flight.active.run.no_attempt(in_flight.order, Outcome.CRASHED, lost.why, usage)
         return in_flight.active.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
 
+from pytest_gump.agents.base import NOTHING_USED
 from pytest_gump.collect import StepItem, describe_failure
-from pytest_gump.engine.attempt.recovery import NEVER_STARTED
 from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.errors import GumpError
@@ -71,14 +71,14 @@ class StepReports:
         """The result of an attempt that raised an error. Its worker still runs, so a retry would fail the same way."""
         why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
         outcome = Outcome.GATE_ERROR if in_flight.order.agent is None else Outcome.AGENT_ERROR
-        why, usage = f"the step raised an error: {clean_text(why)}", in_flight.heard or NEVER_STARTED
+        why, usage = f"the step raised an error: {clean_text(why)}", in_flight.heard or NOTHING_USED
         result = in_flight.active.run.no_attempt(in_flight.order, outcome, why, usage)
         final = replace(result, final=True)
         return in_flight.active.workplace.recover(in_flight.ticket, in_flight.order, final, in_flight.began)
 
     def _stopped(self, in_flight: InFlight) -> AttemptResult:
         """The result of an attempt that was stopped before it had one."""
-        usage = in_flight.heard or NEVER_STARTED
+        usage = in_flight.heard or NOTHING_USED
         result = in_flight.active.run.no_attempt(in_flight.order, Outcome.CANCELLED, "interrupted", usage)
         return in_flight.active.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
 

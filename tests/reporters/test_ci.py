@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.gates.base import GateResult
-from pytest_gump.order import AttemptResult, Outcome, Timings
+from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.reporters.ci import code_quality, error_commands, log_sections, service
 from pytest_gump.reporters.ci_summary import OUTPUT_CHARS, block, markdown
 from pytest_gump.reporters.located_run import LocatedRun
@@ -182,7 +182,8 @@ def failed_run(text: str) -> list[LocatedRun]:
     """A failed run in which everything that others write is the text."""
     gates = (GateResult(text, "failed", text, output=text), GateResult(text, "skipped", text))
     attempt = AttemptRecord(1, "impl", 1, "diff", text, "first", 0.0)
-    attempt.result = AttemptResult("impl", 1, Outcome.GATE_FAILED, text, text, Timings(0.0, 1.0), gates=gates)
+    result = AttemptResult("impl", 1, Outcome.GATE_FAILED, text, text, Timings(0.0, 1.0), gates=gates)
+    attempt.finish(to_wire(result))
     step = StepRecord("impl", "diff", [attempt], status="failed", reason=text)
     record = RunRecord(run_id="r", workflow=text, spec=text, status="failed", steps={"impl": step}, reason=text)
     record.preflight = {"gates": [{"name": text, "status": "failed", "summary": text}]}

@@ -8,7 +8,7 @@ import pytest
 from pytest_gump.agents.base import Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord, Total
 from pytest_gump.gates.base import GateResult
-from pytest_gump.order import AttemptResult, Outcome, Timings
+from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.reporters.lines import attempt_lines, columns_for, command_lines, more_money_text, run_line
 from pytest_gump.text import UNICODE, width
 from pytest_gump.workflow.path import StepPath
@@ -20,7 +20,7 @@ FAILED = replace(PASSED, outcome=Outcome.GATE_FAILED, reason="test failed: 2 fai
 
 def attempt(result: AttemptResult, *, step: str = "impl", number: int = 1, mode: str = "diff") -> AttemptRecord:
     record = AttemptRecord(number, step, number, mode, result.agent, "first", 0.0)
-    record.result = result
+    record.finish(to_wire(result))
     record.verdict = "passed" if result.passed else "retried"
     return record
 

@@ -26,7 +26,7 @@ from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.agents.base import Event, Provenance, Task
+    from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Handlers
 
 CLI: Final = "codex"
@@ -158,8 +158,7 @@ class CodexReader(EstimatedReader):
         before = self._task.session
         mine = self._reported if before is None else tokens_grown(self._reported, before.tokens)
         cost_usd = prices.estimate_answers(prices.priced_as(self._model, CLI), mine, self._turns)
-        provenance: Provenance = "unknown" if cost_usd is None else "estimated"
-        return Usage(mine, cost_usd, provenance, self._turns, self._tool_calls)
+        return Usage.estimated(mine, cost_usd, self._turns, self._tool_calls)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from pytest_gump.agents.streams.result_reader import ResultReader
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.agents.base import Event, Provenance, Task
+    from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Limit
 
 CLI: Final = "qwen"
@@ -121,8 +121,7 @@ class QwenReader(ResultReader):
         if cost_usd is not None and (beyond.total or not seen.total):
             more = prices.estimate_answer(prices.priced_as(self._model, CLI), beyond)
             cost_usd = None if more is None else cost_usd + more
-        provenance: Provenance = "unknown" if cost_usd is None else "estimated"
-        return Usage(total, cost_usd, provenance, self._turns, self._tool_calls, self._context_tokens)
+        return Usage.estimated(total, cost_usd, self._turns, self._tool_calls, self._context_tokens)
 
     def _growth(self, total: Tokens) -> Tokens:
         """What the session's running total grew by; nothing when it is not known what it was before."""

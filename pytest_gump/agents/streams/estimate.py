@@ -8,13 +8,10 @@ conversation held before: the estimate feeds live guards and runs that were kill
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Tokens, Usage
-
-if TYPE_CHECKING:
-    from pytest_gump.agents.base import Provenance
 
 # English prose and code come to 3 to 4 characters a token; the lower side, as it feeds a budget guard.
 CHARACTERS_PER_TOKEN: Final = 3.5
@@ -74,8 +71,7 @@ class Conversation:
 
     def usage(self, *, tool_calls: int) -> Usage:
         known = self._known and prices.rates(self.model) is not None
-        provenance: Provenance = "estimated" if known else "unknown"
-        return Usage(self.tokens, self._usd if known else None, provenance, self.answers, tool_calls)
+        return Usage.estimated(self.tokens, self._usd if known else None, self.answers, tool_calls)
 
 
 def characters_of(value: object) -> int:

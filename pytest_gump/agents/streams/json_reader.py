@@ -127,7 +127,7 @@ class JsonReader:
 
     def _had(self, tokens: Tokens) -> None:
         """Take in what one answer of the main conversation read; sums and subagents are none of it."""
-        self._context_tokens = max(self._context_tokens, tokens.context)
+        self._context_tokens = max(self._context_tokens, tokens.read)
 
     @property
     def ended(self) -> bool:

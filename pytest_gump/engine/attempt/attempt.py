@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Usage
+from pytest_gump.agents.base import NOTHING_USED, Usage
 from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.attempt import lost_session
 from pytest_gump.engine.attempt.agent_phase import AgentRun, make_task, run_agent
@@ -24,7 +24,7 @@ from pytest_gump.engine.attempt.judge import judge_gates, judge_work
 from pytest_gump.engine.attempt.named_changes import interpreter_changes, named_changes
 from pytest_gump.engine.attempt.prompt import compose
 from pytest_gump.engine.attempt.record_take import Work, record
-from pytest_gump.engine.attempt.recovery import NEVER_STARTED, recover
+from pytest_gump.engine.attempt.recovery import recover
 from pytest_gump.engine.attempt.secrets import Secrets, masked_event
 from pytest_gump.engine.attempt.setup_phase import Setup
 from pytest_gump.engine.attempt.snapshots import Snapshots, attempt_ref
@@ -383,7 +383,7 @@ class _Attempt:
             model=ending.model if ending else None,
             final=ending.final if ending else False,
             resets_at=sane(ending.resets_at, self.started) if ending and judgement.outcome is Outcome.QUOTA else None,
-            usage=ending.usage if ending else NEVER_STARTED if judgement.outcome is Outcome.CANCELLED else Usage(),
+            usage=ending.usage if ending else NOTHING_USED if judgement.outcome is Outcome.CANCELLED else Usage(),
             tool_use=run.tool_use if run else ToolUse(),
             gates=facts.gates,
             guard=judgement.guard,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.base import Provenance, Usage
+from pytest_gump.agents.base import Usage, worst_provenance
 from pytest_gump.engine.attempt.agent_phase import STDERR, STREAM
 from pytest_gump.engine.attempt.prompt import STANDING, TASK
 from pytest_gump.order import Section
@@ -70,10 +70,9 @@ def together(first: AgentRun, second: AgentRun) -> AgentRun:
 
 def added(one: Usage, other: Usage) -> Usage:
     """The sum; the cost of a start that used nothing is nothing, and unknown cost stays unknown."""
-    known = [usage for usage in (one, other) if usage.tokens.total or usage.cost_usd or usage.turns] or [other]
+    known = [usage for usage in (one, other) if not usage.is_empty] or [other]
     costs = [usage.cost_usd for usage in known]
-    kinds = {usage.provenance for usage in known}
-    provenance: Provenance = next(kind for kind in ("unknown", "estimated", "reported") if kind in kinds)
+    provenance = worst_provenance(known) or "unknown"
     return Usage(
         tokens=one.tokens + other.tokens,
         cost_usd=None if provenance == "unknown" else sum(cost for cost in costs if cost is not None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Usage
 from pytest_gump.engine.attempt.agent_phase import STREAM, make_task
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult, Order
 
 _CHUNK = 1 << 20
-
-
-NEVER_STARTED: Final = Usage(cost_usd=0.0, provenance="reported")
-"""Of an attempt whose agent was not started."""
 
 
 def scratch_of(scratch: Path, ticket: int) -> Path:

@@ -83,7 +83,7 @@ class GuardWatch:
         limits, cost = self._limits, usage.cost_usd
         if limits.max_budget is not None and cost is not None and cost > limits.max_budget:
             whose = _whose("max_budget", limits.budget_scope)
-            spent = format_usd(limits.budget_spent + cost, estimated=usage.provenance == "estimated")
+            spent = format_usd(limits.budget_spent + cost, estimated=usage.is_estimated)
             limit = format_usd(limits.budget_spent + limits.max_budget)
             return Breach("max_budget", f"{whose}: {spent} spent of {limit}")
         if limits.max_tokens is not None and usage.tokens.total > limits.max_tokens:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.base import Tokens, Usage
 from pytest_gump.order import AttemptResult, Outcome, from_wire
+from pytest_gump.units import format_usd_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,11 +43,15 @@ class Total:
         """What budgets count."""
         return self.cost_usd + self.presumed_usd
 
+    @property
+    def cost_text(self) -> str:
+        return format_usd_sum(self.cost_usd, estimated=self.estimated, has_unknown=self.unknown > 0)
+
     def plus(self, usage: Usage, duration_s: float, *, unknown: bool, presumed_usd: float = 0.0) -> Total:
         return Total(
             attempts=self.attempts + 1,
             cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
-            estimated=self.estimated or usage.provenance == "estimated",
+            estimated=self.estimated or usage.is_estimated,
             unknown=self.unknown + unknown,
             tokens=self.tokens + usage.tokens,
             turns=self.turns + usage.turns,
@@ -63,7 +68,7 @@ def is_unknown(usage: Usage, outcome: str = "") -> bool:
     Of an agent that ended by itself and told of no use there is none: it could not log in, say.
     """
     was_cut = outcome in {Outcome.CRASHED, Outcome.CANCELLED}
-    return usage.cost_usd is None and bool(was_cut or usage.turns or usage.tokens.total)
+    return usage.cost_usd is None and (was_cut or not usage.is_empty)
 
 
 @dataclass(slots=True)
@@ -107,9 +112,19 @@ class AttemptRecord:
 
     @property
     def is_retried(self) -> bool:
-        """True if it failed and another attempt followed: of the same step, or of another one after a restart."""
+        """Whether it failed and another attempt followed: of the same step, or of another one after a restart."""
         is_group = self.verdict == "again" and self.decided in {"retry", "restart"}
-        return not self.reused and (is_group or self.verdict in {"retried", "escalated"})
+        return is_group or self.verdict in {"retried", "escalated"}
+
+    @property
+    def is_repeated(self) -> bool:
+        """True if it is made once more under its number because of a limit."""
+        return self.verdict in {"waited", "failover"}
+
+    @property
+    def counts(self) -> bool:
+        """True if its result holds and is no limit: other attempts may build on it."""
+        return not self.superseded and not self.is_repeated
 
     @property
     def result(self) -> AttemptResult | None:
@@ -117,13 +132,6 @@ class AttemptRecord:
         if self._result is None and self._wire is not None:
             self._result = from_wire(AttemptResult, self._wire)
         return self._result
-
-    @result.setter
-    def result(self, result: AttemptResult | None) -> None:
-        self._result = result
-        if result is not None:
-            self.usage, self.duration_s = result.usage, result.timings.total_s
-            self.has_unknown_cost = self.agent is not None and is_unknown(result.usage, result.outcome)
 
     def finish(self, wire: Event) -> None:
         """Take the result as the ledger holds it; only what sums need is read now."""
@@ -142,8 +150,28 @@ class AttemptRecord:
         self._wire = wire
 
 
+class _Attempts:
+    """Figures of the attempts of a step or a run."""
+
+    __slots__ = ()
+    attempts: list[AttemptRecord]
+
+    @property
+    def own(self) -> list[AttemptRecord]:
+        """The attempts made in this run, not those that it reused from another one."""
+        return [attempt for attempt in self.attempts if not attempt.reused]
+
+    @property
+    def total(self) -> Total:
+        return add_up(self.own)
+
+    @property
+    def retries(self) -> int:
+        return sum(attempt.is_retried for attempt in self.own)
+
+
 @dataclass(slots=True)
-class StepRecord:
+class StepRecord(_Attempts):
     path: str
     mode: str
     attempts: list[AttemptRecord] = field(default_factory=list)
@@ -154,8 +182,9 @@ class StepRecord:
     """What the newest decision about it said it ends with; its last attempt may have ended with something else."""
 
     @property
-    def total(self) -> Total:
-        return add_up(self.attempts)
+    def newest_valid(self) -> AttemptRecord | None:
+        """The newest attempt whose result holds, or that runs."""
+        return next((attempt for attempt in reversed(self.attempts) if not attempt.superseded), None)
 
     @property
     def outcome(self) -> str:
@@ -169,7 +198,7 @@ class StepRecord:
 
 
 @dataclass(slots=True)
-class RunRecord:
+class RunRecord(_Attempts):
     """The state of a run: a fold over its ledger."""
 
     run_id: str = ""
@@ -221,10 +250,6 @@ class RunRecord:
     """Attempts that wait for a limit."""
 
     @property
-    def total(self) -> Total:
-        return add_up(self.attempts)
-
-    @property
     def has_started(self) -> bool:
         """True if the ledger has its first event."""
         return bool(self.base)
@@ -243,35 +268,32 @@ class RunRecord:
 
     @property
     def escalations(self) -> int:
-        return sum(one.verdict == "escalated" and not one.reused for one in self.attempts)
+        return self._count("escalated")
 
     @property
     def waits(self) -> int:
-        return sum(one.verdict == "waited" and not one.reused for one in self.attempts)
+        return self._count("waited")
 
     @property
     def failovers(self) -> int:
-        return sum(one.verdict == "failover" and not one.reused for one in self.attempts)
+        return self._count("failover")
+
+    def _count(self, verdict: str) -> int:
+        return sum(attempt.verdict == verdict for attempt in self.own)
 
     @property
     def waiting(self) -> list[AttemptRecord]:
         """Attempts that are to be made once more when the limit is over."""
         return [] if self.finished is not None else [*self.waiting_by_step.values()]
 
-    @property
-    def retries(self) -> int:
-        return sum(one.is_retried for one in self.attempts)
-
 
 def add_up(attempts: Iterable[AttemptRecord]) -> Total:
-    """Sum all attempts made in this run, failed and killed ones too; what one cost that never ended is unknown."""
+    """Sum attempts, failed and killed ones too; what one cost that never ended is unknown."""
     total = Total()
-    for one in attempts:
-        if one.reused:
-            continue
-        if one.usage is not None:
-            unknown, presumed_usd = one.has_unknown_cost, one.presumed_usd
-            total = total.plus(one.usage, one.duration_s, unknown=unknown, presumed_usd=presumed_usd)
-        elif one.agent is not None:
+    for attempt in attempts:
+        if attempt.usage is not None:
+            unknown, presumed_usd = attempt.has_unknown_cost, attempt.presumed_usd
+            total = total.plus(attempt.usage, attempt.duration_s, unknown=unknown, presumed_usd=presumed_usd)
+        elif attempt.agent is not None:
             total = replace(total, unknown=total.unknown + 1)
     return total

@@ -116,22 +116,21 @@ def _tokens(tokens: Tokens) -> shape.Tokens:
 
 def _guards(record: RunRecord) -> dict[str, int]:
     """How often each guard stopped an agent; attempts of earlier runs do not count."""
-    results = [one.result for one in record.attempts if one.result is not None and not one.reused]
+    results = [attempt.result for attempt in record.own if attempt.result is not None]
     return dict(sorted(Counter(result.guard for result in results if result.guard is not None).items()))
 
 
 def _turns(record: RunRecord) -> shape.Spread | None:
-    turns = sorted(one.usage.turns for one in record.attempts if one.usage is not None and one.agent and not one.reused)
+    turns = sorted(attempt.usage.turns for attempt in record.own if attempt.usage is not None and attempt.agent)
     return {"least": turns[0], "median": median(turns), "most": turns[-1]} if turns else None
 
 
 def _agents(record: RunRecord) -> list[shape.AgentSum]:
     """Sums by agent, in the order in which they first worked."""
-    own = [one for one in record.attempts if not one.reused]
-    names = dict.fromkeys(one.agent for one in own if one.agent is not None)
+    names = dict.fromkeys(attempt.agent for attempt in record.own if attempt.agent is not None)
     sums: list[shape.AgentSum] = []
     for name in names:
-        attempts = [one for one in own if one.agent == name]
+        attempts = [attempt for attempt in record.own if attempt.agent == name]
         passed = sum(one.verdict == "passed" for one in attempts)
         sums.append({"agent": name, "passed": passed, **_total(add_up(attempts))})
     return sums
@@ -168,7 +167,7 @@ def _step(step: StepRecord, record: RunRecord) -> shape.Step:
         "reason": step.reason,
         "reservations": [*of_step(step)],
         "agent": last.agent if last else None,
-        "retries": sum(one.is_retried for one in step.attempts),
+        "retries": step.retries,
         **_changes(_changed(last) if last else ()),
         "totals": _total(step.total),
         "attempts": [_attempt(one, record) for one in step.attempts],

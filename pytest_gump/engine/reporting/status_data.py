@@ -31,7 +31,7 @@ def run_status(record: RunRecord, *, state: str, now: float) -> shape.RunStatus:
         "origin": record.origin,
         "max_budget_usd": record.max_budget,
         "cost": cost_data(record.total),
-        "attempts": sum(not one.reused for one in record.attempts),
+        "attempts": len(record.own),
         "steps": dict(Counter(step.status for step in record.steps.values())),
         "under_way": [
             {"step": one.step, "attempt": one.attempt, "agent": one.agent, "started": time_text(one.started)}

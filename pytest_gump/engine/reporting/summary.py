@@ -54,9 +54,7 @@ def runs_data(records: Iterable[RunRecord]) -> Data:
     for record in records:
         facts = (record.run_id, record.workflow, record.status)
         runs.append(_Run(*facts, record.duration_s, record.retries, record.total))
-        for one in record.attempts:
-            if one.reused:
-                continue
+        for one in record.own:
             if one.step not in names:
                 names[one.step] = StepPath.parse(one.step).static
             by_place[names[one.step], one.agent or "(gates)"].add(one)

@@ -101,7 +101,5 @@ def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, floa
 
 def spent(record: RunRecord, place: StepPath) -> float:
     """What the attempts at a place have cost, in USD, as budgets count it."""
-    inside = [
-        one for text, step in record.steps.items() if place.contains(StepPath.parse(text)) for one in step.attempts
-    ]
-    return add_up(inside).bound_usd
+    inside = [step for path, step in record.steps.items() if place.contains(StepPath.parse(path))]
+    return add_up(attempt for step in inside for attempt in step.own).bound_usd

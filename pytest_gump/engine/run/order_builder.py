@@ -12,7 +12,6 @@ from pytest_gump.engine.checks.collected import known_skipped, known_tests
 from pytest_gump.engine.run.budget import TimeAllowance, allowance
 from pytest_gump.engine.run.fingerprint import hashed, portable
 from pytest_gump.engine.run.preflight import PREFLIGHT
-from pytest_gump.engine.run.quota import REPEATED
 from pytest_gump.engine.run.sessions import choose_session
 from pytest_gump.engine.run.template_values import State
 from pytest_gump.gates.names import COMMAND_GATES
@@ -292,8 +291,7 @@ class OrderBuilder:
         step = str(ready.restarted_by or ready.path)
         wanted = {failure.attempt for failure in ready.feedback}
         records = self._record.steps[step].attempts if step in self._record.steps else []
-        counting = (one for one in records if not one.superseded and one.verdict not in REPEATED)
-        return [one for one in counting if one.attempt in wanted]
+        return [record for record in records if record.counts and record.attempt in wanted]
 
     def _standing(self, ready: Ready, beginning: Beginning) -> str:
         if beginning.missed is not None:

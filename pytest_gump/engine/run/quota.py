@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from pytest_gump.settings.settings import Settings
 
-REPEATED: Final = frozenset({"waited", "failover"})
-"""Verdicts on attempts that are made once more because of a limit."""
-
 FIRST_S: Final = 60.0
 """Wait before the first new attempt, where nobody says when the limit is over; then twice as long each time."""
 LONGEST_S: Final = 3600.0

@@ -13,11 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.agents.base import NOTHING_USED
 from pytest_gump.agents.streams.resets import sane
-from pytest_gump.engine.attempt.recovery import NEVER_STARTED
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
-from pytest_gump.engine.record.records import AttemptRecord, RunRecord, is_unknown
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.record.refs import commit_ref
 from pytest_gump.engine.record.run_change import run_change
 from pytest_gump.engine.run.budget import Allowance, refusal, spent_out
@@ -254,7 +254,7 @@ class Run:
         """Carry out an order of mode `merge`: the controller does that itself."""
         return merge(order, self._repository, f"{self.inputs.workflow.name} on {self.inputs.spec_name}")
 
-    def no_attempt(self, order: Order, outcome: Outcome, reason: str, usage: Usage = NEVER_STARTED) -> AttemptResult:
+    def no_attempt(self, order: Order, outcome: Outcome, reason: str, usage: Usage = NOTHING_USED) -> AttemptResult:
         """A result for an order that was not carried out, or of which no more than `usage` is known."""
         timings = Timings(started=self._clock(), total_s=0.0)
         return AttemptResult(order.step, order.attempt, outcome, reason, order.agent, timings, usage=usage)
@@ -295,7 +295,7 @@ class Run:
         """
         is_lost = order.agent is not None and result.outcome is Outcome.CRASHED
         is_allowed = self.inputs.settings.unknown_cost == "allow"
-        unknown = is_lost and is_unknown(result.usage, result.outcome)
+        unknown = is_lost and result.usage.cost_usd is None
         return order.limits.max_budget if unknown and not is_allowed else None
 
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.run.quota import REPEATED
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from pytest_gump.agents.base import SessionRef
-    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.schedule.schedule import Ready
 
 
@@ -72,19 +71,14 @@ def _as_it_is(record: RunRecord, session: SessionRef) -> SessionRef:
 
 
 def _last_words(record: RunRecord, target: str, asker: StepPath) -> str | None:
-    results = (one for one in reversed(record.attempts) if _counts(one) and one.result is not None)
+    results = (one for one in reversed(record.attempts) if one.counts and one.result is not None)
     of_target = (one.result for one in results if _is_target(StepPath.parse(one.step), target, asker))
     return next((result.message for result in of_target if result is not None), None)
 
 
-def _counts(attempt: AttemptRecord) -> bool:
-    """Not where the work is thrown away that the conversation speaks of."""
-    return not attempt.superseded and attempt.verdict not in REPEATED
-
-
 def _newest_first(record: RunRecord) -> Iterator[tuple[StepPath, SessionRef]]:
     for attempt in reversed(record.attempts):
-        if _counts(attempt) and attempt.result is not None and attempt.result.session is not None:
+        if attempt.counts and attempt.result is not None and attempt.result.session is not None:
             yield StepPath.parse(attempt.step), attempt.result.session
 
 

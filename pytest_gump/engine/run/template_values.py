@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.run.quota import REPEATED
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -43,8 +42,8 @@ class State:
             "status": record.status,
             "cost": f"{total.cost_usd:.4f}",
             "duration": f"{record.duration_s:.0f}",
-            "tokens_in": str(total.tokens.total - total.tokens.output - total.tokens.reasoning),
-            "tokens_out": str(total.tokens.output + total.tokens.reasoning),
+            "tokens_in": str(total.tokens.read),
+            "tokens_out": str(total.tokens.written),
             "retries": str(record.retries),
         }
         return values[field]
@@ -85,11 +84,11 @@ class State:
             case "duration":
                 return f"{total.duration_s:.0f}"
             case "retries":
-                return str(sum(one.verdict not in REPEATED for one in record.attempts) - 1)
+                return str(sum(not attempt.is_repeated for attempt in record.attempts) - 1)
             case "tokens_in":
-                return str(total.tokens.total - total.tokens.output - total.tokens.reasoning)
+                return str(total.tokens.read)
             case _:
-                return str(total.tokens.output + total.tokens.reasoning)
+                return str(total.tokens.written)
 
     def _output(self, attempt: AttemptRecord, result: AttemptResult) -> str:
         if result.plan is not None:
@@ -105,5 +104,5 @@ class State:
 
 def _status(record: StepRecord) -> str:
     """As it was at the moment: while a run is taken up, later attempts do not count yet."""
-    newest = next((one for one in reversed(record.attempts) if not one.superseded), None)
+    newest = record.newest_valid
     return newest.verdict if newest is not None and newest.verdict in {"passed", "failed"} else "running"

@@ -25,7 +25,9 @@ def run(attempts: Sequence[tuple[str, str, str, AttemptResult | None]]) -> RunRe
     for number, (path, entry, verdict, result) in enumerate(attempts, 1):
         step = record.steps.setdefault(path, StepRecord(path, "diff"))
         attempt = AttemptRecord(number, path, len(step.attempts) + 1, "diff", "claude-haiku", entry, 0.0)
-        attempt.result, attempt.verdict = result, verdict
+        attempt.verdict = verdict
+        if result is not None:
+            attempt.finish(to_wire(result))
         record.attempts.append(attempt)
         step.attempts.append(attempt)
     return record

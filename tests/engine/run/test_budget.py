@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.agents.base import Tokens, Usage
-from pytest_gump.engine.attempt.recovery import NEVER_STARTED
+from pytest_gump.agents.base import NOTHING_USED, Tokens, Usage
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.run.budget import Allowance, allowance, refusal, spent_out
@@ -110,7 +109,7 @@ def test_lost_attempt_of_unknown_cost_counts_as_what_it_was_allowed() -> None:
 
 def test_attempt_that_was_lost_before_its_agent_started_cost_nothing() -> None:
     record = record_of()
-    lost(record, "plan", NEVER_STARTED, presumed_usd=None)
+    lost(record, "plan", NOTHING_USED, presumed_usd=None)
     assert (record.total.unknown, record.total.bound_usd) == (0, 0.0)
 
 

@@ -10,7 +10,7 @@ from pytest_gump.agents.base import SessionRef, Tokens
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.run.sessions import FRESH, Beginning, choose_session
 from pytest_gump.engine.schedule.records import Ready
-from pytest_gump.order import AttemptResult, Outcome, Timings
+from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import SessionMode, Step
 from pytest_gump.workflow.path import StepPath
 
@@ -26,8 +26,9 @@ def record(*attempts: tuple[str, SessionRef | None]) -> RunRecord:
     for number, (path, session) in enumerate(attempts, 1):
         attempt = AttemptRecord(number, path, number, "diff", "claude", "first", 0.0)
         timings = Timings(started=0.0, total_s=1.0)
-        attempt.result = AttemptResult(path, number, Outcome.PASSED, "", "claude", timings, session=session)
-        attempt.result = replace(attempt.result, message=f"This is what {path} has found.")
+        message = f"This is what {path} has found."
+        result = AttemptResult(path, number, Outcome.PASSED, "", "claude", timings, session=session, message=message)
+        attempt.finish(to_wire(result))
         run.attempts.append(attempt)
     return run
 
