@@ -26,7 +26,7 @@ WITHOUT_A_MODULE = {
     # of the source as a whole
     "test_dependencies", "test_names", "test_shape",
     # what all agent CLIs have in common
-    "agents/test_own_prices", "agents/clis/test_adapters", "agents/clis/test_forks", "agents/clis/test_lost_sessions",
+    "agents/test_own_prices", "agents/clis/test_forks", "agents/clis/test_lost_sessions",
     "agents/clis/test_recorded_streams",
     # several commands
     "cli/test_views", "cli/test_wrong_arguments",

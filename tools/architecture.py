@@ -22,7 +22,7 @@ PATHS = {
     "From a spec file on the command line to the first agent process": """
         plugin > conductor > jobs.job > workflow.load ~ conductor > session.runner > session.resume > session.start
         > engine.run.run < session.dispatch ~ executors.in_process ~ engine.attempt.attempt > engine.attempt.agent_phase
-        ~ agents.configured ~ system.processes.process
+        ~ agents.clis.adapter ~ system.processes.process
     """,
     "From the result of a worker to the ledger, the line and JUnit": """
         executors.worker < executors.pool > executors.protocol < session.dispatch > session.item_protocol

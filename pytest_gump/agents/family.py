@@ -1,29 +1,47 @@
-"""What the registry has to know of one agent CLI."""
+"""Every agent CLI that there is an adapter for, and the names that are built in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.clis.claude import ClaudeAgent
+from pytest_gump.agents.clis.codex import CodexAgent
+from pytest_gump.agents.clis.cursor import CursorAgent
+from pytest_gump.agents.clis.gemini import GeminiAgent
+from pytest_gump.agents.clis.opencode import OpencodeAgent
+from pytest_gump.agents.clis.qwen import QwenAgent
 
 if TYPE_CHECKING:
-    import re
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from pytest_gump.agents.base import Agent
-    from pytest_gump.agents.program import Program
+    from pytest_gump.agents.clis.adapter import CliAgent
+
+FAMILIES: Final[Mapping[str, type[CliAgent]]] = {
+    family.reads.CLI: family for family in (ClaudeAgent, CodexAgent, GeminiAgent, QwenAgent, OpencodeAgent, CursorAgent)
+}
+"""The adapters, by the name of their CLI, with which their agents' names begin."""
+
+# The explicit form, for a model that no name stands for: `claude:my-deployment`.
+_EXPLICIT = re.compile(r"(?P<family>[a-z]+):(?P<model>[A-Za-z0-9][\w.:/@\[\]-]*)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
-    """All agents of one CLI."""
+def family_of(name: str) -> str | None:
+    """`claude` for `claude-opus`; None when no known CLI is meant."""
+    head = re.split("[-:]", name, maxsplit=1)[0]
+    return head if head in FAMILIES else None
 
-    adapter: Callable[[str, str | None, tuple[str, ...]], Agent]
-    """Called with the agent's name, its model (None: the CLI's own choice) and further words for the command line."""
-    models: Mapping[str, str | None]
-    """The names that are listed, and the model id of each."""
-    beyond: re.Pattern[str]
-    """Names that pass a model id through, as its group `model`.
 
-    It asks for a digit, as version numbers have one: a slip of the pen in a listed name is no model.
-    """
-    program: Program
+def find_built_in(name: str) -> tuple[type[CliAgent], str | None] | None:
+    """The adapter of a built-in name and the model that it stands for, None being the CLI's own choice."""
+    explicit = _EXPLICIT.fullmatch(name)
+    if explicit is not None:
+        family = FAMILIES.get(explicit["family"])
+        return None if family is None else (family, explicit["model"])
+    family = FAMILIES.get(name.partition("-")[0])
+    if family is None:
+        return None
+    if name in family.models:
+        return family, family.models[name]
+    other = family.model_name.fullmatch(name)
+    return None if other is None else (family, other["model"])

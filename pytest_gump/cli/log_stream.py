@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from pytest_gump.agents import registry
 from pytest_gump.agents.base import Note, Task, Text, ToolCall, ToolResult, Turn
 from pytest_gump.agents.cassettes import neutral
-from pytest_gump.agents.cassettes.replay import READERS
+from pytest_gump.agents.family import FAMILIES
 from pytest_gump.system.processes.output import MAX_LINE_BYTES
 from pytest_gump.text import bounded_text
 
@@ -135,8 +135,8 @@ def _reader(attempt: AttemptRecord, path: Path) -> StreamReader | None:
     )
     if _is_neutral(path):
         return neutral.NeutralReader(task)
-    make = READERS.get(registry.cli_of(name) or "")
-    return make(task, None) if make else None
+    family = FAMILIES.get(registry.cli_of(name) or "")
+    return family.reads(task) if family else None
 
 
 def _is_neutral(path: Path) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from pytest_gump.agents.clis import cursor, cursor_stream
+from pytest_gump.agents.family import FAMILIES
 from pytest_gump.agents.program import Login, Program, Versions, read_version
-from pytest_gump.agents.registry import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 CLAUDE = FAMILIES["claude"].program

@@ -6,6 +6,7 @@ from pytest_gump.agents.base import Agent
 from pytest_gump.agents.clis.claude import ClaudeAgent
 from pytest_gump.agents.clis.codex import CodexAgent
 from pytest_gump.agents.clis.gemini import GeminiAgent
+from pytest_gump.agents.family import family_of
 from pytest_gump.errors import AgentError
 
 from tests.agents.stream_kit import TASK
@@ -56,7 +57,7 @@ def test_names_of_every_cli_give_its_agent_and_model(name: str, agent: Agent) ->
 def test_every_listed_name_can_be_resolved(name: str) -> None:
     agent = registry.resolve(name)
     assert agent.name == name
-    assert agent.cli == registry.family(name)
+    assert agent.cli == family_of(name)
 
 
 @pytest.mark.parametrize(("name", "near"), [("claude-opsu", "claude-opus"), ("gemini-flsh", "gemini-flash")])
@@ -129,9 +130,9 @@ def test_words_cannot_be_added_to_an_agent_of_a_hook() -> None:
 
 
 def test_the_family_is_the_head_of_the_name() -> None:
-    assert registry.family("codex-gpt54") == "codex"
-    assert registry.family("claude") == "claude"
-    assert registry.family("mine") is None
+    assert family_of("codex-gpt54") == "codex"
+    assert family_of("claude") == "claude"
+    assert family_of("mine") is None
 
 
 def test_sessions_pass_between_agents_of_one_family_only() -> None:

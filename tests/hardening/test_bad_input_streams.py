@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pytest_gump.agents.base import Task
 from pytest_gump.agents.cassettes import neutral
 from pytest_gump.agents.cassettes.cassette import Cassette
-from pytest_gump.agents.cassettes.replay import READERS
+from pytest_gump.agents.family import FAMILIES
 from pytest_gump.errors import ConfigError
 from pytest_gump.gates.schema import parse_plan, parse_verdict
 from pytest_gump.text import clean_text
@@ -74,13 +74,13 @@ def task() -> Task:
     )
 
 
-@pytest.mark.parametrize("cli", [*READERS, neutral.CLI])
+@pytest.mark.parametrize("cli", [*FAMILIES, neutral.CLI])
 @settings(deadline=None, max_examples=60)
 @given(lines=LINES, exit_code=st.none() | st.integers(-20, 300), stderr=st.text(max_size=40), stopped=st.booleans())
 def test_a_reader_takes_any_stream(
     cli: str, lines: list[bytes], exit_code: int | None, stderr: str, *, stopped: bool
 ) -> None:
-    reader = neutral.NeutralReader(task(), cli=cli) if cli == neutral.CLI else READERS[cli](task(), None)
+    reader = neutral.NeutralReader(task(), cli=cli) if cli == neutral.CLI else FAMILIES[cli].reads(task())
     for line in lines:
         list(reader.feed(line))
     ending = reader.finish(exit_code=exit_code, stderr=stderr, stopped=stopped)

@@ -7,33 +7,19 @@ import sys
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Command, Ending, Event, StreamReader, forks_of, has_ended
 from pytest_gump.agents.cassettes import cassette as cassettes
 from pytest_gump.agents.cassettes import neutral, player
-from pytest_gump.agents.clis.claude_stream import ClaudeReader
-from pytest_gump.agents.clis.codex_stream import CodexReader
-from pytest_gump.agents.clis.cursor_stream import CursorReader
-from pytest_gump.agents.clis.gemini_stream import GeminiReader
-from pytest_gump.agents.clis.opencode_stream import OpencodeReader
-from pytest_gump.agents.clis.qwen_stream import QwenReader
+from pytest_gump.agents.family import FAMILIES
 from pytest_gump.agents.streams import ndjson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
     from pytest_gump.agents.base import Agent, Forks, Provenance, Task
     from pytest_gump.agents.cassettes.cassette import Cassette, Take
-
-READERS: Final[Mapping[str, Callable[[Task, str | None], StreamReader]]] = {
-    "claude": lambda task, _model: ClaudeReader(task),
-    "codex": CodexReader,
-    "gemini": GeminiReader,
-    "qwen": QwenReader,
-    "opencode": OpencodeReader,
-    "cursor": CursorReader,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +63,7 @@ class ReplayAgent:
             return _Refusal(neutral.NeutralReader(task, cli=self.cli), None)
         if self.live is not None and self.live.cli == found.cli:
             return _Refusal(self.live.reader(task), None)
-        return _Refusal(READERS[found.cli](task, found.model), None)
+        return _Refusal(FAMILIES[found.cli].reads(task, found.model), None)
 
     def _take(self, task: Task) -> Take | str:
         """The take to play, or what differs."""
@@ -90,7 +76,7 @@ class ReplayAgent:
             recorded = " and ".join(sorted({take.agent for take in takes}))
             return f"cassette has attempt {task.attempt} of {label} by {recorded}, not by {task.agent}"
         take = max(mine, key=lambda take: take.agent != "")
-        if take.cli not in {neutral.CLI, *READERS} and (self.live is None or take.cli != self.live.cli):
+        if take.cli not in {neutral.CLI, *FAMILIES} and (self.live is None or take.cli != self.live.cli):
             return f"attempt {task.attempt} of {label}: streams of {take.cli} cannot be read yet"
         changed = None if self.lenient else _changed_prompt(self.cassette, take, task)
         return changed or take

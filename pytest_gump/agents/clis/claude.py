@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents.base import Command
+from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.claude_clouds import cloud_names
-from pytest_gump.agents.clis.claude_stream import CLI, ClaudeReader
-from pytest_gump.agents.clis.command_words import without
+from pytest_gump.agents.clis.claude_stream import ClaudeReader
+from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from pytest_gump.agents.base import Forks, Provenance, StreamReader, Task
-
-PROGRAM: Final = "claude"
-
-MODELS: Final[Mapping[str, str | None]] = {
-    "claude": None,
-    "claude-opus": "opus",
-    "claude-sonnet": "sonnet",
-    "claude-haiku": "haiku",
-    "claude-opusplan": "opusplan",
-}
-"""Short names, and what `--model` gets; None leaves it to the CLI's own setting."""
+    from pytest_gump.agents.base import Task
 
 NEWEST: Final[Mapping[str, str]] = {
     "opus": "claude-opus-5-5",
@@ -37,59 +25,16 @@ NEWEST: Final[Mapping[str, str]] = {
 """The newest model of each kind in the price table, to show what a short name may cost. Claude Code decides which model
 it takes, and reports the cost itself."""
 
-MODEL_NAME: Final = re.compile(r"(?P<model>claude-[a-z0-9.\-]*\d[a-z0-9.\-]*(?:\[[0-9a-z]+\])?)", re.ASCII)
-
-ENVIRONMENT: Final = {
-    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-    "DISABLE_AUTOUPDATER": "1",
-    # Ten retries, the default, are three minutes of silence for a wrong key or a dead server.
-    "CLAUDE_CODE_MAX_RETRIES": "4",
-}
-
-ENVIRONMENT_NAMES: Final = (
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_BASE_URL",
-    "ANTHROPIC_CUSTOM_HEADERS",
-    "ANTHROPIC_MODEL",
-    "ANTHROPIC_SMALL_FAST_MODEL",
-    "ANTHROPIC_DEFAULT_OPUS_MODEL",
-    "ANTHROPIC_DEFAULT_SONNET_MODEL",
-    "ANTHROPIC_DEFAULT_HAIKU_MODEL",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CLAUDE_CONFIG_DIR",
-)
-
 # They leave the worktree, or go on after the attempt.
 REFUSED_TOOLS: Final = ("EnterWorktree", "CronCreate", "ScheduleWakeup")
 
 READ_ONLY_TOOLS: Final = ("Read", "Grep", "Glob", "Write", "Edit")
 
-# A second `--settings` or `--tools` would take the place of ours.
-GRANTING_LISTS: Final = frozenset({"--allowedTools", "--allowed-tools", "--tools", "--add-dir"})
-GRANTING_OPTIONS: Final = frozenset(
-    {"--permission-mode", "--permission-prompts", "--permission-prompt-tool", "--settings", "--setting-sources"}
-)
-GRANTING_FLAGS: Final = frozenset({"--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"})
-
 # A rule for Edit is one for every tool that writes files; the path is relative to the working directory.
 HAND_OVER_RULE: Final = "Edit(.gump/out/**)"
 
-ABOUT: Final = Program(
-    PROGRAM,
-    "Claude Code",
-    get="npm install -g @anthropic-ai/claude-code",
-    tested=Versions("2.1.330", "2.1.330", on="2026-11-22"),
-    login=Login(
-        keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
-        home=("CLAUDE_CONFIG_DIR", "~/.claude"),
-        file=".credentials.json",
-    ),
-)
 
-
-@dataclass(frozen=True, slots=True)
-class ClaudeAgent:
+class ClaudeAgent(CliAgent):
     """One name bound to a model.
 
     What the CLI confines, tried with 2.1.330: files are written inside the worktree only (`acceptEdits`, with Write and
@@ -100,28 +45,57 @@ class ClaudeAgent:
     covered by the check of the tree after the attempt.
     """
 
-    name: str
-    model: str | None = None
-    arguments: tuple[str, ...] = ()
-    """Further words for the command line: the user's own, wider grant, not for steps that only read."""
+    program: ClassVar = Program(
+        "claude",
+        "Claude Code",
+        get="npm install -g @anthropic-ai/claude-code",
+        tested=Versions("2.1.330", "2.1.330", on="2026-11-22"),
+        login=Login(
+            keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+            home=("CLAUDE_CONFIG_DIR", "~/.claude"),
+            file=".credentials.json",
+        ),
+    )
+    reads: ClassVar = ClaudeReader
+    models: ClassVar = {
+        "claude": None,
+        "claude-opus": "opus",
+        "claude-sonnet": "sonnet",
+        "claude-haiku": "haiku",
+        "claude-opusplan": "opusplan",
+    }
+    model_name: ClassVar = re.compile(r"(?P<model>claude-[a-z0-9.\-]*\d[a-z0-9.\-]*(?:\[[0-9a-z]+\])?)", re.ASCII)
+    environment: ClassVar = {
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        # Ten retries, the default, are three minutes of silence for a wrong key or a dead server.
+        "CLAUDE_CODE_MAX_RETRIES": "4",
+    }
+    environment_names: ClassVar = (
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "ANTHROPIC_BASE_URL",
+        "ANTHROPIC_CUSTOM_HEADERS",
+        "ANTHROPIC_MODEL",
+        "ANTHROPIC_SMALL_FAST_MODEL",
+        "ANTHROPIC_DEFAULT_OPUS_MODEL",
+        "ANTHROPIC_DEFAULT_SONNET_MODEL",
+        "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CONFIG_DIR",
+    )
+    cost_source: ClassVar = "reported"
+    # A second `--settings` or `--tools` would take the place of ours.
+    grants: ClassVar = Grants(
+        options=frozenset(
+            {"--permission-mode", "--permission-prompts", "--permission-prompt-tool", "--settings", "--setting-sources"}
+        ),
+        flags=frozenset({"--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"}),
+        lists=frozenset({"--allowedTools", "--allowed-tools", "--tools", "--add-dir"}),
+    )
 
-    @property
-    def cli(self) -> str:
-        return CLI
-
-    @property
-    def cost(self) -> Provenance:
-        return "reported"
-
-    @property
-    def forks(self) -> Forks:
-        return "anywhere"
-
-    def missing(self) -> str | None:
-        return ABOUT.missing()
-
-    def command(self, task: Task) -> Command:
-        argv = [PROGRAM, "-p", "--output-format", "stream-json", "--verbose"]
+    def _argv(self, task: Task) -> Iterable[str]:
+        argv = ["-p", "--output-format", "stream-json", "--verbose"]
         if self.model is not None:
             argv += ["--model", self.model]
         if task.session is not None:
@@ -131,18 +105,10 @@ class ClaudeAgent:
         if task.max_budget is not None:
             argv += ["--max-budget-usd", f"{task.max_budget:.6f}"]
         argv += ["--setting-sources", "user", "--strict-mcp-config", *_permissions(task)]
-        words = self.arguments
-        if task.read_only:
-            words = without(words, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS, lists=GRANTING_LISTS)
-        return Command(
-            (*argv, *words),
-            stdin=task.prompt.encode("utf-8", "replace"),
-            env=ENVIRONMENT,
-            env_names=(*ENVIRONMENT_NAMES, *cloud_names()),
-        )
+        return (*argv, *self._granted(task))
 
-    def reader(self, task: Task) -> StreamReader:
-        return ClaudeReader(task)
+    def _environment_names(self) -> Iterable[str]:
+        return (*self.environment_names, *cloud_names())
 
 
 def _permissions(task: Task) -> list[str]:

@@ -62,8 +62,8 @@ class ClaudeReader(ResultReader):
         re.IGNORECASE,
     )
 
-    def __init__(self, task: Task) -> None:
-        super().__init__(task)
+    def __init__(self, task: Task, _model: str | None = None) -> None:
+        super().__init__(task)  # the stream names the model; `opus` is none
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._unnamed = 0
         self._reported = Usage()

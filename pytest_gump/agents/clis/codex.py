@@ -4,48 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import prices
-from pytest_gump.agents.base import Command
-from pytest_gump.agents.clis.codex_stream import CLI, CodexReader
-from pytest_gump.agents.clis.command_words import without
+from pytest_gump.agents.clis.adapter import CliAgent
+from pytest_gump.agents.clis.codex_stream import CodexReader
+from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
-    from pytest_gump.agents.base import Forks, Provenance, StreamReader, Task
-
-PROGRAM: Final = "codex"
-
-MODELS: Final[Mapping[str, str | None]] = {
-    "codex": None,
-    "codex-gpt55": "gpt-5.5",
-    "codex-gpt54": "gpt-5.4",
-    "codex-gpt54-mini": "gpt-5.4-mini",
-    "codex-gpt53": "gpt-5.3-codex",
-    "codex-gpt53-spark": "gpt-5.3-codex-spark",
-    "codex-gpt52": "gpt-5.2-codex",
-    "codex-gpt51-max": "gpt-5.1-codex-max",
-    "codex-o3": "o3",
-}
-"""Short names, and what `-m` gets; None leaves it to the CLI's own setting."""
-
-MODEL_NAME: Final = re.compile(r"codex-(?P<model>[a-z0-9.\-]*\d[a-z0-9.\-]*)", re.ASCII)
+    from pytest_gump.agents.base import Task
 
 SECRETS: Final = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY")
 """For the CLI itself, and not for the commands that the model runs."""
-
-ENVIRONMENT_NAMES: Final = (
-    *SECRETS,
-    "OPENAI_ORGANIZATION",
-    "OPENAI_PROJECT",
-    "CODEX_HOME",
-    "CODEX_SQLITE_HOME",
-    "CODEX_CA_CERTIFICATE",
-)
 
 PROFILE: Final = "gump-read-only"
 
@@ -62,20 +34,8 @@ WORKSPACE_WRITE: Final = (
     "sandbox_workspace_write.network_access=false",
 )
 
-GRANTING_OPTIONS: Final = frozenset({"-s", "--sandbox", "--add-dir"})
-GRANTING_FLAGS: Final = frozenset({"--approve-for-me", "--dangerously-bypass-approvals-and-sandbox"})
 
-ABOUT: Final = Program(
-    PROGRAM,
-    "Codex",
-    get="npm install -g @openai/codex",
-    tested=Versions("0.169.0", "0.169.0", on="2026-11-22"),
-    login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class CodexAgent:
+class CodexAgent(CliAgent):
     """One name bound to a model.
 
     What the CLI confines, tried with 0.169, by a sandbox of the operating system: files are written in the worktree
@@ -85,47 +45,49 @@ class CodexAgent:
     even if the user has trusted the folder.
     """
 
-    name: str
-    model: str | None = None
-    arguments: tuple[str, ...] = ()
-    """Further words for the command line: the user's own, wider grant, for steps that change files."""
+    program: ClassVar = Program(
+        "codex",
+        "Codex",
+        get="npm install -g @openai/codex",
+        tested=Versions("0.169.0", "0.169.0", on="2026-11-22"),
+        login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
+    )
+    reads: ClassVar = CodexReader
+    models: ClassVar = {
+        "codex": None,
+        "codex-gpt55": "gpt-5.5",
+        "codex-gpt54": "gpt-5.4",
+        "codex-gpt54-mini": "gpt-5.4-mini",
+        "codex-gpt53": "gpt-5.3-codex",
+        "codex-gpt53-spark": "gpt-5.3-codex-spark",
+        "codex-gpt52": "gpt-5.2-codex",
+        "codex-gpt51-max": "gpt-5.1-codex-max",
+        "codex-o3": "o3",
+    }
+    model_name: ClassVar = re.compile(r"codex-(?P<model>[a-z0-9.\-]*\d[a-z0-9.\-]*)", re.ASCII)
+    environment_names: ClassVar = (
+        *SECRETS,
+        "OPENAI_ORGANIZATION",
+        "OPENAI_PROJECT",
+        "CODEX_HOME",
+        "CODEX_SQLITE_HOME",
+        "CODEX_CA_CERTIFICATE",
+    )
+    grants: ClassVar = Grants(
+        options=frozenset({"-s", "--sandbox", "--add-dir"}),
+        flags=frozenset({"--approve-for-me", "--dangerously-bypass-approvals-and-sandbox"}),
+    )
 
-    @property
-    def cli(self) -> str:
-        return CLI
-
-    @property
-    def cost(self) -> Provenance:
-        return prices.provenance(prices.priced_as(self.model, CLI))
-
-    @property
-    def forks(self) -> Forks:
-        return "anywhere"
-
-    def missing(self) -> str | None:
-        return ABOUT.missing()
-
-    def command(self, task: Task) -> Command:
-        argv = [PROGRAM, "exec", "--json", "--skip-git-repo-check"]
+    def _argv(self, task: Task) -> Iterable[str]:
+        argv = ["exec", "--json", "--skip-git-repo-check"]
         if self.model is not None:
             argv += ["-m", self.model]
         for setting in _settings(task):
             argv += ["-c", setting]
-        argv += (
-            without(self.arguments, options=GRANTING_OPTIONS, flags=GRANTING_FLAGS)
-            if task.read_only
-            else self.arguments
-        )
+        argv += self._granted(task)
         if task.session is not None:
             argv += ["fork" if task.fork else "resume", "--", task.session.id]
-        return Command(
-            (*argv, "-"),
-            stdin=task.prompt.encode("utf-8", "replace"),
-            env_names=ENVIRONMENT_NAMES,
-        )
-
-    def reader(self, task: Task) -> StreamReader:
-        return CodexReader(task, self.model)
+        return (*argv, "-")
 
 
 def _settings(task: Task) -> Iterator[str]:

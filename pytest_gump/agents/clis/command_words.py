@@ -1,39 +1,44 @@
-"""The user's own words for a command line, without those that grant more."""
+"""The user's own arguments for a command line, without those that grant more."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 
-def without(
-    words: Iterable[str], *, options: Collection[str], flags: Collection[str], lists: Collection[str] = ()
-) -> tuple[str, ...]:
-    """Leave out flags, and options together with their value: `--name value`, `--name=value`, `-nvalue`.
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """Arguments of one CLI that let an agent do more."""
 
-    After the name of a list, all words up to the next option are its values.
-    """
-    kept: list[str] = []
-    left = list(words)
-    while left:
-        word = left.pop(0)
-        if word in lists:
-            while left and not _is_option(left[0]):
-                del left[0]
-        elif word in options:
-            del left[:1]
-        elif word not in flags and not _holds_value(word, {*options, *lists}):
-            kept.append(word)
-    return tuple(kept)
+    options: frozenset[str] = frozenset()
+    """With a value: `--name value`, `--name=value`, `-nvalue`."""
+    flags: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
+    """All arguments up to the next option are their values."""
+
+    def removed_from(self, arguments: Iterable[str]) -> tuple[str, ...]:
+        kept: list[str] = []
+        left = list(arguments)
+        while left:
+            argument = left.pop(0)
+            if argument in self.lists:
+                while left and not _is_option(left[0]):
+                    del left[0]
+            elif argument in self.options:
+                del left[:1]
+            elif argument not in self.flags and not _holds_value(argument, self.options | self.lists):
+                kept.append(argument)
+        return tuple(kept)
 
 
-def _is_option(word: str) -> bool:
-    return len(word) > 1 and word.startswith("-")
+def _is_option(argument: str) -> bool:
+    return len(argument) > 1 and argument.startswith("-")
 
 
-def _holds_value(word: str, options: Collection[str]) -> bool:
-    if word.startswith("--"):
-        return word.partition("=")[0] in options
-    return word[:2] in options
+def _holds_value(argument: str, options: Collection[str]) -> bool:
+    if argument.startswith("--"):
+        return argument.partition("=")[0] in options
+    return argument[:2] in options

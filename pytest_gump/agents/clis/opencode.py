@@ -4,61 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents.base import Command
-from pytest_gump.agents.clis.command_words import without
-from pytest_gump.agents.clis.opencode_stream import CLI, OpencodeReader
+from pytest_gump.agents.clis.adapter import CliAgent
+from pytest_gump.agents.clis.command_words import Grants
+from pytest_gump.agents.clis.opencode_stream import OpencodeReader
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from pytest_gump.agents.base import Forks, Provenance, StreamReader, Task
-
-PROGRAM: Final = "opencode"
-
-MODELS: Final[Mapping[str, str | None]] = {
-    "opencode": None,
-    "opencode-opus": "anthropic/claude-opus-5-5",
-    "opencode-sonnet": "anthropic/claude-sonnet-5",
-    "opencode-haiku": "anthropic/claude-haiku-4-5",
-    "opencode-gpt55": "openai/gpt-5.5",
-    "opencode-gpt54": "openai/gpt-5.4",
-    "opencode-gpt53": "openai/gpt-5.3-codex",
-    "opencode-gemini": "google/gemini-3.1-pro-preview",
-}
-"""Short names, and what `--model` gets (of the list that 1.18.33 carries); None leaves it to the CLI's setting."""
-
-MODEL_NAME: Final = re.compile(r"opencode-(?P<model>[a-z0-9][\w.\-]*/[A-Za-z0-9][\w.:/@\-]*)", re.ASCII)
-"""`opencode-PROVIDER/MODEL`."""
-
-ENVIRONMENT: Final = {
-    "OPENCODE_DISABLE_AUTOUPDATE": "1",
-    "OPENCODE_DISABLE_SHARE": "1",
-    "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
-    "OPENCODE_DISABLE_CLAUDE_CODE": "1",
-    "OPENCODE_DISABLE_EXTERNAL_SKILLS": "1",
-    # A configuration in the tree lifts every permission that is given here.
-    "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
-}
-
-ENVIRONMENT_NAMES: Final = (
-    "OPENCODE_API_KEY",
-    "OPENCODE_AUTH_CONTENT",
-    "OPENCODE_CONFIG",
-    "OPENCODE_CONFIG_CONTENT",
-    "OPENCODE_CONFIG_DIR",
-    "OPENCODE_DB",
-    "OPENCODE_DISABLE_MODELS_FETCH",
-    "OPENCODE_MODELS_PATH",
-    "OPENCODE_MODELS_URL",
-    "XDG_CACHE_HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "XDG_STATE_HOME",
-)
+    from pytest_gump.agents.base import Task
 
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
@@ -71,8 +27,6 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "xai": ("XAI_API_KEY",),
 }
 """What a provider reads from the environment; keys of the others are not passed on."""
-
-GRANTING_FLAGS: Final = frozenset({"--auto", "--auto=true"})
 
 HAND_OVER: Final = ".gump/out/*"
 """As a pattern for a path relative to the working directory; `*` crosses folders."""
@@ -90,21 +44,8 @@ REFUSED: Final[Mapping[str, object]] = {
 
 API_KEYS: Final = tuple(name for names in KEYS.values() for name in names if name.endswith("_KEY"))
 
-ABOUT: Final = Program(
-    PROGRAM,
-    "OpenCode",
-    get="npm install -g opencode-ai",
-    tested=Versions("1.18.33", "1.18.33", on="2026-11-22"),
-    login=Login(
-        keys=("OPENCODE_API_KEY", "OPENCODE_AUTH_CONTENT", *API_KEYS),
-        home=("XDG_DATA_HOME", "~/.local/share"),
-        file="opencode/auth.json",
-    ),
-)
 
-
-@dataclass(frozen=True, slots=True)
-class OpencodeAgent:
+class OpencodeAgent(CliAgent):
     """One name bound to a model, `PROVIDER/MODEL`.
 
     What the CLI confines, tried with 1.18.33: files are read and written inside the worktree only; where the tree must
@@ -115,43 +56,71 @@ class OpencodeAgent:
     fails. None of this is a sandbox.
     """
 
-    name: str
-    model: str | None = None
-    arguments: tuple[str, ...] = ()
-    """Further words for the command line: the user's own, wider grant, for steps that change files."""
+    program: ClassVar = Program(
+        "opencode",
+        "OpenCode",
+        get="npm install -g opencode-ai",
+        tested=Versions("1.18.33", "1.18.33", on="2026-11-22"),
+        login=Login(
+            keys=("OPENCODE_API_KEY", "OPENCODE_AUTH_CONTENT", *API_KEYS),
+            home=("XDG_DATA_HOME", "~/.local/share"),
+            file="opencode/auth.json",
+        ),
+    )
+    reads: ClassVar = OpencodeReader
+    models: ClassVar = {
+        "opencode": None,
+        "opencode-opus": "anthropic/claude-opus-5-5",
+        "opencode-sonnet": "anthropic/claude-sonnet-5",
+        "opencode-haiku": "anthropic/claude-haiku-4-5",
+        "opencode-gpt55": "openai/gpt-5.5",
+        "opencode-gpt54": "openai/gpt-5.4",
+        "opencode-gpt53": "openai/gpt-5.3-codex",
+        "opencode-gemini": "google/gemini-3.1-pro-preview",
+    }
+    model_name: ClassVar = re.compile(r"opencode-(?P<model>[a-z0-9][\w.\-]*/[A-Za-z0-9][\w.:/@\-]*)", re.ASCII)
+    environment: ClassVar = {
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_SHARE": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        "OPENCODE_DISABLE_CLAUDE_CODE": "1",
+        "OPENCODE_DISABLE_EXTERNAL_SKILLS": "1",
+        # A configuration in the tree lifts every permission that is given here.
+        "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
+    }
+    environment_names: ClassVar = (
+        "OPENCODE_API_KEY",
+        "OPENCODE_AUTH_CONTENT",
+        "OPENCODE_CONFIG",
+        "OPENCODE_CONFIG_CONTENT",
+        "OPENCODE_CONFIG_DIR",
+        "OPENCODE_DB",
+        "OPENCODE_DISABLE_MODELS_FETCH",
+        "OPENCODE_MODELS_PATH",
+        "OPENCODE_MODELS_URL",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+    )
+    cost_source: ClassVar = "reported"
+    forks: ClassVar = "in its worktree"
+    grants: ClassVar = Grants(flags=frozenset({"--auto", "--auto=true"}))
 
-    @property
-    def cli(self) -> str:
-        return CLI
-
-    @property
-    def cost(self) -> Provenance:
-        return "reported"
-
-    @property
-    def forks(self) -> Forks:
-        return "in its worktree"
-
-    def missing(self) -> str | None:
-        return ABOUT.missing()
-
-    def command(self, task: Task) -> Command:
+    def _argv(self, task: Task) -> Iterable[str]:
         # With a title, the CLI does not ask the model for one: a request that would be on no stream.
-        argv = [PROGRAM, "run", "--format", "json", f"--title=gump {task.step}"]
+        argv = ["run", "--format", "json", f"--title=gump {task.step}"]
         if self.model is not None:
             argv.append(f"--model={self.model}")
         if task.session is not None:
             argv += [f"--session={task.session.id}", *(("--fork",) if task.fork else ())]
-        words = without(self.arguments, options=(), flags=GRANTING_FLAGS) if task.read_only else self.arguments
-        return Command(
-            (*argv, *words),
-            stdin=task.prompt.encode("utf-8", "replace"),
-            env={**ENVIRONMENT, "OPENCODE_PERMISSION": json.dumps(_permission(task), ensure_ascii=False)},
-            env_names=(*ENVIRONMENT_NAMES, *_keys(self.model)),
-        )
+        return (*argv, *self._granted(task))
 
-    def reader(self, task: Task) -> StreamReader:
-        return OpencodeReader(task, self.model)
+    def _environment(self, task: Task) -> Mapping[str, str]:
+        return {**self.environment, "OPENCODE_PERMISSION": json.dumps(_permission(task), ensure_ascii=False)}
+
+    def _environment_names(self) -> Iterable[str]:
+        return (*self.environment_names, *_keys(self.model))
 
 
 def _permission(task: Task) -> dict[str, object]:

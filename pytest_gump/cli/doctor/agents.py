@@ -54,14 +54,13 @@ class LiveCall:
 
 def look_at(cli: str, supervisor: Supervisor) -> CliState:
     """Ask the CLI for its version; nothing else is started."""
-    from pytest_gump.agents import registry
+    from pytest_gump.agents.family import FAMILIES
 
-    program = registry.FAMILIES[cli].program
+    program = FAMILIES[cli].program
     tested = None if program.tested is None else f"{program.tested} on {program.tested.on}"
     place = shutil.which(program.name)
     if place is None:
-        missing = registry.resolve(cli).missing()
-        return CliState(cli, program.title, installed=False, tested=tested, problem=missing)
+        return CliState(cli, program.title, installed=False, tested=tested, problem=program.missing())
     version, problem = _version(cli, program, supervisor)
     return CliState(
         cli=cli,

@@ -69,6 +69,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagnosis:
     from pytest_gump.agents import registry
+    from pytest_gump.agents.family import FAMILIES
     from pytest_gump.cli.doctor.agents import call_live, look_at
     from pytest_gump.cli.doctor.checks import machine_checks
     from pytest_gump.cli.doctor.diagnosis import Diagnosis
@@ -84,7 +85,7 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     with Supervisor() as supervisor:
         if needs is not None:
             checks += try_gates(needs.workflow, root, names, supervisor)
-        clis = tuple(look_at(cli, supervisor) for cli in (needs.clis if needs else registry.FAMILIES))
+        clis = tuple(look_at(cli, supervisor) for cli in (needs.clis if needs else FAMILIES))
         if arguments.live == []:
             called = _callable(clis, needs, names)
         live = tuple(call_live(agent, supervisor, names.settings.agent_env) for agent in called.values())

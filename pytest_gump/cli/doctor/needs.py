@@ -32,6 +32,7 @@ def read_needs(name: str, root: Path, names: Names) -> Needs:
         GumpError: there is none of that name, or it has mistakes.
     """
     from pytest_gump.agents import registry
+    from pytest_gump.agents.family import FAMILIES
     from pytest_gump.system.environment import home
     from pytest_gump.workflow.edit import agents_of
     from pytest_gump.workflow.find import find_workflow
@@ -45,7 +46,7 @@ def read_needs(name: str, root: Path, names: Names) -> Needs:
         same_cli=lambda one, other: registry.same_cli(one, other, names.agents),
     )
     agents = {agent: registry.resolve(agent, names.agents) for agent in dict.fromkeys(agents_of(loaded.workflow))}
-    clis = dict.fromkeys(agent.cli for agent in agents.values() if agent.cli in registry.FAMILIES)
+    clis = dict.fromkeys(agent.cli for agent in agents.values() if agent.cli in FAMILIES)
     checks = tuple(_agents(agents))
     return Needs(loaded.workflow, agents, tuple(clis), checks)
 

@@ -12,6 +12,7 @@ from pytest_gump.agents.base import Agent, Ending, Event, Task, Text, Tokens, To
 from pytest_gump.agents.cassettes.cassette import Cassette, write_take
 from pytest_gump.agents.cassettes.neutral import conversation
 from pytest_gump.agents.cassettes.replay import ReplayAgent, prompt_text
+from pytest_gump.agents.family import family_of
 
 STREAMS = Path(__file__).parents[1] / "recorded"
 CLAUDE = STREAMS / "claude"
@@ -39,7 +40,7 @@ def task(tmp_path: Path) -> Task:
 
 def play(cassette: Path, task: Task, **options: Any) -> tuple[list[Event], Ending]:
     """Run the agent as the engine does: a child process whose output is read line by line."""
-    cli = registry.family(task.agent) or "replay"
+    cli = family_of(task.agent) or "replay"
     agent: Agent = ReplayAgent(Cassette.open(cassette), task.agent, cli=cli, **options)
     command = agent.command(task)
     done = subprocess.run(command.argv, input=command.stdin, cwd=task.worktree, capture_output=True, check=False)

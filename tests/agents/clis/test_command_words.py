@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.agents.clis.command_words import without
+from pytest_gump.agents.clis.command_words import Grants
 
-NARROW = {"options": {"--mode", "-m"}, "flags": {"--yolo"}, "lists": {"--tools"}}
+GRANTS = Grants(frozenset({"--mode", "-m"}), frozenset({"--yolo"}), frozenset({"--tools"}))
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ NARROW = {"options": {"--mode", "-m"}, "flags": {"--yolo"}, "lists": {"--tools"}
     ],
 )
 def test_what_grants_is_left_out_with_its_values_and_the_rest_stays(words: str, kept: str) -> None:
-    assert without(words.split(), **NARROW) == tuple(kept.split())
+    assert GRANTS.removed_from(words.split()) == tuple(kept.split())
 
 
 @given(st.lists(st.sampled_from(["--mode", "--mode=x", "-mx", "--yolo", "--tools", "--tools=y", "x", "-v", "-", ""])))
 def test_no_word_that_grants_is_kept(words: list[str]) -> None:
-    kept = without(words, **NARROW)
+    kept = GRANTS.removed_from(words)
     assert not {"--mode", "--mode=x", "-mx", "--yolo", "--tools", "--tools=y"} & set(kept)
     assert kept.count("-v") <= words.count("-v")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pytest_gump.agents.base import SessionRef, Task
-from pytest_gump.agents.clis.cursor import MODEL_NAME, CursorAgent
+from pytest_gump.agents.clis.cursor import CursorAgent
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="cursor-gpt5", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
@@ -51,5 +51,5 @@ def test_its_cost_is_unknown_and_its_key_passed_by_name() -> None:
 
 @pytest.mark.parametrize(("name", "model"), [("cursor-gpt-5.5-high", "gpt-5.5-high"), ("cursor-sonet", None)])
 def test_a_name_with_a_version_passes_a_model_through(name: str, model: str | None) -> None:
-    found = MODEL_NAME.fullmatch(name)
+    found = CursorAgent.model_name.fullmatch(name)
     assert (found["model"] if found else None) == model

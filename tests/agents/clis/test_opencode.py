@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 from pytest_gump.agents.base import Command, SessionRef, Task
-from pytest_gump.agents.clis.opencode import MODEL_NAME, OpencodeAgent
+from pytest_gump.agents.clis.opencode import OpencodeAgent
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="opencode-opus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
@@ -106,5 +106,5 @@ def test_its_cost_is_reported() -> None:
     ],
 )
 def test_a_name_with_a_provider_passes_a_model_through(name: str, model: str | None) -> None:
-    found = MODEL_NAME.fullmatch(name)
+    found = OpencodeAgent.model_name.fullmatch(name)
     assert (found["model"] if found else None) == model

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 from pytest_gump.agents.base import SessionRef, Task
-from pytest_gump.agents.clis.qwen import MODEL_NAME, QwenAgent
+from pytest_gump.agents.clis.qwen import QwenAgent
 from pytest_gump.agents.clis.qwen_defaults import DEFAULTS, NARROW, SETTINGS, TRUST, TRUSTED, WIDE
 
 TASK = Task(
@@ -157,5 +157,5 @@ def test_its_cost_is_known_only_with_a_price() -> None:
     [("qwen-qwen3.8-max", "qwen3.8-max"), ("qwen-glm-5.1", "glm-5.1"), ("qwen-codr", None), ("qwen-", None)],
 )
 def test_a_name_with_a_version_passes_a_model_through(name: str, model: str | None) -> None:
-    found = MODEL_NAME.fullmatch(name)
+    found = QwenAgent.model_name.fullmatch(name)
     assert (found["model"] if found else None) == model

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pytest_gump.agents.base import Ending, Task, Tokens, Usage
-from pytest_gump.agents.cassettes.replay import READERS
+from pytest_gump.agents.family import FAMILIES
 from pytest_gump.agents.streams.login_error import with_login_error
 
 STREAMS = Path(__file__).parents[1] / "recorded"
@@ -17,7 +17,7 @@ FAILED = Ending("agent_error", reason="Not logged in", message="", usage=Usage()
 
 def recorded(cli: str, name: str) -> Ending:
     folder = STREAMS / cli / name
-    reader = READERS[cli](Task("s", None, 1, cli, "p", Path("/w"), "diff"), None)
+    reader = FAMILIES[cli].reads(Task("s", None, 1, cli, "p", Path("/w"), "diff"))
     for line in (folder / "stream.ndjson").read_bytes().splitlines():
         list(reader.feed(line))
     stderr = folder / "stderr.txt"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.agents.registry import FAMILIES
+from pytest_gump.agents.family import FAMILIES
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Gump
