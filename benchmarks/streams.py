@@ -22,12 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Task
-from pytest_gump.agents.clis.claude_stream import ClaudeReader
-from pytest_gump.agents.clis.codex_stream import CodexReader
-from pytest_gump.agents.clis.cursor_stream import CursorReader
-from pytest_gump.agents.clis.gemini_stream import GeminiReader
-from pytest_gump.agents.clis.opencode_stream import OpencodeReader
-from pytest_gump.agents.clis.qwen_stream import QwenReader
+from pytest_gump.agents.family import FAMILIES
 from pytest_gump.engine.checks.guard import GuardWatch
 from pytest_gump.order import Limits
 from pytest_gump.system.processes.output import MAX_LINE_BYTES
@@ -35,7 +30,7 @@ from pytest_gump.system.processes.process import Request, Supervisor
 from scene import show, workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_gump.agents.base import StreamReader
 
@@ -43,14 +38,7 @@ MB = 1_000_000
 STREAMS = Path(__file__).parents[1] / "tests" / "agents" / "recorded"
 BIG = "big-output"
 TASK = Task(step="a", item=None, attempt=1, agent="any", prompt="", worktree=Path("/w"), mode="diff")
-READERS: dict[str, Callable[[], StreamReader]] = {
-    "claude": lambda: ClaudeReader(TASK),
-    "codex": lambda: CodexReader(TASK, "gpt-5.5"),
-    "gemini": lambda: GeminiReader(TASK, "gemini-2.5-pro"),
-    "opencode": lambda: OpencodeReader(TASK, "anthropic/claude-sonnet-4-5"),
-    "qwen": lambda: QwenReader(TASK),
-    "cursor": lambda: CursorReader(TASK),
-}
+MODELS = {"codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "anthropic/claude-sonnet-4-5"}
 BY_HAND = {"cursor"}
 """One short stream, from the documentation: shown, but no measure of anything real."""
 
@@ -60,7 +48,7 @@ MOST_MB = 80
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cli", nargs="*", help=f"of {', '.join(READERS)}; all without it")
+    parser.add_argument("cli", nargs="*", help=f"of {', '.join(FAMILIES)}; all without it")
     parser.add_argument("--size", type=int, default=200, help="megabytes of a stream")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--one", nargs=3, metavar=("HOW", "CLI", "FILE"), help="measure one thing in this process")
@@ -70,7 +58,7 @@ def main() -> None:
         print(json.dumps(HOW[how](cli, Path(file))))
         return
     with workspace() as folder:
-        for cli in arguments.cli or READERS:
+        for cli in arguments.cli or FAMILIES:
             for kind in ("real",) if cli in BY_HAND else ("real", "small", "huge"):
                 stream = folder / f"{cli}-{kind}.ndjson"
                 write_stream(stream, cli, kind, arguments.size * MB)
@@ -108,7 +96,7 @@ def parse_only(_cli: str, stream: Path) -> dict[str, float]:
 
 
 def read_alone(cli: str, stream: Path) -> dict[str, float]:
-    reader, watch = READERS[cli](), new_watch()
+    reader, watch = FAMILIES[cli].reads(TASK, MODELS.get(cli)), new_watch()
     began = time.process_time()
     for line in lines(stream):
         feed(reader, watch, line)
@@ -116,7 +104,7 @@ def read_alone(cli: str, stream: Path) -> dict[str, float]:
 
 
 def read_as_in_an_attempt(cli: str, stream: Path) -> dict[str, float]:
-    reader, watch = READERS[cli](), new_watch()
+    reader, watch = FAMILIES[cli].reads(TASK, MODELS.get(cli)), new_watch()
     copy = stream.with_suffix(".copy")
     request = Request(("cat", str(stream)), cwd=stream.parent, env=dict(os.environ), mark="bench", stdout=copy)
     with Supervisor() as supervisor:
@@ -142,7 +130,7 @@ def lines(stream: Path) -> Iterator[bytes]:
 
 
 def feed(reader: StreamReader, watch: GuardWatch, line: bytes) -> None:
-    watch.heard()
+    watch.on_output()
     for event in reader.feed(line):
         watch.feed(event)
 

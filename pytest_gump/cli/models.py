@@ -74,9 +74,11 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     out.table(HEAD, [tuple(_cells(row)) for row in rows], right=NUMBERS, optional=("cache write", "cache read", "CLI"))
     out.line()
     out.line(f"dollars for a million tokens, {prices.table_version()}; a longer context may cost more")
-    for source in dict.fromkeys(row.price_source for row in rows):
-        if source not in {None, prices.table_version()}:
-            out.line(f"{', '.join(row.agent for row in rows if row.price_source == source)}: price from {source}")
+    for source in dict.fromkeys(row.price_source for row in rows if row.price_source):
+        model = source.removeprefix(prices.table_version()).removeprefix(", ")
+        if model:
+            agents = ", ".join(row.agent for row in rows if row.price_source == source)
+            out.line(f"{agents}: {'price from' if model == source else 'priced as'} {model}")
     out.line("a model without a version, and none at all, is the CLI's choice; CLI:MODEL takes any model")
     return 0
 
@@ -86,7 +88,7 @@ def _row(name: str, agent: Agent) -> Row:
     from pytest_gump.agents.base import Tokens
     from pytest_gump.agents.clis.claude import NEWEST
 
-    model: str | None = getattr(getattr(agent, "agent", agent), "model", None)
+    model: str | None = getattr(agent, "model", None)
     # Cursor's names of models are its own. Claude Code's short names stand for its newest model of a kind.
     priced = None if agent.cli == "cursor" else prices.priced_as(model, agent.cli)
     newest = NEWEST.get(model or "") if agent.cli == "claude" and prices.source(priced) is None else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pytest_gump.agents import prices, registry
 from pytest_gump.agents.clis.claude import NEWEST
+from pytest_gump.agents.family import FAMILIES
 
 if TYPE_CHECKING:
     from .conftest import Gump
@@ -22,7 +23,7 @@ def rows(gump: Gump, *words: str) -> dict[str, dict[str, Any]]:
 def test_every_name_is_listed_with_its_cli(gump: Gump) -> None:
     listed = rows(gump)
     assert list(listed) == registry.known()
-    assert {row["cli"] for row in listed.values()} == set(registry.FAMILIES)
+    assert {row["cli"] for row in listed.values()} == set(FAMILIES)
 
 
 def test_a_model_has_its_price_for_a_million_tokens_and_its_context_window(gump: Gump) -> None:
@@ -38,7 +39,7 @@ def test_a_short_name_of_claude_shows_the_price_of_the_newest_model_of_its_kind(
         row = listed[name]
         assert row["price_source"] == f"{prices.table_version()}, {NEWEST[row['model']]}"
         assert None not in (row["input"], row["output"], row["context"])
-    assert f"claude-haiku: price from {prices.table_version()}, claude-haiku-4-5" in gump.good("models")
+    assert "claude-haiku: priced as claude-haiku-4-5" in gump.good("models").splitlines()
 
 
 def test_a_name_without_a_model_leaves_it_to_the_cli_and_has_no_price(gump: Gump) -> None:
@@ -54,7 +55,7 @@ def test_what_cursor_bills_is_not_guessed(gump: Gump) -> None:
 def test_the_table_says_where_its_prices_come_from(gump: Gump) -> None:
     output = gump.good("models")
     assert output.splitlines()[0].split()[:3] == ["agent", "CLI", "model"]
-    assert prices.table_version() in output
+    assert output.count(prices.table_version()) == 1
     assert "opencode-haiku" in output
 
 
@@ -87,5 +88,5 @@ def test_prices_say_where_they_come_from(gump: Gump) -> None:
     }  # fmt: skip
     output = gump.good("models").splitlines()
     assert "codex, codex-gpt53-spark, qwen-coder-plus, qwen-plus: price from gump_prices" in output
-    assert f"qwen-coder: price from {prices.table_version()}, openrouter qwen/qwen3-coder" in output
+    assert "qwen-coder: priced as openrouter qwen/qwen3-coder" in output
     prices.use({})
