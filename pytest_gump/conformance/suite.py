@@ -1,4 +1,8 @@
-"""Run scenarios on CLIs, one after the other, and tell what holds."""
+"""Runs scenarios on CLIs, one after the other, and says which hold.
+
+The suite is part of the package because users run it: `gump doctor --conformance` checks the versions of the CLIs that
+are installed, which are newer than those that our tests pin. Nothing else imports it.
+"""
 
 from __future__ import annotations
 

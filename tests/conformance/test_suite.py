@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.conformance import CLIS, SCENARIOS, run
 from pytest_gump.conformance.suite import left_out
 from pytest_gump.conformance.watch import living
 from pytest_gump.errors import AgentError
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
 
 STREAM = Path(__file__).parents[1] / "agents" / "recorded" / "claude" / "basic" / "stream.ndjson"
 
@@ -104,3 +108,21 @@ def test_a_process_is_told_by_its_home_and_by_where_it_works(tmp_path: Path) -> 
             process.kill()
             process.communicate()
     assert living(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import pytest_gump.plugin",
+        "import pytest; pytest.main(['--gump-workflow=one', f'--gump-replay={sys.argv[1]}', 'spec.md'])",
+        "from pytest_gump.cli.program import main; main(['doctor'])",
+    ],
+    ids=["import", "session", "doctor"],
+)
+def test_only_the_option_imports_the_suite(project: GumpProject, program: str) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    check = "print([name for name in sys.modules if name.startswith('pytest_gump.conformance')])"
+    words = [sys.executable, "-c", f"import sys; {program}; {check}", str(project.cassette)]
+    done = subprocess.run(words, cwd=project.path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "error" not in done.stdout
