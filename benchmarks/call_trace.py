@@ -1,7 +1,7 @@
 """A pytest plugin for `paths.py`: writes which modules of the package call which, in order, to the file CALL_TRACE.
 
-Each line is a call from one module to another, `call thread caller callee function`, a file that is opened for reading,
-`open name`, or a report of pytest, `report`.
+Each line is a call from one module to another, `call thread caller callee function`, a file that a module opens for
+reading, `open module name`, or a report of pytest, `report`.
 Imports do not count: only functions of modules that are loaded, entered for themselves.
 """
 
@@ -55,7 +55,7 @@ def on_call(frame: FrameType, event: str, _: Any) -> None:
 
 def on_open(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "open" and isinstance(arguments[0], str | Path) and not arguments[2] & os.O_CREAT:
-        _rows.append(f"open {Path(arguments[0]).name}")
+        _rows.append(f"open {caller_of(sys._getframe())} {Path(arguments[0]).name}")  # noqa: SLF001 - the stack
 
 
 @pytest.hookimpl(wrapper=True)

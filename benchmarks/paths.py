@@ -47,11 +47,13 @@ steps:
 
 
 READ = ("spec.md", "one.yaml", "workflow.yaml", "ledger.ndjson")
+WATCH = "system.git.checkout_watch"
+"""Opens files of the checkout for their digests; that is no reading of a workflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a module; for a file that is opened, only its name."""
+    """A call of a module, or a file that the caller opens."""
 
     caller: str = ""
     module: str = ""
@@ -106,8 +108,8 @@ def session(project: Project, *arguments: str, expect: int = 0) -> list[Call | N
 
 
 def call_of(row: str) -> Call:
-    kind, *words = row.split(" ")
-    return Call(opened=words[0]) if kind == "open" else Call(*words[1:])
+    kind, where, *rest = row.split(" ")  # where: a thread or a module
+    return Call(where, opened=rest[0]) if kind == "open" else Call(*rest)
 
 
 def first(calls: list[Call | None], wanted: Callable[[Call], bool], after: int = 0) -> int:
@@ -148,7 +150,7 @@ def paths() -> Iterator[tuple[str, list[Call | None]]]:
         for name, text in (("one", ONE), ("fails", FAILS), ("two", TWO)):
             project.workflow(name, text)
         project.git("add", "--all", ".gump/workflows")
-        project.git("commit", "--quiet", "--message", "workflows")  # else the watch of the checkout reads them
+        project.git("commit", "--quiet", "--message", "workflows")
         yield "(a) spec file -> first agent process", to_the_agent(session(project, "--gump-workflow=one", "spec.md"))
         worker = session(project, "--gump-workflow=one", "-n1", "spec.md")
         yield "(b) result of a worker -> ledger, line, JUnit", from_a_worker(worker)
@@ -167,12 +169,13 @@ def main() -> None:
     for title, part in paths():
         modules = modules_of(part)
         climbs = {after for before, after in pairwise(modules) if after in above[before]}
+        found = [call for call in part if call is not None]
         calls = {
             (call.caller, call.module)
-            for call in part
-            if call is not None and call.module in above.get(call.caller, ())
+            for call in found
+            if not call.opened and call.module in above.get(call.caller, ())
         }
-        opened = Counter(call.opened for call in part if call is not None and call.opened in READ)
+        opened = Counter(call.opened for call in found if call.opened in READ and call.caller != WATCH)
         print(
             f"{title:<46}{len(modules):4} modules,{len(climbs):3} climbs,{len(calls):3} callbacks; reads", dict(opened)
         )
