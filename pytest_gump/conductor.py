@@ -13,9 +13,8 @@ import pytest
 from pytest_gump.collect import JobFile, JobFolder, StepItem
 from pytest_gump.errors import ConfigError
 from pytest_gump.executors.worker_count import has_workers, refuse_distribution
-from pytest_gump.jobs.arguments import names_nothing, ordinary_arguments, own_arguments
+from pytest_gump.jobs.arguments import names_nothing, no_spec, ordinary_arguments, own_arguments
 from pytest_gump.jobs.command_line import only_shows
-from pytest_gump.jobs.files import no_spec
 from pytest_gump.jobs.job import Job, no_garbage, read_jobs
 from pytest_gump.jobs.session_settings import setting_notes
 from pytest_gump.reporters.ci import CI
@@ -71,7 +70,7 @@ class Conductor:
         """Refuse what cannot run before xdist starts workers for it."""
         if self.workers is None:
             return
-        from pytest_gump.jobs.prepare import check
+        from pytest_gump.jobs.check import check
 
         with usage_errors():
             self._read_jobs(session)

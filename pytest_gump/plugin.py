@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_gump.jobs.command_line import example, names_workflow, only_shows, words
+from pytest_gump.jobs.command_line import command_line, example, names_workflow, only_shows, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -43,16 +43,15 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
     Without an argument that is there, as in `pytest --gump-resume`, pytest reads those of `testpaths` or `test*`.
     """
-    if names_workflow(early_config):
-        from pytest_gump.session.planted import refuse_planted
+    if not names_workflow(early_config):
+        return
+    from pytest_gump.session.planted import refuse_planted
 
-        refuse_planted(early_config.invocation_params.dir)
-    told = early_config.known_args_namespace
-    folder = early_config.invocation_params.dir
-    named = [str(word).partition("::")[0] for word in told.file_or_dir]
-    if names_workflow(early_config) and not told.pyargs and not any(Path(folder, word).exists() for word in named):
+    options, folder = early_config.known_args_namespace, early_config.invocation_params.dir
+    refuse_planted(folder)
+    if not options.pyargs and not any(path_of(str(name), folder).exists() for name in options.file_or_dir):
         around = (above / "conftest.py" for above in (folder, *folder.parents))
-        told.file_or_dir = [str(next((path for path in around if path.is_file()), __file__))]
+        options.file_or_dir = [str(next((path for path in around if path.is_file()), __file__))]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -119,8 +118,8 @@ def refuse_half(config: pytest.Config) -> None:
     Raises:
         UsageError: there is one.
     """
-    for word in words(config):
-        option = word.partition("=")[0]
+    for argument in command_line(config):
+        option = argument.partition("=")[0]
         if option.startswith("--gump-"):
             raise pytest.UsageError(
                 f"{option} needs a workflow, and the command line names none\n"

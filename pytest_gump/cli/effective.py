@@ -54,7 +54,7 @@ def effective(root: Path) -> Effective:
     Raises:
         ConfigError: a file or a value that cannot be used.
     """
-    from pytest_gump.jobs.ini import ini_of
+    from pytest_gump.jobs.session_settings import ini_of
     from pytest_gump.settings.settings import read_settings
 
     tomls = _tomls(root)
@@ -85,8 +85,8 @@ def effective_names(root: Path) -> Names:
     Raises:
         ConfigError: a value that cannot be used.
     """
-    from pytest_gump.jobs.hook_answers import merged
-    from pytest_gump.jobs.ini import ini_of
+    from pytest_gump.jobs.hooks import merged
+    from pytest_gump.jobs.session_settings import ini_of
     from pytest_gump.settings.settings import read_settings
 
     with _configured() as config:

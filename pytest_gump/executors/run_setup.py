@@ -14,7 +14,7 @@ from pytest_gump.engine.attempt.tools import Tools
 from pytest_gump.executors.remote_mirror import RemoteHome
 from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.jobs.agents import Replay, find_agent
-from pytest_gump.jobs.hook_answers import hook_answers
+from pytest_gump.jobs.hooks import hook_answers
 from pytest_gump.settings.settings import Settings
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.worktrees.slots import Slots

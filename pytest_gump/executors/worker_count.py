@@ -8,7 +8,7 @@ import pytest
 
 from pytest_gump.errors import GumpError
 from pytest_gump.jobs.arguments import ordinary_arguments
-from pytest_gump.jobs.command_line import said
+from pytest_gump.jobs.command_line import own_options
 from pytest_gump.jobs.files import job_sources, project_root
 from pytest_gump.jobs.session_settings import session_settings
 from pytest_gump.workflow.find import Found
@@ -36,7 +36,7 @@ def refuse_distribution(config: pytest.Config) -> None:
         return
     if config.option.dist not in DISTRIBUTIONS:
         if (
-            not ordinary_arguments(config) and said(config).dist in DISTRIBUTIONS
+            not ordinary_arguments(config) and own_options(config).dist in DISTRIBUTIONS
         ):  # the setting applies to tests only, and there are none
             config.option.dist = "load"
             return

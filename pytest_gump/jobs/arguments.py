@@ -1,45 +1,86 @@
-"""Which words of the command line are ours, and which name ordinary tests."""
+"""The files and folders among the arguments: specs and workflows belong to runs, the rest to ordinary tests."""
 
 from __future__ import annotations
 
 import dataclasses
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from pytest_gump.jobs.files import is_spec
+from pytest_gump.errors import ConfigError
+from pytest_gump.jobs.command_line import example, path_of
 from pytest_gump.workflow.find import WORKFLOW_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+Kind = Literal["spec", "workflow", "missing", "tests"]
+"""`missing` names nothing that exists; the run reports it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    text: str
+    path: Path
+    kind: Kind
+
+
+def arguments(config: pytest.Config) -> list[Argument]:
+    """The arguments of the command line; none if pytest took others, as from `testpaths`."""
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        return []
+    folder = config.invocation_params.dir
+    paths = [(text, path_of(text, folder)) for text in map(str, config.args)]
+    return [Argument(text, path, _kind(path, config)) for text, path in paths]
+
+
+def _kind(path: Path, config: pytest.Config) -> Kind:
+    if not path.is_file():
+        return "tests" if path.exists() or config.option.pyargs else "missing"
+    if path.suffix in WORKFLOW_SUFFIXES:
+        return "workflow" if config.getoption("gump_spec") else "tests"
+    return "spec" if path.suffix != ".py" and config.getoption("gump_workflow") else "tests"
 
 
 def ordinary_arguments(config: pytest.Config) -> list[str]:
-    """What names ordinary tests. A word that names nothing is ours: we say so, once, before workers are asked."""
-    return [word for word, is_ours in _arguments(config) if not is_ours]
+    """The arguments that name ordinary tests."""
+    return [argument.text for argument in arguments(config) if argument.kind == "tests"]
 
 
 def own_arguments(config: pytest.Config) -> list[str]:
-    return [word for word, is_ours in _arguments(config) if is_ours]
+    """The arguments that belong to runs."""
+    return [argument.text for argument in arguments(config) if argument.kind != "tests"]
+
+
+def no_spec(config: pytest.Config) -> ConfigError:
+    """What to say if no argument is a spec: most often its name is mistyped."""
+    for argument in arguments(config):
+        if not argument.path.exists():
+            hint = "what follows :: selects a step" if "::" in argument.text else None
+            return ConfigError(f"the spec {argument.text} does not exist", hint=hint)
+    return ConfigError(
+        "--gump-workflow names a workflow, but no spec is among the arguments",
+        hint=example(config),
+    )
 
 
 def names_nothing(config: pytest.Config) -> bool:
-    """Whether there is a word that names neither a file nor a folder, so that pytest cannot collect it."""
-    folder = config.invocation_params.dir
-    return not all(Path(folder, word.partition("::")[0]).exists() for word in own_arguments(config))
+    """True if an argument names neither a file nor a folder, so that pytest cannot collect it."""
+    return any(argument.kind == "missing" for argument in arguments(config))
 
 
 @contextmanager
 def portable_arguments(config: pytest.Config) -> Iterator[None]:
-    """Keep our own arguments from xdist while it starts workers elsewhere: it wants files that it can send there."""
+    """Hide our own arguments from xdist while it starts workers elsewhere: it wants files that it can send there."""
     given = config.invocation_params
     if not any(map(_is_elsewhere, getattr(config.option, "tx", ()))):
         yield
         return
     ours = {*own_arguments(config)}
-    kept = tuple(word for word in given.args if str(word) not in ours)
+    kept = tuple(text for text in given.args if str(text) not in ours)
     config.invocation_params = dataclasses.replace(given, args=kept)
     try:
         yield
@@ -49,15 +90,3 @@ def portable_arguments(config: pytest.Config) -> Iterator[None]:
 
 def _is_elsewhere(spec: str) -> bool:
     return "chdir=" in spec or not spec.rpartition("*")[2].startswith("popen")
-
-
-def _arguments(config: pytest.Config) -> Iterator[tuple[str, bool]]:
-    if config.args_source is not pytest.Config.ArgsSource.ARGS:
-        return
-    for word in map(str, config.args):
-        path = Path(config.invocation_params.dir, word.partition("::")[0])
-        if path.is_file():
-            is_workflow = path.suffix in WORKFLOW_SUFFIXES and bool(config.getoption("gump_spec"))
-            yield word, is_workflow or (is_spec(path) and bool(config.getoption("gump_workflow")))
-        else:
-            yield word, not path.exists() and not config.option.pyargs

@@ -46,19 +46,3 @@ def base_of(repository: Repository, run_id: str, header: Mapping[str, Any]) -> B
         message = f"run {run_id} cannot go on: its base {base[:10]} is gone from the repository"
         raise RunError(message, hint="start a new run") from error
     return Base(base, str(header.get("base_ref", "")), header.get("dirty_base"))
-
-
-def refuse_changes(repository: Repository) -> None:
-    """Refuse a checkout with uncommitted changes, which a run would not see.
-
-    Raises:
-        WorktreeError: it has some.
-    """
-    dirty = repository.dirty()
-    if not dirty:
-        return
-    shown = ", ".join(dirty[:10]) + (f" and {len(dirty) - 10} more" if len(dirty) > 10 else "")
-    raise WorktreeError(
-        f"the checkout has uncommitted changes: {shown}",
-        hint="commit or stash them, or take them into the run with --gump-dirty=include",
-    )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pytest
 
@@ -25,39 +25,44 @@ SHOWS = ("help", "version", "collectonly", "showfixtures", "show_fixtures_per_te
 """Options of pytest that print something and run no test."""
 
 
-def words(config: pytest.Config) -> list[str]:
-    """The arguments; an `@file` is replaced by the arguments in the file."""
+def command_line(config: pytest.Config) -> list[str]:
+    """Options and arguments as given; an `@file` is replaced by the lines of the file."""
     return [*_expanded(map(str, config.invocation_params.args), config.invocation_params.dir)]
 
 
-def _expanded(given: Any, folder: Path) -> Iterator[str]:
-    for word in given:
-        if word.startswith("@"):
-            yield from _expanded(os.fsdecode(Path(folder, word[1:]).read_bytes()).splitlines(), folder)
+def _expanded(given: Iterable[str], folder: Path) -> Iterator[str]:
+    for argument in given:
+        if argument.startswith("@"):
+            yield from _expanded(os.fsdecode(Path(folder, argument[1:]).read_bytes()).splitlines(), folder)
         else:
-            yield word
+            yield argument
+
+
+def path_of(argument: str, folder: Path) -> Path:
+    """The path in an argument, which may be a node id."""
+    return absolute(argument.partition("::")[0], folder)
+
+
+def absolute(name: str, folder: Path) -> Path:
+    return Path(os.path.abspath(folder / name))  # noqa: PTH100 - symlinks stay as named
 
 
 def names_workflow(config: pytest.Config) -> bool:
     """True if the command line itself names a workflow; always False on a worker, which gets orders."""
     if hasattr(config, "workerinput"):
         return False
+    has_spec = bool(config.getoption("gump_spec", default=None))
     return any(
-        word.partition("=")[0] in STARTS or (not word.startswith("-") and _is_workflow_file(word, config))
-        for word in words(config)
+        argument.partition("=")[0] in STARTS
+        or (has_spec and not argument.startswith("-") and argument.partition("::")[0].endswith((".yaml", ".yml")))
+        for argument in command_line(config)
     )
 
 
-def _is_workflow_file(word: str, config: pytest.Config) -> bool:
-    """A YAML file among the arguments, if a spec is given too."""
-    path = word.partition("::")[0]
-    return path.endswith((".yaml", ".yml")) and bool(config.getoption("gump_spec", default=None))
-
-
-def said(config: pytest.Config) -> argparse.Namespace:
+def own_options(config: pytest.Config) -> argparse.Namespace:
     """The options as the command line itself sets them; all others have their defaults."""
     parser: Any = config._parser  # noqa: SLF001 - no public way; tests/jobs/test_command_line.py
-    namespace: argparse.Namespace = parser.parse_known_args(words(config))
+    namespace: argparse.Namespace = parser.parse_known_args(command_line(config))
     return namespace
 
 
@@ -69,6 +74,6 @@ def only_shows(config: pytest.Config) -> bool:
 def example(config: pytest.Config, *, workflow: str | None = None, spec: str = "spec.md") -> str:
     """An example command that starts a run, in the user's own form and with the user's names."""
     named = workflow or next(iter(config.getoption("gump_workflow", default=None) or ()), "tdd")
-    if QUIET in words(config):
+    if QUIET in command_line(config):
         return f"gump run {shlex.quote(spec)} --workflow {shlex.quote(str(named))}"
     return f"pytest --gump-workflow={shlex.quote(str(named))} {shlex.quote(spec)}"

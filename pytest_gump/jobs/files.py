@@ -6,19 +6,20 @@ import codecs
 import os
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_gump.errors import ConfigError
-from pytest_gump.jobs.command_line import example
+from pytest_gump.jobs.arguments import arguments
+from pytest_gump.jobs.command_line import absolute
 from pytest_gump.system.environment import checkout_around, home
 from pytest_gump.system.files import read_user_file
 from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow, workflow_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pytest_gump.workflow.find import Found
     from pytest_gump.workflow.load import ParsedWorkflow
@@ -55,60 +56,25 @@ def job_sources(config: pytest.Config) -> list[JobSource]:
 
 
 def _job_files(config: pytest.Config, project: Path) -> Iterator[tuple[Path, Path, Found]]:
-    named = [str(name) for name in config.getoption("gump_workflow") or ()]
-    given = config.getoption("gump_spec")
-    spec_option = _absolute(given, config) if given else None
-    find, used = cache(partial(_find, config=config, project=project)), False
-    for path in _argument_files(config):
-        if path.suffix in WORKFLOW_SUFFIXES and spec_option is not None:
-            used = True
-            yield path, spec_option, workflow_file(path)
-        elif is_spec(path) and named:
-            for name in named:
-                yield path, path, find(name)
-    if spec_option is not None and named and not used:
-        for name in named:
-            yield spec_option, spec_option, find(name)
+    names, folder = [str(name) for name in config.getoption("gump_workflow") or ()], config.invocation_params.dir
+    find = cache(partial(_find, folder=folder, project=project))
+    option = config.getoption("gump_spec")
+    spec = absolute(option, folder) if option else None
+    kinds = {argument.path: argument.kind for argument in arguments(config)}
+    for path, kind in kinds.items():
+        if kind == "workflow" and spec is not None:
+            yield path, spec, workflow_file(path)
+        elif kind == "spec":
+            yield from ((path, path, find(name)) for name in names)
+    if spec is not None and "workflow" not in kinds.values():
+        yield from ((spec, spec, find(name)) for name in names)
 
 
-def _find(name: str, config: pytest.Config, project: Path) -> Found:
+def _find(name: str, folder: Path, project: Path) -> Found:
     if name.endswith(WORKFLOW_SUFFIXES):
-        from_here = Path(config.invocation_params.dir, name)
+        from_here = folder / name
         return find_workflow(str(from_here if from_here.exists() else name), project, home())
     return find_workflow(name, project, home())
-
-
-def is_spec(path: Path) -> bool:
-    """Anything that is neither Python nor a workflow may be a spec, if it is named itself."""
-    return path.suffix not in {".py", *WORKFLOW_SUFFIXES}
-
-
-def _argument_files(config: pytest.Config) -> Iterator[Path]:
-    """The files among the arguments, each once; a missing spec is an error of ours, with a hint."""
-    seen: set[Path] = set()
-    for word in config.args if config.args_source is pytest.Config.ArgsSource.ARGS else ():
-        text = str(word).partition("::")[0]
-        path = _absolute(text, config)
-        if path not in seen and path.is_file():
-            seen.add(path)
-            yield path
-
-
-def _absolute(name: str, config: pytest.Config) -> Path:
-    return Path(os.path.abspath(Path(config.invocation_params.dir, name)))  # noqa: PTH100 - symlinks stay as named
-
-
-def no_spec(config: pytest.Config) -> ConfigError:
-    """What to say when a workflow was named and no argument is a spec: most often its name is mistyped."""
-    if config.args_source is pytest.Config.ArgsSource.ARGS:
-        for word in map(str, config.args):
-            if not Path(config.invocation_params.dir, word.partition("::")[0]).exists():
-                hint = "what follows :: selects a step" if "::" in word else None
-                return ConfigError(f"the spec {word} does not exist", hint=hint)
-    return ConfigError(
-        "--gump-workflow names a workflow, but no spec is among the arguments",
-        hint=example(config),
-    )
 
 
 def read_spec(path: Path) -> bytes:

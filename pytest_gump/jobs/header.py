@@ -1,4 +1,4 @@
-"""What `run.json` says of a run: what it was started with, and what one that is taken up needs to know of that."""
+"""The header of a run, `run.json`: what it was started with, and the options that a resumed run needs."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def run_header(
 
 
 def stored_options(config: pytest.Config, job: Job, root: Path) -> dict[str, Any]:
-    """What a run that is taken up needs to know of its command line."""
+    """The options of the command line that a resumed run needs."""
     option = config.option
     workflow = job.loaded.path
-    replay, chosen = job.replay, [path for path, _ in leaves(job.workflow.steps)]
+    replay, selected = job.replay, [path for path, _ in leaves(job.workflow.steps)]
     return {
         "file": "spec" if job.file == job.spec else "workflow",
         "spec": _inside(root, job.spec),
@@ -61,7 +61,7 @@ def stored_options(config: pytest.Config, job: Job, root: Path) -> dict[str, Any
         "inputs": [*option.gump_input],
         "max_budget": option.gump_max_budget,
         "on_quota": option.gump_on_quota,
-        "selected": None if chosen == [path for path, _ in leaves(job.loaded.workflow.steps)] else chosen,
+        "selected": None if selected == [path for path, _ in leaves(job.loaded.workflow.steps)] else selected,
         "replay": None if replay is None else [str(replay.cassette.path), replay.lenient, option.gump_replay_delay],
     }
 

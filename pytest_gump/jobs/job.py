@@ -5,18 +5,17 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import registry
 from pytest_gump.errors import ConfigError
 from pytest_gump.jobs.agents import find_agent, own_agents, read_replay
 from pytest_gump.jobs.files import job_sources, project_root, read_spec, refuse_odd_name
-from pytest_gump.jobs.hook_answers import hook_answers
+from pytest_gump.jobs.hooks import hook_answers
 from pytest_gump.jobs.overrides import override_workflow, read_inputs
 from pytest_gump.jobs.previous_run import find_previous_run
 from pytest_gump.jobs.session_settings import session_settings
-from pytest_gump.workflow.edit import agents_of, agents_of_step, leaves, walk
 from pytest_gump.workflow.load import load_workflow
 
 if TYPE_CHECKING:
@@ -68,38 +67,10 @@ class Job:
         return self.agent(name).cli
 
     def describe_agent(self, name: str) -> str:
-        """What the name stands for: program, model, and the words of `gump_agents`."""
+        """What the name stands for: program, model, and its definition in `gump_agents`."""
         agent = registry.find(name, self.agents) or self.agent(name)
-        words = self.agents.get(name)
-        return f"{agent.cli} {getattr(agent, 'model', None) or ''} {words if isinstance(words, str) else ''}".strip()
-
-    def missing_agents(self) -> Iterator[str]:
-        """Why agents cannot start here, each with the steps that need it."""
-        needed: dict[str, list[str]] = {}
-        for path, step in leaves(self.workflow.steps):
-            for name in agents_of_step(step):
-                reason = self.agent(name).missing()
-                if reason is not None and path not in needed.setdefault(reason, []):
-                    needed[reason].append(path)
-        for reason, paths in needed.items():
-            yield f"{reason} (needed by {', '.join(paths)})"
-
-    def refuse_unknown_cost(self, *more: str) -> None:
-        """Refuse dollars as a limit where nobody knows what an agent costs; `more` are agents besides the workflow's.
-
-        Raises:
-            ConfigError: there is a max_budget somewhere, and an agent that reports no cost.
-        """
-        limited = self.workflow.max_budget is not None or any(
-            step.max_budget is not None or step.guard.max_budget is not None for step in walk(self.workflow.steps)
-        )
-        unknown = sorted({name for name in (*agents_of(self.workflow), *more) if self.agent(name).cost == "unknown"})
-        if limited and unknown:
-            reasons = [f"  {name}: {registry.why_unknown(self.agent(name))}" for name in unknown]
-            raise ConfigError(
-                "\n".join([f"max_budget cannot be held: the cost of {', '.join(unknown)} is unknown", *reasons]),
-                hint="take max_budget out, or set gump_unknown_cost = allow: it then counts as nothing",
-            )
+        own = self.agents.get(name)
+        return f"{agent.cli} {getattr(agent, 'model', None) or ''} {own if isinstance(own, str) else ''}".strip()
 
 
 def read_jobs(session: pytest.Session) -> list[Job]:
@@ -148,8 +119,8 @@ def _jobs(config: pytest.Config, hooks: Callable[[Path, str], dict[str, Any]]) -
         loaded = load_workflow(
             source.workflow,
             gates=tuple(gates),
-            agents=lambda name, agents=agents: registry.problem(name, agents, replayed=replay is not None),  # type: ignore[misc]
-            same_cli=lambda one, other, agents=agents: registry.same_cli(one, other, agents),  # type: ignore[misc]
+            agents=partial(registry.problem, extra=agents, replayed=replay is not None),
+            same_cli=partial(registry.same_cli, extra=agents),
             project=project,
         )
         workflow = override_workflow(config, loaded.workflow, agents, replayed=replay is not None)

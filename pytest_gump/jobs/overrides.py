@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 def override_workflow(
     config: pytest.Config, workflow: Workflow, agents: Mapping[str, Agent | str], *, replayed: bool
 ) -> Workflow:
-    words = [str(word) for word in config.getoption("gump_agent")]
-    for word in words:
-        problem = registry.problem(word.rpartition("=")[2], agents, replayed=replayed)
+    overrides = [str(override) for override in config.getoption("gump_agent")]
+    for override in overrides:
+        problem = registry.problem(override.rpartition("=")[2], agents, replayed=replayed)
         if problem is not None:
             raise AgentError(f"--gump-agent: {problem}")
-    workflow = override_agents(workflow, words) if words else workflow
+    workflow = override_agents(workflow, overrides) if overrides else workflow
     budget = config.getoption("gump_max_budget")
     if budget is None:
         return workflow
@@ -41,10 +41,10 @@ def override_workflow(
 
 def read_inputs(config: pytest.Config, workflow: Workflow) -> dict[str, str]:
     given: dict[str, str] = {}
-    for word in config.getoption("gump_input"):
-        key, equals, value = str(word).partition("=")
+    for option in config.getoption("gump_input"):
+        key, equals, value = str(option).partition("=")
         if not equals:
-            raise ConfigError(f"--gump-input {word!r} is not KEY=VALUE")
+            raise ConfigError(f"--gump-input {option!r} is not KEY=VALUE")
         if key not in workflow.inputs:
             declared = ", ".join(workflow.inputs) or "none"
             raise ConfigError(

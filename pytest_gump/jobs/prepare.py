@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.agents import prices
 from pytest_gump.engine.record.run_id import new_run_id
 from pytest_gump.engine.reporting.dry_run import describe
 from pytest_gump.engine.run.order_builder import RunInputs
-from pytest_gump.errors import AgentError, ConfigError
-from pytest_gump.gates.custom import NO_ASSERTIONS
-from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
-from pytest_gump.jobs.base import Base, base_of, find_base, refuse_changes
+from pytest_gump.jobs.base import Base, base_of, find_base
+from pytest_gump.jobs.check import check
 from pytest_gump.jobs.header import run_header
-from pytest_gump.jobs.quota_option import refuse_failover
 from pytest_gump.jobs.record_option import record_into
 from pytest_gump.system.git.repository import Repository
-from pytest_gump.text import listed
-from pytest_gump.workflow.edit import walk
 
 if TYPE_CHECKING:
     import pytest
@@ -113,52 +106,8 @@ def resumed_job(job: Job, previous: PreviousRun, repository: Repository, *, run_
     return PreparedJob.of(job, repository, base, run_id=run_id, folder=folder if isinstance(folder, str) else "")
 
 
-def check(config: pytest.Config, job: Job) -> Repository:
-    """Refuse what can be refused while nothing was written or started.
-
-    Raises:
-        GumpError: repository, checkout, settings or agents do not allow a run.
-    """
-    refuse_platform()
-    repository = Repository.open(job.project)
-    prices.use(job.settings.own_prices)
-    refuse_failover(config, job)
-    missing = list(job.missing_agents())
-    if missing:
-        raise AgentError("\n".join(missing))
-    refuse_without_assertions(job)
-    if job.settings.unknown_cost == "refuse":
-        job.refuse_unknown_cost(*job.settings.failover)
-    is_new = job.previous is None and config.getoption("gump_base") is None
-    if is_new and config.getoption("gump_dirty") != "include":
-        refuse_changes(repository)
-    return repository
-
-
 def fresh_run_id(job: Job) -> str:
     return new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
-
-
-def refuse_platform() -> None:
-    """Refuse Windows, which is not supported.
-
-    Raises:
-        ConfigError: this is Windows.
-    """
-    if sys.platform == "win32":
-        raise ConfigError("pytest-gump runs on Linux and macOS only", hint="use WSL on Windows")
-
-
-def refuse_without_assertions(job: Job) -> None:
-    """Refuse a workflow whose gates are functions that assert, in a Python that leaves assertions out.
-
-    Raises:
-        ConfigError: `-O` or PYTHONOPTIMIZE, and the workflow names a gate of the project.
-    """
-    own = [gate.name for step in walk(job.workflow.steps) for gate in step.gate if gate.name not in BUILTIN]
-    if sys.flags.optimize and own:
-        names = listed([*dict.fromkeys(own)])
-        raise ConfigError(f"{NO_ASSERTIONS}: {names}", hint="start pytest without -O, and unset PYTHONOPTIMIZE")
 
 
 def dry_run(config: pytest.Config, job: Job, columns: int) -> list[str]:

@@ -13,7 +13,8 @@ from pytest_gump.engine.record.liveness import process_text
 from pytest_gump.engine.record.run_folder import find_run, is_in_use, run_folders
 from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import ConfigError, RunError, suggest
-from pytest_gump.jobs.command_line import said, words
+from pytest_gump.jobs.arguments import arguments
+from pytest_gump.jobs.command_line import command_line, own_options
 from pytest_gump.jobs.files import project_root
 from pytest_gump.workflow.edit import leaves, select
 from pytest_gump.workflow.path import StepPath
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 RESUME: Final = "--gump-resume"
 FROM: Final = "--gump-from"
 TAKEN: Final = ("gump_workflow", "gump_spec", "gump_base")
-"""Options that only a new run has: one that goes on takes them from its past."""
+"""Options of new runs only: a resumed run has its own."""
 _NOTES: Final = pytest.StashKey[list[str]]()
 _REPLAY: Final = ("gump_replay", "gump_replay_lenient", "gump_replay_delay")
 _FATES: Final = {"passed": "passed", "applied": "was applied", "discarded": "was discarded"}
@@ -43,10 +44,10 @@ class PreviousRun:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What its command line said, as far as a run that goes on needs it; the newest session has the last word.
+        """The stored options of its command line; those of its newest session count.
 
         Raises:
-            RunError: it says what no version of ours has written.
+            RunError: they are not options that any version has written.
         """
         record = self.run.record
         stored = self.run.header.get("options") if record.options is None else record.options
@@ -96,7 +97,7 @@ def _is_option(name: str, value: object) -> bool:
     """True if a value of the stored options has the type that `stored_options` writes."""
     match name:
         case "agents" | "inputs":
-            return isinstance(value, list) and all(isinstance(one, str) for one in value)
+            return isinstance(value, list) and all(isinstance(item, str) for item in value)
         case "selected":
             return value is None or _is_option("agents", value)
         case "spec" | "workflow":  # inside the project
@@ -113,18 +114,13 @@ def _is_option(name: str, value: object) -> bool:
             return True
 
 
-def is_asked_for(given: Sequence[str]) -> bool:
-    """Whether the command line itself asks for a run of the past."""
-    return any(word.partition("=")[0] in {RESUME, FROM} for word in given)
-
-
 def adopt(config: pytest.Config) -> None:
     """Put the run's own spec, workflow and options in the place of those that the command line leaves out.
 
     Raises:
         GumpError: there is no such run, or it cannot go on.
     """
-    if not is_asked_for(words(config)):
+    if not any(argument.partition("=")[0] in {RESUME, FROM} for argument in command_line(config)):
         return
     option = config.option
     _refuse_more(config)
@@ -142,9 +138,8 @@ def adopt(config: pytest.Config) -> None:
 
 def _refuse_more(config: pytest.Config) -> None:
     name = FROM if config.option.gump_from is not None else RESUME
-    given = [one for one in TAKEN if config.getoption(one)]
-    files = [str(word) for word in config.args] if config.args_source is pytest.Config.ArgsSource.ARGS else []
-    more = [*(f"--{one.replace('_', '-')}" for one in given), *files]
+    given = [option for option in TAKEN if config.getoption(option)]
+    more = [*(f"--{option.replace('_', '-')}" for option in given), *(argument.text for argument in arguments(config))]
     if more:
         raise ConfigError(
             f"{name} takes spec, workflow and base from the run: leave out {', '.join(more)}",
@@ -162,7 +157,7 @@ def _step(text: str, run: StoredRun) -> StepPath:
         message = f"{FROM}: {text!r} is not the path of a step"
         raise ConfigError(message, hint="for example build::impl[item-2]") from error
     known = [*run.record.steps]
-    if not any(step.contains(StepPath.parse(one)) for one in known):
+    if not any(step.contains(StepPath.parse(other)) for other in known):
         hint = suggest(path, known, f"it had {', '.join(known[:10]) or 'none'}")
         raise ConfigError(f"{FROM}: run {run.id} had no step {path!r}", hint=hint)
     return step
@@ -197,11 +192,10 @@ def _present(project: Path, header: dict[str, Any], name: str, kept: str, previo
         RunError: it is gone.
     """
     named = str(header.get(f"{name}_path") or "")
-    inside = own if isinstance(own := previous.options.get(name), str) else None
-    places = [project / inside] if inside is not None else []
-    for place in (*places, Path(named)):
-        if place.is_file():
-            return place
+    inside = previous.options.get(name)
+    for path in (*([project / inside] if isinstance(inside, str) else []), Path(named)):
+        if path.is_file():
+            return path
     raise RunError(
         f"the {name} of run {previous.run.id} is gone: {named}",
         hint=f"put it back: cp {shlex.quote(str(previous.run.folder.path / kept))} {shlex.quote(named)}",
@@ -220,7 +214,7 @@ def find_previous_run(config: pytest.Config, spec: Path, workflow: str) -> Previ
         GumpError: that run cannot go on.
     """
     previous = config.stash.get(_KEY, None)
-    if previous is None and getattr(said(config), "lf", False):
+    if previous is None and getattr(own_options(config), "lf", False):
         return _last_failed(config, spec, workflow)
     return previous
 

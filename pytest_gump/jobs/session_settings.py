@@ -1,19 +1,24 @@
-"""The settings of a session: those of pytest's ini file, and of the `gump.toml` that is nearest to where it started."""
+"""The settings of a session: those of pytest's ini file, and of the `gump.toml` that is nearest to where it started.
+
+Ini options also come from native TOML tables (`[tool.pytest]`, `pytest.toml`), whose values have types.
+"""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from pytest_gump.jobs.files import project_root
-from pytest_gump.jobs.ini import ini_of
 from pytest_gump.settings.gump_toml import gump_tomls
 from pytest_gump.settings.settings import read_settings
 from pytest_gump.system.environment import home
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_gump.settings.settings import Settings
 
 _KEY: Final = pytest.StashKey[tuple["Settings", tuple[str, ...]]]()
@@ -42,3 +47,33 @@ def _read(config: pytest.Config) -> tuple[Settings, tuple[str, ...]]:
             settings = replace(settings, on_quota=str(on_quota))
         config.stash[_KEY] = settings, tuple(note for toml in tomls for note in toml.notes())
     return config.stash[_KEY]
+
+
+def ini_of(config: pytest.Config) -> Callable[[str], object]:
+    """Return a function that reads an ini option; None if it is not set.
+
+    pytest refuses a native TOML value of another type than the option was added with. Our options check types
+    themselves, as in `gump.toml`: `gump_max_items = 20` is a number there and text in `pytest.ini`.
+    """
+
+    def read(name: str) -> object:
+        try:
+            value: object = config.getini(name)
+        except (TypeError, pytest.UsageError):
+            value = _native(config, name)
+            if value is None:
+                raise
+        return value
+
+    return read
+
+
+def _native(config: pytest.Config, name: str) -> object:
+    """The value as written in the TOML file that pytest read."""
+    path = config.inipath
+    if path is None or path.suffix != ".toml":
+        return None
+    tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    table = tables.get("tool", {}) if path.name == "pyproject.toml" else tables
+    value: object = table.get("pytest", {}).get(name)
+    return value

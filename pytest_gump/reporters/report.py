@@ -11,7 +11,7 @@ import pytest
 
 from pytest_gump.engine.record.notices import notices
 from pytest_gump.engine.run.preflight import PREFLIGHT
-from pytest_gump.jobs.other_hooks import trouble
+from pytest_gump.jobs.hooks import trouble
 from pytest_gump.reporters import junit
 from pytest_gump.reporters.exit_code import is_own
 from pytest_gump.reporters.lines import (

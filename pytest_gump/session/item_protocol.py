@@ -15,7 +15,7 @@ from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.errors import GumpError
-from pytest_gump.jobs.other_hooks import in_a_line, trouble
+from pytest_gump.jobs.hooks import in_a_line, trouble
 from pytest_gump.order import AttemptResult, Outcome, to_wire
 from pytest_gump.reporters import junit
 from pytest_gump.reporters.exit_code import is_own

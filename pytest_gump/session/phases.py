@@ -15,7 +15,7 @@ from _pytest.runner import runtestprotocol  # the one way to run an item's phase
 from pytest_gump.collect import describe_failure
 from pytest_gump.engine.attempt.attempt import Cancelled
 from pytest_gump.errors import GumpError
-from pytest_gump.jobs.other_hooks import STOPS, in_a_line
+from pytest_gump.jobs.hooks import STOPS, in_a_line
 from pytest_gump.text import clean_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.collect import StepItem
-from pytest_gump.jobs.command_line import said
+from pytest_gump.jobs.command_line import own_options
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -62,7 +62,7 @@ class Selection:
 
     @contextmanager
     def _own_options(self) -> Iterator[None]:
-        option, own = self._config.option, said(self._config)
+        option, own = self._config.option, own_options(self._config)
         given = {name: getattr(option, name) for name in SELECTS}
         vars(option).update({name: getattr(own, name) for name in SELECTS})
         self._is_own = True
@@ -75,6 +75,6 @@ class Selection:
 
 def selects(config: pytest.Config) -> bool:
     """True if the command line itself selects among the steps."""
-    own = said(config)
+    own = own_options(config)
     has_ids = any("::" in word for word in map(str, config.args))
     return has_ids or any(getattr(own, name) for name in SELECTS)

@@ -1,20 +1,25 @@
-"""Collects gates and agents from hooks; a wrong return value is an error that names the hook and its conftest."""
+"""Calls hooks of conftests and other plugins.
+
+A wrong gate or agent is an error that names the hook and its conftest; errors of other hooks change nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
 
 from pytest_gump.errors import ConfigError
-from pytest_gump.jobs.other_hooks import STOPS, in_a_line
+from pytest_gump.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
-
+STOPS: Final = (KeyboardInterrupt, pytest.exit.Exception)
+"""Exceptions that end the session, whoever raises them."""
 _WANTED = {
     "pytest_gump_gates": "a dict of gate names and functions",
     "pytest_gump_agents": "a dict of agent names and adapters or names",
@@ -58,7 +63,7 @@ def _check(caller: Any, name: str, answer: object) -> None:
     elif name == "pytest_gump_gates" and (odd := [key for key, gate in answer.items() if not callable(gate)]):
         wrong = f"no function for {odd[0]!r}"
     if wrong is not None:
-        known = ", ".join(dict.fromkeys(str(one.plugin_name) for one in caller.get_hookimpls()))
+        known = ", ".join(dict.fromkeys(str(hook.plugin_name) for hook in caller.get_hookimpls()))
         raise ConfigError(f"{known}: {name} returns {wrong}, not {_WANTED[name]}", hint=_hint(name))
 
 
@@ -72,3 +77,20 @@ def _where(error: BaseException) -> str:
 
 def _hint(name: str) -> str:
     return f"see docs/reference/hooks.md, {name}"
+
+
+def trouble(call: Callable[[], object]) -> str | None:
+    """Call a hook; returns the error that it raised, as text.
+
+    Raises:
+        KeyboardInterrupt: it came.
+        Exit: a hook called `pytest.exit`.
+    """
+    info = pytest.CallInfo.from_call(call, when="call", reraise=STOPS)
+    return None if info.excinfo is None else in_a_line(info.excinfo.value)
+
+
+def in_a_line(error: BaseException) -> str:
+    """Return an error as one line."""
+    first = clean_text(str(error)).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

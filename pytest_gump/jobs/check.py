@@ -1,0 +1,104 @@
+"""Refuses a job that cannot run here, before anything is written or started."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from pytest_gump.agents import prices, registry
+from pytest_gump.errors import AgentError, ConfigError, WorktreeError
+from pytest_gump.gates.custom import NO_ASSERTIONS
+from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.text import listed
+from pytest_gump.workflow.edit import agents_of, agents_of_step, leaves, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+    from pytest_gump.jobs.job import Job
+
+
+def check(config: pytest.Config, job: Job) -> Repository:
+    """Open the repository of a job that can run.
+
+    Raises:
+        GumpError: repository, checkout, settings or agents do not allow a run.
+    """
+    _refuse_platform()
+    repository = Repository.open(job.project)
+    prices.use(job.settings.own_prices)
+    _refuse_failover(config, job)
+    missing = list(_missing_agents(job))
+    if missing:
+        raise AgentError("\n".join(missing))
+    _refuse_without_assertions(job)
+    if job.settings.unknown_cost == "refuse":
+        _refuse_unknown_cost(job)
+    is_new = job.previous is None and config.getoption("gump_base") is None
+    if is_new and config.getoption("gump_dirty") != "include":
+        _refuse_changes(repository)
+    return repository
+
+
+def _refuse_platform() -> None:
+    if sys.platform == "win32":
+        raise ConfigError("pytest-gump runs on Linux and macOS only", hint="use WSL on Windows")
+
+
+def _refuse_failover(config: pytest.Config, job: Job) -> None:
+    """Refuse agents that cannot take over at a limit."""
+    option = "gump_on_quota" if config.getoption("gump_on_quota") is None else "--gump-on-quota"
+    for name in job.settings.failover:
+        problem = registry.problem(name, job.agents, replayed=job.replay is not None) or job.agent(name).missing()
+        if problem is not None:
+            raise AgentError(f"{option}: {problem}", hint="wait, stop, or the name of an agent that takes over")
+
+
+def _missing_agents(job: Job) -> Iterator[str]:
+    """Why agents cannot start here, each with the steps that need it."""
+    needed: dict[str, list[str]] = {}
+    for path, step in leaves(job.workflow.steps):
+        for name in agents_of_step(step):
+            reason = job.agent(name).missing()
+            if reason is not None and path not in needed.setdefault(reason, []):
+                needed[reason].append(path)
+    for reason, paths in needed.items():
+        yield f"{reason} (needed by {', '.join(paths)})"
+
+
+def _refuse_without_assertions(job: Job) -> None:
+    """Refuse a workflow whose gates are functions that assert, if Python leaves assertions out (`-O`)."""
+    own = [gate.name for step in walk(job.workflow.steps) for gate in step.gate if gate.name not in BUILTIN]
+    if sys.flags.optimize and own:
+        names = listed([*dict.fromkeys(own)])
+        raise ConfigError(f"{NO_ASSERTIONS}: {names}", hint="start pytest without -O, and unset PYTHONOPTIMIZE")
+
+
+def _refuse_unknown_cost(job: Job) -> None:
+    """Refuse a max_budget if the cost of an agent is unknown."""
+    workflow, names = job.workflow, {*agents_of(job.workflow), *job.settings.failover}
+    is_limited = workflow.max_budget is not None or any(
+        step.max_budget is not None or step.guard.max_budget is not None for step in walk(workflow.steps)
+    )
+    unknown = sorted(name for name in names if job.agent(name).cost == "unknown")
+    if is_limited and unknown:
+        reasons = [f"  {name}: {registry.why_unknown(job.agent(name))}" for name in unknown]
+        raise ConfigError(
+            "\n".join([f"max_budget cannot be held: the cost of {', '.join(unknown)} is unknown", *reasons]),
+            hint="take max_budget out, or set gump_unknown_cost = allow: it then counts as nothing",
+        )
+
+
+def _refuse_changes(repository: Repository) -> None:
+    """Refuse a checkout with uncommitted changes, which a run would not see."""
+    dirty = repository.dirty()
+    if not dirty:
+        return
+    shown = ", ".join(dirty[:10]) + (f" and {len(dirty) - 10} more" if len(dirty) > 10 else "")
+    raise WorktreeError(
+        f"the checkout has uncommitted changes: {shown}",
+        hint="commit or stash them, or take them into the run with --gump-dirty=include",
+    )
