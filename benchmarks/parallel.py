@@ -12,12 +12,16 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psutil
-from pytest_gump.engine.schedule.schedule import Done, Ready, Schedule
-from pytest_gump.order import PlanItem
+from pytest_gump.engine.schedule.schedule import Schedule
+from pytest_gump.order import AttemptResult, Outcome, PlanItem, Timings
 from pytest_gump.workflow.model import Step, Workflow
 from scene import ENVIRONMENT, Project, median, show, workspace
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.schedule.records import Ready
 
 WORKFLOW = """\
 name: side
@@ -159,9 +163,12 @@ def measure_schedule(_repeat: int) -> None:
             schedule.start(ready.path)
             flying.append(ready)
         ready = flying.pop(0)
-        done = Done(ready.path, ready.attempt, "passed", commit="c", plan=plan if ready.mode == "plan" else None)
+        result = AttemptResult(
+            str(ready.path), ready.attempt, Outcome.PASSED, "", ready.agent, Timings(0.0, 0.0),
+            plan=plan if ready.mode == "plan" else None,
+        )  # fmt: skip
         began = time.perf_counter()
-        schedule.complete(done, lambda _step, _path, _failures, own: own)
+        schedule.complete(ready.path, result, "c", lambda _step, _path, _failures, own: own)
         complete_s += time.perf_counter() - began
         calls += 1
     show("Schedule with 10,000 plan items: ready()", 1000 * ready_s / calls, "ms", target=1)

@@ -31,7 +31,7 @@ PATHS = {
     """,
     "From a failed gate to the attempt of another agent": """
         engine.attempt.gate_phase < engine.attempt.attempt > engine.attempt.judge ~ session.dispatch
-        > session.item_protocol > engine.run.run > engine.schedule.schedule > engine.schedule.failure_handling
+        > session.item_protocol > engine.run.run ~ engine.schedule.schedule > engine.schedule.failure_handling
         > engine.schedule.retry ~ session.item_protocol < session.dispatch > engine.run.run > engine.run.order_builder
         ~ executors.protocol
     """,

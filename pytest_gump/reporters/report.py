@@ -42,9 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
-    from pytest_gump.engine.run.run import Booked, Run
+    from pytest_gump.engine.run.run import Run
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.errors import Problem
+    from pytest_gump.order import AttemptResult
     from pytest_gump.reporters.lines import Columns
     from pytest_gump.text import Marks
 
@@ -165,25 +166,25 @@ class Report:
         columns = self.columns - width(self.label_of(run_id))
         return attempt_lines(record, self._marks, columns, self._layouts.get(run_id, LAYOUT))
 
-    def attempt_finished(self, booked: Booked) -> None:
-        label, path = self.label_of(booked.order.run_id), StepPath.parse(booked.order.step)
+    def attempt_finished(self, run_id: str, record: AttemptRecord, result: AttemptResult) -> None:
+        label, path = self.label_of(run_id), StepPath.parse(record.step)
         self._open_groups(label, path)
-        colour = {"passed": "green", "failed": "red"}.get(booked.settled.verdict, "yellow")
-        for line in self._attempt_lines(booked.order.run_id, booked.record):
+        colour = {"passed": "green", "failed": "red"}.get(record.verdict, "yellow")
+        for line in self._attempt_lines(run_id, record):
             self._write(f"{label}{line}", **{colour: True})
         indent = label + "  " * (len(path.names) + 1)
 
         def tell(text: str, *, level: int = 0, **markup: bool) -> None:
             self._write(fit(f"{indent}{text}", self.columns), level=level, **markup)
 
-        for gate in booked.result.gates:
+        for gate in result.gates:
             said = " ".join(filter(None, (gate.status, gate.summary, format_duration(gate.duration_s))))
             tell(f"{gate.name}: {said}", level=1)
-        for why in filter(None, booked.record.why.split("; ")):
+        for why in filter(None, record.why.split("; ")):
             tell(why)
-        for note in booked.result.notes:
+        for note in result.notes:
             tell(f"note: {note}")
-        for named in named_lines(booked.result):
+        for named in named_lines(result):
             tell(named, yellow=True)
 
     def _open_groups(self, label: str, path: StepPath) -> None:

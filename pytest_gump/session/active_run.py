@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Usage
     from pytest_gump.collect import StepItem, WorkflowCollector
-    from pytest_gump.engine.run.run import Booked, Run
+    from pytest_gump.engine.run.run import Run
     from pytest_gump.order import Order
     from pytest_gump.session.start import Workplace
     from pytest_gump.workflow.path import StepPath
@@ -42,8 +42,8 @@ class ActiveRun:
     """The state of things at which it was last asked for an order and had none that may start."""
     is_idle: bool = False
     """Nothing that goes on elsewhere keeps it waiting."""
-    passed: dict[str, tuple[Any, Booked]] = field(default_factory=dict)
-    """Reports of passed steps, by node id: they count when the run ends."""
+    passed: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    """Reports and paths of passed steps, by node id: they count when the run ends."""
     spent_s: dict[str, float] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     """Node ids of the steps whose testcase is complete."""

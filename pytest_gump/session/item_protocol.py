@@ -27,8 +27,10 @@ from pytest_gump.workflow.path import REPLAN, StepPath
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from pytest_gump.engine.run.run import Booked, Run
+    from pytest_gump.engine.record.records import AttemptRecord
+    from pytest_gump.engine.run.run import Run
     from pytest_gump.engine.schedule.decision import Decision, Failure
+    from pytest_gump.engine.schedule.records import Settled
     from pytest_gump.jobs.job import Job
     from pytest_gump.reporters.report import Report
     from pytest_gump.session.active_run import ActiveRun, InFlight
@@ -95,41 +97,41 @@ class StepReports:
         A failure that will be retried does not count; a pass counts when the run ends, because a later step may restart
         from this one. So every step is counted once; of the attempts in between, others see a phase that passed.
         """
-        active, booked = in_flight.active, self._decide(in_flight, result)
-        verdict = booked.settled.verdict
-        part_of_replan = verdict == "failed" and booked.settled.step is not None
+        active, order = in_flight.active, in_flight.order
+        record, settled = self._decide(in_flight, result)
+        verdict = settled.verdict
+        replanned = settled.step if verdict == "failed" else None
         active.passed.pop(report.nodeid, None)
         active.spent_s[report.nodeid] = active.spent_s.get(report.nodeid, 0.0) + report.duration
         report.duration = active.spent_s[report.nodeid]
-        report.gump = {"order": to_wire(booked.order), "result": to_wire(result)}
+        report.gump = {"order": to_wire(order), "result": to_wire(result)}
         if verdict == "passed":
-            active.passed[report.nodeid] = _final(report, "call"), booked
-        if verdict != "failed" or part_of_replan:
-            _make_phase(report, "retried" if part_of_replan else _CATEGORIES.get(verdict, verdict))
+            active.passed[report.nodeid] = _final(report, "call"), order.step
+        if verdict != "failed" or replanned:
+            _make_phase(report, "retried" if replanned else _CATEGORIES.get(verdict, verdict))
         self._report.live.ended(in_flight.ticket)
-        self._report.attempt_finished(booked)
+        self._report.attempt_finished(order.run_id, record, result)
         self._report.log(report, in_flight.item.ihook if in_flight.item else self._config.hook)
-        if part_of_replan:
-            assert booked.settled.step is not None  # noqa: S101 - that makes it part of a replan
-            self._log_failed(active, booked.settled.step, booked.result)
+        if replanned:
+            self._log_failed(active, replanned, result)
         elif verdict == "failed":
-            self._close(report, active, booked.record.step)
-        for path in booked.settled.failed:
+            self._close(report, active, order.step)
+        for path in settled.failed:
             self._log_failed(active, path, active.run.record.steps[str(path)].attempts[-1].result)
-        for path in booked.settled.skipped:
+        for path in settled.skipped:
             self._log_skipped(active, path, active.run.schedule.reason)
 
-    def _decide(self, in_flight: InFlight, result: AttemptResult) -> Booked:
+    def _decide(self, in_flight: InFlight, result: AttemptResult) -> tuple[AttemptRecord, Settled]:
         run, item, order = in_flight.active.run, in_flight.item, in_flight.order
         assert item is not None  # noqa: S101 - only steps are settled
-        run.finish_attempt(order, result)
+        record = run.finish_attempt(order, result)
         self.tell(partial(item.ihook.pytest_gump_attempt_finished, order=order, result=result))
 
         def decide(step: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
             ask = partial(item.ihook.pytest_gump_retry, step=step, path=str(path), failures=tuple(failures))
             return _answer(ask, item.root.job) or own
 
-        return run.settle(order, result, decide)
+        return record, run.settle(order, result, decide)
 
     def tell(self, hook: Callable[[], object]) -> None:
         """Call a notification hook of ours; errors in it are shown and change nothing."""
@@ -160,9 +162,9 @@ class StepReports:
     def run_finished(self, active: ActiveRun) -> None:
         """Count the steps that passed, in the order in which they last ran."""
         run = active.run
-        for report, booked in active.passed.values():
+        for report, name in active.passed.values():
             self._report.log(report, self._config.hook)
-            self._close(report, active, booked.record.step)
+            self._close(report, active, name)
         self._log_reused(active, run)
         for path, step in run.record.steps.items():
             if step.attempts and path in active.items and active.items[path].nodeid not in active.closed:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.resume.reuse import Replay
     from pytest_gump.engine.run.run import Run
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.engine.schedule.resumable import ResumableSchedule
-    from pytest_gump.engine.schedule.schedule import Ready
     from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.prepare import PreparedJob
     from pytest_gump.session.start import Workplace

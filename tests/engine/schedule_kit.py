@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
-from pytest_gump.engine.schedule.decision import Decision, Failure
-from pytest_gump.engine.schedule.schedule import Done, Ready, Schedule, Settled
-from pytest_gump.order import PlanItem
+from pytest_gump.engine.schedule.schedule import Schedule
+from pytest_gump.gates.base import GateResult
+from pytest_gump.order import AttemptResult, Outcome, PlanItem, Timings
 from pytest_gump.workflow.model import Entry, GateSpec, OnFailure, Policy, Step, Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pytest_gump.engine.schedule.decision import Decision, Failure
+    from pytest_gump.engine.schedule.records import Ready, Settled
     from pytest_gump.workflow.path import StepPath
 
-SOURCES = {"review_failed": "review_fail", "guard": "guard_fail"}
+
+class Done(NamedTuple):
+    """How an attempt ended: the arguments of `Schedule.complete`, without the last."""
+
+    path: StepPath
+    result: AttemptResult
+    commit: str | None
+
+    @property
+    def attempt(self) -> int:
+        return self.result.attempt
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.result.outcome
+
+
+def ended(
+    path: StepPath, attempt: int, outcome: str = "passed", agent: str | None = None, *, commit: str | None = None,
+    failing: str = "", reason: str = "", **more: Any,
+) -> Done:  # fmt: skip
+    """An attempt that left `commit`, with a gate that failed if one is named."""
+    gates = (GateResult(failing, "failed"),) if failing else ()
+    fields = {"timings": Timings(0.0, 0.0), "tree": commit, "gates": gates, **more}
+    return Done(path, AttemptResult(str(path), attempt, Outcome(outcome), reason, agent, **fields), commit)
 
 
 def entries(*texts: str) -> tuple[Entry, ...]:
@@ -95,7 +121,7 @@ class Drive:
         self.orders.append(ready)
         done = self.done(ready)
         self.dones.append(done)
-        self.settled.append(self.schedule.complete(done, self.decide))
+        self.settled.append(self.schedule.complete(*done, self.decide))
         return self.settled[-1]
 
     def done(self, ready: Ready) -> Done:
@@ -103,23 +129,14 @@ class Drive:
         outcome = (self.fails.get(path) or ["passed"]).pop(0) if self.fails.get(path) else "passed"
         commit = f"{path}#{ready.attempt}"
         items = self.plans.get(path, plan("one", "two")) if ready.mode == "plan" and outcome == "passed" else None
-        failure = None if outcome == "passed" else self.failure(ready, outcome)
-        return Done(ready.path, ready.attempt, outcome, ready.agent, commit, commit, items, failure)
-
-    def failure(self, ready: Ready, outcome: str) -> Failure:
-        outcome, _, detail = outcome.partition("/")
-        tree = self.tree(ready) if self.tree else f"{ready.path}#{ready.attempt}"
-        return Failure(
-            ready.attempt,
-            outcome,
-            SOURCES.get(outcome, "gate_fail"),  # type: ignore[arg-type]
-            reason=f"{ready.path} attempt {ready.attempt}",
-            agent=ready.agent,
-            gate="test",
-            failing=("test",),
-            guard=detail or None,
-            tree=tree,
-        )
+        outcome, _, guard = outcome.partition("/")
+        if outcome == "passed":
+            return ended(ready.path, ready.attempt, agent=ready.agent, commit=commit, plan=items)
+        tree, reason = self.tree(ready) if self.tree else commit, f"{ready.path} attempt {ready.attempt}"
+        return ended(
+            ready.path, ready.attempt, outcome, ready.agent,
+            commit=commit, failing="test", reason=reason, tree=tree, guard=guard or None,
+        )  # fmt: skip
 
     @property
     def log(self) -> list[str]:

@@ -6,7 +6,7 @@ from itertools import count, groupby
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry, Stop
-from pytest_gump.engine.schedule.retry import Tally, answer
+from pytest_gump.engine.schedule.retry import Tally, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +45,9 @@ def _attempts(step: Step, on_failure: OnFailure, source: Source) -> str:
     how = _first(step)
     for number in count(1):
         described.append((number, how, jump))
-        policy = answer(on_failure, tally, Failure(number, "", source), compare_trees=False)
-        jump, decision = "", policy.decision
-        if isinstance(decision, Stop):
+        decision = decide(on_failure, tally, Failure(number, "", source), compare_trees=False)
+        jump = ""
+        if decision is None or isinstance(decision, Stop):
             return f"{_ranges(described)}; {_ordinal(number)} failure is final"
         if isinstance(decision, Restart):
             tally.restart_list(on_failure)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
+from pytest_gump.engine.schedule.decision import Restart, Retry, from_fields
 from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Outcome, from_wire
 from pytest_gump.workflow.path import StepPath
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.schedule.decision import Decision
 
-_DECISIONS: Final[dict[str, Any]] = {"retry": Retry, "stop": Stop, "restart": Restart, "replan": Replan}
 _SAY_NOTHING: Final = frozenset({Outcome.CANCELLED, Outcome.CRASHED})
 """Outcomes that, while nothing was decided, tell only how the session ended."""
 
@@ -105,16 +104,10 @@ class HistoryAttempt:
         """What was decided after it, by the step or group that was asked."""
         recorded = {} if self.decided is None else self.decided.get("decisions", ())
         try:
-            return {StepPath.parse(one["scope"]): _decision(one) for one in recorded}
+            return {StepPath.parse(one["scope"]): from_fields(one) for one in recorded}
         except (KeyError, TypeError, ValueError) as error:
             message = f"cannot read what the ledger tells was decided after attempt {self.attempt} of {self.path}"
             raise RunError(message, hint="the ledger was changed by something else") from error
-
-
-def _decision(recorded: Event) -> Decision:
-    words = {name: value for name, value in recorded.items() if name not in {"scope", "kind"}}
-    decision: Decision = _DECISIONS[recorded["kind"]](**words)
-    return decision
 
 
 @dataclass(slots=True)

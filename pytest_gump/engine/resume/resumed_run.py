@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.resume.crash_recovery import Found
     from pytest_gump.engine.resume.history import HistoryAttempt
     from pytest_gump.engine.resume.reuse import Replay, Reuse
-    from pytest_gump.engine.run.run import Booked
-    from pytest_gump.engine.schedule.schedule import Decide, Ready
+    from pytest_gump.engine.schedule.records import Decide, Ready, Settled
     from pytest_gump.order import AttemptResult, Made, Order
     from pytest_gump.workflow.path import StepPath
 
@@ -130,7 +129,7 @@ class ResumedRun(Run):
         self.schedule.count_from({}, [one.path])
         return super().next(may_start)
 
-    def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
+    def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Settled:
         self.earlier.results.pop((order.step, order.attempt), None)
         return super().settle(order, result, decide)
 

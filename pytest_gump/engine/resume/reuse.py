@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.run.fingerprint import differences
 from pytest_gump.engine.run.order_builder import OrderBuilder
 from pytest_gump.engine.schedule.decision import Replan, Restart
-from pytest_gump.engine.schedule.failure import done_of
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Outcome
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.decision import Decision, Failure
-    from pytest_gump.engine.schedule.schedule import Ready
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.workflow.model import Step
@@ -184,7 +183,7 @@ class ReuseCheck:
             if decided["verdict"] == "failed":
                 self._not_reused(ready.path, "it met a usage limit", is_first=False)
         else:
-            settled = schedule.replay(done_of(ready, result, one.commit), self._decide(one), counts=counts)
+            settled = schedule.replay(ready.path, result, one.commit, self._decide(one), counts=counts)
             if settled.verdict == "failed" and result.outcome is not Outcome.PASSED:
                 self._not_reused(ready.path, f"it failed: {settled.outcome}", is_first=False)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.run.order_builder import RunInputs
-    from pytest_gump.engine.schedule.schedule import Ready
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.workflow.path import StepPath
 

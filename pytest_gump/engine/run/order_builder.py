@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.run.sessions import Beginning
-    from pytest_gump.engine.schedule.schedule import Ready
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.order import Section
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
@@ -288,10 +288,10 @@ class OrderBuilder:
 
     def _failed(self, ready: Ready) -> list[AttemptRecord]:
         """The attempts that the prompt tells about, oldest first."""
-        step = str(ready.restarted_by or ready.path)
-        wanted = {failure.attempt for failure in ready.feedback}
-        records = self._record.steps[step].attempts if step in self._record.steps else []
-        return [record for record in records if record.counts and record.attempt in wanted]
+        step = self._record.steps.get(str(ready.failed))
+        if step is None or ready.failure is None:
+            return []
+        return [record for record in step.attempts if record.counts and record.attempt == ready.failure.attempt]
 
     def _standing(self, ready: Ready, beginning: Beginning) -> str:
         if beginning.missed is not None:

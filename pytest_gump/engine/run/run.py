@@ -7,7 +7,7 @@ No pytest here: whoever executes orders (the serial loop, xdist workers, a test)
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,6 @@ from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.record.refs import commit_ref
 from pytest_gump.engine.record.run_change import run_change
 from pytest_gump.engine.run.budget import Allowance, refusal, spent_out
-from pytest_gump.engine.run.decided_event import decision_fields, why_text
 from pytest_gump.engine.run.earlier import Earlier, met_limit
 from pytest_gump.engine.run.journal import Journal
 from pytest_gump.engine.run.merging import merge
@@ -31,9 +30,9 @@ from pytest_gump.engine.run.quota import Limited, Quota, Repeat
 from pytest_gump.engine.run.result_branch import ResultBranch
 from pytest_gump.engine.run.shared_budget import SharedBudget
 from pytest_gump.engine.run.slot_choice import SlotUse
-from pytest_gump.engine.schedule.failure import done_of
+from pytest_gump.engine.schedule.decision import to_fields
+from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
-from pytest_gump.engine.schedule.schedule import Settled
 from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Order, Outcome, Timings, to_wire
 from pytest_gump.system.git.ref_names import branch_name
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.run.order_builder import RunInputs
-    from pytest_gump.engine.schedule.schedule import Decide, Ready
+    from pytest_gump.engine.schedule.records import Decide, Ready
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.worktrees.pool import SlotPool
     from pytest_gump.workflow.path import StepPath
@@ -53,16 +52,6 @@ if TYPE_CHECKING:
 
 CHANGED_NAMES = 20
 """Of files that changed in the user's checkout: enough to see what it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Booked:
-    """What became of one attempt: for the report."""
-
-    order: Order
-    result: AttemptResult
-    record: AttemptRecord
-    settled: Settled
 
 
 class Run:
@@ -138,7 +127,7 @@ class Run:
         """Close the ledger with how the run ended; what never ran is booked as skipped."""
         if not self.schedule.done:
             cancelled, reason = True, reason or "the session was stopped"
-            self._skip(self.schedule.abort(Outcome.CANCELLED, reason), reason)
+            self._skip(self.schedule.abort(reason), reason)
         status = "cancelled" if cancelled else "passed" if self.schedule.passed else "failed"
         reason = reason or self._refusal
         if lost := self._journal.check():
@@ -298,7 +287,7 @@ class Run:
         unknown = is_lost and result.usage.cost_usd is None
         return order.limits.max_budget if unknown and not is_allowed else None
 
-    def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Booked:
+    def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Settled:
         """Decide what follows and book it. A passed change of the tree becomes a commit of the run's branch."""
         ready = self._ready.pop(order.step)
         self._flying.pop(order.step)
@@ -312,18 +301,18 @@ class Run:
         again = self._again(order, result)
         if isinstance(again, Repeat):
             self.schedule.repeat(ready.path, again.agent)
-            settled = Settled(again.verdict, outcome=result.outcome, note=again.why)
+            settled = Settled(again.verdict, result.outcome, notes=[again.why])
         else:
-            settled = self.schedule.complete(done_of(ready, result, commit), decide)
-            settled = replace(settled, note="; ".join(filter(None, [settled.note, again])))
+            settled = self.schedule.complete(ready.path, result, commit, decide)
+            settled.notes += [again] if again else []
         self._book(
             "decided",
             number=record.number,
             verdict=settled.verdict,
             outcome=settled.outcome,
             reason=settled.reason or result.reason,
-            why=why_text(settled),
-            decisions=[decision_fields(path, decision) for path, decision in settled.decisions],
+            why=settled.why,
+            decisions=[to_fields(path, decision) for path, decision in settled.decisions],
             replanned=str(settled.step) if settled.step else None,
             failed=[str(path) for path in settled.failed],
             commit=commit,
@@ -332,7 +321,7 @@ class Run:
         )
         self._move_branch(self.schedule.head)
         self._skip(settled.skipped, self.schedule.reason or f"{ready.path} did not pass")
-        return Booked(order, result, record, settled)
+        return settled
 
     def _again(self, order: Order, result: AttemptResult) -> Repeat | str | None:
         """Whether the attempt is made once more because its agent's account is at a limit; a text is why it is not."""

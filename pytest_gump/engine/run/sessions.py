@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import SessionRef
     from pytest_gump.engine.record.records import RunRecord
-    from pytest_gump.engine.schedule.schedule import Ready
+    from pytest_gump.engine.schedule.records import Ready
 
 
 @dataclass(frozen=True, slots=True)

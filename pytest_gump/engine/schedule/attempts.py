@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.schedule.decision import Retry
 from pytest_gump.engine.schedule.nodes import Replanning
@@ -13,8 +13,8 @@ from pytest_gump.workflow.path import REPLAN, StepPath
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.schedule.decision import Failure, Replan
-    from pytest_gump.engine.schedule.nodes import FailureNotice, Leaf, Node
+    from pytest_gump.engine.schedule.decision import Replan
+    from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, Node
     from pytest_gump.engine.schedule.records import EntryKind
 
     Number = Callable[[StepPath], int]
@@ -47,19 +47,22 @@ def first_attempt(leaf: Leaf, number: Number) -> Ready:
     reopened = leaf.parent.reopened
     is_reopened = reopened is not None and reopened.path == leaf.path
     leaf.agent = (reopened.agent if reopened and is_reopened else None) or leaf.parent.override or leaf.step.agent
-    notice, is_fresh = _take_notice(leaf)
+    case, is_fresh = _take_case(leaf)
     is_resumed = has_run and leaf.cause == "group" and leaf.parent.session == "resume"
     return replace(
         _own(leaf, leaf.agent, leaf.begin),
         entry=entry,
         session="fresh" if is_fresh else "resume" if is_resumed else "policy",
-        feedback=(notice.failure,) if notice else (),
-        restarted_by=notice.by if notice else None,
+        **_described(case),
     )
 
 
-def _take_notice(leaf: Leaf) -> tuple[FailureNotice | None, bool]:
-    """Take the failure that this step must be told, and whether its session must be fresh.
+def _described(case: FailureCase | None) -> dict[str, Any]:
+    return {} if case is None else {"failure": case.failure, "failed": case.path}
+
+
+def _take_case(leaf: Leaf) -> tuple[FailureCase | None, bool]:
+    """Take the failure that the prompt of this step must describe, and whether its session must be fresh.
 
     After a restart, that is for the first agent step from the target on; in a new pass of a group, for the first
     agent step that works on the same plan item as the one that failed.
@@ -70,14 +73,14 @@ def _take_notice(leaf: Leaf) -> tuple[FailureNotice | None, bool]:
         is_meant = restarted is not None and (not group.is_parallel or restarted.until == node.index)
         if restarted is not None and is_meant and not restarted.is_shown:
             restarted.is_shown = True
-            return restarted.notice, True
+            return restarted.case, True
         message = group.message(node.index)
         is_fresh, message.is_fresh = message.is_fresh, False
-        notice = next((notice for notice in message.notices if notice.concerns(leaf.path)), None)
-        if notice is not None:
-            message.notices.remove(notice)
-        if notice is not None or is_fresh:
-            return notice, is_fresh
+        case = next((case for case in message.cases if case.concerns(leaf.path)), None)
+        if case is not None:
+            message.cases.remove(case)
+        if case is not None or is_fresh:
+            return case, is_fresh
         node = group
     return None, False
 
@@ -102,13 +105,12 @@ def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:
         entry="escalate" if is_escalated else "same",
         session="policy" if is_gate else decision.session or ("fresh" if is_other or is_reset else "resume"),
         prompt=decision.prompt,
-        feedback=_feedback(leaf),
-        restarted_by=_notice_from(leaf),
+        **_described(leaf.case),
     )
 
 
 def restarted_attempt(leaf: Leaf, number: Number) -> Ready:
-    """Begin a step that had failed for good once more: as at its start, told what failed."""
+    """Begin a step that had failed for good once more: as at its start, with the failure in its prompt."""
     leaf.agent = None if leaf.mode == "gate" else leaf.parent.override or leaf.step.agent
     ready = next_attempt(leaf, Retry(session="fresh", worktree="reset"), number)
     began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
@@ -140,9 +142,8 @@ def begin_replan(leaf: Leaf, decision: Replan, number: Number) -> Ready:
         entry="replan",
         session=decision.session or "fresh",
         prompt=decision.prompt,
-        feedback=_feedback(leaf),
-        restarted_by=leaf.path,
         role="replan-plan",
+        **_described(leaf.case),
     )
 
 
@@ -171,12 +172,3 @@ def _check(leaf: Leaf, replanning: Replanning) -> Ready:
 
 def _part(leaf: Leaf, name: str) -> StepPath:
     return StepPath((*leaf.path.names[:-1], f"{leaf.step.name}{REPLAN}", name), leaf.path.items)
-
-
-def _feedback(leaf: Leaf) -> tuple[Failure, ...]:
-    return (leaf.notice.failure,) if leaf.notice else ()
-
-
-def _notice_from(leaf: Leaf) -> StepPath | None:
-    """Name the part of a replan whose failure is told; None when it was the step itself."""
-    return leaf.notice.by if leaf.notice and leaf.notice.by != leaf.path else None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Source = Literal["gate_fail", "guard_fail", "review_fail"]
 
@@ -69,3 +72,18 @@ class Replan:
 
 
 Decision = Retry | Stop | Restart | Replan
+_KINDS: Final[dict[str, type[Decision]]] = {kind.__name__.lower(): kind for kind in (Retry, Stop, Restart, Replan)}
+
+
+def to_fields(scope: object, decision: Decision) -> dict[str, Any]:
+    """The decision about a step or group as the ledger holds it."""
+    return {"scope": str(scope), "kind": type(decision).__name__.lower(), **asdict(decision)}
+
+
+def from_fields(fields: Mapping[str, Any]) -> Decision:
+    """Read what `to_fields` returned.
+
+    Raises:
+        KeyError, TypeError: it was something else.
+    """
+    return _KINDS[fields["kind"]](**{name: value for name, value in fields.items() if name not in {"scope", "kind"}})

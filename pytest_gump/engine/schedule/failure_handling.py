@@ -2,99 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Stop
-from pytest_gump.engine.schedule.nodes import FailureNotice, Group, groups_above, restart_target
-from pytest_gump.engine.schedule.records import Settled
-from pytest_gump.engine.schedule.retry import answer, bind
+from pytest_gump.engine.schedule.nodes import FailureCase, Group, restart_target
+from pytest_gump.engine.schedule.retry import decide
+from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.schedule.decision import Decision
+    from pytest_gump.engine.schedule.decision import Decision, Source
     from pytest_gump.engine.schedule.nodes import Leaf, Node
-    from pytest_gump.engine.schedule.records import Decide, Done, Ready, Result
-    from pytest_gump.workflow.path import StepPath
-
-NEVER_RETRIED: Final = frozenset({"budget", "crashed"})
-"""Final without asking any policy; `crashed` only after its one repeat."""
+    from pytest_gump.engine.schedule.records import Decide, Ready, Settled
+    from pytest_gump.order import AttemptResult
 
 
-@dataclass(slots=True)
-class Log:
-    """What was decided after one attempt, innermost first."""
-
-    decisions: list[tuple[StepPath, Decision]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def note(self) -> str:
-        return "; ".join(self.notes)
-
-
-@dataclass(slots=True)
-class FailureCase:
-    leaf: Leaf
-    notice: FailureNotice
-    """The failure as its own attempt had it."""
-    failure: Failure
-    """The same with the attempt number of the step: a part of a replan has numbers of its own."""
-    compare_trees: bool
-    is_final: bool
-    """No policy is asked, neither the step's own nor a group's."""
-    has_work: bool
-    """As in `Done`."""
-    outcome: str
-    """What the step that failed ends with, if nobody goes on."""
-
-    @classmethod
-    def about(cls, leaf: Leaf, ready: Ready, done: Done) -> FailureCase:
-        failure = done.failure or Failure(done.attempt, done.outcome, "gate_fail")
-        failure = replace(failure, agent=failure.agent or ready.agent, tree=failure.tree or done.tree)
-        return cls(
-            leaf,
-            FailureNotice(ready.path, failure),
-            replace(failure, attempt=leaf.attempt),
-            compare_trees=_may_write(leaf, ready),
-            is_final=done.outcome in NEVER_RETRIED,
-            has_work=done.has_work,
-            outcome=done.outcome,
-        )
-
-    @property
-    def is_hopeless(self) -> bool:
-        """No group above can go on after it."""
-        return self.is_final or not any(group.policy is not None for group in groups_above(self.leaf))
-
-    def ask(self, node: Node, decide: Decide, log: Log, *, attempt: int | None = None) -> Decision:
-        """Count the failure for the step or group, and decide: its own policy, then the hook, within the limits."""
-        failure = self.failure if attempt is None else replace(self.failure, attempt=attempt)
-        own = answer(node.policy, node.tally, failure, compare_trees=self.compare_trees)
-        wanted = decide(node.step, node.path, tuple(node.tally.failures), own.decision)
-        decision, note = bind(own, wanted)
-        _check(node, decision)
-        log.decisions.append((node.path, decision))
-        if note:
-            log.notes.append(note)
-        if isinstance(decision, Stop) and decision.outcome:
-            self.outcome = decision.outcome
-        return decision
-
-    def settled(self, verdict: Result, done: Done, log: Log) -> Settled:
-        stops = [decision for _, decision in log.decisions if isinstance(decision, Stop) and verdict == "failed"]
-        return Settled(
-            verdict,
-            tuple(log.decisions),
-            outcome=next((stop.outcome for stop in stops if stop.outcome), done.outcome),
-            reason=next((stop.reason for stop in stops if stop.reason), self.failure.reason),
-            note=log.note,
-        )
+def failure_of(result: AttemptResult) -> Failure:
+    """Describe an attempt that did not pass, as policies and hooks see it."""
+    gates = tuple(gate.name for gate in result.gates if gate.status in {"failed", "error"})
+    return Failure(
+        attempt=result.attempt,
+        outcome=result.outcome,
+        source=_source(result.outcome),
+        reason=result.reason,
+        agent=result.agent,
+        gate=gates[0].partition(":")[0] if gates else None,
+        failing=(str(result.outcome),) if result.outcome is Outcome.NO_CHANGE else gates,
+        guard=result.guard,
+        tree=result.tree,
+        final=result.final,
+    )
 
 
-def where_left(leaf: Leaf, ready: Ready, done: Done) -> str:
-    """Say where `same` goes on: a change by a step that may not write was rolled back."""
-    is_rolled_back = done.failure is not None and done.failure.guard == "no_write"
-    return done.commit or ready.base if _may_write(leaf, ready) and not is_rolled_back else ready.base
+def _source(outcome: Outcome) -> Source:
+    if outcome is Outcome.GUARD:
+        return "guard_fail"
+    return "review_fail" if outcome is Outcome.REVIEW_FAILED else "gate_fail"
+
+
+def case_of(leaf: Leaf, ready: Ready, result: AttemptResult) -> FailureCase:
+    return FailureCase(
+        leaf,
+        ready.path,
+        failure_of(result),
+        compare_trees=_may_write(leaf, ready),
+        has_work=ready.entry == "recheck" or any(gate.status == "error" for gate in result.gates),
+        outcome=result.outcome,
+        items=ready.path.items,
+    )
+
+
+def ask(case: FailureCase, node: Node, attempt: int, hook: Decide, settled: Settled) -> Decision:
+    """Count a failure for a step or group, and decide: its own policy, then the hook, within the limits.
+
+    `attempt` is the number of the failed attempt or pass of `node`; a part of a replan has numbers of its own.
+    """
+    failure = replace(case.failure, attempt=attempt)
+    own = decide(node.policy, node.tally, failure, compare_trees=case.compare_trees)
+    decision = hook(node.step, node.path, tuple(node.tally.failures), own or Stop())
+    if own is None and not isinstance(decision, Stop):
+        decision = Stop()
+        settled.notes.append("the retry hook asked for another attempt, but the step has no failure left")
+    _check(node, decision)
+    settled.decisions.append((node.path, decision))
+    if isinstance(decision, Stop) and decision.outcome:
+        case.outcome = decision.outcome
+    return decision
+
+
+def where_left(leaf: Leaf, ready: Ready, result: AttemptResult, commit: str | None) -> str:
+    """Say where `same` continues: a change by a step that may not write was rolled back."""
+    is_kept = _may_write(leaf, ready) and result.guard != "no_write"
+    return commit or ready.base if is_kept else ready.base
 
 
 def _may_write(leaf: Leaf, ready: Ready) -> bool:

@@ -7,10 +7,11 @@ are zeroed by being new. What must outlive that (attempt numbers, plans) is kept
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pytest_gump.engine.schedule.plan_sort import Waits, waits
 from pytest_gump.engine.schedule.retry import Tally
+from pytest_gump.order import Outcome
 from pytest_gump.workflow.generated import MERGE_STEP, gate_step, may_write, merge_path
 from pytest_gump.workflow.path import REPLAN
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.path import StepPath
 
 Cause = Literal["first", "restart", "group"]
+NEVER_RETRIED: Final = frozenset({Outcome.BUDGET, Outcome.CRASHED})
+"""Final without asking any policy; `crashed` only after its one repeat."""
 
 
 @dataclass(slots=True)
@@ -35,46 +38,12 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class FailureNotice:
-    """A failure that the prompt of an earlier step must tell."""
-
-    by: StepPath
-    failure: Failure
-    items: tuple[str, ...] | None = None
-    """The plan items that it is about, where the path says something else: a merge of a step that has none."""
-
-    def concerns(self, path: StepPath) -> bool:
-        """Say whether the step works on the same plan item, on an outer one, or on a part of it."""
-        items = self.by.items if self.items is None else self.items
-        shared = min(len(path.items), len(items))
-        return path.items[:shared] == items[:shared]
-
-
-@dataclass(frozen=True, slots=True)
 class Reopened:
     """What a step keeps when a conflict lets its member of a parallel group begin anew."""
 
     path: StepPath
     tally: Tally
     agent: str | None
-
-
-@dataclass(slots=True)
-class Message:
-    """What the first agent step that it concerns is told, and whether its conversation is new."""
-
-    notices: list[FailureNotice]
-    is_fresh: bool
-
-
-@dataclass(slots=True)
-class Restarted:
-    """A jump back inside a group that is not yet past the step that asked for it."""
-
-    notice: FailureNotice
-    until: int
-    """Index of the member that asked."""
-    is_shown: bool = False
 
 
 @dataclass(slots=True)
@@ -103,7 +72,8 @@ class Leaf:
     attempt: int = 0
     left: str = ""
     """Where `same` goes on: the tree as the latest failed attempt left it."""
-    notice: FailureNotice | None = None
+    case: FailureCase | None = None
+    """Its latest failure."""
     has_crashed: bool = False
     replanning: Replanning | None = None
     role: Role = "step"
@@ -122,6 +92,56 @@ class Leaf:
     @property
     def item(self) -> PlanItem | None:
         return self.items[-1] if self.items else None
+
+
+@dataclass(slots=True, eq=False)
+class FailureCase:
+    """A failed attempt, from its result to the decision and to the prompt that describes it."""
+
+    leaf: Leaf
+    path: StepPath
+    """Of the attempt: that of the step, or of a part of its replan."""
+    failure: Failure
+    compare_trees: bool
+    has_work: bool
+    """The gates could not check the work of an agent: they can run again without the agent."""
+    outcome: str
+    """Outcome of the step if nothing more is tried."""
+    items: tuple[str, ...]
+    """Plan items that it is about; for a merge, those of the member."""
+
+    @property
+    def is_final(self) -> bool:
+        """No policy is asked, neither the step's own nor a group's."""
+        return self.failure.outcome in NEVER_RETRIED
+
+    @property
+    def is_hopeless(self) -> bool:
+        """No group above can continue after it."""
+        return self.is_final or not any(group.policy is not None for group in groups_above(self.leaf))
+
+    def concerns(self, path: StepPath) -> bool:
+        """Say whether the step works on the same plan item, on an outer one, or on a part of it."""
+        shared = min(len(path.items), len(self.items))
+        return path.items[:shared] == self.items[:shared]
+
+
+@dataclass(slots=True)
+class Message:
+    """Failures for the first agent step that they concern, and whether its conversation is new."""
+
+    cases: list[FailureCase]
+    is_fresh: bool
+
+
+@dataclass(slots=True)
+class Restarted:
+    """A jump back inside a group that is not yet past the step that asked for it."""
+
+    case: FailureCase
+    until: int
+    """Index of the member that asked."""
+    is_shown: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +171,8 @@ class Group:
     kept: dict[int, Tally] = field(default_factory=dict)
     """Tallies that outlive a restart."""
     restarted: Restarted | None = None
-    notices: list[FailureNotice] = field(default_factory=list)
+    cases: list[FailureCase] = field(default_factory=list)
+    """The failures that led to this pass."""
     is_fresh: bool = False
     """The first agent step of this pass starts a fresh session; side by side, the first one of each member."""
     messages: dict[int, Message] = field(default_factory=dict)
@@ -197,20 +218,21 @@ class Group:
         if not self.is_parallel:
             return self
         if index not in self.messages:
-            self.messages[index] = Message([one for one in self.notices if self._may_be_for(one, index)], self.is_fresh)
+            cases = [case for case in self.cases if self._may_be_for(case, index)]
+            self.messages[index] = Message(cases, self.is_fresh)
         return self.messages[index]
 
-    def _may_be_for(self, notice: FailureNotice, index: int) -> bool:
-        """Whether a failure was that of this member, or of no member alone; plan items are told by `concerns`."""
-        depth = len(self.path.names)
-        if self.kind == "foreach" or notice.by.names[:depth] != self.path.names or len(notice.by.names) == depth:
+    def _may_be_for(self, case: FailureCase, index: int) -> bool:
+        """Whether a failure was that of this member, or of no member alone; `concerns` compares plan items."""
+        path, depth = case.path, len(self.path.names)
+        if self.kind == "foreach" or path.names[:depth] != self.path.names or len(path.names) == depth:
             return True
         names = [step.name for step in self.steps]
-        name = notice.by.names[depth].removesuffix(REPLAN)
-        failed = notice.by.items[-1] if name == MERGE_STEP.name and notice.by.items else name
+        name = path.names[depth].removesuffix(REPLAN)
+        failed = path.items[-1] if name == MERGE_STEP.name and path.items else name
         return failed not in names or names[index] == failed
 
-    def renew(self, decision: Retry, notices: list[FailureNotice], left: str) -> None:
+    def renew(self, decision: Retry, cases: list[FailureCase], left: str) -> None:
         """Prepare the next pass, which the group's own policy granted; `left` is where the failed one left the tree."""
         is_reset = decision.worktree == "reset"
         is_other = decision.agent is not None and decision.agent != self.override
@@ -218,11 +240,11 @@ class Group:
         self.override = decision.agent or self.override
         self.session = "resume" if session == "resume" else "policy"
         self.is_fresh = session == "fresh"
-        self.notices = notices
+        self.cases = cases
         self.cause = "group"
         self.lane.head = self.begin if is_reset else left
 
-    def rewind(self, target: Node, until: Node, notice: FailureNotice) -> None:
+    def rewind(self, target: Node, until: Node, case: FailureCase) -> None:
         """Make room for a restart: the tallies of both ends are kept, what lies between is forgotten.
 
         The tallies of steps after `until`, which wait for a restart of their own to come back to them, are kept too:
@@ -231,7 +253,7 @@ class Group:
         later = {index: tally for index, tally in self.kept.items() if index > until.index}
         self.kept = {**later, target.index: target.tally, until.index: until.tally}
         reach = max(until.index, self.restarted.until) if self.restarted is not None else until.index
-        self.restarted = Restarted(notice, reach)
+        self.restarted = Restarted(case, reach)
         self.members[target.index : until.index + 1] = [None] * (until.index + 1 - target.index)
 
     def member(self, index: int, lane: Lane) -> Leaf | Group:
@@ -249,15 +271,15 @@ class Group:
         self.members[index] = node
         return node
 
-    def reopen(self, index: int, lane: Lane, notice: FailureNotice, kept: Reopened) -> Leaf | Group:
-        """Make a member anew that could not be merged; its first agent step is told what conflicts."""
-        self.restarted = Restarted(notice, index)
+    def reopen(self, index: int, lane: Lane, case: FailureCase, kept: Reopened) -> Leaf | Group:
+        """Replace a member that could not be merged; the prompt of its first agent step shows what conflicts."""
+        self.restarted = Restarted(case, index)
         before, self.reopened = self.reopened, kept
         node = self.member(index, lane)
         self.reopened = before
         if isinstance(node, Group):
             self.restarted = None
-            node.notices, node.is_fresh, node.cause = [notice], True, "restart"
+            node.cases, node.is_fresh, node.cause = [case], True, "restart"
         return node
 
     def merge(self, index: int) -> Leaf:

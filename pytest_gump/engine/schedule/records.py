@@ -1,12 +1,13 @@
-"""What a Schedule takes and gives: Ready, Done, Settled, LeafState."""
+"""What a Schedule returns: what may start, what a result led to, and the state of its steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from pytest_gump.engine.schedule.decision import Decision, Failure
+from pytest_gump.engine.schedule.decision import Decision, Failure, Stop
+from pytest_gump.order import Outcome
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
@@ -45,10 +46,10 @@ class Ready:
     """`policy`: what the step's `session:` says; `resume`: that of the step's previous attempt."""
     prompt: str | None = None
     """Replaces the step's own prompt."""
-    feedback: tuple[Failure, ...] = ()
-    """What the prompt must tell."""
-    restarted_by: StepPath | None = None
-    """Whose failure `feedback` is, when not this step's own."""
+    failure: Failure | None = None
+    """The failure that the prompt describes."""
+    failed: StepPath | None = None
+    """The step, or part of a replan, that it is of: this one, one after it, or one in the same group."""
     items: tuple[PlanItem, ...] = ()
     """Enclosing plan items, outermost first."""
     role: Role = "step"
@@ -59,44 +60,43 @@ class Ready:
     """For a merge: the tree of the member. `base` is the tree it goes into, `step_base` that which both began at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How an attempt ended."""
-
-    path: StepPath
-    attempt: int
-    outcome: str
-    agent: str | None = None
-    commit: str | None = None
-    """Snapshot: where the tree stands after it; ignored for steps that may not write."""
-    tree: str | None = None
-    plan: tuple[PlanItem, ...] | None = None
-    failure: Failure | None = None
-    has_work: bool = False
-    """The gates could not check the work of an agent: they can run again without the agent."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Settled:
-    """What a finished attempt led to.
+    """What a finished attempt led to; the schedule fills it in while it moves on.
 
-    `again`: the attempt failed, but its step will be entered anew (restart, new pass of a group), or it was part of
-    a replan and its step goes on, or others of a parallel group have not ended and a group above may go on then.
-    `failed` is final. `waited` and `failover`: the agent's account was at a limit, and the attempt is made once more.
+    `again`: the attempt failed, but its step will be entered again (restart, new pass of a group), or it was part of
+    a replan and its step continues, or others of a parallel group have not ended and a group above may continue then.
+    `failed` is final. `waited` and `failover`: the agent's account was at a limit, and the attempt is repeated.
     """
 
-    verdict: Result
-    decisions: tuple[tuple[StepPath, Decision], ...] = ()
-    """Innermost first: the step, then each group that was asked."""
-    outcome: str = "passed"
+    verdict: Result = "passed"
+    outcome: str = Outcome.PASSED
     reason: str = ""
-    skipped: tuple[StepPath, ...] = ()
-    """Set when the run ended here: the steps that will never run."""
-    note: str = ""
+    decisions: list[tuple[StepPath, Decision]] = field(default_factory=list)
+    """Innermost first: the step, then each group that was asked."""
+    notes: list[str] = field(default_factory=list)
     step: StepPath | None = None
     """The step that `decisions[0]` is about, when the attempt was part of its replan."""
+    skipped: tuple[StepPath, ...] = ()
+    """Set when the run ended here: the steps that will never run."""
     failed: tuple[StepPath, ...] = ()
-    """Other steps whose failure is final now, after all: their own attempts were `again`."""
+    """Other steps whose failure is final only now: their own attempts were `again`."""
+
+    @property
+    def stops(self) -> list[Stop]:
+        return [decision for _, decision in self.decisions if isinstance(decision, Stop)]
+
+    @property
+    def why(self) -> str:
+        """What a hook asked for and was refused, or why the step was given up."""
+        return "; ".join(filter(None, [*self.notes, *(stop.reason for stop in self.stops)]))
+
+    def fail(self, failure: Failure, verdict: Result) -> None:
+        """Take outcome and reason from the failure, or from the decision that made it final."""
+        stops = self.stops if verdict == "failed" else []
+        self.verdict = verdict
+        self.outcome = next((stop.outcome for stop in stops if stop.outcome), failure.outcome)
+        self.reason = next((stop.reason for stop in stops if stop.reason), failure.reason)
 
 
 @dataclass(frozen=True, slots=True)

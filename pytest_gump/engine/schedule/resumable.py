@@ -13,13 +13,14 @@ from pytest_gump.engine.schedule.attempts import check_again, restarted_attempt
 from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above, writer_of
 from pytest_gump.engine.schedule.retry import Tally
 from pytest_gump.engine.schedule.schedule import Schedule
+from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.schedule.failure_handling import FailureCase
-    from pytest_gump.engine.schedule.nodes import Leaf, Node
-    from pytest_gump.engine.schedule.records import Decide, Done, Ready, Settled
+    from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, Node
+    from pytest_gump.engine.schedule.records import Decide, Ready, Settled
+    from pytest_gump.order import AttemptResult
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
 
@@ -42,18 +43,20 @@ class ResumableSchedule(Schedule):
         except ValueError:
             return None
 
-    def replay(self, done: Done, decide: Decide, *, counts: bool = True) -> Settled:
-        """Take in a past attempt, as `complete` does; but where the run failed, what failed begins anew.
+    def replay(
+        self, path: StepPath, result: AttemptResult, commit: str | None, decide: Decide, *, counts: bool = True
+    ) -> Settled:
+        """Process a past attempt like `complete`; but if it fails the run, what failed starts from its beginning.
 
         Without `counts` what follows from it stands, and its step has all of its failures left.
 
         Raises:
             ValueError: no such attempt is open, or the decision cannot be followed.
         """
-        tally = self._find(done.path)[0].tally
+        tally = self._find(path)[0].tally
         self._forgives = True
         try:
-            return self.complete(done, decide)
+            return self.complete(path, result, commit, decide)
         finally:
             self._forgives = False
             if not counts:
@@ -115,13 +118,13 @@ class ResumableSchedule(Schedule):
             node = group
 
     def _begin_again(self, leaf: Leaf, case: FailureCase) -> None:
-        if case.outcome == "gate_error" and case.has_work and leaf.mode == "diff" and case.notice.by == leaf.path:
+        if case.outcome == Outcome.GATE_ERROR and case.has_work and leaf.mode == "diff" and case.path == leaf.path:
             leaf.tally = Tally()
             self._start(leaf, check_again(leaf, self._number))
         elif leaf.role != "merge":
-            leaf.tally, leaf.replanning, leaf.notice = Tally(), None, case.notice
+            leaf.tally, leaf.replanning, leaf.case = Tally(), None, case
             self._start(leaf, restarted_attempt(leaf, self._number))
-        elif case.outcome == "conflict":
+        elif case.outcome == Outcome.CONFLICT:
             writer = writer_of(leaf)
             self._reopen(leaf, case, Reopened(writer.path, Tally(), None))
         else:

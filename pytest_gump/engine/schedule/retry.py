@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.schedule.decision import Decision, Failure, Replan, Restart, Retry, Stop
+from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from pytest_gump.engine.schedule.decision import Source
@@ -61,15 +62,8 @@ def branch_name(on_failure: OnFailure | None, source: Source) -> str:
     return source if getattr(on_failure, source) is not None else "gate_fail"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    decision: Decision
-    is_limit: bool
-    """No failure is left: a hook cannot decide otherwise."""
-
-
-def answer(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, compare_trees: bool) -> Answer:
-    """Count `failure` and say what the workflow's own policy does about it.
+def decide(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, compare_trees: bool) -> Decision | None:
+    """Count `failure` and return what the workflow's own policy does about it; None if no failure is left.
 
     Without a policy (none at all, or none for this kind of failure) the first failure is final. `compare_trees` is
     False where the tree says nothing about progress: gate-only steps and steps that may not write.
@@ -79,15 +73,15 @@ def answer(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, comp
     tally.streak += 1
     policy = on_failure.branch(failure.source) if on_failure else None
     if on_failure is None or policy is None or failure.final:
-        return Answer(Stop(), is_limit=True)
+        return None
     count = tally.counts.setdefault(branch_name(on_failure, failure.source), Count())
     count.failures += 1
     count.entry += 1
     if count.failures >= policy.retry:
-        return Answer(Stop(), is_limit=True)
+        return None
     if compare_trees and previous is not None and no_progress(previous, failure):
-        return Answer(_skip_same(policy, count), is_limit=False)
-    return Answer(_next(policy, count), is_limit=False)
+        return _skip_same(policy, count)
+    return _next(policy, count)
 
 
 def no_progress(before: Failure, after: Failure) -> bool:
@@ -97,13 +91,6 @@ def no_progress(before: Failure, after: Failure) -> bool:
         and bool(after.failing)
         and (before.tree, before.failing, before.agent) == (after.tree, after.failing, after.agent)
     )
-
-
-def bind(own: Answer, hook: Decision) -> tuple[Decision, str]:
-    """Hold what a hook wants to the step's limit; the text says what was refused, or is empty."""
-    if own.is_limit and not isinstance(hook, Stop):
-        return own.decision, "the retry hook asked for another attempt, but the step has no failure left"
-    return hook, ""
 
 
 def _next(policy: Policy, count: Count) -> Decision:
@@ -125,7 +112,7 @@ def _skip_same(policy: Policy, count: Count) -> Decision:
         return Restart(policy.restart_from)
     if policy.strategy[-1].kind != "same":
         return _decision(policy.strategy[-1])
-    return Stop(reason="no progress: the same tree and the same failing checks twice in a row", outcome="no_progress")
+    return Stop("no progress: the same tree and the same failing checks twice in a row", Outcome.NO_PROGRESS)
 
 
 def _decision(entry: Entry) -> Decision:

@@ -1,9 +1,9 @@
 """The pure state machine of a run: what may start now, and what follows after each result.
 
-No I/O, no clock, no pytest. Feeding it the same `Done`s and the recorded decisions gives the same state again;
-`schedule_replay` goes on from there.
+No I/O, no clock, no pytest. Feeding it the same results and the recorded decisions gives the same state again;
+`resumable` continues from there.
 
-`schedule_tree` says how the run moves forward. After a failure `same` goes on from what the failed attempt left; all
+`tree` says how the run moves forward. After a failure `same` goes on from what the failed attempt left; all
 else goes back to where the step, the group or the restarted step began.
 
 What follows for a parallel group is decided when the last member has ended, from their failures in plan order; until
@@ -12,30 +12,29 @@ then a failed attempt in it is `again` where some group may still go on.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 from pytest_gump.engine.schedule.attempts import begin_replan, next_attempt, next_part
 from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
-from pytest_gump.engine.schedule.failure_handling import FailureCase, Log, where_left
+from pytest_gump.engine.schedule.failure_handling import ask, case_of, where_left
 from pytest_gump.engine.schedule.nodes import Leaf, Reopened, groups_above, restart_target, writer_of
-from pytest_gump.engine.schedule.records import Decide, Done, LeafState, Ready, Settled
+from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.tree import StepTree
 from pytest_gump.engine.schedule.view import leaves, signature
+from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from pytest_gump.engine.schedule.decision import Decision
-    from pytest_gump.engine.schedule.nodes import FailureNotice, Group, Node
+    from pytest_gump.engine.schedule.nodes import FailureCase, Group, Node
     from pytest_gump.engine.schedule.parallel_pass import ParallelPass
-    from pytest_gump.engine.schedule.records import Result
+    from pytest_gump.engine.schedule.records import Decide, LeafState, Ready, Result
+    from pytest_gump.order import AttemptResult
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
 
-__all__ = ["Decide", "Done", "LeafState", "Ready", "Schedule", "Settled"]
-
-ENDS_RUN: Final = frozenset({"gate_error", "cancelled", "quota"})
+ENDS_RUN: Final = frozenset({Outcome.GATE_ERROR, Outcome.CANCELLED, Outcome.QUOTA})
 """The run ends there: the check, the user or the provider stands in the way of all. What is in flight may finish."""
 
 
@@ -63,78 +62,81 @@ class Schedule(StepTree):
         """Everything that decides what comes next, as a value that can be compared."""
         return (self._has_failed, frozenset(self._attempts.items()), self._open.all(), signature(self._root))
 
-    def abort(self, outcome: str, reason: str) -> tuple[StepPath, ...]:
+    def abort(self, reason: str) -> tuple[StepPath, ...]:
         """End the run from outside, with all that is in flight, and name the steps that did not come to an end."""
         flying = tuple(self._open.flying())
         self._open.clear()
-        return flying if self._has_failed or self.passed else self._end(reason or outcome)
+        return flying if self._has_failed or self.passed else self._end(reason)
 
     def stop(self, reason: str) -> tuple[StepPath, ...]:
         """End the run from outside, but let finish what is in flight; name the steps that will never start."""
         return () if self._has_failed or self.passed else self._end(reason)
 
-    def complete(self, done: Done, decide: Decide) -> Settled:
-        """Take in how an attempt ended and move on.
+    def complete(self, path: StepPath, result: AttemptResult, commit: str | None, decide: Decide) -> Settled:
+        """Move on after an attempt; `commit` is where the tree stands after it, if its step may write.
 
         Raises:
             ValueError: no such attempt is open, or the decision cannot be followed (no such earlier sibling).
         """
-        leaf, ready = self._find(done.path)
-        if ready.attempt != done.attempt:
-            raise ValueError(f"attempt {done.attempt} of {done.path} is not open")
-        self._open.take(done.path)
+        leaf, ready = self._find(path)
+        if ready.attempt != result.attempt:
+            raise ValueError(f"attempt {result.attempt} of {path} is not open")
+        self._open.take(path)
+        self._decide, self._settled = decide, Settled()
         if self._has_failed:
-            return self._take_late(leaf, ready, done)
-        self._decide, self._log = decide, Log()
-        return self._close(self._settle(leaf, ready, done), leaf)
-
-    def _close(self, settled: Settled, leaf: Leaf) -> Settled:
-        if not self._has_failed:
-            return settled
-        failed, self._failed_leaves = tuple(one.path for one in self._failed_leaves if one is not leaf), []
-        return replace(settled, failed=failed, skipped=self._end(self.reason))
-
-    def _settle(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
-        if done.outcome == "passed":
-            step = self._pass(leaf, ready, done)
-            return Settled("passed", tuple(self._log.decisions), note=self._log.note, step=step)
-        if done.outcome == "crashed" and not leaf.has_crashed:
+            self._complete_late(leaf, ready, result)
+            return self._settled
+        if result.passed:
+            self._pass(leaf, ready, result, commit)
+        elif result.outcome is Outcome.CRASHED and not leaf.has_crashed:
             leaf.has_crashed = True
             self._open.add(leaf, ready)
-            return Settled("retried", outcome="crashed", note="the worker was lost: repeated once, same number")
-        leaf.has_crashed = False
-        return self._conflict(leaf, ready, done) if leaf.role == "merge" else self._fail(leaf, ready, done)
+            self._settled.verdict, self._settled.outcome = "retried", result.outcome
+            self._settled.notes.append("the worker was lost: repeated once, same number")
+        else:
+            leaf.has_crashed = False
+            self._fail(leaf, ready, result, commit)
+        return self._close(leaf)
 
-    def _take_late(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
-        """Take in what was in flight when the run failed: it counts, and nothing follows from it."""
+    def _close(self, leaf: Leaf) -> Settled:
+        settled = self._settled
+        if self._has_failed:
+            settled.failed = tuple(other.path for other in self._failed_leaves if other is not leaf)
+            self._failed_leaves = []
+            settled.skipped = self._end(self.reason)
+        return settled
+
+    def _complete_late(self, leaf: Leaf, ready: Ready, result: AttemptResult) -> None:
+        """Count what was in flight when the run failed; nothing follows from it."""
+        settled = self._settled
         if ready.path != leaf.path or leaf.replanning is not None:
             leaf.status = "skipped"
-            return Settled("passed" if done.outcome == "passed" else "again", skipped=(leaf.path,), step=leaf.path)
-        leaf.status = "passed" if done.outcome == "passed" else "failed"
-        reason = done.failure.reason if done.failure else ""
-        failed, self._failed_leaves = tuple(one.path for one in self._failed_leaves), []
-        return Settled(leaf.status, outcome=done.outcome, reason=reason, failed=failed)
+            settled.verdict = "passed" if result.passed else "again"
+            settled.skipped, settled.step = (leaf.path,), leaf.path
+            return
+        settled.verdict = leaf.status = "passed" if result.passed else "failed"
+        settled.outcome, settled.reason = result.outcome, result.reason
+        settled.failed, self._failed_leaves = tuple(other.path for other in self._failed_leaves), []
 
-    def _pass(self, leaf: Leaf, ready: Ready, done: Done) -> StepPath | None:
-        """Move on; names the step if the attempt was part of its replan."""
+    def _pass(self, leaf: Leaf, ready: Ready, result: AttemptResult, commit: str | None) -> None:
         leaf.has_crashed = False
         replanning = leaf.replanning
         if replanning is not None and ready.role != "replan-check":
             if ready.role == "replan-plan":
-                replanning.plan = done.plan or ()
+                replanning.plan = result.plan or ()
             else:
                 replanning.index += 1
-                replanning.base = done.commit or ready.base
+                replanning.base = commit or ready.base
+            self._settled.step = leaf.path
             self._start(leaf, next_part(leaf, replanning, self._number))
-            return leaf.path
+            return
         leaf.replanning = None
         leaf.status = "passed"
         if leaf.mode in {"diff", "merge"}:
-            leaf.lane.head = done.commit or ready.base
+            leaf.lane.head = commit or ready.base
         if leaf.mode == "plan":
-            self._plans.add(leaf.path, done.plan or ())
+            self._plans.add(leaf.path, result.plan or ())
         self._advance(leaf)
-        return None
 
     def _advance(self, node: Node) -> None:
         """Go on after a member that passed: its successor, or what follows for the group it completes."""
@@ -170,39 +172,33 @@ class Schedule(StepTree):
             self._advance(group)
         return None
 
-    def _conflict(self, merge: Leaf, ready: Ready, done: Done) -> Settled:
-        """Let the member begin anew on the merged tree, if the policy of its last writing step has an attempt left."""
-        case = FailureCase.about(merge, ready, done)
-        if done.outcome in ENDS_RUN:
-            merge.status = "failed"
-            self._fail_run([case])
-            return case.settled("failed", done, self._log)
-        writer = writer_of(merge)
-        decision = Stop() if case.is_final else case.ask(writer, self._decide, self._log)
-        if isinstance(decision, Stop):
-            verdict = self._give_up(merge, [case], merge.lane.head)
-            return case.settled(self._failed_or(merge, verdict, case), done, self._log)
-        agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
-        self._reopen(merge, case, Reopened(writer.path, writer.tally, agent))
-        return case.settled("again", done, self._log)
-
-    def _fail(self, leaf: Leaf, ready: Ready, done: Done) -> Settled:
-        case = FailureCase.about(leaf, ready, done)
-        leaf.left = where_left(leaf, ready, done)
-        leaf.notice = case.notice
-        leaf.replanning = None
-        verdict: Result = "failed"
-        if done.outcome in ENDS_RUN:
+    def _fail(self, leaf: Leaf, ready: Ready, result: AttemptResult, commit: str | None) -> None:
+        case = case_of(leaf, ready, result)
+        if leaf.role != "merge":
+            leaf.left, leaf.case, leaf.replanning = where_left(leaf, ready, result, commit), case, None
+        if result.outcome in ENDS_RUN:
             leaf.status = "failed"
             self._fail_run([case])
+            verdict: Result = "failed"
         else:
-            decision = Stop() if case.is_final else case.ask(leaf, self._decide, self._log)
-            verdict = self._follow(leaf, decision, case)
-        if ready.path == leaf.path:
-            return case.settled(verdict, done, self._log)
-        return replace(case.settled(verdict if verdict == "failed" else "again", done, self._log), step=leaf.path)
+            verdict = self._conflict(leaf, case) if leaf.role == "merge" else self._follow(leaf, case)
+        if ready.path != leaf.path:
+            self._settled.step = leaf.path
+            verdict = "failed" if verdict == "failed" else "again"
+        self._settled.fail(case.failure, verdict)
 
-    def _follow(self, leaf: Leaf, decision: Decision, case: FailureCase) -> Result:
+    def _conflict(self, merge: Leaf, case: FailureCase) -> Result:
+        """Restart the member on the merged tree, if the policy of its last writing step has an attempt left."""
+        writer = writer_of(merge)
+        decision = self._ask(case, writer, merge.attempt)
+        if isinstance(decision, Stop):
+            return self._stop(merge, case, merge.lane.head)
+        agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
+        self._reopen(merge, case, Reopened(writer.path, writer.tally, agent))
+        return "again"
+
+    def _follow(self, leaf: Leaf, case: FailureCase) -> Result:
+        decision = self._ask(case, leaf, leaf.attempt)
         match decision:
             case Retry():
                 failed = leaf.agent
@@ -212,12 +208,25 @@ class Schedule(StepTree):
                 self._start(leaf, begin_replan(leaf, decision, self._number))
                 return "escalated"
             case Restart():
-                self._restart(leaf, decision, case.notice)
+                self._restart(leaf, decision, case)
                 return "again"
             case Stop():
-                return self._failed_or(leaf, self._give_up(leaf, [case], leaf.left), case)
+                return self._stop(leaf, case, leaf.left)
             case _:
                 assert_never(decision)
+
+    def _ask(self, case: FailureCase, node: Node, attempt: int) -> Decision:
+        return Stop() if case.is_final else ask(case, node, attempt, self._decide, self._settled)
+
+    def _stop(self, leaf: Leaf, case: FailureCase, left: str) -> Result:
+        """Give a step up; its failure is `again` while a group above may still continue."""
+        verdict = self._give_up(leaf, [case], left)
+        if verdict is not None:
+            return verdict
+        if case.is_hopeless:
+            return "failed"
+        self._failed_leaves.append(leaf)
+        return "again"
 
     def _give_up(self, node: Node, cases: list[FailureCase], left: str) -> Result | None:
         """Let `node` fail for good in this pass.
@@ -239,39 +248,30 @@ class Schedule(StepTree):
     def _give_up_group(self, group: Group, cases: list[FailureCase], left: str) -> Result | None:
         """Ask the group whether it goes on; if not, it fails too."""
         if group.policy is not None and not any(case.is_final for case in cases):
-            decision = cases[0].ask(group, self._decide, self._log, attempt=self._attempts[group.path])
+            decision = self._ask(cases[0], group, self._attempts[group.path])
             if isinstance(decision, Retry | Restart):
                 self._failed_leaves = [leaf for leaf in self._failed_leaves if group not in groups_above(leaf)]
                 if isinstance(decision, Restart):
-                    self._restart(group, decision, cases[0].notice)
+                    self._restart(group, decision, cases[0])
                 else:
-                    group.renew(decision, [case.notice for case in cases], left)
+                    group.renew(decision, cases, left)
                     self._begin_pass(group)
                 return "again"
         return self._give_up(group, cases, left)
 
-    def _failed_or(self, leaf: Leaf, verdict: Result | None, case: FailureCase) -> Result:
-        """Say what a given-up step is reported as: no last word yet while a group above may still go on."""
-        if verdict is not None:
-            return verdict
-        if case.is_hopeless:
-            return "failed"
-        self._failed_leaves.append(leaf)
-        return "again"
-
-    def _restart(self, node: Node, decision: Restart, notice: FailureNotice) -> None:
+    def _restart(self, node: Node, decision: Restart, case: FailureCase) -> None:
         """Jump back to an earlier sibling of `node` or to itself; what lies after it, up to `node`, is new again."""
         group, target = restart_target(node, decision.step)
         target.tally.enter()
         node.tally.enter()
         node.tally.restart_list(node.policy)
-        group.rewind(target, node, notice)
+        group.rewind(target, node, case)
         target.lane.head = target.begin
         self._enter(group.member(target.index, target.lane))
 
     def _fail_run(self, cases: Sequence[FailureCase]) -> None:
         self._has_failed = True
-        self.reason = f"{cases[0].notice.by} failed: {cases[0].outcome}"
+        self.reason = f"{cases[0].path} failed: {cases[0].outcome}"
 
     def _end(self, reason: str) -> tuple[StepPath, ...]:
         self._has_failed = True

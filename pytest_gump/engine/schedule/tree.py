@@ -9,21 +9,21 @@ plan order; a merge is a step of its own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.schedule.attempts import first_attempt, merge_attempt
-from pytest_gump.engine.schedule.failure_handling import Log
-from pytest_gump.engine.schedule.nodes import FailureNotice, Group, Lane, Leaf
+from pytest_gump.engine.schedule.nodes import Group, Lane, Leaf
 from pytest_gump.engine.schedule.open_attempts import OpenAttempts
 from pytest_gump.engine.schedule.parallel_pass import ParallelPass
 from pytest_gump.engine.schedule.plans import Plans, overlap_notes
+from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.view import living, member_of, place
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.schedule.failure_handling import FailureCase
-    from pytest_gump.engine.schedule.nodes import Node, Reopened
+    from pytest_gump.engine.schedule.nodes import FailureCase, Node, Reopened
     from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.workflow.model import Workflow
 
@@ -35,7 +35,8 @@ class StepTree:
         self._open = OpenAttempts()
         self._fronts: list[Group] = []
         """Parallel groups with members that may begin."""
-        self._log = Log()
+        self._settled = Settled()
+        """What the result that is being processed led to."""
         root = Step(name=workflow.name, steps=workflow.steps)
         self._root = Group(StepPath(()), root, workflow.steps, "root", None, 0, (), Lane(base))
         self._enter(self._root)
@@ -92,7 +93,7 @@ class StepTree:
             self._enter(group.member(0, group.lane))
             return
         waits = group.waits()
-        self._log.notes += overlap_notes(group)
+        self._settled.notes += overlap_notes(group)
         group.side = ParallelPass(group.size, group.lane.head, needs=waits.needs, after=waits.after)
         self._show_front(group, group.side)
 
@@ -126,10 +127,10 @@ class StepTree:
         self._start(leaf, merge_attempt(leaf, member, self._number))
 
     def _reopen(self, merge: Leaf, case: FailureCase, kept: Reopened) -> None:
-        """Let the member that could not be merged begin anew."""
+        """Start the member that could not be merged from its beginning."""
         group = merge.parent
         assert group.side is not None  # noqa: S101 - the group is parallel
         group.side.states[merge.index] = "running"
         merge.status = "pending"
-        notice = FailureNotice(merge.path, case.failure, kept.path.items)
-        self._enter(group.reopen(merge.index, Lane(group.lane.head), notice, kept))
+        case = replace(case, items=kept.path.items)
+        self._enter(group.reopen(merge.index, Lane(group.lane.head), case, kept))

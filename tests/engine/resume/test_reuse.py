@@ -14,9 +14,8 @@ from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.engine.resume.history import read_history
 from pytest_gump.engine.resume.reuse import ReuseCheck
-from pytest_gump.engine.run.decided_event import decision_fields
 from pytest_gump.engine.run.fingerprint import differences, hashed
-from pytest_gump.engine.schedule.failure import done_of
+from pytest_gump.engine.schedule.decision import to_fields
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Workflow
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.resume.history import HistoryAttempt
     from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.run.fingerprint import Identity
-    from pytest_gump.engine.schedule.schedule import Ready
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.workflow.model import Step
 
 MOST = 1_500
@@ -140,10 +139,10 @@ class Book:
             result = self._result(ready)
             self.book("attempt_finished", number=number, folder=None, result=to_wire(result))
             yield
-        settled = self.schedule.complete(done_of(ready, result, self._commit(ready, result)), own_policy)
+        settled = self.schedule.complete(ready.path, result, self._commit(ready, result), own_policy)
         self.book(
             "decided", number=number, verdict=settled.verdict, outcome=settled.outcome, reason="", why="",
-            decisions=[decision_fields(path, one) for path, one in settled.decisions], failed=[*map(str, settled.failed)],
+            decisions=[to_fields(path, one) for path, one in settled.decisions], failed=[*map(str, settled.failed)],
             replanned=str(settled.step) if settled.step else None, commit=self._commit(ready, result),
             head=self.schedule.head,
         )  # fmt: skip

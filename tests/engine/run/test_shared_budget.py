@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pytest_gump.agents.base import Usage
 from pytest_gump.engine.run.shared_budget import SharedBudget
-from pytest_gump.engine.schedule.schedule import Done, Schedule
+from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import Limits, Order
 from pytest_gump.workflow.model import Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath
 
 from tests.engine.run.test_budget import record_of
-from tests.engine.schedule_kit import agent, flat, group, own_policy
+from tests.engine.schedule_kit import agent, ended, flat, group, own_policy
 
 STEP = Step(name="a", agent="x")
 A = StepPath(("a",))
@@ -58,11 +58,11 @@ def test_run_that_is_stopped_lets_finish_what_is_in_flight_and_names_what_was_op
     first, second = schedule.ready(2)
     schedule.start(first.path)
     schedule.start(second.path)
-    assert schedule.complete(Done(first.path, 1, "gate_failed"), own_policy).verdict == "again"
+    assert schedule.complete(*ended(first.path, 1, "gate_failed"), own_policy).verdict == "again"
     skipped = schedule.stop("money is spent")
     assert [str(path) for path in skipped] == ["g::merge[a]", "g::merge[b]", "g::c", "g::merge[c]"]
     assert not schedule.done
-    late = schedule.complete(Done(second.path, 1, "budget"), own_policy)
+    late = schedule.complete(*ended(second.path, 1, "budget"), own_policy)
     assert (late.verdict, late.outcome) == ("failed", "budget")
     assert [str(path) for path in late.failed] == ["g::a"]
     assert schedule.done

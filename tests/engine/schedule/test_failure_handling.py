@@ -34,7 +34,7 @@ def test_group_escalation_runs_the_whole_subtree_with_the_other_agent_from_where
     failed, again = drive.settled[2], drive.orders[3]
     assert (failed.verdict, [str(path) for path, _ in failed.decisions]) == ("again", ["g::h::c", "g"])
     assert (again.base, again.entry, again.session) == ("a#1", "group", "fresh")
-    assert (str(again.restarted_by), again.feedback[0].attempt) == ("g::h::c", 1)
+    assert (str(again.failed), again.failure and again.failure.attempt) == ("g::h::c", 1)
     assert drive.orders[4].session == "policy"
     assert drive.schedule.passed
 
@@ -65,7 +65,7 @@ def test_group_restart_goes_back_to_an_earlier_sibling() -> None:
     steps = (agent("design"), group("g", agent("a"), on_failure=flat(2, "same", restart_from="design")))
     drive = Drive(steps, {"g::a": ["gate_failed"]}).run()
     assert drive.log == ["design 1 haiku", "g::a 1 haiku", "design 2 haiku", "g::a 2 haiku"]
-    assert (drive.orders[2].base, drive.orders[2].session, str(drive.orders[2].restarted_by)) == (
+    assert (drive.orders[2].base, drive.orders[2].session, str(drive.orders[2].failed)) == (
         "base",
         "fresh",
         "g::a",
@@ -107,7 +107,7 @@ def test_restarts_that_cross_come_to_an_end() -> None:
 def test_feedback_after_a_group_pass_goes_to_the_plan_item_that_failed() -> None:
     build = group("build", agent("tests"), agent("impl"), foreach="plan", on_failure=flat(2, "same: 2"))
     drive = Drive((agent("plan", output="plan"), build), {"build::impl[two]": ["gate_failed"]}).run()
-    told = {str(ready.path): str(ready.restarted_by) for ready in drive.orders if ready.feedback}
+    told = {str(ready.path): str(ready.failed) for ready in drive.orders if ready.failure}
     assert told == {"build::tests[two]": "build::impl[two]"}
 
 
@@ -167,7 +167,7 @@ def test_failing_part_of_a_replan_fails_the_attempt_of_the_step(part: str) -> No
     settled, following = drive.settled[index], drive.orders[index + 1]
     assert (settled.verdict, str(settled.step)) == ("again", "impl")
     assert (str(following.path), following.attempt, following.agent, following.entry) == ("impl", 3, "haiku", "same")
-    assert str(following.restarted_by) == part
+    assert str(following.failed) == part
     assert following.base == ("base" if part.endswith("plan") else f"{part}#1")
 
 
@@ -232,7 +232,12 @@ def test_hook_cannot_retry_a_step_that_has_no_failure_left() -> None:
     drive = Drive((agent("a", on_failure=flat(2, "same: 2")),), {"a": ["gate_failed"] * 9}, decide=hook).run()
     assert len(drive.orders) == 2
     assert drive.settled[-1].verdict == "failed"
-    assert "no failure left" in drive.settled[-1].note
+    assert "no failure left" in drive.settled[-1].why
+
+
+def test_reason_of_a_hook_that_stops_is_kept_at_the_limit() -> None:
+    drive = Drive((agent("a"),), {"a": ["gate_failed"]}, decide=lambda *_: Stop("mine")).run()
+    assert (drive.settled[-1].verdict, drive.settled[-1].reason, drive.settled[-1].why) == ("failed", "mine", "mine")
 
 
 def test_hook_may_stop_early_and_name_the_outcome() -> None:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest_gump.engine.schedule.schedule import Done, Schedule
+from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import GateSpec, Step, Workflow
 
 from tests.engine.schedule.test_schedule_properties import Walk, workflows
-from tests.engine.schedule_kit import Drive, agent, flat, gate, group, own_policy
+from tests.engine.schedule_kit import Drive, agent, ended, flat, gate, group, own_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.schedule.schedule import Ready
+    from pytest_gump.engine.schedule.records import Ready
 
 PLAN = agent("plan", output="plan")
 GATES = (GateSpec(name="test"),)
@@ -80,7 +80,7 @@ def test_group_with_a_policy_runs_again_when_all_members_have_ended() -> None:
     ]
     assert [settled.verdict for settled in drive.settled[1:3]] == ["again", "again"]
     assert [settled.failed for settled in drive.settled] == [()] * 7
-    assert [str(ready.restarted_by) for ready in (drive.orders[3], drive.orders[5])] == [
+    assert [str(ready.failed) for ready in (drive.orders[3], drive.orders[5])] == [
         "build::a[one]",
         "build::a[two]",
     ]
@@ -109,10 +109,10 @@ def test_gate_error_ends_the_run_and_lets_finish_what_is_in_flight() -> None:
     first, second = schedule.ready(2)
     for ready in (first, second):
         schedule.start(ready.path)
-    settled = schedule.complete(Done(first.path, 1, "gate_error"), own_policy)
+    settled = schedule.complete(*ended(first.path, 1, "gate_error"), own_policy)
     assert [str(path) for path in settled.skipped] == ["g::merge[a]", "g::merge[b]", "g::c", "g::merge[c]"]
     assert (schedule.done, schedule.ready()) == (False, [])
-    late = schedule.complete(Done(second.path, 1, "passed", commit="x"), own_policy)
+    late = schedule.complete(*ended(second.path, 1, commit="x"), own_policy)
     assert (late.verdict, late.skipped, schedule.done) == ("passed", (), True)
     assert {str(leaf.path): leaf.status for leaf in schedule.leaves()} == {
         "g::a": "failed",
@@ -133,11 +133,11 @@ def test_all_members_may_start_at_the_tree_where_the_group_began() -> None:
         ("g::c", "base"),
     ]
     for ready in schedule.ready()[::-1]:
-        schedule.complete(Done(ready.path, 1, "passed", commit=f"{ready.path}"), own_policy)
+        schedule.complete(*ended(ready.path, 1, commit=f"{ready.path}"), own_policy)
     merges = []
     while (ready := schedule.ready()[0]).mode == "merge":
         merges.append((str(ready.path), ready.base, ready.theirs))
-        schedule.complete(Done(ready.path, 1, "passed", commit=f"{ready.path}"), own_policy)
+        schedule.complete(*ended(ready.path, 1, commit=f"{ready.path}"), own_policy)
     assert merges == [
         ("g::merge[a]", "base", "g::a"),
         ("g::merge[b]", "g::merge[a]", "g::b"),
@@ -165,13 +165,14 @@ def test_conflict_lets_the_later_member_begin_anew_on_the_merged_tree() -> None:
         "build::merge[two] 2 -",
     ]
     tests, impl_again, merge = drive.orders[-3:]
-    assert (tests.base, tests.session, str(tests.restarted_by)) == (
+    assert (tests.base, tests.session, str(tests.failed)) == (
         "build::merge[one]#1",
         "fresh",
         "build::merge[two]",
     )
-    assert [failure.outcome for failure in tests.feedback] == ["conflict"]
-    assert impl_again.feedback == ()
+    assert tests.failure is not None
+    assert tests.failure.outcome == "conflict"
+    assert impl_again.failure is None
     assert (merge.base, merge.step_base, merge.theirs) == (
         "build::merge[one]#1",
         "build::merge[one]#1",
@@ -212,7 +213,7 @@ def test_conflict_of_a_plain_group_is_told_to_its_own_step_only() -> None:
         "g::b 2 haiku",
         "g::merge[b] 2 -",
     ]
-    assert str(drive.orders[4].restarted_by) == "g::merge[b]"
+    assert str(drive.orders[4].failed) == "g::merge[b]"
 
 
 @pytest.mark.parametrize("parallel", [False, True])
@@ -230,7 +231,7 @@ def test_failed_gate_of_a_group_is_answered_by_the_groups_policy() -> None:
     drive = Drive(steps, {"build::gate": ["gate_failed"]}).run()
     assert [str(ready.path) for ready in drive.orders].count("build::gate") == 2
     again = drive.orders[6]
-    assert (str(again.path), again.base, str(again.restarted_by)) == (
+    assert (str(again.path), again.base, str(again.failed)) == (
         "build::a[one]",
         "build::merge[two]#1",
         "build::gate",
@@ -246,11 +247,11 @@ def test_item_that_depends_on_others_begins_when_they_are_merged() -> None:
     plans = items(("c", ("a",)), ("a", ()), ("b", ()))
     schedule = Schedule(Workflow(name="w", steps=(PLAN, build(agent("s")))), base="base")
     (ready,) = schedule.ready()
-    schedule.complete(Done(ready.path, 1, "passed", plan=plans["plan"]), own_policy)
+    schedule.complete(*ended(ready.path, 1, plan=plans["plan"]), own_policy)
     assert [str(one.path) for one in schedule.ready()] == ["build::s[a]", "build::s[b]"]
     for name in ("build::s[a]", "build::merge[a]"):
         (one,) = [ready for ready in schedule.ready() if str(ready.path) == name]
-        schedule.complete(Done(one.path, 1, "passed", commit=name), own_policy)
+        schedule.complete(*ended(one.path, 1, commit=name), own_policy)
     assert [(str(one.path), one.base) for one in schedule.ready()] == [
         ("build::s[c]", "build::merge[a]"),
         ("build::s[b]", "base"),
@@ -283,7 +284,7 @@ def test_items_that_may_touch_the_same_files_wait_for_each_other_if_asked_to() -
     )
     schedule = Schedule(Workflow(name="w", steps=(PLAN, build(agent("s"), overlap="serialize"))), base="base")
     (ready,) = schedule.ready()
-    schedule.complete(Done(ready.path, 1, "passed", plan=plan), own_policy)
+    schedule.complete(*ended(ready.path, 1, plan=plan), own_policy)
     assert [str(one.path) for one in schedule.ready()] == ["build::s[a]", "build::s[b]"]
 
 
@@ -300,7 +301,7 @@ def test_ten_thousand_parallel_items_cost_less_than_a_millisecond_a_call() -> No
             flying.append(ready)
         ready = flying.pop()
         found = plan if ready.mode == "plan" else None
-        schedule.complete(Done(ready.path, ready.attempt, "passed", commit="c", plan=found), own_policy)
+        schedule.complete(*ended(ready.path, ready.attempt, commit="c", plan=found), own_policy)
         calls += 1
     assert calls == 30_001
     assert (time.process_time() - started) / calls < 0.001
@@ -340,12 +341,12 @@ def test_in_a_new_pass_a_member_is_told_of_its_own_failure_whoever_begins_first(
     members = gate("check"), agent("left"), agent("right")
     steps = (group("both", *members, parallel=True, on_failure=flat(2, "same")),)
     schedule = Schedule(Workflow(name="w", steps=steps), base="base")
-    told: dict[str, list[int]] = {}
+    told: dict[str, object] = {}
     while not schedule.done:
         for ready in schedule.ready(most):
             schedule.start(ready.path)
             name = f"{ready.path}#{ready.attempt}"
-            told[name] = [failure.attempt for failure in ready.feedback]
+            told[name] = ready.failure and ready.failure.attempt
             outcome = "gate_failed" if name == "both::right#1" else "passed"
-            schedule.complete(Done(ready.path, ready.attempt, outcome, ready.agent, commit=name), own_policy)
-    assert {name: attempts for name, attempts in told.items() if attempts} == {"both::right#2": [1]}
+            schedule.complete(*ended(ready.path, ready.attempt, outcome, ready.agent, commit=name), own_policy)
+    assert {name: attempt for name, attempt in told.items() if attempt} == {"both::right#2": 1}

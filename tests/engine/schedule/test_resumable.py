@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
-from pytest_gump.engine.schedule.schedule import Done, Schedule
+from pytest_gump.engine.schedule.schedule import Schedule
+from pytest_gump.gates.base import GateResult
 
 from tests.engine.schedule.test_schedule_properties import FAILURES, Walk, outcomes, workflows
-from tests.engine.schedule_kit import agent, flat, gate, group, own_policy, plan
+from tests.engine.schedule_kit import Done, agent, ended, flat, gate, group, own_policy, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypothesis.strategies import DataObject
     from pytest_gump.engine.schedule.decision import Decision
-    from pytest_gump.engine.schedule.schedule import Settled
+    from pytest_gump.engine.schedule.records import Settled
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
 
@@ -37,7 +38,7 @@ def feed(schedule: ResumableSchedule, dones: Sequence[Done], settled: Sequence[S
         ready = schedule.open_attempt(done.path)
         if ready is not None and ready.attempt == done.attempt:
             schedule.start(done.path)
-            schedule.replay(done, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
+            schedule.replay(*done, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
 
 
 def first_failure(workflow: Workflow, whole: Walk) -> int:
@@ -48,7 +49,7 @@ def first_failure(workflow: Workflow, whole: Walk) -> int:
         if isinstance(event, Done):
             number, settled = next(ended)
             recorded = dict(settled.decisions)
-            schedule.complete(event, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
+            schedule.complete(*event, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
             if schedule.reason:
                 return number
         else:
@@ -82,7 +83,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
             continue
         then = next(settled)
         recorded = dict(then.decisions)
-        again = schedule.complete(event, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
+        again = schedule.complete(*event, lambda _, path, __, own, known=recorded: known.get(path, own))  # type: ignore[misc]
         assert (again.verdict, again.decisions, again.outcome) == (then.verdict, then.decisions, then.outcome)
     assert schedule.signature() == whole.schedule.signature()
     assert schedule.head == whole.schedule.head
@@ -105,7 +106,7 @@ def test_a_run_that_failed_can_go_on_and_pass(workflow: Workflow, data: DataObje
         items = plan("u", "v") if ready.mode == "plan" else None
         commit = f"{ready.path}#{ready.attempt}"
         settled = schedule.complete(
-            Done(ready.path, ready.attempt, "passed", ready.agent, commit, commit, items), own_policy
+            *ended(ready.path, ready.attempt, agent=ready.agent, commit=commit, plan=items), own_policy
         )
         assert settled.verdict == "passed"
         ran += 1
@@ -133,12 +134,10 @@ def test_however_often_a_run_is_taken_up_its_history_gives_the_same_state(
         outcome = "passed" if random.random() < 0.5 else random.choice(FAILURES[:2])
         if ready.mode == "merge" and outcome != "passed":
             outcome = "conflict"
-        items = plan("u", "v") if ready.mode == "plan" else None
+        items = plan("u", "v") if ready.mode == "plan" and outcome == "passed" else None
         commit = f"{ready.path}#{ready.attempt}"
-        done = Done(
-            ready.path, ready.attempt, outcome, ready.agent, commit, commit, items if outcome == "passed" else None
-        )
-        settled.append(schedule.complete(done, own_policy))
+        done = ended(ready.path, ready.attempt, outcome, ready.agent, commit=commit, plan=items)
+        settled.append(schedule.complete(*done, own_policy))
         dones.append(done)
     again = fold(workflow, first.dones, first.settled)
     feed(again, dones, settled)
@@ -158,9 +157,10 @@ def test_a_step_that_failed_for_good_begins_anew_with_all_its_failures_left() ->
     (ready,) = schedule.ready()
     assert (str(ready.path), ready.attempt, ready.agent, ready.entry) == ("impl", 3, "haiku", "resume")
     assert (ready.base, ready.session) == ("tests#1", "fresh")
-    assert [failure.attempt for failure in ready.feedback] == [2]
+    assert ready.failure is not None
+    assert ready.failure.attempt == 2
     schedule.start(ready.path)
-    settled = schedule.complete(Done(ready.path, 3, "gate_failed", "haiku"), own_policy)
+    settled = schedule.complete(*ended(ready.path, 3, "gate_failed", "haiku"), own_policy)
     assert settled.verdict == "escalated"
 
 
@@ -193,7 +193,7 @@ def test_members_that_failed_side_by_side_all_begin_anew_and_are_merged_in_plan_
     while not schedule.done:
         (ready,) = schedule.ready(1)
         schedule.start(ready.path)
-        schedule.complete(Done(ready.path, ready.attempt, "passed", commit=f"{ready.path}#{ready.attempt}"), own_policy)
+        schedule.complete(*ended(ready.path, ready.attempt, commit=f"{ready.path}#{ready.attempt}"), own_policy)
         order.append(f"{ready.path}#{ready.attempt}")
     assert order == ["build::impl[u]#2", "build::merge[u]#1", "build::merge[v]#2"]
     assert schedule.head == "build::merge[v]#2"
@@ -218,7 +218,8 @@ def test_gates_run_again_without_the_agent_only_where_it_had_worked(has_work: bo
     schedule = ResumableSchedule(Workflow(name="w", steps=(agent("impl"),)), base="base")
     (ready,) = schedule.ready()
     schedule.start(ready.path)
-    schedule.replay(Done(ready.path, 1, "gate_error", commit="left", has_work=has_work), own_policy)
+    gates = (GateResult("test", "error"),) if has_work else ()
+    schedule.replay(*ended(ready.path, 1, "gate_error", commit="left", gates=gates), own_policy)
     schedule.resume()
     (again,) = schedule.ready()
     expected = (None, "left", "recheck") if has_work else ("haiku", "base", "resume")

@@ -6,8 +6,8 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry, Source, Stop
-from pytest_gump.engine.schedule.retry import Answer, Tally, answer, bind, no_progress
+from pytest_gump.engine.schedule.decision import Decision, Failure, Replan, Restart, Retry, Source, Stop
+from pytest_gump.engine.schedule.retry import Tally, decide, no_progress
 from pytest_gump.workflow.model import Entry, OnFailure, Policy
 from pytest_gump.workflow.reading.rules_reach import unreached_by
 
@@ -22,7 +22,7 @@ def decisions(on_failure: OnFailure | None, sources: list[Source], *, same_tree:
     tally, said = Tally(), []
     for number, source in enumerate(sources, start=1):
         failure = replace(FAILED, attempt=number, source=source, tree="t" if same_tree else f"t{number}")
-        decision = answer(on_failure, tally, failure, compare_trees=True).decision
+        decision = decide(on_failure, tally, failure, compare_trees=True)
         if isinstance(decision, Restart):
             tally.enter()
             tally.restart_list(on_failure)
@@ -30,7 +30,7 @@ def decisions(on_failure: OnFailure | None, sources: list[Source], *, same_tree:
     return said
 
 
-def _short(decision: Retry | Stop | Restart | Replan) -> str:
+def _short(decision: Decision | None) -> str:
     match decision:
         case Retry():
             return decision.agent or "same"
@@ -40,6 +40,8 @@ def _short(decision: Retry | Stop | Restart | Replan) -> str:
             return f"restart {decision.step}"
         case Stop():
             return decision.outcome or "stop"
+        case None:
+            return "stop"
 
 
 def test_without_a_policy_the_first_failure_is_final() -> None:
@@ -103,14 +105,6 @@ def test_failures_before_a_restart_say_nothing_about_progress_after_it() -> None
     assert decisions(on_failure, ["gate_fail"] * 4, same_tree=True) == ["same", "restart a", "same", "restart a"]
 
 
-def test_limit_binds_a_hook_but_not_its_stop() -> None:
-    limit = Answer(Stop(), is_limit=True)
-    decision, note = bind(limit, Retry(agent="opus"))
-    assert (decision, bool(note)) == (Stop(), True)
-    assert bind(limit, Stop("mine")) == (Stop("mine"), "")
-    assert bind(Answer(Restart("a"), is_limit=False), Retry()) == (Retry(), "")
-
-
 @pytest.mark.parametrize(
     ("entry", "wanted"),
     [
@@ -123,7 +117,7 @@ def test_limit_binds_a_hook_but_not_its_stop() -> None:
 )
 def test_entry_becomes_a_decision_with_its_columns(entry: Entry, wanted: Retry | Replan) -> None:
     on_failure = OnFailure(flat=replace(policy(3), strategy=(Entry(), entry)))
-    assert answer(on_failure, Tally(), FAILED, compare_trees=True).decision == wanted
+    assert decide(on_failure, Tally(), FAILED, compare_trees=True) == wanted
 
 
 @given(
@@ -138,10 +132,9 @@ def test_flat_policy_never_allows_more_failures_than_retry(
     on_failure, tally = flat(retry, "same", *strategy, restart_from=restart_from), Tally()
     for number, (source, is_new_tree) in enumerate(failures, start=1):
         failure = replace(FAILED, source=source, tree=f"t{number}" if is_new_tree else "t")
-        given_answer = answer(on_failure, tally, failure, compare_trees=True)
-        assert given_answer.is_limit == (number >= retry)
-        assert not given_answer.is_limit or given_answer.decision == Stop()
-        if isinstance(given_answer.decision, Restart):
+        decision = decide(on_failure, tally, failure, compare_trees=True)
+        assert (decision is None) == (number >= retry)
+        if isinstance(decision, Restart):
             tally.enter()
             tally.restart_list(on_failure)
 
@@ -164,7 +157,7 @@ def test_both_forms_answer_failure_j_with_entry_j_plus_1_and_end_at_failure_retr
             continue
         source: Source = "review_fail" if is_other else "gate_fail"
         failure = replace(FAILED, attempt=number, source=source, tree=f"t{number}")
-        decision = answer(on_failure, tally, failure, compare_trees=True).decision
+        decision = decide(on_failure, tally, failure, compare_trees=True)
         if not is_other:
             said.append(_short(decision))
     entries = [*own.strategy[1:], *[own.strategy[-1]] * retry]
@@ -199,5 +192,5 @@ def _used(own: Policy, same_trees: tuple[bool, ...]) -> set[str]:
     tally, used = Tally(), set()
     for number, is_same_tree in enumerate(same_trees, start=1):
         failure = replace(FAILED, attempt=number, tree="t" if is_same_tree else f"t{number}")
-        used.add(_short(answer(OnFailure(flat=own), tally, failure, compare_trees=True).decision))
+        used.add(_short(decide(OnFailure(flat=own), tally, failure, compare_trees=True)))
     return used

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.engine.schedule.schedule import Done
 from pytest_gump.workflow.path import StepPath
 
-from tests.engine.schedule_kit import Drive, agent, flat, gate, group, plan, tdd
+from tests.engine.schedule_kit import Drive, agent, ended, flat, gate, group, plan, tdd
 
 
 def test_steps_run_in_order_on_the_tree_of_the_one_before() -> None:
@@ -78,9 +77,10 @@ def test_first_attempt_after_a_restart_is_fresh_and_told_what_failed_later() -> 
         "fresh",
         "base",
     )
-    assert str(again.restarted_by) == "build::impl[one]"
-    assert [failure.attempt for failure in again.feedback] == [4]
-    assert (drive.orders[7].entry, drive.orders[7].session, drive.orders[7].feedback) == ("restart", "policy", ())
+    assert str(again.failed) == "build::impl[one]"
+    assert again.failure is not None
+    assert again.failure.attempt == 4
+    assert (drive.orders[7].entry, drive.orders[7].session, drive.orders[7].failure) == ("restart", "policy", None)
 
 
 def test_same_goes_on_from_the_failed_tree_and_escalate_from_where_the_step_began() -> None:
@@ -117,7 +117,7 @@ def test_outcomes_that_are_never_retried_fail_the_run_without_asking(outcome: st
     steps = (group("g", agent("a", on_failure=flat(3, "same: 3")), on_failure=flat(3, "same: 3")),)
     drive = Drive(steps, {"g::a": [outcome]}).run()
     assert (drive.settled[-1].verdict, drive.settled[-1].outcome) == ("failed", outcome)
-    assert drive.settled[-1].decisions == ()
+    assert drive.settled[-1].decisions == []
 
 
 def test_crash_is_repeated_once_with_the_same_number_and_entry() -> None:
@@ -150,14 +150,14 @@ def test_leaves_show_templates_until_the_plan_is_known() -> None:
 def test_abort_names_all_that_did_not_come_to_an_end() -> None:
     drive = Drive(tdd().steps)
     drive.step()
-    skipped = drive.schedule.abort("budget", "the run's $5.00 are spent")
+    skipped = drive.schedule.abort("the run's $5.00 are spent")
     assert len(skipped) == 5
     assert (drive.schedule.done, drive.schedule.passed, drive.schedule.ready()) == (True, False, [])
-    assert drive.schedule.abort("cancelled", "again") == ()
+    assert drive.schedule.abort("again") == ()
 
 
 def test_completing_what_is_not_open_is_refused() -> None:
     drive = Drive((agent("a"),))
     with pytest.raises(ValueError, match="attempt 2 of a is not open"):
-        drive.schedule.complete(Done(StepPath(("a",)), 2, "passed"), drive.decide)
+        drive.schedule.complete(*ended(StepPath(("a",)), 2), drive.decide)
     assert [ready.attempt for ready in drive.schedule.ready()] == [1]

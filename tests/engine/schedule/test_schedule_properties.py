@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytest_gump.engine.schedule.decision import Failure, Retry, Stop
+from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.engine.schedule.nodes import Group
-from pytest_gump.engine.schedule.schedule import Done, Schedule
+from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
 
-from tests.engine.schedule_kit import SOURCES, agent, entries, flat, group, own_policy, plan, tdd
+from tests.engine.schedule_kit import Done, agent, ended, entries, flat, group, own_policy, plan, tdd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hypothesis.strategies import DataObject, DrawFn
-    from pytest_gump.engine.schedule.decision import Decision
+    from pytest_gump.engine.schedule.decision import Decision, Failure
     from pytest_gump.engine.schedule.nodes import Leaf
-    from pytest_gump.engine.schedule.schedule import Ready, Settled
+    from pytest_gump.engine.schedule.records import Ready, Settled
     from pytest_gump.workflow.path import StepPath
 
 MOST_ORDERS = 20_000
@@ -110,7 +110,7 @@ class Walk:
             assert len(self.orders) < MOST_ORDERS
             self.dones.append(self._done(ready))
             self.events.append(self.dones[-1])
-            self.settled.append(self.schedule.complete(self.dones[-1], self.decide))
+            self.settled.append(self.schedule.complete(*self.dones[-1], self.decide))
         assert flying == []
         return self
 
@@ -121,12 +121,10 @@ class Walk:
         commit = f"{ready.path}#{ready.attempt}"
         if outcome == "passed":
             items = plan("u", "v") if ready.mode == "plan" else None
-            return Done(ready.path, ready.attempt, "passed", ready.agent, commit, commit, items)
-        source = SOURCES.get(outcome, "gate_fail")
-        failing = ("test",) if outcome == "gate_failed" else ()
+            return ended(ready.path, ready.attempt, agent=ready.agent, commit=commit, plan=items)
+        failing = "test" if outcome == "gate_failed" else ""
         tree = "t" if len(self.orders) % 3 else commit
-        failure = Failure(ready.attempt, outcome, source, agent=ready.agent, failing=failing, tree=tree)  # type: ignore[arg-type]
-        return Done(ready.path, ready.attempt, outcome, ready.agent, commit, tree, None, failure)
+        return ended(ready.path, ready.attempt, outcome, ready.agent, commit=commit, failing=failing, tree=tree)
 
 
 @st.composite
@@ -249,7 +247,7 @@ def test_replaying_what_was_recorded_gives_the_same_state(workflow: Workflow, da
             again.start(event)
             continue
         settled = next(ends)
-        replayed = again.complete(event, lambda *_: recorded.pop(0))
+        replayed = again.complete(*event, lambda *_: recorded.pop(0))
         assert (replayed.verdict, replayed.decisions, replayed.outcome) == (
             settled.verdict,
             settled.decisions,
@@ -264,7 +262,7 @@ def test_replaying_what_was_recorded_gives_the_same_state(workflow: Workflow, da
 @given(workflows(), st.data())
 def test_nothing_is_offered_after_an_abort(workflow: Workflow, data: DataObject) -> None:
     schedule = Schedule(workflow, base="base")
-    skipped = schedule.abort("budget", "spent")
+    skipped = schedule.abort("spent")
     assert set(skipped) == {leaf.path for leaf in schedule.leaves()}
     assert (schedule.done, schedule.passed, schedule.ready()) == (True, False, [])
 
@@ -281,7 +279,7 @@ def test_ten_thousand_plan_items_cost_less_than_a_millisecond_a_call() -> None:
     while not schedule.done:
         (ready,) = schedule.ready(1)
         plan_items = items if ready.mode == "plan" else None
-        schedule.complete(Done(ready.path, ready.attempt, "passed", commit="c", plan=plan_items), own_policy)
+        schedule.complete(*ended(ready.path, ready.attempt, commit="c", plan=plan_items), own_policy)
         calls += 1
     assert calls == 20_001
     assert (time.process_time() - started) / calls < 0.001
