@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
     from pytest_gump.engine.record.stored_run import StoredRun
-    from pytest_gump.engine.reporting import status_schema as shape
 
 DEFAULT = 20
 
@@ -64,7 +63,7 @@ def _write_json(runs: list[StoredRun | tuple[str, str]], older: int, out: Out) -
     from pytest_gump.engine.reporting.status_data import run_status
 
     now = time.time()
-    data: shape.Status = {
+    data = {
         "schema": 1,
         "runs": [run_status(one.record, state=one.state, now=now) for one in runs if not isinstance(one, tuple)],
         "unreadable": [{"id": one[0], "problem": one[1]} for one in runs if isinstance(one, tuple)],

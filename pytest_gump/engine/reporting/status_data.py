@@ -5,43 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.reporting.report_data import cost_data, time_text
+from pytest_gump.engine.reporting import status_schema as shape
+from pytest_gump.engine.reporting.report_data import cost_data
+from pytest_gump.engine.reporting.shapes import time_text
 
 if TYPE_CHECKING:
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
-    from pytest_gump.engine.reporting import status_schema as shape
+    from pytest_gump.engine.reporting.shapes import Data
 
 
-def run_status(record: RunRecord, *, state: str, now: float) -> shape.RunStatus:
-    """Tell how far a run is. `state` is its status (`engine.liveness.run_state`)."""
+def run_status(record: RunRecord, *, state: str, now: float) -> Data:
+    """How far a run is. `state` is its status (`engine.record.liveness.run_state`)."""
     is_running = state == "running"
-    return {
-        "id": record.run_id,
-        "workflow": record.workflow,
-        "spec": record.spec,
-        "status": state,
-        "reason": record.reason,
-        "applied": record.applied,
-        "discarded": record.discarded,
-        "pid": record.pid if is_running else None,
-        "started": time_text(record.started) if record.started else None,
-        "finished": None if record.finished is None else time_text(record.finished),
-        "duration_s": round(seconds(record, now=now, is_running=is_running), 3),
-        "resumed": record.resumed,
-        "origin": record.origin,
-        "max_budget_usd": record.max_budget,
-        "cost": cost_data(record.total),
-        "attempts": len(record.own),
-        "steps": dict(Counter(step.status for step in record.steps.values())),
-        "under_way": [
-            {"step": one.step, "attempt": one.attempt, "agent": one.agent, "started": time_text(one.started)}
-            for one in under_way(record)
-        ],
-        "waiting": [
-            {"step": one.step, "attempt": one.attempt, "agent": one.agent, "until": time_text(one.until or 0.0)}
-            for one in record.waiting
-        ],
-    }
+    return shape.RUN_STATUS.of(
+        record,
+        id=record.run_id,
+        status=state,
+        pid=record.pid if is_running else None,
+        started=time_text(record.started) if record.started else None,
+        finished=None if record.finished is None else time_text(record.finished),
+        duration_s=round(seconds(record, now=now, is_running=is_running), 3),
+        max_budget_usd=record.max_budget,
+        cost=cost_data(record.total),
+        attempts=len(record.own),
+        steps=dict(Counter(step.status for step in record.steps.values())),
+        under_way=[shape.UNDER_WAY.of(attempt) for attempt in under_way(record)],
+        waiting=[shape.WAITING.of(attempt, until=time_text(attempt.until or 0.0)) for attempt in record.waiting],
+    )
 
 
 def under_way(record: RunRecord) -> list[AttemptRecord]:
@@ -50,9 +40,8 @@ def under_way(record: RunRecord) -> list[AttemptRecord]:
 
 
 def _undecided(record: RunRecord) -> list[AttemptRecord]:
-    return [
-        one for one in record.attempts if not one.verdict and not one.superseded and one.number not in record.reused
-    ]
+    valid = [attempt for attempt in record.attempts if not attempt.superseded and attempt.number not in record.reused]
+    return [attempt for attempt in valid if not attempt.verdict]
 
 
 def where(record: RunRecord) -> list[AttemptRecord]:

@@ -1,0 +1,86 @@
+"""Tables of what commands print as JSON: each field with its type and its meaning. Data and JSON Schema follow them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+Data = dict[str, Any]
+SECONDS: Final[Any] = Annotated[float, "rounded to milliseconds"]
+TIME: Final[Any] = Annotated[str, "seconds since the epoch, as ISO 8601 in UTC"]
+
+
+class Shape:
+    """An object and its fields.
+
+    The kind of a field is a Python type, SECONDS, TIME, another shape, a list with the kind of its entries, or a tuple
+    of alternatives.
+    """
+
+    def __init__(self, name: str, text: str, /, **fields: tuple[Any, str]) -> None:
+        self.name = name
+        self.text = text
+        self.fields = fields
+
+    def of(self, *sources: object, **given: Any) -> Data:
+        """The object with all fields: those given, and the others from the first source with such an attribute."""
+        return {
+            name: given[name] if name in given else _plain(kind, _attribute(sources, name))
+            for name, (kind, _) in self.fields.items()
+        }
+
+
+def one_of(*words: str) -> Any:
+    """The kind of a string that is one of some words."""
+    return Literal.__getitem__(words)
+
+
+def schema_of(shape: Shape, title: str, *, strict: bool) -> Data:
+    """JSON Schema of a shape; a strict one refuses fields that it does not name."""
+    parts: dict[str, Data] = {}
+    whole = _object(shape, parts, strict=strict)
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "title": title, "$defs": dict(sorted(parts.items())), **whole}
+
+
+def time_text(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _attribute(sources: tuple[object, ...], name: str) -> Any:
+    source = next((source for source in sources if hasattr(source, name)), None)
+    return getattr(source, name)
+
+
+def _plain(kind: Any, value: Any) -> Any:
+    if isinstance(kind, Shape):
+        return kind.of(value)
+    if isinstance(kind, list):
+        return [_plain(kind[0], entry) for entry in value]
+    if kind is SECONDS:
+        return round(value, 3)
+    if kind is TIME:
+        return time_text(value)
+    return [*value] if isinstance(value, tuple) else value
+
+
+def _object(shape: Shape, parts: dict[str, Data], *, strict: bool) -> Data:
+    def schema(kind: Any) -> Data:
+        from pydantic import TypeAdapter
+
+        if isinstance(kind, Shape):
+            if kind.name not in parts:
+                parts[kind.name] = _object(kind, parts, strict=strict)
+            return {"$ref": f"#/$defs/{kind.name}"}
+        if isinstance(kind, list):
+            return {"items": schema(kind[0]), "type": "array"}
+        if isinstance(kind, tuple):
+            return {"anyOf": [schema(alternative) for alternative in kind]}
+        return TypeAdapter(kind).json_schema()
+
+    properties = {
+        name: dict(sorted({**schema(kind), "description": text}.items())) for name, (kind, text) in shape.fields.items()
+    }
+    required = [*shape.fields]
+    closed = {"additionalProperties": False} if strict else {}
+    return {"description": shape.text, "properties": properties, "required": required, "type": "object", **closed}
