@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
-from pytest_gump.agents.base import SessionRef, Usage
+from pytest_gump.agents.base import NOTHING_USED, SessionRef, Usage
 from pytest_gump.gates.base import GateResult, PlanItem, Verdict
 from pytest_gump.system.git.changes import ChangedFile  # noqa: TC001
 from pytest_gump.workflow.model import GateSpec  # noqa: TC001
@@ -239,6 +239,15 @@ class AttemptResult:
     made: Made | None = None
     scratch: str | None = None
     """Folder with prompt.md, stream.ndjson, stderr.txt, diff.patch, gates/; the controller moves it into the run."""
+
+    @classmethod
+    def not_made(
+        cls, order: Order, outcome: Outcome, reason: str, *,
+        started: float, usage: Usage = NOTHING_USED, final: bool = False,
+    ) -> AttemptResult:  # fmt: skip
+        """The result of an order that was not carried out, or of which only `usage` is known."""
+        timings = Timings(started=started, total_s=0.0)
+        return cls(order.step, order.attempt, outcome, reason, order.agent, timings, usage=usage, final=final)
 
     @property
     def passed(self) -> bool:

@@ -30,7 +30,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.agents.base import NOTHING_USED
 from pytest_gump.agents.cassettes import cassette
 from pytest_gump.engine.attempt.agent_phase import STREAM
 from pytest_gump.engine.attempt.attempt import Cancelled, execute
@@ -40,7 +39,7 @@ from pytest_gump.executors.progress import ProgressMessages
 from pytest_gump.executors.remote_mirror import Place
 from pytest_gump.executors.run_setup import RunSetup
 from pytest_gump.executors.transfer import LOST, clear, transfers, without_transfer
-from pytest_gump.order import AttemptResult, Order, Outcome, Timings, from_wire, to_wire, warm_up
+from pytest_gump.order import AttemptResult, Order, Outcome, from_wire, to_wire, warm_up
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.processes.process import Supervisor
 
@@ -230,12 +229,15 @@ class OrderServer:
         text = _text_of(error)
         with suppress(OSError):
             Directory.open(folder).write("traceback.txt", text.encode("utf-8", "replace"))
-        result = _bare(order, Outcome.AGENT_ERROR, f"the step raised an error: {text.splitlines()[0]}", final=True)
+        result = AttemptResult.not_made(
+            order, Outcome.AGENT_ERROR, f"the step raised an error: {text.splitlines()[0]}",
+            started=time.time(), final=True,
+        )  # fmt: skip
         return recover(order, tools, result, folder, folder.stat().st_mtime)
 
     def _stopped(self, ticket: int, order: Order) -> AttemptResult:
         """What to tell of an attempt that was stopped before it began, or in its last moment."""
-        result = _bare(order, Outcome.CANCELLED, "interrupted")
+        result = AttemptResult.not_made(order, Outcome.CANCELLED, "interrupted", started=time.time())
         tools = self._tools.get(order.run_id)
         folder = None if tools is None else attempt_folder(tools.scratch, ticket)
         if tools is None or folder is None:
@@ -252,11 +254,6 @@ def _text_of(error: BaseException) -> str:
     if isinstance(error, GumpError):
         return str(error)
     return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
-
-
-def _bare(order: Order, outcome: Outcome, reason: str, *, final: bool = False) -> AttemptResult:
-    timings, usage = Timings(started=time.time(), total_s=0.0), NOTHING_USED
-    return AttemptResult(order.step, order.attempt, outcome, reason, order.agent, timings, usage=usage, final=final)
 
 
 class StopSign:

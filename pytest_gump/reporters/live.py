@@ -70,7 +70,7 @@ class Live:
     def ended(self, ticket: int) -> None:
         self._attempts.pop(ticket, None)
 
-    def heard(self, ticket: int, event: Heard) -> None:
+    def on_event(self, ticket: int, event: Heard) -> None:
         """Handle an event of a running attempt, or a tick (None)."""
         attempt = self._attempts.get(ticket)
         if attempt is not None:

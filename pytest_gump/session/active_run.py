@@ -1,4 +1,4 @@
-"""A run that goes on, with its items, and an attempt of it that is under way."""
+"""A run of the session with its items, and its attempts that executors have."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.collect import find_or_make
+from pytest_gump.order import AttemptResult
 from pytest_gump.reporters.other_plugins import recount
+from pytest_gump.system.processes.session_clock import CLOCK
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Usage
     from pytest_gump.collect import StepItem, WorkflowCollector
     from pytest_gump.engine.run.run import Run
-    from pytest_gump.order import Order
+    from pytest_gump.order import Order, Outcome
     from pytest_gump.session.start import Workplace
     from pytest_gump.workflow.path import StepPath
 
@@ -37,7 +39,7 @@ class ActiveRun:
     in_preflight: bool = False
     has_lost_preflight: bool = False
     in_flight: int = 0
-    """Attempts under way."""
+    """Number of its orders that executors have."""
     asked_at: int = -1
     """The state of things at which it was last asked for an order and had none that may start."""
     is_idle: bool = False
@@ -73,16 +75,24 @@ class ActiveRun:
         recount(session)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class InFlight:
-    """An order that is being carried out."""
+    """An order that an executor has: the preflight of a run, if it is no step."""
 
     ticket: int
     active: ActiveRun
     order: Order
-    item: StepItem | None
-    """None for a preflight."""
-    cli: str | None
     began: float = field(default_factory=time.time)
-    heard: Usage | None = None
-    """What its agent has told of its use so far."""
+
+    def interrupted(self, outcome: Outcome, reason: str, usage: Usage, *, final: bool = False) -> AttemptResult:
+        """The result of an attempt that did not come to its end, completed by what it left on disk."""
+        result = AttemptResult.not_made(self.order, outcome, reason, started=CLOCK.now(), usage=usage, final=final)
+        return self.active.workplace.recover(self.ticket, self.order, result, self.began)
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class StepInFlight(InFlight):
+    item: StepItem
+    cli: str | None
+    usage: Usage | None = None
+    """What its agent has reported so far."""

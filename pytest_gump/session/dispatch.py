@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.agents.base import NOTHING_USED, Usage, UsageSeen
 from pytest_gump.errors import GumpError
 from pytest_gump.executors.protocol import Finished, Lost, WorkerFault
-from pytest_gump.order import Outcome
-from pytest_gump.session.active_run import InFlight
+from pytest_gump.order import AttemptResult, Outcome
+from pytest_gump.session.active_run import InFlight, StepInFlight
+from pytest_gump.system.processes.session_clock import CLOCK
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run.quota import Quota
     from pytest_gump.engine.run.run import Run
     from pytest_gump.executors.protocol import Executors
-    from pytest_gump.order import AttemptResult, Order
+    from pytest_gump.order import Order
     from pytest_gump.reporters.report import Report
     from pytest_gump.session.active_run import ActiveRun
     from pytest_gump.session.item_protocol import StepReports
@@ -48,8 +49,8 @@ class OrderLoop:
         self._quota = quota
         self._open: list[ActiveRun] = []
         self._in_flight: dict[int, InFlight] = {}
-        self._landing: InFlight | None = None
-        """One that this process may only carry out now."""
+        self._shown: InFlight | None = None
+        """The one that pytest is shown; without workers, it is carried out meanwhile."""
         self._tickets = count(1)
         self._changes = 0
         """Grows with everything after which a run may have an order that it had not before."""
@@ -85,19 +86,17 @@ class OrderLoop:
         self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
 
     def on_event(self, ticket: int, event: Heard) -> None:
-        """Take an event of a running agent: what all attempts of a run spend together may end them."""
-        self._report.live.heard(ticket, event)
-        in_flight = self._in_flight.get(ticket, self._landing)
-        if not isinstance(event, UsageSeen) or in_flight is None:
+        """Show an event of a running agent; stop all attempts of a run if together they have spent its money."""
+        self._report.live.on_event(ticket, event)
+        step = self._in_flight.get(ticket, self._shown)
+        if not isinstance(event, UsageSeen) or not isinstance(step, StepInFlight) or step.ticket != ticket:
             return
-        if in_flight.ticket != ticket or in_flight.item is None:
-            return
-        in_flight.heard = event.usage
-        reason = in_flight.active.run.on_usage(in_flight.order, event.usage)
+        step.usage = event.usage
+        reason = step.active.run.on_usage(step.order, event.usage)
         if reason is not None:
-            for one in {in_flight.ticket: in_flight, **self._in_flight}.values():
-                if one.active is in_flight.active:
-                    self._executors.spend_no_more(one.ticket, reason)
+            for in_flight in {ticket: step, **self._in_flight}.values():
+                if in_flight.active is step.active:
+                    self._executors.spend_no_more(in_flight.ticket, reason)
 
     def _is_stopped(self) -> bool:
         return bool(self._session.shouldfail or self._session.shouldstop)
@@ -130,7 +129,7 @@ class OrderLoop:
         return True
 
     def _may_start_of(self, active: ActiveRun) -> Callable[[str], bool]:
-        taken = Counter(in_flight.cli for in_flight in self._in_flight.values())
+        taken = Counter(step.cli for step in self._in_flight.values() if isinstance(step, StepInFlight))
 
         def may_start(agent: str) -> bool:
             cli = active.run.inputs.cli_of(agent)
@@ -144,10 +143,8 @@ class OrderLoop:
         order = active.run.preflight()
         if order is not None:
             active.in_preflight = True
-            in_flight, label = (
-                InFlight(next(self._tickets), active, order, None, None),
-                self._report.label_of(order.run_id),
-            )
+            in_flight = InFlight(ticket=next(self._tickets), active=active, order=order)
+            label = self._report.label_of(order.run_id)
             self._report.live.preflight_started(in_flight.ticket, active.run, slot=order.slot, label=label)
             self._send(in_flight)
         return order is not None
@@ -161,16 +158,16 @@ class OrderLoop:
         run, path = active.run, StepPath.parse(order.step)
         record = run.begin(order)
         cli = None if order.agent is None else run.inputs.cli_of(order.agent)
-        in_flight = InFlight(next(self._tickets), active, order, active.item(self._session, path), cli)
+        item = active.item(self._session, path)
+        in_flight = StepInFlight(ticket=next(self._tickets), active=active, order=order, item=item, cli=cli)
         label = self._report.label_of(order.run_id)
         self._report.live.started(in_flight.ticket, record, run, slot=order.slot, label=label)
-        assert in_flight.item is not None  # noqa: S101 - it was given one
-        self._reports.tell(partial(in_flight.item.ihook.pytest_gump_attempt_started, order=order))
+        self._reports.notify(partial(item.ihook.pytest_gump_attempt_started, order=order))
         result = self._at_once(run, order)
         if result is None:
             self._send(in_flight)
         else:
-            self._land(in_flight, lambda: result)
+            self._finish(in_flight, lambda: result)
 
     def _at_once(self, run: Run, order: Order) -> AttemptResult | None:
         """The result of an order that no executor is needed for, or that none gets."""
@@ -181,28 +178,30 @@ class OrderLoop:
             return run.merge(order)
         refused = run.refuse(order)
         if refused is None and self._executors.gone is not None:
-            return run.no_attempt(order, Outcome.CRASHED, self._executors.gone)
+            return AttemptResult.not_made(order, Outcome.CRASHED, self._executors.gone, started=CLOCK.now())
         return refused
 
-    # -- taking back ---------------------------------------------------------------------------------------------
+    # -- results -------------------------------------------------------------------------------------------------
 
     def _take(self, arrivals: Sequence[Finished | Lost]) -> None:
         for arrival in arrivals:
-            in_flight = self._in_flight.pop(arrival.ticket)
-            in_flight.active.in_flight -= 1
-            if in_flight.item is None:
-                self._end_preflight(in_flight, arrival)
-            elif isinstance(arrival, Finished):
-                self._land(in_flight, arrival.outcome, is_over=arrival.is_over)
+            in_flight = self._remove(arrival)
+            if isinstance(in_flight, StepInFlight):
+                is_over = isinstance(arrival, Lost) or arrival.is_over
+                self._finish(in_flight, partial(self._result_of, in_flight, arrival), is_over=is_over)
             else:
-                result = self._lost(in_flight, arrival)
-                self._land(in_flight, lambda result=result: result)  # type: ignore[misc]
+                self._end_preflight(in_flight, arrival)
 
-    def _land(self, in_flight: InFlight, outcome: Callable[[], AttemptResult], *, is_over: bool = True) -> None:
+    def _remove(self, arrival: Finished | Lost) -> InFlight:
+        in_flight = self._in_flight.pop(arrival.ticket)
+        in_flight.active.in_flight -= 1
+        return in_flight
+
+    def _finish(self, step: StepInFlight, outcome: Callable[[], AttemptResult], *, is_over: bool = True) -> None:
         self._changes += 1
-        self._landing = in_flight
-        self._reports.perform(in_flight, outcome, is_over=is_over)
-        self._landing = None
+        self._shown = step
+        self._reports.show(step, outcome, is_over=is_over)
+        self._shown = None
         self._changes += 1
 
     def _end_preflight(self, in_flight: InFlight, arrival: Finished | Lost) -> None:
@@ -214,31 +213,31 @@ class OrderLoop:
             self._report.live.ended(in_flight.ticket)
             return
         try:
-            result = arrival.outcome() if isinstance(arrival, Finished) else self._lost(in_flight, arrival)
-        except WorkerFault as fault:  # another run may well be able to go on; what is raised here concerns them all
-            result = active.run.no_attempt(in_flight.order, Outcome.GATE_ERROR, str(fault.args[0]).splitlines()[0])
+            result = self._result_of(in_flight, arrival)
+        except WorkerFault as fault:  # it concerns this run only; an exception would end them all
+            reason = str(fault.args[0]).splitlines()[0]
+            result = AttemptResult.not_made(in_flight.order, Outcome.GATE_ERROR, reason, started=CLOCK.now())
         self._report.live.ended(in_flight.ticket)
-        reason = active.run.settle_preflight(result)
+        failure = active.run.settle_preflight(result)
         self._report.preflight_finished(active.run)
-        if reason is not None:
-            self._reports.preflight_failed(active, result, reason)
+        if failure is not None:
+            self._reports.preflight_failed(active, result, failure)
 
-    def _lost(self, in_flight: InFlight, lost: Lost) -> AttemptResult:
-        if not lost.is_quiet:
+    def _result_of(self, in_flight: InFlight, arrival: Finished | Lost) -> AttemptResult:
+        """The result that has arrived, or that of a lost attempt.
+
+        Raises:
+            GumpError: what the attempt raised.
+        """
+        if isinstance(arrival, Finished):
+            return arrival.outcome()
+        if not arrival.is_quiet:
             in_flight.active.workplace.pool.doubt(in_flight.order.slot)
             in_flight.active.run.abandon_slot(in_flight.order.slot)
-        has_begun = lost.is_away or not lost.is_quiet  # of others, the stream on disk tells
-        usage = in_flight.heard or (Usage() if has_begun else NOTHING_USED)
-        result = in_flight.active.run.no_attempt(in_flight.order, Outcome.CRASHED, lost.why, usage)
-        return in_flight.active.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
-
-    def _result(self, in_flight: InFlight, arrival: Finished | Lost) -> AttemptResult:
-        if isinstance(arrival, Lost):
-            return self._lost(in_flight, arrival)
-        try:
-            return arrival.outcome()
-        except GumpError as error:
-            return self._reports.broken(in_flight, error)
+        has_begun = arrival.is_away or not arrival.is_quiet  # of others, the stream on disk shows it
+        seen = in_flight.usage if isinstance(in_flight, StepInFlight) else None
+        usage = seen or (Usage() if has_begun else NOTHING_USED)
+        return in_flight.interrupted(Outcome.CRASHED, arrival.why, usage)
 
     def _close_ended(self) -> None:
         for active in [*self._open]:
@@ -263,12 +262,14 @@ class OrderLoop:
                 self._book_stopped(arrival)
 
     def _book_stopped(self, arrival: Finished | Lost) -> None:
-        in_flight = self._in_flight.pop(arrival.ticket)
-        in_flight.active.in_flight -= 1
-        if in_flight.item is None:
+        step = self._remove(arrival)
+        if not isinstance(step, StepInFlight):
             return
-        result = self._result(in_flight, arrival)
+        try:
+            result = self._result_of(step, arrival)
+        except GumpError as error:
+            result = self._reports.broken(step, error)
         if isinstance(arrival, Lost) or result.outcome is Outcome.CANCELLED:
-            self._reports.cancelled(in_flight, result)
+            self._reports.cancelled(step, result)
         else:  # it had come to its end before it could be stopped
-            self._land(in_flight, lambda: result)
+            self._finish(step, lambda: result)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.records import Settled
     from pytest_gump.jobs.job import Job
     from pytest_gump.reporters.report import Report
-    from pytest_gump.session.active_run import ActiveRun, InFlight
+    from pytest_gump.session.active_run import ActiveRun, StepInFlight
     from pytest_gump.workflow.model import Step
 
 
@@ -46,14 +46,13 @@ class StepReports:
         self._protocols: dict[str, Callable[[], None]] = {}
         """The objects that run the phases of steps being shown, by node id."""
 
-    def perform(self, in_flight: InFlight, outcome: Callable[[], AttemptResult], *, is_over: bool) -> None:
+    def show(self, in_flight: StepInFlight, outcome: Callable[[], AttemptResult], *, is_over: bool) -> None:
         """Show pytest the run of an attempt's item: `outcome` returns the result, or carries out the attempt.
 
         Raises:
             KeyboardInterrupt, Exit: the session must end; the result of the attempt is recorded.
         """
         item = in_flight.item
-        assert item is not None  # noqa: S101 - a preflight has no item
         phases = Phases(item, outcome, partial(self.broken, in_flight), is_over=is_over)
         item.order, item.outcome = in_flight.order, phases.carry_out
         self._protocols[item.nodeid] = phases.in_protocol
@@ -63,35 +62,31 @@ class StepReports:
                 self.cancelled(in_flight, phases.result or self._stopped(in_flight))
             else:
                 with uninterrupted():  # recorded and shown, or neither
-                    self._settle(in_flight, phases.result, phases.report())
+                    self._settle(in_flight, phases.result, phases.report(phases.result))
         finally:
             del self._protocols[item.nodeid]
         if phases.stop is not None:
             raise phases.stop
 
-    def broken(self, in_flight: InFlight, error: BaseException) -> AttemptResult:
+    def broken(self, in_flight: StepInFlight, error: BaseException) -> AttemptResult:
         """The result of an attempt that raised an error. Its worker still runs, so a retry would fail the same way."""
         why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
         outcome = Outcome.GATE_ERROR if in_flight.order.agent is None else Outcome.AGENT_ERROR
-        why, usage = f"the step raised an error: {clean_text(why)}", in_flight.heard or NOTHING_USED
-        result = in_flight.active.run.no_attempt(in_flight.order, outcome, why, usage)
-        final = replace(result, final=True)
-        return in_flight.active.workplace.recover(in_flight.ticket, in_flight.order, final, in_flight.began)
+        why, usage = f"the step raised an error: {clean_text(why)}", in_flight.usage or NOTHING_USED
+        return in_flight.interrupted(outcome, why, usage, final=True)
 
-    def _stopped(self, in_flight: InFlight) -> AttemptResult:
+    def _stopped(self, in_flight: StepInFlight) -> AttemptResult:
         """The result of an attempt that was stopped before it had one."""
-        usage = in_flight.heard or NOTHING_USED
-        result = in_flight.active.run.no_attempt(in_flight.order, Outcome.CANCELLED, "interrupted", usage)
-        return in_flight.active.workplace.recover(in_flight.ticket, in_flight.order, result, in_flight.began)
+        return in_flight.interrupted(Outcome.CANCELLED, "interrupted", in_flight.usage or NOTHING_USED)
 
-    def cancelled(self, in_flight: InFlight, result: AttemptResult) -> None:
+    def cancelled(self, in_flight: StepInFlight, result: AttemptResult) -> None:
         """Record an attempt that was stopped; nothing follows from it."""
         self._report.live.ended(in_flight.ticket)
         self._report.attempt_cancelled(
             in_flight.order.run_id, in_flight.active.run.finish_attempt(in_flight.order, result)
         )
 
-    def _settle(self, in_flight: InFlight, result: AttemptResult, report: Any) -> None:
+    def _settle(self, in_flight: StepInFlight, result: AttemptResult, report: Any) -> None:
         """Record the attempt and decide what follows, before pytest and other plugins count it.
 
         A failure that will be retried does not count; a pass counts when the run ends, because a later step may restart
@@ -104,14 +99,14 @@ class StepReports:
         active.passed.pop(report.nodeid, None)
         active.spent_s[report.nodeid] = active.spent_s.get(report.nodeid, 0.0) + report.duration
         report.duration = active.spent_s[report.nodeid]
-        report.gump = {"order": to_wire(order), "result": to_wire(result)}
+        report.gump = order, result
         if verdict == "passed":
             active.passed[report.nodeid] = _final(report, "call"), order.step
         if verdict != "failed" or replanned:
             _make_phase(report, "retried" if replanned else _CATEGORIES.get(verdict, verdict))
         self._report.live.ended(in_flight.ticket)
         self._report.attempt_finished(order.run_id, record, result)
-        self._report.log(report, in_flight.item.ihook if in_flight.item else self._config.hook)
+        self._report.log(report, in_flight.item.ihook)
         if replanned:
             self._log_failed(active, replanned, result)
         elif verdict == "failed":
@@ -121,11 +116,10 @@ class StepReports:
         for path in settled.skipped:
             self._log_skipped(active, path, active.run.schedule.reason)
 
-    def _decide(self, in_flight: InFlight, result: AttemptResult) -> tuple[AttemptRecord, Settled]:
+    def _decide(self, in_flight: StepInFlight, result: AttemptResult) -> tuple[AttemptRecord, Settled]:
         run, item, order = in_flight.active.run, in_flight.item, in_flight.order
-        assert item is not None  # noqa: S101 - only steps are settled
         record = run.finish_attempt(order, result)
-        self.tell(partial(item.ihook.pytest_gump_attempt_finished, order=order, result=result))
+        self.notify(partial(item.ihook.pytest_gump_attempt_finished, order=order, result=result))
 
         def decide(step: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
             ask = partial(item.ihook.pytest_gump_retry, step=step, path=str(path), failures=tuple(failures))
@@ -133,7 +127,7 @@ class StepReports:
 
         return record, run.settle(order, result, decide)
 
-    def tell(self, hook: Callable[[], object]) -> None:
+    def notify(self, hook: Callable[[], object]) -> None:
         """Call a notification hook of ours; errors in it are shown and change nothing."""
         text = trouble(hook)
         if text is not None:
@@ -157,6 +151,15 @@ class StepReports:
             _make_phase(report, "")
         return (yield)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
+        """Write order and result of an attempt as plain dicts, for plugins that save reports."""
+        data, attempt = (yield), getattr(report, "gump", None)
+        if attempt is not None and data is not None:
+            order, result = attempt
+            data["gump"] = {"order": to_wire(order), "result": to_wire(result)}
+        return data
+
     # -- settled steps -------------------------------------------------------------------------------------------
 
     def run_finished(self, active: ActiveRun) -> None:
@@ -170,7 +173,7 @@ class StepReports:
             if step.attempts and path in active.items and active.items[path].nodeid not in active.closed:
                 junit.write_unsettled(self._config, active.items[path], run.record, step)
         active.passed.clear()
-        self.tell(partial(self._config.hook.pytest_gump_run_finished, run=run.record))
+        self.notify(partial(self._config.hook.pytest_gump_run_finished, run=run.record))
 
     def _log_reused(self, active: ActiveRun, run: Run) -> None:
         """Count the steps of earlier sessions whose results hold to the end: they passed."""

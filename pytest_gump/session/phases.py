@@ -71,7 +71,8 @@ class Phases:
             except BaseException as error:  # noqa: BLE001 - a conftest's agent may raise anything
                 self.result, self._trace = self._broken(error), _trace_of(error)
                 self.stop = error if isinstance(error, STOPS) else None
-        assert self.result is not None, "a stopped attempt has no result"  # noqa: S101
+        if self.result is None:
+            raise KeyboardInterrupt  # it was stopped before
         return self.result
 
     def in_protocol(self) -> None:
@@ -84,21 +85,16 @@ class Phases:
                 what = f"another plugin's hook: {report.when} {report.outcome}{_why(report)}"
                 self._notes.append(f"{what}; the attempt's result does not change")
 
-    def report(self) -> Any:
+    def report(self, result: AttemptResult) -> Any:
         """The report of the attempt: that of its call phase, with the attempt's own outcome."""
-        result = self.result
-        assert result is not None  # noqa: S101 - the caller has looked
         report = next((one for one in self._reports if one.when == "call"), None) or bare_report(self._item)
         report.when, report.outcome, report.longrepr = "call", "passed", None
         if not result.passed:
-            report.outcome, report.longrepr = (
-                "failed",
-                "\n\n".join(filter(None, [describe_failure(result), self._trace])),
-            )
+            texts = filter(None, [describe_failure(result), self._trace])
+            report.outcome, report.longrepr = "failed", "\n\n".join(texts)
         vars(report).pop("wasxfail", None)
-        report.duration = max(
-            report.duration, result.timings.total_s
-        )  # a worker may have run the attempt; here it is only shown
+        # A worker may have carried out the attempt; then the phases here only show it.
+        report.duration = max(report.duration, result.timings.total_s)
         return report
 
 

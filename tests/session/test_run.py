@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -11,6 +12,18 @@ from tests.kits.workflows import BROKEN, PLAN, REPLAN, RESTART
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
+
+
+SAVES_REPORTS = """\
+import json
+def pytest_configure(config):
+    global session_config
+    session_config = config
+def pytest_runtest_logreport(report):
+    data = session_config.hook.pytest_report_to_serializable(config=session_config, report=report)
+    with open("reports.ndjson", "a") as file:
+        file.write(json.dumps(data) + "\\n")
+"""
 
 
 def two_items(project: GumpProject) -> None:
@@ -240,3 +253,16 @@ def test_a_part_of_a_replan_that_fails_fails_the_step(project: GumpProject) -> N
     assert project.record().steps["impl"].status == "failed"
     failed = ET.parse(project.path / "junit.xml").getroot().findall(".//testcase[failure]")
     assert [case.get("name") for case in failed] == ["impl"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["in_process", "worker"])
+def test_a_plugin_can_save_the_reports_of_steps(project: GumpProject, workers: tuple[str, ...]) -> None:
+    project.write({"conftest.py": SAVES_REPORTS})
+    project.answer("impl", writes={"new.py": BROKEN})
+    project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"}, cost_usd=0.25)
+    assert project.run("retry", *workers).ret == pytest.ExitCode.OK
+    reports = [json.loads(line) for line in (project.path / "reports.ndjson").read_text().splitlines()]
+    attempts = [report["gump"] for report in reports if report["gump"]]
+    assert [attempt["order"]["attempt"] for attempt in attempts] == [1, 2]
+    assert [attempt["result"]["outcome"] for attempt in attempts] == ["gate_failed", "passed"]
+    assert attempts[1]["result"]["usage"]["cost_usd"] == 0.25

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.agents.base import Usage
 from pytest_gump.engine.attempt.recovery import recover
 from pytest_gump.engine.attempt.snapshots import stored_result
 from pytest_gump.engine.attempt.workplace import FOLDER_CHARS
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.refs import snapshot_ref
-from pytest_gump.order import AttemptResult, Order, Outcome, Timings, from_wire
+from pytest_gump.order import AttemptResult, Order, Outcome, from_wire
 from pytest_gump.system.git.ref_names import snapshot_refs
 from pytest_gump.system.worktrees.pool import is_lived_in
 
@@ -129,14 +130,7 @@ def _result(one: HistoryAttempt, tools: Tools, order: Order, commit: str | None,
     if stored is not None and stored.outcome is not Outcome.CRASHED:  # it had come to its end
         return replace(stored, scratch=None if scratch is None else str(scratch))
     started = float(one.started["at"])
-    result = stored or AttemptResult(
-        step=order.step,
-        attempt=order.attempt,
-        outcome=Outcome.CRASHED,
-        reason=KILLED,
-        agent=order.agent,
-        timings=Timings(started=started, total_s=0.0),
-    )
+    result = stored or AttemptResult.not_made(order, Outcome.CRASHED, KILLED, started=started, usage=Usage())
     result = replace(result, reason=KILLED)
     return result if scratch is None else recover(order, tools, result, scratch, started, ended=_last_sign(scratch))
 

@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.agents.base import NOTHING_USED
 from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
@@ -34,7 +33,7 @@ from pytest_gump.engine.schedule.decision import to_fields
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.errors import RunError
-from pytest_gump.order import AttemptResult, Order, Outcome, Timings, to_wire
+from pytest_gump.order import AttemptResult, Order, Outcome, to_wire
 from pytest_gump.system.git.ref_names import branch_name
 
 if TYPE_CHECKING:
@@ -232,7 +231,7 @@ class Run:
         allowed = Allowance(limits.max_budget, limits.budget_scope, limits.budget_spent)
         is_free = order.agent is None
         reason = None if is_free else refusal(workflow, self.record, allowed)
-        return None if reason is None else self.no_attempt(order, Outcome.BUDGET, reason)
+        return None if reason is None else AttemptResult.not_made(order, Outcome.BUDGET, reason, started=self._clock())
 
     def on_usage(self, order: Order, usage: Usage) -> str | None:
         """Take what a running attempt has used so far; gives why all of the run must stop, if its money is spent."""
@@ -242,11 +241,6 @@ class Run:
     def merge(self, order: Order) -> AttemptResult:
         """Carry out an order of mode `merge`: the controller does that itself."""
         return merge(order, self._repository, f"{self.inputs.workflow.name} on {self.inputs.spec_name}")
-
-    def no_attempt(self, order: Order, outcome: Outcome, reason: str, usage: Usage = NOTHING_USED) -> AttemptResult:
-        """A result for an order that was not carried out, or of which no more than `usage` is known."""
-        timings = Timings(started=self._clock(), total_s=0.0)
-        return AttemptResult(order.step, order.attempt, outcome, reason, order.agent, timings, usage=usage)
 
     # -- results -------------------------------------------------------------------------------------------------
 
@@ -273,6 +267,7 @@ class Run:
         event = self._book(
             "attempt_finished", number=number, folder=folder, result=to_wire(result), presumed_usd=presumed_usd
         )
+        self.record.attempts[number - 1].set_result(result)
         if failed is not None:  # what was paid is booked first
             raise failed
         return event
