@@ -110,7 +110,7 @@ def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
     for path in () if places else wanted:  # only merges, or a group's gates, were named
         if path not in order:
             inside = path.rpartition("::")[0] + "::"
-            places += [place for place, one in enumerate(order) if one.startswith(inside)]
+            places += [position for position, one in enumerate(order) if one.startswith(inside)]
     last = max(places, default=-1)
     missing = [path for path in order[: last + 1] if path not in wanted]
     if missing:

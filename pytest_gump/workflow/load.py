@@ -90,7 +90,7 @@ def load_workflow(
         _check(placed, around)
     if placed is None or problems.found:
         raise problems.error()
-    lines = {"::".join(step.names): step.fields.place.line for step in placed.walk()}
+    lines = {"::".join(step.names): step.fields.position.line for step in placed.walk()}
     return Loaded(placed.workflow, found.path, found.source, found.text, lines, tuple(problems.notes))
 
 

@@ -15,7 +15,7 @@ MAX_PROBLEMS: Final = 500
 MAX_SUGGESTIONS: Final = 100
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where something stands in a file, both 1-based. A tuple, because every value of a file has one."""
 
     line: int
@@ -36,13 +36,13 @@ class Problems:
     def full(self) -> bool:
         return len(self.found) >= MAX_PROBLEMS
 
-    def add(self, place: Place, message: str, hint: str | None = None, *, path: str | None = None) -> None:
+    def add(self, position: Position, message: str, hint: str | None = None, *, path: str | None = None) -> None:
         if not self.full:
-            self.found[Problem(path or self.path, place.line, place.column, message, hint)] = None
+            self.found[Problem(path or self.path, position.line, position.column, message, hint)] = None
 
-    def note(self, place: Place, message: str, hint: str | None = None) -> None:
+    def note(self, position: Position, message: str, hint: str | None = None) -> None:
         if len(self.notes) < MAX_PROBLEMS:
-            self.notes[Problem(self.path, place.line, place.column, message, hint)] = None
+            self.notes[Problem(self.path, position.line, position.column, message, hint)] = None
 
     def suggest(self, word: str, known: Iterable[str], *, label: str = "known") -> str | None:
         """Make a hint for an unknown word: the nearest known one, else all of them."""

@@ -12,7 +12,7 @@ from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNod
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from pytest_gump.workflow.problems import Place, Problems
+    from pytest_gump.workflow.problems import Position, Problems
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
 MAX_SECONDS: Final = 366 * 24 * 3600
@@ -40,21 +40,21 @@ class Fields:
                 listed = [word for word in known if word not in hidden]
                 hint = (moved or {}).get(key) or problems.suggest(key, listed, label="known keys")
                 hint = _MERGE_HINT if key == "<<" else hint
-                problems.add(node.key(key).place, f"unknown key {quoted(key)}", hint)
+                problems.add(node.key(key).position, f"unknown key {quoted(key)}", hint)
 
     @property
-    def place(self) -> Place:
-        return self.node.place
+    def position(self) -> Position:
+        return self.node.position
 
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
-    def key_place(self, key: str) -> Place:
-        return self.node.key(key).place
+    def key_position(self, key: str) -> Position:
+        return self.node.key(key).position
 
-    def value_place(self, key: str) -> Place:
+    def value_position(self, key: str) -> Position:
         node = self.values.get(key)
-        return self.place if node is None else node.place
+        return self.position if node is None else node.position
 
     def get(self, key: str) -> Node | None:
         return self.values.get(key)
@@ -66,7 +66,7 @@ class Fields:
         if isinstance(node, ScalarNode) and isinstance(node.value, str):
             if node.value.strip():
                 return node.value
-            self._problems.add(node.place, f"'{key}' is empty")
+            self._problems.add(node.position, f"'{key}' is empty")
             return None
         is_scalar = isinstance(node, ScalarNode) and node.value is not None
         self._wrong(key, "text", node, "put it in quotes" if is_scalar else None)
@@ -129,7 +129,7 @@ class Fields:
         if node.value in choices:
             return node.value
         self._problems.add(
-            node.place, f"unknown {key} {quoted(node.value)}", self._problems.suggest(node.value, choices)
+            node.position, f"unknown {key} {quoted(node.value)}", self._problems.suggest(node.value, choices)
         )
         return None
 
@@ -152,7 +152,7 @@ class Fields:
         return None
 
     def _wrong(self, key: str, expected: str, node: Node, hint: str | None = None) -> None:
-        self._problems.add(node.place, f"'{key}' must be {expected}, not {describe(node)}", hint)
+        self._problems.add(node.position, f"'{key}' must be {expected}, not {describe(node)}", hint)
 
 
 def to_float(value: object) -> float:

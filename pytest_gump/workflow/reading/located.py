@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pytest_gump.workflow.problems import Place, quoted
+from pytest_gump.workflow.problems import Position, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +39,7 @@ class Surroundings:
         """Report an agent that there is not."""
         if message := self.agent_error(name):
             what, _, hint = message.partition("\n  hint: ")
-            self.problems.add(at.place, what, hint or None)
+            self.problems.add(at.position, what, hint or None)
 
 
 class Templated(NamedTuple):
@@ -52,8 +52,8 @@ class Templated(NamedTuple):
     """The prompt file, when it is not in the workflow file itself."""
 
     @property
-    def place(self) -> Place:
-        return Place(1, 1) if self.node is None else self.node.place
+    def position(self) -> Position:
+        return Position(1, 1) if self.node is None else self.node.position
 
 
 class PlacedPolicy(NamedTuple):

@@ -54,7 +54,7 @@ def newer_keys(node: MapNode) -> dict[str, str]:
 def refuse_newer(node: MapNode, hints: Mapping[str, str], problems: Problems) -> None:
     for key, hint in hints.items():
         what = f"'{key}' is a key of Gump 0.0.4, whose files are not supported yet"
-        problems.add(node.key(key).place, what, hint)
+        problems.add(node.key(key).position, what, hint)
 
 
 def is_original_name(name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.errors import ConfigError
 from pytest_gump.system.files import read_user_text
 from pytest_gump.workflow import keys
-from pytest_gump.workflow.problems import Place, quoted
+from pytest_gump.workflow.problems import Position, quoted
 from pytest_gump.workflow.reading.located import Templated
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode
 
@@ -28,10 +28,10 @@ def read_prompt(fields: Fields, around: Surroundings) -> Templated | None:
     if below is None:
         return None
     if "file" not in below:
-        around.problems.add(below.place, "'prompt' must be text or {file: PATH}")
+        around.problems.add(below.position, "'prompt' must be text or {file: PATH}")
         return None
     written = below.text("file")
-    return None if written is None else _read_file(written, below.value_place("file"), around)
+    return None if written is None else _read_file(written, below.value_position("file"), around)
 
 
 def path_error(written: str) -> str | None:
@@ -53,18 +53,18 @@ def shown(path: Path, project: Path) -> str:
         return str(path)
 
 
-def _read_file(written: str, place: Place, around: Surroundings) -> Templated | None:
+def _read_file(written: str, position: Position, around: Surroundings) -> Templated | None:
     folder = around.folder
     if folder is None:
         around.problems.add(
-            place, "this workflow has no folder, so it cannot have prompt files", "write the prompt itself"
+            position, "this workflow has no folder, so it cannot have prompt files", "write the prompt itself"
         )
         return None
     name = f"prompt file {quoted(written)}"
     try:
         text = read_user_text(_inside(folder, written, around.project, name), MAX_PROMPT_BYTES, name)
     except ConfigError as error:
-        around.problems.add(place, str(error.args[0]), "its path is relative to the workflow file")
+        around.problems.add(position, str(error.args[0]), "its path is relative to the workflow file")
         return None
     return Templated(text, file=shown(folder / written, around.project))
 

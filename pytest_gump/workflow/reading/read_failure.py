@@ -13,7 +13,7 @@ from pytest_gump.workflow.reading.located import PlacedPolicy, Templated
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.problems import Place
+    from pytest_gump.workflow.problems import Position
     from pytest_gump.workflow.reading.located import Surroundings
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
@@ -41,13 +41,13 @@ def read_failure(step: Fields, around: Surroundings) -> ReadFailure | None:
     if fields is None:
         return None
     if not fields.values:
-        around.problems.add(fields.place, "'on_failure' is empty", "give it 'retry' or 'strategy', or leave it out")
+        around.problems.add(fields.position, "'on_failure' is empty", "give it 'retry' or 'strategy', or leave it out")
         return None
     branches = [key for key in BRANCH_KEYS if key in fields.values]
     flat = [key for key in FLAT_KEYS if key in fields.values]
     if branches and flat:
         around.problems.add(
-            fields.key_place(flat[0]),
+            fields.key_position(flat[0]),
             f"'{flat[0]}' stands beside '{branches[0]}': the flat and the branch form of 'on_failure' cannot be mixed",
             f"move '{flat[0]}' into the branches",
         )
@@ -70,10 +70,10 @@ def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
     restart_from = fields.text("restart_from")
     if "restart_from" in fields and "retry" not in fields:
         around.problems.add(
-            fields.key_place("restart_from"), "'restart_from' without 'retry' would never end", "add 'retry: N'"
+            fields.key_position("restart_from"), "'restart_from' without 'retry' would never end", "add 'retry: N'"
         )
     if not fields.values:
-        around.problems.add(fields.place, "a policy needs 'retry' or 'strategy'")
+        around.problems.add(fields.position, "a policy needs 'retry' or 'strategy'")
     entries = strategy.entries
     if not entries or entries[0].kind != "same":
         entries = [_SAME, *entries]
@@ -94,45 +94,45 @@ class _Strategy:
     def read(self, fields: Fields) -> None:
         nodes = fields.nodes("strategy")
         if nodes == ():
-            self._problem(fields.value_place("strategy"), "'strategy' is empty", "leave it out, or write [same]")
+            self._problem(fields.value_position("strategy"), "'strategy' is empty", "leave it out, or write [same]")
         for node in nodes or ():
             self._read_map(node) if isinstance(node, MapNode) else self._read_text(node)
             if len(self.entries) > keys.MAX_ATTEMPTS:
-                self._problem(node.place, f"a strategy has at most {keys.MAX_ATTEMPTS} attempts")
+                self._problem(node.position, f"a strategy has at most {keys.MAX_ATTEMPTS} attempts")
                 break
 
-    def _problem(self, place: Place, message: str, hint: str | None = None) -> None:
-        self.around.problems.add(place, message, hint)
+    def _problem(self, position: Position, message: str, hint: str | None = None) -> None:
+        self.around.problems.add(position, message, hint)
 
-    def _unknown(self, kind: str, place: Place) -> None:
-        self._problem(place, f"unknown strategy {quoted(kind)}", self.around.problems.suggest(kind, KINDS))
+    def _unknown(self, kind: str, position: Position) -> None:
+        self._problem(position, f"unknown strategy {quoted(kind)}", self.around.problems.suggest(kind, KINDS))
 
     def _read_text(self, node: Node) -> None:
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str) or not node.value.strip():
             forms = "'same', 'same: N', 'escalate: AGENT' or 'replan: AGENT'"
-            self._problem(node.place, f"a strategy entry must be {forms}, not {describe(node)}")
+            self._problem(node.position, f"a strategy entry must be {forms}, not {describe(node)}")
             return
         kind, colon, argument = node.value.partition(":")
         kind, argument = kind.strip(), argument.strip()
         if kind == "same":
-            self._add_same(self._count(argument, quoted(argument), node.place) if colon else 1, node, {})
+            self._add_same(self._count(argument, quoted(argument), node.position) if colon else 1, node, {})
         elif kind in ("escalate", "replan"):
             self._add_agent(cast("EntryKind", kind), argument, node, {})
         else:
-            self._unknown(kind, node.place)
+            self._unknown(kind, node.position)
 
     def _read_map(self, node: MapNode) -> None:
         kinds = [key for key in KINDS if key in node.values]
         if not kinds and len(node.values) == 1:
             key = next(iter(node.values))
-            self._unknown(key, node.key(key).place)
+            self._unknown(key, node.key(key).position)
             return
         fields = Fields(node, ENTRY_KEYS, self.around.problems)
         if not kinds:
-            self._problem(node.place, "a strategy entry has none of 'same', 'escalate', 'replan'")
+            self._problem(node.position, "a strategy entry has none of 'same', 'escalate', 'replan'")
         elif len(kinds) > 1:
             both = " and ".join(f"'{kind}'" for kind in kinds)
-            self._problem(node.place, f"a strategy entry has {both}", "each attempt is an entry of its own")
+            self._problem(node.position, f"a strategy entry has {both}", "each attempt is an entry of its own")
         else:
             self._read_entry(kinds[0], fields)
 
@@ -146,7 +146,9 @@ class _Strategy:
         is_absent = isinstance(value, ScalarNode) and value.value is None
         if kind == "same":
             text = value.text if isinstance(value, ScalarNode) else ""
-            self._add_same(1 if is_absent else self._count(text, describe(value), fields.value_place(kind)), key, extra)
+            self._add_same(
+                1 if is_absent else self._count(text, describe(value), fields.value_position(kind)), key, extra
+            )
             return
         agent = "" if is_absent else fields.text(kind)
         if agent is not None:
@@ -158,10 +160,10 @@ class _Strategy:
             self.prompts.append(Templated(prompt, node))
         return prompt
 
-    def _count(self, text: str, shown: str, place: Place) -> int | None:
+    def _count(self, text: str, shown: str, position: Position) -> int | None:
         if text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= keys.MAX_ATTEMPTS:
             return int(text)
-        self._problem(place, f"'same' takes a whole number from 1 to {keys.MAX_ATTEMPTS}, not {shown}")
+        self._problem(position, f"'same' takes a whole number from 1 to {keys.MAX_ATTEMPTS}, not {shown}")
         return None
 
     def _add_same(self, count: int | None, at: Node, extra: dict[str, Any]) -> None:
@@ -171,7 +173,7 @@ class _Strategy:
     def _add_agent(self, kind: EntryKind, agent: str, at: Node, extra: dict[str, Any]) -> None:
         self.kinds.append((kind, at))
         if not agent:
-            self._problem(at.place, f"strategy '{kind}' names no agent", f"write '{kind}: AGENT'")
+            self._problem(at.position, f"strategy '{kind}' names no agent", f"write '{kind}: AGENT'")
             return
         self.around.check_agent(agent, at)
         if extra.get("session") == "resume":

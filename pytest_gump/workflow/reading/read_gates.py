@@ -43,7 +43,7 @@ class GateReader:
         if isinstance(node, MapNode):
             return self._from_map(node)
         if isinstance(node, ListNode) or not isinstance(node.value, str) or not node.value.strip():
-            self._problems.add(node.place, f"a gate must be a name or 'name: argument', not {describe(node)}")
+            self._problems.add(node.position, f"a gate must be a name or 'name: argument', not {describe(node)}")
             return None
         name, _, argument = node.value.partition(":")
         return self._checked(name.strip(), argument.strip() or None, node)
@@ -51,7 +51,7 @@ class GateReader:
     def _from_map(self, node: MapNode) -> GateSpec | None:
         if len(node.values) != 1:
             self._problems.add(
-                node.place,
+                node.position,
                 f"a gate must be one 'name: argument', not {len(node.values)} of them",
                 "start a new line with '- '",
             )
@@ -59,7 +59,7 @@ class GateReader:
         name, value = next(iter(node.values.items()))
         if not isinstance(value, ScalarNode):
             self._problems.add(
-                value.place, f"the argument of gate {quoted(name)} must be text or a number, not {describe(value)}"
+                value.position, f"the argument of gate {quoted(name)} must be text or a number, not {describe(value)}"
             )
             return None
         return self._checked(name, value.text.strip() if value.value is not None else None, node.key(name))
@@ -68,13 +68,13 @@ class GateReader:
         if argument is None and name in COMMAND_GATES:
             return COMMAND_GATES[name]
         if name == "validate":
-            self._problems.add(at.place, "gate 'validate' is not supported yet", "use a step with 'output: review'")
+            self._problems.add(at.position, "gate 'validate' is not supported yet", "use a step with 'output: review'")
             return None
         if name in self._around.gates:
             return GateSpec(name=name, argument=argument)
         if name not in BUILTIN_GATES:
             known = (*BUILTIN_GATES, *sorted(self._around.gates))
-            self._problems.add(at.place, f"unknown gate {quoted(name)}", self._problems.suggest(name, known))
+            self._problems.add(at.position, f"unknown gate {quoted(name)}", self._problems.suggest(name, known))
             return None
         self._check_argument(name, argument, at)
         self._check_effect(name, argument, at)
@@ -83,25 +83,25 @@ class GateReader:
     def _check_argument(self, name: str, argument: str | None, at: Node) -> None:
         if name in PLAIN_GATES and argument is not None:
             self._problems.add(
-                at.place, f"gate '{name}' takes no argument", "for another command write 'bash: COMMAND'"
+                at.position, f"gate '{name}' takes no argument", "for another command write 'bash: COMMAND'"
             )
         elif name in ARGUMENT_GATES and argument is None:
-            self._problems.add(at.place, f"gate '{name}' needs an argument", f'for example "{ARGUMENT_GATES[name]}"')
+            self._problems.add(at.position, f"gate '{name}' needs an argument", f'for example "{ARGUMENT_GATES[name]}"')
         elif argument is None:
             return
         elif name == "coverage" and not 0 <= to_float(argument) <= 100:
-            self._problems.add(at.place, f"gate 'coverage' needs a number from 0 to 100, not {quoted(argument)}")
+            self._problems.add(at.position, f"gate 'coverage' needs a number from 0 to 100, not {quoted(argument)}")
         elif name == "schema" and argument not in ("plan", "review"):
-            self._problems.add(at.place, f"gate 'schema' checks 'plan' or 'review', not {quoted(argument)}")
+            self._problems.add(at.position, f"gate 'schema' checks 'plan' or 'review', not {quoted(argument)}")
         elif name in ("touched", "untouched") and (wrong := glob_error(argument)):
-            self._problems.add(at.place, f"bad glob {quoted(argument)}: {wrong}")
+            self._problems.add(at.position, f"bad glob {quoted(argument)}: {wrong}")
 
     def _check_effect(self, name: str, argument: str | None, at: Node) -> None:
         if name == "schema":
             self._check_schema(argument, at)
         elif name in CHANGE_GATES and self._kind == "agent" and self._output != "diff":
             self._problems.add(
-                at.place,
+                at.position,
                 f"gate '{name}' looks at changed files, and a step with 'output: {self._output}' changes none",
                 "use it on a step with 'output: diff'",
             )
@@ -109,13 +109,13 @@ class GateReader:
     def _check_schema(self, argument: str | None, at: Node) -> None:
         if self._kind in ("gate", "group") or (self._kind == "agent" and self._output not in ("plan", "review")):
             self._problems.add(
-                at.place,
+                at.position,
                 "gate 'schema' has nothing to check here",
                 "it belongs to a step with 'output: plan' or 'output: review'",
             )
         elif self._kind == "agent" and argument in ("plan", "review") and argument != self._output:
             self._problems.add(
-                at.place, f"gate 'schema: {argument}' does not fit 'output: {self._output}'", "write 'schema'"
+                at.position, f"gate 'schema: {argument}' does not fit 'output: {self._output}'", "write 'schema'"
             )
 
 

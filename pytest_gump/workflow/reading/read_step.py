@@ -59,10 +59,10 @@ def read_name(fields: Fields, around: Surroundings, title: str) -> str | None:
     name = fields.text("name")
     if name is None:
         if "name" not in fields:
-            around.problems.add(fields.place, f"{title} has no name", "add 'name: ...'")
+            around.problems.add(fields.position, f"{title} has no name", "add 'name: ...'")
         return None
     if wrong := name_error(name):
-        around.problems.add(fields.value_place("name"), f"name {quoted(name)} {wrong}")
+        around.problems.add(fields.value_position("name"), f"name {quoted(name)} {wrong}")
         return None
     return name
 
@@ -74,9 +74,9 @@ def read_steps(nodes: tuple[Node, ...], above: tuple[str, ...], around: Surround
     for step in steps:
         name = step.step.name
         if name and first.setdefault(name, step) is not step:
-            line = first[name].fields.value_place("name").line
+            line = first[name].fields.value_position("name").line
             around.problems.add(
-                step.fields.value_place("name"), f"two steps beside each other are named {quoted(name)}",
+                step.fields.value_position("name"), f"two steps beside each other are named {quoted(name)}",
                 f"the first is in line {line}; rename one",
             )  # fmt: skip
     return steps
@@ -84,7 +84,7 @@ def read_steps(nodes: tuple[Node, ...], above: tuple[str, ...], around: Surround
 
 def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> PlacedStep | None:
     if not isinstance(node, MapNode):
-        around.problems.add(node.place, f"a step must be a mapping with a name, not {describe(node)}")
+        around.problems.add(node.position, f"a step must be a mapping with a name, not {describe(node)}")
         return None
     newer = newer_keys(node)
     refuse_newer(node, newer, around.problems)
@@ -102,19 +102,19 @@ def _kind(fields: Fields, name: str, around: Surroundings) -> Kind:
         hint = "an agent step is no group: give the agent a step of its own" if "agent" in kinds else None
         both = " and ".join(f"'{key}'" for key in kinds)
         what = f"{_title(name)} has {both}, and a step is only one of them"
-        around.problems.add(fields.key_place(kinds[1]), what, hint)
+        around.problems.add(fields.key_position(kinds[1]), what, hint)
         return "unclear"
     if kinds:
         return {"agent": "agent", "steps": "group"}.get(kinds[0], "unclear")  # type: ignore[return-value]
     for key in ("foreach", "parallel", "overlap"):
         if key in fields:
-            around.problems.add(fields.place, f"group {quoted(name)} has no 'steps'", f"'{key}' needs steps to run")
+            around.problems.add(fields.position, f"group {quoted(name)} has no 'steps'", f"'{key}' needs steps to run")
             return "unclear"
     if "gate" in fields:
         return "gate"
     if "with" not in fields:
         hint = "give it 'agent', 'gate' or 'steps'"
-        around.problems.add(fields.place, f"{_title(name)} does nothing: it has no agent, gate or steps", hint)
+        around.problems.add(fields.position, f"{_title(name)} does nothing: it has no agent, gate or steps", hint)
     return "unclear"
 
 
@@ -129,12 +129,12 @@ def _check_keys(fields: Fields, kind: Kind, around: Surroundings) -> None:
             continue
         if key in fields:
             what = "'with' without 'workflow'" if key == "with" else f"'{key}' is not supported yet"
-            around.problems.add(fields.key_place(key), what, hint)
+            around.problems.add(fields.key_position(key), what, hint)
     if kind == "unclear":
         return
     for key in fields.values:
         if key not in TAKEN[kind] and key in STEP_KEYS:
-            around.problems.add(fields.key_place(key), f"{KIND_TITLES[kind]} takes no '{key}'", _key_hint(kind, key))
+            around.problems.add(fields.key_position(key), f"{KIND_TITLES[kind]} takes no '{key}'", _key_hint(kind, key))
 
 
 def _key_hint(kind: str, key: str) -> str:
@@ -207,7 +207,7 @@ class _Reader:
         allowed = bool(self._fields.flag("allow_no_change"))
         if allowed and output != "diff":
             what = f"'allow_no_change' has no effect on a step with 'output: {output}'"
-            self._around.problems.add(self._fields.key_place("allow_no_change"), what, "leave it out")
+            self._around.problems.add(self._fields.key_position("allow_no_change"), what, "leave it out")
         return allowed
 
     def _agent(self) -> str | None:
@@ -219,13 +219,13 @@ class _Reader:
     def _children(self) -> tuple[PlacedStep, ...]:
         nodes = self._fields.nodes("steps")
         if nodes == ():
-            self._around.problems.add(self._fields.value_place("steps"), "'steps' is empty")
+            self._around.problems.add(self._fields.value_position("steps"), "'steps' is empty")
         return read_steps(nodes or (), self._names, self._around)
 
     def _check_empty_gate(self) -> None:
         if self._kind != "agent" and self._fields.nodes("gate") == ():
             so = "the step does nothing" if self._kind == "gate" else "it checks nothing"
-            self._around.problems.add(self._fields.value_place("gate"), f"'gate' is empty, so {so}")
+            self._around.problems.add(self._fields.value_position("gate"), f"'gate' is empty, so {so}")
 
     def _guard(self, output: str) -> Guard:
         problems, timeout = self._around.problems, self._fields.duration("timeout")
@@ -234,12 +234,14 @@ class _Reader:
             return Guard(max_time=timeout)
         if "max_time" in fields and "timeout" in self._fields:
             hint = "they are the same limit: keep one"
-            problems.add(fields.key_place("max_time"), "'guard.max_time' stands beside 'timeout'", hint)
+            problems.add(fields.key_position("max_time"), "'guard.max_time' stands beside 'timeout'", hint)
         no_write = fields.flag("no_write")
         if no_write is False and output != "diff":
             hint = "leave it out"
             problems.add(
-                fields.key_place("no_write"), f"'no_write: false' has no effect on a step with 'output: {output}'", hint
+                fields.key_position("no_write"),
+                f"'no_write: false' has no effect on a step with 'output: {output}'",
+                hint,
             )
         return Guard(
             max_turns=fields.whole("max_turns"),
@@ -258,7 +260,7 @@ class _Reader:
         if isinstance(node, ScalarNode) and isinstance(node.value, str) and node.value.startswith(("reuse:", "fork:")):
             word, _, step = node.value.partition(":")
             hint = f"write {{{word}: {step.strip()}}} without quotes"
-            self._around.problems.add(node.place, f"unknown session {quoted(node.value)}", hint)
+            self._around.problems.add(node.position, f"unknown session {quoted(node.value)}", hint)
             return FRESH
         mode = self._fields.choice("session", SESSION_WORDS)
         return FRESH if mode is None else SessionMode(mode=cast(Any, mode))
@@ -268,7 +270,7 @@ class _Reader:
         below = self._fields.mapping("session", kinds)
         given = [kind for kind in kinds if below is not None and kind in below]
         if below is not None and len(given) != 1:
-            self._around.problems.add(below.place, "a session mapping must be {reuse: STEP} or {fork: STEP}")
+            self._around.problems.add(below.position, "a session mapping must be {reuse: STEP} or {fork: STEP}")
         if below is None or not given:
             return FRESH
         return SessionMode(mode=cast(Any, given[0]), step=below.text(given[0]))
@@ -281,13 +283,13 @@ class _Reader:
         problems = self._around.problems
         if not isinstance(node, MapNode):
             problems.add(
-                node.place, f"a context entry must be {{file: PATH}} or {{bash: COMMAND}}, not {describe(node)}"
+                node.position, f"a context entry must be {{file: PATH}} or {{bash: COMMAND}}, not {describe(node)}"
             )
             return None
         fields = Fields(node, ("file", "bash"), problems)
         if ("file" in fields) == ("bash" in fields):
             what = "both 'file' and 'bash'" if "file" in fields else "neither 'file' nor 'bash'"
-            problems.add(node.place, f"a context entry has {what}", "each entry is one of them")
+            problems.add(node.position, f"a context entry has {what}", "each entry is one of them")
             return None
         if "bash" in fields:
             return ContextEntry(bash=fields.text("bash"))
@@ -296,7 +298,7 @@ class _Reader:
             return None
         if wrong := path_error(path):
             problems.add(
-                written.place, f"context file {quoted(path)} {wrong}", "paths are relative to the project's root"
+                written.position, f"context file {quoted(path)} {wrong}", "paths are relative to the project's root"
             )
         self._texts.append(Templated(path, written))
         return ContextEntry(file=path)

@@ -25,7 +25,7 @@ MOVED: Final = {"review": "put a step with 'output: review' at the end of 'steps
 def read_workflow(root: Node, around: Surroundings) -> PlacedWorkflow | None:
     if not isinstance(root, MapNode):
         hint = "a workflow is a mapping with 'name' and 'steps'"
-        around.problems.add(root.place, f"the file holds {describe(root)}, not a workflow", hint)
+        around.problems.add(root.position, f"the file holds {describe(root)}, not a workflow", hint)
         return None
     fields = Fields(root, ROOT_KEYS, around.problems, moved=MOVED)
     name = read_name(fields, around, "the workflow")
@@ -53,7 +53,9 @@ def _description(fields: Fields) -> str:
 def _steps(fields: Fields, around: Surroundings) -> tuple[PlacedStep, ...]:
     nodes = fields.nodes("steps")
     if nodes == () or "steps" not in fields:
-        around.problems.add(fields.value_place("steps"), "the workflow has no steps", "add at least one below 'steps:'")
+        around.problems.add(
+            fields.value_position("steps"), "the workflow has no steps", "add at least one below 'steps:'"
+        )
     return read_steps(nodes or (), (), around)
 
 
@@ -69,11 +71,11 @@ def _inputs(fields: Fields, around: Surroundings) -> dict[str, Input]:
 
 
 def _input(name: str, fields: Fields, around: Surroundings) -> Input:
-    place = fields.key_place(name)
+    position = fields.key_position(name)
     if wrong := name_error(name):
-        around.problems.add(place, f"input name {quoted(name)} {wrong}")
+        around.problems.add(position, f"input name {quoted(name)} {wrong}")
     elif name in RESERVED_NAMES:
-        around.problems.add(place, f"input '{name}' would hide the template name of the same spelling", "rename it")
+        around.problems.add(position, f"input '{name}' would hide the template name of the same spelling", "rename it")
     node = fields.get(name)
     if isinstance(node, ScalarNode) and node.value is None:
         return Input()
@@ -93,5 +95,5 @@ def _setup(fields: Fields, around: Surroundings) -> tuple[str, ...]:
         if isinstance(node, ScalarNode) and node.value is not None and node.text.strip():
             commands.append(node.text)
         else:
-            around.problems.add(node.place, f"a setup command must be text, not {describe(node)}")
+            around.problems.add(node.position, f"a setup command must be text, not {describe(node)}")
     return tuple(commands)

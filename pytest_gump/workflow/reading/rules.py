@@ -81,7 +81,7 @@ def _check_budget(step: PlacedStep, run_budget: float | None, around: Surroundin
     budget = step.step.max_budget
     if budget is not None and run_budget is not None and budget > run_budget:
         around.problems.add(
-            step.fields.value_place("max_budget"),
+            step.fields.value_position("max_budget"),
             f"{step.title} may spend {budget:.2f} USD, more than the whole run ({run_budget:.2f})",
             "lower it, or raise the workflow's 'max_budget'",
         )
@@ -90,7 +90,7 @@ def _check_budget(step: PlacedStep, run_budget: float | None, around: Surroundin
 def _check_overlap(step: PlacedStep, around: Surroundings) -> None:
     if "overlap" in step.fields and step.kind == "group" and not ("foreach" in step.fields and step.step.parallel):
         around.problems.add(
-            step.fields.key_place("overlap"),
+            step.fields.key_position("overlap"),
             "'overlap' is about plan items that run side by side",
             "it needs 'foreach' and 'parallel: true'",
         )
@@ -103,38 +103,38 @@ def _check_taken_names(step: PlacedStep, around: Surroundings) -> None:
     for child in step.children:
         if child.step.name in taken:
             around.problems.add(
-                child.fields.value_place("name"),
+                child.fields.value_position("name"),
                 f"name {quoted(child.step.name)} is taken: {taken[child.step.name]} has it",
                 "give the step another name",
             )
 
 
 def _check_foreach(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> None:
-    place = step.fields.value_place("foreach")
+    position = step.fields.value_position("foreach")
     target = index.find(step, ref, around)
     if isinstance(target, NotFound):
-        around.problems.add(place, *target.about("'foreach'"))
+        around.problems.add(position, *target.about("'foreach'"))
         return
     name = quoted(target.step.name)
     if _has_unknown_output(target):
         return
     if target.kind != "agent" or target.step.output != "plan":
-        around.problems.add(place, f"'foreach' names {name}, which makes no plan", "it needs 'output: plan'")
+        around.problems.add(position, f"'foreach' names {name}, which makes no plan", "it needs 'output: plan'")
         return
     if all(step.names) and index.order[target.names] >= index.order.get(step.names, -1):
-        around.problems.add(place, f"'foreach' names {name}, which comes later", "move it before the group")
+        around.problems.add(position, f"'foreach' names {name}, which comes later", "move it before the group")
         return
     shared = _shared_groups(step, target)
     for group in index.above(target):
         if group.names in shared:
             if group.step.parallel and "foreach" not in group.fields:
                 around.problems.add(
-                    place, f"'foreach' names {name}, which runs at the same time", "move it before the group"
+                    position, f"'foreach' names {name}, which runs at the same time", "move it before the group"
                 )
             return
         if "foreach" in group.fields:
             hint = f"each item of {quoted(group.step.name)} has a plan of its own: put the group there too"
-            around.problems.add(place, f"'foreach' names {name}, which has more than one plan", hint)
+            around.problems.add(position, f"'foreach' names {name}, which has more than one plan", hint)
             return
 
 
@@ -151,29 +151,29 @@ def _shared_groups(one: PlacedStep, other: PlacedStep) -> set[tuple[str, ...]]:
 
 def _check_session(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> None:
     below = step.fields.get("session")
-    place = step.fields.value_place("session") if below is None else below.place
+    position = step.fields.value_position("session") if below is None else below.position
     target = index.find(step, ref, around)
     if isinstance(target, NotFound):
-        around.problems.add(place, *target.about("'session'"))
+        around.problems.add(position, *target.about("'session'"))
         return
     name = quoted(target.step.name)
     is_fork = step.step.session.mode == "fork"
     if target is step and is_fork:
-        around.problems.add(place, f"{step.title} would begin with a copy of its own session", "name another step")
+        around.problems.add(position, f"{step.title} would begin with a copy of its own session", "name another step")
     elif target is step:
-        around.problems.add(place, f"{step.title} would resume its own session", "write 'session: reuse-on-retry'")
+        around.problems.add(position, f"{step.title} would resume its own session", "write 'session: reuse-on-retry'")
     elif target.kind != "agent":
-        around.problems.add(place, f"'session' names {name}, which has no agent and so no session")
+        around.problems.add(position, f"'session' names {name}, which has no agent and so no session")
     elif _other_cli(step.step.agent, target.step.agent, around):
         word = "forked" if is_fork else "resumed"
         around.problems.add(
-            place,
+            position,
             f"a session of {target.step.agent} ({name}) cannot be {word} by {step.step.agent}",
             f"a session is {word} only by the CLI that made it",
         )
     elif _runs_beside(step, target, index):
         around.problems.add(
-            place, f"'session' names {name}, which runs at the same time", "name a step before the parallel group"
+            position, f"'session' names {name}, which runs at the same time", "name a step before the parallel group"
         )
 
 

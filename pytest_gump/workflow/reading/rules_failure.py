@@ -31,10 +31,10 @@ def _check_branches(step: PlacedStep, around: Surroundings) -> None:
     below = list(_leaves(step))
     if failure.review_fail and not any(leaf.step.output == "review" for leaf in below):
         hint = "only a step with 'output: review' can fail by its verdict"
-        around.problems.add(fields.key_place("review_fail"), "'review_fail' has no effect here", hint)
+        around.problems.add(fields.key_position("review_fail"), "'review_fail' has no effect here", hint)
     if failure.guard_fail and not any(leaf.kind == "agent" for leaf in below):
         around.problems.add(
-            fields.key_place("guard_fail"), "'guard_fail' has no effect here", "there is no agent to stop"
+            fields.key_position("guard_fail"), "'guard_fail' has no effect here", "there is no agent to stop"
         )
 
 
@@ -45,24 +45,24 @@ def _leaves(step: PlacedStep) -> Sequence[PlacedStep]:
 def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings) -> None:
     for kind, node in policy.kinds:
         if step.kind == "gate" and kind != "same":
-            around.problems.add(node.place, f"'{kind}' on a gate-only step, which has no agent to replace")
+            around.problems.add(node.position, f"'{kind}' on a gate-only step, which has no agent to replace")
         elif step.kind == "group" and kind == "replan":
-            around.problems.add(node.place, "'replan' on a group", "put it on the agent steps below")
+            around.problems.add(node.position, "'replan' on a group", "put it on the agent steps below")
         elif step.kind == "agent" and kind == "replan" and step.step.output != "diff":
             around.problems.add(
-                node.place,
+                node.position,
                 f"'replan' on a step with 'output: {step.step.output}'",
                 "only a step with 'output: diff' can be split",
             )
     if step.kind in ("gate", "group"):
         for prompt in policy.prompts:
             what = "a gate-only step" if step.kind == "gate" else "a group"
-            around.problems.add(prompt.place, f"'prompt' has no effect in the strategy of {what}")
+            around.problems.add(prompt.position, f"'prompt' has no effect in the strategy of {what}")
     own = step.step.agent
     for agent, node in policy.resumed:
         if own is not None and around.same_cli is not None and not around.same_cli(own, agent):
             around.problems.add(
-                node.place,
+                node.position,
                 f"a session of {own} cannot be resumed by {agent}",
                 "a session is resumed only by the CLI that made it",
             )
@@ -84,7 +84,7 @@ def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, ar
                 continue
             problem = _restart_problem(step, target, order, edges, around, side_by_side=side_by_side)
             if problem is not None:
-                around.problems.add(policy.fields.value_place("restart_from"), *problem)
+                around.problems.add(policy.fields.value_position("restart_from"), *problem)
 
 
 def _edges(siblings: Sequence[PlacedStep]) -> dict[str, list[str]]:

@@ -44,7 +44,7 @@ def _note_unreached(policy: PlacedPolicy, unreached: str, around: Surroundings, 
     original = f", where the original Gump reads {retry + 1} attempts" if is_branch else ""
     which = "first" if retry == 1 else "second"
     around.problems.note(
-        policy.fields.key_place("retry"),
+        policy.fields.key_position("retry"),
         f"'retry: {retry}' makes the {which} failure final{original}: '{unreached}' is never used",
         f"write 'retry: {retry + 1}', or more",
     )
@@ -54,13 +54,13 @@ def _note_difference(policy: PlacedPolicy, around: Surroundings, *, is_branch: b
     retry = policy.policy.retry
     if is_branch and "retry" in policy.fields:
         around.problems.note(
-            policy.fields.key_place("retry"),
+            policy.fields.key_position("retry"),
             f"'retry: {retry}' of a branch means {retry} attempts here, and {retry + 1} in the original Gump",
             f"write 'retry: {retry + 1}' to keep the number of attempts",
         )
     if "strategy" in policy.fields and policy.kinds[0][0] == "same":
         around.problems.note(
-            policy.fields.key_place("strategy"),
+            policy.fields.key_position("strategy"),
             "the first entry of 'strategy' makes attempt 1 here, and attempt 2 in the original Gump",
             "add one more 'same' at the start to keep the order",
         )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import nearest
-from pytest_gump.workflow.problems import Place, quoted
+from pytest_gump.workflow.problems import Position, quoted
 from pytest_gump.workflow.reading.original import RENAMED_FIELDS
 from pytest_gump.workflow.reading.rules import NotFound
-from pytest_gump.workflow.reading.yaml_nodes import place_at
+from pytest_gump.workflow.reading.yaml_nodes import position_at
 from pytest_gump.workflow.refs import split_state
 from pytest_gump.workflow.template import ITEM_NAMES, STATE_FIELDS, allowed, canonical, written_names
 
@@ -35,11 +35,11 @@ def _check_text(step: PlacedStep, text: Templated, names: tuple[str, ...], index
         if name in seen or canonical(name) in names:
             continue
         seen.add(name)
-        place = _locate(text, name, offset, around.source)
+        position = _locate(text, name, offset, around.source)
         is_state = name.startswith("steps.")
         problem = _state_problem(step, name, index, around) if is_state else _unknown(name, names)
         if problem is not None:
-            around.problems.add(place, *problem, path=text.file)
+            around.problems.add(position, *problem, path=text.file)
 
 
 def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundings) -> tuple[str, str | None] | None:
@@ -62,15 +62,15 @@ def _unknown(name: str, names: tuple[str, ...]) -> tuple[str, str]:
     return f"unknown template name {{{name}}}", f"{first}known: {', '.join(names)}, steps.STEP.FIELD"
 
 
-def _locate(text: Templated, name: str, offset: int, source: str) -> Place:
+def _locate(text: Templated, name: str, offset: int, source: str) -> Position:
     """Find a placeholder in the file; for text whose escapes hide it, the place of the whole text."""
     if text.node is None:
-        return place_at(text.text, offset)
+        return position_at(text.text, offset)
     wanted = f"{{{name}}}"
     (start, end) = text.node.span
     at = start - 1
     for _ in range(text.text.count(wanted, 0, offset) + 1):
         at = source.find(wanted, at + 1, end)
         if at < 0:
-            return text.node.place
-    return place_at(source, at)
+            return text.node.position
+    return position_at(source, at)

@@ -27,7 +27,7 @@ from yaml import (
     SequenceStartEvent,
 )
 
-from pytest_gump.workflow.problems import Place, Problems, quoted
+from pytest_gump.workflow.problems import Position, Problems, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,8 +77,8 @@ class ScalarNode:
         return self.event.value
 
     @property
-    def place(self) -> Place:
-        return place_of(self.event)
+    def position(self) -> Position:
+        return position_of(self.event)
 
     @property
     def span(self) -> tuple[int, int]:
@@ -93,8 +93,8 @@ class ListNode:
     event: CollectionStartEvent
 
     @property
-    def place(self) -> Place:
-        return place_of(self.event)
+    def position(self) -> Position:
+        return position_of(self.event)
 
 
 @dataclass(slots=True, eq=False)
@@ -105,8 +105,8 @@ class MapNode:
     event: CollectionStartEvent
 
     @property
-    def place(self) -> Place:
-        return place_of(self.event)
+    def position(self) -> Position:
+        return position_of(self.event)
 
     def key(self, name: str) -> Node:
         """The key of that name; if there is none, the mapping."""
@@ -121,9 +121,9 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 class _RefusedError(Exception):
-    def __init__(self, place: Place, message: str, hint: str | None = None) -> None:
+    def __init__(self, position: Position, message: str, hint: str | None = None) -> None:
         super().__init__(message)
-        self.place, self.message, self.hint = place, message, hint
+        self.position, self.message, self.hint = position, message, hint
 
 
 @dataclass(slots=True)
@@ -152,35 +152,35 @@ def read_yaml(text: str, problems: Problems) -> Node | None:
         _check_text(text)
         root = _Builder(problems).read(_Loader(text))
     except _RefusedError as refused:
-        problems.add(refused.place, refused.message, refused.hint)
+        problems.add(refused.position, refused.message, refused.hint)
         return None
     except yaml.MarkedYAMLError as error:
         _add_syntax_error(error, problems)
         return None
     if root is None:
-        problems.add(Place(1, 1), "the file is empty", "a workflow needs at least 'name' and 'steps'")
+        problems.add(Position(1, 1), "the file is empty", "a workflow needs at least 'name' and 'steps'")
     return root
 
 
-def place_at(text: str, index: int) -> Place:
+def position_at(text: str, index: int) -> Position:
     """Turn an index into a file's text into a place."""
     before = text.count("\n", 0, index)
-    return Place(before + 1, index - (text.rfind("\n", 0, index) + 1) + 1)
+    return Position(before + 1, index - (text.rfind("\n", 0, index) + 1) + 1)
 
 
 def _check_text(text: str) -> None:
     if len(text) > MAX_CHARS:
-        raise _RefusedError(Place(1, 1), f"the file is longer than {MAX_CHARS} characters")
+        raise _RefusedError(Position(1, 1), f"the file is longer than {MAX_CHARS} characters")
     if odd := _UNPRINTABLE.search(text):
-        raise _RefusedError(place_at(text, odd.start()), f"character U+{ord(odd[0]):04X} is not allowed in YAML")
+        raise _RefusedError(position_at(text, odd.start()), f"character U+{ord(odd[0]):04X} is not allowed in YAML")
 
 
 def _add_syntax_error(error: yaml.MarkedYAMLError, problems: Problems) -> None:
     mark = error.problem_mark or error.context_mark
-    place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+    position = Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
     what = error.problem or error.context or "cannot be read"
     hint = next((hint for part, hint in _SYNTAX_HINTS.items() if part in what), None)
-    problems.add(place, f"not valid YAML: {what}", hint)
+    problems.add(position, f"not valid YAML: {what}", hint)
 
 
 class _Builder:
@@ -221,7 +221,7 @@ class _Builder:
                 if opened and other.depth >= opened[-1].depth:
                     opened[-1].depth = other.depth + 1
             if size > MAX_NODES:
-                raise _too_many(place_of(event))
+                raise _too_many(position_of(event))
         return nodes[0] if nodes else None
 
     def _other(self, event: Event, level: int) -> _Anchored | None:
@@ -233,7 +233,7 @@ class _Builder:
         if isinstance(event, DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise _RefusedError(place_of(event), "a second document starts here", "one file holds one workflow")
+                raise _RefusedError(position_of(event), "a second document starts here", "one file holds one workflow")
         return None
 
     def _scalar(self, event: ScalarEvent) -> _Anchored:
@@ -251,19 +251,19 @@ class _Builder:
         target = self._anchors.get(str(event.anchor))
         if target is None:
             raise _RefusedError(
-                place_of(event),
+                position_of(event),
                 f"alias '*{event.anchor}' has no finished anchor before it",
                 f"set it with '&{event.anchor}' first",
             )
         if level + target.depth > MAX_DEPTH:
-            raise _RefusedError(place_of(event), f"nested deeper than {MAX_DEPTH} levels")
+            raise _RefusedError(position_of(event), f"nested deeper than {MAX_DEPTH} levels")
         return target
 
     def _check_start(self, event: CollectionStartEvent, level: int) -> None:
         if event.tag is not None and event.tag not in ("!", _core_tag(event)):
-            raise _RefusedError(place_of(event), f"unknown YAML tag {quoted(event.tag)}", "workflows need no tags")
+            raise _RefusedError(position_of(event), f"unknown YAML tag {quoted(event.tag)}", "workflows need no tags")
         if level >= MAX_DEPTH:
-            raise _RefusedError(place_of(event), f"nested deeper than {MAX_DEPTH} levels")
+            raise _RefusedError(position_of(event), f"nested deeper than {MAX_DEPTH} levels")
         if event.anchor is not None:
             self._anchors.pop(event.anchor, None)
 
@@ -283,15 +283,15 @@ class _Builder:
                 values[name] = value
             elif type(name) is str:
                 first = next(one for one in keys if type(one) is ScalarNode and one.value == name)
-                hint = f"the first is in line {first.place.line}; keep one"
-                self._problems.add(key.place, f"key {quoted(name)} stands here twice", hint)
+                hint = f"the first is in line {first.position.line}; keep one"
+                self._problems.add(key.position, f"key {quoted(name)} stands here twice", hint)
             else:
-                self._problems.add(key.place, f"a key must be text, not {describe(key)}", "put it in quotes")
+                self._problems.add(key.position, f"a key must be text, not {describe(key)}", "put it in quotes")
         return MapNode(values, keys, event)
 
 
-def _too_many(place: Place) -> _RefusedError:
-    return _RefusedError(place, f"the file stands for more than {MAX_NODES} values", "use fewer aliases")
+def _too_many(position: Position) -> _RefusedError:
+    return _RefusedError(position, f"the file stands for more than {MAX_NODES} values", "use fewer aliases")
 
 
 def describe(node: Node | None) -> str:
@@ -305,9 +305,9 @@ def describe(node: Node | None) -> str:
     return quoted(node.value) if isinstance(node.value, str) else quoted(node.text).strip("'\"")
 
 
-def place_of(event: Event) -> Place:
+def position_of(event: Event) -> Position:
     mark = event.start_mark
-    return Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
+    return Position(1, 1) if mark is None else Position(mark.line + 1, mark.column + 1)
 
 
 def _core_tag(event: CollectionStartEvent) -> str:
@@ -319,7 +319,7 @@ def _tagged(event: ScalarEvent, text: str) -> Value:
     kind = str(event.tag).removeprefix(_CORE_TAG)
     fits = {"int": int, "float": float, "bool": bool, "null": type(None)}.get(kind)
     if fits is None or type(value) is not fits:
-        raise _RefusedError(place_of(event), f"unknown YAML tag {quoted(str(event.tag))}", "workflows need no tags")
+        raise _RefusedError(position_of(event), f"unknown YAML tag {quoted(str(event.tag))}", "workflows need no tags")
     return value
 
 

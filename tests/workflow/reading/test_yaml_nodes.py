@@ -4,7 +4,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.workflow.problems import Place, Problems
+from pytest_gump.workflow.problems import Position, Problems
 from pytest_gump.workflow.reading import yaml_nodes
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
 
@@ -69,10 +69,10 @@ def test_number_with_thousands_of_digits_is_text() -> None:
 def test_every_key_and_value_has_its_place() -> None:
     root, _ = read("a: 1\nb:\n  - x\n  - {c: y}\n")
     assert isinstance(root, MapNode)
-    assert [root.key(name).place for name in ("a", "b")] == [Place(1, 1), Place(2, 1)]
+    assert [root.key(name).position for name in ("a", "b")] == [Position(1, 1), Position(2, 1)]
     below = root.values["b"]
     assert isinstance(below, ListNode)
-    assert [node.place for node in below.nodes] == [Place(3, 5), Place(4, 5)]
+    assert [node.position for node in below.nodes] == [Position(3, 5), Position(4, 5)]
 
 
 def test_columns_count_characters_not_bytes() -> None:
@@ -80,7 +80,7 @@ def test_columns_count_characters_not_bytes() -> None:
     assert isinstance(root, MapNode)
     below = root.values["é"]
     assert isinstance(below, ListNode)
-    assert below.nodes[1].place == Place(1, 8)
+    assert below.nodes[1].position == Position(1, 8)
 
 
 def test_alias_bomb_is_refused() -> None:
@@ -120,11 +120,11 @@ def test_long_file_is_refused() -> None:
 def plain(node: object) -> object:
     """All that a node says."""
     if isinstance(node, ScalarNode):
-        return node.value, node.text, node.place, node.span
+        return node.value, node.text, node.position, node.span
     if isinstance(node, ListNode):
-        return [plain(one) for one in node.nodes], node.place
+        return [plain(one) for one in node.nodes], node.position
     assert isinstance(node, MapNode)
-    return {(name, node.key(name).place): plain(one) for name, one in node.values.items()}, node.place
+    return {(name, node.key(name).position): plain(one) for name, one in node.values.items()}, node.position
 
 
 def test_python_parser_reads_the_same_where_libyaml_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
