@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 SUMMARY_CHARS: Final = 120
 _MAX_BLOCK_LINES: Final = 12
@@ -27,14 +27,24 @@ def last_line(text: str) -> str:
     return next((line for raw in reversed(text.splitlines()) if (line := one_line(raw))), "")
 
 
-def listed(names: Sequence[str], limit: int = 10) -> str:
+def listed(names: Sequence[str], limit: int = 10, show: Callable[[str], str] = one_line) -> str:
     """`a.py, b.py and 3 more`."""
-    shown = ", ".join(one_line(name) for name in names[:limit])
+    shown = ", ".join(map(show, names[:limit]))
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
-def told(text: str, limit: int) -> str:
-    """What an agent is told of a command's output: repeated blocks once, head and tail within `limit` characters."""
+def listed_paths(paths: Sequence[str]) -> str:
+    """The first 20 paths in full; bytes that are not UTF-8 become question marks."""
+    return listed(paths, 20, lambda path: path.encode("utf-8", "replace").decode())
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """Show a user's text in a message: quoted, on one line, bounded."""
+    return repr(text if len(text) <= limit else f"{text[: limit - 3]}...")
+
+
+def condensed(text: str, limit: int) -> str:
+    """Output of a command for a prompt: repeated blocks once, head and tail within `limit` characters."""
     return bounded_text(without_repeats(clean_text(text).strip("\n")), limit)
 
 

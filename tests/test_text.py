@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.text import last_line, listed, one_line, told, without_repeats
+from pytest_gump.text import condensed, last_line, listed, one_line, without_repeats
 
 
 def test_a_line_for_the_report_has_no_control_sequences() -> None:
@@ -44,7 +44,7 @@ def test_very_many_empty_lines_take_no_time() -> None:
 
 
 def test_long_output_keeps_head_and_tail() -> None:
-    shown = told("\n".join(f"line {number}" for number in range(1000)), 300)
+    shown = condensed("\n".join(f"line {number}" for number in range(1000)), 300)
     assert shown.startswith("line 0\n")
     assert shown.endswith("line 999")
     assert "lines left out" in shown
@@ -53,4 +53,4 @@ def test_long_output_keeps_head_and_tail() -> None:
 
 @given(st.text(alphabet="ab \n", max_size=300))
 def test_telling_loses_no_kind_of_line(text: str) -> None:
-    assert set(text.strip("\n").split("\n")) <= set(told(text, 10_000).split("\n"))
+    assert set(text.strip("\n").split("\n")) <= set(condensed(text, 10_000).split("\n"))

@@ -27,8 +27,8 @@ from pytest_gump.jobs.arguments import portable_arguments
 from pytest_gump.jobs.files import project_root
 from pytest_gump.order import AttemptResult, from_wire, to_wire
 from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.processes.process_table import marked
 from pytest_gump.system.processes.session_clock import CLOCK
-from pytest_gump.system.processes.survivors import is_anything_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -368,7 +368,7 @@ class Workers:
     def _mourn(self) -> None:
         """A lost order comes back when its processes are gone: its repeat may get the same worktree."""
         for fallen in [*self._fallen]:
-            lives = bool(fallen.mark) and is_anything_left(fallen.mark)
+            lives = bool(fallen.mark) and bool(marked(fallen.mark))
             if not lives or time.monotonic() > fallen.deadline:
                 self._fallen.remove(fallen)
                 self._arrived.append(replace(fallen.lost, is_quiet=not lives))

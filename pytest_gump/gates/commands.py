@@ -12,7 +12,7 @@ from pytest_gump.gates.tools.environment import gate_environment
 from pytest_gump.gates.tools.pytest_command import guarded
 from pytest_gump.gates.tools.records import contradiction, read_records
 from pytest_gump.gates.tools.stand_ins import stand_ins
-from pytest_gump.text import last_line, listed, one_line, told
+from pytest_gump.text import condensed, last_line, listed, one_line
 
 if TYPE_CHECKING:
     from pytest_gump.gates.base import CommandOutcome, Gate, GateContext
@@ -86,7 +86,7 @@ def result(name: str, command: str, outcome: CommandOutcome, reading: Reading, c
         name=name,
         status=reading.status,
         summary=reading.summary,
-        output="" if reading.status in ("passed", "skipped") else told(outcome.output, context.output_chars),
+        output="" if reading.status in ("passed", "skipped") else condensed(outcome.output, context.output_chars),
         command=command,
         exit_code=outcome.exit_code,
         duration_s=outcome.duration_s,

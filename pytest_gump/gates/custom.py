@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 from pytest_gump.gates.base import GateResult, GateStatus
-from pytest_gump.text import one_line, told
+from pytest_gump.text import condensed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ def run_custom(name: str, argument: str | None, context: GateContext) -> GateRes
         name=name,
         status=answer.status,
         summary=one_line(answer.text.strip().split("\n", 1)[0]),
-        output="" if answer.status in ("passed", "skipped") else told(output, context.output_chars),
+        output="" if answer.status in ("passed", "skipped") else condensed(output, context.output_chars),
         duration_s=time.monotonic() - started,
     )
 

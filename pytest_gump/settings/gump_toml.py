@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pytest_gump.errors import ConfigError, suggest
 from pytest_gump.settings.ini_options import INI_OPTIONS
 from pytest_gump.system.files import read_user_text
-from pytest_gump.workflow.problems import quoted
+from pytest_gump.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

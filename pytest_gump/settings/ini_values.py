@@ -7,12 +7,11 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.units import parse_duration
+from pytest_gump.units import MAX_SECONDS, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MAX_SECONDS: Final = 366 * 24 * 3600
 _AGENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _PRICED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", re.ASCII)
 _DOLLARS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,12})?(\s*/\s*[0-9]{1,6}(\.[0-9]{1,12})?){1,3}", re.ASCII)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.system.mounts import is_same_mount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -293,9 +293,8 @@ def _make_folder(parent: int, name: str) -> None:
             os.mkdir(name, dir_fd=parent)
 
 
-def _unlocked(parent: int, act: object) -> None:
+def _unlocked(parent: int, act: Callable[[], object]) -> None:
     """Run an operation in a folder that we may have no right to write."""
-    assert callable(act)  # noqa: S101 - for mypy
     try:
         act()
     except PermissionError:

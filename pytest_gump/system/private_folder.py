@@ -58,7 +58,6 @@ class PrivateFolder:
         parts = self.path.parts
         try:
             current = self._open_base(str(Path(*parts[: -self._ours])))
-            self._refuse_new_mounts()
             for number, name in enumerate(parts[-self._ours :], len(parts) - self._ours + 1):
                 if self._has_been_open:  # what is there now instead of our folder is not the user's choice
                     _clear(current, name)
@@ -71,12 +70,11 @@ class PrivateFolder:
         self._has_been_open = True
         return Directory(current, self.path)
 
-    def _refuse_new_mounts(self) -> None:
+    def _refuse_new_mounts(self, base: str) -> None:
         """What is mounted over our folder when it is opened again is not the user's choice."""
-        assert self._base is not None  # noqa: S101 - just opened
-        ours = Path(self._base, *self.path.parts[-self._ours :])
-        mounts = [one for one in mounts_in(Path(self._base)) if ours.is_relative_to(one)]
-        new = [one for one in mounts if one not in self._mounts]
+        ours = Path(base, *self.path.parts[-self._ours :])
+        mounts = [mount for mount in mounts_in(Path(base)) if ours.is_relative_to(mount)]
+        new = [mount for mount in mounts if mount not in self._mounts]
         if self._has_been_open and new:
             raise WorktreeError(f"something was mounted at {new[0]} while gump had worktrees there", hint=_HINT)
         self._mounts = mounts
@@ -94,6 +92,7 @@ class PrivateFolder:
                 current = inner
         try:
             _refuse_foreign(current, self._base)
+            self._refuse_new_mounts(self._base)
         except WorktreeError:
             os.close(current)
             raise

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pytest_gump.workflow.problems import Problems
-from pytest_gump.workflow.reading.located import Surroundings, remember
+from pytest_gump.workflow.reading.located import Surroundings
 from pytest_gump.workflow.reading.prompt_text import shown
 from pytest_gump.workflow.reading.read_workflow import read_workflow
 from pytest_gump.workflow.reading.rules import Index, check_steps
@@ -82,7 +83,7 @@ def load_workflow(
         folder=None if found.path is None else found.path.parent,
         project=project,
         gates=frozenset(gates),
-        agent_error=remember(agents),
+        agent_error=cache(agents or (lambda _: None)),
         same_cli=same_cli,
     )
     placed = None if root is None else read_workflow(root, around)

@@ -54,8 +54,3 @@ class Problems:
 
     def error(self) -> WorkflowError:
         return WorkflowError.from_problems(list(self.found))
-
-
-def quoted(text: str, limit: int = 60) -> str:
-    """Show a user's text in a message: quoted, on one line, bounded."""
-    return repr(text if len(text) <= limit else f"{text[: limit - 3]}...")

@@ -122,7 +122,7 @@ class Session:
 def make_project(path: Path) -> GumpProject:
     """Make a repository whose only pytester is the folder: the sessions below run elsewhere."""
     path.mkdir()
-    return GumpProject(cast(pytest.Pytester, SimpleNamespace(path=path)))
+    return GumpProject(cast("pytest.Pytester", SimpleNamespace(path=path)))
 
 
 def mixed_project(path: Path, *, parallel: bool = False) -> GumpProject:

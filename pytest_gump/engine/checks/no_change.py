@@ -8,6 +8,7 @@ from pytest_gump.engine.checks.handover_files import HANDOVER_FOLDER, NO_CHANGE_
 from pytest_gump.engine.checks.judgement import Judgement
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Outcome
+from pytest_gump.system.kept_ignored import TOOL_CACHES
 from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 REASON_CHARS: Final = 300
 MESSAGE_CHARS: Final = 200
-_CACHES: Final = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis", ".coverage"})
+_CACHES: Final = frozenset({"__pycache__", ".hypothesis", ".coverage", *TOOL_CACHES})
 
 
 def read_reason(read: Callable[[str], bytes | None]) -> tuple[str, tuple[str, ...]]:

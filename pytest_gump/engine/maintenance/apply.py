@@ -11,9 +11,10 @@ from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.engine.run.merging import steps_of
 from pytest_gump.engine.run.run_branch import is_of_run, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError
-from pytest_gump.system.git.checkout import fast_forward, in_the_way, names
+from pytest_gump.system.git.checkout import fast_forward, in_the_way
 from pytest_gump.system.git.history import chain, contains
 from pytest_gump.system.git.ref_names import branch_ref, is_run_branch
+from pytest_gump.text import listed_paths
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def plan_apply(
     if repository.tree_of(record.head) == repository.tree_of(record.base):
         return ApplyPlan(None, record.head, notes=(f"run {record.run_id} changed no file: {NOTHING_TO_MERGE}",))
     if dirty := repository.dirty():
-        raise WorktreeError(f"the checkout has uncommitted changes: {names(dirty)}", hint="commit or stash them first")
+        raise WorktreeError(
+            f"the checkout has uncommitted changes: {listed_paths(dirty)}", hint="commit or stash them first"
+        )
     merge = repository.merge_preview(here, record.head, record.base)
     if merge.tree is None:
         raise _conflict(repository, record, header, merge)
@@ -83,7 +86,9 @@ def plan_apply(
     changed = repository.changed(here, commit)
     added, deleted = ([one.path for one in changed if one.status == status] for status in ("added", "deleted"))
     if blocking := in_the_way(repository.root, added, deleted):
-        raise WorktreeError(f"untracked files are in the way: {names(blocking)}", hint="move or remove them first")
+        raise WorktreeError(
+            f"untracked files are in the way: {listed_paths(blocking)}", hint="move or remove them first"
+        )
     notes = [*_notes(repository, record, header, state, here), *([] if who else [NO_IDENTITY])]
     return ApplyPlan(commit, record.head, steps, changed, tuple(notes))
 
@@ -116,7 +121,8 @@ def _conflict(repository: Repository, record: RunRecord, header: Mapping[str, An
     if header.get("dirty_base"):
         hint = "the run started from uncommitted changes: commit these, then apply again"
     return RunError(
-        f"what run {record.run_id} changed conflicts with {where}: {names(merge.conflicts)}; nothing was touched",
+        f"what run {record.run_id} changed conflicts with {where}: {listed_paths(merge.conflicts)};"
+        " nothing was touched",
         hint=hint,
     )
 

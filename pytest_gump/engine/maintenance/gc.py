@@ -26,6 +26,7 @@ from pytest_gump.system.disk_usage import disk_usage
 from pytest_gump.system.git import ref_names
 from pytest_gump.system.git.ref_names import HEADS
 from pytest_gump.system.git.upkeep import checkouts, clear_ref_folder, delete_refs, is_held_elsewhere
+from pytest_gump.system.trash import TRASH, delete, is_trash, move_to_trash
 from pytest_gump.system.worktrees.pool import SlotPool, is_leased
 from pytest_gump.system.worktrees.slots import Slots
 
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.repository import Repository
 
 DAY_S: Final = 86_400.0
-_TRASH: Final = ".trash"
 _SLOT: Final = re.compile(r"(w\d+|doctor-\d+-[0-9a-f]{8})(?:\.(?:index|index\.lock|folder|ignored|setup|left|lease))?")
 _SLOT_TRASH: Final = re.compile(r"\.trash-(w\d+|doctor-\d+-[0-9a-f]{8})-.+")
 
@@ -126,7 +126,7 @@ class _Search:
         self._scratch()
         self._runs()
         self._orphans()
-        self._trash(self._repository.root / RUNS / _TRASH)
+        self._trash(self._repository.root / RUNS / TRASH)
         self._foreign()
         return self._found
 
@@ -149,7 +149,7 @@ class _Search:
     def _scratch(self) -> None:
         for name in self._names:
             place, run_id = self._root / name, name.removesuffix(".scratch")
-            if name.startswith(f"{_TRASH}-") and not _SLOT_TRASH.fullmatch(name):
+            if is_trash(name) and not _SLOT_TRASH.fullmatch(name):
                 self._trash(place)
             elif name.endswith(".scratch") and is_run_id(run_id) and not self._needs_scratch(run_id):
                 self._add("scratch", name, disk_usage(place), partial(self._drop, place, run_id))
@@ -164,24 +164,18 @@ class _Search:
 
     def _drop(self, place: Path, run_id: str) -> bool:
         run = self._known.get(run_id)
-        aside = self._root / f"{_TRASH}-{run_id}-{secrets.token_hex(4)}"
         if run is None or not run.folder.ledger.is_file():
-            place.rename(aside)
+            aside = move_to_trash(place)
         else:
             with lock_out_writers(run.folder.ledger) as is_ours:
                 if not is_ours or look_at(run.folder, self._now, ours=True).state == "running":
                     return False
-                place.rename(aside)
-        files.remove(aside)
-        return True
+                aside = move_to_trash(place)
+        return delete(aside)
 
     def _trash(self, place: Path) -> None:
-        def remove() -> bool:
-            files.remove(place)
-            return True
-
         if place.exists() or place.is_symlink():
-            self._add("trash", place.name, disk_usage(place), remove)
+            self._add("trash", place.name, disk_usage(place), partial(delete, place))
 
     def _foreign(self) -> None:
         """Name what was found in the place of a worktree, or of their folder, and renamed; it may be the user's."""
@@ -235,7 +229,7 @@ class _Search:
         return self._checked_out(name)
 
     def _remove_run(self, run: KnownRun, refs: dict[str, str]) -> bool:
-        trash = run.folder.path.parent / _TRASH
+        trash = run.folder.path.parent / TRASH
         aside = trash / f"{run.id}-{secrets.token_hex(4)}"
         if run.folder.ledger.is_file():
             with lock_out_writers(run.folder.ledger) as is_ours:

@@ -6,21 +6,18 @@ A folder there is a copy of a project, with worktrees beside it: the next run th
 from __future__ import annotations
 
 import os
-import secrets
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_gump.engine.maintenance.gc import Findings, Item
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system import files
 from pytest_gump.system.cache import LEASE, last_used, seize
 from pytest_gump.system.disk_usage import disk_usage
+from pytest_gump.system.trash import delete, is_trash, move_to_trash
 from pytest_gump.system.worktrees.pool import is_leased
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_TRASH: Final = ".trash-"
 
 
 def find_remote(root: Path, older_than_s: float | None, now: float) -> Findings:
@@ -34,8 +31,8 @@ def find_remote(root: Path, older_than_s: float | None, now: float) -> Findings:
         for place in sorted(root.iterdir()) if root.is_dir() else ():
             if place.is_symlink() or not place.is_dir():
                 continue
-            if place.name.startswith(_TRASH):
-                found.items.append(Item("trash", place.name, disk_usage(place), partial(_delete, place)))
+            if is_trash(place.name):
+                found.items.append(Item("trash", place.name, disk_usage(place), partial(delete, place)))
             elif now - last_used(place) >= (older_than_s or 0.0) and not _is_used(place):
                 found.items.append(Item("remote", place.name, disk_usage(place), partial(_remove, place)))
     except OSError as error:
@@ -52,13 +49,7 @@ def _remove(place: Path) -> bool:
     if handle is None:
         return False
     try:
-        aside = place.with_name(f"{_TRASH}{place.name}-{secrets.token_hex(4)}")
-        place.rename(aside)
+        aside = move_to_trash(place)
     finally:
         os.close(handle)
-    return _delete(aside)
-
-
-def _delete(place: Path) -> bool:
-    files.remove(place)
-    return True
+    return delete(aside)

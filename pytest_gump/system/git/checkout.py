@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git.runner import commit_id, failure
+from pytest_gump.text import listed_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.git.runner import GitOutput
 
-_SHOWN = 20
 _MERGE: Final = (
     *("merge", "--ff-only", "--commit", "--no-squash", "--quiet", "--no-stat", "--no-autostash"),
     *("--no-overwrite-ignore", "--no-verify-signatures", "--no-signoff", "--no-log"),
@@ -45,13 +45,15 @@ def fast_forward(repository: Repository, commit: str) -> None:
     if repository.objects.run("merge-base", "--is-ancestor", head, commit).status:
         raise WorktreeError("the checkout has moved on since the merge was prepared; nothing was changed")
     if dirty := repository.dirty():
-        raise WorktreeError(f"the checkout has uncommitted changes: {names(dirty)}", hint="commit or stash them first")
+        raise WorktreeError(
+            f"the checkout has uncommitted changes: {listed_paths(dirty)}", hint="commit or stash them first"
+        )
     changes = repository.changed(head, commit)
     added = [change.path for change in changes if change.status == "added"]
     deleted = [change.path for change in changes if change.status == "deleted"]
     if blocking := in_the_way(repository.root, added, deleted):
         raise WorktreeError(
-            f"untracked files are in the way: {names(blocking)}", hint="move or remove them, then apply again"
+            f"untracked files are in the way: {listed_paths(blocking)}", hint="move or remove them, then apply again"
         )
     branch = repository.branch()
     result = repository.checkout.run(
@@ -77,7 +79,7 @@ def _check_moved(repository: Repository, head: str, commit: str, result: GitOutp
         raise failure("merge", result)
     dirty = repository.dirty() if now == commit else []
     if now != commit or dirty:
-        why = f"files differ from it: {names(dirty)}" if dirty else f"HEAD is at {now[:10]}"
+        why = f"files differ from it: {listed_paths(dirty)}" if dirty else f"HEAD is at {now[:10]}"
         raise WorktreeError(
             f"git merge should have moved HEAD to {commit[:10]}, but {why}",
             hint="git status and git reflog show what happened; the result is not recorded as applied",
@@ -104,8 +106,3 @@ def _blocker(root: Path, path: str, going: set[str]) -> str | None:
         if depth == len(parts) or place.is_symlink() or not place.is_dir():
             return name
     return None
-
-
-def names(paths: Sequence[str]) -> str:
-    shown = ", ".join(path.encode("utf-8", "replace").decode() for path in paths[:_SHOWN])
-    return shown if len(paths) <= _SHOWN else f"{shown} and {len(paths) - _SHOWN} more"

@@ -100,13 +100,13 @@ class Keeper:
             _become(frame, descriptors, fail, dies_with_parent=self.is_reaper)
         os.close(fail)
         with open(failure, "rb") as file:  # noqa: PTH123
-            told = file.read()
-        if told:
+            error = file.read()
+        if error:
             os.waitpid(pid, 0)
-            self.tell(event="failed", **json.loads(told))
+            self.report(event="failed", **json.loads(error))
             return
         self.main = pid
-        self.tell(event="started", pid=pid)
+        self.report(event="started", pid=pid)
 
     def settle(self) -> None:
         """The main process has ended by itself: end what it left behind, and report that."""
@@ -122,18 +122,18 @@ class Keeper:
     def report_end(self, left: int) -> None:
         survivors = max(1, len(self.alive())) if self.is_anything_left() else 0
         status, self.main = self.status, None
-        self.tell(event="ended", status=status, left=left, survivors=survivors)
+        self.report(event="ended", status=status, left=left, survivors=survivors)
 
     def end(self, grace_s: float) -> None:
         """TERM everything, wait, KILL everything; both include processes that appear in the meantime."""
         deadline = time.monotonic() + grace_s
-        told: set[Process] = set()
+        asked: set[Process] = set()
         while self.is_anything_left() and time.monotonic() < deadline:
             for process in self.alive():
-                if process not in told:
+                if process not in asked:
                     send(process, signal.SIGTERM)
                     send(process, signal.SIGCONT)
-                    told.add(process)
+                    asked.add(process)
             time.sleep(_POLL_S)
         if self.is_reaper:
             kill_children(self.reap)
@@ -160,7 +160,7 @@ class Keeper:
             if pid == self.main:
                 self.status = status
 
-    def tell(self, **event: Any) -> None:
+    def report(self, **event: Any) -> None:
         try:
             self.channel.sendall(json.dumps(event).encode() + b"\n")
         except OSError:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from pytest_gump.system.processes.cgroup import create_cgroup, kill_cgroup, remove_cgroup
 from pytest_gump.system.processes.command import LOSS_WAIT_S, LOST, Exit, Request, Running
@@ -26,6 +26,38 @@ if TYPE_CHECKING:
 __all__ = ["Exit", "Request", "Supervisor"]
 
 
+class _Program(NamedTuple):
+    """The supervisor process."""
+
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    cgroup: Path | None
+
+    def end_orphans(self) -> int | None:
+        """Let it end what is left; returns how many processes remain, None when it does not answer."""
+        self.process.send_signal(signal.SIGCONT)  # a command may have stopped it
+        try:
+            self.channel.settimeout(LOSS_WAIT_S)
+            self.channel.sendall(b"?")
+            answer = self.channel.recv(1)
+        except OSError:
+            return None
+        self.channel.setblocking(True)
+        return answer[0] if answer else None
+
+    def end(self) -> int:
+        """Close the channel, which ends everything, and wait for that; returns how many processes remain."""
+        self.channel.close()
+        self.process.send_signal(signal.SIGCONT)
+        if not _ends_within(self.process, LOSS_WAIT_S):
+            self.process.kill()
+        left = max(0, self.process.wait())
+        if self.cgroup is not None and kill_cgroup(self.cgroup):
+            remove_cgroup(self.cgroup)
+            return 0
+        return left
+
+
 class Supervisor:
     """Runs one command at a time under a keeper; a supervisor process forks keepers, a new one when one is lost.
 
@@ -35,11 +67,8 @@ class Supervisor:
 
     def __init__(self, *, with_cgroup: bool = True) -> None:
         self._with_cgroup = with_cgroup
-        self._process: subprocess.Popen[bytes] | None = None
-        self._channel: socket.socket | None = None
+        self._program: _Program | None = None
         self._keeper: socket.socket | None = None
-        self.cgroup: Path | None = None
-        """None while no supervisor runs, and where there is no delegation."""
 
     def __enter__(self) -> Self:
         with contextlib.suppress(OSError):  # the first command tries again and reports the error
@@ -88,17 +117,22 @@ class Supervisor:
 
     @property
     def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        return None if self._program is None else self._program.process.pid
+
+    @property
+    def cgroup(self) -> Path | None:
+        """None while no supervisor runs, and where there is no delegation."""
+        return None if self._program is None else self._program.cgroup
 
     def _take_keeper(self) -> socket.socket:
         """The channel to a keeper: that of the previous command, as long as the keeper lives."""
         if self._keeper is not None and select.select([self._keeper], [], [], 0)[0]:
             self._drop_keeper()
         if self._keeper is None:
-            supervisor = self._start()
+            channel = self._started().channel
             self._keeper, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
             with theirs, contextlib.suppress(OSError):  # a lost supervisor shows as end of file
-                socket.send_fds(supervisor, [b"k"], [theirs.fileno()])
+                socket.send_fds(channel, [b"k"], [theirs.fileno()])
         return self._keeper
 
     def _drop_keeper(self) -> None:
@@ -106,72 +140,48 @@ class Supervisor:
         if keeper is not None:
             keeper.close()
 
-    def _start(self) -> socket.socket:
-        if self._channel is not None and self._process is not None and self._process.poll() is None:
-            return self._channel
+    def _started(self) -> _Program:
+        if self._program is not None and self._program.process.poll() is None:
+            return self._program
         self._abandon()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         flags = ["-I", "-S"] if HAS_PROC else ["-I"]
-        self.cgroup = create_cgroup() if self._with_cgroup else None
-        place = "" if self.cgroup is None else str(self.cgroup)
-        with theirs:
-            self._channel = ours
-            self._process = subprocess.Popen(
-                [sys.executable, *flags, "-c", _PROGRAM, _FILE, str(theirs.fileno()), str(os.getpid()), place],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                env={name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ},
-                start_new_session=True,
-            )
-        return ours
+        cgroup = create_cgroup() if self._with_cgroup else None
+        arguments = [_FILE, str(theirs.fileno()), str(os.getpid()), str(cgroup or "")]
+        try:
+            with theirs:
+                process = subprocess.Popen(
+                    [sys.executable, *flags, "-c", _PROGRAM, *arguments],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/",
+                    env={name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ},
+                    start_new_session=True,
+                )
+        except OSError:
+            if cgroup is not None:
+                remove_cgroup(cgroup)
+            raise
+        self._program = _Program(process, ours, cgroup)
+        return self._program
 
     def _end_rest(self, mark: str, orphanage: Orphanage) -> int:
         """End what a lost keeper left or could not end; returns how many processes remain."""
-        left = self._orphans()
+        left = None if self._program is None else self._program.end_orphans()
         if left is None or left:
             left = self._abandon(orphanage)
         if not HAS_PROC:
             left += end_marked(mark, LOSS_WAIT_S)
         return left
 
-    def _orphans(self) -> int | None:
-        """Let the supervisor end what is left; None when it does not answer."""
-        assert self._channel is not None  # noqa: S101 - a command has just run
-        assert self._process is not None  # noqa: S101
-        self._process.send_signal(signal.SIGCONT)  # a command may have stopped it
-        try:
-            self._channel.settimeout(LOSS_WAIT_S)
-            self._channel.sendall(b"?")
-            answer = self._channel.recv(1)
-        except OSError:
-            return None
-        self._channel.setblocking(True)
-        return answer[0] if answer else None
-
     def _abandon(self, orphanage: Orphanage | None = None) -> int:
         """Close the channel, which ends everything, and wait for that; returns how many processes remain."""
-        channel, self._channel = self._channel, None
-        process, self._process = self._process, None
-        cgroup, self.cgroup = self.cgroup, None
+        program, self._program = self._program, None
         self._drop_keeper()
-        if channel is not None:
-            channel.close()
-        if process is not None:
-            process.send_signal(signal.SIGCONT)
-        left = 0 if process is None else _wait_or_kill(process)
-        if cgroup is not None and kill_cgroup(cgroup):
-            left = 0
-            remove_cgroup(cgroup)
+        left = 0 if program is None else program.end()
         return left if orphanage is None else orphanage.end()
-
-
-def _wait_or_kill(process: subprocess.Popen[bytes]) -> int:
-    if not _ends_within(process, LOSS_WAIT_S):
-        process.kill()
-    return max(0, process.wait())
 
 
 def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import secrets
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.directory import OURS, Directory
 from pytest_gump.system.mounts import mounts_in
+from pytest_gump.system.trash import trash_name
 
 if TYPE_CHECKING:
     from pytest_gump.system.worktrees.root import SlotRoot
@@ -73,9 +73,9 @@ class SlotFolder:
         """Make the folder; its path must be free."""
         root = self._root.directory
         os.mkdir(self._name, OURS, dir_fd=root.descriptor)
-        self._directory = root.folder(self._name)
-        self._remember(root)
-        return self._directory
+        self._directory = folder = root.folder(self._name)
+        root.write(self._record, _identity(folder))
+        return folder
 
     def discard(self) -> None:
         """Remove the folder. If it is not ours or cannot be removed, it is renamed."""
@@ -89,8 +89,7 @@ class SlotFolder:
             try:
                 root.remove(self._name)
             except OSError:  # not ours to delete: `gump gc` tries again
-                aside = f".trash-{self._name}-{secrets.token_hex(4)}"
-                os.rename(self._name, aside, src_dir_fd=root.descriptor, dst_dir_fd=root.descriptor)
+                root.move(self._name, root, trash_name(self._name))
         root.put_aside(self._record)
 
     def _adopted(self, root: Directory) -> Directory | None:
@@ -101,18 +100,13 @@ class SlotFolder:
             return None
         known = root.read(self._record)
         if known is None and root.read(f"{self._name}.index") is not None:  # made by an older version
-            self._directory = found
-            self._remember(root)
+            root.write(self._record, _identity(found))
             root.remove(f"{self._name}.index")
-        elif known != _words(found):
+        elif known != _identity(found):
             return None
         os.fchmod(found.descriptor, OURS)
         return found
 
-    def _remember(self, root: Directory) -> None:
-        assert self._directory is not None  # noqa: S101 - just made
-        root.write(self._record, _words(self._directory))
 
-
-def _words(directory: Directory) -> bytes:
+def _identity(directory: Directory) -> bytes:
     return b"%d %d\n" % directory.identity

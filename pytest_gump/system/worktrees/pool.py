@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.locks import try_lock
+from pytest_gump.system.trash import is_trash
 
 if TYPE_CHECKING:
     from pytest_gump.system.directory import Directory
@@ -84,7 +85,7 @@ class SlotPool:
         try:
             self._slots.slot(name).discard()
             for place in root.entries():
-                if place.startswith((f".trash-{name}-", f"{name}.index")):
+                if is_trash(place, name) or place.startswith(f"{name}.index"):
                     root.remove(place)
             root.remove(_lease(name))  # a process that waits for this file will see that it is gone
         finally:

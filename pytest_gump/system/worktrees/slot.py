@@ -20,7 +20,8 @@ from pytest_gump.system.worktrees.git_folder import write_git_folder
 from pytest_gump.system.worktrees.index_update import add_all, differing, not_ignored
 from pytest_gump.system.worktrees.setup import SlotSetup, covering
 from pytest_gump.system.worktrees.sweep import remove_empty_folders
-from pytest_gump.system.worktrees.untracked import Others, decides_what_is_ignored, named, paths_of, read_others
+from pytest_gump.system.worktrees.untracked import Others, decides_what_is_ignored, paths_of, read_others
+from pytest_gump.text import listed
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ class Slot:
         fresh = not self._folder.open() or self._lacks_setup
         if not fresh:
             try:
-                if not self._is_at_rest(commit):
-                    self._move_to(commit)
+                self._move_to(commit)
                 self.renew_git(commit)
             except (WorktreeError, OSError):
                 fresh = True
@@ -200,12 +200,6 @@ class Slot:
             self._clean_up(commit)
         self._rests = tree
 
-    def _is_at_rest(self, commit: str) -> bool:
-        """Whether the slot still holds the tree of `commit` since we last looked, and nothing has run in it."""
-        if self._rests is None or self._rests != self.repository.tree_of(commit_id(commit)):
-            return False
-        return self._index.tree == self._rests and self._index.covers(self._sweep())
-
     def _is_untouched(self) -> bool:
         """Whether the files are those of the index, and there are no others."""
         return self._index.covers(self._sweep()) and self._git.run("diff-files", "--quiet").status == 0
@@ -240,7 +234,7 @@ class Slot:
             slot.make_folders(path)
         found = self._sweep()
         if found.unreadable:
-            raise WorktreeError(f"cannot be looked into: {named(found.unreadable)}")
+            raise WorktreeError(f"cannot be looked into: {listed(found.unreadable, show=repr)}")
         for path in (*found.nested, *found.special):
             slot.remove(path)
             found.folders[os.path.dirname(path)] -= 1  # noqa: PTH120
@@ -300,9 +294,11 @@ class Slot:
             slot.remove(path)
         if found.nested:
             folders = [os.path.dirname(path) for path in found.nested]  # noqa: PTH120
-            problems.append(f"nested repositories were kept as plain files: {named(folders)}")
+            problems.append(f"nested repositories were kept as plain files: {listed(folders, show=repr)}")
         if found.special:
-            problems.append(f"left out {plural(len(found.special), 'special file')}: {named(found.special)}")
+            problems.append(
+                f"left out {plural(len(found.special), 'special file')}: {listed(found.special, show=repr)}"
+            )
         bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable, *self._exposed()])]
         tree = self._index.tree or self._git.check("write-tree").line
         self._index.remember(tree)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from pytest_gump.system.git.runner import GitOutput
 
-_NAMED: Final = 10
 _STATUS: Final = (
     *("status", "--porcelain=v1", "-z", "--ignored=matching", "--untracked-files=normal"),
     *("--no-renames", "--ignore-submodules=all"),
@@ -45,8 +44,3 @@ def paths_of(output: bytes) -> list[str]:
 
 def decides_what_is_ignored(path: str) -> bool:
     return path.rpartition("/")[2] == ".gitignore"
-
-
-def named(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-    return ", ".join(repr(path) for path in paths[:_NAMED]) + more

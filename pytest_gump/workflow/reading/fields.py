@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.units import parse_duration
-from pytest_gump.workflow.problems import quoted
+from pytest_gump.text import quoted
+from pytest_gump.units import MAX_SECONDS, parse_duration
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.problems import Position, Problems
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
-MAX_SECONDS: Final = 366 * 24 * 3600
 _MERGE_HINT: Final = "YAML 1.2 has no merge keys: write the keys out, or use an alias for a whole value"
 _SWITCH_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 

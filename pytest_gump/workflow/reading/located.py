@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from pytest_gump.workflow.problems import Position, quoted
+from pytest_gump.text import quoted
+from pytest_gump.workflow.problems import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -97,14 +97,3 @@ def walk(steps: Iterable[PlacedStep]) -> Iterator[PlacedStep]:
         yield step
         if step.children:
             yield from walk(step.children)
-
-
-def remember(look_up: Callable[[str], str | None] | None) -> Callable[[str], str | None]:
-    """Ask for each agent name once."""
-    return partial(_asked_once, look_up, {})
-
-
-def _asked_once(look_up: Callable[[str], str | None] | None, answers: dict[str, str | None], name: str) -> str | None:
-    if name not in answers:
-        answers[name] = None if look_up is None else look_up(name)
-    return answers[name]

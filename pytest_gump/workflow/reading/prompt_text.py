@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import ConfigError
 from pytest_gump.system.files import read_user_text
+from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
-from pytest_gump.workflow.problems import Position, quoted
 from pytest_gump.workflow.reading.located import Templated
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode
 
 if TYPE_CHECKING:
+    from pytest_gump.workflow.problems import Position
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.located import Surroundings
 

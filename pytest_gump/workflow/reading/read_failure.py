@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
+from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import Entry, OnFailure, Policy
-from pytest_gump.workflow.problems import quoted
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedPolicy, Templated
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe

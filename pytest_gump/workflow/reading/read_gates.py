@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.text import quoted
 from pytest_gump.workflow.model import GateSpec
-from pytest_gump.workflow.problems import quoted
 from pytest_gump.workflow.reading.fields import to_float
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
+from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
-from pytest_gump.workflow.problems import quoted
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import Kind, PlacedStep, Surroundings, Templated
 from pytest_gump.workflow.reading.original import CALLS, UNSUPPORTED, newer_keys, refuse_newer
@@ -263,7 +263,7 @@ class _Reader:
             self._around.problems.add(node.position, f"unknown session {quoted(node.value)}", hint)
             return FRESH
         mode = self._fields.choice("session", SESSION_WORDS)
-        return FRESH if mode is None else SessionMode(mode=cast(Any, mode))
+        return FRESH if mode is None else SessionMode(mode=cast("Any", mode))
 
     def _session_of_step(self) -> SessionMode:
         kinds = (*keys.keys(keys.SessionOf), *keys.keys(keys.SessionCopy))
@@ -273,7 +273,7 @@ class _Reader:
             self._around.problems.add(below.position, "a session mapping must be {reuse: STEP} or {fork: STEP}")
         if below is None or not given:
             return FRESH
-        return SessionMode(mode=cast(Any, given[0]), step=below.text(given[0]))
+        return SessionMode(mode=cast("Any", given[0]), step=below.text(given[0]))
 
     def _context(self) -> tuple[ContextEntry, ...]:
         nodes = self._fields.nodes("context") or ()

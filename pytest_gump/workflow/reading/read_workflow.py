@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
+from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import BlastRadius, Input, Workflow
-from pytest_gump.workflow.problems import quoted
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedWorkflow
 from pytest_gump.workflow.reading.read_step import name_error, read_name, read_steps
@@ -36,7 +36,7 @@ def read_workflow(root: Node, around: Surroundings) -> PlacedWorkflow | None:
         max_budget=fields.dollars("max_budget"),
         max_tokens=fields.whole("max_tokens"),
         max_time=fields.duration("max_time"),
-        blast_radius=cast(Any, fields.choice("blast_radius", get_args(BlastRadius)) or "enforce"),
+        blast_radius=cast("Any", fields.choice("blast_radius", get_args(BlastRadius)) or "enforce"),
         inputs=_inputs(fields, around),
         setup=_setup(fields, around),
         steps=tuple(step.step for step in steps),

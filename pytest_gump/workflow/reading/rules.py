@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_gump.text import quoted
 from pytest_gump.workflow.generated import GATE, MERGE
-from pytest_gump.workflow.problems import quoted
 from pytest_gump.workflow.reading.read_step import OUTPUTS
 from pytest_gump.workflow.reading.yaml_nodes import ScalarNode
 from pytest_gump.workflow.refs import AmbiguousStepError, Outline, UnknownStepError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.problems import quoted
+from pytest_gump.text import quoted
 from pytest_gump.workflow.reading.located import walk
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import nearest
-from pytest_gump.workflow.problems import Position, quoted
+from pytest_gump.text import quoted
 from pytest_gump.workflow.reading.original import RENAMED_FIELDS
 from pytest_gump.workflow.reading.rules import NotFound
 from pytest_gump.workflow.reading.yaml_nodes import position_at
@@ -13,6 +13,7 @@ from pytest_gump.workflow.refs import split_state
 from pytest_gump.workflow.template import ITEM_NAMES, STATE_FIELDS, allowed, canonical, written_names
 
 if TYPE_CHECKING:
+    from pytest_gump.workflow.problems import Position
     from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings, Templated
     from pytest_gump.workflow.reading.rules import Index
 

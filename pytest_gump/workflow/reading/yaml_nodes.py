@@ -27,7 +27,8 @@ from yaml import (
     SequenceStartEvent,
 )
 
-from pytest_gump.workflow.problems import Position, Problems, quoted
+from pytest_gump.text import quoted
+from pytest_gump.workflow.problems import Position, Problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
