@@ -29,7 +29,7 @@ WITHOUT_A_MODULE = {
     "agents/test_own_prices", "agents/clis/test_forks", "agents/clis/test_lost_sessions",
     "agents/clis/test_recorded_streams",
     # several commands
-    "cli/test_views", "cli/test_wrong_arguments",
+    "cli/test_wrong_arguments",
     # the real agent CLIs
     "conformance/test_live", "conformance/test_record", "conformance/test_scenarios", "conformance/test_tdd",
     # whole attempts, random schedules, random and wrong workflows, a process that replaces folders

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command, add_run
+from pytest_gump.cli.runs import Unreadable, all_runs, find, held, read_runs
+from pytest_gump.engine.maintenance.apply import apply, plan_apply
+from pytest_gump.engine.run.spec_title import spec_title
 from pytest_gump.errors import RunError
+from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     import argparse
@@ -35,16 +39,11 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import find, held
-
     with held(newest_to_apply(out) if arguments.run is None else find(arguments.run)) as run:
         return _apply(run, arguments, out)
 
 
 def _apply(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.engine.maintenance.apply import apply, plan_apply
-    from pytest_gump.units import plural
-
     repository = run.repository()
     how = {"squash": arguments.squash, "force": arguments.force}
     plan = plan_apply(repository, run.record, run.header, state=run.state, title=_title(run), **how)
@@ -63,8 +62,6 @@ def _apply(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _title(run: StoredRun) -> str:
-    from pytest_gump.engine.run.spec_title import spec_title
-
     try:
         return spec_title((run.folder.path / "spec.md").read_bytes())
     except OSError:
@@ -77,17 +74,10 @@ def newest_to_apply(out: Out) -> StoredRun:
     Raises:
         RunError: it was applied already, or there is none.
     """
-    from pytest_gump.cli.runs import all_runs, find
-    from pytest_gump.engine.record.stored_run import StoredRun
-
     done: StoredRun | None = None
     newer: list[StoredRun] = []
-    for folder in all_runs():
-        try:
-            run = StoredRun.read(folder)
-        except RunError:
-            continue
-        if run.record.discarded:
+    for run in read_runs(all_runs(), results=True):
+        if isinstance(run, Unreadable) or run.record.discarded:
             continue
         if run.record.applied is not None:
             done = done or run

@@ -39,6 +39,11 @@ def add_run(parser: argparse.ArgumentParser, *, default: str = "the newest run")
     )
 
 
+def add_json(parser: argparse.ArgumentParser, page: str = "") -> None:
+    """Add `--json`; `page` documents its fields."""
+    parser.add_argument("--json", action="store_true", help=f"for machines ({page})" if page else "for machines")
+
+
 def positive(text: str) -> int:
     """A number of things for argparse: one at least."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0

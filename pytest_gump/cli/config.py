@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gump.cli.command import add_command
+from pytest_gump.cli.command import add_command, add_json
+from pytest_gump.cli.effective import effective
+from pytest_gump.cli.runs import project_root
+from pytest_gump.errors import WorktreeError
+from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
+from pytest_gump.settings.settings import INI_OPTIONS
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.units import format_duration
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from pytest_gump.cli.command import Commands
+    from pytest_gump.cli.effective import Effective
     from pytest_gump.cli.output import Out
     from pytest_gump.settings.settings import IniOption, Settings
 
@@ -24,32 +34,17 @@ def add(commands: Commands) -> None:
         examples="  gump config\n  gump config --json",
         execute=execute,
     )
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.effective import effective
-    from pytest_gump.cli.runs import project_root
-    from pytest_gump.settings.settings import INI_OPTIONS
-
     root = project_root()
     found = effective(root)
-    settings, sources = found.settings, found.sources
-    commands = _detected(settings) if "" not in settings.commands else {}
-    rows = []
-    for option in INI_OPTIONS:
-        value, source = _value(option, settings), sources[option.name]
-        if source == "default" and option.field in commands:
-            value, source = commands[option.field], "detected"
-        elif source == "default" and option.default == "detected":
-            value, source = "", "nothing detected"
-        rows.append((option.name, value, source))
+    detected = _detected(root, found.settings)
+    rows = [(option.name, *_value_and_source(option, found, detected)) for option in INI_OPTIONS]
     if arguments.json:
-        import json
-
         data = {name: {"value": value, "source": source} for name, value, source in rows}
-        whole = {"schema": 1, "project": str(root), "settings": data, "notes": found.notes}
-        out.raw(json.dumps(whole, indent=2) + "\n")
+        out.json({"schema": 1, "project": str(root), "settings": data, "notes": found.notes})
         return 0
     out.line(f"project {root}")
     out.line()
@@ -61,9 +56,16 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def _value(option: IniOption, settings: Settings) -> str:
-    from pytest_gump.units import format_duration
+def _value_and_source(option: IniOption, found: Effective, detected: Mapping[str, str]) -> tuple[str, str]:
+    source = found.sources[option.name]
+    if source == "default" and option.field in detected:
+        return detected[option.field], "detected"
+    if source == "default" and option.default == "detected":
+        return "", "nothing detected"
+    return _value(option, found.settings), source
 
+
+def _value(option: IniOption, settings: Settings) -> str:
     value = getattr(settings, option.field)
     if isinstance(value, tuple):
         return (", " if option.kind in {"lines", "agents", "prices"} else " ").join(value)
@@ -72,18 +74,10 @@ def _value(option: IniOption, settings: Settings) -> str:
     return option.default if value is None else str(value)
 
 
-def _detected(settings: Settings) -> dict[str, str]:
-    """The gate commands that a run from HEAD would detect, but for those that are set; none outside a repository."""
-    from pathlib import Path
-
-    from pytest_gump.cli.runs import project_root
-    from pytest_gump.errors import WorktreeError
-    from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
-    from pytest_gump.system.git.repository import Repository
-
+def _detected(root: Path, settings: Settings) -> dict[str, str]:
+    """The gate commands of a run from HEAD, by field of the settings; none outside a repository."""
     try:
-        repository = Repository.open(project_root())
-        found = gate_commands(repository, repository.head(), settings, start_folder(repository.root, Path.cwd()))
+        repository = Repository.open(root)
+        return gate_commands(repository, repository.head(), settings, start_folder(repository.root, Path.cwd()))
     except WorktreeError:
         return {}
-    return {kind: command for kind, command in found.items() if kind not in settings.commands}

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command
+from pytest_gump.cli.runs import find, find_attempt, find_step
+from pytest_gump.engine.run.run_branch import refuse_lost
+from pytest_gump.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
@@ -39,8 +45,6 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.engine.run.run_branch import refuse_lost
-
     run, step = run_and_step(arguments.names)
     repository = run.repository()
     old, new = _commits(run, step, arguments.attempt)
@@ -58,9 +62,6 @@ def run_and_step(names: list[str]) -> tuple[StoredRun, str | None]:
     Raises:
         ConfigError: more than two words, or names of nothing.
     """
-    from pytest_gump.cli.runs import find
-    from pytest_gump.errors import ConfigError
-
     if len(names) > 2:
         raise ConfigError(f"a run and a step, at most, can be named; not {' '.join(names)!r}")
     if len(names) == 2:
@@ -77,9 +78,6 @@ def run_and_step(names: list[str]) -> tuple[StoredRun, str | None]:
 
 
 def _commits(run: StoredRun, name: str | None, number: int | None) -> tuple[str, str]:
-    from pytest_gump.cli.runs import find_attempt, find_step
-    from pytest_gump.errors import ConfigError
-
     if name is None:
         if number is not None:
             raise ConfigError("--attempt needs the step whose attempt is meant")
@@ -109,10 +107,6 @@ def _show_names(repository: Repository, old: str, new: str, out: Out) -> None:
 
 def _show_patch(repository: Repository, old: str, new: str, out: Out) -> None:
     """Write the patch: byte for byte where a program reads it, cleaned where a person does."""
-    import shutil
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory(prefix="gump-diff-") as folder:
         patch = Path(folder, "diff.patch")
         repository.diff(old, new, patch)

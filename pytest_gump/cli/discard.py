@@ -6,6 +6,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command
+from pytest_gump.cli.effective import worktrees
+from pytest_gump.cli.runs import find, held
+from pytest_gump.engine.maintenance.discard import discard
+from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     import argparse
@@ -32,23 +36,16 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import find, held
-
     with held(find(arguments.run)) as run:
         return _discard(run, arguments, out)
 
 
 def _discard(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.effective import effective_settings
-    from pytest_gump.engine.maintenance.discard import discard
-    from pytest_gump.system.worktrees.slots import Slots
-
     if run.record.discarded:
         out.line(f"run {run.id} has been discarded already")
         return 0
     repository = run.repository()
-    settings, _ = effective_settings(repository.root)
-    slots = Slots.default_root(repository, settings.worktrees)
+    slots = worktrees(repository)
     with closing(run.ledger()) as ledger:
         discarded = discard(repository, run.record, ledger, state=run.state, slots=slots, force=arguments.force)
     out.line(f"{out.marks.passed} discarded run {run.id}: {_what(discarded.removed)}", "green")
@@ -59,8 +56,6 @@ def _discard(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _what(removed: Sequence[str]) -> str:
-    from pytest_gump.units import plural
-
     branches = sum(name.startswith("refs/heads/") for name in removed)
     refs = sum(name.startswith("refs/gump/") and "/commits/" not in name and name[-5:] != "/head" for name in removed)
     words = [plural(branches, "branch", "branches")] if branches else []

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.config import ConftestImportFailure
+
+from pytest_gump.errors import ConfigError, suggest
+from pytest_gump.jobs.command_line import QUIET
+from pytest_gump.jobs.hooks import merged
+from pytest_gump.jobs.session_settings import ini_of
+from pytest_gump.settings.gump_toml import gump_tomls
+from pytest_gump.settings.settings import INI_OPTIONS, read_settings
+from pytest_gump.system.environment import home
+from pytest_gump.system.worktrees.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-    import pytest
 
     from pytest_gump.agents.base import Agent
     from pytest_gump.settings.gump_toml import GumpToml
     from pytest_gump.settings.settings import Settings
+    from pytest_gump.system.git.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +49,12 @@ class Effective:
     """Settings that have no effect, each with its place or file."""
 
 
-def effective_settings(root: Path) -> tuple[Settings, dict[str, str]]:
-    """Give the settings, and for each option where its value comes from.
-
-    Raises:
-        ConfigError: a value that cannot be used.
-    """
-    found = effective(root)
-    return found.settings, found.sources
-
-
 def effective(root: Path) -> Effective:
     """Read all files that settings come from.
 
     Raises:
         ConfigError: a file or a value that cannot be used.
     """
-    from pytest_gump.jobs.session_settings import ini_of
-    from pytest_gump.settings.settings import read_settings
-
     tomls = _tomls(root)
     with _configured() as config:
         settings, sources = read_settings(ini_of(config), tomls)
@@ -66,11 +64,13 @@ def effective(root: Path) -> Effective:
     return Effective(settings, {name: ini if source == "ini" else source for name, source in sources.items()}, notes)
 
 
+def worktrees(repository: Repository) -> Path:
+    """The folder of the worktrees of runs."""
+    return Slots.default_root(repository, effective(repository.root).settings.worktrees)
+
+
 def _unknown_options(config: pytest.Config, ini: str) -> Iterator[str]:
     """Name unknown `gump_` options in pytest's ini file; pytest warns about them only in a session."""
-    from pytest_gump.errors import suggest
-    from pytest_gump.settings.settings import INI_OPTIONS
-
     known = [option.name for option in INI_OPTIONS]
     unknown: Any = getattr(config, "_get_unknown_ini_keys", set)  # private; tests/cli/test_config.py
     for name in sorted(unknown()):
@@ -85,10 +85,6 @@ def effective_names(root: Path) -> Names:
     Raises:
         ConfigError: a value that cannot be used.
     """
-    from pytest_gump.jobs.hooks import merged
-    from pytest_gump.jobs.session_settings import ini_of
-    from pytest_gump.settings.settings import read_settings
-
     with _configured() as config:
         settings, _ = read_settings(ini_of(config), _tomls(root))
         agents: dict[str, Agent | str] = dict(settings.agent_names)
@@ -98,22 +94,11 @@ def effective_names(root: Path) -> Names:
 
 
 def _tomls(root: Path) -> tuple[GumpToml, ...]:
-    from pathlib import Path
-
-    from pytest_gump.settings.gump_toml import gump_tomls
-    from pytest_gump.system.environment import home
-
     return gump_tomls(root, Path.cwd(), home())
 
 
 @contextmanager
 def _configured() -> Iterator[pytest.Config]:
-    import pytest
-    from _pytest.config import ConftestImportFailure
-
-    from pytest_gump.errors import ConfigError
-    from pytest_gump.jobs.command_line import QUIET
-
     try:
         # Named, so that it is there under PYTEST_DISABLE_PLUGIN_AUTOLOAD too.
         config = pytest.Config.fromdictargs({}, ["-p", "gump", QUIET])

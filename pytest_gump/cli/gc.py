@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.cli.command import add_command, age, positive
+from pytest_gump.cli.command import add_command, add_json, age, positive
+from pytest_gump.cli.effective import worktrees
+from pytest_gump.cli.runs import project_root
+from pytest_gump.engine.maintenance.gc import Collected, Limits, collect, find_garbage
+from pytest_gump.engine.maintenance.gc_remote import find_remote
+from pytest_gump.errors import ConfigError
+from pytest_gump.system.cache import remote_root
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.units import format_bytes, plural
 
 if TYPE_CHECKING:
     import argparse
@@ -12,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.engine.maintenance.gc import Collected, Findings, Item
+    from pytest_gump.engine.maintenance.gc import Findings, Item
 
 KINDS = {
     "run": ("run", "runs"),
@@ -48,45 +57,26 @@ def add(commands: Commands) -> None:
     add_option("--force", action="store_true", help="also runs that can be resumed, or that passed and are not applied")
     add_option("--remote", action="store_true", help="only what workers of runs on other machines left on this one")
     add_option("--dry-run", action="store_true", help="only show what would be removed")
-    add_option("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.engine.maintenance.gc import Collected, collect
-
     findings = _find_remote(arguments) if arguments.remote else _find(arguments)
     done = Collected(removed=findings.items) if arguments.dry_run else collect(findings.items)
     if arguments.json:
-        import json
-
-        out.raw(json.dumps(_data(findings, done, is_dry=arguments.dry_run), indent=2) + "\n")
+        out.json(_data(findings, done, is_dry=arguments.dry_run))
     else:
         _tell(findings, done, out, is_dry=arguments.dry_run)
     return 1 if done.problems else 0
 
 
 def _find(arguments: argparse.Namespace) -> Findings:
-    import time
-
-    from pytest_gump.cli.effective import effective_settings
-    from pytest_gump.cli.runs import project_root
-    from pytest_gump.engine.maintenance.gc import Limits, find_garbage
-    from pytest_gump.system.git.repository import Repository
-    from pytest_gump.system.worktrees.slots import Slots
-
     repository = Repository.open(project_root())
-    settings, _ = effective_settings(repository.root)
     limits = Limits(arguments.keep_last, arguments.older_than, arguments.force)
-    return find_garbage(repository, Slots.default_root(repository, settings.worktrees), limits, time.time())
+    return find_garbage(repository, worktrees(repository), limits, time.time())
 
 
 def _find_remote(arguments: argparse.Namespace) -> Findings:
-    import time
-
-    from pytest_gump.engine.maintenance.gc_remote import find_remote
-    from pytest_gump.errors import ConfigError
-    from pytest_gump.system.cache import remote_root
-
     if arguments.keep_last is not None or arguments.force:
         raise ConfigError("--remote knows no runs: --keep-last and --force do not go with it", hint="use --older-than")
     return find_remote(remote_root(), arguments.older_than, time.time())
@@ -109,8 +99,6 @@ def _item(item: Item) -> dict[str, Any]:
 
 
 def _tell(findings: Findings, done: Collected, out: Out, *, is_dry: bool) -> None:
-    from pytest_gump.units import format_bytes, plural
-
     rows = [
         (item.kind, item.name, plural(item.refs, "ref") if item.refs else "", format_bytes(item.size))
         for item in done.removed
@@ -144,7 +132,5 @@ def _kept(kept: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _counts(items: list[Item]) -> str:
-    from pytest_gump.units import plural
-
     counts = ((sum(item.kind == kind for item in items), words) for kind, words in KINDS.items())
     return ", ".join(plural(count, *words) for count, words in counts if count)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command
+from pytest_gump.cli.log_follow import files_of_running, follow, mask_secrets, running_attempt
+from pytest_gump.cli.log_stream import read_stream
+from pytest_gump.cli.runs import find, find_attempt, find_step
+from pytest_gump.errors import ConfigError, GumpError
+from pytest_gump.system.processes.output import bounded_output
+from pytest_gump.units import format_duration
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
-    from pathlib import Path
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
@@ -52,8 +58,6 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import find_attempt
-
     if arguments.follow:
         return _follow(arguments, out)
     run, step = _run_and_step(arguments.names)
@@ -67,10 +71,6 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _follow(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.log_follow import files_of_running, follow, mask_secrets, running_attempt
-    from pytest_gump.cli.runs import find
-    from pytest_gump.errors import ConfigError
-
     if arguments.all or arguments.attempt is not None:
         raise ConfigError("--follow shows the attempt that runs; leave out --all and --attempt")
     names = arguments.names
@@ -104,9 +104,6 @@ def _run_and_step(names: list[str]) -> tuple[StoredRun, StepRecord]:
     Raises:
         ConfigError: there is no such step, or none was named; says which there are.
     """
-    from pytest_gump.cli.runs import find, find_step
-    from pytest_gump.errors import ConfigError
-
     run = find(names[0] if len(names) > 1 else None)
     if names and len(names) < 3:
         try:
@@ -120,9 +117,6 @@ def _run_and_step(names: list[str]) -> tuple[StoredRun, StepRecord]:
 
 
 def _is_run(name: str) -> bool:
-    from pytest_gump.cli.runs import find
-    from pytest_gump.errors import GumpError
-
     try:
         return bool(find(name))
     except GumpError:
@@ -144,8 +138,6 @@ def _title(attempt: AttemptRecord, count: int, outcome: str, out: Out) -> None:
 
 
 def _attempt(attempt: AttemptRecord, count: int, run: StoredRun, out: Out, *, prompt: bool) -> None:
-    from pytest_gump.cli.log_follow import files_of_running, mask_secrets
-
     _attempt_title(attempt, count, out)
     result = attempt.result
     if attempt.superseded:
@@ -171,16 +163,12 @@ def _attempt(attempt: AttemptRecord, count: int, run: StoredRun, out: Out, *, pr
 
 
 def _file(path: Path, title: str, out: Out, clean: Callable[[str], str]) -> None:
-    from pytest_gump.system.processes.output import bounded_output
-
     if path.is_file() and path.stat().st_size:
         out.heading(f"{title} ({path})")
         out.text(clean(bounded_output(path, OUTPUT_CHARS)), indent="  ")
 
 
 def _work(attempt: AttemptRecord, folder: Path, slot: str, out: Out, clean: Callable[[str], str]) -> None:
-    from pytest_gump.cli.log_stream import read_stream
-
     lines = read_stream(attempt, folder, slot=slot, arrow=out.marks.arrow)
     if lines is not None:
         out.heading(f"what the agent did ({folder / 'stream.ndjson'})")
@@ -189,8 +177,6 @@ def _work(attempt: AttemptRecord, folder: Path, slot: str, out: Out, clean: Call
 
 
 def _gates(result: AttemptResult, folder: Path | None, out: Out) -> None:
-    from pytest_gump.units import format_duration
-
     if not result.gates:
         return
     out.heading("gates")
@@ -209,10 +195,6 @@ def _gates(result: AttemptResult, folder: Path | None, out: Out) -> None:
 
 
 def _output(gate: GateResult, folder: Path | None) -> str:
-    from pathlib import Path
-
-    from pytest_gump.system.processes.output import bounded_output
-
     if folder is not None and gate.output_file:
         path = folder / "gates" / Path(gate.output_file).name
         if path.is_file():

@@ -6,13 +6,18 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.cli.log_stream import follow_stream
+from pytest_gump.engine.attempt.secrets import Secrets
+from pytest_gump.engine.attempt.workplace import folder_prefix
+from pytest_gump.engine.record.stored_run import StoredRun
+from pytest_gump.errors import GumpError, RunError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_gump.cli.output import Out
     from pytest_gump.engine.record.records import AttemptRecord
-    from pytest_gump.engine.record.stored_run import StoredRun
 
 POLL_S: Final = 0.3
 
@@ -23,8 +28,6 @@ def running_attempt(run: StoredRun) -> AttemptRecord:
     Raises:
         RunError: there is none.
     """
-    from pytest_gump.errors import RunError
-
     running = [one for one in run.record.attempts if one.usage is None] if run.state == "running" else []
     if not running:
         raise RunError(f"no attempt of run {run.id} is running", hint="gump status shows what the runs do")
@@ -33,15 +36,10 @@ def running_attempt(run: StoredRun) -> AttemptRecord:
 
 def files_of_running(run: StoredRun, attempt: AttemptRecord) -> Path | None:
     """Folder of a running attempt's files; None while there is none, or if it is on another machine."""
-    from pytest_gump.cli.effective import effective_settings
-    from pytest_gump.cli.runs import project_root
-    from pytest_gump.engine.attempt.workplace import folder_prefix
-    from pytest_gump.errors import GumpError
-    from pytest_gump.system.worktrees.slots import Slots
+    from pytest_gump.cli.effective import worktrees  # imports pytest, which a finished attempt does not need
 
     try:
-        settings, _ = effective_settings(project_root())
-        scratch = Slots.default_root(run.repository(), settings.worktrees) / f"{run.id}.scratch"
+        scratch = worktrees(run.repository()) / f"{run.id}.scratch"
     except GumpError:
         return None
     prefix = folder_prefix(attempt.step, attempt.attempt)
@@ -51,16 +49,11 @@ def files_of_running(run: StoredRun, attempt: AttemptRecord) -> Path | None:
 
 def mask_secrets() -> Callable[[str], str]:
     """Masks secrets of this process's environment, because the files of a running attempt are not masked yet."""
-    from pytest_gump.engine.attempt.secrets import Secrets
-
     return Secrets.of(os.environ).mask
 
 
 def follow(run: StoredRun, attempt: AttemptRecord, out: Out) -> StoredRun:
     """Print what the agent does as it happens; returns the run as read after the attempt has ended."""
-    from pytest_gump.cli.log_stream import follow_stream
-    from pytest_gump.engine.record.stored_run import StoredRun
-
     clean = mask_secrets()
     lines: Iterator[str | None] = iter(())
     is_open, now = False, run

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.cli.command import add_command
+from pytest_gump.agents import prices, registry
+from pytest_gump.agents.base import Tokens
+from pytest_gump.agents.clis.claude import NEWEST
+from pytest_gump.cli.command import add_command, add_json
+from pytest_gump.cli.effective import effective
+from pytest_gump.cli.runs import project_root
+from pytest_gump.errors import AgentError
 
 if TYPE_CHECKING:
     import argparse
@@ -49,16 +55,11 @@ def add(commands: Commands) -> None:
         execute=execute,
     )
     parser.add_argument("word", nargs="?", default="", metavar="WORD", help="only names that hold this word")
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.agents import prices, registry
-    from pytest_gump.cli.effective import effective_settings
-    from pytest_gump.cli.runs import project_root
-    from pytest_gump.errors import AgentError
-
-    settings, _ = effective_settings(project_root())
+    settings = effective(project_root()).settings
     prices.use(settings.own_prices)
     own = settings.agent_names
     names = [name for name in dict.fromkeys([*own, *registry.known(own)]) if arguments.word in name]
@@ -66,10 +67,8 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     if not rows:
         raise AgentError(f"no agent name holds {arguments.word!r}", hint="gump models lists them all")
     if arguments.json:
-        import json
-
         table = {"schema": 1, "prices": prices.table_version(), "agents": [asdict(row) for row in rows]}
-        out.raw(json.dumps(table, indent=2) + "\n")
+        out.json(table)
         return 0
     out.table(HEAD, [tuple(_cells(row)) for row in rows], right=NUMBERS, optional=("cache write", "cache read", "CLI"))
     out.line()
@@ -84,10 +83,6 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _row(name: str, agent: Agent) -> Row:
-    from pytest_gump.agents import prices
-    from pytest_gump.agents.base import Tokens
-    from pytest_gump.agents.clis.claude import NEWEST
-
     model: str | None = getattr(agent, "model", None)
     # Cursor's names of models are its own. Claude Code's short names stand for its newest model of a kind.
     priced = None if agent.cli == "cursor" else prices.priced_as(model, agent.cli)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from itertools import zip_longest
@@ -52,6 +53,9 @@ class Out:
     def raw(self, text: str) -> None:
         """Write as it is: for machines."""
         self._stream.write(text)
+
+    def json(self, data: object) -> None:
+        self.raw(json.dumps(data, indent=2) + "\n")
 
     def flush(self) -> None:
         self._stream.flush()

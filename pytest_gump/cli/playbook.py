@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import yaml
+
+from pytest_gump.agents import registry
 from pytest_gump.cli.command import add_command
+from pytest_gump.cli.effective import effective_names
+from pytest_gump.cli.runs import project_root
+from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.system.environment import home
+from pytest_gump.text import clean_text
+from pytest_gump.workflow.find import find_workflow, list_workflows
+from pytest_gump.workflow.schema import json_schema
 
 if TYPE_CHECKING:
     import argparse
@@ -35,10 +45,6 @@ def add(commands: Commands) -> None:
 
 
 def _list(_arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import project_root
-    from pytest_gump.system.environment import home
-    from pytest_gump.workflow.find import list_workflows
-
     found = list_workflows(project_root(), home())
     rows = [(one.name, one.source, f"({one.problem})" if one.problem else _description(one.text)) for one in found]
     out.table(("workflow", "from", "description"), rows)
@@ -46,11 +52,6 @@ def _list(_arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _show(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import project_root
-    from pytest_gump.system.environment import home
-    from pytest_gump.text import clean_text
-    from pytest_gump.workflow.find import find_workflow
-
     found = find_workflow(arguments.name, project_root(), home())
     text = _without_schema(found.text) if found.source == "built-in" else found.text
     out.raw(clean_text(text) if out.is_terminal else text)
@@ -64,25 +65,15 @@ def _without_schema(text: str) -> str:
 
 
 def _schema(_arguments: argparse.Namespace, out: Out) -> int:
-    import json
-
-    from pytest_gump.agents import registry
-    from pytest_gump.cli.effective import effective_names
-    from pytest_gump.cli.runs import project_root
-    from pytest_gump.gates.registry import BUILTIN
-    from pytest_gump.workflow.schema import json_schema
-
     names = effective_names(project_root())
     agents = [*dict.fromkeys([*names.agents, *registry.known(names.agents)])]
     schema = json_schema(agents=agents, gates=[*BUILTIN, *names.gates])
-    out.raw(json.dumps(schema, indent=2) + "\n")
+    out.json(schema)
     return 0
 
 
 def _description(text: str) -> str:
     """What a workflow says about itself; a file that cannot be read says why when it is run."""
-    import yaml
-
     try:
         data = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError):

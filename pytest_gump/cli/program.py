@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.cli import apply, config, diff, discard, gc, log, models, playbook, report, run, status
-from pytest_gump.cli.doctor import doctor
+from pytest_gump.cli import run
 from pytest_gump.cli.former_words import refuse_former
 from pytest_gump.cli.output import Out
 from pytest_gump.errors import ConfigError, GumpError
@@ -16,7 +16,9 @@ from pytest_gump.errors import ConfigError, GumpError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS: Final = (run, status, report, log, diff, apply, discard, gc, playbook, models, config, doctor)
+COMMANDS: Final = (
+    "run", "status", "report", "log", "diff", "apply", "discard", "gc", "playbook", "models", "config", "doctor",
+)  # fmt: skip
 
 REFUSED: Final = 1
 USAGE: Final = 2
@@ -39,7 +41,8 @@ exit codes: those of pytest for `run`; else 0, 1 (refused, conflict, something f
 or 130 (Ctrl-C)"""
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser with these commands. Their modules are imported, so a command does not wait for the others."""
     from pytest_gump import __version__
 
     parser = argparse.ArgumentParser(
@@ -47,8 +50,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pytest-gump {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for module in COMMANDS:
-        module.add(commands)
+    for name in names:
+        import_module(f"pytest_gump.cli.{name}").add(commands)
     return parser
 
 
@@ -78,7 +81,8 @@ def _run(words: list[str]) -> int:
         make_parser().print_help()
         return 0
     try:
-        arguments, rest = make_parser().parse_known_args(words)
+        needed = words[:1] if words[0] in COMMANDS else [] if words[0] == "--version" else COMMANDS
+        arguments, rest = make_parser(needed).parse_known_args(words)
         if rest:
             arguments.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     except SystemExit as leave:  # after --help, --version or a message of argparse

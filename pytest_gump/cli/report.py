@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.cli.command import add_command, add_run, positive
+from pytest_gump.cli.command import add_command, add_json, add_run, positive
+from pytest_gump.cli.report_text import write_report
+from pytest_gump.cli.runs import Unreadable, all_runs, find, read_runs
+from pytest_gump.engine.reporting.report_data import report_data
+from pytest_gump.engine.reporting.summary import runs_data
+from pytest_gump.errors import ConfigError, RunError
+from pytest_gump.units import format_duration, format_usd, format_usd_sum, plural
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.engine.record.records import RunRecord
-    from pytest_gump.engine.record.run_folder import RunFolder
 
 
 Data = dict[str, Any]
@@ -36,47 +40,35 @@ def add(commands: Commands) -> None:
     )
     add_run(parser)
     parser.add_argument("--last", type=positive, metavar="N", help="the newest N runs together")
-    parser.add_argument("--json", action="store_true", help="for machines (docs/reference/report-json.md)")
+    add_json(parser, "docs/reference/report-json.md")
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.runs import find
-    from pytest_gump.engine.reporting.report_data import report_data
-
     if arguments.last is not None:
         return _report_last(arguments, out)
     run = find(arguments.run)
     data = report_data(run.record, run.header, state=run.state)
     if arguments.json:
-        import json
-
-        out.raw(json.dumps(data, indent=2) + "\n")
+        out.json(data)
     else:
-        from pytest_gump.cli.report_text import write_report
-
         write_report(data, out)
     return 0
 
 
 def _report_last(arguments: argparse.Namespace, out: Out) -> int:
-    from itertools import chain, islice
-
-    from pytest_gump.cli.runs import all_runs
-    from pytest_gump.engine.reporting.summary import runs_data
-    from pytest_gump.errors import ConfigError, RunError
-
     if arguments.run is not None:
         raise ConfigError("give a run, or --last N, not both")
-    problems: list[str] = []
-    records = _records(islice(all_runs(), arguments.last), problems)
-    first = next(records, None)
-    if first is None:
+    records, problems = [], []
+    for run in read_runs(islice(all_runs(), arguments.last)):
+        if isinstance(run, Unreadable):
+            problems.append(run.problem)
+        else:
+            records.append(run.record)
+    if not records:
         raise RunError("no runs that can be read", hint="gump status lists them")
-    data = runs_data(chain([first], records))
+    data = runs_data(records)
     if arguments.json:
-        import json
-
-        out.raw(json.dumps(data, indent=2) + "\n")
+        out.json(data)
         return 0
     _write_last(data, out)
     for problem in problems:
@@ -84,22 +76,7 @@ def _report_last(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def _records(folders: Iterable[RunFolder], problems: list[str]) -> Iterator[RunRecord]:
-    """Read one run after the other; what is wrong with one that cannot be read goes to `problems`."""
-    from pytest_gump.engine.record.stored_run import StoredRun
-    from pytest_gump.errors import RunError
-
-    for folder in folders:
-        try:
-            yield StoredRun.read(folder, results=False).record
-        except RunError as error:
-            if folder.path.exists():  # otherwise gump gc removed it just now
-                problems.append(str(error))
-
-
 def _write_last(data: Data, out: Out) -> None:
-    from pytest_gump.units import format_duration, format_usd, plural
-
     cost = data["cost"]
     dollars = format_usd(cost["usd"], estimated=cost["estimated"])
     unknown = f" + {plural(cost['unknown_attempts'], 'attempt')} of unknown cost" if cost["unknown_attempts"] else ""
@@ -125,8 +102,6 @@ def _write_last(data: Data, out: Out) -> None:
 
 def _write_trend(trend: list[Data], out: Out) -> None:
     """Draw the cost of each run, oldest first; the most expensive run has the longest bar."""
-    from pytest_gump.units import format_duration, format_usd_sum
-
     most = max(one["cost"]["usd"] for one in trend)
     rows = [
         (

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.record.run_folder import find_run, run_folders
+from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import ConfigError, RunError
+from pytest_gump.system.environment import checkout_around
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_gump.engine.record.records import AttemptRecord, StepRecord
     from pytest_gump.engine.record.run_folder import RunFolder
-    from pytest_gump.engine.record.stored_run import StoredRun
 
 
 def project_root() -> Path:
     """The checkout that the command was started in; outside of any, the current folder. As in a pytest session."""
-    from pytest_gump.system.environment import checkout_around
-
     here = Path.cwd()
     return checkout_around(here) or here
 
 
 @contextmanager
 def held(run: StoredRun) -> Iterator[StoredRun]:
-    """The run as it is now, while no session takes it up and no other command changes it; a running one as it was.
+    """The run as it is now, locked against sessions and other commands; a running one is neither read again nor locked.
 
     Raises:
         RunError: another process works on it, or it cannot be read any more.
@@ -35,8 +36,6 @@ def held(run: StoredRun) -> Iterator[StoredRun]:
     if run.state == "running":
         yield run
         return
-    from pytest_gump.engine.record.stored_run import StoredRun
-
     with run.folder.owned():
         yield StoredRun.read(run.folder, ours=True)
 
@@ -48,9 +47,6 @@ def find(name: str | None) -> StoredRun:
         ConfigError: there is no run of that name, or more than one.
         RunError: there are no runs, or this one cannot be read.
     """
-    from pytest_gump.engine.record.run_folder import find_run
-    from pytest_gump.engine.record.stored_run import StoredRun
-
     root = project_root()
     try:
         folder = find_run(root, name)
@@ -62,9 +58,23 @@ def find(name: str | None) -> StoredRun:
 
 
 def all_runs() -> Iterator[RunFolder]:
-    from pytest_gump.engine.record.run_folder import run_folders
-
     return run_folders(project_root())
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    id: str
+    problem: str
+
+
+def read_runs(folders: Iterable[RunFolder], *, results: bool = False) -> Iterator[StoredRun | Unreadable]:
+    """Read one run after the other, without those that `gump gc` removes meanwhile."""
+    for folder in folders:
+        try:
+            yield StoredRun.read(folder, results=results)
+        except RunError as error:
+            if folder.path.exists():
+                yield Unreadable(folder.run_id, str(error))
 
 
 def find_step(run: StoredRun, name: str) -> StepRecord:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from pytest_gump.cli.command import add_command, positive
+from pytest_gump.cli.command import add_command, add_json, positive
+from pytest_gump.cli.runs import Unreadable, all_runs, read_runs
+from pytest_gump.engine.record.stored_run import StoredRun
+from pytest_gump.engine.reporting.status_data import run_status, seconds, where
+from pytest_gump.engine.run.preflight import PREFLIGHT
+from pytest_gump.engine.run.quota import clock_text
+from pytest_gump.units import format_duration, plural
 
 if TYPE_CHECKING:
     import argparse
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
-    from pytest_gump.engine.record.stored_run import StoredRun
 
 DEFAULT = 20
 
@@ -29,25 +36,12 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "-n", type=positive, metavar="N", default=DEFAULT, help=f"show the newest N runs (default: {DEFAULT})"
     )
-    parser.add_argument("--json", action="store_true", help="for machines (docs/reference/commands.md)")
+    add_json(parser, "docs/reference/commands.md")
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from itertools import islice
-
-    from pytest_gump.cli.runs import all_runs
-    from pytest_gump.engine.record.stored_run import StoredRun
-    from pytest_gump.errors import RunError
-
-    runs: list[StoredRun | tuple[str, str]] = []
     folders = all_runs()
-    for folder in islice(folders, arguments.n):
-        try:
-            runs.append(StoredRun.read(folder, results=False))
-        except RunError as error:
-            if not folder.path.exists():  # gump gc removed it just now
-                continue
-            runs.append((folder.run_id, str(error)))
+    runs = [*read_runs(islice(folders, arguments.n))]
     older = sum(1 for _ in folders)
     if arguments.json:
         _write_json(runs, older, out)
@@ -56,46 +50,33 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     return 0
 
 
-def _write_json(runs: list[StoredRun | tuple[str, str]], older: int, out: Out) -> None:
-    import json
-    import time
-
-    from pytest_gump.engine.reporting.status_data import run_status
-
+def _write_json(runs: list[StoredRun | Unreadable], older: int, out: Out) -> None:
     now = time.time()
     data = {
         "schema": 1,
-        "runs": [run_status(one.record, state=one.state, now=now) for one in runs if not isinstance(one, tuple)],
-        "unreadable": [{"id": one[0], "problem": one[1]} for one in runs if isinstance(one, tuple)],
+        "runs": [run_status(run.record, state=run.state, now=now) for run in runs if isinstance(run, StoredRun)],
+        "unreadable": [{"id": run.id, "problem": run.problem} for run in runs if isinstance(run, Unreadable)],
         "older": older,
     }
-    out.raw(json.dumps(data, indent=2) + "\n")
+    out.json(data)
 
 
-def _write_table(runs: list[StoredRun | tuple[str, str]], older: int, out: Out) -> None:
-    from pytest_gump.units import plural
-
+def _write_table(runs: list[StoredRun | Unreadable], older: int, out: Out) -> None:
     if not runs:
         out.line("no runs yet; start one: gump run spec.md --workflow tdd")
         return
-    rows = [(one[0], "", "unreadable", *[""] * 5) if isinstance(one, tuple) else _row(one) for one in runs]
+    rows = [_row(run) if isinstance(run, StoredRun) else (run.id, "", "unreadable", *[""] * 5) for run in runs]
     head = ("run", "workflow", "state", "step", "attempt", "cost", "time", "pid")
     out.table(head, rows, right=("attempt", "cost", "time", "pid"))
-    for one in runs:
-        if isinstance(one, tuple):
-            out.line(f"note: {one[1]}")
+    for run in runs:
+        if isinstance(run, Unreadable):
+            out.line(f"note: {run.problem}")
     if older:
         out.line(f"{plural(older, 'older run')}: gump status -n {len(runs) + older}")
 
 
 def _step(run: StoredRun) -> tuple[str, str]:
     """The step that the run is at, and the number of its attempt; of several the first and how many more."""
-    import time
-
-    from pytest_gump.engine.reporting.status_data import where
-    from pytest_gump.engine.run.preflight import PREFLIGHT
-    from pytest_gump.engine.run.quota import clock_text
-
     if run.state == "failed" and run.record.stopped_at_preflight:
         return PREFLIGHT, ""
     at = where(run.record) if run.state != "passed" else []
@@ -109,11 +90,6 @@ def _step(run: StoredRun) -> tuple[str, str]:
 
 
 def _row(run: StoredRun) -> tuple[str, ...]:
-    import time
-
-    from pytest_gump.engine.reporting.status_data import seconds
-    from pytest_gump.units import format_duration
-
     record, total = run.record, run.record.total
     fate = "discarded" if record.discarded else "applied" if record.applied else ""
     is_running = run.state == "running"

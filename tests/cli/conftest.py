@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,6 +10,8 @@ import pytest
 from pytest_gump.cli.program import main
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_gump.testing import GumpProject
 
 WORKFLOW = """
@@ -50,6 +54,12 @@ class Gump:
         found, output, errors = self(*words)
         assert (found, output) == (code, "")
         return errors
+
+
+def gump_apart(folder: Path, words: str) -> subprocess.CompletedProcess[bytes]:
+    """A shell runs `gump`, as a user would."""
+    command = words.replace("gump ", f"{sys.executable} -m pytest_gump ")
+    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, check=False)
 
 
 @pytest.fixture

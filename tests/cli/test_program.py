@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,12 @@ from jsonschema import Draft202012Validator
 from pytest_gump.cli.program import COMMANDS
 from pytest_gump.cli.run import FLAGS, VALUES, to_pytest
 
+from .conftest import gump_apart
+
 if TYPE_CHECKING:
     from .conftest import Gump
 
-NAMES = [module.__name__.rpartition(".")[2] for module in COMMANDS]
+NAMES = [*COMMANDS]
 
 
 def test_help_lists_every_command(gump: Gump) -> None:
@@ -190,3 +193,26 @@ def test_config_shows_detected_commands_as_a_run_would_run_them(gump: Gump, monk
     monkeypatch.setattr(sys, "executable", "/opt/own python/bin/python")
     settings = json.loads(gump.good("config", "--json"))["settings"]
     assert settings["gump_test"] == {"value": "'/opt/own python/bin/python' -m pytest", "source": "detected"}
+
+
+def test_a_closed_pipe_is_no_error(passed: Gump) -> None:
+    done = gump_apart(passed.project.path, "set -o pipefail; gump status | true; gump report | head -1")
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_output_is_ascii_where_it_must_be(passed: Gump) -> None:
+    done = gump_apart(passed.project.path, "PYTHONIOENCODING=ascii gump log second")
+    assert done.returncode == 0
+    assert "+ touched: *.py passed" in done.stdout.decode("ascii")
+
+
+@pytest.mark.parametrize("words", [("status",), ("report",), ("log", "second")], ids=" ".join)
+def test_quick_commands_import_neither_pytest_nor_git_nor_other_commands(passed: Gump, words: tuple[str, ...]) -> None:
+    check = (
+        "import sys; from pytest_gump.cli.program import main; main(sys.argv[1:]);"
+        "print([name for name in ('pytest', 'git', 'pytest_gump.cli.gc') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check, *words], cwd=passed.project.path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

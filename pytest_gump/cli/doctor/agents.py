@@ -8,10 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.agents import registry
+from pytest_gump.agents.base import Task
+from pytest_gump.agents.family import FAMILIES
+from pytest_gump.agents.program import read_version
+from pytest_gump.errors import AgentError
+from pytest_gump.system.environment import child_environment
+from pytest_gump.system.processes.output import bounded_output
+from pytest_gump.system.processes.process import Request
+from pytest_gump.text import last_line, one_line
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pytest_gump.agents.base import Agent, Ending, Task
+    from pytest_gump.agents.base import Agent, Ending
     from pytest_gump.agents.program import Program, Standing
     from pytest_gump.system.processes.process import Exit, Supervisor
 
@@ -54,8 +64,6 @@ class LiveCall:
 
 def look_at(cli: str, supervisor: Supervisor) -> CliState:
     """Ask the CLI for its version; nothing else is started."""
-    from pytest_gump.agents.family import FAMILIES
-
     program = FAMILIES[cli].program
     tested = None if program.tested is None else f"{program.tested} on {program.tested.on}"
     place = shutil.which(program.name)
@@ -77,12 +85,6 @@ def look_at(cli: str, supervisor: Supervisor) -> CliState:
 
 def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | None, str | None]:
     """The version, and what is wrong with the answer."""
-    from pytest_gump.agents import registry
-    from pytest_gump.agents.program import read_version
-    from pytest_gump.system.processes.output import bounded_output
-    from pytest_gump.system.processes.process import Request
-    from pytest_gump.text import last_line
-
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
         place = Path(folder)
         request = Request(
@@ -103,9 +105,6 @@ def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | 
 
 def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> LiveCall:
     """Make one tiny request; it may cost a fraction of a cent. `passed`: the names that `gump_agent_env` adds."""
-    from pytest_gump.errors import AgentError
-    from pytest_gump.text import one_line
-
     missing = agent.missing()
     if missing is not None:
         return LiveCall(agent.name, ok=False, told=missing)
@@ -122,9 +121,6 @@ def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> Li
 
 
 def _call(agent: Agent, folder: Path, supervisor: Supervisor, passed: Sequence[str]) -> tuple[Ending, Exit]:
-    from pytest_gump.system.processes.output import bounded_output
-    from pytest_gump.system.processes.process import Request
-
     worktree = folder / "worktree"
     worktree.mkdir()
     task = _task(agent.name, worktree)
@@ -151,8 +147,6 @@ def _call(agent: Agent, folder: Path, supervisor: Supervisor, passed: Sequence[s
 
 def _task(name: str, worktree: Path) -> Task:
     """A task that changes nothing and needs one answer."""
-    from pytest_gump.agents.base import Task
-
     return Task(
         step="doctor",
         item=None,
@@ -172,8 +166,6 @@ def environment_of(agent: Agent, worktree: Path) -> dict[str, str]:
 
 def _environment(agent: Agent, task: Task, passed: Sequence[str] = ()) -> dict[str, str]:
     """What an attempt's agent would have."""
-    from pytest_gump.system.environment import child_environment
-
     command = agent.command(task)
     return child_environment((*command.env_names, *passed), command.env)
 

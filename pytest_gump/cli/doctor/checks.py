@@ -1,21 +1,32 @@
-"""What `gump doctor` looks at on this machine: git, Python, pytest and its plugins, disk, worktrees."""
+"""What `gump doctor` looks at on this machine: git, Python, pytest and its plugins, disk, worktrees, variables."""
 
 from __future__ import annotations
 
 import os
 import platform
+import secrets
 import shutil
 import sys
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+from pytest_gump.cli.doctor.agents import environment_of
+from pytest_gump.engine.checks.withheld import hint, needed_often
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system.environment import child_environment
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.git.runner import GitRunner, check_version
+from pytest_gump.system.worktrees.slots import Slots
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_gump.agents.base import Agent
     from pytest_gump.settings.settings import Settings
-    from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.worktrees.slot import Slot
 
 State = Literal["ok", "note", "failed"]
@@ -37,10 +48,6 @@ def machine_checks(root: Path, settings: Settings, *, is_needed: bool) -> Iterat
 
     `is_needed`: a repository is asked for, as by a workflow; without one it is no failure to be outside of any.
     """
-    from pytest_gump.errors import WorktreeError
-    from pytest_gump.system.git.repository import Repository
-    from pytest_gump.system.worktrees.slots import Slots
-
     yield from _git()
     yield Check("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield from _plugins()
@@ -58,9 +65,6 @@ def machine_checks(root: Path, settings: Settings, *, is_needed: bool) -> Iterat
 
 
 def _git() -> Iterator[Check]:
-    from pytest_gump.errors import WorktreeError
-    from pytest_gump.system.git.runner import GitRunner, check_version
-
     try:
         check_version()
     except WorktreeError as error:
@@ -74,8 +78,6 @@ def _git() -> Iterator[Check]:
 
 
 def _plugins() -> Iterator[Check]:
-    from importlib import metadata
-
     found = {"pytest": "pytest", "pytest-gump": "plugin", "pytest-xdist": "xdist"}
     for package, name in found.items():
         try:
@@ -100,10 +102,6 @@ def _disk(name: str, place: Path) -> Check:
 
 
 def _worktree(repository: Repository, root: Path) -> Check:
-    import time
-
-    from pytest_gump.errors import WorktreeError
-
     began = time.monotonic()
     try:
         with temporary_slot(repository, root) as slot:
@@ -115,13 +113,21 @@ def _worktree(repository: Repository, root: Path) -> Check:
     return Check("worktree", "ok", f"made with {files} files in {took_s:.1f}s, and removed, below {root}")
 
 
+def environment_checks(settings: Settings, agents: Iterable[Agent]) -> Iterator[Check]:
+    """Name variables of clouds and toolchains that are not passed. Whether anything needs them is unknown."""
+    passed = set(settings.agent_env).union(*(environment_of(agent, Path.cwd()) for agent in agents))
+    kept = (
+        ("agents", passed, "gump_agent_env"),
+        ("gates", child_environment(settings.gate_env), "gump_gate_env"),
+    )
+    for whose, names, setting in kept:
+        if found := needed_often(names):
+            yield Check(f"environment of {whose}", "note", hint(found, whose, setting))
+
+
 @contextmanager
 def temporary_slot(repository: Repository, root: Path) -> Iterator[Slot]:
     """A worktree slot below `root`. Both are removed at the end, `root` only if it did not exist before."""
-    import secrets
-
-    from pytest_gump.system.worktrees.slots import Slots
-
     was_there = root.exists()
     slot = Slots(repository, root).slot(f"doctor-{os.getpid()}-{secrets.token_hex(4)}")
     try:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_gump.cli.command import add_command
+from pytest_gump.agents import registry
+from pytest_gump.agents.family import FAMILIES
+from pytest_gump.cli.command import add_command, add_json
+from pytest_gump.cli.doctor.agents import call_live, look_at
+from pytest_gump.cli.doctor.checks import environment_checks, machine_checks
+from pytest_gump.cli.doctor.gates import try_gates
+from pytest_gump.cli.doctor.needs import read_needs
+from pytest_gump.cli.doctor.output import Diagnosis, print_diagnosis, record_of
+from pytest_gump.cli.effective import effective_names
+from pytest_gump.cli.output import Out
+from pytest_gump.cli.runs import project_root
+from pytest_gump.system.processes.process import Supervisor
 
 if TYPE_CHECKING:
     import argparse
@@ -15,10 +26,8 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.doctor.agents import CliState
-    from pytest_gump.cli.doctor.diagnosis import Diagnosis
     from pytest_gump.cli.doctor.needs import Needs
     from pytest_gump.cli.effective import Names
-    from pytest_gump.cli.output import Out
     from pytest_gump.conformance import Finding
 
 
@@ -49,35 +58,21 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--scenario", action="append", metavar="NAME", help="of the conformance suite; may be repeated (default: all)"
     )
-    parser.add_argument("--json", action="store_true", help="for machines")
+    add_json(parser)
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    from pytest_gump.cli.doctor.output import print_diagnosis, to_json
-    from pytest_gump.cli.effective import effective_names
-    from pytest_gump.cli.runs import project_root
-
     root = project_root()
     names = effective_names(root)
     diagnosis = _diagnose(arguments, root, names)
     if arguments.json:
-        out.raw(to_json(diagnosis))
+        out.json(record_of(diagnosis))
     else:
         print_diagnosis(diagnosis, out)
     return 1 if diagnosis.failed else 0
 
 
 def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagnosis:
-    from pytest_gump.agents import registry
-    from pytest_gump.agents.family import FAMILIES
-    from pytest_gump.cli.doctor.agents import call_live, look_at
-    from pytest_gump.cli.doctor.checks import machine_checks
-    from pytest_gump.cli.doctor.diagnosis import Diagnosis
-    from pytest_gump.cli.doctor.environment import environment_checks
-    from pytest_gump.cli.doctor.gates import try_gates
-    from pytest_gump.cli.doctor.needs import read_needs
-    from pytest_gump.system.processes.process import Supervisor
-
     workflow = arguments.workflow or arguments.name
     needs = read_needs(workflow, root, names) if workflow else None
     called: Mapping[str, Agent] = {name: registry.resolve(name, names.agents) for name in arguments.live or ()}
@@ -97,8 +92,6 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
 
 def _callable(clis: Sequence[CliState], needs: Needs | None, names: Names) -> Mapping[str, Agent]:
     """The agents of the workflow, or the bare name of each CLI that is installed."""
-    from pytest_gump.agents import registry
-
     if needs is not None:
         return needs.agents
     return {one.cli: registry.resolve(one.cli, names.agents) for one in clis if one.installed}
@@ -106,7 +99,6 @@ def _callable(clis: Sequence[CliState], needs: Needs | None, names: Names) -> Ma
 
 def _findings(named: Sequence[str], clis: Sequence[CliState], scenarios: Sequence[str] | None) -> tuple[Finding, ...]:
     from pytest_gump import conformance
-    from pytest_gump.cli.output import Out
 
     chosen = named or [one.cli for one in clis if one.installed and one.cli in conformance.CLIS]
     return tuple(conformance.run(chosen, Out(sys.stderr).line, tuple(scenarios or ())))

@@ -6,7 +6,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.agents import registry
 from pytest_gump.cli.doctor.checks import Check, temporary_slot
+from pytest_gump.engine.attempt.attempt import execute
+from pytest_gump.engine.attempt.tools import Tools
+from pytest_gump.engine.run.order_builder import RunInputs, preflight_order
+from pytest_gump.errors import WorktreeError
+from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
+from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.worktrees.slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +22,6 @@ if TYPE_CHECKING:
     from pytest_gump.cli.effective import Names
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult, Order
-    from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.processes.process import Supervisor
     from pytest_gump.workflow.model import Workflow
 
@@ -25,12 +32,6 @@ _SETUP: Final = "set gump_setup in the ini file, or setup in the workflow, to pr
 
 def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervisor) -> Iterator[Check]:
     """Set up a worktree and run the gates in it, as the preflight of a run does."""
-    from pytest_gump.engine.run.order_builder import RunInputs, preflight_order
-    from pytest_gump.errors import WorktreeError
-    from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
-    from pytest_gump.system.git.repository import Repository
-    from pytest_gump.system.worktrees.slots import Slots
-
     try:
         repository = Repository.open(root)
         base = repository.head()
@@ -52,11 +53,6 @@ def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervis
 
 
 def _run(order: Order, repository: Repository, slots: Path, names: Names, supervisor: Supervisor) -> AttemptResult:
-    from pytest_gump.agents import registry
-    from pytest_gump.engine.attempt.attempt import execute
-    from pytest_gump.engine.attempt.tools import Tools
-    from pytest_gump.system.worktrees.slots import Slots
-
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as scratch:
         tools = Tools(
             repository=repository,

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_gump.agents import registry
+from pytest_gump.agents.family import FAMILIES
 from pytest_gump.cli.doctor.checks import Check
+from pytest_gump.system.environment import home
+from pytest_gump.workflow.edit import agents_of
+from pytest_gump.workflow.find import find_workflow
+from pytest_gump.workflow.load import load_workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,13 +37,6 @@ def read_needs(name: str, root: Path, names: Names) -> Needs:
     Raises:
         GumpError: there is none of that name, or it has mistakes.
     """
-    from pytest_gump.agents import registry
-    from pytest_gump.agents.family import FAMILIES
-    from pytest_gump.system.environment import home
-    from pytest_gump.workflow.edit import agents_of
-    from pytest_gump.workflow.find import find_workflow
-    from pytest_gump.workflow.load import load_workflow
-
     loaded = load_workflow(
         find_workflow(name, root, home()),
         project=root,

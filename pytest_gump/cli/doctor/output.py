@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.text import pad
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_gump.cli.doctor.agents import CliState, LiveCall
-    from pytest_gump.cli.doctor.diagnosis import Diagnosis
+    from pytest_gump.cli.doctor.checks import Check
     from pytest_gump.cli.output import Out
     from pytest_gump.conformance import Finding
 
@@ -22,8 +21,27 @@ _COLOURS: Final = {"ok": "green", "note": "yellow", "failed": "red", "absent": "
 _UNTESTED: Final = "untested here: its adapter was written from documentation"
 
 
-def to_json(diagnosis: Diagnosis) -> str:
-    record = {
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    workflow: str | None
+    checks: tuple[Check, ...]
+    clis: tuple[CliState, ...]
+    live: tuple[LiveCall, ...]
+    findings: tuple[Finding, ...] | None
+    """Of the conformance suite; None where it was not asked for."""
+
+    @property
+    def failed(self) -> list[str]:
+        """What was asked for and does not work."""
+        return [
+            *(check.name for check in self.checks if check.state == "failed"),
+            *(f"call of {call.agent}" for call in self.live if not call.ok),
+            *(f"{one.cli} {one.scenario}" for one in self.findings or () if one.state == "fails"),
+        ]
+
+
+def record_of(diagnosis: Diagnosis) -> dict[str, object]:
+    return {
         "schema": SCHEMA,
         "workflow": diagnosis.workflow,
         "ok": not diagnosis.failed,
@@ -33,7 +51,6 @@ def to_json(diagnosis: Diagnosis) -> str:
         "live": [asdict(call) for call in diagnosis.live],
         "conformance": None if diagnosis.findings is None else [asdict(finding) for finding in diagnosis.findings],
     }
-    return json.dumps(record, indent=2) + "\n"
 
 
 def print_diagnosis(diagnosis: Diagnosis, out: Out) -> None:
