@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gump.engine.checks.judgement import REASON_CHARS
+from pytest_gump.engine.attempt.judge import REASON_CHARS
 from pytest_gump.errors import GumpError
 from pytest_gump.text import clean_text, one_line
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from pytest_gump.engine.attempt.attempt import execute
+from pytest_gump.engine.attempt.judge import REASON_CHARS
 from pytest_gump.engine.attempt.recovery import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
 from pytest_gump.engine.attempt.tools import Tools
-from pytest_gump.engine.checks.judgement import REASON_CHARS
 from pytest_gump.engine.record.run_folder import RunFolder
 from pytest_gump.engine.run.run import Run
 from pytest_gump.errors import GumpError, RunError, WorktreeError

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Note, Task, has_ended
 from pytest_gump.agents.streams.login_error import with_login_error
+from pytest_gump.engine.attempt.handover import HANDOVER_FILES
 from pytest_gump.engine.attempt.prompt import prompt_key
 from pytest_gump.engine.checks import withheld
 from pytest_gump.engine.checks.bounds import place_in
+from pytest_gump.engine.checks.command_end import left_behind, too_much
 from pytest_gump.engine.checks.guard import Breach, GuardWatch, shared_breach
-from pytest_gump.engine.checks.handover_files import HANDOVER_FILES, HANDOVER_FOLDER
-from pytest_gump.engine.checks.remarks import left_behind, too_much
 from pytest_gump.engine.checks.tool_watch import ToolWatch
 from pytest_gump.engine.checks.trespass import Trespass
 from pytest_gump.gates.tools.environment import gate_environment
@@ -22,6 +22,7 @@ from pytest_gump.order import ToolUse
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
 from pytest_gump.system.processes.process import Request
+from pytest_gump.system.worktrees.slot import HANDOVER
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -221,7 +222,7 @@ class _Listener:
 
     def _is_handed_over(self, path: str) -> bool:
         name = HANDOVER_FILES.get(self.order.mode)
-        return name is not None and place_in(self.place.worktree, path) == f"{HANDOVER_FOLDER}/{name}"
+        return name is not None and place_in(self.place.worktree, path) == f"{HANDOVER}/{name}"
 
 
 def _exit_code(finished: Exit | None) -> int | None:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import NOTHING_USED, Usage
-from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.attempt import lost_session
 from pytest_gump.engine.attempt.agent_phase import AgentRun, make_task, run_agent
 from pytest_gump.engine.attempt.context_phase import read_material
+from pytest_gump.engine.attempt.facts import Facts, result_of
 from pytest_gump.engine.attempt.gate_phase import Judged, run_step_gates
-from pytest_gump.engine.attempt.handover import Handover, read_handover
-from pytest_gump.engine.attempt.judge import judge_gates, judge_work
+from pytest_gump.engine.attempt.handover import read_handover
+from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_no_change, judge_work
 from pytest_gump.engine.attempt.named_changes import interpreter_changes, named_changes
 from pytest_gump.engine.attempt.prompt import compose
 from pytest_gump.engine.attempt.record_take import Work, record
@@ -29,32 +28,26 @@ from pytest_gump.engine.attempt.secrets import Secrets, masked_event
 from pytest_gump.engine.attempt.setup_phase import Setup
 from pytest_gump.engine.attempt.snapshots import Snapshots, attempt_ref
 from pytest_gump.engine.attempt.tools import GateStarted
-from pytest_gump.engine.attempt.usable_session import kept, usable
+from pytest_gump.engine.attempt.usable_session import usable
 from pytest_gump.engine.attempt.workplace import make_workplace
 from pytest_gump.engine.checks import withheld
 from pytest_gump.engine.checks.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.checks.collected import count_notes
-from pytest_gump.engine.checks.judgement import PASSED, Judgement
-from pytest_gump.engine.checks.no_change import describe_answer, judge_no_change, without_caches
+from pytest_gump.engine.checks.no_change import describe_answer, without_caches
 from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
-from pytest_gump.order import AttemptResult, Outcome, Timings, ToolUse, from_wire, to_wire
+from pytest_gump.order import AttemptResult, Outcome, from_wire, to_wire
 from pytest_gump.settings.settings import WAIT
 from pytest_gump.system.worktrees.folder import SlotLost
-from pytest_gump.text import bounded_text, clean_text, listed, one_line
+from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_gump.agents.base import Agent, Task
+    from pytest_gump.agents.base import Agent, SessionRef
     from pytest_gump.engine.attempt.context_phase import Material
     from pytest_gump.engine.attempt.tools import Heard, Tools
-    from pytest_gump.gates.base import GateResult
     from pytest_gump.order import Order
     from pytest_gump.system.worktrees.slot import Slot
-
-MESSAGE_CHARS = 20_000
 
 
 class Cancelled(KeyboardInterrupt):
@@ -76,34 +69,14 @@ def execute(order: Order, tools: Tools) -> AttemptResult:
     return _Attempt(order, tools).execute()
 
 
-@dataclass(slots=True)
-class _Facts:
-    """What is known of the attempt so far."""
-
-    task: Task | None = None
-    run: AgentRun | None = None
-    handover: Handover = field(default_factory=Handover)
-    gates: tuple[GateResult, ...] = ()
-    gates_s: float = 0.0
-    named: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    session_lost: bool = False
-    leaks: Sequence[str] = ()
-    """Places in the agent's files that hold the value of a secret."""
-    ignored: Sequence[str] = ()
-    """Ignored files that the agent made; looked up only if it changed nothing else."""
-    no_change: str = ""
-
-
 class _Attempt:
     def __init__(self, order: Order, tools: Tools) -> None:
         self.order = order
         self.tools = tools
-        self.facts = _Facts()
+        self.facts = Facts(started=tools.now())
         self.secrets = Secrets.of({*tools.settings.agent_env, *tools.settings.gate_env})
         self.agent = None if order.agent is None or order.setup_only else tools.agents(order.agent)
         self.slot: Slot = tools.slots.slot(order.slot)
-        self.started = tools.now()
         self.began = tools.clock()
         self.place = make_workplace(order, tools, self.slot)
         self.snapshots = Snapshots(order, tools.repository, self.slot, self.place.files)
@@ -148,11 +121,12 @@ class _Attempt:
             with suppress(GumpError, OSError):
                 result = replace(result, snapshot=self.snapshots.seal(self._message(result)))
         if self.facts.run is None and result.outcome is Outcome.CANCELLED and self.agent is not None:
-            return recover(self.order, self.tools, result, self.place.files.path, self.started)  # it may have begun
+            # The agent may have begun.
+            return recover(self.order, self.tools, result, self.place.files.path, self.facts.started)
         return result
 
     def _judged(self) -> Judgement:
-        problem = self._prepare() or (self._work() if self.agent is not None else None)
+        problem = self._prepare() or (self._work(self.agent) if self.agent is not None else None)
         if problem is not None:
             return problem
         judgement = self._check()
@@ -179,9 +153,7 @@ class _Attempt:
 
     # -- the agent -------------------------------------------------------------------------------------------------
 
-    def _work(self) -> Judgement | None:
-        agent = self.agent
-        assert agent is not None  # noqa: S101 - the caller has looked
+    def _work(self, agent: Agent) -> Judgement | None:
         material = read_material(self.order, self.tools, self.place, self.slot)
         self.facts.notes += material.notes
         if material.missing is not None:
@@ -192,8 +164,8 @@ class _Attempt:
         order = self._with_usable_session(agent)
         try:
             run = self._start(agent, order, material)
-            if lost_session.is_lost(order, run):
-                run = self._start_afresh(agent, order, material, run)
+            if (lost := lost_session.lost_by(order, run)) is not None:
+                run = self._start_afresh(agent, order, material, run, lost)
         except AgentError as error:
             return Judgement.of(Outcome.AGENT_ERROR, str(error.args[0]))
         return self._judge_work(run)
@@ -214,10 +186,11 @@ class _Attempt:
             event = masked_event(event, self.secrets)
         self.tools.listen(event)
 
-    def _start_afresh(self, agent: Agent, order: Order, material: Material, first: AgentRun) -> AgentRun:
+    def _start_afresh(
+        self, agent: Agent, order: Order, material: Material, first: AgentRun, lost: SessionRef
+    ) -> AgentRun:
         """Once more within the same attempt: nothing was done yet, so no retry is used up."""
-        assert order.session is not None  # noqa: S101 - it was lost
-        self.facts.notes.append(lost_session.NOTE.format(id=one_line(order.session.id)))
+        self.facts.notes.append(lost_session.NOTE.format(id=one_line(lost.id)))
         self.facts.session_lost = True
         lost_session.keep_apart(self.place.files)
         self.slot.restore(order.base)
@@ -369,31 +342,4 @@ class _Attempt:
 
     def _result(self, judgement: Judgement) -> AttemptResult:
         """All but what is read off the tree."""
-        order, facts, run = self.order, self.facts, self.facts.run
-        ending = run.ending if run is not None else None
-        total_s = self.tools.clock() - self.began
-        return AttemptResult(
-            step=order.step,
-            attempt=order.attempt,
-            outcome=judgement.outcome,
-            reason=judgement.reason,
-            agent=order.agent,
-            made=None if order.setup_only else order.made,
-            timings=Timings(self.started, total_s, run.duration_s if run else 0.0, facts.gates_s),
-            model=ending.model if ending else None,
-            final=ending.final if ending else False,
-            resets_at=sane(ending.resets_at, self.started) if ending and judgement.outcome is Outcome.QUOTA else None,
-            usage=ending.usage if ending else NOTHING_USED if judgement.outcome is Outcome.CANCELLED else Usage(),
-            tool_use=run.tool_use if run else ToolUse(),
-            gates=facts.gates,
-            guard=judgement.guard,
-            session=kept(ending.session if ending else None, order.slot),
-            session_lost=facts.session_lost,
-            plan=facts.handover.plan,
-            verdict=facts.handover.verdict,
-            artifact=facts.handover.artifact,
-            message=bounded_text(clean_text(ending.message), MESSAGE_CHARS) if ending else "",
-            no_change=facts.no_change,
-            named_changes=tuple(facts.named),
-            notes=(*facts.notes, *self.snapshots.notes, *facts.handover.notes, *(run.notes if run else ())),
-        )
+        return result_of(self.order, self.facts, judgement, self.tools.clock() - self.began, self.snapshots.notes)

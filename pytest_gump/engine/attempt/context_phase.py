@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.attempt.feedback import fenced
-from pytest_gump.engine.attempt.gate_phase import why_no_exit
+from pytest_gump.engine.checks.command_end import why_no_exit
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Section
 from pytest_gump.system.environment import child_environment

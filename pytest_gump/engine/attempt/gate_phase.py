@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.engine.checks.collected import hold_untouched_tests
-from pytest_gump.engine.checks.remarks import left_behind, too_much
+from pytest_gump.engine.checks.command_end import why_no_exit
 from pytest_gump.gates.base import CommandOutcome, GateContext
 from pytest_gump.gates.registry import run_gates
 from pytest_gump.gates.tools.caches import cache_environment
@@ -17,7 +16,6 @@ from pytest_gump.gates.view import Diff, StepView
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
 from pytest_gump.system.processes.process import Request
-from pytest_gump.units import format_duration
 from pytest_gump.workflow.path import slugify
 
 if TYPE_CHECKING:
@@ -28,9 +26,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.workplace import Workplace
     from pytest_gump.gates.base import GateResult, Payload
     from pytest_gump.order import Order
-    from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.changes import ChangedFile
-    from pytest_gump.system.processes.process import Exit
 
 OUTPUT_CHARS = 40_000
 """Of a gate's output in memory: summaries are read from it, and the retry's part is cut from it."""
@@ -133,16 +129,3 @@ class CommandRunner:
 def _start_of(path: Path, size: int) -> bytes:
     with path.open("rb") as file:
         return file.read(size)
-
-
-def why_no_exit(finished: Exit, timeout_s: float, settings: Settings) -> str | None:
-    """Why a command has no exit code; None when it has one."""
-    if why := finished.error or too_much(finished, settings):
-        return why
-    if finished.survivors:
-        return "; ".join(left_behind(finished, "it"))
-    if finished.stopped is not None:
-        return f"timed out after {format_duration(timeout_s)}"
-    if finished.signal is not None:
-        return f"ended by signal {finished.signal} ({signal.strsignal(finished.signal) or 'unknown'})"
-    return None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.checks.handover_files import HANDOVER_FILES, HANDOVER_FOLDER
 from pytest_gump.engine.checks.no_change import read_reason
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.schema import fenced_json, parse_plan, parse_verdict
+from pytest_gump.system.worktrees.slot import HANDOVER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytest_gump.gates.base import Payload
     from pytest_gump.order import Mode, PlanItem, Verdict
+
+HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def read_handover(read: Callable[[str], bytes | None], mode: Mode, *, message: s
 
 def _missing(name: str, mode: Mode) -> str:
     also = "" if mode == "artifact" else ", and the final message holds no block fenced as json"
-    return f"no {HANDOVER_FOLDER}/{name} was written{also}"
+    return f"no {HANDOVER}/{name} was written{also}"
 
 
 def _parse(content: bytes, mode: Mode, *, max_items: int, notes: tuple[str, ...]) -> Handover:

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.checks.judgement import PASSED, Judgement
+from pytest_gump.engine.checks.no_change import describe_no_change
 from pytest_gump.order import Outcome
-from pytest_gump.text import listed
+from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_gump.agents.base import Ending
     from pytest_gump.engine.attempt.agent_phase import AgentRun
     from pytest_gump.engine.attempt.handover import Handover
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import Limits
+
+REASON_CHARS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    outcome: Outcome
+    reason: str = ""
+    """One line; empty when passed."""
+    guard: str | None = None
+    """The guard that stopped the agent."""
+
+    @classmethod
+    def of(cls, outcome: Outcome, reason: str, guard: str | None = None) -> Judgement:
+        return cls(outcome, one_line(reason, REASON_CHARS), guard)
+
+
+PASSED: Final = Judgement(Outcome.PASSED)
 
 
 def judge_work(
@@ -52,6 +72,21 @@ def judge_gates(gates: Sequence[GateResult]) -> Judgement:
         return Judgement.of(Outcome.GATE_ERROR, _summary(broken, "could not run"))
     if failed := [gate for gate in gates if gate.status == "failed"]:
         return Judgement.of(Outcome.GATE_FAILED, _summary(failed, "failed"))
+    return PASSED
+
+
+def judge_no_change(reason: str, ignored: Sequence[str], *, must_change: bool, ending: Ending | None) -> Judgement:
+    """Decide on an attempt whose gates passed and whose files did not change since its step began.
+
+    `reason` is why nothing had to change; `ignored` are the files that git ignores and the agent made; `ending` is
+    None where no agent ran.
+    """
+    if reason:
+        return PASSED
+    if must_change:
+        return Judgement.of(Outcome.NO_CHANGE, describe_no_change(ignored))
+    if ending is not None and not ending.usage.turns and not ending.message.strip():
+        return Judgement.of(Outcome.AGENT_ERROR, "the agent ended without a turn, an answer or a change")
     return PASSED
 
 

@@ -11,6 +11,7 @@ from pytest_gump.engine.attempt.prompt import STANDING, TASK
 from pytest_gump.order import Section
 
 if TYPE_CHECKING:
+    from pytest_gump.agents.base import SessionRef
     from pytest_gump.engine.attempt.agent_phase import AgentRun
     from pytest_gump.order import Order
     from pytest_gump.system.directory import Directory
@@ -20,10 +21,10 @@ LOST: Final = "lost-session"
 """Below an attempt's folder: what the CLI printed when it was to resume."""
 
 
-def is_lost(order: Order, run: AgentRun) -> bool:
-    """Whether the CLI ended for no other reason than that it does not know the session."""
+def lost_by(order: Order, run: AgentRun) -> SessionRef | None:
+    """The session of the order, if the CLI ended for no other reason than that it does not know it."""
     delayed = run.cancelled or run.breach is not None or run.trespass is not None
-    return order.session is not None and run.ending.lost_session and not delayed
+    return order.session if run.ending.lost_session and not delayed else None
 
 
 def afresh(order: Order) -> Order:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.engine.attempt.feedback import describe_failures, fenced
-from pytest_gump.engine.checks.handover_files import HANDOVER_FILES, HANDOVER_FOLDER, NO_CHANGE_FILE
+from pytest_gump.engine.attempt.handover import HANDOVER_FILES
+from pytest_gump.engine.checks.no_change import NO_CHANGE_FILE
 from pytest_gump.gates.patterns import matches
 from pytest_gump.order import PlanItem, Section
+from pytest_gump.system.worktrees.slot import HANDOVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,11 +122,11 @@ def expectations(mode: Mode, *, max_items: int) -> str:
     """What the mode wants to be handed over, with file name and example."""
     match mode:
         case "plan":
-            return _PLAN.format(file=f"{HANDOVER_FOLDER}/plan.json", max_items=max_items)
+            return _PLAN.format(file=f"{HANDOVER}/plan.json", max_items=max_items)
         case "artifact":
-            return _ARTIFACT.format(file=f"{HANDOVER_FOLDER}/artifact.txt")
+            return _ARTIFACT.format(file=f"{HANDOVER}/artifact.txt")
         case "review":
-            return _REVIEW.format(file=f"{HANDOVER_FOLDER}/review.json")
+            return _REVIEW.format(file=f"{HANDOVER}/review.json")
         case _:
             return _DIFF
 
@@ -235,10 +237,10 @@ it out."""
 _CHANGE: Final = """\
 Change the files of this project. What counts is the state of the files when you end: it is compared with the state
 before, and checked."""
-_DIFF: Final = f"{_CHANGE} Nothing has to be written to `{HANDOVER_FOLDER}`."
+_DIFF: Final = f"{_CHANGE} Nothing has to be written to `{HANDOVER}`."
 _NO_CHANGE: Final = f"""\
 If no file has to change because the work is already done, write the reason as one line of text to
-`{HANDOVER_FOLDER}/{NO_CHANGE_FILE}`. The attempt fails if you change no file and give no reason. The checks run in
+`{HANDOVER}/{NO_CHANGE_FILE}`. The attempt fails if you change no file and give no reason. The checks run in
 both cases."""
 
 _PLAN: Final = """\

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.attempt.gate_phase import CommandRunner
-from pytest_gump.engine.checks.judgement import Judgement
+from pytest_gump.engine.attempt.judge import Judgement
 from pytest_gump.gates.tools.detect import LOCK_FILES
 from pytest_gump.order import Outcome
 from pytest_gump.system.environment import child_environment

@@ -1,14 +1,12 @@
-"""Decides on a step that should change files and did not, by the reason that its agent gives. Pure."""
+"""What there is to say of a step that should change files and did not. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.checks.handover_files import HANDOVER_FOLDER, NO_CHANGE_FILE
-from pytest_gump.engine.checks.judgement import Judgement
 from pytest_gump.errors import WorktreeError
-from pytest_gump.order import Outcome
 from pytest_gump.system.kept_ignored import TOOL_CACHES
+from pytest_gump.system.worktrees.slot import HANDOVER
 from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:
@@ -16,6 +14,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Ending
 
+NO_CHANGE_FILE: Final = "no_change.txt"
+"""File in the hand-over folder with the agent's reason."""
 REASON_CHARS: Final = 300
 MESSAGE_CHARS: Final = 200
 _CACHES: Final = frozenset({"__pycache__", ".hypothesis", ".coverage", *TOOL_CACHES})
@@ -34,20 +34,6 @@ def read_reason(read: Callable[[str], bytes | None]) -> tuple[str, tuple[str, ..
     return one_line((content or b"").decode("utf-8", "replace"), REASON_CHARS), ()
 
 
-def judge_no_change(reason: str, ignored: Sequence[str], *, must_change: bool, ending: Ending | None) -> Judgement:
-    """Decide on an attempt whose gates passed and whose files did not change since its step began.
-
-    `ignored` are the files that git ignores and the agent made; `ending` is None where no agent ran.
-    """
-    if reason:
-        return Judgement(Outcome.PASSED)
-    if must_change:
-        return Judgement.of(Outcome.NO_CHANGE, _summary(ignored))
-    if ending is not None and not ending.usage.turns and not ending.message.strip():
-        return Judgement.of(Outcome.AGENT_ERROR, "the agent ended without a turn, an answer or a change")
-    return Judgement(Outcome.PASSED)
-
-
 def describe_answer(ending: Ending | None) -> tuple[str, ...]:
     """The agent's answer, which may be a question or a refusal."""
     answer = "" if ending is None else one_line(ending.message, MESSAGE_CHARS)
@@ -59,7 +45,7 @@ def without_caches(ignored: Sequence[str]) -> list[str]:
     return [path for path in ignored if path.rstrip("/").rpartition("/")[2] not in _CACHES]
 
 
-def _summary(ignored: Sequence[str]) -> str:
+def describe_no_change(ignored: Sequence[str]) -> str:
     made = without_caches(ignored)
     what = f"changed only ignored files: {listed(made)}" if made else "no file was changed"
-    return f"{what}, and no reason was given in {HANDOVER_FOLDER}/{NO_CHANGE_FILE}"
+    return f"{what}, and no reason was given in {HANDOVER}/{NO_CHANGE_FILE}"

@@ -7,7 +7,7 @@ are zeroed by being new. What must outlive that (attempt numbers, plans) is kept
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.engine.schedule.plan_sort import Waits, waits
 from pytest_gump.engine.schedule.retry import Tally
@@ -166,7 +166,7 @@ class Group:
     plan: tuple[PlanItem, ...] = ()
     members: list[Leaf | Group | None] = field(default_factory=list)
     """The declared ones, and the group's own gates behind them, if it has any."""
-    side: ParallelPass[Leaf, Any] | None = None
+    side: ParallelPass[Leaf, FailureCase] | None = None
     """How far the members of a parallel group are."""
     kept: dict[int, Tally] = field(default_factory=dict)
     """Tallies that outlive a restart."""
@@ -191,6 +191,28 @@ class Group:
     def size(self) -> int:
         """How many members were declared or planned."""
         return len(self.plan) if self.kind == "foreach" else len(self.steps)
+
+    @property
+    def parallel_pass(self) -> ParallelPass[Leaf, FailureCase]:
+        """The pass of a parallel group.
+
+        Raises:
+            LookupError: the group is not parallel, or has not begun.
+        """
+        if self.side is None:
+            raise LookupError(f"{self.path} has no parallel pass")
+        return self.side
+
+    def entered(self, index: int) -> Node:
+        """The member with this index.
+
+        Raises:
+            LookupError: it has not begun.
+        """
+        member = self.members[index]
+        if member is None:
+            raise LookupError(f"member {index} of {self.path} has not begun")
+        return member
 
     @property
     def has_gate(self) -> bool:
@@ -319,20 +341,18 @@ def groups_above(node: Node) -> Iterator[Group]:
         group = group.parent
 
 
-def last_writer(node: Node) -> Leaf | None:
-    """The last step below a member that may change the tree."""
-    if isinstance(node, Leaf):
-        return node if node.mode == "diff" else None
-    found = (last_writer(member) for member in reversed(node.members) if member is not None)
-    return next((leaf for leaf in found if leaf is not None), None)
+def writers(node: Node) -> Iterator[Leaf]:
+    """The steps below a node that may change the tree, last first."""
+    if isinstance(node, Group):
+        for member in reversed(node.members):
+            yield from writers(member) if member is not None else ()
+    elif node.mode == "diff":
+        yield node
 
 
 def writer_of(merge: Leaf) -> Leaf:
-    """The last step that may have changed what a merge brings in."""
-    member = merge.parent.members[merge.index]
-    writer = last_writer(member) if member is not None else None
-    assert writer is not None  # noqa: S101 - only members that may write are merged
-    return writer
+    """The last step that may have changed what a merge brings in; only members with such a step are merged."""
+    return next(writers(merge.parent.entered(merge.index)))
 
 
 def restart_target(node: Node, name: str) -> tuple[Group, Node]:

@@ -128,8 +128,7 @@ class ResumableSchedule(Schedule):
             writer = writer_of(leaf)
             self._reopen(leaf, case, Reopened(writer.path, Tally(), None))
         else:
-            side = leaf.parent.side
-            assert side is not None  # noqa: S101 - the group is parallel
+            side = leaf.parent.parallel_pass
             side.states[leaf.index] = "passed"
             if side.ended == leaf.index:
                 self._start_merge(leaf.parent, side, leaf.index)

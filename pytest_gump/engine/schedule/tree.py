@@ -10,7 +10,7 @@ plan order; a merge is a step of its own.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.attempts import first_attempt, merge_attempt
 from pytest_gump.engine.schedule.nodes import Group, Lane, Leaf
@@ -105,32 +105,28 @@ class StepTree:
         self._attempts[path] = self._attempts.get(path, 0) + 1
         return self._attempts[path]
 
-    def _show_front(self, group: Group, side: ParallelPass[Leaf, Any]) -> None:
+    def _show_front(self, group: Group, side: ParallelPass[Leaf, FailureCase]) -> None:
         if side.has_more and group not in self._fronts:
             self._fronts.append(group)
 
     def _enter_next(self) -> None:
         """Let one more member of a parallel group begin: the first one in plan order."""
         group = min(self._fronts, key=place)
-        assert group.side is not None  # noqa: S101 - only parallel groups are fronts
-        index, head = group.side.enter()
-        if not group.side.has_more:
+        index, head = group.parallel_pass.enter()
+        if not group.parallel_pass.has_more:
             self._fronts.remove(group)
         self._enter(group.member(index, Lane(head)))
 
-    def _start_merge(self, group: Group, side: ParallelPass[Leaf, Any], index: int) -> None:
-        member = group.members[index]
-        assert member is not None  # noqa: S101 - it has passed
+    def _start_merge(self, group: Group, side: ParallelPass[Leaf, FailureCase], index: int) -> None:
         leaf = group.merge(index)
         leaf.begin = group.lane.head
         side.states[index], side.merges[index] = "merging", leaf
-        self._start(leaf, merge_attempt(leaf, member, self._number))
+        self._start(leaf, merge_attempt(leaf, group.entered(index), self._number))
 
     def _reopen(self, merge: Leaf, case: FailureCase, kept: Reopened) -> None:
         """Start the member that could not be merged from its beginning."""
         group = merge.parent
-        assert group.side is not None  # noqa: S101 - the group is parallel
-        group.side.states[merge.index] = "running"
+        group.parallel_pass.states[merge.index] = "running"
         merge.status = "pending"
         case = replace(case, items=kept.path.items)
         self._enter(group.reopen(merge.index, Lane(group.lane.head), case, kept))

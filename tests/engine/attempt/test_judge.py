@@ -7,9 +7,8 @@ import pytest
 from pytest_gump.agents.base import Ending, Usage
 from pytest_gump.engine.attempt.agent_phase import AgentRun
 from pytest_gump.engine.attempt.handover import Handover
-from pytest_gump.engine.attempt.judge import judge_gates, judge_work
+from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_work
 from pytest_gump.engine.checks.guard import Breach
-from pytest_gump.engine.checks.judgement import PASSED, Judgement
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import Limits, Outcome, Verdict
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import Ending, Usage
-from pytest_gump.engine.attempt.judge import judge_gates
+from pytest_gump.engine.attempt.judge import judge_gates, judge_no_change
 from pytest_gump.engine.attempt.prompt import OUTPUT, PromptParts, compose, head_sections, prompt_key
-from pytest_gump.engine.checks.no_change import REASON_CHARS, judge_no_change, read_reason, without_caches
+from pytest_gump.engine.checks.no_change import REASON_CHARS, read_reason, without_caches
 from pytest_gump.engine.schedule.failure_handling import failure_of
 from pytest_gump.engine.schedule.retry import no_progress
 from pytest_gump.errors import WorktreeError

@@ -1,11 +1,12 @@
-"""Notes on how a command ended, in addition to its exit code."""
+"""How a command ended, in addition to its exit code."""
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from pytest_gump.system.processes.command import TOO_MANY_BYTES, TOO_MANY_LINES
-from pytest_gump.units import plural
+from pytest_gump.units import format_duration, plural
 
 if TYPE_CHECKING:
     from pytest_gump.settings.settings import Settings
@@ -33,3 +34,16 @@ def left_behind(finished: Exit, whose: str) -> list[str]:
             f"{plural(alive, 'process', 'processes')} that {whose} started could not be ended and {verb} running"
         )
     return notes
+
+
+def why_no_exit(finished: Exit, timeout_s: float, settings: Settings) -> str | None:
+    """Why a command has no exit code; None when it has one."""
+    if why := finished.error or too_much(finished, settings):
+        return why
+    if finished.survivors:
+        return "; ".join(left_behind(finished, "it"))
+    if finished.stopped is not None:
+        return f"timed out after {format_duration(timeout_s)}"
+    if finished.signal is not None:
+        return f"ended by signal {finished.signal} ({signal.strsignal(finished.signal) or 'unknown'})"
+    return None

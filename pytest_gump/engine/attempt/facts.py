@@ -1,0 +1,74 @@
+"""What is known of an attempt so far, and the result that it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.base import NOTHING_USED, Usage
+from pytest_gump.agents.streams.resets import sane
+from pytest_gump.engine.attempt.handover import Handover
+from pytest_gump.engine.attempt.usable_session import kept
+from pytest_gump.order import AttemptResult, Outcome, Timings, ToolUse
+from pytest_gump.text import bounded_text, clean_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_gump.agents.base import Task
+    from pytest_gump.engine.attempt.agent_phase import AgentRun
+    from pytest_gump.engine.attempt.judge import Judgement
+    from pytest_gump.gates.base import GateResult
+    from pytest_gump.order import Order
+
+MESSAGE_CHARS: Final = 20_000
+
+
+@dataclass(slots=True)
+class Facts:
+    started: float
+    """Seconds since the epoch."""
+    task: Task | None = None
+    run: AgentRun | None = None
+    handover: Handover = field(default_factory=Handover)
+    gates: tuple[GateResult, ...] = ()
+    gates_s: float = 0.0
+    named: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    session_lost: bool = False
+    leaks: Sequence[str] = ()
+    """Places in the agent's files that hold the value of a secret."""
+    ignored: Sequence[str] = ()
+    """Ignored files that the agent made; looked up only if it changed nothing else."""
+    no_change: str = ""
+
+
+def result_of(order: Order, facts: Facts, judgement: Judgement, total_s: float, notes: Sequence[str]) -> AttemptResult:
+    """The result, without what is read off the tree; `notes` are those on its snapshot."""
+    run, handover = facts.run, facts.handover
+    ending = run.ending if run is not None else None
+    return AttemptResult(
+        step=order.step,
+        attempt=order.attempt,
+        outcome=judgement.outcome,
+        reason=judgement.reason,
+        agent=order.agent,
+        made=None if order.setup_only else order.made,
+        timings=Timings(facts.started, total_s, run.duration_s if run else 0.0, facts.gates_s),
+        model=ending.model if ending else None,
+        final=ending.final if ending else False,
+        resets_at=sane(ending.resets_at, facts.started) if ending and judgement.outcome is Outcome.QUOTA else None,
+        usage=ending.usage if ending else NOTHING_USED if judgement.outcome is Outcome.CANCELLED else Usage(),
+        tool_use=run.tool_use if run else ToolUse(),
+        gates=facts.gates,
+        guard=judgement.guard,
+        session=kept(ending.session if ending else None, order.slot),
+        session_lost=facts.session_lost,
+        plan=handover.plan,
+        verdict=handover.verdict,
+        artifact=handover.artifact,
+        message=bounded_text(clean_text(ending.message), MESSAGE_CHARS) if ending else "",
+        no_change=facts.no_change,
+        named_changes=tuple(facts.named),
+        notes=(*facts.notes, *notes, *handover.notes, *(run.notes if run else ())),
+    )
