@@ -49,7 +49,7 @@ def files_of_running(run: StoredRun, attempt: AttemptRecord) -> Path | None:
 
 def mask_secrets() -> Callable[[str], str]:
     """Masks secrets of this process's environment, because the files of a running attempt are not masked yet."""
-    return Secrets.of(os.environ).mask
+    return Secrets.named(os.environ).mask
 
 
 def follow(run: StoredRun, attempt: AttemptRecord, out: Out) -> StoredRun:

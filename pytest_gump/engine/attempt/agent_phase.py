@@ -77,7 +77,7 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
     )
 
 
-def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: Task) -> AgentRun:
+def run_agent(order: Order, tools: Tools, workplace: Workplace, agent: Agent, task: Task) -> AgentRun:
     """Start the agent and stay with it until its whole process tree is gone.
 
     Ctrl-C is held back until the tree is stopped, and told in the result: what was done and spent is kept first.
@@ -88,17 +88,17 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
     command = agent.command(task)
     names = (*command.env_names, *tools.settings.agent_env)
     # The gates' variables too: tests that the agent runs must be about the worktree, as those of the gates are.
-    added = {**gate_environment(place.worktree), **command.env, **place.environment}
+    added = {**gate_environment(workplace.worktree), **command.env, **workplace.environment}
     environment = child_environment(names, added)
-    listener = _Listener(order, tools, place, agent.reader(task), agent.cli, environment)
+    listener = _Listener(order, tools, workplace, agent.reader(task), agent.cli, environment)
     request = Request(
         argv=command.argv,
-        cwd=place.worktree,
-        folder=place.enter(),
+        cwd=workplace.worktree,
+        folder=workplace.enter(),
         env=environment,
-        mark=place.mark,
-        stdout=place.folder / STREAM,
-        stderr=place.folder / STDERR,
+        mark=workplace.mark,
+        stdout=workplace.folder / STREAM,
+        stderr=workplace.folder / STDERR,
         stdin=command.stdin,
         max_bytes=tools.settings.stream_bytes,
         max_lines=tools.settings.stream_lines,
@@ -115,7 +115,7 @@ def run_agent(order: Order, tools: Tools, place: Workplace, agent: Agent, task: 
         )
     except KeyboardInterrupt:
         listener.notes.append("interrupted while the agent worked")
-    ended = listener.end(finished, place.folder / STDERR)
+    ended = listener.end(finished, workplace.folder / STDERR)
     ended = replace(ended, cancelled=finished is None, duration_s=tools.clock() - began, finished=finished)
     return replace(ended, pauses_s=_pauses(began, listener.times, tools.clock())) if tools.settings.record else ended
 
@@ -130,7 +130,7 @@ class _Listener:
 
     order: Order
     tools: Tools
-    place: Workplace
+    workplace: Workplace
     reader: StreamReader
     cli: str
     passed: Collection[str]
@@ -144,7 +144,7 @@ class _Listener:
     """When each line came, if that is recorded."""
 
     def __post_init__(self) -> None:
-        self.trespass = Trespass(self.place.worktree, self.tools.repository.root)
+        self.trespass = Trespass(self.workplace.worktree, self.tools.repository.root)
         self.guards = GuardWatch(self.order.limits, may_write=self._is_handed_over, clock=self.tools.clock)
         self.calls = ToolWatch(is_handed_over=self._is_handed_over, clock=self.tools.clock)
 
@@ -198,8 +198,8 @@ class _Listener:
             notes=(*self.notes, *self.trespass.notes(), *ending.notes),
         )
 
-    def _name_withheld(self, words: str) -> None:
-        if names := withheld.likely(self.passed, words):
+    def _name_withheld(self, output: str) -> None:
+        if names := withheld.likely(self.passed, output):
             self.notes.append(withheld.hint(names, "agents", "gump_agent_env"))
 
     def _note_time(self) -> None:
@@ -222,7 +222,7 @@ class _Listener:
 
     def _is_handed_over(self, path: str) -> bool:
         name = HANDOVER_FILES.get(self.order.mode)
-        return name is not None and place_in(self.place.worktree, path) == f"{HANDOVER}/{name}"
+        return name is not None and place_in(self.workplace.worktree, path) == f"{HANDOVER}/{name}"
 
 
 def _exit_code(finished: Exit | None) -> int | None:

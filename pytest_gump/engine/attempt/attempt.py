@@ -74,12 +74,12 @@ class _Attempt:
         self.order = order
         self.tools = tools
         self.facts = Facts(started=tools.now())
-        self.secrets = Secrets.of({*tools.settings.agent_env, *tools.settings.gate_env})
+        self.secrets = Secrets.named({*tools.settings.agent_env, *tools.settings.gate_env})
         self.agent = None if order.agent is None or order.setup_only else tools.agents(order.agent)
         self.slot: Slot = tools.slots.slot(order.slot)
         self.began = tools.clock()
-        self.place = make_workplace(order, tools, self.slot)
-        self.snapshots = Snapshots(order, tools.repository, self.slot, self.place.files)
+        self.workplace = make_workplace(order, tools, self.slot)
+        self.snapshots = Snapshots(order, tools.repository, self.slot, self.workplace.files)
 
     def execute(self) -> AttemptResult:
         try:
@@ -105,9 +105,9 @@ class _Attempt:
             return Judgement(Outcome.CANCELLED, "interrupted while the agent worked")
         lost = error if isinstance(error, SlotLost) else self.slot.lost
         if lost is not None:
-            return Judgement.of(Outcome.OUT_OF_BOUNDS, reason_of(lost))
-        reason = reason_of(error).replace(self.place.files.access, str(self.place.files.path))
-        return Judgement.of(Outcome.AGENT_ERROR, f"after the agent ended: {reason}")
+            return Judgement.failed(Outcome.OUT_OF_BOUNDS, reason_of(lost))
+        reason = reason_of(error).replace(self.workplace.files.access, str(self.workplace.files.path))
+        return Judgement.failed(Outcome.AGENT_ERROR, f"after the agent ended: {reason}")
 
     def _finish_somehow(self, judgement: Judgement) -> AttemptResult:
         """The result, whatever becomes of the files: it is what an agent was paid for."""
@@ -122,7 +122,7 @@ class _Attempt:
                 result = replace(result, snapshot=self.snapshots.seal(self._message(result)))
         if self.facts.run is None and result.outcome is Outcome.CANCELLED and self.agent is not None:
             # The agent may have begun.
-            return recover(self.order, self.tools, result, self.place.files.path, self.facts.started)
+            return recover(self.order, self.tools, result, self.workplace.files.path, self.facts.started)
         return result
 
     def _judged(self) -> Judgement:
@@ -136,7 +136,7 @@ class _Attempt:
 
     def _prepare(self) -> Judgement | None:
         self.slot.prepare(self.order.base)
-        setup = Setup(self.order, self.tools, self.place, self.slot, at=self.order.base)
+        setup = Setup(self.order, self.tools, self.workplace, self.slot, at=self.order.base)
         problem = setup.begin() or self._unchanged_interpreter()
         self.facts.notes += setup.notes
         return problem
@@ -144,7 +144,7 @@ class _Attempt:
     def _unchanged_interpreter(self) -> Judgement | None:
         """Refuses to start an agent if gates can no longer check its work."""
         why = None if self.agent is None else self._interpreter_changes()
-        return None if why is None else Judgement.of(Outcome.GATE_ERROR, why)
+        return None if why is None else Judgement.failed(Outcome.GATE_ERROR, why)
 
     def _interpreter_changes(self) -> str | None:
         why, installed = interpreter_changes(self.tools)
@@ -154,11 +154,11 @@ class _Attempt:
     # -- the agent -------------------------------------------------------------------------------------------------
 
     def _work(self, agent: Agent) -> Judgement | None:
-        material = read_material(self.order, self.tools, self.place, self.slot)
+        material = read_material(self.order, self.tools, self.workplace, self.slot)
         self.facts.notes += material.notes
         if material.missing is not None:
             # Not the agent's fault, but the policy for agents that cannot work fits: another attempt may find the file.
-            return Judgement.of(Outcome.AGENT_ERROR, material.missing)
+            return Judgement.failed(Outcome.AGENT_ERROR, material.missing)
         if any(part.bash for part in self.order.context):
             self.slot.restore(self.order.base)  # what these commands left is not the agent's work
         order = self._with_usable_session(agent)
@@ -167,18 +167,18 @@ class _Attempt:
             if (lost := lost_session.lost_by(order, run)) is not None:
                 run = self._start_afresh(agent, order, material, run, lost)
         except AgentError as error:
-            return Judgement.of(Outcome.AGENT_ERROR, str(error.args[0]))
+            return Judgement.failed(Outcome.AGENT_ERROR, str(error.args[0]))
         return self._judge_work(run)
 
     def _start(self, agent: Agent, order: Order, material: Material) -> AgentRun:
         prompt = compose(order.head, conventions=material.conventions, context=material.context)
-        self.place.files.write("prompt.md", prompt.encode("utf-8", "surrogateescape"))
+        self.workplace.files.write("prompt.md", prompt.encode("utf-8", "surrogateescape"))
         self.slot.empty_handover()
         task = make_task(order, self.tools, self.slot.path, prompt)
-        self.secrets = Secrets.of({*self.secrets.values, *agent.command(task).env_names})
+        self.secrets = Secrets.named({*self.secrets.values, *agent.command(task).env_names})
         self.facts.task = task
         tools = replace(self.tools, listen=self._listen)
-        self.facts.run = run = run_agent(order, tools, self.place, agent, task)
+        self.facts.run = run = run_agent(order, tools, self.workplace, agent, task)
         return run
 
     def _listen(self, event: Heard) -> None:
@@ -192,7 +192,7 @@ class _Attempt:
         """Once more within the same attempt: nothing was done yet, so no retry is used up."""
         self.facts.notes.append(lost_session.NOTE.format(id=one_line(lost.id)))
         self.facts.session_lost = True
-        lost_session.keep_apart(self.place.files)
+        lost_session.keep_apart(self.workplace.files)
         self.slot.restore(order.base)
         again = lost_session.time_left(lost_session.afresh(self.order), first.duration_s)
         self.facts.run = run = lost_session.together(first, self._start(agent, again, material))
@@ -218,7 +218,7 @@ class _Attempt:
             facts.named += named_changes(order, self.tools, self.slot, self.snapshots.changed)
         crossing = self._crossing()
         read_only = order.mode != "diff" or order.limits.no_write
-        unwanted = [one.path for one in self.snapshots.changed_by_attempt] if read_only else []
+        unwanted = [file.path for file in self.snapshots.changed_by_attempt] if read_only else []
         judgement = judge_work(run, order.limits, facts.handover, unwanted=unwanted, crossing=crossing.reason)
         if broken is not None and (judgement is None or judgement.outcome is Outcome.OUTPUT_INVALID):
             judgement = broken
@@ -245,7 +245,7 @@ class _Attempt:
         return None
 
     def _crossing(self) -> Crossing:
-        crossing = check_bounds(self.order, [one.path for one in self.snapshots.changed], bad=self.snapshots.bad)
+        crossing = check_bounds(self.order, [file.path for file in self.snapshots.changed], bad=self.snapshots.bad)
         leaks = self.facts.leaks = self.snapshots.leaks(self.secrets)
         leaked = f"the value of a secret was found: {'; '.join(leaks)}" if leaks else None
         reasons = [reason for reason in (crossing.reason, leaked, self._interpreter_changes()) if reason]
@@ -257,7 +257,7 @@ class _Attempt:
         order, facts = self.order, self.facts
         if not order.gates:
             return Judgement(Outcome.PASSED)
-        setup = Setup(order, self.tools, self.place, self.slot, at=self.snapshots.commit)
+        setup = Setup(order, self.tools, self.workplace, self.slot, at=self.snapshots.commit)
         problem = setup.for_gates()
         facts.notes += setup.notes
         if problem is not None:
@@ -269,7 +269,7 @@ class _Attempt:
         began = self.tools.clock()
         try:
             judged = Judged(self.snapshots.changed, patch, facts.handover.payload)
-            facts.gates = run_step_gates(order, self.tools, self.place, judged)
+            facts.gates = run_step_gates(order, self.tools, self.workplace, judged)
             facts.named += count_notes(facts.gates, order.known_tests, order.known_skipped)
         finally:
             facts.gates_s = self.tools.clock() - began
@@ -306,15 +306,15 @@ class _Attempt:
             self._result(judgement),
             tree=self.snapshots.tree,
             changed=changed,
-            gate_config=gate_config(one.path for one in changed) if self.facts.run is not None else (),
+            gate_config=gate_config(file.path for file in changed) if self.facts.run is not None else (),
         )
-        masked = self.secrets.mask_files(self.place.folder)
+        masked = self.secrets.mask_files(self.workplace.folder)
         if masked:
             result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
         result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
-        result = replace(result, snapshot=self.snapshots.seal(self._message(result)), scratch=self.place.kept)
+        result = replace(result, snapshot=self.snapshots.seal(self._message(result)), scratch=self.workplace.kept)
         text = json_text(to_wire(replace(result, scratch=None)), indent=2)
-        self.place.files.write("result.json", f"{text}\n".encode())
+        self.workplace.files.write("result.json", f"{text}\n".encode())
         return result
 
     def _record(self, judgement: Judgement) -> None:
@@ -331,7 +331,7 @@ class _Attempt:
             self.tools.repository.patch(self.order.base, snapshot.commit, out)
 
         secrets = tuple(self.secrets.values.values())
-        work = Work(agent.cli, facts.task, facts.run, self.place.folder, secrets, write_patch)
+        work = Work(agent.cli, facts.task, facts.run, self.workplace.folder, secrets, write_patch)
         why_not = record(Path(folder), work)
         if why_not is not None:
             facts.notes.append(why_not)

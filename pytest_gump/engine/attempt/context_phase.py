@@ -32,7 +32,7 @@ class Material:
     notes: tuple[str, ...] = ()
 
 
-def read_material(order: Order, tools: Tools, place: Workplace, slot: Slot) -> Material:
+def read_material(order: Order, tools: Tools, workplace: Workplace, slot: Slot) -> Material:
     """Read the files, run the commands. A command that fails is told in its section; a file that fails ends it all."""
     limit = tools.settings.context_bytes
     conventions, notes = b"", []
@@ -43,7 +43,7 @@ def read_material(order: Order, tools: Tools, place: Workplace, slot: Slot) -> M
     sections: list[Section] = []
     for number, part in enumerate(order.context, 1):
         if part.bash is not None:
-            sections.append(Section(f"Output of `{part.bash}`", _output(part.bash, number, tools, place)))
+            sections.append(Section(f"Output of `{part.bash}`", _output(part.bash, number, tools, workplace)))
         elif part.file is not None:
             try:
                 sections.append(_file(part.file, slot, limit))
@@ -59,17 +59,17 @@ def _file(name: str, slot: Slot, limit: int) -> Section:
     return Section(f"File `{name}`", fenced(content.decode("utf-8", "replace").rstrip("\n")))
 
 
-def _output(command: str, number: int, tools: Tools, place: Workplace) -> str:
-    folder = place.subfolder("context")
+def _output(command: str, number: int, tools: Tools, workplace: Workplace) -> str:
+    folder = workplace.subfolder("context")
     stdout, stderr = folder / f"{number}.txt", folder / f"{number}.stderr.txt"
     timeout_s = tools.settings.context_timeout_s
     request = Request(
         argv=(),
         shell=command,
-        cwd=place.worktree,
-        folder=place.enter(),
-        env=child_environment(tools.settings.gate_env, place.environment),
-        mark=place.mark,
+        cwd=workplace.worktree,
+        folder=workplace.enter(),
+        env=child_environment(tools.settings.gate_env, workplace.environment),
+        mark=workplace.mark,
         stdout=stdout,
         stderr=stderr,
         max_bytes=tools.settings.stream_bytes,

@@ -47,25 +47,25 @@ class Judged:
     payload: Payload = None
 
 
-def run_step_gates(order: Order, tools: Tools, place: Workplace, judged: Judged) -> tuple[GateResult, ...]:
+def run_step_gates(order: Order, tools: Tools, workplace: Workplace, judged: Judged) -> tuple[GateResult, ...]:
     settings = tools.settings
-    passed = child_environment(settings.gate_env, place.environment)
+    passed = child_environment(settings.gate_env, workplace.environment)
     caches = tools.slots.root / f"{order.run_id}.scratch" / CACHES
     environment = cache_environment(caches, order.slot, passed.get("HOME")) | passed
     base = order.run_base if order.mode == "gate" else order.step_base
     view = StepView(
         name=order.step,
         attempt=order.attempt,
-        worktree=place.worktree,
+        worktree=workplace.worktree,
         changed=judged.changed,
         diff=Diff(file=judged.diff),
         item=order.item,
         output=judged.payload,
     )
     context = GateContext(
-        worktree=place.worktree,
+        worktree=workplace.worktree,
         changed=judged.changed,
-        run=CommandRunner(tools, place, environment, settings.gate_timeout_s),
+        run=CommandRunner(tools, workplace, environment, settings.gate_timeout_s),
         commands=dict(order.commands),
         mode="gate" if order.mode == "merge" else order.mode,
         payload=judged.payload,
@@ -86,7 +86,7 @@ class CommandRunner:
     """Runs the shell commands of gates and setup; whole outputs go to `gates/<n>-<name>.txt`, records next to them."""
 
     tools: Tools
-    place: Workplace
+    workplace: Workplace
     environment: Mapping[str, str]
     timeout_s: float
     started: int = 0
@@ -95,16 +95,16 @@ class CommandRunner:
         self, command: str, *, label: str, env: Mapping[str, str] | None = None, with_records: bool = False
     ) -> CommandOutcome:
         self.started += 1
-        folder = self.place.subfolder("gates")
+        folder = self.workplace.subfolder("gates")
         name = f"{self.started}-{slugify(label, self.started)}.txt"
         records = (folder / name).with_suffix(".records.ndjson") if with_records else None
         request = Request(
             argv=(),
             shell=command,
-            cwd=self.place.worktree,
-            folder=self.place.enter(),
+            cwd=self.workplace.worktree,
+            folder=self.workplace.enter(),
             env={**self.environment, **(env or {})},
-            mark=self.place.mark,
+            mark=self.workplace.mark,
             stdout=folder / name,
             records=records,
             max_bytes=self.tools.settings.stream_bytes,

@@ -30,7 +30,7 @@ class Judgement:
     """The guard that stopped the agent."""
 
     @classmethod
-    def of(cls, outcome: Outcome, reason: str, guard: str | None = None) -> Judgement:
+    def failed(cls, outcome: Outcome, reason: str, guard: str | None = None) -> Judgement:
         return cls(outcome, one_line(reason, REASON_CHARS), guard)
 
 
@@ -45,33 +45,33 @@ def judge_work(
     `unwanted` are changes of the tree in a mode that allows none; `crossing` is why bounds were crossed.
     """
     if run.cancelled:
-        return Judgement.of(Outcome.CANCELLED, "interrupted while the agent worked")
+        return Judgement.failed(Outcome.CANCELLED, "interrupted while the agent worked")
     if run.trespass is not None:
-        return Judgement.of(Outcome.OUT_OF_BOUNDS, f"the agent wrote into the user's checkout: {run.trespass}")
+        return Judgement.failed(Outcome.OUT_OF_BOUNDS, f"the agent wrote into the user's checkout: {run.trespass}")
     if run.breach is not None:
         whole_budget = run.breach.guard == "max_budget" and limits.budget_scope != "guard"
         outcome = Outcome.BUDGET if whole_budget or run.breach.is_shared else Outcome.GUARD
-        return Judgement.of(outcome, run.breach.reason, run.breach.guard)
+        return Judgement.failed(outcome, run.breach.reason, run.breach.guard)
     if unwanted:
-        return Judgement.of(Outcome.GUARD, f"guard no_write: changed {listed([*unwanted])}", "no_write")
+        return Judgement.failed(Outcome.GUARD, f"guard no_write: changed {listed([*unwanted])}", "no_write")
     if run.ending.outcome != "ok":
         outcome = Outcome.QUOTA if run.ending.outcome == "quota" else Outcome.AGENT_ERROR
-        return Judgement.of(outcome, run.ending.reason or "the agent ended with an error and gave no reason")
+        return Judgement.failed(outcome, run.ending.reason or "the agent ended with an error and gave no reason")
     if handover.errors:
-        return Judgement.of(Outcome.OUTPUT_INVALID, "; ".join(handover.errors))
+        return Judgement.failed(Outcome.OUTPUT_INVALID, "; ".join(handover.errors))
     if crossing is not None:
-        return Judgement.of(Outcome.OUT_OF_BOUNDS, crossing)
+        return Judgement.failed(Outcome.OUT_OF_BOUNDS, crossing)
     if handover.verdict is not None and not handover.verdict.passed:
-        return Judgement.of(Outcome.REVIEW_FAILED, f"review did not pass: {handover.verdict.comment.strip()}")
+        return Judgement.failed(Outcome.REVIEW_FAILED, f"review did not pass: {handover.verdict.comment.strip()}")
     return None
 
 
 def judge_gates(gates: Sequence[GateResult]) -> Judgement:
     """A gate that could not run weighs more than one that failed: another agent call would not help."""
     if broken := [gate for gate in gates if gate.status == "error"]:
-        return Judgement.of(Outcome.GATE_ERROR, _summary(broken, "could not run"))
+        return Judgement.failed(Outcome.GATE_ERROR, _summary(broken, "could not run"))
     if failed := [gate for gate in gates if gate.status == "failed"]:
-        return Judgement.of(Outcome.GATE_FAILED, _summary(failed, "failed"))
+        return Judgement.failed(Outcome.GATE_FAILED, _summary(failed, "failed"))
     return PASSED
 
 
@@ -84,9 +84,9 @@ def judge_no_change(reason: str, ignored: Sequence[str], *, must_change: bool, e
     if reason:
         return PASSED
     if must_change:
-        return Judgement.of(Outcome.NO_CHANGE, describe_no_change(ignored))
+        return Judgement.failed(Outcome.NO_CHANGE, describe_no_change(ignored))
     if ending is not None and not ending.usage.turns and not ending.message.strip():
-        return Judgement.of(Outcome.AGENT_ERROR, "the agent ended without a turn, an answer or a change")
+        return Judgement.failed(Outcome.AGENT_ERROR, "the agent ended without a turn, an answer or a change")
     return PASSED
 
 

@@ -36,8 +36,8 @@ def afresh(order: Order) -> Order:
 
 def with_standing(head: tuple[Section, ...], text: str) -> tuple[Section, ...]:
     """The sections of a prompt with what is told of the work so far, after the task."""
-    place = next((number for number, section in enumerate(head, 1) if section.title == TASK), 0)
-    return (*head[:place], Section(STANDING, text), *head[place:]) if text else head
+    behind = next((number for number, section in enumerate(head, 1) if section.title == TASK), 0)
+    return (*head[:behind], Section(STANDING, text), *head[behind:]) if text else head
 
 
 def keep_apart(files: Directory) -> None:
@@ -69,16 +69,16 @@ def together(first: AgentRun, second: AgentRun) -> AgentRun:
     )
 
 
-def added(one: Usage, other: Usage) -> Usage:
+def added(first: Usage, second: Usage) -> Usage:
     """The sum; the cost of a start that used nothing is nothing, and unknown cost stays unknown."""
-    known = [usage for usage in (one, other) if not usage.is_empty] or [other]
+    known = [usage for usage in (first, second) if not usage.is_empty] or [second]
     costs = [usage.cost_usd for usage in known]
     provenance = worst_provenance(known) or "unknown"
     return Usage(
-        tokens=one.tokens + other.tokens,
+        tokens=first.tokens + second.tokens,
         cost_usd=None if provenance == "unknown" else sum(cost for cost in costs if cost is not None),
         provenance=provenance,
-        turns=one.turns + other.turns,
-        tool_calls=one.tool_calls + other.tool_calls,
-        context_tokens=max(one.context_tokens, other.context_tokens),
+        turns=first.turns + second.turns,
+        tool_calls=first.tool_calls + second.tool_calls,
+        context_tokens=max(first.context_tokens, second.context_tokens),
     )

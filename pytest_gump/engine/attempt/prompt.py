@@ -212,7 +212,7 @@ def _blast_radius(parts: PromptParts) -> Section:
         closed = {*matches(parts.protected, parts.item.files, tests=parts.test_patterns)}
     except ValueError:  # the gate says that it is no pattern
         closed = set()
-    names = " or ".join("a test file" if one == "@tests" else _code(one) for one in parts.protected)
+    names = " or ".join("a test file" if pattern == "@tests" else _code(pattern) for pattern in parts.protected)
     rule = f"A change of {names} makes this attempt fail, whatever the patterns above match."
     allowed = [pattern for pattern in parts.item.files if pattern not in closed]
     text = _patterns_text(allowed, parts.blast_radius) if allowed else "The item lists no other files."

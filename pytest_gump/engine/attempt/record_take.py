@@ -132,9 +132,9 @@ def _copy_out(source: Path, target: Path) -> None:
     """As it is: a plan or verdict with something masked would be another one."""
     for path in sorted(source.rglob("*")) if source.is_dir() else ():
         if path.is_file() and not path.is_symlink():
-            place = target / path.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(path.read_bytes())
+            copied = target / path.relative_to(source)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            copied.write_bytes(path.read_bytes())
 
 
 def _refuse_secrets(folder: Path, redaction: Redaction) -> None:

@@ -62,8 +62,8 @@ def remove_scratch(tools: Tools) -> None:
 
 def attempt_folder(scratch: Path, ticket: int) -> Path | None:
     """The files of an order, if it had begun to write any."""
-    place = scratch_of(scratch, ticket)
-    return next((one for one in place.iterdir() if one.is_dir()), None) if place.is_dir() else None
+    folder = scratch_of(scratch, ticket)
+    return next((path for path in folder.iterdir() if path.is_dir()), None) if folder.is_dir() else None
 
 
 def recover(
@@ -79,7 +79,7 @@ def recover(
     if order.agent is not None and (folder / STREAM).is_file():
         ending, names = _read(order, order.agent, tools, folder)
         result = replace(result, usage=ending.usage if ending else Usage(), model=ending.model if ending else None)
-    secrets = Secrets.of({*tools.settings.agent_env, *tools.settings.gate_env, *names})
+    secrets = Secrets.named({*tools.settings.agent_env, *tools.settings.gate_env, *names})
     text = json_text(to_wire(result), indent=2)
     try:
         secrets.mask_files(folder)

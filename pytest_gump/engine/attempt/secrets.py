@@ -33,7 +33,7 @@ class Secrets:
     values: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, names: Iterable[str], environment: Mapping[str, str] = os.environ) -> Secrets:
+    def named(cls, names: Iterable[str], environment: Mapping[str, str] = os.environ) -> Secrets:
         """Take what is secret among the variables: by its name, or as the password of a URL."""
         found = {name: _secret_part(name, environment.get(name, "")) for name in names}
         return cls({name: value for name, value in found.items() if len(value) >= _MIN_LENGTH})
@@ -73,8 +73,8 @@ class Secrets:
             parts, end = masked(value, self._spans(value), len(value), lambda _: MASK)
             return "".join(parts) + value[end:]
         if isinstance(value, dict):
-            return {key: self.mask(one) for key, one in value.items()}
-        return [self.mask(one) for one in value] if isinstance(value, list) else value
+            return {key: self.mask(inner) for key, inner in value.items()}
+        return [self.mask(inner) for inner in value] if isinstance(value, list) else value
 
     def added_in(self, patch: Path) -> list[str]:
         """`NAME in path` for every secret in the added lines of a patch."""

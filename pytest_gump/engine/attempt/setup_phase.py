@@ -38,11 +38,11 @@ class Setup:
     `at` is the commit that it holds: the order's base, or the snapshot that the gates check.
     """
 
-    def __init__(self, order: Order, tools: Tools, place: Workplace, slot: Slot, *, at: str) -> None:
+    def __init__(self, order: Order, tools: Tools, workplace: Workplace, slot: Slot, *, at: str) -> None:
         self._order = order
         self._at = at
         self._tools = tools
-        self._place = place
+        self._workplace = workplace
         self._slot = slot
         self.notes: list[str] = []
         self.removed: list[str] = []
@@ -100,7 +100,7 @@ class Setup:
         before = self._slot.setup.commit
         if not self._order.setup or not before:
             return None
-        changed = [one.path for one in self._tools.repository.changed(before, self._at) if _is_lock(one.path)]
+        changed = [file.path for file in self._tools.repository.changed(before, self._at) if _is_lock(file.path)]
         if not changed:
             return None
         try:
@@ -134,15 +134,15 @@ class Setup:
         return [path for path in result.done if path not in set(visible)]
 
     def _run_commands(self) -> Judgement | None:
-        environment = child_environment(self._tools.settings.gate_env, self._place.environment)
-        run = CommandRunner(self._tools, self._place, environment, self._tools.settings.setup_timeout_s)
+        environment = child_environment(self._tools.settings.gate_env, self._workplace.environment)
+        run = CommandRunner(self._tools, self._workplace, environment, self._tools.settings.setup_timeout_s)
         for command in self._order.setup:
             outcome = run(command, label="setup")
             if outcome.exit_code != 0:
                 why = outcome.error or f"exit code {outcome.exit_code}"
                 said = last_line(outcome.output)
                 reason = f"setup failed: {command}: {why}{f': {said}' if said else ''}"
-                return Judgement.of(Outcome.GATE_ERROR, reason)
+                return Judgement.failed(Outcome.GATE_ERROR, reason)
         return None
 
 

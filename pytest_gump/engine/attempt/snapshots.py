@@ -149,8 +149,8 @@ class Snapshots:
         out = self._folder / "out"
         handed = sorted(path for path in out.rglob("*") if path.is_file() and not path.is_symlink())
         found = [f"{name} in {path.name}" for path in handed for name in secrets.names_in_file(path)]
-        found += [f"{name} in the path of a file" for one in self.changed for name in secrets.names_in(one.path)]
-        unshown = (one.path for one in self.changed if one.added is None and one.status != "deleted")
+        found += [f"{name} in the path of a file" for file in self.changed for name in secrets.names_in(file.path)]
+        unshown = (changed.path for changed in self.changed if changed.added is None and changed.status != "deleted")
         for path in unshown:  # binary and large files: the patch does not tell what is in them
             with suppress(OSError), open(self._slot.directory.open_file(path), "rb") as file:  # noqa: PTH123
                 found += [f"{name} in {path}" for name in secrets.names_in_stream(file)]

@@ -107,7 +107,7 @@ def is_in_checkout(path: str, *, worktree: Path, checkout: Path) -> bool:
         spellings.add(os.path.realpath(joined))
     ours = {str(worktree), os.path.realpath(worktree)}
     theirs = {str(checkout), os.path.realpath(checkout)}
-    return any(_below(one, theirs) and not _below(one, ours) for one in spellings)
+    return any(_below(spelling, theirs) and not _below(spelling, ours) for spelling in spellings)
 
 
 def _below(path: str, roots: Iterable[str]) -> bool:

@@ -35,9 +35,9 @@ def _known(record: RunRecord, base: str, tree_of: Callable[[str], str], names: S
     preflight = (record.preflight or {}).get("gates", ())
     first = _most((gate.get("tests") for gate in preflight), names)
     counted = [
-        (one.result.tree, count)
-        for one in record.attempts
-        if one.verdict == "passed" and one.result and (count := _of(one.result.gates, names)) is not None
+        (attempt.result.tree, count)
+        for attempt in record.attempts
+        if attempt.verdict == "passed" and attempt.result and (count := _of(attempt.result.gates, names)) is not None
     ]
     if not counted:
         return first

@@ -39,8 +39,8 @@ class Trespass:
         if path is None or path in self._named or "\0" in path:
             return
         if is_in_checkout(path, worktree=self._worktree, checkout=self._checkout):
-            place = os.path.realpath(self._worktree / path)
-            self._named[path] = place, os.path.lexists(place)
+            real = os.path.realpath(self._worktree / path)
+            self._named[path] = real, os.path.lexists(real)
 
     def written(self) -> str | None:
         """The path of the first call that wrote, by the state of the files; once found, it does not change."""
@@ -54,9 +54,9 @@ class Trespass:
             return []
         return [f"tried to write into the user's checkout, but nothing changed there: {listed([*self._named])}"]
 
-    def _is_written(self, place: str, was_there: bool) -> bool:  # noqa: FBT001 - one entry of `_named`
+    def _is_written(self, path: str, was_there: bool) -> bool:  # noqa: FBT001 - one entry of `_named`
         try:
-            now = os.lstat(place)
+            now = os.lstat(path)
         except OSError:
             return was_there
         return not stat.S_ISDIR(now.st_mode) and (not was_there or now.st_ctime_ns >= self._began_ns)

@@ -39,18 +39,18 @@ _NAME: Final = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b")
 _OURS: Final = re.compile(r"(?:GUMP|PYTEST)_\w+|PYTHON\w*|VIRTUAL_ENV\w*")
 
 
-def likely(passed: Container[str], words: str, environment: Mapping[str, str] = os.environ) -> list[str]:
+def likely(passed: Container[str], output: str, environment: Mapping[str, str] = os.environ) -> list[str]:
     """Variables that were not passed and that a command with this output may need."""
-    mentioned = set(_NAME.findall(words))
-    kinds = [names for sign, names in ((_LOGIN, _CLOUDS), (_LACKING, _TOOLCHAINS)) if sign.search(words)]
+    mentioned = set(_NAME.findall(output))
+    kinds = [names for sign, names in ((_LOGIN, _CLOUDS), (_LACKING, _TOOLCHAINS)) if sign.search(output)]
     kept = kept_back(passed, environment)
     return [name for name in kept if name in mentioned or any(kind.fullmatch(name) for kind in kinds)]
 
 
 def from_gates(gates: Iterable[GateResult], names: Iterable[str]) -> list[str]:
     """A note on variables that failed gates may lack; None without a sign of that."""
-    words = "\n".join(f"{gate.summary}\n{gate.output}" for gate in gates if gate.status in {"failed", "error"})
-    found = likely(child_environment(names), words) if words else []
+    output = "\n".join(f"{gate.summary}\n{gate.output}" for gate in gates if gate.status in {"failed", "error"})
+    found = likely(child_environment(names), output) if output else []
     return [hint(found, "gates", "gump_gate_env")] if found else []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule.view import place
+from pytest_gump.engine.schedule.view import plan_position
 
 if TYPE_CHECKING:
     from pytest_gump.engine.schedule.nodes import Leaf
@@ -38,11 +38,11 @@ class OpenAttempts:
     def offered(self, most: int | None) -> list[Ready]:
         """What has not started, in plan order."""
         entries = [entry for path, entry in self._entries.items() if path not in self._started]
-        entries.sort(key=lambda entry: place(entry[0]))
+        entries.sort(key=lambda entry: plan_position(entry[0]))
         return [ready for _, ready in entries[:most]]
 
     def all(self) -> tuple[Ready, ...]:
-        entries = sorted(self._entries.values(), key=lambda entry: place(entry[0]))
+        entries = sorted(self._entries.values(), key=lambda entry: plan_position(entry[0]))
         return tuple(ready for _, ready in entries)
 
     def add(self, leaf: Leaf, ready: Ready) -> None:

@@ -9,12 +9,12 @@ _FOLDERS: Final = "**"
 _LETTERS: Final = "*"
 
 
-def may_overlap(one: str, other: str) -> bool:
+def may_overlap(first: str, second: str) -> bool:
     """Say whether some path matches both gitignore-style patterns.
 
     A character class counts as any character, and a name with a dot in it (`*.py`) as a file, never as a folder.
     """
-    return _meet(_segments(one), _segments(other), _FOLDERS)
+    return _meet(_segments(first), _segments(second), _FOLDERS)
 
 
 def _segments(pattern: str) -> tuple[str, ...]:
@@ -26,27 +26,27 @@ def _segments(pattern: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=16_384)
-def _meet(one: tuple[str, ...], other: tuple[str, ...], star: str) -> bool:
+def _meet(first: tuple[str, ...], second: tuple[str, ...], star: str) -> bool:
     """Whether two lists of segments, or of letters, can stand for the same; `star` stands for any number of them."""
-    if not one or not other:
-        return all(part == star for part in (*one, *other))
-    if star in (one[0], other[0]):
-        first, second = (one, other) if one[0] == star else (other, one)
-        return _meet(first[1:], second, star) or _meet(first, second[1:], star)
-    return _is_same(one[0], other[0], star) and _meet(one[1:], other[1:], star)
+    if not first or not second:
+        return all(part == star for part in (*first, *second))
+    if first[0] == star or second[0] == star:
+        wild, fixed = (first, second) if first[0] == star else (second, first)
+        return _meet(wild[1:], fixed, star) or _meet(wild, fixed[1:], star)
+    return _is_same(first[0], second[0], star) and _meet(first[1:], second[1:], star)
 
 
-def _is_same(one: str, other: str, star: str) -> bool:
+def _is_same(first: str, second: str, star: str) -> bool:
     if star == _LETTERS:
-        return one == other or "?" in (one, other)
-    return _meet(_letters(one), _letters(other), _LETTERS)
+        return first == second or "?" in (first, second)
+    return _meet(_letters(first), _letters(second), _LETTERS)
 
 
 def _letters(name: str) -> tuple[str, ...]:
     letters: list[str] = []
-    place = 0
-    while place < len(name):
-        end = name.find("]", place + 2) if name[place] == "[" else -1
-        letters.append("?" if end > 0 else name[place])
-        place = end + 1 if end > 0 else place + 1
+    at = 0
+    while at < len(name):
+        end = name.find("]", at + 2) if name[at] == "[" else -1
+        letters.append("?" if end > 0 else name[at])
+        at = end + 1 if end > 0 else at + 1
     return tuple(letters)

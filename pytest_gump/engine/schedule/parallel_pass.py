@@ -69,7 +69,7 @@ class ParallelPass(Generic[Merge, Failed]):
         """Let the member whose turn it is end, with the group's tree at `head`; others may begin now."""
         self.heads.append(head)
         for index in self._blocked.pop(self.ended, ()):
-            if all(self.states[one] == "merged" for one in self._needs[index]):
+            if all(self.states[needed] == "merged" for needed in self._needs[index]):
                 heapq.heappush(self._enterable, index)
             else:
                 self.states[index] = "dropped"

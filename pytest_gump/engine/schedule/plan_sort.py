@@ -46,9 +46,9 @@ def waits(plan: Sequence[PlanItem], *, serialize: bool) -> Waits:
     """Say who waits for whom in a plan that is in order; with `serialize`, items that may touch the same files do."""
     if not serialize and not any(item.depends_on for item in plan):
         return Waits()
-    index = {item.slug: place for place, item in enumerate(plan)}
+    index = {item.slug: position for position, item in enumerate(plan)}
     needs = tuple(frozenset(index[slug] for slug in item.depends_on) for item in plan)
-    after = [max(one, default=-1) + 1 for one in needs]
+    after = [max(needed, default=-1) + 1 for needed in needs]
     if serialize:
         for first, second, _ in overlaps(plan):
             after[second] = max(after[second], first + 1)
@@ -57,11 +57,11 @@ def waits(plan: Sequence[PlanItem], *, serialize: bool) -> Waits:
 
 def overlaps(plan: Sequence[PlanItem]) -> Iterator[tuple[int, int, str]]:
     """Pairs of items (earlier, later) whose `files` may name the same file, with one pattern of the later that does."""
-    listed = [place for place, item in enumerate(plan) if item.files]
+    listed = [position for position, item in enumerate(plan) if item.files]
     for second in listed:
         later = plan[second]
         for first in takewhile(second.__gt__, listed):
             earlier = plan[first]
-            shared = (two for two in later.files if any(may_overlap(one, two) for one in earlier.files))
+            shared = (pattern for pattern in later.files if any(may_overlap(other, pattern) for other in earlier.files))
             if (pattern := next(shared, None)) is not None:
                 yield first, second, pattern

@@ -49,8 +49,8 @@ class Plans:
         plans = (self._plans.get(StepPath(names, path.items[:depth])) for depth in depths)
         return next((plan for plan in plans if plan is not None), None)
 
-    def of(self, group: Group) -> tuple[PlanItem, ...]:
-        """Give the plan that `group` must expand now.
+    def expanded_by(self, group: Group) -> tuple[PlanItem, ...]:
+        """The plan that `group` must expand now.
 
         Raises:
             ValueError: the plan step passed without a plan.

@@ -18,7 +18,7 @@ from pytest_gump.engine.schedule.open_attempts import OpenAttempts
 from pytest_gump.engine.schedule.parallel_pass import ParallelPass
 from pytest_gump.engine.schedule.plans import Plans, overlap_notes
 from pytest_gump.engine.schedule.records import Settled
-from pytest_gump.engine.schedule.view import living, member_of, place
+from pytest_gump.engine.schedule.view import living, member_of, plan_position
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
@@ -82,7 +82,7 @@ class StepTree:
             self._start(node, first_attempt(node, self._number))
             return
         if node.kind == "foreach":
-            node.plan = self._plans.of(node)
+            node.plan = self._plans.expanded_by(node)
         self._begin_pass(node)
 
     def _begin_pass(self, group: Group) -> None:
@@ -111,7 +111,7 @@ class StepTree:
 
     def _enter_next(self) -> None:
         """Let one more member of a parallel group begin: the first one in plan order."""
-        group = min(self._fronts, key=place)
+        group = min(self._fronts, key=plan_position)
         index, head = group.parallel_pass.enter()
         if not group.parallel_pass.has_more:
             self._fronts.remove(group)

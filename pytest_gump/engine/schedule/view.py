@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _BEHIND = 1 << 30
 
 
-def place(node: Node) -> tuple[int, ...]:
+def plan_position(node: Node) -> tuple[int, ...]:
     """Where a node stands in plan order; the merge of a member stands behind all that is in it."""
     own = (node.index, _BEHIND) if isinstance(node, Leaf) and node.role == "merge" else (node.index,)
-    return own if node.parent is None else (*place(node.parent), *own)
+    return own if node.parent is None else (*plan_position(node.parent), *own)
 
 
 def member_of(node: Node) -> StepPath | None:

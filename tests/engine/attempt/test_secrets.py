@@ -19,16 +19,16 @@ ENVIRONMENT = {
 
 
 def test_secrets_are_told_by_their_name_or_as_passwords_of_urls() -> None:
-    secrets = Secrets.of([*ENVIRONMENT, "NOT_SET_KEY"], ENVIRONMENT)
+    secrets = Secrets.named([*ENVIRONMENT, "NOT_SET_KEY"], ENVIRONMENT)
     assert secrets.values == {"API_KEY": "sk-0123456789", "DATABASE_URL": "p@ssword123"}
 
 
 def test_broken_url_is_no_secret() -> None:
-    assert not Secrets.of(["A_KEY"], {"A_KEY": "http://[broken"})
+    assert not Secrets.named(["A_KEY"], {"A_KEY": "http://[broken"})
 
 
 def test_masking_reaches_every_depth_of_plain_data() -> None:
-    secrets = Secrets.of(["API_KEY"], ENVIRONMENT)
+    secrets = Secrets.named(["API_KEY"], ENVIRONMENT)
     data = {"a": ["x sk-0123456789 y", 1, None], "b": {"c": "sk-0123456789"}}
     assert secrets.mask(data) == {"a": ["x *** y", 1, None], "b": {"c": "***"}}
     assert Secrets().mask(data) is data
@@ -48,19 +48,19 @@ def test_only_added_lines_of_a_patch_count(tmp_path: Path) -> None:
         "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,2 @@\n-old sk-0123456789\n sk-0123456789\n+new\n"
         "--- a/y\n+++ b/y\n@@ -0,0 +1 @@\n+key = sk-0123456789\n"
     )
-    assert Secrets.of(["API_KEY"], ENVIRONMENT).added_in(patch) == ["API_KEY in y"]
+    assert Secrets.named(["API_KEY"], ENVIRONMENT).added_in(patch) == ["API_KEY in y"]
 
 
 def test_files_are_masked_in_place_and_others_left_alone(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "stream").write_bytes(b"\xff sk-0123456789\nnext\n")
     (tmp_path / "clean").write_text("nothing")
-    assert Secrets.of(["API_KEY"], ENVIRONMENT).mask_files(tmp_path) == ["sub/stream"]
+    assert Secrets.named(["API_KEY"], ENVIRONMENT).mask_files(tmp_path) == ["sub/stream"]
     assert (tmp_path / "sub" / "stream").read_bytes() == b"\xff ***\nnext\n"
 
 
 def test_secret_across_two_blocks_of_an_endless_line_is_found_and_masked(tmp_path: Path) -> None:
-    secrets = Secrets.of(["API_KEY"], ENVIRONMENT)
+    secrets = Secrets.named(["API_KEY"], ENVIRONMENT)
     for before in ((1 << 20) - 13, (1 << 20) - 5, (1 << 20) - 1, 1 << 20):
         file = tmp_path / "stream"
         file.write_bytes(b"x" * before + b"sk-0123456789" + b"y" * (1 << 20))
@@ -70,7 +70,7 @@ def test_secret_across_two_blocks_of_an_endless_line_is_found_and_masked(tmp_pat
 
 
 def test_secret_that_json_writes_in_another_way_is_found_and_masked_in_a_stream(tmp_path: Path) -> None:
-    secrets = Secrets.of(["A_TOKEN"], {"A_TOKEN": 'quo"ted\\é-0123'})
+    secrets = Secrets.named(["A_TOKEN"], {"A_TOKEN": 'quo"ted\\é-0123'})
     assert secrets.values
     for ascii_only in (True, False):
         line = json.dumps({"text": 'is quo"ted\\é-0123.'}, ensure_ascii=ascii_only)
