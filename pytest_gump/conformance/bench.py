@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Event
     from pytest_gump.conformance.model.script import Script
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.order import AttemptResult
 
 TIME_LIMIT_S: Final = 120.0
@@ -120,7 +120,7 @@ class Bench:
         content = repository.read_file(str(result.snapshot), name)
         return None if content is None else content.decode("utf-8", "replace")
 
-    def _hear(self, event: Heard) -> None:
+    def _hear(self, event: AttemptEvent) -> None:
         if event is not None and not isinstance(event, GateStarted):
             self.heard.append((time.monotonic(), event))
 

@@ -12,7 +12,7 @@ from pytest_gump.system.processes.session_clock import CLOCK
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.executors.protocol import CarryOut
     from pytest_gump.order import Order
 
@@ -25,9 +25,9 @@ class InProcess:
         """By run id."""
         self._waiting: list[Finished | Lost] = []
         self._spent: dict[int, str] = {}
-        self._listen: Callable[[int, Heard], None] | None = None
+        self._listen: Callable[[int, AttemptEvent], None] | None = None
 
-    def set_listener(self, listen: Callable[[int, Heard], None]) -> None:
+    def set_listener(self, listen: Callable[[int, AttemptEvent], None]) -> None:
         """Set the function that gets the events of running attempts."""
         self._listen = listen
 
@@ -63,5 +63,5 @@ class InProcess:
         """Ours is the only executor."""
 
 
-def _nobody_listens(_ticket: int, _event: Heard) -> None:
+def _nobody_listens(_ticket: int, _event: AttemptEvent) -> None:
     return

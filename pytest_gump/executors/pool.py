@@ -33,7 +33,7 @@ from pytest_gump.system.processes.session_clock import CLOCK
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.executors.run_setup import RunSetup
     from pytest_gump.order import Order
 
@@ -120,7 +120,7 @@ class Workers:
         self._workers: dict[Any, _Worker] = {}
         self._orders: dict[int, Order] = {}
         self._equipment: dict[str, RunSetup] = {}
-        self._listen: Callable[[int, Heard], None] | None = None
+        self._listen: Callable[[int, AttemptEvent], None] | None = None
         self._arrived: list[Finished | Lost] = []
         self._fallen: list[_Fallen] = []
         self._is_ending = False
@@ -185,7 +185,7 @@ class Workers:
 
     # -- orders --------------------------------------------------------------------------------------------------
 
-    def set_up(self, run_setup: Sequence[RunSetup], listen: Callable[[int, Heard], None]) -> None:
+    def set_up(self, run_setup: Sequence[RunSetup], listen: Callable[[int, AttemptEvent], None]) -> None:
         """Say what workers have to know of the runs, and who wants to hear of their attempts."""
         self._equipment = {one.run_id: one for one in run_setup}
         self._listen = listen
@@ -331,7 +331,7 @@ class Workers:
             case "error", int(ticket), str(text):
                 self._finish(worker, ticket, partial(_raise, text))
 
-    def _tell_of(self, ticket: int, event: Heard) -> None:
+    def _tell_of(self, ticket: int, event: AttemptEvent) -> None:
         if self._listen is not None and ticket in self._orders:
             self._listen(ticket, event)
 

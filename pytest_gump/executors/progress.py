@@ -12,7 +12,7 @@ from pytest_gump.engine.attempt.tools import GateStarted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import AttemptEvent
 
 QUIET_S: Final = 0.05
 """An agent that prints thousands of lines a second is told of at its ticks only."""
@@ -32,7 +32,7 @@ class ProgressMessages:
         self._last_call: ToolCall | None = None
         """Not sent yet."""
 
-    def listen(self, event: Heard) -> None:
+    def listen(self, event: AttemptEvent) -> None:
         match event:
             case Turn(number=number):
                 self._turns = number

@@ -10,10 +10,10 @@ from pytest_gump.errors import GumpError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.order import AttemptResult, Order
 
-    CarryOut = Callable[[int, Order, Callable[[Heard], None], Callable[[], str | None]], AttemptResult]
+    CarryOut = Callable[[int, Order, Callable[[AttemptEvent], None], Callable[[], str | None]], AttemptResult]
     """Carries out the order of a ticket. The first function gets its events; the second returns why it must stop."""
 
 

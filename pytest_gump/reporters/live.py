@@ -16,7 +16,7 @@ from pytest_gump.workflow.generated import MERGE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.engine.record.records import AttemptRecord
     from pytest_gump.engine.run.run import Run
     from pytest_gump.reporters.screen import Screen
@@ -70,14 +70,14 @@ class Live:
     def ended(self, ticket: int) -> None:
         self._attempts.pop(ticket, None)
 
-    def on_event(self, ticket: int, event: Heard) -> None:
+    def on_event(self, ticket: int, event: AttemptEvent) -> None:
         """Handle an event of a running attempt, or a tick (None)."""
         attempt = self._attempts.get(ticket)
         if attempt is not None:
             self._note(attempt, event)
         self.tick()
 
-    def _note(self, attempt: _Attempt, event: Heard) -> None:
+    def _note(self, attempt: _Attempt, event: AttemptEvent) -> None:
         match event:
             case Turn(number=number):
                 attempt.turns = number

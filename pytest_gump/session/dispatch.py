@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.engine.run.quota import Quota
     from pytest_gump.engine.run.run import Run
     from pytest_gump.executors.protocol import Executors
@@ -85,7 +85,7 @@ class OrderLoop:
             raise
         self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
 
-    def on_event(self, ticket: int, event: Heard) -> None:
+    def on_event(self, ticket: int, event: AttemptEvent) -> None:
         """Show an event of a running agent; stop all attempts of a run if together they have spent its money."""
         self._report.live.on_event(ticket, event)
         step = self._in_flight.get(ticket, self._shown)

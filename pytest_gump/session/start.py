@@ -30,7 +30,7 @@ from pytest_gump.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.jobs.prepare import PreparedJob
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.checkout_watch import CheckoutState
@@ -80,7 +80,7 @@ class Workplace:
         return result if folder is None else recover(order, self.tools, result, folder, began)
 
     def carry_out(
-        self, ticket: int, order: Order, listen: Callable[[Heard], None], stop_asked: Callable[[], str | None]
+        self, ticket: int, order: Order, listen: Callable[[AttemptEvent], None], stop_asked: Callable[[], str | None]
     ) -> AttemptResult:
         """Carry out an order in this process."""
         scratch = fresh_scratch(self.tools, ticket)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.agents.base import StreamReader, Task
-    from pytest_gump.engine.attempt.tools import Heard
+    from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.order import AttemptResult
     from pytest_gump.system.processes.process import Supervisor
 
@@ -79,7 +79,7 @@ class Kit:
         self.place = tmp_path
         self.scratch = tmp_path / "scratch"
         self.scratch.mkdir()
-        self.events: list[Heard] = []
+        self.events: list[AttemptEvent] = []
         self.settings = Settings(stop_grace_s=0.5)
         self.gates: dict[str, Callable[[Any], None]] = {}
         self.agent = ScriptAgent(FINISH)

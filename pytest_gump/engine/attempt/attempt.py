@@ -45,7 +45,7 @@ from pytest_gump.text import listed, one_line
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent, SessionRef
     from pytest_gump.engine.attempt.context_phase import Material
-    from pytest_gump.engine.attempt.tools import Heard, Tools
+    from pytest_gump.engine.attempt.tools import AttemptEvent, Tools
     from pytest_gump.order import Order
     from pytest_gump.system.worktrees.slot import Slot
 
@@ -181,7 +181,7 @@ class _Attempt:
         self.facts.run = run = run_agent(order, tools, self.workplace, agent, task)
         return run
 
-    def _listen(self, event: Heard) -> None:
+    def _listen(self, event: AttemptEvent) -> None:
         if event is not None and not isinstance(event, GateStarted):
             event = masked_event(event, self.secrets)
         self.tools.listen(event)

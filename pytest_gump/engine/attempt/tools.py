@@ -28,11 +28,11 @@ class GateStarted:
 
 
 if TYPE_CHECKING:
-    Heard = Event | GateStarted | None
+    AttemptEvent = Event | GateStarted | None
     """Reports of a running attempt: an event of its agent, the start of a gate, or several times a second None."""
 
 
-def _nobody_listens(_event: Heard) -> None:
+def _nobody_listens(_event: AttemptEvent) -> None:
     return
 
 
@@ -54,7 +54,7 @@ class Tools:
     """Each attempt makes a fresh folder in it."""
     interpreter: Interpreter | None = None
     """The Python of gates as it was when the run began; None = not compared."""
-    listen: Callable[[Heard], None] = _nobody_listens
+    listen: Callable[[AttemptEvent], None] = _nobody_listens
     """Receives every event at once, for the live display."""
     stop_asked: Callable[[], str | None] = _nobody_asks
     """Why the agent must stop now because the run's money is spent; asked several times a second."""
