@@ -174,7 +174,7 @@ class Conductor:
 
     def _foretell(self, job: Job) -> None:
         from pytest_gump.jobs.prepare import dry_run, resumed_job
-        from pytest_gump.session.resume import foresee
+        from pytest_gump.session.resume import replay_previous
         from pytest_gump.system.git.repository import Repository
 
         previous = job.previous
@@ -182,9 +182,9 @@ class Conductor:
             self.report.print_lines(dry_run(self.config, job, self.report.columns))
         else:
             prepared = resumed_job(job, previous, Repository.open(job.project), run_id=previous.run.id)
-            foreseen, goes_on = foresee(prepared, previous), previous.step is None
-            leaves = foreseen.schedule.leaves()
-            self.report.foreseen(previous.run.record, leaves, foreseen.reuse.again, goes_on=goes_on)
+            replay, goes_on = replay_previous(prepared, previous), previous.step is None
+            leaves = replay.schedule.leaves()
+            self.report.dry_run_of_resume(previous.run.record, leaves, replay.reruns, goes_on=goes_on)
 
     def _run(self, session: pytest.Session) -> None:
         from pytest_gump.session.runner import Runner

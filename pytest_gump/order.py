@@ -6,7 +6,7 @@ they cross execnet, go into the ledger and into the messages of snapshot commits
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -126,7 +126,11 @@ class Made:
     step_base: str
     slot: str
     identity: dict[str, str] = field(default_factory=dict)
-    """What the result depends on (`engine.identity`)."""
+    """What the result depends on (`engine.run.fingerprint`)."""
+
+    def started(self, attempt: Order | AttemptResult) -> dict[str, Any]:
+        """Fields of the ledger's `attempt_started`, but for the attempt's number in the run."""
+        return {"step": attempt.step, "attempt": attempt.attempt, "agent": attempt.agent, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ PATHS = {
     """,
     "From `--gump-resume` to the first reused step": """
         plugin > jobs.previous_run > engine.record.stored_run ~ session.resume > engine.resume.history
-        < engine.resume.reuse < engine.resume.resumed_run ~ session.dispatch > session.item_protocol
+        < engine.resume.replay < engine.resume.resumed_run ~ session.dispatch > session.item_protocol
     """,
 }
 

@@ -21,7 +21,7 @@ from pytest_gump.system.git.repository import Repository
 if TYPE_CHECKING:
     import pytest
 
-    from pytest_gump.engine.resume.reuse import Replay
+    from pytest_gump.engine.resume.replay import Replay
     from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.settings.settings import Settings
@@ -37,8 +37,8 @@ class PreparedJob:
     folder: str
     """Start folder of the run's first session, relative to the project; gates run in the package around it."""
     inputs: RunInputs
-    foreseen: Replay | None = None
-    """The replay of the run that is resumed, where its limits were checked."""
+    replay: Replay | None = None
+    """Of the run that is resumed."""
 
     @classmethod
     def of(cls, job: Job, repository: Repository, base: Base, *, run_id: str, folder: str) -> PreparedJob:

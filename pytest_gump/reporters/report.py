@@ -101,11 +101,11 @@ class Report:
 
     def _print_reuse(self, run: Run) -> None:
         """Print for every step of a resumed run whether its result is reused; if not, why it runs again."""
-        if run.earlier.reruns is not None:
-            for line in reuse_lines(run.schedule.leaves(), run.earlier.reruns, self._marks):
+        if run.reuse.reruns is not None:
+            for line in reuse_lines(run.schedule.leaves(), run.reuse.reruns, self._marks):
                 self._write(line)
 
-    def foreseen(
+    def dry_run_of_resume(
         self, record: RunRecord, leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], *, goes_on: bool
     ) -> None:
         """Say what would become of a run's past; `goes_on`: in the same run."""
@@ -133,8 +133,8 @@ class Report:
                     self._write(line, yellow=True)
 
     def preflight_finished(self, run: Run) -> None:
-        if run.earlier.recheck is not None:
-            self._write(fit(run.earlier.recheck, self.columns), yellow=True)
+        if run.reuse.recheck is not None:
+            self._write(fit(run.reuse.recheck, self.columns), yellow=True)
             self._print_reuse(run)
         preflight = run.record.preflight or {}
         red = [gate for gate in preflight.get("gates", ()) if gate["status"] == "failed"]

@@ -171,7 +171,7 @@ class OrderLoop:
 
     def _at_once(self, run: Run, order: Order) -> AttemptResult | None:
         """The result of an order that no executor is needed for, or that none gets."""
-        known = run.earlier.result_of(order)
+        known = run.reuse.result_of(order)
         if known is not None:
             return known
         if order.mode == "merge":

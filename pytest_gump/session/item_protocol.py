@@ -179,7 +179,7 @@ class StepReports:
         """Count the steps of earlier sessions whose results hold to the end: they passed."""
         for step in run.record.steps.values():
             path = StepPath.parse(step.path)
-            if step.status != "passed" or step.attempts[-1].number not in run.earlier.reused or REPLAN in step.path:
+            if step.status != "passed" or step.attempts[-1].number not in run.reuse.numbers or REPLAN in step.path:
                 continue
             item = active.item(active.root.session, path)
             if item.nodeid not in active.closed:

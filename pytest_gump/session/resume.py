@@ -7,11 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.attempt.recovery import remove_scratch, run_scratch
-from pytest_gump.engine.resume.crash_recovery import look_around
+from pytest_gump.engine.resume.crash_recovery import recover_attempts
 from pytest_gump.engine.resume.history import read_history
+from pytest_gump.engine.resume.replay import replay
 from pytest_gump.engine.resume.resumed_run import ResumedRun
-from pytest_gump.engine.resume.reuse import replay
-from pytest_gump.engine.run.budget import allowance, is_limited, refusal
+from pytest_gump.engine.run.budget import allowance, refusal
 from pytest_gump.errors import RunError
 from pytest_gump.jobs.header import stored_options
 from pytest_gump.jobs.prepare import prepare_job
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.record.run_folder import RunFolder
-    from pytest_gump.engine.resume.reuse import Replay
+    from pytest_gump.engine.resume.replay import Replay
     from pytest_gump.engine.run.run import Run
-    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.engine.schedule.resumable import ResumableSchedule
     from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.prepare import PreparedJob
@@ -45,22 +44,22 @@ def prepare(config: pytest.Config, job: Job) -> PreparedJob:
         GumpError: something refuses it.
     """
     prepared, previous = prepare_job(config, job), job.previous
-    if previous is not None and previous.step is None and is_limited(job.workflow):
-        prepared = replace(prepared, foreseen=foresee(prepared, previous))
+    if previous is not None and previous.step is None:
+        prepared = replace(prepared, replay=replay_previous(prepared, previous))
     return prepared.recorded(config)
 
 
-def foresee(prepared: PreparedJob, previous: PreviousRun) -> Replay:
-    """What a resumed run would reuse and run. Starts nothing and writes nothing.
+def replay_previous(prepared: PreparedJob, previous: PreviousRun) -> Replay:
+    """What a resumed run reuses and what it runs. Starts nothing and writes nothing.
 
     Raises:
         GumpError: the run cannot go on.
     """
     inputs, run = prepared.inputs, previous.run
-    foreseen = replay(read_history(run.events), inputs, run.record, prepared.repository, until=previous.step)
-    if previous.step is None and not foreseen.reuse.undecided:
-        _refuse_spent(run.id, inputs.workflow, foreseen.schedule, run.record)
-    return foreseen
+    replayed = replay(read_history(run.events), inputs, run.record, prepared.repository, until=previous.step)
+    if previous.step is None and not replayed.undecided:
+        _refuse_spent(run.id, inputs.workflow, replayed.schedule, run.record)
+    return replayed
 
 
 def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, record: RunRecord) -> None:
@@ -69,15 +68,14 @@ def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, 
     Raises:
         RunError: it is one.
     """
-
-    def why(ready: Ready) -> str | None:
-        if ready.agent is None:
-            return None
+    reasons = []
+    for ready in schedule.ready():
         allowed = allowance(workflow, ready.step, ready.path, record)
-        return refusal(workflow, record, allowed)
-
-    reasons = [why(ready) for ready in schedule.ready()]
-    if reasons and None not in reasons:
+        reason = None if ready.agent is None else refusal(workflow, record, allowed)
+        if reason is None:
+            return
+        reasons.append(reason)
+    if reasons:
         raise RunError(
             f"run {run_id} cannot go on: {reasons[0]}",
             hint="raise that limit in the workflow; for the run's max_budget, --gump-max-budget=USD does it too",
@@ -108,15 +106,15 @@ def _resume(workplace: Workplace, previous: PreviousRun, owned: ExitStack, optio
     folder.close_to_others()
     stored = previous.run.read_on()
     PreviousRun(stored).refuse()  # another session may have resumed it since
-    foreseen = prepared.foreseen if stored is previous.run else None
-    history = read_history(stored.events) if foreseen is None else foreseen.history
+    replayed = prepared.replay if stored is previous.run else None
+    history = read_history(stored.events) if replayed is None else replayed.history
     run = ResumedRun(
         prepared.inputs, folder, prepared.repository, CLOCK.now,
         pool=workplace.pool, record=stored.record, history=history,
     )  # fmt: skip
-    found = look_around(history, tools, run_id=prepared.inputs.run_id, base=prepared.base.commit, folder=folder)
+    recovered = recover_attempts(history, tools, base=prepared.base.commit, folder=folder)
     try:
-        run.resume(stored.events, found, foreseen, options=options, **this_process())
+        run.resume(stored.events, recovered, replayed, options=options, **this_process())
         remove_scratch(tools)
         run_scratch(tools)
         folder.keep_versions(workflow=prepared.inputs.workflow_text, spec=prepared.inputs.spec_bytes)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from pytest_gump.engine.resume import reuse
+from pytest_gump.engine.resume import replay
 from pytest_gump.engine.run.fingerprint import PARTS
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_every_part_of_the_identity_is_in_its_table() -> None:
 
 def test_every_reason_why_a_step_is_made_again_is_in_its_table() -> None:
     table = GUIDE.partition("| after `re-run:` | meaning |")[2].partition("\n\n")[0]
-    assert {reuse.IN_FLIGHT, reuse.REFUSED, reuse.ASKED} <= set(re.findall(r"`([^`]+)`", table))
+    assert {replay.IN_FLIGHT, replay.REFUSED, replay.ASKED} <= set(re.findall(r"`([^`]+)`", table))
 
 
 def test_every_message_of_the_guide_is_one_that_there_is() -> None:

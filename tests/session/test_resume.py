@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from pytest_gump.engine.record import fold
 from pytest_gump.engine.record.ledger import read_ledger
-from pytest_gump.engine.resume.reuse import ReuseCheck
+from pytest_gump.engine.resume.replay import Replay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class Counted:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.counts: Counter[str] = Counter()
         self._count(monkeypatch, Path, "read_bytes", "read", lambda path: path.name == "ledger.ndjson")
-        self._count(monkeypatch, ReuseCheck, "run", "replayed")
+        self._count(monkeypatch, Replay, "run", "replayed")
         self._count(monkeypatch, fold, "advance", "folded", lambda _, event: event["event"] == "run_started")
 
     def _count(

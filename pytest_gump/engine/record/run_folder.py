@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUNS = Path(".gump") / "runs"
-_WRITTEN = ("run.json", "workflow.yaml", "spec.md")
 NAMED = 3
 """Runs that a message names."""
 PROBED_S = 1.0
@@ -135,10 +134,6 @@ class RunFolder:
             raise RunError(f"cannot write {self.path}: {error.strerror}", hint="gump keeps its runs there") from error
         self._written = contents
 
-    def remember(self) -> None:
-        """Keep the contents of the files in memory, for `restore`."""
-        self._written = {name: (self.path / name).read_bytes() for name in _WRITTEN if (self.path / name).is_file()}
-
     def damage(self) -> str:
         """Names a file that was removed or is no longer a regular file; empty if there is none."""
         gone = next((one for name in self._written if not _is_file(one := self.path / name)), None)
@@ -162,16 +157,21 @@ class RunFolder:
                 Directory.open(self.path).write(name, content)
 
     def keep_versions(self, *, workflow: str, spec: bytes) -> None:
-        """Write what is run from now on; what was run before stays beside it: `workflow.1.yaml`, `spec.1.md`."""
+        """Write what is run from now on, and keep it in memory, for `restore`.
+
+        What was run before stays beside it: `workflow.1.yaml`, `spec.1.md`.
+        """
+        header = self.path / "run.json"
+        self._written = {header.name: header.read_bytes()} if header.is_file() else {}
         for name, content in (("workflow.yaml", workflow.encode()), ("spec.md", spec)):
             path = self.path / name
+            self._written[name] = content
             if path.is_file() and path.read_bytes() == content:
                 continue
             if path.exists():
                 versions = (self.path / f"{path.stem}.{number}{path.suffix}" for number in count(1))
                 path.rename(next(one for one in versions if not one.exists()))
             Directory.open(self.path).write(name, content)
-        self.remember()
 
     def close_to_others(self) -> None:
         """Close the run to other users; an older version may have left it readable."""

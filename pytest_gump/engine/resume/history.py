@@ -41,6 +41,11 @@ class HistoryAttempt:
         return int(self.started["attempt"])
 
     @property
+    def key(self) -> tuple[str, int]:
+        """Step and attempt."""
+        return str(self.path), self.attempt
+
+    @property
     def result(self) -> AttemptResult | None:
         """None for an attempt that was in flight when its session was killed.
 
@@ -104,7 +109,7 @@ class HistoryAttempt:
         """What was decided after it, by the step or group that was asked."""
         recorded = {} if self.decided is None else self.decided.get("decisions", ())
         try:
-            return {StepPath.parse(one["scope"]): from_fields(one) for one in recorded}
+            return {StepPath.parse(fields["scope"]): from_fields(fields) for fields in recorded}
         except (KeyError, TypeError, ValueError) as error:
             message = f"cannot read what the ledger tells was decided after attempt {self.attempt} of {self.path}"
             raise RunError(message, hint="the ledger was changed by something else") from error
@@ -170,30 +175,30 @@ class History:
     @property
     def open(self) -> list[HistoryAttempt]:
         """The attempts after which nothing was decided."""
-        return [one for one in self.attempts if one.decided is None]
+        return [attempt for attempt in self.attempts if attempt.decided is None]
 
     def cut_off(self, number: int) -> list[HistoryAttempt]:
         """Attempts that were in flight when a session ended, or one before it."""
         most = self.begun[number] if number < len(self.begun) else len(self.attempts)
-        return [one for one in self.open if one.number <= most and not one.has_ended]
+        return [attempt for attempt in self.open if attempt.number <= most and not attempt.has_ended]
 
     def taken_back_by(self, place: StepPath) -> set[int]:
         """Numbers of the attempts that failures at a place let be made anew."""
-        settled = [one for session in self.sessions for one in session]
+        settled = [attempt for session in self.sessions for attempt in session]
         taken_back: set[int] = set()
-        for index, one in enumerate(settled):
-            if place.contains(StepPath.parse(one.started["step"])):
+        for index, attempt in enumerate(settled):
+            if place.contains(StepPath.parse(attempt.started["step"])):
                 taken_back |= _rerun_after(settled, index)
         return taken_back
 
-    def caused_reruns(self, one: HistoryAttempt) -> bool:
+    def caused_reruns(self, attempt: HistoryAttempt) -> bool:
         """Whether an attempt, or the next ones of its step, failed and let other steps be made anew."""
-        number = next(number for number, session in enumerate(self.sessions) if one in session)
-        lasted = takewhile(lambda reused: one.number in reused, self.reused[number:])
+        number = next(number for number, session in enumerate(self.sessions) if attempt in session)
+        lasted = takewhile(lambda reused: attempt.number in reused, self.reused[number:])
         settled = [other for session in self.sessions[number : number + 1 + len([*lasted])] for other in session]
-        for index in range(settled.index(one), len(settled)):
+        for index in range(settled.index(attempt), len(settled)):
             other = settled[index]
-            if other.path != one.path:
+            if other.path != attempt.path:
                 continue
             if other.result is not None and other.result.passed:
                 return False
@@ -213,12 +218,12 @@ def _rerun_after(settled: Sequence[HistoryAttempt], index: int) -> set[int]:
     }
 
 
-def _zones(one: HistoryAttempt) -> Iterator[StepPath]:
+def _zones(attempt: HistoryAttempt) -> Iterator[StepPath]:
     """Where steps may have been entered anew by what was decided after an attempt."""
-    for scope, decision in one.decisions.items():
+    for scope, decision in attempt.decisions.items():
         if isinstance(decision, Restart):
             yield StepPath(scope.names[:-1], scope.items)
-        elif isinstance(decision, Retry) and scope != one.path:
+        elif isinstance(decision, Retry) and scope != attempt.path:
             yield scope
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 from pytest_gump.engine.record.records import add_up
 from pytest_gump.units import format_usd
-from pytest_gump.workflow.edit import walk
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
@@ -69,12 +68,6 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
     if workflow.max_time is not None and record.duration_s >= workflow.max_time:
         return f"max_time of {workflow.max_time:.0f}s is over"
     return None
-
-
-def is_limited(workflow: Workflow) -> bool:
-    """Whether money, tokens or time of the run, or money of a step, have an end."""
-    limits = (workflow.max_budget, workflow.max_tokens, workflow.max_time)
-    return any(one is not None for one in (*limits, *(step.max_budget for step in walk(workflow.steps))))
 
 
 def refusal(workflow: Workflow, record: RunRecord, allowed: Allowance) -> str | None:

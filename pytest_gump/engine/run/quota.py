@@ -9,12 +9,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from pytest_gump.agents.streams.resets import sane
+from pytest_gump.order import Outcome
 from pytest_gump.settings.settings import STOP, WAIT
 from pytest_gump.units import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.engine.run.order_builder import RunInputs
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.settings.settings import Settings
 
 FIRST_S: Final = 60.0
@@ -44,6 +49,18 @@ class Limited:
     cli: str
     began: float
     resets_at: float | None = None
+
+
+def met_limit(inputs: RunInputs, record: RunRecord, ready: Ready, now: float) -> tuple[int, Limited | None]:
+    """The newest attempt of a step, if it came to a limit of the agent that is to make the next one."""
+    newest = next((attempt for attempt in reversed(record.attempts) if attempt.step == str(ready.path)), None)
+    result = None if newest is None else newest.result
+    if newest is None or result is None or newest.agent != ready.agent or newest.agent is None:
+        return 0, None
+    if result.outcome is not Outcome.QUOTA:
+        return 0, None
+    cli, resets_at = inputs.cli_of(newest.agent), sane(result.resets_at, now)
+    return newest.number, Limited(inputs.run_id, newest.agent, cli, newest.started, resets_at)
 
 
 class Quota:

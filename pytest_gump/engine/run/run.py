@@ -20,13 +20,13 @@ from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.record.refs import commit_ref
 from pytest_gump.engine.record.run_change import run_change
 from pytest_gump.engine.run.budget import Allowance, refusal, spent_out
-from pytest_gump.engine.run.earlier import Earlier, met_limit
 from pytest_gump.engine.run.journal import Journal
 from pytest_gump.engine.run.merging import merge
 from pytest_gump.engine.run.order_builder import OrderBuilder, preflight_order
 from pytest_gump.engine.run.preflight import PREFLIGHT, briefly, preflight_notes, why_not_run
-from pytest_gump.engine.run.quota import Limited, Quota, Repeat
+from pytest_gump.engine.run.quota import Limited, Quota, Repeat, met_limit
 from pytest_gump.engine.run.result_branch import ResultBranch
+from pytest_gump.engine.run.reuse import Reuse
 from pytest_gump.engine.run.shared_budget import SharedBudget
 from pytest_gump.engine.run.slot_choice import SlotUse
 from pytest_gump.engine.schedule.decision import to_fields
@@ -75,7 +75,7 @@ class Run:
         self.folder = folder
         self.schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
         self.record = RunRecord() if record is None else record
-        self.earlier = Earlier()
+        self.reuse = Reuse()
         self.quota = Quota(inputs.settings, wall)
         """Of the session, where several runs go on in it."""
         self._clock = clock
@@ -194,22 +194,14 @@ class Run:
         self.schedule.start(ready.path)
         self._flying[order.step] = order
         self._shared.begin(order, ready.step)
-        if self.earlier.result_of(order) is not None:
+        if self.reuse.result_of(order) is not None:
             return self._record_of(order)
         self._book(
             "attempt_started",
             number=len(self.record.attempts) + 1,
-            step=order.step,
-            attempt=order.attempt,
-            agent=order.agent,
-            mode=order.mode,
-            entry=order.entry,
-            base=order.base,
-            step_base=order.step_base,
             session_resumed=order.session is not None,
-            slot=order.slot,
             theirs=order.theirs,
-            identity=order.identity,
+            **order.made.started(order),
         )
         return self.record.attempts[-1]
 
@@ -247,7 +239,7 @@ class Run:
     def finish_attempt(self, order: Order, result: AttemptResult) -> AttemptRecord:
         """Move the attempt's files into the run and book its result, before anything is decided."""
         record = self._record_of(order)
-        if self.earlier.result_of(order) is not None:
+        if self.reuse.result_of(order) is not None:
             return record
         self._finish(record.number, result, self._presumed_usd(order, result))
         return record

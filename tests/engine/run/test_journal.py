@@ -116,7 +116,7 @@ def test_a_ledger_of_an_earlier_session_is_written_again_whole(folder: RunFolder
     first = Journal(folder, lambda: 1.0)
     first.append("one")
     first.close()
-    folder.remember()
+    folder.keep_versions(workflow="name: tdd\n", spec=b"# Spec\n")
     second = Journal(folder, lambda: 2.0)
     folder_removed(folder)
     second.append("two")

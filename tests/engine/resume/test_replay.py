@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.engine.resume.history import read_history
-from pytest_gump.engine.resume.reuse import ReuseCheck
+from pytest_gump.engine.resume.replay import Replay
 from pytest_gump.engine.run.fingerprint import differences, hashed
 from pytest_gump.engine.schedule.decision import to_fields
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DataObject
     from pytest_gump.engine.resume.history import HistoryAttempt
-    from pytest_gump.engine.resume.reuse import Reuse
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.workflow.model import Step
@@ -71,7 +70,7 @@ class Book:
     outcome: Callable[[StepPath, int], Outcome]
     events: list[dict[str, Any]] = field(default_factory=list)
     schedule: ResumableSchedule = field(init=False)
-    taken: Reuse | None = None
+    replay: Replay | None = None
     executors: int = 1
     _undecided: dict[tuple[StepPath, int], HistoryAttempt] = field(default_factory=dict)
 
@@ -176,12 +175,12 @@ class Book:
                 again.book("attempt_finished", number=one.number, folder=None, result=to_wire(result))
                 one.finished = again.events[-1]
         again.schedule = ResumableSchedule(again.workflow, base="b" * 40)
-        take_up = ReuseCheck(again.schedule, past, Trees(), identify=identify, reuse=lambda _: None)  # type: ignore[arg-type]
-        again.taken = take_up.run()
-        again._undecided = {(one.path, one.attempt): one for one in again.taken.undecided}
-        why = {str(path): text for path, text in again.taken.again.items()}
+        replay = Replay(again.schedule, past, Trees(), identify=identify, on_reuse=lambda _: None)  # type: ignore[arg-type]
+        again.replay = replay.run()
+        again._undecided = {(one.path, one.attempt): one for one in again.replay.undecided}
+        why = {str(path): text for path, text in again.replay.reruns.items()}
         again.book(
-            "run_resumed", reused=sorted(again.taken.numbers), again=why, head=again.schedule.head, pid=1,
+            "run_resumed", reused=sorted(again.replay.numbers), again=why, head=again.schedule.head, pid=1,
             pid_created=1.0, max_budget=None,
         )  # fmt: skip
         return again
@@ -231,7 +230,7 @@ def test_a_run_that_is_killed_again_and_again_is_the_undisturbed_one(
         if book.schedule.done:
             return  # over before it could be killed
         book = book.taken_up()
-        assert book.taken is not None
+        assert book.replay is not None
     book.run()
     book.check_numbers()
     if whole.schedule.passed or executors == 1:
@@ -297,8 +296,8 @@ def test_edits_between_sessions_never_break_a_run_nor_let_a_changed_step_be_reus
         edit = data.draw(st.sampled_from(["prompt", "agent", "policy", "nothing"]))
         changed = replace(book.workflow, steps=tuple(edited(one, target, edit) for one in book.workflow.steps))
         book = book.taken_up(changed)
-        assert book.taken is not None
-        for one, ready in book.taken.reused:
+        assert book.replay is not None
+        for one, ready in book.replay.reused:
             assert not differences(one.started["identity"], identify(ready))
             assert (one.path, one.attempt) == (ready.path, ready.attempt)
     book.run()
@@ -318,15 +317,15 @@ def test_what_was_made_after_an_edit_is_not_made_again(
     changed = replace(workflow, steps=tuple(edited(one, target, "prompt") for one in workflow.steps))
     book = book.taken_up(changed)
     for events in kills[1:]:
-        assert book.taken is not None
-        held = [(one.path, one.attempt) for one, _ in book.taken.reused]
+        assert book.replay is not None
+        held = [(one.path, one.attempt) for one, _ in book.replay.reused]
         book.run(killed_after(book, events))
         settled = read_history(book.events).sessions[-1]
         if book.schedule.passed:
             break
         book = book.taken_up()
-        assert book.taken is not None
-        again = [(one.path, one.attempt) for one, _ in book.taken.reused]
+        assert book.replay is not None
+        again = [(one.path, one.attempt) for one, _ in book.replay.reused]
         assert again == [*held, *((one.path, one.attempt) for one in settled)]
 
 
@@ -347,8 +346,8 @@ def begun_from(origin: Book, until: StepPath) -> Book:
         run.book("session_copied", reused=copied)
 
     past = read_history(origin.events)
-    run.taken = ReuseCheck(
-        run.schedule, past, Trees(), identify=identify, reuse=copy, until=until, end_session=end_session,  # type: ignore[arg-type]
+    run.replay = Replay(
+        run.schedule, past, Trees(), identify=identify, on_reuse=copy, until=until, end_session=end_session,  # type: ignore[arg-type]
     ).run()  # fmt: skip
     return run
 
@@ -368,13 +367,13 @@ def test_a_run_from_a_step_holds_what_came_before_and_can_itself_be_taken_up(
     known = sorted({StepPath.parse(step) for step, _, _ in origin.ends})
     until = data.draw(st.sampled_from(known))
     run = begun_from(origin, until)
-    assert run.taken is not None
-    copied = [(str(one.path), one.attempt) for one, _ in run.taken.reused]
+    assert run.replay is not None
+    copied = [(str(one.path), one.attempt) for one, _ in run.replay.reused]
     assert str(until) not in {step for step, _ in copied}
     assert len({*copied}) == len([*copied])
     again = run.taken_up()
-    assert again.taken is not None
-    assert [(str(one.path), one.attempt) for one, _ in again.taken.reused] == copied
+    assert again.replay is not None
+    assert [(str(one.path), one.attempt) for one, _ in again.replay.reused] == copied
     assert again.schedule.ready() == run.schedule.ready()
     assert again.schedule.signature() == run.schedule.signature()
     run.run()
@@ -397,8 +396,8 @@ def test_a_failed_merge_of_a_resumed_run_stays_failed_when_a_run_from_a_later_st
     assert [str(one.path) for one in run.schedule.ready()] == ["s1::merge[x1]"]
     assert again.schedule.ready() == run.schedule.ready()
     assert again.schedule.signature() == run.schedule.signature()
-    assert again.taken is not None
-    assert not again.taken.again
+    assert again.replay is not None
+    assert not again.replay.reruns
 
 
 def test_a_failure_that_ended_the_origin_does_not_reopen_what_a_run_from_a_step_failed_itself() -> None:
@@ -426,6 +425,6 @@ def test_what_came_before_the_first_edit_is_reused(count: int, seed: int, failin
     target = steps[place % count].name
     changed = replace(workflow, steps=tuple(edited(step, target, "prompt") for step in steps))
     again = book.taken_up(changed)
-    assert again.taken is not None
-    reused = {str(one.path) for one, _ in again.taken.reused if one.result is not None and one.result.passed}
+    assert again.replay is not None
+    reused = {str(one.path) for one, _ in again.replay.reused if one.result is not None and one.result.passed}
     assert reused == {step for step in passed if step < target}
