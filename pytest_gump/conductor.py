@@ -208,7 +208,8 @@ def refuse_set_up(config: pytest.Config) -> None:
         UsageError: one is given.
     """
     name = next(
-        (f"--{one}" for one in ("setup-plan", "setup-only") if config.getoption(one.replace("-", ""), False)), None
+        (f"--{option}" for option in ("setup-plan", "setup-only") if config.getoption(option.replace("-", ""), False)),
+        None,
     )
     if name is not None and not only_shows(config):
         raise pytest.UsageError(

@@ -56,14 +56,14 @@ class GumpProject:
 
     # -- the repository ------------------------------------------------------------------------------------------
 
-    def git(self, *words: str) -> str:
+    def git(self, *arguments: str) -> str:
         """Run git in the project as its user; gives what it printed."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         done = subprocess.run(
-            ["git", *words], cwd=self.path, env=environment | USER, capture_output=True, text=True, check=False
+            ["git", *arguments], cwd=self.path, env=environment | USER, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
-            pytest.fail(f"git {' '.join(words)}: {done.stderr}")
+            pytest.fail(f"git {' '.join(arguments)}: {done.stderr}")
         return done.stdout.strip()
 
     def write(self, files: Mapping[str, str]) -> None:
@@ -180,9 +180,9 @@ class GumpProject:
     def prompt(self, step: str, attempt: int = 1) -> str:
         """The prompt that an attempt of the newest run was given."""
         folder = self.folders()[0]
-        for one in self.record().attempts:
-            if (one.step, one.attempt) == (step, attempt) and one.folder is not None:
-                return (folder.attempts / one.folder / "prompt.md").read_text(encoding="utf-8")
+        for made in self.record().attempts:
+            if (made.step, made.attempt) == (step, attempt) and made.folder is not None:
+                return (folder.attempts / made.folder / "prompt.md").read_text(encoding="utf-8")
         pytest.fail(f"no attempt {attempt} of {step} in {folder.run_id}")
 
     def tree(self, ref: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command, add_run
-from pytest_gump.cli.runs import Unreadable, all_runs, find, held, read_runs
+from pytest_gump.cli.runs import Unreadable, all_runs, find, locked, read_runs
 from pytest_gump.engine.maintenance.apply import apply, plan_apply
 from pytest_gump.engine.run.spec_title import spec_title
 from pytest_gump.errors import RunError
@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    with held(newest_to_apply(out) if arguments.run is None else find(arguments.run)) as run:
+    with locked(newest_to_apply(out) if arguments.run is None else find(arguments.run)) as run:
         return _apply(run, arguments, out)
 
 
@@ -54,7 +54,7 @@ def _apply(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
         done = "squashed" if arguments.squash else "merged"
         where = repository.branch() or "the detached HEAD"
         out.line(f"{out.marks.passed} {done} run {run.id} into {where}: {plan.commit[:10]}", "green")
-        added, removed = (sum(getattr(one, name) or 0 for one in plan.changed) for name in ("added", "removed"))
+        added, removed = (sum(getattr(change, name) or 0 for change in plan.changed) for name in ("added", "removed"))
         out.line(f"  {plural(len(plan.steps), 'step')}, {plural(len(plan.changed), 'file')}, +{added} -{removed} lines")
     for note in plan.notes:
         out.line(f"note: {note}" if plan.commit else note)
@@ -85,8 +85,8 @@ def newest_to_apply(out: Out) -> StoredRun:
             newer.append(run)
         else:
             if done is None:
-                for one in newer:
-                    out.line(f"note: run {one.id} is newer, and is {one.state}: it is not merged", "yellow")
+                for other in newer:
+                    out.line(f"note: run {other.id} is newer, and is {other.state}: it is not merged", "yellow")
                 return run
             raise _already_applied(done, f"gump apply {run.id} merges an older run, {_what(run)}")
     if done is not None:

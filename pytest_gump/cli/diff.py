@@ -92,12 +92,12 @@ def _show_names(repository: Repository, old: str, new: str, out: Out) -> None:
     changes = repository.changed(old, new)
     rows = [
         (
-            one.status,
-            one.path,
-            "binary" if one.added is None else f"+{one.added}",
-            f"-{one.removed}" if one.removed else "",
+            change.status,
+            change.path,
+            "binary" if change.added is None else f"+{change.added}",
+            f"-{change.removed}" if change.removed else "",
         )
-        for one in changes
+        for change in changes
     ]
     if rows:
         out.table(("change", "file", "added", "removed"), rows, right=("added", "removed"))

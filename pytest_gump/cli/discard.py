@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command
 from pytest_gump.cli.effective import worktrees
-from pytest_gump.cli.runs import find, held
+from pytest_gump.cli.runs import find, locked
 from pytest_gump.engine.maintenance.discard import discard
 from pytest_gump.units import plural
 
@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
-    with held(find(arguments.run)) as run:
+    with locked(find(arguments.run)) as run:
         return _discard(run, arguments, out)
 
 
@@ -58,6 +58,6 @@ def _discard(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
 def _what(removed: Sequence[str]) -> str:
     branches = sum(name.startswith("refs/heads/") for name in removed)
     refs = sum(name.startswith("refs/gump/") and "/commits/" not in name and name[-5:] != "/head" for name in removed)
-    words = [plural(branches, "branch", "branches")] if branches else []
-    words += [plural(refs, "snapshot")] if refs else []
-    return ", ".join(words) or "nothing was left of it"
+    counts = [plural(branches, "branch", "branches")] if branches else []
+    counts += [plural(refs, "snapshot")] if refs else []
+    return ", ".join(counts) or "nothing was left of it"

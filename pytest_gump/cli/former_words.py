@@ -43,17 +43,17 @@ _FORMER: Final[dict[tuple[str, ...], str]] = {
 """By the command and the option, or the command alone."""
 
 
-def refuse_former(words: Sequence[str]) -> None:
+def refuse_former(arguments: Sequence[str]) -> None:
     """Refuse commands and options of the original Gump.
 
     Raises:
         ConfigError: the command line has one; the hint names the current form.
     """
-    command, rest = words[0] if words else "", [*words[1:]]
+    command, rest = arguments[0] if arguments else "", [*arguments[1:]]
     end = rest.index("--") if "--" in rest else len(rest)
-    asked: set[tuple[str, ...]] = {(command,)} if words else set()
-    for place, word in enumerate(rest[:end]):
-        following = rest[place + 1] if place + 1 < end else ""
+    asked: set[tuple[str, ...]] = {(command,)} if arguments else set()
+    for number, word in enumerate(rest[:end]):
+        following = rest[number + 1] if number + 1 < end else ""
         asked |= {(command, word), (command, word.partition("=")[0]), (command, f"{word}={following}")}
     for former, today in _FORMER.items():
         if former in asked and not (command == "config" and rest[0] != "set"):

@@ -66,7 +66,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     if arguments.json:
         out.json(_data(findings, done, is_dry=arguments.dry_run))
     else:
-        _tell(findings, done, out, is_dry=arguments.dry_run)
+        _print(findings, done, out, is_dry=arguments.dry_run)
     return 1 if done.problems else 0
 
 
@@ -98,7 +98,7 @@ def _item(item: Item) -> dict[str, Any]:
     return {"kind": item.kind, "name": item.name, "bytes": item.size, "refs": item.refs}
 
 
-def _tell(findings: Findings, done: Collected, out: Out, *, is_dry: bool) -> None:
+def _print(findings: Findings, done: Collected, out: Out, *, is_dry: bool) -> None:
     rows = [
         (item.kind, item.name, plural(item.refs, "ref") if item.refs else "", format_bytes(item.size))
         for item in done.removed
@@ -132,5 +132,5 @@ def _kept(kept: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _counts(items: list[Item]) -> str:
-    counts = ((sum(item.kind == kind for item in items), words) for kind, words in KINDS.items())
-    return ", ".join(plural(count, *words) for count, words in counts if count)
+    counts = ((sum(item.kind == kind for item in items), nouns) for kind, nouns in KINDS.items())
+    return ", ".join(plural(count, *nouns) for count, nouns in counts if count)

@@ -63,10 +63,10 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     run, step = _run_and_step(arguments.names)
     attempt = find_attempt(step, arguments.attempt)
     shown = step.attempts if arguments.all else [attempt]
-    for number, one in enumerate(shown):
+    for number, other in enumerate(shown):
         if number:
             out.line()
-        _attempt(one, len(step.attempts), run, out, prompt=not arguments.no_prompt)
+        _attempt(other, len(step.attempts), run, out, prompt=not arguments.no_prompt)
     return 0
 
 
@@ -132,9 +132,9 @@ def _attempt_title(attempt: AttemptRecord, count: int, out: Out) -> None:
 
 def _title(attempt: AttemptRecord, count: int, outcome: str, out: Out) -> None:
     colour = "green" if attempt.verdict == "passed" else "red" if attempt.usage is not None else "bold"
-    of = f" of {count}" if count > 1 else ""
+    total = f" of {count}" if count > 1 else ""
     who = f"{attempt.agent}, {attempt.mode}" if attempt.agent else "gates only"
-    out.line(f"{attempt.step} attempt {attempt.attempt}{of}, {who}: {outcome}", colour)
+    out.line(f"{attempt.step} attempt {attempt.attempt}{total}, {who}: {outcome}", colour)
 
 
 def _attempt(attempt: AttemptRecord, count: int, run: StoredRun, out: Out, *, prompt: bool) -> None:
@@ -146,8 +146,8 @@ def _attempt(attempt: AttemptRecord, count: int, run: StoredRun, out: Out, *, pr
     if attempt.usage is None and run.state == "running":
         folder = files_of_running(run, attempt)
     if attempt.reused:
-        words = f"{run.record.origin} '{attempt.step}' --attempt {attempt.attempt}"
-        out.line(f"  made in another run, which has its files: gump log {words}")
+        names = f"{run.record.origin} '{attempt.step}' --attempt {attempt.attempt}"
+        out.line(f"  made in another run, which has its files: gump log {names}")
     elif folder is None or not folder.is_dir():
         out.line("  no files of this attempt are kept")
     else:
@@ -206,8 +206,12 @@ def _files(result: AttemptResult, out: Out) -> None:
     if result.changed:
         out.heading("files changed since the step began")
         rows = [
-            (f"  {one.status}", one.path, "binary" if one.added is None else f"+{one.added} -{one.removed}")
-            for one in result.changed
+            (
+                f"  {change.status}",
+                change.path,
+                "binary" if change.added is None else f"+{change.added} -{change.removed}",
+            )
+            for change in result.changed
         ]
         out.table(("  change", "file", "lines"), rows)
     for note in result.notes:

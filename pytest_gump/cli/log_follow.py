@@ -28,7 +28,7 @@ def running_attempt(run: StoredRun) -> AttemptRecord:
     Raises:
         RunError: there is none.
     """
-    running = [one for one in run.record.attempts if one.usage is None] if run.state == "running" else []
+    running = [attempt for attempt in run.record.attempts if attempt.usage is None] if run.state == "running" else []
     if not running:
         raise RunError(f"no attempt of run {run.id} is running", hint="gump status shows what the runs do")
     return running[-1]

@@ -99,8 +99,8 @@ def _describe(event: Event, slot: str, arrow: str) -> str:
         case Text(text=text):
             return text.strip("\n")
         case ToolCall(tool=tool, path=path, command=command):
-            place = path.rpartition(f"/{slot}/")[2] if path else command or ""
-            return f"{arrow} {tool} {place}".rstrip()
+            target = path.rpartition(f"/{slot}/")[2] if path else command or ""
+            return f"{arrow} {tool} {target}".rstrip()
         case ToolResult(is_error=True):
             return "   (that failed)"
         case Note(text=text):

@@ -46,7 +46,10 @@ def add(commands: Commands) -> None:
 
 def _list(_arguments: argparse.Namespace, out: Out) -> int:
     found = list_workflows(project_root(), home())
-    rows = [(one.name, one.source, f"({one.problem})" if one.problem else _description(one.text)) for one in found]
+    rows = [
+        (workflow.name, workflow.source, f"({workflow.problem})" if workflow.problem else _description(workflow.text))
+        for workflow in found
+    ]
     out.table(("workflow", "from", "description"), rows)
     return 0
 

@@ -57,9 +57,9 @@ def make_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code. `argv` is without the program's name."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _run(words)
+        code = _run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # `gump report | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,24 +68,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except GumpError as error:
         Out(sys.stderr).text(f"gump: error: {error}")
-        usage = run.PYTEST_USAGE if words[:1] == ["run"] else USAGE
+        usage = run.PYTEST_USAGE if arguments[:1] == ["run"] else USAGE
         return usage if isinstance(error, ConfigError) else REFUSED
     return code
 
 
-def _run(words: list[str]) -> int:
-    refuse_former(words)
-    if words[:1] == ["run"] and not {"-h", "--help"} & set(words):
-        return run.start(words[1:])
-    if not words:
+def _run(arguments: list[str]) -> int:
+    refuse_former(arguments)
+    if arguments[:1] == ["run"] and not {"-h", "--help"} & set(arguments):
+        return run.start(arguments[1:])
+    if not arguments:
         make_parser().print_help()
         return 0
     try:
-        needed = words[:1] if words[0] in COMMANDS else [] if words[0] == "--version" else COMMANDS
-        arguments, rest = make_parser(needed).parse_known_args(words)
+        needed = arguments[:1] if arguments[0] in COMMANDS else [] if arguments[0] == "--version" else COMMANDS
+        parsed, rest = make_parser(needed).parse_known_args(arguments)
         if rest:
-            arguments.parser.error(f"unrecognized arguments: {' '.join(rest)}")
+            parsed.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     except SystemExit as leave:  # after --help, --version or a message of argparse
         return leave.code if isinstance(leave.code, int) else USAGE
-    code: int = arguments.execute(arguments, Out(sys.stdout))
+    code: int = parsed.execute(parsed, Out(sys.stdout))
     return code

@@ -102,20 +102,20 @@ def _write_last(data: Data, out: Out) -> None:
 
 def _write_trend(trend: list[Data], out: Out) -> None:
     """Draw the cost of each run, oldest first; the most expensive run has the longest bar."""
-    most = max(one["cost"]["usd"] for one in trend)
+    most = max(run["cost"]["usd"] for run in trend)
     rows = [
         (
-            one["run"],
-            one["status"],
+            run["run"],
+            run["status"],
             format_usd_sum(
-                one["cost"]["usd"],
-                estimated=one["cost"]["provenance"] == "estimated",
-                has_unknown=one["cost"]["unknown_attempts"] > 0,
+                run["cost"]["usd"],
+                estimated=run["cost"]["provenance"] == "estimated",
+                has_unknown=run["cost"]["unknown_attempts"] > 0,
             ),
-            format_duration(one["duration_s"]),
-            "#" * round(BAR * one["cost"]["usd"] / most) if most else "",
+            format_duration(run["duration_s"]),
+            "#" * round(BAR * run["cost"]["usd"] / most) if most else "",
         )
-        for one in trend
+        for run in trend
     ]
     out.heading("cost of each run")
     out.table(("run", "status", "cost", "time", ""), rows, right=("cost", "time"))

@@ -92,24 +92,24 @@ def _work(data: Data, out: Out) -> None:
 def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
     if not step["attempts"]:
         yield (step["path"], "", "", step["status"], "", "", "", "", "", "")
-    for number, one in enumerate(step["attempts"]):
+    for number, attempt in enumerate(step["attempts"]):
         name = "" if number else step["path"]
-        agent = one["agent"] or one["mode"]
-        if "cost" not in one or one["reused"]:
-            yield (name, str(one["attempt"]), agent, _outcome(one), *[""] * 6)
+        agent = attempt["agent"] or attempt["mode"]
+        if "cost" not in attempt or attempt["reused"]:
+            yield (name, str(attempt["attempt"]), agent, _outcome(attempt), *[""] * 6)
             continue
-        worked = one["agent"] is not None
+        worked = attempt["agent"] is not None
         yield (
             name,
-            str(one["attempt"]),
+            str(attempt["attempt"]),
             agent,
-            _outcome(one),
-            _cost(one) if worked and _consumed(one) else "",
-            str(one["turns"]) if worked else "",
-            str(one["tool_calls"]) if worked else "",
-            format_duration(one["duration_s"]),
-            str(one["files_changed"]) if one["files_changed"] else "",
-            _lines(one) if one["files_changed"] else "",
+            _outcome(attempt),
+            _cost(attempt) if worked and _consumed(attempt) else "",
+            str(attempt["turns"]) if worked else "",
+            str(attempt["tool_calls"]) if worked else "",
+            format_duration(attempt["duration_s"]),
+            str(attempt["files_changed"]) if attempt["files_changed"] else "",
+            _lines(attempt) if attempt["files_changed"] else "",
         )
 
 
@@ -137,14 +137,14 @@ def _cost(data: Data) -> str:
 
 
 def _counts(totals: Data) -> list[str]:
-    words = (
+    counts = (
         (totals["retries"] - totals["escalations"], "retry", "retries"),
         (totals["escalations"], "escalation", "escalations"),
         (totals["failovers"], "failover", "failovers"),
         (totals["waits"], "wait for a limit", "waits for a limit"),
         *((count, f"stop by {guard}", f"stops by {guard}") for guard, count in totals["guards"].items()),
     )
-    return [plural(number, one, many) for number, one, many in words if number]
+    return [plural(number, singular, many) for number, singular, many in counts if number]
 
 
 def _tokens(data: Data, out: Out) -> None:
@@ -158,9 +158,17 @@ def _tokens(data: Data, out: Out) -> None:
 
 
 def _token_rows(step: Data) -> Iterator[tuple[str, ...]]:
-    worked = [one for one in step["attempts"] if one["agent"] is not None and "tokens" in one and not one["reused"]]
-    for number, one in enumerate(worked):
-        yield "" if number else step["path"], str(one["attempt"]), *(str(one["tokens"][name]) for name in COUNTERS)
+    worked = [
+        attempt
+        for attempt in step["attempts"]
+        if attempt["agent"] is not None and "tokens" in attempt and not attempt["reused"]
+    ]
+    for number, attempt in enumerate(worked):
+        yield (
+            "" if number else step["path"],
+            str(attempt["attempt"]),
+            *(str(attempt["tokens"][name]) for name in COUNTERS),
+        )
 
 
 def _contexts(data: Data, out: Out) -> None:
@@ -171,10 +179,15 @@ def _contexts(data: Data, out: Out) -> None:
 
 
 def _context_rows(step: Data) -> Iterator[tuple[str, ...]]:
-    told = [one for one in step["attempts"] if one.get("context_tokens") and not one["reused"]]
-    for number, one in enumerate(told):
+    known = [attempt for attempt in step["attempts"] if attempt.get("context_tokens") and not attempt["reused"]]
+    for number, attempt in enumerate(known):
         name = "" if number else step["path"]
-        yield name, str(one["attempt"]), one["model"] or "", _of_window(one["context_tokens"], one["model"])
+        yield (
+            name,
+            str(attempt["attempt"]),
+            attempt["model"] or "",
+            _of_window(attempt["context_tokens"], attempt["model"]),
+        )
 
 
 def _of_window(used: int, model: str | None) -> str:
@@ -195,15 +208,15 @@ def _tools(data: Data, out: Out) -> None:
     rows = [
         (
             step["path"],
-            str(one["attempt"]),
-            str(one["tool_calls"]),
-            str(one["tools_failed"]),
-            str(one["tools_repeated"]),
-            "" if one["first_write_s"] is None else format_duration(one["first_write_s"]),
+            str(attempt["attempt"]),
+            str(attempt["tool_calls"]),
+            str(attempt["tools_failed"]),
+            str(attempt["tools_repeated"]),
+            "" if attempt["first_write_s"] is None else format_duration(attempt["first_write_s"]),
         )
         for step in data["steps"]
-        for one in step["attempts"]
-        if not one["reused"] and (one.get("tools_failed") or one.get("tools_repeated"))
+        for attempt in step["attempts"]
+        if not attempt["reused"] and (attempt.get("tools_failed") or attempt.get("tools_repeated"))
     ]
     if rows:
         out.heading("tools that failed or were repeated")
@@ -216,15 +229,15 @@ def _agents(data: Data, out: Out) -> None:
     head = ("agent", "attempts", "passed", "cost", "turns", "tokens", "time")
     rows = [
         (
-            one["agent"],
-            str(one["attempts"]),
-            str(one["passed"]),
-            _cost(one),
-            str(one["turns"]),
-            str(one["tokens"]["total"]),
-            format_duration(one["duration_s"]),
+            agent["agent"],
+            str(agent["attempts"]),
+            str(agent["passed"]),
+            _cost(agent),
+            str(agent["turns"]),
+            str(agent["tokens"]["total"]),
+            format_duration(agent["duration_s"]),
         )
-        for one in data["agents"]
+        for agent in data["agents"]
     ]
     out.heading("agents")
     out.table(head, rows, right=head[1:])
@@ -232,11 +245,13 @@ def _agents(data: Data, out: Out) -> None:
 
 def _marks(data: Data, out: Out) -> None:
     """Say what the marks of dollars mean, where there are any."""
-    attempts = [one for step in data["steps"] for one in step["attempts"] if "cost" in one and _consumed(one)]
-    costs = [one["cost"] for one in attempts]
+    attempts = [
+        attempt for step in data["steps"] for attempt in step["attempts"] if "cost" in attempt and _consumed(attempt)
+    ]
+    costs = [attempt["cost"] for attempt in attempts]
     if any(cost["provenance"] == "estimated" for cost in costs):
         out.text("~ estimated: tokens times list prices", indent="  ")
-    for reason in dict.fromkeys(_why_unknown(one) for one in attempts if one["cost"]["usd"] is None):
+    for reason in dict.fromkeys(_why_unknown(attempt) for attempt in attempts if attempt["cost"]["usd"] is None):
         out.text(f"$? unknown: {reason}; not part of any sum", indent="  ")
 
 
@@ -259,10 +274,10 @@ def _reservations(data: Data, out: Out) -> None:
 
 def _reasons(data: Data, out: Out) -> None:
     again = [
-        (one["number"], _reason(step["path"], one))
+        (attempt["number"], _reason(step["path"], attempt))
         for step in data["steps"]
-        for one in step["attempts"]
-        if (one["because"] or one["decision"]) and not one["reused"]
+        for attempt in step["attempts"]
+        if (attempt["because"] or attempt["decision"]) and not attempt["reused"]
     ]
     if again:
         out.heading("why attempts were made again")
@@ -275,11 +290,11 @@ def _reasons(data: Data, out: Out) -> None:
         out.text(": ".join(filter(None, (f"{step['path']} failed", step["outcome"], step["reason"]))), colour="red")
 
 
-def _reason(path: str, one: Data) -> str:
-    how = HOW.get(one["entry"], one["entry"])
-    because = f", because of {one['because']}" if one["because"] else ""
-    decision = f"; then: {one['decision']}" if one["decision"] else ""
-    return f"{path} attempt {one['attempt']} ({how}, {one['agent'] or 'gate'}){because}{decision}"
+def _reason(path: str, attempt: Data) -> str:
+    how = HOW.get(attempt["entry"], attempt["entry"])
+    because = f", because of {attempt['because']}" if attempt["because"] else ""
+    decision = f"; then: {attempt['decision']}" if attempt["decision"] else ""
+    return f"{path} attempt {attempt['attempt']} ({how}, {attempt['agent'] or 'gate'}){because}{decision}"
 
 
 def _read_by_gates(attempt: Data) -> Iterator[str]:
@@ -289,14 +304,14 @@ def _read_by_gates(attempt: Data) -> Iterator[str]:
 
 
 def _notes(data: Data, out: Out) -> None:
-    """What was told of an attempt when it ended: a session that was lost, say."""
-    told = [
-        (one["number"], f"{step['path']} attempt {one['attempt']}: {note}")
+    """Show the notes of attempts: a lost session, say."""
+    notes = [
+        (attempt["number"], f"{step['path']} attempt {attempt['attempt']}: {note}")
         for step in data["steps"]
-        for one in step["attempts"]
-        for note in (*one.get("notes", ()), *_read_by_gates(one))
+        for attempt in step["attempts"]
+        for note in (*attempt.get("notes", ()), *_read_by_gates(attempt))
     ]
-    if told:
+    if notes:
         out.heading("notes")
-    for _, line in sorted(told):
+    for _, line in sorted(notes):
         out.text(line, indent="  ")

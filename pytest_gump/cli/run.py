@@ -66,11 +66,11 @@ def _execute(_arguments: argparse.Namespace, _out: Out) -> int:
     raise AssertionError("the words of `gump run` are pytest's to read")
 
 
-def start(words: Sequence[str]) -> int:
+def start(arguments: Sequence[str]) -> int:
     """Hand the words to pytest, ours under the names that its options have."""
-    passed = to_pytest(words)
+    passed = to_pytest(arguments)
     names = {word.partition("=")[0] for word in passed}
-    has_file = any(word.startswith("@") for word in words)
+    has_file = any(word.startswith("@") for word in arguments)
     if not has_file and not names & {"--gump-workflow", "--gump-spec", "--gump-resume", "--gump-from"}:
         Out(sys.stderr).text(
             "gump: error: gump run needs --workflow NAME\n  hint: gump playbook list shows the workflows"
@@ -81,10 +81,10 @@ def start(words: Sequence[str]) -> int:
     return int(pytest.main([QUIET, *passed]))
 
 
-def to_pytest(words: Sequence[str]) -> list[str]:
+def to_pytest(arguments: Sequence[str]) -> list[str]:
     """Write `--workflow tdd` as `--gump-workflow tdd`; nothing else is changed, and nothing after `--`."""
-    end = words.index("--") if "--" in words else len(words)
-    return [*map(_translate, words[:end]), *words[end:]]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return [*map(_translate, arguments[:end]), *arguments[end:]]
 
 
 def _translate(word: str) -> str:

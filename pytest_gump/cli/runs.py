@@ -27,7 +27,7 @@ def project_root() -> Path:
 
 
 @contextmanager
-def held(run: StoredRun) -> Iterator[StoredRun]:
+def locked(run: StoredRun) -> Iterator[StoredRun]:
     """The run as it is now, locked against sessions and other commands; a running one is neither read again nor locked.
 
     Raises:
@@ -115,8 +115,8 @@ def find_attempt(step: StepRecord, number: int | None) -> AttemptRecord:
         raise ConfigError(f"step {step.path} was never attempted", hint=step.reason or None)
     if number is None:
         return step.attempts[-1]
-    found = [one for one in step.attempts if one.attempt == number]
+    found = [attempt for attempt in step.attempts if attempt.attempt == number]
     if not found:
-        numbers = ", ".join(str(one.attempt) for one in step.attempts)
+        numbers = ", ".join(str(attempt.attempt) for attempt in step.attempts)
         raise ConfigError(f"step {step.path} has no attempt {number}", hint=f"it has {numbers}")
     return found[-1]

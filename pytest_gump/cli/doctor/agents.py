@@ -66,15 +66,15 @@ def look_at(cli: str, supervisor: Supervisor) -> CliState:
     """Ask the CLI for its version; nothing else is started."""
     program = FAMILIES[cli].program
     tested = None if program.tested is None else f"{program.tested} on {program.tested.on}"
-    place = shutil.which(program.name)
-    if place is None:
+    path = shutil.which(program.name)
+    if path is None:
         return CliState(cli, program.title, installed=False, tested=tested, problem=program.missing())
     version, problem = _version(cli, program, supervisor)
     return CliState(
         cli=cli,
         title=program.title,
         installed=True,
-        path=place,
+        path=path,
         version=version,
         tested=tested,
         standing=program.standing(version),
@@ -86,16 +86,16 @@ def look_at(cli: str, supervisor: Supervisor) -> CliState:
 def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | None, str | None]:
     """The version, and what is wrong with the answer."""
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
-        place = Path(folder)
+        worktree = Path(folder)
         request = Request(
             argv=(program.name, "--version"),
-            cwd=place,
-            env=_environment(registry.resolve(cli), _task(cli, place)),
+            cwd=worktree,
+            env=_environment(registry.resolve(cli), _task(cli, worktree)),
             mark=f"doctor-{cli}",
-            stdout=place / "version.txt",
+            stdout=worktree / "version.txt",
         )
         finished = supervisor.run(request, timeout_s=VERSION_TIMEOUT_S)
-        output = bounded_output(place / "version.txt", 2000)
+        output = bounded_output(worktree / "version.txt", 2000)
     if not finished.succeeded:
         said = f": {last_line(output)}" if last_line(output) else ""
         return None, f"{program.name} --version: {_why(finished, VERSION_TIMEOUT_S)}{said}"
@@ -115,9 +115,9 @@ def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> Li
             return LiveCall(agent.name, ok=False, told=str(error.args[0]))
     why = _why(finished, LIVE_TIMEOUT_S) if finished.stopped or finished.error else ending.reason
     ok = ending.outcome == "ok" and finished.stopped is None
-    told = one_line(ending.message if ok else why or "it ended with an error and gave no reason")
+    answer = one_line(ending.message if ok else why or "it ended with an error and gave no reason")
     usage = ending.usage
-    return LiveCall(agent.name, ok, told, ending.model, usage.cost_usd, usage.provenance, finished.duration_s)
+    return LiveCall(agent.name, ok, answer, ending.model, usage.cost_usd, usage.provenance, finished.duration_s)
 
 
 def _call(agent: Agent, folder: Path, supervisor: Supervisor, passed: Sequence[str]) -> tuple[Ending, Exit]:

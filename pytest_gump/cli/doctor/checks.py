@@ -73,8 +73,8 @@ def _git() -> Iterator[Check]:
     git = GitRunner()
     yield Check("git", "ok", git.run("version").line.removeprefix("git version "))
     who = [git.run("config", "--get", f"user.{part}").line for part in ("name", "email")]
-    told = f"{who[0]} <{who[1]}>" if all(who) else "user.name and user.email are not both set; runs do without"
-    yield Check("git identity", "ok", told)
+    user = f"{who[0]} <{who[1]}>" if all(who) else "user.name and user.email are not both set; runs do without"
+    yield Check("git identity", "ok", user)
 
 
 def _plugins() -> Iterator[Check]:
@@ -90,15 +90,15 @@ def _plugins() -> Iterator[Check]:
         yield Check("plugin", "note", "PYTEST_DISABLE_PLUGIN_AUTOLOAD is set", "name it: pytest -p gump ...")
 
 
-def _disk(name: str, place: Path) -> Check:
-    existing = next(folder for folder in (place, *place.parents) if folder.is_dir())
+def _disk(name: str, folder: Path) -> Check:
+    existing = next(path for path in (folder, *folder.parents) if path.is_dir())
     free = shutil.disk_usage(existing).free
-    told = f"{free / 1e9:.1f} GB free at {existing}"
+    space = f"{free / 1e9:.1f} GB free at {existing}"
     if not os.access(existing, os.W_OK | os.X_OK):
         return Check(name, "failed", f"{existing} cannot be written")
     if free < LITTLE_BYTES:
-        return Check(name, "note", told, "every run keeps its streams; every worktree is a whole checkout")
-    return Check(name, "ok", told)
+        return Check(name, "note", space, "every run keeps its streams; every worktree is a whole checkout")
+    return Check(name, "ok", space)
 
 
 def _worktree(repository: Repository, root: Path) -> Check:
@@ -141,6 +141,6 @@ def temporary_slot(repository: Repository, root: Path) -> Iterator[Slot]:
 
 def _remove_empty(root: Path) -> None:
     """Leave no trace of the folder of slots, unless a run has begun in it meanwhile."""
-    if root.is_dir() and [place.name for place in root.glob("*")] in ([], [".gitignore"]):
+    if root.is_dir() and [entry.name for entry in root.glob("*")] in ([], [".gitignore"]):
         (root / ".gitignore").unlink(missing_ok=True)
         root.rmdir()

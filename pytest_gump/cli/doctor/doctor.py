@@ -84,7 +84,7 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
         if arguments.live == []:
             called = _callable(clis, needs, names)
         live = tuple(call_live(agent, supervisor, names.settings.agent_env) for agent in called.values())
-    installed = [registry.resolve(one.cli, names.agents) for one in clis if one.installed]
+    installed = [registry.resolve(cli.cli, names.agents) for cli in clis if cli.installed]
     checks += environment_checks(names.settings, installed)
     findings = None if arguments.conformance is None else _findings(arguments.conformance, clis, arguments.scenario)
     return Diagnosis(needs.workflow.name if needs else None, tuple(checks), clis, live, findings)
@@ -94,11 +94,11 @@ def _callable(clis: Sequence[CliState], needs: Needs | None, names: Names) -> Ma
     """The agents of the workflow, or the bare name of each CLI that is installed."""
     if needs is not None:
         return needs.agents
-    return {one.cli: registry.resolve(one.cli, names.agents) for one in clis if one.installed}
+    return {cli.cli: registry.resolve(cli.cli, names.agents) for cli in clis if cli.installed}
 
 
 def _findings(named: Sequence[str], clis: Sequence[CliState], scenarios: Sequence[str] | None) -> tuple[Finding, ...]:
     from pytest_gump import conformance
 
-    chosen = named or [one.cli for one in clis if one.installed and one.cli in conformance.CLIS]
+    chosen = named or [cli.cli for cli in clis if cli.installed and cli.cli in conformance.CLIS]
     return tuple(conformance.run(chosen, Out(sys.stderr).line, tuple(scenarios or ())))

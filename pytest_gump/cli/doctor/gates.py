@@ -79,12 +79,12 @@ def _checks(order: Order, result: AttemptResult) -> Iterator[Check]:
 
 def _check(gate: GateResult) -> Check:
     name, command = f"gate {gate.name}", gate.command or ""
-    told = f"{command}: {gate.summary}" if command and gate.summary else command or gate.summary
+    value = f"{command}: {gate.summary}" if command and gate.summary else command or gate.summary
     shown = f"command: {command}" if command else ""
     if gate.exit_code == _NO_TESTS or (gate.tests is not None and not gate.tests.get("collected")):
         return Check(name, "note", f"no tests: {gate.summary}", shown)
     if gate.status == "passed":
-        return Check(name, "ok", told)
+        return Check(name, "ok", value)
     if gate.status == "skipped":
         return Check(name, "note", f"skipped: {gate.summary}", shown)
     if gate.status == "failed":

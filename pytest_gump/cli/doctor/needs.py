@@ -42,7 +42,7 @@ def read_needs(name: str, root: Path, names: Names) -> Needs:
         project=root,
         gates=names.gates,
         agents=lambda agent: registry.problem(agent, names.agents),
-        same_cli=lambda one, other: registry.same_cli(one, other, names.agents),
+        same_cli=lambda first, second: registry.same_cli(first, second, names.agents),
     )
     agents = {agent: registry.resolve(agent, names.agents) for agent in dict.fromkeys(agents_of(loaded.workflow))}
     clis = dict.fromkeys(agent.cli for agent in agents.values() if agent.cli in FAMILIES)
@@ -53,5 +53,5 @@ def read_needs(name: str, root: Path, names: Names) -> Needs:
 def _agents(agents: Mapping[str, Agent]) -> Iterator[Check]:
     for name, agent in agents.items():
         missing = agent.missing()
-        told = f"can start ({agent.cli})" if missing is None else missing
-        yield Check(f"agent {name}", "ok" if missing is None else "failed", told)
+        value = f"can start ({agent.cli})" if missing is None else missing
+        yield Check(f"agent {name}", "ok" if missing is None else "failed", value)

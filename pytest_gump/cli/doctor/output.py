@@ -36,7 +36,7 @@ class Diagnosis:
         return [
             *(check.name for check in self.checks if check.state == "failed"),
             *(f"call of {call.agent}" for call in self.live if not call.ok),
-            *(f"{one.cli} {one.scenario}" for one in self.findings or () if one.state == "fails"),
+            *(f"{finding.cli} {finding.scenario}" for finding in self.findings or () if finding.state == "fails"),
         ]
 
 
@@ -47,7 +47,7 @@ def record_of(diagnosis: Diagnosis) -> dict[str, object]:
         "ok": not diagnosis.failed,
         "failed": diagnosis.failed,
         "checks": [asdict(check) for check in diagnosis.checks],
-        "clis": [asdict(one) for one in diagnosis.clis],
+        "clis": [asdict(cli) for cli in diagnosis.clis],
         "live": [asdict(call) for call in diagnosis.live],
         "conformance": None if diagnosis.findings is None else [asdict(finding) for finding in diagnosis.findings],
     }
@@ -71,40 +71,40 @@ def print_diagnosis(diagnosis: Diagnosis, out: Out) -> None:
         out.text(f"{what} is here" if diagnosis.workflow else "nothing that was checked is in the way", colour="green")
 
 
-def _line(out: Out, state: str, name: str, told: str, columns: int) -> None:
+def _line(out: Out, state: str, name: str, value: str, columns: int) -> None:
     marks = {"ok": out.marks.passed, "note": out.marks.retried, "failed": out.marks.failed, "absent": out.marks.skipped}
-    out.text(f"{marks[state]} {pad(name, columns)}  {told}", colour=_COLOURS[state])
+    out.text(f"{marks[state]} {pad(name, columns)}  {value}", colour=_COLOURS[state])
 
 
 def _clis(clis: Sequence[CliState], out: Out) -> None:
     if not clis:
         return
     out.heading("agent CLIs")
-    columns = max(len(one.cli) for one in clis)
-    for one in clis:
-        _line(out, _state(one), one.cli, _told(one), columns)
+    columns = max(len(cli.cli) for cli in clis)
+    for cli in clis:
+        _line(out, _state(cli), cli.cli, _described(cli), columns)
 
 
-def _state(one: CliState) -> str:
-    if not one.installed:
+def _state(cli: CliState) -> str:
+    if not cli.installed:
         return "absent"
-    return "ok" if one.standing == "tested" and one.problem is None else "note"
+    return "ok" if cli.standing == "tested" and cli.problem is None else "note"
 
 
-def _told(one: CliState) -> str:
-    untested = f"; {_UNTESTED}" if one.tested is None else ""
-    if not one.installed:
-        return f"{one.problem}{untested}"
+def _described(cli: CliState) -> str:
+    untested = f"; {_UNTESTED}" if cli.tested is None else ""
+    if not cli.installed:
+        return f"{cli.problem}{untested}"
     standings = {
-        "tested": f"tested ({one.tested})",
-        "newer": f"newer than what was tested ({one.tested})",
-        "older": f"older than what was tested ({one.tested})",
-        "unknown": f"tested is {one.tested}",
+        "tested": f"tested ({cli.tested})",
+        "newer": f"newer than what was tested ({cli.tested})",
+        "older": f"older than what was tested ({cli.tested})",
+        "unknown": f"tested is {cli.tested}",
         "untested": _UNTESTED,
     }
-    login = "login not checked" if one.login is None else f"login: {one.login}"
-    version = one.version or one.problem or "version unknown"
-    return f"{version}, {standings[one.standing or 'unknown']}; {login}"
+    login = "login not checked" if cli.login is None else f"login: {cli.login}"
+    version = cli.version or cli.problem or "version unknown"
+    return f"{version}, {standings[cli.standing or 'unknown']}; {login}"
 
 
 def _live(calls: Sequence[LiveCall], out: Out) -> None:
@@ -115,8 +115,8 @@ def _live(calls: Sequence[LiveCall], out: Out) -> None:
     for call in calls:
         cost = format_usd(call.cost_usd, estimated=call.provenance == "estimated")
         facts = [call.model or "", cost if call.ok else "", format_duration(call.duration_s)]
-        told = f"{call.told} ({', '.join(fact for fact in facts if fact)})"
-        _line(out, "ok" if call.ok else "failed", call.agent, told, columns)
+        value = f"{call.told} ({', '.join(fact for fact in facts if fact)})"
+        _line(out, "ok" if call.ok else "failed", call.agent, value, columns)
 
 
 def _conformance(findings: Sequence[Finding], out: Out) -> None:
@@ -125,7 +125,13 @@ def _conformance(findings: Sequence[Finding], out: Out) -> None:
         out.line("none of the CLIs that it can try is installed")
         return
     rows = [
-        (one.cli, one.scenario, one.state, format_duration(one.duration_s) if one.duration_s else "", one.reason)
-        for one in findings
+        (
+            finding.cli,
+            finding.scenario,
+            finding.state,
+            format_duration(finding.duration_s) if finding.duration_s else "",
+            finding.reason,
+        )
+        for finding in findings
     ]
     out.table(("CLI", "scenario", "state", "time", "remark"), rows, right=("time",))
