@@ -54,7 +54,7 @@ class InProcess:
 
     def cancel(self, ticket: int, reason: str) -> None:
         """What waits has not begun: nothing runs while anybody could ask."""
-        self._waiting = [Lost(ticket, reason) if one.ticket == ticket else one for one in self._waiting]
+        self._waiting = [Lost(ticket, reason) if arrival.ticket == ticket else arrival for arrival in self._waiting]
 
     def spend_no_more(self, ticket: int, reason: str) -> None:
         self._spent[ticket] = reason

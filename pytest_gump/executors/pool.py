@@ -19,9 +19,9 @@ from pytest_gump.engine.attempt.recovery import attempt_folder, scratch_of
 from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.executors.progress import usage_of
 from pytest_gump.executors.protocol import Finished, Lost, WorkerFault
-from pytest_gump.executors.remote_mirror import Place, pack_for
+from pytest_gump.executors.remote_mirror import CheckoutLocation, pack_for
 from pytest_gump.executors.transfer import Transfer, pieces
-from pytest_gump.executors.worker import ARGUMENTS, BEAT_S, CHANNEL, END, FILES, PLACE
+from pytest_gump.executors.worker import ARGUMENTS, BEAT_S, CHANNEL, CHECKOUT, END, FILES
 from pytest_gump.executors.xdist_session import XdistSession
 from pytest_gump.jobs.arguments import portable_arguments
 from pytest_gump.jobs.files import project_root
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 OURS: Final = "gump"
 """The event under which messages of our channel come through xdist's queue."""
 LEAVING: Final = frozenset({"errordown", "workerfinished", "internal_error"})
-MOURNING_S: Final = 8.0
+RELEASE_S: Final = 8.0
 """How long the supervisor of a lost worker may take to end the agent's processes."""
 LEAVE_S: Final = 10.0
-DEAF_S: Final = 15 * BEAT_S
+SILENT_S: Final = 15 * BEAT_S
 """A worker that gives no sign of life for so long is given up: nobody watches its agent."""
 MUTE_S: Final = 3 * BEAT_S
 """After so long it gets no order."""
@@ -65,7 +65,7 @@ class _Worker:
     slot: str | None = None
     """The worktree that it worked in last: it knows in which state it is."""
     known: set[str] = field(default_factory=set)
-    """Runs that it was told of."""
+    """Runs whose setup it has."""
     shares_disk: bool = True
     commits: set[str] = field(default_factory=set)
     """What was sent to it, where it does not."""
@@ -79,6 +79,10 @@ class _Worker:
     @property
     def is_idle(self) -> bool:
         return self.pid is not None and self.ticket is None and self.silent_s < MUTE_S
+
+    def send(self, *message: Any) -> None:
+        with suppress(OSError):  # it is gone, and xdist will report that
+            self.channel.send(message)
 
     def kill(self) -> None:
         if self.pid is None:
@@ -99,10 +103,10 @@ class _Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class _Fallen:
+class _LostOrder:
     """A lost order, until nothing lives of what it had started."""
 
-    lost: Lost
+    arrival: Lost
     mark: str
     deadline: float
 
@@ -119,10 +123,10 @@ class Workers:
         self.xdist = XdistSession(config, has_tests=bool(arguments))
         self._workers: dict[Any, _Worker] = {}
         self._orders: dict[int, Order] = {}
-        self._equipment: dict[str, RunSetup] = {}
+        self._run_setups: dict[str, RunSetup] = {}
         self._listen: Callable[[int, AttemptEvent], None] | None = None
         self._arrived: list[Finished | Lost] = []
-        self._fallen: list[_Fallen] = []
+        self._lost_orders: list[_LostOrder] = []
         self._is_ending = False
         self._looked = time.monotonic()
         self._repositories: dict[str, Repository] = {}
@@ -140,7 +144,7 @@ class Workers:
         node.workerinput[CHANNEL] = channel
         node.workerinput[ARGUMENTS] = self._arguments
         node.workerinput[FILES] = [os.path.relpath(file, self._config.invocation_params.dir) for file in self.files]
-        node.workerinput[PLACE] = asdict(Place.of(project_root(self._config)))
+        node.workerinput[CHECKOUT] = asdict(CheckoutLocation.of(project_root(self._config)))
         self._workers[node] = _Worker(node, channel)
         queue = self.xdist.queue
         channel.setcallback(lambda message: queue.put((OURS, {"node": node, "message": message})))
@@ -175,8 +179,7 @@ class Workers:
         """Let every worker end, and hear what it has to say at its end."""
         self._is_ending = True
         for worker in self._workers.values():
-            with suppress(OSError):
-                worker.channel.send(END)
+            worker.send(*END)
         deadline = time.monotonic() + timeout_s
         while self._workers and time.monotonic() < deadline:
             self._listen_to_workers(deadline)
@@ -185,9 +188,9 @@ class Workers:
 
     # -- orders --------------------------------------------------------------------------------------------------
 
-    def set_up(self, run_setup: Sequence[RunSetup], listen: Callable[[int, AttemptEvent], None]) -> None:
-        """Say what workers have to know of the runs, and who wants to hear of their attempts."""
-        self._equipment = {one.run_id: one for one in run_setup}
+    def set_up(self, run_setups: Sequence[RunSetup], listen: Callable[[int, AttemptEvent], None]) -> None:
+        """Send workers the setup of the runs; `listen` gets the events of their attempts."""
+        self._run_setups = {run_setup.run_id: run_setup for run_setup in run_setups}
         self._listen = listen
         for worker in self._workers.values():
             self._prepare(worker)
@@ -196,11 +199,10 @@ class Workers:
         """Let a worker make ready for all runs while it has nothing else to do: a first order waits for that else."""
         if worker.pid is None or not worker.shares_disk:
             return
-        for run_setup in self._equipment.values():
+        for run_setup in self._run_setups.values():
             if run_setup.run_id not in worker.known:
                 worker.known.add(run_setup.run_id)
-                with suppress(OSError):
-                    worker.channel.send(("equip", run_setup.to_wire()))
+                worker.send("set_up", asdict(run_setup))
 
     @property
     def free(self) -> int:
@@ -211,29 +213,28 @@ class Workers:
         return None if self._workers else "no worker is left: they crashed, and no more are started"
 
     def start(self, ticket: int, order: Order) -> None:
-        idle = [one for one in self._workers.values() if one.is_idle]
+        idle = [worker for worker in self._workers.values() if worker.is_idle]
         wanted = order.slot if order.session is None else order.session.slot
-        worker = next((one for one in idle if one.slot == wanted), idle[0])
+        worker = next((worker for worker in idle if worker.slot == wanted), idle[0])
         worker.ticket = ticket
         self._orders[ticket] = order
-        run_setup = None if order.run_id in worker.known else self._equipment[order.run_id].to_wire()
+        run_setup = None if order.run_id in worker.known else asdict(self._run_setups[order.run_id])
         worker.known.add(order.run_id)
-        with suppress(OSError):  # it is gone, and xdist will say so
-            if worker.shares_disk:
-                worker.slot = order.slot
-                worker.channel.send(("order", ticket, to_wire(order), run_setup))
-            else:
-                self._send_away(worker, ticket, order, run_setup)
+        if worker.shares_disk:
+            worker.slot = order.slot
+            worker.send("order", ticket, to_wire(order), run_setup)
+        else:
+            self._send_remote(worker, ticket, order, run_setup)
 
-    def _send_away(self, worker: _Worker, ticket: int, order: Order, run_setup: dict[str, Any] | None) -> None:
-        of = self._equipment[order.run_id]
-        cassette = of.settings["record"]
-        worker.transfer = Transfer(scratch_of(Path(of.scratch), ticket), None if cassette is None else Path(cassette))
-        pack, commits = pack_for(self._repository(of.project), order, worker.commits)
+    def _send_remote(self, worker: _Worker, ticket: int, order: Order, run_setup: dict[str, Any] | None) -> None:
+        own = self._run_setups[order.run_id]
+        cassette = own.settings["record"]
+        worker.transfer = Transfer(scratch_of(Path(own.scratch), ticket), None if cassette is None else Path(cassette))
+        pack, commits = pack_for(self._repository(own.project), order, worker.commits)
         worker.commits.update(commits)
         for piece in pieces(pack):
-            worker.channel.send(("pack", piece))
-        worker.channel.send(("order", ticket, to_wire(order), run_setup, commits))
+            worker.send("pack", piece)
+        worker.send("order", ticket, to_wire(order), run_setup, commits)
 
     def _repository(self, project: str) -> Repository:
         if project not in self._repositories:
@@ -243,31 +244,27 @@ class Workers:
     def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
         if not self._arrived:
             self._listen_to_workers(time.monotonic() + timeout_s)
-        self._look_for_deaf()
-        self._mourn()
+        self._give_up_silent()
+        self._release_lost()
         arrived, self._arrived = self._arrived, []
         return arrived
 
     def cancel(self, ticket: int, reason: str) -> None:  # noqa: ARG002 - the result says `interrupted`
-        for worker in self._workers.values():
-            if worker.ticket == ticket:
-                worker.asked_at = time.monotonic()
-        self._tell(ticket, "cancel", ticket)
+        if worker := self._worker_with(ticket):
+            worker.asked_at = time.monotonic()
+            worker.send("cancel", ticket)
 
     def spend_no_more(self, ticket: int, reason: str) -> None:
-        self._tell(ticket, "spent", ticket, reason)
+        if worker := self._worker_with(ticket):
+            worker.send("spent", ticket, reason)
 
     def kill(self, ticket: int) -> None:
         self._is_ending = True
-        for worker in self._workers.values():
-            if worker.ticket == ticket:
-                worker.kill()
+        if worker := self._worker_with(ticket):
+            worker.kill()
 
-    def _tell(self, ticket: int, *message: Any) -> None:
-        for worker in self._workers.values():
-            if worker.ticket == ticket:
-                with suppress(OSError):
-                    worker.channel.send(message)
+    def _worker_with(self, ticket: int) -> _Worker | None:
+        return next((worker for worker in self._workers.values() if worker.ticket == ticket), None)
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -285,10 +282,10 @@ class Workers:
         worker = self._workers.get(about.get("node"))
         if event == OURS:
             if worker is not None:
-                self._hear(worker, *about["message"])
+                self._on_message(worker, *about["message"])
             return
         if worker is not None and event in LEAVING:
-            self._fall(worker, str(about.get("error") or event))
+            self._lose(worker, str(about.get("error") or event))
         elif event in LEAVING:  # it had left before, with an internal error
             return
         if event in LEAVING and self._is_ending:
@@ -297,41 +294,42 @@ class Workers:
         self.xdist.handle(event, about, self._forget_unborn)
 
     def _forget_unborn(self) -> None:
-        for one in [one for one in self._workers.values() if one.pid is None and one.channel.isclosed()]:
-            del self._workers[one.node]
+        for worker in [*self._workers.values()]:
+            if worker.pid is None and worker.channel.isclosed():
+                del self._workers[worker.node]
 
-    def _look_for_deaf(self) -> None:
+    def _give_up_silent(self) -> None:
         """Give up workers that are stopped, or whose connection is dead: their events were all taken before."""
         now = time.monotonic()
         passed_s, self._looked = min(now - self._looked, LOOK_S), now
         for worker in self._workers.values():
             worker.silent_s += 0.0 if worker.pid is None else passed_s
             owes_answer = worker.asked_at is not None and now - worker.asked_at > ANSWER_S
-            if (owes_answer or worker.silent_s > DEAF_S) and not worker.is_given_up:
+            if (owes_answer or worker.silent_s > SILENT_S) and not worker.is_given_up:
                 worker.give_up()
 
-    def _hear(self, worker: _Worker, kind: str, *told: Any) -> None:
+    def _on_message(self, worker: _Worker, kind: str, *fields: Any) -> None:
         worker.silent_s, worker.asked_at = 0.0, None
-        match kind, *told:
+        match kind, *fields:
             case "ready", int(pid), bool(shares_disk):
                 worker.pid, worker.shares_disk = pid, shares_disk
                 self._prepare(worker)
             case "part", int(), str(kind), piece if worker.transfer is not None:
                 worker.transfer.add(kind, piece)
             case "live", int(ticket), int(turns), usage:
-                self._tell_of(ticket, Turn(turns))
+                self._send_event(ticket, Turn(turns))
                 if usage is not None:
-                    self._tell_of(ticket, UsageSeen(usage_of(usage)))
+                    self._send_event(ticket, UsageSeen(usage_of(usage)))
             case "tool", int(ticket), str(tool), path, command:
-                self._tell_of(ticket, ToolCall(tool, path, command))
+                self._send_event(ticket, ToolCall(tool, path, command))
             case "gate", int(ticket), str(name):
-                self._tell_of(ticket, GateStarted(name))
+                self._send_event(ticket, GateStarted(name))
             case "result", int(ticket), dict(result):
                 self._finish(worker, ticket, self._outcome(worker, ticket, result))
             case "error", int(ticket), str(text):
                 self._finish(worker, ticket, partial(_raise, text))
 
-    def _tell_of(self, ticket: int, event: AttemptEvent) -> None:
+    def _send_event(self, ticket: int, event: AttemptEvent) -> None:
         if self._listen is not None and ticket in self._orders:
             self._listen(ticket, event)
 
@@ -340,7 +338,7 @@ class Workers:
         transfer, order = worker.transfer, self._orders[ticket]
         if transfer is None:
             return read
-        repository, worker.transfer = self._repository(self._equipment[order.run_id].project), None
+        repository, worker.transfer = self._repository(self._run_setups[order.run_id].project), None
         result = read()
         worker.slot = result.session.slot if result.session is not None else worker.slot
         return partial(transfer.unpack, order, result, repository)
@@ -350,28 +348,28 @@ class Workers:
         del self._orders[ticket]
         self._arrived.append(Finished(ticket, outcome))
 
-    def _fall(self, worker: _Worker, error: str) -> None:
+    def _lose(self, worker: _Worker, error: str) -> None:
         del self._workers[worker.node]
         if worker.ticket is None:
             return
         order = self._orders.pop(worker.ticket)
         name = worker.node.gateway.id
-        scratch = Path(self._equipment[order.run_id].scratch)
+        scratch = Path(self._run_setups[order.run_id].scratch)
         folder = attempt_folder(scratch, worker.ticket) if worker.shares_disk else None
         error = f"no sign of life for {worker.silent_s:.0f} s" if worker.is_given_up else error.lower()
         why = f"worker {name} was lost while it worked at the step ({error})"
         mark = "" if folder is None else f"{order.run_id}-{folder.name}"
-        self._fallen.append(
-            _Fallen(Lost(worker.ticket, why, is_away=not worker.shares_disk), mark, time.monotonic() + MOURNING_S)
+        self._lost_orders.append(
+            _LostOrder(Lost(worker.ticket, why, is_away=not worker.shares_disk), mark, time.monotonic() + RELEASE_S)
         )
 
-    def _mourn(self) -> None:
+    def _release_lost(self) -> None:
         """A lost order comes back when its processes are gone: its repeat may get the same worktree."""
-        for fallen in [*self._fallen]:
-            lives = bool(fallen.mark) and bool(marked(fallen.mark))
-            if not lives or time.monotonic() > fallen.deadline:
-                self._fallen.remove(fallen)
-                self._arrived.append(replace(fallen.lost, is_quiet=not lives))
+        for lost in [*self._lost_orders]:
+            lives = bool(lost.mark and marked(lost.mark))
+            if not lives or time.monotonic() > lost.deadline:
+                self._lost_orders.remove(lost)
+                self._arrived.append(replace(lost.arrival, is_quiet=not lives))
 
 
 def _raise(text: str) -> AttemptResult:

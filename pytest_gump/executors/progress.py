@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.tools import AttemptEvent
 
 QUIET_S: Final = 0.05
-"""An agent that prints thousands of lines a second is told of at its ticks only."""
+"""Least time between two messages on usage outside of ticks."""
 TOOLS_A_TICK: Final = 20
 
 
-class ProgressMessages:
+class ProgressSender:
     def __init__(self, ticket: int, send: Callable[..., None], *, shows_tools: bool) -> None:
         self._ticket = ticket
         self._send = send
         self._shows_tools = shows_tools
         self._turns = 0
         self._usage: Usage | None = None
-        self._told: tuple[int, Usage | None] = 0, None
-        self._told_at = 0.0
+        self._sent: tuple[int, Usage | None] = 0, None
+        self._sent_at = 0.0
         self._tools = 0
         self._last_call: ToolCall | None = None
         """Not sent yet."""
@@ -38,8 +38,8 @@ class ProgressMessages:
                 self._turns = number
             case UsageSeen(usage=usage):
                 self._usage = usage
-                if time.monotonic() - self._told_at >= QUIET_S:
-                    self._tell()
+                if time.monotonic() - self._sent_at >= QUIET_S:
+                    self._send_usage()
             case ToolCall() if self._shows_tools and self._tools < TOOLS_A_TICK:
                 self._tools += 1
                 self._send_call(event)
@@ -51,17 +51,17 @@ class ProgressMessages:
             case None:
                 self._tools = 0
                 self._send_call(self._last_call)
-                self._tell()
+                self._send_usage()
 
     def _send_call(self, call: ToolCall | None) -> None:
         if call is not None:
             self._send("tool", self._ticket, call.tool, call.path, call.command)
         self._last_call = None
 
-    def _tell(self) -> None:
-        if (self._turns, self._usage) == self._told:
+    def _send_usage(self) -> None:
+        if (self._turns, self._usage) == self._sent:
             return
-        self._told, self._told_at = (self._turns, self._usage), time.monotonic()
+        self._sent, self._sent_at = (self._turns, self._usage), time.monotonic()
         self._send("live", self._ticket, self._turns, None if self._usage is None else asdict(self._usage))
 
 

@@ -2,7 +2,7 @@
 
 The controller sends commits as packs; the worker keeps them in a repository of its own below
 `$XDG_CACHE_HOME/gump/remote/` (`~/.cache` where that is not set), works in worktrees beside it, and sends back what
-`parcel` says. A conversation of an agent CLI stays on its host.
+`transfer` says. A conversation of an agent CLI stays on its host.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the controller's checkout is, so that a worker can tell whether it sees the same one."""
+class CheckoutLocation:
+    """The controller's checkout, described so that a worker can find out whether it sees the same one."""
 
     project: str
     machine: str
@@ -41,14 +41,14 @@ class Place:
     """Device and inode."""
 
     @classmethod
-    def of(cls, project: Path) -> Place:
+    def of(cls, project: Path) -> CheckoutLocation:
         status = project.stat()
         return cls(str(project), _machine(), (status.st_dev, status.st_ino))
 
     def is_here(self) -> bool:
         """Whether this process can work in the checkout's own repository."""
         try:
-            same = Place.of(Path(self.project))
+            same = CheckoutLocation.of(Path(self.project))
         except OSError:
             return False
         return (same.machine, same.folder) == (self.machine, tuple(self.folder)) and os.access(self.project, os.W_OK)
@@ -85,8 +85,7 @@ class RemoteHome:
         """
         if self._handle is None:
             self._handle = hold(self.path)
-        place = self.path / "project"
-        return open_mirror(place, object_format=self._object_format, pack=pack, commits=commits)
+        return open_mirror(self.path / "project", object_format=self._object_format, pack=pack, commits=commits)
 
     def own(self, order: Order, slots: Slots) -> Order:
         """The order as it is carried out here: in a worktree of this worker, with this interpreter."""
@@ -111,8 +110,8 @@ class RemoteHome:
         digest = hashlib.sha256(os.fsencode(self.slots_root)).hexdigest()[:6]
         return f"{socket.gethostname()}-{digest}-{slot}"
 
-    def take_place(self, ticket: int) -> Path:
-        """Where an attempt is recorded until its take goes back."""
+    def recording(self, ticket: int) -> Path:
+        """The folder of an attempt's recording until it is sent."""
         return self.scratch / f"{ticket}.take"
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +66,6 @@ class RunSetup:
             interpreter=None if tools.interpreter is None else asdict(tools.interpreter),
             replay=None if replay is None else (str(replay.cassette.path), replay.lenient, replay.delay),
         )
-
-    def to_wire(self) -> dict[str, Any]:
-        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def remote_home(self) -> RemoteHome:
         """The folder of the run on a worker that shares no disk with the controller."""

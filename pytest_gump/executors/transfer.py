@@ -1,6 +1,6 @@
 """What comes back with the result of a worker that shares no disk: its snapshot, the attempt's files, its take.
 
-A result whose parcel is lost on the way is told as crashed, with what it cost: the money was spent elsewhere too.
+A result whose transfer fails is reported as crashed, with what it cost: the money was spent all the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 4 << 20
 LOST: Final = (GumpError, OSError, tarfile.TarError, EOFError, MemoryError)
-"""What may keep a parcel from arriving."""
+"""What may make a transfer fail."""
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
@@ -36,12 +36,12 @@ def pieces(data: bytes) -> Iterator[bytes]:
 def without_transfer(result: AttemptResult, why: str) -> AttemptResult:
     """The result of an attempt whose files did not arrive: nothing of it can be used, but it was paid for."""
     is_cancelled = result.outcome is Outcome.CANCELLED
-    told = f"what the attempt made did not arrive from its worker: {why}"
+    why_lost = f"what the attempt made did not arrive from its worker: {why}"
     return replace(
         result,
         outcome=Outcome.CANCELLED if is_cancelled else Outcome.CRASHED,
-        reason=result.reason if is_cancelled else told,
-        notes=(*result.notes, told) if is_cancelled else result.notes,
+        reason=result.reason if is_cancelled else why_lost,
+        notes=(*result.notes, why_lost) if is_cancelled else result.notes,
         snapshot=None,
         tree=None,
         scratch=None,
@@ -61,7 +61,7 @@ def without_transfer(result: AttemptResult, why: str) -> AttemptResult:
 def transfers(order: Order, result: AttemptResult, repository: Repository, take: Path) -> Iterator[tuple[str, Any]]:
     """What goes back with a result: `refs`, then pieces of a `pack`, an archive of `files`, and one of a `take`."""
     ref = attempt_ref(order)
-    refs = {name: commit for one in (ref, f"{ref}-dropped") for name, commit in repository.refs(one).items()}
+    refs = {**repository.refs(ref), **repository.refs(f"{ref}-dropped")}
     if refs:
         known = {order.base, order.step_base, order.run_base}
         yield "refs", refs
@@ -116,7 +116,7 @@ class Transfer:
             self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / f"arrived.{kind}").open("ab") as file:
                 file.write(content)
-        except OSError as error:  # told when it is unpacked: the result has not come yet
+        except OSError as error:  # reported when it is unpacked: the result has not come yet
             self._lost = self._lost or error
 
     def unpack(self, order: Order, result: AttemptResult, repository: Repository) -> AttemptResult:
@@ -144,7 +144,7 @@ class Transfer:
             if archive.exists():
                 with tarfile.open(archive) as opened:
                     opened.extractall(self._folder, filter="data")
-        place, take = self._folder / "attempt", self._folder / "take"
+        files, take = self._folder / "attempt", self._folder / "take"
         why_not = adopt(self._cassette, take) if self._cassette is not None and take.is_dir() else None
         notes = result.notes if why_not is None else (*result.notes, why_not)
-        return replace(result, scratch=str(place) if place.is_dir() else None, notes=notes)
+        return replace(result, scratch=str(files) if files.is_dir() else None, notes=notes)

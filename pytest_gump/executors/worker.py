@@ -1,8 +1,8 @@
 """The side of a worker: runs its ordinary tests, then carries out orders one at a time until the controller ends it.
 
 Messages from the controller:            Messages to it:
-    ("equip", equipment)                     ("ready", pid, shares_disk)
-    ("order", ticket, order, equipment)
+    ("set_up", run_setup)                    ("ready", pid, shares_disk)
+    ("order", ticket, order, run_setup)
     ("cancel", ticket)                       ("alive",) every few seconds
     ("spent", ticket, reason)                ("live", ticket, turns, usage)
     ("end",)                                 ("tool", ticket, tool, path, command)
@@ -10,8 +10,8 @@ Messages from the controller:            Messages to it:
                                              ("result", ticket, result)    ("error", ticket, text)
 
 Where no disk is shared, an order has a fifth part, the commits that the ("pack", piece)s before it hold, and a
-result comes after ("part", ticket, kind, piece)s: see `away` and `parcel`. `equipment` comes with the first order of a
-run only. The end of the channel means that the controller is gone: what is under way is stopped as by Ctrl-C.
+result comes after ("part", ticket, kind, piece)s: see `remote_mirror` and `transfer`. `run_setup` comes with the first
+order of a run only. If the channel ends, the controller is gone: the running attempt is stopped as by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from pytest_gump.engine.attempt.agent_phase import STREAM
 from pytest_gump.engine.attempt.attempt import Cancelled, execute
 from pytest_gump.engine.attempt.recovery import attempt_folder, fresh_scratch, recover
 from pytest_gump.errors import GumpError, reason_of
-from pytest_gump.executors.progress import ProgressMessages
-from pytest_gump.executors.remote_mirror import Place
+from pytest_gump.executors.progress import ProgressSender
+from pytest_gump.executors.remote_mirror import CheckoutLocation
 from pytest_gump.executors.run_setup import RunSetup
 from pytest_gump.executors.transfer import LOST, clear, transfers, without_transfer
 from pytest_gump.order import AttemptResult, Order, Outcome, from_wire, to_wire, warm_up
@@ -44,17 +44,18 @@ from pytest_gump.system.directory import Directory
 from pytest_gump.system.processes.process import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.executors.remote_mirror import RemoteHome
-    from pytest_gump.system.worktrees.slots import Slots
+
+    MakeTools = Callable[[RunSetup, RemoteHome | None], Tools]
 
 END: Final = ("end",)
 BEAT_S: Final = 2.0
 CHANNEL: Final = "gump_channel"
 ARGUMENTS: Final = "gump_arguments"
-PLACE: Final = "gump_place"
+CHECKOUT: Final = "gump_checkout"
 FILES: Final = "gump_files"
 """Names in xdist's `workerinput`."""
 
@@ -68,7 +69,7 @@ class OrderServer:
         config.args = workerinput.pop(ARGUMENTS)
         self._files = {Path(config.invocation_params.dir, name) for name in workerinput.pop(FILES)}
         """Files of a run, which are not tests here either."""
-        self._shares_disk = Place(**workerinput.pop(PLACE)).is_here()
+        self._shares_disk = CheckoutLocation(**workerinput.pop(CHECKOUT)).is_here()
         self._pack = b""
         self._homes: dict[str, RemoteHome] = {}
         self._unfit: dict[str, Exception] = {}
@@ -77,7 +78,7 @@ class OrderServer:
         self._stop = StopSign()
         self._spent: dict[int, str] = {}
         self._tools: dict[str, Tools] = {}
-        self._wants_tools = False
+        self._shows_tools = False
 
     def collect_file(self, path: Path, _parent: pytest.Collector) -> list[pytest.Collector] | None:
         """Collect nothing from a file of a run; None for any other file."""
@@ -88,14 +89,14 @@ class OrderServer:
         result = yield
         if not (session.shouldfail or session.shouldstop):
             with Supervisor() as supervisor, self._stop.armed(), self._beating():
-                self._channel.setcallback(self._hear, endmarker=None)
+                self._channel.setcallback(self._on_message, endmarker=None)
                 self._send("ready", os.getpid(), self._shares_disk)
-                self._serve(session, supervisor)
+                self._serve(lambda run_setup, home: run_setup.tools(session, supervisor, home))
                 for home in self._homes.values():
                     home.close()
         return result
 
-    def _hear(self, message: tuple[Any, ...] | None) -> None:
+    def _on_message(self, message: tuple[Any, ...] | None) -> None:
         """Take a message; runs in the thread that reads from the controller."""
         match message:
             case None:
@@ -126,20 +127,20 @@ class OrderServer:
             over.set()
             thread.join()
 
-    def _serve(self, session: pytest.Session, supervisor: Supervisor) -> None:
+    def _serve(self, make_tools: MakeTools) -> None:
         while (message := self._inbox.get()) != END:
             match message:
                 case ("pack", piece):
                     self._pack += piece
-                case ("equip", run_setup):
-                    self._make_ready((session, supervisor), RunSetup(**run_setup))
+                case ("set_up", run_setup):
+                    self._make_ready(make_tools, RunSetup(**run_setup))
                 case (_, ticket, order, run_setup, *commits):
-                    crew = (session, supervisor)
-                    self._send(*self._answer(crew, ticket, from_wire(Order, order), run_setup, *commits))
+                    setup = None if run_setup is None else RunSetup(**run_setup)
+                    self._send(*self._answer(make_tools, ticket, from_wire(Order, order), setup, *commits))
 
     def _answer(
-        self, crew: tuple[pytest.Session, Supervisor], ticket: int, order: Order,
-        run_setup: dict[str, Any] | None, commits: Sequence[str] = (),
+        self, make_tools: MakeTools, ticket: int, order: Order,
+        run_setup: RunSetup | None, commits: Sequence[str] = (),
     ) -> tuple[Any, ...]:  # fmt: skip
         """Carry out an order; whatever goes wrong is an answer."""
         home = None
@@ -148,13 +149,13 @@ class OrderServer:
                 raise self._unfit[order.run_id]  # noqa: TRY301 - it is answered like what would happen now
             home = self._receive(order, run_setup, commits)
             if run_setup is not None:
-                self._set_up(crew, RunSetup(**run_setup), home)
-            order = order if home is None else home.own(order, self._slots(order))
+                self._set_up(make_tools, run_setup, home)
+            order = order if home is None else home.own(order, self._tools[order.run_id].slots)
             result = self._carry_out(ticket, order, home)
         except Cancelled as error:
             result = error.result
         except KeyboardInterrupt:
-            result = self._stopped(ticket, order)
+            result = self._interrupted(ticket, order, Outcome.CANCELLED, "interrupted")
         except BaseException as error:  # noqa: BLE001 - a process boundary: a conftest's agent may raise anything
             broken = None if home is None else self._broken(ticket, order, error)
             if broken is None:
@@ -162,34 +163,31 @@ class OrderServer:
             result = broken
         return "result", ticket, to_wire(result if home is None else self._send_home(ticket, order, result, home))
 
-    def _make_ready(self, crew: tuple[pytest.Session, Supervisor], run_setup: RunSetup) -> None:
-        """Do ahead what the first order of a run would have to wait for; what is wrong, that order tells."""
+    def _make_ready(self, make_tools: MakeTools, run_setup: RunSetup) -> None:
+        """Do ahead what the first order of a run would have to wait for; that order reports an error."""
         warm_up()
         try:
-            self._set_up(crew, run_setup, None)
+            self._set_up(make_tools, run_setup, None)
         except Exception as error:  # noqa: BLE001 - a process boundary: a conftest's hook may raise anything
             self._unfit[run_setup.run_id] = error
 
-    def _set_up(self, crew: tuple[pytest.Session, Supervisor], run_setup: RunSetup, home: RemoteHome | None) -> None:
-        self._wants_tools = run_setup.shows_tools
-        self._tools[run_setup.run_id] = run_setup.tools(*crew, home)
+    def _set_up(self, make_tools: MakeTools, run_setup: RunSetup, home: RemoteHome | None) -> None:
+        self._shows_tools = run_setup.shows_tools
+        self._tools[run_setup.run_id] = make_tools(run_setup, home)
 
-    def _slots(self, order: Order) -> Slots:
-        return self._tools[order.run_id].slots
-
-    def _receive(self, order: Order, run_setup: dict[str, Any] | None, commits: Sequence[str]) -> RemoteHome | None:
+    def _receive(self, order: Order, run_setup: RunSetup | None, commits: Sequence[str]) -> RemoteHome | None:
         """Take in what came before the order, if no disk is shared."""
         if self._shares_disk:
             return None
         if run_setup is not None:
-            self._homes[order.run_id] = RunSetup(**run_setup).remote_home()
+            self._homes[order.run_id] = run_setup.remote_home()
         home = self._homes[order.run_id]
         pack, self._pack = self._pack, b""
         home.receive(pack, commits)
         return home
 
     def _send_home(self, ticket: int, order: Order, result: AttemptResult, home: RemoteHome) -> AttemptResult:
-        repository, take = self._tools[order.run_id].repository, home.take_place(ticket)
+        repository, take = self._tools[order.run_id].repository, home.recording(ticket)
         try:
             for kind, piece in transfers(order, result, repository, take):
                 self._send("part", ticket, kind, piece)
@@ -203,12 +201,12 @@ class OrderServer:
     def _carry_out(self, ticket: int, order: Order, home: RemoteHome | None) -> AttemptResult:
         tools = self._tools[order.run_id]
         if home is not None and tools.settings.record is not None:
-            shutil.rmtree(home.take_place(ticket), ignore_errors=True)
-            cassette.create(home.take_place(ticket))
-            tools = replace(tools, settings=replace(tools.settings, record=str(home.take_place(ticket))))
+            shutil.rmtree(home.recording(ticket), ignore_errors=True)
+            cassette.create(home.recording(ticket))
+            tools = replace(tools, settings=replace(tools.settings, record=str(home.recording(ticket))))
         scratch = fresh_scratch(tools, ticket)
-        voice = ProgressMessages(ticket, self._send, shows_tools=self._wants_tools)
-        own = replace(tools, scratch=scratch, listen=voice.listen, stop_asked=lambda: self._spent.get(ticket))
+        progress = ProgressSender(ticket, self._send, shows_tools=self._shows_tools)
+        own = replace(tools, scratch=scratch, listen=progress.listen, stop_asked=lambda: self._spent.get(ticket))
         done: list[AttemptResult] = []
         try:
             with self._stop.watching(ticket):
@@ -221,28 +219,29 @@ class OrderServer:
         return done[0]
 
     def _broken(self, ticket: int, order: Order, error: BaseException) -> AttemptResult | None:
-        """What to tell of an attempt that broke when its agent had begun: the controller cannot read what that cost."""
-        tools = self._tools.get(order.run_id)
-        folder = None if tools is None else attempt_folder(tools.scratch, ticket)
-        if tools is None or folder is None or not (folder / STREAM).exists():
+        """The result of an attempt that broke after its agent had begun: the controller cannot read what that cost."""
+        folder, text = self._folder(ticket, order), _text_of(error)
+        if folder is None or not (folder / STREAM).exists():
             return None
-        text = _text_of(error)
         with suppress(OSError):
             Directory.open(folder).write("traceback.txt", text.encode("utf-8", "replace"))
-        result = AttemptResult.not_made(
-            order, Outcome.AGENT_ERROR, f"the step raised an error: {text.splitlines()[0]}",
-            started=time.time(), final=True,
-        )  # fmt: skip
-        return recover(order, tools, result, folder, folder.stat().st_mtime)
+        reason = f"the step raised an error: {text.splitlines()[0]}"
+        return self._interrupted(ticket, order, Outcome.AGENT_ERROR, reason, final=True)
 
-    def _stopped(self, ticket: int, order: Order) -> AttemptResult:
-        """What to tell of an attempt that was stopped before it began, or in its last moment."""
-        result = AttemptResult.not_made(order, Outcome.CANCELLED, "interrupted", started=time.time())
-        tools = self._tools.get(order.run_id)
-        folder = None if tools is None else attempt_folder(tools.scratch, ticket)
-        if tools is None or folder is None:
+    def _interrupted(
+        self, ticket: int, order: Order, outcome: Outcome, reason: str, *, final: bool = False
+    ) -> AttemptResult:
+        """The result of an attempt that did not come to its end, completed by what it left on disk."""
+        result = AttemptResult.not_made(order, outcome, reason, started=time.time(), final=final)
+        folder = self._folder(ticket, order)
+        if folder is None:
             return result
-        return recover(order, tools, result, folder, folder.stat().st_mtime)
+        return recover(order, self._tools[order.run_id], result, folder, folder.stat().st_mtime)
+
+    def _folder(self, ticket: int, order: Order) -> Path | None:
+        """The files of an attempt; None if it has none yet."""
+        tools = self._tools.get(order.run_id)
+        return None if tools is None else attempt_folder(tools.scratch, ticket)
 
     def _send(self, *message: Any) -> None:
         with suppress(OSError):  # the controller is gone: the end of the channel tells it too

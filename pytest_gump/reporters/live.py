@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HEARTBEAT_S: Final = 60.0
 REFRESH_S: Final = 0.2
 SETTLED: Final = frozenset({"passed", "failed", "skipped"})
-TOLD_TOOLS: Final = 2
+TOOL_VERBOSITY: Final = 2
 """The verbosity from which on tool calls are shown as they come."""
 
 
@@ -85,7 +85,7 @@ class Live:
                 attempt.usd, attempt.is_estimated = usage.cost_usd, usage.is_estimated
             case ToolCall():
                 attempt.doing = _call_text(attempt, event)
-                if self._screen.verbosity >= TOLD_TOOLS:
+                if self._screen.verbosity >= TOOL_VERBOSITY:
                     self._write_call(attempt)
             case GateStarted(name=name):
                 attempt.doing = f"gate: {one_line(name)}"

@@ -10,7 +10,7 @@ from pytest_gump.collect import StepItem
 from pytest_gump.engine.run.quota import Quota
 from pytest_gump.executors.in_process import InProcess
 from pytest_gump.jobs.previous_run import last_failed_notes
-from pytest_gump.reporters.live import TOLD_TOOLS
+from pytest_gump.reporters.live import TOOL_VERBOSITY
 from pytest_gump.reporters.report import labels
 from pytest_gump.session.active_run import ActiveRun
 from pytest_gump.session.dispatch import OrderLoop
@@ -97,7 +97,7 @@ class Runner:
             runs = [self._open(job, items, stack.enter_context(ExitStack()), is_here=False) for job, items in prepared]
             self._report.tell_apart(labels([run.run.record for run in runs]))
             loop = self._loop(workers, prepared[0][0].settings if prepared else Settings())
-            shows_tools = self._config.get_verbosity() >= TOLD_TOOLS
+            shows_tools = self._config.get_verbosity() >= TOOL_VERBOSITY
             workers.set_up([run.workplace.run_setup(shows_tools=shows_tools) for run in runs], loop.on_event)
             loop.run(runs, interrupted)
         stop_if_asked(self._session)
