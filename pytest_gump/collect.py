@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class GateFailed(AssertionError):  # noqa: N818 - a result, not an error
-    """The attempt of a step did not pass; the text says why, its first line tells the whole story."""
+    """The attempt of a step did not pass; the text says why, first in one line."""
 
 
 class JobFile(pytest.File):
@@ -62,8 +62,8 @@ class JobFolder(pytest.Dir):  # type: ignore[misc]  # final for typing; a folder
             yield from chain.from_iterable(self.nodes.values())
             return
         path = None if self.asked is None else next(self.asked, None)
-        for one in self.nodes if path is None else (path,):
-            yield from self._again(one)
+        for known_path in self.nodes if path is None else (path,):
+            yield from self._again(known_path)
 
     def _again(self, path: Path) -> Iterator[pytest.Item | pytest.Collector]:
         """The nodes of a path, for the second time."""
@@ -199,7 +199,7 @@ _INSTALL: Final = (
 
 
 def describe_failure(result: AttemptResult) -> str:
-    """The failure text of an attempt: one line that tells the story, then each gate that did not pass."""
+    """The failure text of an attempt: one line, then each gate that did not pass."""
     lines = [f"{result.step}: {result.reason or result.outcome}"]
     for gate in result.gates:
         if gate.status in {"failed", "error"}:

@@ -117,7 +117,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What an attempt was made for: kept with its result, so that it can be told from that alone."""
+    """What an attempt was made for: kept with its result, which may be all that is left of it."""
 
     mode: Mode
     entry: str
@@ -204,7 +204,7 @@ class AttemptResult:
     attempt: int
     outcome: Outcome
     reason: str
-    """One line that tells the whole story; empty when passed."""
+    """One line that is enough to understand the failure; empty when passed."""
     agent: str | None
     timings: Timings
     model: str | None = None

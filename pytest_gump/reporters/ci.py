@@ -1,4 +1,4 @@
-"""What a CI service is told besides the log: a summary, and where the failed steps stand. `--gump-ci`."""
+"""What a CI service gets besides the log: a summary, and the locations of failed steps. `--gump-ci`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def service(choice: str, environ: Mapping[str, str]) -> str:
 
 
 class CI:
-    """Registered with the conductor; tells the service when the session ends, however it ends."""
+    """Registered with the conductor; reports to the service when the session ends, however it ends."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._service = service(config.getoption("gump_ci"), os.environ)

@@ -37,7 +37,7 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9]+(?:[-_.][A-Za-z0-9]+)*", re.ASCII)
 
 def markdown(runs: Sequence[LocatedRun]) -> str:
     """One section for each run."""
-    return "".join("\n".join(_section(one)).rstrip() + "\n\n" for one in runs)
+    return "".join("\n".join(_section(run)).rstrip() + "\n\n" for run in runs)
 
 
 def _section(run: LocatedRun) -> Iterator[str]:
@@ -70,7 +70,7 @@ def _result(run: LocatedRun) -> Iterator[str]:
     if record.reason:
         yield from (code(record.reason), "")
     if changed is not None:
-        added, removed = (sum(getattr(one, name) or 0 for one in changed) for name in ("added", "removed"))
+        added, removed = (sum(getattr(file, name) or 0 for file in changed) for name in ("added", "removed"))
         size = (
             f"**{plural(len(changed), 'file')} changed, +{added} -{removed}**"
             if changed
@@ -164,8 +164,8 @@ def _failures(record: RunRecord) -> Iterator[str]:
 
 def _failing(step: StepRecord) -> list[GateResult]:
     """Failed gates with output, from the newest attempt that has any."""
-    results = [one.result for one in step.attempts if one.result is not None]
-    failing = ([gate for gate in one.gates if gate.status in {"failed", "error"}] for one in reversed(results))
+    results = [attempt.result for attempt in step.attempts if attempt.result is not None]
+    failing = ([gate for gate in attempt.gates if gate.status in {"failed", "error"}] for attempt in reversed(results))
     return [gate for gate in next(filter(None, failing), []) if gate.output.strip()]
 
 

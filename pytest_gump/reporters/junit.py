@@ -88,26 +88,26 @@ def system_out(step: StepRecord) -> ET.Element:
     failed.
     """
     last = step.attempts[-1]
-    shown = [one for one in step.attempts if one is not last or one.verdict != step.status]
+    shown = [attempt for attempt in step.attempts if attempt is not last or attempt.verdict != step.status]
     details = "\n".join(f"{name}={value}" for name, value in step_details(step))
     element = ET.Element("system-out")
     element.text = bin_xml_escape("\n\n".join([*map(_attempt_text, shown), details]))
     return element
 
 
-def _attempt_text(one: AttemptRecord) -> str:
-    result = one.result
+def _attempt_text(record: AttemptRecord) -> str:
+    result = record.result
     if result is None:
-        return f"attempt {one.attempt}: {one.agent or 'gate'}: interrupted"
+        return f"attempt {record.attempt}: {record.agent or 'gate'}: interrupted"
     cost = format_usd(result.usage.cost_usd, estimated=result.usage.is_estimated)
-    fate = " (in another run)" if one.reused else " (run again after a resume)" if one.superseded else ""
+    fate = " (in another run)" if record.reused else " (run again after a resume)" if record.superseded else ""
     lines = [
         (
-            f"attempt {one.attempt}: {one.agent or 'gate'}: {result.outcome}{fate}, {cost}, "
+            f"attempt {record.attempt}: {record.agent or 'gate'}: {result.outcome}{fate}, {cost}, "
             f"{plural(result.usage.turns, 'turn')}, {format_duration(result.timings.total_s)}"
         ),
         f"  {result.reason}",
-        *([f"  then: {one.why}"] if one.why else []),
+        *([f"  then: {record.why}"] if record.why else []),
         *(f"  gate {': '.join(filter(None, (gate.name, gate.status, gate.summary)))}" for gate in result.gates),
     ]
     return clean_text("\n".join(line for line in lines if line.strip()))

@@ -47,13 +47,13 @@ def columns_for(paths: Iterable[StepPath], agents: Iterable[str]) -> Columns:
     )
 
 
-def attempt_lines(attempt: AttemptRecord, marks: Marks, columns: int, layout: Columns = LAYOUT) -> list[str]:
+def attempt_lines(
+    attempt: AttemptRecord, result: AttemptResult, marks: Marks, columns: int, layout: Columns = LAYOUT
+) -> list[str]:
     """One finished attempt: mark, name, agent, mode, result, cost, time, reason.
 
     A narrow terminal drops the agent. What still does not fit goes on its own line.
     """
-    result = attempt.result
-    assert result is not None  # noqa: S101 - a line is printed for a finished attempt
     path = StepPath.parse(attempt.step)
     indent = "  " * (len(path.names) - 1)
     head = f"{indent}{_mark(attempt, marks)} {_cell(path.name, max(1, layout.name - len(indent)))}"
@@ -120,10 +120,10 @@ def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], mar
     lines = []
     for leaf in leaves:
         why = reruns.get(leaf.path)
-        mark, told = (marks.skipped, f"re-run: {one_line(why)}") if why is not None else (marks.arrow, "to do")
+        mark, text = (marks.skipped, f"re-run: {one_line(why)}") if why is not None else (marks.arrow, "to do")
         if why is None and leaf.status == "passed":
-            mark, told = marks.passed, "reused"
-        lines.append(f"{pad(mark, width(marks.arrow))} {pad(str(leaf.path), 32)} {told}")
+            mark, text = marks.passed, "reused"
+        lines.append(f"{pad(mark, width(marks.arrow))} {pad(str(leaf.path), 32)} {text}")
     return lines
 
 
@@ -156,7 +156,7 @@ def run_facts(record: RunRecord) -> list[str]:
 
 
 def more_money_text(total: Total) -> str:
-    """What to do when a budget is spent: an attempt that was lost before it told its cost is a part of that."""
+    """What to do when a budget is spent: it may include lost attempts of unknown cost."""
     presumed = f"; the unknown cost counts as {format_usd(total.presumed_usd)}" if total.presumed_usd else ""
     return f"go on with more money{presumed}"
 
@@ -193,8 +193,9 @@ def named_lines(result: AttemptResult) -> list[str]:
 
 def to_look_at(record: RunRecord) -> list[str]:
     """Like `named_lines`, for the changes in the result of the run."""
-    kept = [one for one in record.attempts if one.verdict == "passed" and one.result is not None and not one.superseded]
-    found = [f"{one.step}: {line}" for one in kept if one.result is not None for line in named_lines(one.result)]
+    kept = [attempt for attempt in record.attempts if attempt.verdict == "passed" and not attempt.superseded]
+    results = [(attempt.step, attempt.result) for attempt in kept if attempt.result is not None]
+    found = [f"{step}: {line}" for step, result in results for line in named_lines(result)]
     rest = len(found) - MOST_FAILED
     return [*found[:MOST_FAILED], *([f"and {rest} more in gump report"] if rest > 0 else [])]
 

@@ -14,7 +14,7 @@ from pytest_gump.text import fit, one_line
 from pytest_gump.workflow.generated import MERGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.engine.record.records import AttemptRecord
@@ -28,20 +28,11 @@ TOOL_VERBOSITY: Final = 2
 """The verbosity from which on tool calls are shown as they come."""
 
 
-@dataclass(slots=True)
-class _Attempt:
-    step: str
-    agent: str | None
-    began: float
-    slot: str
-    label: str
+@dataclass(slots=True, kw_only=True)
+class _Attempt(Running):
     run: Run
-    number: int = 1
-    why: str = ""
-    turns: int = 0
-    usd: float | None = None
-    is_estimated: bool = False
-    doing: str = ""
+    slot: str
+    began: float
 
 
 class Live:
@@ -56,11 +47,12 @@ class Live:
         before = run.record.steps[record.step].attempts[:-1]
         result = before[-1].result if before else None
         why = one_line(result.reason) if result is not None else ""
-        attempt = _Attempt(record.step, record.agent, record.started, slot, label, run, record.attempt, why)
+        attempt = _Attempt(label, record.step, record.agent, run=run, slot=slot, began=record.started)
+        attempt.attempt, attempt.why = record.attempt, why
         self._add(ticket, attempt)
 
     def preflight_started(self, ticket: int, run: Run, *, slot: str, label: str) -> None:
-        self._add(ticket, _Attempt("preflight", None, CLOCK.now(), slot, label, run, number=0))
+        self._add(ticket, _Attempt(label, "preflight", None, attempt=0, run=run, slot=slot, began=CLOCK.now()))
 
     def _add(self, ticket: int, attempt: _Attempt) -> None:
         if not self._attempts:
@@ -97,42 +89,40 @@ class Live:
             return
         if screen.reporter.isatty and now - self._shown >= REFRESH_S:
             self._shown = now
-            running, progress = [*self._running()], self._progress()
+            running, progress = self._running(), self._progress()
             with screen.outside_capture():
                 columns = screen.columns
                 screen.write_over(live_line(running, screen.marks, columns, waits=waits, progress=progress))
         elif not screen.reporter.isatty and now - self._shown >= HEARTBEAT_S:
             self._shown = now
             with screen.outside_capture():
-                for text in (*self._beats(), *(waits_text(*one) for one in waits)):
+                for text in (*self._beats(), *(waits_text(*wait) for wait in waits)):
                     screen.write(fit(f"{screen.marks.running} {text}", screen.columns - 1))
 
     def _beats(self) -> list[str]:
-        running, progress = [*self._running()], self._progress()
+        running, progress = self._running(), self._progress()
         if len(running) == 1:
             return [running_text(running[0], progress)]
         return [*map(running_text, running), *([progress_text(len(running), progress)] if running else [])]
 
-    def _running(self) -> Iterator[Running]:
+    def _running(self) -> list[_Attempt]:
         now = CLOCK.now()
-        for one in self._attempts.values():
-            yield Running(
-                one.label, one.step, one.agent, one.turns, one.usd, now - one.began,
-                attempt=one.number, why=one.why, doing=one.doing, is_estimated=one.is_estimated,
-            )  # fmt: skip
+        for attempt in self._attempts.values():
+            attempt.seconds = now - attempt.began
+        return [*self._attempts.values()]
 
     def _progress(self) -> Progress:
         """Progress of all runs with a running attempt, including what those attempts have spent so far."""
-        runs = {id(one.run): one.run for one in self._attempts.values()}.values()
+        attempts = self._attempts.values()
+        runs = {id(attempt.run): attempt.run for attempt in attempts}.values()
         totals = [run.record.total for run in runs]
         leaves = [leaf for run in runs for leaf in run.schedule.leaves() if leaf.path.name != MERGE]
         return Progress(
             settled=sum(leaf.status in SETTLED for leaf in leaves),
             known=len(leaves),
-            spent_usd=sum(total.cost_usd for total in totals) + sum(one.usd or 0.0 for one in self._attempts.values()),
+            spent_usd=sum(total.cost_usd for total in totals) + sum(attempt.usd or 0.0 for attempt in attempts),
             budget_usd=next(iter(runs)).record.max_budget if len(runs) == 1 else None,
-            is_estimated=any(one.estimated for one in totals)
-            or any(one.is_estimated for one in self._attempts.values()),
+            is_estimated=any(total.estimated for total in totals) or any(attempt.is_estimated for attempt in attempts),
         )
 
     def _write_call(self, attempt: _Attempt) -> None:

@@ -19,7 +19,7 @@ DOING_COLUMNS: Final = 40
 SHORT_DOING_COLUMNS: Final = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Running:
     """An attempt that has not ended, as far as its agent has reported."""
 
@@ -27,9 +27,9 @@ class Running:
     """Identifies its run among several; empty if there is only one."""
     step: str
     agent: str | None
-    turns: int
-    usd: float | None
-    seconds: float
+    turns: int = 0
+    usd: float | None = None
+    seconds: float = 0.0
     attempt: int = 1
     """0 for the preflight, which is no step."""
     why: str = ""
@@ -78,7 +78,7 @@ def live_line(
     """
     progress = progress or Progress()
     if waits:
-        shown = [waits_text(*one) for one in waits] + [_short(one, "{step} {time}") for one in running]
+        shown = [waits_text(*wait) for wait in waits] + [_short(attempt, "{step} {time}") for attempt in running]
         return fit(f"{marks.running} {' | '.join(shown)}", columns - 1)
     if len(running) == 1:
         return _single(running[0], progress, marks, columns - 1)
@@ -93,9 +93,9 @@ def waits_text(cli: str, seconds: float) -> str:
     return f"{cli} waits for its usage limit, {left} left"
 
 
-def running_text(one: Running, progress: Progress | None = None) -> str:
+def running_text(attempt: Running, progress: Progress | None = None) -> str:
     """All known facts about a running attempt."""
-    return "  ".join(part for part in _parts(one, progress or Progress()).values() if part)
+    return "  ".join(part for part in _parts(attempt, progress or Progress()).values() if part)
 
 
 def progress_text(running: int, progress: Progress) -> str:
@@ -104,35 +104,35 @@ def progress_text(running: int, progress: Progress) -> str:
     return "  ".join(filter(None, (f"{running} running", done, progress.money)))
 
 
-def _parts(one: Running, progress: Progress) -> dict[str, str]:
+def _parts(attempt: Running, progress: Progress) -> dict[str, str]:
     """The parts of the line by name, in the order in which they are shown."""
     position = f"{min(progress.settled + 1, progress.known)}/{progress.known}"
     return {
-        "position": position if progress.known and one.attempt else "",
-        "step": f"{one.label}{one.step}",
-        "agent": one.agent or ("" if one.doing else "gate"),
-        "attempt": f"attempt {one.attempt}" if one.attempt > 1 else "",
-        "why": f"({fit(one.why, DOING_COLUMNS)})" if one.why else "",
-        "doing": fit(one.doing, DOING_COLUMNS),
-        "turns": plural(one.turns, "turn") if one.turns else "",
-        "usd": format_usd(one.usd, estimated=one.is_estimated) if one.usd is not None else "",
-        "time": format_duration(one.seconds),
+        "position": position if progress.known and attempt.attempt else "",
+        "step": f"{attempt.label}{attempt.step}",
+        "agent": attempt.agent or ("" if attempt.doing else "gate"),
+        "attempt": f"attempt {attempt.attempt}" if attempt.attempt > 1 else "",
+        "why": f"({fit(attempt.why, DOING_COLUMNS)})" if attempt.why else "",
+        "doing": fit(attempt.doing, DOING_COLUMNS),
+        "turns": plural(attempt.turns, "turn") if attempt.turns else "",
+        "usd": format_usd(attempt.usd, estimated=attempt.is_estimated) if attempt.usd is not None else "",
+        "time": format_duration(attempt.seconds),
         "money": progress.money,
     }
 
 
-def _single(one: Running, progress: Progress, marks: Marks, columns: int) -> str:
+def _single(attempt: Running, progress: Progress, marks: Marks, columns: int) -> str:
     """Leave out the least important part until the line fits."""
-    parts = _parts(one, progress)
-    phase = one.doing or ("agent" if one.agent else "")
+    parts = _parts(attempt, progress)
+    phase = attempt.doing or ("agent" if attempt.agent else "")
     for name, shorter in (
         ("why", ""),
         ("agent", ""),
         ("doing", fit(phase, SHORT_DOING_COLUMNS)),
         ("usd", ""),
         ("turns", ""),
-        ("step", f"{one.label}{StepPath.parse(one.step).leaf}"),
-        ("attempt", f"#{one.attempt}" if one.attempt > 1 else ""),
+        ("step", f"{attempt.label}{StepPath.parse(attempt.step).leaf}"),
+        ("attempt", f"#{attempt.attempt}" if attempt.attempt > 1 else ""),
         ("money", progress.money.removeprefix("run ")),
         ("doing", fit(phase, SHORT_DOING_COLUMNS // 2)),
         ("position", ""),
@@ -161,19 +161,19 @@ def _several(running: Sequence[Running], progress: Progress, marks: Marks, colum
         (str(len(running)), "{step} {time}"),
         (str(len(running)), "{step}"),
     ):
-        line = f"{marks.running} {start}: {' | '.join(_short(one, form) for one in running)}"
+        line = f"{marks.running} {start}: {' | '.join(_short(attempt, form) for attempt in running)}"
         if width(line) <= columns:
             break
     return fit(line, columns)
 
 
-def _short(one: Running, form: str) -> str:
+def _short(attempt: Running, form: str) -> str:
     parts = {
-        "step": f"{one.label}{StepPath.parse(one.step).leaf}",
-        "agent": one.agent or "gate",
-        "doing": fit(one.doing, SHORT_DOING_COLUMNS),
-        "turns": f"{one.turns}t" if one.turns else "",
-        "usd": format_usd(one.usd, estimated=one.is_estimated) if one.usd is not None else "",
-        "time": format_duration(one.seconds),
+        "step": f"{attempt.label}{StepPath.parse(attempt.step).leaf}",
+        "agent": attempt.agent or "gate",
+        "doing": fit(attempt.doing, SHORT_DOING_COLUMNS),
+        "turns": f"{attempt.turns}t" if attempt.turns else "",
+        "usd": format_usd(attempt.usd, estimated=attempt.is_estimated) if attempt.usd is not None else "",
+        "time": format_duration(attempt.seconds),
     }
     return " ".join(form.format(**parts).split())

@@ -21,7 +21,7 @@ REASON_CHARS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class LocatedRun:
-    """One run, and where its steps are written down."""
+    """One run, and where its steps are written."""
 
     record: RunRecord
     loaded: Loaded
@@ -29,7 +29,7 @@ class LocatedRun:
     changed: Sequence[ChangedFile] | None = None
     """Files that differ between the run's base and its head; None where that cannot be found out."""
 
-    def place(self, step: str | None = None) -> tuple[str, int]:
+    def location(self, step: str | None = None) -> tuple[str, int]:
         """The file, relative to the project, and line of a step; of the spec, if the workflow lies elsewhere."""
         path = self.loaded.path
         if path is None or not path.is_relative_to(self.root):
@@ -43,9 +43,13 @@ class LocatedRun:
         name = f"{short(record.workflow)} on {short(record.spec)}"
         failed = [step for step in record.steps.values() if step.status == "failed"]
         for step in failed:
-            yield f"{name}: {step.path}", *self.place(step.path), f"{step.path}: {short(step.reason) or step.outcome}"
+            yield (
+                f"{name}: {step.path}",
+                *self.location(step.path),
+                f"{step.path}: {short(step.reason) or step.outcome}",
+            )
         if not failed and record.status != "passed":
-            yield name, *self.place(), f"run {record.status}: {short(record.reason) or 'not all steps passed'}"
+            yield name, *self.location(), f"run {record.status}: {short(record.reason) or 'not all steps passed'}"
 
 
 def short(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What other plugins are given so that their reports tell the truth about steps: columns, parameters, totals."""
+"""Columns, parameters and totals of steps for the reports of other plugins."""
 
 from __future__ import annotations
 

@@ -149,43 +149,43 @@ class Report:
         for line in failure_lines(PREFLIGHT, reason, self._marks, self.columns - width(label)):
             self._write(f"{label}{line}", red=True)
 
-    def tell_apart(self, labels: Mapping[str, str]) -> None:
-        """From now on lines of these runs begin with a label: several go on at once."""
+    def set_labels(self, labels: Mapping[str, str]) -> None:
+        """Start the lines of these runs with a label, because several run in parallel."""
         self._labels = {run_id: f"{label}  " for run_id, label in labels.items()}
 
     def label_of(self, run_id: str) -> str:
         return self._labels.get(run_id, "")
 
-    def attempt_cancelled(self, run_id: str, record: AttemptRecord) -> None:
+    def attempt_cancelled(self, run_id: str, record: AttemptRecord, result: AttemptResult) -> None:
         label = self.label_of(run_id)
         self._open_groups(label, StepPath.parse(record.step))
-        for line in self._attempt_lines(run_id, record):
+        for line in self._attempt_lines(run_id, record, result):
             self._write(f"{label}{line}", red=True)
 
-    def _attempt_lines(self, run_id: str, record: AttemptRecord) -> list[str]:
+    def _attempt_lines(self, run_id: str, record: AttemptRecord, result: AttemptResult) -> list[str]:
         columns = self.columns - width(self.label_of(run_id))
-        return attempt_lines(record, self._marks, columns, self._layouts.get(run_id, LAYOUT))
+        return attempt_lines(record, result, self._marks, columns, self._layouts.get(run_id, LAYOUT))
 
     def attempt_finished(self, run_id: str, record: AttemptRecord, result: AttemptResult) -> None:
         label, path = self.label_of(run_id), StepPath.parse(record.step)
         self._open_groups(label, path)
         colour = {"passed": "green", "failed": "red"}.get(record.verdict, "yellow")
-        for line in self._attempt_lines(run_id, record):
+        for line in self._attempt_lines(run_id, record, result):
             self._write(f"{label}{line}", **{colour: True})
         indent = label + "  " * (len(path.names) + 1)
 
-        def tell(text: str, *, level: int = 0, **markup: bool) -> None:
+        def show(text: str, *, level: int = 0, **markup: bool) -> None:
             self._write(fit(f"{indent}{text}", self.columns), level=level, **markup)
 
         for gate in result.gates:
             said = " ".join(filter(None, (gate.status, gate.summary, format_duration(gate.duration_s))))
-            tell(f"{gate.name}: {said}", level=1)
+            show(f"{gate.name}: {said}", level=1)
         for why in filter(None, record.why.split("; ")):
-            tell(why)
+            show(why)
         for note in result.notes:
-            tell(f"note: {note}")
+            show(f"note: {note}")
         for named in named_lines(result):
-            tell(named, yellow=True)
+            show(named, yellow=True)
 
     def _open_groups(self, label: str, path: StepPath) -> None:
         """Print the headings of the groups that the step is the first to be shown in."""
@@ -205,7 +205,7 @@ class Report:
         label = self.label_of(run_id)
         self._write(f"{label}{failed_line(step, reason, self._marks, self.columns - width(label))}", red=True)
         counted = self._terminal.stats.get("retried", []) if self._terminal is not None else []
-        last = next((one for one in reversed(counted) if one.nodeid == nodeid), None)
+        last = next((report for report in reversed(counted) if report.nodeid == nodeid), None)
         if last is not None:  # nothing was retried after it
             counted.remove(last)
 
@@ -296,15 +296,15 @@ class Report:
 
 
 def labels(records: Sequence[RunRecord]) -> dict[str, str]:
-    """What tells runs that go on at once from one another, by run id: no more words than that takes."""
+    """The shortest labels that distinguish runs in parallel, by run id."""
     if len(records) < 2:
         return {}
-    workflows, specs = {one.workflow for one in records}, {one.spec for one in records}
-    shown = {one.run_id: f"{one.spec}::{one.workflow}" for one in records}
+    workflows, specs = {record.workflow for record in records}, {record.spec for record in records}
+    shown = {record.run_id: f"{record.spec}::{record.workflow}" for record in records}
     if len(specs) == 1:
-        shown = {one.run_id: one.workflow for one in records}
+        shown = {record.run_id: record.workflow for record in records}
     elif len(workflows) == 1:
-        shown = {one.run_id: one.spec for one in records}
+        shown = {record.run_id: record.spec for record in records}
     return shown
 
 

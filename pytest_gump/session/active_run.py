@@ -34,7 +34,7 @@ class ActiveRun:
     """Ends the run when it is closed."""
     needs_preflight: bool
     unexpanded: dict[str, StepItem] = field(init=False)
-    """Collected items that none has taken the place of, by static path."""
+    """Collected items that no item of a plan has replaced, by static path."""
     root: WorkflowCollector = field(init=False)
     in_preflight: bool = False
     has_lost_preflight: bool = False
@@ -66,7 +66,7 @@ class ActiveRun:
         return item
 
     def _count_in(self, session: pytest.Session, item: StepItem) -> None:
-        """Let `session.items` and counts tell the truth: the first item of a template takes its place."""
+        """Update `session.items` and counts: the first item of a template replaces it."""
         template = self.unexpanded.pop(item.step_path.static, None)
         if template is not None:
             session.items.remove(template)

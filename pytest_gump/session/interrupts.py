@@ -73,8 +73,8 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    for one in came:
-        signal.raise_signal(one)
+    for missed in came:
+        signal.raise_signal(missed)
 
 
 class usage_errors:  # noqa: N801 - reads as a statement: `with usage_errors():`
@@ -89,7 +89,7 @@ class usage_errors:  # noqa: N801 - reads as a statement: `with usage_errors():`
 
 @contextmanager
 def failing_in_one_line(session: pytest.Session) -> Iterator[None]:
-    """Let an error of ours that ends a run (a full disk, say) fail the session with a line that tells it."""
+    """Let an error of ours that ends a run (a full disk, say) fail the session with its text in one line."""
     try:
         yield
     except GumpError as error:

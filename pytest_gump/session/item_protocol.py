@@ -82,9 +82,8 @@ class StepReports:
     def cancelled(self, in_flight: StepInFlight, result: AttemptResult) -> None:
         """Record an attempt that was stopped; nothing follows from it."""
         self._report.live.ended(in_flight.ticket)
-        self._report.attempt_cancelled(
-            in_flight.order.run_id, in_flight.active.run.finish_attempt(in_flight.order, result)
-        )
+        record = in_flight.active.run.finish_attempt(in_flight.order, result)
+        self._report.attempt_cancelled(in_flight.order.run_id, record, result)
 
     def _settle(self, in_flight: StepInFlight, result: AttemptResult, report: Any) -> None:
         """Record the attempt and decide what follows, before pytest and other plugins count it.
@@ -200,7 +199,7 @@ class StepReports:
         self._report.log(teardown, self._config.hook)
 
     def _log_failed(self, active: ActiveRun, path: StepPath, result: AttemptResult | None) -> None:
-        """Fail a step that no attempt of its own tells of: a part of its replan failed, or its group gave up later."""
+        """Fail a step without an attempt that shows it: a part of its replan failed, or its group gave up later."""
         item = active.item(active.root.session, path)
         whole = active.run.record.steps[str(path)]
         head, detail = f"{path}: {whole.reason}", describe_failure(result) if result is not None else ""
@@ -218,8 +217,8 @@ class StepReports:
         whole = replace(result, step=PREFLIGHT, reason=reason)
         report = self._report.step_failed(item, describe_failure(whole))
         self._report.log(_final(report, "teardown"), self._config.hook)
-        for one in skipped:
-            self._log_skipped(active, one, active.run.schedule.reason)
+        for step in skipped:
+            self._log_skipped(active, step, active.run.schedule.reason)
 
     def _log_skipped(self, active: ActiveRun, path: StepPath, reason: str) -> None:
         item, record = active.item(active.root.session, path), active.run.record
@@ -241,7 +240,7 @@ class StepReports:
             trouble(partial(item.config.hook.pytest_runtest_protocol, item=item, nextitem=None))
         finally:
             del self._protocols[item.nodeid]
-        report = next((one for one in reports if one.when == when), None) or bare_report(item)
+        report = next((report for report in reports if report.when == when), None) or bare_report(item)
         report.when = when
         vars(report).pop("wasxfail", None)
         return report
@@ -280,7 +279,7 @@ def _make_phase(report: Any, category: str) -> None:
 
 
 def _final(report: Any, when: str) -> Any:
-    """A copy, not one built anew: since pytest 9.2 a report's id is more than its string."""
+    """A copy, not a new report: since pytest 9.2 a report's id is more than its string."""
     final = copy.copy(report)
     final.when, final.outcome, final.longrepr, final.gump, final.gump_category = when, "passed", None, None, None
     final.sections = []

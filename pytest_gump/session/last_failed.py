@@ -1,4 +1,4 @@
-"""Keeps steps out of pytest's memory of failed tests: what `--lf` means for a workflow, its last run tells."""
+"""Keeps steps out of pytest's memory of failed tests: for a workflow, `--lf` goes by its last run."""
 
 from __future__ import annotations
 
@@ -40,6 +40,6 @@ class LastFailed:
         return result
 
 
-def _id(one: Any) -> Any:
+def _id(report: Any) -> Any:
     """Since pytest 9.2 an id is more than its string."""
-    return getattr(one, "id", one.nodeid)
+    return getattr(report, "id", report.nodeid)

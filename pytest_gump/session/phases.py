@@ -87,7 +87,7 @@ class Phases:
 
     def report(self, result: AttemptResult) -> Any:
         """The report of the attempt: that of its call phase, with the attempt's own outcome."""
-        report = next((one for one in self._reports if one.when == "call"), None) or bare_report(self._item)
+        report = next((report for report in self._reports if report.when == "call"), None) or bare_report(self._item)
         report.when, report.outcome, report.longrepr = "call", "passed", None
         if not result.passed:
             texts = filter(None, [describe_failure(result), self._trace])
@@ -105,7 +105,7 @@ def bare_report(item: StepItem) -> Any:
 
 
 def _why(report: Any) -> str:
-    """The reason of a phase: that of a skip, or the last line of a traceback with its place."""
+    """The reason of a phase: that of a skip, or the last line of a traceback with file and line."""
     longrepr, crash = report.longrepr, getattr(report.longrepr, "reprcrash", None)
     if hasattr(report, "wasxfail"):
         text = f"xfail {report.wasxfail}"

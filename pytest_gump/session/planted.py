@@ -50,8 +50,8 @@ def _last_finished(ledger: Path) -> dict[str, Any]:
             file.seek(max(0, ledger.stat().st_size - _MOST_READ))
             lines = file.read().splitlines()
         events = (json.loads(line) for line in reversed(lines) if b'"run_finished"' in line)
-        event = next((one for one in events if isinstance(one, dict) and one.get("event") == "run_finished"), {})
-        return event if isinstance(event.get("checkout_changed"), list) and isinstance(event["at"], float | int) else {}
+        last = next((event for event in events if isinstance(event, dict) and event.get("event") == "run_finished"), {})
+        return last if isinstance(last.get("checkout_changed"), list) and isinstance(last["at"], float | int) else {}
     except (OSError, ValueError, KeyError):
         return {}
 

@@ -95,7 +95,7 @@ class Runner:
         """Have all runs carried out by the workers, in parallel."""
         with interruptible() as interrupted, failing_in_one_line(self._session), ExitStack() as stack:
             runs = [self._open(job, items, stack.enter_context(ExitStack()), is_here=False) for job, items in prepared]
-            self._report.tell_apart(labels([run.run.record for run in runs]))
+            self._report.set_labels(labels([run.run.record for run in runs]))
             loop = self._loop(workers, prepared[0][0].settings if prepared else Settings())
             shows_tools = self._config.get_verbosity() >= TOOL_VERBOSITY
             workers.set_up([run.workplace.run_setup(shows_tools=shows_tools) for run in runs], loop.on_event)

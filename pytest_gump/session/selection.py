@@ -39,8 +39,8 @@ class Selection:
             step.own_markers[:] = [mark for mark in step.own_markers if mark.name != "flaky"]
         self.steps = self._selected()
         kept, tests = {*self.steps}, iter([item for item in items if not isinstance(item, StepItem)])
-        places = (item if isinstance(item, StepItem) else next(tests, None) for item in before)
-        items[:] = [one for one in places if one is not None and (one in kept or not isinstance(one, StepItem))]
+        merged = (item if isinstance(item, StepItem) else next(tests, None) for item in before)
+        items[:] = [item for item in merged if item is not None and (item in kept or not isinstance(item, StepItem))]
         items += tests
         return result
 

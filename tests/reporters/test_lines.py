@@ -33,7 +33,7 @@ def run(*attempts: AttemptRecord) -> RunRecord:
 
 
 def test_a_narrow_terminal_drops_the_agent_before_it_wraps() -> None:
-    wide, narrow = (attempt_lines(attempt(PASSED), UNICODE, columns) for columns in (80, 60))
+    wide, narrow = (attempt_lines(attempt(PASSED), PASSED, UNICODE, columns) for columns in (80, 60))
     assert [line.split() for line in wide] == [
         ["✓", "impl", "claude-haiku", "diff", "1", "turn", "$0.0094", "1.5s"],
     ]
@@ -41,7 +41,7 @@ def test_a_narrow_terminal_drops_the_agent_before_it_wraps() -> None:
 
 
 def test_a_reason_stays_whole_on_a_line_of_its_own() -> None:
-    lines = attempt_lines(attempt(FAILED), UNICODE, 60)
+    lines = attempt_lines(attempt(FAILED), FAILED, UNICODE, 60)
     assert len(lines) == 2
     assert lines[1] == "    test failed: 2 failed"
 
@@ -50,8 +50,8 @@ def test_long_names_move_no_column() -> None:
     agents = ["claude-haiku", "openai-compatible-model", "a-name-that-is-longer-than-any-column-may-be"]
     layout = columns_for([StepPath(("impl",)), StepPath(("a-very-long-name-of-a-step",))], agents)
     results = [replace(PASSED, agent=agent) for agent in agents]
-    lines = [line for one in results for line in attempt_lines(attempt(one), UNICODE, 120, layout)]
-    lines += attempt_lines(attempt(PASSED, step="a-very-long-name-of-a-step"), UNICODE, 120, layout)
+    lines = [line for one in results for line in attempt_lines(attempt(one), one, UNICODE, 120, layout)]
+    lines += attempt_lines(attempt(PASSED, step="a-very-long-name-of-a-step"), PASSED, UNICODE, 120, layout)
     assert len({line.index(" diff ") for line in lines}) == 1
     assert len({width(line) for line in lines}) == 1
     assert "a-name-that-is-longer-.." in lines[2]
@@ -66,7 +66,7 @@ def test_long_names_move_no_column() -> None:
 )
 def test_a_step_without_an_agent_says_that_its_gates_pass(gates: list[GateResult], expected: str) -> None:
     result = replace(PASSED, agent=None, gates=tuple(gates), usage=Usage())
-    (line,) = attempt_lines(attempt(result, mode="gate", step="quality"), UNICODE, 80)
+    (line,) = attempt_lines(attempt(result, mode="gate", step="quality"), result, UNICODE, 80)
     assert line == f"✓ quality           {expected}"
 
 
