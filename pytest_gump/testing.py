@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.agents.base import Tokens
+    from pytest_gump.agents.streams.json_reader import Outcome
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.records import RunRecord
 
@@ -102,7 +103,7 @@ class GumpProject:
         cost_usd: float | None = 0.01,
         session_id: str | None = None,
         exit_code: int | None = 0,
-        outcome: neutral.Outcome = "ok",
+        outcome: Outcome = "ok",
         reason: str = "",
         pauses_s: Sequence[float] = (),
         stream: Sequence[Mapping[str, Any]] | None = None,

@@ -164,25 +164,20 @@ def rates(model: str | None) -> Rates | None:
     return Rates(*((cost or 0.0) / size for cost in costs))
 
 
-def estimate_answer(model: str | None, tokens: Tokens) -> float | None:
-    """Price one answer as `estimate` does, in a fraction of its time."""
-    rate = rates(model) if tokens.read <= LINEAR_TOKENS else None
-    if rate is None:
-        return estimate(model, tokens)
-    return rate.of(tokens)
+def estimate_answers(model: str | None, tokens: Tokens, answers: int = 1) -> float | None:
+    """Price the sum of several answers, as `estimate` does for one, in a fraction of its time.
 
-
-def estimate_answers(model: str | None, tokens: Tokens, answers: int) -> float | None:
-    """Price the sum of several answers: a dearer rate for long contexts goes by one answer, not by their sum."""
-    if answers <= 1:
-        return estimate_answer(model, tokens)
-    counts = (tokens.input, tokens.cache_read, tokens.cache_write, tokens.output, tokens.reasoning)
-    mean = Tokens(*(count // answers for count in counts))
-    rate = rates(model) if mean.read <= LINEAR_TOKENS else None
-    if rate is None:
-        one = estimate(model, mean)
-        return None if one is None else one * answers
-    return rate.of(tokens)
+    A dearer rate for long contexts goes by one answer, not by their sum.
+    """
+    answer = tokens
+    if answers > 1:
+        counts = (tokens.input, tokens.cache_read, tokens.cache_write, tokens.output, tokens.reasoning)
+        answer = Tokens(*(count // answers for count in counts))
+    rate = rates(model) if answer.read <= LINEAR_TOKENS else None
+    if rate is not None:
+        return rate.of(tokens)
+    cost_usd = estimate(model, answer)
+    return None if cost_usd is None else cost_usd * max(1, answers)
 
 
 def estimated_usage(model: str | None, tokens: Tokens, *, turns: int = 0, tool_calls: int = 0) -> Usage:

@@ -25,7 +25,7 @@ def test_reasoning_costs_what_output_costs() -> None:
 def test_a_model_that_is_not_in_the_table_has_no_price(model: str | None) -> None:
     assert prices.estimate(model, Tokens(input=10)) is None
     assert prices.rates(model) is None
-    assert prices.estimate_answer(model, Tokens(input=10)) is None
+    assert prices.estimate_answers(model, Tokens(input=10)) is None
     assert prices.estimated_usage(model, Tokens(input=10)).provenance == "unknown"
 
 
@@ -44,7 +44,7 @@ def test_an_answer_is_priced_as_the_table_does(
     tokens = Tokens(input_, cache_read, cache_write, output, reasoning)
     for model in ("claude-sonnet-4-5", "claude-opus-4-6", "claude-haiku-4-5"):
         assert prices.rates(model) is not None
-        assert prices.estimate_answer(model, tokens) == pytest.approx(prices.estimate(model, tokens))
+        assert prices.estimate_answers(model, tokens) == pytest.approx(prices.estimate(model, tokens))
 
 
 def test_the_table_is_imported_late_and_starts_no_thread() -> None:

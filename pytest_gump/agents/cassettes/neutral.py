@@ -18,167 +18,113 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import (
-    Ending,
-    Event,
-    Note,
-    SessionRef,
-    Started,
-    Text,
-    Tokens,
-    ToolCall,
-    ToolResult,
-    Turn,
-    Usage,
-    UsageSeen,
-)
+from pytest_gump.agents.base import SessionRef, Started, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
 from pytest_gump.agents.streams import ndjson
-from pytest_gump.agents.streams.resets import epoch, stated_reset
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader
+from pytest_gump.agents.streams.resets import epoch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from pytest_gump.agents.base import Task
+    from pytest_gump.agents.base import Event, Task
+    from pytest_gump.agents.streams.json_reader import Handlers, Outcome
 
 CLI = "replay"
 
-Outcome = Literal["ok", "agent_error", "quota"]
-_OUTCOMES: Mapping[str, Outcome] = {"ok": "ok", "agent_error": "agent_error", "quota": "quota"}
 _COUNTERS = tuple(field.name for field in dataclasses.fields(Tokens))
 
 
-class NeutralReader:
+class NeutralReader(JsonReader):
     """Reads the neutral stream; `cli` is the family that its sessions belong to."""
 
     def __init__(self, task: Task, *, cli: str = CLI) -> None:
-        self._task = task
+        super().__init__(task)
         self._cli = cli
-        self._session: str | None = None
-        self._model: str | None = None
-        self._message = ""
-        self._turns = 0
-        self._tool_calls = 0
-        self._usage = Usage()
+        self._seen = Usage()
         self._result: ndjson.JsonObject | None = None
-        self._notes = ndjson.Notes()
-        self._kinds: Mapping[str, Callable[[ndjson.JsonObject], Event | None]] = {
+
+    def _handlers(self) -> Handlers:
+        return {
             "started": self._read_start,
-            "turn": self._read_turn,
+            "turn": lambda _record: (self._turn(),),
             "text": self._read_text,
             "tool_call": self._read_call,
-            "tool_result": lambda record: ToolResult(is_error=record.get("is_error") is True),
+            "tool_result": lambda record: (ToolResult(is_error=record.get("is_error") is True),),
             "usage": self._read_usage,
             "note": self._read_note,
             "result": self._read_result,
         }
 
-    def feed(self, line: bytes) -> Iterable[Event]:
-        if not line.strip():
-            return ()
-        record = ndjson.parse_object(line)
-        if record is None:
-            note = "a line of the stream is not a JSON object"
-            return (Note(note),) if self._notes.add(note) else ()
-        read = self._kinds.get(ndjson.text(record, "type") or "")
-        event = read(record) if read is not None else None
-        return () if event is None else (event,)
+    # -- events ----------------------------------------------------------------------------------------------------
 
-    @property
-    def ended(self) -> bool:
-        """True once the result has arrived."""
-        return self._result is not None
-
-    def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
-        outcome, reason = self._judge(exit_code, stderr, stopped=stopped)
-        return Ending(
-            outcome=outcome,
-            reason=reason,
-            message=self._message,
-            usage=dataclasses.replace(
-                self._usage, turns=max(self._turns, self._usage.turns), tool_calls=self._tool_calls
-            ),
-            session=self._session_ref(),
-            model=self._model,
-            notes=self._notes.taken(),
-            resets_at=self._resets_at() if outcome == "quota" else None,
-        )
-
-    def _resets_at(self) -> float | None:
-        result = self._result or {}
-        now = time.time()
-        return epoch(ndjson.number(result, "resets_at"), now) or stated_reset(ndjson.text(result, "reason") or "", now)
-
-    def _judge(self, exit_code: int | None, stderr: str, *, stopped: bool) -> tuple[Outcome, str]:
-        if stopped:
-            return "agent_error", "stopped before it had finished"
-        if self._result is None:
-            return "agent_error", _with_tail(f"no result, {ndjson.describe_exit(exit_code)}", stderr)
-        outcome = _OUTCOMES.get(ndjson.text(self._result, "outcome") or "ok", "agent_error")
-        reason = ndjson.first_line(ndjson.text(self._result, "reason") or "")
-        if outcome != "ok":
-            return outcome, reason or "the agent reports a failure"
-        if exit_code != 0:
-            return "agent_error", _with_tail(ndjson.describe_exit(exit_code), stderr)
-        return "ok", ""
-
-    def _session_ref(self) -> SessionRef | None:
-        if self._session is None:
-            return None
-        return SessionRef(self._session, self._cli, str(self._task.worktree))
-
-    def _read_start(self, record: ndjson.JsonObject) -> Event:
-        self._session = ndjson.text(record, "session_id") or self._session
+    def _read_start(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        self._start(ndjson.text(record, "session_id"))
         self._model = ndjson.text(record, "model") or self._model
-        return Started(self._session, self._model)
+        return (Started(self._session_id, self._model),)
 
-    def _read_turn(self, _record: ndjson.JsonObject) -> Event:
-        self._turns += 1
-        return Turn(self._turns)
+    def _read_text(self, record: ndjson.JsonObject) -> Iterable[Event]:
+        text = ndjson.text(record, "text")
+        if text is None:
+            return NO_EVENTS
+        self._message = text
+        return (Text(text),)
 
-    def _read_text(self, record: ndjson.JsonObject) -> Event | None:
-        words = ndjson.text(record, "text")
-        if words is None:
-            return None
-        self._message = words
-        return Text(words)
-
-    def _read_call(self, record: ndjson.JsonObject) -> Event:
+    def _read_call(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._tool_calls += 1
-        return ToolCall(
-            ndjson.text(record, "tool") or "?", path=ndjson.text(record, "path"), command=ndjson.text(record, "command")
-        )
+        path, command = ndjson.text(record, "path"), ndjson.text(record, "command")
+        return (ToolCall(ndjson.text(record, "tool") or "?", path=path, command=command),)
 
-    def _read_usage(self, record: ndjson.JsonObject) -> Event:
+    def _read_usage(self, record: ndjson.JsonObject) -> Iterable[Event]:
         counters = ndjson.section(record, "tokens")
         tokens = Tokens(*(ndjson.count(counters, name) for name in _COUNTERS))
         cost_usd = ndjson.number(record, "cost_usd")
-        turns, before = max(self._turns, ndjson.count(record, "turns")), self._usage.context_tokens
+        self._context_tokens = max(self._context_tokens, ndjson.count(record, "context_tokens"))
+        counts = max(self._turns, ndjson.count(record, "turns")), self._tool_calls, self._context_tokens
         if cost_usd is not None:
-            self._usage = Usage(tokens, cost_usd, "reported", turns, self._tool_calls)
+            self._seen = Usage(tokens, cost_usd, "reported", *counts)
         else:
-            self._usage = prices.estimated_usage(self._model, tokens, turns=turns, tool_calls=self._tool_calls)
-        context_tokens = max(before, ndjson.count(record, "context_tokens"))
-        self._usage = dataclasses.replace(self._usage, context_tokens=context_tokens)
-        return UsageSeen(self._usage)
+            self._seen = Usage.estimated(tokens, prices.estimate(self._model, tokens), *counts)
+        return (UsageSeen(self._seen),)
 
-    def _read_note(self, record: ndjson.JsonObject) -> Event | None:
+    def _read_note(self, record: ndjson.JsonObject) -> Iterable[Event]:
         note = ndjson.first_line(ndjson.text(record, "text") or "")
-        return Note(note) if note and self._notes.add(note) else None
+        return self._note(note) if note else NO_EVENTS
 
-    def _read_result(self, record: ndjson.JsonObject) -> Event | None:
+    def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._result = record
         message = ndjson.text(record, "message")
         self._message = self._message if message is None else message
         usage = ndjson.section(record, "usage")
-        return self._read_usage(usage) if usage else None
+        return self._read_usage(usage) if usage else NO_EVENTS
 
+    # -- the end ---------------------------------------------------------------------------------------------------
 
-def _with_tail(reason: str, stderr: str) -> str:
-    tail = ndjson.last_line(stderr)
-    return f"{reason}: {tail}" if tail else reason
+    def _usage(self) -> Usage:
+        return dataclasses.replace(self._seen, turns=max(self._turns, self._seen.turns), tool_calls=self._tool_calls)
+
+    def _failure(self) -> CliFailure | None:
+        result = self._result or {}
+        outcome = ndjson.text(result, "outcome") or "ok"
+        if outcome == "ok":
+            return None
+        message = ndjson.text(result, "reason") or ""
+        reason = ndjson.first_line(message) or "the agent reports a failure"
+        resets_at = epoch(ndjson.number(result, "resets_at"), time.time())
+        return CliFailure(reason, quota=outcome == "quota", message=message, resets_at=resets_at)
+
+    def _unfinished(self) -> str | None:
+        return "no result" if self._result is None else None
+
+    def _bad_end(self, ended: str, unfinished: str | None) -> str:
+        return ended if unfinished is None else f"{unfinished}, {ended}"
+
+    def _session(self) -> SessionRef | None:
+        if self._session_id is None:
+            return None
+        return SessionRef(self._session_id, self._cli, str(self._task.worktree))
 
 
 def conversation(

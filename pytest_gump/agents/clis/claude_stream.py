@@ -19,12 +19,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, ToolResult, Usage, UsageSeen
-from pytest_gump.agents.clis.claude_usage import Answer, Estimate, is_guess, model_tokens, result_tokens
+from pytest_gump.agents.base import NOTHING_USED, Note, SessionRef, Text, Tokens, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.clis.claude_usage import Answer, is_guess, model_tokens, result_tokens
 from pytest_gump.agents.streams import ndjson, resets
-from pytest_gump.agents.streams.counters import each, grown, tokens_grown
 from pytest_gump.agents.streams.estimate import characters_of
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames, denial
+from pytest_gump.agents.streams.meter import Meter, each, grown, tokens_grown
 from pytest_gump.agents.streams.result_reader import ResultReader
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ class ClaudeReader(ResultReader):
         super().__init__(task)  # the stream names the model; `opus` is none
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._unnamed = 0
-        self._reported = Usage()
+        self._reported = NOTHING_USED
         self._summed = Tokens()
         """Of all results: each tells its own part."""
-        self._since = Estimate()
+        self._since = Meter()
         """What was seen after the last result, or at all if there was none."""
         self._refusals = ndjson.Notes()
         self._closed: dict[str, float | None] = {}
@@ -113,11 +113,10 @@ class ClaudeReader(ResultReader):
                 cache_read=ndjson.count(usage, "cache_read_input_tokens"),
                 cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
             )
-            answer = Answer(model, tokens)
+            answer = Answer(self._since, model, tokens)
             self._answers[key] = answer
             if len(self._answers) > _OPEN_ANSWERS:
                 self._answers.popitem(last=False)
-            self._since.start(answer)
             if main:
                 self._model = model or self._model
                 self._had(tokens)
@@ -127,18 +126,18 @@ class ClaudeReader(ResultReader):
     def _read_block(self, block: ndjson.JsonObject, answer: Answer, *, main: bool, events: list[Event]) -> None:
         kind = block.get("type")
         if kind == "text":
-            words = ndjson.text(block, "text") or ""
-            self._since.grow(answer, len(words))
+            text = ndjson.text(block, "text") or ""
+            answer.grow(self._since, len(text))
             if main:
-                self._message = words
-            events.append(Text(words))
+                self._message = text
+            events.append(Text(text))
         elif kind == "tool_use":
             self._tool_calls += 1
             arguments = ndjson.section(block, "input")
-            self._since.grow(answer, characters_of(arguments))
+            answer.grow(self._since, characters_of(arguments))
             events.append(TOOLS.call(ndjson.text(block, "name") or "?", arguments))
         elif kind == "thinking":
-            self._since.grow(answer, len(ndjson.text(block, "thinking") or ""))
+            answer.grow(self._since, len(ndjson.text(block, "thinking") or ""))
 
     def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
         kind = record.get("subtype")
@@ -146,8 +145,7 @@ class ClaudeReader(ResultReader):
             return self._read_retry(record)
         if kind == "permission_denied":
             why = ndjson.text(record, "decision_reason") or ndjson.text(record, "message") or "no reason given"
-            tool = ndjson.text(record, "tool_name") or "?"
-            note = f"permission denied: {tool}: {ndjson.first_line(why, limit=120)}"
+            note = denial(ndjson.text(record, "tool_name") or "?", why)
             return (Note(note),) if self._refusals.add(note) else NO_EVENTS
         return super()._read_system(record)
 
@@ -169,20 +167,19 @@ class ClaudeReader(ResultReader):
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._summed += result_tokens(record)
         self._reported = self._reported_usage(record)
-        self._since = Estimate()
+        self._since = Meter()
         return super()._read_result(record)
 
     # -- usage -----------------------------------------------------------------------------------------------------
 
     def _usage(self) -> Usage:
         """The total of this attempt so far: what was reported, and an estimate of what came after."""
-        reported, since, counts = self._reported, self._since, (self._turns, self._tool_calls, self._context_tokens)
+        reported, since = self._reported, self._since
         if self._result is not None and since.answers == 0:
-            return Usage(reported.tokens, reported.cost_usd, reported.provenance, *counts)
-        tokens = since.after(reported.tokens)
-        if since.cost_usd is None or (self._result is not None and reported.cost_usd is None):
-            return Usage(tokens, None, "unknown", *counts)
-        return Usage(tokens, (reported.cost_usd or 0.0) + since.cost_usd, "estimated", *counts)
+            return Usage(reported.tokens, reported.cost_usd, reported.provenance, *self._counts)
+        is_known = reported.cost_usd is not None and since.cost_usd is not None
+        cost_usd = (reported.cost_usd or 0.0) + (since.cost_usd or 0.0) if is_known else None
+        return Usage.estimated(reported.tokens + since.tokens, cost_usd, *self._counts)
 
     def _reported_usage(self, result: ndjson.JsonObject) -> Usage:
         tokens = self._reported_tokens(result)
@@ -214,26 +211,26 @@ class ClaudeReader(ResultReader):
     def _failure(self) -> CliFailure | None:
         failure = super()._failure()
         if failure is None and self._result is not None and self._in_place_of_answer == RATE_LIMIT:
-            words = super()._words(self._result)
-            failure = CliFailure(ndjson.first_line(words) or "the limit is reached", quota=True, told=words)
+            text = super()._error_text(self._result)
+            failure = CliFailure(ndjson.first_line(text) or "the limit is reached", quota=True, message=text)
         if failure is None or not failure.quota or not self._closed:
             return failure
         ends = (resets.epoch(end, time.time()) for end in self._closed.values())
         return replace(failure, resets_at=max(filter(None, ends), default=None))
 
-    def _words(self, result: ndjson.JsonObject) -> str:
-        return "; ".join(ndjson.strings(result, "errors")) or super()._words(result)
+    def _error_text(self, result: ndjson.JsonObject) -> str:
+        return "; ".join(ndjson.strings(result, "errors")) or super()._error_text(result)
 
     def _limit(self, _exit_code: int | None) -> Limit | None:
         return LIMITS.get(ndjson.text(self._result or {}, "subtype") or "")
 
     def _session(self) -> SessionRef | None:
-        """The conversation with its new totals: those that the CLI reported, so that a later resume can subtract."""
+        is_resumed = self._started and self._session_id is None and not self._task.fork
+        return self._task.session if is_resumed else super()._session()
+
+    def _session_totals(self) -> tuple[float | None, Tokens]:
+        """Those that the CLI reported."""
         before = self._task.session
-        if not self._started:
-            return None
-        if self._session_id is None:
-            return None if self._task.fork else before
         cost_usd = before.cost_usd if before is not None else None
         tokens = before.tokens if before is not None else Tokens()
         if self._result is not None:
@@ -243,7 +240,7 @@ class ClaudeReader(ResultReader):
             tokens = total if total.total else tokens
         elif cost_usd is None and before is None:
             cost_usd = 0.0
-        return SessionRef(self._session_id, CLI, str(self._task.worktree), cost_usd, tokens)
+        return cost_usd, tokens
 
 
 def _skim_user(line: bytes) -> Iterable[Event]:

@@ -3,72 +3,36 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.estimate import CHARACTERS_PER_TOKEN
 
+if TYPE_CHECKING:
+    from pytest_gump.agents.streams.meter import Meter
+
 
 class Answer:
     """One message of the model, main thread or subagent, as far as it was seen."""
 
-    __slots__ = ("characters", "input_usd", "output", "output_rate", "tokens")
+    __slots__ = ("_characters", "_output", "_output_rate")
 
-    def __init__(self, model: str | None, tokens: Tokens) -> None:
-        self.tokens = tokens
-        """Input side only."""
-        self.input_usd = prices.estimate_answer(model, tokens)
+    def __init__(self, meter: Meter, model: str | None, tokens: Tokens) -> None:
+        """Count the input of an answer that begins, and its first token of output."""
         rates = prices.rates(model)
-        self.output_rate = rates.output if rates is not None else 0.0
-        self.characters = 0
-        self.output = 1
+        self._output_rate = rates.output if rates is not None else 0.0
+        self._characters = 0
+        self._output = 1
+        meter.add(tokens, prices.estimate_answers(model, tokens))
+        meter.grow(self._output, self._output_rate)
 
-
-class Estimate:
-    """Running totals over answers, subagents included."""
-
-    __slots__ = ("_cache_read", "_cache_write", "_input", "_output", "_unknown", "_usd", "answers")
-
-    def __init__(self) -> None:
-        self.answers = 0
-        self._input = self._cache_read = self._cache_write = self._output = 0
-        self._usd = 0.0
-        self._unknown = False
-
-    def start(self, answer: Answer) -> None:
-        self.answers += 1
-        self._input += answer.tokens.input
-        self._cache_read += answer.tokens.cache_read
-        self._cache_write += answer.tokens.cache_write
-        if answer.input_usd is None:
-            self._unknown = True
-        else:
-            self._usd += answer.input_usd
-        self._speak(answer, answer.output)
-
-    def grow(self, answer: Answer, characters: int) -> None:
-        answer.characters += characters
-        output = max(1, math.ceil(answer.characters / CHARACTERS_PER_TOKEN))
-        grown, answer.output = output - answer.output, output
-        self._speak(answer, grown)
-
-    def _speak(self, answer: Answer, tokens: int) -> None:
-        self._output += tokens
-        self._usd += tokens * answer.output_rate
-
-    def after(self, reported: Tokens) -> Tokens:
-        return Tokens(
-            reported.input + self._input,
-            reported.cache_read + self._cache_read,
-            reported.cache_write + self._cache_write,
-            reported.output + self._output,
-            reported.reasoning,
-        )
-
-    @property
-    def cost_usd(self) -> float | None:
-        return None if self._unknown else self._usd
+    def grow(self, meter: Meter, characters: int) -> None:
+        self._characters += characters
+        output = max(1, math.ceil(self._characters / CHARACTERS_PER_TOKEN))
+        grown, self._output = output - self._output, output
+        meter.grow(grown, grown * self._output_rate)
 
 
 def is_guess(result: ndjson.JsonObject) -> bool:

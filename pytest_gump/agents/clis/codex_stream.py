@@ -15,13 +15,12 @@ import re
 import shlex
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from pytest_gump.agents import prices
-from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.base import Note, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
 from pytest_gump.agents.streams import ndjson
-from pytest_gump.agents.streams.counters import tokens_grown
 from pytest_gump.agents.streams.estimate import characters_of
 from pytest_gump.agents.streams.estimated_reader import UNNAMED, EstimatedReader
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure
+from pytest_gump.agents.streams.meter import tokens_grown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,17 +98,17 @@ class CodexReader(EstimatedReader):
             return self._read_message(ndjson.text(item, "text") or "")
         if kind == "reasoning":
             events = self._answer("thinking", goes_on=self._phase == "thinking")
-            self._talk.said(len(ndjson.text(item, "text") or ""))
+            self._conversation.add_output(len(ndjson.text(item, "text") or ""))
             return events
         if kind == "error":
             return self._note(ndjson.first_line(ndjson.text(item, "message") or "unknown warning"))
         return NO_EVENTS
 
-    def _read_message(self, words: str) -> Iterable[Event]:
+    def _read_message(self, text: str) -> Iterable[Event]:
         events = self._answer("message", goes_on=self._phase == "thinking")
-        self._message = words
-        self._talk.said(len(words))
-        return [*events, Text(words), *self._seen()]
+        self._message = text
+        self._conversation.add_output(len(text))
+        return [*events, Text(text), *self._seen()]
 
     def _answer(self, phase: _Phase, *, goes_on: bool) -> list[Event]:
         """Go to the next phase; the event of a new answer unless the one before goes on."""
@@ -124,11 +123,11 @@ class CodexReader(EstimatedReader):
             self._running.add(key)
             self._tool_calls += 1
             calls = _tool_calls(kind, item)
-            self._talk.said(characters_of(_asked(item)))
+            self._conversation.add_output(characters_of(_asked(item)))
             events += [*calls, *self._seen()]
         if done:
             self._running.discard(key)
-            self._talk.heard(len(ndjson.text(item, "aggregated_output") or ""))
+            self._conversation.add_tool_output(len(ndjson.text(item, "aggregated_output") or ""))
             events.append(ToolResult(is_error=item.get("status") != "completed"))
         return events
 
@@ -157,17 +156,16 @@ class CodexReader(EstimatedReader):
             return None
         before = self._task.session
         mine = self._reported if before is None else tokens_grown(self._reported, before.tokens)
-        cost_usd = prices.estimate_answers(prices.priced_as(self._model, CLI), mine, self._turns)
-        return Usage.estimated(mine, cost_usd, self._turns, self._tool_calls)
+        return Usage.estimated(mine, self._price(self._model, mine, self._turns), *self._counts)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def _failure(self) -> CliFailure | None:
         if self._ended != "failed":
             return None
-        told = self._failed or self._last_error
-        reason = _words(told) or "the turn failed for no stated reason"
-        return CliFailure(reason, quota=_QUOTA.search(reason) is not None, told=told)
+        message = self._failed or self._last_error
+        reason = _error_text(message) or "the turn failed for no stated reason"
+        return CliFailure(reason, quota=_QUOTA.search(reason) is not None, message=message)
 
     def _unfinished(self) -> str | None:
         return "without turn.completed" if self._ended is None else None
@@ -179,20 +177,18 @@ class CodexReader(EstimatedReader):
             if found:
                 self._notes.add(f"tool refused: {ndjson.first_line(why, limit=160)}")
 
-    def _session(self) -> SessionRef | None:
-        """The thread with its running total, estimated where the run did not come to report one."""
-        if self._session_id is None:
-            return None
+    def _session_totals(self) -> tuple[None, Tokens]:
+        """The running total of the thread, estimated where the run did not come to report one."""
         before = self._task.session
         earlier = before.tokens if before is not None else Tokens()
-        total = self._reported if self._reported is not None else earlier + self._talk.tokens
-        return SessionRef(self._session_id, CLI, str(self._task.worktree), tokens=total)
+        total = self._reported if self._reported is not None else earlier + self._conversation.tokens
+        return None, total
 
 
-def _words(failure: str) -> str:
+def _error_text(failure: str) -> str:
     """The message of a failure, which is told as prose or as the API's JSON."""
-    told = ndjson.parse_object(failure.encode("utf-8", "replace")) if failure.startswith("{") else None
-    message = ndjson.text(ndjson.section(told, "error"), "message") if told is not None else None
+    record = ndjson.parse_object(failure.encode("utf-8", "replace")) if failure.startswith("{") else None
+    message = ndjson.text(ndjson.section(record, "error"), "message") if record is not None else None
     return ndjson.first_line(message or failure)
 
 
@@ -210,13 +206,13 @@ def _tool_calls(kind: str, item: ndjson.JsonObject) -> list[ToolCall]:
     return [ToolCall(ndjson.text(item, "tool") or kind)]
 
 
-def _command(words: str) -> str:
+def _command(text: str) -> str:
     """The command as the model wrote it: codex shows it as a call of a shell."""
-    plain = _PLAIN_CALL.fullmatch(words)
+    plain = _PLAIN_CALL.fullmatch(text)
     if plain is not None:
         return plain[1]
     try:
-        shell, flag, command = shlex.split(words)
+        shell, flag, command = shlex.split(text)
     except ValueError:
-        return words
-    return command if _SHELL.fullmatch(shell) and flag in {"-lc", "-c"} else words
+        return text
+    return command if _SHELL.fullmatch(shell) and flag in {"-lc", "-c"} else text

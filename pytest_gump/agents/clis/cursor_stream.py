@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.base import Text, Tokens, ToolCall, ToolResult, Usage
 from pytest_gump.agents.streams import ndjson
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames, denial
 from pytest_gump.agents.streams.result_reader import ResultReader
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class CursorReader(ResultReader):
             self._answer = None
         result = ndjson.section(body, "result")
         if "rejected" in result:
-            self._notes.add(f"permission denied: {name.removesuffix('ToolCall')}")
+            self._notes.add(denial(name.removesuffix("ToolCall")))
         return (ToolResult(is_error="success" not in result),)
 
     def _usage(self) -> Usage:

@@ -76,7 +76,7 @@ class GeminiReader(EstimatedReader):
 
     def _read_start(self, record: ndjson.JsonObject) -> Iterable[Event]:
         events = self._start(ndjson.text(record, "session_id"), ndjson.text(record, "model"))
-        self._talk.model = prices.priced_as(self._model, CLI)
+        self._conversation.model = prices.priced_as(self._model, CLI)
         return events
 
     def _answer(self) -> list[Event]:
@@ -92,24 +92,24 @@ class GeminiReader(EstimatedReader):
             return NO_EVENTS
         if not self._speaking:
             self._running.clear()  # the model has gone on: the result of a tool was lost, or too long to be read
-        words = ndjson.text(record, "content") or ""
+        text = ndjson.text(record, "content") or ""
         events = self._answer()
-        self._pieces.append(words)
-        self._talk.said(len(words))
-        return [*events, Text(words), *self._seen()] if events else (Text(words),)
+        self._pieces.append(text)
+        self._conversation.add_output(len(text))
+        return [*events, Text(text), *self._seen()] if events else (Text(text),)
 
     def _read_tool(self, record: ndjson.JsonObject) -> Iterable[Event]:
         events = self._answer()
         self._running.add(ndjson.text(record, "tool_id") or UNNAMED)
         self._tool_calls += 1
         arguments = ndjson.section(record, "parameters")
-        self._talk.said(characters_of(arguments))
+        self._conversation.add_output(characters_of(arguments))
         return [*events, TOOLS.call(ndjson.text(record, "tool_name") or "?", arguments), *self._seen()]
 
     def _read_tool_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._running.discard(ndjson.text(record, "tool_id") or UNNAMED)
         self._speaking = False
-        self._talk.heard(len(ndjson.text(record, "output") or ""))
+        self._conversation.add_tool_output(len(ndjson.text(record, "output") or ""))
         failed = record.get("status") != "success"
         events: list[Event] = [ToolResult(is_error=failed)]
         if failed:
@@ -143,16 +143,14 @@ class GeminiReader(EstimatedReader):
         tokens = _tokens(stats)
         if tokens.total == 0 and self._turns:
             # A run that ended in the middle of its first answer reports nothing of it.
-            return self._talk.usage(tool_calls=self._tool_calls)
+            return self._conversation.usage(*self._counts)
         models = ndjson.section(stats, "models")
         parts: list[tuple[str | None, Tokens]] = [(name, _tokens(ndjson.section(models, name))) for name in models]
         parts = parts or [(self._model, tokens)]
-        priced = [(prices.priced_as(name, CLI), part) for name, part in parts if part.total]
-        costs = [prices.estimate_answers(name, part, self._turns) for name, part in priced]
+        costs = [self._price(name, part, self._turns) for name, part in parts if part.total]
         self._only_model(list(models))
-        if None in costs or (not costs and prices.rates(prices.priced_as(self._model, CLI)) is None):
-            return Usage(tokens, None, "unknown", self._turns, self._tool_calls)
-        return Usage(tokens, sum(cost or 0.0 for cost in costs), "estimated", self._turns, self._tool_calls)
+        is_known = None not in costs and (costs or prices.rates(prices.priced_as(self._model, CLI)) is not None)
+        return Usage.estimated(tokens, sum(cost or 0.0 for cost in costs) if is_known else None, *self._counts)
 
     def _only_model(self, names: list[str]) -> None:
         """`auto` is no model: the one that did the work is named at the end, if it was one."""
@@ -171,7 +169,7 @@ class GeminiReader(EstimatedReader):
         reason = ndjson.first_line(whole) or f"the result is not a success: {self._result.get('status')!r}"[:300]
         if self._trouble and self._trouble not in reason:
             reason = f"{reason}: {self._trouble}"
-        return CliFailure(reason, quota=_QUOTA.search(whole) is not None, told=whole)
+        return CliFailure(reason, quota=_QUOTA.search(whole) is not None, message=whole)
 
     def _unfinished(self) -> str | None:
         return "without a result" if self._result is None else None

@@ -14,15 +14,15 @@ import re
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import prices
 from pytest_gump.agents.base import Note, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
 from pytest_gump.agents.streams import ndjson, resets
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader, denial
+from pytest_gump.agents.streams.meter import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.agents.base import Event, Provenance, Task
+    from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Handlers
 
 CLI: Final = "opencode"
@@ -56,7 +56,7 @@ class OpencodeReader(JsonReader):
         self._finished: str | None = None
         """Why the last answer ended."""
         self._error: ndjson.JsonObject | None = None
-        self._bill = _Bill(model)
+        self._meter = Meter()
 
     def _handlers(self) -> Handlers:
         return {
@@ -83,9 +83,9 @@ class OpencodeReader(JsonReader):
         return (self._turn(),)
 
     def _read_text(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        words = ndjson.text(ndjson.section(record, "part"), "text") or ""
-        self._said.append(words)
-        return (Text(words),)
+        text = ndjson.text(ndjson.section(record, "part"), "text") or ""
+        self._said.append(text)
+        return (Text(text),)
 
     def _read_finish(self, record: ndjson.JsonObject) -> Iterable[Event]:
         part = ndjson.section(record, "part")
@@ -94,12 +94,15 @@ class OpencodeReader(JsonReader):
         self._step, self._finished = None, ndjson.text(part, "reason") or "unknown"
         tokens = _tokens(part)
         self._had(tokens)
-        self._bill.add(tokens, ndjson.number(part, "cost"))
+        cost_usd = ndjson.number(part, "cost")
+        is_estimated = not cost_usd and tokens.total > 0
+        cost_usd = self._price(self._model, tokens) if is_estimated else cost_usd
+        self._meter.add(tokens, cost_usd, is_estimated=is_estimated)
         return (UsageSeen(self._usage()),)
 
     def _read_error(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._error = ndjson.section(record, "error")
-        return (Note(_words(self._error)),)
+        return (Note(_error_text(self._error)),)
 
     def _read_tool(self, record: ndjson.JsonObject) -> Iterable[Event]:
         part = ndjson.section(record, "part")
@@ -113,8 +116,7 @@ class OpencodeReader(JsonReader):
             self._notes.add(f"permission denied: {tool} is not offered")
         command = ndjson.text(arguments, "command") if tool == "bash" else None
         if failed and _REFUSED.search(error):
-            what = ndjson.first_line(command or ndjson.text(arguments, "filePath") or "", limit=120)
-            self._notes.add(f"permission denied: {tool}: {what}" if what else f"permission denied: {tool}")
+            self._notes.add(denial(tool, command or ndjson.text(arguments, "filePath") or ""))
         paths = _paths(tool, arguments) if not failed else []
         exit_code = ndjson.section(state, "metadata").get("exit")
         calls = [ToolCall(tool, path=path) for path in paths] or [ToolCall(tool, command=command)]
@@ -123,7 +125,7 @@ class OpencodeReader(JsonReader):
     # -- usage -----------------------------------------------------------------------------------------------------
 
     def _usage(self) -> Usage:
-        return self._bill.usage(self._turns, self._tool_calls, self._context_tokens)
+        return Usage(self._meter.tokens, self._meter.cost_usd, self._meter.provenance, *self._counts)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -139,42 +141,16 @@ class OpencodeReader(JsonReader):
     def _failure(self) -> CliFailure | None:
         if self._error is None:
             return None
-        data, words = ndjson.section(self._error, "data"), _words(self._error)
-        is_quota = data.get("statusCode") in QUOTA_STATUS or _QUOTA.search(words) is not None
-        told = f"{ndjson.text(data, 'message') or words}\n{ndjson.text(data, 'responseBody') or ''}"
+        data, text = ndjson.section(self._error, "data"), _error_text(self._error)
+        is_quota = data.get("statusCode") in QUOTA_STATUS or _QUOTA.search(text) is not None
+        message = f"{ndjson.text(data, 'message') or text}\n{ndjson.text(data, 'responseBody') or ''}"
         header = ndjson.text(ndjson.section(data, "responseHeaders"), "retry-after") or ""
-        return CliFailure(words, quota=is_quota, told=told, resets_at=resets.retry_after(header, time.time()))
+        return CliFailure(text, quota=is_quota, message=message, resets_at=resets.retry_after(header, time.time()))
 
     def _unfinished(self) -> str | None:
         if self._finished == "stop":
             return None
         return f"after an answer that ended with {self._finished!r}" if self._finished else "without a final answer"
-
-
-class _Bill:
-    """Sums what the steps report."""
-
-    __slots__ = ("_cost_usd", "_estimated", "_model", "_tokens")
-
-    def __init__(self, model: str | None) -> None:
-        self._model = model
-        self._tokens = Tokens()
-        self._cost_usd: float | None = 0.0
-        self._estimated = False
-
-    def add(self, tokens: Tokens, cost_usd: float | None) -> None:
-        self._tokens += tokens
-        if self._cost_usd is None:
-            return
-        if not cost_usd and tokens.total:
-            cost_usd = prices.estimate_answer(prices.priced_as(self._model, CLI), tokens)
-            self._estimated = True
-        self._cost_usd = None if cost_usd is None else self._cost_usd + cost_usd
-
-    def usage(self, turns: int, tool_calls: int, context_tokens: int) -> Usage:
-        reported: Provenance = "estimated" if self._estimated else "reported"
-        provenance: Provenance = "unknown" if self._cost_usd is None else reported
-        return Usage(self._tokens, self._cost_usd, provenance, turns, tool_calls, context_tokens)
 
 
 def _tokens(part: ndjson.JsonObject) -> Tokens:
@@ -198,10 +174,10 @@ def _paths(tool: str, arguments: ndjson.JsonObject) -> list[str]:
     return []
 
 
-def _words(error: ndjson.JsonObject) -> str:
+def _error_text(error: ndjson.JsonObject) -> str:
     data = ndjson.section(error, "data")
     name = ndjson.text(error, "name") or "error"
-    words = ndjson.first_line(ndjson.text(data, "message") or ndjson.text(error, "message") or "")
+    text = ndjson.first_line(ndjson.text(data, "message") or ndjson.text(error, "message") or "")
     status = data.get("statusCode")
     label = f"{name} {status}" if isinstance(status, int) else name
-    return f"{label}: {words}" if words else label
+    return f"{label}: {text}" if text else label

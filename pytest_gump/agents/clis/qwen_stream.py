@@ -15,11 +15,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents import prices
-from pytest_gump.agents.base import Note, SessionRef, Text, Tokens, Usage, UsageSeen
+from pytest_gump.agents.base import Note, Text, Tokens, Usage, UsageSeen
 from pytest_gump.agents.streams import ndjson
-from pytest_gump.agents.streams.counters import each, tokens_grown
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames
+from pytest_gump.agents.streams.meter import Meter, each, tokens_grown
 from pytest_gump.agents.streams.result_reader import ResultReader
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class QwenReader(ResultReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
         self._answering = False
-        self._meter = _Meter()
+        self._meter = Meter()
         self._grown: Tokens | None = None
         """What the session's running total grew by, once a result told it."""
 
@@ -80,17 +79,17 @@ class QwenReader(ResultReader):
         for block in blocks:
             events += self._read_block(block, main=main)
         if spoke:
-            self._meter.add(ndjson.text(message, "model") or self._model, tokens)
+            self._meter.add(tokens, self._price(ndjson.text(message, "model") or self._model, tokens))
             events.append(UsageSeen(self._usage()))
         return events
 
     def _read_block(self, block: ndjson.JsonObject, *, main: bool) -> Iterable[Event]:
         kind = block.get("type")
         if kind == "text":
-            words = ndjson.text(block, "text") or ""
+            text = ndjson.text(block, "text") or ""
             if main:
-                self._message = words
-            return (Text(words),)
+                self._message = text
+            return (Text(text),)
         if kind == "tool_use":
             self._tool_calls += 1
             return (TOOLS.call(ndjson.text(block, "name") or "?", ndjson.section(block, "input")),)
@@ -119,9 +118,9 @@ class QwenReader(ResultReader):
         total = seen if self._grown is None else each(max, seen, self._grown)
         beyond = Tokens() if total is seen else each(int.__sub__, total, seen)
         if cost_usd is not None and (beyond.total or not seen.total):
-            more = prices.estimate_answer(prices.priced_as(self._model, CLI), beyond)
+            more = self._price(self._model, beyond)
             cost_usd = None if more is None else cost_usd + more
-        return Usage.estimated(total, cost_usd, self._turns, self._tool_calls, self._context_tokens)
+        return Usage.estimated(total, cost_usd, *self._counts)
 
     def _growth(self, total: Tokens) -> Tokens:
         """What the session's running total grew by; nothing when it is not known what it was before."""
@@ -137,38 +136,19 @@ class QwenReader(ResultReader):
     def _limit(self, exit_code: int | None) -> Limit | None:
         return "max_turns" if self._result is None and exit_code == TURN_LIMIT_EXIT else None
 
-    def _words(self, result: ndjson.JsonObject) -> str:
-        words = ndjson.text(ndjson.section(result, "error"), "message") or super()._words(result)
-        return words.replace("]\n", "\n").strip("[] \n")
+    def _error_text(self, result: ndjson.JsonObject) -> str:
+        text = ndjson.text(ndjson.section(result, "error"), "message") or super()._error_text(result)
+        return text.replace("]\n", "\n").strip("[] \n")
 
-    def _session(self) -> SessionRef | None:
-        """The conversation with its new total: the CLI's own if there is one, so that a later resume can subtract."""
-        if not self._started or self._session_id is None:
-            return None
+    def _session_totals(self) -> tuple[None, Tokens]:
+        """The CLI's own total if there is one."""
         before = self._task.session
         total = _tokens(ndjson.section(self._result or {}, "usage"))
         known = before is None or before.tokens.total > 0
         if known:
             counted = (before.tokens if before is not None else Tokens()) + self._meter.tokens
             total = total if total.total >= counted.total else counted
-        return SessionRef(self._session_id, CLI, str(self._task.worktree), None, total)
-
-
-class _Meter:
-    """Running totals over answers, subagents included."""
-
-    __slots__ = ("cost_usd", "tokens")
-
-    def __init__(self) -> None:
-        self.tokens = Tokens()
-        self.cost_usd: float | None = 0.0
-
-    def add(self, model: str | None, tokens: Tokens) -> None:
-        self.tokens += tokens
-        if self.cost_usd is None:
-            return
-        cost_usd = prices.estimate_answer(prices.priced_as(model, CLI), tokens)
-        self.cost_usd = None if cost_usd is None else self.cost_usd + cost_usd
+        return None, total
 
 
 def _tokens(usage: ndjson.JsonObject) -> Tokens:

@@ -20,21 +20,21 @@ UNNAMED = "unnamed"
 class EstimatedReader(JsonReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
-        self._talk = Conversation(prices.priced_as(model, self.CLI), task.prompt)
+        self._conversation = Conversation(prices.priced_as(model, self.CLI), task.prompt)
         self._running: set[str] = set()
         """Tools that were called and have not answered."""
         self._last_error = ""
 
     def _begin_answer(self) -> Turn:
-        self._talk.answer()
+        self._conversation.begin_answer()
         return self._turn()
 
     def _usage(self) -> Usage:
-        return self._reported_usage() or self._talk.usage(tool_calls=self._tool_calls)
+        return self._reported_usage() or self._conversation.usage(*self._counts)
 
     def _seen(self) -> Iterable[Event]:
         """The estimate so far; after what the CLI reported there is nothing to add."""
-        return NO_EVENTS if self._has_reported() else (UsageSeen(self._usage()),)
+        return NO_EVENTS if self._has_reported() else (UsageSeen(self._conversation.usage(*self._counts)),)
 
     def _last_words(self, stderr: str) -> str:
         return self._last_error or super()._last_words(stderr)

@@ -7,14 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, ToolCall, Turn
+from pytest_gump.agents import prices
+from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, Tokens, ToolCall, Turn
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.resets import stated_reset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_gump.agents.base import Task, Tokens, Usage
+    from pytest_gump.agents.base import Task, Usage
 
     Handlers = Mapping[str, Callable[[ndjson.JsonObject], Iterable[Event]]]
 
@@ -35,10 +36,10 @@ class CliFailure:
 
     reason: str
     quota: bool = False
-    told: str = ""
+    message: str = ""
     """All that is said, where the reason is only a part of it."""
     resets_at: float | None = None
-    """When the limit is over, where that is told in other than words."""
+    """When the limit is over, where that is said in other than words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class ToolNames:
         if tool in self.writing:
             return ToolCall(tool, path=next(filter(None, (ndjson.text(arguments, key) for key in self.paths)), None))
         return ToolCall(tool, command=ndjson.text(arguments, "command") if tool in self.commands else None)
+
+
+def denial(tool: str, what: str = "") -> str:
+    """The note on a tool call that was not permitted."""
+    what = ndjson.first_line(what, limit=120)
+    return f"permission denied: {tool}: {what}" if what else f"permission denied: {tool}"
 
 
 class JsonReader:
@@ -129,6 +136,14 @@ class JsonReader:
         """Take in what one answer of the main conversation read; sums and subagents are none of it."""
         self._context_tokens = max(self._context_tokens, tokens.read)
 
+    def _price(self, model: str | None, tokens: Tokens, answers: int = 1) -> float | None:
+        return prices.estimate_answers(prices.priced_as(model, self.CLI), tokens, answers)
+
+    @property
+    def _counts(self) -> tuple[int, int, int]:
+        """Those of a `Usage`."""
+        return self._turns, self._tool_calls, self._context_tokens
+
     @property
     def ended(self) -> bool:
         """True once the final event has arrived: the CLI only has to exit."""
@@ -164,20 +179,27 @@ class JsonReader:
         unfinished = self._unfinished()
         if unfinished is None and exit_code == 0:
             return "ok", ""
-        ended = ndjson.describe_exit(exit_code)
-        reason = f"{ended} after {self.GOOD_END}" if unfinished is None else f"ended {unfinished}, {ended}"
+        reason = self._bad_end(ndjson.describe_exit(exit_code), unfinished)
         tail = self._last_words(stderr)
         return "agent_error", f"{reason}: {tail}" if tail else reason
 
-    def _lost_session(self, words: str) -> bool:
+    def _bad_end(self, ended: str, unfinished: str | None) -> str:
+        return f"{ended} after {self.GOOD_END}" if unfinished is None else f"ended {unfinished}, {ended}"
+
+    def _lost_session(self, errors: str) -> bool:
         """Only a run that did not begin: later, such words may be the agent's."""
         resumed = self._task.session is not None and not self._started
-        return resumed and any(said in words for said in self.LOST_SESSION)
+        return resumed and any(said in errors for said in self.LOST_SESSION)
 
     def _session(self) -> SessionRef | None:
         if not self._started or self._session_id is None:
             return None
-        return SessionRef(self._session_id, self.CLI, str(self._task.worktree))
+        cost_usd, tokens = self._session_totals()
+        return SessionRef(self._session_id, self.CLI, str(self._task.worktree), cost_usd, tokens)
+
+    def _session_totals(self) -> tuple[float | None, Tokens]:
+        """Running totals of the conversation, so that a later resume can subtract them."""
+        return None, Tokens()
 
     def _conclude(self, _stderr: str) -> None:
         """Add the remarks that can be made only now."""
@@ -215,4 +237,4 @@ class JsonReader:
 
 
 def _reset_of(failure: CliFailure) -> float | None:
-    return failure.resets_at or stated_reset(failure.told or failure.reason, time.time())
+    return failure.resets_at or stated_reset(failure.message or failure.reason, time.time())

@@ -40,10 +40,10 @@ _AT: Final = re.compile(
 )
 
 
-def stated_reset(words: str, now: float) -> float | None:
+def stated_reset(text: str, now: float) -> float | None:
     """When the limit of which a failure speaks is over, in seconds since the epoch; None where it does not say."""
-    words = words[:_MOST_CHARS]
-    return sane(max(_stated(words, now), default=None), now)
+    text = text[:_MOST_CHARS]
+    return sane(max(_stated(text, now), default=None), now)
 
 
 def retry_after(value: str, now: float) -> float | None:
@@ -70,20 +70,20 @@ def sane(at: float | None, now: float) -> float | None:
     return at if at - now <= _LATEST_S else None
 
 
-def _stated(words: str, now: float) -> Iterator[float]:
-    yield from (float(found[1]) for found in _EPOCH.finditer(words))
-    yield from (now + float(found[1]) for found in _SECONDS.finditer(words))
-    yield from (now + _duration(found[1]) for found in _IN.finditer(words))
-    for found in _AT.finditer(words):
+def _stated(text: str, now: float) -> Iterator[float]:
+    yield from (float(found[1]) for found in _EPOCH.finditer(text))
+    yield from (now + float(found[1]) for found in _SECONDS.finditer(text))
+    yield from (now + _duration(found[1]) for found in _IN.finditer(text))
+    for found in _AT.finditer(text):
         at = _clock(found, now)
         if at is not None:
             yield at
 
 
-def _duration(words: str) -> float:
+def _duration(text: str) -> float:
     return sum(
         float(number) * _UNITS["ms" if unit.lower() == "ms" else unit[0].lower()]
-        for number, unit in _PART.findall(words)
+        for number, unit in _PART.findall(text)
     )
 
 

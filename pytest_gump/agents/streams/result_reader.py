@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.base import Event, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader, denial
 
 if TYPE_CHECKING:
     import re
@@ -53,11 +53,10 @@ class ResultReader(JsonReader):
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._session_id = ndjson.text(record, "session_id") or self._session_id
         self._result = record
-        for denial in ndjson.sections(record, "permission_denials"):
-            tool, wanted = ndjson.text(denial, "tool_name") or "?", ndjson.section(denial, "tool_input")
-            words = (ndjson.text(wanted, key) for key in ("command", "file_path", "notebook_path", "path", "url"))
-            what = ndjson.first_line(next(filter(None, words), ""), limit=120)
-            self._notes.add(f"permission denied: {tool}: {what}" if what else f"permission denied: {tool}")
+        for denied in ndjson.sections(record, "permission_denials"):
+            tool, wanted = ndjson.text(denied, "tool_name") or "?", ndjson.section(denied, "tool_input")
+            texts = (ndjson.text(wanted, key) for key in ("command", "file_path", "notebook_path", "path", "url"))
+            self._notes.add(denial(tool, next(filter(None, texts), "")))
         return (UsageSeen(self._usage()),)
 
     def _final_message(self) -> str:
@@ -70,10 +69,10 @@ class ResultReader(JsonReader):
         result = self._result
         if result is None or (result.get("is_error") is False and result.get("subtype") == "success"):
             return None
-        words = self._words(result)
-        reason = ndjson.first_line(words) or f"the result is an error: {ndjson.text(result, 'subtype') or 'unknown'}"
+        text = self._error_text(result)
+        reason = ndjson.first_line(text) or f"the result is an error: {ndjson.text(result, 'subtype') or 'unknown'}"
         is_quota = result.get("api_error_status") in QUOTA_STATUS or self.QUOTA.search(reason) is not None
-        return CliFailure(reason, quota=is_quota, told=words)
+        return CliFailure(reason, quota=is_quota, message=text)
 
-    def _words(self, result: ndjson.JsonObject) -> str:
+    def _error_text(self, result: ndjson.JsonObject) -> str:
         return ndjson.text(result, "result") or ""
