@@ -46,7 +46,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 def _apply(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
     repository = run.repository()
     how = {"squash": arguments.squash, "force": arguments.force}
-    plan = plan_apply(repository, run.record, run.header, state=run.state, title=_title(run), **how)
+    plan = plan_apply(repository, run, title=_title(run), **how)
     if plan.commit is not None:
         ledger = run.ledger()
         apply(repository, plan, ledger)

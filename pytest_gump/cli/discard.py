@@ -47,7 +47,7 @@ def _discard(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
     repository = run.repository()
     slots = worktrees(repository)
     with closing(run.ledger()) as ledger:
-        discarded = discard(repository, run.record, ledger, state=run.state, slots=slots, force=arguments.force)
+        discarded = discard(repository, run, ledger, slots=slots, force=arguments.force)
     out.line(f"{out.marks.passed} discarded run {run.id}: {_what(discarded.removed)}", "green")
     for branch in discarded.kept:
         out.line(f"  branch {branch} is kept: somebody else moved it or has it checked out")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.record.liveness import process_text
 from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.engine.run.merging import steps_of
 from pytest_gump.engine.run.run_branch import is_of_run, refuse_lost
@@ -18,10 +17,11 @@ from pytest_gump.text import listed_paths
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from pytest_gump.engine.record.ledger import Ledger
     from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.engine.record.stored_run import StoredRun
     from pytest_gump.system.git.changes import ChangedFile
     from pytest_gump.system.git.merge import Merge
     from pytest_gump.system.git.repository import Repository
@@ -47,25 +47,16 @@ class ApplyPlan:
 
 
 def plan_apply(
-    repository: Repository,
-    record: RunRecord,
-    header: Mapping[str, Any],
-    *,
-    state: str,
-    title: str = "",
-    squash: bool = False,
-    force: bool = False,
+    repository: Repository, run: StoredRun, *, title: str = "", squash: bool = False, force: bool = False
 ) -> ApplyPlan:
-    """Check everything and make the commits; the checkout is not touched.
-
-    `state` is the status of the run (`engine.liveness.run_state`), `title` says what the change is about.
+    """Check everything and make the commits; the checkout is not touched. `title` says what the change is about.
 
     Raises:
         RunError: the run cannot be applied (running, not passed, applied before, discarded), or conflicts.
         WorktreeError: the checkout is dirty, or files lie in the way.
     """
-    here = repository.head()
-    _refuse_run(repository, record, state, here, force=force)
+    here, record = repository.head(), run.record
+    _refuse_run(repository, run, here, force=force)
     refuse_lost(repository, record.run_id, record.base, record.head)
     if repository.tree_of(record.head) == repository.tree_of(record.base):
         return ApplyPlan(None, record.head, notes=(f"run {record.run_id} changed no file: {NOTHING_TO_MERGE}",))
@@ -75,21 +66,21 @@ def plan_apply(
         )
     merge = repository.merge_preview(here, record.head, record.base)
     if merge.tree is None:
-        raise _conflict(repository, record, header, merge)
+        raise _conflict(repository, run, merge)
     if merge.tree == repository.tree_of(here):
         return ApplyPlan(None, record.head, notes=(f"all that run {record.run_id} changed is already here",))
     commits = chain(repository, record.base, record.head)
     steps = steps_of(repository, commits)
-    parents = [here] if squash else [here, _tip(repository, record, header, here, commits)]
+    parents = [here] if squash else [here, _tip(repository, run, here, commits)]
     message, who = _message(record, title, steps, squash=squash), repository.identity()
     commit = repository.commit_tree(merge.tree, parents, message, who)
     changed = repository.changed(here, commit)
-    added, deleted = ([one.path for one in changed if one.status == status] for status in ("added", "deleted"))
+    added, deleted = ([file.path for file in changed if file.status == status] for status in ("added", "deleted"))
     if blocking := in_the_way(repository.root, added, deleted):
         raise WorktreeError(
             f"untracked files are in the way: {listed_paths(blocking)}", hint="move or remove them first"
         )
-    notes = [*_notes(repository, record, header, state, here), *([] if who else [NO_IDENTITY])]
+    notes = [*_notes(repository, run, here), *([] if who else [NO_IDENTITY])]
     return ApplyPlan(commit, record.head, steps, changed, tuple(notes))
 
 
@@ -100,41 +91,38 @@ def apply(repository: Repository, plan: ApplyPlan, ledger: Ledger) -> None:
         ledger.append("applied", commit=plan.commit, head=plan.head)
 
 
-def _refuse_run(repository: Repository, record: RunRecord, state: str, here: str, *, force: bool) -> None:
-    run = f"run {record.run_id}"
+def _refuse_run(repository: Repository, run: StoredRun, here: str, *, force: bool) -> None:
+    record, name = run.record, f"run {run.id}"
     if record.discarded:
-        raise RunError(f"{run} was discarded", hint="its ledger is kept, its branch is not")
-    if state == "running":
-        raise RunError(f"{run} is still running{process_text(record)}", hint="gump status shows how far it is")
+        raise RunError(f"{name} was discarded", hint="its ledger is kept, its branch is not")
+    run.refuse_running(hint="gump status shows how far it is")
     if record.applied is not None and not (force and not contains(repository, here, record.applied)):
         gone = "" if contains(repository, here, record.applied) else "; that commit is not here any more: use --force"
         when = datetime.fromtimestamp(record.last_at, UTC)
-        raise RunError(f"{run} was applied on {when:%Y-%m-%d at %H:%M} UTC, as {record.applied[:10]}{gone}")
-    if state != "passed" and not force:
+        raise RunError(f"{name} was applied on {when:%Y-%m-%d at %H:%M} UTC, as {record.applied[:10]}{gone}")
+    if run.state != "passed" and not force:
         because = f": {record.reason}" if record.reason else ""
-        raise RunError(f"{run} is {state}{because}", hint="--force brings the steps that passed")
+        raise RunError(f"{name} is {run.state}{because}", hint="--force brings the steps that passed")
 
 
-def _conflict(repository: Repository, record: RunRecord, header: Mapping[str, Any], merge: Merge) -> RunError:
+def _conflict(repository: Repository, run: StoredRun, merge: Merge) -> RunError:
     where = repository.branch() or "HEAD"
-    hint = f"git merge {record.branch or record.head} lets you resolve it by hand"
-    if header.get("dirty_base"):
+    hint = f"git merge {run.record.branch or run.record.head} lets you resolve it by hand"
+    if run.header.get("dirty_base"):
         hint = "the run started from uncommitted changes: commit these, then apply again"
     return RunError(
-        f"what run {record.run_id} changed conflicts with {where}: {listed_paths(merge.conflicts)};"
-        " nothing was touched",
+        f"what run {run.id} changed conflicts with {where}: {listed_paths(merge.conflicts)}; nothing was touched",
         hint=hint,
     )
 
 
-def _tip(
-    repository: Repository, record: RunRecord, header: Mapping[str, Any], here: str, commits: Sequence[str]
-) -> str:
+def _tip(repository: Repository, run: StoredRun, here: str, commits: Sequence[str]) -> str:
     """The last commit of the chain that is merged: the run's own, unless that would bring more than its changes.
 
     It would, where the run's base holds uncommitted changes, and where the base is not part of what is checked out.
     """
-    start = header.get("dirty_base") or record.base
+    record = run.record
+    start = run.header.get("dirty_base") or record.base
     if not contains(repository, here, start):
         start = here
     if start == record.base:
@@ -167,11 +155,11 @@ def _message(record: RunRecord, title: str, steps: Sequence[str], *, squash: boo
     return f"{subject}\n\n{about}{listed}" + "".join(f"{trailer}\n" for trailer in trailers)
 
 
-def _notes(repository: Repository, record: RunRecord, header: Mapping[str, Any], state: str, here: str) -> list[str]:
-    notes = []
+def _notes(repository: Repository, run: StoredRun, here: str) -> list[str]:
+    record, header, notes = run.record, run.header, []
     branch, began = repository.branch(), header.get("branch_at_start")
-    if state != "passed":
-        notes.append(f"the run is {state}: only the steps that passed were brought")
+    if run.state != "passed":
+        notes.append(f"the run is {run.state}: only the steps that passed were brought")
     if branch != began:
         notes.append(f"the run started from {began or 'a detached HEAD'}, this is {branch or 'a detached HEAD'}")
     if header.get("dirty_base"):

@@ -6,7 +6,6 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.record.liveness import process_text
 from pytest_gump.engine.run.run_branch import branch_holder, branches_of, has_other_work, result_ref
 from pytest_gump.errors import RunError
 from pytest_gump.system import files
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.ledger import Ledger
     from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.engine.record.stored_run import StoredRun
     from pytest_gump.system.git.repository import Repository
 
 
@@ -29,16 +29,14 @@ class Discarded:
     """Branches of the run that somebody else has moved or checked out."""
 
 
-def discard(
-    repository: Repository, record: RunRecord, ledger: Ledger, *, state: str, slots: Path, force: bool = False
-) -> Discarded:
+def discard(repository: Repository, run: StoredRun, ledger: Ledger, *, slots: Path, force: bool = False) -> Discarded:
     """Delete the run's branches and refs and record that.
 
     Raises:
         RunError: the run is running, or its branch is checked out or, unless by force, holds commits of others.
     """
-    if state == "running":
-        raise RunError(f"run {record.run_id} is still running{process_text(record)}", hint="stop it first: Ctrl-C")
+    run.refuse_running(hint="stop it first: Ctrl-C")
+    record = run.record
     made, result = branches_of(repository, record), result_ref(record)
     if result in made:
         _refuse_branch(repository, record, made[result], force=force)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -31,7 +32,7 @@ from pytest_gump.system.worktrees.pool import SlotPool, is_leased
 from pytest_gump.system.worktrees.slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_gump.engine.maintenance.gc_runs import KnownRun
@@ -51,11 +52,11 @@ class Limits:
     force: bool = False
     """Runs that could go on or be applied go too, and branches whose commits nothing else holds."""
 
-    def covers(self, place: int, age_s: float) -> bool:
-        """`place` is 0 for the newest run."""
+    def covers(self, newer: int, age_s: float) -> bool:
+        """`newer` is the number of runs that are newer."""
         if self.keep_last is None and self.older_than_s is None:
             return False
-        return place >= (self.keep_last or 0) and age_s >= (self.older_than_s or 0.0)
+        return newer >= (self.keep_last or 0) and age_s >= (self.older_than_s or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,15 @@ def find_garbage(repository: Repository, slots_root: Path, limits: Limits, now: 
     Raises:
         WorktreeError: a folder cannot be looked into.
     """
-    try:
+    with looking():
         return _Search(repository, slots_root, limits, now).search()
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Turn a folder that cannot be looked into into an error of ours."""
+    try:
+        yield
     except OSError as error:
         raise WorktreeError(f"cannot look into {error.filename}: {error.strerror}") from error
 
@@ -106,8 +114,8 @@ class _Search:
                 self._refs[run_id][name] = commit
         # Scratch folders and refs are listed before runs are: whatever comes into being meanwhile has its run.
         self._checkouts = checkouts(repository)
-        others = (one.path for one in self._checkouts if one.path != repository.root)
-        elsewhere = [run for place in others for run in all_known(place, now)]
+        others = (checkout.path for checkout in self._checkouts if checkout.path != repository.root)
+        elsewhere = [run for root in others for run in all_known(root, now)]
         self._here = [self._seen(run) for run in all_known(repository.root, now)]
         self._known = {run.id: run for run in (*map(self._seen, elsewhere), *self._here)}
 
@@ -133,26 +141,43 @@ class _Search:
     def _add(self, kind: str, name: str, size: int, remove: Callable[[], bool], refs: int = 0) -> None:
         self._found.items.append(Item(kind, name, size, remove, refs))
 
+    def _add_refs(self, kind: str, run_id: str, refs: dict[str, str]) -> None:
+        if refs:
+            self._add(kind, run_id, 0, partial(self._delete, run_id, refs), len(refs))
+
+    def _checked_out(self, ref: str) -> str | None:
+        where = next((checkout.path for checkout in self._checkouts if checkout.branch == ref), None)
+        return None if where is None else f"has its branch checked out in {where}"
+
+    @contextmanager
+    def _unwritten(self, run: KnownRun | None, may_go: Callable[[KnownRun], bool]) -> Iterator[bool]:
+        """Keep everybody from the run's ledger; False if somebody writes it, or if the run may no longer go."""
+        if run is None or not run.folder.ledger.is_file():
+            yield True
+        else:
+            with lock_out_writers(run.folder.ledger) as is_ours:
+                yield is_ours and may_go(look_at(run.folder, self._now, ours=True))
+
     # -- below the folder of worktrees -------------------------------------------------------------------------------
 
     def _slots(self) -> None:
-        places: dict[str, list[Path]] = defaultdict(list)
+        paths: dict[str, list[Path]] = defaultdict(list)
         for name in self._names:
             match = _SLOT.fullmatch(name) or _SLOT_TRASH.fullmatch(name)
             if match is not None:
-                places[match[1]].append(self._root / name)
+                paths[match[1]].append(self._root / name)
         pool = SlotPool(Slots(self._repository, self._root, shared=True))
-        for slot in sorted(places, key=lambda name: (len(name), name)):
+        for slot in sorted(paths, key=lambda name: (len(name), name)):
             if not is_leased(self._root / f"{slot}.lease") and not _is_of_doctor_at_work(slot):
-                self._add("worktree", slot, disk_usage(*places[slot]), partial(pool.retire, slot))
+                self._add("worktree", slot, disk_usage(*paths[slot]), partial(pool.retire, slot))
 
     def _scratch(self) -> None:
         for name in self._names:
-            place, run_id = self._root / name, name.removesuffix(".scratch")
+            path, run_id = self._root / name, name.removesuffix(".scratch")
             if is_trash(name) and not _SLOT_TRASH.fullmatch(name):
-                self._trash(place)
+                self._trash(path)
             elif name.endswith(".scratch") and is_run_id(run_id) and not self._needs_scratch(run_id):
-                self._add("scratch", name, disk_usage(place), partial(self._drop, place, run_id))
+                self._add("scratch", name, disk_usage(path), partial(self._drop, path, run_id))
 
     def _needs_scratch(self, run_id: str) -> bool:
         """What the attempts of a killed session cost may be told there only."""
@@ -162,34 +187,30 @@ class _Search:
         is_open = run.state in {"running", "starting", "interrupted"}
         return run.needed(force=self._limits.force or not is_open) is not None
 
-    def _drop(self, place: Path, run_id: str) -> bool:
-        run = self._known.get(run_id)
-        if run is None or not run.folder.ledger.is_file():
-            aside = move_to_trash(place)
-        else:
-            with lock_out_writers(run.folder.ledger) as is_ours:
-                if not is_ours or look_at(run.folder, self._now, ours=True).state == "running":
-                    return False
-                aside = move_to_trash(place)
+    def _drop(self, scratch: Path, run_id: str) -> bool:
+        with self._unwritten(self._known.get(run_id), lambda run: run.state != "running") as is_free:
+            if not is_free:
+                return False
+            aside = move_to_trash(scratch)
         return delete(aside)
 
-    def _trash(self, place: Path) -> None:
-        if place.exists() or place.is_symlink():
-            self._add("trash", place.name, disk_usage(place), partial(delete, place))
+    def _trash(self, path: Path) -> None:
+        if path.exists() or path.is_symlink():
+            self._add("trash", path.name, disk_usage(path), partial(delete, path))
 
     def _foreign(self) -> None:
         """Name what was found in the place of a worktree, or of their folder, and renamed; it may be the user's."""
         beside = self._root.parent.glob(f"{ASIDE}{self._root.name}-*")
-        for place in sorted([*(self._root / name for name in self._names if name.startswith(ASIDE)), *beside]):
-            self._found.kept.append((place.name, f"in {place.parent}: gump did not make it"))
+        for path in sorted([*(self._root / name for name in self._names if name.startswith(ASIDE)), *beside]):
+            self._found.kept.append((path.name, f"in {path.parent}: gump did not make it"))
 
     # -- runs --------------------------------------------------------------------------------------------------------
 
     def _runs(self) -> None:
-        for place, run in enumerate(self._here):
+        for newer, run in enumerate(self._here):
             age_s = self._now - (run.record.last_at or started_at(run.id))
             refs = self._refs.get(run.id, {})
-            if run.state == "empty" or self._limits.covers(place, age_s):
+            if run.state == "empty" or self._limits.covers(newer, age_s):
                 why = run.needed(force=self._limits.force) or self._checked_out(result_ref(run.record))
                 if why is not None:
                     self._found.kept.append((run.id, why))
@@ -198,17 +219,10 @@ class _Search:
                 size = disk_usage(run.folder.path)
                 self._add("run", run.id, size, partial(self._remove_run, run, mine), len(mine))
             elif run.record.discarded and refs and self._checked_out(result_ref(run.record)) is None:
-                mine = self._without_others_work(run, refs)
-                if mine:
-                    self._add("refs", run.id, 0, partial(self._delete, run.id, mine), len(mine))
+                self._add_refs("refs", run.id, self._without_others_work(run, refs))
             elif run.record.applied is not None and is_held_elsewhere(self._repository, run.record.applied):
                 branches = {name: at for name, at in refs.items() if name.startswith(HEADS)}
-                if mine := self._without_others_work(run, branches):
-                    self._add("branch", run.id, 0, partial(self._delete, run.id, mine), len(mine))
-
-    def _checked_out(self, ref: str) -> str | None:
-        where = next((one.path for one in self._checkouts if one.branch == ref), None)
-        return None if where is None else f"has its branch checked out in {where}"
+                self._add_refs("branch", run.id, self._without_others_work(run, branches))
 
     def _without_others_work(self, run: KnownRun, refs: dict[str, str]) -> dict[str, str]:
         """The refs of a run, without branches that somebody else moved, put commits on, or checked out."""
@@ -231,23 +245,17 @@ class _Search:
     def _remove_run(self, run: KnownRun, refs: dict[str, str]) -> bool:
         trash = run.folder.path.parent / TRASH
         aside = trash / f"{run.id}-{secrets.token_hex(4)}"
-        if run.folder.ledger.is_file():
-            with lock_out_writers(run.folder.ledger) as is_ours:
-                if not is_ours or look_at(run.folder, self._now, ours=True).needed(force=self._limits.force):
-                    return False
-                self._take_away(run, refs, aside)
-        else:
-            self._take_away(run, refs, aside)
+        with self._unwritten(run, lambda run: run.needed(force=self._limits.force) is None) as is_free:
+            if not is_free:
+                return False
+            # Refs first: a run whose refs are gone is found again if this is cut short; not all the other way round.
+            self._delete(run.id, refs)
+            trash.mkdir(exist_ok=True)
+            run.folder.path.rename(aside)
         files.remove(aside)
         if not any(trash.iterdir()):
             trash.rmdir()
         return True
-
-    def _take_away(self, run: KnownRun, refs: dict[str, str], aside: Path) -> None:
-        """Refs first: a run whose refs are gone is found again when this is cut short, the other way round not all."""
-        self._delete(run.id, refs)
-        aside.parent.mkdir(exist_ok=True)
-        run.folder.path.rename(aside)
 
     def _delete(self, run_id: str, refs: dict[str, str]) -> bool:
         delete_refs(self._repository, refs)
@@ -257,16 +265,14 @@ class _Search:
     # -- refs of runs that are gone ----------------------------------------------------------------------------------
 
     def _orphans(self) -> None:
-        away = next((one.path for one in self._checkouts if one.is_away), None)
+        away = next((checkout.path for checkout in self._checkouts if checkout.is_away), None)
         for run_id, refs in sorted(self._refs.items()):
             if run_id in self._known or self._now - started_at(run_id) < DAY_S:
                 continue  # refs come into being before the run's folder does
             if away is not None:
                 self._found.kept.append((run_id, f"may have its folder in {away}, which is not there now"))
                 continue
-            mine = self._without_branch(run_id, refs)
-            if mine:
-                self._add("refs", run_id, 0, partial(self._delete, run_id, mine), len(mine))
+            self._add_refs("refs", run_id, self._without_branch(run_id, refs))
 
     def _without_branch(self, run_id: str, refs: dict[str, str]) -> dict[str, str]:
         """The refs of a run without a folder; its branch only if something else holds its commits."""

@@ -9,8 +9,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.maintenance.gc import Findings, Item
-from pytest_gump.errors import WorktreeError
+from pytest_gump.engine.maintenance.gc import Findings, Item, looking
 from pytest_gump.system.cache import LEASE, last_used, seize
 from pytest_gump.system.disk_usage import disk_usage
 from pytest_gump.system.trash import delete, is_trash, move_to_trash
@@ -27,29 +26,27 @@ def find_remote(root: Path, older_than_s: float | None, now: float) -> Findings:
         WorktreeError: a folder cannot be looked into.
     """
     found = Findings()
-    try:
-        for place in sorted(root.iterdir()) if root.is_dir() else ():
-            if place.is_symlink() or not place.is_dir():
+    with looking():
+        for folder in sorted(root.iterdir()) if root.is_dir() else ():
+            if folder.is_symlink() or not folder.is_dir():
                 continue
-            if is_trash(place.name):
-                found.items.append(Item("trash", place.name, disk_usage(place), partial(delete, place)))
-            elif now - last_used(place) >= (older_than_s or 0.0) and not _is_used(place):
-                found.items.append(Item("remote", place.name, disk_usage(place), partial(_remove, place)))
-    except OSError as error:
-        raise WorktreeError(f"cannot look into {error.filename}: {error.strerror}") from error
+            if is_trash(folder.name):
+                found.items.append(Item("trash", folder.name, disk_usage(folder), partial(delete, folder)))
+            elif now - last_used(folder) >= (older_than_s or 0.0) and not _is_used(folder):
+                found.items.append(Item("remote", folder.name, disk_usage(folder), partial(_remove, folder)))
     return found
 
 
-def _is_used(place: Path) -> bool:
-    return any(map(is_leased, (place / LEASE, *place.glob("worktrees/*.lease"))))
+def _is_used(folder: Path) -> bool:
+    return any(map(is_leased, (folder / LEASE, *folder.glob("worktrees/*.lease"))))
 
 
-def _remove(place: Path) -> bool:
-    handle = seize(place)
+def _remove(folder: Path) -> bool:
+    handle = seize(folder)
     if handle is None:
         return False
     try:
-        aside = move_to_trash(place)
+        aside = move_to_trash(folder)
     finally:
         os.close(handle)
     return delete(aside)

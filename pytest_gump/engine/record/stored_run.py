@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import DAMAGED, Ledger, is_written, read_ledger
-from pytest_gump.engine.record.liveness import is_alive, run_state
+from pytest_gump.engine.record.liveness import is_alive, process_text, run_state
 from pytest_gump.errors import RunError
 
 if TYPE_CHECKING:
@@ -62,6 +62,15 @@ class StoredRun:
             RunError: see `read`.
         """
         return self if _size(self.folder) == self.size else StoredRun.read(self.folder, ours=True)
+
+    def refuse_running(self, hint: str) -> None:
+        """Refuse a command on a run that is running.
+
+        Raises:
+            RunError: it is.
+        """
+        if self.state == "running":
+            raise RunError(f"run {self.id} is still running{process_text(self.record)}", hint=hint)
 
     @property
     def id(self) -> str:

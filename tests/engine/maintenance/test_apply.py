@@ -8,6 +8,8 @@ import pytest
 from pytest_gump.engine.maintenance.apply import ApplyPlan, apply, plan_apply
 from pytest_gump.engine.record.ledger import Ledger, read_ledger
 from pytest_gump.engine.record.records import RunRecord
+from pytest_gump.engine.record.run_folder import RUNS, RunFolder
+from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import RunError
 from pytest_gump.system.git.repository import Repository
 
@@ -34,7 +36,8 @@ def step(project: GumpProject, name: str, files: dict[str, str]) -> str:
 
 def plan(project: GumpProject, run: RunRecord, *, dirty_base: str | None = None, squash: bool = False) -> ApplyPlan:
     header = {"dirty_base": dirty_base, "branch_at_start": "main"}
-    return plan_apply(Repository.open(project.path), run, header, state=run.status, squash=squash)
+    stored = StoredRun(RunFolder(project.path / RUNS / RUN), header, (), run, run.status, size=0)
+    return plan_apply(Repository.open(project.path), stored, squash=squash)
 
 
 def dirty_run(project: GumpProject, *steps: dict[str, str]) -> tuple[str, RunRecord]:
