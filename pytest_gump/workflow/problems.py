@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from pytest_gump.errors import Problem, WorkflowError, suggest
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 MAX_PROBLEMS: Final = 500
 """More than a person reads; it bounds the work spent on a hostile file."""
 MAX_SUGGESTIONS: Final = 100
+
+
+Mistake: TypeAlias = tuple[str, str | None]
+"""A message and a hint, without a position."""
 
 
 class Position(NamedTuple):

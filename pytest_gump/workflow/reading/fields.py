@@ -55,47 +55,48 @@ class Fields:
         node = self.values.get(key)
         return self.position if node is None else node.position
 
+    def refuse(self, message: str, hint: str | None = None) -> None:
+        self._problems.add(self.position, message, hint)
+
+    def refuse_key(self, key: str, message: str, hint: str | None = None) -> None:
+        self._problems.add(self.key_position(key), message, hint)
+
+    def refuse_value(self, key: str, message: str, hint: str | None = None) -> None:
+        self._problems.add(self.value_position(key), message, hint)
+
     def get(self, key: str) -> Node | None:
         return self.values.get(key)
 
     def text(self, key: str) -> str | None:
         node = self.values.get(key)
-        if node is None:
-            return None
         if isinstance(node, ScalarNode) and isinstance(node.value, str):
             if node.value.strip():
                 return node.value
-            self._problems.add(node.position, f"'{key}' is empty")
+            self.refuse_value(key, f"'{key}' is empty")
             return None
         is_scalar = isinstance(node, ScalarNode) and node.value is not None
-        self._wrong(key, "text", node, "put it in quotes" if is_scalar else None)
+        self._wrong(key, "text", "put it in quotes" if is_scalar else None)
         return None
 
     def whole(self, key: str, *, most: int | None = None) -> int | None:
         node = self.values.get(key)
-        if node is None:
-            return None
         if isinstance(node, ScalarNode) and type(node.value) is int and 1 <= node.value <= (most or math.inf):
             return node.value
-        self._wrong(key, f"a whole number from 1{f' to {most}' if most else ''}", node)
+        self._wrong(key, f"a whole number from 1{f' to {most}' if most else ''}")
         return None
 
     def dollars(self, key: str) -> float | None:
         node = self.values.get(key)
-        if node is None:
-            return None
         if isinstance(node, ScalarNode) and type(node.value) in (int, float):
             amount = node.value if type(node.value) is float else to_float(node.value)
             if math.isfinite(amount) and amount > 0:
                 return amount
         is_price = isinstance(node, ScalarNode) and node.text.startswith("$")
-        self._wrong(key, "a number of US dollars above 0", node, "write it without '$'" if is_price else None)
+        self._wrong(key, "a number of US dollars above 0", "write it without '$'" if is_price else None)
         return None
 
     def duration(self, key: str) -> float | None:
         node = self.values.get(key)
-        if node is None:
-            return None
         if isinstance(node, ScalarNode) and isinstance(node.value, str) and len(node.value) < 50:
             try:
                 seconds = parse_duration(node.value)
@@ -105,53 +106,45 @@ class Fields:
                 return seconds
         bare = isinstance(node, ScalarNode) and type(node.value) is int and node.value > 0
         hint = f"did you mean {describe(node)}s?" if bare else None
-        self._wrong(key, "a duration such as 90s, 5m or 1h30m", node, hint)
+        self._wrong(key, "a duration such as 90s, 5m or 1h30m", hint)
         return None
 
     def flag(self, key: str) -> bool | None:
         node = self.values.get(key)
-        if node is None:
-            return None
         if isinstance(node, ScalarNode) and isinstance(node.value, bool):
             return node.value
         word = _SWITCH_WORDS.get(node.text.lower()) if isinstance(node, ScalarNode) else None
-        self._wrong(key, "true or false", node, f"write {word}" if word else None)
+        self._wrong(key, "true or false", f"write {word}" if word else None)
         return None
 
     def choice(self, key: str, choices: Collection[str]) -> str | None:
         node = self.values.get(key)
-        if node is None:
-            return None
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
-            self._wrong(key, f"one of {', '.join(choices)}", node)
+            self._wrong(key, f"one of {', '.join(choices)}")
             return None
         if node.value in choices:
             return node.value
-        self._problems.add(
-            node.position, f"unknown {key} {quoted(node.value)}", self._problems.suggest(node.value, choices)
-        )
+        self.refuse_value(key, f"unknown {key} {quoted(node.value)}", self._problems.suggest(node.value, choices))
         return None
 
     def nodes(self, key: str) -> tuple[Node, ...] | None:
         node = self.values.get(key)
-        if node is None:
-            return None
         if isinstance(node, ListNode):
             return node.nodes
-        self._wrong(key, "a list", node, f"write '{key}: [...]'" if isinstance(node, ScalarNode) else None)
+        self._wrong(key, "a list", f"write '{key}: [...]'" if isinstance(node, ScalarNode) else None)
         return None
 
     def mapping(self, key: str, known: Collection[str], *, moved: Mapping[str, str] | None = None) -> Fields | None:
         node = self.values.get(key)
-        if node is None:
-            return None
         if isinstance(node, MapNode):
             return Fields(node, known, self._problems, moved=moved)
-        self._wrong(key, "a mapping", node)
+        self._wrong(key, "a mapping")
         return None
 
-    def _wrong(self, key: str, expected: str, node: Node, hint: str | None = None) -> None:
-        self._problems.add(node.position, f"'{key}' must be {expected}, not {describe(node)}", hint)
+    def _wrong(self, key: str, expected: str, hint: str | None = None) -> None:
+        """Report a value of the wrong kind; a key that is absent is none."""
+        if key in self.values:
+            self.refuse_value(key, f"'{key}' must be {expected}, not {describe(self.values[key])}", hint)
 
 
 def to_float(value: object) -> float:

@@ -41,6 +41,10 @@ class Surroundings:
             what, _, hint = message.partition("\n  hint: ")
             self.problems.add(at.position, what, hint or None)
 
+    def parts_sessions(self, agent: str | None, other: str | None) -> bool:
+        """True if two agents are known to belong to different CLIs."""
+        return not (agent is None or other is None or self.same_cli is None or self.same_cli(agent, other))
+
 
 class Templated(NamedTuple):
     """A text that templates apply to. A tuple, as the next two: they are made for every step of every file."""

@@ -29,7 +29,7 @@ def read_prompt(fields: Fields, around: Surroundings) -> Templated | None:
     if below is None:
         return None
     if "file" not in below:
-        around.problems.add(below.position, "'prompt' must be text or {file: PATH}")
+        below.refuse("'prompt' must be text or {file: PATH}")
         return None
     written = below.text("file")
     return None if written is None else _read_file(written, below.value_position("file"), around)

@@ -41,13 +41,13 @@ def read_failure(step: Fields, around: Surroundings) -> ReadFailure | None:
     if fields is None:
         return None
     if not fields.values:
-        around.problems.add(fields.position, "'on_failure' is empty", "give it 'retry' or 'strategy', or leave it out")
+        fields.refuse("'on_failure' is empty", "give it 'retry' or 'strategy', or leave it out")
         return None
     branches = [key for key in BRANCH_KEYS if key in fields.values]
     flat = [key for key in FLAT_KEYS if key in fields.values]
     if branches and flat:
-        around.problems.add(
-            fields.key_position(flat[0]),
+        fields.refuse_key(
+            flat[0],
             f"'{flat[0]}' stands beside '{branches[0]}': the flat and the branch form of 'on_failure' cannot be mixed",
             f"move '{flat[0]}' into the branches",
         )
@@ -69,11 +69,9 @@ def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
     strategy.read(fields)
     restart_from = fields.text("restart_from")
     if "restart_from" in fields and "retry" not in fields:
-        around.problems.add(
-            fields.key_position("restart_from"), "'restart_from' without 'retry' would never end", "add 'retry: N'"
-        )
+        fields.refuse_key("restart_from", "'restart_from' without 'retry' would never end", "add 'retry: N'")
     if not fields.values:
-        around.problems.add(fields.position, "a policy needs 'retry' or 'strategy'")
+        fields.refuse("a policy needs 'retry' or 'strategy'")
     entries = strategy.entries
     if not entries or entries[0].kind != "same":
         entries = [_SAME, *entries]
@@ -94,7 +92,7 @@ class _Strategy:
     def read(self, fields: Fields) -> None:
         nodes = fields.nodes("strategy")
         if nodes == ():
-            self._problem(fields.value_position("strategy"), "'strategy' is empty", "leave it out, or write [same]")
+            fields.refuse_value("strategy", "'strategy' is empty", "leave it out, or write [same]")
         for node in nodes or ():
             self._read_map(node) if isinstance(node, MapNode) else self._read_text(node)
             if len(self.entries) > keys.MAX_ATTEMPTS:
@@ -146,9 +144,8 @@ class _Strategy:
         is_absent = isinstance(value, ScalarNode) and value.value is None
         if kind == "same":
             text = value.text if isinstance(value, ScalarNode) else ""
-            self._add_same(
-                1 if is_absent else self._count(text, describe(value), fields.value_position(kind)), key, extra
-            )
+            count = 1 if is_absent else self._count(text, describe(value), fields.value_position(kind))
+            self._add_same(count, key, extra)
             return
         agent = "" if is_absent else fields.text(kind)
         if agent is not None:

@@ -10,6 +10,7 @@ from pytest_gump.workflow.reading.fields import to_float
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
+    from pytest_gump.workflow.problems import Mistake
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.located import Kind, Surroundings
     from pytest_gump.workflow.reading.yaml_nodes import Node
@@ -24,6 +25,7 @@ ARGUMENT_GATES: Final = {
 BUILTIN_GATES: Final = (*PLAIN_GATES, *ARGUMENT_GATES, "schema")
 COMMAND_GATES: Final = {name: GateSpec(name) for name in ("compile", "test", "lint")}
 """Gates that fit every step, as nearly all of them are written."""
+REPORTS: Final = ("plan", "review")
 CHANGE_GATES: Final = ("touched", "untouched", "tests_found")
 
 
@@ -50,17 +52,13 @@ class GateReader:
 
     def _from_map(self, node: MapNode) -> GateSpec | None:
         if len(node.values) != 1:
-            self._problems.add(
-                node.position,
-                f"a gate must be one 'name: argument', not {len(node.values)} of them",
-                "start a new line with '- '",
-            )
+            what = f"a gate must be one 'name: argument', not {len(node.values)} of them"
+            self._problems.add(node.position, what, "start a new line with '- '")
             return None
         name, value = next(iter(node.values.items()))
         if not isinstance(value, ScalarNode):
-            self._problems.add(
-                value.position, f"the argument of gate {quoted(name)} must be text or a number, not {describe(value)}"
-            )
+            what = f"the argument of gate {quoted(name)} must be text or a number, not {describe(value)}"
+            self._problems.add(value.position, what)
             return None
         return self._checked(name, value.text.strip() if value.value is not None else None, node.key(name))
 
@@ -76,47 +74,39 @@ class GateReader:
             known = (*BUILTIN_GATES, *sorted(self._around.gates))
             self._problems.add(at.position, f"unknown gate {quoted(name)}", self._problems.suggest(name, known))
             return None
-        self._check_argument(name, argument, at)
-        self._check_effect(name, argument, at)
+        for problem in (_argument_problem(name, argument), self._effect_problem(name, argument)):
+            if problem is not None:
+                self._problems.add(at.position, *problem)
         return GateSpec(name=name, argument=argument)
 
-    def _check_argument(self, name: str, argument: str | None, at: Node) -> None:
-        if name in PLAIN_GATES and argument is not None:
-            self._problems.add(
-                at.position, f"gate '{name}' takes no argument", "for another command write 'bash: COMMAND'"
-            )
-        elif name in ARGUMENT_GATES and argument is None:
-            self._problems.add(at.position, f"gate '{name}' needs an argument", f'for example "{ARGUMENT_GATES[name]}"')
-        elif argument is None:
-            return
-        elif name == "coverage" and not 0 <= to_float(argument) <= 100:
-            self._problems.add(at.position, f"gate 'coverage' needs a number from 0 to 100, not {quoted(argument)}")
-        elif name == "schema" and argument not in ("plan", "review"):
-            self._problems.add(at.position, f"gate 'schema' checks 'plan' or 'review', not {quoted(argument)}")
-        elif name in ("touched", "untouched") and (wrong := glob_error(argument)):
-            self._problems.add(at.position, f"bad glob {quoted(argument)}: {wrong}")
+    def _effect_problem(self, name: str, argument: str | None) -> Mistake | None:
+        is_agent, output = self._kind == "agent", self._output
+        if name in CHANGE_GATES and is_agent and output != "diff":
+            what = f"gate '{name}' looks at changed files, and a step with 'output: {output}' changes none"
+            return what, "use it on a step with 'output: diff'"
+        if name != "schema":
+            return None
+        if self._kind in ("gate", "group") or (is_agent and output not in REPORTS):
+            hint = "it belongs to a step with 'output: plan' or 'output: review'"
+            return "gate 'schema' has nothing to check here", hint
+        if is_agent and argument in REPORTS and argument != output:
+            return f"gate 'schema: {argument}' does not fit 'output: {output}'", "write 'schema'"
+        return None
 
-    def _check_effect(self, name: str, argument: str | None, at: Node) -> None:
-        if name == "schema":
-            self._check_schema(argument, at)
-        elif name in CHANGE_GATES and self._kind == "agent" and self._output != "diff":
-            self._problems.add(
-                at.position,
-                f"gate '{name}' looks at changed files, and a step with 'output: {self._output}' changes none",
-                "use it on a step with 'output: diff'",
-            )
 
-    def _check_schema(self, argument: str | None, at: Node) -> None:
-        if self._kind in ("gate", "group") or (self._kind == "agent" and self._output not in ("plan", "review")):
-            self._problems.add(
-                at.position,
-                "gate 'schema' has nothing to check here",
-                "it belongs to a step with 'output: plan' or 'output: review'",
-            )
-        elif self._kind == "agent" and argument in ("plan", "review") and argument != self._output:
-            self._problems.add(
-                at.position, f"gate 'schema: {argument}' does not fit 'output: {self._output}'", "write 'schema'"
-            )
+def _argument_problem(name: str, argument: str | None) -> Mistake | None:
+    if argument is None:
+        needed = ARGUMENT_GATES.get(name)
+        return None if needed is None else (f"gate '{name}' needs an argument", f'for example "{needed}"')
+    if name in PLAIN_GATES:
+        return f"gate '{name}' takes no argument", "for another command write 'bash: COMMAND'"
+    if name == "coverage" and not 0 <= to_float(argument) <= 100:
+        return f"gate 'coverage' needs a number from 0 to 100, not {quoted(argument)}", None
+    if name == "schema" and argument not in REPORTS:
+        return f"gate 'schema' checks 'plan' or 'review', not {quoted(argument)}", None
+    if name in ("touched", "untouched") and (wrong := glob_error(argument)):
+        return f"bad glob {quoted(argument)}: {wrong}", None
+    return None
 
 
 def glob_error(pattern: str) -> str | None:

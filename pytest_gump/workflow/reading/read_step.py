@@ -54,15 +54,15 @@ def name_error(name: str) -> str | None:
     return None if _NAME.fullmatch(name) else "may hold letters, digits, '_' and '-' only"
 
 
-def read_name(fields: Fields, around: Surroundings, title: str) -> str | None:
+def read_name(fields: Fields, title: str) -> str | None:
     """Read `name`, which must be there and usable in paths."""
     name = fields.text("name")
     if name is None:
         if "name" not in fields:
-            around.problems.add(fields.position, f"{title} has no name", "add 'name: ...'")
+            fields.refuse(f"{title} has no name", "add 'name: ...'")
         return None
     if wrong := name_error(name):
-        around.problems.add(fields.value_position("name"), f"name {quoted(name)} {wrong}")
+        fields.refuse_value("name", f"name {quoted(name)} {wrong}")
         return None
     return name
 
@@ -75,10 +75,8 @@ def read_steps(nodes: tuple[Node, ...], above: tuple[str, ...], around: Surround
         name = step.step.name
         if name and first.setdefault(name, step) is not step:
             line = first[name].fields.value_position("name").line
-            around.problems.add(
-                step.fields.value_position("name"), f"two steps beside each other are named {quoted(name)}",
-                f"the first is in line {line}; rename one",
-            )  # fmt: skip
+            what = f"two steps beside each other are named {quoted(name)}"
+            step.fields.refuse_value("name", what, f"the first is in line {line}; rename one")
     return steps
 
 
@@ -90,31 +88,31 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
     refuse_newer(node, newer, around.problems)
     known = (*STEP_KEYS, *newer) if newer else STEP_KEYS
     fields = Fields(node, known, around.problems, moved=MOVED, hidden=(*UNSUPPORTED, *newer))
-    name = read_name(fields, around, "the step") or ""
-    kind = "unclear" if newer else _kind(fields, name, around)
-    _check_keys(fields, kind, around)
+    name = read_name(fields, "the step") or ""
+    kind = "unclear" if newer else _kind(fields, name)
+    _check_keys(fields, kind)
     return _Reader(fields, kind, (*above, name), around).read()
 
 
-def _kind(fields: Fields, name: str, around: Surroundings) -> Kind:
+def _kind(fields: Fields, name: str) -> Kind:
     kinds = [key for key in ("agent", "steps", *CALLS) if key in fields.values]
     if len(kinds) > 1:
         hint = "an agent step is no group: give the agent a step of its own" if "agent" in kinds else None
         both = " and ".join(f"'{key}'" for key in kinds)
         what = f"{_title(name)} has {both}, and a step is only one of them"
-        around.problems.add(fields.key_position(kinds[1]), what, hint)
+        fields.refuse_key(kinds[1], what, hint)
         return "unclear"
     if kinds:
         return {"agent": "agent", "steps": "group"}.get(kinds[0], "unclear")  # type: ignore[return-value]
     for key in ("foreach", "parallel", "overlap"):
         if key in fields:
-            around.problems.add(fields.position, f"group {quoted(name)} has no 'steps'", f"'{key}' needs steps to run")
+            fields.refuse(f"group {quoted(name)} has no 'steps'", f"'{key}' needs steps to run")
             return "unclear"
     if "gate" in fields:
         return "gate"
     if "with" not in fields:
         hint = "give it 'agent', 'gate' or 'steps'"
-        around.problems.add(fields.position, f"{_title(name)} does nothing: it has no agent, gate or steps", hint)
+        fields.refuse(f"{_title(name)} does nothing: it has no agent, gate or steps", hint)
     return "unclear"
 
 
@@ -122,19 +120,19 @@ def _title(name: str) -> str:
     return f"step {quoted(name)}" if name else "the step"
 
 
-def _check_keys(fields: Fields, kind: Kind, around: Surroundings) -> None:
+def _check_keys(fields: Fields, kind: Kind) -> None:
     is_call = any(key in fields for key in CALLS)
     for key, hint in UNSUPPORTED.items():
         if key == "with" and is_call:
             continue
         if key in fields:
             what = "'with' without 'workflow'" if key == "with" else f"'{key}' is not supported yet"
-            around.problems.add(fields.key_position(key), what, hint)
+            fields.refuse_key(key, what, hint)
     if kind == "unclear":
         return
     for key in fields.values:
         if key not in TAKEN[kind] and key in STEP_KEYS:
-            around.problems.add(fields.key_position(key), f"{KIND_TITLES[kind]} takes no '{key}'", _key_hint(kind, key))
+            fields.refuse_key(key, f"{KIND_TITLES[kind]} takes no '{key}'", _key_hint(kind, key))
 
 
 def _key_hint(kind: str, key: str) -> str:
@@ -207,7 +205,7 @@ class _Reader:
         allowed = bool(self._fields.flag("allow_no_change"))
         if allowed and output != "diff":
             what = f"'allow_no_change' has no effect on a step with 'output: {output}'"
-            self._around.problems.add(self._fields.key_position("allow_no_change"), what, "leave it out")
+            self._fields.refuse_key("allow_no_change", what, "leave it out")
         return allowed
 
     def _agent(self) -> str | None:
@@ -219,30 +217,26 @@ class _Reader:
     def _children(self) -> tuple[PlacedStep, ...]:
         nodes = self._fields.nodes("steps")
         if nodes == ():
-            self._around.problems.add(self._fields.value_position("steps"), "'steps' is empty")
+            self._fields.refuse_value("steps", "'steps' is empty")
         return read_steps(nodes or (), self._names, self._around)
 
     def _check_empty_gate(self) -> None:
         if self._kind != "agent" and self._fields.nodes("gate") == ():
             so = "the step does nothing" if self._kind == "gate" else "it checks nothing"
-            self._around.problems.add(self._fields.value_position("gate"), f"'gate' is empty, so {so}")
+            self._fields.refuse_value("gate", f"'gate' is empty, so {so}")
 
     def _guard(self, output: str) -> Guard:
-        problems, timeout = self._around.problems, self._fields.duration("timeout")
+        timeout = self._fields.duration("timeout")
         fields = self._fields.mapping("guard", GUARD_KEYS)
         if fields is None:
             return Guard(max_time=timeout)
         if "max_time" in fields and "timeout" in self._fields:
             hint = "they are the same limit: keep one"
-            problems.add(fields.key_position("max_time"), "'guard.max_time' stands beside 'timeout'", hint)
+            fields.refuse_key("max_time", "'guard.max_time' stands beside 'timeout'", hint)
         no_write = fields.flag("no_write")
         if no_write is False and output != "diff":
             hint = "leave it out"
-            problems.add(
-                fields.key_position("no_write"),
-                f"'no_write: false' has no effect on a step with 'output: {output}'",
-                hint,
-            )
+            fields.refuse_key("no_write", f"'no_write: false' has no effect on a step with 'output: {output}'", hint)
         return Guard(
             max_turns=fields.whole("max_turns"),
             max_budget=fields.dollars("max_budget"),
@@ -270,7 +264,7 @@ class _Reader:
         below = self._fields.mapping("session", kinds)
         given = [kind for kind in kinds if below is not None and kind in below]
         if below is not None and len(given) != 1:
-            self._around.problems.add(below.position, "a session mapping must be {reuse: STEP} or {fork: STEP}")
+            below.refuse("a session mapping must be {reuse: STEP} or {fork: STEP}")
         if below is None or not given:
             return FRESH
         return SessionMode(mode=cast("Any", given[0]), step=below.text(given[0]))

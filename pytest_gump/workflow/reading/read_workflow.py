@@ -28,7 +28,7 @@ def read_workflow(root: Node, around: Surroundings) -> PlacedWorkflow | None:
         around.problems.add(root.position, f"the file holds {describe(root)}, not a workflow", hint)
         return None
     fields = Fields(root, ROOT_KEYS, around.problems, moved=MOVED)
-    name = read_name(fields, around, "the workflow")
+    name = read_name(fields, "the workflow")
     steps = _steps(fields, around)
     workflow = Workflow(
         name=name or "",
@@ -53,9 +53,7 @@ def _description(fields: Fields) -> str:
 def _steps(fields: Fields, around: Surroundings) -> tuple[PlacedStep, ...]:
     nodes = fields.nodes("steps")
     if nodes == () or "steps" not in fields:
-        around.problems.add(
-            fields.value_position("steps"), "the workflow has no steps", "add at least one below 'steps:'"
-        )
+        fields.refuse_value("steps", "the workflow has no steps", "add at least one below 'steps:'")
     return read_steps(nodes or (), (), around)
 
 

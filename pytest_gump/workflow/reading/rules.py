@@ -12,6 +12,7 @@ from pytest_gump.workflow.reading.yaml_nodes import ScalarNode
 from pytest_gump.workflow.refs import AmbiguousStepError, Outline, UnknownStepError
 
 if TYPE_CHECKING:
+    from pytest_gump.workflow.problems import Mistake
     from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings
 
 
@@ -22,7 +23,7 @@ class NotFound:
     reason: str
     hint: str | None
 
-    def about(self, what: str) -> tuple[str, str | None]:
+    def about(self, what: str) -> Mistake:
         return f"{what} {self.reason}", self.hint
 
 
@@ -68,74 +69,67 @@ def check_steps(workflow: PlacedWorkflow, index: Index, around: Surroundings) ->
     for step in workflow.walk():
         if around.problems.full:
             return
-        _check_budget(step, run_budget, around)
-        _check_overlap(step, around)
-        _check_taken_names(step, around)
-        if step.step.foreach is not None:
-            _check_foreach(step, step.step.foreach, index, around)
-        if step.step.session.step is not None:
-            _check_session(step, step.step.session.step, index, around)
+        _check_budget(step, run_budget)
+        _check_overlap(step)
+        _check_taken_names(step)
+        foreach, session = step.step.foreach, step.step.session.step
+        if foreach is not None and (problem := _foreach_problem(step, foreach, index, around)):
+            step.fields.refuse_value("foreach", *problem)
+        if session is not None and (problem := _session_problem(step, session, index, around)):
+            step.fields.refuse_value("session", *problem)
 
 
-def _check_budget(step: PlacedStep, run_budget: float | None, around: Surroundings) -> None:
+def _check_budget(step: PlacedStep, run_budget: float | None) -> None:
     budget = step.step.max_budget
     if budget is not None and run_budget is not None and budget > run_budget:
-        around.problems.add(
-            step.fields.value_position("max_budget"),
+        step.fields.refuse_value(
+            "max_budget",
             f"{step.title} may spend {budget:.2f} USD, more than the whole run ({run_budget:.2f})",
             "lower it, or raise the workflow's 'max_budget'",
         )
 
 
-def _check_overlap(step: PlacedStep, around: Surroundings) -> None:
+def _check_overlap(step: PlacedStep) -> None:
     if "overlap" in step.fields and step.kind == "group" and not ("foreach" in step.fields and step.step.parallel):
-        around.problems.add(
-            step.fields.key_position("overlap"),
-            "'overlap' is about plan items that run side by side",
-            "it needs 'foreach' and 'parallel: true'",
+        step.fields.refuse_key(
+            "overlap", "'overlap' is about plan items that run side by side", "it needs 'foreach' and 'parallel: true'"
         )
 
 
-def _check_taken_names(step: PlacedStep, around: Surroundings) -> None:
+def _check_taken_names(step: PlacedStep) -> None:
     """A group has steps of its own beside those that are declared in it."""
     taken = {MERGE: "a merge of a parallel group"} if step.step.parallel else {}
     taken |= {GATE: "the step that runs the group's 'gate'"} if step.step.gate and step.kind == "group" else {}
     for child in step.children:
         if child.step.name in taken:
-            around.problems.add(
-                child.fields.value_position("name"),
+            child.fields.refuse_value(
+                "name",
                 f"name {quoted(child.step.name)} is taken: {taken[child.step.name]} has it",
                 "give the step another name",
             )
 
 
-def _check_foreach(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> None:
-    position = step.fields.value_position("foreach")
+def _foreach_problem(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> Mistake | None:
     target = index.find(step, ref, around)
     if isinstance(target, NotFound):
-        around.problems.add(position, *target.about("'foreach'"))
-        return
+        return target.about("'foreach'")
     name = quoted(target.step.name)
     if _has_unknown_output(target):
-        return
+        return None
     if target.kind != "agent" or target.step.output != "plan":
-        around.problems.add(position, f"'foreach' names {name}, which makes no plan", "it needs 'output: plan'")
-        return
+        return f"'foreach' names {name}, which makes no plan", "it needs 'output: plan'"
     if all(step.names) and index.order[target.names] >= index.order.get(step.names, -1):
-        around.problems.add(position, f"'foreach' names {name}, which comes later", "move it before the group")
-        return
+        return f"'foreach' names {name}, which comes later", "move it before the group"
     shared = _shared_groups(step, target)
     for group in index.above(target):
         if group.names in shared:
             if group.step.parallel and "foreach" not in group.fields:
-                around.problems.add(
-                    position, f"'foreach' names {name}, which runs at the same time", "move it before the group"
-                )
-            return
+                return f"'foreach' names {name}, which runs at the same time", "move it before the group"
+            return None
         if "foreach" in group.fields:
             hint = f"each item of {quoted(group.step.name)} has a plan of its own: put the group there too"
-            around.problems.add(position, f"'foreach' names {name}, which has more than one plan", hint)
-            return
+            return f"'foreach' names {name}, which has more than one plan", hint
+    return None
 
 
 def _has_unknown_output(step: PlacedStep) -> bool:
@@ -144,44 +138,33 @@ def _has_unknown_output(step: PlacedStep) -> bool:
     return written is not None and (not isinstance(written, ScalarNode) or written.value not in OUTPUTS)
 
 
-def _shared_groups(one: PlacedStep, other: PlacedStep) -> set[tuple[str, ...]]:
-    depths = range(1, min(len(one.names), len(other.names)) + 1)
-    return {one.names[:depth] for depth in depths if one.names[:depth] == other.names[:depth]}
+def _shared_groups(step: PlacedStep, other: PlacedStep) -> set[tuple[str, ...]]:
+    depths = range(1, min(len(step.names), len(other.names)) + 1)
+    return {step.names[:depth] for depth in depths if step.names[:depth] == other.names[:depth]}
 
 
-def _check_session(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> None:
-    below = step.fields.get("session")
-    position = step.fields.value_position("session") if below is None else below.position
+def _session_problem(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> Mistake | None:
     target = index.find(step, ref, around)
     if isinstance(target, NotFound):
-        around.problems.add(position, *target.about("'session'"))
-        return
+        return target.about("'session'")
     name = quoted(target.step.name)
     is_fork = step.step.session.mode == "fork"
     if target is step and is_fork:
-        around.problems.add(position, f"{step.title} would begin with a copy of its own session", "name another step")
-    elif target is step:
-        around.problems.add(position, f"{step.title} would resume its own session", "write 'session: reuse-on-retry'")
-    elif target.kind != "agent":
-        around.problems.add(position, f"'session' names {name}, which has no agent and so no session")
-    elif _other_cli(step.step.agent, target.step.agent, around):
+        return f"{step.title} would begin with a copy of its own session", "name another step"
+    if target is step:
+        return f"{step.title} would resume its own session", "write 'session: reuse-on-retry'"
+    if target.kind != "agent":
+        return f"'session' names {name}, which has no agent and so no session", None
+    if around.parts_sessions(step.step.agent, target.step.agent):
         word = "forked" if is_fork else "resumed"
-        around.problems.add(
-            position,
-            f"a session of {target.step.agent} ({name}) cannot be {word} by {step.step.agent}",
-            f"a session is {word} only by the CLI that made it",
-        )
-    elif _runs_beside(step, target, index):
-        around.problems.add(
-            position, f"'session' names {name}, which runs at the same time", "name a step before the parallel group"
-        )
+        what = f"a session of {target.step.agent} ({name}) cannot be {word} by {step.step.agent}"
+        return what, f"a session is {word} only by the CLI that made it"
+    if _runs_beside(step, target, index):
+        return f"'session' names {name}, which runs at the same time", "name a step before the parallel group"
+    return None
 
 
 def _runs_beside(step: PlacedStep, target: PlacedStep, index: Index) -> bool:
     shared = _shared_groups(step, target)
     nearest = next((group for group in index.above(target) if group.names in shared), None)
     return nearest is not None and nearest.step.parallel and "foreach" not in nearest.fields
-
-
-def _other_cli(one: str | None, other: str | None, around: Surroundings) -> bool:
-    return one is not None and other is not None and around.same_cli is not None and not around.same_cli(one, other)

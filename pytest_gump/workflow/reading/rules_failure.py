@@ -10,6 +10,7 @@ from pytest_gump.workflow.reading.located import walk
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_gump.workflow.problems import Mistake
     from pytest_gump.workflow.reading.located import PlacedPolicy, PlacedStep, PlacedWorkflow, Surroundings
 
 
@@ -18,12 +19,12 @@ def check_failures(workflow: PlacedWorkflow, around: Surroundings) -> None:
     for step in workflow.walk():
         if step.children:
             _check_siblings(step.children, step, around)
-        _check_branches(step, around)
+        _check_branches(step)
         for policy in step.policies:
             _check_entries(step, policy, around)
 
 
-def _check_branches(step: PlacedStep, around: Surroundings) -> None:
+def _check_branches(step: PlacedStep) -> None:
     """A branch for a failure that the step cannot have would have no effect."""
     failure, fields = step.step.on_failure, step.failure
     if failure is None or fields is None or step.kind == "unclear":
@@ -31,11 +32,9 @@ def _check_branches(step: PlacedStep, around: Surroundings) -> None:
     below = list(_leaves(step))
     if failure.review_fail and not any(leaf.step.output == "review" for leaf in below):
         hint = "only a step with 'output: review' can fail by its verdict"
-        around.problems.add(fields.key_position("review_fail"), "'review_fail' has no effect here", hint)
+        fields.refuse_key("review_fail", "'review_fail' has no effect here", hint)
     if failure.guard_fail and not any(leaf.kind == "agent" for leaf in below):
-        around.problems.add(
-            fields.key_position("guard_fail"), "'guard_fail' has no effect here", "there is no agent to stop"
-        )
+        fields.refuse_key("guard_fail", "'guard_fail' has no effect here", "there is no agent to stop")
 
 
 def _leaves(step: PlacedStep) -> Sequence[PlacedStep]:
@@ -43,29 +42,24 @@ def _leaves(step: PlacedStep) -> Sequence[PlacedStep]:
 
 
 def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings) -> None:
+    add, output = around.problems.add, step.step.output
     for kind, node in policy.kinds:
         if step.kind == "gate" and kind != "same":
-            around.problems.add(node.position, f"'{kind}' on a gate-only step, which has no agent to replace")
+            add(node.position, f"'{kind}' on a gate-only step, which has no agent to replace")
         elif step.kind == "group" and kind == "replan":
-            around.problems.add(node.position, "'replan' on a group", "put it on the agent steps below")
-        elif step.kind == "agent" and kind == "replan" and step.step.output != "diff":
-            around.problems.add(
-                node.position,
-                f"'replan' on a step with 'output: {step.step.output}'",
-                "only a step with 'output: diff' can be split",
-            )
+            add(node.position, "'replan' on a group", "put it on the agent steps below")
+        elif step.kind == "agent" and kind == "replan" and output != "diff":
+            hint = "only a step with 'output: diff' can be split"
+            add(node.position, f"'replan' on a step with 'output: {output}'", hint)
     if step.kind in ("gate", "group"):
         for prompt in policy.prompts:
             what = "a gate-only step" if step.kind == "gate" else "a group"
-            around.problems.add(prompt.position, f"'prompt' has no effect in the strategy of {what}")
+            add(prompt.position, f"'prompt' has no effect in the strategy of {what}")
     own = step.step.agent
     for agent, node in policy.resumed:
-        if own is not None and around.same_cli is not None and not around.same_cli(own, agent):
-            around.problems.add(
-                node.position,
-                f"a session of {own} cannot be resumed by {agent}",
-                "a session is resumed only by the CLI that made it",
-            )
+        if around.parts_sessions(own, agent):
+            hint = "a session is resumed only by the CLI that made it"
+            add(node.position, f"a session of {own} cannot be resumed by {agent}", hint)
 
 
 def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, around: Surroundings) -> None:
@@ -84,7 +78,7 @@ def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, ar
                 continue
             problem = _restart_problem(step, target, order, edges, around, side_by_side=side_by_side)
             if problem is not None:
-                around.problems.add(policy.fields.value_position("restart_from"), *problem)
+                policy.fields.refuse_value("restart_from", *problem)
 
 
 def _edges(siblings: Sequence[PlacedStep]) -> dict[str, list[str]]:
@@ -103,7 +97,7 @@ def _restart_problem(
     around: Surroundings,
     *,
     side_by_side: bool,
-) -> tuple[str, str | None] | None:
+) -> Mistake | None:
     name = step.step.name
     if target == name:
         return None

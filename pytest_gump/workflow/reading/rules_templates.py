@@ -13,7 +13,7 @@ from pytest_gump.workflow.refs import split_state
 from pytest_gump.workflow.template import ITEM_NAMES, STATE_FIELDS, allowed, canonical, written_names
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.problems import Position
+    from pytest_gump.workflow.problems import Mistake, Position
     from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings, Templated
     from pytest_gump.workflow.reading.rules import Index
 
@@ -43,7 +43,7 @@ def _check_text(step: PlacedStep, text: Templated, names: tuple[str, ...], index
             around.problems.add(position, *problem, path=text.file)
 
 
-def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundings) -> tuple[str, str | None] | None:
+def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundings) -> Mistake | None:
     split = split_state(name)
     if split is None:
         return f"{{{name}}} needs a step and a field", f"write {{steps.STEP.FIELD}}; fields: {', '.join(STATE_FIELDS)}"
@@ -55,7 +55,7 @@ def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundin
     return found.about(f"{{{name}}}") if isinstance(found, NotFound) else None
 
 
-def _unknown(name: str, names: tuple[str, ...]) -> tuple[str, str]:
+def _unknown(name: str, names: tuple[str, ...]) -> Mistake:
     if canonical(name) in ITEM_NAMES:
         return f"{{{name}}} has a value only inside a 'foreach'", "put the step below a group that has 'foreach'"
     near = nearest(name, names)
