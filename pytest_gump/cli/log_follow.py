@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.cli.log_stream import follow_stream
-from pytest_gump.engine.attempt.secrets import Secrets
 from pytest_gump.engine.attempt.workplace import folder_prefix
 from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import GumpError, RunError
+from pytest_gump.system.secrets import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -33,8 +33,8 @@ _LONGEST_CHARACTER: Final = 4 * 12
 class Span:
     start: int
     end: int
-    is_encoded: bool
-    """For digits and base64, whose length differs, and for several secrets that overlap."""
+    length: int
+    """Characters of the text, without escapes; of digits, base64 and texts that overlap: of what is there."""
 
 
 class Written:
@@ -54,7 +54,8 @@ class Written:
         for (in_bytes, in_text), is_encoded in self._patterns:
             found = in_text.finditer(text) if isinstance(text, str) else in_bytes.finditer(text)
             for match in found:
-                yield Span(match.start(), match.end(), is_encoded)
+                start, end = match.span()
+                yield Span(start, end, end - start if is_encoded else len(self.text))
 
     def is_in(self, text: str | bytes) -> bool:
         return next(self.spans(text), None) is not None
@@ -131,12 +132,12 @@ def masked(text: Text, spans: Iterable[Span], cut: int, mask: Callable[[Span], T
 
 def _merged(spans: Iterable[Span]) -> Iterator[Span]:
     last: Span | None = None
-    for span in sorted(spans, key=lambda one: (one.start, -one.end)):
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if last is None or span.start >= last.end:
             if last is not None:
                 yield last
             last = span
         elif span.end > last.end:
-            last = Span(last.start, span.end, is_encoded=True)
+            last = Span(last.start, span.end, span.end - last.start)
     if last is not None:
         yield last

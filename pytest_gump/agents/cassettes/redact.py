@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from pytest_gump.agents.cassettes.cassette import HOME, WORKTREE
-from pytest_gump.system.written import Span, masked, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from pytest_gump.system.secrets import Secrets
 
 _SHORTEST_HOME: Final = 4
 
@@ -35,31 +35,17 @@ TOKENS: Final = re.compile(
 
 
 class Redaction:
-    """For one attempt. A secret becomes as many asterisks: what is counted in characters stays as it was."""
+    """Makes the files of one attempt fit for a cassette."""
 
-    def __init__(self, secrets: Iterable[str], *, worktree: Path, home: str | None = None) -> None:
-        self._secrets = [written(one) for one in sorted(secrets, key=len, reverse=True) if one]
-        """The longest first, because one secret may begin with another."""
-        self._places = list(_places(worktree, os.environ.get("HOME", "") if home is None else home))
+    def __init__(self, secrets: Secrets, *, worktree: Path, home: str | None = None) -> None:
+        self._secrets = secrets
+        self._paths = list(_paths(worktree, os.environ.get("HOME", "") if home is None else home))
 
     def clean(self, text: bytes) -> bytes:
         """Without secrets, and with paths as the player puts them in again."""
-        for place, stand_in in self._places:
-            text = place.sub(stand_in, text)
-        return self.mask(text)
-
-    def mask(self, text: bytes) -> bytes:
-        for secret in self._secrets:
-            parts, end = masked(text, secret.spans(text), len(text), partial(_asterisks, len(secret.text)))
-            text = b"".join(parts) + text[end:]
-        return TOKENS.sub(lambda match: b"*" * len(match[0]), text)
-
-    def holds_secret(self, text: bytes) -> bool:
-        return any(secret.is_in(text) for secret in self._secrets)
-
-
-def _asterisks(length: int, span: Span) -> bytes:
-    return b"*" * (span.end - span.start if span.is_encoded else length)
+        for path, stand_in in self._paths:
+            text = path.sub(stand_in, text)
+        return TOKENS.sub(lambda match: b"*" * len(match[0]), self._secrets.star(text))
 
 
 def _forms(text: str) -> Iterator[bytes]:
@@ -76,14 +62,14 @@ def _alternatives(forms: Iterable[bytes]) -> re.Pattern[bytes] | None:
     return re.compile(b"|".join(map(re.escape, words))) if words else None
 
 
-def _places(worktree: Path, home: str) -> Iterator[tuple[re.Pattern[bytes], bytes]]:
-    for place in sorted({str(worktree), os.path.realpath(worktree)}, key=len, reverse=True):
-        forms = _alternatives(_forms(place))
+def _paths(worktree: Path, home: str) -> Iterator[tuple[re.Pattern[bytes], bytes]]:
+    for path in sorted({str(worktree), os.path.realpath(worktree)}, key=len, reverse=True):
+        forms = _alternatives(_forms(path))
         if forms is not None:
             yield forms, WORKTREE.encode()
         # Claude Code names a folder in the user's home like this.
-        yield re.compile(re.escape(re.sub(r"[^A-Za-z0-9]", "-", place).encode())), b"-worktree-"
-    for place in sorted({home.rstrip("/"), os.path.realpath(home or "/")}, key=len, reverse=True):
-        if place.startswith("/") and len(place) >= _SHORTEST_HOME:
-            alternatives = b"|".join({re.escape(form): None for form in _forms(place)})
+        yield re.compile(re.escape(re.sub(r"[^A-Za-z0-9]", "-", path).encode())), b"-worktree-"
+    for path in sorted({home.rstrip("/"), os.path.realpath(home or "/")}, key=len, reverse=True):
+        if path.startswith("/") and len(path) >= _SHORTEST_HOME:
+            alternatives = b"|".join({re.escape(form): None for form in _forms(path)})
             yield re.compile(rb"(?<![\w.-])(?:" + alternatives + rb")(?![\w.-])"), HOME.encode()

@@ -24,10 +24,9 @@ from pytest_gump.engine.attempt.named_changes import interpreter_changes, named_
 from pytest_gump.engine.attempt.prompt import compose
 from pytest_gump.engine.attempt.record_take import Work, record
 from pytest_gump.engine.attempt.recovery import recover
-from pytest_gump.engine.attempt.secrets import Secrets, masked_event
 from pytest_gump.engine.attempt.setup_phase import Setup
 from pytest_gump.engine.attempt.snapshots import Snapshots, attempt_ref
-from pytest_gump.engine.attempt.tools import GateStarted
+from pytest_gump.engine.attempt.tools import masked_event
 from pytest_gump.engine.attempt.usable_session import usable
 from pytest_gump.engine.attempt.workplace import make_workplace
 from pytest_gump.engine.checks import withheld
@@ -39,6 +38,7 @@ from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.order import AttemptResult, Outcome, from_wire, to_wire
 from pytest_gump.settings.settings import WAIT
+from pytest_gump.system.secrets import Secrets
 from pytest_gump.system.worktrees.folder import SlotLost
 from pytest_gump.text import listed, one_line
 
@@ -182,9 +182,7 @@ class _Attempt:
         return run
 
     def _listen(self, event: AttemptEvent) -> None:
-        if event is not None and not isinstance(event, GateStarted):
-            event = masked_event(event, self.secrets)
-        self.tools.listen(event)
+        self.tools.listen(masked_event(event, self.secrets))
 
     def _start_afresh(
         self, agent: Agent, order: Order, material: Material, first: AgentRun, lost: SessionRef
@@ -330,8 +328,7 @@ class _Attempt:
         def write_patch(out: Path) -> None:
             self.tools.repository.patch(self.order.base, snapshot.commit, out)
 
-        secrets = tuple(self.secrets.values.values())
-        work = Work(agent.cli, facts.task, facts.run, self.workplace.folder, secrets, write_patch)
+        work = Work(agent.cli, facts.task, facts.run, self.workplace.folder, self.secrets, write_patch)
         why_not = record(Path(folder), work)
         if why_not is not None:
             facts.notes.append(why_not)

@@ -17,11 +17,12 @@ from pytest_gump.engine.attempt.agent_phase import STDERR, STREAM
 from pytest_gump.errors import GumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_gump.agents.base import Task
     from pytest_gump.engine.attempt.agent_phase import AgentRun
+    from pytest_gump.system.secrets import Secrets
 
 NOT_RECORDED: Final = "not recorded: {why}"
 _PAUSE_DIGITS: Final = 3
@@ -42,8 +43,8 @@ class Work:
     run: AgentRun
     folder: Path
     """Of the attempt: stream, stderr, hand-over."""
-    secrets: Iterable[str]
-    """Values that must not be in the cassette."""
+    secrets: Secrets
+    """They must not be in the cassette."""
     write_patch: Callable[[Path], None]
     """Writes the whole change of the worktree."""
 
@@ -113,7 +114,7 @@ def _fill(work: Work, folder: Path) -> None:
     work.write_patch(patch)
     if not patch.stat().st_size:
         patch.unlink()
-    _refuse_secrets(folder, redaction)
+    _refuse_secrets(folder, work.secrets)
     _sync(folder)
 
 
@@ -137,16 +138,11 @@ def _copy_out(source: Path, target: Path) -> None:
             copied.write_bytes(path.read_bytes())
 
 
-def _refuse_secrets(folder: Path, redaction: Redaction) -> None:
+def _refuse_secrets(folder: Path, secrets: Secrets) -> None:
     """Refuse what cannot be masked without being changed: files of the tree, and what was handed over."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and _holds_secret(path, redaction):
+        if path.is_file() and secrets.names_in_file(path):
             raise _Unfit(f"the value of a secret is in {path.relative_to(folder).as_posix()}")
-
-
-def _holds_secret(path: Path, redaction: Redaction) -> bool:
-    with path.open("rb") as lines:
-        return any(redaction.holds_secret(line) for line in lines)
 
 
 def _sync(folder: Path) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Usage
 from pytest_gump.engine.attempt.agent_phase import STREAM, make_task
-from pytest_gump.engine.attempt.secrets import Secrets
 from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Timings, to_wire
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.processes.output import LineSplitter
+from pytest_gump.system.secrets import Secrets
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,11 +14,11 @@ from pytest_gump.system.worktrees.slot import Snapshot
 from pytest_gump.text import listed
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.attempt.secrets import Secrets
     from pytest_gump.order import Order
     from pytest_gump.system.directory import Directory
     from pytest_gump.system.git.changes import ChangedFile
     from pytest_gump.system.git.repository import Repository
+    from pytest_gump.system.secrets import Secrets
     from pytest_gump.system.worktrees.slot import Slot
 
 

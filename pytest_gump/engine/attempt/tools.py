@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.agents.base import Note, Text, ToolCall
 from pytest_gump.system.processes.session_clock import CLOCK
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.processes.process import Supervisor
+    from pytest_gump.system.secrets import Secrets
     from pytest_gump.system.worktrees.slots import Slots
 
 
@@ -30,6 +32,17 @@ class GateStarted:
 if TYPE_CHECKING:
     AttemptEvent = Event | GateStarted | None
     """Reports of a running attempt: an event of its agent, the start of a gate, or several times a second None."""
+
+
+def masked_event(event: AttemptEvent, secrets: Secrets) -> AttemptEvent:
+    """The event as a live display may show it."""
+    match event:
+        case ToolCall():
+            return replace(event, path=secrets.mask(event.path), command=secrets.mask(event.command))
+        case Text() | Note():
+            return replace(event, text=secrets.mask(event.text))
+        case _:
+            return event
 
 
 def _nobody_listens(_event: AttemptEvent) -> None:

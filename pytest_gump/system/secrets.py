@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import unquote, urlsplit
 
-from pytest_gump.agents.base import Note, Text, ToolCall
 from pytest_gump.system.files import create
 from pytest_gump.system.written import Span, masked, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
-
-    from pytest_gump.agents.base import Event
 
 MASK: Final = "***"
 _MIN_LENGTH: Final = 8
@@ -50,6 +47,8 @@ class Secrets:
             return self.names_in_stream(file)
 
     def names_in_stream(self, file: BinaryIO) -> list[str]:
+        if not self.values:
+            return []
         rest, found = b"", dict[str, None]()
         while chunk := file.read(_BLOCK):
             found |= dict.fromkeys(self.names_in(rest + chunk))
@@ -75,6 +74,11 @@ class Secrets:
         if isinstance(value, dict):
             return {key: self.mask(inner) for key, inner in value.items()}
         return [self.mask(inner) for inner in value] if isinstance(value, list) else value
+
+    def star(self, text: bytes) -> bytes:
+        """Mask every secret with as many asterisks as it has characters: what counts characters sees no difference."""
+        parts, end = masked(text, self._spans(text), len(text), lambda span: b"*" * span.length)
+        return b"".join(parts) + text[end:]
 
     def added_in(self, patch: Path) -> list[str]:
         """`NAME in path` for every secret in the added lines of a patch."""
@@ -108,17 +112,6 @@ class Secrets:
         """Mask what begins before `cut`, and say where the rest begins."""
         parts, end = masked(block, self._spans(block), cut, lambda _: MASK.encode())
         return b"".join(parts) + block[end:cut], max(end, cut)
-
-
-def masked_event(event: Event, secrets: Secrets) -> Event:
-    """The event as a live display may show it."""
-    match event:
-        case ToolCall():
-            return replace(event, path=secrets.mask(event.path), command=secrets.mask(event.command))
-        case Text() | Note():
-            return replace(event, text=secrets.mask(event.text))
-        case _:
-            return event
 
 
 def _secret_part(name: str, value: str) -> str:

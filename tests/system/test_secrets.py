@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.attempt.secrets import Secrets
+from pytest_gump.system.secrets import Secrets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +42,13 @@ def test_of_a_secret_that_holds_another_one_nothing_stays(tmp_path: Path) -> Non
     assert (tmp_path / "stream").read_bytes() == b"x" * ((1 << 20) - 14) + b"*** ***"
 
 
+def test_secrets_are_starred_by_their_length_where_they_overlap_too() -> None:
+    secrets = Secrets({"A_KEY": "sk-0123456789", "B_KEY": "6789-tail-of-it"})
+    assert secrets.star(b"a sk-0123456789 b") == b"a ************* b"
+    assert secrets.star(b"a sk-0123456789-tail-of-it b") == b"a " + b"*" * 24 + b" b"
+    assert Secrets().star(b"as it is") == b"as it is"
+
+
 def test_only_added_lines_of_a_patch_count(tmp_path: Path) -> None:
     patch = tmp_path / "diff.patch"
     patch.write_text(
@@ -49,6 +56,12 @@ def test_only_added_lines_of_a_patch_count(tmp_path: Path) -> None:
         "--- a/y\n+++ b/y\n@@ -0,0 +1 @@\n+key = sk-0123456789\n"
     )
     assert Secrets.named(["API_KEY"], ENVIRONMENT).added_in(patch) == ["API_KEY in y"]
+
+
+def test_a_file_holds_no_secret_if_there_are_none(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("sk-0123456789")
+    assert Secrets().names_in_file(tmp_path / "file") == []
+    assert Secrets({"A_KEY": "sk-0123456789"}).names_in_file(tmp_path / "file") == ["A_KEY"]
 
 
 def test_files_are_masked_in_place_and_others_left_alone(tmp_path: Path) -> None:
