@@ -51,12 +51,12 @@ def look_up(name: str, provider: str | None, tokens: Tokens) -> Priced | None:
 @cache
 def _find(name: str, provider: str | None) -> tuple[str, dict[str, Any]] | None:
     """The provider and the entry of a model; a date without dashes is tried with them too."""
-    for one in _table()["providers"]:
-        if one["id"] == provider or (provider is None and one["match"] and _matches(one["match"], name)):
+    for known in _table()["providers"]:
+        if known["id"] == provider or (provider is None and known["match"] and _matches(known["match"], name)):
             names = dict.fromkeys((name, COMPACT_DATE.sub(r"-\1-\2-\3", name)))
-            entries = (entry for form in names for entry in one["models"] if _matches(entry["match"], form))
+            entries = (entry for form in names for entry in known["models"] if _matches(entry["match"], form))
             entry = next(entries, None)
-            return entry and (one["id"], entry)
+            return entry and (known["id"], entry)
     return None
 
 
@@ -66,8 +66,8 @@ _CLAUSES: Final[dict[str, Callable[[Any, str], bool]]] = {
     "ends_with": lambda text, name: name.endswith(text),
     "contains": lambda text, name: text in name,
     "regex": lambda pattern, name: re.search(pattern, name) is not None,
-    "or": lambda clauses, name: any(_matches(one, name) for one in clauses),
-    "and": lambda clauses, name: all(_matches(one, name) for one in clauses),
+    "or": lambda clauses, name: any(_matches(clause, name) for clause in clauses),
+    "and": lambda clauses, name: all(_matches(clause, name) for clause in clauses),
 }
 
 

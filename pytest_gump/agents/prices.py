@@ -35,7 +35,7 @@ class Rates:
         """Rates from dollars for a million tokens."""
         return cls(input_ / MILLION, cache_read / MILLION, cache_write / MILLION, output / MILLION)
 
-    def of(self, tokens: Tokens) -> float:
+    def price(self, tokens: Tokens) -> float:
         return (
             tokens.input * self.input
             + tokens.cache_read * self.cache_read
@@ -70,7 +70,7 @@ def estimate(model: str | None, tokens: Tokens) -> float | None:
     if not model:
         return None
     if (own := _own_rates(model)) is not None:
-        return own.of(tokens)
+        return own.price(tokens)
     found = _look_up(model, tokens)
     return None if found is None else found.cost_usd
 
@@ -158,8 +158,8 @@ def rates(model: str | None) -> Rates | None:
     size = LINEAR_TOKENS
     kinds = (Tokens(input=size), Tokens(cache_read=size), Tokens(cache_write=size), Tokens(output=size))
     costs = [estimate(model, tokens) for tokens in kinds]
-    one = estimate(model, Tokens(input=1000))
-    if None in costs or one is None or not math.isclose((costs[0] or 0.0) / size, one / 1000):
+    short = estimate(model, Tokens(input=1000))
+    if None in costs or short is None or not math.isclose((costs[0] or 0.0) / size, short / 1000):
         return None
     return Rates(*((cost or 0.0) / size for cost in costs))
 
@@ -175,7 +175,7 @@ def estimate_answers(model: str | None, tokens: Tokens, answers: int = 1) -> flo
         answer = Tokens(*(count // answers for count in counts))
     rate = rates(model) if answer.read <= LINEAR_TOKENS else None
     if rate is not None:
-        return rate.of(tokens)
+        return rate.price(tokens)
     cost_usd = estimate(model, answer)
     return None if cost_usd is None else cost_usd * max(1, answers)
 

@@ -47,10 +47,10 @@ class Login:
         if self.home is None:
             return None
         variable, folder = self.home
-        place = os.path.join(environment.get(variable) or folder, self.file)  # noqa: PTH118 - shown as it is written
+        path = os.path.join(environment.get(variable) or folder, self.file)  # noqa: PTH118 - shown as it is written
         home = environment.get("HOME", "")
-        path = Path(home, place[2:]) if place.startswith("~/") else Path(place)
-        return place if path.is_file() else None
+        file = Path(home, path[2:]) if path.startswith("~/") else Path(path)
+        return path if file.is_file() else None
 
 
 @dataclass(frozen=True, slots=True)

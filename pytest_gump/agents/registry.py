@@ -74,9 +74,9 @@ def cli_of(name: str, extra: Extra | None = None) -> str | None:
     return family_of(name) if agent is None else agent.cli
 
 
-def same_cli(one: str, other: str, extra: Extra | None = None) -> bool:
+def same_cli(name: str, other: str, extra: Extra | None = None) -> bool:
     """Whether a session of one agent can be resumed by the other."""
-    cli = cli_of(one, extra)
+    cli = cli_of(name, extra)
     return cli is not None and cli == cli_of(other, extra)
 
 

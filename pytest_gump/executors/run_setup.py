@@ -113,4 +113,4 @@ class RunSetup:
         """The controller's state at the start of the run; a worker on another machine looks for itself."""
         if self.interpreter is None:
             return None
-        return Interpreter.now(self.interpreter["tools"]) if is_away else Interpreter.of(self.interpreter)
+        return Interpreter.now(self.interpreter["tools"]) if is_away else Interpreter.from_wire(self.interpreter)

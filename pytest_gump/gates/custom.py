@@ -188,7 +188,7 @@ def _call(function: Callable[[Any], None], view: Any) -> Answer:
     try:
         returned: object = function(view)  # type: ignore[func-returns-value]
     except AssertionError as error:
-        return Answer("failed", _told(error, function))
+        return Answer("failed", _message(error, function))
     except BaseException as error:  # noqa: BLE001  a process boundary: whatever a gate raises is its answer
         return _other(error, function)
     if returned is not None:
@@ -201,10 +201,10 @@ def _other(error: BaseException, function: Callable[[Any], None]) -> Answer:
     kind, message = type(error).__name__, getattr(error, "msg", None)
     if not isinstance(error, Exception) and isinstance(message, str) and kind in ("Failed", "Skipped"):
         return Answer("failed" if kind == "Failed" else "skipped", message)
-    return Answer("error", f"{kind}: {_told(error, function)}")
+    return Answer("error", f"{kind}: {_message(error, function)}")
 
 
-def _told(error: BaseException, function: Callable[[Any], None]) -> str:
+def _message(error: BaseException, function: Callable[[Any], None]) -> str:
     """The message, with pytest's explanation where it rewrote the assertion, and the places in the gate's own file."""
     code = getattr(function, "__code__", None)
     frames = [

@@ -24,7 +24,7 @@ def read_depends(written: Sequence[Any], names: Mapping[str, str]) -> tuple[list
         The slugs that each item depends on, and what is wrong, as sentences for the agent.
     """
     errors: list[str] = []
-    needs = [_read(one, number, names, errors) for number, one in enumerate(written, start=1)]
+    needs = [_read(value, number, names, errors) for number, value in enumerate(written, start=1)]
     if not errors:
         errors += _circles(dict(zip(names, needs, strict=True)), names)
     return needs, errors

@@ -56,7 +56,9 @@ def parse_plan(data: bytes, *, max_items: int = 100) -> Parsed[tuple[PlanItem, .
     errors += _same_slugs(items)
     if errors:
         return Parsed(None, _bounded(errors))
-    needs, errors = read_depends([entry.get("depends_on") for entry in entries], {one.slug: one.name for one in items})
+    needs, errors = read_depends(
+        [entry.get("depends_on") for entry in entries], {item.slug: item.name for item in items}
+    )
     if errors:
         return Parsed(None, _bounded(errors))
     return Parsed(tuple(replace(item, depends_on=slugs) for item, slugs in zip(items, needs, strict=True)))

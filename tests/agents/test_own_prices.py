@@ -37,7 +37,7 @@ def test_a_model_that_the_table_has_under_another_name_has_that_price(model: str
     bare = model.rpartition("/")[2]
     assert prices.source(model) == f"{prices.table_version()}, openrouter qwen/{bare}"
     assert (prices.estimate(model, MILLION) or 0) > 0
-    assert (prices.rates(model) or Rates(0, 0, 0, 0)).of(MILLION) == pytest.approx(prices.estimate(model, MILLION))
+    assert (prices.rates(model) or Rates(0, 0, 0, 0)).price(MILLION) == pytest.approx(prices.estimate(model, MILLION))
 
 
 @pytest.mark.parametrize("name", ["house-7b", "House-7B", "provider/house-7b", "claude-sonnet-4-5"])

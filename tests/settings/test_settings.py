@@ -74,7 +74,7 @@ def test_prices_of_ones_own_leave_the_cache_at_the_price_of_input() -> None:
     )  # fmt: skip
     assert sources["gump_prices"] == "ini"
     assert settings.own_prices["codex"] == Rates.of_million(1.25, 10, 0.125, 1.5)
-    assert settings.own_prices["house-7b"].of(Tokens(1_000_000, output=1_000_000)) == pytest.approx(1.5)
+    assert settings.own_prices["house-7b"].price(Tokens(1_000_000, output=1_000_000)) == pytest.approx(1.5)
 
 
 NUMBERS = st.floats(0, 999_999, allow_nan=False).map(lambda number: f"{number:.6f}".rstrip("0").rstrip("."))

@@ -69,9 +69,8 @@ def label_of(step: str, item: str | None) -> str:
 
 def portable(line: bytes, worktree: Path) -> bytes:
     """A line of a stream with the slot's path replaced, as the player puts it in again."""
-    place = str(worktree)
     for ascii_only in (True, False):
-        line = line.replace(json.dumps(place, ensure_ascii=ascii_only)[1:-1].encode(), WORKTREE.encode())
+        line = line.replace(json.dumps(str(worktree), ensure_ascii=ascii_only)[1:-1].encode(), WORKTREE.encode())
     return line
 
 
@@ -185,39 +184,17 @@ def write_take(
     cassette.mkdir(parents=True, exist_ok=True)
     wanted = Take(step, item, attempt, agent, cli, model, "" if prompt is None else prompt_sha256(prompt), "")
     with staged(cassette) as folder:
-        _fill(
-            folder,
-            stream=stream,
-            pauses_s=pauses_s,
-            exit_code=exit_code,
-            delete=delete,
-            parts={
-                "stderr.txt": stderr,
-                "prompt.md": prompt or "",
-                "tree.patch": patch,
-                **{f"files/{name}": content for name, content in (files or {}).items()},
-                **{f"out/{name}": content for name, content in (out or {}).items()},
-            },
-        )
+        (folder / "stream.ndjson").write_bytes(b"".join(map(_encode, stream)))
+        write_end(folder, exit_code=exit_code, pauses_s=pauses_s)
+        if delete:
+            _write_json(folder / "delete.json", list(delete))
+        for name, content in {"stderr.txt": stderr, "prompt.md": prompt, "tree.patch": patch}.items():
+            if content:
+                _write_file(folder / name, content)
+        for top, contents in {"files": files, "out": out}.items():
+            for name, content in (contents or {}).items():
+                _write_file(folder / top / name, content)
         return install(cassette, wanted, folder, may_replace=True)
-
-
-def _fill(
-    folder: Path,
-    *,
-    stream: Iterable[Line],
-    pauses_s: Sequence[float],
-    exit_code: int | None,
-    delete: Sequence[str],
-    parts: Mapping[str, str | bytes],
-) -> None:
-    (folder / "stream.ndjson").write_bytes(b"".join(map(_encode, stream)))
-    write_end(folder, exit_code=exit_code, pauses_s=pauses_s)
-    if delete:
-        _write_json(folder / "delete.json", list(delete))
-    for name, content in parts.items():
-        if content or "/" in name:
-            _write_file(folder / name, content)
 
 
 def write_end(folder: Path, *, exit_code: int | None, pauses_s: Sequence[float] = ()) -> None:
@@ -245,8 +222,7 @@ def install(cassette: Path, wanted: Take, folder: Path, *, may_replace: bool = F
     """
     with _locked(cassette):
         old = Cassette.open(cassette) if (cassette / INDEX).exists() else Cassette(cassette)
-        same = [one for one in old.takes if _same_key(one, wanted)]
-        if same and not may_replace:
+        if not may_replace and any(_same_key(take, wanted) for take in old.takes):
             raise ConfigError(f"{cassette}: attempt {wanted.attempt} of {wanted.label} by {wanted.agent} is there")
         take = replace(wanted, folder=_folder_name(old, wanted))
         target = cassette / take.folder
@@ -269,7 +245,7 @@ def create(cassette: Path) -> None:
     try:
         cassette.parent.mkdir(parents=True, exist_ok=True)
         cassette.mkdir(mode=0o700, exist_ok=True)
-        if any(place.name != INDEX for place in cassette.iterdir()):
+        if any(path.name != INDEX for path in cassette.iterdir()):
             raise ConfigError(f"{cassette} is not empty, and not a cassette", hint="name a new folder")
         _write_index(Cassette(cassette))
     except OSError as error:
@@ -295,8 +271,8 @@ def _folder_name(cassette: Cassette, take: Take) -> str:
     return f"{len(cassette.takes) + 1:02d}-{slug}-a{take.attempt}"
 
 
-def _same_key(one: Take, other: Take) -> bool:
-    return (one.label, one.attempt, one.agent) == (other.label, other.attempt, other.agent)
+def _same_key(old: Take, new: Take) -> bool:
+    return (old.label, old.attempt, old.agent) == (new.label, new.attempt, new.agent)
 
 
 def _with(takes: tuple[Take, ...], take: Take) -> tuple[Take, ...]:

@@ -164,12 +164,12 @@ def copy_folder(source: Path, worktree: Path, prefix: str) -> None:
 
 def print_stream(take: Path, worktree: Path, *, pauses: list[float], delay: float, stopper: Stopper) -> None:
     """Print the lines as they were, with the slot's path and the user's home put in as JSON text."""
-    places = {name: json.dumps(path)[1:-1].encode() for name, path in stand_ins(worktree).items()}
+    paths = {name: json.dumps(path)[1:-1].encode() for name, path in stand_ins(worktree).items()}
     printed = 0
     with (take / "stream.ndjson").open("rb") as lines:
         for line in lines:
             pause(pauses, printed, delay, stopper)
-            sys.stdout.buffer.write(put_in(line, places))
+            sys.stdout.buffer.write(put_in(line, paths))
             if delay or pauses:
                 sys.stdout.flush()
             printed += 1
@@ -178,10 +178,10 @@ def print_stream(take: Path, worktree: Path, *, pauses: list[float], delay: floa
 
 
 def print_errors(take: Path, worktree: Path) -> None:
-    path = take / "stderr.txt"
-    if path.exists():
-        places = {name: os.fsencode(place) for name, place in stand_ins(worktree).items()}
-        sys.stderr.buffer.write(put_in(path.read_bytes(), places))
+    errors = take / "stderr.txt"
+    if errors.exists():
+        paths = {name: os.fsencode(path) for name, path in stand_ins(worktree).items()}
+        sys.stderr.buffer.write(put_in(errors.read_bytes(), paths))
         sys.stderr.flush()
 
 
@@ -189,9 +189,9 @@ def stand_ins(worktree: Path) -> dict[bytes, str]:
     return {b"{{worktree}}": str(worktree), b"{{home}}": os.environ.get("HOME", "/")}
 
 
-def put_in(text: bytes, places: dict[bytes, bytes]) -> bytes:
-    for name, place in places.items():
-        text = text.replace(name, place)
+def put_in(text: bytes, paths: dict[bytes, bytes]) -> bytes:
+    for name, path in paths.items():
+        text = text.replace(name, path)
     return text
 
 

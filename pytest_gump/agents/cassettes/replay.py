@@ -49,8 +49,7 @@ class ReplayAgent:
         program = (sys.executable, "-I", "-S", str(Path(player.__file__)))
         if isinstance(found, str):
             return Command((*program, "--refuse", found), stdin=task.prompt.encode("utf-8", "surrogateescape"))
-        place = str(task.worktree)
-        arguments = (str(self.cassette.folder(found)), place, str(self.delay))
+        arguments = (str(self.cassette.folder(found)), str(task.worktree), str(self.delay))
         return Command((*program, *arguments), stdin=task.prompt.encode("utf-8", "surrogateescape"))
 
     def reader(self, task: Task) -> StreamReader:

@@ -114,8 +114,8 @@ class ClaudeAgent(CliAgent):
 def _permissions(task: Task) -> list[str]:
     if task.read_only:
         return ["--permission-mode", "dontAsk", "--tools", ",".join(READ_ONLY_TOOLS), *_allow(HAND_OVER_RULE)]
-    words = ["--permission-mode", "acceptEdits", "--disallowedTools", ",".join(REFUSED_TOOLS)]
-    return words + _allow(*(f"Bash({command})" for command in task.allowed_commands))
+    argv = ["--permission-mode", "acceptEdits", "--disallowedTools", ",".join(REFUSED_TOOLS)]
+    return argv + _allow(*(f"Bash({command})" for command in task.allowed_commands))
 
 
 def _allow(*rules: str) -> list[str]:

@@ -95,5 +95,5 @@ def _settings(task: Task) -> Iterator[str]:
     yield 'approval_policy="never"'
     yield "analytics.enabled=false"
     yield f"shell_environment_policy.exclude={json.dumps(SECRETS)}"
-    place = json.dumps(str(task.worktree), ensure_ascii=False)
-    yield f'projects={{{place}={{trust_level="untrusted"}}}}'
+    folder = json.dumps(str(task.worktree), ensure_ascii=False)
+    yield f'projects={{{folder}={{trust_level="untrusted"}}}}'

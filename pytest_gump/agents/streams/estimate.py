@@ -47,7 +47,7 @@ class Conversation(Meter):
         tokens = Tokens(input=context - self._cached, cache_read=self._cached)
         self._cached = context
         rates = prices.rates(self.model)
-        self.add(tokens, None if rates is None else rates.of(tokens))
+        self.add(tokens, None if rates is None else rates.price(tokens))
 
     def add_output(self, characters: int) -> None:
         """The model wrote so much: prose, commands, file contents."""

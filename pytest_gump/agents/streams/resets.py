@@ -90,8 +90,8 @@ def _duration(text: str) -> float:
 def _clock(found: re.Match[str], now: float) -> float | None:
     """A time of day, in the zone that is named or the one of this machine; without a date the next one."""
     month, day, year, hour, minute, half, zone = found.groups()
-    place = _zone(zone)
-    today = datetime.fromtimestamp(now, UTC).astimezone(place)
+    timezone = _zone(zone)
+    today = datetime.fromtimestamp(now, UTC).astimezone(timezone)
     try:
         at = today.replace(
             hour=int(hour) % 12 + (12 if half.lower() == "pm" else 0), minute=int(minute or 0), second=0, microsecond=0
@@ -105,7 +105,7 @@ def _clock(found: re.Match[str], now: float) -> float | None:
         at += timedelta(days=1)
     elif month is not None and year is None and at < today - timedelta(days=180):
         at = at.replace(year=today.year + 1)
-    return at.replace(tzinfo=None).timestamp() if place is None else at.timestamp()
+    return at.replace(tzinfo=None).timestamp() if timezone is None else at.timestamp()
 
 
 def _zone(name: str | None) -> tzinfo | None:

@@ -31,8 +31,8 @@ def cache_environment(folder: Path, slot: str, home: str | None) -> dict[str, st
     Gradle finds the user's settings there by links, and reads the user's dependencies by
     GRADLE_RO_DEP_CACHE.
     """
-    found = {name: str(folder / slot / place) for name, place in _OF_SLOT.items()}
-    found |= {name: str(folder / place) for name, place in _OF_RUN.items()}
+    found = {name: str(folder / slot / subfolder) for name, subfolder in _OF_SLOT.items()}
+    found |= {name: str(folder / subfolder) for name, subfolder in _OF_RUN.items()}
     users = Path(home or "/nonexistent", ".gradle")
     if (users / "caches" / "modules-2").is_dir():
         found["GRADLE_RO_DEP_CACHE"] = str(users / "caches")

@@ -54,7 +54,7 @@ class Interpreter:
         )
 
     @classmethod
-    def of(cls, wire: dict[str, Any]) -> Interpreter:
+    def from_wire(cls, wire: dict[str, Any]) -> Interpreter:
         files, folders = ({path: tuple(stamp) for path, stamp in wire[name].items()} for name in ("files", "folders"))
         return cls(files, folders, dict(wire["tools"]), dict(wire["distributions"]))
 

@@ -35,8 +35,8 @@ def gate_commands(repository: Repository, commit: str, settings: Settings, folde
     if package:
         below = [path.removeprefix(f"{package}/") for path in files if path.startswith(f"{package}/")]
         own = detect(below, lambda path: repository.read_file(commit, f"{package}/{path}"), sys.executable)
-        place = shlex.quote(f"./{package}" if package.startswith("-") else package)
-        found |= {kind: f"cd {place} && {command}" for kind, command in own.items()}
+        target = shlex.quote(f"./{package}" if package.startswith("-") else package)
+        found |= {kind: f"cd {target} && {command}" for kind, command in own.items()}
     return {**found, **settings.commands}
 
 
@@ -48,7 +48,7 @@ def start_folder(project: Path, here: Path) -> str:
 def package_around(files: Collection[str], folder: str) -> str:
     """The nearest package at or above a folder; empty if that is the project itself."""
     known = frozenset(files)
-    for place in (PurePosixPath(folder), *PurePosixPath(folder).parents):
-        if place != PurePosixPath() and any(str(place / name) in known for name in PACKAGE_FILES):
-            return str(place)
+    for path in (PurePosixPath(folder), *PurePosixPath(folder).parents):
+        if path != PurePosixPath() and any(str(path / name) in known for name in PACKAGE_FILES):
+            return str(path)
     return ""

@@ -42,12 +42,12 @@ def guarded(command: str, worktree: Path) -> Guarded | None:
     if not command.startswith(own) and f" && {own}" not in command:
         return None
     if found := _PYTEST.fullmatch(command):
-        words = (*_roots(found, worktree), "--", *(found["options"] or "").split())
-        return Guarded(f"{_program(found)} {shlex.join(words)}", gives_records=True)
+        arguments = (*_roots(found, worktree), "--", *(found["options"] or "").split())
+        return Guarded(f"{_program(found)} {shlex.join(arguments)}", gives_records=True)
     if found := _MEASURED.fullmatch(command):
         measure = "--measure=." if found["source"] else "--measure"
-        words = (measure, *_roots(found, worktree), "--")
-        return Guarded(f"{_program(found)} {shlex.join(words)}{found['rest'] or ''}", gives_records=True)
+        arguments = (measure, *_roots(found, worktree), "--")
+        return Guarded(f"{_program(found)} {shlex.join(arguments)}{found['rest'] or ''}", gives_records=True)
     if found := _TOOL.fullmatch(command):
         return Guarded(f"{found['cd'] or ''}{found['python']} -P -m {found['tool']}", gives_records=False)
     return None

@@ -28,11 +28,11 @@ _INSTALLED: Final = ("site-packages", "dist-packages")
 _NO_REWRITE: Final = "PYTEST_DONT_REWRITE"
 
 
-def main(words: Sequence[str]) -> int:
-    split = words.index("--")
-    options, arguments = words[:split], [*words[split + 1 :], "--maxfail=0"]
-    roots = [value for name, _, value in (word.partition("=") for word in options) if name == "--root"]
-    measure = next((word for word in options if word.startswith("--measure")), None)
+def main(argv: Sequence[str]) -> int:
+    split = argv.index("--")
+    options, arguments = argv[:split], [*argv[split + 1 :], "--maxfail=0"]
+    roots = [value for name, _, value in (option.partition("=") for option in options) if name == "--root"]
+    measure = next((option for option in options if option.startswith("--measure")), None)
     recorder = Recorder(_own_descriptor())
     put_first(roots)
     with _hidden(roots):

@@ -58,12 +58,12 @@ def _uses(source: bytes) -> list[str]:
 def _use(node: ast.AST) -> Iterator[str]:
     match node:
         case ast.Import(names=names):
-            yield from (f"import {one.name}" for one in names if _reaches(one.name))
+            yield from (f"import {alias.name}" for alias in names if _reaches(alias.name))
         case ast.ImportFrom(module=str(module), names=names):
             if _reaches(module):
                 yield f"import {module}"
-            yield from (f"import {module}.{one.name}" for one in names if f"{module}.{one.name}" == _MOCK)
-            yield from (_ATTRIBUTES[one.name] for one in names if one.name in _ATTRIBUTES)
+            yield from (f"import {module}.{alias.name}" for alias in names if f"{module}.{alias.name}" == _MOCK)
+            yield from (_ATTRIBUTES[alias.name] for alias in names if alias.name in _ATTRIBUTES)
         case ast.Attribute(attr=name) if name in _ATTRIBUTES:
             yield _ATTRIBUTES[name]
         case ast.Assign(targets=targets):

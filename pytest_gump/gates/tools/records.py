@@ -55,7 +55,7 @@ class Records:
     @property
     def bad(self) -> list[str]:
         failed = [test for test, outcome in self.outcomes.items() if outcome in ("failed", "error")]
-        return failed + [place for place, outcome in self.not_collected.items() if outcome == "failed"]
+        return failed + [node for node, outcome in self.not_collected.items() if outcome == "failed"]
 
 
 def read_records(data: bytes) -> Records:

@@ -81,11 +81,13 @@ def runner_modules() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _installed() -> dict[str, importlib.metadata.Distribution]:
-    return {_normal(one.name): one for one in importlib.metadata.distributions()}
+    return {_normal(found.name): found for found in importlib.metadata.distributions()}
 
 
 def _plugins() -> list[str]:
-    return [name for name, one in _installed().items() if any(entry.group == "pytest11" for entry in one.entry_points)]
+    return [
+        name for name, found in _installed().items() if any(entry.group == "pytest11" for entry in found.entry_points)
+    ]
 
 
 def _closure(names: list[str]) -> set[str]:

@@ -68,7 +68,7 @@ def test_change_that_can_decide_is_found(site: Path, change: Callable[[Path], ob
     change(site)
     changes = before.changes()
     assert [one.rpartition("/")[2] for one in changes.deciding] == [named]
-    assert Interpreter.of(asdict(before)).changes() == changes
+    assert Interpreter.from_wire(asdict(before)).changes() == changes
 
 
 def test_package_that_is_merely_installed_is_named_apart(site: Path) -> None:
