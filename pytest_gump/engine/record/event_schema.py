@@ -97,10 +97,10 @@ def _has_names(record: dict[str, Any]) -> bool:
         case "skipped":
             return _are_steps(record["steps"])
         case "run_resumed" | "reuse_refused":
-            is_numbered = _is_time(record.get("idle_s", 0)) and all(type(one) is int for one in record["reused"])
+            is_numbered = _is_time(record.get("idle_s", 0)) and all(type(number) is int for number in record["reused"])
             return is_numbered and _are_steps([*record["again"]])
         case "session_copied":
-            return all(type(one) is int for one in record["reused"])
+            return all(type(number) is int for number in record["reused"])
         case "limit_recalled":
             return _is_time(record["until"])
         case "preflight" | "recheck":
@@ -110,11 +110,13 @@ def _has_names(record: dict[str, Any]) -> bool:
 
 
 def _are_steps(names: object) -> bool:
-    return isinstance(names, list) and all(isinstance(one, str) and _STEP.fullmatch(one) is not None for one in names)
+    return isinstance(names, list) and all(
+        isinstance(name, str) and _STEP.fullmatch(name) is not None for name in names
+    )
 
 
 def _are_decisions(decisions: object) -> bool:
-    return isinstance(decisions, list) and all(_is_decision(one) for one in decisions)
+    return isinstance(decisions, list) and all(_is_decision(decision) for decision in decisions)
 
 
 def _is_decision(decision: object) -> bool:

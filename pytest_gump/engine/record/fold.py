@@ -29,7 +29,7 @@ def advance(record: RunRecord, event: Event) -> None:
         apply_event(record, event)
     record.heads |= {record.head} - {""}
     record.last_at = event["at"]
-    record.is_waiting = bool(record.waiting) and all(one.usage is not None for one in record.attempts)
+    record.is_waiting = bool(record.waiting) and all(attempt.usage is not None for attempt in record.attempts)
 
 
 def _run_started(record: RunRecord, event: Event) -> None:
@@ -62,7 +62,7 @@ def _reuse(record: RunRecord, event: Event) -> None:
         attempt.superseded = attempt.number not in reused
     record.steps = {path: step for path, step in record.steps.items() if step.attempts}
     for step in record.steps.values():
-        valid = [one for one in step.attempts if not one.superseded]
+        valid = [attempt for attempt in step.attempts if not attempt.superseded]
         is_passed = bool(valid) and valid[-1].verdict == "passed" and step.path not in event["again"]
         why = event["again"].get(step.path, "")
         step.status, step.reason = (
@@ -130,7 +130,9 @@ def _decided(record: RunRecord, event: Event) -> None:
 
 def _last_word(event: Event, path: str) -> tuple[str, str]:
     """Outcome and reason that a step ends with, if nothing more is done for it: its own policy may have given it up."""
-    own = (one for one in event.get("decisions", ()) if one["scope"] == path and one["kind"] == "stop")
+    own = (
+        decision for decision in event.get("decisions", ()) if decision["scope"] == path and decision["kind"] == "stop"
+    )
     stop = next(own, {"outcome": None, "reason": ""})
     return stop["outcome"] or event["outcome"], stop["reason"] or event["reason"]
 

@@ -291,6 +291,11 @@ class RunRecord(_Attempts):
         return [] if self.finished is not None else [*self.waiting_by_step.values()]
 
 
+def results(attempts: Iterable[AttemptRecord]) -> list[AttemptResult]:
+    """Of the attempts that have ended."""
+    return [attempt.result for attempt in attempts if attempt.result is not None]
+
+
 def add_up(attempts: Iterable[AttemptRecord]) -> Total:
     """Sum attempts, failed and killed ones too; what one cost that never ended is unknown."""
     total = Total()

@@ -136,7 +136,7 @@ class RunFolder:
 
     def damage(self) -> str:
         """Names a file that was removed or is no longer a regular file; empty if there is none."""
-        gone = next((one for name in self._written if not _is_file(one := self.path / name)), None)
+        gone = next((path for name in self._written if not _is_file(path := self.path / name)), None)
         return f"{gone.name} of the run's folder was removed" if gone is not None else ""
 
     def restore(self) -> None:
@@ -145,9 +145,9 @@ class RunFolder:
         Raises:
             OSError: that failed; a link or a file in the place of the folder is left alone.
         """
-        for place in (self.path.parent, self.path):
-            if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
-                raise NotADirectoryError(errno.ENOTDIR, "something else is in its place", str(place))
+        for folder in (self.path.parent, self.path):
+            if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
+                raise NotADirectoryError(errno.ENOTDIR, "something else is in its place", str(folder))
         self._make(is_there=True)
         for name, content in self._written.items():
             path = self.path / name
@@ -170,7 +170,7 @@ class RunFolder:
                 continue
             if path.exists():
                 versions = (self.path / f"{path.stem}.{number}{path.suffix}" for number in count(1))
-                path.rename(next(one for one in versions if not one.exists()))
+                path.rename(next(version for version in versions if not version.exists()))
             Directory.open(self.path).write(name, content)
 
     def close_to_others(self) -> None:
@@ -205,17 +205,17 @@ class RunFolder:
         target = self.attempts / name
         if scratch == target:  # moved by a session that was killed right then
             return name
-        place: Path | None = None
+        moved: Path | None = None
         try:
             attempts = Directory.open(self.path).own(self.attempts.name)
             attempts.put_aside(name)
             close_to_others(scratch)
             remove_special(scratch)
-            place = Path(attempts.access, name)
-            shutil.move(scratch, place)
+            moved = Path(attempts.access, name)
+            shutil.move(scratch, moved)
         except OSError as error:  # shutil.Error too
-            if place is not None:
-                shutil.rmtree(place, ignore_errors=True)
+            if moved is not None:
+                shutil.rmtree(moved, ignore_errors=True)
             why = error.strerror or str(error.args[0][0][2])  # shutil.Error lists what could not be copied
             raise RunError(f"cannot write {target}: {why}", hint="the attempt's commit is kept all the same") from error
         return name
@@ -248,8 +248,8 @@ def find_run(project: Path, name: str | None) -> RunFolder:
         raise RunError(f"no runs in {project / RUNS}", hint="start one: pytest --gump-workflow=tdd spec.md")
     if name is None:
         return folders[0]
-    matches = [one for one in folders if one.run_id == name] or [
-        one for one in folders if one.run_id.startswith(name) or one.run_id.endswith(name)
+    matches = [folder for folder in folders if folder.run_id == name] or [
+        folder for folder in folders if folder.run_id.startswith(name) or folder.run_id.endswith(name)
     ]
     if len(matches) == 1:
         return matches[0]
@@ -265,13 +265,13 @@ def find_run(project: Path, name: str | None) -> RunFolder:
 
 
 def _names(folders: list[RunFolder]) -> str:
-    return ", ".join(one.run_id for one in folders[:NAMED])
+    return ", ".join(folder.run_id for folder in folders[:NAMED])
 
 
 def _near(name: str, folders: list[RunFolder]) -> str | None:
     """The run that a mistyped name is nearest to: its id, or one of the ends that people type."""
-    ends = {one.run_id.rpartition("-")[2]: one.run_id for one in reversed(folders)}
-    ids = {one.run_id: one.run_id for one in folders}
+    ends = {folder.run_id.rpartition("-")[2]: folder.run_id for folder in reversed(folders)}
+    ids = {folder.run_id: folder.run_id for folder in folders}
     known = {**ids, **ends}
     near = nearest(name, known, cutoff=0.75)
     return known[near[0]] if near else None

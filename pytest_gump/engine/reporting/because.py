@@ -28,11 +28,11 @@ def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
 
 
 def _answered(attempt: AttemptRecord, record: RunRecord) -> AttemptRecord | None:
-    before = [one for one in record.attempts[: attempt.number - 1] if one.verdict not in {"passed", ""}]
+    before = [other for other in record.attempts[: attempt.number - 1] if other.verdict not in {"passed", ""}]
     if attempt.entry in {"same", "escalate"}:
-        return next((one for one in reversed(before) if one.step == attempt.step), None)
+        return next((other for other in reversed(before) if other.step == attempt.step), None)
     path = StepPath.parse(attempt.step)
-    newest = next((one for one in reversed(before) if _holds(_group_of(one.scope or one.step), path)), None)
+    newest = next((other for other in reversed(before) if _holds(_group_of(other.scope or other.step), path)), None)
     if newest is None or newest.scope in {"", newest.step}:
         return newest
     return _first_member(newest, before, record)
@@ -41,17 +41,19 @@ def _answered(attempt: AttemptRecord, record: RunRecord) -> AttemptRecord | None
 def _first_member(newest: AttemptRecord, before: list[AttemptRecord], record: RunRecord) -> AttemptRecord:
     """The first in plan order of those that failed in the pass of a group that ended with the newest failure."""
     group = StepPath.parse(newest.scope)
-    inside = [one for one in before if _holds(group, StepPath.parse(one.step))]
-    pass_before = max((one.number for one in inside if one.scope == newest.scope and one is not newest), default=0)
-    given_up = {one.step: one for one in inside if one.number > pass_before and one.verdict == "again"}
+    inside = [other for other in before if _holds(group, StepPath.parse(other.step))]
+    pass_before = max(
+        (other.number for other in inside if other.scope == newest.scope and other is not newest), default=0
+    )
+    given_up = {other.step: other for other in inside if other.number > pass_before and other.verdict == "again"}
     places = _places(group, record.steps)
-    return min(given_up.values(), key=lambda one: places[_member(group, one.step)], default=newest)
+    return min(given_up.values(), key=lambda other: places[_member(group, other.step)], default=newest)
 
 
 def _places(group: StepPath, steps: Iterable[str]) -> dict[str, int]:
     """The members of a group in plan order, which is that in which they first begin."""
     members = dict.fromkeys(_member(group, step) for step in steps if _holds(group, StepPath.parse(step)))
-    return {member: place for place, member in enumerate(members)}
+    return {member: number for number, member in enumerate(members)}
 
 
 def _member(group: StepPath, step: str) -> str:

@@ -63,8 +63,8 @@ class _View:
 
     def step(self, path: tuple[str, ...], step: Step) -> list[str]:
         line = self._lines.get("::".join(path))
-        place = f"line {line}" if line else ""
-        facts = [self.address(path).ljust(self._width), self._what(path, step), place]
+        location = f"line {line}" if line else ""
+        facts = [self.address(path).ljust(self._width), self._what(path, step), location]
         return ["  ".join(fact for fact in facts if fact).rstrip(), *self.block(list(self._rows(path, step)), indent=4)]
 
     def address(self, path: tuple[str, ...]) -> str:

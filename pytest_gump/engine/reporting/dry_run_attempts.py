@@ -76,14 +76,14 @@ def _next(step: Step, decision: Decision, agent: str | None) -> tuple[str | None
 def _columns(decision: Retry) -> str:
     """Name what an entry overrides; what follows from its kind is not said."""
     usual = "keep" if decision.agent is None else "reset"
-    words = []
+    overridden = []
     if decision.worktree != usual:
-        words.append(f"worktree {decision.worktree}")
+        overridden.append(f"worktree {decision.worktree}")
     if decision.session is not None and not (decision.agent and decision.session == "fresh"):
-        words.append(f"session {decision.session}")
+        overridden.append(f"session {decision.session}")
     if decision.prompt is not None:
-        words.append("another prompt")
-    return f" ({', '.join(words)})" if words else ""
+        overridden.append("another prompt")
+    return f" ({', '.join(overridden)})" if overridden else ""
 
 
 def _ranges(described: list[tuple[int, str, str]]) -> str:
@@ -94,7 +94,7 @@ def _ranges(described: list[tuple[int, str, str]]) -> str:
     for entry in described:
         starts += bool(entry[2])
         numbered.append((starts, entry))
-    for (_, how), group in groupby(numbered, key=lambda one: (one[0], one[1][1])):
+    for (_, how), group in groupby(numbered, key=lambda entry: (entry[0], entry[1][1])):
         entries = [entry for _, entry in group]
         first, last, jump = entries[0][0], entries[-1][0], entries[0][2]
         parts.append(f"{jump}{first if first == last else f'{first}-{last}'} {how}")

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.record.event_schema import CHANGE
-from pytest_gump.engine.record.records import add_up
+from pytest_gump.engine.record.records import add_up, results
 from pytest_gump.engine.reporting import report_schema as shape
 from pytest_gump.engine.reporting.because import because
 from pytest_gump.engine.reporting.reservations import no_change, of_step
@@ -33,7 +33,7 @@ def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> 
     return {
         "schema": shape.SCHEMA,
         "run": _run(record, header, state),
-        "totals": shape.TOTALS.of(record, **counts, **change, **_total(record.total)),
+        "totals": shape.TOTALS.fill(record, **counts, **change, **_total(record.total)),
         "agents": _agents(record),
         "preflight": _preflight(record),
         "steps": [_step(step, record) for step in record.steps.values()],
@@ -41,7 +41,7 @@ def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> 
 
 
 def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> Data:
-    return shape.RUN.of(
+    return shape.RUN.fill(
         record,
         id=record.run_id,
         source=header.get("source"),
@@ -59,7 +59,7 @@ def _run(record: RunRecord, header: Mapping[str, Any], state: str) -> Data:
 
 
 def _total(total: Total) -> Data:
-    return shape.SUM.of(total, cost=cost_data(total))
+    return shape.SUM.fill(total, cost=cost_data(total))
 
 
 def cost_data(total: Total) -> Data:
@@ -73,8 +73,8 @@ def cost_data(total: Total) -> Data:
 
 def _guards(record: RunRecord) -> dict[str, int]:
     """How often each guard stopped an agent; attempts of earlier runs do not count."""
-    results = [attempt.result for attempt in record.own if attempt.result is not None]
-    return dict(sorted(Counter(result.guard for result in results if result.guard is not None).items()))
+    guards = (result.guard for result in results(record.own))
+    return dict(sorted(Counter(guard for guard in guards if guard is not None).items()))
 
 
 def _turns(record: RunRecord) -> Data | None:
@@ -102,7 +102,7 @@ def _preflight(record: RunRecord) -> Data | None:
 
 def _step(step: StepRecord, record: RunRecord) -> Data:
     last = step.attempts[-1] if step.attempts else None
-    return shape.STEP.of(
+    return shape.STEP.fill(
         step,
         outcome=str(step.outcome),
         reservations=[*of_step(step)],
@@ -115,7 +115,7 @@ def _step(step: StepRecord, record: RunRecord) -> Data:
 
 def _attempt(attempt: AttemptRecord, record: RunRecord) -> Data:
     result = attempt.result
-    begun = shape.BEGUN.of(
+    begun = shape.BEGUN.fill(
         attempt,
         because=because(attempt, record),
         decision=attempt.why,
@@ -133,7 +133,7 @@ def _changed(attempt: AttemptRecord) -> Sequence[ChangedFile]:
 
 def _result(result: AttemptResult, changed: Sequence[ChangedFile]) -> Data:
     usage, tool_use = result.usage, result.tool_use
-    return shape.RESULT.of(
+    return shape.RESULT.fill(
         result,
         usage,
         result.timings,
@@ -155,7 +155,7 @@ def _changes(changed: Sequence[ChangedFile]) -> Data:
         "files_changed": len(changed),
         "lines_added": sum(change.added or 0 for change in changed),
         "lines_removed": sum(change.removed or 0 for change in changed),
-        "files": [shape.FILE.of(change) for change in changed],
+        "files": [shape.FILE.fill(change) for change in changed],
     }
 
 

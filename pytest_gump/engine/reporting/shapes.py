@@ -22,7 +22,7 @@ class Shape:
         self.text = text
         self.fields = fields
 
-    def of(self, *sources: object, **given: Any) -> Data:
+    def fill(self, *sources: object, **given: Any) -> Data:
         """The object with all fields: those given, and the others from the first source with such an attribute."""
         return {
             name: given[name] if name in given else _plain(kind, _attribute(sources, name))
@@ -30,9 +30,9 @@ class Shape:
         }
 
 
-def one_of(*words: str) -> Any:
-    """The kind of a string that is one of some words."""
-    return Literal.__getitem__(words)
+def one_of(*values: str) -> Any:
+    """The kind of a string that is one of some values."""
+    return Literal.__getitem__(values)
 
 
 def schema_of(shape: Shape, title: str, *, strict: bool) -> Data:
@@ -54,7 +54,7 @@ def _attribute(sources: tuple[object, ...], name: str) -> Any:
 
 def _plain(kind: Any, value: Any) -> Any:
     if isinstance(kind, Shape):
-        return kind.of(value)
+        return kind.fill(value)
     if isinstance(kind, list):
         return [_plain(kind[0], entry) for entry in value]
     if kind is SECONDS:

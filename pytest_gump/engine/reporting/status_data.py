@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def run_status(record: RunRecord, *, state: str, now: float) -> Data:
     """How far a run is. `state` is its status (`engine.record.liveness.run_state`)."""
     is_running = state == "running"
-    return shape.RUN_STATUS.of(
+    return shape.RUN_STATUS.fill(
         record,
         id=record.run_id,
         status=state,
@@ -29,8 +29,8 @@ def run_status(record: RunRecord, *, state: str, now: float) -> Data:
         cost=cost_data(record.total),
         attempts=len(record.own),
         steps=dict(Counter(step.status for step in record.steps.values())),
-        under_way=[shape.UNDER_WAY.of(attempt) for attempt in under_way(record)],
-        waiting=[shape.WAITING.of(attempt, until=time_text(attempt.until or 0.0)) for attempt in record.waiting],
+        under_way=[shape.UNDER_WAY.fill(attempt) for attempt in under_way(record)],
+        waiting=[shape.WAITING.fill(attempt, until=time_text(attempt.until or 0.0)) for attempt in record.waiting],
     )
 
 

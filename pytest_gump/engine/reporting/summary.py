@@ -36,11 +36,11 @@ class _Sum:
     cost_usd: float = 0.0
     duration_s: float = 0.0
 
-    def add(self, one: AttemptRecord) -> None:
+    def add(self, attempt: AttemptRecord) -> None:
         self.attempts += 1
-        self.passed += one.verdict == "passed"
-        self.cost_usd += (one.usage.cost_usd if one.usage else None) or 0.0
-        self.duration_s += one.duration_s
+        self.passed += attempt.verdict == "passed"
+        self.cost_usd += (attempt.usage.cost_usd if attempt.usage else None) or 0.0
+        self.duration_s += attempt.duration_s
 
 
 def runs_data(records: Iterable[RunRecord]) -> Data:
@@ -54,10 +54,10 @@ def runs_data(records: Iterable[RunRecord]) -> Data:
     for record in records:
         facts = (record.run_id, record.workflow, record.status)
         runs.append(_Run(*facts, record.duration_s, record.retries, record.total))
-        for one in record.own:
-            if one.step not in names:
-                names[one.step] = StepPath.parse(one.step).static
-            by_place[names[one.step], one.agent or "(gates)"].add(one)
+        for attempt in record.own:
+            if attempt.step not in names:
+                names[attempt.step] = StepPath.parse(attempt.step).static
+            by_place[names[attempt.step], attempt.agent or "(gates)"].add(attempt)
     return {**_together(runs), "steps": _steps(by_place)}
 
 
@@ -100,10 +100,10 @@ def _steps(by_place: Mapping[tuple[str, str], _Sum]) -> list[Data]:
         {
             "step": step,
             "agent": agent,
-            "attempts": one.attempts,
-            "passed": one.passed,
-            "cost_usd": round(one.cost_usd, 6),
-            "duration_s": round(one.duration_s, 3),
+            "attempts": sums.attempts,
+            "passed": sums.passed,
+            "cost_usd": round(sums.cost_usd, 6),
+            "duration_s": round(sums.duration_s, 3),
         }
-        for (step, agent), one in by_place.items()
+        for (step, agent), sums in by_place.items()
     ]

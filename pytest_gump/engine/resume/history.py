@@ -182,12 +182,12 @@ class History:
         most = self.begun[number] if number < len(self.begun) else len(self.attempts)
         return [attempt for attempt in self.open if attempt.number <= most and not attempt.has_ended]
 
-    def taken_back_by(self, place: StepPath) -> set[int]:
+    def taken_back_by(self, scope: StepPath) -> set[int]:
         """Numbers of the attempts that failures at a place let be made anew."""
         settled = [attempt for session in self.sessions for attempt in session]
         taken_back: set[int] = set()
         for index, attempt in enumerate(settled):
-            if place.contains(StepPath.parse(attempt.started["step"])):
+            if scope.contains(StepPath.parse(attempt.started["step"])):
                 taken_back |= _rerun_after(settled, index)
         return taken_back
 

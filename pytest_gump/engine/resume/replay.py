@@ -268,15 +268,15 @@ def is_moved(repository: Repository, started: Event, now: Ready | Order) -> bool
     """Whether an attempt would begin with other files than it did."""
     pairs = (started["base"], now.base), (started["step_base"], now.step_base)
     theirs = started.get("theirs") or now.theirs or "", now.theirs or ""
-    return not all(_same_tree(repository, one, other) for one, other in (*pairs, theirs))
+    return not all(_same_tree(repository, commit, other) for commit, other in (*pairs, theirs))
 
 
-def _same_tree(repository: Repository, one: str, other: str) -> bool:
+def _same_tree(repository: Repository, commit: str, other: str) -> bool:
     """Whether two commits hold the same files; a commit that is gone holds none that could be compared."""
-    if one == other:
+    if commit == other:
         return True
     try:
-        return repository.tree_of(one) == repository.tree_of(other)
+        return repository.tree_of(commit) == repository.tree_of(other)
     except WorktreeError:
         return False
 

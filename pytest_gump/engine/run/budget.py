@@ -36,7 +36,7 @@ def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
     limits: list[tuple[float, float, Scope]] = []
     if workflow.max_budget is not None:
         limits.append((workflow.max_budget, record.total.bound_usd, "run"))
-    limits += [(budget, spent(record, place), "step") for place, budget in budgets(workflow, path)]
+    limits += [(budget, spent(record, scope), "step") for scope, budget in budgets(workflow, path)]
     if step.guard.max_budget is not None:
         limits.append((step.guard.max_budget, 0.0, "guard"))
     if not limits:
@@ -83,7 +83,7 @@ def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, floa
     """The step and its groups that have a budget, each with the path that its attempts share."""
     steps, items = workflow.steps, 0
     for depth, name in enumerate(path.names, 1):
-        step = next((one for one in steps if one.name == name.removesuffix(REPLAN)), None)
+        step = next((step for step in steps if step.name == name.removesuffix(REPLAN)), None)
         if step is None:
             return
         if step.max_budget is not None:
@@ -92,7 +92,7 @@ def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, floa
         steps = step.steps
 
 
-def spent(record: RunRecord, place: StepPath) -> float:
+def spent(record: RunRecord, scope: StepPath) -> float:
     """What the attempts at a place have cost, in USD, as budgets count it."""
-    inside = [step for path, step in record.steps.items() if place.contains(StepPath.parse(path))]
+    inside = [step for path, step in record.steps.items() if scope.contains(StepPath.parse(path))]
     return add_up(attempt for step in inside for attempt in step.own).bound_usd

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.attempt.feedback import describe_failures
 from pytest_gump.engine.attempt.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.checks.collected import known_skipped, known_tests
+from pytest_gump.engine.record.records import results
 from pytest_gump.engine.run.budget import TimeAllowance, allowance
 from pytest_gump.engine.run.fingerprint import hashed, portable
 from pytest_gump.engine.run.preflight import PREFLIGHT
@@ -116,28 +118,28 @@ class OrderBuilder:
         self._state = State(record, self._foreach, self._diff_of)
 
     def build(self, ready: Ready, slot: Callable[[str | None], str]) -> Order:
-        """Make the order of an attempt; `slot` chooses its worktree, told in which the session was held."""
-        inputs = self._inputs
-        if ready.mode == "merge":
-            return self._merge(ready)
-        step = ready.step
-        item = ready.items[-1] if ready.items else None
-        mode = ready.mode
+        """Make the order of an attempt; `slot` chooses its worktree, given that of the session that it resumes."""
+        inputs, mode, step = self._inputs, ready.mode, ready.step
+        order = partial(
+            Order,
+            run_id=inputs.run_id,
+            step=str(ready.path),
+            attempt=ready.attempt,
+            mode=mode,
+            base=ready.base,
+            step_base=ready.step_base,
+            run_base=inputs.base,
+        )
+        if mode == "merge":
+            return order(agent=None, slot="", theirs=ready.theirs)
         beginning = self._beginning(ready)
         session = beginning.session
         context = tuple(
             ContextPart(file=self._render(entry.file, ready) if entry.file else None, bash=entry.bash)
             for entry in step.context
         )
-        return Order(
-            run_id=inputs.run_id,
-            step=str(ready.path),
-            attempt=ready.attempt,
-            mode=mode,
+        return order(
             agent=ready.agent,
-            base=ready.base,
-            step_base=ready.step_base,
-            run_base=inputs.base,
             slot=slot(session.slot if session else None),
             head=self._head(ready, beginning) if ready.agent else (),
             context=context if ready.role == "step" else (),
@@ -147,7 +149,7 @@ class OrderBuilder:
             blast_radius=inputs.workflow.blast_radius if mode == "diff" else "off",
             must_change=_must_change(ready),
             no_change=self._reason_before(ready) if ready.entry == "recheck" else "",
-            item=ready.keep_item or item,
+            item=ready.keep_item or (ready.items[-1] if ready.items else None),
             session=session,
             fork=beginning.fork,
             standing=self._standing_of(session),
@@ -198,20 +200,6 @@ class OrderBuilder:
             "hand-over": hashed((items, sorted(read.items())) if items or read else ""),
         }
 
-    def _merge(self, ready: Ready) -> Order:
-        return Order(
-            run_id=self._inputs.run_id,
-            step=str(ready.path),
-            attempt=ready.attempt,
-            mode="merge",
-            agent=None,
-            base=ready.base,
-            step_base=ready.step_base,
-            run_base=self._inputs.base,
-            slot="",
-            theirs=ready.theirs,
-        )
-
     def _gates(self, ready: Ready) -> tuple[GateSpec, ...]:
         if ready.role == "replan-plan":
             return ()
@@ -255,13 +243,12 @@ class OrderBuilder:
     def _head(self, ready: Ready, beginning: Beginning) -> tuple[Section, ...]:
         settings = self._inputs.settings
         failed = self._failed(ready)
-        results = [one.result for one in failed if one.result is not None]
         return head_sections(
             PromptParts(
                 task=self._task(ready, self._value),
                 task_key=self._task(ready, self._stable_value),
                 mode=ready.mode,
-                failed=results,
+                failed=results(failed),
                 diff=self._diff_of(failed[-1], settings.diff_chars) if failed else "",
                 tree="reset" if ready.base == ready.step_base else "kept",
                 standing=self._standing(ready, beginning),
@@ -308,8 +295,8 @@ class OrderBuilder:
 
     def _standing_of(self, session: SessionRef | None) -> str:
         """What to tell a fresh conversation, should the CLI have lost the one that it is to resume."""
-        results = [one.result for one in reversed(self._record.attempts) if session and one.result is not None]
-        owner = next((result for result in results if result.session == session), None)
+        newest_first = reversed(results(self._record.attempts) if session else ())
+        owner = next((result for result in newest_first if result.session == session), None)
         return "" if owner is None else standing(owner.message)
 
     # -- templates -----------------------------------------------------------------------------------------------
@@ -326,8 +313,8 @@ class OrderBuilder:
             case "attempt" if not rest:
                 return str(ready.attempt)
             case "error" if not rest:
-                results = [one.result for one in self._failed(ready) if one.result is not None]
-                return describe_failures(results, error_chars=self._inputs.settings.error_chars) if results else ""
+                failures = results(self._failed(ready))
+                return describe_failures(failures, error_chars=self._inputs.settings.error_chars) if failures else ""
             case "diff" if not rest:
                 failed = self._failed(ready)
                 return self._diff_of(failed[-1], self._inputs.settings.diff_chars) if failed else ""

@@ -168,7 +168,7 @@ class Run:
             self._skip(self.schedule.stop(lost), lost)
         waiting = self.schedule.ready(1)
         if may_start is not None:
-            free = (one for one in self.schedule.ready() if one.agent is None or may_start(one.agent))
+            free = (ready for ready in self.schedule.ready() if ready.agent is None or may_start(ready.agent))
             waiting = [*islice(free, 1)]
         for ready in waiting:
             if ready.agent is not None and self._shared.must_wait(
@@ -339,7 +339,7 @@ class Run:
     def _record_of(self, order: Order) -> AttemptRecord:
         """The newest: an attempt that crashed is repeated under its own number."""
         attempts = reversed(self.record.attempts)
-        return next(one for one in attempts if (one.step, one.attempt) == (order.step, order.attempt))
+        return next(attempt for attempt in attempts if (attempt.step, attempt.attempt) == (order.step, order.attempt))
 
     def _commit(self, order: Order, result: AttemptResult) -> str:
         if order.mode == "merge":

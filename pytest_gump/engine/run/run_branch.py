@@ -32,7 +32,7 @@ def branches_of(repository: Repository, record: RunRecord) -> dict[str, str]:
 
 def branch_holder(repository: Repository, ref: str) -> Path | None:
     """The checkout in which the branch is checked out, or in which a rebase or bisect of it is in progress."""
-    return next((one.path for one in checkouts(repository) if one.branch == ref), None)
+    return next((checkout.path for checkout in checkouts(repository) if checkout.branch == ref), None)
 
 
 def is_of_run(repository: Repository, record: RunRecord, head: str) -> bool:

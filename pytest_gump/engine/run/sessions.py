@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.engine.record.records import results
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from pytest_gump.agents.base import SessionRef
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.schedule.records import Ready
+    from pytest_gump.order import AttemptResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,62 +46,47 @@ def choose_session(
     """
     if ready.agent is None or ready.session == "fresh":
         return FRESH
-    mode = ready.step.session.mode
-    candidates: Iterable[SessionRef] = ()
+    mode, cli, session = ready.step.session.mode, cli_of(ready.agent), None
+    is_target = partial(_is_target, target, ready.path)
     if ready.session == "resume" or (mode == "reuse-on-retry" and ready.entry != "first"):
-        candidates = _of_step(record, ready.path)
+        session = _newest(record, cli, lambda path: path == ready.path)
     elif mode == "reuse":
-        candidates = _of_target(record, target, ready.path) if target else _in_scope(record, ready.path, foreach)
-    cli = cli_of(ready.agent)
-    session = _first(candidates, cli)
+        session = _newest(record, cli, is_target if target else partial(_is_in_scope, foreach, ready.path))
     fork = session is None and mode == "fork" and target is not None
-    if fork and target is not None:
-        session = _first(_of_target(record, target, ready.path), cli)
+    if fork:
+        session = _newest(record, cli, is_target)
     if session is not None:
         return Beginning(_as_it_is(record, session), fork)
-    return FRESH if target is None else Beginning(missed=_last_words(record, target, ready.path))
+    return FRESH if target is None else Beginning(missed=_last_words(record, is_target))
 
 
-def _first(candidates: Iterable[SessionRef], cli: str) -> SessionRef | None:
-    return next((session for session in candidates if session.cli == cli), None)
+def _newest(record: RunRecord, cli: str, is_wanted: Callable[[StepPath], bool]) -> SessionRef | None:
+    """The newest session of a CLI in the steps that are wanted. It speaks of work that was not thrown away."""
+    wanted = (result.session for result in _newest_first(record) if is_wanted(StepPath.parse(result.step)))
+    return next((session for session in wanted if session is not None and session.cli == cli), None)
+
+
+def _newest_first(record: RunRecord) -> Iterator[AttemptResult]:
+    return reversed(results(attempt for attempt in record.attempts if attempt.counts))
 
 
 def _as_it_is(record: RunRecord, session: SessionRef) -> SessionRef:
     """The session with its newest totals: another step may have gone on with it since."""
-    all_of_it = (one.result.session for one in reversed(record.attempts) if one.result is not None)
-    same = (one for one in all_of_it if one is not None and (one.cli, one.id) == (session.cli, session.id))
+    sessions = (result.session for result in reversed(results(record.attempts)))
+    same = (other for other in sessions if other is not None and (other.cli, other.id) == (session.cli, session.id))
     return next(same, session)
 
 
-def _last_words(record: RunRecord, target: str, asker: StepPath) -> str | None:
-    results = (one for one in reversed(record.attempts) if one.counts and one.result is not None)
-    of_target = (one.result for one in results if _is_target(StepPath.parse(one.step), target, asker))
-    return next((result.message for result in of_target if result is not None), None)
+def _last_words(record: RunRecord, is_wanted: Callable[[StepPath], bool]) -> str | None:
+    wanted = (result for result in _newest_first(record) if is_wanted(StepPath.parse(result.step)))
+    return next((result.message for result in wanted), None)
 
 
-def _newest_first(record: RunRecord) -> Iterator[tuple[StepPath, SessionRef]]:
-    for attempt in reversed(record.attempts):
-        if attempt.counts and attempt.result is not None and attempt.result.session is not None:
-            yield StepPath.parse(attempt.step), attempt.result.session
+def _is_target(target: str | None, asker: StepPath, path: StepPath) -> bool:
+    return path.static == target and path.items == asker.items[: len(path.items)]
 
 
-def _of_step(record: RunRecord, path: StepPath) -> Iterator[SessionRef]:
-    return (session for one, session in _newest_first(record) if one == path)
-
-
-def _of_target(record: RunRecord, target: str, asker: StepPath) -> Iterator[SessionRef]:
-    return (session for one, session in _newest_first(record) if _is_target(one, target, asker))
-
-
-def _is_target(path: StepPath, target: str, asker: StepPath) -> bool:
-    return path.names == tuple(target.split("::")) and path.items == asker.items[: len(path.items)]
-
-
-def _in_scope(record: RunRecord, path: StepPath, foreach: Collection[str]) -> Iterator[SessionRef]:
-    depths = [depth for depth in range(1, len(path.names)) if "::".join(path.names[:depth]) in foreach]
-    scope = path.names[: depths[-1]] if depths else path.names[:-1]
-    return (
-        session
-        for one, session in _newest_first(record)
-        if one.items == path.items and one.names[: len(scope)] == scope
-    )
+def _is_in_scope(foreach: Collection[str], asker: StepPath, path: StepPath) -> bool:
+    depths = [depth for depth in range(1, len(asker.names)) if "::".join(asker.names[:depth]) in foreach]
+    scope = asker.names[: depths[-1]] if depths else asker.names[:-1]
+    return path.items == asker.items and path.names[: len(scope)] == scope

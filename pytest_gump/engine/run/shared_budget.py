@@ -45,9 +45,9 @@ class SharedBudget:
         limit = workflow.max_budget
         if limit is not None and self._is_short(limit - record.total.bound_usd, [*self._reserved], wanted):
             return True
-        for place, budget in budgets(workflow, path):
-            beside = [one for one in self._reserved if place.contains(StepPath.parse(one))]
-            if self._is_short(budget - spent(record, place), beside, step.guard.max_budget or 0.0):
+        for scope, budget in budgets(workflow, path):
+            beside = [other for other in self._reserved if scope.contains(StepPath.parse(other))]
+            if self._is_short(budget - spent(record, scope), beside, step.guard.max_budget or 0.0):
                 return True
         return False
 
@@ -59,10 +59,12 @@ class SharedBudget:
         total = record.total
         for usage in self._used.values():
             total = total.plus(usage, 0.0, unknown=is_unknown(usage))
-        for place, budget in budgets(workflow, StepPath.parse(order.step)):
-            used = [usage.cost_usd or 0.0 for one, usage in self._used.items() if place.contains(StepPath.parse(one))]
-            if len(used) > 1 and (total_usd := spent(record, place) + sum(used)) >= budget:  # one has its own limit
-                return f"max_budget of {format_usd(budget)} of {place} is spent: {format_usd(total_usd)}"
+        for scope, budget in budgets(workflow, StepPath.parse(order.step)):
+            used = [
+                usage.cost_usd or 0.0 for other, usage in self._used.items() if scope.contains(StepPath.parse(other))
+            ]
+            if len(used) > 1 and (total_usd := spent(record, scope) + sum(used)) >= budget:  # one has its own limit
+                return f"max_budget of {format_usd(budget)} of {scope} is spent: {format_usd(total_usd)}"
         return spent_out(workflow, record, total)
 
     def _is_short(self, left: float, beside: list[str], wanted: float) -> bool:

@@ -35,10 +35,12 @@ class SlotUse:
             living: parallel members whose steps are under way.
             wanted: the slot that holds the conversation to go on with.
         """
-        kept = {self._last[one] for one in living if one != member and one in self._last}
+        kept = {self._last[other] for other in living if other != member and other in self._last}
         taken = {*busy, *kept}
         preferred = (wanted, self._last.get(member), *self._names)
-        name = next((one for one in preferred if one in self._names and one not in taken and self._is_ours(one)), None)
+        name = next(
+            (slot for slot in preferred if slot in self._names and slot not in taken and self._is_ours(slot)), None
+        )
         if name is None:
             name = self._pool.lease()
             self._names.append(name)

@@ -10,7 +10,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord, Total
     from pytest_gump.order import AttemptResult
 
 
@@ -40,11 +40,9 @@ class State:
             "workflow": record.workflow,
             "spec": record.spec,
             "status": record.status,
-            "cost": f"{total.cost_usd:.4f}",
             "duration": f"{record.duration_s:.0f}",
-            "tokens_in": str(total.tokens.read),
-            "tokens_out": str(total.tokens.written),
             "retries": str(record.retries),
+            **_sums(total),
         }
         return values[field]
 
@@ -60,39 +58,30 @@ class State:
                 yield record
 
     def _value(self, record: StepRecord, field: str) -> str:
-        valid = (one for one in reversed(record.attempts) if not one.superseded)
-        attempt = next((one for one in valid if one.result is not None), None)
+        valid = (attempt for attempt in reversed(record.attempts) if not attempt.superseded)
+        attempt = next((attempt for attempt in valid if attempt.result is not None), None)
         if attempt is None or attempt.result is None:
             return ""
-        result = attempt.result
-        total = record.total
-        match field:
-            case "output":
-                return self._output(attempt, result)
-            case "files":
-                return ", ".join(change.path for change in result.changed)
-            case "status":
-                return _status(record)
-            case "session_id":
-                return result.session.id if result.session else ""
-            case "agent":
-                return result.agent or ""
-            case "cost":
-                return f"{total.cost_usd:.4f}"
-            case "turns":
-                return str(total.turns)
-            case "duration":
-                return f"{total.duration_s:.0f}"
-            case "retries":
-                return str(sum(not attempt.is_repeated for attempt in record.attempts) - 1)
-            case "tokens_in":
-                return str(total.tokens.read)
-            case _:
-                return str(total.tokens.written)
+        result, total = attempt.result, record.total
+        if field == "output":
+            return self._output(attempt, result)
+        values = {
+            "files": ", ".join(change.path for change in result.changed),
+            "status": _status(record),
+            "session_id": result.session.id if result.session else "",
+            "agent": result.agent or "",
+            "turns": str(total.turns),
+            "duration": f"{total.duration_s:.0f}",
+            "retries": str(sum(not attempt.is_repeated for attempt in record.attempts) - 1),
+            **_sums(total),
+        }
+        return values[field]
 
     def _output(self, attempt: AttemptRecord, result: AttemptResult) -> str:
         if result.plan is not None:
-            items = [{"name": i.name, "description": i.description, "files": list(i.files)} for i in result.plan]
+            items = [
+                {"name": item.name, "description": item.description, "files": list(item.files)} for item in result.plan
+            ]
             return json.dumps(items, indent=2, ensure_ascii=False)
         if result.verdict is not None:
             verdict = {"pass": result.verdict.passed, "comment": result.verdict.comment}
@@ -100,6 +89,11 @@ class State:
         if result.artifact is not None:
             return result.artifact
         return self._diff(attempt)
+
+
+def _sums(total: Total) -> dict[str, str]:
+    tokens = total.tokens
+    return {"cost": f"{total.cost_usd:.4f}", "tokens_in": str(tokens.read), "tokens_out": str(tokens.written)}
 
 
 def _status(record: StepRecord) -> str:
