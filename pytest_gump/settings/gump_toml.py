@@ -49,7 +49,7 @@ class TomlSetting(NamedTuple):
     raw: object
     source: str
     """File, table and key, as `gump config` shows them."""
-    place: str
+    location: str
     """The same with line and column, as errors show it."""
 
 
@@ -73,16 +73,16 @@ class GumpToml:
             content = self.data.get(table)
             if isinstance(content, dict) and key in content:
                 source = f"{self.name} [{table}] {key}"
-                yield TomlSetting(option, content[key], source, f"{self.place(table, key)}: [{table}] {key}")
+                yield TomlSetting(option, content[key], source, f"{self.location(table, key)}: [{table}] {key}")
 
     def notes(self) -> Iterator[str]:
         """Name the keys of the original Gump that have no effect here; those that are `false` are left out."""
         for (table, key), hint in WITHOUT_EFFECT.items():
             content = self.data.get(table) if table else self.data
             if isinstance(content, dict) and content.get(key, False) is not False:
-                yield f"{self.place(table, key)}: {key!r} has no effect\n  hint: {hint}"
+                yield f"{self.location(table, key)}: {key!r} has no effect\n  hint: {hint}"
 
-    def place(self, table: str, key: str = "") -> str:
+    def location(self, table: str, key: str = "") -> str:
         """Return `gump.toml:3:1`, or only the file's name if the place is unknown, as in an inline table."""
         current = ""
         for number, line in enumerate(self.text.splitlines(), start=1):
@@ -96,21 +96,21 @@ class GumpToml:
 
     def _check(self) -> None:
         tables = dict.fromkeys(table for table, _ in (*SETTINGS, *WITHOUT_EFFECT) if table)
-        known = {key: [one for table, one in (*SETTINGS, *WITHOUT_EFFECT) if table == key] for key in ("", *tables)}
+        known = {key: [name for table, name in (*SETTINGS, *WITHOUT_EFFECT) if table == key] for key in ("", *tables)}
         for name, content in self.data.items():
             if name in known[""]:
                 continue
             if name not in tables:
                 what = "table" if isinstance(content, dict | list) else "key"
-                place = self.place(name) if what == "table" else self.place("", name)
-                raise ConfigError(f"{place}: unknown {what} {quoted(name)}", hint=_hint(name, [*tables, *known[""]]))
+                location = self.location(name) if what == "table" else self.location("", name)
+                raise ConfigError(f"{location}: unknown {what} {quoted(name)}", hint=_hint(name, [*tables, *known[""]]))
             if not isinstance(content, dict):
                 hint = f"write [{name}] on its own line"
-                raise ConfigError(f"{self.place(name)}: {name!r} must be a table", hint=hint)
+                raise ConfigError(f"{self.location(name)}: {name!r} must be a table", hint=hint)
             for key in content:
                 if key not in known[name]:
-                    place = f"{self.place(name, key)}: [{name}]"
-                    raise ConfigError(f"{place} unknown key {quoted(key)}", hint=_hint(key, known[name]))
+                    location = f"{self.location(name, key)}: [{name}]"
+                    raise ConfigError(f"{location} unknown key {quoted(key)}", hint=_hint(key, known[name]))
 
 
 def gump_tomls(project: Path, start: Path, home: Path | None) -> tuple[GumpToml, ...]:

@@ -83,7 +83,7 @@ class Settings:
     @property
     def agent_names(self) -> dict[str, str]:
         """What each agent name of the user's own stands for: another agent, then further words."""
-        return {name: words for name, _, words in (line.partition(" = ") for line in self.agents)}
+        return {name: text for name, _, text in (line.partition(" = ") for line in self.agents)}
 
     @property
     def own_prices(self) -> dict[str, Rates]:
@@ -122,18 +122,18 @@ def read_settings(
     values: dict[str, object] = {}
     sources: dict[str, str] = {}
     for option in INI_OPTIONS:
-        raw, source, place = ini(option.name), "ini", option.name
+        raw, source, location = ini(option.name), "ini", option.name
         if raw is None or raw in ("", []):
-            _, raw, source, place = from_toml.get(option.name, (option.name, None, "default", ""))
+            _, raw, source, location = from_toml.get(option.name, (option.name, None, "default", ""))
         sources[option.name] = source
         if raw is not None:
-            values[option.field] = _read(option, raw, place)
+            values[option.field] = _read(option, raw, location)
     return Settings(**values), sources  # type: ignore[arg-type]  # each reader gives what its field holds
 
 
-def _read(option: IniOption, raw: object, place: str) -> object:
+def _read(option: IniOption, raw: object, location: str) -> object:
     try:
         return READERS[option.kind](raw)
     except ValueError as error:
         text = str(error)
-        raise ConfigError(f"{place}: {text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 3] + '...'}") from error
+        raise ConfigError(f"{location}: {text if len(text) <= MAX_CHARS else text[: MAX_CHARS - 3] + '...'}") from error

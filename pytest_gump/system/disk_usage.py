@@ -15,7 +15,7 @@ _BLOCK = 512
 def disk_usage(*places: Path) -> int:
     """Give the bytes that files and whole folders take; what is not there or cannot be read counts nothing."""
     seen: set[tuple[int, int]] = set()
-    waiting = [str(place) for place in places]
+    waiting = [str(path) for path in places]
     total = 0
     while waiting:
         path = waiting.pop()

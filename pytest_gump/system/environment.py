@@ -48,9 +48,9 @@ def child_environment(
 
 def checkout_around(folder: Path) -> Path | None:
     """The checkout that a folder is in; git is not asked."""
-    return next((one for one in (folder, *folder.parents) if _has_git(one / ".git")), None)
+    return next((parent for parent in (folder, *folder.parents) if _has_git(parent / ".git")), None)
 
 
-def _has_git(place: Path) -> bool:
+def _has_git(git: Path) -> bool:
     """An empty folder of that name is none, for git too: some programs leave one in `/tmp`."""
-    return place.is_file() or (place / "HEAD").exists() or (place / "HEAD").is_symlink()
+    return git.is_file() or (git / "HEAD").exists() or (git / "HEAD").is_symlink()

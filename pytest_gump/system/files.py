@@ -77,8 +77,8 @@ def create(path: Path) -> FileIO:
 def is_behind_link(root: Directory, path: str) -> bool:
     """True if a parent of `path` is a link, or not a folder."""
     parts = path.split("/")
-    held = (root.status("/".join(parts[:depth])) for depth in range(1, len(parts)))
-    return any(status is not None and not stat.S_ISDIR(status.st_mode) for status in held)
+    parents = (root.status("/".join(parts[:depth])) for depth in range(1, len(parts)))
+    return any(status is not None and not stat.S_ISDIR(status.st_mode) for status in parents)
 
 
 def remove_except(root: Directory, path: str, keep: Sequence[str]) -> bool:

@@ -22,11 +22,11 @@ def mounts_in(folder: Path) -> list[str]:
     return sorted(os.fsdecode(point) for point in points if point == top or point.startswith(top.rstrip(b"/") + b"/"))
 
 
-def is_same_mount(one: int, other: int) -> bool:
+def is_same_mount(descriptor: int, other: int) -> bool:
     """True if two open folders are reached through the same mount."""
-    if os.fstat(one).st_dev != os.fstat(other).st_dev:
+    if os.fstat(descriptor).st_dev != os.fstat(other).st_dev:
         return False
-    return _mount_of(one) == _mount_of(other)
+    return _mount_of(descriptor) == _mount_of(other)
 
 
 def _mount_of(descriptor: int) -> bytes | None:

@@ -44,8 +44,8 @@ class Written:
         self.text = text
         self.longest = _LONGEST_CHARACTER * len(text)
         data = text.encode("utf-8", "surrogateescape")
-        self._patterns = [(_compiled(one), False) for one in _escaped(text)]
-        self._patterns += [(_compiled(one), True) for one in (_hexadecimal(data), *_base64(data))]
+        self._patterns = [(_compiled(pattern), False) for pattern in _escaped(text)]
+        self._patterns += [(_compiled(pattern), True) for pattern in (_hexadecimal(data), *_base64(data))]
 
     def spans(self, text: str | bytes) -> Iterator[Span]:
         """Spans of the text in its forms; they may overlap."""
@@ -72,28 +72,30 @@ def _compiled(pattern: str) -> tuple[re.Pattern[bytes], re.Pattern[str]]:
 
 def _escaped(text: str) -> Iterator[str]:
     """Two patterns, by how the first character stands: a search for one of few first bytes is fast."""
-    rest = "".join(f"(?:{re.escape(one)}|{'|'.join(lead + tail for lead, tail in _escapes(one))})" for one in text[1:])
+    rest = "".join(
+        f"(?:{re.escape(char)}|{'|'.join(lead + tail for lead, tail in _escapes(char))})" for char in text[1:]
+    )
     yield re.escape(text[0]) + rest
     yield rf"[\\%&](?:{'|'.join(f'(?<={lead}){tail}' for lead, tail in _escapes(text[0]))}){rest}"
 
 
-def _escapes(one: str) -> Iterator[tuple[str, str]]:
+def _escapes(char: str) -> Iterator[tuple[str, str]]:
     """The first byte of each way to escape a character, and what follows."""
-    data = one.encode("utf-8", "surrogateescape")
+    data = char.encode("utf-8", "surrogateescape")
     yield "%", "%".join(_digits(f"{byte:02x}") for byte in data)
-    yield "&", f"#(?:0*{ord(one)}|[xX]0*{_digits(f'{ord(one):x}')});"
-    yield _SLASH, _MORE + f"{_SLASHES}".join(f"u{_digits(unit)}" for unit in _utf16(one))
+    yield "&", f"#(?:0*{ord(char)}|[xX]0*{_digits(f'{ord(char):x}')});"
+    yield _SLASH, _MORE + f"{_SLASHES}".join(f"u{_digits(unit)}" for unit in _utf16(char))
     yield _SLASH, _MORE + f"{_SLASHES}".join(f"x{_digits(f'{byte:02x}')}" for byte in data)
-    if one in _XML:
-        yield "&", _XML[one]
-    if one in _SHORT:
-        yield _SLASH, _MORE + _SHORT[one]
-    elif one in '"/\\':
-        yield _SLASH, _MORE + re.escape(one)
+    if char in _XML:
+        yield "&", _XML[char]
+    if char in _SHORT:
+        yield _SLASH, _MORE + _SHORT[char]
+    elif char in '"/\\':
+        yield _SLASH, _MORE + re.escape(char)
 
 
-def _utf16(one: str) -> list[str]:
-    data = one.encode("utf-16-be", "surrogatepass").hex()
+def _utf16(char: str) -> list[str]:
+    data = char.encode("utf-16-be", "surrogatepass").hex()
     return [data[at : at + 4] for at in range(0, len(data), 4)]
 
 

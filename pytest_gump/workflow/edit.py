@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
 
 
-def override_agents(workflow: Workflow, words: Sequence[str]) -> Workflow:
+def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
     """Apply `NEW` (every step's agent) and `OLD=NEW` (wherever the workflow says OLD, escalations included).
 
     Raises:
@@ -22,7 +22,7 @@ def override_agents(workflow: Workflow, words: Sequence[str]) -> Workflow:
     """
     every: str | None = None
     renamed: dict[str, str] = {}
-    for word in words:
+    for word in overrides:
         old, equals, new = word.rpartition("=")
         if not new or (equals and not old):
             raise ConfigError(f"--gump-agent {word!r} is neither NAME nor OLD=NEW")
@@ -110,7 +110,7 @@ def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
     for path in () if places else wanted:  # only merges, or a group's gates, were named
         if path not in order:
             inside = path.rpartition("::")[0] + "::"
-            places += [position for position, one in enumerate(order) if one.startswith(inside)]
+            places += [position for position, path in enumerate(order) if path.startswith(inside)]
     last = max(places, default=-1)
     missing = [path for path in order[: last + 1] if path not in wanted]
     if missing:

@@ -69,7 +69,7 @@ def list_workflows(project: Path, home: Path | None) -> list[Found]:
     for folder, path in _files(project, home):
         if path.stem not in found:
             found[path.stem] = _listed(path, folder.source)
-    return sorted(found.values(), key=lambda one: one.name)
+    return sorted(found.values(), key=lambda workflow: workflow.name)
 
 
 def _listed(path: Path, source: Source) -> Found:

@@ -23,10 +23,10 @@ MAX_ATTEMPTS: Final = 100
 class Rule:
     """What the JSON Schema says of a value besides its type."""
 
-    words: Mapping[str, object]
+    properties: Mapping[str, object]
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        return {**handler(core), **self.words}
+        return {**handler(core), **self.properties}
 
 
 def _text(pattern: str, *examples: str) -> Rule:

@@ -79,7 +79,8 @@ class OnFailure:
     def restart_targets(self) -> frozenset[str]:
         """The steps that a restart may go back to."""
         policies = (self.flat, self.gate_fail, self.guard_fail, self.review_fail)
-        return frozenset(one.restart_from for one in policies if one is not None and one.restart_from is not None)
+        targets = (policy.restart_from for policy in policies if policy is not None)
+        return frozenset(target for target in targets if target is not None)
 
     def branch(self, source: Literal["gate_fail", "guard_fail", "review_fail"]) -> Policy | None:
         """The policy that answers a failure from `source`; a missing branch falls back to `gate_fail`."""

@@ -67,7 +67,7 @@ def write(folder: Path | None = None) -> Path:
 def _with_names(part: Any, names: Mapping[str, Sequence[str]]) -> Any:
     """Let the keys in `names` propose the known names and accept any other text."""
     if isinstance(part, list):
-        return [_with_names(one, names) for one in part]
+        return [_with_names(entry, names) for entry in part]
     if not isinstance(part, dict):
         return part
     changed = {key: _with_names(value, names) for key, value in part.items()}
@@ -80,7 +80,7 @@ def _with_names(part: Any, names: Mapping[str, Sequence[str]]) -> Any:
 
 def _proposing(schema: Any, names: Sequence[str]) -> Any:
     if isinstance(schema, list):
-        return [_proposing(one, names) for one in schema]
+        return [_proposing(entry, names) for entry in schema]
     if not isinstance(schema, dict):
         return schema
     if schema.get("type") == "string":

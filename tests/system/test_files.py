@@ -4,7 +4,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.system.files import read_or_none
+from pytest_gump.errors import ConfigError
+from pytest_gump.system.files import read_or_none, read_user_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,3 +27,34 @@ def test_anything_else_is_none(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "big").write_bytes(b"x" * 11)
     assert read_or_none(tmp_path, name, max_bytes=10) is None
+
+
+def test_a_file_that_a_user_named_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"\xef\xbb\xbfa\n")
+    (tmp_path / "link").symlink_to("text")
+    assert read_user_text(tmp_path / "link", 10, "it") == "a\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("gone", "the spec does not exist"),
+        ("text/below", "the spec does not exist"),
+        ("fifo", "the spec is not a regular file"),
+        ("folder", "the spec is not a regular file"),
+        ("big", "the spec has 11 bytes; at most 10 are read"),
+        ("nul\0", "the spec cannot be read: embedded null byte"),
+        ("loop", "the spec cannot be read: Too many levels of symbolic links"),
+        ("binary", "the spec is not UTF-8 text (byte 1)"),
+    ],
+)
+def test_what_is_wrong_with_a_file_of_the_user_is_said(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "text").touch()
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "big").write_bytes(b"x" * 11)
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "binary").write_bytes(b"x\xff")
+    with pytest.raises(ConfigError) as error:
+        read_user_text(tmp_path / name, 10, "the spec")
+    assert error.value.args == (message,)

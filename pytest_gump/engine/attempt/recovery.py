@@ -46,7 +46,7 @@ def fresh_scratch(tools: Tools, ticket: int) -> Path:
 
 def run_scratch(tools: Tools) -> Directory:
     """The folder of a run's scratch folders, created if missing; next to the slots, except on remote workers."""
-    root = tools.slots.place.renew()
+    root = tools.slots.folder.renew()
     if tools.scratch.parent == root.path:
         return root.own(tools.scratch.name)
     return Directory.open(tools.scratch.parent).own(tools.scratch.name)
@@ -55,7 +55,7 @@ def run_scratch(tools: Tools) -> Directory:
 def remove_scratch(tools: Tools) -> None:
     """Remove a run's scratch folder, as far as it exists and can be removed."""
     with suppress(OSError, WorktreeError):
-        root = tools.slots.place.existing()
+        root = tools.slots.folder.existing()
         if root is not None:
             root.remove(tools.scratch.name)
 

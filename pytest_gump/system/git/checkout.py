@@ -27,8 +27,8 @@ def unknown_to_git(repository: Repository, paths: Sequence[str]) -> list[str]:
     """The files that git does not track, ignored ones included."""
     if not paths:
         return []
-    words = ("status", "--porcelain=v1", "-z", "--ignored", "--untracked-files=all", "--no-renames", "--", *paths)
-    output = repository.checkout.check(*words, env={"GIT_LITERAL_PATHSPECS": "1"}).stdout
+    arguments = ("status", "--porcelain=v1", "-z", "--ignored", "--untracked-files=all", "--no-renames", "--", *paths)
+    output = repository.checkout.check(*arguments, env={"GIT_LITERAL_PATHSPECS": "1"}).stdout
     return sorted(os.fsdecode(entry[3:]) for entry in output.split(b"\0") if entry[:2] in {b"??", b"!!"})
 
 
@@ -93,16 +93,16 @@ def in_the_way(root: Path, added: Sequence[str], deleted: Sequence[str]) -> list
     """
     going = set(deleted)
     emptied = {"/".join(path.split("/")[:depth]) for path in deleted for depth in range(1, path.count("/") + 1)}
-    return sorted({place for path in added if (place := _blocker(root, path, going)) and place not in emptied})
+    return sorted({location for path in added if (location := _blocker(root, path, going)) and location not in emptied})
 
 
 def _blocker(root: Path, path: str, going: set[str]) -> str | None:
     parts = path.split("/")
     for depth in range(1, len(parts) + 1):
         name = "/".join(parts[:depth])
-        place = root / name
-        if name in going or not os.path.lexists(place):
+        location = root / name
+        if name in going or not os.path.lexists(location):
             return None
-        if depth == len(parts) or place.is_symlink() or not place.is_dir():
+        if depth == len(parts) or location.is_symlink() or not location.is_dir():
             return name
     return None

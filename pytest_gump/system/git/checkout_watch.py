@@ -83,7 +83,7 @@ def _tracked(repository: Repository) -> dict[str, object]:
 
 def _watched(repository: Repository) -> dict[str, str]:
     """The existing files by the name to show, each with a digest, or empty for files that no program obeys."""
-    found = {name: _digest(place) for name, place in _places(repository)}
+    found = {name: _digest(path) for name, path in _places(repository)}
     for name in _untracked(repository):
         is_read = name.rpartition("/")[2] in PYTEST_FILES
         found.setdefault(name, _digest(repository.root / name) if is_read else "")
@@ -108,7 +108,7 @@ def _places(repository: Repository) -> Iterator[tuple[str, Path]]:
 def _below(folder: Path) -> list[str]:
     if folder.is_symlink() or not folder.is_dir():
         return []
-    found = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)  # noqa: PTH118
+    found = (os.path.join(path, name) for path, _, names in os.walk(folder) for name in names)  # noqa: PTH118
     return sorted(os.path.relpath(path, folder) for path in islice(found, _MOST_FILES))
 
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 def chain(repository: Repository, base: str, head: str) -> list[str]:
     """Give the commits after `base` up to `head`, the oldest first, along first parents."""
-    words = ("rev-list", "--first-parent", "--reverse", f"{commit_id(base)}..{commit_id(head)}")
-    return repository.objects.check(*words).stdout.decode().split()
+    arguments = ("rev-list", "--first-parent", "--reverse", f"{commit_id(base)}..{commit_id(head)}")
+    return repository.objects.check(*arguments).stdout.decode().split()
 
 
 def contains(repository: Repository, head: str, commit: str) -> bool:
     """Say whether `commit` is `head` or one of its ancestors; a commit that is gone is not."""
-    words = ("merge-base", "--is-ancestor", commit_id(commit), commit_id(head))
-    return repository.objects.run(*words).status == 0
+    arguments = ("merge-base", "--is-ancestor", commit_id(commit), commit_id(head))
+    return repository.objects.run(*arguments).status == 0
 
 
 def is_there(repository: Repository, commit: str) -> bool:

@@ -48,5 +48,5 @@ def merge_preview(git: GitRunner, ours: str, theirs: str, base: str | None) -> M
 
 
 def _synthetic(git: GitRunner, commit: str, *parents: str) -> str:
-    words = [word for parent in parents for word in ("-p", parent)]
-    return git.check("commit-tree", f"{commit_id(commit)}^{{tree}}", *words, stdin=b"merge\n", env=_FIXED_DATE).line
+    arguments = [word for parent in parents for word in ("-p", parent)]
+    return git.check("commit-tree", f"{commit_id(commit)}^{{tree}}", *arguments, stdin=b"merge\n", env=_FIXED_DATE).line

@@ -26,18 +26,18 @@ _SMALL: Final = 1 << 20
 def pack_trees(repository: Repository, wanted: Collection[str], known: Collection[str]) -> bytes:
     """Pack commits with their files and without their history, for a repository that has the `known` ones."""
     ids = [*map(commit_id, (*wanted, *known))]
-    lines = [*(f"--shallow {one}" for one in ids), *wanted, *(f"^{one}" for one in known)]
+    lines = [*(f"--shallow {commit}" for commit in ids), *wanted, *(f"^{commit}" for commit in known)]
     return _pack(repository, lines, "--shallow-file", "")
 
 
 def pack_new(repository: Repository, wanted: Collection[str], known: Collection[str]) -> bytes:
     """Pack commits and all that led to them since the `known` ones."""
-    return _pack(repository, [*map(commit_id, wanted), *(f"^{commit_id(one)}" for one in known)])
+    return _pack(repository, [*map(commit_id, wanted), *(f"^{commit_id(commit)}" for commit in known)])
 
 
 def _pack(repository: Repository, lines: list[str], *options: str) -> bytes:
-    words = (*options, "pack-objects", "--revs", "--thin", "--delta-base-offset", "--stdout", "-q")
-    return repository.objects.check(*words, stdin="".join(f"{line}\n" for line in lines).encode()).stdout
+    arguments = (*options, "pack-objects", "--revs", "--thin", "--shallow", "--delta-base-offset", "--stdout", "-q")
+    return repository.objects.check(*arguments, stdin="".join(f"{line}\n" for line in lines).encode()).stdout
 
 
 def unpack(repository: Repository, pack: bytes) -> None:
@@ -46,8 +46,8 @@ def unpack(repository: Repository, pack: bytes) -> None:
     Raises:
         WorktreeError: it is damaged, or differs from something that is not here.
     """
-    words = ("unpack-objects", "-q") if len(pack) <= _SMALL else ("index-pack", "--stdin", "--fix-thin")
-    repository.objects.check(*words, stdin=pack)
+    arguments = ("unpack-objects", "-q") if len(pack) <= _SMALL else ("index-pack", "--stdin", "--fix-thin")
+    repository.objects.check(*arguments, stdin=pack)
 
 
 def open_mirror(root: Path, *, object_format: str, pack: bytes, commits: Collection[str]) -> Repository:
@@ -69,7 +69,7 @@ def open_mirror(root: Path, *, object_format: str, pack: bytes, commits: Collect
                 unpack(here, pack)
             shallow = git / "shallow"
             known = set(shallow.read_text().split()) if shallow.exists() else set()
-            shallow.write_text("".join(f"{one}\n" for one in sorted(known | {*commits})))
+            shallow.write_text("".join(f"{commit}\n" for commit in sorted(known | {*commits})))
             if commits:
                 (git / "HEAD").write_text(f"{next(iter(commits))}\n")
     except OSError as error:

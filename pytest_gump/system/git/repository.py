@@ -99,8 +99,8 @@ class Repository:
         """Ask git at once for the trees of many commits; those that are gone stay unknown."""
         asked = [*dict.fromkeys(commit for commit in commits if commit not in self._trees)]
         lines = "".join(f"{commit_id(commit)}^{{tree}}\n" for commit in asked)
-        words = ("cat-file", "--batch-check=%(objectname)")
-        found = self.objects.check(*words, stdin=lines.encode()).stdout.decode().splitlines() if asked else []
+        arguments = ("cat-file", "--batch-check=%(objectname)")
+        found = self.objects.check(*arguments, stdin=lines.encode()).stdout.decode().splitlines() if asked else []
         self._trees |= {commit: tree for commit, tree in zip(asked, found, strict=True) if " " not in tree}
 
     def message_of(self, commit: str) -> str:
@@ -130,7 +130,7 @@ class Repository:
         """The user's identity, as git finds it for a commit; None if git would refuse to commit."""
         git = GitRunner("-C", str(self.root), is_user=True)
         found = [git.run("var", f"GIT_{role}_IDENT") for role in ("AUTHOR", "COMMITTER")]
-        return None if any(one.status for one in found) else objects.Identity(*(one.line for one in found))
+        return None if any(result.status for result in found) else objects.Identity(*(result.line for result in found))
 
     def list_files(self, commit: str) -> list[str]:
         output = self.objects.check("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id(commit)).stdout

@@ -115,7 +115,7 @@ class GitRunner:
                 output_stream=output,
                 env={**self._environment, **given},
                 within=None if within is None else within.access,
-                pass_fds=tuple(one.descriptor for one in using),
+                pass_fds=tuple(folder.descriptor for folder in using),
                 start_new_session=True,  # Ctrl-C must not leave half a git operation behind
             )
         if prefix and status == 127:
@@ -140,13 +140,13 @@ def failure(verb: str, result: GitOutput) -> WorktreeError:
     """Return the error for a git command that failed: its `fatal:` line, or else all that it printed."""
     printed = result.stderr.strip()
     fatal = [line.removeprefix("fatal: ") for line in printed.splitlines() if line.startswith("fatal: ")]
-    words = next(reversed(fatal), printed) or f"exit status {result.status}"
-    if "dubious ownership" in words:
+    printed = next(reversed(fatal), printed) or f"exit status {result.status}"
+    if "dubious ownership" in printed:
         return WorktreeError(
             "git does not trust this repository, because another user owns its folder",
             hint="git config --global --add safe.directory <the repository's folder>",
         )
-    return WorktreeError(f"git {verb} failed: {words}")
+    return WorktreeError(f"git {verb} failed: {printed}")
 
 
 def commit_id(text: str) -> str:
@@ -182,8 +182,8 @@ def _not_found() -> WorktreeError:
 
 def check_version() -> None:
     """Refuse a git that is too old for what runs need."""
-    words = GitRunner().check("version").line
-    found = re.search(r"(\d+)\.(\d+)", words)
+    printed = GitRunner().check("version").line
+    found = re.search(r"(\d+)\.(\d+)", printed)
     if found is None or (int(found[1]), int(found[2])) < MIN_VERSION:
         wanted = ".".join(map(str, MIN_VERSION))
-        raise WorktreeError(f"git {wanted} or newer is needed; this is {words!r}", hint="install a newer git")
+        raise WorktreeError(f"git {wanted} or newer is needed; this is {printed!r}", hint="install a newer git")

@@ -45,7 +45,7 @@ def checkouts(repository: Repository) -> list[Checkout]:
             path = Path(fields["worktree"])
             away = "locked" in fields and not path.is_dir()
             result.append(Checkout(path, fields.get("branch") or _branch_in_progress(path / ".git"), away))
-    if repository.root not in {one.path for one in result}:
+    if repository.root not in {checkout.path for checkout in result}:
         branch = repository.branch()
         result.append(Checkout(repository.root, branch_ref(branch) if branch else None))
     return result

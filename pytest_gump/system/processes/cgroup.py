@@ -84,11 +84,11 @@ def _own_cgroup() -> Path | None:
         return None
     own = next((line[3:] for line in lines if line.startswith("0::/")), None)
     mounted = (line.split(" ") for line in mounts if " - cgroup2 " in line)
-    root, place = next(((words[3], words[4]) for words in mounted), (None, None))
-    if own is None or root is None or place is None:
+    root, mount = next(((fields[3], fields[4]) for fields in mounted), (None, None))
+    if own is None or root is None or mount is None:
         return None
     inside = os.path.relpath(own, root)
-    return None if inside.startswith("..") else Path(place, inside)
+    return None if inside.startswith("..") else Path(mount, inside)
 
 
 def _namespace() -> int:

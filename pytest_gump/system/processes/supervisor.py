@@ -21,7 +21,6 @@ From a keeper: one JSON object a line.
 
 from __future__ import annotations
 
-import gc
 import os
 import select
 import signal
@@ -48,7 +47,6 @@ class Server:
         self.keepers: set[int] = set()
         self.wake = wake_pipe()
         become_subreaper()
-        gc.freeze()  # a collection in a keeper would copy the memory that it shares with this process
 
     def serve(self) -> int:
         """Run until the executor has gone; returns the number of processes that could not be ended."""
@@ -79,7 +77,6 @@ class Server:
         pid = os.fork()
         if pid == 0:
             try:
-                gc.disable()
                 os.setsid()
                 self.channel.close()
                 os.close(self.wake)

@@ -33,8 +33,8 @@ def check_out(root: SlotRoot, slot: Directory, run: Run, paths: Sequence[str] | 
     with root.stage() as stage:
         which = ["-a"] if paths is None else ["-z", "--stdin"]
         names = b"".join(os.fsencode(path) + b"\0" for path in paths or ())
-        words = ("checkout-index", "--quiet", f"--prefix={stage.access}/", *which)
-        result = run(*words, stdin=names, using=[stage])
+        arguments = ("checkout-index", "--quiet", f"--prefix={stage.access}/", *which)
+        result = run(*arguments, stdin=names, using=[stage])
         if result.status:
             raise failure("checkout-index", result)
         for path in stage.entries() if paths is None else paths:

@@ -80,9 +80,9 @@ class SlotFolder:
     def discard(self) -> None:
         """Remove the folder. If it is not ours or cannot be removed, it is renamed."""
         root = self._root.directory
-        held, self._directory = self._directory or self._adopted(root), None
+        folder, self._directory = self._directory or self._adopted(root), None
         status = root.status(self._name)
-        is_ours = held is not None and status is not None and (status.st_dev, status.st_ino) == held.identity
+        is_ours = folder is not None and status is not None and (status.st_dev, status.st_ino) == folder.identity
         if not is_ours:
             root.put_aside(self._name)
         else:

@@ -53,7 +53,7 @@ class SlotPool:
         handle = self._held.get(name)
         if handle is None:
             return False
-        if _is_still(handle, self._slots.place.renew(), _lease(name)):
+        if _is_still(handle, self._slots.folder.renew(), _lease(name)):
             return True
         os.close(self._held.pop(name))
         return self._take(name)
@@ -81,12 +81,12 @@ class SlotPool:
         handle = self._lock(name)
         if handle is None:
             return False
-        root = self._slots.place.directory
+        root = self._slots.folder.directory
         try:
             self._slots.slot(name).discard()
-            for place in root.entries():
-                if is_trash(place, name) or place.startswith(f"{name}.index"):
-                    root.remove(place)
+            for entry in root.entries():
+                if is_trash(entry, name) or entry.startswith(f"{name}.index"):
+                    root.remove(entry)
             root.remove(_lease(name))  # a process that waits for this file will see that it is gone
         finally:
             os.close(handle)
@@ -114,7 +114,7 @@ class SlotPool:
 
     def _lock(self, name: str) -> int | None:
         """Lock the slot's lease; None when another process has it, or works in the slot."""
-        root = self._slots.place.renew()
+        root = self._slots.folder.renew()
         try:
             handle = _open_lease(root, _lease(name))
         except OSError as error:
@@ -184,10 +184,10 @@ def is_lived_in(folder: Path) -> bool:
     """Whether a process works there still: its supervisor ends it soon, but not at once."""
     import psutil
 
-    place = os.path.realpath(folder)
+    top = os.path.realpath(folder)
     for process in psutil.process_iter():
         try:
-            if Path(process.cwd()).is_relative_to(place):
+            if Path(process.cwd()).is_relative_to(top):
                 return True
         except (psutil.Error, OSError):
             continue

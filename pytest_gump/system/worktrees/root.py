@@ -44,13 +44,13 @@ class SlotRoot(PrivateFolder):
     @contextlib.contextmanager
     def stage(self) -> Iterator[Directory]:
         """A temporary empty folder with a secret name, on the disk of the slots."""
-        place = self.private if self.private.identity[0] == self.directory.identity[0] else self.directory
+        folder = self.private if self.private.identity[0] == self.directory.identity[0] else self.directory
         name = f".stage-{secrets.token_hex(12)}"
-        os.mkdir(name, OURS, dir_fd=place.descriptor)
+        os.mkdir(name, OURS, dir_fd=folder.descriptor)
         try:
-            yield place.folder(name)
+            yield folder.folder(name)
         finally:
-            place.remove(name)
+            folder.remove(name)
 
 
 def _locked_folder() -> Directory:

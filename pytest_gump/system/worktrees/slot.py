@@ -62,7 +62,7 @@ class Slot:
         self.root = root.path
         self.path = root.path / name
         self.keep = tuple(keep)
-        self._place = root
+        self._slot_root = root
         self._folder = SlotFolder(root, name)
         self._index = index
         self.setup = SlotSetup(root, name)
@@ -122,7 +122,7 @@ class Slot:
         try:
             slot.remove(".git")
         except OSError:  # not ours to delete
-            slot.put_aside(".git", self._place.directory)
+            slot.put_aside(".git", self._slot_root.directory)
         if not self._index.exists:
             self._read_index(commit)
         write_git_folder(self.repository, slot, commit_id(commit), self._index)
@@ -176,12 +176,12 @@ class Slot:
 
     def _make(self, commit: str) -> None:
         self.discard()
-        root = self._place.directory
+        root = self._slot_root.directory
         if root.read(".gitignore") is None:
             root.write(".gitignore", b"*\n")
         self._folder.make()
         self._read_index(commit)
-        check_out(self._place, self.directory, self._git.run, None)
+        check_out(self._slot_root, self.directory, self._git.run, None)
         self._others()  # so that the index knows the times of the files
 
     def discard(self) -> None:
@@ -192,11 +192,11 @@ class Slot:
         self._folder.discard()
 
     def _move_to(self, commit: str) -> None:
-        tree, held = self.repository.tree_of(commit_id(commit)), self._index.tree
+        tree, indexed = self.repository.tree_of(commit_id(commit)), self._index.tree
         rests, self._rests = self._rests, None
-        if held is not None and held == rests and self._index.covers(self._sweep()):
+        if indexed is not None and indexed == rests and self._index.covers(self._sweep()):
             self._switch(commit)
-        elif held != tree or not self._is_untouched():
+        elif indexed != tree or not self._is_untouched():
             self._clean_up(commit)
         self._rests = tree
 
@@ -207,7 +207,7 @@ class Slot:
     def _switch(self, commit: str) -> None:
         """Change the files from the tree of the index, which they match, to that of the commit."""
         changed = self._move_index(commit)
-        check_out(self._place, self.directory, self._git.run, changed)
+        check_out(self._slot_root, self.directory, self._git.run, changed)
         if any(map(decides_what_is_ignored, changed)):
             self._remove_others(self._others())
         remove_empty_folders(self.directory, self._sweep())
@@ -218,10 +218,10 @@ class Slot:
         self._move_index(commit)
         others = self._others()
         if any(map(decides_what_is_ignored, (*others.modified, *others.untracked))):
-            check_out(self._place, self.directory, self._git.run, others.modified)
+            check_out(self._slot_root, self.directory, self._git.run, others.modified)
             others = self._others()
         self._remove_others(others)
-        check_out(self._place, self.directory, self._git.run, others.modified)
+        check_out(self._slot_root, self.directory, self._git.run, others.modified)
 
     def _remove_others(self, others: Others) -> None:
         slot = self.directory
@@ -257,8 +257,8 @@ class Slot:
             return []
         changed: dict[str, str] = {}
         if self._index.exists:
-            words = ("diff-index", "--cached", "--name-status", "--no-renames", "--ignore-submodules=none", "-z")
-            fields = paths_of(self._git.check(*words, commit, "--").stdout)
+            comparison = ("diff-index", "--cached", "--name-status", "--no-renames", "--ignore-submodules=none", "-z")
+            fields = paths_of(self._git.check(*comparison, commit, "--").stdout)
             changed = dict(zip(fields[1::2], fields[::2], strict=True))
         for path, status in changed.items():
             if status == "A":
@@ -338,8 +338,8 @@ class Slot:
         """Remove every `__pycache__` in the last snapshot, because Python trusts it whatever the source says."""
         if not self._index.may_hold_folders(["__pycache__"]):
             return
-        held = paths_of(self._git.check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").stdout)
-        for folder in {path.rpartition("/")[0] for path in held}:
+        cached = paths_of(self._git.check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").stdout)
+        for folder in {path.rpartition("/")[0] for path in cached}:
             self._rests = None
             self.directory.remove(folder)
 

@@ -33,7 +33,7 @@ class Slots:
         """`shared`: other processes work in the slots too, in turn, so that nothing is remembered but their indexes."""
         self.repository = repository
         self.root = root
-        self.place = SlotRoot(root)
+        self.folder = SlotRoot(root)
         self.keep = tuple(keep)
         self.shared = shared
         self._slots: dict[str, Slot] = {}
@@ -56,8 +56,8 @@ class Slots:
         if not _SLOT_NAME.fullmatch(name) or ".." in name:
             raise WorktreeError(f"not a name for a worktree slot: {name!r}")
         if name not in self._slots or self.shared:
-            index, sweeper = self._known.setdefault(name, (SlotIndex(self.place, name), Sweeper()))
-            self._slots[name] = Slot(self.repository, self.place, name, self.keep, index=index, sweeper=sweeper)
+            index, sweeper = self._known.setdefault(name, (SlotIndex(self.folder, name), Sweeper()))
+            self._slots[name] = Slot(self.repository, self.folder, name, self.keep, index=index, sweeper=sweeper)
         return self._slots[name]
 
 

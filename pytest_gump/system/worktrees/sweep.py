@@ -81,22 +81,22 @@ class Sweeper:
         return found
 
     def _look(self, path: str, before: _Folder | None) -> _Folder:
-        place = f"{self._root}/{path or '.'}"
-        status = os.lstat(place)
+        location = f"{self._root}/{path or '.'}"
+        status = os.lstat(location)
         stamp = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
         if before is not None and before.stamp == stamp:
             return before
         is_settled = time.time_ns() - status.st_ctime_ns > _SETTLED_NS
-        return _list(place, path, stamp if is_settled else None)
+        return _list(location, path, stamp if is_settled else None)
 
 
-def _list(place: str, path: str, stamp: tuple[int, ...] | None) -> _Folder:
+def _list(location: str, path: str, stamp: tuple[int, ...] | None) -> _Folder:
     entries = count = 0
     nested = False
     special: list[str] = []
     links: list[str] = []
     folders: list[str] = []
-    with os.scandir(place) as listing:
+    with os.scandir(location) as listing:
         for entry in listing:
             entries += 1
             if entry.name == ".git":

@@ -283,7 +283,7 @@ class _Builder:
             if type(name) is str and name not in values:
                 values[name] = value
             elif type(name) is str:
-                first = next(one for one in keys if type(one) is ScalarNode and one.value == name)
+                first = next(node for node in keys if type(node) is ScalarNode and node.value == name)
                 hint = f"the first is in line {first.position.line}; keep one"
                 self._problems.add(key.position, f"key {quoted(name)} stands here twice", hint)
             else:

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system.git.history import is_there
+from pytest_gump.system.git.pack import open_mirror, pack_new, pack_trees, unpack
+
+from tests.system.git_project import Project, make_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.system.git.repository import Repository
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "here")
+
+
+def mirror(project: Project, folder: Path, *commits: str, known: tuple[str, ...] = ()) -> Repository:
+    pack = pack_trees(project.open(), commits, known) if commits else b""
+    return open_mirror(folder, object_format="sha1", pack=pack, commits=commits)
+
+
+def test_a_mirror_holds_the_files_of_a_commit_without_its_history(project: Project, tmp_path: Path) -> None:
+    first = project.open().head()
+    project.write({"app.py": "changed\n"})
+    second = project.commit()
+    there = mirror(project, tmp_path / "there", second)
+    assert there.read_file(second, "app.py") == b"changed\n"
+    assert there.read_file(second, "pkg/mod.py") == b"x = 1\n"
+    assert not is_there(there, first)
+
+
+def test_a_later_pack_is_a_difference_to_what_was_sent(project: Project, tmp_path: Path) -> None:
+    project.write({"large.bin": os.urandom(300_000)})
+    first = project.commit()
+    there = mirror(project, tmp_path / "there", first)
+    project.write({"app.py": "changed\n"})
+    second = project.commit()
+    pack = pack_trees(project.open(), [second], [first])
+    assert len(pack) < 10_000
+    there = open_mirror(tmp_path / "there", object_format="sha1", pack=pack, commits=[second])
+    assert there.read_file(second, "app.py") == b"changed\n"
+    assert there.read_file(first, "app.py") == b"one\ntwo\nthree\n"
+
+
+@pytest.mark.parametrize("size", [10, 2 << 20], ids=["as files", "as a pack"])
+def test_commits_come_back_with_all_that_led_to_them(project: Project, tmp_path: Path, size: int) -> None:
+    base = project.open().head()
+    there = mirror(project, tmp_path / "there", base)
+    other = Project(there.root, tmp_path / "slots")
+    other.git("reset", "-q", "--hard", base)
+    other.write({"one.txt": "1\n"})
+    first = other.commit()
+    other.write({"two.bin": os.urandom(size)})
+    second = other.commit()
+    here = project.open()
+    unpack(here, pack_new(there, [second], [base]))
+    assert is_there(here, first)
+    assert len(here.read_file(second, "two.bin") or b"") == size
+
+
+def test_a_damaged_pack_is_refused(project: Project, tmp_path: Path) -> None:
+    head = project.open().head()
+    pack = pack_trees(project.open(), [head], [])
+    with pytest.raises(WorktreeError, match="git unpack-objects failed"):
+        open_mirror(tmp_path / "there", object_format="sha1", pack=pack[:-30], commits=[head])
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WorktreeError, match=r"cannot make a repository in .*file/there: Not a directory"):
+        open_mirror(tmp_path / "file" / "there", object_format="sha1", pack=b"", commits=[])
