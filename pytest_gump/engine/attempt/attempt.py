@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.engine.attempt import lost_session
 from pytest_gump.engine.attempt.agent_phase import AgentRun, make_task, run_agent
 from pytest_gump.engine.attempt.context_phase import read_material
-from pytest_gump.engine.attempt.facts import Facts, result_of
+from pytest_gump.engine.attempt.facts import Facts, masked_result, result_of, write_result
 from pytest_gump.engine.attempt.gate_phase import Judged, run_step_gates
 from pytest_gump.engine.attempt.handover import read_handover
 from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_no_change, judge_work
@@ -33,10 +33,9 @@ from pytest_gump.engine.checks import withheld
 from pytest_gump.engine.checks.bounds import Crossing, check_bounds, gate_config
 from pytest_gump.engine.checks.collected import count_notes
 from pytest_gump.engine.checks.no_change import describe_answer, without_caches
-from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
-from pytest_gump.order import AttemptResult, Outcome, from_wire, to_wire
+from pytest_gump.order import AttemptResult, Outcome, to_wire
 from pytest_gump.settings.settings import WAIT
 from pytest_gump.system.secrets import Secrets
 from pytest_gump.system.worktrees.folder import SlotLost
@@ -117,7 +116,7 @@ class _Attempt:
             broken = self._broken(error)
             self.facts.notes += [] if judgement is PASSED else [broken.reason]
             result = self._result(broken if judgement.outcome is Outcome.PASSED else judgement)
-            result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
+            result = masked_result(result, self.secrets)
             with suppress(GumpError, OSError):
                 result = replace(result, snapshot=self.snapshots.seal(self._message(result)))
         if self.facts.run is None and result.outcome is Outcome.CANCELLED and self.agent is not None:
@@ -309,10 +308,9 @@ class _Attempt:
         masked = self.secrets.mask_files(self.workplace.folder)
         if masked:
             result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
-        result = from_wire(AttemptResult, self.secrets.mask(to_wire(result)))
+        result = masked_result(result, self.secrets)
         result = replace(result, snapshot=self.snapshots.seal(self._message(result)), scratch=self.workplace.kept)
-        text = json_text(to_wire(replace(result, scratch=None)), indent=2)
-        self.workplace.files.write("result.json", f"{text}\n".encode())
+        write_result(self.workplace.files, result)
         return result
 
     def _record(self, judgement: Judgement) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import NOTHING_USED, Usage
 from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.attempt.handover import Handover
 from pytest_gump.engine.attempt.usable_session import kept
-from pytest_gump.order import AttemptResult, Outcome, Timings, ToolUse
+from pytest_gump.engine.record.json_text import json_text
+from pytest_gump.order import AttemptResult, Outcome, Timings, ToolUse, from_wire, to_wire
 from pytest_gump.text import bounded_text, clean_text
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.judge import Judgement
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import Order
+    from pytest_gump.system.directory import Directory
+    from pytest_gump.system.secrets import Secrets
 
 MESSAGE_CHARS: Final = 20_000
 
@@ -72,3 +75,13 @@ def result_of(order: Order, facts: Facts, judgement: Judgement, total_s: float, 
         named_changes=tuple(facts.named),
         notes=(*facts.notes, *notes, *handover.notes, *(run.notes if run else ())),
     )
+
+
+def masked_result(result: AttemptResult, secrets: Secrets) -> AttemptResult:
+    return from_wire(AttemptResult, secrets.mask(to_wire(result)))
+
+
+def write_result(files: Directory, result: AttemptResult) -> None:
+    """Write `result.json` into the attempt's folder."""
+    text = json_text(to_wire(replace(result, scratch=None)), indent=2)
+    files.write("result.json", f"{text}\n".encode())

@@ -50,29 +50,33 @@ class Work:
 
 
 def record(cassette: Path, work: Work) -> str | None:
-    """Add the take; gives why there is none."""
-    try:
+    """Add the take; returns why there is none."""
+
+    def add() -> None:
         with cassettes.staged(cassette) as folder:
             _fill(work, folder)
             cassettes.install(cassette, _take(work), folder)
-    except _Unfit as error:
-        return NOT_RECORDED.format(why=error)
-    except GumpError as error:
-        return NOT_RECORDED.format(why=error.args[0])
-    except OSError as error:
-        return NOT_RECORDED.format(why=f"{error.filename or cassette}: {error.strerror or error}")
-    return None
+
+    return _why_not(cassette, add)
 
 
 def adopt(cassette: Path, arrived: Path) -> str | None:
-    """Add the takes of a cassette that came from another machine; gives why one of them is not added."""
-    try:
+    """Add the takes of a cassette that came from another machine; returns why one of them is not added."""
+
+    def add() -> None:
         for take in cassettes.Cassette.open(arrived).takes:
             with cassettes.staged(cassette) as folder:
                 shutil.copytree(arrived / take.folder, folder, dirs_exist_ok=True)
                 _sync(folder)
                 cassettes.install(cassette, take, folder)
-    except GumpError as error:
+
+    return _why_not(cassette, add)
+
+
+def _why_not(cassette: Path, add: Callable[[], None]) -> str | None:
+    try:
+        add()
+    except (_Unfit, GumpError) as error:
         return NOT_RECORDED.format(why=error.args[0])
     except OSError as error:
         return NOT_RECORDED.format(why=f"{error.filename or cassette}: {error.strerror or error}")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Usage
 from pytest_gump.engine.attempt.agent_phase import STREAM, make_task
-from pytest_gump.engine.record.json_text import json_text
+from pytest_gump.engine.attempt.facts import write_result
 from pytest_gump.errors import WorktreeError
-from pytest_gump.order import Timings, to_wire
+from pytest_gump.order import Timings
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.processes.output import LineSplitter
 from pytest_gump.system.secrets import Secrets
@@ -80,10 +80,9 @@ def recover(
         ending, names = _read(order, order.agent, tools, folder)
         result = replace(result, usage=ending.usage if ending else Usage(), model=ending.model if ending else None)
     secrets = Secrets.named({*tools.settings.agent_env, *tools.settings.gate_env, *names})
-    text = json_text(to_wire(result), indent=2)
     try:
         secrets.mask_files(folder)
-        Directory.open(folder).write("result.json", f"{text}\n".encode())
+        write_result(Directory.open(folder), result)
     except OSError:  # a full disk: files in which secrets may stand are not kept
         return result
     return replace(result, scratch=str(folder))

@@ -166,7 +166,7 @@ class Group:
     plan: tuple[PlanItem, ...] = ()
     members: list[Leaf | Group | None] = field(default_factory=list)
     """The declared ones, and the group's own gates behind them, if it has any."""
-    side: ParallelPass[Leaf, FailureCase] | None = None
+    parallel: ParallelPass[Leaf, FailureCase] | None = None
     """How far the members of a parallel group are."""
     kept: dict[int, Tally] = field(default_factory=dict)
     """Tallies that outlive a restart."""
@@ -174,7 +174,7 @@ class Group:
     cases: list[FailureCase] = field(default_factory=list)
     """The failures that led to this pass."""
     is_fresh: bool = False
-    """The first agent step of this pass starts a fresh session; side by side, the first one of each member."""
+    """The first agent step of this pass starts a fresh session; in parallel, the first one of each member."""
     messages: dict[int, Message] = field(default_factory=dict)
     """What each member of a parallel group is told, whatever the order in which they begin."""
     reopened: Reopened | None = None
@@ -199,9 +199,9 @@ class Group:
         Raises:
             LookupError: the group is not parallel, or has not begun.
         """
-        if self.side is None:
+        if self.parallel is None:
             raise LookupError(f"{self.path} has no parallel pass")
-        return self.side
+        return self.parallel
 
     def entered(self, index: int) -> Node:
         """The member with this index.
@@ -230,7 +230,7 @@ class Group:
     def reset(self) -> None:
         """Forget all members: a new pass zeroes the whole subtree."""
         self.members = [None] * (self.size + self.has_gate)
-        self.side = None
+        self.parallel = None
         self.messages.clear()
         self.kept.clear()
         self.restarted = None

@@ -28,10 +28,10 @@ class OpenAttempts:
         return len(self._entries) - len(self._started)
 
     @property
-    def is_flying(self) -> bool:
+    def has_started(self) -> bool:
         return bool(self._started)
 
-    def flying(self) -> frozenset[StepPath]:
+    def in_flight(self) -> frozenset[StepPath]:
         """The steps with an attempt in flight."""
         return frozenset(self._entries[path][0].path for path in self._started)
 
@@ -51,18 +51,13 @@ class OpenAttempts:
     def start(self, path: StepPath) -> None:
         self._started.add(path)
 
-    def take(self, path: StepPath) -> None:
-        """Let an attempt go that has ended."""
-        del self._entries[path]
-        self._started.discard(path)
-
     def drop(self, path: StepPath) -> None:
-        """Let an attempt go, if it is there, that is not to be made."""
+        """Remove an attempt that has ended or will not be made, if it is there."""
         self._entries.pop(path, None)
         self._started.discard(path)
 
-    def keep_flying(self) -> None:
-        """Let everything go that has not started."""
+    def drop_waiting(self) -> None:
+        """Remove everything that has not started."""
         self._entries = {path: entry for path, entry in self._entries.items() if path in self._started}
 
     def clear(self) -> None:

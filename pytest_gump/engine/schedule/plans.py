@@ -19,7 +19,7 @@ _NAMED_PAIRS: Final = 5
 
 
 def overlap_notes(group: Group) -> list[str]:
-    """What to tell of items that may change the same files, when they are about to begin side by side."""
+    """What to tell of items that may change the same files, when they are about to begin in parallel."""
     if group.kind != "foreach":
         return []
     waits = group.step.overlap == "serialize"

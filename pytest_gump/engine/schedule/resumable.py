@@ -67,7 +67,7 @@ class ResumableSchedule(Schedule):
         about the step.
         """
         leaf, ready = self._find(path)
-        self._open.take(path)
+        self._open.drop(path)
         if agent is not None:
             ready = replace(ready, agent=agent, session="fresh")
             leaf.agent = agent if path == leaf.path else leaf.agent
@@ -109,12 +109,12 @@ class ResumableSchedule(Schedule):
         node: Node = leaf
         for group in groups_above(leaf):
             group.status = "running"
-            side = group.side
-            if side is not None and node.index < group.size and side.states[node.index] == "failed":
-                for merge in side.reopen(node.index):
+            parallel = group.parallel
+            if parallel is not None and node.index < group.size and parallel.states[node.index] == "failed":
+                for merge in parallel.reopen(node.index):
                     self._open.drop(merge.path)
-                group.lane.head = side.heads[-1]
-                self._show_front(group, side)
+                group.lane.head = parallel.heads[-1]
+                self._note_enterable(group, parallel)
             node = group
 
     def _begin_again(self, leaf: Leaf, case: FailureCase) -> None:
@@ -128,16 +128,16 @@ class ResumableSchedule(Schedule):
             writer = writer_of(leaf)
             self._reopen(leaf, case, Reopened(writer.path, Tally(), None))
         else:
-            side = leaf.parent.parallel_pass
-            side.states[leaf.index] = "passed"
-            if side.ended == leaf.index:
-                self._start_merge(leaf.parent, side, leaf.index)
+            parallel = leaf.parent.parallel_pass
+            parallel.states[leaf.index] = "passed"
+            if parallel.ended == leaf.index:
+                self._start_merge(leaf.parent, parallel, leaf.index)
 
 
 def _given_up(group: Group) -> Iterator[FailureCase]:
     """The failures in parallel groups that have not come to their end: when the run fails, they are final too."""
-    if group.side is not None:
-        yield from group.side.cases()
+    if group.parallel is not None:
+        yield from group.parallel.cases()
     for member in group.members:
         if isinstance(member, Group):
             yield from _given_up(member)

@@ -51,12 +51,12 @@ class Schedule(StepTree):
     @property
     def done(self) -> bool:
         """Nothing may start any more, and nothing is in flight."""
-        return (self._has_failed or self.passed) and not self._open.is_flying
+        return (self._has_failed or self.passed) and not self._open.has_started
 
     def leaves(self) -> list[LeafState]:
         """List all steps in display order; the parts of a replan are not steps."""
-        flying = self._open.flying()
-        return leaves(self._root, self._attempts, self._plans, flying, has_failed=self._has_failed)
+        in_flight = self._open.in_flight()
+        return leaves(self._root, self._attempts, self._plans, in_flight, has_failed=self._has_failed)
 
     def signature(self) -> Hashable:
         """Everything that decides what comes next, as a value that can be compared."""
@@ -64,9 +64,9 @@ class Schedule(StepTree):
 
     def abort(self, reason: str) -> tuple[StepPath, ...]:
         """End the run from outside, with all that is in flight, and name the steps that did not come to an end."""
-        flying = tuple(self._open.flying())
+        in_flight = tuple(self._open.in_flight())
         self._open.clear()
-        return flying if self._has_failed or self.passed else self._end(reason)
+        return in_flight if self._has_failed or self.passed else self._end(reason)
 
     def stop(self, reason: str) -> tuple[StepPath, ...]:
         """End the run from outside, but let finish what is in flight; name the steps that will never start."""
@@ -81,7 +81,7 @@ class Schedule(StepTree):
         leaf, ready = self._find(path)
         if ready.attempt != result.attempt:
             raise ValueError(f"attempt {result.attempt} of {path} is not open")
-        self._open.take(path)
+        self._open.drop(path)
         self._decide, self._settled = decide, Settled()
         if self._has_failed:
             self._complete_late(leaf, ready, result)
@@ -141,10 +141,10 @@ class Schedule(StepTree):
     def _advance(self, node: Node) -> None:
         """Go on after a member that passed: its successor, or what follows for the group it completes."""
         while (group := node.parent) is not None:
-            if group.side is not None and node.index < group.size:
+            if group.parallel is not None and node.index < group.size:
                 is_merge = isinstance(node, Leaf) and node.role == "merge"
-                group.side.states[node.index] = "merged" if is_merge else "passed"
-                self._merge_on(group, group.side)
+                group.parallel.states[node.index] = "merged" if is_merge else "passed"
+                self._merge_on(group, group.parallel)
                 return
             index = node.index + 1
             if index < len(group.members):
@@ -155,16 +155,16 @@ class Schedule(StepTree):
             group.status = "passed"
             node = group
 
-    def _merge_on(self, group: Group, side: ParallelPass[Leaf, FailureCase]) -> Result | None:
+    def _merge_on(self, group: Group, parallel: ParallelPass[Leaf, FailureCase]) -> Result | None:
         """Merge the next member if it has passed; when all have ended, go on, and say what a failure led to."""
-        index = side.next_merge(group.lane.head, group.may_write)
+        index = parallel.next_merge(group.lane.head, group.may_write)
         if index is not None:
-            self._start_merge(group, side, index)
-        if not side.is_over:
-            self._show_front(group, side)
+            self._start_merge(group, parallel, index)
+        if not parallel.is_over:
+            self._note_enterable(group, parallel)
             return None
-        if side.failures:
-            return self._give_up_group(group, side.cases(), group.lane.head)
+        if parallel.failures:
+            return self._give_up_group(group, parallel.cases(), group.lane.head)
         if group.has_gate:
             self._enter(group.member(group.size, group.lane))
         else:
@@ -239,11 +239,11 @@ class Schedule(StepTree):
         if group is None:
             self._fail_run(cases)
             return "failed"
-        if group.side is None or node.index == group.size:
+        if group.parallel is None or node.index == group.size:
             return self._give_up_group(group, cases, left)
-        group.side.failures[node.index] = cases
-        group.side.states[node.index] = "failed"
-        return self._merge_on(group, group.side)
+        group.parallel.failures[node.index] = cases
+        group.parallel.states[node.index] = "failed"
+        return self._merge_on(group, group.parallel)
 
     def _give_up_group(self, group: Group, cases: list[FailureCase], left: str) -> Result | None:
         """Ask the group whether it goes on; if not, it fails too."""
@@ -275,7 +275,7 @@ class Schedule(StepTree):
 
     def _end(self, reason: str) -> tuple[StepPath, ...]:
         self._has_failed = True
-        self._open.keep_flying()
-        self._fronts.clear()
+        self._open.drop_waiting()
+        self._enterable_groups.clear()
         self.reason = reason
         return tuple(leaf.path for leaf in self.leaves() if leaf.status == "skipped")

@@ -33,7 +33,7 @@ class StepTree:
         self._attempts: dict[StepPath, int] = {}
         self._plans = Plans(workflow)
         self._open = OpenAttempts()
-        self._fronts: list[Group] = []
+        self._enterable_groups: list[Group] = []
         """Parallel groups with members that may begin."""
         self._settled = Settled()
         """What the result that is being processed led to."""
@@ -52,7 +52,7 @@ class StepTree:
 
     def ready(self, most: int | None = None) -> list[Ready]:
         """List what may start now and has not, in plan order; members of parallel groups begin only as they fit in."""
-        while self._fronts and (most is None or self._open.waiting < most):
+        while self._enterable_groups and (most is None or self._open.waiting < most):
             self._enter_next()
         return self._open.offered(most)
 
@@ -62,7 +62,7 @@ class StepTree:
         self._open.start(path)
 
     def _find(self, path: StepPath) -> tuple[Leaf, Ready]:
-        while path not in self._open and self._fronts:
+        while path not in self._open and self._enterable_groups:
             self._enter_next()
         if path not in self._open:
             raise ValueError(f"no attempt of {path} is open")
@@ -94,8 +94,8 @@ class StepTree:
             return
         waits = group.waits()
         self._settled.notes += overlap_notes(group)
-        group.side = ParallelPass(group.size, group.lane.head, needs=waits.needs, after=waits.after)
-        self._show_front(group, group.side)
+        group.parallel = ParallelPass(group.size, group.lane.head, needs=waits.needs, after=waits.after)
+        self._note_enterable(group, group.parallel)
 
     def _start(self, leaf: Leaf, ready: Ready) -> None:
         leaf.status = "running"
@@ -105,22 +105,22 @@ class StepTree:
         self._attempts[path] = self._attempts.get(path, 0) + 1
         return self._attempts[path]
 
-    def _show_front(self, group: Group, side: ParallelPass[Leaf, FailureCase]) -> None:
-        if side.has_more and group not in self._fronts:
-            self._fronts.append(group)
+    def _note_enterable(self, group: Group, parallel: ParallelPass[Leaf, FailureCase]) -> None:
+        if parallel.has_more and group not in self._enterable_groups:
+            self._enterable_groups.append(group)
 
     def _enter_next(self) -> None:
         """Let one more member of a parallel group begin: the first one in plan order."""
-        group = min(self._fronts, key=plan_position)
+        group = min(self._enterable_groups, key=plan_position)
         index, head = group.parallel_pass.enter()
         if not group.parallel_pass.has_more:
-            self._fronts.remove(group)
+            self._enterable_groups.remove(group)
         self._enter(group.member(index, Lane(head)))
 
-    def _start_merge(self, group: Group, side: ParallelPass[Leaf, FailureCase], index: int) -> None:
+    def _start_merge(self, group: Group, parallel: ParallelPass[Leaf, FailureCase], index: int) -> None:
         leaf = group.merge(index)
         leaf.begin = group.lane.head
-        side.states[index], side.merges[index] = "merging", leaf
+        parallel.states[index], parallel.merges[index] = "merging", leaf
         self._start(leaf, merge_attempt(leaf, group.entered(index), self._number))
 
     def _reopen(self, merge: Leaf, case: FailureCase, kept: Reopened) -> None:

@@ -29,7 +29,7 @@ def plan_position(node: Node) -> tuple[int, ...]:
 def member_of(node: Node) -> StepPath | None:
     """The innermost parallel member that a node belongs to."""
     while (group := node.parent) is not None:
-        if group.side is not None and node.index < group.size:
+        if group.parallel is not None and node.index < group.size:
             return node.path
         node = group
     return None
@@ -37,37 +37,37 @@ def member_of(node: Node) -> StepPath | None:
 
 def living(group: Group) -> Iterator[StepPath]:
     """The parallel members below a group whose steps are under way."""
-    side = group.side
-    members = group.members if side is None else group.members[side.ended :]
+    parallel = group.parallel
+    members = group.members if parallel is None else group.members[parallel.ended :]
     for member in members:
         if member is None:
             continue
-        if side is not None and member.index < group.size and side.states[member.index] == "running":
+        if parallel is not None and member.index < group.size and parallel.states[member.index] == "running":
             yield member.path
         if isinstance(member, Group) and member.status == "running":
             yield from living(member)
 
 
 def leaves(
-    root: Group, attempts: Mapping[StepPath, int], plans: Plans, flying: Collection[StepPath], *, has_failed: bool
+    root: Group, attempts: Mapping[StepPath, int], plans: Plans, in_flight: Collection[StepPath], *, has_failed: bool
 ) -> list[LeafState]:
     """List the leaves in display order; what a failed run did not bring to an end, and is not in flight, is skipped."""
-    view = _View(attempts, plans, flying, is_over=has_failed)
+    view = _View(attempts, plans, in_flight, is_over=has_failed)
     return list(view.members(root))
 
 
 class _View:
     def __init__(
-        self, attempts: Mapping[StepPath, int], plans: Plans, flying: Collection[StepPath], *, is_over: bool
+        self, attempts: Mapping[StepPath, int], plans: Plans, in_flight: Collection[StepPath], *, is_over: bool
     ) -> None:
         self._attempts = attempts
         self._plans = plans
-        self._flying = flying
+        self._in_flight = in_flight
         self._unfinished: Status = "skipped" if is_over else "pending"
         self._is_over = is_over
 
     def members(self, group: Group) -> Iterator[LeafState]:
-        merges = group.side.merges if group.side is not None else {}
+        merges = group.parallel.merges if group.parallel is not None else {}
         for index, node in enumerate(group.members):
             if isinstance(node, Group):
                 yield from self.members(node)
@@ -76,21 +76,21 @@ class _View:
             elif index == group.size:
                 yield self._leaf(group.path.child(GATE), self._unfinished)
             elif group.kind == "foreach":
-                yield from self._unborn(group.steps, group.path.item(group.plan[index].slug), None)
+                yield from self._not_entered(group.steps, group.path.item(group.plan[index].slug), None)
             else:
                 step = group.steps[index]
                 yield from self._step(step, group.path.child(step.name))
-            if group.side is not None and index < group.size and group.may_write(index):
+            if group.parallel is not None and index < group.size and group.may_write(index):
                 merge = merges.get(index) or group.merge(index)
                 yield self._leaf(merge.path, self._status(merge))
 
     def _step(self, step: Step, path: StepPath) -> Iterator[LeafState]:
         if step.kind == "group":
-            yield from self._unborn(step.steps, path, step)
+            yield from self._not_entered(step.steps, path, step)
         else:
             yield self._leaf(path, self._unfinished)
 
-    def _unborn(self, steps: Sequence[Step], path: StepPath, group: Step | None) -> Iterator[LeafState]:
+    def _not_entered(self, steps: Sequence[Step], path: StepPath, group: Step | None) -> Iterator[LeafState]:
         """Steps of a group, or of the scope of a plan item, that has not begun."""
         merged = [*merged_members(group)] if group is not None else []
         scopes = [path]
@@ -113,7 +113,7 @@ class _View:
         return LeafState(path, status, self._attempts.get(path, 0), "*" in path.items)
 
     def _status(self, leaf: Leaf) -> Status:
-        is_cut_off = self._is_over and leaf.status == "running" and leaf.path not in self._flying
+        is_cut_off = self._is_over and leaf.status == "running" and leaf.path not in self._in_flight
         return self._unfinished if leaf.status == "pending" or is_cut_off else leaf.status
 
 
@@ -126,5 +126,5 @@ def signature(node: Node | None) -> Hashable:
     if isinstance(node, Leaf):
         replanning = node.replanning and (node.replanning.base, node.replanning.plan, node.replanning.index)
         return (*own, node.agent, node.attempt, node.left, node.has_crashed, replanning)
-    side = node.side.signature() if node.side is not None else None
-    return (*own, node.override, node.session, node.is_fresh, side, *map(signature, node.members))
+    parallel = node.parallel.signature() if node.parallel is not None else None
+    return (*own, node.override, node.session, node.is_fresh, parallel, *map(signature, node.members))
