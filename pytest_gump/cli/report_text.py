@@ -202,20 +202,24 @@ def _thousands(tokens: int) -> str:
     return f"{tokens // 1000}k" if tokens >= 10_000 else str(tokens)
 
 
+def _attempts(data: Data) -> Iterator[tuple[str, Data]]:
+    """All attempts, each with the path of its step."""
+    return ((step["path"], attempt) for step in data["steps"] for attempt in step["attempts"])
+
+
 def _tools(data: Data, out: Out) -> None:
     """Show attempts in which tools failed or were called twice in a row with the same arguments."""
     head = ("step", "no", "tools", "failed", "repeated", "first write")
     rows = [
         (
-            step["path"],
+            path,
             str(attempt["attempt"]),
             str(attempt["tool_calls"]),
             str(attempt["tools_failed"]),
             str(attempt["tools_repeated"]),
             "" if attempt["first_write_s"] is None else format_duration(attempt["first_write_s"]),
         )
-        for step in data["steps"]
-        for attempt in step["attempts"]
+        for path, attempt in _attempts(data)
         if not attempt["reused"] and (attempt.get("tools_failed") or attempt.get("tools_repeated"))
     ]
     if rows:
@@ -245,9 +249,7 @@ def _agents(data: Data, out: Out) -> None:
 
 def _marks(data: Data, out: Out) -> None:
     """Say what the marks of dollars mean, where there are any."""
-    attempts = [
-        attempt for step in data["steps"] for attempt in step["attempts"] if "cost" in attempt and _consumed(attempt)
-    ]
+    attempts = [attempt for _, attempt in _attempts(data) if "cost" in attempt and _consumed(attempt)]
     costs = [attempt["cost"] for attempt in attempts]
     if any(cost["provenance"] == "estimated" for cost in costs):
         out.text("~ estimated: tokens times list prices", indent="  ")
@@ -274,9 +276,8 @@ def _reservations(data: Data, out: Out) -> None:
 
 def _reasons(data: Data, out: Out) -> None:
     again = [
-        (attempt["number"], _reason(step["path"], attempt))
-        for step in data["steps"]
-        for attempt in step["attempts"]
+        (attempt["number"], _reason(path, attempt))
+        for path, attempt in _attempts(data)
         if (attempt["because"] or attempt["decision"]) and not attempt["reused"]
     ]
     if again:
@@ -306,9 +307,8 @@ def _read_by_gates(attempt: Data) -> Iterator[str]:
 def _notes(data: Data, out: Out) -> None:
     """Show the notes of attempts: a lost session, say."""
     notes = [
-        (attempt["number"], f"{step['path']} attempt {attempt['attempt']}: {note}")
-        for step in data["steps"]
-        for attempt in step["attempts"]
+        (attempt["number"], f"{path} attempt {attempt['attempt']}: {note}")
+        for path, attempt in _attempts(data)
         for note in (*attempt.get("notes", ()), *_read_by_gates(attempt))
     ]
     if notes:
