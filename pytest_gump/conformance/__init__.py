@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from pytest_gump.conformance.finding import Finding, State
-from pytest_gump.conformance.suite import CLIS, SCENARIOS, run
+from pytest_gump.conformance.suite import CLIS, SCENARIOS, Finding, State, run
 
 __all__ = ["CLIS", "SCENARIOS", "Finding", "State", "run"]

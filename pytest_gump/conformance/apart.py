@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 def start(bench: Bench) -> subprocess.Popen[bytes]:
     """Start an attempt on the bench, which is being served."""
-    argv = [sys.executable, "-m", __name__, bench.subject.cli, str(bench.place), bench.base]
+    argv = [sys.executable, "-m", __name__, bench.subject.cli, str(bench.folder), bench.base]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def main(words: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
-    cli, place, base = words
-    bench = Bench(SUBJECTS[cli], Path(place))
+    cli, folder, base = arguments
+    bench = Bench(SUBJECTS[cli], Path(folder))
     bench.base = base
     with contextlib.suppress(KeyboardInterrupt):
         bench.attempt()

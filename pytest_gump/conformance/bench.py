@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.registry import resolve
+from pytest_gump.conformance.model.script import script
 from pytest_gump.conformance.model.server import ModelServer
 from pytest_gump.conformance.subjects import KEY, Subject
 from pytest_gump.engine.attempt.attempt import execute
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.agents.base import Event
-    from pytest_gump.conformance.model.script import Script
+    from pytest_gump.conformance.model.script import Answer, Fault, Script
     from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.order import AttemptResult
 
@@ -62,28 +63,28 @@ class Fails(Exception):  # noqa: N818 - reads as what it says: the scenario fail
 
 @dataclass(slots=True)
 class Bench:
-    """One scenario of one CLI; everything lies below `place`."""
+    """One scenario of one CLI; everything lies below `folder`."""
 
     subject: Subject
-    place: Path
+    folder: Path
     patience_s: float = 15.0
     """How long a CLI may go on trying what cannot work."""
-    heard: list[tuple[float, Event]] = field(default_factory=list)
-    """What the reader of the stream has told, and when, by the monotonic clock."""
+    events: list[tuple[float, Event]] = field(default_factory=list)
+    """Events of the reader, each with its time on the monotonic clock."""
     server: ModelServer = field(init=False)
     base: str = field(init=False)
 
     @property
     def project(self) -> Path:
-        return self.place / "project"
+        return self.folder / "project"
 
     @property
     def slots(self) -> Path:
-        return self.place / "slots"
+        return self.folder / "slots"
 
     @property
     def home(self) -> Path:
-        return self.place / "home"
+        return self.folder / "home"
 
     @property
     def worktree(self) -> Path:
@@ -95,7 +96,7 @@ class Bench:
         return self.home / "documents"
 
     def prepare(self) -> None:
-        for folder in (self.project, self.slots, self.outside, self.place / "attempts", self.place / "tmp"):
+        for folder in (self.project, self.slots, self.outside, self.folder / "attempts", self.folder / "tmp"):
             folder.mkdir(parents=True)
         self._git("init", "--quiet", "--initial-branch=main")
         self.base = self.commit(FILES)
@@ -110,8 +111,8 @@ class Bench:
         self.base = self._git("rev-parse", "HEAD").strip()
         return self.base
 
-    def _git(self, *words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=self.project, capture_output=True, text=True, check=True)
+    def _git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.project, capture_output=True, text=True, check=True)
         return done.stdout
 
     def file(self, result: AttemptResult, name: str) -> str | None:
@@ -120,9 +121,9 @@ class Bench:
         content = repository.read_file(str(result.snapshot), name)
         return None if content is None else content.decode("utf-8", "replace")
 
-    def _hear(self, event: AttemptEvent) -> None:
+    def _on_event(self, event: AttemptEvent) -> None:
         if event is not None and not isinstance(event, GateStarted):
-            self.heard.append((time.monotonic(), event))
+            self.events.append((time.monotonic(), event))
 
     # -- attempts --------------------------------------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ class Bench:
         trap = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), self.server.url)
         here = dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost")
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        folders = {"HOME": str(self.home), "TMPDIR": str(self.place / "tmp")}
+        folders = {"HOME": str(self.home), "TMPDIR": str(self.folder / "tmp")}
         return {"TERM": "xterm", **kept, **trap, **here, **folders, **self.subject.install(self.home, url)}
 
     def order(self, **changes: Any) -> Order:
@@ -167,6 +168,13 @@ class Bench:
         )
         return replace(order, **changes)
 
+    def play(
+        self, *answers: Answer, endless: bool = False, fault: Fault | None = None, **changes: Any
+    ) -> AttemptResult:
+        """Serve answers for one attempt. The requests stay in `server`."""
+        with self.serving(script(*answers, endless=endless, fault=fault)):
+            return self.attempt(**changes)
+
     def attempt(self, **changes: Any) -> AttemptResult:
         """Run one attempt as a workflow does; `changes` are fields of the order."""
         repository = Repository.open(self.project)
@@ -178,7 +186,7 @@ class Bench:
                 agents=resolve,
                 gates={},
                 settings=Settings(),
-                scratch=self.place / "attempts",
-                listen=self._hear,
+                scratch=self.folder / "attempts",
+                listen=self._on_event,
             )
             return execute(self.order(**changes), tools)

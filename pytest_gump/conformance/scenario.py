@@ -10,7 +10,9 @@ from pytest_gump.conformance.model.script import Spent
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
+
+    from psutil import Process
 
     from pytest_gump.agents.base import Usage
     from pytest_gump.conformance.bench import Bench
@@ -47,6 +49,10 @@ def expect_outcome(result: AttemptResult, *wanted: Outcome, guard: str | None = 
         raise Fails(f"ended as {result.outcome}, not {' or '.join(wanted)}: {result.reason or 'no reason given'}")
     if guard is not None and result.guard != guard:
         raise Fails(f"stopped by {result.guard}, not {guard}: {result.reason}")
+
+
+def expect_none(processes: Collection[Process]) -> None:
+    expect_that(not processes, f"still running: {[process.name() for process in processes]}")
 
 
 def expect_usage(bench: Bench, usage: Usage, *, answers: int) -> None:

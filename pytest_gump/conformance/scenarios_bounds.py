@@ -49,17 +49,17 @@ def read_only_review(bench: Bench) -> str:
 def read_only_fork(bench: Bench) -> str:
     """A copy of a conversation that may write may not; a copy of that one may again."""
     first_words = Answer("I write.", (Write("first.txt", "first\n"),))
-    with bench.serving(script(first_words, Answer("Written."))):
-        first = bench.attempt()
+    first = bench.play(first_words, Answer("Written."))
     expect_passed(first)
     verdict = Write(".gump/out/review.json", json.dumps({"pass": True}))
-    then = {"attempt": 2, "base": str(first.snapshot), "step_base": str(first.snapshot), "fork": True}
+    then: dict[str, Any] = {"attempt": 2, "base": str(first.snapshot), "step_base": str(first.snapshot), "fork": True}
     review = _disobey(bench, "review", *STRAY, hand_over=verdict, **then, session=first.session)
-    with bench.serving(script(Answer("I write again.", (Write("second.txt", "second\n"),)), Answer("Written."))):
-        second = bench.attempt(**then, session=review.session)
+    second = bench.play(
+        Answer("I write again.", (Write("second.txt", "second\n"),)), Answer("Written."), **then, session=review.session
+    )
     expect_passed(second)
     expect(bench.file(second, "second.txt"), "second\n", "the file that the copy's copy wrote")
-    expect([one.session_lost for one in (review, second)], [False, False], "that it began afresh")
+    expect([attempt.session_lost for attempt in (review, second)], [False, False], "that it began afresh")
     return ""
 
 
@@ -73,12 +73,11 @@ STRAY: Final = (
 def _disobey(bench: Bench, mode: Mode, *answers: Answer, hand_over: Write, **changes: Any) -> AttemptResult:
     """No guard is set: what is refused, the CLI refuses."""
     wanted = Answer("And now what was asked for.", (hand_over,))
-    with bench.serving(script(*answers, wanted, Answer("Handed over."))) as server:
-        result = bench.attempt(mode=mode, **changes)
+    result = bench.play(*answers, wanted, Answer("Handed over."), mode=mode, **changes)
     expect_passed(result)
     expect(result.changed, (), "changed files")
     expect([note for note in result.notes if "was missing" in note], [], "a hand-over that was not written")
-    expect(len(server.main), len(answers) + 2, "requests to the model")
+    expect(len(bench.server.main), len(answers) + 2, "requests to the model")
     return result
 
 
@@ -94,10 +93,10 @@ def confined(bench: Bench) -> str:
         Answer("On a second line.", (Shell(f"sh copy.sh\ntouch {outside}/second.txt"),)),
         Answer("Tried."),
     )
-    with bench.serving(script(*disobedient)) as server:
-        result = bench.attempt()
+    result = bench.play(*disobedient)
     expect([path.name for path in outside.iterdir()], [], "files outside")
-    expect_that(len(server.main) == len(disobedient), f"it ended after {len(server.main)} answers: {result.reason}")
+    count = len(bench.server.main)
+    expect_that(count == len(disobedient), f"it ended after {count} answers: {result.reason}")
     return "" if result.passed else f"ends as {result.outcome}"
 
 
@@ -105,8 +104,7 @@ def checkout(bench: Bench) -> str:
     """The user's checkout stays as it is, and a write into it that was tried fails the attempt or is refused."""
     target = bench.project / "README.md"
     before = target.read_text(encoding="utf-8")
-    with bench.serving(script(Answer("I write there.", (Write(str(target), "mine\n"),)), Answer("Tried."))):
-        result = bench.attempt()
+    result = bench.play(Answer("I write there.", (Write(str(target), "mine\n"),)), Answer("Tried."))
     expect(target.read_text(encoding="utf-8"), before, "the checkout's file")
     expect_outcome(result, Outcome.PASSED, Outcome.OUT_OF_BOUNDS)
     return "the attempt fails" if not result.passed else "the CLI refuses"
@@ -114,8 +112,9 @@ def checkout(bench: Bench) -> str:
 
 def no_write(bench: Bench) -> str:
     """A guard, not the CLI: writing is allowed to the CLI and ends the attempt."""
-    with bench.serving(script(Answer("I write.", (Write("new.txt", "new\n"),)), Answer("Done."))):
-        result = bench.attempt(limits=Limits(max_time_s=60.0, no_write=True))
+    result = bench.play(
+        Answer("I write.", (Write("new.txt", "new\n"),)), Answer("Done."), limits=Limits(max_time_s=60.0, no_write=True)
+    )
     expect_outcome(result, Outcome.GUARD, guard="no_write")
     expect(bench.file(result, "greeting.txt"), None, "the file in the snapshot")
     return result.reason
@@ -144,8 +143,7 @@ def tree_settings(bench: Bench) -> str:
         files[".env"] = f"{FROM_TREE}=set\n"
     bench.commit(SETTINGS[bench.subject.cli](f"touch {bench.outside / HOOK}") | files)
     work = (Answer("I write.", (Write("new.txt", "new\n"),)), Answer("I run.", (Shell("sh copy.sh"),)))
-    with bench.serving(script(*work, Answer("Done."))):
-        result = bench.attempt()
+    result = bench.play(*work, Answer("Done."))
     expect_passed(result)
     expect(bench.file(result, "copied.txt"), "is\n", "a variable of the project's settings, as a command sees it")
     expect_that(not (bench.outside / HOOK).exists(), "a program named in the project's settings was started")

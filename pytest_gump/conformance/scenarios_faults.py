@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.registry import resolve
 from pytest_gump.conformance.model.script import Answer, Fault, script
-from pytest_gump.conformance.scenario import Scenario, expect_outcome, expect_passed, expect_that
+from pytest_gump.conformance.scenario import Scenario, expect_none, expect_outcome, expect_passed, expect_that
 from pytest_gump.conformance.scenarios_work import WORK
 from pytest_gump.conformance.watch import living
 from pytest_gump.order import Limits, Outcome
@@ -36,14 +36,14 @@ PATIENCE_S: Final = 60.0
 def failing(status: int, bench: Bench) -> str:
     result = _fail(bench, script(*WORK, fault=Fault(status, message=WORDS)))
     if result.outcome is Outcome.GUARD:
-        return _told(result)
+        return _remark(result)
     wanted = Outcome.QUOTA if status == 429 else Outcome.AGENT_ERROR
     expect_outcome(result, wanted)
-    is_told = WORDS in result.reason or str(status) in result.reason
+    is_named = WORDS in result.reason or str(status) in result.reason
     # Codex says of a 500 that there is high demand.
-    is_told = is_told or (status == 500 and not result.reason.startswith("ended"))
-    expect_that(is_told, f"not in the CLI's own words: {result.reason}")
-    return _told(result)
+    is_named = is_named or (status == 500 and not result.reason.startswith("ended"))
+    expect_that(is_named, f"not in the CLI's own words: {result.reason}")
+    return _remark(result)
 
 
 def overload(bench: Bench) -> str:
@@ -51,30 +51,30 @@ def overload(bench: Bench) -> str:
     fault = OVERLOAD[bench.subject.cli]
     result = _fail(bench, script(*WORK, fault=fault))
     if result.outcome is Outcome.GUARD:
-        return _told(result)
+        return _remark(result)
     expect_outcome(result, Outcome.QUOTA)
-    is_told = re.search(rf"overloaded|at capacity|\b{fault.status}\b", result.reason, re.IGNORECASE)
-    expect_that(is_told, f"not in the CLI's own words: {result.reason}")
-    return _told(result)
+    is_named = re.search(rf"overloaded|at capacity|\b{fault.status}\b", result.reason, re.IGNORECASE)
+    expect_that(is_named, f"not in the CLI's own words: {result.reason}")
+    return _remark(result)
 
 
 def refused(bench: Bench) -> str:
     """Nobody listens at the model's address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    return _told(_fail(bench, script(*WORK), url=url))
+    return _remark(_fail(bench, script(*WORK), url=url))
 
 
 def cut(bench: Bench) -> str:
     """Every stream breaks off in the middle of a sentence."""
-    return _told(_fail(bench, script(Answer("This sentence will not be finished, ever.", cut=True), endless=True)))
+    return _remark(_fail(bench, script(Answer("This sentence will not be finished, ever.", cut=True), endless=True)))
 
 
 def no_key(bench: Bench) -> str:
     """Nothing is tried again: what takes long is a slow start."""
     result = _fail(bench, script(*WORK), without=bench.subject.key_names, patience_s=PATIENCE_S)
     expect_outcome(result, Outcome.AGENT_ERROR)
-    return _told(result)
+    return _remark(result)
 
 
 def unknown_model(bench: Bench) -> str:
@@ -83,7 +83,7 @@ def unknown_model(bench: Bench) -> str:
     result = _fail(bench, script(*WORK, fault=fault), agent=f"{bench.subject.cli}:{provider}no-such-model")
     if result.outcome is not Outcome.GUARD:
         expect_outcome(result, Outcome.AGENT_ERROR)
-    return _told(result)
+    return _remark(result)
 
 
 def _fail(
@@ -100,16 +100,16 @@ def _fail(
     limits = Limits(max_time_s=patience_s)
     with bench.serving(played, url=url, without=without):
         result = bench.attempt(limits=limits, agent=agent or bench.subject.agent)
-        left = living(bench.place)
+        left = living(bench.folder)
     expect_outcome(result, Outcome.AGENT_ERROR, Outcome.QUOTA, Outcome.GUARD)
     expect_that(result.outcome is not Outcome.GUARD or result.guard == "max_time", f"another guard: {result.reason}")
     expect_that(result.reason, "no reason is given")
     expect_that(result.timings.agent_s < patience_s + SLACK_S, f"ended after {result.timings.agent_s:.1f} s only")
-    expect_that(not left, f"still running: {[process.name() for process in left]}")
+    expect_none(left)
     return result
 
 
-def _told(result: AttemptResult) -> str:
+def _remark(result: AttemptResult) -> str:
     took = f"{result.timings.agent_s:.1f} s"
     if result.outcome is Outcome.GUARD:
         return f"went on, and was stopped after {took}"
@@ -118,14 +118,13 @@ def _told(result: AttemptResult) -> str:
 
 def one_failure(bench: Bench) -> str:
     """A single 500 is the CLI's own business."""
-    with bench.serving(script(*WORK, fault=Fault(500, times=1, message=WORDS))):
-        result = bench.attempt()
+    result = bench.play(*WORK, fault=Fault(500, times=1, message=WORDS))
     expect_passed(result)
     return f"{result.timings.agent_s:.1f} s"
 
 
 def not_installed(bench: Bench) -> str:
-    empty = bench.place / "empty"
+    empty = bench.folder / "empty"
     empty.mkdir()
     with bench.serving(script(*WORK)):
         os.environ["PATH"] = str(empty)

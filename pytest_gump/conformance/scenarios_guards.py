@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.agents.base import Turn, UsageSeen
 from pytest_gump.conformance import apart
 from pytest_gump.conformance.model.script import Answer, Shell, Spent, Write, script
-from pytest_gump.conformance.scenario import Scenario, expect_outcome, expect_that
+from pytest_gump.conformance.scenario import Scenario, expect_none, expect_outcome, expect_that
 from pytest_gump.conformance.subjects import KEY
 from pytest_gump.conformance.watch import POLL_S, Watch, living
 from pytest_gump.order import Limits, Outcome
@@ -70,30 +70,29 @@ def budget(bench: Bench) -> str:
 
 def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], bool]) -> str:
     """A model that never comes to an end."""
-    with bench.serving(ENDLESS) as server, Watch(bench.place, bench.worktree / "no-command") as watch:
+    with bench.serving(ENDLESS) as server, Watch(bench.folder, bench.worktree / "no-command") as watch:
         result = bench.attempt(limits=limits)
-        left = living(bench.place)
+        left = living(bench.folder)
     expect_outcome(result, Outcome.GUARD, guard=guard)
-    expect_that(not left, f"still running: {[process.name() for process in left]}")
+    expect_none(left)
     expect_that(len(server.main) < TOO_MANY, f"{len(server.main)} answers were made")
-    breach_at = next((at for at, event in bench.heard if over(event)), None)
+    breach_at = next((at for at, event in bench.events if over(event)), None)
     if breach_at is None:
         return f"its own limit, after {len(server.main)} answers"
     return _gone((watch.last_at or 0) - breach_at, f"after {len(server.main)} answers")
 
 
-def _gone(took_s: float, told: str) -> str:
+def _gone(took_s: float, remark: str) -> str:
     expect_that(took_s < GONE_S, f"the last process was gone after {took_s:.1f} s only")
-    return f"{told}; all processes gone {max(took_s, 0.0):.1f} s later"
+    return f"{remark}; all processes gone {max(took_s, 0.0):.1f} s later"
 
 
 def circles(bench: Bench) -> str:
     """A model that does the same again and again: whoever notices it first, it is no success."""
-    same = script(Answer("Again.", (Write("again.txt", "again\n"),)), endless=True)
-    with bench.serving(same) as server:
-        result = bench.attempt(limits=Limits(max_turns=8, max_time_s=SAFETY_S))
+    again = Answer("Again.", (Write("again.txt", "again\n"),))
+    result = bench.play(again, endless=True, limits=Limits(max_turns=8, max_time_s=SAFETY_S))
     expect_outcome(result, Outcome.GUARD, Outcome.AGENT_ERROR)
-    return f"{result.outcome} after {len(server.main)} answers: {result.reason}"
+    return f"{result.outcome} after {len(bench.server.main)} answers: {result.reason}"
 
 
 def silence(bench: Bench) -> str:
@@ -101,9 +100,9 @@ def silence(bench: Bench) -> str:
     limits = Limits(silence_s=8.0, max_time_s=SAFETY_S)
     with bench.serving(script(Answer("Too late.", delay_s=90))):
         result = bench.attempt(limits=limits)
-        left = living(bench.place)
+        left = living(bench.folder)
     expect_outcome(result, Outcome.GUARD, guard="silence")
-    expect_that(not left, f"still running: {[process.name() for process in left]}")
+    expect_none(left)
     return f"stopped after {result.timings.agent_s:.1f} s"
 
 
@@ -138,7 +137,7 @@ def gump_killed(bench: Bench) -> str:
 
 
 def _end_gump(bench: Bench, number: signal.Signals) -> str:
-    with bench.serving(SLEEPING), Watch(bench.place, bench.worktree / "started.log") as watch:
+    with bench.serving(SLEEPING), Watch(bench.folder, bench.worktree / "started.log") as watch:
         gump = apart.start(bench)
         until = time.monotonic() + SAFETY_S
         while len(watch.seen) < ITS_OWN and gump.poll() is None and time.monotonic() < until:
@@ -146,7 +145,7 @@ def _end_gump(bench: Bench, number: signal.Signals) -> str:
         sent_at = time.monotonic()
         gump.send_signal(number)
         gump.wait()
-        while living(bench.place) and time.monotonic() - sent_at < 2 * GONE_S:
+        while living(bench.folder) and time.monotonic() - sent_at < 2 * GONE_S:
             time.sleep(POLL_S)
     return _judge(bench, watch, sent_at)
 
@@ -160,14 +159,13 @@ def _signalled(bench: Bench, number: signal.Signals) -> str:
 
 def _sleep(bench: Bench, number: signal.Signals | None, max_time_s: float) -> tuple[AttemptResult, Watch]:
     begun = bench.worktree / "started.log"
-    with bench.serving(SLEEPING), Watch(bench.place, begun, number) as watch:
+    with bench.serving(SLEEPING), Watch(bench.folder, begun, number) as watch:
         result = bench.attempt(limits=Limits(max_time_s=max_time_s))
     return result, watch
 
 
 def _judge(bench: Bench, watch: Watch, since: float) -> str:
-    left = living(bench.place)
-    expect_that(not left, f"still running: {[process.name() for process in left]}")
+    expect_none(living(bench.folder))
     expect_that(watch.begun_at is not None, "the command was not begun")
     expect_that(not any(KEY in line for line in watch.lines), "the key stands in a command line")
     expect_that(len(watch.seen) >= ITS_OWN, "the command's own processes were not seen")

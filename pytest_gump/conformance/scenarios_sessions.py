@@ -28,6 +28,7 @@ def resume(bench: Bench) -> str:
         asked = len(server.main)
         second = bench.attempt(attempt=2, base=str(first.snapshot), session=first.session)
     expect_passed(second)
+    expect_that(len(server.main) > asked, "the second attempt asked the model nothing")
     expect_that("Now I run the tests." in server.main[asked].text, "the second conversation does not hold the first")
     expect_usage(bench, second.usage, answers=3)
     return ""
@@ -49,15 +50,15 @@ def fork(bench: Bench) -> str:
         expect_passed(first)
         slots = ("slot-2", "slot-3") if anywhere else (SLOT, SLOT)
         with ThreadPoolExecutor(2 if anywhere else 1) as pool:
-            one, other = pool.map(lambda told, slot: _go_on(bench, first, told, slot), (ONE, OTHER), slots)
-        again = _go_on(bench, one, AGAIN, slots[0], fork=False)
+            copy, second = pool.map(lambda prompt, slot: _go_on(bench, first, prompt, slot), (ONE, OTHER), slots)
+        again = _go_on(bench, copy, AGAIN, slots[0], fork=False)
         original = _go_on(bench, first, ON, SLOT, fork=False)
-    for result, way in ((one, ONE), (other, OTHER)):
+    for result, way in ((copy, ONE), (second, OTHER)):
         expect_usage(bench, result.usage, answers=2)
         expect(bench.file(result, "way.txt"), "mine\n", "the file that it wrote")
         _expect_known(server, way, knows=("All is done.",))
-    expect(len({_id(result) for result in (first, one, other)}), 3, "different sessions")
-    expect((_id(again), _id(original)), (_id(one), _id(first)), "the sessions that were gone on with")
+    expect(len({_id(result) for result in (first, copy, second)}), 3, "different sessions")
+    expect((_id(again), _id(original)), (_id(copy), _id(first)), "the sessions that were gone on with")
     expect_usage(bench, again.usage, answers=1)
     _expect_known(server, AGAIN, knows=("All is done.", ONE))
     expect_usage(bench, original.usage, answers=1)
@@ -65,8 +66,8 @@ def fork(bench: Bench) -> str:
     return "in any worktree" if anywhere else "in the worktree of the conversation"
 
 
-def _go_on(bench: Bench, before: AttemptResult, told: str, slot: str, *, fork: bool = True) -> AttemptResult:
-    changes = {"head": (Section("Your task", told),), "base": str(before.snapshot), "slot": slot}
+def _go_on(bench: Bench, before: AttemptResult, prompt: str, slot: str, *, fork: bool = True) -> AttemptResult:
+    changes = {"head": (Section("Your task", prompt),), "base": str(before.snapshot), "slot": slot}
     result = bench.attempt(attempt=2, step=slot, session=before.session, fork=fork, **changes)
     expect_passed(result)
     expect_that(not result.session_lost, f"it began afresh: {result.notes}")
@@ -77,13 +78,13 @@ def _id(result: AttemptResult) -> str | None:
     return None if result.session is None else result.session.id
 
 
-def _expect_known(server: ModelServer, told: str, *, knows: tuple[str, ...]) -> None:
+def _expect_known(server: ModelServer, prompt: str, *, knows: tuple[str, ...]) -> None:
     """What the model was sent with a prompt: all that belongs to its conversation, and nothing of the others."""
-    request = next(one for one in server.main if told in (one.asked.prompt or ""))
-    for words in knows:
-        expect_that(words in request.text, f"with {told!r}, the model is not told {words!r}")
-    for words in {ONE, OTHER, ON, AGAIN} - {told, *knows}:
-        expect_that(words not in request.text, f"with {told!r}, the model is told {words!r}")
+    request = next(served for served in server.main if prompt in (served.asked.prompt or ""))
+    for text in knows:
+        expect_that(text in request.text, f"with {prompt!r}, the model is not told {text!r}")
+    for text in {ONE, OTHER, ON, AGAIN} - {prompt, *knows}:
+        expect_that(text not in request.text, f"with {prompt!r}, the model is told {text!r}")
 
 
 def lost_session(bench: Bench) -> str:

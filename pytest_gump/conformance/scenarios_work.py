@@ -1,13 +1,15 @@
-"""What a CLI does when nothing goes wrong."""
+"""What a CLI does when nothing goes wrong: simple work, long prompts and outputs, several runs at once."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.conformance.model.script import Answer, Shell, Write, script
 from pytest_gump.conformance.scenario import Scenario, expect, expect_passed, expect_that, expect_usage
 from pytest_gump.conformance.subjects import KEY
+from pytest_gump.order import Section
 from pytest_gump.workflow.model import GateSpec
 
 if TYPE_CHECKING:
@@ -20,20 +22,22 @@ WORK: Final = (
     Answer("All is done."),
 )
 
+LONG: Final = 300_000
+AT_ONCE: Final = 4
+
 
 def basic(bench: Bench) -> str:
     """A file is written, a command is run, a gate judges it, and the tokens served are the tokens booked."""
-    with bench.serving(script(*WORK)) as server:
-        result = bench.attempt(gates=(GateSpec("bash", "grep -q hello copied.txt"),))
+    result = bench.play(*WORK, gates=(GateSpec("bash", "grep -q hello copied.txt"),))
     expect_passed(result)
     expect(bench.file(result, "greeting.txt"), "hello\n", "the file that it wrote")
     expect(bench.file(result, "copied.txt"), "hello\n", "what its command wrote")
     expect(result.message, "All is done.", "its last words")
-    expect(len(server.main), 3, "requests to the model")
+    expect(len(bench.server.main), 3, "requests to the model")
     expect_usage(bench, result.usage, answers=3)
     expect_no_key(result)
-    expect(set(server.strays) - bench.subject.strays, set(), "other hosts that it looked for")
-    expect_that(all(one.with_key for one in server.main), "a request came without the key")
+    expect(set(bench.server.strays) - bench.subject.strays, set(), "other hosts that it looked for")
+    expect_that(all(request.with_key for request in bench.server.main), "a request came without the key")
     return f"{result.timings.agent_s:.1f} s"
 
 
@@ -44,6 +48,43 @@ def expect_no_key(result: AttemptResult) -> None:
     expect_that(KEY not in repr(result), "the key stands in the result")
 
 
+def long_prompt(bench: Bench) -> str:
+    filling = "Nothing but filling. " * (LONG // 21)
+    result = bench.play(Answer("Read."), head=(Section("Your task", f"It begins here. {filling}It ends here."),))
+    expect_passed(result)
+    expect_that(bench.server.main, "it asked the model nothing")
+    prompt = bench.server.main[0].asked.prompt or ""
+    expect_that(f"It begins here. {filling}It ends here." in prompt, f"only {len(prompt)} characters arrived whole")
+    return ""
+
+
+def long_output(bench: Bench) -> str:
+    """A command prints 2 MB: no line is lost, and the run goes on."""
+    result = bench.play(Answer("I look.", (Shell("sh flood.sh"),)), Answer("Seen."))
+    expect_passed(result)
+    expect(result.message, "Seen.", "its last words")
+    sent = bench.server.main[1].text.count("of much output that nobody needs")
+    expect_that(sent, "the model did not get the output")
+    return f"{sent * 33 // 1000} KB of it went to the model"
+
+
+def four_at_once(bench: Bench) -> str:
+    """In four worktrees, with one home folder."""
+    if bench.subject.begins_alone:
+        expect_passed(bench.play(Answer("Here.")))
+    slots = [f"slot-{number}" for number in range(AT_ONCE)]
+    with bench.serving(script(*WORK)), ThreadPoolExecutor(AT_ONCE) as pool:
+        results = list(pool.map(lambda slot: bench.attempt(slot=slot, step=slot), slots))
+    for result in results:
+        expect_passed(result)
+        expect(bench.file(result, "copied.txt"), "hello\n", f"what the command of {result.step} wrote")
+    expect(len({result.session.id for result in results if result.session}), AT_ONCE, "different sessions")
+    return f"{max(result.timings.agent_s for result in results):.1f} s"
+
+
 SCENARIOS: Final = (
     Scenario("basic", "writes a file, runs a command, passes a gate; tokens are booked exactly", basic),
+    Scenario("long-prompt", "a prompt of 300 KB arrives whole", long_prompt),
+    Scenario("long-output", "a command that prints 2 MB ends neither the run nor its reading", long_output),
+    Scenario("four-at-once", "four runs at once, one home folder", four_at_once),
 )

@@ -11,20 +11,19 @@ import os
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.agents.registry import resolve
 from pytest_gump.conformance import (
     scenarios_bounds,
     scenarios_faults,
     scenarios_guards,
-    scenarios_load,
     scenarios_sessions,
     scenarios_work,
 )
 from pytest_gump.conformance.bench import Bench, Fails
-from pytest_gump.conformance.finding import Finding, State
 from pytest_gump.conformance.subjects import SUBJECTS
 from pytest_gump.errors import AgentError, GumpError
 
@@ -34,11 +33,12 @@ if TYPE_CHECKING:
     from pytest_gump.conformance.scenario import Scenario
     from pytest_gump.conformance.subjects import Subject
 
+State = Literal["holds", "fails", "not applicable", "not installed"]
+
 CLIS: Final = tuple(SUBJECTS)
 _ALL: Final = (
     *scenarios_work.SCENARIOS,
     *scenarios_sessions.SCENARIOS,
-    *scenarios_load.SCENARIOS,
     *scenarios_bounds.SCENARIOS,
     *scenarios_guards.SCENARIOS,
     *scenarios_faults.SCENARIOS,
@@ -46,17 +46,27 @@ _ALL: Final = (
 SCENARIOS: Final = tuple(scenario.name for scenario in _ALL)
 
 
+@dataclass(frozen=True, slots=True)
+class Finding:
+    cli: str
+    scenario: str
+    state: State
+    reason: str
+    """One line: what was seen where it fails, why it was left out, or a figure; may be empty where it holds."""
+    duration_s: float = 0.0
+
+
 def run(
     cli_names: Sequence[str],
     say: Callable[[str], None],
     only: Sequence[str] = (),
     *,
-    place: Path | None = None,
+    scratch: Path | None = None,
     patience_s: float = 15.0,
 ) -> list[Finding]:
     """Try the CLIs that are on PATH: `only` names scenarios, otherwise all are run.
 
-    `say` is told one line before and after each. Scratch folders are made in `place`, by default in the user's cache,
+    `say` gets one line before and after each. Scratch folders are made in `scratch`, by default in the user's cache,
     and removed afterwards. A CLI that goes on trying what cannot work is stopped after `patience_s`.
     The environment of this process is exchanged while a CLI runs: no other thread may need it.
 
@@ -70,14 +80,14 @@ def run(
     for cli in cli_names:
         for scenario in chosen:
             say(f"{cli}: {scenario.name} ...")
-            findings.append(_try(SUBJECTS[cli], scenario, place or _default_place(), patience_s))
+            findings.append(_try(SUBJECTS[cli], scenario, scratch or _default_scratch(), patience_s))
             say(_line(findings[-1]))
     return findings
 
 
 def left_out(cli: str, scenario: str) -> str | None:
     """Why a scenario does not apply to a CLI; None when it does."""
-    return next(one for one in _ALL if one.name == scenario).left_out.get(cli)
+    return next(known for known in _ALL if known.name == scenario).left_out.get(cli)
 
 
 def _check(names: Sequence[str], known: Sequence[str], what: str) -> None:
@@ -87,11 +97,11 @@ def _check(names: Sequence[str], known: Sequence[str], what: str) -> None:
 
 
 def _line(finding: Finding) -> str:
-    told = f": {finding.reason}" if finding.reason else ""
-    return f"{finding.cli}: {finding.scenario} {finding.state} ({finding.duration_s:.1f} s){told}"
+    remark = f": {finding.reason}" if finding.reason else ""
+    return f"{finding.cli}: {finding.scenario} {finding.state} ({finding.duration_s:.1f} s){remark}"
 
 
-def _try(subject: Subject, scenario: Scenario, place: Path, patience_s: float) -> Finding:
+def _try(subject: Subject, scenario: Scenario, scratch: Path, patience_s: float) -> Finding:
     began = time.monotonic()
 
     def found(state: State, reason: str) -> Finding:
@@ -102,7 +112,7 @@ def _try(subject: Subject, scenario: Scenario, place: Path, patience_s: float) -
     if (missing := resolve(subject.agent).missing()) is not None:
         return found("not installed", missing)
     try:
-        with _bench(subject, scenario, place, patience_s) as bench:
+        with _bench(subject, scenario, scratch, patience_s) as bench:
             return found("holds", scenario.check(bench))
     except Fails as fails:
         return found("fails", str(fails))
@@ -111,9 +121,9 @@ def _try(subject: Subject, scenario: Scenario, place: Path, patience_s: float) -
 
 
 @contextlib.contextmanager
-def _bench(subject: Subject, scenario: Scenario, place: Path, patience_s: float) -> Iterator[Bench]:
-    place.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{subject.cli}-{scenario.name}-", dir=place))
+def _bench(subject: Subject, scenario: Scenario, scratch: Path, patience_s: float) -> Iterator[Bench]:
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{subject.cli}-{scenario.name}-", dir=scratch))
     try:
         bench = Bench(subject, folder, patience_s)
         bench.prepare()
@@ -122,7 +132,7 @@ def _bench(subject: Subject, scenario: Scenario, place: Path, patience_s: float)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _default_place() -> Path:
+def _default_scratch() -> Path:
     """Not in /tmp, which some sandboxes leave open: what is kept out of the user's home is to be seen."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117

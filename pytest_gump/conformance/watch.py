@@ -20,17 +20,17 @@ SUPERVISOR: Final = "supervisor.py"
 APART: Final = "pytest_gump.conformance.apart"
 
 
-def living(place: Path) -> list[psutil.Process]:
-    """Every process that has its home or its working directory below `place`, but for gump's own."""
-    return [process for process in psutil.process_iter() if _belongs(process, str(place))]
+def living(folder: Path) -> list[psutil.Process]:
+    """Every process that has its home or its working directory below `folder`, but for gump's own."""
+    return [process for process in psutil.process_iter() if _belongs(process, str(folder))]
 
 
-def _belongs(process: psutil.Process, place: str) -> bool:
+def _belongs(process: psutil.Process, folder: str) -> bool:
     try:
         with process.oneshot():
             if process.status() == psutil.STATUS_ZOMBIE or _is_supervisor(process):
                 return False
-            is_below = process.environ().get("HOME", "").startswith(place) or process.cwd().startswith(place)
+            is_below = process.environ().get("HOME", "").startswith(folder) or process.cwd().startswith(folder)
             return is_below and not _is_gump(process) and not _is_its_git(process)
     except (psutil.Error, OSError):
         return False
@@ -54,7 +54,7 @@ def _is_its_git(process: psutil.Process) -> bool:
 class Watch:
     """A thread that looks, and that sends a signal to the CLI once its command has begun."""
 
-    place: Path
+    folder: Path
     """Of the bench."""
     begun: Path
     """The file that the command writes when it begins."""
@@ -89,7 +89,7 @@ class Watch:
 
     def _look(self) -> None:
         looked_at = time.monotonic()
-        processes = living(self.place)
+        processes = living(self.folder)
         now = time.monotonic()
         if processes:
             self.first_at = self.first_at or now

@@ -41,19 +41,29 @@ def test_a_name_that_nobody_knows_is_refused_with_those_that_there_are(
 def test_a_cli_that_is_not_there_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     said: list[str] = []
-    findings = run(["claude", "codex"], said.append, ["basic"], place=tmp_path)
+    findings = run(["claude", "codex"], said.append, ["basic"], scratch=tmp_path)
     assert [(one.cli, one.state) for one in findings] == [("claude", "not installed"), ("codex", "not installed")]
     assert "npm install" in findings[0].reason
     assert said[0] == "claude: basic ..."
     assert said[1].startswith("claude: basic not installed")
 
 
-def test_a_success_that_was_none_does_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("scenario", "reason"),
+    [
+        ("basic", "gate_failed"),
+        ("long-prompt", "it asked the model nothing"),
+        ("resume", "the second attempt asked the model nothing"),
+    ],
+)
+def test_a_success_that_was_none_does_not_hold(
+    scenario: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pretend(tmp_path / "bin", monkeypatch, f"cat > /dev/null; cat {STREAM}")
     before = dict(os.environ)
-    (finding,) = run(["claude"], print, ["basic"], place=tmp_path / "scratch")
+    (finding,) = run(["claude"], print, [scenario], scratch=tmp_path / "scratch")
     assert finding.state == "fails"
-    assert "gate_failed" in finding.reason
+    assert reason in finding.reason
     assert dict(os.environ) == before
     assert list((tmp_path / "scratch").iterdir()) == []
 
@@ -64,7 +74,7 @@ def test_what_a_cli_says_and_its_environment_are_all_that_it_gets(
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "the user's own")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org")
     pretend(tmp_path / "bin", monkeypatch, f"env > {tmp_path}/environment; exit 3")
-    (finding,) = run(["claude"], print, ["status-400"], place=tmp_path / "scratch")
+    (finding,) = run(["claude"], print, ["status-400"], scratch=tmp_path / "scratch")
     assert finding.state == "fails"
     assert "not in the CLI's own words" in finding.reason
     environment = (tmp_path / "environment").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, objects, text_of
+from pytest_gump.conformance.model.asked import Asked, Json, Said, Tool, halves, objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,15 +25,13 @@ KINDS = {
 
 def read(body: Json, _path: str) -> Asked:
     tools = [Tool(str(tool.get("name")), tool.get("input_schema") or {}) for tool in objects(body.get("tools"))]
-    said = tuple(_said(message) for message in objects(body.get("messages")))
-    return Asked(str(body.get("model")), bool(body.get("stream")), said, {tool.name: tool for tool in tools})
+    return Asked.of(body, map(_said, objects(body.get("messages"))), tools)
 
 
 def _said(message: Json) -> Said:
     blocks = objects(message.get("content"))
     is_tool = any(block.get("type") == "tool_result" for block in blocks)
-    role: Role = "model" if message.get("role") == "assistant" else "tool" if is_tool else "user"
-    return Said(role, text_of(blocks))
+    return Said.of(blocks, by_model=message.get("role") == "assistant", is_tool=is_tool)
 
 
 def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
@@ -41,11 +39,11 @@ def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Even
     start = {**message, "content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 1}}
     yield "message_start", {"type": "message_start", "message": start}
     for index, block in enumerate(message["content"]):
-        place = {"index": index}
-        yield "content_block_start", {"type": "content_block_start", **place, "content_block": _empty(block)}
+        position = {"index": index}
+        yield "content_block_start", {"type": "content_block_start", **position, "content_block": _empty(block)}
         for delta in _deltas(block):
-            yield "content_block_delta", {"type": "content_block_delta", **place, "delta": delta}
-        yield "content_block_stop", {"type": "content_block_stop", **place}
+            yield "content_block_delta", {"type": "content_block_delta", **position, "delta": delta}
+        yield "content_block_stop", {"type": "content_block_stop", **position}
     delta = {"stop_reason": message["stop_reason"], "stop_sequence": None}
     yield "message_delta", {"type": "message_delta", "delta": delta, "usage": message["usage"]}
     yield "message_stop", {"type": "message_stop"}
@@ -57,9 +55,7 @@ def _empty(block: Json) -> Json:
 
 def _deltas(block: Json) -> Iterator[Json]:
     if block["type"] == "text":
-        half = len(block["text"]) // 2
-        yield {"type": "text_delta", "text": block["text"][:half]}
-        yield {"type": "text_delta", "text": block["text"][half:]}
+        yield from ({"type": "text_delta", "text": text} for text in halves(block["text"]))
     else:
         yield {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
 

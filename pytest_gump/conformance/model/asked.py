@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +18,10 @@ Event = tuple[str | None, Json | str]
 class Said:
     role: Role
     text: str
+
+    @classmethod
+    def of(cls, parts: object, *, by_model: bool, is_tool: bool) -> Said:
+        return cls("model" if by_model else "tool" if is_tool else "user", text_of(parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,11 @@ class Asked:
     said: tuple[Said, ...]
     tools: Mapping[str, Tool]
 
+    @classmethod
+    def of(cls, body: Json, said: Iterable[Said], tools: Iterable[Tool]) -> Asked:
+        """A request that names its model and whether to stream in the body."""
+        return cls(str(body.get("model")), bool(body.get("stream")), tuple(said), {tool.name: tool for tool in tools})
+
     @property
     def prompt(self) -> str | None:
         """The last prompt of gump in the conversation; None for what the CLI asks on its own account."""
@@ -44,7 +53,7 @@ class Asked:
     @property
     def answered(self) -> int:
         """How often the model has answered since then."""
-        last = max((place for place, said in enumerate(self.said) if _is_prompt(said)), default=-1)
+        last = max((number for number, said in enumerate(self.said) if _is_prompt(said)), default=-1)
         return sum(said.role == "model" for said in self.said[last + 1 :])
 
 
@@ -52,13 +61,10 @@ class Asked:
 class Served:
     """One request to the model; keys are not kept."""
 
-    at: float
-    dialect: str
     asked: Asked
     text: str
     """The body."""
     with_key: bool
-    status: int
     is_side: bool
     """Asked by the CLI on its own account: a title, a summary."""
 
@@ -81,8 +87,14 @@ def objects(value: object) -> list[Json]:
     """The JSON objects of a list; a text counts as one block."""
     if isinstance(value, str):
         return [{"type": "text", "text": value}]
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def text_of(blocks: object) -> str:
-    return "\n".join(str(one["text"]) for one in objects(blocks) if one.get("text"))
+    return "\n".join(str(block["text"]) for block in objects(blocks) if block.get("text"))
+
+
+def halves(text: str) -> tuple[str, str]:
+    """A text in two pieces, as streams send it."""
+    half = len(text) // 2
+    return text[:half], text[half:]

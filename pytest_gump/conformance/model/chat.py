@@ -7,7 +7,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, objects, text_of
+from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, halves, objects, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,27 +22,27 @@ CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit
 def read(body: Json, _path: str) -> Asked:
     functions = [tool.get("function") or {} for tool in objects(body.get("tools"))]
     tools = [Tool(str(function.get("name")), function.get("parameters") or {}) for function in functions]
-    said = tuple(
+    said = (
         Said(ROLES[message["role"]], text_of(message.get("content")))
         for message in objects(body.get("messages"))
         if message.get("role") in ROLES
     )
-    return Asked(str(body.get("model")), bool(body.get("stream")), said, {tool.name: tool for tool in tools})
+    return Asked.of(body, said, tools)
 
 
 def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
     message = whole(asked, answer, calls)
-    usage = message.pop("usage")
+    spent = message.pop("usage")
     choice = message.pop("choices")[0]
     chunk = {**message, "object": "chat.completion.chunk"}
-    half = len(answer.text) // 2
-    parts: list[Json] = [{"role": "assistant", "content": answer.text[:half]}, {"content": answer.text[half:]}]
+    first, rest = halves(answer.text)
+    parts: list[Json] = [{"role": "assistant", "content": first}, {"content": rest}]
     calls_made = choice["message"].get("tool_calls", ())
     parts += [{"tool_calls": [{"index": index, **call}]} for index, call in enumerate(calls_made)]
     for delta in parts:
         yield None, {**chunk, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
     yield None, {**chunk, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]}
-    yield None, {**chunk, "choices": [], "usage": usage}
+    yield None, {**chunk, "choices": [], "usage": spent}
     yield None, "[DONE]"
 
 
@@ -56,7 +56,7 @@ def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]
         "created": int(time.time()),
         "model": asked.model,
         "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}],
-        "usage": _usage(answer.spent),
+        "usage": usage(answer.spent, "prompt", "completion"),
     }
 
 
@@ -65,13 +65,14 @@ def _call(call: Call) -> Json:
     return {"id": f"call_{uuid.uuid4().hex[:24]}", "type": "function", "function": function}
 
 
-def _usage(spent: Spent) -> Json:
+def usage(spent: Spent, read_name: str, written_name: str) -> Json:
+    """As OpenAI counts; its two interfaces have other names for tokens read and written."""
     read_tokens = spent.input + spent.cache_read
     return {
-        "prompt_tokens": read_tokens,
-        "prompt_tokens_details": {"cached_tokens": spent.cache_read},
-        "completion_tokens": spent.output,
-        "completion_tokens_details": {"reasoning_tokens": spent.reasoning},
+        f"{read_name}_tokens": read_tokens,
+        f"{read_name}_tokens_details": {"cached_tokens": spent.cache_read},
+        f"{written_name}_tokens": spent.output,
+        f"{written_name}_tokens_details": {"reasoning_tokens": spent.reasoning},
         "total_tokens": read_tokens + spent.output,
     }
 

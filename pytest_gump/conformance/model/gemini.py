@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, objects, text_of
+from pytest_gump.conformance.model.asked import Asked, Json, Said, Tool, halves, objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,19 +25,19 @@ STATUS: Final[Mapping[int, str]] = {
 
 def read(body: Json, path: str) -> Asked:
     model, _, method = path.rpartition("/")[2].partition(":")
-    declared = [one for tool in objects(body.get("tools")) for one in objects(tool.get("functionDeclarations"))]
+    declared = [found for tool in objects(body.get("tools")) for found in objects(tool.get("functionDeclarations"))]
     tools = [
-        Tool(str(one.get("name")), one.get("parametersJsonSchema") or one.get("parameters") or {}) for one in declared
+        Tool(str(found.get("name")), found.get("parametersJsonSchema") or found.get("parameters") or {})
+        for found in declared
     ]
-    said = tuple(_said(content) for content in objects(body.get("contents")))
-    return Asked(model, method.startswith("stream"), said, {tool.name: tool for tool in tools})
+    stream = method.startswith("stream")
+    return Asked.of({"model": model, "stream": stream}, map(_said, objects(body.get("contents"))), tools)
 
 
 def _said(content: Json) -> Said:
     parts = objects(content.get("parts"))
     is_tool = any("functionResponse" in part for part in parts)
-    role: Role = "model" if content.get("role") == "model" else "tool" if is_tool else "user"
-    return Said(role, text_of(parts))
+    return Said.of(parts, by_model=content.get("role") == "model", is_tool=is_tool)
 
 
 def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
@@ -52,8 +52,7 @@ def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Even
 
 
 def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
-    half = len(answer.text) // 2
-    parts: list[Json] = [{"text": answer.text[:half]}, {"text": answer.text[half:]}]
+    parts: list[Json] = [{"text": text} for text in halves(answer.text)]
     parts += [{"functionCall": {"name": call.tool, "args": call.arguments}} for call in calls]
     return {
         "candidates": [{"content": {"role": "model", "parts": parts}, "index": 0, "finishReason": "STOP"}],

@@ -7,19 +7,20 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, objects, text_of
+from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, halves, objects, text_of
 from pytest_gump.conformance.model.chat import failure as chat_failure
+from pytest_gump.conformance.model.chat import usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_gump.conformance.model.asked import Call, Event
-    from pytest_gump.conformance.model.script import Answer, Spent
+    from pytest_gump.conformance.model.script import Answer
 
 
 def read(body: Json, _path: str) -> Asked:
-    tools = {tool.name: tool for entry in objects(body.get("tools")) for tool in _tools(entry)}
-    return Asked(str(body.get("model")), bool(body.get("stream")), tuple(_said(body.get("input"))), tools)
+    tools = (tool for entry in objects(body.get("tools")) for tool in _tools(entry))
+    return Asked.of(body, _said(body.get("input")), tools)
 
 
 def _tools(entry: Json) -> list[Tool]:
@@ -53,16 +54,16 @@ def _events(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
     opened = {**response, "status": "in_progress", "output": [], "usage": None}
     yield {"type": "response.created", "response": opened}
     for index, item in enumerate(response["output"]):
-        place = {"output_index": index}
+        position = {"output_index": index}
         is_text = item["type"] == "message"
-        yield {"type": "response.output_item.added", **place, "item": {**item, "content": []} if is_text else item}
+        yield {"type": "response.output_item.added", **position, "item": {**item, "content": []} if is_text else item}
         if is_text:
-            part = {**place, "item_id": item["id"], "content_index": 0}
+            part = {**position, "item_id": item["id"], "content_index": 0}
             text = item["content"][0]["text"]
-            for piece in (text[: len(text) // 2], text[len(text) // 2 :]):
+            for piece in halves(text):
                 yield {"type": "response.output_text.delta", **part, "delta": piece}
             yield {"type": "response.output_text.done", **part, "text": text}
-        yield {"type": "response.output_item.done", **place, "item": item}
+        yield {"type": "response.output_item.done", **position, "item": item}
     yield {"type": "response.completed", "response": response}
 
 
@@ -78,7 +79,7 @@ def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]
         "model": asked.model,
         **done,
         "output": items,
-        "usage": _usage(answer.spent),
+        "usage": usage(answer.spent, "input", "output"),
     }
 
 
@@ -93,17 +94,6 @@ def _id(kind: str) -> str:
     return f"{kind}_{uuid.uuid4().hex[:24]}"
 
 
-def _usage(spent: Spent) -> Json:
-    read_tokens = spent.input + spent.cache_read
-    return {
-        "input_tokens": read_tokens,
-        "input_tokens_details": {"cached_tokens": spent.cache_read},
-        "output_tokens": spent.output,
-        "output_tokens_details": {"reasoning_tokens": spent.reasoning},
-        "total_tokens": read_tokens + spent.output,
-    }
-
-
 def failure(status: int, message: str) -> Json:
-    told = chat_failure(status, message)
-    return {"error": {**told["error"], "code": "server_is_overloaded"}} if status == 503 else told
+    body = chat_failure(status, message)
+    return {"error": {**body["error"], "code": "server_is_overloaded"}} if status == 503 else body

@@ -41,15 +41,15 @@ def calls(cli: str, actions: Sequence[Action], tools: Mapping[str, Tool], cwd: P
     return [_call(VOCABULARY[cli], action, tools, cwd, f"call_{number}_{n}") for n, action in enumerate(actions)]
 
 
-def _call(words: Words, action: Action, tools: Mapping[str, Tool], cwd: Path, key: str) -> Call:
+def _call(names: Words, action: Action, tools: Mapping[str, Tool], cwd: Path, key: str) -> Call:
     if isinstance(action, Shell):
-        tool = tools.get(words.shell, Tool(words.shell))
-        return Call(key, words.shell, _filled(tool, {words.command: action.command, **words.more}))
-    if not words.path:
-        return Call(key, words.write, patch(action), kind="custom")
-    tool = tools.get(words.write, Tool(words.write))
-    arguments = {words.path: str(cwd / action.path), "content": action.content}
-    return Call(key, words.write, _filled(tool, arguments))
+        tool = tools.get(names.shell, Tool(names.shell))
+        return Call(key, names.shell, _filled(tool, {names.command: action.command, **names.more}))
+    if not names.path:
+        return Call(key, names.write, patch(action), kind="custom")
+    tool = tools.get(names.write, Tool(names.write))
+    arguments = {names.path: str(cwd / action.path), "content": action.content}
+    return Call(key, names.write, _filled(tool, arguments))
 
 
 def patch(action: Write) -> str:
