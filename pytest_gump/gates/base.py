@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.changes import ChangedFile
 
 GateStatus = Literal["passed", "failed", "skipped", "error"]
+
+PROJECT_GATES: Final = ("compile", "test", "lint", "coverage")
+"""Their command is the project's own: set, or detected."""
+COMMAND_GATES: Final = (*PROJECT_GATES, "bash")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from pytest_gump.gates.tools.stand_ins import stand_ins
 from pytest_gump.text import condensed, last_line, listed, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_gump.gates.base import CommandOutcome, Gate, GateContext
 
 OPTIONAL: Final = frozenset({"lint", "coverage"})
@@ -35,19 +37,23 @@ def project_gate(kind: str) -> Gate:
     def gate(argument: str | None, context: GateContext) -> GateResult:
         if argument is not None:
             return GateResult(kind, "error", f"{kind} takes no argument; for another command write bash: CMD")
-        command = context.commands.get(kind)
-        if command is None:
-            # Some languages have nothing to compile; where the tests are known, their gate judges the work.
-            return nothing_found(kind, optional=kind in OPTIONAL or (kind == "compile" and "test" in context.commands))
-        if found := shadowed(kind, command, context):
-            return found
-        outcome = run(kind, command, context)
-        return result(kind, command, outcome, read_end(outcome, optional=kind in OPTIONAL), context)
+        return run_project_command(kind, context, lambda outcome: read_end(outcome, optional=kind in OPTIONAL))
 
     return gate
 
 
-def shadowed(kind: str, command: str, context: GateContext) -> GateResult | None:
+def run_project_command(kind: str, context: GateContext, read: Callable[[CommandOutcome], Reading]) -> GateResult:
+    """Run the project's command for `kind`, if there is one, and read how it ended."""
+    command = context.commands.get(kind)
+    if command is None:
+        return _nothing_found(kind, context)
+    if found := _shadowed(kind, command, context):
+        return found
+    outcome = _run(kind, command, context)
+    return _result(kind, command, outcome, read(outcome), context)
+
+
+def _shadowed(kind: str, command: str, context: GateContext) -> GateResult | None:
     """Failure of a gate whose tools would be imported from files that the step added."""
     if guarded(command, context.worktree) is None:
         return None
@@ -62,17 +68,19 @@ def shadowed(kind: str, command: str, context: GateContext) -> GateResult | None
 def bash(argument: str | None, context: GateContext) -> GateResult:
     if not argument or not argument.strip():
         return GateResult("bash", "error", "the gate needs a command: write bash: CMD")
-    outcome = run("bash", argument, context)
-    return result(f"bash: {argument}", argument, outcome, read_end(outcome), context)
+    outcome = _run("bash", argument, context)
+    return _result(f"bash: {argument}", argument, outcome, read_end(outcome), context)
 
 
-def nothing_found(kind: str, *, optional: bool) -> GateResult:
+def _nothing_found(kind: str, context: GateContext) -> GateResult:
+    # Some languages have nothing to compile; where the tests are known, their gate judges the work.
+    optional = kind in OPTIONAL or (kind == "compile" and "test" in context.commands)
     advice = f"set gump_{kind} in the ini file or {kind} in the table [gump] of gump.toml"
     status: GateStatus = "skipped" if optional else "error"
     return GateResult(kind, status, f"no {kind} command found for this project; {advice}")
 
 
-def run(label: str, command: str, context: GateContext) -> CommandOutcome:
+def _run(label: str, command: str, context: GateContext) -> CommandOutcome:
     """Run a command; a detected one in its guarded form."""
     form = guarded(command, context.worktree)
     environment = gate_environment(context.worktree, context.environment, imports=form is None)
@@ -81,7 +89,7 @@ def run(label: str, command: str, context: GateContext) -> CommandOutcome:
     return context.run(form.command, label=label, env=environment, with_records=form.gives_records)
 
 
-def result(name: str, command: str, outcome: CommandOutcome, reading: Reading, context: GateContext) -> GateResult:
+def _result(name: str, command: str, outcome: CommandOutcome, reading: Reading, context: GateContext) -> GateResult:
     return GateResult(
         name=name,
         status=reading.status,

@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.gates.base import GateResult
-from pytest_gump.gates.commands import nothing_found, read_end, result, run, shadowed
+from pytest_gump.gates.commands import Reading, read_end, run_project_command
 from pytest_gump.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.gates.base import GateContext
+    from pytest_gump.gates.base import CommandOutcome, GateContext
 
 
 def coverage(argument: str | None, context: GateContext) -> GateResult:
     minimum = _minimum(argument)
     if minimum is None:
         return GateResult("coverage", "error", f"the gate needs a number from 0 to 100, not {argument or 'nothing'}")
-    command = context.commands.get("coverage")
-    if command is None:
-        return nothing_found("coverage", optional=True)
-    if found := shadowed("coverage", command, context):
-        return found
-    outcome = run("coverage", command, context)
+    return run_project_command("coverage", context, lambda outcome: _read(outcome, minimum))
+
+
+def _read(outcome: CommandOutcome, minimum: float) -> Reading:
     reading = read_end(outcome, optional=True)
     if reading.status in ("skipped", "error"):
-        return result("coverage", command, outcome, reading, context)
+        return reading
     percent = total_percent(outcome.output)
     if reading.status == "failed":
         measured = "" if percent is None else f"coverage {percent:.4g}%, but "
-        reading = replace(reading, summary=one_line(f"{measured}the command failed: {reading.summary}"))
-    elif percent is None:
-        reading = replace(reading, status="error", summary="no total coverage found in the command's output")
-    elif percent < minimum:
-        reading = replace(reading, status="failed", summary=f"coverage {_shown(percent)} is below {minimum:g}%")
-    else:
-        reading = replace(reading, summary=f"coverage {_shown(percent)}")
-    return result("coverage", command, outcome, reading, context)
+        return Reading("failed", one_line(f"{measured}the command failed: {reading.summary}"))
+    if percent is None:
+        return Reading("error", "no total coverage found in the command's output")
+    if percent < minimum:
+        return Reading("failed", f"coverage {_shown(percent)} is below {minimum:g}%")
+    return Reading("passed", f"coverage {_shown(percent)}")
 
 
 def _minimum(argument: str | None) -> float | None:

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from pytest_gump.errors import nearest
 from pytest_gump.gates.base import GateResult, PlanItem, Verdict
 from pytest_gump.gates.depends import read_depends
-from pytest_gump.gates.json_input import BadJsonError, fenced_json, read_json
+from pytest_gump.gates.json_input import BadJsonError, read_json
 from pytest_gump.workflow.path import slugify
 
 if TYPE_CHECKING:
     from pytest_gump.gates.base import GateContext
-
-__all__ = ["Parsed", "fenced_json", "parse_plan", "parse_verdict", "schema"]
 
 MAX_NAME: Final = 200
 MAX_TEXT: Final = 20_000

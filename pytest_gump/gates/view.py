@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.system.git.changes import ChangedFile
 
-_HUNK = re.compile(r"@@ -\d+(?:,(?P<old>\d+))? \+(?P<start>\d+)(?:,(?P<new>\d+))? @@")
-_OLD_HUNK_START = re.compile(r"@@ -(\d+)")
+_HUNK = re.compile(r"@@ -(?P<old_start>\d+)(?:,(?P<old>\d+))? \+(?P<new_start>\d+)(?:,(?P<new>\d+))? @@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +35,11 @@ class Diff:
 
     def added_lines_matching(self, pattern: str) -> list[DiffLine]:
         """Added lines in which the regular expression is found."""
-        return [line for sign, line in self._lines() if sign == "+" and re.search(pattern, line.text)]
+        return self._matching("+", pattern)
 
     def removed_lines_matching(self, pattern: str) -> list[DiffLine]:
         """Removed lines in which the regular expression is found."""
-        return [line for sign, line in self._lines() if sign == "-" and re.search(pattern, line.text)]
+        return self._matching("-", pattern)
 
     def __repr__(self) -> str:
         return "<diff>"
@@ -49,6 +48,9 @@ class Diff:
         if self.file is None:
             return self.text
         return self.file.read_text(encoding="utf-8", errors="replace") if self.file.exists() else ""
+
+    def _matching(self, wanted: Literal["+", "-"], pattern: str) -> list[DiffLine]:
+        return [line for sign, line in self._lines() if sign == wanted and re.search(pattern, line.text)]
 
     def _lines(self) -> Iterator[tuple[Literal["+", "-"], DiffLine]]:
         if self.file is None:
@@ -74,8 +76,7 @@ def _hunk_lines(
 ) -> Iterator[tuple[Literal["+", "-"], DiffLine]]:
     """Go by the hunk's own line counts: an added line may look like a header."""
     old_left, new_left = int(hunk["old"] or 1), int(hunk["new"] or 1)
-    old_start = _OLD_HUNK_START.match(hunk[0])
-    old_at, new_at = int(old_start[1]) if old_start else 1, int(hunk["start"])
+    old_at, new_at = int(hunk["old_start"]), int(hunk["new_start"])
     while old_left > 0 or new_left > 0:
         line = next(lines, None)
         if line is None:

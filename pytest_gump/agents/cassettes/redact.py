@@ -11,7 +11,7 @@ from urllib.parse import quote
 from pytest_gump.agents.cassettes.cassette import HOME, WORKTREE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_gump.system.secrets import Secrets
@@ -56,20 +56,16 @@ def _forms(text: str) -> Iterator[bytes]:
     yield quote(text, safe="", errors="surrogateescape").encode()
 
 
-def _alternatives(forms: Iterable[bytes]) -> re.Pattern[bytes] | None:
-    """The longest first, because one secret may begin with another."""
-    words = sorted({form for form in forms if form}, key=len, reverse=True)
-    return re.compile(b"|".join(map(re.escape, words))) if words else None
+def _any_form(text: str) -> bytes:
+    """As a pattern; the longest form first, because one may begin with another."""
+    return b"|".join(map(re.escape, sorted({*_forms(text)}, key=len, reverse=True)))
 
 
 def _paths(worktree: Path, home: str) -> Iterator[tuple[re.Pattern[bytes], bytes]]:
     for path in sorted({str(worktree), os.path.realpath(worktree)}, key=len, reverse=True):
-        forms = _alternatives(_forms(path))
-        if forms is not None:
-            yield forms, WORKTREE.encode()
+        yield re.compile(_any_form(path)), WORKTREE.encode()
         # Claude Code names a folder in the user's home like this.
         yield re.compile(re.escape(re.sub(r"[^A-Za-z0-9]", "-", path).encode())), b"-worktree-"
     for path in sorted({home.rstrip("/"), os.path.realpath(home or "/")}, key=len, reverse=True):
         if path.startswith("/") and len(path) >= _SHORTEST_HOME:
-            alternatives = b"|".join({re.escape(form): None for form in _forms(path)})
-            yield re.compile(rb"(?<![\w.-])(?:" + alternatives + rb")(?![\w.-])"), HOME.encode()
+            yield re.compile(rb"(?<![\w.-])(?:" + _any_form(path) + rb")(?![\w.-])"), HOME.encode()

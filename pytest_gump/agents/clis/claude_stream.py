@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import NOTHING_USED, Note, SessionRef, Text, Tokens, ToolResult, Usage, UsageSeen
-from pytest_gump.agents.clis.claude_usage import Answer, is_guess, model_tokens, result_tokens
+from pytest_gump.agents.clis.claude_usage import Answer, input_tokens, is_guess, model_tokens, result_tokens
 from pytest_gump.agents.streams import ndjson, resets
 from pytest_gump.agents.streams.estimate import characters_of
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames, denial
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Event, Provenance, Task
     from pytest_gump.agents.streams.json_reader import Handlers, Limit
 
-CLI: Final = "claude"
 SYNTHETIC: Final = "<synthetic>"
 RATE_LIMIT: Final = "rate_limit"
 
@@ -54,7 +53,7 @@ _LONG: Final = 2048
 
 
 class ClaudeReader(ResultReader):
-    CLI: ClassVar = CLI
+    CLI: ClassVar = "claude"
     LOST_SESSION: ClassVar = ("No conversation found with session ID",)
     QUOTA: ClassVar = re.compile(
         r"\b(usage|session|weekly|rate|spend(?:ing)?) limit\b|credit balance is too low|hit your (?:\w{1,20} )?limit"
@@ -107,12 +106,7 @@ class ClaudeReader(ResultReader):
         self._unnamed += 1
         answer = self._answers.get(key)
         if answer is None:
-            usage = ndjson.section(message, "usage")
-            tokens = Tokens(
-                input=ndjson.count(usage, "input_tokens"),
-                cache_read=ndjson.count(usage, "cache_read_input_tokens"),
-                cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
-            )
+            tokens = input_tokens(ndjson.section(message, "usage"))
             answer = Answer(self._since, model, tokens)
             self._answers[key] = answer
             if len(self._answers) > _OPEN_ANSWERS:

@@ -41,16 +41,19 @@ def is_guess(result: ndjson.JsonObject) -> bool:
     return any(ndjson.section(models, name).get("costBasis") == "unknown" for name in models)
 
 
-def result_tokens(result: ndjson.JsonObject) -> Tokens:
-    usage = ndjson.section(result, "usage")
-    thinking = ndjson.count(ndjson.section(usage, "output_tokens_details"), "thinking_tokens")
+def input_tokens(usage: ndjson.JsonObject) -> Tokens:
     return Tokens(
         input=ndjson.count(usage, "input_tokens"),
         cache_read=ndjson.count(usage, "cache_read_input_tokens"),
         cache_write=ndjson.count(usage, "cache_creation_input_tokens"),
-        output=max(0, ndjson.count(usage, "output_tokens") - thinking),
-        reasoning=thinking,
     )
+
+
+def result_tokens(result: ndjson.JsonObject) -> Tokens:
+    usage = ndjson.section(result, "usage")
+    thinking = ndjson.count(ndjson.section(usage, "output_tokens_details"), "thinking_tokens")
+    output = max(0, ndjson.count(usage, "output_tokens") - thinking)
+    return input_tokens(usage) + Tokens(output=output, reasoning=thinking)
 
 
 def model_tokens(result: ndjson.JsonObject) -> Tokens:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Handlers
 
-CLI: Final = "codex"
-
 TOOLS: Final = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_search", "collab_tool_call"})
 
 # Only looked for in the failure that the CLI reports: an agent may write such words about its work.
@@ -46,7 +44,7 @@ _Phase = Literal["none", "thinking", "message", "tool"]
 
 
 class CodexReader(EstimatedReader):
-    CLI: ClassVar = CLI
+    CLI: ClassVar = "codex"
     GOOD_END: ClassVar = "turn.completed"
     LOST_SESSION: ClassVar = ("no rollout found",)
     NOISE: ClassVar = re.compile(r"Reading (?:prompt|additional input) from stdin\.\.\.")
@@ -146,10 +144,8 @@ class CodexReader(EstimatedReader):
             reasoning=reasoning,
         )
         self._reported = tokens if usage else self._reported
+        self._has_reported = self._reported is not None
         return (UsageSeen(self._usage()),)
-
-    def _has_reported(self) -> bool:
-        return self._reported is not None
 
     def _reported_usage(self) -> Usage | None:
         if self._reported is None:

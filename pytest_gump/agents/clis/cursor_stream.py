@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Handlers
 
-CLI: Final = "cursor"
-
 TOOLS: Final = ToolNames(writing=frozenset({"write", "edit", "delete"}), commands=frozenset({"shell"}), paths=("path",))
 
 
 class CursorReader(ResultReader):
-    CLI: ClassVar = CLI
+    CLI: ClassVar = "cursor"
     NOISE: ClassVar = re.compile(r"\{")  # some builds print every event on stderr as well
     QUOTA: ClassVar = re.compile(
         r"usage limit|rate.?limit|too many requests|\b429\b|quota|out of credits|\boverloaded\b", re.IGNORECASE

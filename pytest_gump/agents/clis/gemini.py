@@ -1,14 +1,15 @@
-"""Gemini CLI, headless."""
+"""Gemini CLI, headless. It forks no session by its id, but begins with a file of one."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
-from pytest_gump.agents.clis.gemini_sessions import session_file
 from pytest_gump.agents.clis.gemini_stream import GeminiReader
 from pytest_gump.agents.program import Login, Program, Versions
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Task
+
+_SHORT: Final = 8
+"""As many characters of a session's id stand in the name of its file."""
 
 HERE: Final = Path(__file__).parent
 READ_POLICY: Final = HERE / "gemini_read.toml"
@@ -105,3 +109,28 @@ class GeminiAgent(CliAgent):
         commands = (command for command in task.allowed_commands if "," not in command)
         allowed = (f"--allowed-tools=run_shell_command({command})" for command in commands)
         return (*mode, "--policy", str(WRITE_POLICY), *allowed)
+
+
+def session_file(session_id: str) -> Path:
+    """The file of a session; the name of one that is not there, for the CLI to say so, when there is none.
+
+    A session that was resumed has a second file, begun then: the first holds all of it.
+    """
+    chats = _home() / ".gemini" / "tmp"
+    short = session_id[:_SHORT]
+    found = [path for path in chats.glob("*/chats/session-*.jsonl") if path.stem.endswith(f"-{short}")]
+    mine = [path for path in found if _holds(path, session_id)]
+    return max(mine, key=lambda path: path.stat().st_size, default=chats / f"session-{short}.jsonl")
+
+
+def _home() -> Path:
+    return Path(os.environ.get("GEMINI_CLI_HOME") or Path.home())
+
+
+def _holds(path: Path, session_id: str) -> bool:
+    try:
+        with path.open("rb") as file:
+            first = json.loads(file.readline())
+    except (OSError, ValueError):
+        return False
+    return isinstance(first, dict) and first.get("sessionId") == session_id

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Handlers, Limit
 
-CLI: Final = "gemini"
-
 TOOLS: Final = ToolNames(
     writing=frozenset({"write_file", "replace", "edit"}),
     commands=frozenset({"run_shell_command"}),
@@ -46,7 +44,7 @@ _QUOTA: Final = re.compile(
 
 
 class GeminiReader(EstimatedReader):
-    CLI: ClassVar = CLI
+    CLI: ClassVar = "gemini"
     LOST_SESSION: ClassVar = ("Error resuming session:", "Error importing session from file:")
     NOISE: ClassVar = re.compile(r"Warning:|YOLO mode|Ripgrep is not|\[STARTUP\]|\(node:|\(Use `node")
 
@@ -76,7 +74,7 @@ class GeminiReader(EstimatedReader):
 
     def _read_start(self, record: ndjson.JsonObject) -> Iterable[Event]:
         events = self._start(ndjson.text(record, "session_id"), ndjson.text(record, "model"))
-        self._conversation.model = prices.priced_as(self._model, CLI)
+        self._conversation.model = prices.priced_as(self._model, self.CLI)
         return events
 
     def _answer(self) -> list[Event]:
@@ -129,12 +127,10 @@ class GeminiReader(EstimatedReader):
         self._result = record
         stats = ndjson.section(record, "stats")
         self._reported = self._usage_of(stats) if stats else None
+        self._has_reported = self._reported is not None
         return (UsageSeen(self._usage()),)
 
     # -- usage -----------------------------------------------------------------------------------------------------
-
-    def _has_reported(self) -> bool:
-        return self._reported is not None
 
     def _reported_usage(self) -> Usage | None:
         return self._reported
@@ -149,7 +145,7 @@ class GeminiReader(EstimatedReader):
         parts = parts or [(self._model, tokens)]
         costs = [self._price(name, part, self._turns) for name, part in parts if part.total]
         self._only_model(list(models))
-        is_known = None not in costs and (costs or prices.rates(prices.priced_as(self._model, CLI)) is not None)
+        is_known = None not in costs and (costs or prices.rates(prices.priced_as(self._model, self.CLI)) is not None)
         return Usage.estimated(tokens, sum(cost or 0.0 for cost in costs) if is_known else None, *self._counts)
 
     def _only_model(self, names: list[str]) -> None:

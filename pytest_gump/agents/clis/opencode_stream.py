@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Handlers
 
-CLI: Final = "opencode"
-
 WRITING_TOOLS: Final = frozenset({"write", "edit", "multiedit"})
 PATCH_TOOLS: Final = frozenset({"patch", "apply_patch"})
 _PATCHED = re.compile(r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$", re.MULTILINE)
@@ -44,7 +42,7 @@ _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MUL
 
 
 class OpencodeReader(JsonReader):
-    CLI: ClassVar = CLI
+    CLI: ClassVar = "opencode"
     GOOD_END: ClassVar = "an answer that ended well"
     LOST_SESSION: ClassVar = ("Session not found",)
 

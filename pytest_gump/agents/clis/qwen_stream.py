@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Limit
 
-CLI: Final = "qwen"
-
 TOOLS: Final = ToolNames(
     writing=frozenset({"write_file", "edit", "notebook_edit"}),
     commands=frozenset({"run_shell_command", "monitor"}),
@@ -41,7 +39,7 @@ _API_ERROR: Final = "[API Error"
 
 
 class QwenReader(ResultReader):
-    CLI: ClassVar = CLI
+    CLI: ClassVar = "qwen"
     LOST_SESSION: ClassVar = ("No saved session found",)
     NOISE: ClassVar = re.compile(
         r".*(?:Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting)|at \S.*\.js:\d+:\d+\)?$"

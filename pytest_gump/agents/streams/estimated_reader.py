@@ -24,6 +24,7 @@ class EstimatedReader(JsonReader):
         self._running: set[str] = set()
         """Tools that were called and have not answered."""
         self._last_error = ""
+        self._has_reported = False
 
     def _begin_answer(self) -> Turn:
         self._conversation.begin_answer()
@@ -34,13 +35,10 @@ class EstimatedReader(JsonReader):
 
     def _seen(self) -> Iterable[Event]:
         """The estimate so far; after what the CLI reported there is nothing to add."""
-        return NO_EVENTS if self._has_reported() else (UsageSeen(self._conversation.usage(*self._counts)),)
+        return NO_EVENTS if self._has_reported else (UsageSeen(self._conversation.usage(*self._counts)),)
 
     def _last_words(self, stderr: str) -> str:
         return self._last_error or super()._last_words(stderr)
-
-    def _has_reported(self) -> bool:
-        raise NotImplementedError
 
     def _reported_usage(self) -> Usage | None:
         raise NotImplementedError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.checks.no_change import read_reason
 from pytest_gump.errors import WorktreeError
-from pytest_gump.gates.schema import fenced_json, parse_plan, parse_verdict
+from pytest_gump.gates.json_input import fenced_json
+from pytest_gump.gates.schema import parse_plan, parse_verdict
 from pytest_gump.system.worktrees.slot import HANDOVER
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.reporting.dry_run_attempts import describe_attempts
-from pytest_gump.gates.names import PROJECT_GATES
+from pytest_gump.gates.base import PROJECT_GATES
 from pytest_gump.units import format_duration, format_usd
 from pytest_gump.workflow.edit import foreach_groups
 from pytest_gump.workflow.generated import MERGE, merged_members

@@ -16,7 +16,7 @@ from pytest_gump.engine.run.fingerprint import hashed, portable
 from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.run.sessions import choose_session
 from pytest_gump.engine.run.template_values import State
-from pytest_gump.gates.names import COMMAND_GATES
+from pytest_gump.gates.base import COMMAND_GATES
 from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.order import ContextPart, Limits, Order
 from pytest_gump.workflow.edit import foreach_groups, walk

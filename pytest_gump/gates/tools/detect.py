@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 TEST_PATTERNS: Final = (
     "test/", "tests/", "__tests__/", "spec/*.rb", "spec/**/*.rb",
@@ -76,11 +76,24 @@ class Project:
     def text(self, name: str) -> str:
         return (self.read(name) or b"").decode("utf-8", "replace") if name in self.files else ""
 
-    def toml(self, name: str) -> dict[str, Any]:
-        try:
-            return tomllib.loads(self.text(name))
-        except (tomllib.TOMLDecodeError, RecursionError):
-            return {}
+    @property
+    def tools(self) -> dict[str, Any]:
+        """The tables `[tool.NAME]` of pyproject.toml."""
+        return tool_tables(self.text("pyproject.toml"))
+
+
+def tool_tables(pyproject: str) -> dict[str, Any]:
+    try:
+        tables = tomllib.loads(pyproject).get("tool")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
+    return tables if isinstance(tables, dict) else {}
+
+
+def _named(commands: Mapping[str, Sequence[str]], known: Collection[str], run: str) -> Commands:
+    """For each gate, `run` with the first of its names that is known."""
+    found = {kind: next((name for name in names if name in known), None) for kind, names in commands.items()}
+    return {kind: f"{run} {name}" for kind, name in found.items() if name}
 
 
 def detect(
@@ -144,11 +157,7 @@ def _node(project: Project) -> Commands:
         return {}
     run, execute = next((run, execute) for lock, run, execute in _NODE_RUNNERS if not lock or lock in project.files)
     scripts = _node_scripts(project.text("package.json"))
-    commands = {
-        kind: f"{run} {script}"
-        for kind, names in _NODE_SCRIPTS.items()
-        if (script := next((name for name in names if name in scripts), None))
-    }
+    commands = _named(_NODE_SCRIPTS, scripts, run)
     if "tsconfig.json" in project.files:
         commands.setdefault("compile", f"{execute} tsc --noEmit")
     if "test" in scripts and re.search(r"\b(jest|vitest)\b", scripts["test"]):
@@ -226,20 +235,15 @@ def _python_commands(project: Project) -> Commands:
     else:
         commands["test"] = f"{python} -m pytest"
         commands["coverage"] = _pytest_coverage(project, python)
-    if project.first(("ruff.toml", ".ruff.toml")) or "ruff" in _tool_tables(project):
+    if project.first(("ruff.toml", ".ruff.toml")) or "ruff" in project.tools:
         commands["lint"] = f"{python} -m ruff check ."
     return commands
-
-
-def _tool_tables(project: Project) -> dict[str, Any]:
-    tables = project.toml("pyproject.toml").get("tool")
-    return tables if isinstance(tables, dict) else {}
 
 
 def _has_pytest_settings(project: Project) -> bool:
     return bool(
         project.first(("pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "conftest.py"))
-        or "pytest" in _tool_tables(project)
+        or "pytest" in project.tools
         or "[tool:pytest]" in project.text("setup.cfg")
         or "[pytest]" in project.text("tox.ini")
     )
@@ -276,11 +280,7 @@ def _make(project: Project) -> Commands:
         return {}
     rules = re.findall(r"^([A-Za-z0-9_.\- \t]+)::?(?!=)", project.text(makefile), re.MULTILINE)
     targets = {target for rule in rules for target in rule.split()}
-    return {
-        kind: f"make {target}"
-        for kind, names in _MAKE_TARGETS.items()
-        if (target := next((name for name in names if name in targets), None))
-    }
+    return _named(_MAKE_TARGETS, targets, "make")
 
 
 LANGUAGES: Final = (_go, _node, _rust, _java, _ruby, _python)

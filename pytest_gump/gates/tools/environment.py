@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.gates.tools.detect import PYTHON_MARKERS
+from pytest_gump.gates.tools.detect import PYTHON_MARKERS, tool_tables
 from pytest_gump.system.files import read_or_none
 
 if TYPE_CHECKING:
@@ -39,21 +38,14 @@ def is_python_project(worktree: Path) -> bool:
 
 def source_roots(worktree: Path) -> list[Path]:
     """Folders that Python code of the project is imported from: `src`, declared package folders, the root itself."""
-    declared = ["src", *_declared(_tables(worktree))]
+    pyproject = (read_or_none(worktree, "pyproject.toml") or b"").decode("utf-8", "replace")
+    declared = ["src", *_declared(tool_tables(pyproject))]
     inside = (worktree / name for name in dict.fromkeys(declared) if _is_relative(name))
     return [*(path for path in inside if path.is_dir() and path != worktree), worktree]
 
 
 def _is_relative(name: str) -> bool:
     return not name.startswith("/") and ".." not in name.split("/") and os.pathsep not in name and "\0" not in name
-
-
-def _tables(worktree: Path) -> dict[str, Any]:
-    try:
-        tables = tomllib.loads((read_or_none(worktree, "pyproject.toml") or b"").decode()).get("tool")
-    except (ValueError, RecursionError):
-        return {}
-    return tables if isinstance(tables, dict) else {}
 
 
 def _at(table: Any, *keys: str) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from pytest_gump.agents import registry
 from pytest_gump.agents.base import SessionRef, Task, forks_of
 from pytest_gump.agents.clis.claude_stream import ClaudeReader
-from pytest_gump.agents.clis.gemini_sessions import session_file
+from pytest_gump.agents.clis.gemini import session_file
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent
