@@ -15,7 +15,7 @@ from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_gump.jobs.job import Job
@@ -145,18 +145,13 @@ def _group(root: WorkflowCollector, parent: pytest.Collector, step: Step, path: 
 
 
 class StepItem(pytest.Item):
-    """One step of a run. One execution of it is one attempt.
-
-    The conductor sets `order` and `outcome`.
-    The first call of `outcome` carries out the order; later calls return the result.
-    """
+    """One step of a run. One execution of it is one attempt."""
 
     root: WorkflowCollector
     step_path: StepPath
     order: Order | None = None
-    outcome: Callable[[], AttemptResult] | None = None
-    reused: bool = False
-    """An earlier session has run it, and its result holds."""
+    result: AttemptResult | None = None
+    """Of `order`, as soon as it is known; None for a step that runs without an attempt."""
 
     @classmethod
     def from_parent(  # type: ignore[override]
@@ -167,12 +162,8 @@ class StepItem(pytest.Item):
         return node
 
     def runtest(self) -> None:
-        if self.reused:
-            return
-        assert self.outcome is not None, "a step item runs only with an order"  # noqa: S101
-        result = self.outcome()
-        if not result.passed:
-            raise GateFailed(describe_failure(result))
+        if self.result is not None and not self.result.passed:
+            raise GateFailed(describe_failure(self.result))
 
     def reportinfo(self) -> tuple[Path, int, str]:
         loaded = self.root.job.loaded

@@ -188,7 +188,7 @@ class OrderLoop:
             in_flight = self._remove(arrival)
             if isinstance(in_flight, StepInFlight):
                 is_over = isinstance(arrival, Lost) or arrival.is_over
-                self._finish(in_flight, partial(self._result_of, in_flight, arrival), is_over=is_over)
+                self._finish(in_flight, self._outcome_of(in_flight, arrival), is_over=is_over)
             else:
                 self._end_preflight(in_flight, arrival)
 
@@ -213,7 +213,7 @@ class OrderLoop:
             self._report.live.ended(in_flight.ticket)
             return
         try:
-            result = self._result_of(in_flight, arrival)
+            result = self._outcome_of(in_flight, arrival)()
         except WorkerFault as fault:  # it concerns this run only; an exception would end them all
             reason = str(fault.args[0]).splitlines()[0]
             result = AttemptResult.not_made(in_flight.order, Outcome.GATE_ERROR, reason, started=CLOCK.now())
@@ -223,14 +223,11 @@ class OrderLoop:
         if failure is not None:
             self._reports.preflight_failed(active, result, failure)
 
-    def _result_of(self, in_flight: InFlight, arrival: Finished | Lost) -> AttemptResult:
-        """The result that has arrived, or that of a lost attempt.
+    def _outcome_of(self, in_flight: InFlight, arrival: Finished | Lost) -> Callable[[], AttemptResult]:
+        """A function that returns the result, or raises what the attempt raised."""
+        return arrival.outcome if isinstance(arrival, Finished) else partial(self._lost, in_flight, arrival)
 
-        Raises:
-            GumpError: what the attempt raised.
-        """
-        if isinstance(arrival, Finished):
-            return arrival.outcome()
+    def _lost(self, in_flight: InFlight, arrival: Lost) -> AttemptResult:
         if not arrival.is_quiet:
             in_flight.active.workplace.pool.doubt(in_flight.order.slot)
             in_flight.active.run.abandon_slot(in_flight.order.slot)
@@ -266,7 +263,7 @@ class OrderLoop:
         if not isinstance(step, StepInFlight):
             return
         try:
-            result = self._result_of(step, arrival)
+            result = self._outcome_of(step, arrival)()
         except GumpError as error:
             result = self._reports.broken(step, error)
         if isinstance(arrival, Lost) or result.outcome is Outcome.CANCELLED:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
 
 from pytest_gump.agents.base import NOTHING_USED
 from pytest_gump.collect import StepItem, describe_failure
@@ -16,16 +15,15 @@ from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.errors import GumpError
 from pytest_gump.jobs.hooks import in_a_line, trouble
-from pytest_gump.order import AttemptResult, Outcome, to_wire
+from pytest_gump.order import AttemptResult, Outcome
 from pytest_gump.reporters import junit
-from pytest_gump.reporters.exit_code import is_own
 from pytest_gump.session.interrupts import uninterrupted
-from pytest_gump.session.phases import Phases, bare_report
+from pytest_gump.session.phases import Phases, StepProtocol, make_setup
 from pytest_gump.text import clean_text
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_gump.engine.record.records import AttemptRecord
     from pytest_gump.engine.run.run import Run
@@ -38,13 +36,13 @@ if TYPE_CHECKING:
 
 
 class StepReports:
-    """Registered with the conductor: records attempts, then shows them to pytest and its plugins."""
+    """Records attempts, then shows them to pytest and its plugins."""
 
     def __init__(self, config: pytest.Config, report: Report) -> None:
         self._config = config
         self._report = report
-        self._protocols: dict[str, Callable[[], None]] = {}
-        """The objects that run the phases of steps being shown, by node id."""
+        self._protocol = StepProtocol()
+        config.pluginmanager.register(self._protocol, "gump-steps")
 
     def show(self, in_flight: StepInFlight, outcome: Callable[[], AttemptResult], *, is_over: bool) -> None:
         """Show pytest the run of an attempt's item: `outcome` returns the result, or carries out the attempt.
@@ -54,17 +52,14 @@ class StepReports:
         """
         item = in_flight.item
         phases = Phases(item, outcome, partial(self.broken, in_flight), is_over=is_over)
-        item.order, item.outcome = in_flight.order, phases.carry_out
-        self._protocols[item.nodeid] = phases.in_protocol
-        try:
+        item.order, item.result = in_flight.order, None
+        with self._protocol.showing(item, phases.in_protocol):
             phases.run()
             if phases.result is None or phases.result.outcome is Outcome.CANCELLED:
                 self.cancelled(in_flight, phases.result or self._stopped(in_flight))
             else:
                 with uninterrupted():  # recorded and shown, or neither
                     self._settle(in_flight, phases.result, phases.report(phases.result))
-        finally:
-            del self._protocols[item.nodeid]
         if phases.stop is not None:
             raise phases.stop
 
@@ -102,7 +97,7 @@ class StepReports:
         if verdict == "passed":
             active.passed[report.nodeid] = _final(report, "call"), order.step
         if verdict != "failed" or replanned:
-            _make_phase(report, "retried" if replanned else _CATEGORIES.get(verdict, verdict))
+            make_setup(report, "retried" if replanned else _CATEGORIES.get(verdict, verdict))
         self._report.live.ended(in_flight.ticket)
         self._report.attempt_finished(order.run_id, record, result)
         self._report.log(report, in_flight.item.ihook)
@@ -133,32 +128,6 @@ class StepReports:
             name = getattr(getattr(hook, "func", None), "name", "a hook")
             self._report.say_once(f"{name}: another plugin's hook raised {text}")
 
-    # -- hooks ---------------------------------------------------------------------------------------------------
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Run the phases of a step; plugins that repeat tests do not apply to it."""
-        if not isinstance(item, StepItem):
-            return None
-        self._protocols[item.nodeid]()
-        return True
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
-        """Only we log steps: if a plugin logs one, other plugins see a phase that passed."""
-        if report.nodeid in self._protocols and not is_own(report):
-            _make_phase(report, "")
-        return (yield)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
-        """Write order and result of an attempt as plain dicts, for plugins that save reports."""
-        data, attempt = (yield), getattr(report, "gump", None)
-        if attempt is not None and data is not None:
-            order, result = attempt
-            data["gump"] = {"order": to_wire(order), "result": to_wire(result)}
-        return data
-
     # -- settled steps -------------------------------------------------------------------------------------------
 
     def run_finished(self, active: ActiveRun) -> None:
@@ -182,8 +151,8 @@ class StepReports:
                 continue
             item = active.item(active.root.session, path)
             if item.nodeid not in active.closed:
-                item.order, item.reused = None, True
-                report = self._shown(item, "call")
+                item.order = item.result = None
+                report = self._protocol.report_of(item, "call")
                 report.outcome, report.longrepr = "passed", None
                 report.duration, report.gump_category = 0.0, "reused"
                 self._report.log(report, item.ihook)
@@ -226,24 +195,11 @@ class StepReports:
         self._report.step_skipped(record.run_id, str(path), reason)
         junit.write_skipped(self._config, item, record, record.steps[str(path)])
         active.closed.add(item.nodeid)
-        item.order = None
+        item.order = item.result = None
         item.add_marker(pytest.mark.skip(reason=reason))
-        report = self._shown(item, "setup")
+        report = self._protocol.report_of(item, "setup")
         report.outcome, report.longrepr = "skipped", (*item.location[:2], f"Skipped: {reason}")
         self._report.hand_on(item, [report, _final(report, "teardown")])
-
-    def _shown(self, item: StepItem, when: str) -> Any:
-        """Run the phases of a step without an attempt; returns its report, to be completed."""
-        reports: list[Any] = []
-        self._protocols[item.nodeid] = lambda: reports.extend(runtestprotocol(item, log=False, nextitem=None))
-        try:
-            trouble(partial(item.config.hook.pytest_runtest_protocol, item=item, nextitem=None))
-        finally:
-            del self._protocols[item.nodeid]
-        report = next((report for report in reports if report.when == when), None) or bare_report(item)
-        report.when = when
-        vars(report).pop("wasxfail", None)
-        return report
 
 
 def _answer(ask: Callable[[], object], job: Job) -> Decision | None:
@@ -270,12 +226,6 @@ def _checked(answer: object, job: Job) -> Decision:
 
 _CATEGORIES = {"again": "retried", "passed": ""}
 """What pytest's summary counts an attempt as that is not the last word on its step; "" is no count."""
-
-
-def _make_phase(report: Any, category: str) -> None:
-    """Make it the report of a set-up that passed: no plugin shows or counts that, ours apart."""
-    report.when, report.outcome, report.longrepr, report.gump_category = "setup", "passed", None, category
-    report.duration, report.sections = 0.0, []
 
 
 def _final(report: Any, when: str) -> Any:

@@ -1,4 +1,4 @@
-"""One attempt as pytest and its plugins see it: set-up, call and teardown around a result that they cannot change.
+"""A step as pytest and its plugins see it: set-up, call and teardown around a result that they cannot change.
 
 If a hook of another plugin skips, fails, xfails or raises in them, that becomes a note.
 """
@@ -6,23 +6,76 @@ If a hook of another plugin skips, fails, xfails or raises in them, that becomes
 from __future__ import annotations
 
 import traceback
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
 
-from pytest_gump.collect import describe_failure
+from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.engine.attempt.attempt import Cancelled
 from pytest_gump.errors import GumpError
-from pytest_gump.jobs.hooks import STOPS, in_a_line
+from pytest_gump.jobs.hooks import STOPS, in_a_line, trouble
+from pytest_gump.order import to_wire
+from pytest_gump.reporters.exit_code import is_own
 from pytest_gump.text import clean_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from pytest_gump.collect import StepItem
     from pytest_gump.order import AttemptResult
+
+
+class StepProtocol:
+    """Registered as a plugin: the phases of a step run as we say, and no other plugin repeats or logs them."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, Callable[[], object]] = {}
+        """What runs the phases of the steps that are being shown, by node id."""
+
+    @contextmanager
+    def showing(self, item: StepItem, run_phases: Callable[[], object]) -> Iterator[None]:
+        """While this lasts, `run_phases` is the protocol of an item."""
+        self._shown[item.nodeid] = run_phases
+        try:
+            yield
+        finally:
+            del self._shown[item.nodeid]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Run the phases of a step; plugins that repeat tests do not apply to it."""
+        if not isinstance(item, StepItem):
+            return None
+        self._shown[item.nodeid]()
+        return True
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
+        """Only we log steps: if a plugin logs one, other plugins see a phase that passed."""
+        if report.nodeid in self._shown and not is_own(report):
+            make_setup(report, "")
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
+        """Write order and result of an attempt as plain dicts, for plugins that save reports."""
+        data, attempt = (yield), getattr(report, "gump", None)
+        if attempt is not None and data is not None:
+            order, result = attempt
+            data["gump"] = {"order": to_wire(order), "result": to_wire(result)}
+        return data
+
+    def report_of(self, item: StepItem, when: str) -> Any:
+        """Run the phases of a step without an attempt; returns its report, to be completed."""
+        reports: list[Any] = []
+        with self.showing(item, lambda: reports.extend(runtestprotocol(item, log=False, nextitem=None))):
+            trouble(partial(item.config.hook.pytest_runtest_protocol, item=item, nextitem=None))
+        report = _report_of(reports, item, when)
+        report.when = when
+        return report
 
 
 class Phases:
@@ -77,7 +130,7 @@ class Phases:
 
     def in_protocol(self) -> None:
         """Run the phases inside the wrappers of plugins."""
-        result = self.carry_out()
+        result = self._item.result = self.carry_out()
         self._reports = runtestprotocol(self._item, log=False, nextitem=None)
         expected = "passed" if result.passed else "failed"
         for report in self._reports:
@@ -87,21 +140,29 @@ class Phases:
 
     def report(self, result: AttemptResult) -> Any:
         """The report of the attempt: that of its call phase, with the attempt's own outcome."""
-        report = next((report for report in self._reports if report.when == "call"), None) or bare_report(self._item)
+        report = _report_of(self._reports, self._item, "call")
         report.when, report.outcome, report.longrepr = "call", "passed", None
         if not result.passed:
             texts = filter(None, [describe_failure(result), self._trace])
             report.outcome, report.longrepr = "failed", "\n\n".join(texts)
-        vars(report).pop("wasxfail", None)
         # A worker may have carried out the attempt; then the phases here only show it.
         report.duration = max(report.duration, result.timings.total_s)
         return report
 
 
-def bare_report(item: StepItem) -> Any:
-    """A report that neither phases nor plugins have influenced."""
-    call = pytest.CallInfo.from_call(lambda: None, when="call")
-    return pytest.TestReport.from_item_and_call(item, call)
+def make_setup(report: Any, category: str) -> None:
+    """Make it the report of a set-up that passed: no plugin shows or counts that, ours apart."""
+    report.when, report.outcome, report.longrepr, report.gump_category = "setup", "passed", None, category
+    report.duration, report.sections = 0.0, []
+
+
+def _report_of(reports: Sequence[Any], item: StepItem, when: str) -> Any:
+    """The report of a phase; if it is missing, one that neither phases nor plugins have influenced."""
+    report = next((report for report in reports if report.when == when), None)
+    if report is None:
+        report = pytest.TestReport.from_item_and_call(item, pytest.CallInfo.from_call(lambda: None, when="call"))
+    vars(report).pop("wasxfail", None)
+    return report
 
 
 def _why(report: Any) -> str:

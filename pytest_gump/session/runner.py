@@ -45,7 +45,6 @@ class Runner:
         self._report = report
         self._ci = ci
         self._steps = StepReports(session.config, report)
-        session.config.pluginmanager.register(self._steps, "gump-steps")
 
     def in_this_process(self, selected: Selected) -> None:
         """Ordinary tests first, then one run after the other."""
