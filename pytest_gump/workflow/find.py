@@ -30,12 +30,6 @@ class Found:
     """Why it cannot be read; there is no text then."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    path: Path
-    source: Source
-
-
 def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     """Find a workflow by name, or read the file that is named.
 
@@ -49,12 +43,11 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
             f"{quoted(name_or_path)} is not the name of a workflow",
             hint="a name has no separators and no '..'; a path ends in .yaml or .yml",
         )
-    folders = _folders(project, home)
-    for folder in folders:
+    for folder, source in _folders(project, home).items():
         for suffix in WORKFLOW_SUFFIXES:
-            path = folder.path / f"{name_or_path}{suffix}"
+            path = folder / f"{name_or_path}{suffix}"
             if _exists(path):
-                return Found(path, folder.source, name_or_path, _read(path))
+                return Found(path, source, name_or_path, _read(path))
     raise _not_found(name_or_path, project, home)
 
 
@@ -66,9 +59,9 @@ def workflow_file(path: Path) -> Found:
 def list_workflows(project: Path, home: Path | None) -> list[Found]:
     """Give the workflows that can be named, by name; one that a nearer one of the same name hides is left out."""
     found: dict[str, Found] = {}
-    for folder, path in _files(project, home):
+    for path, source in _files(project, home):
         if path.stem not in found:
-            found[path.stem] = _listed(path, folder.source)
+            found[path.stem] = _listed(path, source)
     return sorted(found.values(), key=lambda workflow: workflow.name)
 
 
@@ -105,23 +98,24 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _folders(project: Path, home: Path | None) -> list[_Folder]:
-    folders = [_Folder(project / ".gump" / "workflows", "project")]
+def _folders(project: Path, home: Path | None) -> dict[Path, Source]:
+    folders: dict[Path, Source] = {project / ".gump" / "workflows": "project"}
     if home is not None and home.absolute() != project.absolute():
-        folders.append(_Folder(home / ".gump" / "workflows", "user"))
-    return [*folders, _Folder(builtin_folder(), "built-in")]
+        folders[home / ".gump" / "workflows"] = "user"
+    return folders | {builtin_folder(): "built-in"}
 
 
-def _files(project: Path, home: Path | None) -> Iterator[tuple[_Folder, Path]]:
-    for folder in _folders(project, home):
+def _files(project: Path, home: Path | None) -> Iterator[tuple[Path, Source]]:
+    for folder, source in _folders(project, home).items():
         for suffix in WORKFLOW_SUFFIXES:
-            for path in sorted(folder.path.glob(f"*{suffix}")):
+            for path in sorted(folder.glob(f"*{suffix}")):
                 if path.is_file() and _NAME.fullmatch(path.stem):
-                    yield folder, path
+                    yield path, source
 
 
 def _not_found(name: str, project: Path, home: Path | None) -> ConfigError:
-    looked = ", ".join("built-in" if f.source == "built-in" else str(f.path) for f in _folders(project, home))
-    known = sorted({path.stem for _, path in _files(project, home)})
+    folders = _folders(project, home).items()
+    looked = ", ".join("built-in" if source == "built-in" else str(folder) for folder, source in folders)
+    known = sorted({path.stem for path, _ in _files(project, home)})
     hint = suggest(name, known, f"there are: {', '.join(known)}", most=3)
     return ConfigError(f"no workflow {name!r}; looked in {looked}", hint=hint)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OutputMode = Literal["diff", "plan", "artifact", "review"]
 BlastRadius = Literal["enforce", "warn", "off"]
@@ -76,11 +79,15 @@ class OnFailure:
     review_fail: Policy | None = None
 
     @property
+    def policies(self) -> Iterator[Policy]:
+        """Those that are set."""
+        branches = (self.flat, self.gate_fail, self.guard_fail, self.review_fail)
+        return (policy for policy in branches if policy is not None)
+
+    @property
     def restart_targets(self) -> frozenset[str]:
         """The steps that a restart may go back to."""
-        policies = (self.flat, self.gate_fail, self.guard_fail, self.review_fail)
-        targets = (policy.restart_from for policy in policies if policy is not None)
-        return frozenset(target for target in targets if target is not None)
+        return frozenset(policy.restart_from for policy in self.policies if policy.restart_from is not None)
 
     def branch(self, source: Literal["gate_fail", "guard_fail", "review_fail"]) -> Policy | None:
         """The policy that answers a failure from `source`; a missing branch falls back to `gate_fail`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.workflow.template import written_names
 
@@ -63,8 +63,7 @@ class Outline:
         return found[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A `{steps.REF.FIELD}` of a workflow and what it means."""
 
     step: str
@@ -74,9 +73,6 @@ class Reference:
     written: str
     resolved: str
     field: str
-
-    def __iter__(self) -> Iterator[str]:
-        return iter((self.step, self.key, self.written, self.resolved, self.field))
 
 
 def resolve_step(workflow: Workflow, scope: tuple[str, ...], ref: str) -> str:
@@ -112,10 +108,8 @@ def templated(step: Step) -> Iterator[tuple[str, str]]:
         if entry.file is not None:
             yield "context", entry.file
     if (failure := step.on_failure) is not None:
-        for policy in (failure.flat, failure.gate_fail, failure.guard_fail, failure.review_fail):
-            for strategy in policy.strategy if policy else ():
-                if strategy.prompt is not None:
-                    yield "strategy", strategy.prompt
+        entries = (entry for policy in failure.policies for entry in policy.strategy)
+        yield from (("strategy", entry.prompt) for entry in entries if entry.prompt is not None)
 
 
 def iter_references(workflow: Workflow) -> Iterator[Reference]:

@@ -28,7 +28,7 @@ def left_behind(finished: Exit, whose: str) -> list[str]:
     if left := finished.left_running:
         verb = "was" if left == 1 else "were"
         notes.append(f"{plural(left, 'process', 'processes')} that {whose} left running {verb} ended")
-    if alive := finished.survivors:
+    if alive := finished.unkilled:
         verb = "is" if alive == 1 else "are"
         notes.append(
             f"{plural(alive, 'process', 'processes')} that {whose} started could not be ended and {verb} running"
@@ -40,7 +40,7 @@ def why_no_exit(finished: Exit, timeout_s: float, settings: Settings) -> str | N
     """Why a command has no exit code; None when it has one."""
     if why := finished.error or too_much(finished, settings):
         return why
-    if finished.survivors:
+    if finished.unkilled:
         return "; ".join(left_behind(finished, "it"))
     if finished.stopped is not None:
         return f"timed out after {format_duration(timeout_s)}"

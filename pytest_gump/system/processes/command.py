@@ -81,7 +81,7 @@ class Exit:
     """Processes that had to be ended after the main one had ended by itself."""
     error: str | None = None
     """Why it could not start, why its output could not be stored, or that the supervisor was lost."""
-    survivors: int = 0
+    unkilled: int = 0
     """Processes that even KILL did not end (other user, hung device)."""
 
     @property
@@ -267,7 +267,7 @@ class Running:
             duration_s=duration_s,
             left_running=event["left"],
             error=self.broken,
-            survivors=event["survivors"],
+            unkilled=event["unkilled"],
         )
 
     def _not_started(self, event: dict[str, Any], duration_s: float) -> Exit:

@@ -120,9 +120,9 @@ class Keeper:
         self.report_end(left)
 
     def report_end(self, left: int) -> None:
-        survivors = max(1, len(self.alive())) if self.is_anything_left() else 0
+        unkilled = max(1, len(self.alive())) if self.is_anything_left() else 0
         status, self.main = self.status, None
-        self.report(event="ended", status=status, left=left, survivors=survivors)
+        self.report(event="ended", status=status, left=left, unkilled=unkilled)
 
     def end(self, grace_s: float) -> None:
         """TERM everything, wait, KILL everything; both include processes that appear in the meantime."""

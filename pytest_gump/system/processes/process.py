@@ -105,10 +105,10 @@ class Supervisor:
                 stack.close()
                 self._abandon(orphanage)
                 raise
-            if finished.error == LOST or finished.survivors:
+            if finished.error == LOST or finished.unkilled:
                 stack.close()
                 self._drop_keeper()
-                finished = replace(finished, survivors=self._end_rest(request.mark, orphanage))
+                finished = replace(finished, unkilled=self._end_rest(request.mark, orphanage))
         return finished
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ as Latin-1.
 From a keeper: one JSON object a line.
     {"event": "started", "pid": 1}
     {"event": "failed", "stage": "exec" | "cwd", "errno": 2}
-    {"event": "ended", "status": wait status, "left": n, "survivors": n}
+    {"event": "ended", "status": wait status, "left": n, "unkilled": n}
 """
 
 from __future__ import annotations

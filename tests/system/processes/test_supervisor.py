@@ -87,7 +87,7 @@ def test_fork_chain_without_environment_and_session_is_ended(
     run: Callable[..., Exit], chain: Callable[..., str], tmp_path: Path, branches: int
 ) -> None:
     finished = run(chain(branches=branches), grace_s=0.2)
-    assert (finished.exit_code, finished.survivors) == (0, 0)
+    assert (finished.exit_code, finished.unkilled) == (0, 0)
     assert finished.left_running >= 1
     assert running(str(tmp_path / "escape.py")) == []
 
@@ -96,7 +96,7 @@ def test_fork_chain_is_ended_when_the_command_is_stopped(
     run: Callable[..., Exit], chain: Callable[..., str], tmp_path: Path
 ) -> None:
     finished = run(chain(lives=60), timeout_s=0.3, grace_s=0.2)
-    assert (finished.stopped, finished.survivors) == ("timeout", 0)
+    assert (finished.stopped, finished.unkilled) == ("timeout", 0)
     assert running(str(tmp_path / "escape.py")) == []
 
 
@@ -122,7 +122,7 @@ def test_daemon_without_a_mark_ends_when_the_command_attacks_its_supervision(
     began = time.monotonic()
     finished = run(f"{started}; {KILLS[kill]}; sleep 300", timeout_s=2, grace_s=0.2)
     assert finished.error == "the supervisor of the command was ended from outside"
-    assert finished.survivors == 0
+    assert finished.unkilled == 0
     assert running(str(daemon)) == []
     assert time.monotonic() - began < 25
     assert run("exit 5").exit_code == 5
@@ -253,5 +253,5 @@ def test_without_a_subreaper_group_and_mark_are_what_a_command_is_found_by(tmp_p
         ours.close()
         assert process.wait(20) == 0
     assert [event["event"] for event in events] == ["started", "ended"]
-    assert (os.waitstatus_to_exitcode(events[1]["status"]), events[1]["left"], events[1]["survivors"]) == (3, 2, 0)
+    assert (os.waitstatus_to_exitcode(events[1]["status"]), events[1]["left"], events[1]["unkilled"]) == (3, 2, 0)
     assert running("sleep 4243") == []
