@@ -128,7 +128,7 @@ def from_a_worker(calls: list[Call | None]) -> list[Call | None]:
 
 
 def from_a_gate(calls: list[Call | None]) -> list[Call | None]:
-    start = first(calls, lambda call: call.stem == "judge")
+    start = first(calls, lambda call: call.function == "judge_gates")
     entry = next(call for call in calls if call is not None and call.stem == "attempt")
     return calls[
         start : first(calls, lambda call: (call.module, call.function) == (entry.module, entry.function), start) + 1

@@ -11,14 +11,19 @@ from pytest_gump.engine.schedule.records import Ready
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections import Counter
 
     from pytest_gump.engine.schedule.decision import Replan
     from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, Node
     from pytest_gump.engine.schedule.records import EntryKind
 
-    Number = Callable[[StepPath], int]
-    """Gives the next attempt number of a path."""
+    Numbers = Counter[StepPath]
+    """The newest attempt number of each path."""
+
+
+def next_number(numbers: Numbers, path: StepPath) -> int:
+    numbers[path] += 1
+    return numbers[path]
 
 
 def _own(leaf: Leaf, agent: str | None, base: str) -> Ready:
@@ -36,9 +41,9 @@ def _own(leaf: Leaf, agent: str | None, base: str) -> Ready:
     )
 
 
-def first_attempt(leaf: Leaf, number: Number) -> Ready:
+def first_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
     """Enter the step: declared agent (or that of the escalated group), the tree as it stands in its lane."""
-    leaf.attempt = number(leaf.path)
+    leaf.attempt = next_number(numbers, leaf.path)
     has_run = leaf.attempt > 1
     entry: EntryKind = leaf.cause if has_run else "first"
     if leaf.mode == "gate":
@@ -85,20 +90,20 @@ def _take_case(leaf: Leaf) -> tuple[FailureCase | None, bool]:
     return None, False
 
 
-def merge_attempt(leaf: Leaf, member: Node, number: Number) -> Ready:
+def merge_attempt(leaf: Leaf, member: Node, numbers: Numbers) -> Ready:
     """Bring what `member` did into the tree of its group; both began at the same commit."""
-    leaf.attempt = number(leaf.path)
+    leaf.attempt = next_number(numbers, leaf.path)
     own = _own(leaf, None, leaf.begin)
     return replace(own, step_base=member.begin, role="merge", theirs=member.lane.head, keep_item=None)
 
 
-def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:
+def next_attempt(leaf: Leaf, decision: Retry, numbers: Numbers) -> Ready:
     """Try again, as `decision` says."""
     is_reset = decision.worktree == "reset"
     is_other = decision.agent is not None and decision.agent != leaf.agent
     is_escalated = is_other or (is_reset and decision.agent is not None)
     is_gate = leaf.mode == "gate"
-    leaf.attempt = number(leaf.path)
+    leaf.attempt = next_number(numbers, leaf.path)
     leaf.agent = None if is_gate else decision.agent or leaf.agent
     return replace(
         _own(leaf, leaf.agent, leaf.begin if is_reset else leaf.left),
@@ -109,34 +114,34 @@ def next_attempt(leaf: Leaf, decision: Retry, number: Number) -> Ready:
     )
 
 
-def restarted_attempt(leaf: Leaf, number: Number) -> Ready:
+def restarted_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
     """Begin a step that had failed for good once more: as at its start, with the failure in its prompt."""
     leaf.agent = None if leaf.mode == "gate" else leaf.parent.override or leaf.step.agent
-    ready = next_attempt(leaf, Retry(session="fresh", worktree="reset"), number)
+    ready = next_attempt(leaf, Retry(session="fresh", worktree="reset"), numbers)
     began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
     return replace(ready, step_base=began, entry="resume", role=leaf.role)
 
 
-def check_again(leaf: Leaf, number: Number) -> Ready:
+def check_again(leaf: Leaf, numbers: Numbers) -> Ready:
     """Judge once more what the last attempt left: its gates could not run, and its agent need not work again."""
-    leaf.attempt = number(leaf.path)
+    leaf.attempt = next_number(numbers, leaf.path)
     return replace(_own(leaf, None, leaf.left), entry="recheck")
 
 
-def begin_replan(leaf: Leaf, decision: Replan, number: Number) -> Ready:
+def begin_replan(leaf: Leaf, decision: Replan, numbers: Numbers) -> Ready:
     """Open a replanned attempt: `X` plans, the step's own agent does the items, the step's own gates check.
 
     The parts have paths and numbers of their own (`impl--replan::plan`, `impl--replan::item[slug]`; no step or slug
     can hold `--`); a part that fails, fails the step's attempt.
     """
-    leaf.attempt = number(leaf.path)
+    leaf.attempt = next_number(numbers, leaf.path)
     base = leaf.left if decision.worktree == "keep" else leaf.begin
     leaf.replanning = Replanning(base)
     path = _part(leaf, "plan")
     return replace(
         _own(leaf, decision.agent, base),
         path=path,
-        attempt=number(path),
+        attempt=next_number(numbers, path),
         mode="plan",
         step_base=base,
         entry="replan",
@@ -147,7 +152,7 @@ def begin_replan(leaf: Leaf, decision: Replan, number: Number) -> Ready:
     )
 
 
-def next_part(leaf: Leaf, replanning: Replanning, number: Number) -> Ready:
+def next_part(leaf: Leaf, replanning: Replanning, numbers: Numbers) -> Ready:
     """Go on with the next item, or with the check when all items have passed."""
     if replanning.index == len(replanning.plan):
         return _check(leaf, replanning)
@@ -156,7 +161,7 @@ def next_part(leaf: Leaf, replanning: Replanning, number: Number) -> Ready:
     return replace(
         _own(leaf, leaf.agent, replanning.base),
         path=path,
-        attempt=number(path),
+        attempt=next_number(numbers, path),
         step_base=replanning.base,
         entry="replan",
         session="fresh",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule.attempts import check_again, restarted_attempt
+from pytest_gump.engine.schedule.attempts import check_again, next_number, restarted_attempt
 from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above, writer_of
 from pytest_gump.engine.schedule.retry import Tally
 from pytest_gump.engine.schedule.schedule import Schedule
@@ -79,7 +79,7 @@ class ResumableSchedule(Schedule):
             self._attempts[path] = max(number, self._attempts.get(path, 0))
         for path in renewed:
             leaf, ready = self._find(path)
-            number = self._number(path)
+            number = next_number(self._attempts, path)
             leaf.attempt = number if path == leaf.path else leaf.attempt
             self._open.add(leaf, replace(ready, attempt=number))
 
@@ -120,10 +120,10 @@ class ResumableSchedule(Schedule):
     def _begin_again(self, leaf: Leaf, case: FailureCase) -> None:
         if case.outcome == Outcome.GATE_ERROR and case.has_work and leaf.mode == "diff" and case.path == leaf.path:
             leaf.tally = Tally()
-            self._start(leaf, check_again(leaf, self._number))
+            self._start(leaf, check_again(leaf, self._attempts))
         elif leaf.role != "merge":
             leaf.tally, leaf.replanning, leaf.case = Tally(), None, case
-            self._start(leaf, restarted_attempt(leaf, self._number))
+            self._start(leaf, restarted_attempt(leaf, self._attempts))
         elif case.outcome == Outcome.CONFLICT:
             writer = writer_of(leaf)
             self._reopen(leaf, case, Reopened(writer.path, Tally(), None))

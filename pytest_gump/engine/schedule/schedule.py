@@ -128,7 +128,7 @@ class Schedule(StepTree):
                 replanning.index += 1
                 replanning.base = commit or ready.base
             self._settled.step = leaf.path
-            self._start(leaf, next_part(leaf, replanning, self._number))
+            self._start(leaf, next_part(leaf, replanning, self._attempts))
             return
         leaf.replanning = None
         leaf.status = "passed"
@@ -202,10 +202,10 @@ class Schedule(StepTree):
         match decision:
             case Retry():
                 failed = leaf.agent
-                self._start(leaf, next_attempt(leaf, decision, self._number))
+                self._start(leaf, next_attempt(leaf, decision, self._attempts))
                 return "retried" if leaf.agent == failed else "escalated"
             case Replan():
-                self._start(leaf, begin_replan(leaf, decision, self._number))
+                self._start(leaf, begin_replan(leaf, decision, self._attempts))
                 return "escalated"
             case Restart():
                 self._restart(leaf, decision, case)

@@ -9,10 +9,11 @@ plan order; a merge is a step of its own.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule.attempts import first_attempt, merge_attempt
+from pytest_gump.engine.schedule.attempts import first_attempt, merge_attempt, next_number
 from pytest_gump.engine.schedule.nodes import Group, Lane, Leaf
 from pytest_gump.engine.schedule.open_attempts import OpenAttempts
 from pytest_gump.engine.schedule.parallel_pass import ParallelPass
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 class StepTree:
     def __init__(self, workflow: Workflow, *, base: str) -> None:
-        self._attempts: dict[StepPath, int] = {}
+        self._attempts: Counter[StepPath] = Counter()
         self._plans = Plans(workflow)
         self._open = OpenAttempts()
         self._enterable_groups: list[Group] = []
@@ -79,7 +80,7 @@ class StepTree:
     def _enter(self, node: Node) -> None:
         node.begin = node.lane.head
         if isinstance(node, Leaf):
-            self._start(node, first_attempt(node, self._number))
+            self._start(node, first_attempt(node, self._attempts))
             return
         if node.kind == "foreach":
             node.plan = self._plans.expanded_by(node)
@@ -87,7 +88,7 @@ class StepTree:
 
     def _begin_pass(self, group: Group) -> None:
         group.status = "running"
-        self._number(group.path)
+        next_number(self._attempts, group.path)
         group.reset()
         if not group.is_parallel:
             self._enter(group.member(0, group.lane))
@@ -100,10 +101,6 @@ class StepTree:
     def _start(self, leaf: Leaf, ready: Ready) -> None:
         leaf.status = "running"
         self._open.add(leaf, ready)
-
-    def _number(self, path: StepPath) -> int:
-        self._attempts[path] = self._attempts.get(path, 0) + 1
-        return self._attempts[path]
 
     def _note_enterable(self, group: Group, parallel: ParallelPass[Leaf, FailureCase]) -> None:
         if parallel.has_more and group not in self._enterable_groups:
@@ -121,7 +118,7 @@ class StepTree:
         leaf = group.merge(index)
         leaf.begin = group.lane.head
         parallel.states[index], parallel.merges[index] = "merging", leaf
-        self._start(leaf, merge_attempt(leaf, group.entered(index), self._number))
+        self._start(leaf, merge_attempt(leaf, group.entered(index), self._attempts))
 
     def _reopen(self, merge: Leaf, case: FailureCase, kept: Reopened) -> None:
         """Start the member that could not be merged from its beginning."""
