@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from pytest_gump.cli.command import add_command, add_run
 from pytest_gump.cli.runs import Unreadable, all_runs, find, locked, read_runs
 from pytest_gump.engine.maintenance.apply import apply, plan_apply
-from pytest_gump.engine.run.spec_title import spec_title
 from pytest_gump.errors import RunError
 from pytest_gump.units import plural
 
@@ -46,7 +45,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 def _apply(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
     repository = run.repository()
     how = {"squash": arguments.squash, "force": arguments.force}
-    plan = plan_apply(repository, run, title=_title(run), **how)
+    plan = plan_apply(repository, run, **how)
     if plan.commit is not None:
         ledger = run.ledger()
         apply(repository, plan, ledger)
@@ -59,13 +58,6 @@ def _apply(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
     for note in plan.notes:
         out.line(f"note: {note}" if plan.commit else note)
     return 0
-
-
-def _title(run: StoredRun) -> str:
-    try:
-        return spec_title((run.folder.path / "spec.md").read_bytes())
-    except OSError:
-        return ""
 
 
 def newest_to_apply(out: Out) -> StoredRun:

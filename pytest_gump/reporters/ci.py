@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.engine.reporting.reservations import reservations
+from pytest_gump.engine.reporting.notices import reservations
 from pytest_gump.errors import WorktreeError
 from pytest_gump.reporters.ci_summary import MAX_STEPS, gates_of, markdown
 from pytest_gump.reporters.lines import run_line

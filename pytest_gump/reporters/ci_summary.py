@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.record.records import NOTHING_TO_MERGE
-from pytest_gump.engine.reporting.reservations import reason_of_no_change
+from pytest_gump.engine.reporting.notices import reason_of_no_change
 from pytest_gump.reporters.lines import run_facts
 from pytest_gump.reporters.located_run import short
 from pytest_gump.system.git.ref_names import branch_name

@@ -9,7 +9,7 @@ import pytest
 from _pytest.junitxml import bin_xml_escape, xml_key  # no public way to a testcase's system-out; tests/test_junit.py
 
 from pytest_gump.agents.base import worst_provenance
-from pytest_gump.engine.reporting.reservations import no_change, skipped_gates
+from pytest_gump.engine.reporting.notices import no_change, skipped_gates
 from pytest_gump.text import clean_text
 from pytest_gump.units import format_duration, format_usd, plural
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.reporting.reservations import no_change, reservations, skipped_gates
+from pytest_gump.engine.reporting.notices import no_change, reservations, skipped_gates
 from pytest_gump.text import fit, one_line, pad, width
 from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.path import StepPath

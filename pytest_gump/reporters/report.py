@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gump.engine.record.notices import notices
+from pytest_gump.engine.reporting.notices import notices
 from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.jobs.hooks import trouble
 from pytest_gump.reporters import junit

@@ -9,7 +9,7 @@ from pytest_gump.agents.base import NOTHING_USED, Usage
 from pytest_gump.agents.streams.resets import sane
 from pytest_gump.engine.attempt.handover import Handover
 from pytest_gump.engine.attempt.usable_session import kept
-from pytest_gump.engine.record.json_text import json_text
+from pytest_gump.engine.record.ledger import json_text
 from pytest_gump.order import AttemptResult, Outcome, Timings, ToolUse, from_wire, to_wire
 from pytest_gump.text import bounded_text, clean_text
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -13,7 +15,7 @@ from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.system.git.checkout import fast_forward, in_the_way
 from pytest_gump.system.git.history import chain, contains
 from pytest_gump.system.git.ref_names import branch_ref, is_run_branch
-from pytest_gump.text import listed_paths
+from pytest_gump.text import listed_paths, one_line
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
@@ -31,6 +33,19 @@ NO_IDENTITY: Final = (
     "git config user.name and git config user.email, then run git commit --amend --reset-author --no-edit"
 )
 
+_TITLE_CHARS: Final = 60
+_SKIPPED: Final = re.compile(
+    r"\A---\n.*?\n---$|^(?P<fence>```+|~~~+).*?^(?P=fence)|<!--.*?-->", re.DOTALL | re.MULTILINE
+)
+"""Front matter, code blocks and comments, in which a `#` begins no heading."""
+_HEADING: Final = re.compile(
+    r"^ {0,3}#{1,6}[ \t]+(?P<hashes>\S[^\n]*?)[ \t#]*$|^ {0,3}(?P<underlined>\S[^\n]*)\n {0,3}(?:=+|-{2,})[ \t]*$",
+    re.MULTILINE,
+)
+_FIRST: Final = "#-!:;.,>*_`~ \t"
+"""Characters that a subject must not begin with: git drops lines with `#`, and options begin with `-`."""
+_MOST_READ: Final = 64 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class ApplyPlan:
@@ -46,10 +61,8 @@ class ApplyPlan:
     """What a person should know about it, one line each; why there is nothing to bring, if so."""
 
 
-def plan_apply(
-    repository: Repository, run: StoredRun, *, title: str = "", squash: bool = False, force: bool = False
-) -> ApplyPlan:
-    """Check everything and make the commits; the checkout is not touched. `title` says what the change is about.
+def plan_apply(repository: Repository, run: StoredRun, *, squash: bool = False, force: bool = False) -> ApplyPlan:
+    """Check everything and make the commits; the checkout is not touched.
 
     Raises:
         RunError: the run cannot be applied (running, not passed, applied before, discarded), or conflicts.
@@ -72,7 +85,7 @@ def plan_apply(
     commits = chain(repository, record.base, record.head)
     steps = steps_of(repository, commits)
     parents = [here] if squash else [here, _tip(repository, run, here, commits)]
-    message, who = _message(record, title, steps, squash=squash), repository.identity()
+    message, who = _message(run, steps, squash=squash), repository.identity()
     commit = repository.commit_tree(merge.tree, parents, message, who)
     changed = repository.changed(here, commit)
     added, deleted = ([file.path for file in changed if file.status == status] for status in ("added", "deleted"))
@@ -145,7 +158,10 @@ def _rebuild(repository: Repository, record: RunRecord, onto: str, commits: Sequ
     return tip if fits else None
 
 
-def _message(record: RunRecord, title: str, steps: Sequence[str], *, squash: bool) -> str:
+def _message(run: StoredRun, steps: Sequence[str], *, squash: bool) -> str:
+    record, title = run.record, ""
+    with suppress(OSError):
+        title = spec_title((run.folder.path / "spec.md").read_bytes())
     what = " ".join(f"{record.workflow} on {record.spec}".split())
     about = f"{what}\n\n" if title else ""
     merged = f'Merge "{title}"' if title else f"Merge {what}"
@@ -172,3 +188,10 @@ def _notes(repository: Repository, run: StoredRun, here: str) -> list[str]:
         if at is not None and not is_of_run(repository, record, at):
             notes.append(f"branch {name} holds commits that the run did not make; they were not merged")
     return notes
+
+
+def spec_title(spec: bytes) -> str:
+    """The first heading of a spec, as one line that can begin the subject of a commit; empty if there is none."""
+    text = spec[:_MOST_READ].decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    found = _HEADING.search(_SKIPPED.sub("", text))
+    return one_line(found[found.lastgroup or 0], _TITLE_CHARS).lstrip(_FIRST) if found else ""

@@ -11,11 +11,11 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.record.event_schema import is_event
-from pytest_gump.engine.record.json_text import json_text
 from pytest_gump.errors import RunError
 from pytest_gump.system.locks import is_still, lock, try_lock
 
@@ -27,6 +27,8 @@ FORMAT = 1
 LOOKS = 3
 """How often a lock is tried for that somebody may hold for a moment only."""
 Event = dict[str, Any]
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""File names that are not UTF-8 have them, and so may what agents say."""
 DAMAGED = "something else changed it: put it back from a copy, or move the run's folder away and start a new run"
 
 
@@ -180,3 +182,10 @@ def read_ledger(path: Path) -> Iterator[Event]:
                 hint=DAMAGED,
             )
         yield record
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON that can be written as UTF-8, and that gives the same value back, whatever its strings hold."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+    return _SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -14,7 +14,7 @@ from pytest_gump.engine.record.event_schema import CHANGE
 from pytest_gump.engine.record.records import add_up, results
 from pytest_gump.engine.reporting import report_schema as shape
 from pytest_gump.engine.reporting.because import because
-from pytest_gump.engine.reporting.reservations import no_change, of_step
+from pytest_gump.engine.reporting.notices import no_change, of_step
 from pytest_gump.engine.reporting.shapes import time_text
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.streams.resets import sane
+from pytest_gump.engine.record.event_schema import CHANGE
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.record.refs import commit_ref
-from pytest_gump.engine.record.run_change import run_change
 from pytest_gump.engine.run.budget import Allowance, refusal, spent_out
 from pytest_gump.engine.run.journal import Journal
 from pytest_gump.engine.run.merging import merge
@@ -32,7 +32,7 @@ from pytest_gump.engine.run.slot_choice import SlotUse
 from pytest_gump.engine.schedule.decision import to_fields
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
-from pytest_gump.errors import RunError
+from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.order import AttemptResult, Order, Outcome, to_wire
 from pytest_gump.system.git.ref_names import branch_name
 
@@ -133,7 +133,7 @@ class Run:
             status, reason = "failed", lost
         head, changed = self.schedule.head, [*checkout_changed[:CHANGED_NAMES]]
         ended = {"status": status, "reason": reason, "head": head, "branch": self._branch.end()}
-        change = run_change(self._repository, self.inputs.base, head)
+        change = _change(self._repository, self.inputs.base, head)
         self._book("run_finished", **ended, **change, checkout_changed=changed)
         self._journal.close()
 
@@ -371,3 +371,13 @@ class Run:
         written = self._journal.append(event, **fields)
         advance(self.record, written)
         return written
+
+
+def _change(repository: Repository, base: str, head: str) -> dict[str, Any]:
+    """Fields of `run_finished`; without sums if git can no longer compare the commits."""
+    try:
+        changed = () if base == head else repository.changed(base, head)
+    except WorktreeError:
+        return {"unchanged": False}
+    sums = (len(changed), sum(file.added or 0 for file in changed), sum(file.removed or 0 for file in changed))
+    return {"unchanged": not changed, "change": dict(zip(CHANGE, sums, strict=True))}

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.record.ledger import Ledger, lock_out_writers, read_ledger
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.engine.record.ledger import Ledger, json_text, lock_out_writers, read_ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,3 +62,15 @@ def test_half_a_line_goes_although_somebody_looks_whether_the_ledger_is_written(
         time.sleep(0.1)
     opened.result(5).append("discarded", refs=2)
     assert written(path) == ["discarded"] * 2
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_any_string_can_be_written_as_utf8_and_comes_back(text: str) -> None:
+    written = json_text({"name": text}).encode()
+    back = json.loads(written)["name"]
+    # Two halves of a pair that come side by side are one character to every reader of JSON.
+    assert back.encode("utf-16", "surrogatepass") == text.encode("utf-16", "surrogatepass")
+
+
+def test_what_is_readable_stays_readable() -> None:
+    assert json_text({"name": "café"}) == '{"name":"café"}'

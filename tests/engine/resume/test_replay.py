@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_gump.engine.record.event_schema import is_event
-from pytest_gump.engine.record.json_text import json_text
+from pytest_gump.engine.record.ledger import json_text
 from pytest_gump.engine.resume.history import read_history
 from pytest_gump.engine.resume.replay import Replay
 from pytest_gump.engine.run.fingerprint import differences, hashed
