@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing
@@ -25,7 +23,7 @@ from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.worktrees.pool import SlotPool
 from pytest_gump.system.worktrees.slots import Slots
 
-from tests.kits.processes import wait_until
+from tests.kits.processes import replayed, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -314,8 +312,7 @@ def test_an_unusable_limit_is_wrong_usage(gump: Gump, option: str, value: str, w
 def test_a_living_session_keeps_all_of_its_own_and_a_killed_one_what_resuming_needs(gump: Gump) -> None:
     project = gump.project
     project.answer("first", writes={"first.py": "first = 1\n"}, exit_code=None)
-    words = [sys.executable, "-m", "pytest", "--gump-workflow=pair", f"--gump-replay={project.cassette}", "spec.md"]
-    with subprocess.Popen(words, cwd=project.path, stdout=subprocess.DEVNULL) as session:
+    with replayed(project, "--gump-workflow=pair", "spec.md") as session:
         wait_until(lambda: [*project.path.parent.glob(f"{project.path.name}-cache/gump/worktrees/*/w1/first.py")])
         run = project.folders()[0]
         report = collected(gump, "--keep-last", "1", "--older-than", "0.001s", "--force")

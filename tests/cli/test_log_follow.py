@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.cli.log_stream import follow_stream
 from pytest_gump.engine.record.records import AttemptRecord
+
+from tests.kits.processes import replayed, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,15 +25,10 @@ def running(gump: Gump) -> Iterator[Gump]:
     project = gump.project
     project.answer("first", writes={"first.py": "x = 1\n"}, says=f"My key is {SECRET}.", pauses_s=[0, 0, 0, 0, 4, 0])
     project.answer("second", writes={"second.py": "y = 1\n"})
-    command = ["-m", "pytest", "--gump-workflow=pair", f"--gump-replay={project.cassette}", "--gump-replay-delay=1"]
-    process = subprocess.Popen([sys.executable, *command, "spec.md"], cwd=project.path, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while "Write first.py" not in gump("log", "first")[1] and time.monotonic() < deadline:
-        assert process.poll() is None
-        time.sleep(0.1)
-    yield gump
-    process.terminate()
-    process.wait()
+    with replayed(project, "--gump-workflow=pair", "--gump-replay-delay=1", "spec.md") as process:
+        wait_until(lambda: "Write first.py" in gump("log", "first")[1])
+        yield gump
+        process.terminate()
 
 
 def test_a_running_attempt_shows_what_there_is_and_can_be_followed_to_its_end(

@@ -14,8 +14,8 @@ import pytest
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import read_ledger
 
-from tests.kits.processes import agents, is_gone, living, wait_until, worker_of
-from tests.kits.workers import FATAL_GATE, GATED, cache, rest, said, session
+from tests.kits.processes import agents, is_gone, living, replayed, wait_until, worker_of
+from tests.kits.workers import FATAL_GATE, GATED, cache, rest, said
 from tests.kits.workflows import ONE
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_a_worker_without_memory_fails_its_step_and_goes_on(project: GumpProject
 
 def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
-    with session(project, "--gump-workflow=one", "-n1", "spec.md") as process:
+    with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         for _ in range(2):
             wait_until(lambda: agents(project) and said(project, b"result"))
             agent = agents(project)[0]
@@ -123,7 +123,7 @@ def test_lost_attempt_of_unknown_cost_binds_the_budget(
 ) -> None:
     project.workflow("one", ONE.replace("name: one\n", "name: one\nmax_budget: 5\n"))
     project.answer("impl", stream=SILENT, exit_code=None)
-    with session(
+    with replayed(
         project, "--gump-workflow=one", "-n1", "-o", f"gump_unknown_cost={unknown_cost}", "spec.md"
     ) as process:
         for _ in range(unknown):
@@ -185,7 +185,7 @@ def pytest_gump_agents():
 def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject) -> None:
     """It is stopped for good, as by a debugger; the agent would go on without limits."""
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
-    with session(project, "--gump-workflow=one", "-n1", "--max-worker-restart=0", "spec.md") as process:
+    with replayed(project, "--gump-workflow=one", "-n1", "--max-worker-restart=0", "spec.md") as process:
         wait_until(lambda: agents(project) and said(project, b"result"))
         agent = agents(project)[0]
         worker_of(agent).suspend()
@@ -204,7 +204,7 @@ def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject)
 @pytest.mark.parametrize("stopped_s", [0, 8])
 def test_ctrl_c_ends_a_worker_that_hangs_in_time(project: GumpProject, stopped_s: int) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
-    with session(project, "--gump-workflow=one", "-n2", "spec.md") as process:
+    with replayed(project, "--gump-workflow=one", "-n2", "spec.md") as process:
         wait_until(lambda: agents(project) and said(project, b"result"))
         agent = agents(project)[0]
         worker_of(agent).suspend()
@@ -249,7 +249,7 @@ GREEDY = """
 def test_worktree_in_which_a_lost_agent_lives_on_is_used_by_nobody(project: GumpProject) -> None:
     """Its keeper and its supervisor hang, so nobody ends it when the worker is lost."""
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
-    with session(project, "--gump-workflow=one", "-n1", "spec.md") as process:
+    with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         wait_until(lambda: agents(project) and said(project, b"result"))
         first = agents(project)[0]  # it has said all that it will: a broken pipe does not end it
         keepers = first.parents()[1::-1]
@@ -291,7 +291,7 @@ def test_an_interrupted_session_stops_all_workers_and_agents_in_time(
     project.workflow("side", SIDE_FOREVER)
     for name in ("left", "right"):
         project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
-    with session(project, "--gump-workflow=side", "spec.md") as process:
+    with replayed(project, "--gump-workflow=side", "spec.md") as process:
         wait_until(lambda: len(agents(project)) == 2)
         wait_until(lambda: said(project, b"result") == 2)
         rest()
@@ -320,7 +320,7 @@ steps:
 
 def test_a_killed_controller_leaves_no_worker_and_no_agent(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
-    with session(project, "--gump-workflow=one", "-n2", "spec.md") as process:
+    with replayed(project, "--gump-workflow=one", "-n2", "spec.md") as process:
         wait_until(lambda: agents(project))
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 3

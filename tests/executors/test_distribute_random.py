@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.kits.processes import living, wait_until
-from tests.kits.workers import session
+from tests.kits.processes import living, replayed, wait_until
 from tests.kits.workflows import PLAN
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def test_a_session_survives_the_loss_of_workers_at_any_time(project: GumpProject
     words = [f"-n{chance.randint(1, 3)}", "--gump-replay-delay=1", "--tb=no"]
     if chance.random() < 0.3:
         words.append(f"--max-worker-restart={chance.randint(0, 2)}")
-    with session(project, "--gump-workflow=plan", *words, "spec.md") as process:
+    with replayed(project, "--gump-workflow=plan", *words, "spec.md") as process:
         wait_until(lambda: project.folders() or process.poll() is not None)  # until then, starting is xdist's affair
         until = time.monotonic() + chance.uniform(1, 8)
         while process.poll() is None and time.monotonic() < until:

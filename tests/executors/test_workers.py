@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.kits.processes import agents, wait_until
-from tests.kits.workers import session, write_side
+from tests.kits.processes import agents, replayed, wait_until
+from tests.kits.workers import write_side
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
@@ -79,7 +79,7 @@ def test_what_cannot_run_is_refused_before_workers_start(project: GumpProject, s
 
 def test_a_session_with_workers_supervises_nothing_itself(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
-    with session(project, "--gump-workflow=one", "-n2", "spec.md") as process:
+    with replayed(project, "--gump-workflow=one", "-n2", "spec.md") as process:
         wait_until(lambda: agents(project))
         children = [" ".join(one.cmdline()) for one in psutil.Process(process.pid).children()]
         assert len(children) == 2

@@ -5,34 +5,10 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.kits.script_agent import CONFTEST
+
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
-
-CONFTEST: Final = """\
-import sys
-
-from pytest_gump.agents.base import Command
-from pytest_gump.agents.cassettes.neutral import NeutralReader
-
-
-class Script:
-    name = cli = "script"
-    cost = "reported"
-
-    def missing(self):
-        return None
-
-    def command(self, task):
-        words = (task.step.split("[")[0], task.item or "", str(task.attempt))
-        return Command((sys.executable, {script!r}, *words), stdin=task.prompt.encode())
-
-    def reader(self, task):
-        return NeutralReader(task, cli=self.cli)
-
-
-def pytest_gump_agents():
-    return {{"script": Script()}}
-"""
 
 PRELUDE: Final = """\
 import json, os, pathlib, sys, time

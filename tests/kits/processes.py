@@ -1,15 +1,19 @@
-"""Finds the processes that a test has started, and waits for what they do."""
+"""Starts sessions in the background, finds the processes of a test, and waits for what they do."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from pytest_gump.testing import GumpProject
 
@@ -19,6 +23,30 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.05)
+
+
+@contextmanager
+def background(project: GumpProject, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A pytest session in the background, in a process group of its own; it ends at the latest with the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def replayed(project: GumpProject, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """As `background`; a cassette plays the agents."""
+    return background(project, f"--gump-replay={project.cassette}", *arguments)
 
 
 def is_gone(process: psutil.Process) -> bool:

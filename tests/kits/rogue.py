@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.kits.script_agent import CONFTEST
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 PRELUDE = """
 import json, os, pathlib, shutil, signal, subprocess, sys, time
-attempt = int(sys.argv[1])
+attempt = int(sys.argv[3])
 beside = pathlib.Path(__file__).parent
 user = beside / {project!r}
 pids = beside / ({project!r} + "-pids")
@@ -48,31 +50,6 @@ TALK = """
 sys.stdin.read()
 say("started", session_id=f"s{attempt}", model="test-model")
 say("turn")
-"""
-
-CONFTEST = """\
-import sys
-
-from pytest_gump.agents.base import Command
-from pytest_gump.agents.cassettes.neutral import NeutralReader
-
-
-class Script:
-    name = cli = "script"
-    cost = "reported"
-
-    def missing(self):
-        return None
-
-    def command(self, task):
-        return Command((sys.executable, {script!r}, str(task.attempt)), stdin=task.prompt.encode())
-
-    def reader(self, task):
-        return NeutralReader(task, cli=self.cli)
-
-
-def pytest_gump_agents():
-    return {{"script": Script()}}
 """
 
 STEP = """\

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytest_gump.testing import GumpProject
 
 SIDE: Final = """\
@@ -56,25 +52,6 @@ def write_side(project: GumpProject, *, pauses_s: float = 0.0) -> None:
     project.workflow("side", SIDE)
     for name in ("left", "right"):
         project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, cost_usd=0.25, pauses_s=[pauses_s] * 4)
-
-
-@contextmanager
-def session(project: GumpProject, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """A session in the background; it is ended at the latest with the test."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", f"--gump-replay={project.cassette}", *words],
-        cwd=project.path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 def cache(project: GumpProject) -> Path:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.session.interrupts import uninterrupted
 
-from tests.kits.processes import living, wait_until
+from tests.kits.processes import living, replayed, wait_until
 from tests.kits.workers import rest, said
 
 if TYPE_CHECKING:
@@ -20,17 +18,11 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_is_closed_and_keeps_its_work(project: GumpProject, number: signal.Signals) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--gump-workflow=one", f"--gump-replay={project.cassette}", "spec.md"],
-        cwd=project.path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    wait_until(lambda: said(project, b'"result"'))
-    rest()
-    process.send_signal(number)
-    output, _ = process.communicate(timeout=15)
+    with replayed(project, "--gump-workflow=one", "spec.md") as process:
+        wait_until(lambda: said(project, b'"result"'))
+        rest()
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=15)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     wait_until(lambda: not living(project), 5)
     record = project.record()
@@ -53,8 +45,7 @@ def test_a_run_whose_agent_was_interrupted_before_its_first_word_has_its_money_l
         "capped", "name: capped\nmax_budget: 1\nsteps:\n  - {name: impl, agent: claude-haiku, prompt: Do.}\n"
     )
     project.answer("impl", stream=[{"type": "started", "session_id": "s", "model": "claude-haiku-4-5"}], exit_code=None)
-    words = [sys.executable, "-m", "pytest", "--gump-workflow=capped", f"--gump-replay={project.cassette}", "spec.md"]
-    with subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE, text=True) as session:
+    with replayed(project, "--gump-workflow=capped", "spec.md") as session:
         wait_until(lambda: said(project, b'"started"'))
         rest()
         session.send_signal(signal.SIGINT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import textwrap
 import time
@@ -14,12 +13,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.kits.parallel import CONFTEST, PRELUDE
-from tests.kits.processes import living, wait_until
+from tests.kits.parallel import PRELUDE
+from tests.kits.processes import background, living, wait_until
+from tests.kits.script_agent import CONFTEST
 from tests.kits.workflows import ONE
 from tests.reporters.test_live import OFTEN
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
 
     from pytest_gump.testing import GumpProject
@@ -196,20 +197,9 @@ def waiting(project: GumpProject, *options: str) -> Iterator[subprocess.Popen[st
 @contextmanager
 def session(project: GumpProject, event: str, *words: str) -> Iterator[subprocess.Popen[str]]:
     """A session in the background, from that event of its ledger on."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *words],
-        cwd=project.path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
+    with background(project, *words) as process:
         wait_until(lambda: project.folders() and any(one["event"] == event for one in project.ledger()))
         yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
 
 
 @pytest.mark.parametrize(("options", "number"), [([], signal.SIGINT), ([], signal.SIGTERM), (["-n1"], signal.SIGINT)])
