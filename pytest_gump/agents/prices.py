@@ -67,16 +67,14 @@ def estimate(model: str | None, tokens: Tokens) -> float | None:
 
     The first call for a model without a price of the user's own reads the table.
     """
-    if not model:
-        return None
     if (own := _own_rates(model)) is not None:
         return own.price(tokens)
     found = _look_up(model, tokens)
     return None if found is None else found.cost_usd
 
 
-def _own_rates(model: str) -> Rates | None:
-    return _own.get(model.lower()) or _own.get(_without_provider(model).lower())
+def _own_rates(model: str | None) -> Rates | None:
+    return (_own.get(model.lower()) or _own.get(_without_provider(model).lower())) if model else None
 
 
 def _without_provider(model: str) -> str:
@@ -102,8 +100,10 @@ def _table() -> Table:
     return installed_prices
 
 
-def _look_up(model: str, tokens: Tokens) -> Priced | None:
+def _look_up(model: str | None, tokens: Tokens) -> Priced | None:
     """The table's price for these tokens; None when the model is not in it."""
+    if not model:
+        return None
     bare = _without_provider(model)
     resold = [(start + bare, provider) for prefix, provider, start in RESELLERS if bare.startswith(prefix)]
     found = (_table().look_up(name, provider, tokens) for name, provider in ((bare, None), (model, None), *resold))
@@ -112,8 +112,6 @@ def _look_up(model: str, tokens: Tokens) -> Priced | None:
 
 def source(model: str | None) -> str | None:
     """Return where the price of a model comes from; None if it has none."""
-    if not model:
-        return None
     if _own_rates(model) is not None:
         return "gump_prices"
     found = _look_up(model, Tokens(input=1))
@@ -123,15 +121,6 @@ def source(model: str | None) -> str | None:
     return f"{table_version()}, {found.provider} {found.model}" if resold else table_version()
 
 
-def why_unknown(model: str | None, cli: str) -> str:
-    """Return why the cost of an agent is unknown, and which name in `gump_prices` would set it."""
-    if cli == "cursor":
-        return "Cursor bills by its own plan"
-    if not model:
-        return f"its CLI chooses the model: name one, or give {cli!r} a price in gump_prices"
-    return f"the price table has no price for {model!r}: give it one in gump_prices"
-
-
 def provenance(model: str | None) -> Provenance:
     """Whether the cost of the model's answers can be estimated."""
     return "unknown" if estimate(model, Tokens(input=1000)) is None else "estimated"
@@ -139,7 +128,7 @@ def provenance(model: str | None) -> Provenance:
 
 def context_window(model: str | None) -> int | None:
     """How many tokens the model can read, as far as the table knows."""
-    found = _look_up(model, Tokens(input=1)) if model else None
+    found = _look_up(model, Tokens(input=1))
     return None if found is None else found.context_window
 
 
@@ -153,7 +142,7 @@ def rates(model: str | None) -> Rates | None:
 
     None when the model is not in the table, or its price is not linear there.
     """
-    if model and (own := _own_rates(model)) is not None:
+    if (own := _own_rates(model)) is not None:
         return own
     size = LINEAR_TOKENS
     kinds = (Tokens(input=size), Tokens(cache_read=size), Tokens(cache_write=size), Tokens(output=size))

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents import prices
+from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.family import FAMILIES, family_of, find_built_in
 from pytest_gump.errors import AgentError, suggest
 
@@ -82,9 +82,9 @@ def same_cli(name: str, other: str, extra: Extra | None = None) -> bool:
 
 def why_unknown(agent: Agent) -> str:
     """Return why the cost of an agent is `unknown`."""
-    if type(agent) is not FAMILIES.get(agent.cli):
-        return "its adapter says so"
-    return prices.why_unknown(getattr(agent, "model", None), agent.cli)
+    if isinstance(agent, CliAgent) and type(agent) is FAMILIES.get(agent.cli):
+        return agent.why_unknown
+    return "its adapter says so"
 
 
 def known(extra: Extra | None = None) -> list[str]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents import prices, registry
 from pytest_gump.agents.base import Tokens
-from pytest_gump.agents.clis.claude import NEWEST
 from pytest_gump.cli.command import add_command, add_json
 from pytest_gump.cli.effective import effective
 from pytest_gump.cli.runs import project_root
@@ -84,10 +83,8 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _row(name: str, agent: Agent) -> Row:
     model: str | None = getattr(agent, "model", None)
-    # Cursor's names of models are its own. Claude Code's short names stand for its newest model of a kind.
-    priced = None if agent.cli == "cursor" else prices.priced_as(model, agent.cli)
-    newest = NEWEST.get(model or "") if agent.cli == "claude" and prices.source(priced) is None else None
-    priced = newest or priced
+    priced: str | None = getattr(agent, "priced_as", None)
+    source = prices.source(priced)
     kinds = {"input": Tokens(1000), "output": Tokens(output=1000), "read": Tokens(cache_read=1000)}
     kinds["write"] = Tokens(cache_write=1000)
     costs = {kind: prices.estimate(priced, tokens) for kind, tokens in kinds.items()}
@@ -103,7 +100,7 @@ def _row(name: str, agent: Agent) -> Row:
         dollars["read"],
         dollars["write"],
         agent.cost,
-        f"{prices.source(priced)}, {newest}" if newest else prices.source(priced),
+        source if priced in {model, agent.cli} else source and f"{source}, {priced}",
     )
 
 

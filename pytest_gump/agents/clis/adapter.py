@@ -46,8 +46,7 @@ class CliAgent:
 
     It asks for a digit, as version numbers have one: a slip of the pen in a listed name is no model.
     """
-    cost_source: ClassVar[Provenance] = "estimated"
-    """`estimated` only where the model has a price."""
+    reports_cost: ClassVar[bool] = False
     forks: ClassVar[Forks] = "anywhere"
     grants: ClassVar[Grants] = Grants()
     """What a step that only reads does not get of the user's arguments."""
@@ -82,9 +81,19 @@ class CliAgent:
 
     @property
     def cost(self) -> Provenance:
-        if self.cost_source != "estimated":
-            return self.cost_source
-        return prices.provenance(prices.priced_as(self.model, self.cli))
+        return "reported" if self.reports_cost else prices.provenance(self.priced_as)
+
+    @property
+    def priced_as(self) -> str | None:
+        """The name whose price applies to what the agent uses; None where no price does."""
+        return prices.priced_as(self.model, self.cli)
+
+    @property
+    def why_unknown(self) -> str:
+        """Why the cost is unknown, and which name in `gump_prices` would set it."""
+        if not self.model:
+            return f"its CLI chooses the model: name one, or give {self.cli!r} a price in gump_prices"
+        return f"the price table has no price for {self.model!r}: give it one in gump_prices"
 
     def missing(self) -> str | None:
         return self.program.missing()

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from pytest_gump.agents import prices
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.claude_clouds import cloud_names
 from pytest_gump.agents.clis.claude_stream import ClaudeReader
@@ -84,7 +85,7 @@ class ClaudeAgent(CliAgent):
         "CLAUDE_CODE_OAUTH_TOKEN",
         "CLAUDE_CONFIG_DIR",
     )
-    cost_source: ClassVar = "reported"
+    reports_cost: ClassVar = True
     # A second `--settings` or `--tools` would take the place of ours.
     grants: ClassVar = Grants(
         options=frozenset(
@@ -93,6 +94,11 @@ class ClaudeAgent(CliAgent):
         flags=frozenset({"--dangerously-skip-permissions", "--allow-dangerously-skip-permissions"}),
         lists=frozenset({"--allowedTools", "--allowed-tools", "--tools", "--add-dir"}),
     )
+
+    @property
+    def priced_as(self) -> str | None:
+        priced = super().priced_as
+        return priced if prices.source(priced) else NEWEST.get(self.model or "", priced)
 
     def _argv(self, task: Task) -> Iterable[str]:
         argv = ["-p", "--output-format", "stream-json", "--verbose"]

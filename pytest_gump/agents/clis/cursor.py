@@ -48,7 +48,8 @@ class CursorAgent(CliAgent):
     }
     model_name: ClassVar = re.compile(r"cursor-(?P<model>[a-z0-9][a-z0-9.\-]*\d[a-z0-9.\-]*)", re.ASCII)
     environment_names: ClassVar = ("CURSOR_API_KEY", "CURSOR_CONFIG_DIR", "XDG_CONFIG_HOME")
-    cost_source: ClassVar = "unknown"
+    priced_as: ClassVar = None  # its names of models are its own
+    why_unknown: ClassVar = "Cursor bills by its own plan"
     forks: ClassVar = "never"
     grants: ClassVar = Grants(options=frozenset({"--sandbox"}), flags=frozenset({"--approve-mcps"}))
 

@@ -103,7 +103,7 @@ class OpencodeAgent(CliAgent):
         "XDG_DATA_HOME",
         "XDG_STATE_HOME",
     )
-    cost_source: ClassVar = "reported"
+    reports_cost: ClassVar = True
     forks: ClassVar = "in its worktree"
     grants: ClassVar = Grants(flags=frozenset({"--auto", "--auto=true"}))
 
