@@ -80,7 +80,7 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
 def run_agent(order: Order, tools: Tools, workplace: Workplace, agent: Agent, task: Task) -> AgentRun:
     """Start the agent and stay with it until its whole process tree is gone.
 
-    Ctrl-C is held back until the tree is stopped, and told in the result: what was done and spent is kept first.
+    Ctrl-C takes effect when the tree is stopped: the result says so, and holds what was done and spent.
 
     Raises:
         AgentError: the adapter cannot make a command.

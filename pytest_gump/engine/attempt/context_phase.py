@@ -33,7 +33,7 @@ class Material:
 
 
 def read_material(order: Order, tools: Tools, workplace: Workplace, slot: Slot) -> Material:
-    """Read the files, run the commands. A command that fails is told in its section; a file that fails ends it all."""
+    """Read the files and run the commands; the section of a command shows its failure."""
     limit = tools.settings.context_bytes
     conventions, notes = b"", []
     try:

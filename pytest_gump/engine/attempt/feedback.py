@@ -1,4 +1,4 @@
-"""What the next attempt is told about the failed ones."""
+"""What the prompt of the next attempt says about the failed ones."""
 
 from __future__ import annotations
 

@@ -43,8 +43,8 @@ class Handover:
 def read_handover(read: Callable[[str], bytes | None], mode: Mode, *, message: str, max_items: int) -> Handover:
     """Read and check the file of the mode.
 
-    `read` gives the content of a file of the hand-over folder, None when it is missing, WorktreeError when it is not a
-    plain file of reasonable size. A missing plan or verdict may stand in the final message as a block fenced as json.
+    `read` returns the content of a file of the hand-over folder, None if it is missing; it raises WorktreeError if that
+    is no plain file of reasonable size. A missing plan or verdict may be in the final message, fenced as json.
     """
     name = HANDOVER_FILES.get(mode)
     if name is None:

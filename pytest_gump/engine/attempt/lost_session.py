@@ -28,14 +28,14 @@ def lost_by(order: Order, run: AgentRun) -> SessionRef | None:
 
 
 def afresh(order: Order) -> Order:
-    """The same order for a conversation that begins: it is told what the lost one would have known."""
+    """The same order for a conversation that begins: its prompt says what the lost one would have known."""
     known = any(section.title == STANDING for section in order.head)
     head = order.head if known else with_standing(order.head, order.standing)
     return replace(order, session=None, fork=False, head=head)
 
 
 def with_standing(head: tuple[Section, ...], text: str) -> tuple[Section, ...]:
-    """The sections of a prompt with what is told of the work so far, after the task."""
+    """The sections of a prompt with one on the work so far, after the task."""
     behind = next((number for number, section in enumerate(head, 1) if section.title == TASK), 0)
     return (*head[:behind], Section(STANDING, text), *head[behind:]) if text else head
 

@@ -149,13 +149,13 @@ def _code(command: str) -> str:
 
 
 def standing(message: str) -> str:
-    """What is told of a conversation that cannot be resumed; `message` is what it ended with."""
+    """The section on a conversation that cannot be resumed; `message` is what it ended with."""
     said = f" It ended with:\n\n{message}" if message else ""
     return f"Another conversation worked on this before you; you do not see it.{said}"
 
 
 def replan_prompt(task: str, item: PlanItem | None) -> str:
-    """The task of the agent that plans failed work anew."""
+    """The task of the agent that replans failed work."""
     parts = [
         _REPLAN,
         "### The task that failed\n\n" + fenced(task.strip()),

@@ -1,4 +1,4 @@
-"""What can be told of an attempt whose executor was lost: what is on disk."""
+"""Completes the result of an attempt whose executor was lost, from what is on disk."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Setup:
         return problem
 
     def ensure(self) -> Judgement | None:
-        """Set up a worktree that was made anew, or whose lock files have changed since; gives what went wrong."""
+        """Set up a worktree that is new, or whose lock files have changed since; returns what went wrong."""
         if not self._slot.lacks_setup:
             return self._renew()
         wanted = copies.patterns(self._tools.repository, self._tools.settings.copy)

@@ -28,7 +28,7 @@ MOVED: Final = (
 def usable(order: Order, agent: Agent, worktree: Path) -> tuple[Order, str | None]:
     """The order as it can be carried out, and why its session is left out.
 
-    A session is never resumed in place of a copy: its own step may go on with it.
+    A session is never resumed in place of a copy: its own step may continue it.
     """
     session = order.session
     if session is None:

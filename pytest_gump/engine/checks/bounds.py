@@ -46,7 +46,7 @@ def check_bounds(order: Order, changed: Sequence[str], *, bad: Sequence[str] = (
     """Judge the paths that differ from where the step began.
 
     From there and not from the attempt's own base: a file that a failed attempt changed out of bounds stays out of
-    bounds for the attempt that goes on from its tree.
+    bounds for the attempt that continues from its tree.
     """
     reasons = []
     if bad:

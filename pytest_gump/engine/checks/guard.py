@@ -23,7 +23,7 @@ class Breach:
     reason: str
     """One line: what was reached, and what the limit is."""
     is_shared: bool = False
-    """The limit of the whole run, which attempts that go on elsewhere have reached together with this one."""
+    """The limit of the whole run, which attempts that run elsewhere have reached together with this one."""
 
 
 def shared_breach(reason: str) -> Breach:
@@ -37,7 +37,7 @@ class GuardWatch:
     """Watches one attempt; it starts when it is made.
 
     `may_write` says of the path of a writing tool call whether it is the file that is to be handed over. Of several
-    breaches the first one is told.
+    breaches the first one counts.
     """
 
     def __init__(self, limits: Limits, *, may_write: Callable[[str], bool], clock: Callable[[], float]) -> None:

@@ -24,8 +24,8 @@ _CACHES: Final = frozenset({"__pycache__", ".hypothesis", ".coverage", *TOOL_CAC
 def read_reason(read: Callable[[str], bytes | None]) -> tuple[str, tuple[str, ...]]:
     """Return the reason as one bounded line, or nothing, and what is wrong with its file.
 
-    `read` gives the content of a file of the hand-over folder, None when it is missing, WorktreeError when it is not a
-    plain file of reasonable size.
+    `read` returns the content of a file of the hand-over folder, None if it is missing; it raises WorktreeError if that
+    is no plain file of reasonable size.
     """
     try:
         content = read(NO_CHANGE_FILE)

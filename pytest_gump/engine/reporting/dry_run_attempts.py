@@ -11,10 +11,10 @@ from pytest_gump.engine.schedule.retry import Tally, decide
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.schedule.decision import Decision, Source
+    from pytest_gump.engine.schedule.decision import Decision, FailureSource
     from pytest_gump.workflow.model import OnFailure, Step
 
-_BRANCHES: Final[tuple[Source, ...]] = ("gate_fail", "guard_fail", "review_fail")
+_BRANCHES: Final[tuple[FailureSource, ...]] = ("gate_fail", "guard_fail", "review_fail")
 
 
 def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
@@ -38,7 +38,7 @@ def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
         label = ""
 
 
-def _attempts(step: Step, on_failure: OnFailure, source: Source) -> str:
+def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:
     """Write `1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final`."""
     described: list[tuple[int, str, str]] = []
     tally, agent, jump = Tally(), step.agent, ""

@@ -18,7 +18,7 @@ SCHEMA: Final = 1
 """Raised when a field goes or changes its meaning; new fields do not count."""
 
 _MODE: Final = one_of(*get_args(order.Mode), "")
-_VERDICT: Final = one_of("", *get_args(records.Result))
+_VERDICT: Final = one_of("", *get_args(records.AttemptVerdict))
 _CHANGE: Final = one_of("added", "modified", "deleted", "type")
 STATE: Final = one_of("running", "interrupted", "passed", "failed", "cancelled")
 

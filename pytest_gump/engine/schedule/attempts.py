@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from pytest_gump.engine.schedule.decision import Replan
-    from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, Node
+    from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, StepNode
     from pytest_gump.engine.schedule.records import EntryKind
 
     Numbers = Counter[StepPath]
@@ -72,7 +72,7 @@ def _take_case(leaf: Leaf) -> tuple[FailureCase | None, bool]:
     After a restart, that is for the first agent step from the target on; in a new pass of a group, for the first
     agent step that works on the same plan item as the one that failed.
     """
-    node: Node = leaf
+    node: StepNode = leaf
     while (group := node.parent) is not None:
         restarted = group.restarted
         is_meant = restarted is not None and (not group.is_parallel or restarted.until == node.index)
@@ -90,7 +90,7 @@ def _take_case(leaf: Leaf) -> tuple[FailureCase | None, bool]:
     return None, False
 
 
-def merge_attempt(leaf: Leaf, member: Node, numbers: Numbers) -> Ready:
+def merge_attempt(leaf: Leaf, member: StepNode, numbers: Numbers) -> Ready:
     """Bring what `member` did into the tree of its group; both began at the same commit."""
     leaf.attempt = next_number(numbers, leaf.path)
     own = _own(leaf, None, leaf.begin)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Source = Literal["gate_fail", "guard_fail", "review_fail"]
+FailureSource = Literal["gate_fail", "guard_fail", "review_fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Failure:
     attempt: int
     outcome: str
     """A value of the outcome table: `gate_failed`, `guard`, `agent_error`, ..."""
-    source: Source
+    source: FailureSource
     reason: str = ""
     agent: str | None = None
     gate: str | None = None

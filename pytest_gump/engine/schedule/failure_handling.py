@@ -11,8 +11,8 @@ from pytest_gump.engine.schedule.retry import decide
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.schedule.decision import Decision, Source
-    from pytest_gump.engine.schedule.nodes import Leaf, Node
+    from pytest_gump.engine.schedule.decision import Decision, FailureSource
+    from pytest_gump.engine.schedule.nodes import Leaf, StepNode
     from pytest_gump.engine.schedule.records import Decide, Ready, Settled
     from pytest_gump.order import AttemptResult
 
@@ -34,7 +34,7 @@ def failure_of(result: AttemptResult) -> Failure:
     )
 
 
-def _source(outcome: Outcome) -> Source:
+def _source(outcome: Outcome) -> FailureSource:
     if outcome is Outcome.GUARD:
         return "guard_fail"
     return "review_fail" if outcome is Outcome.REVIEW_FAILED else "gate_fail"
@@ -52,7 +52,7 @@ def case_of(leaf: Leaf, ready: Ready, result: AttemptResult) -> FailureCase:
     )
 
 
-def ask(case: FailureCase, node: Node, attempt: int, hook: Decide, settled: Settled) -> Decision:
+def ask(case: FailureCase, node: StepNode, attempt: int, hook: Decide, settled: Settled) -> Decision:
     """Count a failure for a step or group, and decide: its own policy, then the hook, within the limits.
 
     `attempt` is the number of the failed attempt or pass of `node`; a part of a replan has numbers of its own.
@@ -80,7 +80,7 @@ def _may_write(leaf: Leaf, ready: Ready) -> bool:
     return leaf.mode == "diff" and ready.role != "replan-plan"
 
 
-def _check(node: Node, decision: Decision) -> None:
+def _check(node: StepNode, decision: Decision) -> None:
     if isinstance(decision, Restart):
         restart_target(node, decision.step)
     if isinstance(decision, Replan) and (isinstance(node, Group) or node.mode == "gate"):

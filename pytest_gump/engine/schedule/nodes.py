@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.schedule.decision import Failure, Retry
     from pytest_gump.engine.schedule.parallel_pass import ParallelPass
-    from pytest_gump.engine.schedule.records import Role, Status
+    from pytest_gump.engine.schedule.records import Role, StepStatus
     from pytest_gump.order import Mode, PlanItem
     from pytest_gump.workflow.model import OnFailure, Step
     from pytest_gump.workflow.path import StepPath
@@ -39,7 +39,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
-    """What a step keeps when a conflict lets its member of a parallel group begin anew."""
+    """What a step keeps when a conflict restarts its member of a parallel group."""
 
     path: StepPath
     tally: Tally
@@ -66,12 +66,12 @@ class Leaf:
     lane: Lane
     cause: Cause
     tally: Tally
-    status: Status = "pending"
+    status: StepStatus = "pending"
     begin: str = ""
     agent: str | None = None
     attempt: int = 0
     left: str = ""
-    """Where `same` goes on: the tree as the latest failed attempt left it."""
+    """Where `same` continues: the tree as the latest failed attempt left it."""
     case: FailureCase | None = None
     """Its latest failure."""
     has_crashed: bool = False
@@ -158,7 +158,7 @@ class Group:
     lane: Lane
     cause: Cause = "first"
     tally: Tally = field(default_factory=Tally)
-    status: Status = "pending"
+    status: StepStatus = "pending"
     begin: str = ""
     override: str | None = None
     """Agent that an escalated group gives to every agent step in it."""
@@ -176,7 +176,7 @@ class Group:
     is_fresh: bool = False
     """The first agent step of this pass starts a fresh session; in parallel, the first one of each member."""
     messages: dict[int, Message] = field(default_factory=dict)
-    """What each member of a parallel group is told, whatever the order in which they begin."""
+    """The failures for each member of a parallel group, whatever the order in which they begin."""
     reopened: Reopened | None = None
 
     @property
@@ -203,7 +203,7 @@ class Group:
             raise LookupError(f"{self.path} has no parallel pass")
         return self.parallel
 
-    def entered(self, index: int) -> Node:
+    def entered(self, index: int) -> StepNode:
         """The member with this index.
 
         Raises:
@@ -236,7 +236,7 @@ class Group:
         self.restarted = None
 
     def message(self, index: int) -> Group | Message:
-        """Where the first agent step of a member finds what it is told."""
+        """Where the first agent step of a member finds its failure."""
         if not self.is_parallel:
             return self
         if index not in self.messages:
@@ -266,11 +266,11 @@ class Group:
         self.cause = "group"
         self.lane.head = self.begin if is_reset else left
 
-    def rewind(self, target: Node, until: Node, case: FailureCase) -> None:
+    def rewind(self, target: StepNode, until: StepNode, case: FailureCase) -> None:
         """Make room for a restart: the tallies of both ends are kept, what lies between is forgotten.
 
         The tallies of steps after `until`, which wait for a restart of their own to come back to them, are kept too:
-        otherwise two restarts that cross could go on for ever.
+        otherwise two restarts that cross could repeat forever.
         """
         later = {index: tally for index, tally in self.kept.items() if index > until.index}
         self.kept = {**later, target.index: target.tally, until.index: until.tally}
@@ -279,7 +279,7 @@ class Group:
         self.members[target.index : until.index + 1] = [None] * (until.index + 1 - target.index)
 
     def member(self, index: int, lane: Lane) -> Leaf | Group:
-        """Make the member anew and put it in its place."""
+        """Create the member, in place of an earlier one."""
         is_restarted = self.restarted is not None and index <= self.restarted.until
         cause: Cause = "restart" if is_restarted else self.cause
         if index == self.size:
@@ -330,10 +330,10 @@ class Group:
         return Group(path, step, step.steps, kind, self, index, self.items, lane, cause, tally)
 
 
-Node = Leaf | Group
+StepNode = Leaf | Group
 
 
-def groups_above(node: Node) -> Iterator[Group]:
+def groups_above(node: StepNode) -> Iterator[Group]:
     """The groups that a node is in, innermost first."""
     group = node.parent
     while group is not None:
@@ -341,7 +341,7 @@ def groups_above(node: Node) -> Iterator[Group]:
         group = group.parent
 
 
-def writers(node: Node) -> Iterator[Leaf]:
+def writers(node: StepNode) -> Iterator[Leaf]:
     """The steps below a node that may change the tree, last first."""
     if isinstance(node, Group):
         for member in reversed(node.members):
@@ -355,7 +355,7 @@ def writer_of(merge: Leaf) -> Leaf:
     return next(writers(merge.parent.entered(merge.index)))
 
 
-def restart_target(node: Node, name: str) -> tuple[Group, Node]:
+def restart_target(node: StepNode, name: str) -> tuple[Group, StepNode]:
     """Find the earlier sibling (or `node` itself) that a restart jumps back to, with the group that holds both.
 
     Raises:

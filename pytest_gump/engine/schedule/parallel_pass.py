@@ -17,7 +17,7 @@ Merge = TypeVar("Merge")
 """The step that merges a member."""
 Failed = TypeVar("Failed")
 """A failure of a member."""
-State = Literal["waiting", "running", "passed", "merging", "merged", "failed", "dropped"]
+MemberState = Literal["waiting", "running", "passed", "merging", "merged", "failed", "dropped"]
 """`passed` waits for its merge; `merged` is also said of a member that had nothing to merge; `dropped` can never begin,
 because a member that it needs has failed."""
 
@@ -25,7 +25,7 @@ because a member that it needs has failed."""
 class ParallelPass(Generic[Merge, Failed]):
     def __init__(self, size: int, begin: str, *, needs: Sequence[frozenset[int]], after: Sequence[int]) -> None:
         """`needs[i]`: members that must pass before i; `after[i]`: how many members must have ended before i."""
-        self.states: list[State] = ["waiting"] * size
+        self.states: list[MemberState] = ["waiting"] * size
         self.failures: dict[int, list[Failed]] = {}
         self.merges: dict[int, Merge] = {}
         self.heads = [begin]
@@ -89,7 +89,7 @@ class ParallelPass(Generic[Merge, Failed]):
         return None
 
     def reopen(self, index: int) -> list[Merge]:
-        """Let a member that failed run again; what was merged behind it is to be merged anew: gives these merges."""
+        """Let a member that failed run again; returns the merges of later members, which must be repeated."""
         self.failures.pop(index, None)
         del self.heads[index + 1 :]
         merges = [self.merges.pop(later) for later in range(index, len(self.states)) if later in self.merges]

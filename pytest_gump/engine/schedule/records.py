@@ -20,8 +20,8 @@ says; returns what to do. Replaying a run, it returns what was recorded."""
 
 EntryKind = Literal["first", "same", "escalate", "replan", "restart", "group", "resume", "recheck"]
 Role = Literal["step", "replan-plan", "replan-item", "replan-check", "merge", "gate"]
-Result = Literal["passed", "retried", "escalated", "failed", "again", "waited", "failover"]
-Status = Literal["pending", "running", "passed", "failed", "skipped"]
+AttemptVerdict = Literal["passed", "retried", "escalated", "failed", "again", "waited", "failover"]
+StepStatus = Literal["pending", "running", "passed", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Settled:
     `failed` is final. `waited` and `failover`: the agent's account was at a limit, and the attempt is repeated.
     """
 
-    verdict: Result = "passed"
+    verdict: AttemptVerdict = "passed"
     outcome: str = Outcome.PASSED
     reason: str = ""
     decisions: list[tuple[StepPath, Decision]] = field(default_factory=list)
@@ -91,7 +91,7 @@ class Settled:
         """What a hook asked for and was refused, or why the step was given up."""
         return "; ".join(filter(None, [*self.notes, *(stop.reason for stop in self.stops)]))
 
-    def fail(self, failure: Failure, verdict: Result) -> None:
+    def fail(self, failure: Failure, verdict: AttemptVerdict) -> None:
         """Take outcome and reason from the failure, or from the decision that made it final."""
         stops = self.stops if verdict == "failed" else []
         self.verdict = verdict
@@ -102,7 +102,7 @@ class Settled:
 @dataclass(frozen=True, slots=True)
 class LeafState:
     path: StepPath
-    status: Status
+    status: StepStatus
     attempts: int
     template: bool = False
     """A `foreach` whose plan is not known yet: the path ends in `[*]`."""

@@ -1,7 +1,7 @@
-"""A schedule that takes up a run where it ended: past attempts are fed to it again, in the order of the ledger.
+"""A schedule that resumes a run: past attempts are fed to it again, in the order of the ledger.
 
-What failed for good when the run ended begins anew: at the tree where the step began, with the declared agent and all
-of its failures left, told what failed. Attempt numbers go on.
+A step that failed for good when the run ended restarts at the tree where it began, with the declared agent and all of
+its failures left; its prompt describes the failure. Attempt numbers continue.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pytest_gump.order import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, Node
+    from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, StepNode
     from pytest_gump.engine.schedule.records import Decide, Ready, Settled
     from pytest_gump.order import AttemptResult
     from pytest_gump.workflow.model import Workflow
@@ -74,7 +74,7 @@ class ResumableSchedule(Schedule):
         self._open.add(leaf, ready)
 
     def count_from(self, numbers: Mapping[StepPath, int], renewed: Sequence[StepPath]) -> None:
-        """Let new attempts have numbers above these; those of `renewed` that are open now are numbered anew too."""
+        """Let new attempts have numbers above these; those of `renewed` that are open now get a new number too."""
         for path, number in numbers.items():
             self._attempts[path] = max(number, self._attempts.get(path, 0))
         for path in renewed:
@@ -84,7 +84,7 @@ class ResumableSchedule(Schedule):
             self._open.add(leaf, replace(ready, attempt=number))
 
     def resume(self) -> None:
-        """Go on where the run had ended. If it had failed, then what failed after that begins anew too."""
+        """Continue where the run ended. If it had failed, what failed after that restarts too."""
         if self._had_failed:
             self._forgive([*_given_up(self._root)])
         self._had_failed = False
@@ -106,7 +106,7 @@ class ResumableSchedule(Schedule):
 
     def _bring_back(self, leaf: Leaf) -> None:
         """Open the groups around a failed step again."""
-        node: Node = leaf
+        node: StepNode = leaf
         for group in groups_above(leaf):
             group.status = "running"
             parallel = group.parallel

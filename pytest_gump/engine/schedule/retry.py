@@ -9,7 +9,7 @@ from pytest_gump.engine.schedule.decision import Decision, Failure, Replan, Rest
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.schedule.decision import Source
+    from pytest_gump.engine.schedule.decision import FailureSource
     from pytest_gump.workflow.model import Entry, OnFailure, Policy
 
 FLAT: Final = "flat"
@@ -34,9 +34,9 @@ class Tally:
     """Failures since the step was entered: only these are compared for progress."""
 
     def enter(self) -> None:
-        """Enter the step again after a restart: failures are kept, the flat list starts anew.
+        """Enter the step again after a restart: failures are kept, the flat list starts over.
 
-        A branch answers its j-th failure whenever that happens; its list starts anew only by its own restart.
+        A branch answers its j-th failure whenever that happens; its list starts over only by its own restart.
         """
         self.streak = 0
         if FLAT in self.counts:
@@ -49,13 +49,13 @@ class Tally:
         self.streak = 0
 
     def restart_list(self, on_failure: OnFailure | None) -> None:
-        """Start the list anew of the policy that answered the newest failure with a restart."""
+        """Start the list over of the policy that answered the newest failure with a restart."""
         name = branch_name(on_failure, self.failures[-1].source)
         if name in self.counts:
             self.counts[name].entry = 0
 
 
-def branch_name(on_failure: OnFailure | None, source: Source) -> str:
+def branch_name(on_failure: OnFailure | None, source: FailureSource) -> str:
     """Name the counter of the policy that answers `source`; a missing branch shares that of `gate_fail`."""
     if on_failure is None or on_failure.flat is not None:
         return FLAT
@@ -102,7 +102,7 @@ def _next(policy: Policy, count: Count) -> Decision:
 
 
 def _skip_same(policy: Policy, count: Count) -> Decision:
-    """Go on with the next entry that is not `same`; with none left, restart, else give up as `no_progress`."""
+    """Use the next entry that is not `same`; with none left, restart, else give up as `no_progress`."""
     for index in range(count.entry, len(policy.strategy)):
         if policy.strategy[index].kind != "same":
             count.entry = index

@@ -3,11 +3,11 @@
 No I/O, no clock, no pytest. Feeding it the same results and the recorded decisions gives the same state again;
 `resumable` continues from there.
 
-`tree` says how the run moves forward. After a failure `same` goes on from what the failed attempt left; all
+`tree` says how the run moves forward. After a failure `same` continues from what the failed attempt left; all
 else goes back to where the step, the group or the restarted step began.
 
 What follows for a parallel group is decided when the last member has ended, from their failures in plan order; until
-then a failed attempt in it is `again` where some group may still go on.
+then a failed attempt in it is `again` where some group may still continue.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pytest_gump.engine.schedule.failure_handling import ask, case_of, where_lef
 from pytest_gump.engine.schedule.nodes import Leaf, Reopened, groups_above, restart_target, writer_of
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.tree import StepTree
-from pytest_gump.engine.schedule.view import leaves, signature
+from pytest_gump.engine.schedule.view import LeafList, signature
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from pytest_gump.engine.schedule.decision import Decision
-    from pytest_gump.engine.schedule.nodes import FailureCase, Group, Node
+    from pytest_gump.engine.schedule.nodes import FailureCase, Group, StepNode
     from pytest_gump.engine.schedule.parallel_pass import ParallelPass
-    from pytest_gump.engine.schedule.records import Decide, LeafState, Ready, Result
+    from pytest_gump.engine.schedule.records import AttemptVerdict, Decide, LeafState, Ready
     from pytest_gump.order import AttemptResult
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
@@ -41,7 +41,7 @@ ENDS_RUN: Final = frozenset({Outcome.GATE_ERROR, Outcome.CANCELLED, Outcome.QUOT
 class Schedule(StepTree):
     def __init__(self, workflow: Workflow, *, base: str) -> None:
         self._failed_leaves: list[Leaf] = []
-        """Steps that have failed while it is open whether a group goes on."""
+        """Steps that have failed while it is open whether a group continues."""
         self._decide: Decide = lambda _step, _path, _failures, own: own
         self._has_failed = False
         self.reason = ""
@@ -55,8 +55,8 @@ class Schedule(StepTree):
 
     def leaves(self) -> list[LeafState]:
         """List all steps in display order; the parts of a replan are not steps."""
-        in_flight = self._open.in_flight()
-        return leaves(self._root, self._attempts, self._plans, in_flight, has_failed=self._has_failed)
+        leaf_list = LeafList(self._attempts, self._plans, self._open.in_flight(), self._has_failed)
+        return list(leaf_list.below(self._root))
 
     def signature(self) -> Hashable:
         """Everything that decides what comes next, as a value that can be compared."""
@@ -138,8 +138,8 @@ class Schedule(StepTree):
             self._plans.add(leaf.path, result.plan or ())
         self._advance(leaf)
 
-    def _advance(self, node: Node) -> None:
-        """Go on after a member that passed: its successor, or what follows for the group it completes."""
+    def _advance(self, node: StepNode) -> None:
+        """Move on after a member that passed: its successor, or what follows for the group it completes."""
         while (group := node.parent) is not None:
             if group.parallel is not None and node.index < group.size:
                 is_merge = isinstance(node, Leaf) and node.role == "merge"
@@ -155,8 +155,8 @@ class Schedule(StepTree):
             group.status = "passed"
             node = group
 
-    def _merge_on(self, group: Group, parallel: ParallelPass[Leaf, FailureCase]) -> Result | None:
-        """Merge the next member if it has passed; when all have ended, go on, and say what a failure led to."""
+    def _merge_on(self, group: Group, parallel: ParallelPass[Leaf, FailureCase]) -> AttemptVerdict | None:
+        """Merge the next member if it has passed; when all have ended, move on and return what a failure led to."""
         index = parallel.next_merge(group.lane.head, group.may_write)
         if index is not None:
             self._start_merge(group, parallel, index)
@@ -179,7 +179,7 @@ class Schedule(StepTree):
         if result.outcome in ENDS_RUN:
             leaf.status = "failed"
             self._fail_run([case])
-            verdict: Result = "failed"
+            verdict: AttemptVerdict = "failed"
         else:
             verdict = self._conflict(leaf, case) if leaf.role == "merge" else self._follow(leaf, case)
         if ready.path != leaf.path:
@@ -187,7 +187,7 @@ class Schedule(StepTree):
             verdict = "failed" if verdict == "failed" else "again"
         self._settled.fail(case.failure, verdict)
 
-    def _conflict(self, merge: Leaf, case: FailureCase) -> Result:
+    def _conflict(self, merge: Leaf, case: FailureCase) -> AttemptVerdict:
         """Restart the member on the merged tree, if the policy of its last writing step has an attempt left."""
         writer = writer_of(merge)
         decision = self._ask(case, writer, merge.attempt)
@@ -197,7 +197,7 @@ class Schedule(StepTree):
         self._reopen(merge, case, Reopened(writer.path, writer.tally, agent))
         return "again"
 
-    def _follow(self, leaf: Leaf, case: FailureCase) -> Result:
+    def _follow(self, leaf: Leaf, case: FailureCase) -> AttemptVerdict:
         decision = self._ask(case, leaf, leaf.attempt)
         match decision:
             case Retry():
@@ -215,10 +215,10 @@ class Schedule(StepTree):
             case _:
                 assert_never(decision)
 
-    def _ask(self, case: FailureCase, node: Node, attempt: int) -> Decision:
+    def _ask(self, case: FailureCase, node: StepNode, attempt: int) -> Decision:
         return Stop() if case.is_final else ask(case, node, attempt, self._decide, self._settled)
 
-    def _stop(self, leaf: Leaf, case: FailureCase, left: str) -> Result:
+    def _stop(self, leaf: Leaf, case: FailureCase, left: str) -> AttemptVerdict:
         """Give a step up; its failure is `again` while a group above may still continue."""
         verdict = self._give_up(leaf, [case], left)
         if verdict is not None:
@@ -228,10 +228,10 @@ class Schedule(StepTree):
         self._failed_leaves.append(leaf)
         return "again"
 
-    def _give_up(self, node: Node, cases: list[FailureCase], left: str) -> Result | None:
+    def _give_up(self, node: StepNode, cases: list[FailureCase], left: str) -> AttemptVerdict | None:
         """Let `node` fail for good in this pass.
 
-        Returns `again` if a group above goes on, `failed` if the run has failed, None while others of a parallel
+        Returns `again` if a group above continues, `failed` if the run has failed, None while others of a parallel
         group have not ended.
         """
         node.status = "failed"
@@ -245,8 +245,8 @@ class Schedule(StepTree):
         group.parallel.states[node.index] = "failed"
         return self._merge_on(group, group.parallel)
 
-    def _give_up_group(self, group: Group, cases: list[FailureCase], left: str) -> Result | None:
-        """Ask the group whether it goes on; if not, it fails too."""
+    def _give_up_group(self, group: Group, cases: list[FailureCase], left: str) -> AttemptVerdict | None:
+        """Ask the group whether it continues; if not, it fails too."""
         if group.policy is not None and not any(case.is_final for case in cases):
             decision = self._ask(cases[0], group, self._attempts[group.path])
             if isinstance(decision, Retry | Restart):
@@ -259,7 +259,7 @@ class Schedule(StepTree):
                 return "again"
         return self._give_up(group, cases, left)
 
-    def _restart(self, node: Node, decision: Restart, case: FailureCase) -> None:
+    def _restart(self, node: StepNode, decision: Restart, case: FailureCase) -> None:
         """Jump back to an earlier sibling of `node` or to itself; what lies after it, up to `node`, is new again."""
         group, target = restart_target(node, decision.step)
         target.tally.enter()

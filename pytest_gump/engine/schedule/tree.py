@@ -24,7 +24,7 @@ from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.schedule.nodes import FailureCase, Node, Reopened
+    from pytest_gump.engine.schedule.nodes import FailureCase, Reopened, StepNode
     from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.workflow.model import Workflow
 
@@ -77,7 +77,7 @@ class StepTree:
         """The parallel members whose steps are under way; those that wait for their merge are not."""
         return frozenset(living(self._root))
 
-    def _enter(self, node: Node) -> None:
+    def _enter(self, node: StepNode) -> None:
         node.begin = node.lane.head
         if isinstance(node, Leaf):
             self._start(node, first_attempt(node, self._attempts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.nodes import Group, Leaf
@@ -11,22 +12,22 @@ from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.schedule.nodes import Node
+    from pytest_gump.engine.schedule.nodes import StepNode
     from pytest_gump.engine.schedule.plans import Plans
-    from pytest_gump.engine.schedule.records import Status
+    from pytest_gump.engine.schedule.records import StepStatus
     from pytest_gump.workflow.model import Step
     from pytest_gump.workflow.path import StepPath
 
 _BEHIND = 1 << 30
 
 
-def plan_position(node: Node) -> tuple[int, ...]:
+def plan_position(node: StepNode) -> tuple[int, ...]:
     """Where a node stands in plan order; the merge of a member stands behind all that is in it."""
     own = (node.index, _BEHIND) if isinstance(node, Leaf) and node.role == "merge" else (node.index,)
     return own if node.parent is None else (*plan_position(node.parent), *own)
 
 
-def member_of(node: Node) -> StepPath | None:
+def member_of(node: StepNode) -> StepPath | None:
     """The innermost parallel member that a node belongs to."""
     while (group := node.parent) is not None:
         if group.parallel is not None and node.index < group.size:
@@ -48,29 +49,25 @@ def living(group: Group) -> Iterator[StepPath]:
             yield from living(member)
 
 
-def leaves(
-    root: Group, attempts: Mapping[StepPath, int], plans: Plans, in_flight: Collection[StepPath], *, has_failed: bool
-) -> list[LeafState]:
-    """List the leaves in display order; what a failed run did not bring to an end, and is not in flight, is skipped."""
-    view = _View(attempts, plans, in_flight, is_over=has_failed)
-    return list(view.members(root))
+@dataclass(frozen=True, slots=True)
+class LeafList:
+    """The leaves of a tree; what a failed run did not bring to an end, and is not in flight, is skipped."""
 
+    attempts: Mapping[StepPath, int]
+    plans: Plans
+    in_flight: Collection[StepPath]
+    has_failed: bool
 
-class _View:
-    def __init__(
-        self, attempts: Mapping[StepPath, int], plans: Plans, in_flight: Collection[StepPath], *, is_over: bool
-    ) -> None:
-        self._attempts = attempts
-        self._plans = plans
-        self._in_flight = in_flight
-        self._unfinished: Status = "skipped" if is_over else "pending"
-        self._is_over = is_over
+    @property
+    def _unfinished(self) -> StepStatus:
+        return "skipped" if self.has_failed else "pending"
 
-    def members(self, group: Group) -> Iterator[LeafState]:
+    def below(self, group: Group) -> Iterator[LeafState]:
+        """The leaves below a group in display order."""
         merges = group.parallel.merges if group.parallel is not None else {}
         for index, node in enumerate(group.members):
             if isinstance(node, Group):
-                yield from self.members(node)
+                yield from self.below(node)
             elif node is not None:
                 yield self._leaf(node.path, self._status(node))
             elif index == group.size:
@@ -95,7 +92,7 @@ class _View:
         merged = [*merged_members(group)] if group is not None else []
         scopes = [path]
         if group is not None and group.foreach is not None:
-            plan = self._plans.find(path, group.foreach)
+            plan = self.plans.find(path, group.foreach)
             names = [item.slug for item in plan] if plan else ["*"]
             scopes = [path.item(name) for name in names]
             merged = names if merged else []
@@ -109,15 +106,15 @@ class _View:
         if group is not None and group.gate:
             yield self._leaf(path.child(GATE), self._unfinished)
 
-    def _leaf(self, path: StepPath, status: Status) -> LeafState:
-        return LeafState(path, status, self._attempts.get(path, 0), "*" in path.items)
+    def _leaf(self, path: StepPath, status: StepStatus) -> LeafState:
+        return LeafState(path, status, self.attempts.get(path, 0), "*" in path.items)
 
-    def _status(self, leaf: Leaf) -> Status:
-        is_cut_off = self._is_over and leaf.status == "running" and leaf.path not in self._in_flight
+    def _status(self, leaf: Leaf) -> StepStatus:
+        is_cut_off = self.has_failed and leaf.status == "running" and leaf.path not in self.in_flight
         return self._unfinished if leaf.status == "pending" or is_cut_off else leaf.status
 
 
-def signature(node: Node | None) -> Hashable:
+def signature(node: StepNode | None) -> Hashable:
     """The state of a node and all below it."""
     if node is None:
         return None

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.engine.schedule.decision import Decision, Failure, Replan, Restart, Retry, Source, Stop
+from pytest_gump.engine.schedule.decision import Decision, Failure, FailureSource, Replan, Restart, Retry, Stop
 from pytest_gump.engine.schedule.retry import Tally, decide, no_progress
 from pytest_gump.workflow.model import Entry, OnFailure, Policy
 from pytest_gump.workflow.reading.rules_reach import unreached_by
@@ -17,7 +17,7 @@ _NAMES = {"same": "same", "escalate": "x", "replan": "replan y"}
 FAILED = Failure(1, "gate_failed", "gate_fail", agent="haiku", gate="test", failing=("test",), tree="t1")
 
 
-def decisions(on_failure: OnFailure | None, sources: list[Source], *, same_tree: bool = False) -> list[str]:
+def decisions(on_failure: OnFailure | None, sources: list[FailureSource], *, same_tree: bool = False) -> list[str]:
     """Say what follows each failure, each on a tree of its own unless `same_tree`."""
     tally, said = Tally(), []
     for number, source in enumerate(sources, start=1):
@@ -66,7 +66,7 @@ def test_branches_answer_their_own_failures() -> None:
     on_failure = OnFailure(
         gate_fail=policy(3, "same", "escalate: sonnet", "replan: opus"), review_fail=policy(2, "same: 2")
     )
-    sources: list[Source] = ["gate_fail", "review_fail", "guard_fail", "review_fail"]
+    sources: list[FailureSource] = ["gate_fail", "review_fail", "guard_fail", "review_fail"]
     assert decisions(on_failure, sources) == ["sonnet", "same", "replan opus", "stop"]
 
 
@@ -127,7 +127,7 @@ def test_entry_becomes_a_decision_with_its_columns(entry: Entry, wanted: Retry |
     st.lists(st.tuples(st.sampled_from(["gate_fail", "guard_fail", "review_fail"]), st.booleans()), max_size=12),
 )
 def test_flat_policy_never_allows_more_failures_than_retry(
-    retry: int, strategy: list[str], restart_from: str | None, failures: list[tuple[Source, bool]]
+    retry: int, strategy: list[str], restart_from: str | None, failures: list[tuple[FailureSource, bool]]
 ) -> None:
     on_failure, tally = flat(retry, "same", *strategy, restart_from=restart_from), Tally()
     for number, (source, is_new_tree) in enumerate(failures, start=1):
@@ -155,7 +155,7 @@ def test_both_forms_answer_failure_j_with_entry_j_plus_1_and_end_at_failure_retr
         number += 1
         if is_other and form == "flat":  # a flat policy counts every kind
             continue
-        source: Source = "review_fail" if is_other else "gate_fail"
+        source: FailureSource = "review_fail" if is_other else "gate_fail"
         failure = replace(FAILED, attempt=number, source=source, tree=f"t{number}")
         decision = decide(on_failure, tally, failure, compare_trees=True)
         if not is_other:
