@@ -40,28 +40,25 @@ class Conductor:
         refuse_distribution(config)
         refuse_set_up(config)
         self.config = config
-        self.exit_code = ExitCode(config)
-        config.pluginmanager.register(self.exit_code, "gump-exit-code")
+        self.exit_code, self.report, self.ci = ExitCode(config), Report(config), CI(config)
+        self._last_failed, self._selection = LastFailed(config), Selection(config)
         self.workers: Workers | None = None
         if has_workers(config):
             from pytest_gump.executors.pool import Workers
 
             self.workers = Workers(config, ordinary_arguments(config))
-            config.pluginmanager.register(self.workers, "gump-workers")
         self.jobs: list[Job] = []
         self.selected: list[tuple[Job, dict[str, StepItem]]] = []
         """The jobs of which a step is selected, with these items by step path."""
         self._jobs_of: dict[Path, tuple[Job, ...]] = {}
         self._specs: set[Path] = set()
-        self.report = Report(config)
-        config.pluginmanager.register(self.report, "gump-report")
-        self.ci = CI(config)
-        config.pluginmanager.register(self.ci, "gump-ci")
-        config.pluginmanager.register(OtherPlugins(), "gump-neighbours")
-        self._last_failed = LastFailed(config)
-        config.pluginmanager.register(self._last_failed, "gump-last-failed")
-        self._selection = Selection(config)
-        config.pluginmanager.register(self._selection, "gump-selection")
+        plugins = {
+            "exit-code": self.exit_code, "workers": self.workers, "report": self.report, "ci": self.ci,
+            "other-plugins": OtherPlugins(), "last-failed": self._last_failed, "selection": self._selection,
+        }  # fmt: skip
+        for name, plugin in plugins.items():
+            if plugin is not None:
+                config.pluginmanager.register(plugin, f"gump-{name}")
 
     # -- collection ----------------------------------------------------------------------------------------------
 

@@ -15,51 +15,48 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("gump", "gump: workflows for AI coding agents")
     add = group.addoption
     add(
-        "--gump-workflow", action="append", dest="gump_workflow", metavar="NAME",
+        "--gump-workflow", action="append", metavar="NAME",
         help="run this workflow on every spec among the arguments: a name (project, user or built-in) or a YAML file; "
         "may be repeated",
     )  # fmt: skip
     add(
-        "--gump-spec", dest="gump_spec", metavar="FILE",
+        "--gump-spec", metavar="FILE",
         help="the spec for workflow YAML files among the arguments, or for --gump-workflow",
     )  # fmt: skip
     add(
-        "--gump-agent", action="append", dest="gump_agent", metavar="[OLD=]NEW", default=[],
+        "--gump-agent", action="append", metavar="[OLD=]NEW", default=[],
         help="use agent NEW in every step, or wherever the workflow says OLD; may be repeated",
     )  # fmt: skip
     add(
-        "--gump-max-budget", dest="gump_max_budget", metavar="USD",
+        "--gump-max-budget", metavar="USD",
         help="end the run when its attempts have cost this much; overrides the workflow's max_budget",
     )  # fmt: skip
     add(
-        "--gump-on-quota", dest="gump_on_quota", metavar="wait|stop|AGENT",
+        "--gump-on-quota", metavar="wait|stop|AGENT",
         help="when the account of an agent is at its limit: stop (default), wait until it is over, or let AGENT take "
         "over; overrides gump_on_quota",
     )  # fmt: skip
+    add("--gump-base", metavar="REF", help="commit that the run starts from (default: HEAD)")
     add(
-        "--gump-base", dest="gump_base", metavar="REF",
-        help="commit that the run starts from (default: HEAD)",
-    )  # fmt: skip
-    add(
-        "--gump-dirty", dest="gump_dirty", choices=["refuse", "include"], default="refuse",
+        "--gump-dirty", choices=["refuse", "include"], default="refuse",
         help="what to do with uncommitted changes of tracked files: refuse to start (default), or include them in "
         "the run's base",
     )  # fmt: skip
     add(
-        "--gump-input", action="append", dest="gump_input", metavar="KEY=VALUE", default=[],
+        "--gump-input", action="append", metavar="KEY=VALUE", default=[],
         help="value of an input that the workflow declares; may be repeated",
     )  # fmt: skip
     _add_past(add)
     add(
-        "--gump-dry-run", action="store_true", dest="gump_dry_run",
+        "--gump-dry-run", action="store_true",
         help="print what the workflow would do, step by step, and run nothing",
     )  # fmt: skip
     add(
-        "--gump-no-preflight", action="store_true", dest="gump_no_preflight",
+        "--gump-no-preflight", action="store_true",
         help="do not run the workflow's gate commands on the untouched base first",
     )  # fmt: skip
     add(
-        "--gump-ci", dest="gump_ci", choices=["auto", "github", "gitlab", "off"], default="auto",
+        "--gump-ci", choices=["auto", "github", "gitlab", "off"], default="auto",
         help="tell a CI service what the runs did: summary and annotations (github), log section and artifacts "
         "(gitlab); default auto: the one that the session runs in, if any",
     )  # fmt: skip
@@ -69,12 +66,12 @@ def add_options(parser: pytest.Parser) -> None:
 
 def _add_past(add: Callable[..., None]) -> None:
     add(
-        "--gump-resume", dest="gump_resume", metavar="RUN", nargs="?", const="", default=None,
+        "--gump-resume", metavar="RUN", nargs="?", const="", default=None,
         help="go on with a run that failed, was interrupted or was killed (default: the newest run); takes spec, "
         "workflow, options and base from it",
     )  # fmt: skip
     add(
-        "--gump-from", dest="gump_from", metavar="STEP[@RUN]",
+        "--gump-from", metavar="STEP[@RUN]",
         help="begin a new run that takes over what an earlier one (default: the newest) did before STEP, "
         "for example build::impl[item-2]",
     )  # fmt: skip
@@ -82,19 +79,19 @@ def _add_past(add: Callable[..., None]) -> None:
 
 def _add_cassettes(add: Callable[..., None]) -> None:
     add(
-        "--gump-record", dest="gump_record", metavar="DIR",
+        "--gump-record", metavar="DIR",
         help="record what the agents do as a cassette in DIR, a new folder, for --gump-replay",
     )  # fmt: skip
     add(
-        "--gump-replay", dest="gump_replay", metavar="DIR",
+        "--gump-replay", metavar="DIR",
         help="play the cassette in DIR instead of starting agents: no account, no network, no cost",
     )  # fmt: skip
     add(
-        "--gump-replay-lenient", action="store_true", dest="gump_replay_lenient",
+        "--gump-replay-lenient", action="store_true",
         help="play a recorded attempt although its prompt has changed since",
     )  # fmt: skip
     add(
-        "--gump-replay-delay", dest="gump_replay_delay", metavar="FACTOR", default="0",
+        "--gump-replay-delay", metavar="FACTOR", default="0",
         help="scale the recorded pauses by FACTOR (default 0: none), so that a replay can be watched",
     )  # fmt: skip
 

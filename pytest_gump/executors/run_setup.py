@@ -47,11 +47,11 @@ class RunSetup:
     object_format: str
     interpreter: dict[str, Any] | None
     """The Python of gates as it was when the run began, for workers of this machine."""
-    shows_tools: bool = False
+    shows_tools: bool
     """Whether somebody wants to see tool calls as they come."""
 
     @classmethod
-    def of(cls, run_id: str, job: Job, tools: Tools) -> RunSetup:
+    def of(cls, run_id: str, job: Job, tools: Tools, *, shows_tools: bool) -> RunSetup:
         replay = job.replay
         return cls(
             run_id=run_id,
@@ -65,6 +65,7 @@ class RunSetup:
             object_format=tools.repository.layout.get("extensions.objectformat", "sha1"),
             interpreter=None if tools.interpreter is None else asdict(tools.interpreter),
             replay=None if replay is None else (str(replay.cassette.path), replay.lenient, replay.delay),
+            shows_tools=shows_tools,
         )
 
     def remote_home(self) -> RemoteHome:

@@ -14,11 +14,11 @@ class TestsFirst:
     To xdist a worker is then shut down; to us it begins to take orders.
     """
 
-    def __init__(self, config: Any, inner: Any | None) -> None:
+    def __init__(self, config: Any, inner: Any) -> None:
         self.config = config
         """Other plugins read it."""
         self._inner = inner
-        """None: the session has no ordinary tests."""
+        """xdist's scheduler; None if the session has no ordinary tests, which are then over from the start."""
         self._late: list[Any] = []
         self.is_over = inner is None
 
@@ -31,43 +31,31 @@ class TestsFirst:
 
     @property
     def collection_is_completed(self) -> bool:
-        return self.is_over or bool(self._inner is not None and self._inner.collection_is_completed)
+        return self.is_over or bool(self._inner.collection_is_completed)
 
     @property
     def tests_finished(self) -> bool:
-        return self.is_over or bool(self._inner is not None and self._inner.tests_finished)
+        return self.is_over or bool(self._inner.tests_finished)
 
     @property
     def has_pending(self) -> bool:
-        return not self.is_over and bool(self._inner is not None and self._inner.has_pending)
+        return not self.is_over and bool(self._inner.has_pending)
 
     def add_node(self, node: Any) -> None:
-        if self.is_over or self._inner is None:
+        if self.is_over:
             self._late.append(node)
         else:
             self._inner.add_node(node)
 
     def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
-        if self.is_over or node in self._late or self._inner is None:
+        if self.is_over or node in self._late:
             node.shutdown()
         else:
             self._inner.add_node_collection(node, collection)
 
     def schedule(self) -> None:
-        if not self.is_over and self._inner is not None:
+        if not self.is_over:
             self._inner.schedule()
-
-    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
-        if self._inner is not None:
-            self._inner.mark_test_complete(node, item_index, duration)
-
-    def mark_test_pending(self, item: str) -> None:
-        if self._inner is not None:
-            self._inner.mark_test_pending(item)
-
-    def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> None:
-        if self._inner is not None:
-            self._inner.remove_pending_tests_from_node(node, indices)
 
     def remove_node(self, node: Any) -> str | None:
         if node in self._late:

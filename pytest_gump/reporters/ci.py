@@ -14,12 +14,11 @@ import pytest
 
 from pytest_gump.engine.reporting.notices import reservations
 from pytest_gump.errors import WorktreeError
-from pytest_gump.reporters.ci_summary import MAX_STEPS, gates_of, markdown
+from pytest_gump.reporters.ci_summary import MAX_STEPS, cells, gates_of, markdown
 from pytest_gump.reporters.lines import run_line
 from pytest_gump.reporters.located_run import REASON_CHARS, LocatedRun, short
 from pytest_gump.system.git.repository import Repository
-from pytest_gump.text import ASCII, UNICODE, clean_text, pad, width
-from pytest_gump.units import format_duration
+from pytest_gump.text import ASCII, clean_text, pad, width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,17 +118,8 @@ def rows(record: RunRecord) -> list[tuple[str, ...]]:
 
 
 def _row(step: StepRecord) -> tuple[str, ...]:
-    mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
-    if not step.attempts:
-        return (mark, step.path, step.outcome, *[""] * 6)
-    if not step.own:
-        return (mark, step.path, f"{step.outcome}, reused", step.attempts[-1].agent or step.mode, *[""] * 5)
-    total, last = step.total, step.attempts[-1]
-    cost = total.cost_text
-    took = format_duration(total.duration_s)
-    paid = (cost, str(total.turns)) if last.agent else ("", "")
     skipped = ", ".join(gate.name for gate in gates_of(step) if gate.status == "skipped")
-    return (mark, step.path, step.outcome, last.agent or last.mode, str(len(step.own)), *paid, took, skipped)
+    return (*cells(step), skipped if step.own else "")
 
 
 def log_sections(runs: Sequence[LocatedRun]) -> list[str]:

@@ -98,17 +98,23 @@ def _table(record: RunRecord) -> Iterator[str]:
         yield from (f"and {len(steps) - MAX_STEPS} more steps", "")
 
 
-def _row(step: StepRecord) -> tuple[str, ...]:
+def cells(step: StepRecord) -> tuple[str, ...]:
+    """Mark, path, result, agent, attempts, cost, turns and time of a step; no figures if it was reused."""
     mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
-    start = mark, code(step.path, in_table=True)
+    if not step.attempts:
+        return (mark, step.path, step.outcome, *[""] * 5)
+    total, agent = step.total, step.attempts[-1].agent
+    start = mark, step.path, step.outcome if step.own else f"{step.outcome}, reused"
     if not step.own:
-        reused = f"{_word(step.outcome)}, reused" if step.attempts else _word(step.outcome)
-        return (*start, reused, *[""] * 6)
-    total, last = step.total, step.attempts[-1]
-    cost = total.cost_text
-    paid = (cost, str(total.turns)) if last.agent else ("", "")
-    who, took = _word(last.agent or last.mode), format_duration(total.duration_s)
-    return (*start, _word(step.outcome), who, str(len(step.own)), *paid, took, _gates(step))
+        return (*start, agent or step.mode, *[""] * 4)
+    paid = (total.cost_text, str(total.turns)) if agent else ("", "")
+    return (*start, agent or step.attempts[-1].mode, str(len(step.own)), *paid, format_duration(total.duration_s))
+
+
+def _row(step: StepRecord) -> tuple[str, ...]:
+    mark, path, result, agent, *figures = cells(step)
+    own = (_word(agent), *figures, _gates(step)) if step.own else [""] * 6
+    return (mark, code(path, in_table=True), result, *own)
 
 
 def _gates(step: StepRecord) -> str:

@@ -102,17 +102,11 @@ def group_line(path: StepPath, marks: Marks, columns: int) -> str:
     return fit(f"{indent}{marks.group} {path.leaf}", columns)
 
 
-def failed_line(step: str, reason: str, marks: Marks, columns: int) -> str:
-    """A step that fails for good after its last attempt was shown."""
+def step_line(mark: str, step: str, text: str, columns: int) -> str:
+    """A step that no attempt is shown for: it was skipped, or fails after its last attempt was shown."""
     path = StepPath.parse(step)
     indent = "  " * (len(path.names) - 1)
-    return fit(f"{indent}{marks.failed} {pad(path.leaf, max(1, 17 - len(indent)))} failed for good: {reason}", columns)
-
-
-def skipped_line(step: str, reason: str, marks: Marks, columns: int) -> str:
-    path = StepPath.parse(step)
-    indent = "  " * (len(path.names) - 1)
-    return fit(f"{indent}{marks.skipped} {pad(path.leaf, max(1, 17 - len(indent)))} skipped: {reason}", columns)
+    return fit(f"{indent}{mark} {pad(path.leaf, max(1, LAYOUT.name - len(indent)))} {text}", columns)
 
 
 def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], marks: Marks) -> list[str]:

@@ -19,7 +19,6 @@ from pytest_gump.reporters.lines import (
     attempt_lines,
     columns_for,
     command_lines,
-    failed_line,
     failed_lines,
     failure_lines,
     group_line,
@@ -28,7 +27,7 @@ from pytest_gump.reporters.lines import (
     reservation_lines,
     reuse_lines,
     run_line,
-    skipped_line,
+    step_line,
     to_look_at,
 )
 from pytest_gump.reporters.live import Live
@@ -198,12 +197,13 @@ class Report:
 
     def step_skipped(self, run_id: str, step: str, reason: str) -> None:
         label = self.label_of(run_id)
-        self._write(f"{label}{skipped_line(step, reason, self._marks, self.columns - width(label))}")
+        self._write(f"{label}{step_line(self._marks.skipped, step, f'skipped: {reason}', self.columns - width(label))}")
 
     def step_given_up(self, run_id: str, step: str, nodeid: str, reason: str) -> None:
         """Show a step that fails after its last attempt was shown as one of several."""
         label = self.label_of(run_id)
-        self._write(f"{label}{failed_line(step, reason, self._marks, self.columns - width(label))}", red=True)
+        text = f"failed for good: {reason}"
+        self._write(f"{label}{step_line(self._marks.failed, step, text, self.columns - width(label))}", red=True)
         counted = self._terminal.stats.get("retried", []) if self._terminal is not None else []
         last = next((report for report in reversed(counted) if report.nodeid == nodeid), None)
         if last is not None:  # nothing was retried after it

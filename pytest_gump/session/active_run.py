@@ -6,7 +6,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.agents.base import NOTHING_USED
 from pytest_gump.collect import find_or_make
+from pytest_gump.engine.attempt.recovery import attempt_folder, recover
 from pytest_gump.order import AttemptResult
 from pytest_gump.reporters.other_plugins import recount
 from pytest_gump.system.processes.session_clock import CLOCK
@@ -83,16 +85,20 @@ class InFlight:
     active: ActiveRun
     order: Order
     began: float = field(default_factory=time.time)
+    usage: Usage | None = None
+    """What its agent has reported so far."""
 
-    def interrupted(self, outcome: Outcome, reason: str, usage: Usage, *, final: bool = False) -> AttemptResult:
+    def interrupted(
+        self, outcome: Outcome, reason: str, *, unreported: Usage = NOTHING_USED, final: bool = False
+    ) -> AttemptResult:
         """The result of an attempt that did not come to its end, completed by what it left on disk."""
+        usage, tools = self.usage or unreported, self.active.workplace.tools
         result = AttemptResult.not_made(self.order, outcome, reason, started=CLOCK.now(), usage=usage, final=final)
-        return self.active.workplace.recover(self.ticket, self.order, result, self.began)
+        folder = attempt_folder(tools.scratch, self.ticket)
+        return result if folder is None else recover(self.order, tools, result, folder, self.began)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class StepInFlight(InFlight):
     item: StepItem
     cli: str | None
-    usage: Usage | None = None
-    """What its agent has reported so far."""

@@ -232,9 +232,8 @@ class OrderLoop:
             in_flight.active.workplace.pool.doubt(in_flight.order.slot)
             in_flight.active.run.abandon_slot(in_flight.order.slot)
         has_begun = arrival.is_away or not arrival.is_quiet  # of others, the stream on disk shows it
-        seen = in_flight.usage if isinstance(in_flight, StepInFlight) else None
-        usage = seen or (Usage() if has_begun else NOTHING_USED)
-        return in_flight.interrupted(Outcome.CRASHED, arrival.why, usage)
+        unreported = Usage() if has_begun else NOTHING_USED
+        return in_flight.interrupted(Outcome.CRASHED, arrival.why, unreported=unreported)
 
     def _close_ended(self) -> None:
         for active in [*self._open]:

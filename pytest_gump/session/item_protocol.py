@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gump.agents.base import NOTHING_USED
 from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.schedule.decision import Retry, Stop
@@ -56,7 +55,8 @@ class StepReports:
         with self._protocol.showing(item, phases.in_protocol):
             phases.run()
             if phases.result is None or phases.result.outcome is Outcome.CANCELLED:
-                self.cancelled(in_flight, phases.result or self._stopped(in_flight))
+                result = phases.result or in_flight.interrupted(Outcome.CANCELLED, "interrupted")
+                self.cancelled(in_flight, result)
             else:
                 with uninterrupted():  # recorded and shown, or neither
                     self._settle(in_flight, phases.result, phases.report(phases.result))
@@ -67,12 +67,7 @@ class StepReports:
         """The result of an attempt that raised an error. Its worker still runs, so a retry would fail the same way."""
         why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
         outcome = Outcome.GATE_ERROR if in_flight.order.agent is None else Outcome.AGENT_ERROR
-        why, usage = f"the step raised an error: {clean_text(why)}", in_flight.usage or NOTHING_USED
-        return in_flight.interrupted(outcome, why, usage, final=True)
-
-    def _stopped(self, in_flight: StepInFlight) -> AttemptResult:
-        """The result of an attempt that was stopped before it had one."""
-        return in_flight.interrupted(Outcome.CANCELLED, "interrupted", in_flight.usage or NOTHING_USED)
+        return in_flight.interrupted(outcome, f"the step raised an error: {clean_text(why)}", final=True)
 
     def cancelled(self, in_flight: StepInFlight, result: AttemptResult) -> None:
         """Record an attempt that was stopped; nothing follows from it."""

@@ -13,7 +13,7 @@ import psutil
 
 from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.judge import REASON_CHARS
-from pytest_gump.engine.attempt.recovery import attempt_folder, fresh_scratch, recover, remove_scratch, run_scratch
+from pytest_gump.engine.attempt.recovery import fresh_scratch, remove_scratch, run_scratch
 from pytest_gump.engine.attempt.tools import Tools
 from pytest_gump.engine.record.run_folder import RunFolder
 from pytest_gump.engine.run.run import Run
@@ -71,13 +71,7 @@ class Workplace:
 
     def run_setup(self, *, shows_tools: bool) -> RunSetup:
         """What workers need to know of the run."""
-        setup = RunSetup.of(self.prepared.inputs.run_id, self.prepared.job, self.tools)
-        return replace(setup, shows_tools=shows_tools)
-
-    def recover(self, ticket: int, order: Order, result: AttemptResult, began: float) -> AttemptResult:
-        """Complete the result of an interrupted attempt by what it left on disk."""
-        folder = attempt_folder(self.tools.scratch, ticket)
-        return result if folder is None else recover(order, self.tools, result, folder, began)
+        return RunSetup.of(self.prepared.inputs.run_id, self.prepared.job, self.tools, shows_tools=shows_tools)
 
     def carry_out(
         self, ticket: int, order: Order, listen: Callable[[AttemptEvent], None], stop_asked: Callable[[], str | None]
