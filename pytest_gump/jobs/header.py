@@ -14,27 +14,24 @@ from pytest_gump.workflow.edit import leaves
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_gump.jobs.base import Base
-    from pytest_gump.jobs.job import Job
-    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.jobs.prepare import PreparedJob
 
 
-def run_header(
-    config: pytest.Config, job: Job, repository: Repository, base: Base, *, run_id: str, spec_name: str, folder: str
-) -> dict[str, Any]:
+def run_header(config: pytest.Config, prepared: PreparedJob) -> dict[str, Any]:
+    job, inputs, repository, base = prepared.job, prepared.inputs, prepared.repository, prepared.base
     return {
-        "run_id": run_id,
+        "run_id": inputs.run_id,
         "workflow": job.workflow.name,
         "source": job.loaded.source,
         "workflow_path": str(job.loaded.path) if job.loaded.path else None,
-        "spec": spec_name,
+        "spec": inputs.spec_name,
         "spec_path": str(job.spec),
         "base": base.commit,
         "base_ref": base.ref,
         "dirty_base": base.dirty_base,
         "branch_at_start": repository.branch(),
         "project": str(repository.root),
-        "folder": folder,
+        "folder": prepared.folder,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": [str(word) for word in config.invocation_params.args],
         "versions": {
@@ -43,14 +40,14 @@ def run_header(
             "python": sys.version.split()[0],
         },
         "inputs": dict(job.inputs),
-        "options": stored_options(config, job, repository.root),
+        "options": stored_options(config, prepared),
         "replay": job.replay is not None,
     }
 
 
-def stored_options(config: pytest.Config, job: Job, root: Path) -> dict[str, Any]:
+def stored_options(config: pytest.Config, prepared: PreparedJob) -> dict[str, Any]:
     """The options of the command line that a resumed run needs."""
-    option = config.option
+    option, job, root = config.option, prepared.job, prepared.repository.root
     workflow = job.loaded.path
     replay, selected = job.replay, [path for path, _ in leaves(job.workflow.steps)]
     return {

@@ -1,4 +1,4 @@
-"""From a job to one that may start: repository, base and gate commands are settled, or the job is refused."""
+"""From a job to one that may start: with repository, base and gate commands."""
 
 from __future__ import annotations
 
@@ -6,25 +6,35 @@ import os
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_gump.engine.record.run_id import new_run_id
 from pytest_gump.engine.reporting.dry_run import describe
 from pytest_gump.engine.run.order_builder import RunInputs
+from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
-from pytest_gump.jobs.base import Base, base_of, find_base
 from pytest_gump.jobs.check import check
-from pytest_gump.jobs.header import run_header
 from pytest_gump.jobs.record_option import record_into
 from pytest_gump.system.git.repository import Repository
 
 if TYPE_CHECKING:
     import pytest
 
+    from pytest_gump.engine.record.stored_run import StoredRun
     from pytest_gump.engine.resume.replay import Replay
     from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.settings.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a run starts from: a commit that is named, HEAD, or HEAD with the checkout's uncommitted changes."""
+
+    commit: str
+    ref: str
+    dirty_base: str | None = None
+    """HEAD at the start, when `commit` holds the checkout's uncommitted changes on top of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,13 +82,6 @@ class PreparedJob:
         settings = record_into(config, self.settings, self.repository.root, self.inputs.run_id)
         return replace(self, inputs=replace(self.inputs, settings=settings))
 
-    def header(self, config: pytest.Config) -> dict[str, Any]:
-        """What `run.json` says of the run."""
-        return run_header(
-            config, self.job, self.repository, self.base,
-            run_id=self.inputs.run_id, spec_name=self.inputs.spec_name, folder=self.folder,
-        )  # fmt: skip
-
 
 def prepare_job(config: pytest.Config, job: Job) -> PreparedJob:
     """Check everything that could refuse the run of a job, and find its base.
@@ -89,9 +92,9 @@ def prepare_job(config: pytest.Config, job: Job) -> PreparedJob:
     """
     repository, previous = check(config, job), job.previous
     if previous is None:
-        run_id, folder = fresh_run_id(job), start_folder(repository.root, config.invocation_params.dir)
-        return PreparedJob.of(job, repository, find_base(config, repository, run_id), run_id=run_id, folder=folder)
-    run_id = previous.run.id if previous.step is None else fresh_run_id(job)
+        run_id, folder = _fresh_run_id(job), start_folder(repository.root, config.invocation_params.dir)
+        return PreparedJob.of(job, repository, _find_base(config, repository, run_id), run_id=run_id, folder=folder)
+    run_id = previous.run.id if previous.step is None else _fresh_run_id(job)
     return resumed_job(job, previous, repository, run_id=run_id)
 
 
@@ -102,11 +105,37 @@ def resumed_job(job: Job, previous: PreviousRun, repository: Repository, *, run_
         RunError: that base is gone.
     """
     run = previous.run
-    folder, base = run.header.get("folder"), base_of(repository, run.id, run.header)
+    folder, base = run.header.get("folder"), _base_of(run, repository)
     return PreparedJob.of(job, repository, base, run_id=run_id, folder=folder if isinstance(folder, str) else "")
 
 
-def fresh_run_id(job: Job) -> str:
+def _find_base(config: pytest.Config, repository: Repository, run_id: str) -> Base:
+    ref = config.getoption("gump_base")
+    if ref is not None:
+        return Base(repository.resolve(ref), ref)
+    head = repository.head()
+    if config.getoption("gump_dirty") == "include" and repository.dirty():
+        return Base(repository.capture_dirty(run_id), "HEAD", dirty_base=head)
+    return Base(head, "HEAD")
+
+
+def _base_of(run: StoredRun, repository: Repository) -> Base:
+    """The base of a run, by its header.
+
+    Raises:
+        RunError: its commit is gone.
+    """
+    header = run.header
+    base = str(header.get("base"))
+    try:
+        repository.tree_of(base)
+    except WorktreeError as error:
+        message = f"run {run.id} cannot go on: its base {base[:10]} is gone from the repository"
+        raise RunError(message, hint="start a new run") from error
+    return Base(base, str(header.get("base_ref", "")), header.get("dirty_base"))
+
+
+def _fresh_run_id(job: Job) -> str:
     return new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
 
 

@@ -13,7 +13,7 @@ from pytest_gump.engine.resume.replay import replay
 from pytest_gump.engine.resume.resumed_run import ResumedRun
 from pytest_gump.engine.run.budget import allowance, refusal
 from pytest_gump.errors import RunError
-from pytest_gump.jobs.header import stored_options
+from pytest_gump.jobs.header import run_header, stored_options
 from pytest_gump.jobs.prepare import prepare_job
 from pytest_gump.jobs.previous_run import PreviousRun
 from pytest_gump.session.start import begin_run, create_run, this_process
@@ -91,11 +91,11 @@ def open_run(config: pytest.Config, workplace: Workplace, owned: ExitStack) -> R
     prepared = workplace.prepared
     previous = prepared.job.previous
     if previous is None:
-        return create_run(workplace, owned, partial(begin_run, workplace, header=prepared.header(config)))
+        return create_run(workplace, owned, partial(begin_run, workplace, header=run_header(config, prepared)))
     if previous.step is None:
-        options = stored_options(config, prepared.job, prepared.repository.root)
+        options = stored_options(config, prepared)
         return _resume(workplace, previous, owned, options)
-    begin = partial(_start_from, workplace, previous, previous.step, header=prepared.header(config))
+    begin = partial(_start_from, workplace, previous, previous.step, header=run_header(config, prepared))
     return create_run(workplace, owned, begin)
 
 
