@@ -22,7 +22,7 @@ from pytest_gump.order import ToolUse
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
 from pytest_gump.system.processes.process import Request
-from pytest_gump.system.worktrees.slot import HANDOVER
+from pytest_gump.system.worktrees.commands import HANDOVER
 
 if TYPE_CHECKING:
     from collections.abc import Collection

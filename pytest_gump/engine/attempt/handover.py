@@ -9,7 +9,7 @@ from pytest_gump.engine.checks.no_change import read_reason
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.json_input import fenced_json
 from pytest_gump.gates.schema import parse_plan, parse_verdict
-from pytest_gump.system.worktrees.slot import HANDOVER
+from pytest_gump.system.worktrees.commands import HANDOVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

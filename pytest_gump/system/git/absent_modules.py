@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
@@ -29,10 +28,9 @@ def absent_modules(repository: Repository, is_there: Callable[[str], bool]) -> l
     """
     listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *_MODULES, f"*{_VENV}")
     try:
-        output = repository.checkout.check(*listing).stdout
+        found = repository.checkout.check(*listing).fields
     except WorktreeError:
         return []
-    found = [os.fsdecode(name) for name in output.split(b"\0") if name]
     return [path for path in importable(found) if not is_there(path)]
 
 

@@ -101,8 +101,7 @@ def _sizes(answers: Iterator[bytes], count: int) -> list[int]:
 
 def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
     """Pairs of git's two status letters and the path."""
-    output = git.check(
+    entries = git.check(
         *("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
-    ).stdout
-    entries = [fsdecode(entry) for entry in output.split(b"\0") if entry]
+    ).fields
     return [(entry[:2], entry[3:]) for entry in entries]

@@ -28,8 +28,8 @@ def unknown_to_git(repository: Repository, paths: Sequence[str]) -> list[str]:
     if not paths:
         return []
     arguments = ("status", "--porcelain=v1", "-z", "--ignored", "--untracked-files=all", "--no-renames", "--", *paths)
-    output = repository.checkout.check(*arguments, env={"GIT_LITERAL_PATHSPECS": "1"}).stdout
-    return sorted(os.fsdecode(entry[3:]) for entry in output.split(b"\0") if entry[:2] in {b"??", b"!!"})
+    entries = repository.checkout.check(*arguments, env={"GIT_LITERAL_PATHSPECS": "1"}).fields
+    return sorted(entry[3:] for entry in entries if entry[:2] in {"??", "!!"})
 
 
 def fast_forward(repository: Repository, commit: str) -> None:

@@ -114,8 +114,7 @@ def _below(folder: Path) -> list[str]:
 
 def _untracked(repository: Repository) -> list[str]:
     """Files that git neither tracks nor ignores, without Python's own caches."""
-    output = repository.checkout.check("ls-files", "--others", "--exclude-standard", "--full-name", "-z").stdout
-    names = [os.fsdecode(name) for name in output.split(b"\0") if name]
+    names = repository.checkout.check("ls-files", "--others", "--exclude-standard", "--full-name", "-z").fields
     return [name for name in names if "__pycache__/" not in name and not name.endswith(".pyc")]
 
 

@@ -138,8 +138,7 @@ class Repository:
         return None if any(result.status for result in found) else objects.Identity(*(result.line for result in found))
 
     def list_files(self, commit: str) -> list[str]:
-        output = self.objects.check("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id(commit)).stdout
-        return [os.fsdecode(name) for name in output.split(b"\0") if name]
+        return self.objects.check("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id(commit)).fields
 
     def holds(self, commit: str, path: str) -> bool:
         """Whether a commit has a file or folder of that path."""

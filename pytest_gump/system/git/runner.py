@@ -73,6 +73,11 @@ class GitOutput:
     def line(self) -> str:
         return os.fsdecode(self.stdout.rstrip(b"\n"))
 
+    @property
+    def fields(self) -> list[str]:
+        """What `-z` ends with NUL characters: names, or lines of `status`; empty ones are left out."""
+        return [os.fsdecode(field) for field in self.stdout.split(b"\0") if field]
+
 
 class GitRunner:
     """Runs git with fixed leading arguments (`-C ...`, `--git-dir=...`)."""

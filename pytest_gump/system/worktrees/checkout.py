@@ -8,20 +8,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from pytest_gump.system.git.runner import failure
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from pytest_gump.system.directory import Directory
-    from pytest_gump.system.git.runner import GitOutput
+    from pytest_gump.system.worktrees.commands import SlotCommands
     from pytest_gump.system.worktrees.root import SlotRoot
 
-    Run = Callable[..., GitOutput]
-    """Runs git on the slot and its index."""
 
-
-def check_out(root: SlotRoot, slot: Directory, run: Run, paths: Sequence[str] | None) -> None:
+def check_out(root: SlotRoot, slot: Directory, git: SlotCommands, paths: Sequence[str] | None) -> None:
     """Put files of the index into the slot, replacing what is there; None means all files, into an empty slot.
 
     Raises:
@@ -33,10 +28,7 @@ def check_out(root: SlotRoot, slot: Directory, run: Run, paths: Sequence[str] | 
     with root.stage() as stage:
         which = ["-a"] if paths is None else ["-z", "--stdin"]
         names = b"".join(os.fsencode(path) + b"\0" for path in paths or ())
-        arguments = ("checkout-index", "--quiet", f"--prefix={stage.access}/", *which)
-        result = run(*arguments, stdin=names, using=[stage])
-        if result.status:
-            raise failure("checkout-index", result)
+        git.check("checkout-index", "--quiet", f"--prefix={stage.access}/", *which, stdin=names, using=[stage])
         for path in stage.entries() if paths is None else paths:
             _place(stage, slot, path)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
+from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git.runner import SLOT_SETTINGS, GitOutput, GitRunner, failure, git_folder
 
 if TYPE_CHECKING:
@@ -14,6 +17,26 @@ if TYPE_CHECKING:
     from pytest_gump.system.directory import Directory
     from pytest_gump.system.worktrees.folder import SlotFolder
     from pytest_gump.system.worktrees.index import SlotIndex
+
+HANDOVER: Final = ".gump/out"
+_STATUS: Final = (
+    *("status", "--porcelain=v1", "-z", "--ignored=matching", "--untracked-files=normal"),
+    *("--no-renames", "--ignore-submodules=all"),
+)
+_QUOTED: Final = re.compile(r"""^(?:error|fatal): .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
+_ERROR: Final = re.compile(r"^(?:error|fatal): ", re.MULTILINE)
+_IGNORED: Final = "The following paths are ignored by one of your .gitignore files:"
+_ROUNDS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What differs from the index; a folder stands for all that is in it."""
+
+    untracked: tuple[str, ...]
+    ignored: tuple[str, ...]
+    modified: tuple[str, ...]
+    """Files that differ from the index, or are not there."""
 
 
 class SlotCommands:
@@ -31,9 +54,9 @@ class SlotCommands:
         self._index.note_written(same_tree=arguments[0] == "status")
         return result
 
-    def check(self, *arguments: str) -> GitOutput:
+    def check(self, *arguments: str, stdin: bytes | None = None, using: Sequence[Directory] = ()) -> GitOutput:
         """Run, and raise WorktreeError with git's own words when it fails."""
-        result = self.run(*arguments)
+        result = self.run(*arguments, stdin=stdin, using=using)
         if result.status:
             raise failure(arguments[0], result)
         return result
@@ -42,5 +65,56 @@ class SlotCommands:
         """Submodules of the base; their entries stay as they are. Asks git only if the index can hold any."""
         if not self._index.may_hold_submodules:
             return []
-        entries = self.check("ls-files", "--stage", "-z").stdout.split(b"\0")
-        return [os.fsdecode(entry.split(b"\t", 1)[1]) for entry in entries if entry.startswith(b"160000 ")]
+        entries = self.check("ls-files", "--stage", "-z").fields
+        return [entry.split("\t", 1)[1] for entry in entries if entry.startswith("160000 ")]
+
+    def others(self) -> Others:
+        """The files that are not in the index; those that agents hand over do not count."""
+        entries = self.check(*_STATUS).fields
+        ignored = (entry[3:].rstrip("/") for entry in entries if entry.startswith("!!"))
+        return Others(
+            untracked=tuple(entry[3:].rstrip("/") for entry in entries if entry.startswith("??")),
+            ignored=tuple(path for path in ignored if path != HANDOVER),
+            modified=tuple(entry[3:] for entry in entries if entry[1] not in " ?!"),
+        )
+
+    def add_all(self, excluded: Sequence[str]) -> list[str]:
+        """Add, update and remove everything but `excluded`; returns what git could not read or refused.
+
+        Raises:
+            WorktreeError: git failed for another reason, such as a full disk.
+        """
+        bad: list[str] = []
+        for _ in range(_ROUNDS):
+            specs = [f":(top,exclude,literal){path}" for path in (*excluded, *bad)]
+            result = self.run("add", "--all", "--ignore-errors", "--", ":(top)", *specs)
+            if result.status == 0 or _is_only_ignored(result):
+                return bad
+            refused = [first or second for first, second in _QUOTED.findall(result.stderr)]
+            fresh = [path.rstrip("/") for path in refused if path.rstrip("/") not in bad]
+            if not fresh:
+                raise failure("add", result)
+            bad += fresh
+        raise WorktreeError(f"too many files that git cannot take: {', '.join(bad[:5])}, ...")
+
+    def not_ignored(self, paths: Sequence[str]) -> list[str]:
+        """The paths that git does not ignore."""
+        if not paths:
+            return []
+        result = self.run("check-ignore", "--stdin", "-z", stdin=b"".join(os.fsencode(path) + b"\0" for path in paths))
+        if result.status not in {0, 1}:
+            raise failure("check-ignore", result)
+        ignored = {*result.fields}
+        return [path for path in paths if path not in ignored]
+
+    def differing(self, commit: str, paths: Sequence[str]) -> list[str]:
+        """The paths whose index entries differ from the commit, or are not in it."""
+        if not paths:
+            return []
+        specs = [f":(top,literal){path}" for path in paths]
+        return self.check("diff-index", "--cached", "--name-only", "--no-renames", "-z", commit, "--", *specs).fields
+
+
+def _is_only_ignored(result: GitOutput) -> bool:
+    """True if git added everything and only complains that an excluded path is ignored."""
+    return result.status == 1 and _IGNORED in result.stderr and _ERROR.search(result.stderr) is None

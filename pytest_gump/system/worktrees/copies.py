@@ -61,8 +61,7 @@ def matching(repository: Repository, wanted: Sequence[str], *, apart: Path) -> l
         file.write(b"".join(os.fsencode(line) + b"\n" for line in wanted))
         file.flush()
         listing = ("ls-files", "--others", "--ignored", "-z", f"--exclude-from={file.name}")
-        output = repository.checkout.check(*listing).stdout
-    found = (os.fsdecode(name) for name in output.split(b"\0") if name)
+        found = repository.checkout.check(*listing).fields
     root = os.path.realpath(repository.root)
     slots = os.path.realpath(apart)
     within = slots.removeprefix(f"{root}/") + "/" if slots.startswith(f"{root}/") else None

@@ -12,33 +12,29 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.git.runner import commit_id
 from pytest_gump.system.kept_ignored import is_kept
 from pytest_gump.system.worktrees.checkout import check_out
-from pytest_gump.system.worktrees.commands import SlotCommands
+from pytest_gump.system.worktrees.commands import HANDOVER, Others, SlotCommands
 from pytest_gump.system.worktrees.folder import SlotFolder, SlotLost
 from pytest_gump.system.worktrees.git_folder import write_git_folder
-from pytest_gump.system.worktrees.index_update import add_all, differing, not_ignored
 from pytest_gump.system.worktrees.setup import SlotSetup, covering
 from pytest_gump.system.worktrees.sweep import remove_empty_folders
-from pytest_gump.system.worktrees.untracked import Others, decides_what_is_ignored, paths_of, read_others
 from pytest_gump.text import listed
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from pytest_gump.system.directory import Directory
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.worktrees.index import SlotIndex
     from pytest_gump.system.worktrees.root import SlotRoot
     from pytest_gump.system.worktrees.sweep import Sweep, Sweeper
-
-HANDOVER: Final = ".gump/out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +145,13 @@ class Slot:
 
     def accept_ignored(self, *, commit: str | None = None, copied: Sequence[str] = ()) -> None:
         """Record that the ignored files of this moment came from setup at `commit`, and stay."""
-        ignored = self._others().ignored
+        ignored = self._git.others().ignored
         self.setup.accept(ignored, commit=commit, copied=[*dict.fromkeys(covering(copied, ignored).values())])
         self.setup.remember(self.directory)
 
     def remove_not_ignored(self, paths: Sequence[str]) -> list[str]:
         """Of files that were put there, remove those that a snapshot would take; gives them."""
-        others = self._others()
+        others = self._git.others()
         ignored = covering(paths, others.ignored)
         taken = [path for path in covering(paths, others.untracked) if path not in ignored]
         for path in taken:
@@ -174,7 +170,7 @@ class Slot:
         if self._folder.open():
             try:
                 self._git.check("read-tree", "--reset", "HEAD")
-                for path in self._remove_ignored(self._others(), ()):
+                for path in self._remove_ignored(self._git.others(), ()):
                     files.remove_emptied(self.directory, path)  # a cache that pytest made has a .gitignore of its own
             except (WorktreeError, OSError):
                 self.discard()
@@ -186,8 +182,8 @@ class Slot:
             root.write(".gitignore", b"*\n")
         self._folder.make()
         self._read_index(commit)
-        check_out(self._slot_root, self.directory, self._git.run, None)
-        self._others()  # so that the index knows the times of the files
+        check_out(self._slot_root, self.directory, self._git, None)
+        self._git.others()  # so that the index knows the times of the files
 
     def discard(self) -> None:
         """Remove the slot and all that belongs to it."""
@@ -212,21 +208,21 @@ class Slot:
     def _switch(self, commit: str) -> None:
         """Change the files from the tree of the index, which they match, to that of the commit."""
         changed = self._move_index(commit)
-        check_out(self._slot_root, self.directory, self._git.run, changed)
-        if any(map(decides_what_is_ignored, changed)):
-            self._remove_others(self._others())
+        check_out(self._slot_root, self.directory, self._git, changed)
+        if any(map(_decides_what_is_ignored, changed)):
+            self._remove_others(self._git.others())
         remove_empty_folders(self.directory, self._sweep())
 
     def _clean_up(self, commit: str) -> None:
         """Change the files from any state to the tree of the commit."""
         self._unlock()
         self._move_index(commit)
-        others = self._others()
-        if any(map(decides_what_is_ignored, (*others.modified, *others.untracked))):
-            check_out(self._slot_root, self.directory, self._git.run, others.modified)
-            others = self._others()
+        others = self._git.others()
+        if any(map(_decides_what_is_ignored, (*others.modified, *others.untracked))):
+            check_out(self._slot_root, self.directory, self._git, others.modified)
+            others = self._git.others()
         self._remove_others(others)
-        check_out(self._slot_root, self.directory, self._git.run, others.modified)
+        check_out(self._slot_root, self.directory, self._git, others.modified)
 
     def _remove_others(self, others: Others) -> None:
         slot = self.directory
@@ -263,7 +259,7 @@ class Slot:
         changed: dict[str, str] = {}
         if self._index.exists:
             comparison = ("diff-index", "--cached", "--name-status", "--no-renames", "--ignore-submodules=none", "-z")
-            fields = paths_of(self._git.check(*comparison, commit, "--").stdout)
+            fields = self._git.check(*comparison, commit, "--").fields
             changed = dict(zip(fields[1::2], fields[::2], strict=True))
         for path, status in changed.items():
             if status == "A":
@@ -304,32 +300,29 @@ class Slot:
             problems.append(
                 f"left out {plural(len(found.special), 'special file')}: {listed(found.special, show=repr)}"
             )
-        bad = [*found.unreadable, *self._add([*gitlinks, *found.unreadable, *self._exposed()])]
+        exposed = self._git.not_ignored(self._reachable(self.setup.copied))
+        excluded = self._reachable([HANDOVER, *gitlinks, *found.unreadable, *exposed])
+        bad = [*found.unreadable, *self._git.add_all(excluded)]
         tree = self._index.tree or self._git.check("write-tree").line
         self._index.remember(tree)
         self._folder.check()
         self._rests = tree if not bad and self._index.covers(found) else None
         commit = self.repository.commit_tree(tree, [commit_id(parent)], message)
         self.repository.update_ref(ref, commit)
-        bad += differing(self._git.check, parent, found.leaving)
+        bad += self._git.differing(parent, found.leaving)
         return Snapshot(commit, tree, tuple(problems), tuple(dict.fromkeys(bad)))
 
-    def _add(self, excluded: list[str]) -> list[str]:
-        """Bring the index up to the files; gives what git could not read or refuses to hold."""
+    def _reachable(self, paths: Iterable[str]) -> list[str]:
+        """The paths that git can be told about: those that are not behind a link."""
         slot = self.directory
-        return add_all(self._git.run, [path for path in (HANDOVER, *excluded) if not files.is_behind_link(slot, path)])
-
-    def _exposed(self) -> list[str]:
-        """What was copied into the slot and is not ignored any more; git wants no word about what is."""
-        slot = self.directory
-        return not_ignored(self._git.run, [path for path in self.setup.copied if not files.is_behind_link(slot, path)])
+        return [path for path in paths if not files.is_behind_link(slot, path)]
 
     def remove_ignored(self, keep: Sequence[str] | None = None) -> list[str]:
         """Remove ignored files that came since setup, except under kept names; gives what was removed."""
         kept = self.keep if keep is None else tuple(keep)
         is_clean = self._holds_no_others(kept)
         self._rests = None
-        return [] if is_clean else self._remove_ignored(self._others(), kept)
+        return [] if is_clean else self._remove_ignored(self._git.others(), kept)
 
     def _holds_no_others(self, keep: Sequence[str]) -> bool:
         """Whether there are no files but those of the last snapshot, what setup left, and what has a kept name."""
@@ -343,14 +336,14 @@ class Slot:
         """Remove every `__pycache__` in the last snapshot, because Python trusts it whatever the source says."""
         if not self._index.may_hold_folders(["__pycache__"]):
             return
-        cached = paths_of(self._git.check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").stdout)
+        cached = self._git.check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").fields
         for folder in {path.rpartition("/")[0] for path in cached}:
             self._rests = None
             self.directory.remove(folder)
 
     def ignored_since_setup(self) -> list[str]:
         """Name the ignored files that appeared since setup, except under kept names; folders end in `/`."""
-        ignored = () if self._holds_no_others(self.keep) else self._others().ignored
+        ignored = () if self._holds_no_others(self.keep) else self._git.others().ignored
         accepted = self.setup.accepted
         paths = [path for path in ignored if path not in accepted and not self._is_kept(path)]
         return [f"{path}/" if self.directory.is_folder(path) else path for path in paths]
@@ -359,9 +352,6 @@ class Slot:
         accepted = self.setup.accepted
         candidates = (path for path in others.ignored if path not in accepted)
         return [path for path in candidates if files.remove_except(self.directory, path, keep)]
-
-    def _others(self) -> Others:
-        return read_others(self._git.check, left_out=HANDOVER)
 
     # -- files that agents hand over ---------------------------------------------------------------------------------
 
@@ -397,3 +387,7 @@ class Slot:
             return self._is_kept(path) or path in links or path in accepted
 
         return is_pruned
+
+
+def _decides_what_is_ignored(path: str) -> bool:
+    return path.rpartition("/")[2] == ".gitignore"
