@@ -11,7 +11,7 @@ from pytest_gump.engine.resume.crash_recovery import recover_attempts
 from pytest_gump.engine.resume.history import read_history
 from pytest_gump.engine.resume.replay import replay
 from pytest_gump.engine.resume.resumed_run import ResumedRun
-from pytest_gump.engine.run.budget import allowance, refusal
+from pytest_gump.engine.run.budget import limits_of, refusal
 from pytest_gump.errors import RunError
 from pytest_gump.jobs.header import run_header, stored_options
 from pytest_gump.jobs.prepare import prepare_job
@@ -70,8 +70,8 @@ def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, 
     """
     reasons = []
     for ready in schedule.ready():
-        allowed = allowance(workflow, ready.step, ready.path, record)
-        reason = None if ready.agent is None else refusal(workflow, record, allowed)
+        limits = limits_of(workflow, ready.step, ready.path, record)
+        reason = None if ready.agent is None else refusal(workflow, record, limits)
         if reason is None:
             return
         reasons.append(reason)

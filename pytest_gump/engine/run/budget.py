@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pytest_gump.engine.record.records import add_up
+from pytest_gump.order import Limits
 from pytest_gump.units import format_usd
 from pytest_gump.workflow.path import REPLAN, StepPath
 
@@ -15,43 +16,38 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord, Total
     from pytest_gump.workflow.model import Step, Workflow
 
-Scope = Literal["guard", "step", "run"]
 
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """USD for the next attempt, and whose money runs out first; None = no limit."""
-
-    usd: float | None
-    scope: Scope
-    spent_usd: float = 0.0
-    """US dollars that earlier attempts spent of the same budget."""
-
-
-def allowance(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> Allowance:
-    """Say what the next attempt of a step may cost. Zero or less: it must not start.
+def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> Limits:
+    """The limits of a step's next attempt. If `max_budget` is zero or less, it must not start.
 
     The budget of a step counts all its attempts and the parts of its replans, that of a group everything inside.
     """
-    limits: list[tuple[float, float, Scope]] = []
+    guard = step.guard
+    found: list[tuple[float | None, float, Literal["guard", "step", "run"]]] = []
     if workflow.max_budget is not None:
-        limits.append((workflow.max_budget, record.total.bound_usd, "run"))
-    limits += [(budget, spent(record, scope), "step") for scope, budget in budgets(workflow, path)]
-    if step.guard.max_budget is not None:
-        limits.append((step.guard.max_budget, 0.0, "guard"))
-    if not limits:
-        return Allowance(None, "guard")
-    budget, spent_usd, scope = min(limits, key=lambda limit: limit[0] - limit[1])
-    return Allowance(budget - spent_usd, scope, spent_usd)
+        found.append((workflow.max_budget, record.total.bound_usd, "run"))
+    found += [(budget, spent(record, scope), "step") for scope, budget in budgets(workflow, path)]
+    if guard.max_budget is not None:
+        found.append((guard.max_budget, 0.0, "guard"))
+    budget, spent_usd, budget_scope = min(
+        found, key=lambda limit: (limit[0] or 0.0) - limit[1], default=(None, 0.0, "guard")
+    )
+    return replace(
+        _time(guard.max_time, workflow.max_time, record.duration_s),
+        max_turns=guard.max_turns,
+        max_budget=None if budget is None else budget - spent_usd,
+        max_tokens=guard.max_tokens,
+        budget_scope=budget_scope,
+        budget_spent=spent_usd,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class TimeAllowance:
-    """Seconds for the next attempt, and whose limit that is; None means no limit."""
-
-    left_s: float | None
-    scope: Literal["guard", "run"] = "guard"
-    spent_s: float = 0.0
+def _time(own: float | None, limit: float | None, spent_s: float) -> Limits:
+    """The time limit of the next attempt: its own, or the rest of the run's, if that is less."""
+    if limit is None or (own is not None and own <= limit - spent_s):
+        return Limits(max_time_s=own)
+    left_s = max(1.0, limit - spent_s)
+    return Limits(max_time_s=left_s, time_scope="run", time_spent_s=limit - left_s)
 
 
 def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None) -> str | None:
@@ -70,12 +66,12 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
     return None
 
 
-def refusal(workflow: Workflow, record: RunRecord, allowed: Allowance) -> str | None:
-    """Return why no agent may start: a limit of the run is reached, or `allowed` is nothing; None if it may."""
+def refusal(workflow: Workflow, record: RunRecord, limits: Limits) -> str | None:
+    """Return why no agent may start: a limit of the run is reached, or `limits` leave nothing; None if it may."""
     reason = spent_out(workflow, record)
-    if reason is None and allowed.usd is not None and allowed.usd <= 0:
-        limit = format_usd(allowed.usd + allowed.spent_usd)
-        return f"the {allowed.scope}'s max_budget is spent: {format_usd(allowed.spent_usd)} of {limit}"
+    if reason is None and limits.max_budget is not None and limits.max_budget <= 0:
+        limit = format_usd(limits.max_budget + limits.budget_spent)
+        return f"the {limits.budget_scope}'s max_budget is spent: {format_usd(limits.budget_spent)} of {limit}"
     return reason
 
 

@@ -11,14 +11,14 @@ from pytest_gump.engine.attempt.feedback import describe_failures
 from pytest_gump.engine.attempt.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.checks.collected import known_skipped, known_tests
 from pytest_gump.engine.record.records import results
-from pytest_gump.engine.run.budget import TimeAllowance, allowance
+from pytest_gump.engine.run.budget import limits_of
 from pytest_gump.engine.run.fingerprint import hashed, portable
 from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.run.sessions import choose_session
 from pytest_gump.engine.run.template_values import State
 from pytest_gump.gates.base import COMMAND_GATES
 from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
-from pytest_gump.order import ContextPart, Limits, Order
+from pytest_gump.order import ContextPart, Order
 from pytest_gump.workflow.edit import foreach_groups, walk
 from pytest_gump.workflow.model import GateSpec
 from pytest_gump.workflow.refs import resolve_step, split_state
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.run.sessions import Beginning
     from pytest_gump.engine.schedule.records import Ready
-    from pytest_gump.order import Section
+    from pytest_gump.order import Limits, Section
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.workflow.model import Workflow
@@ -208,30 +208,11 @@ class OrderBuilder:
         return ready.step.gate
 
     def _limits(self, ready: Ready) -> Limits:
-        step, settings = ready.step, self._inputs.settings
-        allowed = allowance(self._inputs.workflow, step, ready.path, self._record)
-        no_write = ready.mode in {"plan", "artifact", "review"} or bool(step.guard.no_write)
-        time = self._time(step.guard.max_time)
-        return Limits(
-            max_turns=step.guard.max_turns,
-            max_budget=allowed.usd,
-            max_tokens=step.guard.max_tokens,
-            max_time_s=time.left_s,
-            silence_s=settings.silence_timeout_s,
-            no_write=no_write,
-            budget_scope=allowed.scope,
-            budget_spent=allowed.spent_usd,
-            time_scope=time.scope,
-            time_spent_s=time.spent_s,
+        return replace(
+            limits_of(self._inputs.workflow, ready.step, ready.path, self._record),
+            silence_s=self._inputs.settings.silence_timeout_s,
+            no_write=ready.mode in {"plan", "artifact", "review"} or bool(ready.step.guard.no_write),
         )
-
-    def _time(self, own: float | None) -> TimeAllowance:
-        """The time limit of the next attempt: its own, or the rest of the run's, if that is less."""
-        limit, spent_s = self._inputs.workflow.max_time, self._record.duration_s
-        if limit is None or (own is not None and own <= limit - spent_s):
-            return TimeAllowance(own)
-        left_s = max(1.0, limit - spent_s)
-        return TimeAllowance(left_s, "run", limit - left_s)
 
     def _beginning(self, ready: Ready) -> Beginning:
         target = ready.step.session.step

@@ -6,7 +6,6 @@ No pytest here: whoever executes orders (the serial loop, xdist workers, a test)
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -19,7 +18,7 @@ from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.record.refs import commit_ref
-from pytest_gump.engine.run.budget import Allowance, refusal, spent_out
+from pytest_gump.engine.run.budget import refusal, spent_out
 from pytest_gump.engine.run.journal import Journal
 from pytest_gump.engine.run.merging import merge
 from pytest_gump.engine.run.order_builder import OrderBuilder, preflight_order
@@ -63,11 +62,10 @@ class Run:
         repository: Repository,
         clock: Callable[[], float],
         *,
-        wall: Callable[[], float] = time.time,
         pool: SlotPool,
         record: RunRecord | None = None,
     ) -> None:
-        """`clock` stamps events: durations come from it. `wall` is for limits that end at a wall-clock time.
+        """`clock` stamps events: durations come from it.
 
         `pool` gives worktree slots, which are ours until the run ends. `record` is that of a run that is resumed.
         """
@@ -76,7 +74,7 @@ class Run:
         self.schedule = ResumableSchedule(inputs.workflow, base=inputs.base)
         self.record = RunRecord() if record is None else record
         self.reuse = Reuse()
-        self.quota = Quota(inputs.settings, wall)
+        self.quota = Quota(inputs.settings)
         """Of the session, where several runs go on in it."""
         self._clock = clock
         self._repository = repository
@@ -219,10 +217,8 @@ class Run:
 
     def refuse(self, order: Order) -> AttemptResult | None:
         """A result for an order that must not start because its money is spent; None when it may."""
-        limits, workflow = order.limits, self.inputs.workflow
-        allowed = Allowance(limits.max_budget, limits.budget_scope, limits.budget_spent)
         is_free = order.agent is None
-        reason = None if is_free else refusal(workflow, self.record, allowed)
+        reason = None if is_free else refusal(self.inputs.workflow, self.record, order.limits)
         return None if reason is None else AttemptResult.not_made(order, Outcome.BUDGET, reason, started=self._clock())
 
     def on_usage(self, order: Order, usage: Usage) -> str | None:

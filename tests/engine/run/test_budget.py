@@ -6,7 +6,7 @@ import pytest
 from pytest_gump.agents.base import NOTHING_USED, Tokens, Usage
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.records import RunRecord
-from pytest_gump.engine.run.budget import Allowance, allowance, refusal, spent_out
+from pytest_gump.engine.run.budget import limits_of, refusal, spent_out
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath
@@ -55,27 +55,37 @@ WORKFLOW = Workflow(
 ONE, TWO = StepPath(("build", "impl"), ("one",)), StepPath(("build", "impl"), ("two",))
 
 
+def budget(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> tuple[float | None, str, float]:
+    """US dollars for the next attempt, whose they are, and what was spent of them."""
+    limits = limits_of(workflow, step, path, record)
+    return limits.max_budget, limits.budget_scope, limits.budget_spent
+
+
 @pytest.mark.parametrize(
     ("spent", "left"),
     [
-        ((), Allowance(1.5, "guard")),
-        ((("build::impl[one]", 0.75),), Allowance(1.25, "step", 0.75)),
-        ((("build::impl--replan::item[one--x]", 0.75),), Allowance(1.25, "step", 0.75)),
-        ((("build::impl[two]", 1.0),), Allowance(1.5, "guard")),
-        ((("build::impl[two]", 2.0),), Allowance(1.0, "step", 2.0)),
-        ((("plan", 9.5),), Allowance(0.5, "run", 9.5)),
-        ((("build::impl[one]", 2.5),), Allowance(-0.5, "step", 2.5)),
+        ((), (1.5, "guard", 0.0)),
+        ((("build::impl[one]", 0.75),), (1.25, "step", 0.75)),
+        ((("build::impl--replan::item[one--x]", 0.75),), (1.25, "step", 0.75)),
+        ((("build::impl[two]", 1.0),), (1.5, "guard", 0.0)),
+        ((("build::impl[two]", 2.0),), (1.0, "step", 2.0)),
+        ((("plan", 9.5),), (0.5, "run", 9.5)),
+        ((("build::impl[one]", 2.5),), (-0.5, "step", 2.5)),
     ],
 )
-def test_the_smallest_of_guard_step_group_and_run_counts(spent: tuple[tuple[str, float], ...], left: Allowance) -> None:
-    assert allowance(WORKFLOW, IMPL, ONE, record_of(*spent)) == left
+def test_the_smallest_of_guard_step_group_and_run_counts(
+    spent: tuple[tuple[str, float], ...], left: tuple[float | None, str, float]
+) -> None:
+    assert budget(WORKFLOW, IMPL, ONE, record_of(*spent)) == left
 
 
 def test_without_limits_there_is_none() -> None:
     step = Step(name="impl", agent="a")
-    assert allowance(
-        Workflow(name="w", steps=(step,)), step, StepPath(("impl",)), record_of(("impl", 9.0))
-    ) == Allowance(None, "guard")
+    assert budget(Workflow(name="w", steps=(step,)), step, StepPath(("impl",)), record_of(("impl", 9.0))) == (
+        None,
+        "guard",
+        0.0,
+    )
 
 
 def test_every_attempt_counts_against_the_run() -> None:
@@ -102,7 +112,7 @@ def test_lost_attempt_of_unknown_cost_counts_as_what_it_was_allowed() -> None:
     record = record_of(("plan", 1.0), ("build::impl[one]", 0.5))
     lost(record, "build::impl[two]", Usage(), presumed_usd=1.5)
     assert (record.total.cost_usd, record.total.unknown, record.total.bound_usd) == (1.5, 1, 3.0)
-    assert allowance(WORKFLOW, IMPL, TWO, record) == Allowance(0.5, "step", 1.5)
+    assert budget(WORKFLOW, IMPL, TWO, record) == (0.5, "step", 1.5)
     tight = Workflow(name="w", max_budget=3.0, steps=WORKFLOW.steps)
     assert spent_out(tight, record) == "max_budget of $3.00 is spent: $1.50, and up to $1.50 of unknown cost"
 
@@ -124,6 +134,6 @@ def lost(record: RunRecord, step: str, usage: Usage, *, presumed_usd: float | No
 
 def test_a_step_whose_money_is_spent_is_refused_with_both_figures() -> None:
     record = record_of(("build::impl[one]", 2.5))
-    refused = refusal(WORKFLOW, record, allowance(WORKFLOW, IMPL, ONE, record))
+    refused = refusal(WORKFLOW, record, limits_of(WORKFLOW, IMPL, ONE, record))
     assert refused == "the step's max_budget is spent: $2.50 of $2.00"
-    assert refusal(WORKFLOW, record, allowance(WORKFLOW, IMPL, TWO, record)) is None
+    assert refusal(WORKFLOW, record, limits_of(WORKFLOW, IMPL, TWO, record)) is None
