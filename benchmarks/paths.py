@@ -136,7 +136,7 @@ def from_a_gate(calls: list[Call | None]) -> list[Call | None]:
 
 
 def to_a_reused_step(calls: list[Call | None]) -> list[Call | None]:
-    return calls[: calls.index(None)]
+    return calls[: first(calls, lambda call: call.function in {"reuse_lines", "taken_up_lines"}) + 1]
 
 
 def modules_of(part: list[Call | None]) -> list[str]:

@@ -36,8 +36,8 @@ PATHS = {
         ~ executors.protocol
     """,
     "From `--gump-resume` to the first reused step": """
-        plugin > jobs.previous_run > engine.record.stored_run ~ session.resume > engine.resume.history
-        < engine.resume.replay < engine.resume.resumed_run ~ session.dispatch > session.item_protocol
+        plugin > jobs.previous_run > engine.record.stored_run ~ conductor > jobs.job < session.runner > session.resume
+        > engine.resume.replay > engine.resume.history < engine.resume.resumed_run ~ reporters.report > reporters.lines
     """,
 }
 
