@@ -133,25 +133,20 @@ def unlock(root: Directory, folders: Sequence[str]) -> None:
             root.unlock(folder)
 
 
-def read_regular(root: Path, path: str, max_bytes: int) -> bytes | None:
+def read_or_none(worktree: Path, name: str, *, max_bytes: int = _MOST_BYTES_READ) -> bytes | None:
+    """Content of a regular file; None for anything else: a link (also on the way to it), a FIFO, too large, gone."""
+    try:
+        return read_regular(Directory.open(worktree), name, max_bytes)
+    except WorktreeError:
+        return None
+
+
+def read_regular(root: Directory, path: str, max_bytes: int) -> bytes | None:
     """Read a file below `root`, no component of whose path may be a link; None when it is not there.
 
     Raises:
         WorktreeError: a link, a folder, a device, a name that leads out, or more than `max_bytes`.
     """
-    return read_at(Directory.open(root), path, max_bytes)
-
-
-def read_or_none(worktree: Path, name: str, *, max_bytes: int = _MOST_BYTES_READ) -> bytes | None:
-    """Content of a regular file; None for anything else: a link (also on the way to it), a FIFO, too large, gone."""
-    try:
-        return read_regular(worktree, name, max_bytes)
-    except WorktreeError:
-        return None
-
-
-def read_at(root: Directory, path: str, max_bytes: int) -> bytes | None:
-    """As `read_regular`, in a folder that is open."""
     parts = path.split("/")
     if not all(part not in {"", ".", ".."} and "\0" not in part for part in parts):
         raise WorktreeError(f"not a path below the worktree: {path!r}")

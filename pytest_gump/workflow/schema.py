@@ -1,4 +1,4 @@
-"""The JSON Schema of the language, generated from `shape.py`.
+"""The JSON Schema of the language, generated from `keys.py`.
 
 `python -m pytest_gump.workflow.schema` writes it to `workflows/workflow.schema.json`, where editors find it.
 """

@@ -38,9 +38,7 @@ class Difference:
     blobs: tuple[str, ...]
 
 
-def write_diff(
-    git: GitRunner, old: str, new: str, out: Path, *, entries: Sequence[Difference], paths: Sequence[str] = ()
-) -> None:
+def write_diff(git: GitRunner, old: str, new: str, out: Path, *, entries: Sequence[Difference]) -> None:
     """Write a patch that `git apply --binary` takes; files over 1 MiB are one line each, before it."""
     if not entries:
         files.create(out).close()
@@ -50,8 +48,7 @@ def write_diff(
         for path, size in large.items():
             file.write(f"# {path!r}: too large to show ({size} bytes)\n".encode("utf-8", "replace"))
         file.flush()
-        specs = [f":(top,literal){path}" for path in paths] or [":(top)"]
-        specs += [f":(top,exclude,literal){path}" for path in large]
+        specs = [":(top)", *(f":(top,exclude,literal){path}" for path in large)]
         git.check(*_COMPARE, *_PATCH, commit_id(old), commit_id(new), "--", *specs, output=file)
 
 

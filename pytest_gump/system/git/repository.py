@@ -237,9 +237,9 @@ class Repository:
     def changed(self, old: str, new: str) -> tuple[ChangedFile, ...]:
         return tuple(entry.change for entry in self._compare(old, new))
 
-    def diff(self, old: str, new: str, out: Path, paths: Sequence[str] = ()) -> None:
+    def diff(self, old: str, new: str, out: Path) -> None:
         """Write a binary-safe patch to `out`; a file over 1 MiB is one line that says so."""
-        changes.write_diff(self.objects, old, new, out, entries=self._compare(old, new), paths=paths)
+        changes.write_diff(self.objects, old, new, out, entries=self._compare(old, new))
 
     def patch(self, old: str, new: str, out: Path) -> None:
         """Write the whole change to `out`, whatever its size: `git apply --binary` makes the one tree the other."""

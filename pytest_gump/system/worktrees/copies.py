@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
+from pytest_gump.system.directory import Directory
 from pytest_gump.system.worktrees.sweep import leaves
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from pytest_gump.system.directory import Directory
     from pytest_gump.system.git.repository import Repository
 
 INCLUDE: Final = ".worktreeinclude"
@@ -47,7 +47,7 @@ def patterns(repository: Repository, settings: Sequence[str]) -> list[str]:
     Raises:
         WorktreeError: that file is a link, no file, or absurdly large.
     """
-    data = files.read_regular(repository.root, INCLUDE, _INCLUDE_BYTES) or b""
+    data = files.read_regular(Directory.open(repository.root), INCLUDE, _INCLUDE_BYTES) or b""
     lines = [*settings, *os.fsdecode(data).splitlines()]
     return lines if any(line.strip() and not line.startswith("#") for line in lines) else []
 

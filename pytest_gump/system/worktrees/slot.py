@@ -317,12 +317,11 @@ class Slot:
         slot = self.directory
         return [path for path in paths if not files.is_behind_link(slot, path)]
 
-    def remove_ignored(self, keep: Sequence[str] | None = None) -> list[str]:
-        """Remove ignored files that came since setup, except under kept names; gives what was removed."""
-        kept = self.keep if keep is None else tuple(keep)
-        is_clean = self._holds_no_others(kept)
+    def remove_ignored(self, keep: Sequence[str]) -> list[str]:
+        """Remove ignored files that came since setup, except under the names of `keep`; returns what was removed."""
+        is_clean = self._holds_no_others(keep)
         self._rests = None
-        return [] if is_clean else self._remove_ignored(self._git.others(), kept)
+        return [] if is_clean else self._remove_ignored(self._git.others(), keep)
 
     def _holds_no_others(self, keep: Sequence[str]) -> bool:
         """Whether there are no files but those of the last snapshot, what setup left, and what has a kept name."""
@@ -357,7 +356,7 @@ class Slot:
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """Read a file of the slot, no part of whose path may be a link; None when there is none."""
-        return files.read_at(self.directory, path, max_bytes)
+        return files.read_regular(self.directory, path, max_bytes)
 
     def read_handover(self, name: str, max_bytes: int) -> bytes | None:
         return self.read(f"{HANDOVER}/{name}", max_bytes)

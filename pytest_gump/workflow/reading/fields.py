@@ -134,10 +134,10 @@ class Fields:
         self._wrong(key, "a list", f"write '{key}: [...]'" if isinstance(node, ScalarNode) else None)
         return None
 
-    def mapping(self, key: str, known: Collection[str], *, moved: Mapping[str, str] | None = None) -> Fields | None:
+    def mapping(self, key: str, known: Collection[str]) -> Fields | None:
         node = self.values.get(key)
         if isinstance(node, MapNode):
-            return Fields(node, known, self._problems, moved=moved)
+            return Fields(node, known, self._problems)
         self._wrong(key, "a mapping")
         return None
 

@@ -274,16 +274,6 @@ def test_large_files_are_a_line_each_and_do_not_fill_the_disk(project: Project, 
     assert repository.diff_text(old, new, 200).count("\n") < 12
 
 
-def test_patch_can_be_limited_to_paths(project: Project, tmp_path: Path) -> None:
-    old = project.git("rev-parse", "HEAD")
-    project.write({"app.py": "1\n", "*.py": "2\n"})
-    new = project.commit()
-    project.open().diff(old, new, tmp_path / "p", ["*.py"])
-    text = (tmp_path / "p").read_text()
-    assert "b/*.py" in text
-    assert "b/app.py" not in text
-
-
 # -- merges and apply ------------------------------------------------------------------------------------------------
 
 

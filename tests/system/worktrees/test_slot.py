@@ -461,7 +461,7 @@ def test_large_text_file_does_not_fill_the_memory(project: Project, slot: Slot, 
 def test_ignored_files_go_before_gates_except_kept_names(project: Project, slot: Slot, base: str) -> None:
     project.write({"x.log": "1", "build/lib/a": "1", "node_modules/d/i.js": "1", "new.py": "1\n"}, below=slot.path)
     take(slot, base)
-    assert sorted(slot.remove_ignored()) == ["build", "x.log"]
+    assert sorted(slot.remove_ignored(slot.keep)) == ["build", "x.log"]
     assert files_of(slot) == BASE_FILES | {"node_modules/d/i.js", "new.py"}
     assert slot.remove_ignored(keep=()) == ["node_modules"]
 
@@ -479,7 +479,7 @@ def test_ignored_files_that_setup_made_stay(project: Project, slot: Slot, base: 
     project.write({"build/generated.c": "1"}, below=slot.path)
     slot.accept_ignored()
     project.write({"x.log": "1"}, below=slot.path)
-    assert slot.remove_ignored() == ["x.log"]
+    assert slot.remove_ignored(slot.keep) == ["x.log"]
     slot.prepare(base)
     assert (slot.path / "build/generated.c").exists()
 
@@ -601,7 +601,7 @@ def test_attempt_that_changes_tracked_and_ignored_files_takes_seven_git_processe
     git_calls()
     project.write({"app.py": "new\n", "x.log": "1\n"}, below=slot.path)
     snapshot = take(slot, base)
-    slot.remove_ignored()
+    slot.remove_ignored(slot.keep)
     slot.restore(snapshot.commit)
     slot.prepare(base)
     assert git_calls() == 7
@@ -613,7 +613,7 @@ def test_attempt_that_the_next_one_goes_on_from_takes_three_git_processes(
     git_calls()
     project.write({"app.py": "new\n", "pkg/new.py": "z = 1\n"}, below=slot.path)
     snapshot = take(slot, base)
-    assert slot.remove_ignored() == []
+    assert slot.remove_ignored(slot.keep) == []
     slot.restore(snapshot.commit)
     slot.prepare(snapshot.commit)
     assert git_calls() == 3
@@ -624,7 +624,7 @@ def test_file_that_comes_between_two_looks_is_still_found(project: Project, slot
     project.write({"app.py": "new\n"}, below=slot.path)
     snapshot = take(slot, base)
     project.write({"late.log": "1\n", "build/late.py": "1\n"}, below=slot.path)
-    assert sorted(slot.remove_ignored()) == ["build", "late.log"]
+    assert sorted(slot.remove_ignored(slot.keep)) == ["build", "late.log"]
     slot.restore(snapshot.commit)
     project.write({"pkg/later.py": "1\n"}, below=slot.path)
     slot.prepare(snapshot.commit)
@@ -637,13 +637,13 @@ def test_tracked_file_in_a_kept_folder_does_not_hide_an_ignored_file(project: Pr
     slot.prepare(base)
     project.write({"x.log": "1\n"}, below=slot.path)
     take(slot, base)
-    assert slot.remove_ignored() == ["x.log"]
+    assert slot.remove_ignored(slot.keep) == ["x.log"]
 
 
 def test_gate_that_rewrites_a_tracked_file_is_undone(project: Project, slot: Slot, base: str) -> None:
     project.write({"app.py": "new\n"}, below=slot.path)
     snapshot = take(slot, base)
-    slot.remove_ignored()
+    slot.remove_ignored(slot.keep)
     (slot.path / "README").write_text("read ME\n")
     slot.restore(snapshot.commit)
     assert (slot.path / "README").read_text() == "read me\n"
