@@ -1,4 +1,4 @@
-"""`gump log`: what one attempt was told, what it did, and what the gates said."""
+"""`gump log`: the prompt of an attempt, what its agent did, and the output of its gates."""
 
 from __future__ import annotations
 

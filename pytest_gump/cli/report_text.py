@@ -118,7 +118,7 @@ def _lines(data: Data) -> str:
 
 
 def _outcome(attempt: Data) -> str:
-    """With what became of it when the run was taken up."""
+    """The outcome, and whether a resumed run reused or replaced it."""
     fate = ", reused" if attempt["reused"] else ", superseded" if attempt["superseded"] else ""
     return f"{attempt['outcome']}{fate}"
 

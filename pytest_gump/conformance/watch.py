@@ -13,7 +13,6 @@ import psutil
 if TYPE_CHECKING:
     import signal
     from pathlib import Path
-    from types import TracebackType
 
 POLL_S: Final = 0.2
 SUPERVISOR: Final = "supervisor.py"
@@ -75,9 +74,7 @@ class Watch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         if self._thread is not None:
             self._thread.join()

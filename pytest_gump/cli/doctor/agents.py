@@ -1,4 +1,4 @@
-"""What `gump doctor` tells of each agent CLI: installed, version, tested or not, logged in as far as can be seen."""
+"""What `gump doctor` says about each agent CLI: installed, version, tested or not, logged in as far as can be seen."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | 
         request = Request(
             argv=(program.name, "--version"),
             cwd=worktree,
-            env=_environment(registry.resolve(cli), _task(cli, worktree)),
+            env=environment_of(registry.resolve(cli), worktree),
             mark=f"doctor-{cli}",
             stdout=worktree / "version.txt",
         )
@@ -133,7 +133,7 @@ def _call(agent: Agent, folder: Path, supervisor: Supervisor, passed: Sequence[s
     request = Request(
         argv=command.argv,
         cwd=worktree,
-        env=_environment(agent, task, passed),
+        env=child_environment((*command.env_names, *passed), command.env),
         mark=f"doctor-{agent.name}",
         stdout=folder / "stream.ndjson",
         stderr=folder / "stderr.txt",
@@ -160,14 +160,9 @@ def _task(name: str, worktree: Path) -> Task:
 
 
 def environment_of(agent: Agent, worktree: Path) -> dict[str, str]:
-    """What an attempt's agent would have."""
-    return _environment(agent, _task(agent.name, worktree))
-
-
-def _environment(agent: Agent, task: Task, passed: Sequence[str] = ()) -> dict[str, str]:
-    """What an attempt's agent would have."""
-    command = agent.command(task)
-    return child_environment((*command.env_names, *passed), command.env)
+    """The environment of an agent in an attempt, without the names that `gump_agent_env` adds."""
+    command = agent.command(_task(agent.name, worktree))
+    return child_environment(command.env_names, command.env)
 
 
 def _why(finished: Exit, timeout_s: float) -> str:

@@ -26,7 +26,6 @@ from pytest_gump.conformance.model.vocabulary import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import TracebackType
 
     from pytest_gump.conformance.model.asked import Event, Json
     from pytest_gump.conformance.model.dialect import Dialect
@@ -76,9 +75,7 @@ class ModelServer(ThreadingHTTPServer):
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.shutdown()
         self.server_close()
         self._thread.join()
