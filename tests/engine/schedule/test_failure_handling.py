@@ -171,6 +171,14 @@ def test_failing_part_of_a_replan_fails_the_attempt_of_the_step(part: str) -> No
     assert following.base == ("base" if part.endswith("plan") else f"{part}#1")
 
 
+def test_second_replan_gets_the_failure_of_the_part_that_failed() -> None:
+    steps = (agent("impl", on_failure=flat(3, "same", "replan: opus")),)
+    part = "impl--replan::item[one]"
+    drive = Drive(steps, {"impl": ["gate_failed"], part: ["guard"]}).run()
+    again = [ready for ready in drive.orders if ready.role == "replan-plan"][1]
+    assert (str(again.failed), again.failure and again.failure.outcome) == (part, "guard")
+
+
 def test_failing_part_of_the_last_attempt_fails_the_step() -> None:
     drive = Drive((agent("impl", on_failure=flat(2, "same", "replan: opus")),), {"impl": ["gate_failed"]})
     drive.fails["impl--replan::item[two]"] = ["agent_error"]
