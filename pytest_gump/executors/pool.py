@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
-from pytest_gump.engine.attempt.recovery import attempt_folder, scratch_of
 from pytest_gump.engine.attempt.tools import GateStarted
+from pytest_gump.engine.attempt.workplace import attempt_folder, scratch_of
 from pytest_gump.executors.progress import usage_of
 from pytest_gump.executors.protocol import Finished, Lost, WorkerFault
 from pytest_gump.executors.remote_mirror import CheckoutLocation, pack_for

@@ -33,7 +33,8 @@ import pytest
 from pytest_gump.agents.cassettes import cassette
 from pytest_gump.engine.attempt.agent_phase import STREAM
 from pytest_gump.engine.attempt.attempt import Cancelled, execute
-from pytest_gump.engine.attempt.recovery import attempt_folder, fresh_scratch, recover
+from pytest_gump.engine.attempt.recovery import recover
+from pytest_gump.engine.attempt.workplace import attempt_folder, fresh_scratch
 from pytest_gump.errors import GumpError, reason_of
 from pytest_gump.executors.progress import ProgressSender
 from pytest_gump.executors.remote_mirror import CheckoutLocation

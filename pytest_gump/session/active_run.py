@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.base import NOTHING_USED
 from pytest_gump.collect import find_or_make
-from pytest_gump.engine.attempt.recovery import attempt_folder, recover
+from pytest_gump.engine.attempt.recovery import recover
+from pytest_gump.engine.attempt.workplace import attempt_folder
 from pytest_gump.order import AttemptResult
 from pytest_gump.reporters.other_plugins import recount
 from pytest_gump.system.processes.session_clock import CLOCK

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.attempt.recovery import remove_scratch, run_scratch
+from pytest_gump.engine.attempt.workplace import remove_scratch, run_scratch
 from pytest_gump.engine.resume.crash_recovery import recover_attempts
 from pytest_gump.engine.resume.history import read_history
 from pytest_gump.engine.resume.replay import replay

@@ -13,8 +13,8 @@ import psutil
 
 from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.judge import REASON_CHARS
-from pytest_gump.engine.attempt.recovery import fresh_scratch, remove_scratch, run_scratch
 from pytest_gump.engine.attempt.tools import Tools
+from pytest_gump.engine.attempt.workplace import fresh_scratch, remove_scratch, run_scratch
 from pytest_gump.engine.record.run_folder import RunFolder
 from pytest_gump.engine.run.run import Run
 from pytest_gump.errors import GumpError, RunError, WorktreeError

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_gump.errors import WorktreeError
 from pytest_gump.system.directory import Directory, new_folder
 from pytest_gump.workflow.path import StepPath
 
@@ -68,3 +70,44 @@ def make_workplace(order: Order, tools: Tools, slot: Slot) -> Workplace:
         environment |= {"GUMP_ITEM_NAME": order.item.name, "GUMP_ITEM_FILES": "\n".join(order.item.files)}
     mark = f"{order.run_id}-{files.path.name}"
     return Workplace(slot.path, lambda: slot.directory, files, mark, environment)
+
+
+def scratch_of(scratch: Path, ticket: int) -> Path:
+    """The scratch folder of one order, so that its files are found without anybody to ask."""
+    return scratch / str(ticket)
+
+
+def fresh_scratch(tools: Tools, ticket: int) -> Path:
+    """Make the scratch folder of an order; one from an earlier attempt with the same number is removed.
+
+    Raises:
+        WorktreeError: it cannot be made.
+    """
+    try:
+        run = run_scratch(tools)
+        run.remove(str(ticket))
+        return run.own(str(ticket)).path
+    except OSError as error:
+        raise WorktreeError(f"cannot write {tools.scratch}: {error.strerror}") from error
+
+
+def run_scratch(tools: Tools) -> Directory:
+    """The folder of a run's scratch folders, created if missing; next to the slots, except on remote workers."""
+    root = tools.slots.folder.renew()
+    if tools.scratch.parent == root.path:
+        return root.own(tools.scratch.name)
+    return Directory.open(tools.scratch.parent).own(tools.scratch.name)
+
+
+def remove_scratch(tools: Tools) -> None:
+    """Remove a run's scratch folder, as far as it exists and can be removed."""
+    with suppress(OSError, WorktreeError):
+        root = tools.slots.folder.existing()
+        if root is not None:
+            root.remove(tools.scratch.name)
+
+
+def attempt_folder(scratch: Path, ticket: int) -> Path | None:
+    """The files of an order, if it had begun to write any."""
+    folder = scratch_of(scratch, ticket)
+    return next((path for path in folder.iterdir() if path.is_dir()), None) if folder.is_dir() else None
