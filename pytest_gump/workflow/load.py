@@ -96,7 +96,7 @@ def load_workflow(
 
 
 def _check(placed: PlacedWorkflow, around: Surroundings) -> None:
-    index = Index.of(placed)
+    index = Index.from_workflow(placed)
     check_steps(placed, index, around)
     check_failures(placed, around)
     check_templates(placed, index, around)

@@ -33,7 +33,7 @@ class Outline:
     by_name: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, paths: Iterable[tuple[str, ...]]) -> Outline:
+    def from_paths(cls, paths: Iterable[tuple[str, ...]]) -> Outline:
         outline = cls()
         for path in paths:
             if path not in outline.paths:
@@ -81,7 +81,7 @@ def resolve_step(workflow: Workflow, scope: tuple[str, ...], ref: str) -> str:
     Raises:
         UnknownStepError, AmbiguousStepError: both LookupError; a loaded workflow holds no such reference.
     """
-    outline = Outline.of(path for path, _ in iter_steps(workflow.steps))
+    outline = Outline.from_paths(path for path, _ in iter_steps(workflow.steps))
     return "::".join(outline.resolve(scope, ref))
 
 
@@ -115,7 +115,7 @@ def templated(step: Step) -> Iterator[tuple[str, str]]:
 def iter_references(workflow: Workflow) -> Iterator[Reference]:
     """Give every state reference of a loaded workflow, resolved."""
     steps = list(iter_steps(workflow.steps))
-    outline = Outline.of(path for path, _ in steps)
+    outline = Outline.from_paths(path for path, _ in steps)
     for path, step in steps:
         for key, text in templated(step):
             for name, _ in written_names(text):

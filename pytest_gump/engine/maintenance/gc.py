@@ -26,7 +26,7 @@ from pytest_gump.system.directory import ASIDE
 from pytest_gump.system.disk_usage import disk_usage
 from pytest_gump.system.git import ref_names
 from pytest_gump.system.git.ref_names import HEADS
-from pytest_gump.system.git.upkeep import checkouts, clear_ref_folder, delete_refs, is_held_elsewhere
+from pytest_gump.system.git.upkeep import checkouts, clear_ref_folder, delete_refs, is_kept_elsewhere
 from pytest_gump.system.trash import TRASH, delete, is_trash, move_to_trash
 from pytest_gump.system.worktrees.pool import SlotPool, is_leased
 from pytest_gump.system.worktrees.slots import Slots
@@ -220,7 +220,7 @@ class _Search:
                 self._add("run", run.id, size, partial(self._remove_run, run, mine), len(mine))
             elif run.record.discarded and refs and self._checked_out(result_ref(run.record)) is None:
                 self._add_refs("refs", run.id, self._without_others_work(run, refs))
-            elif run.record.applied is not None and is_held_elsewhere(self._repository, run.record.applied):
+            elif run.record.applied is not None and is_kept_elsewhere(self._repository, run.record.applied):
                 branches = {name: at for name, at in refs.items() if name.startswith(HEADS)}
                 self._add_refs("branch", run.id, self._without_others_work(run, branches))
 
@@ -280,7 +280,7 @@ class _Search:
         for name, commit in refs.items():
             why = self._checked_out(name) if name.startswith(HEADS) else None
             is_at_risk = name.startswith(HEADS) and not self._limits.force
-            if why is None and is_at_risk and not is_held_elsewhere(self._repository, commit):
+            if why is None and is_at_risk and not is_kept_elsewhere(self._repository, commit):
                 why = "its branch only: its folder is gone, and nothing else holds these commits"
             if why is None:
                 mine[name] = commit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.errors import RunError
 from pytest_gump.system.git.history import contains, is_ours, is_there
 from pytest_gump.system.git.ref_names import BRANCHES, branch_name, branch_ref, run_refs
-from pytest_gump.system.git.upkeep import checkouts, is_held_elsewhere
+from pytest_gump.system.git.upkeep import checkouts, is_kept_elsewhere
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def has_other_work(repository: Repository, record: RunRecord, head: str | None) 
     """True if commits of somebody else would be lost with the branch; `head` is its commit."""
     if head is None or is_of_run(repository, record, head):
         return False
-    return not is_held_elsewhere(repository, head)
+    return not is_kept_elsewhere(repository, head)
 
 
 def refuse_lost(repository: Repository, run_id: str, *commits: str) -> None:

@@ -33,7 +33,7 @@ def overlap_notes(group: Group) -> list[str]:
 
 class Plans:
     def __init__(self, workflow: Workflow) -> None:
-        self._outline = Outline.of(names for names, _ in iter_steps(workflow.steps))
+        self._outline = Outline.from_paths(names for names, _ in iter_steps(workflow.steps))
         self._plans: dict[StepPath, tuple[PlanItem, ...]] = {}
 
     def add(self, path: StepPath, plan: tuple[PlanItem, ...]) -> None:

@@ -77,7 +77,7 @@ def _branch_in_progress(git: Path) -> str | None:
     return None
 
 
-def is_held_elsewhere(repository: Repository, commit: str) -> bool:
+def is_kept_elsewhere(repository: Repository, commit: str) -> bool:
     """Whether a ref that is not ours, or HEAD of a checkout, holds the commit."""
     others = ("--not", f"--exclude={RUNS}/*", f"--exclude={BRANCHES}/*", "--all")
     result = repository.objects.run("rev-list", "--max-count=1", commit_id(commit), *others)

@@ -35,7 +35,7 @@ class SlotIndex:
         self._name = name
         self._written: _Stamp | None = None
         """Of the file as our git left it."""
-        self._held: tuple[_Stamp | None, str] = (None, "")
+        self._contents: tuple[_Stamp | None, str] = (None, "")
         self._linked: tuple[_Stamp | None, bool] = (None, False)
 
     def ready(self) -> Directory:
@@ -51,10 +51,10 @@ class SlotIndex:
 
     def note_written(self, *, same_tree: bool = False) -> None:
         """Record the state of the file after our git ran; `same_tree`: that git can only have written times."""
-        keeps = same_tree and self._written is not None and self._held[0] == self._written
+        keeps = same_tree and self._written is not None and self._contents[0] == self._written
         self._written = self._stamp()
         if keeps:
-            self.remember(self._held[1])
+            self.remember(self._contents[1])
 
     def discard(self) -> None:
         self._written = None
@@ -74,12 +74,12 @@ class SlotIndex:
 
     def remember(self, tree: str) -> None:
         """Note that the file, as it is now, holds exactly this tree."""
-        self._held = self._written, tree
+        self._contents = self._written, tree
 
     @property
     def tree(self) -> str | None:
         """The tree that the file holds; None when that is not known."""
-        stamp, tree = self._held
+        stamp, tree = self._contents
         return tree if stamp is not None and stamp == self._stamp() else None
 
     def copy_to(self, target: Directory, path: str) -> None:

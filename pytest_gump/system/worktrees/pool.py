@@ -31,7 +31,7 @@ _ROUNDS: Final = 3
 class SlotPool:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
-        self._held: dict[str, int] = {}
+        self._leases: dict[str, int] = {}
         self._doubted: set[str] = set()
 
     def lease(self) -> str:
@@ -50,12 +50,12 @@ class SlotPool:
         Raises:
             WorktreeError: the folder of the slots cannot be written.
         """
-        handle = self._held.get(name)
+        handle = self._leases.get(name)
         if handle is None:
             return False
         if _is_still(handle, self._slots.folder.renew(), _lease(name)):
             return True
-        os.close(self._held.pop(name))
+        os.close(self._leases.pop(name))
         return self._take(name)
 
     def doubt(self, name: str) -> None:
@@ -63,12 +63,12 @@ class SlotPool:
         self._doubted.add(name)
 
     def close(self) -> None:
-        for name, handle in self._held.items():
+        for name, handle in self._leases.items():
             if name not in self._doubted:
                 with contextlib.suppress(OSError):  # whoever takes the slot next will look
                     os.ftruncate(handle, 0)
             os.close(handle)
-        self._held.clear()
+        self._leases.clear()
         self._doubted.clear()
 
     def retire(self, name: str) -> bool:
@@ -93,7 +93,7 @@ class SlotPool:
         return True
 
     def _take(self, name: str) -> bool:
-        handle = None if name in self._held else self._lock(name)
+        handle = None if name in self._leases else self._lock(name)
         if handle is None:
             return False
         try:
@@ -101,7 +101,7 @@ class SlotPool:
         except OSError:  # an agent left something that we cannot change: the slot is of no use
             os.close(handle)
             return False
-        self._held[name] = handle
+        self._leases[name] = handle
         try:
             os.ftruncate(handle, 0)
             os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)

@@ -23,7 +23,6 @@ BRANCH_KEYS: Final = keys.keys(keys.BranchKeys)
 FAILURE_KEYS: Final = {**FLAT_KEYS, **BRANCH_KEYS}
 ENTRY_KEYS: Final = (*KINDS, "session", "worktree", "prompt")
 
-_SAME: Final = Entry()
 
 EntryKind = Literal["same", "escalate", "replan"]
 
@@ -74,7 +73,7 @@ def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
         fields.refuse("a policy needs 'retry' or 'strategy'")
     entries = strategy.entries
     if not entries or entries[0].kind != "same":
-        entries = [_SAME, *entries]
+        entries = [Entry(), *entries]
     policy = Policy(retry=retry or len(entries), strategy=tuple(entries), restart_from=restart_from)
     return PlacedPolicy(policy, fields, tuple(strategy.kinds), tuple(strategy.resumed), tuple(strategy.prompts))
 
@@ -165,7 +164,7 @@ class _Strategy:
 
     def _add_same(self, count: int | None, at: Node, extra: dict[str, Any]) -> None:
         self.kinds.append(("same", at))
-        self.entries.extend([Entry(**extra) if extra else _SAME] * (count or 1))
+        self.entries.extend([Entry(**extra)] * (count or 1))
 
     def _add_agent(self, kind: EntryKind, agent: str, at: Node, extra: dict[str, Any]) -> None:
         self.kinds.append((kind, at))

@@ -23,8 +23,6 @@ ARGUMENT_GATES: Final = {
     "bash": "bash: make check",
 }
 BUILTIN_GATES: Final = (*PLAIN_GATES, *ARGUMENT_GATES, "schema")
-COMMAND_GATES: Final = {name: GateSpec(name) for name in ("compile", "test", "lint")}
-"""Gates that fit every step, as nearly all of them are written."""
 REPORTS: Final = ("plan", "review")
 CHANGE_GATES: Final = ("touched", "untouched", "tests_found")
 
@@ -63,8 +61,6 @@ class GateReader:
         return self._checked(name, value.text.strip() if value.value is not None else None, node.key(name))
 
     def _checked(self, name: str, argument: str | None, at: Node) -> GateSpec | None:
-        if argument is None and name in COMMAND_GATES:
-            return COMMAND_GATES[name]
         if name == "validate":
             self._problems.add(at.position, "gate 'validate' is not supported yet", "use a step with 'output: review'")
             return None

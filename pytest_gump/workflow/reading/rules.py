@@ -36,12 +36,12 @@ class Index:
     order: dict[tuple[str, ...], int]
 
     @classmethod
-    def of(cls, workflow: PlacedWorkflow) -> Index:
+    def from_workflow(cls, workflow: PlacedWorkflow) -> Index:
         steps: dict[tuple[str, ...], PlacedStep] = {}
         for step in workflow.walk():
             if all(step.names):
                 steps.setdefault(step.names, step)
-        return cls(Outline.of(steps), steps, {path: number for number, path in enumerate(steps)})
+        return cls(Outline.from_paths(steps), steps, {path: number for number, path in enumerate(steps)})
 
     def find(self, case: PlacedStep, ref: str, around: Surroundings) -> PlacedStep | NotFound:
         """Resolve a reference that is written at a step."""
