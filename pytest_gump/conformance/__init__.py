@@ -8,6 +8,6 @@
 
 from __future__ import annotations
 
-from pytest_gump.conformance.suite import CLIS, SCENARIOS, Finding, State, run
+from pytest_gump.conformance.suite import CLIS, SCENARIOS, Finding, FindingState, run
 
-__all__ = ["CLIS", "SCENARIOS", "Finding", "State", "run"]
+__all__ = ["CLIS", "SCENARIOS", "Finding", "FindingState", "run"]

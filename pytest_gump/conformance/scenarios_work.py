@@ -53,7 +53,7 @@ def long_prompt(bench: Bench) -> str:
     result = bench.play(Answer("Read."), head=(Section("Your task", f"It begins here. {filling}It ends here."),))
     expect_passed(result)
     expect_that(bench.server.main, "it asked the model nothing")
-    prompt = bench.server.main[0].asked.prompt or ""
+    prompt = bench.server.main[0].request.prompt or ""
     expect_that(f"It begins here. {filling}It ends here." in prompt, f"only {len(prompt)} characters arrived whole")
     return ""
 

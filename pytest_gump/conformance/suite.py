@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytest_gump.conformance.scenario import Scenario
     from pytest_gump.conformance.subjects import Subject
 
-State = Literal["holds", "fails", "not applicable", "not installed"]
+FindingState = Literal["holds", "fails", "not applicable", "not installed"]
 
 CLIS: Final = tuple(SUBJECTS)
 _ALL: Final = (
@@ -50,7 +50,7 @@ SCENARIOS: Final = tuple(scenario.name for scenario in _ALL)
 class Finding:
     cli: str
     scenario: str
-    state: State
+    state: FindingState
     reason: str
     """One line: what was seen where it fails, why it was left out, or a figure; may be empty where it holds."""
     duration_s: float = 0.0
@@ -104,7 +104,7 @@ def _line(finding: Finding) -> str:
 def _try(subject: Subject, scenario: Scenario, scratch: Path, patience_s: float) -> Finding:
     began = time.monotonic()
 
-    def found(state: State, reason: str) -> Finding:
+    def found(state: FindingState, reason: str) -> Finding:
         return Finding(subject.cli, scenario.name, state, reason, time.monotonic() - began)
 
     if (why := scenario.left_out.get(subject.cli)) is not None:

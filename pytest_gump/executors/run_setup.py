@@ -13,7 +13,7 @@ from pytest_gump.agents.cassettes.cassette import Cassette
 from pytest_gump.engine.attempt.tools import Tools
 from pytest_gump.executors.remote_mirror import RemoteHome
 from pytest_gump.gates.tools.interpreter import Interpreter
-from pytest_gump.jobs.agents import Replay, find_agent
+from pytest_gump.jobs.agents import CassetteReplay, find_agent
 from pytest_gump.jobs.hooks import hook_answers
 from pytest_gump.settings.settings import Settings
 from pytest_gump.system.git.repository import Repository
@@ -94,7 +94,7 @@ class RunSetup:
         replay = None
         if self.replay is not None:
             folder, lenient, delay = self.replay
-            replay = Replay(Cassette.open(Path(folder)), lenient=lenient, delay=delay)
+            replay = CassetteReplay(Cassette.open(Path(folder)), lenient=lenient, delay=delay)
 
         def agent(name: str) -> Agent:
             return find_agent(name, agents, replay)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class CassetteReplay:
     """`--gump-replay` and its companions."""
 
     cassette: Cassette
@@ -29,7 +29,7 @@ class Replay:
     delay: float
 
 
-def find_agent(name: str, agents: Mapping[str, Agent | str], replay: Replay | None) -> Agent:
+def find_agent(name: str, agents: Mapping[str, Agent | str], replay: CassetteReplay | None) -> Agent:
     """The adapter of an agent name, or the replay agent in its place.
 
     Raises:
@@ -52,7 +52,7 @@ def own_agents(settings: Settings, *, replayed: bool) -> dict[str, str]:
     return own
 
 
-def read_replay(config: pytest.Config) -> Replay | None:
+def read_replay(config: pytest.Config) -> CassetteReplay | None:
     folder = config.getoption("gump_replay")
     if not folder:
         return None
@@ -64,4 +64,4 @@ def read_replay(config: pytest.Config) -> Replay | None:
     if not 0 <= delay < float("inf"):
         raise ConfigError(f"--gump-replay-delay must be a number from 0, not {text!r}")
     cassette = Cassette.open(Path(config.invocation_params.dir, folder))
-    return Replay(cassette, lenient=bool(config.getoption("gump_replay_lenient")), delay=delay)
+    return CassetteReplay(cassette, lenient=bool(config.getoption("gump_replay_lenient")), delay=delay)

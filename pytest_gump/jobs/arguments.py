@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-Kind = Literal["spec", "workflow", "missing", "tests"]
+ArgumentKind = Literal["spec", "workflow", "missing", "tests"]
 """`missing` names nothing that exists; the run reports it."""
 
 
@@ -25,7 +25,7 @@ Kind = Literal["spec", "workflow", "missing", "tests"]
 class Argument:
     text: str
     path: Path
-    kind: Kind
+    kind: ArgumentKind
 
 
 def arguments(config: pytest.Config) -> list[Argument]:
@@ -37,7 +37,7 @@ def arguments(config: pytest.Config) -> list[Argument]:
     return [Argument(text, path, _kind(path, config)) for text, path in paths]
 
 
-def _kind(path: Path, config: pytest.Config) -> Kind:
+def _kind(path: Path, config: pytest.Config) -> ArgumentKind:
     if not path.is_file():
         return "tests" if path.exists() or config.option.pyargs else "missing"
     if path.suffix in WORKFLOW_SUFFIXES:

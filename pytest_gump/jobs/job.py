@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
-    from pytest_gump.jobs.agents import Replay
+    from pytest_gump.jobs.agents import CassetteReplay
     from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.settings.settings import Settings
     from pytest_gump.workflow.load import Loaded
@@ -49,7 +49,7 @@ class Job:
     inputs: Mapping[str, str]
     gates: Mapping[str, Callable[[Any], None]]
     agents: Mapping[str, Agent | str]
-    replay: Replay | None
+    replay: CassetteReplay | None
     project: Path
     settings: Settings
     previous: PreviousRun | None = None

@@ -81,7 +81,7 @@ def test_the_tdd_workflow_passes_with_an_escalation_to_another_cli(
     assert project.tree(f"gump/{project.folders()[0].run_id}")["double.py"] == RIGHT.strip()
     assert len(servers[0].main) == 2 * 4
     assert len(servers[1].main) == 2
-    assert "assert double(3) == 6" in (servers[0].main[-1].asked.prompt or "")  # what failed was told
+    assert "assert double(3) == 6" in (servers[0].main[-1].request.prompt or "")  # what failed was told
 
 
 def test_no_key_stands_anywhere_in_what_a_run_leaves(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pytest_gump.jobs.arguments import arguments, names_nothing, ordinary_arguments, own_arguments
 
 if TYPE_CHECKING:
-    from pytest_gump.jobs.arguments import Kind
+    from pytest_gump.jobs.arguments import ArgumentKind
 
 FILES = ("spec.md", "flow.yaml", "test_a.py", "gone.md", "docs", "spec.md::flow::build")
 
@@ -24,7 +24,7 @@ FILES = ("spec.md", "flow.yaml", "test_a.py", "gone.md", "docs", "spec.md::flow:
     ids=" ".join,
 )
 def test_each_argument_has_one_owner(
-    pytester: pytest.Pytester, options: tuple[str, ...], kinds: tuple[Kind, ...]
+    pytester: pytest.Pytester, options: tuple[str, ...], kinds: tuple[ArgumentKind, ...]
 ) -> None:
     for name in ("spec.md", "flow.yaml", "test_a.py"):
         (pytester.path / name).touch()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.worktrees.slot import Slot
 
-State = Literal["ok", "note", "failed"]
+CheckState = Literal["ok", "note", "failed"]
 """`note`: nothing stops, but a person should know. `failed`: what was asked for cannot work."""
 
 LITTLE_BYTES: Final = 1_000_000_000
@@ -38,7 +38,7 @@ LITTLE_BYTES: Final = 1_000_000_000
 @dataclass(frozen=True, slots=True)
 class Check:
     name: str
-    state: State
+    state: CheckState
     value: str
     hint: str = ""
 

@@ -6,12 +6,12 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.conformance.model.asked import Asked, Json, Said, Tool, halves, objects
+from pytest_gump.conformance.model.request import Json, Message, ModelRequest, Tool, halves, objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_gump.conformance.model.asked import Call, Event
+    from pytest_gump.conformance.model.request import Call, ServerEvent
     from pytest_gump.conformance.model.script import Answer, Spent
 
 KINDS = {
@@ -23,19 +23,19 @@ KINDS = {
 }
 
 
-def read(body: Json, _path: str) -> Asked:
+def read(body: Json, _path: str) -> ModelRequest:
     tools = [Tool(str(tool.get("name")), tool.get("input_schema") or {}) for tool in objects(body.get("tools"))]
-    return Asked.of(body, map(_said, objects(body.get("messages"))), tools)
+    return ModelRequest.of(body, map(_message, objects(body.get("messages"))), tools)
 
 
-def _said(message: Json) -> Said:
+def _message(message: Json) -> Message:
     blocks = objects(message.get("content"))
     is_tool = any(block.get("type") == "tool_result" for block in blocks)
-    return Said.of(blocks, by_model=message.get("role") == "assistant", is_tool=is_tool)
+    return Message.of(blocks, by_model=message.get("role") == "assistant", is_tool=is_tool)
 
 
-def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
-    message = whole(asked, answer, calls)
+def events(request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> Iterator[ServerEvent]:
+    message = whole(request, answer, calls)
     start = {**message, "content": [], "stop_reason": None, "usage": {**message["usage"], "output_tokens": 1}}
     yield "message_start", {"type": "message_start", "message": start}
     for index, block in enumerate(message["content"]):
@@ -60,7 +60,7 @@ def _deltas(block: Json) -> Iterator[Json]:
         yield {"type": "input_json_delta", "partial_json": json.dumps(block["input"])}
 
 
-def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
+def whole(request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
     blocks: list[Json] = [{"type": "text", "text": answer.text}]
     blocks += [
         {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex}", "name": call.tool, "input": call.arguments}
@@ -70,7 +70,7 @@ def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]
         "id": f"msg_{uuid.uuid4().hex}",
         "type": "message",
         "role": "assistant",
-        "model": asked.model,
+        "model": request.model,
         "content": blocks,
         "stop_reason": "tool_use" if calls else "end_turn",
         "stop_sequence": None,

@@ -7,31 +7,31 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, halves, objects, text_of
+from pytest_gump.conformance.model.request import Json, Message, ModelRequest, Speaker, Tool, halves, objects, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.conformance.model.asked import Call, Event
+    from pytest_gump.conformance.model.request import Call, ServerEvent
     from pytest_gump.conformance.model.script import Answer, Spent
 
-ROLES: Final[Mapping[str, Role]] = {"assistant": "model", "tool": "tool", "user": "user"}
+ROLES: Final[Mapping[str, Speaker]] = {"assistant": "model", "tool": "tool", "user": "user"}
 CODES: Final = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceeded"}
 
 
-def read(body: Json, _path: str) -> Asked:
+def read(body: Json, _path: str) -> ModelRequest:
     functions = [tool.get("function") or {} for tool in objects(body.get("tools"))]
     tools = [Tool(str(function.get("name")), function.get("parameters") or {}) for function in functions]
-    said = (
-        Said(ROLES[message["role"]], text_of(message.get("content")))
+    messages = (
+        Message(ROLES[message["role"]], text_of(message.get("content")))
         for message in objects(body.get("messages"))
         if message.get("role") in ROLES
     )
-    return Asked.of(body, said, tools)
+    return ModelRequest.of(body, messages, tools)
 
 
-def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
-    message = whole(asked, answer, calls)
+def events(request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> Iterator[ServerEvent]:
+    message = whole(request, answer, calls)
     spent = message.pop("usage")
     choice = message.pop("choices")[0]
     chunk = {**message, "object": "chat.completion.chunk"}
@@ -46,7 +46,7 @@ def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Even
     yield None, "[DONE]"
 
 
-def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
+def whole(request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": answer.text}
     if calls:
         message["tool_calls"] = [_call(call) for call in calls]
@@ -54,7 +54,7 @@ def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]
         "id": f"chatcmpl-{uuid.uuid4().hex[:16]}",
         "object": "chat.completion",
         "created": int(time.time()),
-        "model": asked.model,
+        "model": request.model,
         "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}],
         "usage": usage(answer.spent, "prompt", "completion"),
     }

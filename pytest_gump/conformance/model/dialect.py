@@ -9,19 +9,19 @@ from pytest_gump.conformance.model import anthropic, chat, gemini, responses
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.conformance.model.asked import Asked, Call, Event, Json
+    from pytest_gump.conformance.model.request import Call, Json, ModelRequest, ServerEvent
     from pytest_gump.conformance.model.script import Answer
 
 
 class Dialect(Protocol):
     """The module of a dialect."""
 
-    def read(self, body: Json, path: str, /) -> Asked: ...
+    def read(self, body: Json, path: str, /) -> ModelRequest: ...
 
-    def events(self, asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
+    def events(self, request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> Iterator[ServerEvent]:
         """A streamed answer."""
 
-    def whole(self, asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]: ...
+    def whole(self, request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]: ...
 
     def failure(self, status: int, message: str) -> Json: ...
 

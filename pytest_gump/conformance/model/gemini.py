@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.conformance.model.asked import Asked, Json, Said, Tool, halves, objects
+from pytest_gump.conformance.model.request import Json, Message, ModelRequest, Tool, halves, objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.conformance.model.asked import Call, Event
+    from pytest_gump.conformance.model.request import Call, ServerEvent
     from pytest_gump.conformance.model.script import Answer, Spent
 
 STATUS: Final[Mapping[int, str]] = {
@@ -23,7 +23,7 @@ STATUS: Final[Mapping[int, str]] = {
 }
 
 
-def read(body: Json, path: str) -> Asked:
+def read(body: Json, path: str) -> ModelRequest:
     model, _, method = path.rpartition("/")[2].partition(":")
     declared = [found for tool in objects(body.get("tools")) for found in objects(tool.get("functionDeclarations"))]
     tools = [
@@ -31,17 +31,17 @@ def read(body: Json, path: str) -> Asked:
         for found in declared
     ]
     stream = method.startswith("stream")
-    return Asked.of({"model": model, "stream": stream}, map(_said, objects(body.get("contents"))), tools)
+    return ModelRequest.of({"model": model, "stream": stream}, map(_message, objects(body.get("contents"))), tools)
 
 
-def _said(content: Json) -> Said:
+def _message(content: Json) -> Message:
     parts = objects(content.get("parts"))
     is_tool = any("functionResponse" in part for part in parts)
-    return Said.of(parts, by_model=content.get("role") == "model", is_tool=is_tool)
+    return Message.of(parts, by_model=content.get("role") == "model", is_tool=is_tool)
 
 
-def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
-    message = whole(asked, answer, calls)
+def events(request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> Iterator[ServerEvent]:
+    message = whole(request, answer, calls)
     candidate = message["candidates"][0]
     parts = candidate["content"]["parts"]
     for number, part in enumerate(parts, start=1):
@@ -51,13 +51,13 @@ def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Even
         yield None, {**message, "candidates": [piece]}
 
 
-def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
+def whole(request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
     parts: list[Json] = [{"text": text} for text in halves(answer.text)]
     parts += [{"functionCall": {"name": call.tool, "args": call.arguments}} for call in calls]
     return {
         "candidates": [{"content": {"role": "model", "parts": parts}, "index": 0, "finishReason": "STOP"}],
         "usageMetadata": _usage(answer.spent),
-        "modelVersion": asked.model,
+        "modelVersion": request.model,
         "responseId": uuid.uuid4().hex[:16],
     }
 

@@ -7,20 +7,20 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.conformance.model.asked import Asked, Json, Role, Said, Tool, halves, objects, text_of
 from pytest_gump.conformance.model.chat import failure as chat_failure
 from pytest_gump.conformance.model.chat import usage
+from pytest_gump.conformance.model.request import Json, Message, ModelRequest, Speaker, Tool, halves, objects, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_gump.conformance.model.asked import Call, Event
+    from pytest_gump.conformance.model.request import Call, ServerEvent
     from pytest_gump.conformance.model.script import Answer
 
 
-def read(body: Json, _path: str) -> Asked:
+def read(body: Json, _path: str) -> ModelRequest:
     tools = (tool for entry in objects(body.get("tools")) for tool in _tools(entry))
-    return Asked.of(body, _said(body.get("input")), tools)
+    return ModelRequest.of(body, _messages(body.get("input")), tools)
 
 
 def _tools(entry: Json) -> list[Tool]:
@@ -30,22 +30,22 @@ def _tools(entry: Json) -> list[Tool]:
     return [Tool(str(entry.get("name") or kind), entry.get("parameters") or {}, kind)]
 
 
-def _said(items: object) -> Iterator[Said]:
+def _messages(items: object) -> Iterator[Message]:
     """What the model did between two outputs of tools is one answer."""
     answering = False
     for item in objects(items):
         kind = item.get("type", "message")
         if kind == "reasoning" or (kind == "message" and item.get("role") in {"developer", "system"}):
             continue
-        role: Role = "tool" if kind.endswith("_output") else "user" if item.get("role") == "user" else "model"
+        role: Speaker = "tool" if kind.endswith("_output") else "user" if item.get("role") == "user" else "model"
         if role == "model" and answering:
             continue
         answering = role == "model"
-        yield Said(role, text_of(item.get("content")))
+        yield Message(role, text_of(item.get("content")))
 
 
-def events(asked: Asked, answer: Answer, calls: Sequence[Call]) -> Iterator[Event]:
-    response = whole(asked, answer, calls)
+def events(request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> Iterator[ServerEvent]:
+    response = whole(request, answer, calls)
     for number, event in enumerate(_events(response)):
         yield event["type"], {**event, "sequence_number": number}
 
@@ -67,7 +67,7 @@ def _events(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"type": "response.completed", "response": response}
 
 
-def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
+def whole(request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]:
     content = [{"type": "output_text", "text": answer.text, "annotations": []}]
     done = {"status": "completed"}
     items: list[Json] = [{"type": "message", "id": _id("msg"), "role": "assistant", **done, "content": content}]
@@ -76,7 +76,7 @@ def whole(asked: Asked, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]
         "id": _id("resp"),
         "object": "response",
         "created_at": int(time.time()),
-        "model": asked.model,
+        "model": request.model,
         **done,
         "output": items,
         "usage": usage(answer.spent, "input", "output"),

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit
 
 from pytest_gump.conformance.model import gemini
-from pytest_gump.conformance.model.asked import Served
 from pytest_gump.conformance.model.dialect import dialect_of
+from pytest_gump.conformance.model.request import Served
 from pytest_gump.conformance.model.script import Answer
 from pytest_gump.conformance.model.vocabulary import calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.conformance.model.asked import Event, Json
     from pytest_gump.conformance.model.dialect import Dialect
+    from pytest_gump.conformance.model.request import Json, ServerEvent
     from pytest_gump.conformance.model.script import Script
 
 HIDDEN: Final = "***"
@@ -151,24 +151,24 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, dialect: Dialect, path: str, raw: bytes) -> None:
         model = self.server
         text = raw.decode("utf-8", "replace")
-        asked = dialect.read(json.loads(text), path)
-        prompt = asked.prompt
-        is_side = prompt is None or not asked.tools
+        request = dialect.read(json.loads(text), path)
+        prompt = request.prompt
+        is_side = prompt is None or not request.tools
         status, message = model.status(is_side=is_side)
         has_key = any(self.headers.get(name) for name in KEY_HEADERS)
-        model.note(Served(asked, model.without_secrets(text), has_key, is_side))
-        answer = Answer("{}") if is_side or prompt is None else model.script.scene(prompt).answer(asked.answered)
+        model.note(Served(request, model.without_secrets(text), has_key, is_side))
+        answer = Answer("{}") if is_side or prompt is None else model.script.scene(prompt).answer(request.answered)
         self._wait(max(answer.delay_s, _pace_s(dialect, text)))
         if status != 200:
             self._send(dialect.failure(status, message), status)
             return
-        made = calls(model.cli, answer.actions, asked.tools, model.worktree(text), asked.answered)
-        if asked.stream:
-            self._stream(dialect.events(asked, answer, made), cut=answer.cut)
+        made = calls(model.cli, answer.actions, request.tools, model.worktree(text), request.answered)
+        if request.stream:
+            self._stream(dialect.events(request, answer, made), cut=answer.cut)
         elif answer.cut:
             self._drop()
         else:
-            self._send(dialect.whole(asked, answer, made))
+            self._send(dialect.whole(request, answer, made))
 
     def _wait(self, delay_s: float) -> None:
         """Until the time is over or the CLI has gone."""
@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
             finally:
                 self.connection.settimeout(None)
 
-    def _stream(self, events: Iterable[Event], *, cut: bool) -> None:
+    def _stream(self, events: Iterable[ServerEvent], *, cut: bool) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream; charset=utf-8")
         self.send_header("Transfer-Encoding", "chunked")

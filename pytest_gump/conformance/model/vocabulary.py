@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.conformance.model.asked import Call, Tool
+from pytest_gump.conformance.model.request import Call, Tool
 from pytest_gump.conformance.model.script import Action, Shell, Write
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class ToolNames:
     write: str
     """The tool that writes a file."""
     path: str
@@ -25,12 +25,12 @@ class Words:
     """Further arguments of the shell."""
 
 
-VOCABULARY: Final[Mapping[str, Words]] = {
-    "claude": Words("Write", "file_path", "Bash", "command"),
-    "codex": Words("apply_patch", "", "exec_command", "cmd", {"yield_time_ms": 30_000}),
-    "gemini": Words("write_file", "file_path", "run_shell_command", "command"),
-    "qwen": Words("write_file", "file_path", "run_shell_command", "command"),
-    "opencode": Words("write", "filePath", "bash", "command"),
+VOCABULARY: Final[Mapping[str, ToolNames]] = {
+    "claude": ToolNames("Write", "file_path", "Bash", "command"),
+    "codex": ToolNames("apply_patch", "", "exec_command", "cmd", {"yield_time_ms": 30_000}),
+    "gemini": ToolNames("write_file", "file_path", "run_shell_command", "command"),
+    "qwen": ToolNames("write_file", "file_path", "run_shell_command", "command"),
+    "opencode": ToolNames("write", "filePath", "bash", "command"),
 }
 
 _FILLING: Final[Mapping[str, Any]] = {"boolean": False, "number": 1, "integer": 1, "array": [], "object": {}}
@@ -41,7 +41,7 @@ def calls(cli: str, actions: Sequence[Action], tools: Mapping[str, Tool], cwd: P
     return [_call(VOCABULARY[cli], action, tools, cwd, f"call_{number}_{n}") for n, action in enumerate(actions)]
 
 
-def _call(names: Words, action: Action, tools: Mapping[str, Tool], cwd: Path, key: str) -> Call:
+def _call(names: ToolNames, action: Action, tools: Mapping[str, Tool], cwd: Path, key: str) -> Call:
     if isinstance(action, Shell):
         tool = tools.get(names.shell, Tool(names.shell))
         return Call(key, names.shell, _filled(tool, {names.command: action.command, **names.more}))

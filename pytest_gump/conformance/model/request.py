@@ -9,18 +9,18 @@ from typing import Any, Literal
 from pytest_gump.conformance.model.script import MARK
 
 Json = Mapping[str, Any]
-Role = Literal["user", "model", "tool"]
-Event = tuple[str | None, Json | str]
+Speaker = Literal["user", "model", "tool"]
+ServerEvent = tuple[str | None, Json | str]
 """Name and data of a server-sent event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    role: Role
+class Message:
+    role: Speaker
     text: str
 
     @classmethod
-    def of(cls, parts: object, *, by_model: bool, is_tool: bool) -> Said:
+    def of(cls, parts: object, *, by_model: bool, is_tool: bool) -> Message:
         return cls("model" if by_model else "tool" if is_tool else "user", text_of(parts))
 
 
@@ -33,40 +33,42 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ModelRequest:
     model: str
     stream: bool
-    said: tuple[Said, ...]
+    messages: tuple[Message, ...]
     tools: Mapping[str, Tool]
 
     @classmethod
-    def of(cls, body: Json, said: Iterable[Said], tools: Iterable[Tool]) -> Asked:
+    def of(cls, body: Json, messages: Iterable[Message], tools: Iterable[Tool]) -> ModelRequest:
         """A request that names its model and whether to stream in the body."""
-        return cls(str(body.get("model")), bool(body.get("stream")), tuple(said), {tool.name: tool for tool in tools})
+        return cls(
+            str(body.get("model")), bool(body.get("stream")), tuple(messages), {tool.name: tool for tool in tools}
+        )
 
     @property
     def prompt(self) -> str | None:
         """The last prompt of gump in the conversation; None for what the CLI asks on its own account."""
-        prompts = [said.text for said in self.said if _is_prompt(said)]
+        prompts = [message.text for message in self.messages if _is_prompt(message)]
         return prompts[-1] if prompts else None
 
     @property
     def answered(self) -> int:
         """How often the model has answered since then."""
-        last = max((number for number, said in enumerate(self.said) if _is_prompt(said)), default=-1)
-        return sum(said.role == "model" for said in self.said[last + 1 :])
+        last = max((number for number, message in enumerate(self.messages) if _is_prompt(message)), default=-1)
+        return sum(message.role == "model" for message in self.messages[last + 1 :])
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
     """One request to the model; keys are not kept."""
 
-    asked: Asked
+    request: ModelRequest
     text: str
     """The body."""
     with_key: bool
     is_side: bool
-    """Asked by the CLI on its own account: a title, a summary."""
+    """ModelRequest by the CLI on its own account: a title, a summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ class Call:
     kind: str = "function"
 
 
-def _is_prompt(said: Said) -> bool:
-    return said.role == "user" and MARK in said.text
+def _is_prompt(message: Message) -> bool:
+    return message.role == "user" and MARK in message.text
 
 
 def objects(value: object) -> list[Json]:
