@@ -144,7 +144,7 @@ class Workers:
         node.workerinput[CHANNEL] = channel
         node.workerinput[ARGUMENTS] = self._arguments
         node.workerinput[FILES] = [os.path.relpath(file, self._config.invocation_params.dir) for file in self.files]
-        node.workerinput[CHECKOUT] = asdict(CheckoutLocation.of(project_root(self._config)))
+        node.workerinput[CHECKOUT] = asdict(CheckoutLocation.at(project_root(self._config)))
         self._workers[node] = _Worker(node, channel)
         queue = self.xdist.queue
         channel.setcallback(lambda message: queue.put((OURS, {"node": node, "message": message})))

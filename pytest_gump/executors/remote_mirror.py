@@ -41,14 +41,14 @@ class CheckoutLocation:
     """Device and inode."""
 
     @classmethod
-    def of(cls, project: Path) -> CheckoutLocation:
+    def at(cls, project: Path) -> CheckoutLocation:
         status = project.stat()
         return cls(str(project), _machine(), (status.st_dev, status.st_ino))
 
     def is_here(self) -> bool:
         """Whether this process can work in the checkout's own repository."""
         try:
-            same = CheckoutLocation.of(Path(self.project))
+            same = CheckoutLocation.at(Path(self.project))
         except OSError:
             return False
         return (same.machine, same.folder) == (self.machine, tuple(self.folder)) and os.access(self.project, os.W_OK)

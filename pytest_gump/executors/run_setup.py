@@ -51,7 +51,7 @@ class RunSetup:
     """Whether somebody wants to see tool calls as they come."""
 
     @classmethod
-    def of(cls, run_id: str, job: Job, tools: Tools, *, shows_tools: bool) -> RunSetup:
+    def from_job(cls, run_id: str, job: Job, tools: Tools, *, shows_tools: bool) -> RunSetup:
         replay = job.replay
         return cls(
             run_id=run_id,

@@ -48,7 +48,7 @@ class Workplace:
     pool: SlotPool
 
     @classmethod
-    def of(cls, prepared: PreparedJob, supervisor: Supervisor, slots: Slots, pool: SlotPool) -> Workplace:
+    def from_job(cls, prepared: PreparedJob, supervisor: Supervisor, slots: Slots, pool: SlotPool) -> Workplace:
         tools = Tools(
             repository=prepared.repository,
             slots=slots,
@@ -71,7 +71,7 @@ class Workplace:
 
     def run_setup(self, *, shows_tools: bool) -> RunSetup:
         """What workers need to know of the run."""
-        return RunSetup.of(self.prepared.inputs.run_id, self.prepared.job, self.tools, shows_tools=shows_tools)
+        return RunSetup.from_job(self.prepared.inputs.run_id, self.prepared.job, self.tools, shows_tools=shows_tools)
 
     def carry_out(
         self, ticket: int, order: Order, listen: Callable[[AttemptEvent], None], stop_asked: Callable[[], str | None]
@@ -99,7 +99,7 @@ def start(
     slots = Slots(repository, root, keep=settings.keep_ignored)
     supervised = Supervisor() if is_here else closing(Supervisor())  # that one starts when it is first used
     with supervised as supervisor, closing(SlotPool(slots)) as pool, ExitStack() as owned:
-        workplace = Workplace.of(prepared, supervisor, slots, pool)
+        workplace = Workplace.from_job(prepared, supervisor, slots, pool)
         run = open_run(workplace, owned)
         checkout = checkout_state(repository)
         try:
