@@ -166,6 +166,16 @@ class StepItem(pytest.Item):
         if self.result is not None and not self.result.passed:
             raise GateFailed(describe_failure(self.result))
 
+    def bare_report(self, when: str, outcome: str = "passed", longrepr: Any = None) -> Any:
+        """A report of the step that no plugin has influenced."""
+        report: Any = pytest.TestReport.from_item_and_call(self, pytest.CallInfo.from_call(lambda: None, when="call"))
+        report.when, report.outcome, report.longrepr = when, outcome, longrepr
+        return report
+
+    def skip_location(self, reason: str) -> tuple[str, int | None, str]:
+        """What pytest's reports have as the text of a skip."""
+        return (*self.location[:2], f"Skipped: {reason}")
+
     def reportinfo(self) -> tuple[Path, int, str]:
         loaded = self.root.job.loaded
         lines = (loaded.lines.get("::".join(self.step_path.names[:depth])) for depth in (None, -1))

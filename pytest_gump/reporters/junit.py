@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-import pytest
 from _pytest.junitxml import bin_xml_escape, xml_key  # no public way to a testcase's system-out; tests/test_junit.py
 
 from pytest_gump.agents.base import worst_provenance
@@ -14,6 +13,9 @@ from pytest_gump.text import clean_text
 from pytest_gump.units import format_duration, format_usd, plural
 
 if TYPE_CHECKING:
+    import pytest
+
+    from pytest_gump.collect import StepItem
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 
 
@@ -119,14 +121,14 @@ def write_step(config: pytest.Config, report: Any, record: RunRecord, step: Step
     _write_details(config, report, step)
 
 
-def write_skipped(config: pytest.Config, item: pytest.Item, record: RunRecord, step: StepRecord) -> None:
+def write_skipped(config: pytest.Config, item: StepItem, record: RunRecord, step: StepRecord) -> None:
     """Give a step that is about to be skipped what its attempts cost: a restart may have led to it before."""
     if step.attempts:
         item.user_properties = list(step_properties(record, step))
         _write_details(config, item.nodeid, step)
 
 
-def write_unsettled(config: pytest.Config, item: pytest.Item, record: RunRecord, step: StepRecord) -> None:
+def write_unsettled(config: pytest.Config, item: StepItem, record: RunRecord, step: StepRecord) -> None:
     """Write a testcase, skipped, for a step that has attempts but was never counted, so that its cost is not lost.
 
     That is the step in which a run was stopped, and what a failed replan had split a step into.
@@ -135,11 +137,8 @@ def write_unsettled(config: pytest.Config, item: pytest.Item, record: RunRecord,
     if xml is None:
         return
     reason = f"{step.outcome}: {step.reason or record.reason}"
-    call = pytest.CallInfo.from_call(lambda: pytest.skip(reason), when="setup")
-    report: Any = pytest.TestReport.from_item_and_call(item, call)
-    report.longrepr = (*item.location[:2], f"Skipped: {reason}")
-    xml.pytest_runtest_logreport(report)
-    report = pytest.TestReport.from_item_and_call(item, pytest.CallInfo.from_call(lambda: None, when="teardown"))
+    xml.pytest_runtest_logreport(item.bare_report("setup", "skipped", item.skip_location(reason)))
+    report = item.bare_report("teardown")
     write_step(config, report, record, step)
     xml.pytest_runtest_logreport(report)
 

@@ -40,6 +40,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from pytest_gump.collect import StepItem
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
     from pytest_gump.engine.run.run import Run
     from pytest_gump.engine.schedule.records import LeafState
@@ -209,11 +210,10 @@ class Report:
         if last is not None:  # nothing was retried after it
             counted.remove(last)
 
-    def step_failed(self, item: pytest.Item, text: str, spent_s: float = 0.0) -> Any:
+    def step_failed(self, item: StepItem, text: str, spent_s: float = 0.0) -> Any:
         """Log a step that failed without an attempt of its own; the caller closes its testcase."""
-        call = pytest.CallInfo.from_call(lambda: _fail(text), when="call")
-        report = pytest.TestReport.from_item_and_call(item, call)
-        report.longrepr, report.duration = text, spent_s
+        report = item.bare_report("call", "failed", text)
+        report.duration = spent_s
         self.hand_on(item, [report])
         return report
 
@@ -321,7 +321,3 @@ def _category(report: Any) -> str:
     if category is None:
         category = "" if report.passed and report.when != "call" else report.outcome
     return str(category)
-
-
-def _fail(text: str) -> None:
-    raise AssertionError(text)

@@ -193,7 +193,7 @@ class StepReports:
         item.order = item.result = None
         item.add_marker(pytest.mark.skip(reason=reason))
         report = self._protocol.report_of(item, "setup")
-        report.outcome, report.longrepr = "skipped", (*item.location[:2], f"Skipped: {reason}")
+        report.outcome, report.longrepr = "skipped", item.skip_location(reason)
         self._report.hand_on(item, [report, _final(report, "teardown")])
 
 

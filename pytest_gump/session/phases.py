@@ -73,9 +73,7 @@ class StepProtocol:
         reports: list[Any] = []
         with self.showing(item, lambda: reports.extend(runtestprotocol(item, log=False, nextitem=None))):
             trouble(partial(item.config.hook.pytest_runtest_protocol, item=item, nextitem=None))
-        report = _report_of(reports, item, when)
-        report.when = when
-        return report
+        return _report_of(reports, item, when)
 
 
 class Phases:
@@ -159,8 +157,7 @@ def make_setup(report: Any, category: str) -> None:
 def _report_of(reports: Sequence[Any], item: StepItem, when: str) -> Any:
     """The report of a phase; if it is missing, one that neither phases nor plugins have influenced."""
     report = next((report for report in reports if report.when == when), None)
-    if report is None:
-        report = pytest.TestReport.from_item_and_call(item, pytest.CallInfo.from_call(lambda: None, when="call"))
+    report = report or item.bare_report(when)
     vars(report).pop("wasxfail", None)
     return report
 
