@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from os import fsdecode
 from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.system import files
@@ -59,25 +58,24 @@ def write_patch(git: GitRunner, old: str, new: str, out: Path) -> None:
 
 
 def compare(git: GitRunner, old: str, new: str) -> tuple[Difference, ...]:
-    output = git.check(*_COMPARE, "-z", "--raw", "--numstat", commit_id(old), commit_id(new)).stdout
-    fields = iter(output.split(b"\0"))
+    fields = iter(git.check(*_COMPARE, "-z", "--raw", "--numstat", commit_id(old), commit_id(new)).fields)
     raw = []
     counts = {}
     for field in fields:
-        if field.startswith(b":"):
-            _, _, before, after, status = field.decode().split(" ")
+        if field.startswith(":"):
+            _, _, before, after, status = field.split(" ")
             blobs = tuple(blob for blob in (before, after) if blob.strip("0"))
-            raw.append((fsdecode(next(fields)), _STATUS.get(status[0], "modified"), blobs))
-        elif field:
-            added, removed, path = field.split(b"\t", 2)
-            counts[fsdecode(path)] = (_count(added), _count(removed))
+            raw.append((next(fields), _STATUS.get(status[0], "modified"), blobs))
+        else:
+            added, removed, path = field.split("\t", 2)
+            counts[path] = (_count(added), _count(removed))
     return tuple(
         Difference(ChangedFile(path, status, *counts.get(path, (None, None))), blobs) for path, status, blobs in raw
     )
 
 
-def _count(field: bytes) -> int | None:
-    return None if field == b"-" else int(field)
+def _count(field: str) -> int | None:
+    return None if field == "-" else int(field)
 
 
 def _large_files(git: GitRunner, entries: Sequence[Difference]) -> dict[str, int]:

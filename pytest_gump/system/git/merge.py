@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from os import fsdecode
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.system.git.runner import commit_id, failure
+from pytest_gump.system.git.runner import commit_id
 
 if TYPE_CHECKING:
     from pytest_gump.system.git.runner import GitRunner
@@ -21,10 +20,6 @@ class Merge:
     conflicts: tuple[str, ...] = ()
     """Paths, sorted."""
 
-    @property
-    def clean(self) -> bool:
-        return self.tree is not None
-
 
 def merge_preview(git: GitRunner, ours: str, theirs: str, base: str | None) -> Merge:
     """Merge what `theirs` changed since `base` into `ours`, as trees.
@@ -38,13 +33,9 @@ def merge_preview(git: GitRunner, ours: str, theirs: str, base: str | None) -> M
     else:
         root = _synthetic(git, base)
         sides = _synthetic(git, ours, root), _synthetic(git, theirs, root)
-    result = git.run("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides)
-    if result.status not in {0, 1}:
-        raise failure("merge-tree", result)
-    tree, *names = result.stdout.rstrip(b"\0").split(b"\0")
-    if result.status == 0:
-        return Merge(fsdecode(tree).strip())
-    return Merge(None, tuple(sorted({fsdecode(name) for name in names if name})))
+    result = git.check("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides, accepted=(0, 1))
+    tree, *names = result.fields
+    return Merge(None, tuple(sorted({*names}))) if result.status else Merge(tree.strip())
 
 
 def _synthetic(git: GitRunner, commit: str, *parents: str) -> str:

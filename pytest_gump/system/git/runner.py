@@ -133,10 +133,11 @@ class GitRunner:
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
         output: BinaryIO | None = None,
+        accepted: Sequence[int] = (0,),
     ) -> GitOutput:
-        """Run, and raise WorktreeError with git's own words when it fails."""
+        """Run, and raise WorktreeError with git's own words when the exit status is not an accepted one."""
         result = self.run(*arguments, stdin=stdin, env=env, output=output)
-        if result.status:
+        if result.status not in accepted:
             raise failure(arguments[0], result)
         return result
 

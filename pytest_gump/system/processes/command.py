@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import selectors
@@ -76,7 +75,6 @@ class Exit:
     stopped: str | None
     """Why we stopped it: `timeout`, too much output, or the value returned by `on_line` or `on_tick`."""
     duration_s: float
-    not_found: bool = False
     left_running: int = 0
     """Processes that had to be ended after the main one had ended by itself."""
     error: str | None = None
@@ -275,8 +273,7 @@ class Running:
             raise GumpError(f"cannot enter the folder {str(self.request.cwd)!r}: {os.strerror(event['errno'])}")
         name = self.request.command[0]
         error = f"cannot start {name!r}: {os.strerror(event['errno'])}"
-        not_found = event["errno"] in {errno.ENOENT, errno.ENOTDIR, errno.EACCES}
-        return Exit(None, None, self.stopped, duration_s, not_found=not_found, error=error)
+        return Exit(None, None, self.stopped, duration_s, error=error)
 
 
 def _travel(text: str) -> str:

@@ -113,17 +113,15 @@ def test_stdin_is_empty_when_there_is_none(run: Callable[..., Exit], tmp_path: P
     assert (tmp_path / "stdout").read_text().strip() == "0"
 
 
-def test_missing_program_is_told_as_not_found(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_missing_program_is_an_error_that_names_it(supervisor: Supervisor, tmp_path: Path) -> None:
     request = Request(("no-such-program-here",), tmp_path, child_environment(), MARK, tmp_path / "out")
     finished = supervisor.run(request)
-    assert finished.not_found
     assert finished.error == "cannot start 'no-such-program-here': No such file or directory"
 
 
 def test_too_long_argument_is_an_error_and_not_a_missing_program(supervisor: Supervisor, tmp_path: Path) -> None:
     request = Request(("true", "x" * 300_000), tmp_path, child_environment(), MARK, tmp_path / "out")
     finished = supervisor.run(request)
-    assert not finished.not_found
     assert finished.error is not None
     assert "Argument list too long" in finished.error
 
