@@ -37,7 +37,7 @@ def _known(record: RunRecord, base: str, tree_of: Callable[[str], str], names: S
     counted = [
         (attempt.result.tree, count)
         for attempt in record.attempts
-        if attempt.verdict == "passed" and attempt.result and (count := _of(attempt.result.gates, names)) is not None
+        if attempt.verdict == "passed" and attempt.result and (count := _total(attempt.result.gates, names)) is not None
     ]
     if not counted:
         return first
@@ -46,10 +46,10 @@ def _known(record: RunRecord, base: str, tree_of: Callable[[str], str], names: S
 
 
 def collected(gates: Iterable[GateResult]) -> int | None:
-    return _of(gates, _COLLECTED)
+    return _total(gates, _COLLECTED)
 
 
-def _of(gates: Iterable[GateResult], names: Sequence[str]) -> int | None:
+def _total(gates: Iterable[GateResult], names: Sequence[str]) -> int | None:
     return _most((gate.tests for gate in gates), names)
 
 
@@ -67,7 +67,7 @@ def fewer_tests(gates: Sequence[GateResult], known: int | None) -> str | None:
 
 def more_skipped(gates: Sequence[GateResult], known: int | None) -> str | None:
     """Return a note if more tests are skipped or expected to fail than before the step, or if that is unknown."""
-    now = _of(gates, _SET_ASIDE)
+    now = _total(gates, _SET_ASIDE)
     if not now or (known is not None and now <= known):
         return None
     before = "unknown" if known is None else known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.decision import Retry
 from pytest_gump.engine.schedule.nodes import Replanning
@@ -26,7 +26,7 @@ def next_number(numbers: Numbers, path: StepPath) -> int:
     return numbers[path]
 
 
-def _own(leaf: Leaf, agent: str | None, base: str) -> Ready:
+def _own(leaf: Leaf, agent: str | None, base: str, case: FailureCase | None = None) -> Ready:
     """The newest attempt of the step itself, as far as it looks the same whatever it is made for."""
     return Ready(
         leaf.path,
@@ -36,6 +36,8 @@ def _own(leaf: Leaf, agent: str | None, base: str) -> Ready:
         leaf.mode,
         base,
         step_base=leaf.begin,
+        failure=case.failure if case else None,
+        failed=case.path if case else None,
         items=leaf.items,
         keep_item=leaf.item,
     )
@@ -55,15 +57,10 @@ def first_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
     case, is_fresh = _take_case(leaf)
     is_resumed = has_run and leaf.cause == "group" and leaf.parent.session == "resume"
     return replace(
-        _own(leaf, leaf.agent, leaf.begin),
+        _own(leaf, leaf.agent, leaf.begin, case),
         entry=entry,
         session="fresh" if is_fresh else "resume" if is_resumed else "policy",
-        **_described(case),
     )
-
-
-def _described(case: FailureCase | None) -> dict[str, Any]:
-    return {} if case is None else {"failure": case.failure, "failed": case.path}
 
 
 def _take_case(leaf: Leaf) -> tuple[FailureCase | None, bool]:
@@ -106,11 +103,10 @@ def next_attempt(leaf: Leaf, decision: Retry, numbers: Numbers) -> Ready:
     leaf.attempt = next_number(numbers, leaf.path)
     leaf.agent = None if is_gate else decision.agent or leaf.agent
     return replace(
-        _own(leaf, leaf.agent, leaf.begin if is_reset else leaf.left),
+        _own(leaf, leaf.agent, leaf.begin if is_reset else leaf.left, leaf.case),
         entry="escalate" if is_escalated else "same",
         session="policy" if is_gate else decision.session or ("fresh" if is_other or is_reset else "resume"),
         prompt=decision.prompt,
-        **_described(leaf.case),
     )
 
 
@@ -139,7 +135,7 @@ def begin_replan(leaf: Leaf, decision: Replan, numbers: Numbers) -> Ready:
     leaf.replanning = Replanning(base)
     path = _part(leaf, "plan")
     return replace(
-        _own(leaf, decision.agent, base),
+        _own(leaf, decision.agent, base, leaf.case),
         path=path,
         attempt=next_number(numbers, path),
         mode="plan",
@@ -148,7 +144,6 @@ def begin_replan(leaf: Leaf, decision: Replan, numbers: Numbers) -> Ready:
         session=decision.session or "fresh",
         prompt=decision.prompt,
         role="replan-plan",
-        **_described(leaf.case),
     )
 
 
