@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STEP_KEYS: Final = dict.fromkeys((*keys.keys(keys.StepKeys), *UNSUPPORTED))
 GUARD_KEYS: Final = keys.keys(keys.GuardKeys)
-SESSION_WORDS: Final = ("fresh", "reuse", "reuse-on-retry")
+SESSION_WORDS: Final = get_args(keys.SessionWord)
 FRESH: Final = SessionMode()
 OUTPUTS: Final = get_args(OutputMode)
 OVERLAPS: Final = get_args(Overlap)
