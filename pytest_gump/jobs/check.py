@@ -97,8 +97,7 @@ def _refuse_changes(repository: Repository) -> None:
     dirty = repository.dirty()
     if not dirty:
         return
-    shown = ", ".join(dirty[:10]) + (f" and {len(dirty) - 10} more" if len(dirty) > 10 else "")
     raise WorktreeError(
-        f"the checkout has uncommitted changes: {shown}",
+        f"the checkout has uncommitted changes: {listed(dirty, show=str)}",
         hint="commit or stash them, or take them into the run with --gump-dirty=include",
     )

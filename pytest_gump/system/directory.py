@@ -11,10 +11,10 @@ import errno
 import os
 import secrets
 import stat
+import sys
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.system.mounts import is_same_mount
-from pytest_gump.system.processes.process_table import HAS_PROC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,7 @@ NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 OURS: Final = 0o700
 ASIDE: Final = ".not-ours-"
 """How the new name of an entry begins that lay in the place of one of ours."""
+HAS_PROC: Final = sys.platform == "linux"
 _NO_FOLDER: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _ROUNDS: Final = 3
 """How often to empty a folder again if another process writes into it."""

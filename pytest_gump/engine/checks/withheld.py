@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.system.environment import child_environment
+from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
@@ -65,5 +66,4 @@ def kept_back(passed: Container[str], environment: Mapping[str, str]) -> list[st
 
 def hint(names: list[str], whose: str, setting: str) -> str:
     """Return the variables and the setting that passes them, as one line."""
-    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
-    return f"set here but not passed to {whose}: {shown}; {setting} passes them"
+    return f"set here but not passed to {whose}: {listed(names, _SHOWN, show=str)}; {setting} passes them"

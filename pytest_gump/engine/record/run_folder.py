@@ -20,6 +20,7 @@ from pytest_gump.errors import RunError, nearest, reason_of
 from pytest_gump.system.directory import Directory
 from pytest_gump.system.locks import lock
 from pytest_gump.system.private_folder import close_to_others, own_folder, remove_special
+from pytest_gump.text import listed
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -254,18 +255,13 @@ def find_run(project: Path, name: str | None) -> RunFolder:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        more = f" and {len(matches) - NAMED} more" if len(matches) > NAMED else ""
         raise RunError(
-            f"{name!r} may be any of {len(matches)} runs: {_names(matches)}{more}",
+            f"{name!r} may be any of {len(matches)} runs: {listed([folder.run_id for folder in matches], NAMED)}",
             hint=f"give more of its beginning or end; gump status -n {len(folders)} lists all runs",
         )
     near = _near(name, folders)
-    hint = f"did you mean {near}?" if near else f"the newest: {_names(folders)}"
+    hint = f"did you mean {near}?" if near else f"the newest: {', '.join(folder.run_id for folder in folders[:NAMED])}"
     raise RunError(f"no run {name!r} in {project / RUNS}", hint=hint)
-
-
-def _names(folders: list[RunFolder]) -> str:
-    return ", ".join(folder.run_id for folder in folders[:NAMED])
 
 
 def _near(name: str, folders: list[RunFolder]) -> str | None:
