@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pytest
 from pytest_gump.testing import GumpProject
 
+from tests.kits.workflows import BROKEN
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -87,8 +89,6 @@ LINES: Final = [
     "✓ decompose", "▸ build[one]", "  ✓ tests", "  ⟳ impl", "  ✓ impl", "▸ build[two]", "  ✓ tests", "  ⟳ impl",
     "  ⟳ impl", "  ✓ impl", "✓ quality", "✗ review", "○ after",
 ]  # fmt: skip
-
-BROKEN: Final = "def broken(:\n"
 
 
 @dataclass(frozen=True)
