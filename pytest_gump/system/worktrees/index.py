@@ -36,7 +36,7 @@ class SlotIndex:
         self._written: _Stamp | None = None
         """Of the file as our git left it."""
         self._contents: tuple[_Stamp | None, str] = (None, "")
-        self._read: tuple[_Stamp | None, bytes] = (None, b"")
+        self._linked: tuple[_Stamp | None, bool] = (None, False)
 
     def ready(self) -> Directory:
         """Its folder, for a git that is about to read or write it; a foreign file is removed."""
@@ -93,7 +93,12 @@ class SlotIndex:
 
     @property
     def may_hold_submodules(self) -> bool:
-        return _GITLINK_MODE in self._data()
+        stamp = self._stamp()
+        if stamp is None:
+            return False
+        if self._linked[0] != stamp:
+            self._linked = stamp, _GITLINK_MODE in self._data()
+        return self._linked[1]
 
     def covers(self, found: Sweep) -> bool:
         """Whether no file was found but those of the index, and nothing odd; False when that cannot be told.
@@ -116,8 +121,4 @@ class SlotIndex:
         return any(os.fsencode(name) + b"/" in data for name in names)
 
     def _data(self) -> bytes:
-        """Empty if there is no such file, or one that git did not make."""
-        stamp = self._stamp()
-        if stamp != self._read[0]:
-            self._read = stamp, self._root.private.read(self._name) or b""
-        return self._read[1] if stamp is not None else b""
+        return self._root.private.read(self._name) or b""
