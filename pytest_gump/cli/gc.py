@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_gump.cli.command import add_command, add_json, age, positive
 from pytest_gump.cli.effective import worktrees
 from pytest_gump.cli.runs import project_root
-from pytest_gump.engine.maintenance.gc import Collected, Limits, collect, find_garbage
+from pytest_gump.engine.maintenance.gc import Collected, Expiry, collect, find_garbage
 from pytest_gump.engine.maintenance.gc_remote import find_remote
 from pytest_gump.errors import ConfigError
 from pytest_gump.system.cache import remote_root
@@ -72,8 +72,8 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _find(arguments: argparse.Namespace) -> Findings:
     repository = Repository.open(project_root())
-    limits = Limits(arguments.keep_last, arguments.older_than, arguments.force)
-    return find_garbage(repository, worktrees(repository), limits, time.time())
+    expiry = Expiry(arguments.keep_last, arguments.older_than, arguments.force)
+    return find_garbage(repository, worktrees(repository), expiry, time.time())
 
 
 def _find_remote(arguments: argparse.Namespace) -> Findings:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 from pytest_gump.cli.program import main
-from pytest_gump.engine.maintenance.gc import Item, Limits, collect, find_garbage
+from pytest_gump.engine.maintenance.gc import Expiry, Item, collect, find_garbage
 from pytest_gump.engine.maintenance.gc_remote import find_remote
 from pytest_gump.engine.record.ledger import Ledger
 from pytest_gump.errors import RunError
@@ -263,7 +263,7 @@ def test_runs_are_not_disturbed_by_one_gc_after_the_other(passed: Gump) -> None:
     def clear_away() -> None:
         repository = Repository.open(project.path)
         while not over.is_set():
-            found = find_garbage(repository, slots, Limits(keep_last=1, force=True), time.time())
+            found = find_garbage(repository, slots, Expiry(keep_last=1, force=True), time.time())
             problems.extend(collect(found.items).problems)
 
     thread = threading.Thread(target=clear_away)

@@ -44,7 +44,7 @@ _SLOT_TRASH: Final = re.compile(r"\.trash-(w\d+|doctor-\d+-[0-9a-f]{8})-.+")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Expiry:
     """Which runs are old enough; without any, none is."""
 
     keep_last: int | None = None
@@ -80,14 +80,14 @@ class Findings:
     """Runs that would go but for a reason, and what gump has renamed because it did not make it."""
 
 
-def find_garbage(repository: Repository, slots_root: Path, limits: Limits, now: float) -> Findings:
+def find_garbage(repository: Repository, slots_root: Path, expiry: Expiry, now: float) -> Findings:
     """Look for all that may go; nothing is changed.
 
     Raises:
         WorktreeError: a folder cannot be looked into.
     """
     with looking():
-        return _Search(repository, slots_root, limits, now).search()
+        return _Search(repository, slots_root, expiry, now).search()
 
 
 @contextmanager
@@ -100,10 +100,10 @@ def looking() -> Iterator[None]:
 
 
 class _Search:
-    def __init__(self, repository: Repository, slots_root: Path, limits: Limits, now: float) -> None:
+    def __init__(self, repository: Repository, slots_root: Path, expiry: Expiry, now: float) -> None:
         self._repository = repository
         self._root = slots_root
-        self._limits = limits
+        self._expiry = expiry
         self._now = now
         self._found = Findings()
         self._names = [path.name for path in slots_root.iterdir()] if slots_root.is_dir() else []
@@ -185,7 +185,7 @@ class _Search:
         if run is None:
             return False
         is_open = run.state in {"running", "starting", "interrupted"}
-        return run.needed(force=self._limits.force or not is_open) is not None
+        return run.needed(force=self._expiry.force or not is_open) is not None
 
     def _drop(self, scratch: Path, run_id: str) -> bool:
         with self._unwritten(self._known.get(run_id), lambda run: run.state != "running") as is_free:
@@ -210,8 +210,8 @@ class _Search:
         for newer, run in enumerate(self._here):
             age_s = self._now - (run.record.last_at or started_at(run.id))
             refs = self._refs.get(run.id, {})
-            if run.state == "empty" or self._limits.covers(newer, age_s):
-                why = run.needed(force=self._limits.force) or self._checked_out(result_ref(run.record))
+            if run.state == "empty" or self._expiry.covers(newer, age_s):
+                why = run.needed(force=self._expiry.force) or self._checked_out(result_ref(run.record))
                 if why is not None:
                     self._found.kept.append((run.id, why))
                     continue
@@ -238,14 +238,14 @@ class _Search:
     def _why_kept(self, run: KnownRun, name: str, commit: str, made: dict[str, str]) -> str | None:
         if name not in made:
             return f"its branch {name.removeprefix(HEADS)} only: somebody else has moved it"
-        if not self._limits.force and has_other_work(self._repository, run.record, commit):
+        if not self._expiry.force and has_other_work(self._repository, run.record, commit):
             return "its branch only: it holds commits that the run did not make"
         return self._checked_out(name)
 
     def _remove_run(self, run: KnownRun, refs: dict[str, str]) -> bool:
         trash = run.folder.path.parent / TRASH
         aside = trash / f"{run.id}-{secrets.token_hex(4)}"
-        with self._unwritten(run, lambda run: run.needed(force=self._limits.force) is None) as is_free:
+        with self._unwritten(run, lambda run: run.needed(force=self._expiry.force) is None) as is_free:
             if not is_free:
                 return False
             # Refs first: a run whose refs are gone is found again if this is cut short; not all the other way round.
@@ -279,7 +279,7 @@ class _Search:
         mine = {}
         for name, commit in refs.items():
             why = self._checked_out(name) if name.startswith(HEADS) else None
-            is_at_risk = name.startswith(HEADS) and not self._limits.force
+            is_at_risk = name.startswith(HEADS) and not self._expiry.force
             if why is None and is_at_risk and not is_kept_elsewhere(self._repository, commit):
                 why = "its branch only: its folder is gone, and nothing else holds these commits"
             if why is None:

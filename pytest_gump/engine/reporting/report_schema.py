@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Any, Final, Literal, get_args
+from functools import partial
+from typing import Final, Literal, get_args
 
 from pytest_gump import order
-from pytest_gump.engine.reporting.shapes import SECONDS, TIME, Shape, one_of, schema_of
+from pytest_gump.engine.reporting.shapes import SECONDS, TIME, Shape, one_of, schema_of, schema_text
 from pytest_gump.engine.schedule import records
 from pytest_gump.gates.base import GateStatus
 
@@ -249,15 +249,8 @@ REPORT: Final = Shape(
     steps=([STEP], "The steps, in the order in which they first started."),
 )
 
-
-def json_schema(*, strict: bool = False) -> dict[str, Any]:
-    """JSON Schema of the report; a strict one refuses fields that it does not name."""
-    return schema_of(REPORT, f"gump report --json, version {SCHEMA}", strict=strict)
-
-
-def text() -> str:
-    return json.dumps(json_schema(), indent=2) + "\n"
-
+json_schema: Final = partial(schema_of, REPORT, f"gump report --json, version {SCHEMA}")
+text: Final = partial(schema_text, REPORT, f"gump report --json, version {SCHEMA}")
 
 if __name__ == "__main__":
     sys.stdout.write(text())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
@@ -35,12 +36,16 @@ def one_of(*values: str) -> Any:
     return Literal.__getitem__(values)
 
 
-def schema_of(shape: Shape, title: str, *, strict: bool) -> Data:
+def schema_of(shape: Shape, title: str, *, strict: bool = False) -> Data:
     """JSON Schema of a shape; a strict one refuses fields that it does not name."""
     parts: dict[str, Data] = {}
     whole = _object(shape, parts, strict=strict)
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, "title": title, "$defs": dict(sorted(parts.items())), **whole}
+
+
+def schema_text(shape: Shape, title: str) -> str:
+    return json.dumps(schema_of(shape, title), indent=2) + "\n"
 
 
 def time_text(seconds: float) -> str:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from typing import Any, Final, Literal
+from functools import partial
+from typing import Final, Literal
 
 from pytest_gump.engine.reporting.report_schema import COST_SUM, STATE
-from pytest_gump.engine.reporting.shapes import SECONDS, TIME, Shape, schema_of
+from pytest_gump.engine.reporting.shapes import SECONDS, TIME, Shape, schema_of, schema_text
 
 SCHEMA: Final = 1
 """Raised when a field goes or changes its meaning; new fields do not count."""
@@ -69,15 +69,8 @@ STATUS: Final = Shape(
     older=(int, "Runs that are not listed: `-n` shows more."),
 )
 
-
-def json_schema(*, strict: bool = False) -> dict[str, Any]:
-    """JSON Schema of the list; a strict one refuses fields that it does not name."""
-    return schema_of(STATUS, f"gump status --json, version {SCHEMA}", strict=strict)
-
-
-def text() -> str:
-    return json.dumps(json_schema(), indent=2) + "\n"
-
+json_schema: Final = partial(schema_of, STATUS, f"gump status --json, version {SCHEMA}")
+text: Final = partial(schema_text, STATUS, f"gump status --json, version {SCHEMA}")
 
 if __name__ == "__main__":
     sys.stdout.write(text())

@@ -15,7 +15,7 @@ from pytest_gump.engine.run.budget import limits_of
 from pytest_gump.engine.run.fingerprint import hashed, portable
 from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.run.sessions import choose_session
-from pytest_gump.engine.run.template_values import State
+from pytest_gump.engine.run.template_values import TemplateValues
 from pytest_gump.gates.base import COMMAND_GATES
 from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.order import ContextPart, Order
@@ -115,7 +115,7 @@ class OrderBuilder:
         self._record = record
         self._repository = repository
         self._foreach = frozenset(foreach_groups(inputs.workflow.steps))
-        self._state = State(record, self._foreach, self._diff_of)
+        self._template_values = TemplateValues(record, self._foreach, self._diff_of)
 
     def build(self, ready: Ready, slot: Callable[[str | None], str]) -> Order:
         """Make the order of an attempt; `slot` chooses its worktree, given that of the session that it resumes."""
@@ -302,11 +302,11 @@ class OrderBuilder:
             case "item" | "task" if item is not None and rest:
                 return {"name": item.name, "description": item.description, "files": ", ".join(item.files)}[rest]
             case "run" if rest:
-                return self._state.run(rest)
+                return self._template_values.run(rest)
             case "steps" if (split := split_state(name)) is not None:
                 reference, field = split
                 static = resolve_step(self._inputs.workflow, ready.path.names, reference)
-                return self._state.step(static, field, ready.path)
+                return self._template_values.step(static, field, ready.path)
             case _:
                 return self._inputs.inputs.get(name, "")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ from pytest_gump.engine.run.quota import Limited, Quota, Repeat, met_limit
 from pytest_gump.engine.run.result_branch import ResultBranch
 from pytest_gump.engine.run.reuse import Reuse
 from pytest_gump.engine.run.shared_budget import SharedBudget
-from pytest_gump.engine.run.slot_choice import SlotUse
+from pytest_gump.engine.run.slot_choice import SlotChoice
 from pytest_gump.engine.schedule.decision import to_fields
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
@@ -80,10 +79,10 @@ class Run:
         self._repository = repository
         self._builder = OrderBuilder(inputs, self.record, repository)
         self._journal = Journal(folder, clock)
-        self._slots = SlotUse(pool)
+        self._slots = SlotChoice(pool)
         self._ready: dict[str, Ready] = {}
         self._shared = SharedBudget()
-        self._flying: dict[str, Order] = {}
+        self._in_flight: dict[str, Order] = {}
         """Orders that began and are not settled, by step."""
         self._branch: ResultBranch
         self._refusal = ""
@@ -164,21 +163,17 @@ class Run:
         """
         if lost := self._journal.check():
             self._skip(self.schedule.stop(lost), lost)
-        waiting = self.schedule.ready(1)
-        if may_start is not None:
-            free = (ready for ready in self.schedule.ready() if ready.agent is None or may_start(ready.agent))
-            waiting = [*islice(free, 1)]
-        for ready in waiting:
-            if ready.agent is not None and self._shared.must_wait(
-                self.inputs.workflow, ready.step, ready.path, self.record
-            ):
-                return None
-            self._ready[str(ready.path)] = ready
-            return self._builder.build(ready, partial(self._slot_for, ready.path))
-        return None
+        waiting = self.schedule.ready(1 if may_start is None else None)
+        free = (ready for ready in waiting if ready.agent is None or may_start is None or may_start(ready.agent))
+        ready = next(free, None)
+        workflow, record = self.inputs.workflow, self.record
+        if ready is None or (ready.agent and self._shared.must_wait(workflow, ready.step, ready.path, record)):
+            return None
+        self._ready[str(ready.path)] = ready
+        return self._builder.build(ready, partial(self._slot_for, ready.path))
 
     def _slot_for(self, path: StepPath, wanted: str | None) -> str:
-        busy = {order.slot for order in self._flying.values()}
+        busy = {order.slot for order in self._in_flight.values()}
         member = self.schedule.member_of(path)
         return self._slots.choose(member, busy=busy, living=self.schedule.living(), wanted=wanted)
 
@@ -190,7 +185,7 @@ class Run:
         """Book that the attempt starts."""
         ready = self._ready[order.step]
         self.schedule.start(ready.path)
-        self._flying[order.step] = order
+        self._in_flight[order.step] = order
         self._shared.begin(order, ready.step)
         if self.reuse.result_of(order) is not None:
             return self._record_of(order)
@@ -273,7 +268,7 @@ class Run:
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Settled:
         """Decide what follows and book it. A passed change of the tree becomes a commit of the run's branch."""
         ready = self._ready.pop(order.step)
-        self._flying.pop(order.step)
+        self._in_flight.pop(order.step)
         self._shared.end(order)
         reason = self._out_of_money(order, result)
         if reason is not None:

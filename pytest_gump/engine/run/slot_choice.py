@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.path import StepPath
 
 
-class SlotUse:
+class SlotChoice:
     def __init__(self, pool: SlotPool) -> None:
         self._pool = pool
         self._names: list[str] = []

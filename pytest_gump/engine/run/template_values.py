@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult
 
 
-class State:
+class TemplateValues:
     """A view of the run record for one asking step.
 
     `foreach` holds the static paths of the foreach groups: a step inside one has an instance for each plan item. A

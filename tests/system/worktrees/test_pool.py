@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.run.slot_choice import SlotUse
+from pytest_gump.engine.run.slot_choice import SlotChoice
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.worktrees.pool import SlotPool, is_leased
 from pytest_gump.system.worktrees.slots import Slots
@@ -179,7 +179,7 @@ def test_lease_of_slots_that_were_removed_is_taken_again(slots: Slots) -> None:
 
 def test_slot_that_another_session_took_after_its_removal_is_not_chosen_again(slots: Slots) -> None:
     pool = SlotPool(slots)
-    use = SlotUse(pool)
+    use = SlotChoice(pool)
     assert use.choose(None, busy=(), living=(), wanted=None) == "w1"
     shutil.rmtree(slots.root)
     with hold(slots) as other:
