@@ -14,38 +14,28 @@ if TYPE_CHECKING:
 
 
 def touched(argument: str | None, context: GateContext) -> GateResult:
-    paths = [file.path for file in context.changed]
-    hits = _hits("touched", argument, paths, context)
-    if isinstance(hits, GateResult):
-        return hits
-    if hits:
-        return GateResult("touched", "passed", f"{plural(len(hits), 'file')} changed: {listed(hits, 3)}")
-    seen = f"changed were {listed(paths)}" if paths else "nothing was changed"
-    return _failed("touched", f"no changed file matches {argument}; {seen}")
+    return _check("touched", argument, context)
 
 
 def untouched(argument: str | None, context: GateContext) -> GateResult:
-    paths = [file.path for file in context.changed]
-    hits = _hits("untouched", argument, paths, context)
-    if isinstance(hits, GateResult):
-        return hits
-    if not hits:
-        return GateResult("untouched", "passed", f"no changed file matches {argument}")
-    return _failed("untouched", f"{argument} must not change, but {_were(hits)} changed: {listed(hits)}")
+    return _check("untouched", argument, context)
 
 
-def _hits(gate: str, argument: str | None, paths: list[str], context: GateContext) -> list[str] | GateResult:
+def _check(gate: str, argument: str | None, context: GateContext) -> GateResult:
     if not argument or not argument.strip():
         return GateResult(gate, "error", f"the gate needs a pattern: write {gate}: GLOB")
+    paths = [file.path for file in context.changed]
     try:
-        return matches([argument], paths, tests=context.test_patterns)
+        hits = matches([argument], paths, tests=context.test_patterns)
     except ValueError:
         return GateResult(gate, "error", f"not a file pattern: {argument}")
-
-
-def _were(hits: list[str]) -> str:
-    return "1 file was" if len(hits) == 1 else f"{len(hits)} files were"
-
-
-def _failed(gate: str, message: str) -> GateResult:
+    message = f"no changed file matches {argument}"
+    if bool(hits) == (gate == "touched"):
+        found = f"{plural(len(hits), 'file')} changed: {listed(hits, 3)}"
+        return GateResult(gate, "passed", found if hits else message)
+    if hits:
+        files = "1 file was" if len(hits) == 1 else f"{len(hits)} files were"
+        message = f"{argument} must not change, but {files} changed: {listed(hits)}"
+    else:
+        message += f"; changed were {listed(paths)}" if paths else "; nothing was changed"
     return GateResult(gate, "failed", message, message)

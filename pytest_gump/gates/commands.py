@@ -108,7 +108,7 @@ def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
     if outcome.exit_code is None:
         return Reading("error", one_line(outcome.error or "the command did not end by itself"))
     if outcome.exit_code == 0:
-        problem = None if outcome.records is None else contradiction(read_records(outcome.records), outcome.exit_code)
+        problem = None if outcome.records is None else contradiction(read_records(outcome.records))
         return Reading("failed", one_line(problem)) if problem else Reading("passed", summarize(outcome.output))
     if missing := _missing_tool(outcome.exit_code, outcome.output):
         return Reading("skipped" if optional else "error", missing)

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import NOTHING_USED, Note, SessionRef, Text, Tokens, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.base import NOTHING_USED, Note, SessionRef, Tokens, ToolResult, Usage, UsageSeen
 from pytest_gump.agents.clis.claude_usage import Answer, input_tokens, is_guess, model_tokens, result_tokens
 from pytest_gump.agents.streams import ndjson, resets
 from pytest_gump.agents.streams.estimate import characters_of
@@ -36,12 +36,6 @@ if TYPE_CHECKING:
 SYNTHETIC: Final = "<synthetic>"
 RATE_LIMIT: Final = "rate_limit"
 
-TOOLS: Final = ToolNames(
-    writing=frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"}),
-    commands=frozenset({"Bash"}),
-    paths=("file_path", "notebook_path"),
-)
-
 LIMITS: Final[Mapping[str, Limit]] = {"error_max_turns": "max_turns", "error_max_budget_usd": "max_budget"}
 
 _OPEN_ANSWERS: Final = 1000
@@ -54,6 +48,11 @@ _LONG: Final = 2048
 
 class ClaudeReader(ResultReader):
     CLI: ClassVar = "claude"
+    TOOLS: ClassVar = ToolNames(
+        writing=frozenset({"Write", "Edit", "MultiEdit", "NotebookEdit"}),
+        commands=frozenset({"Bash"}),
+        paths=("file_path", "notebook_path"),
+    )
     LOST_SESSION: ClassVar = ("No conversation found with session ID",)
     QUOTA: ClassVar = re.compile(
         r"\b(usage|session|weekly|rate|spend(?:ing)?) limit\b|credit balance is too low|hit your (?:\w{1,20} )?limit"
@@ -97,7 +96,8 @@ class ClaudeReader(ResultReader):
         events: list[Event] = []
         answer = self._answer(message, model, main=main, events=events)
         for block in ndjson.sections(message, "content"):
-            self._read_block(block, answer, main=main, events=events)
+            answer.grow(self._since, _characters(block))
+            events += self._read_block(block, main=main)
         events.append(UsageSeen(self._usage()))
         return events
 
@@ -116,22 +116,6 @@ class ClaudeReader(ResultReader):
                 self._had(tokens)
                 events.append(self._turn())
         return answer
-
-    def _read_block(self, block: ndjson.JsonObject, answer: Answer, *, main: bool, events: list[Event]) -> None:
-        kind = block.get("type")
-        if kind == "text":
-            text = ndjson.text(block, "text") or ""
-            answer.grow(self._since, len(text))
-            if main:
-                self._message = text
-            events.append(Text(text))
-        elif kind == "tool_use":
-            self._tool_calls += 1
-            arguments = ndjson.section(block, "input")
-            answer.grow(self._since, characters_of(arguments))
-            events.append(TOOLS.call(ndjson.text(block, "name") or "?", arguments))
-        elif kind == "thinking":
-            answer.grow(self._since, len(ndjson.text(block, "thinking") or ""))
 
     def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
         kind = record.get("subtype")
@@ -235,6 +219,14 @@ class ClaudeReader(ResultReader):
         elif cost_usd is None and before is None:
             cost_usd = 0.0
         return cost_usd, tokens
+
+
+def _characters(block: ndjson.JsonObject) -> int:
+    """What the model had to write."""
+    kind = block.get("type")
+    if kind == "tool_use":
+        return characters_of(ndjson.section(block, "input"))
+    return len(ndjson.text(block, kind) or "") if kind in ("text", "thinking") else 0
 
 
 def _skim_user(line: bytes) -> Iterable[Event]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents.base import Note, Text, Tokens, Usage, UsageSeen
+from pytest_gump.agents.base import Note, Tokens, Usage, UsageSeen
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames
 from pytest_gump.agents.streams.meter import Meter, each, tokens_grown
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Limit
 
-TOOLS: Final = ToolNames(
-    writing=frozenset({"write_file", "edit", "notebook_edit"}),
-    commands=frozenset({"run_shell_command", "monitor"}),
-    paths=("file_path", "notebook_path"),
-)
-
 TURN_LIMIT_EXIT: Final = 53
 
 _API_ERROR: Final = "[API Error"
@@ -40,6 +34,11 @@ _API_ERROR: Final = "[API Error"
 
 class QwenReader(ResultReader):
     CLI: ClassVar = "qwen"
+    TOOLS: ClassVar = ToolNames(
+        writing=frozenset({"write_file", "edit", "notebook_edit"}),
+        commands=frozenset({"run_shell_command", "monitor"}),
+        paths=("file_path", "notebook_path"),
+    )
     LOST_SESSION: ClassVar = ("No saved session found",)
     NOISE: ClassVar = re.compile(
         r".*(?:Ripgrep not available|SAFE MODE|Retrying |cannot set loader-affecting)|at \S.*\.js:\d+:\d+\)?$"
@@ -81,18 +80,6 @@ class QwenReader(ResultReader):
             events.append(UsageSeen(self._usage()))
         return events
 
-    def _read_block(self, block: ndjson.JsonObject, *, main: bool) -> Iterable[Event]:
-        kind = block.get("type")
-        if kind == "text":
-            text = ndjson.text(block, "text") or ""
-            if main:
-                self._message = text
-            return (Text(text),)
-        if kind == "tool_use":
-            self._tool_calls += 1
-            return (TOOLS.call(ndjson.text(block, "name") or "?", ndjson.section(block, "input")),)
-        return NO_EVENTS
-
     def _read_user(self, record: ndjson.JsonObject) -> Iterable[Event]:
         if record.get("parent_tool_use_id") is None:
             self._answering = False
@@ -114,7 +101,7 @@ class QwenReader(ResultReader):
         """The answers on the stream, and what the result counts beyond them."""
         seen, cost_usd = self._meter.tokens, self._meter.cost_usd
         total = seen if self._grown is None else each(max, seen, self._grown)
-        beyond = Tokens() if total is seen else each(int.__sub__, total, seen)
+        beyond = Tokens() if total == seen else each(int.__sub__, total, seen)
         if cost_usd is not None and (beyond.total or not seen.total):
             more = self._price(self._model, beyond)
             cost_usd = None if more is None else cost_usd + more

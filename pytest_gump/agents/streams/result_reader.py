@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents.base import Event, ToolResult, UsageSeen
+from pytest_gump.agents.base import Event, Text, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader, denial
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gump.agents.base import Task
-    from pytest_gump.agents.streams.json_reader import Handlers
+    from pytest_gump.agents.streams.json_reader import Handlers, ToolNames
 
 
 QUOTA_STATUS: Final = (429, 503, 529)
@@ -23,6 +23,7 @@ QUOTA_STATUS: Final = (429, 503, 529)
 class ResultReader(JsonReader):
     """The run went well when the last result is a `success` and no `is_error`: neither alone is to be believed."""
 
+    TOOLS: ClassVar[ToolNames]
     QUOTA: ClassVar[re.Pattern[str]]
     """Only looked for in the result of a failed run: an agent may write such words about its work."""
 
@@ -40,6 +41,18 @@ class ResultReader(JsonReader):
 
     def _read_assistant(self, record: ndjson.JsonObject) -> Iterable[Event]:
         raise NotImplementedError
+
+    def _read_block(self, block: ndjson.JsonObject, *, main: bool) -> Iterable[Event]:
+        kind = block.get("type")
+        if kind == "text":
+            text = ndjson.text(block, "text") or ""
+            if main:
+                self._message = text
+            return (Text(text),)
+        if kind == "tool_use":
+            self._tool_calls += 1
+            return (self.TOOLS.call(ndjson.text(block, "name") or "?", ndjson.section(block, "input")),)
+        return NO_EVENTS
 
     def _read_user(self, record: ndjson.JsonObject) -> Iterable[Event]:
         blocks = ndjson.sections(ndjson.section(record, "message"), "content")

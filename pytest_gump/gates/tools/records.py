@@ -144,10 +144,8 @@ def _rank(outcome: str) -> int:
     return _WORST_FIRST.index(outcome) if outcome in _WORST_FIRST else 0
 
 
-def contradiction(records: Records, exit_code: int) -> str | None:
-    """Return why a session with this exit code cannot have passed; None if all agrees, or if it failed anyway."""
-    if exit_code != 0:
-        return None
+def contradiction(records: Records) -> str | None:
+    """Return why a session with exit code 0 cannot have passed; None if all agrees."""
     ran, collected = len(records.outcomes), records.collected
     if not records.has_begun:
         return "exit code 0, but pytest gave no records of its tests"
