@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     """Carries out the order of a ticket. The first function gets its events; the second returns why it must stop."""
 
 
-class WorkerFault(GumpError):  # noqa: N818 - it is told as text, never as an error of ours
-    """What an attempt raised on its worker; the first line says it, the rest is where."""
+class WorkerFault(GumpError):  # noqa: N818 - shown as text, never as an error of ours
+    """An exception that an attempt raised on its worker: first its text in one line, then the traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Finished:
 
     ticket: int
     outcome: Callable[[], AttemptResult]
-    """Gives the result, or raises what the attempt raised; to be called once."""
+    """Returns the result, or raises what the attempt raised; to be called once."""
     is_over: bool = True
     """False: `outcome` carries the order out."""
 

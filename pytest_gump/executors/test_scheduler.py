@@ -1,4 +1,4 @@
-"""Ordinary tests on workers: xdist's own scheduler has them run first; then every worker is told that they are over."""
+"""Ordinary tests on workers: xdist's scheduler runs them first, then ends the part of every worker that runs tests."""
 
 from __future__ import annotations
 

@@ -245,7 +245,7 @@ class OrderServer:
         return None if tools is None else attempt_folder(tools.scratch, ticket)
 
     def _send(self, *message: Any) -> None:
-        with suppress(OSError):  # the controller is gone: the end of the channel tells it too
+        with suppress(OSError):  # the controller is gone: the channel ends, too
             self._channel.send(message)
 
 

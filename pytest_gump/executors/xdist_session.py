@@ -44,7 +44,7 @@ class XdistSession:
 
     @property
     def has_collection_errors(self) -> bool:
-        return bool(self._inner._failed_collection_errors)  # noqa: SLF001 - no other place tells them from failed tests
+        return bool(self._inner._failed_collection_errors)  # noqa: SLF001 - nothing else distinguishes them from failed tests
 
     def begin(self) -> None:
         """Have the ordinary tests scheduled as xdist does; what it would read in its own loop is in place then."""
@@ -64,7 +64,7 @@ class XdistSession:
     def see_off(self, node: Any, error: object) -> None:
         """Do what xdist does when a worker ends, but replace none."""
         self._config.hook.pytest_testnodedown(node=node, error=error)
-        self._inner._active_nodes.discard(node)  # noqa: SLF001 - xdist tells by it that workers are left
+        self._inner._active_nodes.discard(node)  # noqa: SLF001 - xdist counts its workers there
 
     def _handle(self, event: str, about: dict[str, Any], forget_unborn: Callable[[], None]) -> None:
         for _ in range(STARTS):

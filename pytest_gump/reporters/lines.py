@@ -38,6 +38,10 @@ WIDEST_AGENT: Final = 24
 COMMAND_COLUMNS: Final = 31
 
 
+def head_line(record: RunRecord, how: str) -> str:
+    return f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}"
+
+
 def columns_for(paths: Iterable[StepPath], agents: Iterable[str]) -> Columns:
     """Make the columns wide enough for the names of a run; a name beyond the limit is cut."""
     names = (2 * (len(path.names) - 1) + width(path.name) for path in paths)

@@ -22,6 +22,7 @@ from pytest_gump.reporters.lines import (
     failed_lines,
     failure_lines,
     group_line,
+    head_line,
     more_money_text,
     named_lines,
     reservation_lines,
@@ -91,10 +92,7 @@ class Report:
         self._layouts[run.record.run_id] = columns_for(paths, agents_of(workflow))
         record = run.record
         self._write("")
-        how = "resumes run" if record.resumed else "run"
-        self._write(
-            fit(f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}", self.columns)
-        )
+        self._write(fit(head_line(record, "resumes run" if record.resumed else "run"), self.columns))
         if record.origin is not None:
             self._write(fit(f"takes over what run {record.origin} did before", self.columns))
         self._print_reuse(run)
@@ -110,9 +108,8 @@ class Report:
     ) -> None:
         """Say what would become of a run's past; `goes_on`: in the same run."""
         how = "would resume run" if goes_on else "would take over what was done before by run"
-        head = f"{record.workflow} on {record.spec}: {how} {record.run_id}, base {record.base[:10]}"
         rest = "no gate was tried again, and no result looked for that only the disk has"
-        self.print_lines([head, *reuse_lines(leaves, reruns, self._marks), rest])
+        self.print_lines([head_line(record, how), *reuse_lines(leaves, reruns, self._marks), rest])
 
     def print_lines(self, lines: Sequence[str]) -> None:
         """Print a text that was asked for, whatever the verbosity."""

@@ -56,10 +56,10 @@ class OrderLoop:
         """Grows with everything after which a run may have an order that it had not before."""
 
     def run(self, runs: Sequence[ActiveRun], interrupted: Callable[[], bool] = bool) -> None:
-        """Carry the runs to their ends; the session's own reasons to stop are left to the caller to raise.
+        """Run the runs to their ends; the caller raises if the session itself is to stop.
 
         Raises:
-            KeyboardInterrupt: it came, or `interrupted` said so; what was under way has ended and is booked.
+            KeyboardInterrupt: it came, or `interrupted` returned true; all attempts have ended and are recorded.
         """
         self._open = [*runs]
         self._report.live.waits = self._quota.waits
@@ -79,7 +79,7 @@ class OrderLoop:
         except KeyboardInterrupt:
             self._recall("interrupted")
             raise
-        except BaseException:  # a full disk, say: what is under way cannot be booked, but it need not go on
+        except BaseException:  # a full disk, say: attempts cannot be recorded any more
             for ticket in self._in_flight:
                 self._executors.cancel(ticket, "the session was stopped")
             raise
@@ -242,7 +242,7 @@ class OrderLoop:
                 active.stack.close()
 
     def _recall(self, reason: str) -> None:
-        """Stop everything under way, and book what comes back."""
+        """Stop all attempts and record their results."""
         for ticket in [*self._in_flight]:
             self._executors.cancel(ticket, reason)
         self._await(time.monotonic() + RECALL_S)
@@ -250,14 +250,14 @@ class OrderLoop:
             self._executors.kill(ticket)
         self._await(time.monotonic() + KILL_S)
         for ticket in [*self._in_flight]:
-            self._book_stopped(Lost(ticket, f"{reason}, and its worker did not answer", is_quiet=False))
+            self._record_stopped(Lost(ticket, f"{reason}, and its worker did not answer", is_quiet=False))
 
     def _await(self, deadline: float) -> None:
         while self._in_flight and time.monotonic() < deadline:
             for arrival in self._executors.wait(TICK_S):
-                self._book_stopped(arrival)
+                self._record_stopped(arrival)
 
-    def _book_stopped(self, arrival: Finished | Lost) -> None:
+    def _record_stopped(self, arrival: Finished | Lost) -> None:
         step = self._remove(arrival)
         if not isinstance(step, StepInFlight):
             return
@@ -267,5 +267,5 @@ class OrderLoop:
             result = self._reports.broken(step, error)
         if isinstance(arrival, Lost) or result.outcome is Outcome.CANCELLED:
             self._reports.cancelled(step, result)
-        else:  # it had come to its end before it could be stopped
+        else:  # it ended before it could be stopped
             self._finish(step, lambda: result)
