@@ -123,7 +123,7 @@ def to_the_agent(calls: list[Call | None]) -> list[Call | None]:
 
 
 def from_a_worker(calls: list[Call | None]) -> list[Call | None]:
-    start = first(calls, lambda call: call.stem in {"pool", "workers"} and call.function == "_outcome")
+    start = first(calls, lambda call: call.stem in {"pool", "workers"} and call.function == "_getter_of")
     return calls[start : max(n for n, call in enumerate(calls) if call is None)]
 
 

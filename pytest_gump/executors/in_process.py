@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class InProcess:
-    """Carries out an order when its outcome is called, one at a time."""
+    """Carries out an order when its result is fetched, one at a time."""
 
     def __init__(self, carry_out: Mapping[str, CarryOut]) -> None:
         self._carry_out = carry_out
@@ -42,8 +42,8 @@ class InProcess:
     def start(self, ticket: int, order: Order) -> None:
         listen = partial(self._listen or _nobody_listens, ticket)
         asked = partial(self._spent.get, ticket)
-        outcome = partial(self._carry_out[order.run_id], ticket, order, listen, asked)
-        self._waiting.append(Finished(ticket, outcome, is_over=False))
+        get_result = partial(self._carry_out[order.run_id], ticket, order, listen, asked)
+        self._waiting.append(Finished(ticket, get_result, is_over=False))
 
     def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
         if not self._waiting:  # an agent's account is at a limit

@@ -325,7 +325,7 @@ class Workers:
             case "gate", int(ticket), str(name):
                 self._send_event(ticket, GateStarted(name))
             case "result", int(ticket), dict(result):
-                self._finish(worker, ticket, self._outcome(worker, ticket, result))
+                self._finish(worker, ticket, self._getter_of(worker, ticket, result))
             case "error", int(ticket), str(text):
                 self._finish(worker, ticket, partial(_raise, text))
 
@@ -333,7 +333,7 @@ class Workers:
         if self._listen is not None and ticket in self._orders:
             self._listen(ticket, event)
 
-    def _outcome(self, worker: _Worker, ticket: int, wire: dict[str, Any]) -> Callable[[], AttemptResult]:
+    def _getter_of(self, worker: _Worker, ticket: int, wire: dict[str, Any]) -> Callable[[], AttemptResult]:
         read = partial(from_wire, AttemptResult, wire)
         transfer, order = worker.transfer, self._orders[ticket]
         if transfer is None:
@@ -343,10 +343,10 @@ class Workers:
         worker.slot = result.session.slot if result.session is not None else worker.slot
         return partial(transfer.unpack, order, result, repository)
 
-    def _finish(self, worker: _Worker, ticket: int, outcome: Callable[[], AttemptResult]) -> None:
+    def _finish(self, worker: _Worker, ticket: int, get_result: Callable[[], AttemptResult]) -> None:
         worker.ticket = None
         del self._orders[ticket]
-        self._arrived.append(Finished(ticket, outcome))
+        self._arrived.append(Finished(ticket, get_result))
 
     def _lose(self, worker: _Worker, error: str) -> None:
         del self._workers[worker.node]

@@ -26,10 +26,10 @@ class Finished:
     """An order that came to its end."""
 
     ticket: int
-    outcome: Callable[[], AttemptResult]
+    get_result: Callable[[], AttemptResult]
     """Returns the result, or raises what the attempt raised; to be called once."""
     is_over: bool = True
-    """False: `outcome` carries the order out."""
+    """False: `get_result` carries the order out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ class OrderLoop:
             in_flight = self._remove(arrival)
             if isinstance(in_flight, StepInFlight):
                 is_over = isinstance(arrival, Lost) or arrival.is_over
-                self._finish(in_flight, self._outcome_of(in_flight, arrival), is_over=is_over)
+                self._finish(in_flight, self._getter_of(in_flight, arrival), is_over=is_over)
             else:
                 self._end_preflight(in_flight, arrival)
 
@@ -197,10 +197,10 @@ class OrderLoop:
         in_flight.active.in_flight -= 1
         return in_flight
 
-    def _finish(self, step: StepInFlight, outcome: Callable[[], AttemptResult], *, is_over: bool = True) -> None:
+    def _finish(self, step: StepInFlight, get_result: Callable[[], AttemptResult], *, is_over: bool = True) -> None:
         self._changes += 1
         self._shown = step
-        self._reports.show(step, outcome, is_over=is_over)
+        self._reports.show(step, get_result, is_over=is_over)
         self._shown = None
         self._changes += 1
 
@@ -213,7 +213,7 @@ class OrderLoop:
             self._report.live.ended(in_flight.ticket)
             return
         try:
-            result = self._outcome_of(in_flight, arrival)()
+            result = self._getter_of(in_flight, arrival)()
         except WorkerFault as fault:  # it concerns this run only; an exception would end them all
             reason = str(fault.args[0]).splitlines()[0]
             result = AttemptResult.not_made(in_flight.order, Outcome.GATE_ERROR, reason, started=CLOCK.now())
@@ -223,9 +223,9 @@ class OrderLoop:
         if failure is not None:
             self._reports.preflight_failed(active, result, failure)
 
-    def _outcome_of(self, in_flight: InFlight, arrival: Finished | Lost) -> Callable[[], AttemptResult]:
+    def _getter_of(self, in_flight: InFlight, arrival: Finished | Lost) -> Callable[[], AttemptResult]:
         """A function that returns the result, or raises what the attempt raised."""
-        return arrival.outcome if isinstance(arrival, Finished) else partial(self._lost, in_flight, arrival)
+        return arrival.get_result if isinstance(arrival, Finished) else partial(self._lost, in_flight, arrival)
 
     def _lost(self, in_flight: InFlight, arrival: Lost) -> AttemptResult:
         if not arrival.is_quiet:
@@ -262,7 +262,7 @@ class OrderLoop:
         if not isinstance(step, StepInFlight):
             return
         try:
-            result = self._outcome_of(step, arrival)()
+            result = self._getter_of(step, arrival)()
         except GumpError as error:
             result = self._reports.broken(step, error)
         if isinstance(arrival, Lost) or result.outcome is Outcome.CANCELLED:

@@ -43,14 +43,14 @@ class StepReports:
         self._protocol = StepProtocol()
         config.pluginmanager.register(self._protocol, "gump-steps")
 
-    def show(self, in_flight: StepInFlight, outcome: Callable[[], AttemptResult], *, is_over: bool) -> None:
-        """Show pytest the run of an attempt's item: `outcome` returns the result, or carries out the attempt.
+    def show(self, in_flight: StepInFlight, get_result: Callable[[], AttemptResult], *, is_over: bool) -> None:
+        """Show pytest the run of an attempt's item: `get_result` returns the result, or carries out the attempt.
 
         Raises:
             KeyboardInterrupt, Exit: the session must end; the result of the attempt is recorded.
         """
         item = in_flight.item
-        phases = Phases(item, outcome, partial(self.broken, in_flight), is_over=is_over)
+        phases = Phases(item, get_result, partial(self.broken, in_flight), is_over=is_over)
         item.order, item.result = in_flight.order, None
         with self._protocol.showing(item, phases.in_protocol):
             phases.run()

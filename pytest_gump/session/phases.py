@@ -80,12 +80,12 @@ class Phases:
     """Runs an item's phases once, and fetches the result exactly once."""
 
     def __init__(
-        self, item: StepItem, outcome: Callable[[], AttemptResult], broken: Callable[[BaseException], AttemptResult],
+        self, item: StepItem, get_result: Callable[[], AttemptResult], broken: Callable[[BaseException], AttemptResult],
         *, is_over: bool,
     ) -> None:  # fmt: skip
-        """`outcome` gives the result, `broken` makes one of what it raises; `is_over`: the attempt has ended."""
+        """`get_result` returns the result, `broken` makes one of what it raises; `is_over`: the attempt has ended."""
         self._item = item
-        self._outcome: Callable[[], AttemptResult] | None = outcome
+        self._get_result: Callable[[], AttemptResult] | None = get_result
         self._broken = broken
         self._is_over = is_over
         self._reports: list[Any] = []
@@ -106,17 +106,17 @@ class Phases:
             self.stop = error
         except BaseException as error:  # noqa: BLE001 - hooks of others; what they raise must not lose a result
             self._notes.append(f"another plugin's hook raised {in_a_line(error)}; the attempt's result does not change")
-        if self._outcome is not None and (self._is_over or self.stop is None):
+        if self._get_result is not None and (self._is_over or self.stop is None):
             self.carry_out()
         if self.result is not None:
             self.result = replace(self.result, notes=(*self.result.notes, *self._notes))
 
     def carry_out(self) -> AttemptResult:
         """Fetch the result or carry out the attempt; later calls return the known result."""
-        outcome, self._outcome = self._outcome, None
-        if outcome is not None:
+        get_result, self._get_result = self._get_result, None
+        if get_result is not None:
             try:
-                self.result = outcome()
+                self.result = get_result()
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001 - a conftest's agent may raise anything
