@@ -22,7 +22,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "apply",
-        summary="merge the result of a run into what is checked out",
         description="Merge the result of a run into what is checked out: one merge commit over one commit for "
         "each step that passed. The merge commit has your name and email, as git knows them, and the title of the "
         "spec. Refuses a checkout with uncommitted changes. Conflicts are reported before anything changes. "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.units import parse_age
 
@@ -17,13 +17,30 @@ if TYPE_CHECKING:
     Execute = Callable[[argparse.Namespace, Out], int]
 
 
+SUMMARIES: Final = {
+    "run": "run a workflow on a spec",
+    "status": "list all runs and how far they are",
+    "report": "show what a run did and cost, attempt by attempt",
+    "log": "show the prompt of a step, what its agent did, and the output of its gates",
+    "diff": "show what a run or a step changed",
+    "apply": "merge the result of a run into what is checked out",
+    "discard": "remove a run's branch and snapshots",
+    "gc": "remove worktrees that nobody uses, leftovers, and old runs",
+    "playbook": "list the workflows, show one, or print the JSON Schema of workflow files",
+    "models": "list the agent names, their models and prices",
+    "config": "show the settings in force and where each comes from",
+    "doctor": "check what runs need here: git, pytest, disk, worktrees, agent CLIs",
+}
+"""The commands, and their lines in `gump --help`."""
+
+
 def add_command(
-    commands: Commands, name: str, *, summary: str, description: str, examples: str, execute: Execute, **options: Any
+    commands: Commands, name: str, *, description: str, examples: str, execute: Execute, **options: Any
 ) -> argparse.ArgumentParser:
-    """Add a command; `summary` is its line in `gump --help`, `examples` end its own help."""
+    """Add a command; `examples` end its own help."""
     parser = commands.add_parser(
         name,
-        help=summary,
+        help=SUMMARIES[name],
         description=textwrap.fill(description, 96),
         epilog=f"examples:\n{examples}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

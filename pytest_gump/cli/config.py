@@ -28,7 +28,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "config",
-        summary="show the settings in force and where each comes from",
         description="Show every setting, its value, and where that comes from: the ini file of pytest, "
         "gump.toml, what was detected in the project, or the default.",
         examples="  gump config\n  gump config --json",

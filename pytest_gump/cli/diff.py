@@ -26,7 +26,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "diff",
-        summary="show what a run or a step changed",
         description="Show what a run changed since its base, or what a step changed since it began: the attempt "
         "that counted, or the one that is named. In a pipe or a file it is a patch that `git apply` "
         "takes.",

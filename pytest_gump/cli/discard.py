@@ -24,7 +24,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "discard",
-        summary="remove a run's branch and snapshots",
         description="Remove the branch, and the snapshots (refs/gump/RUN) of a run. Its folder "
         "below .gump/runs is kept: the ledger still says what was done and what it cost. Refuses a branch that is "
         "checked out, and one with commits that the run did not make and that are on no other branch.",

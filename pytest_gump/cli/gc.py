@@ -42,7 +42,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "gc",
-        summary="remove worktrees that nobody uses, leftovers, and old runs",
         description="Remove worktrees that no run works in, scratch folders that no run needs, branches of runs that "
         "were applied, and refs of runs that were discarded or have no folder any more. With --keep-last or "
         "--older-than also whole runs: folder, branch and snapshots. Kept are runs that are running, that can be "

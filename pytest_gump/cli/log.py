@@ -31,7 +31,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "log",
-        summary="show the prompt of a step, what its agent did, and the output of its gates",
         description="Show an attempt of a step: its prompt, what the agent did, and its gates with their output.",
         examples="  gump log decompose\n"
         "  gump log 'build::impl[item-2]'\n"

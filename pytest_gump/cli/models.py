@@ -47,7 +47,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "models",
-        summary="list the agent names, their models and prices",
         description="List the agent names that a workflow may use, yours of gump_agents included, with the CLI and "
         "the model that each stands for, the model's context window and its price in dollars for a million tokens.",
         examples="  gump models\n  gump models codex\n  gump models --json",

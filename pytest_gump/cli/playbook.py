@@ -27,7 +27,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "playbook",
-        summary="list the workflows, show one, or print the JSON Schema of workflow files",
         description="List the workflows that can be named here (of the project, the user, built-in), show one, or "
         "print the JSON Schema that editors complete and check workflow files with.",
         examples="  gump playbook list\n  gump playbook show tdd\n"

@@ -9,16 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.cli import run
+from pytest_gump.cli.command import SUMMARIES
 from pytest_gump.cli.former_words import refuse_former
 from pytest_gump.cli.output import Out
 from pytest_gump.errors import ConfigError, GumpError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-COMMANDS: Final = (
-    "run", "status", "report", "log", "diff", "apply", "discard", "gc", "playbook", "models", "config", "doctor",
-)  # fmt: skip
+    from collections.abc import Collection, Sequence
 
 REFUSED: Final = 1
 USAGE: Final = 2
@@ -41,8 +38,8 @@ exit codes: those of pytest for `run`; else 0, 1 (refused, conflict, something f
 or 130 (Ctrl-C)"""
 
 
-def make_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser with these commands. Their modules are imported, so a command does not wait for the others."""
+def make_parser(names: Collection[str] = SUMMARIES) -> argparse.ArgumentParser:
+    """The parser. Only the modules of `names` are imported; the other commands have just their line in the help."""
     from pytest_gump import __version__
 
     parser = argparse.ArgumentParser(
@@ -50,8 +47,11 @@ def make_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pytest-gump {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
-    for name in names:
-        import_module(f"pytest_gump.cli.{name}").add(commands)
+    for name, summary in SUMMARIES.items():
+        if name in names:
+            import_module(f"pytest_gump.cli.{name}").add(commands)
+        else:
+            commands.add_parser(name, help=summary)
     return parser
 
 
@@ -81,8 +81,7 @@ def _run(arguments: list[str]) -> int:
         make_parser().print_help()
         return 0
     try:
-        needed = arguments[:1] if arguments[0] in COMMANDS else [] if arguments[0] == "--version" else COMMANDS
-        parsed, rest = make_parser(needed).parse_known_args(arguments)
+        parsed, rest = make_parser(arguments[:1]).parse_known_args(arguments)
         if rest:
             parsed.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     except SystemExit as leave:  # after --help, --version or a message of argparse

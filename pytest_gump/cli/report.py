@@ -29,7 +29,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "report",
-        summary="show what a run did and cost, attempt by attempt",
         description="Show what a run did and cost: per step and attempt agent, outcome, cost, tokens, the "
         "longest context, turns, time, files and lines, and why an attempt was made again. Totals are "
         "sums of all attempts, failed ones included. A cost with ~ was estimated from the tokens; $? is "

@@ -45,7 +45,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "run",
-        summary="run a workflow on a spec",
         description="Run a workflow on a spec. This is pytest with the options below: every other option goes "
         "to pytest as it is, and the exit code is pytest's.",
         examples="  gump run spec.md --workflow tdd\n"

@@ -27,7 +27,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "status",
-        summary="list all runs and how far they are",
         description=f"List the newest {DEFAULT} runs of the project: state, step, attempt, dollars, process. A "
         "run whose process is gone before it came to an end is `interrupted`.",
         examples="  gump status\n  gump status -n 5\n  gump status --json | jq -r '.runs[].id'",

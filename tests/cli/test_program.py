@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_gump
 from jsonschema import Draft202012Validator
-from pytest_gump.cli.program import COMMANDS
+from pytest_gump.cli.command import SUMMARIES
 from pytest_gump.cli.run import FLAGS, VALUES, to_pytest
 
 from .conftest import gump_apart
@@ -19,7 +19,7 @@ from .conftest import gump_apart
 if TYPE_CHECKING:
     from .conftest import Gump
 
-NAMES = [*COMMANDS]
+NAMES = [*SUMMARIES]
 
 
 def test_help_lists_every_command(gump: Gump) -> None:

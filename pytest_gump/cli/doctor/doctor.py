@@ -35,7 +35,6 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "doctor",
-        summary="check what runs need here: git, pytest, disk, worktrees, agent CLIs",
         description="Check what runs need here: git, Python, pytest, disk, worktrees, and each agent CLI with its "
         "version and, as far as can be seen without a request, its login. Exit code 1 if something fails, or if "
         "something that WORKFLOW needs is missing.",
