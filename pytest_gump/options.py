@@ -67,7 +67,7 @@ def add_options(parser: pytest.Parser) -> None:
 def _add_past(add: Callable[..., None]) -> None:
     add(
         "--gump-resume", metavar="RUN", nargs="?", const="", default=None,
-        help="go on with a run that failed, was interrupted or was killed (default: the newest run); takes spec, "
+        help="continue a run that failed, was interrupted or was killed (default: the newest run); takes spec, "
         "workflow, options and base from it",
     )  # fmt: skip
     add(

@@ -139,14 +139,14 @@ class GumpProject:
         )
 
     def plan(self, step: str, *items: str | Mapping[str, Any], attempt: int = 1) -> None:
-        """Let a plan step hand over these items: names, or whole objects."""
+        """Let a plan step deliver these items: names, or whole objects."""
         objects = [
             {"name": item, "description": f"do {item}"} if isinstance(item, str) else dict(item) for item in items
         ]
         self.answer(step, attempt=attempt, out={"plan.json": json.dumps(objects)})
 
     def review(self, step: str, *, passes: bool, comment: str = "as it should be", attempt: int = 1) -> None:
-        """Let a review step hand over this verdict."""
+        """Let a review step deliver this verdict."""
         self.answer(step, attempt=attempt, out={"review.json": json.dumps({"pass": passes, "comment": comment})})
 
     # -- runs ----------------------------------------------------------------------------------------------------

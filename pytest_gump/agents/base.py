@@ -168,7 +168,7 @@ class Task:
     mode: Literal["diff", "plan", "artifact", "review"]
     session: SessionRef | None = None
     fork: bool = False
-    """Begin with a copy of `session`, which stays as it is, instead of going on with it."""
+    """Start with a copy of `session`, which stays as it is, instead of continuing it."""
     max_turns: int | None = None
     max_budget: float | None = None
     allowed_commands: tuple[str, ...] = ()

@@ -30,7 +30,7 @@ def add(commands: Commands) -> None:
         commands,
         "report",
         description="Show what a run did and cost: per step and attempt agent, outcome, cost, tokens, the "
-        "longest context, turns, time, files and lines, and why an attempt was made again. Totals are "
+        "longest context, turns, time, files and lines, and why an attempt was retried. Totals are "
         "sums of all attempts, failed ones included. A cost with ~ was estimated from the tokens; $? is "
         "one that nobody knows.",
         examples="  gump report\n  gump report 7f3a\n  gump report --json | jq .totals.cost.usd\n"

@@ -281,7 +281,7 @@ def _reasons(data: Data, out: Out) -> None:
         if (attempt["because"] or attempt["decision"]) and not attempt["reused"]
     ]
     if again:
-        out.heading("why attempts were made again")
+        out.heading("why attempts were retried")
     for _, line in sorted(again):
         out.text(line, indent="  ")
     failed = [step for step in data["steps"] if step["status"] == "failed"]

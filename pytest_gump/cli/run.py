@@ -26,9 +26,9 @@ VALUES: Final = (
     ("--base", "REF", "commit that the run starts from (default: HEAD)"),
     ("--dirty", "refuse|include", "what to do with uncommitted changes of tracked files"),
     ("--input", "KEY=VALUE", "value of an input that the workflow declares"),
-    ("--resume", "[RUN]", "go on with a run that failed, was interrupted or was killed (default: the newest)"),
+    ("--resume", "[RUN]", "continue a run that failed, was interrupted or was killed (default: the newest)"),
     ("--from", "STEP[@RUN]", "begin a new run that takes over what an earlier one did before STEP"),
-    ("--ci", "auto|github|gitlab|off", "what a CI service is told (default: auto, the one that this runs in)"),
+    ("--ci", "auto|github|gitlab|off", "what a CI service gets (default: auto, the one that this runs in)"),
     ("--record", "DIR", "record what the agents do as a cassette in DIR, a new folder, for --replay"),
     ("--replay", "DIR", "play the cassette in DIR instead of starting agents"),
     ("--replay-delay", "FACTOR", "scale the recorded pauses"),
@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
         "to pytest as it is, and the exit code is pytest's.",
         examples="  gump run spec.md --workflow tdd\n"
         "  gump run spec.md --workflow tdd --dry-run\n"
-        "  gump run --resume                 go on with the newest run\n"
+        "  gump run --resume                 continue the newest run\n"
         "  gump run spec.md --workflow tdd --agent claude-haiku=claude-sonnet --max-budget 3 -v --junitxml=run.xml",
         execute=_execute,
         usage="gump run SPEC --workflow NAME [options] [pytest options]",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_only(bench: Bench) -> str:
-    """It tries to write in four ways, is refused, and hands over its artifact all the same."""
+    """It tries to write in four ways, is refused, and delivers its artifact all the same."""
     result = _disobey(
         bench,
         "artifact",
@@ -73,7 +73,7 @@ STRAY: Final = (
 def _disobey(bench: Bench, mode: Mode, *answers: Answer, hand_over: Write, **changes: Any) -> AttemptResult:
     """No guard is set: what is refused, the CLI refuses."""
     wanted = Answer("And now what was asked for.", (hand_over,))
-    result = bench.play(*answers, wanted, Answer("Handed over."), mode=mode, **changes)
+    result = bench.play(*answers, wanted, Answer("Delivered."), mode=mode, **changes)
     expect_passed(result)
     expect(result.changed, (), "changed files")
     expect([note for note in result.notes if "was missing" in note], [], "a hand-over that was not written")
@@ -174,7 +174,7 @@ def _gemini(command: str) -> dict[str, str]:
 
 def _qwen(command: str) -> dict[str, str]:
     settings = _with_hooks(command, ("SessionStart", "PreToolUse", "UserPromptSubmit"))
-    # It writes settings of an older form anew, as json.dumps does.
+    # It rewrites settings of an older form, as json.dumps does.
     return {".qwen/settings.json": json.dumps({**settings, "env": {FROM_TREE: "set"}, "$version": 4}, indent=2)}
 
 
@@ -196,7 +196,7 @@ SETTINGS: Final = {"claude": _claude, "codex": _codex, "gemini": _gemini, "qwen"
 """By CLI: files of a project whose settings start a command."""
 
 SCENARIOS: Final = (
-    Scenario("read-only", "a step that only reads cannot change the tree, and still hands over its file", read_only),
+    Scenario("read-only", "a step that only reads cannot change the tree, and still delivers its file", read_only),
     Scenario("read-only-plan", "nor can one that plans, and its plan arrives", read_only_plan),
     Scenario("read-only-review", "nor can one that reviews, and its verdict arrives", read_only_review),
     Scenario("read-only-fork", "nor can a copy of a conversation that could; a copy of that can again", read_only_fork),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def resume(bench: Bench) -> str:
-    """The next attempt goes on with the conversation of the first, and books its own tokens only."""
+    """The next attempt continues the conversation of the first, and counts its own tokens only."""
     with bench.serving(script(*WORK)) as server:
         first = bench.attempt()
         expect_passed(first)
@@ -37,7 +37,7 @@ def resume(bench: Bench) -> str:
 ONE: Final = "Take the first way."
 OTHER: Final = "Take the second way."
 ON: Final = "Go on as before."
-AGAIN: Final = "Go on with the first way."
+AGAIN: Final = "Continue with the first way."
 
 
 def fork(bench: Bench) -> str:
@@ -84,7 +84,7 @@ def _expect_known(server: ModelServer, prompt: str, *, knows: tuple[str, ...]) -
     for text in knows:
         expect_that(text in request.text, f"with {prompt!r}, the model is not told {text!r}")
     for text in {ONE, OTHER, ON, AGAIN} - {prompt, *knows}:
-        expect_that(text not in request.text, f"with {prompt!r}, the model is told {text!r}")
+        expect_that(text not in request.text, f"with {prompt!r}, the model gets {text!r}")
 
 
 def lost_session(bench: Bench) -> str:
@@ -100,7 +100,7 @@ def lost_session(bench: Bench) -> str:
 
 
 SCENARIOS: Final = (
-    Scenario("resume", "goes on with an earlier conversation; only the new tokens are booked", resume),
+    Scenario("resume", "continues an earlier conversation; only the new tokens are counted", resume),
     Scenario("fork", "begins with copies of a conversation, which goes on without them", fork),
-    Scenario("lost-session", "begins afresh, and says so, where the conversation to go on with is gone", lost_session),
+    Scenario("lost-session", "starts a new conversation, and says so, if the one to continue is gone", lost_session),
 )

@@ -28,7 +28,7 @@ class GateResult:
     summary: str = ""
     """One line: what a person should know (`2 failed, 7 passed`; `command not found: ruff`)."""
     output: str = ""
-    """What the agent is told on a retry: bounded, head and tail kept."""
+    """What the agent gets in its prompt on a retry: bounded, head and tail kept."""
     command: str | None = None
     exit_code: int | None = None
     duration_s: float = 0.0
@@ -59,7 +59,7 @@ class Verdict:
 
 
 Payload = tuple[PlanItem, ...] | Verdict | str | None
-"""What an agent hands over: a plan, a verdict, the text of an artifact, or nothing."""
+"""What an agent delivers: a plan, a verdict, the text of an artifact, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Plans and verdicts that agents hand over: strict in meaning, plain in what they say about mistakes."""
+"""Plans and verdicts from agents: strict in meaning, plain in what they say about mistakes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def schema(argument: str | None, context: GateContext) -> GateResult:
         wanted = f"schema: {argument}" if argument else "schema"
         return GateResult("schema", "error", f"{wanted} does not fit a step with output: {context.mode}")
     if context.payload_error is not None or context.payload is None:
-        problem = context.payload_error or f"no {expected} was handed over"
+        problem = context.payload_error or f"no {expected} was delivered"
         return GateResult("schema", "failed", problem.splitlines()[0] if problem else "", problem)
     return GateResult("schema", "passed", f"valid {expected}")
 

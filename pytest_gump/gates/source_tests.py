@@ -64,7 +64,7 @@ def find_tests(path: str, source: bytes) -> Found:
 
 
 def _by_pattern(pattern: re.Pattern[str], text: str) -> Found:
-    """Tests are told apart by their source: from where one begins to where the next one does."""
+    """Tests are distinguished by their source: from where one begins to where the next one does."""
     starts = [match.start() for match in pattern.finditer(text)]
     chunks = (text[start:end] for start, end in itertools.pairwise([*starts, len(text)]))
     normal = [" ".join(chunk.split()) for chunk in chunks]

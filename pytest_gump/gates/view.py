@@ -116,7 +116,7 @@ class StepView:
     item: Any = None
     """The plan item (name, slug, description, files), None outside a foreach."""
     output: Any = None
-    """What the step handed over: plan items, verdict or artifact text; None for a diff step."""
+    """The step's output: plan items, verdict or artifact text; None for a diff step."""
     argument: str | None = None
     """What stands after the gate's name in the workflow."""
 

@@ -156,7 +156,7 @@ def run_facts(record: RunRecord) -> list[str]:
 def more_money_text(total: Total) -> str:
     """What to do when a budget is spent: it may include lost attempts of unknown cost."""
     presumed = f"; the unknown cost counts as {format_usd(total.presumed_usd)}" if total.presumed_usd else ""
-    return f"go on with more money{presumed}"
+    return f"continue with more money{presumed}"
 
 
 def reservation_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:

@@ -284,7 +284,7 @@ class Report:
         resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
         if record.max_budget is not None and record.total.bound_usd >= record.max_budget:
             return [*log, report, (f"{resume} --gump-max-budget=USD", more_money_text(record.total))]
-        return [*log, report, (resume, "go on with it")]
+        return [*log, report, (resume, "continue it")]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:

@@ -55,7 +55,7 @@ class Runner:
             stop_if_asked(self._session)
 
     def by_workers(self, workers: Workers, selected: Selected) -> None:
-        """Ordinary tests first, then all runs side by side."""
+        """Ordinary tests first, then all runs in parallel."""
         runs = self._prepare(selected)
         workers.run_tests(self._session)
         stop_if_asked(self._session)

@@ -167,7 +167,7 @@ class StepKeys(Written):
     prompt: Prompt | None = None
     """The task: text, or a file beside this one. `{spec}`, `{item.description}`, `{steps.NAME.output}` are filled."""
     output: OutputMode = "diff"
-    """What the agent hands over: a change of the tree, a plan, a text, or a verdict."""
+    """What the agent delivers: a change of the tree, a plan, a text, or a verdict."""
     context: list[ContextFile | ContextCommand] | None = None
     """Added to the prompt."""
     session: SessionWord | SessionOf | SessionCopy = "fresh"
@@ -189,7 +189,7 @@ class StepKeys(Written):
     foreach: Words | None = None
     """An earlier plan step: the group runs once for each of its items."""
     parallel: bool = False
-    """Run the items, or the children, side by side."""
+    """Run the items, or the children, in parallel."""
     overlap: Overlap = "report"
     """Plan items whose `files` may overlap: only told, or run one after the other."""
 

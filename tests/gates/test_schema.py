@@ -177,7 +177,7 @@ def test_the_schema_gate_tells_what_was_wrong(tmp_path: Path) -> None:
     result = BUILTIN["schema"]("review", context)
     assert (result.status, result.summary) == ("failed", "the review has no 'pass'")
     assert result.output.endswith("and more")
-    assert BUILTIN["schema"](None, gate_context(tmp_path, mode="plan")).summary == "no plan was handed over"
+    assert BUILTIN["schema"](None, gate_context(tmp_path, mode="plan")).summary == "no plan was delivered"
 
 
 @pytest.mark.parametrize(("mode", "argument"), [("diff", None), ("plan", "review"), ("plan", "other")])

@@ -379,7 +379,7 @@ def test_a_merge_in_progress_is_told_before_anything_starts(project: GumpProject
     with pytest.raises(pytest.fail.Exception):
         project.git("merge", "side")
     result = project.run("one", "--gump-dirty=include")
-    check_refused(project, result, "a merge is under way: app.py", "  hint: finish or abort it first")
+    check_refused(project, result, "a merge is unfinished: app.py", "  hint: finish or abort it first")
 
 
 def test_references_in_a_table_are_written_by_git_itself(

@@ -155,7 +155,7 @@ def test_no_longer_than_the_cap_is_waited(project: GumpProject) -> None:
             "*impl*limit reached*",
             "*the limit is over ??:??*(in 2h00m)*",
             "*gump_quota_wait allows to wait 1h00m in all*",
-            "*pytest --gump-resume goes on with the run*",
+            "*pytest --gump-resume continues the run*",
         ]
     )
     assert project.record().steps["impl"].outcome == "quota"
@@ -268,7 +268,7 @@ def test_without_the_option_the_run_stops_and_says_how_it_can_go_on(project: Gum
     limit(project)
     result = project.run("one")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*the limit is over ??:??*(in 2h00m)", "*pytest --gump-resume goes on with the run"])
+    result.stdout.fnmatch_lines(["*the limit is over ??:??*(in 2h00m)", "*pytest --gump-resume continues the run"])
     record = project.record()
     assert (record.status, record.steps["impl"].outcome) == ("failed", "quota")
     assert record.attempts[0].verdict == "failed"
@@ -306,7 +306,7 @@ def test_an_agent_that_is_at_its_limit_too_stops_the_run(project: GumpProject) -
     limit(project, agent="codex")
     result = project.run("one", "--gump-on-quota=codex")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*codex has no quota left either", "*pytest --gump-resume goes on with the run"])
+    result.stdout.fnmatch_lines(["*codex has no quota left either", "*pytest --gump-resume continues the run"])
     record = project.record()
     assert [one.verdict for one in record.attempts] == ["failover", "failed"]
     assert record.steps["impl"].outcome == "quota"

@@ -45,7 +45,7 @@ def failed(project: GumpProject) -> GumpProject:
         project.answer("impl", attempt=attempt, writes={"it.py": BROKEN})
     result = project.run("three")
     result.assert_outcomes(passed=1, failed=1, skipped=1)
-    result.stdout.fnmatch_lines(["*pytest --gump-resume*go on with it*"])
+    result.stdout.fnmatch_lines(["*pytest --gump-resume*continue it*"])
     return project
 
 

@@ -31,7 +31,7 @@ TOKENS: Final = re.compile(
     rb"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----",
     re.DOTALL,
 )
-"""Keys and tokens that can be told by their form, whosesoever they are."""
+"""Keys and tokens that are recognised by their form."""
 
 
 class Redaction:

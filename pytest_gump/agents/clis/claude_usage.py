@@ -1,4 +1,4 @@
-"""Tokens and dollars of Claude Code: what its results report, and what can be told before them."""
+"""Tokens and dollars of Claude Code: what its results report, and what is known before them."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ class CodexReader(EstimatedReader):
 
 
 def _error_text(failure: str) -> str:
-    """The message of a failure, which is told as prose or as the API's JSON."""
+    """The message of a failure, which is prose or the API's JSON."""
     record = ndjson.parse_object(failure.encode("utf-8", "replace")) if failure.startswith("{") else None
     message = ndjson.text(ndjson.section(record, "error"), "message") if record is not None else None
     return ndjson.first_line(message or failure)

@@ -5,7 +5,7 @@
 * Nobody's folder is trusted: even its safe mode takes variables, and how the model is asked, from settings that lie in
   the worktree. In such a folder it asks before everything, whatever mode is asked for.
 
-The files have a version that no CLI has yet: it writes anew what it takes for older than itself.
+The files have a version that no CLI has yet: it rewrites what it takes for older than itself.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class CliFailure:
 
 @dataclass(frozen=True, slots=True)
 class ToolNames:
-    """Which tools of a CLI write files or run commands, and under which names they are told what."""
+    """Which tools of a CLI write files or run commands, and the names of their arguments."""
 
     writing: frozenset[str]
     commands: frozenset[str]
@@ -111,7 +111,7 @@ class JsonReader:
         return NO_EVENTS if read is None else read(record)
 
     def _first(self, _record: ndjson.JsonObject) -> Iterable[Event]:
-        """What a record tells on its own of the beginning, while none was told."""
+        """What a record says of the start, until a start was reported."""
         return NO_EVENTS
 
     def _stray(self, _line: bytes) -> Iterable[Event]:

@@ -54,7 +54,7 @@ class LiveCall:
 
     agent: str
     ok: bool
-    told: str
+    message: str
     """The answer, or why there is none."""
     model: str | None = None
     cost_usd: float | None = None
@@ -107,12 +107,12 @@ def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> Li
     """Make one tiny request; it may cost a fraction of a cent. `passed`: the names that `gump_agent_env` adds."""
     missing = agent.missing()
     if missing is not None:
-        return LiveCall(agent.name, ok=False, told=missing)
+        return LiveCall(agent.name, ok=False, message=missing)
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
         try:
             ending, finished = _call(agent, Path(folder), supervisor, passed)
         except AgentError as error:
-            return LiveCall(agent.name, ok=False, told=str(error.args[0]))
+            return LiveCall(agent.name, ok=False, message=str(error.args[0]))
     why = _why(finished, LIVE_TIMEOUT_S) if finished.stopped or finished.error else ending.reason
     ok = ending.outcome == "ok" and finished.stopped is None
     answer = one_line(ending.message if ok else why or "it ended with an error and gave no reason")

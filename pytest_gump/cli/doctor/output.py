@@ -115,7 +115,7 @@ def _live(calls: Sequence[LiveCall], out: Out) -> None:
     for call in calls:
         cost = format_usd(call.cost_usd, estimated=call.provenance == "estimated")
         facts = [call.model or "", cost if call.ok else "", format_duration(call.duration_s)]
-        value = f"{call.told} ({', '.join(fact for fact in facts if fact)})"
+        value = f"{call.message} ({', '.join(fact for fact in facts if fact)})"
         _line(out, "ok" if call.ok else "failed", call.agent, value, columns)
 
 

@@ -1,4 +1,4 @@
-"""Take what an agent hands over: plan, verdict or artifact, from its file or else from its final message."""
+"""Read what an agent delivers: plan, verdict or artifact, from its file or else from its final message."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _output(parts: PromptParts) -> Section:
 
 
 def expectations(mode: Mode, *, max_items: int) -> str:
-    """What the mode wants to be handed over, with file name and example."""
+    """What the mode wants the agent to deliver, with file name and example."""
     match mode:
         case "plan":
             return _PLAN.format(file=f"{HANDOVER}/plan.json", max_items=max_items)

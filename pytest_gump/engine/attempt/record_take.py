@@ -1,4 +1,4 @@
-"""Make an attempt a take of a cassette: what its agent printed, changed and handed over.
+"""Make an attempt a take of a cassette: what its agent printed, changed and delivered.
 
 Secrets are masked, and the paths of the worktree and of the user's home are made portable.
 """
@@ -143,7 +143,7 @@ def _copy_out(source: Path, target: Path) -> None:
 
 
 def _refuse_secrets(folder: Path, secrets: Secrets) -> None:
-    """Refuse what cannot be masked without being changed: files of the tree, and what was handed over."""
+    """Refuse what cannot be masked without being changed: files of the tree, and the output."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and secrets.names_in_file(path):
             raise _Unfit(f"the value of a secret is in {path.relative_to(folder).as_posix()}")

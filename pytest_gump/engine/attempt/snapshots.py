@@ -143,7 +143,7 @@ class Snapshots:
         return patch
 
     def leaks(self, secrets: Secrets) -> list[str]:
-        """Where secrets stand in what the step changed or the attempt hands over."""
+        """Where secrets stand in what the step changed or the attempt delivers."""
         if not secrets:
             return []
         out = self._folder / "out"

@@ -36,7 +36,7 @@ def shared_breach(reason: str) -> Breach:
 class GuardWatch:
     """Watches one attempt; it starts when it is made.
 
-    `may_write` says of the path of a writing tool call whether it is the file that is to be handed over. Of several
+    `may_write` says of the path of a writing tool call whether it is the file that the step must deliver. Of several
     breaches the first one counts.
     """
 

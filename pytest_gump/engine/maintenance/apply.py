@@ -148,7 +148,7 @@ def _tip(repository: Repository, run: StoredRun, here: str, commits: Sequence[st
 
 
 def _rebuild(repository: Repository, record: RunRecord, onto: str, commits: Sequence[str]) -> str | None:
-    """Make the chain anew on another commit; a step that fits only together with the next one is joined to it."""
+    """Rebuild the chain on another commit; a step that fits only together with the next one is joined to it."""
     tip, fits = onto, False
     for commit in commits:
         merge = repository.merge_preview(onto, commit, record.base)

@@ -180,7 +180,7 @@ class _Search:
                 self._add("scratch", name, disk_usage(path), partial(self._drop, path, run_id))
 
     def _needs_scratch(self, run_id: str) -> bool:
-        """What the attempts of a killed session cost may be told there only."""
+        """The cost of a killed session's attempts may be there only."""
         run = self._known.get(run_id)
         if run is None:
             return False

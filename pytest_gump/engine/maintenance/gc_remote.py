@@ -1,6 +1,6 @@
 """What `gump gc --remote` removes: what workers of controllers on other machines keep on this one.
 
-A folder there is a copy of a project, with worktrees beside it: the next run that sends steps here makes it anew.
+A folder there is a copy of a project, with worktrees beside it: the next run that sends steps here creates it again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs as `gump gc` sees them: whether one is under way, and whether anybody may still need it."""
+"""Runs as `gump gc` sees them: whether one is running, and whether anybody may still need it."""
 
 from __future__ import annotations
 

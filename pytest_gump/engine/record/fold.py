@@ -55,7 +55,7 @@ def _run_resumed(record: RunRecord, event: Event) -> None:
 
 
 def _reuse(record: RunRecord, event: Event) -> None:
-    """Take note of which results hold, and why the others are made again."""
+    """Note which results hold, and why the other steps run again."""
     record.head = event["head"]
     record.reused = reused = frozenset(event["reused"])
     for attempt in record.attempts:
@@ -65,9 +65,7 @@ def _reuse(record: RunRecord, event: Event) -> None:
         valid = [attempt for attempt in step.attempts if not attempt.superseded]
         is_passed = bool(valid) and valid[-1].verdict == "passed" and step.path not in event["again"]
         why = event["again"].get(step.path, "")
-        step.status, step.reason = (
-            ("passed", "") if is_passed else ("skipped", f"to be made again: {why}" if why else "")
-        )
+        step.status, step.reason = ("passed", "") if is_passed else ("skipped", f"will run again: {why}" if why else "")
 
 
 def _limit_recalled(record: RunRecord, event: Event) -> None:

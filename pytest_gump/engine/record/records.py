@@ -100,7 +100,7 @@ class AttemptRecord:
     reused: bool = False
     """Made and paid for in another run: counts here for nothing."""
     superseded: bool = False
-    """Its result does not hold any more: the run was taken up, and its step is made again. Paid for all the same."""
+    """Its result does not hold any more: the run was resumed, and its step runs again. Paid for all the same."""
     usage: Usage | None = None
     """None while it runs."""
     duration_s: float = 0.0
@@ -243,9 +243,9 @@ class RunRecord(_Attempts):
     options: dict[str, Any] | None = None
     """What the command line of the newest session that took the run up said, in full; None where the header tells."""
     resumed: int = 0
-    """How often the run was taken up after it had ended or was killed."""
+    """How often the run was resumed after it had ended or was killed."""
     reused: frozenset[int] = frozenset()
-    """Numbers of the attempts whose results held when the run was last taken up."""
+    """Numbers of the attempts whose results held when the run was last resumed."""
     idle_s: float = 0.0
     is_waiting: bool = False
     """Nothing of the run goes on until some limit is over."""

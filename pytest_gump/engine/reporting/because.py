@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
-    """Say why an attempt was made again: the failure that it answers; None for the first one of a step.
+    """Say why an attempt was retried: the failure that it answers; None for the first one of a step.
 
     Where several members of a parallel group failed, it is that of the first one in plan order.
     """

@@ -72,7 +72,7 @@ class _View:
         return f"{'::'.join(path)}{self._stars(path)}"
 
     def block(self, rows: Rows, *, indent: int) -> list[str]:
-        """Rows of a label and a text, the texts below each other; a row without a label goes on with the one above."""
+        """Rows of a label and a text, the texts below each other; a row without a label continues the one above."""
         margin = " " * indent
         width = max((len(label) for label, _ in rows), default=0)
         text, current = [], ""
@@ -98,7 +98,7 @@ class _View:
             return f"{step.agent}, {step.output}"
         if step.kind == "gate":
             return "gates only"
-        side = "side by side" if step.parallel else "in order"
+        side = "in parallel" if step.parallel else "in order"
         if step.foreach is None:
             return f"group, its steps {side}"
         plan = resolve_step(self._workflow, path, step.foreach)
@@ -141,13 +141,13 @@ class _View:
         mode, target = step.session.mode, step.session.step
         if target is not None:
             resolved = resolve_step(self._workflow, path, target)
-            begins = "begins with a copy of" if mode == "fork" else "goes on with"
+            begins = "begins with a copy of" if mode == "fork" else "continues"
             return f"{begins} that of {self.address(tuple(resolved.split('::')))}"
         scope = "plan item" if self._stars(path) else "group" if len(path) > 1 else "run"
         meanings = {
             "fresh": "fresh; kept while the same agent tries again",
-            "reuse": f"goes on with the newest one of the same CLI in this {scope}",
-            "reuse-on-retry": "fresh; goes on with the step's own on a retry",
+            "reuse": f"continues the newest one of the same CLI in this {scope}",
+            "reuse-on-retry": "fresh; continues the step's own on a retry",
         }
         return meanings[mode]
 

@@ -63,7 +63,7 @@ def _first(step: Step) -> str:
 
 def _next(step: Step, decision: Decision, agent: str | None) -> tuple[str | None, str]:
     if isinstance(decision, Replan):
-        return agent, f"planned anew by {decision.agent}, items by {agent}"
+        return agent, f"planned again by {decision.agent}, items by {agent}"
     if not isinstance(decision, Retry):
         return agent, _first(step)
     agent = decision.agent or agent
@@ -87,7 +87,7 @@ def _columns(decision: Retry) -> str:
 
 
 def _ranges(described: list[tuple[int, str, str]]) -> str:
-    """Join neighbours that are alike; one that follows a jump begins anew."""
+    """Join adjacent rows that are alike; one that follows a jump starts a new row."""
     parts: list[str] = []
     starts = 0
     numbered: list[tuple[int, tuple[int, str, str]]] = []

@@ -45,7 +45,7 @@ def _undecided(record: RunRecord) -> list[AttemptRecord]:
 
 
 def where(record: RunRecord) -> list[AttemptRecord]:
-    """The attempts at which the run is, or at which it ended; what was under way goes before what is settled."""
+    """The attempts at which the run is, or at which it ended; running attempts go before settled ones."""
     steps = record.steps.values() if record.status == "failed" else ()
     failed = [step.attempts[-1] for step in steps if step.status == "failed" and step.attempts]
     return _undecided(record) or record.waiting or failed or record.attempts[-1:]

@@ -117,7 +117,7 @@ class HistoryAttempt:
 
 @dataclass(slots=True)
 class History:
-    """The history of a run. Each time that it was taken up, a new session began. A run that starts from a step of
+    """The history of a run. Each resume started a new session. A run that starts from a step of
     another run keeps the sessions of that run, and begins a new one after them.
     """
 
@@ -126,9 +126,9 @@ class History:
     attempts: list[HistoryAttempt] = field(default_factory=list)
     """By their number, from 1 on."""
     refused: set[int] = field(default_factory=set)
-    """Numbers of the attempts whose gates did not pass any more when the run was taken up."""
+    """Numbers of the attempts whose gates did not pass any more when the run was resumed."""
     given_up: set[int] = field(default_factory=set)
-    """Numbers of the attempts that did not hold when the run was last taken up after them."""
+    """Numbers of the attempts that did not hold when the run was last resumed after them."""
     reused: list[frozenset[int]] = field(default_factory=list)
     """Numbers of the attempts that held when each session but the first began."""
     begun: list[int] = field(default_factory=list)
@@ -183,7 +183,7 @@ class History:
         return [attempt for attempt in self.open if attempt.number <= most and not attempt.has_ended]
 
     def taken_back_by(self, scope: StepPath) -> set[int]:
-        """Numbers of the attempts that failures at a place let be made anew."""
+        """Numbers of the attempts that run again because of failures at a place."""
         settled = [attempt for session in self.sessions for attempt in session]
         taken_back: set[int] = set()
         for index, attempt in enumerate(settled):
@@ -192,7 +192,7 @@ class History:
         return taken_back
 
     def caused_reruns(self, attempt: HistoryAttempt) -> bool:
-        """Whether an attempt, or the next ones of its step, failed and let other steps be made anew."""
+        """Whether an attempt, or the next ones of its step, failed and made other steps run again."""
         number = next(number for number, session in enumerate(self.sessions) if attempt in session)
         lasted = takewhile(lambda reused: attempt.number in reused, self.reused[number:])
         settled = [other for session in self.sessions[number : number + 1 + len([*lasted])] for other in session]
@@ -208,7 +208,7 @@ class History:
 
 
 def _rerun_after(settled: Sequence[HistoryAttempt], index: int) -> set[int]:
-    """Numbers of the attempts whose steps were made anew because of one that was settled after them."""
+    """Numbers of the attempts whose steps ran again because of one that was settled after them."""
     zones = [*_zones(settled[index])]
     later = {other.path for other in settled[index + 1 :]} if zones else set()
     return {
@@ -219,7 +219,7 @@ def _rerun_after(settled: Sequence[HistoryAttempt], index: int) -> set[int]:
 
 
 def _zones(attempt: HistoryAttempt) -> Iterator[StepPath]:
-    """Where steps may have been entered anew by what was decided after an attempt."""
+    """Where steps may have been entered again by the decision after an attempt."""
     for scope, decision in attempt.decisions.items():
         if isinstance(decision, Restart):
             yield StepPath(scope.names[:-1], scope.items)

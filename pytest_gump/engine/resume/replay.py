@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.workflow.model import Step
 
-IN_FLIGHT: Final = "it was under way when the run ended"
+IN_FLIGHT: Final = "it was running when the run ended"
 REFUSED: Final = "its gates do not pass any more"
 ASKED: Final = "asked for"
 
@@ -133,7 +133,7 @@ class Replay:
             self._on_reuse(attempt)
 
     def _still_leads_back(self, attempt: HistoryAttempt, ready: Ready) -> bool:
-        """Whether an attempt of a step that was edited since failed, and the steps before it were made anew for that:
+        """Whether an attempt of a step that was edited since failed, and the steps before it ran again for that:
         what they became is kept, though the failure counts no more.
         """
         if not self._is_resumed or ready.attempt != attempt.attempt or attempt.number in self.history.refused:
@@ -196,7 +196,7 @@ class Replay:
     # -- the ends of sessions ------------------------------------------------------------------------------------
 
     def _number_on(self, known: Sequence[HistoryAttempt], *, settled: Sequence[HistoryAttempt]) -> None:
-        """Let what is made again have attempt numbers above those that there are; what is repeated keeps its own."""
+        """Number the attempts that run again above the existing ones; repeated ones keep their number."""
         highest: dict[StepPath, int] = {}
         for attempt in known:
             highest[attempt.path] = max(attempt.attempt, highest.get(attempt.path, 0))

@@ -184,7 +184,7 @@ class ResumedRun(Run):
         return None if self._replayed.reused else super().preflight()
 
     def settle_preflight(self, result: AttemptResult) -> str | None:
-        """Book the check; a step whose gates do not pass any more is made again, and so is what was built on it."""
+        """Record the check; a step whose gates do not pass any more runs again, and so does what was built on it."""
         if self._rechecked is None:
             return super().settle_preflight(result)
         attempt, _ = self._rechecked

@@ -85,13 +85,13 @@ class Quota:
         if self._policy == WAIT:
             return self._wait(limited)
         if self._policy == STOP:
-            return f"{self._stated_end(limited)}pytest --gump-resume goes on with the run"
+            return f"{self._stated_end(limited)}pytest --gump-resume continues the run"
         if limited.agent == self._policy:
-            return f"{limited.agent} has no quota left either; pytest --gump-resume goes on with the run"
+            return f"{limited.agent} has no quota left either; pytest --gump-resume continues the run"
         return Repeat("failover", f"failover to {self._policy}", self._policy)
 
     def recall(self, limited: Limited) -> Repeat | str | None:
-        """What a run that is taken up does about a limit that an earlier session came to: it waits for the stated end,
+        """What a resumed run does about a limit that an earlier session reached: it waits for the stated end,
         or says when that is; None where it is over, or was not stated.
         """
         now = self._clock()
@@ -139,7 +139,7 @@ class Quota:
         if total > self._most_s:
             return (
                 f"{self._stated_end(limited)}gump_quota_wait allows to wait {format_duration(self._most_s)} in all; "
-                "pytest --gump-resume goes on with the run"
+                "pytest --gump-resume continues the run"
             )
         self._until[cli] = self._over[cli] = until
         self._waited_s[limited.run_id] = total

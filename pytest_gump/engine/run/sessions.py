@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """The conversation that an attempt begins with: none, or one that it goes on with, or a copy of one."""
+    """The conversation that an attempt starts with: none, one that it continues, or a copy of one."""
 
     session: SessionRef | None = None
     fork: bool = False

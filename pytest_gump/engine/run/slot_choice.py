@@ -32,8 +32,8 @@ class SlotChoice:
 
         Args:
             busy: slots that attempts work in now.
-            living: parallel members whose steps are under way.
-            wanted: the slot that holds the conversation to go on with.
+            living: parallel members whose steps are running.
+            wanted: the slot that has the conversation to continue.
         """
         kept = {self._last[other] for other in living if other != member and other in self._last}
         taken = {*busy, *kept}

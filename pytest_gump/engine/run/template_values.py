@@ -97,6 +97,6 @@ def _sums(total: Total) -> dict[str, str]:
 
 
 def _status(record: StepRecord) -> str:
-    """As it was at the moment: while a run is taken up, later attempts do not count yet."""
+    """As it was at that moment: while a run is resumed, later attempts do not count yet."""
     newest = record.newest_valid
     return newest.verdict if newest is not None and newest.verdict in {"passed", "failed"} else "running"

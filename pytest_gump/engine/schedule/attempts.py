@@ -148,7 +148,7 @@ def begin_replan(leaf: Leaf, decision: Replan, numbers: Numbers) -> Ready:
 
 
 def next_part(leaf: Leaf, replanning: Replanning, numbers: Numbers) -> Ready:
-    """Go on with the next item, or with the check when all items have passed."""
+    """Continue with the next item, or with the check when all items have passed."""
     if replanning.index == len(replanning.plan):
         return _check(leaf, replanning)
     item = replanning.plan[replanning.index]

@@ -74,7 +74,7 @@ class StepTree:
         return member_of(self._open[path][0])
 
     def living(self) -> frozenset[StepPath]:
-        """The parallel members whose steps are under way; those that wait for their merge are not."""
+        """The parallel members whose steps are running; those that wait for their merge are not."""
         return frozenset(living(self._root))
 
     def _enter(self, node: StepNode) -> None:

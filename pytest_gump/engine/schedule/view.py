@@ -37,7 +37,7 @@ def member_of(node: StepNode) -> StepPath | None:
 
 
 def living(group: Group) -> Iterator[StepPath]:
-    """The parallel members below a group whose steps are under way."""
+    """The parallel members below a group whose steps are running."""
     parallel = group.parallel
     members = group.members if parallel is None else group.members[parallel.ended :]
     for member in members:

@@ -220,7 +220,7 @@ class Repository:
         """
         unmerged = [name for state, name in changes.tracked_modifications(self.checkout) if "U" in state]
         if unmerged:
-            raise WorktreeError(f"a merge is under way: {', '.join(unmerged)}", hint="finish or abort it first")
+            raise WorktreeError(f"a merge is unfinished: {', '.join(unmerged)}", hint="finish or abort it first")
         with tempfile.TemporaryDirectory(prefix="gump-dirty-") as folder:
             index = Path(folder, "index")
             with contextlib.suppress(FileNotFoundError):

@@ -30,7 +30,7 @@ class Checkout:
     branch: str | None = None
     """Full name of the ref; during a rebase or a bisect, of the branch that it began at."""
     is_away: bool = False
-    """Its folder is not there, but git was told to expect it back (`git worktree lock`)."""
+    """Its folder is not there, but git expects it back (`git worktree lock`)."""
 
 
 def checkouts(repository: Repository) -> list[Checkout]:

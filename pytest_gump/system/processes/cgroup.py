@@ -1,7 +1,7 @@
 """A control group (cgroup v2) around everything that one supervisor starts, if the system delegates groups to us.
 
 `cgroup.kill` ends all members at once, however fast they fork and whatever they changed about themselves. It is the
-last resort: joining a group takes up to 20 ms, so the supervisor joins once and no command does.
+last resort: joining a group lasts at most 20 ms, so the supervisor joins once and no command does.
 The rules are those of the kernel's Documentation/admin-guide/cgroup-v2.rst: without write access (no delegation), and
 below a threaded group, creating or joining fails. There is no group then.
 """

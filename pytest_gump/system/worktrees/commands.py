@@ -69,7 +69,7 @@ class SlotCommands:
         return [entry.split("\t", 1)[1] for entry in entries if entry.startswith("160000 ")]
 
     def others(self) -> Others:
-        """The files that are not in the index; those that agents hand over do not count."""
+        """The files that are not in the index; the output of agents does not count."""
         entries = self.check(*_STATUS).fields
         ignored = (entry[3:].rstrip("/") for entry in entries if entry.startswith("!!"))
         return Others(

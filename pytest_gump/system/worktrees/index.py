@@ -101,7 +101,7 @@ class SlotIndex:
         return self._linked[1]
 
     def covers(self, found: Sweep) -> bool:
-        """Whether no file was found but those of the index, and nothing odd; False when that cannot be told.
+        """Whether no file was found but those of the index, and nothing odd; False when that is unknown.
 
         To be asked when every entry has its file: then as many files as entries means that there are no others.
         Entries below folders that were not entered would spoil the count, so their names may not occur.

@@ -1,6 +1,6 @@
 """Worktree slots: folders outside the checkout that agents work in, each a repository of its own.
 
-The slot's own `.git` is the agent's to ruin: it is written anew before every attempt and before its gates. What counts
+The slot's own `.git` is the agent's to ruin: it is rewritten before every attempt and before its gates. What counts
 is read with the user's repository as GIT_DIR and an index beside the slot, which the agent's git does not know of.
 
 Measured 2026-11-29 with `benchmarks/overhead.py`, for a plan item: 3.3 git processes, 4.4 without `_switch` and 5.3
@@ -96,7 +96,7 @@ class Slot:
     # -- before an attempt -----------------------------------------------------------------------------------------
 
     def prepare(self, commit: str) -> bool:
-        """Make the files exactly those of `commit`; True when the slot was made anew, so that setup must run.
+        """Make the files exactly those of `commit`; True when the slot was created again, so that setup must run.
 
         Ignored files go too, except under the kept names and what `accept_ignored` recorded.
         """
@@ -115,7 +115,7 @@ class Slot:
         return fresh
 
     def renew_git(self, commit: str) -> None:
-        """Write the slot's own `.git` anew: HEAD at `commit`, and staged is what the last snapshot holds.
+        """Rewrite the slot's own `.git`: HEAD at `commit`, and staged is what the last snapshot holds.
 
         Also before gates: git that they use must find this repository, whatever the agent made of it.
         """
@@ -313,7 +313,7 @@ class Slot:
         return Snapshot(commit, tree, tuple(problems), tuple(dict.fromkeys(bad)))
 
     def _reachable(self, paths: Iterable[str]) -> list[str]:
-        """The paths that git can be told about: those that are not behind a link."""
+        """The paths that git may get: those that are not behind a link."""
         slot = self.directory
         return [path for path in paths if not files.is_behind_link(slot, path)]
 
@@ -352,7 +352,7 @@ class Slot:
         candidates = (path for path in others.ignored if path not in accepted)
         return [path for path in candidates if files.remove_except(self.directory, path, keep)]
 
-    # -- files that agents hand over ---------------------------------------------------------------------------------
+    # -- files that agents deliver ---------------------------------------------------------------------------------
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         """Read a file of the slot, no part of whose path may be a link; None when there is none."""

@@ -92,7 +92,7 @@ def _check_budget(step: PlacedStep, run_budget: float | None) -> None:
 def _check_overlap(step: PlacedStep) -> None:
     if "overlap" in step.fields and step.kind == "group" and not ("foreach" in step.fields and step.step.parallel):
         step.fields.refuse_key(
-            "overlap", "'overlap' is about plan items that run side by side", "it needs 'foreach' and 'parallel: true'"
+            "overlap", "'overlap' is about plan items that run in parallel", "it needs 'foreach' and 'parallel: true'"
         )
 
 

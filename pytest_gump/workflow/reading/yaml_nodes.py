@@ -56,7 +56,7 @@ _SPECIAL_STARTS: Final = frozenset(("", *"+-.0123456789~nNtTfF"))
 """What a plain scalar that is not text may start with."""
 _CORE_TAG: Final = "tag:yaml.org,2002:"
 _COLON_HINT: Final = "text that holds ': ' needs quotes, and a nested mapping its own lines or {braces}"
-_INDENT_HINT: Final = "the line is not indented like its neighbours, or a quote or bracket is not closed"
+_INDENT_HINT: Final = "the line is not indented like the lines around it, or a quote or bracket is not closed"
 _SYNTAX_HINTS: Final = {
     "mapping values are not allowed": _COLON_HINT,
     "cannot start any token": "indent with spaces, not tabs, and quote text that starts with '@', '`' or '%'",

@@ -51,8 +51,8 @@ def test_stop_says_when_the_limit_is_over_and_how_to_go_on(clock: Clock) -> None
     decided = Quota(Settings(), clock).decide(limited(clock, NOW + 2 * HOUR))
     assert isinstance(decided, str)
     assert decided.startswith("the limit is over ")
-    assert decided.endswith(" (in 2h00m); pytest --gump-resume goes on with the run")
-    assert Quota(Settings(), clock).decide(limited(clock)) == "pytest --gump-resume goes on with the run"
+    assert decided.endswith(" (in 2h00m); pytest --gump-resume continues the run")
+    assert Quota(Settings(), clock).decide(limited(clock)) == "pytest --gump-resume continues the run"
 
 
 def test_a_stated_end_is_waited_for_with_a_margin(clock: Clock) -> None:
@@ -120,7 +120,7 @@ def test_another_agent_takes_over_unless_it_is_the_one_that_came_to_the_limit(cl
     quota = Quota(Settings(on_quota="codex"), clock)
     assert quota.decide(limited(clock)) == Repeat("failover", "failover to codex", "codex")
     told = quota.decide(Limited("r1", "codex", "codex", NOW))
-    assert told == "codex has no quota left either; pytest --gump-resume goes on with the run"
+    assert told == "codex has no quota left either; pytest --gump-resume continues the run"
 
 
 def test_another_day_is_told_with_its_date() -> None:

@@ -219,7 +219,7 @@ def test_merge_under_way_cannot_be_captured(project: Project) -> None:
     project.commit()
     with pytest.raises(subprocess.CalledProcessError):
         project.git("merge", "side")
-    with pytest.raises(WorktreeError, match=r"a merge is under way: app\.py"):
+    with pytest.raises(WorktreeError, match=r"a merge is unfinished: app\.py"):
         project.open().capture_dirty("run-1")
 
 
