@@ -2,7 +2,7 @@
 
 The parts come from the source: docstrings, imports (those for types too), and the paths listed here. In a path, `>`
 leads to a module that the one before imports, `<` to a module that imports the one before, and `~` to a module without
-such an import: through a hook, an object that is passed in, or another process.
+such an import: through a hook, an object that is passed in, or another process. `=` returns to an earlier module.
 """
 
 from __future__ import annotations
@@ -20,24 +20,30 @@ PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 
 PATHS = {
     "From a spec file on the command line to the first agent process": """
-        plugin > conductor > jobs.job > workflow.load ~ conductor > session.runner > session.resume > session.start
-        > engine.run.run < session.dispatch ~ executors.in_process ~ engine.attempt.attempt > engine.attempt.agent_phase
-        ~ agents.clis.adapter ~ system.processes.process
+        plugin > conductor > jobs.job > workflow.load = conductor > session.runner > session.resume > jobs.prepare
+        = session.runner > session.start < session.resume > engine.run.run = session.runner > session.dispatch
+        > engine.run.run > engine.run.order_builder = session.dispatch > session.item_protocol > session.phases
+        ~ session.start > engine.attempt.attempt > engine.attempt.agent_phase ~ agents.clis.adapter
+        = engine.attempt.agent_phase > system.processes.process
     """,
     "From the result of a worker to the ledger, the line and JUnit": """
-        executors.worker < executors.pool > executors.protocol < session.dispatch > session.item_protocol
-        > engine.run.run > engine.record.ledger ~ session.item_protocol > reporters.report > reporters.lines
-        ~ reporters.junit
+        executors.worker < executors.pool ~ session.dispatch > session.item_protocol > session.phases
+        = session.item_protocol > engine.run.run > engine.run.journal > engine.record.ledger
+        = session.item_protocol > reporters.report > reporters.lines = session.item_protocol > reporters.junit
     """,
     "From a failed gate to the attempt of another agent": """
-        engine.attempt.gate_phase < engine.attempt.attempt > engine.attempt.judge ~ session.dispatch
-        > session.item_protocol > engine.run.run ~ engine.schedule.schedule > engine.schedule.failure_handling
-        > engine.schedule.retry ~ session.item_protocol < session.dispatch > engine.run.run > engine.run.order_builder
-        ~ executors.protocol
+        engine.attempt.gate_phase < engine.attempt.attempt > engine.attempt.judge = engine.attempt.attempt
+        ~ session.dispatch > session.item_protocol > engine.run.run ~ engine.schedule.schedule
+        > engine.schedule.failure_handling > engine.schedule.retry = engine.schedule.failure_handling
+        ~ session.item_protocol = session.dispatch > engine.run.run > engine.schedule.resumable
+        > engine.schedule.schedule > engine.schedule.attempts = engine.run.run > engine.run.order_builder
+        = session.dispatch
     """,
     "From `--gump-resume` to the first reused step": """
-        plugin > jobs.previous_run > engine.record.stored_run ~ conductor > jobs.job < session.runner > session.resume
-        > engine.resume.replay > engine.resume.history < engine.resume.resumed_run ~ reporters.report > reporters.lines
+        plugin > jobs.previous_run > engine.record.stored_run = plugin > conductor > jobs.job = conductor
+        > session.runner > session.resume > engine.resume.history = session.resume > engine.resume.replay
+        > engine.schedule.resumable = session.resume > jobs.prepare = session.runner > session.start < session.resume
+        > engine.resume.resumed_run = session.runner > reporters.report > reporters.lines
     """,
 }
 
@@ -106,13 +112,17 @@ def steps(path: str) -> list[tuple[str, str]]:
 
 
 def wrong_steps(path: str) -> list[str]:
-    """Steps whose sign does not match the imports; only the unknown modules if there are any."""
+    """Steps whose sign does not match the imports or the path so far; only the unknown modules if there are any."""
     found = steps(path)
     missing = [module for _, module in found if module not in TREES]
     if missing:
         return missing
-    pairs = [(before, sign, after) for (_, before), (sign, after) in pairwise(found)]
-    return [f"{before} {sign} {after}" for before, sign, after in pairs if sign != sign_of(before, after)]
+    passed, wrong = set[str](), []
+    for (_, before), (sign, after) in pairwise(found):
+        passed.add(before)
+        fits = after in passed if sign == "=" else sign == sign_of(before, after)
+        wrong += [] if fits else [f"{before} {sign} {after}"]
+    return wrong
 
 
 def sign_of(before: str, after: str) -> str:
@@ -122,8 +132,12 @@ def sign_of(before: str, after: str) -> str:
 
 
 def path_text(title: str, path: str) -> str:
-    says = {">": "", "<": " (up)", "~": " (no import)"}
-    rows = [f"{n}. `{module}`{says[sign]}: {first_sentence(module)}" for n, (sign, module) in enumerate(steps(path), 1)]
+    says = {">": "", "<": " (up)", "~": " (no import)", "=": " (back)"}
+    rows, seen = [], set[str]()
+    for number, (sign, module) in enumerate(steps(path), 1):
+        about = "" if module in seen else f": {first_sentence(module)}"
+        rows.append(f"{number}. `{module}`{says[sign]}{about}")
+        seen.add(module)
     return "\n".join([f"### {title}", "", *rows])
 
 

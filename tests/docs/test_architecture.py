@@ -29,6 +29,8 @@ def test_steps_of_the_paths_follow_the_imports(title: str) -> None:
         ("conductor > plugin", ["conductor > plugin"]),
         ("plugin ~ conductor", ["plugin ~ conductor"]),
         ("plugin > no.module", ["no.module"]),
+        ("plugin > conductor = plugin", []),
+        ("plugin = conductor", ["plugin = conductor"]),
     ],
 )
 def test_wrong_steps_are_found(path: str, wrong: list[str]) -> None:

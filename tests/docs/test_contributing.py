@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,8 @@ def test_a_recipe_has_five_lines_and_names_files_that_exist(title: str) -> None:
     paths = re.findall(r"`([\w.-]+/[^`\s]*|\w+\.md)`", RECIPES[title])
     assert [path for path in paths if not (ROOT / path).exists()] == []
     assert len(paths) >= 5
+
+
+def test_the_page_of_tests_is_what_its_script_writes() -> None:
+    script = runpy.run_path(str(ROOT / "tools" / "tests_of.py"))
+    assert (ROOT / "tests" / "README.md").read_text(encoding="utf-8") == script["page"](), "run tools/tests_of.py"

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from pytest_gump.agents.base import Ending, Note, SessionRef, Started, Text, Tokens, ToolResult, Turn, UsageSeen
 
 from tests.agents.recordings import ALL, RECORDED
-from tests.agents.stream_kit import JSON, PATHS, TASK, End, Recorded, Resumed, feed, line
+from tests.agents.stream_kit import JSON, PATHS, STREAMS, TASK, End, Recorded, Resumed, feed, line
 
 each_cli = pytest.mark.parametrize("recorded", ALL, ids=[recorded.cli for recorded in ALL])
 each_recorded_cli = pytest.mark.parametrize("recorded", RECORDED, ids=[recorded.cli for recorded in RECORDED])
+
+
+def test_every_folder_of_recordings_is_read() -> None:
+    assert {folder.name for folder in STREAMS.iterdir()} == {recorded.cli for recorded in ALL}
 
 
 def all_scenarios(outcome: str | None = None) -> pytest.MarkDecorator:
