@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from pytest_gump.executors.pool import Workers
+    from pytest_gump.executors.pool import WorkerPool
 
 
 class Conductor:
@@ -42,11 +42,11 @@ class Conductor:
         self.config = config
         self.exit_code, self.report, self.ci = ExitCode(config), Report(config), CI(config)
         self._last_failed, self._selection = LastFailed(config), Selection(config)
-        self.workers: Workers | None = None
+        self.workers: WorkerPool | None = None
         if has_workers(config):
-            from pytest_gump.executors.pool import Workers
+            from pytest_gump.executors.pool import WorkerPool
 
-            self.workers = Workers(config, ordinary_arguments(config))
+            self.workers = WorkerPool(config, ordinary_arguments(config))
         self.jobs: list[Job] = []
         self.selected: list[tuple[Job, dict[str, StepItem]]] = []
         """The jobs of which a step is selected, with these items by step path."""
@@ -158,18 +158,18 @@ class Conductor:
             return None
         if self.workers is None and (not self.selected or _has_errors(session)):
             return None
-        self.report.file_notes(setting_notes(self.config))
+        self.report.show_notes(setting_notes(self.config))
         for job, _ in self.selected:
-            self.report.file_notes(job.loaded.notes)
+            self.report.show_notes(job.loaded.notes)
         if self.config.getoption("gump_dry_run"):
             with usage_errors():
                 for job, _ in self.selected:
-                    self._foretell(job)
+                    self._print_dry_run(job)
             return True
         self._run(session)
         return True
 
-    def _foretell(self, job: Job) -> None:
+    def _print_dry_run(self, job: Job) -> None:
         from pytest_gump.jobs.prepare import dry_run, resumed_job
         from pytest_gump.session.resume import replay_previous
         from pytest_gump.system.git.repository import Repository

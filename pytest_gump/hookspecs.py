@@ -66,9 +66,10 @@ def pytest_gump_retry(step: Step, path: str, failures: Sequence[Failure]) -> Ret
 
 @pytest.hookspec
 def pytest_gump_attempt_started(order: Order) -> None:
-    """Take note that an attempt begins.
+    """Called when an attempt starts.
 
-    Called on the controller, after the ledger has it and before the agent starts. The answer is ignored::
+    It is called on the controller, after the ledger has the attempt and before the agent starts. The return value is
+    ignored::
 
         def pytest_gump_attempt_started(order):
             print(order.step, order.attempt, order.agent)
@@ -77,10 +78,10 @@ def pytest_gump_attempt_started(order: Order) -> None:
 
 @pytest.hookspec
 def pytest_gump_attempt_finished(order: Order, result: AttemptResult) -> None:
-    """Take note that an attempt ended.
+    """Called when an attempt has ended.
 
-    Called on the controller, after the ledger has the result and before what follows is decided. The answer is
-    ignored::
+    It is called on the controller, after the ledger has the result and before what follows is decided. The return
+    value is ignored::
 
         def pytest_gump_attempt_finished(order, result):
             print(order.step, result.outcome, result.usage.cost_usd)
@@ -89,10 +90,10 @@ def pytest_gump_attempt_finished(order: Order, result: AttemptResult) -> None:
 
 @pytest.hookspec
 def pytest_gump_run_finished(run: RunRecord) -> None:
-    """Take note that a run ended, passed or not.
+    """Called when a run has ended, passed or not.
 
-    Called on the controller, once for each run, after its last ledger event; `run.status` is `passed`, `failed` or
-    `cancelled`. The answer is ignored::
+    It is called on the controller, once for each run, after its last ledger event; `run.status` is `passed`, `failed`
+    or `cancelled`. The return value is ignored::
 
         def pytest_gump_run_finished(run):
             print(run.run_id, run.status, run.total.cost_usd)

@@ -80,7 +80,7 @@ def _settled(config: pytest.Config, status: int) -> int:
 def _settle_options(config: pytest.Config) -> None:
     """Request workers if steps may run in parallel and the command line does not set their number."""
     if not names_workflow(config):
-        refuse_half(config)
+        refuse_without_workflow(config)
     else:
         from pytest_gump.executors.worker_count import ask_for_workers
         from pytest_gump.jobs.previous_run import adopt
@@ -112,7 +112,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return None
 
 
-def refuse_half(config: pytest.Config) -> None:
+def refuse_without_workflow(config: pytest.Config) -> None:
     """Refuse options of a run on a command line that names none: ordinary tests would run, and no dry run be one.
 
     Raises:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import Order
 
 
-class InProcess:
+class InProcessExecutor:
     """Carries out an order when its result is fetched, one at a time."""
 
     def __init__(self, carry_out: Mapping[str, CarryOut]) -> None:

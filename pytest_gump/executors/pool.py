@@ -48,7 +48,7 @@ SILENT_S: Final = 15 * BEAT_S
 MUTE_S: Final = 3 * BEAT_S
 """After so long it gets no order."""
 ANSWER_S: Final = 2.0
-"""How long a worker may take to say that it has heard what it is to stop."""
+"""How long a worker may take to answer a request to stop."""
 LOOK_S: Final = 1.0
 """How much of the time between two looks counts: this process may have been stopped too, with all others."""
 HURRY_S: Final = 0.5
@@ -111,7 +111,7 @@ class _LostOrder:
     deadline: float
 
 
-class Workers:
+class WorkerPool:
     """Registered with the conductor where the session has xdist workers."""
 
     def __init__(self, config: pytest.Config, arguments: Sequence[str]) -> None:
@@ -196,7 +196,7 @@ class Workers:
             self._prepare(worker)
 
     def _prepare(self, worker: _Worker) -> None:
-        """Let a worker make ready for all runs while it has nothing else to do: a first order waits for that else."""
+        """Set up an idle worker for all runs, so that its first order need not wait."""
         if worker.pid is None or not worker.shares_disk:
             return
         for run_setup in self._run_setups.values():
@@ -289,7 +289,7 @@ class Workers:
         elif event in LEAVING:  # it had left before, with an internal error
             return
         if event in LEAVING and self._is_ending:
-            self.xdist.see_off(about["node"], about.get("error"))
+            self.xdist.end_worker(about["node"], about.get("error"))
             return
         self.xdist.handle(event, about, self._forget_unborn)
 
@@ -369,7 +369,7 @@ class Workers:
             lives = bool(lost.mark and marked(lost.mark))
             if not lives or time.monotonic() > lost.deadline:
                 self._lost_orders.remove(lost)
-                self._arrived.append(replace(lost.arrival, is_quiet=not lives))
+                self._arrived.append(replace(lost.arrival, processes_ended=not lives))
 
 
 def _raise(text: str) -> AttemptResult:

@@ -40,11 +40,11 @@ class Lost:
     why: str
     is_away: bool = False
     """Its files are where nobody reads them any more."""
-    is_quiet: bool = True
+    processes_ended: bool = True
     """False: something that it started may still live in its worktree."""
 
 
-class Executors(Protocol):
+class Executor(Protocol):
     @property
     def free(self) -> int:
         """How many orders may start now."""

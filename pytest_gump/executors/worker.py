@@ -104,7 +104,7 @@ class OrderServer:
                 self._inbox.put(END)
                 self._stop.all()
             case ("cancel", ticket):
-                self._send("alive")  # who does not answer at once is not waited for
+                self._send("alive")  # the controller does not wait for a worker that gives no answer
                 self._stop.ask(ticket)
             case ("spent", ticket, reason):
                 self._spent[ticket] = reason

@@ -61,7 +61,7 @@ class XdistSession:
             session = self._inner._session  # noqa: SLF001 - it counts there what the worker has, our steps not among it
             session.testscollected = len(about["ids"]) + len(session.items)
 
-    def see_off(self, node: Any, error: object) -> None:
+    def end_worker(self, node: Any, error: object) -> None:
         """Do what xdist does when a worker ends, but replace none."""
         self._config.hook.pytest_testnodedown(node=node, error=error)
         self._inner._active_nodes.discard(node)  # noqa: SLF001 - xdist counts its workers there

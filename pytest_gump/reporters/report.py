@@ -121,7 +121,7 @@ class Report:
             self._said.add(line)
             self._write(fit(line, self.columns), yellow=True)
 
-    def file_notes(self, notes: Iterable[Problem | str]) -> None:
+    def show_notes(self, notes: Iterable[Problem | str]) -> None:
         """Show notes on workflow and settings files that are valid but probably not intended, each once."""
         for note in map(str, notes):
             if note not in self._said:
@@ -211,10 +211,10 @@ class Report:
         """Log a step that failed without an attempt of its own; the caller closes its testcase."""
         report = item.bare_report("call", "failed", text)
         report.duration = spent_s
-        self.hand_on(item, [report])
+        self.log_all(item, [report])
         return report
 
-    def hand_on(self, item: pytest.Item, reports: list[Any]) -> None:
+    def log_all(self, item: pytest.Item, reports: list[Any]) -> None:
         """Log reports of a step that have no attempt behind them."""
         for report in reports:
             report.gump_category = None

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from pytest_gump.collect import StepItem, WorkflowCollector
     from pytest_gump.engine.run.run import Run
     from pytest_gump.order import Order, Outcome
-    from pytest_gump.session.start import Workplace
+    from pytest_gump.session.start import RunContext
     from pytest_gump.workflow.path import StepPath
 
 
 @dataclass(slots=True, eq=False)
 class ActiveRun:
     run: Run
-    workplace: Workplace
+    context: RunContext
     items: dict[str, StepItem]
     """By step path; those of plan items are made when they are first needed."""
     stack: ExitStack
@@ -44,9 +44,9 @@ class ActiveRun:
     in_flight: int = 0
     """Number of its orders that executors have."""
     asked_at: int = -1
-    """The state of things at which it was last asked for an order and had none that may start."""
+    """The loop's count of changes when the run last had no order that may start."""
     is_idle: bool = False
-    """Nothing that goes on elsewhere keeps it waiting."""
+    """It waits for nothing that runs elsewhere."""
     passed: dict[str, tuple[Any, str]] = field(default_factory=dict)
     """Reports and paths of passed steps, by node id: they count when the run ends."""
     spent_s: dict[str, float] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class InFlight:
         self, outcome: Outcome, reason: str, *, unreported: Usage = NOTHING_USED, final: bool = False
     ) -> AttemptResult:
         """The result of an attempt that did not come to its end, completed by what it left on disk."""
-        usage, tools = self.usage or unreported, self.active.workplace.tools
+        usage, tools = self.usage or unreported, self.active.context.tools
         result = AttemptResult.not_made(self.order, outcome, reason, started=CLOCK.now(), usage=usage, final=final)
         folder = attempt_folder(tools.scratch, self.ticket)
         return result if folder is None else recover(self.order, tools, result, folder, self.began)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.engine.run.quota import Quota
     from pytest_gump.engine.run.run import Run
-    from pytest_gump.executors.protocol import Executors
+    from pytest_gump.executors.protocol import Executor
     from pytest_gump.order import Order
     from pytest_gump.reporters.report import Report
     from pytest_gump.session.active_run import ActiveRun
@@ -38,7 +38,7 @@ KILL_S: Final = 3.0
 
 class OrderLoop:
     def __init__(
-        self, session: pytest.Session, executors: Executors, reports: StepReports, report: Report,
+        self, session: pytest.Session, executors: Executor, reports: StepReports, report: Report,
         *, slots: Mapping[str, int], quota: Quota,
     ) -> None:  # fmt: skip
         self._session = session
@@ -228,10 +228,10 @@ class OrderLoop:
         return arrival.get_result if isinstance(arrival, Finished) else partial(self._lost, in_flight, arrival)
 
     def _lost(self, in_flight: InFlight, arrival: Lost) -> AttemptResult:
-        if not arrival.is_quiet:
-            in_flight.active.workplace.pool.doubt(in_flight.order.slot)
+        if not arrival.processes_ended:
+            in_flight.active.context.pool.mark_suspect(in_flight.order.slot)
             in_flight.active.run.abandon_slot(in_flight.order.slot)
-        has_begun = arrival.is_away or not arrival.is_quiet  # of others, the stream on disk shows it
+        has_begun = arrival.is_away or not arrival.processes_ended  # of others, the stream on disk shows it
         unreported = Usage() if has_begun else NOTHING_USED
         return in_flight.interrupted(Outcome.CRASHED, arrival.why, unreported=unreported)
 
@@ -250,7 +250,7 @@ class OrderLoop:
             self._executors.kill(ticket)
         self._await(time.monotonic() + KILL_S)
         for ticket in [*self._in_flight]:
-            self._record_stopped(Lost(ticket, f"{reason}, and its worker did not answer", is_quiet=False))
+            self._record_stopped(Lost(ticket, f"{reason}, and its worker did not answer", processes_ended=False))
 
     def _await(self, deadline: float) -> None:
         while self._in_flight and time.monotonic() < deadline:

@@ -194,7 +194,7 @@ class StepReports:
         item.add_marker(pytest.mark.skip(reason=reason))
         report = self._protocol.report_of(item, "setup")
         report.outcome, report.longrepr = "skipped", item.skip_location(reason)
-        self._report.hand_on(item, [report, _final(report, "teardown")])
+        self._report.log_all(item, [report, _final(report, "teardown")])
 
 
 def _answer(ask: Callable[[], object], job: Job) -> Decision | None:

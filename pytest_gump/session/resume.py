@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.resumable import ResumableSchedule
     from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.prepare import PreparedJob
-    from pytest_gump.session.start import Workplace
+    from pytest_gump.session.start import RunContext
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
 
@@ -82,26 +82,26 @@ def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, 
         )
 
 
-def open_run(config: pytest.Config, workplace: Workplace, owned: ExitStack) -> Run:
+def open_run(config: pytest.Config, context: RunContext, owned: ExitStack) -> Run:
     """Open the run of a job. Its folder is locked until `owned` is closed.
 
     Raises:
         GumpError: something cannot be written, or another session has resumed the run since.
     """
-    prepared = workplace.prepared
+    prepared = context.prepared
     previous = prepared.job.previous
     if previous is None:
-        return create_run(workplace, owned, partial(begin_run, workplace, header=run_header(config, prepared)))
+        return create_run(context, owned, partial(begin_run, context, header=run_header(config, prepared)))
     if previous.step is None:
         options = stored_options(config, prepared)
-        return _resume(workplace, previous, owned, options)
-    begin = partial(_start_from, workplace, previous, previous.step, header=run_header(config, prepared))
-    return create_run(workplace, owned, begin)
+        return _resume(context, previous, owned, options)
+    begin = partial(_start_from, context, previous, previous.step, header=run_header(config, prepared))
+    return create_run(context, owned, begin)
 
 
-def _resume(workplace: Workplace, previous: PreviousRun, owned: ExitStack, options: dict[str, Any]) -> Run:
+def _resume(context: RunContext, previous: PreviousRun, owned: ExitStack, options: dict[str, Any]) -> Run:
     """Continue a run in its own folder, under its own id."""
-    prepared, tools, folder = workplace.prepared, workplace.tools, previous.run.folder
+    prepared, tools, folder = context.prepared, context.tools, previous.run.folder
     owned.enter_context(folder.owned())
     folder.close_to_others()
     stored = previous.run.read_on()
@@ -110,7 +110,7 @@ def _resume(workplace: Workplace, previous: PreviousRun, owned: ExitStack, optio
     history = read_history(stored.events) if replayed is None else replayed.history
     run = ResumedRun(
         prepared.inputs, folder, prepared.repository, CLOCK.now,
-        pool=workplace.pool, record=stored.record, history=history,
+        pool=context.pool, record=stored.record, history=history,
     )  # fmt: skip
     recovered = recover_attempts(history, tools, base=prepared.base.commit, folder=folder)
     try:
@@ -124,10 +124,10 @@ def _resume(workplace: Workplace, previous: PreviousRun, owned: ExitStack, optio
 
 
 def _start_from(
-    workplace: Workplace, previous: PreviousRun, step: StepPath, folder: RunFolder, header: dict[str, Any]
+    context: RunContext, previous: PreviousRun, step: StepPath, folder: RunFolder, header: dict[str, Any]
 ) -> Run:
     """Start a new run that copies what the previous one did before a step."""
-    prepared, origin = workplace.prepared, previous.run
-    run = ResumedRun(prepared.inputs, folder, prepared.repository, CLOCK.now, pool=workplace.pool)
+    prepared, origin = context.prepared, previous.run
+    run = ResumedRun(prepared.inputs, folder, prepared.repository, CLOCK.now, pool=context.pool)
     run.start_from(read_history(origin.events), step, origin.id, header=header, **this_process())
     return run

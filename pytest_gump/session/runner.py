@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.collect import StepItem
 from pytest_gump.engine.run.quota import Quota
-from pytest_gump.executors.in_process import InProcess
+from pytest_gump.executors.in_process import InProcessExecutor
 from pytest_gump.jobs.previous_run import last_failed_notes
 from pytest_gump.reporters.live import TOOL_VERBOSITY
 from pytest_gump.reporters.report import labels
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.executors.pool import Workers
-    from pytest_gump.executors.protocol import Executors
+    from pytest_gump.executors.pool import WorkerPool
+    from pytest_gump.executors.protocol import Executor
     from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.prepare import PreparedJob
     from pytest_gump.reporters.ci import CI
@@ -54,7 +54,7 @@ class Runner:
             self._conduct(prepared, items)
             stop_if_asked(self._session)
 
-    def by_workers(self, workers: Workers, selected: Selected) -> None:
+    def by_workers(self, workers: WorkerPool, selected: Selected) -> None:
         """Ordinary tests first, then all runs in parallel."""
         runs = self._prepare(selected)
         workers.run_tests(self._session)
@@ -85,23 +85,23 @@ class Runner:
             run = self._open(prepared, items, stack, is_here=True)
             if any(step.parallel for step in walk(prepared.inputs.workflow.steps)):
                 self._report.say_once(self._why_serial())
-            executor = InProcess({prepared.inputs.run_id: run.workplace.carry_out})
+            executor = InProcessExecutor({prepared.inputs.run_id: run.context.carry_out})
             loop = self._loop(executor, prepared.settings)
             executor.set_listener(loop.on_event)
             loop.run([run])
 
-    def _conduct_all(self, workers: Workers, prepared: Prepared) -> None:
+    def _conduct_all(self, workers: WorkerPool, prepared: Prepared) -> None:
         """Have all runs carried out by the workers, in parallel."""
         with interruptible() as interrupted, failing_in_one_line(self._session), ExitStack() as stack:
             runs = [self._open(job, items, stack.enter_context(ExitStack()), is_here=False) for job, items in prepared]
             self._report.set_labels(labels([run.run.record for run in runs]))
             loop = self._loop(workers, prepared[0][0].settings if prepared else Settings())
             shows_tools = self._config.get_verbosity() >= TOOL_VERBOSITY
-            workers.set_up([run.workplace.run_setup(shows_tools=shows_tools) for run in runs], loop.on_event)
+            workers.set_up([run.context.run_setup(shows_tools=shows_tools) for run in runs], loop.on_event)
             loop.run(runs, interrupted)
         stop_if_asked(self._session)
 
-    def _loop(self, executors: Executors, settings: Settings) -> OrderLoop:
+    def _loop(self, executors: Executor, settings: Settings) -> OrderLoop:
         quota, slots = Quota(settings), settings.slots_of
         return OrderLoop(self._session, executors, self._steps, self._report, slots=slots, quota=quota)
 
@@ -109,11 +109,11 @@ class Runner:
         needs_preflight = not self._config.getoption("gump_no_preflight")
         with usage_errors():
             opened = partial(open_run, self._config)
-            run, workplace = stack.enter_context(
+            run, context = stack.enter_context(
                 start(prepared, opened, lambda: self._steps.run_finished(active), is_here=is_here)
             )
-            active = ActiveRun(run, workplace, items, stack, needs_preflight)
-        notes = (*last_failed_notes(self._config), workplace.location_note)
+            active = ActiveRun(run, context, items, stack, needs_preflight)
+        notes = (*last_failed_notes(self._config), context.location_note)
         for line in filter(None, notes):
             self._report.say_once(line)
         self._report.run_started(run, active.root.nodeid)

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.checkout_watch import CheckoutState
 
-    OpenRun = Callable[["Workplace", ExitStack], Run]
+    OpenRun = Callable[["RunContext", ExitStack], Run]
     """Opens the folder of a run and books its start. The stack closes what the run owns."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Workplace:
+class RunContext:
     """What this process needs to carry out the orders of one run."""
 
     prepared: PreparedJob
@@ -48,7 +48,7 @@ class Workplace:
     pool: SlotPool
 
     @classmethod
-    def from_job(cls, prepared: PreparedJob, supervisor: Supervisor, slots: Slots, pool: SlotPool) -> Workplace:
+    def from_job(cls, prepared: PreparedJob, supervisor: Supervisor, slots: Slots, pool: SlotPool) -> RunContext:
         tools = Tools(
             repository=prepared.repository,
             slots=slots,
@@ -84,7 +84,7 @@ class Workplace:
 @contextmanager
 def start(
     prepared: PreparedJob, open_run: OpenRun, finished: Callable[[], None], *, is_here: bool
-) -> Iterator[tuple[Run, Workplace]]:
+) -> Iterator[tuple[Run, RunContext]]:
     """Start a run; at the end of the block it ends. Its worktrees stay, for the next run to use.
 
     On Ctrl-C or an error the ledger is closed with `cancelled` and the exception is raised again.
@@ -99,11 +99,11 @@ def start(
     slots = Slots(repository, root, keep=settings.keep_ignored)
     supervised = Supervisor() if is_here else closing(Supervisor())  # that one starts when it is first used
     with supervised as supervisor, closing(SlotPool(slots)) as pool, ExitStack() as owned:
-        workplace = Workplace.from_job(prepared, supervisor, slots, pool)
-        run = open_run(workplace, owned)
+        context = RunContext.from_job(prepared, supervisor, slots, pool)
+        run = open_run(context, owned)
         checkout = checkout_state(repository)
         try:
-            yield run, workplace
+            yield run, context
         except BaseException as error:
             changed = _changed_in_checkout(prepared, checkout)
             run.finish(cancelled=True, reason=_interruption(error), checkout_changed=changed)
@@ -111,11 +111,11 @@ def start(
         else:
             run.finish(checkout_changed=_changed_in_checkout(prepared, checkout))
         finally:
-            remove_scratch(workplace.tools)
+            remove_scratch(context.tools)
             finished()
 
 
-def create_run(workplace: Workplace, owned: ExitStack, begin: Callable[[RunFolder], Run]) -> Run:
+def create_run(context: RunContext, owned: ExitStack, begin: Callable[[RunFolder], Run]) -> Run:
     """Make the run's folder, its ledger, its branch and its scratch folder: all of them, or none.
 
     The folder is locked until `owned` is closed. `begin` writes the first event.
@@ -123,23 +123,23 @@ def create_run(workplace: Workplace, owned: ExitStack, begin: Callable[[RunFolde
     Raises:
         GumpError: one of them cannot be written.
     """
-    folder = RunFolder.create(workplace.prepared.repository.root, workplace.prepared.inputs.run_id)
+    folder = RunFolder.create(context.prepared.repository.root, context.prepared.inputs.run_id)
     try:
         owned.enter_context(folder.owned())
-        run_scratch(workplace.tools)
+        run_scratch(context.tools)
         return begin(folder)
     except BaseException as error:
-        remove_scratch(workplace.tools)
+        remove_scratch(context.tools)
         shutil.rmtree(folder.path, ignore_errors=True)
         if isinstance(error, OSError):
             raise RunError(f"cannot write {error.filename}: {error.strerror}") from error
         raise
 
 
-def begin_run(workplace: Workplace, folder: RunFolder, header: dict[str, Any]) -> Run:
+def begin_run(context: RunContext, folder: RunFolder, header: dict[str, Any]) -> Run:
     """Write the first event of a new run."""
-    prepared = workplace.prepared
-    run = Run(prepared.inputs, folder, prepared.repository, CLOCK.now, pool=workplace.pool)
+    prepared = context.prepared
+    run = Run(prepared.inputs, folder, prepared.repository, CLOCK.now, pool=context.pool)
     run.start(header=header, **this_process())
     return run
 

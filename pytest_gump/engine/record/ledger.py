@@ -128,8 +128,9 @@ def is_written(path: Path) -> bool:
 
 
 def _become_writer(file: int) -> bytes:
-    """Take the lock of a writer, and give what is written. What a crash spoiled at the end would be one broken line
-    together with the next event, or before it: it goes, unless another writes.
+    """Take the writer's lock and return the content of the file, without a broken line that a crash left at its end.
+
+    The broken line is cut off in the file too, since the next event would become part of it.
     """
     for _ in range(LOOKS):
         lock(file, fcntl.LOCK_SH)  # waits for those that only look whether somebody writes

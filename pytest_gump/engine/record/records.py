@@ -63,9 +63,9 @@ class Total:
 
 
 def is_unknown(usage: Usage, outcome: str = "") -> bool:
-    """Whether there is something to pay for that nobody tells of.
+    """Whether an attempt may have cost something that nobody reported.
 
-    Of an agent that ended by itself and told of no use there is none: it could not log in, say.
+    An agent that ended by itself and reported no use cost nothing: it could not log in, for example.
     """
     was_cut = outcome in {Outcome.CRASHED, Outcome.CANCELLED}
     return usage.cost_usd is None and (was_cut or not usage.is_empty)
@@ -93,7 +93,7 @@ class AttemptRecord:
     why: str = ""
     """What was decided after it, and for which reason."""
     scope: str = ""
-    """The step or group that decided in the end; the group goes on where that is not the attempt's own step."""
+    """The step or group that decided in the end. If it is a group, the run continues there."""
     decided: str = ""
     """Kind of the last decision about the step: retry, restart, replan or stop."""
     session_resumed: bool = False
@@ -241,7 +241,7 @@ class RunRecord(_Attempts):
     origin: str | None = None
     """The run that results were taken from (`--gump-from`)."""
     options: dict[str, Any] | None = None
-    """What the command line of the newest session that took the run up said, in full; None where the header tells."""
+    """The full command line of the newest session that resumed the run; None if the header has it."""
     resumed: int = 0
     """How often the run was resumed after it had ended or was killed."""
     reused: frozenset[int] = frozenset()
@@ -265,9 +265,7 @@ class RunRecord(_Attempts):
 
     @property
     def duration_s(self) -> float:
-        """Without the time between the end of a session and the next one that took the run up, and without that in
-        which all of it waited for a limit.
-        """
+        """Wall-clock time, without the gaps between sessions and without waits of the whole run for a limit."""
         return max(0.0, (self.finished or self.last_at) - self.started - self.idle_s)
 
     @property

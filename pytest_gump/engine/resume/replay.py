@@ -133,8 +133,9 @@ class Replay:
             self._on_reuse(attempt)
 
     def _still_leads_back(self, attempt: HistoryAttempt, ready: Ready) -> bool:
-        """Whether an attempt of a step that was edited since failed, and the steps before it ran again for that:
-        what they became is kept, though the failure counts no more.
+        """Whether the attempt failed, earlier steps ran again because of it, and its own step was edited since.
+
+        The results of those steps are kept, though the failure does not count any more.
         """
         if not self._is_resumed or ready.attempt != attempt.attempt or attempt.number in self.history.refused:
             return False

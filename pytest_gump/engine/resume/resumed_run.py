@@ -80,8 +80,9 @@ class ResumedRun(Run):
         self._move_branch(self.schedule.head)
 
     def _ended(self, events: Sequence[Event], recovered: Recovered) -> float:
-        """When the last session ended, as far as its events and the files of its attempts tell; one that was killed
-        while it booked what the one before it had lost was none.
+        """When the last session ended, from its events and the files of its attempts.
+
+        A session that was killed while it recorded the losses of the one before does not count.
         """
         last_at = next((event["at"] for event in reversed(events) if not is_recovered(event)), 0.0)
         open_attempts = ((attempt.result, attempt.finished) for attempt in self.history.open)
@@ -90,7 +91,7 @@ class ResumedRun(Run):
         return max(last_at, *(result.timings.started + result.timings.total_s for result in results), 0.0)
 
     def _keep_interrupted(self) -> None:
-        """Give refs of their own to what attempts had left that will be repeated under their number."""
+        """Keep the commits of interrupted attempts at refs of their own: they run again under the same number."""
         for attempt in self.history.attempts:
             result = attempt.result
             if result is None or result.snapshot is None or (attempt.has_ended and result.outcome is not Outcome.QUOTA):

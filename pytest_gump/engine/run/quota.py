@@ -106,7 +106,7 @@ class Quota:
         return cli not in self._until
 
     def passed(self, cli: str) -> None:
-        """Take note that the provider has answered an attempt."""
+        """Note that the provider has answered an attempt."""
         self._hits.pop(cli, None)
 
     def waits(self) -> Iterator[tuple[str, float]]:

@@ -52,7 +52,7 @@ CHANGED_NAMES = 20
 
 
 class Run:
-    """A living run. The controller is the only one that has it."""
+    """A run in progress. Only the controller has one."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Run:
         self.record = RunRecord() if record is None else record
         self.reuse = Reuse()
         self.quota = Quota(inputs.settings)
-        """Of the session, where several runs go on in it."""
+        """Shared by all runs of the session."""
         self._clock = clock
         self._repository = repository
         self._builder = OrderBuilder(inputs, self.record, repository)
@@ -256,9 +256,9 @@ class Run:
         return event
 
     def _presumed_usd(self, order: Order, result: AttemptResult) -> float | None:
-        """Of an attempt whose worker was lost before it told its cost: all that it was allowed.
+        """The presumed cost of an attempt whose worker was lost before it reported one: all that it was allowed.
 
-        One that was stopped, or killed with its session, told all but the answer that it was at.
+        A stopped attempt, or one killed with its session, has reported all but its last answer.
         """
         is_lost = order.agent is not None and result.outcome is Outcome.CRASHED
         is_allowed = self.inputs.settings.unknown_cost == "allow"
@@ -348,8 +348,9 @@ class Run:
         return self._repository.commit_tree(result.tree, [order.step_base], message)
 
     def _keep(self, step: str, attempt: int, result: AttemptResult, commit: str | None) -> None:
-        """Hold the commit of a passed attempt: the branch leaves it on a restart, and has those of a parallel group
-        only once they are merged.
+        """Keep the commit of a passed attempt at a ref of its own.
+
+        A restart moves the branch back, and commits of a parallel group are on the branch only after their merge.
         """
         if result.passed and result.tree is not None and commit is not None:
             self._repository.update_ref(commit_ref(self.inputs.run_id, step, attempt), commit)

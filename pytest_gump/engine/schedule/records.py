@@ -49,7 +49,7 @@ class Ready:
     failure: Failure | None = None
     """The failure that the prompt describes."""
     failed: StepPath | None = None
-    """The step, or part of a replan, that it is of: this one, one after it, or one in the same group."""
+    """The step, or part of a replan, that failed: this one, a later one, or one in the same group."""
     items: tuple[PlanItem, ...] = ()
     """Enclosing plan items, outermost first."""
     role: Role = "step"

@@ -36,7 +36,7 @@ class Tally:
     def enter(self) -> None:
         """Enter the step again after a restart: failures are kept, the flat list starts over.
 
-        A branch answers its j-th failure whenever that happens; its list starts over only by its own restart.
+        A branch counts only its own failures; its list starts over only after its own restart.
         """
         self.streak = 0
         if FLAT in self.counts:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.path import StepPath
 
 ENDS_RUN: Final = frozenset({Outcome.GATE_ERROR, Outcome.CANCELLED, Outcome.QUOTA})
-"""The run ends there: the check, the user or the provider stands in the way of all. What is in flight may finish."""
+"""Outcomes that end the run: every other step would meet the same obstacle. Running attempts may finish."""
 
 
 class Schedule(StepTree):

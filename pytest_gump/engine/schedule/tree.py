@@ -58,7 +58,7 @@ class StepTree:
         return self._open.offered(most)
 
     def start(self, path: StepPath) -> None:
-        """Take note that the attempt is in flight: it is offered no more, and may finish when the run has failed."""
+        """Mark the attempt as in flight: it is not offered again, and may finish after the run has failed."""
         self._find(path)
         self._open.start(path)
 

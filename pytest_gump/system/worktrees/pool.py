@@ -58,7 +58,7 @@ class SlotPool:
         os.close(self._leases.pop(name))
         return self._take(name)
 
-    def doubt(self, name: str) -> None:
+    def mark_suspect(self, name: str) -> None:
         """Leave word that something may live in a slot of ours: whoever takes it next will look."""
         self._doubted.add(name)
 

@@ -86,7 +86,7 @@ def test_slot_that_was_given_back_in_doubt_is_passed_over_while_somebody_works_i
     slots.slot("w1").prepare(slots.repository.head())
     first = SlotPool(slots)
     assert [first.lease(), first.lease()] == ["w1", "w2"]
-    first.doubt("w1")
+    first.mark_suspect("w1")
     first.close()
     pool = SlotPool(slots)
     with subprocess.Popen(["sleep", "60"], cwd=slots.root / "w1") as agent:
