@@ -142,7 +142,7 @@ def _read(path: Path, name: str) -> GumpToml | None:
         if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
             return None
         raise
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # an integer of over 4,300 digits is a plain one
         raise ConfigError(_syntax(name, str(error))) from error
     except RecursionError as error:
         raise ConfigError(f"{name}: is nested too deeply") from error

@@ -129,6 +129,7 @@ def test_the_file_of_the_user_is_read_first(tmp_path: Path) -> None:
         (b"# \xff\n", "gump.toml: is not UTF-8 text (byte 2)"),
         (b"#" * (MAX_BYTES + 1), f"gump.toml: has {MAX_BYTES + 1} bytes; at most {MAX_BYTES} are read"),
         (b"a = " + b"[" * 5000 + b"]" * 5000, "gump.toml: is nested too deeply"),
+        (b"a = " + b"9" * 5000, "gump.toml: Exceeds the limit (4300 digits)"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_error(tmp_path: Path, content: bytes, message: str) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_gump.cli.output import Out
     from pytest_gump.conformance import Finding
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 _COLOURS: Final = {"ok": "green", "note": "yellow", "failed": "red", "absent": "dim"}
 _UNTESTED: Final = "untested here: its adapter was written from documentation"
 

@@ -68,7 +68,7 @@ class Served:
     """The body."""
     with_key: bool
     is_side: bool
-    """ModelRequest by the CLI on its own account: a title, a summary."""
+    """The CLI asked on its own account: for a title or a summary."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class Project:
 def tool_tables(pyproject: str) -> dict[str, Any]:
     try:
         tables = tomllib.loads(pyproject).get("tool")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a plain ValueError: an integer of over 4,300 digits
         return {}
     return tables if isinstance(tables, dict) else {}
 

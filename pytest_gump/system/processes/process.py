@@ -161,6 +161,7 @@ class Supervisor:
                     start_new_session=True,
                 )
         except OSError:
+            ours.close()
             if cgroup is not None:
                 remove_cgroup(cgroup)
             raise

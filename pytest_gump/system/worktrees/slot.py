@@ -62,7 +62,7 @@ class Slot:
         self.name = name
         self.root = root.path
         self.path = root.path / name
-        self.keep = tuple(keep)
+        self.keep = kept = tuple(keep)
         self._slot_root = root
         self._folder = SlotFolder(root, name)
         self._index = index
@@ -71,7 +71,7 @@ class Slot:
         """The tree that the slot holds, and nothing besides but kept names; None as soon as something may run in it."""
         self._lacks_setup = False
         self._sweeper = sweeper
-        self._is_kept = cache(lambda path: is_kept(path, self.keep))
+        self._is_kept = cache(lambda path: is_kept(path, kept))  # no self: a circle would keep the folder open
         self._git = SlotCommands(repository.git_dir, self._folder, self._index)
 
     @property

@@ -63,7 +63,7 @@ def diagnosis(gump: Gump, *words: str, code: int = 0) -> dict[str, Any]:
     found, output, errors = gump("doctor", *words, "--json")
     assert (found, errors) == (code, "")
     record: dict[str, Any] = json.loads(output)
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["ok"] is (code == 0)
     return record
 

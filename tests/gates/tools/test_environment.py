@@ -129,7 +129,14 @@ def test_a_declared_folder_outside_is_ignored(tmp_path: Path, folder: str) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["tool = 3", "[tool]\nsetuptools = 1\npoetry = {packages = [1]}", "\0", "[tool.hatch]\nbuild = []"]
+    "text",
+    [
+        "tool = 3",
+        "[tool]\nsetuptools = 1\npoetry = {packages = [1]}",
+        "\0",
+        "[tool.hatch]\nbuild = []",
+        f"a = {'9' * 5000}",
+    ],
 )
 def test_an_odd_pyproject_is_no_problem(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +57,18 @@ def names(project: Project, snapshot: Snapshot) -> set[str]:
 
 def take(slot: Slot, base: str) -> Snapshot:
     return slot.snapshot(base, "gump: attempt\n", REF)
+
+
+def test_a_slot_that_nobody_holds_is_freed_at_once(project: Project, base: str) -> None:
+    slot = project.slot()
+    assert slot.prepare(base)
+    freed = weakref.ref(slot)
+    gc.disable()  # no circle keeps its folder open until a collection
+    try:
+        del slot
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 @contextlib.contextmanager
