@@ -127,10 +127,10 @@ def adopt(config: pytest.Config) -> None:
     project = project_root(config)
     if option.gump_from is not None:
         step, _, name = option.gump_from.partition("@")
-        run = StoredRun.read(find_run(project, name or option.gump_resume or None))
+        run = StoredRun.read_unlocked(find_run(project, name or option.gump_resume or None))
         previous = PreviousRun(run, _step(step, run))
     else:
-        previous = PreviousRun(StoredRun.read(find_run(project, option.gump_resume or None)))
+        previous = PreviousRun(StoredRun.read_unlocked(find_run(project, option.gump_resume or None)))
     previous.refuse()
     _take_options(config, previous, project)
     config.stash[_KEY] = previous
@@ -225,7 +225,7 @@ def _last_failed(config: pytest.Config, spec: Path, workflow: str) -> PreviousRu
     for folder in run_folders(project):
         header = folder.read_header()
         if _spec_of(header, project) == spec and header.get("workflow") == workflow:
-            run = StoredRun.read(folder)
+            run = StoredRun.read_unlocked(folder)
             last, record = PreviousRun(run), run.record
             fate = "discarded" if record.discarded else "applied" if record.applied else run.state
             if fate not in _FATES:

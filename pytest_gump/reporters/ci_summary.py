@@ -112,7 +112,8 @@ def cells(step: StepRecord) -> tuple[str, ...]:
 
 
 def _row(step: StepRecord) -> tuple[str, ...]:
-    mark, path, result, agent, *figures = cells(step)
+    mark, path, _, agent, *figures = cells(step)
+    result = _word(step.outcome) + (", reused" if step.attempts and not step.own else "")
     own = (_word(agent), *figures, _gates(step)) if step.own else [""] * 6
     return (mark, code(path, in_table=True), result, *own)
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from _pytest.junitxml import bin_xml_escape, xml_key  # no public way to a testcase's system-out; tests/test_junit.py
+from _pytest.junitxml import (  # no public way to a testcase's system-out; tests/reporters/test_junit.py
+    bin_xml_escape,
+    xml_key,
+)
 
 from pytest_gump.agents.base import worst_provenance
 from pytest_gump.engine.reporting.notices import no_change, skipped_gates

@@ -111,6 +111,17 @@ def test_what_an_agent_says_is_neither_a_command_nor_markup(project: GumpProject
     assert [found for found in ("<img", "@you", "http:", "50%") if found in shown_outside_code(text)] == []
 
 
+def test_the_outcome_of_a_hook_is_no_markup(project: GumpProject, summary: Path) -> None:
+    hook = f"from pytest_gump import Stop\ndef pytest_gump_retry():\n    return Stop('x', outcome={EVIL!r})\n"
+    project.write({"conftest.py": hook})
+    project.commit()
+    project.answer("impl", exit_code=1, outcome="agent_error")
+    project.run("one", "--gump-ci=github")
+    text = summary.read_text(encoding="utf-8")
+    assert "50%" in shown_as_code(text)
+    assert [found for found in ("<img", "@you", "http:", "50%") if found in shown_outside_code(text)] == []
+
+
 @pytest.mark.parametrize("options", [(), ("-q",), ("-s",), ("--capture=sys",)], ids=str)
 def test_annotations_stand_outside_captured_output(project: GumpProject, options: tuple[str, ...]) -> None:
     project.answer("impl", writes={"new.py": BROKEN})

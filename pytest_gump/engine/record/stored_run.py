@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,6 +55,19 @@ class StoredRun:
         if not ours and _is_about_to_run(folder, record, state):
             record.pid, state = None, "running"
         return cls(folder, header, events, record, state, size)
+
+    @classmethod
+    def read_unlocked(cls, folder: RunFolder) -> StoredRun:
+        """Read a run. If a process has locked it, wait a moment for the end of it: it may be a short command.
+
+        Raises:
+            RunError: see `read`.
+        """
+        run = cls.read(folder)
+        if run.state == "running" and run.record.pid is None:
+            with suppress(RunError), folder.owned():
+                return cls.read(folder, ours=True)
+        return run
 
     def read_on(self) -> StoredRun:
         """Return the run as it is now that this process has locked it: itself if the ledger did not grow.

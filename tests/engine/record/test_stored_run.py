@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+from pytest_gump.engine.record import run_folder
 from pytest_gump.engine.record.ledger import Ledger
 from pytest_gump.engine.record.run_folder import RunFolder
 from pytest_gump.engine.record.stored_run import StoredRun
@@ -61,6 +63,24 @@ def test_a_run_without_its_process_is_interrupted_until_another_process_works_on
         others = StoredRun.read(folder)
         assert (others.state, others.record.pid) == ("running", None)
         assert StoredRun.read(folder, ours=True).state == "interrupted"
+
+
+def test_a_short_lock_of_another_process_is_waited_for(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder, "PROBED_S", 60.0)
+    start(folder, **DEAD)
+    with ExitStack() as lock, ThreadPoolExecutor() as threads:
+        lock.enter_context(folder.owned())
+        assert StoredRun.read(folder).state == "running"
+        read = threads.submit(StoredRun.read_unlocked, folder)
+        lock.close()
+        assert read.result().state == "interrupted"
+
+
+def test_a_run_that_stays_locked_is_running(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder, "PROBED_S", 0.0)
+    start(folder, **DEAD)
+    with folder.owned():
+        assert StoredRun.read_unlocked(folder).state == "running"
 
 
 def test_a_run_without_events_is_running_while_its_ledger_is_open(folder: RunFolder) -> None:

@@ -112,7 +112,7 @@ class Book:
         return number
 
     def _numbered(self, ready: Ready) -> Ready:
-        """As `TakenUpRun.next`."""
+        """As `ResumedRun.next`."""
         one = self._undecided.get((ready.path, ready.attempt))
         if one is None:
             return ready
@@ -127,7 +127,7 @@ class Book:
         return renewed
 
     def _known(self, ready: Ready) -> HistoryAttempt | None:
-        """As `TakenUpRun.result_undecided`."""
+        """As `Reuse.result_of`."""
         return self._undecided.get((ready.path, ready.attempt))
 
     def _end(self, number: int, ready: Ready) -> Any:
@@ -330,7 +330,7 @@ def test_what_was_made_after_an_edit_is_not_made_again(
 
 
 def begun_from(origin: Book, until: StepPath) -> Book:
-    """A new run that takes over what the origin did before a step; as `TakenUpRun.start_from`."""
+    """A new run that takes over what the origin did before a step; as `ResumedRun.start_from`."""
     run = replace(origin, events=[])
     run.schedule = ResumableSchedule(run.workflow, base="b" * 40)
 
