@@ -35,7 +35,7 @@ def test_one_request_is_made_and_its_cost_told(cli: str, tmp_path: Path) -> None
     code, report, requests = doctor(cli, tmp_path)
     (call,) = report["live"]
     assert (code, call["ok"], requests) == (0, True, 1)
-    assert call["told"] == "{}"  # what the scripted model says to what is no prompt of a step
+    assert call["message"] == "{}"  # what the scripted model says to what is no prompt of a step
     assert call["cost_usd"] > 0
     (state,) = (one for one in report["clis"] if one["cli"] == cli)
     assert state["standing"] == "tested"
@@ -47,5 +47,5 @@ def test_a_request_that_is_refused_is_told_in_the_words_of_the_cli(cli: str, tmp
     code, report, _ = doctor(cli, tmp_path, Fault(400))
     (call,) = report["live"]
     assert (code, call["ok"]) == (1, False)
-    assert "the scripted model refuses" in call["told"]
+    assert "the scripted model refuses" in call["message"]
     assert report["failed"] == [f"call of {SUBJECTS[cli].agent}"]
