@@ -37,7 +37,7 @@ def resume(bench: Bench) -> str:
 ONE: Final = "Take the first way."
 OTHER: Final = "Take the second way."
 ON: Final = "Go on as before."
-AGAIN: Final = "Continue with the first way."
+AGAIN: Final = "Go on in the first way."
 
 
 def fork(bench: Bench) -> str:
