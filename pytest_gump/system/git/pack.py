@@ -69,12 +69,19 @@ def open_mirror(root: Path, *, object_format: str, pack: bytes, commits: Collect
                 unpack(here, pack)
             shallow = git / "shallow"
             known = set(shallow.read_text().split()) if shallow.exists() else set()
-            shallow.write_text("".join(f"{commit}\n" for commit in sorted(known | {*commits})))
+            _replace(shallow, "".join(f"{commit}\n" for commit in sorted(known | {*commits})))
             if commits:
-                (git / "HEAD").write_text(f"{next(iter(commits))}\n")
+                _replace(git / "HEAD", f"{next(iter(commits))}\n")
     except OSError as error:
         raise WorktreeError(f"cannot make a repository in {root}: {error.strerror}") from error
     return Repository.open(root)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one step: git processes of other workers read it, and an empty HEAD is no repository."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.replace(path)
 
 
 @contextmanager

@@ -49,6 +49,18 @@ def test_a_later_pack_is_a_difference_to_what_was_sent(project: Project, tmp_pat
     assert there.read_file(first, "app.py") == b"one\ntwo\nthree\n"
 
 
+def test_files_that_other_processes_read_are_replaced_and_never_empty(project: Project, tmp_path: Path) -> None:
+    first = project.open().head()
+    there = mirror(project, tmp_path / "there", first)
+    project.write({"app.py": "changed\n"})
+    second = project.commit()
+    with (there.git_dir / "HEAD").open() as head, (there.git_dir / "shallow").open() as shallow:
+        mirror(project, tmp_path / "there", second, known=(first,))
+        assert (head.read(), shallow.read()) == (f"{first}\n", f"{first}\n")
+    assert (there.git_dir / "HEAD").read_text() == f"{second}\n"
+    assert (there.git_dir / "shallow").read_text().split() == sorted([first, second])
+
+
 @pytest.mark.parametrize("size", [10, 2 << 20], ids=["as files", "as a pack"])
 def test_commits_come_back_with_all_that_led_to_them(project: Project, tmp_path: Path, size: int) -> None:
     base = project.open().head()
