@@ -45,6 +45,8 @@ while swaps < 20_000 and time.monotonic() < end and not os.path.exists(stop):
     for place in random.sample(places, 2):
         swaps += 1
         swap(place)
+        if swaps == 6:
+            open(f"{stop}-enough", "x").close()
         time.sleep(random.uniform(0, 0.2))
 print(swaps, flush=True)
 """
@@ -56,10 +58,10 @@ from pytest_gump.system.directory import Directory
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.worktrees.pool import SlotPool
 from pytest_gump.system.worktrees.slots import Slots
-project, root, base, out = sys.argv[1:]
+project, root, base, out, enough = sys.argv[1:]
 slots, whole, lost = Slots(Repository.open(Path(project)), Path(root)), 0, 0
 number, end = 0, time.monotonic() + 40
-while (whole < 3 or lost < 3) and number < 500 and time.monotonic() < end:
+while (whole < 3 or lost < 3 or not Path(enough).exists()) and number < 500 and time.monotonic() < end:
     number += 1
     try:
         pool = SlotPool(slots)
@@ -139,7 +141,7 @@ def test_nothing_else_is_touched_while_a_process_swaps_everything(
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as swapper:
         assert swapper.stdout is not None
         assert swapper.stdout.readline() == "started\n"
-        arguments = [str(project.root), str(root), base, str(out)]
+        arguments = [str(project.root), str(root), base, str(out), f"{stop}-enough"]
         done = subprocess.run(
             [*user, sys.executable, "-c", DRIVER, *arguments], env=env, capture_output=True, text=True, check=False
         )
