@@ -44,7 +44,7 @@ class JobFile(pytest.File):
 
 
 class JobFolder(pytest.Dir):  # type: ignore[misc]  # final for typing; a folder of ours is one in every respect but this
-    """A folder with several files of ours: pytest lists it again for each file that the command line names in it.
+    """A folder with several of our files. Pytest lists it again for each file in it that the command line names.
 
     From the second time on it gives the nodes of the first time, and where it can be known, only those of the file
     that pytest asks for. Of other files only those that were named themselves are looked at. Measured 2026-11-29 with

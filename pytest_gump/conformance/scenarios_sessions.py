@@ -82,7 +82,7 @@ def _expect_known(server: ModelServer, prompt: str, *, knows: tuple[str, ...]) -
     """What the model was sent with a prompt: all that belongs to its conversation, and nothing of the others."""
     request = next(served for served in server.main if prompt in (served.request.prompt or ""))
     for text in knows:
-        expect_that(text in request.text, f"with {prompt!r}, the model is not told {text!r}")
+        expect_that(text in request.text, f"with {prompt!r}, the model does not get {text!r}")
     for text in {ONE, OTHER, ON, AGAIN} - {prompt, *knows}:
         expect_that(text not in request.text, f"with {prompt!r}, the model gets {text!r}")
 

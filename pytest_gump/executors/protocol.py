@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     """Carries out the order of a ticket. The first function gets its events; the second returns why it must stop."""
 
 
-class WorkerFault(GumpError):  # noqa: N818 - shown as text, never as an error of ours
+class WorkerFault(GumpError):  # noqa: N818 - shown as text, never as an exception
     """An exception that an attempt raised on its worker: first its text in one line, then the traceback."""
 
 

@@ -101,10 +101,10 @@ def _table(record: RunRecord) -> Iterator[str]:
 def cells(step: StepRecord) -> tuple[str, ...]:
     """Mark, path, result, agent, attempts, cost, turns and time of a step; no figures if it was reused."""
     mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
+    start = mark, step.path, _outcome(step, step.outcome)
     if not step.attempts:
-        return (mark, step.path, step.outcome, *[""] * 5)
+        return (*start, *[""] * 5)
     total, agent = step.total, step.attempts[-1].agent
-    start = mark, step.path, step.outcome if step.own else f"{step.outcome}, reused"
     if not step.own:
         return (*start, agent or step.mode, *[""] * 4)
     paid = (total.cost_text, str(total.turns)) if agent else ("", "")
@@ -113,9 +113,12 @@ def cells(step: StepRecord) -> tuple[str, ...]:
 
 def _row(step: StepRecord) -> tuple[str, ...]:
     mark, path, _, agent, *figures = cells(step)
-    result = _word(step.outcome) + (", reused" if step.attempts and not step.own else "")
     own = (_word(agent), *figures, _gates(step)) if step.own else [""] * 6
-    return (mark, code(path, in_table=True), result, *own)
+    return (mark, code(path, in_table=True), _outcome(step, _word(step.outcome)), *own)
+
+
+def _outcome(step: StepRecord, shown: str) -> str:
+    return f"{shown}, reused" if step.attempts and not step.own else shown
 
 
 def _gates(step: StepRecord) -> str:

@@ -1,4 +1,4 @@
-"""How a session ends early: a wrong command line, an error of ours, a signal, what pytest's own options ask for."""
+"""How a session ends early: a wrong command line, a GumpError, a signal, what pytest's own options ask for."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class usage_errors:  # noqa: N801 - reads as a statement: `with usage_errors():`
 
 @contextmanager
 def failing_in_one_line(session: pytest.Session) -> Iterator[None]:
-    """Let an error of ours that ends a run (a full disk, say) fail the session with its text in one line."""
+    """Fail the session with the text of a GumpError that ends a run (a full disk, for example), in one line."""
     try:
         yield
     except GumpError as error:

@@ -9,15 +9,16 @@ import shutil
 import stat
 from dataclasses import dataclass, field
 from io import FileIO
-from typing import TYPE_CHECKING
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO, TYPE_CHECKING
 
 from pytest_gump.errors import ConfigError, WorktreeError
 from pytest_gump.system.directory import NEW, Directory
 from pytest_gump.system.kept_ignored import is_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 _DEEPEST_HANDOVER = 10
 _MOST_BYTES_READ = 2 * 1024 * 1024
@@ -53,6 +54,18 @@ def read_user_text(path: Path, max_bytes: int, name: str) -> str:
         return read_user_file(path, max_bytes, name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that replaces `path` in one step when the block ends; other processes never see half of it."""
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as new:
+        try:
+            yield new.file
+            new.file.flush()
+            Path(new.name).replace(path)
+        finally:
+            Path(new.name).unlink(missing_ok=True)
 
 
 def remove(path: Path) -> None:

@@ -26,6 +26,17 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None
 
 
 @contextmanager
+def ending(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that ends at the latest with the block."""
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@contextmanager
 def background(project: GumpProject, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A pytest session in the background, in a process group of its own; it ends at the latest with the block."""
     process = subprocess.Popen(
@@ -36,12 +47,8 @@ def background(project: GumpProject, *arguments: str) -> Iterator[subprocess.Pop
         text=True,
         start_new_session=True,
     )
-    try:
+    with ending(process):
         yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 def replayed(project: GumpProject, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,10 +19,10 @@ from pytest_gump.system.worktrees.pool import SlotPool
 from pytest_gump.system.worktrees.slots import Slots
 
 from tests.kits import parallel as parallel_kit
-from tests.kits.processes import living, wait_until
+from tests.kits.processes import ending, living, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.record.run_folder import RunFolder
@@ -110,17 +110,11 @@ def flag_of(project: GumpProject) -> Path:
     return project.path.parent / f"{project.path.name}-go"
 
 
-@contextmanager
-def child(project: GumpProject, *words: str) -> Iterator[subprocess.Popen[str]]:
+def child(project: GumpProject, *words: str) -> AbstractContextManager[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, *words], cwd=project.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    return ending(process)
 
 
 def gump(project: GumpProject, *words: str) -> subprocess.CompletedProcess[str]:

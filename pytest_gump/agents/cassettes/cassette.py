@@ -31,6 +31,7 @@ from typing import Any, Final
 
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.errors import ConfigError
+from pytest_gump.system.files import replacing
 from pytest_gump.system.locks import try_lock
 
 VERSION: Final = 1
@@ -291,15 +292,12 @@ def _take_record(take: Take) -> dict[str, object]:
 
 
 def _write_json(path: Path, record: object, *, durable: bool = False) -> None:
-    """Through a rename: a reader never sees half of it."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    with replacing(path) as file:
+        file.write(json.dumps(record, indent=2, ensure_ascii=False).encode() + b"\n")
+        os.fchmod(file.fileno(), 0o644)
         if durable:
             file.flush()
             os.fsync(file.fileno())
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
 
 
 def _write_file(path: Path, content: str | bytes) -> None:

@@ -86,7 +86,7 @@ class ClaudeAgent(CliAgent):
         "CLAUDE_CONFIG_DIR",
     )
     reports_cost: ClassVar = True
-    # A second `--settings` or `--tools` would take the place of ours.
+    # A second `--settings` or `--tools` would replace ours.
     grants: ClassVar = Grants(
         options=frozenset(
             {"--permission-mode", "--permission-prompts", "--permission-prompt-tool", "--settings", "--setting-sources"}

@@ -7,14 +7,11 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, Final
 
 from pytest_gump.agents.streams import ndjson
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pytest_gump.system.files import replacing
 
 _ID: Final = re.compile(r"[0-9a-fA-F-]{32,36}", re.ASCII)
 _ODD: Final = re.compile(r"[^a-zA-Z0-9]")
@@ -56,20 +53,9 @@ def _copy(source: Path, target: Path, folder: str) -> None:
 
 def _write(target: Path, first: ndjson.JsonObject, old: IO[bytes]) -> None:
     """Write the first record, and what follows in the old file, which also gives the time."""
-    with _beside(target) as new:
+    with replacing(target) as new:
         new.write(json.dumps(first).encode() + b"\n")
         shutil.copyfileobj(old, new)
         new.flush()
         seen = os.fstat(old.fileno())
         os.utime(new.fileno(), ns=(seen.st_atime_ns, seen.st_mtime_ns))
-
-
-@contextlib.contextmanager
-def _beside(target: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of the target once it is whole."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as new:
-        try:
-            yield new.file
-            Path(new.name).replace(target)
-        finally:
-            Path(new.name).unlink(missing_ok=True)

@@ -92,7 +92,7 @@ def find_garbage(repository: Repository, slots_root: Path, expiry: Expiry, now: 
 
 @contextmanager
 def looking() -> Iterator[None]:
-    """Turn a folder that cannot be looked into into an error of ours."""
+    """Raise a GumpError for a folder that cannot be read."""
     try:
         yield
     except OSError as error:

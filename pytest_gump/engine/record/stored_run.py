@@ -31,7 +31,7 @@ class StoredRun:
     header: dict[str, Any]
     events: Sequence[Event] = field(repr=False)
     record: RunRecord
-    """Its process id is None while a process that works on the run has not booked its start."""
+    """Its process id is None from the moment a process locks the run until that process has recorded its start."""
     state: str
     """passed, failed, cancelled, running, interrupted."""
     size: int
@@ -123,7 +123,7 @@ def _fold(folder: RunFolder, events: Sequence[Event], *, results: bool) -> RunRe
 
 
 def _is_about_to_run(folder: RunFolder, record: RunRecord, state: str) -> bool:
-    """True if a process works on the run that has not booked its start: of a new run, or of one that is resumed."""
+    """True if a process has locked the run, new or resumed, and has not recorded its start yet."""
     if not record.has_started:
         return is_written(folder.ledger) or folder.is_owned
     return state in RESUMABLE and folder.is_owned and not is_alive(record.pid, record.pid_created)

@@ -84,7 +84,7 @@ class Replay:
         """Feed all attempts to the schedule.
 
         Raises:
-            RunError: the ledger holds what no version of ours has written.
+            RunError: the ledger has events that no version of gump writes.
         """
         self._repository.learn_trees(commit for attempt in self.history.attempts for commit in attempt.commits)
         seen: list[HistoryAttempt] = []
@@ -243,7 +243,7 @@ def replay(
         end_session: see `Replay`.
 
     Raises:
-        RunError: the ledger holds what no version of ours has written.
+        RunError: the ledger has events that no version of gump writes.
     """
 
     def unmark(attempt: HistoryAttempt) -> None:
@@ -260,7 +260,7 @@ def replay(
 
 
 def changes(repository: Repository, started: Event, now: Ready | Order, identity: Identity) -> list[str]:
-    """What differs between an attempt, as its `attempt_started` tells, and the one that would be made now."""
+    """What differs between the `attempt_started` event of an attempt and the attempt that would start now."""
     moved = ["base tree"] if is_moved(repository, started, now) else []
     return [*differences(started.get("identity") or {}, identity), *moved]
 

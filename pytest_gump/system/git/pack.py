@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.files import replacing
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.git.runner import GitRunner, commit_id, failure
 from pytest_gump.system.locks import try_lock
@@ -78,10 +79,9 @@ def open_mirror(root: Path, *, object_format: str, pack: bytes, commits: Collect
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file in one step: git processes of other workers read it, and an empty HEAD is no repository."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(text)
-    new.replace(path)
+    """Git processes of other workers read the file meanwhile, and an empty HEAD is no repository."""
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 @contextmanager
