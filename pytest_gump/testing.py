@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess  # the fixture plays the user: it runs git as a user would
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,8 +27,10 @@ from pytest_gump.engine.record.run_folder import RunFolder, run_folders
 from pytest_gump.engine.record.stored_run import StoredRun
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from git import Repo
 
     from pytest_gump.agents.base import Tokens
     from pytest_gump.agents.streams.json_reader import Outcome
@@ -66,6 +69,16 @@ class GumpProject:
         if done.returncode != 0:
             pytest.fail(f"git {' '.join(arguments)}: {done.stderr}")
         return done.stdout.strip()
+
+    @cached_property
+    def repo(self) -> Repo:
+        """The project as GitPython sees it: its commits, trees and diffs as objects.
+
+        GitPython is imported here, because its import costs 50 ms and two git processes.
+        """
+        from git import Repo
+
+        return Repo(self.path)
 
     def write(self, files: Mapping[str, str]) -> None:
         """Write files, by path relative to the project."""
@@ -188,16 +201,20 @@ class GumpProject:
 
     def tree(self, ref: str) -> dict[str, str]:
         """The text files of a commit, by path."""
-        entries = [entry.partition("\t") for entry in self.git("ls-tree", "-r", "-z", ref).split("\0") if entry]
-        names = [name for kind, _, name in entries if " blob " in kind]  # no submodules
-        return {name: self.git("show", f"{ref}:{name}") for name in names}
+        from git import Blob
+
+        files = (entry for entry in self.repo.commit(ref).tree.traverse() if isinstance(entry, Blob))
+        return {str(file.path): file.data_stream.read().decode("utf-8", "replace").strip() for file in files}
 
 
 @pytest.fixture
-def gump_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
+def gump_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[GumpProject]:
     """A scratch repository to run workflows in; worktrees stay inside the test's temporary folder."""
     cache = pytester.path.parent / f"{pytester.path.name}-cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("HOME", str(cache / "home"))
     (cache / "home").mkdir(parents=True)
-    return GumpProject(pytester)
+    project = GumpProject(pytester)
+    yield project
+    if "repo" in vars(project):
+        project.repo.close()  # it keeps a git process

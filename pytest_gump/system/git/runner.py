@@ -1,17 +1,21 @@
-"""Git commands through GitPython, cut off from the environment, hooks and habits of whoever runs us."""
+"""Git commands, cut off from the environment, hooks and habits of whoever runs us.
+
+Measured 2026-11-29: a command costs 1.3 ms through `subprocess` and through GitPython. The import of GitPython costs
+50 ms, 158 modules and two processes more, so that only the fixture for tests uses it.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-import tempfile
+import subprocess
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytest_gump.system.directory import Directory
@@ -50,7 +54,7 @@ _KEPT: Final = frozenset(
 )
 """Where the user's configuration lies, `safe.directory` included, and how a partial clone gets what it lacks.
 
-Everything else of GIT_* is cleared, which takes a process more for each command.
+Everything else of GIT_* is cleared.
 """
 
 _IDENTITY: Final = {
@@ -59,7 +63,13 @@ _IDENTITY: Final = {
     "GIT_COMMITTER_NAME": "gump",
     "GIT_COMMITTER_EMAIL": "gump@localhost",
 }
-_ENVIRONMENT: Final = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **_IDENTITY}
+_ENVIRONMENT: Final = {
+    "LANGUAGE": "C",
+    "LC_ALL": "C",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    **_IDENTITY,
+}
 _ID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -101,31 +111,24 @@ class GitRunner:
         `within`: the folder that git starts in, entered by its descriptor. `using`: folders that arguments or
         variables name by `Directory.access`.
         """
-        if within is not None and not os.access(within.access, os.X_OK):  # GitPython would start it elsewhere
-            raise WorktreeError(f"git cannot enter {within.path}")
         given = env or {}
-        cleared = [word for name in os.environ if _is_cleared(name) and name not in given for word in ("-u", name)]
-        prefix = ("/usr/bin/env", *cleared) if cleared else ()
-        with tempfile.TemporaryFile() as file:
-            if stdin:
-                file.write(stdin)
-                file.seek(0)
-            status, stdout, stderr = _execute(
-                [*prefix, "git", *self._leading, *arguments],
-                istream=file if stdin else None,
-                with_extended_output=True,
-                with_exceptions=False,
-                stdout_as_string=False,
-                strip_newline_in_stdout=False,
-                output_stream=output,
-                env={**self._environment, **given},
-                within=None if within is None else within.access,
+        environment = {name: text for name, text in os.environ.items() if not _is_cleared(name)}
+        try:
+            process = subprocess.Popen(
+                ["git", *self._leading, *arguments],
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=output or subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**environment, **self._environment, **given},
+                cwd=None if within is None else within.access,
                 pass_fds=tuple(folder.descriptor for folder in using),
                 start_new_session=True,  # Ctrl-C must not leave half a git operation behind
             )
-        if prefix and status == 127:
-            raise _not_found()
-        return GitOutput(status, stdout or b"", stderr)
+        except OSError as error:
+            raise _not_started(error, within) from error
+        with process:
+            stdout, stderr = process.communicate(stdin)
+        return GitOutput(process.returncode, stdout or b"", stderr.decode("utf-8", "replace"))
 
     def check(
         self,
@@ -167,19 +170,15 @@ def git_folder(git_dir: Path) -> str:
 
 
 def _is_cleared(name: str) -> bool:
-    return name.startswith("GIT_") and not name.startswith("GIT_PYTHON_") and name not in _KEPT | _ENVIRONMENT.keys()
+    return name.startswith("GIT_") and name not in _KEPT | _IDENTITY.keys()
 
 
-def _execute(command: list[str], *, within: str | None, **options: object) -> tuple[int, bytes | None, str]:
-    try:
-        import git
-    except ImportError as error:  # GitPython cannot be imported where there is no git
-        raise _not_found() from error
-    execute = cast("Callable[..., tuple[int, bytes | None, str]]", git.Git(within).execute)
-    try:
-        return execute(command, **options)
-    except git.GitCommandNotFound as error:
-        raise _not_found() from error
+def _not_started(error: OSError, within: Directory | None) -> WorktreeError:
+    if within is not None and not os.access(within.access, os.X_OK):
+        return WorktreeError(f"git cannot enter {within.path}")
+    if isinstance(error, FileNotFoundError | PermissionError):
+        return _not_found()
+    return WorktreeError(f"git cannot be started: {error.strerror}")
 
 
 def _not_found() -> WorktreeError:

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.errors import WorktreeError
+from pytest_gump.system.git.runner import GitRunner
+
+from tests.system.git_project import make_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(("is_user", "name"), [(True, "A Writer"), (False, "gump")])
+def test_identity_of_the_environment_is_the_users_only(
+    monkeypatch: pytest.MonkeyPatch, *, is_user: bool, name: str
+) -> None:
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "A Writer")
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "writer@example.org")
+    assert GitRunner(is_user=is_user).check("var", "GIT_AUTHOR_IDENT").line.startswith(f"{name} <")
+
+
+def test_input_output_and_errors_pass_whole(tmp_path: Path) -> None:
+    git = GitRunner("-C", str(make_project(tmp_path).root))
+    text = b"\0\xff" * 100_000  # more than a pipe holds
+    blob = git.check("hash-object", "-w", "--stdin", stdin=text).line
+    assert git.check("cat-file", "blob", blob).stdout == text
+    with pytest.raises(WorktreeError, match="git cat-file failed: Not a valid object name nothing"):
+        git.check("cat-file", "blob", "nothing")
+
+
+def test_git_starts_without_gitpython(tmp_path: Path) -> None:
+    root = make_project(tmp_path).root
+    program = (
+        "import sys; from pathlib import Path; from pytest_gump.system.git.repository import Repository\n"
+        "Repository.open(Path.cwd()).head(); print('git' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
