@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_gump.agents import price_table
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 RESELLERS: Final = (("qwen", "openrouter", "qwen/"),)
 """Models that the table has only under another name: prefix, provider, and what to put before the name."""
+
+_MODELS: Final = 256
+"""Models that are remembered: a stream may name a new one in every line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +105,17 @@ def _table() -> Table:
 
 def _look_up(model: str | None, tokens: Tokens) -> Priced | None:
     """The table's price for these tokens; None when the model is not in it."""
-    if not model:
-        return None
+    name = _name_in_table(model) if model else None
+    return None if name is None else _table().look_up(*name, tokens)
+
+
+@lru_cache(maxsize=_MODELS)
+def _name_in_table(model: str) -> tuple[str, str | None] | None:
+    """The name of a model in the table, and its provider if it takes one to find it; None when it is not there."""
     bare = _without_provider(model)
     resold = [(start + bare, provider) for prefix, provider, start in RESELLERS if bare.startswith(prefix)]
-    found = (_table().look_up(name, provider, tokens) for name, provider in ((bare, None), (model, None), *resold))
-    return next(filter(None, found), None)
+    names = ((bare, None), (model, None), *resold)
+    return next((name for name in names if _table().look_up(*name, Tokens(input=1)) is not None), None)
 
 
 def source(model: str | None) -> str | None:
@@ -136,7 +144,7 @@ LINEAR_TOKENS: Final = 128_000
 """Input up to which the price of a model is checked to be linear; providers ask more for a longer context."""
 
 
-@cache
+@lru_cache(maxsize=_MODELS)
 def rates(model: str | None) -> Rates | None:
     """The rates of a model for answers with at most `LINEAR_TOKENS` of input, for pricing a stream while it runs.
 

@@ -63,11 +63,12 @@ class Live:
         self._attempts.pop(ticket, None)
 
     def on_event(self, ticket: int, event: AttemptEvent) -> None:
-        """Handle an event of a running attempt, or a tick (None)."""
+        """Handle an event of a running attempt, or a tick (None): only then is the screen written."""
         attempt = self._attempts.get(ticket)
         if attempt is not None:
             self._note(attempt, event)
-        self.tick()
+        if event is None:
+            self.tick()
 
     def _note(self, attempt: _Attempt, event: AttemptEvent) -> None:
         match event:

@@ -29,6 +29,23 @@ def test_a_model_that_is_not_in_the_table_has_no_price(model: str | None) -> Non
     assert prices.estimated_usage(model, Tokens(input=10)).provenance == "unknown"
 
 
+def test_a_model_without_a_price_is_searched_once_however_many_answers_it_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names: list[str] = []
+
+    class Table:
+        @staticmethod
+        def look_up(name: str, *_: object) -> None:
+            names.append(name)
+
+    monkeypatch.setattr(prices, "_table", lambda: Table)
+    for _ in range(100):
+        assert prices.estimate_answers("house/unpriced-7b", Tokens(input=10)) is None
+        assert prices.estimate_answers("house/unpriced-7b", Tokens(input=prices.LINEAR_TOKENS + 1)) is None
+    assert names == ["unpriced-7b", "house/unpriced-7b"]
+
+
 def test_nothing_costs_nothing() -> None:
     assert prices.estimate("claude-sonnet-4-5", Tokens()) == 0
 

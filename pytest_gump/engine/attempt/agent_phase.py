@@ -11,6 +11,7 @@ from pytest_gump.agents.base import Note, Task, has_ended
 from pytest_gump.agents.streams.login_error import with_login_error
 from pytest_gump.engine.attempt.handover import HANDOVER_FILES
 from pytest_gump.engine.attempt.prompt import prompt_key
+from pytest_gump.engine.attempt.tools import SHOWN
 from pytest_gump.engine.checks import withheld
 from pytest_gump.engine.checks.bounds import place_in
 from pytest_gump.engine.checks.command_end import left_behind, too_much
@@ -150,12 +151,15 @@ class _Listener:
 
     def line(self, line: bytes) -> str | None:
         self._note_time()
-        events = tuple(self.reader.feed(line))
-        if not events or any(not isinstance(event, Note) for event in events):
-            self.guards.on_output()  # a CLI that only says that it waits for the network is silent
-        for event in events:
-            self.tools.listen(event)
+        only_notes = True
+        event = None
+        for event in self.reader.feed(line):
+            only_notes = only_notes and isinstance(event, Note)
+            if isinstance(event, SHOWN):
+                self.tools.listen(event)
             self._judge(event)
+        if event is None or not only_notes:
+            self.guards.on_output()  # a CLI that only says that it waits for the network is silent
         return self._stop_reason()
 
     def tick(self) -> str | None:

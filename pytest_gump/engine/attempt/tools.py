@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.agents.base import Note, Text, ToolCall
+from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.system.processes.session_clock import CLOCK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pytest_gump.agents.base import Agent, Event
+    from pytest_gump.agents.base import Agent
     from pytest_gump.gates.tools.interpreter import Interpreter
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
@@ -29,20 +29,20 @@ class GateStarted:
     name: str
 
 
+SHOWN: Final = (Turn, ToolCall, UsageSeen)
+"""Events of an agent that a live display gets."""
+
 if TYPE_CHECKING:
-    AttemptEvent = Event | GateStarted | None
+    ShownEvent = Turn | ToolCall | UsageSeen
+    AttemptEvent = ShownEvent | GateStarted | None
     """Reports of a running attempt: an event of its agent, the start of a gate, or several times a second None."""
 
 
 def masked_event(event: AttemptEvent, secrets: Secrets) -> AttemptEvent:
     """The event as a live display may show it."""
-    match event:
-        case ToolCall():
-            return replace(event, path=secrets.mask(event.path), command=secrets.mask(event.command))
-        case Text() | Note():
-            return replace(event, text=secrets.mask(event.text))
-        case _:
-            return event
+    if secrets and isinstance(event, ToolCall):
+        return replace(event, path=secrets.mask(event.path), command=secrets.mask(event.command))
+    return event
 
 
 def _nobody_listens(_event: AttemptEvent) -> None:
@@ -68,7 +68,7 @@ class Tools:
     interpreter: Interpreter | None = None
     """The Python of gates as it was when the run began; None = not compared."""
     listen: Callable[[AttemptEvent], None] = _nobody_listens
-    """Receives every event at once, for the live display."""
+    """Receives events at once, for the live display."""
     stop_asked: Callable[[], str | None] = _nobody_asks
     """Why the agent must stop now because the run's money is spent; asked several times a second."""
     clock: Callable[[], float] = CLOCK

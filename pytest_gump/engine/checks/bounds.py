@@ -96,18 +96,33 @@ def place_in(worktree: Path, path: str) -> str | None:
     return None
 
 
-def is_in_checkout(path: str, *, worktree: Path, checkout: Path) -> bool:
-    """Whether a tool call's path, taken from the worktree, lies in the user's checkout.
+class Roots:
+    """An attempt's worktree and the user's checkout, each as it is written and with links resolved.
 
-    Both as it is written and with links resolved; the worktree itself may lie inside the checkout.
+    Links are resolved when the object is made: what an agent puts in the place of its worktree changes nothing.
     """
-    joined = os.path.join(worktree, os.fsdecode(path.encode("utf-8", "replace")))  # noqa: PTH118
-    spellings = {os.path.normpath(joined)}
-    if "\0" not in joined:  # no file has such a name, and no call of the system takes it
-        spellings.add(os.path.realpath(joined))
-    ours = {str(worktree), os.path.realpath(worktree)}
-    theirs = {str(checkout), os.path.realpath(checkout)}
-    return any(_below(spelling, theirs) and not _below(spelling, ours) for spelling in spellings)
+
+    def __init__(self, worktree: Path, checkout: Path) -> None:
+        self._worktree = worktree
+        self._ours = _spellings(str(worktree))
+        self._theirs = _spellings(str(checkout))
+
+    def is_in_checkout(self, path: str) -> bool:
+        """Whether a tool call's path, taken from the worktree, lies in the user's checkout.
+
+        Both as it is written and with links resolved; the worktree itself may lie inside the checkout.
+        """
+        joined = os.path.join(self._worktree, os.fsdecode(path.encode("utf-8", "replace")))  # noqa: PTH118
+        return any(
+            _below(spelling, self._theirs) and not _below(spelling, self._ours) for spelling in _spellings(joined)
+        )
+
+
+def _spellings(path: str) -> set[str]:
+    spellings = {os.path.normpath(path)}
+    if "\0" not in path:  # no file has such a name, and no call of the system takes it
+        spellings.add(os.path.realpath(path))
+    return spellings
 
 
 def _below(path: str, roots: Iterable[str]) -> bool:

@@ -24,21 +24,22 @@ class ToolWatch:
         self._clock = clock
         self._began = clock()
         self._last: ToolCall | None = None
-        self.use = ToolUse()
+        self._failed = self._repeated = 0
+        self._first_write_s: float | None = None
+
+    @property
+    def use(self) -> ToolUse:
+        return ToolUse(self._failed, self._repeated, self._first_write_s)
 
     def feed(self, event: Event) -> None:
-        match event:
-            case ToolCall():
-                self._call(event)
-            case ToolResult(is_error=True):
-                self.use = self.use + ToolUse(failed=1)
-            case _:
-                pass
+        if isinstance(event, ToolCall):
+            self._call(event)
+        elif isinstance(event, ToolResult):
+            self._failed += event.is_error
 
     def _call(self, call: ToolCall) -> None:
         says_what = call.command is not None or call.path is not None
-        if says_what and call == self._last:
-            self.use = self.use + ToolUse(repeated=1)
+        self._repeated += says_what and call == self._last
         self._last = call
-        if call.path is not None and not self._is_handed_over(call.path):
-            self.use = self.use + ToolUse(first_write_s=self._clock() - self._began)
+        if self._first_write_s is None and call.path is not None and not self._is_handed_over(call.path):
+            self._first_write_s = self._clock() - self._began

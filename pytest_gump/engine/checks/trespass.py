@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import ToolCall
-from pytest_gump.engine.checks.bounds import is_in_checkout
+from pytest_gump.engine.checks.bounds import Roots
 from pytest_gump.text import listed
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Trespass:
 
     def __init__(self, worktree: Path, checkout: Path) -> None:
         self._worktree = worktree
-        self._checkout = checkout
+        self._roots = Roots(worktree, checkout)
         self._began_ns = time.time_ns() - _COARSE_NS
         self._named: dict[str, tuple[str, bool]] = {}
         """By the path of the tool call: the real path, and whether the file existed at the time."""
@@ -38,7 +38,7 @@ class Trespass:
         path = event.path if isinstance(event, ToolCall) else None
         if path is None or path in self._named or "\0" in path:
             return
-        if is_in_checkout(path, worktree=self._worktree, checkout=self._checkout):
+        if self._roots.is_in_checkout(path):
             real = os.path.realpath(self._worktree / path)
             self._named[path] = real, os.path.lexists(real)
 

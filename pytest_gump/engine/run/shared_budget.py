@@ -56,10 +56,13 @@ class SharedBudget:
 
         A group whose money is spent fails for good, and the run with it.
         """
+        scopes = [*budgets(workflow, StepPath.parse(order.step))]
+        if not scopes and workflow.max_budget is workflow.max_tokens is workflow.max_time is None:
+            return None
         total = record.total
         for usage in self._used.values():
             total = total.plus(usage, 0.0, unknown=is_unknown(usage))
-        for scope, budget in budgets(workflow, StepPath.parse(order.step)):
+        for scope, budget in scopes:
             used = [
                 usage.cost_usd or 0.0 for other, usage in self._used.items() if scope.contains(StepPath.parse(other))
             ]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.agents.base import SessionRef, ToolCall, Turn
+from pytest_gump.agents.base import SessionRef, ToolCall, Turn, UsageSeen
 from pytest_gump.engine.attempt.attempt import Cancelled, execute
 from pytest_gump.engine.attempt.snapshots import attempt_ref, stored_result
+from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.order import AttemptResult, ContextPart, Outcome, PlanItem, Section, from_wire, to_wire
 from pytest_gump.settings.settings import Settings
 from pytest_gump.system.processes.process import Supervisor
@@ -120,6 +121,7 @@ def test_events_are_told_while_they_come(kit: Kit) -> None:
     kinds = {type(event) for event in kit.events}
     assert Turn in kinds
     assert ToolCall in kinds
+    assert kinds <= {Turn, ToolCall, UsageSeen, GateStarted, type(None)}, "what nobody shows is passed on to nobody"
 
 
 @pytest.mark.parametrize("limit", ["max_budget", "max_tokens", "max_time"])

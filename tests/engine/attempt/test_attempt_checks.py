@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.agents.base import ToolCall
 from pytest_gump.order import Outcome, PlanItem
 from pytest_gump.system.processes.process import Supervisor
 
@@ -121,6 +122,19 @@ def test_secret_in_a_changed_file_is_out_of_bounds_and_masked_on_disk(
     assert result.snapshot is not None
     assert "sk-very-secret" not in kit.git("log", "-1", "--format=%B", result.snapshot)
     assert any("masked" in note for note in result.notes)
+
+
+def test_secret_in_a_tool_call_is_masked_where_it_is_shown(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_API_KEY", "sk-very-secret-1234")
+    kit.script(
+        'key = os.environ["TEST_API_KEY"]; say("text", text=key);'
+        'say("tool_call", tool="Write", path=key + ".py"); say("tool_call", tool="Bash", command="echo " + key)',
+        env_names=("TEST_API_KEY",),
+    )
+    kit.run(gates=bash("true"))
+    calls = [event for event in kit.events if isinstance(event, ToolCall)]
+    assert calls == [ToolCall("Write", path="***.py"), ToolCall("Bash", command="echo ***")]
+    assert "sk-very-secret" not in repr(kit.events)
 
 
 def test_secret_in_a_hand_over_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

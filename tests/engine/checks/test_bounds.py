@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from pytest_gump.engine.checks.bounds import check_bounds, gate_config, is_in_checkout, outside, place_in, protected
+from pytest_gump.engine.checks.bounds import Roots, check_bounds, gate_config, outside, place_in, protected
 from pytest_gump.order import Order, PlanItem
 
 if TYPE_CHECKING:
@@ -91,15 +91,30 @@ def test_paths_in_the_users_checkout_are_seen_in_every_spelling(tmp_path: Path) 
     checkout.mkdir()
     slot.mkdir(parents=True)
     (slot / "way").symlink_to(checkout)
-    assert is_in_checkout(str(checkout / "a.py"), worktree=slot, checkout=checkout)
-    assert is_in_checkout("../../project/a.py", worktree=slot, checkout=checkout)
-    assert is_in_checkout("way/a.py", worktree=slot, checkout=checkout)
-    assert not is_in_checkout("a.py", worktree=slot, checkout=checkout)
-    assert not is_in_checkout(str(tmp_path / "project2" / "a.py"), worktree=slot, checkout=checkout)
+    roots = Roots(slot, checkout)
+    assert roots.is_in_checkout(str(checkout / "a.py"))
+    assert roots.is_in_checkout("../../project/a.py")
+    assert roots.is_in_checkout("way/a.py")
+    assert not roots.is_in_checkout("a.py")
+    assert not roots.is_in_checkout(str(tmp_path / "project2" / "a.py"))
+
+
+def test_links_that_come_later_are_followed_but_those_of_the_roots_are_known(tmp_path: Path) -> None:
+    checkout, slot = tmp_path / "project", tmp_path / "slot"
+    checkout.mkdir()
+    slot.mkdir()
+    roots = Roots(slot, checkout)
+    assert not roots.is_in_checkout("way/a.py")
+    (slot / "way").symlink_to(checkout)
+    assert roots.is_in_checkout("way/a.py")
+    slot.rename(tmp_path / "gone")
+    slot.symlink_to(checkout)
+    assert roots.is_in_checkout("a.py")
 
 
 def test_worktree_inside_the_checkout_is_not_the_checkout(tmp_path: Path) -> None:
     slot = tmp_path / ".gump" / "worktrees" / "one"
     slot.mkdir(parents=True)
-    assert not is_in_checkout(str(slot / "a.py"), worktree=slot, checkout=tmp_path)
-    assert is_in_checkout(str(tmp_path / "a.py"), worktree=slot, checkout=tmp_path)
+    roots = Roots(slot, tmp_path)
+    assert not roots.is_in_checkout(str(slot / "a.py"))
+    assert roots.is_in_checkout(str(tmp_path / "a.py"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,21 @@ def test_a_file_that_was_written_before_the_call_was_reported_counts(checkout: P
     (checkout / "old.txt").write_text("new")
     call(trespass, checkout / "old.txt")
     assert trespass.written() == str(checkout / "old.txt")
+
+
+def test_a_call_resolves_only_its_own_path(trespass: Trespass, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved: list[str] = []
+    realpath = os.path.realpath
+
+    def counting(path: str) -> str:
+        resolved.append(path)
+        return realpath(path)
+
+    monkeypatch.setattr(os.path, "realpath", counting)
+    for number in range(3):
+        call(trespass, f"new{number}.py")
+    trespass.feed(ToolCall("Bash", command="make"))
+    assert resolved == [str(checkout.parent / f"slot/new{number}.py") for number in range(3)]
 
 
 def test_paths_in_the_worktree_and_other_events_say_nothing(trespass: Trespass, checkout: Path) -> None:
