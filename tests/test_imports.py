@@ -1,0 +1,110 @@
+"""What a session and its workers load: each module and each dataclass costs a part of a millisecond at every start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.testing import GumpProject
+
+LOADED = '''\
+import dataclasses, json, sys
+
+def loaded():
+    """All modules, and those of this package with their dataclasses and the loader that read them."""
+    found = {}
+    for name, module in sorted(sys.modules.items()):
+        classes = [
+            key for key, value in vars(module).items()
+            if isinstance(value, type) and value.__module__ == name and "__dataclass_fields__" in vars(value)
+        ] if name.startswith("pytest_gump") else []
+        found[name] = [classes, type(module.__spec__.loader).__name__ if getattr(module, "__spec__", None) else ""]
+    return found
+'''
+AGENT = """\
+import json, os
+from pathlib import Path
+from pytest_gump.agents.base import Command
+from pytest_gump.agents.cassettes import neutral
+
+class Writer:
+    name, cli, cost = "writer", "replay", "reported"
+
+    def missing(self):
+        return None
+
+    def command(self, task):
+        lines = "\\n".join(json.dumps(event) for event in neutral.conversation("Done."))
+        return Command(("sh", "-c", 'echo x > "made-$2.txt"; echo "$1"', "sh", lines, task.item or "it"))
+
+    def reader(self, task):
+        return neutral.NeutralReader(task, cli=self.cli)
+
+def pytest_gump_agents():
+    return {"writer": Writer()}
+
+def pytest_unconfigure(config):
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    Path(config.rootpath, "loaded." + worker).write_text(json.dumps(loaded()))
+"""
+STEP = """\
+name: small
+steps:
+  - name: impl
+    agent: writer
+    prompt: Do it.
+    gate: [{bash: "true"}]
+"""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    modules: dict[str, tuple[list[str], str]]
+
+    @classmethod
+    def read(cls, text: str) -> Loaded:
+        return cls({name: (classes, loader) for name, (classes, loader) in json.loads(text).items()})
+
+    @property
+    def own(self) -> list[str]:
+        return [name for name in self.modules if name.startswith("pytest_gump")]
+
+    @property
+    def dataclasses(self) -> list[str]:
+        return [f"{name}.{one}" for name in self.own for one in self.modules[name][0]]
+
+    def check(self, *, modules: int, dataclasses: int, without: str) -> None:
+        """Compare with the limits; `without` names packages and modules that must not be loaded."""
+        assert [name for name in without.split() if name in self.modules] == []
+        assert len(self.own) <= modules, "\n".join(self.own)
+        assert len(self.dataclasses) <= dataclasses, "\n".join(self.dataclasses)
+
+
+def session(project: GumpProject, *options: str, workflow: str = STEP) -> Path:
+    project.write({"conftest.py": LOADED + AGENT})
+    project.workflow("small", workflow)
+    project.commit()
+    command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "-p", "no:anyio", "--gump-workflow=small"]
+    done = subprocess.run(
+        [*command, *options, "spec.md"], cwd=project.path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    return project.path
+
+
+def test_a_run_of_one_step_loads_only_what_it_needs(project: GumpProject) -> None:
+    loaded = Loaded.read((session(project) / "loaded.main").read_text())
+    loaded.check(modules=253, dataclasses=160, without="pydantic pytest_gump.agents.clis.claude")
+
+
+def test_the_modules_of_a_run_are_not_rewritten(project: GumpProject) -> None:
+    loaded = Loaded.read((session(project) / "loaded.main").read_text())
+    assert "SourceFileLoader" in {loaded.modules[name][1] for name in loaded.own}
+    rewritten = [name for name in loaded.own if loaded.modules[name][1] == "AssertionRewritingHook"]
+    assert [name for name in rewritten if name.startswith(("pytest_gump.engine", "pytest_gump.agents"))] == []
