@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.clis.claude import ClaudeAgent
-from pytest_gump.agents.clis.codex import CodexAgent
-from pytest_gump.agents.clis.cursor import CursorAgent
-from pytest_gump.agents.clis.gemini import GeminiAgent
-from pytest_gump.agents.clis.opencode import OpencodeAgent
-from pytest_gump.agents.clis.qwen import QwenAgent
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pytest_gump.agents.clis.adapter import CliAgent
 
-FAMILIES: Final[Mapping[str, type[CliAgent]]] = {
-    family.reads.CLI: family for family in (ClaudeAgent, CodexAgent, GeminiAgent, QwenAgent, OpencodeAgent, CursorAgent)
+_ADAPTERS: Final = {
+    "claude": "ClaudeAgent",
+    "codex": "CodexAgent",
+    "gemini": "GeminiAgent",
+    "qwen": "QwenAgent",
+    "opencode": "OpencodeAgent",
+    "cursor": "CursorAgent",
 }
+"""The class of each CLI in the module of its name. A run imports only those that it uses: all take 25 ms."""
+
+
+class _Families(Mapping[str, "type[CliAgent]"]):
+    def __getitem__(self, cli: str) -> type[CliAgent]:
+        name = _ADAPTERS[cli]
+        family: type[CliAgent] = getattr(import_module(f"pytest_gump.agents.clis.{cli}"), name)
+        return family
+
+    def __contains__(self, cli: object) -> bool:
+        return cli in _ADAPTERS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_ADAPTERS)
+
+    def __len__(self) -> int:
+        return len(_ADAPTERS)
+
+
+FAMILIES: Final[Mapping[str, type[CliAgent]]] = _Families()
 """The adapters, by the name of their CLI, with which their agents' names begin."""
 
 # The explicit form, for a model that no name stands for: `claude:my-deployment`.

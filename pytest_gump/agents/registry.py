@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.family import FAMILIES, family_of, find_built_in
 from pytest_gump.errors import AgentError, suggest
 
@@ -82,6 +81,8 @@ def same_cli(name: str, other: str, extra: Extra | None = None) -> bool:
 
 def why_unknown(agent: Agent) -> str:
     """Return why the cost of an agent is `unknown`."""
+    from pytest_gump.agents.clis.adapter import CliAgent  # only for agents of CLIs, which have it loaded
+
     if isinstance(agent, CliAgent) and type(agent) is FAMILIES.get(agent.cli):
         return agent.why_unknown
     return "its adapter says so"
