@@ -6,7 +6,7 @@ they cross execnet, go into the ledger and into the messages of snapshot commits
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
@@ -281,8 +281,19 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 
 def to_wire(record: Order | AttemptResult) -> dict[str, Any]:
     """Plain dicts, lists, strings and numbers, all the way down."""
-    wire: dict[str, Any] = _adapter(type(record)).dump_python(record, mode="json")
+    wire: dict[str, Any] = _plain(record)
     return wire
+
+
+def _plain(value: Any) -> Any:
+    """What pydantic would dump, without importing it: a run in one process only writes records."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return value.value if isinstance(value, StrEnum) else value
 
 
 def from_wire(kind: type[T], wire: dict[str, Any]) -> T:

@@ -1,0 +1,23 @@
+"""Records of orders and attempts as plain data, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from pytest_gump.order import AttemptResult, Order, from_wire, to_wire
+
+
+@pytest.mark.parametrize("kind", [Order, AttemptResult])
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_the_wire_form_is_what_pydantic_dumps_and_reads(kind: type[Any], data: st.DataObject) -> None:
+    record = data.draw(st.from_type(kind))
+    wire = to_wire(record)
+    text = json.dumps(wire)
+    assert text == json.dumps(TypeAdapter(kind).dump_python(record, mode="json"))
+    assert json.dumps(to_wire(from_wire(kind, json.loads(text)))) == text
