@@ -24,7 +24,7 @@ NOT_MIRRORED = {"cases", "docs", "hardening", "kits", "neighbours", "readers"}
 """Folders of tests that follow topics, not packages."""
 WITHOUT_A_MODULE = {
     # of the source as a whole
-    "test_dependencies", "test_names", "test_shape",
+    "test_dependencies", "test_imports", "test_names", "test_shape",
     # what all agent CLIs have in common
     "agents/test_own_prices", "agents/clis/test_forks", "agents/clis/test_lost_sessions",
     "agents/clis/test_recorded_streams",
