@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.jobs.job import Job
+    from pytest_gump.system.git.checkout_status import CheckoutStatus
 
 
-def check(config: pytest.Config, job: Job) -> Repository:
-    """Open the repository of a job that can run.
+def check(config: pytest.Config, job: Job) -> tuple[Repository, CheckoutStatus]:
+    """Open the repository of a job that can run, and give the state of its checkout.
 
     Raises:
         GumpError: repository, checkout, settings or agents do not allow a run.
@@ -37,10 +38,11 @@ def check(config: pytest.Config, job: Job) -> Repository:
     _refuse_without_assertions(job)
     if job.settings.unknown_cost == "refuse":
         _refuse_unknown_cost(job)
+    status = repository.status()
     is_new = job.previous is None and config.getoption("gump_base") is None
     if is_new and config.getoption("gump_dirty") != "include":
-        _refuse_changes(repository)
-    return repository
+        _refuse_changes(status.dirty)
+    return repository, status
 
 
 def _refuse_platform() -> None:
@@ -92,9 +94,8 @@ def _refuse_unknown_cost(job: Job) -> None:
         )
 
 
-def _refuse_changes(repository: Repository) -> None:
+def _refuse_changes(dirty: list[str]) -> None:
     """Refuse a checkout with uncommitted changes, which a run would not see."""
-    dirty = repository.dirty()
     if not dirty:
         return
     raise WorktreeError(

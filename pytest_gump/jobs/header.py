@@ -29,7 +29,7 @@ def run_header(config: pytest.Config, prepared: PreparedJob) -> dict[str, Any]:
         "base": base.commit,
         "base_ref": base.ref,
         "dirty_base": base.dirty_base,
-        "branch_at_start": repository.branch(),
+        "branch_at_start": prepared.status.branch if prepared.status else repository.branch(),
         "project": str(repository.root),
         "folder": prepared.folder,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.settings.settings import Settings
+    from pytest_gump.system.git.checkout_status import CheckoutStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class PreparedJob:
     folder: str
     """Start folder of the run's first session, relative to the project; gates run in the package around it."""
     inputs: RunInputs
+    status: CheckoutStatus | None = None
+    """State of the checkout, as long as nothing has run since."""
     replay: Replay | None = None
     """Of the run that is resumed."""
 
@@ -90,12 +93,15 @@ def prepare_job(config: pytest.Config, job: Job) -> PreparedJob:
         GumpError: something refuses it. Nothing was written but git objects and, with --gump-dirty=include, the ref
             that keeps the uncommitted changes.
     """
-    repository, previous = check(config, job), job.previous
+    (repository, status), previous = check(config, job), job.previous
     if previous is None:
         run_id, folder = _fresh_run_id(job), start_folder(repository.root, config.invocation_params.dir)
-        return PreparedJob.of(job, repository, _find_base(config, repository, run_id), run_id=run_id, folder=folder)
-    run_id = previous.run.id if previous.step is None else _fresh_run_id(job)
-    return resumed_job(job, previous, repository, run_id=run_id)
+        base = _find_base(config, repository, status, run_id)
+        prepared = PreparedJob.of(job, repository, base, run_id=run_id, folder=folder)
+    else:
+        run_id = previous.run.id if previous.step is None else _fresh_run_id(job)
+        prepared = resumed_job(job, previous, repository, run_id=run_id)
+    return replace(prepared, status=status)
 
 
 def resumed_job(job: Job, previous: PreviousRun, repository: Repository, *, run_id: str) -> PreparedJob:
@@ -109,14 +115,13 @@ def resumed_job(job: Job, previous: PreviousRun, repository: Repository, *, run_
     return PreparedJob.of(job, repository, base, run_id=run_id, folder=folder if isinstance(folder, str) else "")
 
 
-def _find_base(config: pytest.Config, repository: Repository, run_id: str) -> Base:
+def _find_base(config: pytest.Config, repository: Repository, status: CheckoutStatus, run_id: str) -> Base:
     ref = config.getoption("gump_base")
     if ref is not None:
         return Base(repository.resolve(ref), ref)
-    head = repository.head()
-    if config.getoption("gump_dirty") == "include" and repository.dirty():
-        return Base(repository.capture_dirty(run_id), "HEAD", dirty_base=head)
-    return Base(head, "HEAD")
+    if config.getoption("gump_dirty") == "include" and status.modified:
+        return Base(repository.capture_dirty(run_id), "HEAD", dirty_base=status.head)
+    return Base(status.head, "HEAD")
 
 
 def _base_of(run: StoredRun, repository: Repository) -> Base:

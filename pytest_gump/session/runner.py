@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -49,14 +50,15 @@ class Runner:
     def in_this_process(self, selected: Selected) -> None:
         """Ordinary tests first, then one run after the other."""
         runs = self._prepare(selected)
-        self._run_tests()
+        has_run = self._run_tests()
         for prepared, items in runs:
-            self._conduct(prepared, items)
+            self._conduct(replace(prepared, status=None) if has_run else prepared, items)
+            has_run = True
             stop_if_asked(self._session)
 
     def by_workers(self, workers: WorkerPool, selected: Selected) -> None:
         """Ordinary tests first, then all runs in parallel."""
-        runs = self._prepare(selected)
+        runs = [(replace(prepared, status=None), items) for prepared, items in self._prepare(selected)]
         workers.run_tests(self._session)
         stop_if_asked(self._session)
         if workers.xdist.has_collection_errors:
@@ -72,12 +74,14 @@ class Runner:
         if self._session.testsfailed and not self._config.option.continue_on_collection_errors:
             raise self._session.Interrupted("errors during collection")
 
-    def _run_tests(self) -> None:
+    def _run_tests(self) -> bool:
+        """Run the ordinary tests; says whether there are any."""
         ordinary = [item for item in self._session.items if not isinstance(item, StepItem)]
         for number, item in enumerate(ordinary):
             following = ordinary[number + 1] if number + 1 < len(ordinary) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             stop_if_asked(self._session)
+        return bool(ordinary)
 
     def _conduct(self, prepared: PreparedJob, items: dict[str, StepItem]) -> None:
         """Carry out one run in this process."""

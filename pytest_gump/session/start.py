@@ -101,7 +101,7 @@ def start(
     with supervised as supervisor, closing(SlotPool(slots)) as pool, ExitStack() as owned:
         context = RunContext.from_job(prepared, supervisor, slots, pool)
         run = open_run(context, owned)
-        checkout = checkout_state(repository)
+        checkout = checkout_state(repository, prepared.status)
         try:
             yield run, context
         except BaseException as error:

@@ -266,3 +266,13 @@ def test_a_plugin_can_save_the_reports_of_steps(project: GumpProject, workers: t
     assert [attempt["order"]["attempt"] for attempt in attempts] == [1, 2]
     assert [attempt["result"]["outcome"] for attempt in attempts] == ["gate_failed", "passed"]
     assert attempts[1]["result"]["usage"]["cost_usd"] == 0.25
+
+
+def test_what_ordinary_tests_leave_in_the_checkout_is_no_change_of_the_run(project: GumpProject) -> None:
+    project.write({"test_writes.py": "def test_writes():\n    open('stray.txt', 'w').close()\n"})
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    result = project.run("one", "test_writes.py")
+    result.assert_outcomes(passed=2)
+    assert (project.path / "stray.txt").exists()
+    result.stdout.no_fnmatch_line("*your checkout changed*")

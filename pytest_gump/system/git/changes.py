@@ -92,11 +92,3 @@ def _large_files(git: GitRunner, entries: Sequence[Difference]) -> dict[str, int
 def _sizes(answers: Iterator[bytes], count: int) -> list[int]:
     found = [next(answers) for _ in range(count)]
     return [int(answer) if answer.isdigit() else 0 for answer in found]
-
-
-def tracked_modifications(git: GitRunner) -> list[tuple[str, str]]:
-    """Pairs of git's two status letters and the path."""
-    entries = git.check(
-        *("status", "--porcelain=v1", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
-    ).fields
-    return [(entry[:2], entry[3:]) for entry in entries]

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.system.git.changes import tracked_modifications
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from pytest_gump.system.git.checkout_status import CheckoutStatus
     from pytest_gump.system.git.repository import Repository
 
 PYTEST_FILES: Final = frozenset(
@@ -65,26 +64,32 @@ def _how(before: Mapping[str, object], now: Mapping[str, object], name: str) -> 
     return "new" if name not in before else "gone" if name not in now else "changed"
 
 
-def checkout_state(repository: Repository) -> CheckoutState:
-    """State of the checkout that git cannot show later; to be compared with another one."""
-    return CheckoutState(_tracked(repository), _watched(repository))
+def checkout_state(repository: Repository, status: CheckoutStatus | None = None) -> CheckoutState:
+    """State of the checkout that git cannot show later; to be compared with another one.
+
+    `status`: what git has just said of the checkout, untracked files included; without it, git is asked.
+    """
+    status = status or repository.status()
+    return CheckoutState(_tracked(repository.root, status), _watched(repository, status))
 
 
-def _tracked(repository: Repository) -> dict[str, object]:
+def _tracked(root: Path, status: CheckoutStatus) -> dict[str, object]:
     """HEAD, and a stamp of each tracked file that is modified."""
-    found: dict[str, object] = {"HEAD": repository.head()}
-    for status, name in tracked_modifications(repository.checkout):
+    found: dict[str, object] = {"HEAD": status.head}
+    for name, letters in status.modified.items():
         with contextlib.suppress(OSError):
-            stamp = (repository.root / name).lstat()
-            found[name] = status, stamp.st_mtime_ns, stamp.st_size
-        found.setdefault(name, status)
+            stamp = (root / name).lstat()
+            found[name] = letters, stamp.st_mtime_ns, stamp.st_size
+        found.setdefault(name, letters)
     return found
 
 
-def _watched(repository: Repository) -> dict[str, str]:
+def _watched(repository: Repository, status: CheckoutStatus) -> dict[str, str]:
     """The existing files by the name to show, each with a digest, or empty for files that no program obeys."""
     found = {name: _digest(path) for name, path in _places(repository)}
-    for name in _untracked(repository):
+    for name in status.untracked:
+        if "__pycache__/" in name or name.endswith(".pyc"):
+            continue
         is_read = name.rpartition("/")[2] in PYTEST_FILES
         found.setdefault(name, _digest(repository.root / name) if is_read else "")
     return found
@@ -110,12 +115,6 @@ def _below(folder: Path) -> list[str]:
         return []
     found = (os.path.join(path, name) for path, _, names in os.walk(folder) for name in names)  # noqa: PTH118
     return sorted(os.path.relpath(path, folder) for path in islice(found, _MOST_FILES))
-
-
-def _untracked(repository: Repository) -> list[str]:
-    """Files that git neither tracks nor ignores, without Python's own caches."""
-    names = repository.checkout.check("ls-files", "--others", "--exclude-standard", "--full-name", "-z").fields
-    return [name for name in names if "__pycache__/" not in name and not name.endswith(".pyc")]
 
 
 def _digest(path: Path) -> str:

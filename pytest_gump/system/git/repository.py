@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git import changes, merge, objects
+from pytest_gump.system.git.checkout_status import checkout_status
 from pytest_gump.system.git.ref_names import dirty_ref, is_run_ref
 from pytest_gump.system.git.runner import GitRunner, check_version, commit_id, failure, git_folder
 from pytest_gump.system.processes.output import bounded_output
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_gump.system.git.changes import ChangedFile, Difference
+    from pytest_gump.system.git.checkout_status import CheckoutStatus
     from pytest_gump.system.git.merge import Merge
     from pytest_gump.system.git.objects import Identity
 
@@ -62,19 +64,21 @@ class Repository:
         """
         check_version()
         here = path if path.is_dir() else path.parent
-        asked = ("--is-bare-repository", "--git-common-dir", "--absolute-git-dir", "--show-toplevel")
-        result = GitRunner("-C", str(here)).run("rev-parse", "--path-format=absolute", *asked)
+        places = ("--is-bare-repository", "--git-common-dir", "--absolute-git-dir", "--show-toplevel")
+        commit_and_tree = ("HEAD^{commit}", "HEAD^{tree}")
+        result = GitRunner("-C", str(here)).run("rev-parse", "--path-format=absolute", *places, *commit_and_tree)
         lines = os.fsdecode(result.stdout).splitlines()
         if lines[:1] == ["true"]:
             raise WorktreeError(f"{str(here)!r} is a bare repository; run in a checkout of it")
-        if result.status or len(lines) != len(asked):
-            raise _cannot_open(here, failure("rev-parse", result))
-        repository = cls(Path(lines[3]), Path(lines[1]), Path(lines[2]))
-        if repository.checkout.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}").status:
+        if lines[len(places) :] == ["HEAD^{commit}"]:  # printed as it is where it names nothing
             raise WorktreeError(
-                f"the repository {str(repository.root)!r} has no commit yet",
+                f"the repository {lines[3]!r} has no commit yet",
                 hint="git commit what a run shall start from",
             )
+        if result.status or len(lines) != len(places) + len(commit_and_tree):
+            raise _cannot_open(here, failure("rev-parse", result))
+        repository = cls(Path(lines[3]), Path(lines[1]), Path(lines[2]))
+        repository._trees[lines[4]] = lines[5]
         return repository
 
     # -- commits ---------------------------------------------------------------------------------------------------
@@ -203,9 +207,13 @@ class Repository:
 
     # -- the user's checkout ---------------------------------------------------------------------------------------
 
+    def status(self, *, untracked: bool = True) -> CheckoutStatus:
+        """What is checked out, and what differs from it; without `untracked`, among the tracked files only."""
+        return checkout_status(self.checkout, untracked=untracked)
+
     def dirty(self) -> list[str]:
         """Name the tracked files that differ from HEAD, staged or not."""
-        return sorted({name for _, name in changes.tracked_modifications(self.checkout)})
+        return self.status(untracked=False).dirty
 
     @property
     def hooks_folder(self) -> Path:
@@ -218,9 +226,9 @@ class Repository:
 
         The commit is kept by refs/gump/<run_id>/dirty.
         """
-        unmerged = [name for state, name in changes.tracked_modifications(self.checkout) if "U" in state]
-        if unmerged:
-            raise WorktreeError(f"a merge is unfinished: {', '.join(unmerged)}", hint="finish or abort it first")
+        status = self.status(untracked=False)
+        if status.unmerged:
+            raise WorktreeError(f"a merge is unfinished: {', '.join(status.unmerged)}", hint="finish or abort it first")
         with tempfile.TemporaryDirectory(prefix="gump-dirty-") as folder:
             index = Path(folder, "index")
             with contextlib.suppress(FileNotFoundError):
@@ -228,7 +236,7 @@ class Repository:
             env = {"GIT_INDEX_FILE": str(index)}
             self.checkout.check("add", "-u", "--", ":/", env=env)
             tree = self.checkout.check("write-tree", env=env).line
-        commit = self.commit_tree(tree, [self.head()], f"gump: uncommitted changes that run {run_id} started from\n")
+        commit = self.commit_tree(tree, [status.head], f"gump: uncommitted changes that run {run_id} started from\n")
         self.update_ref(dirty_ref(run_id), commit)
         return commit
 

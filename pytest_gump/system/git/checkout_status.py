@@ -1,0 +1,68 @@
+"""The user's checkout at one moment, as a single `git status` sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pytest_gump.system.git.runner import GitRunner
+
+_STATUS: Final = (
+    *("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "-z"),
+    *("--no-renames", "--ignore-submodules=dirty"),
+)
+_FIELDS: Final[Mapping[str, int]] = {"1": 8, "u": 10}
+"""Fields before the path, by the kind of a line: a modified file, an unmerged one."""
+_DETACHED: Final = "(detached)"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutStatus:
+    head: str
+    """The commit that is checked out."""
+    branch: str | None
+    """Short name of the checked-out branch; None for a detached HEAD."""
+    modified: Mapping[str, str]
+    """Tracked files that differ from HEAD, staged or not, with git's letters for how."""
+    unmerged: tuple[str, ...]
+    """Those of them whose merge is unfinished."""
+    untracked: tuple[str, ...]
+    """Files that git neither tracks nor ignores, if they were asked for."""
+
+    @property
+    def dirty(self) -> list[str]:
+        """The modified files, sorted."""
+        return sorted(self.modified)
+
+
+def checkout_status(git: GitRunner, *, untracked: bool) -> CheckoutStatus:
+    """Ask git; with `untracked` it reads every folder of the checkout that it does not ignore."""
+    return _parsed(git.check(*_STATUS, f"--untracked-files={'all' if untracked else 'no'}").fields)
+
+
+def _parsed(lines: Iterable[str]) -> CheckoutStatus:
+    header: dict[str, str] = {}
+    modified: dict[str, str] = {}
+    unmerged, others = [], []
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        if kind == "#":
+            name, _, value = rest.partition(" ")
+            header[name] = value
+        elif kind == "?":
+            others.append(rest)
+        else:
+            letters, *_, path = rest.split(" ", _FIELDS[kind] - 1)
+            modified[path] = letters
+            unmerged += [path] if kind == "u" else []
+    branch = header["branch.head"]
+    return CheckoutStatus(
+        head=header["branch.oid"],
+        branch=None if branch == _DETACHED else branch,
+        modified=modified,
+        unmerged=tuple(unmerged),
+        untracked=tuple(others),
+    )

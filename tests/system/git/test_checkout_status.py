@@ -1,0 +1,68 @@
+"""The checkout as one `git status` sees it."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.system.git_project import Project, counting_git, make_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path)
+
+
+def test_names_of_all_kinds_are_whole(project: Project) -> None:
+    odd = "with space\nand line ü.py"
+    project.write({odd: "x = 1\n", "gone.py": "", "staged.py": ""})
+    head = project.commit()
+    project.write({odd: "x = 2\n", "staged.py": "x = 1\n", "new one/# odd": "", "new one/? odd": ""})
+    (project.root / "gone.py").unlink()
+    project.git("add", "staged.py")
+    status = project.open().status()
+    assert (status.head, status.branch, status.unmerged) == (head, "main", ())
+    assert status.modified == {odd: ".M", "gone.py": ".D", "staged.py": "M."}
+    assert sorted(status.untracked) == ["new one/# odd", "new one/? odd"]
+    assert status.dirty == ["gone.py", "staged.py", odd]
+
+
+def test_untracked_files_are_listed_on_demand(project: Project) -> None:
+    project.write({"new.py": "", "sub/.gitignore": "*.log\n", "sub/out.log": ""})
+    assert project.open().status().untracked == ("new.py", "sub/.gitignore")
+    assert project.open().status(untracked=False).untracked == ()
+
+
+@pytest.mark.parametrize(("checkout", "branch"), [(("-b", "team/topic"), "team/topic"), (("--detach",), None)])
+def test_branch_has_its_short_name(project: Project, checkout: tuple[str, ...], branch: str | None) -> None:
+    project.git("checkout", "-q", *checkout)
+    project.git("tag", "team/topic")  # git's own short name would then be heads/team/topic
+    assert project.open().status().branch == branch
+
+
+def test_files_that_both_sides_added_are_unmerged(project: Project) -> None:
+    project.git("checkout", "-q", "-b", "side")
+    project.write({"both.py": "side\n"})
+    project.commit()
+    project.git("checkout", "-q", "main")
+    project.write({"both.py": "main\n"})
+    project.commit()
+    with pytest.raises(subprocess.CalledProcessError):
+        project.git("merge", "side")
+    status = project.open().status()
+    assert status.unmerged == ("both.py",)
+    assert status.modified == {"both.py": "AA"}
+
+
+def test_all_is_asked_with_one_process(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    repository = project.open()
+    count = counting_git(tmp_path_factory.mktemp("git"), monkeypatch)
+    repository.status()
+    assert count() == 1
