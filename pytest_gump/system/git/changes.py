@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
+import os
+import shutil
+import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -9,15 +13,19 @@ from pytest_gump.system import files
 from pytest_gump.system.git.runner import TEXT_LIMIT_BYTES, commit_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import IO
 
     from pytest_gump.system.git.runner import GitRunner
 
 Status = Literal["added", "modified", "deleted", "type"]
 _STATUS: Final[Mapping[str, Status]] = {"A": "added", "M": "modified", "D": "deleted", "T": "type"}
 _COMPARE: Final = ("diff-tree", "-r", "--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none")
-_PATCH: Final = ("-p", "--binary", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")
+_LIST: Final = ("-z", "--raw", "--numstat")
+_PATCH: Final = ("-p", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")
+_END_OF_LIST: Final = b"\0\0"
+"""No name in the list is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +45,51 @@ class Difference:
     blobs: tuple[str, ...]
 
 
-def write_diff(git: GitRunner, old: str, new: str, out: Path, *, entries: Sequence[Difference]) -> None:
-    """Write a patch that `git apply --binary` takes; files over 1 MiB are one line each, before it."""
-    if not entries:
-        files.create(out).close()
-        return
+def write_diff(git: GitRunner, old: str, new: str, out: Path) -> tuple[Difference, ...]:
+    """Write a patch that `git apply --binary` takes, and give what differs.
+
+    Files over 1 MiB are one line each, before the patch. One command does all, unless some files are binary or large:
+    their sizes decide what is shown of them.
+    """
+    with tempfile.TemporaryFile(dir=out.parent) as found:
+        git.check(*_COMPARE, *_LIST, *_PATCH, commit_id(old), commit_id(new), output=found)
+        entries, patch_at = _split(found)
+        if all(entry.change.added is not None for entry in entries):
+            with files.create(out) as file:
+                found.seek(patch_at)
+                shutil.copyfileobj(found, file)
+            return entries
     large = _large_files(git, entries)
     with files.create(out) as file:
         for path, size in large.items():
             file.write(f"# {path!r}: too large to show ({size} bytes)\n".encode("utf-8", "replace"))
         file.flush()
         specs = [":(top)", *(f":(top,exclude,literal){path}" for path in large)]
-        git.check(*_COMPARE, *_PATCH, commit_id(old), commit_id(new), "--", *specs, output=file)
+        git.check(*_COMPARE, *_PATCH, "--binary", commit_id(old), commit_id(new), "--", *specs, output=file)
+    return entries
+
+
+def _split(found: IO[bytes]) -> tuple[tuple[Difference, ...], int]:
+    """The list of what differs, at the start of the output, and where the patch after it begins."""
+    if not os.fstat(found.fileno()).st_size:  # trees may differ in empty folders alone
+        return (), 0
+    with mmap.mmap(found.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        end = text.find(_END_OF_LIST)
+        return _entries(text[:end].split(b"\0")), end + len(_END_OF_LIST)
 
 
 def write_patch(git: GitRunner, old: str, new: str, out: Path) -> None:
     """Write everything that differs, files of any size included, as `git apply --binary` takes it."""
     with files.create(out) as file:
-        git.check(*_COMPARE, *_PATCH, commit_id(old), commit_id(new), output=file)
+        git.check(*_COMPARE, *_PATCH, "--binary", commit_id(old), commit_id(new), output=file)
 
 
 def compare(git: GitRunner, old: str, new: str) -> tuple[Difference, ...]:
-    fields = iter(git.check(*_COMPARE, "-z", "--raw", "--numstat", commit_id(old), commit_id(new)).fields)
+    return _entries(git.check(*_COMPARE, *_LIST, commit_id(old), commit_id(new)).stdout.split(b"\0")[:-1])
+
+
+def _entries(listed: Iterable[bytes]) -> tuple[Difference, ...]:
+    fields = map(os.fsdecode, listed)
     raw = []
     counts = {}
     for field in fields:

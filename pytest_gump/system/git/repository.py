@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system import files
 from pytest_gump.system.git import changes, merge, objects
 from pytest_gump.system.git.checkout_status import checkout_status
 from pytest_gump.system.git.ref_names import dirty_ref, is_run_ref
@@ -243,11 +244,24 @@ class Repository:
     # -- comparisons -----------------------------------------------------------------------------------------------
 
     def changed(self, old: str, new: str) -> tuple[ChangedFile, ...]:
-        return tuple(entry.change for entry in self._compare(old, new))
+        trees = self.tree_of(old), self.tree_of(new)
+        if trees[0] == trees[1]:
+            return ()
+        if trees not in self._compared:
+            self._remember(trees, changes.compare(self.objects, *trees))
+        return tuple(entry.change for entry in self._compared[trees])
 
     def diff(self, old: str, new: str, out: Path) -> None:
         """Write a binary-safe patch to `out`; a file over 1 MiB is one line that says so."""
-        changes.write_diff(self.objects, old, new, out, entries=self._compare(old, new))
+        trees = self.tree_of(old), self.tree_of(new)
+        if trees[0] == trees[1]:
+            files.create(out).close()
+        else:
+            self._remember(trees, changes.write_diff(self.objects, *trees, out))
+
+    def _remember(self, trees: tuple[str, str], found: tuple[Difference, ...]) -> None:
+        """What two trees hold never changes: asked again, it costs no git process."""
+        self._compared = {**dict(list(self._compared.items())[-15:]), trees: found}
 
     def patch(self, old: str, new: str, out: Path) -> None:
         """Write the whole change to `out`, whatever its size: `git apply --binary` makes the one tree the other."""
@@ -258,16 +272,6 @@ class Repository:
             out = Path(folder, "diff.patch")
             self.diff(old, new, out)
             return bounded_output(out, limit_chars)
-
-    def _compare(self, old: str, new: str) -> tuple[Difference, ...]:
-        """What two commits hold never changes: asked again, it costs no git process."""
-        if self.tree_of(old) == self.tree_of(new):
-            return ()
-        key = (old, new)
-        if key not in self._compared:
-            self._compared = dict(list(self._compared.items())[-15:])
-            self._compared[key] = changes.compare(self.objects, old, new)
-        return self._compared[key]
 
     def merge_preview(self, ours: str, theirs: str, base: str | None) -> Merge:
         return merge.merge_preview(self.objects, ours, theirs, base)
