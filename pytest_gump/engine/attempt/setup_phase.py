@@ -122,7 +122,7 @@ class Setup:
     def _copy(self, wanted: list[str]) -> list[str]:
         repository, slot = self._tools.repository, self._slot
         found = copies.matching(repository, wanted, apart=slot.root)
-        result = copies.copy(repository.root, slot.directory, found, lambda: self._tools.listen(None))
+        result = copies.copy(repository.root, slot.enter(), found, lambda: self._tools.listen(None))
         visible = slot.remove_not_ignored(result.done)
         left_out = {
             **result.left_out,

@@ -32,7 +32,7 @@ class Workplace:
 
     worktree: Path
     enter: Callable[[], Directory]
-    """The folder of the worktree; raises WorktreeError if it no longer exists."""
+    """The folder of the worktree, for a process that works in it; raises WorktreeError if it no longer exists."""
     files: Directory
     """The attempt's scratch folder."""
     mark: str
@@ -69,7 +69,7 @@ def make_workplace(order: Order, tools: Tools, slot: Slot) -> Workplace:
     if order.item is not None:
         environment |= {"GUMP_ITEM_NAME": order.item.name, "GUMP_ITEM_FILES": "\n".join(order.item.files)}
     mark = f"{order.run_id}-{files.path.name}"
-    return Workplace(slot.path, lambda: slot.directory, files, mark, environment)
+    return Workplace(slot.path, slot.enter, files, mark, environment)
 
 
 def scratch_of(scratch: Path, ticket: int) -> Path:

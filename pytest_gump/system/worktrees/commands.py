@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git.runner import SLOT_SETTINGS, GitOutput, GitRunner, failure, git_folder
@@ -78,8 +78,8 @@ class SlotCommands:
             modified=tuple(entry[3:] for entry in entries if entry[1] not in " ?!"),
         )
 
-    def add_all(self, excluded: Sequence[str]) -> list[str]:
-        """Add, update and remove everything but `excluded`; returns what git could not read or refused.
+    def add(self, which: Literal["--all", "--update"], excluded: Sequence[str]) -> list[str]:
+        """Add, update and remove all files but `excluded`, or those of the index; returns what git refused.
 
         Raises:
             WorktreeError: git failed for another reason, such as a full disk.
@@ -87,7 +87,7 @@ class SlotCommands:
         bad: list[str] = []
         for _ in range(_ROUNDS):
             specs = [f":(top,exclude,literal){path}" for path in (*excluded, *bad)]
-            result = self.run("add", "--all", "--ignore-errors", "--", ":(top)", *specs)
+            result = self.run("add", which, "--ignore-errors", "--", ":(top)", *specs)
             if result.status == 0 or _is_only_ignored(result):
                 return bad
             refused = [first or second for first, second in _QUOTED.findall(result.stderr)]

@@ -16,7 +16,7 @@ import stat
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from pytest_gump.system.directory import Directory
     from pytest_gump.system.worktrees.root import SlotRoot
@@ -109,16 +109,29 @@ class SlotIndex:
         empty = any(count == 0 for folder, count in found.folders.items() if folder)
         if empty or found.nested or found.special or found.unreadable or self.may_hold_submodules:
             return False
-        if int.from_bytes(self._data()[8:12], "big") != found.files:
+        if self._count() != found.files:
             return False
         return not self.may_hold_folders({posixpath.basename(path) for path in found.pruned})
 
-    def may_hold_folders(self, names: Iterable[str]) -> bool:
+    def may_hold_folders(self, names: Collection[str]) -> bool:
         """Whether entries may lie in a folder of one of these names; False is certain."""
+        if not names:
+            return False
         data = self._data()
         if data[:4] != b"DIRC" or int.from_bytes(data[4:8], "big") not in _WHOLE_NAMES:
             return True
         return any(os.fsencode(name) + b"/" in data for name in names)
+
+    def _count(self) -> int:
+        """The number of entries, from the header."""
+        try:
+            file = self._root.private.open_file(self._name)
+        except OSError:
+            return 0
+        try:
+            return int.from_bytes(os.pread(file, 4, 8), "big")
+        finally:
+            os.close(file)
 
     def _data(self) -> bytes:
         return self._root.private.read(self._name) or b""

@@ -3,32 +3,31 @@
 The slot's own `.git` is the agent's to ruin: it is rewritten before every attempt and before its gates. What counts
 is read with the user's repository as GIT_DIR and an index beside the slot, which the agent's git does not know of.
 
-Measured 2026-11-29 with `benchmarks/overhead.py`, for a plan item: 3.3 git processes, 4.4 without `_switch` and 5.3
-without `_holds_no_others`; with 50,000 files, 15 % more CPU without `_is_untouched`.
+Measured 2026-11-29 with `benchmarks/overhead.py`, for a plan item: 3.3 git processes, 4.4 if files are never only
+switched and 5.3 without `_holds_no_others`; with 50,000 files, 15 % more CPU without `is_untouched`.
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.git.runner import commit_id
-from pytest_gump.system.kept_ignored import is_kept
 from pytest_gump.system.worktrees.checkout import check_out
-from pytest_gump.system.worktrees.commands import HANDOVER, Others, SlotCommands
+from pytest_gump.system.worktrees.commands import HANDOVER, SlotCommands
 from pytest_gump.system.worktrees.folder import SlotFolder, SlotLost
 from pytest_gump.system.worktrees.git_folder import write_git_folder
 from pytest_gump.system.worktrees.setup import SlotSetup, covering
-from pytest_gump.system.worktrees.sweep import remove_empty_folders
+from pytest_gump.system.worktrees.slot_files import SlotFiles
+from pytest_gump.system.worktrees.tenancy import Tenancy
 from pytest_gump.text import listed
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pytest_gump.system.directory import Directory
     from pytest_gump.system.git.repository import Repository
@@ -62,7 +61,7 @@ class Slot:
         self.name = name
         self.root = root.path
         self.path = root.path / name
-        self.keep = kept = tuple(keep)
+        self.keep = tuple(keep)
         self._slot_root = root
         self._folder = SlotFolder(root, name)
         self._index = index
@@ -70,9 +69,11 @@ class Slot:
         self._rests: str | None = None
         """The tree that the slot holds, and nothing besides but kept names; None as soon as something may run in it."""
         self._lacks_setup = False
-        self._sweeper = sweeper
-        self._is_kept = cache(lambda path: is_kept(path, kept))  # no self: a circle would keep the folder open
+        self._tenancy = Tenancy(root, name)
         self._git = SlotCommands(repository.git_dir, self._folder, self._index)
+        self._files = SlotFiles(
+            *(repository, root, self._folder, self._git, self.keep), index=index, sweeper=sweeper, setup=self.setup
+        )
 
     @property
     def directory(self) -> Directory:
@@ -111,8 +112,22 @@ class Slot:
             self._make(commit_id(commit))
             self._lacks_setup = False
             self.renew_git(commit)
-        self._rests = None
+        self._tenancy.begin()
         return fresh
+
+    def enter(self) -> Directory:
+        """The slot's folder, for something that may change files in it.
+
+        Raises:
+            SlotLost: as `directory`.
+        """
+        self._rests = None
+        return self.directory
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether no other process has prepared the slot since we did."""
+        return self._tenancy.is_ours
 
     def renew_git(self, commit: str) -> None:
         """Rewrite the slot's own `.git`: HEAD at `commit`, and staged is what the last snapshot holds.
@@ -125,7 +140,7 @@ class Slot:
         except OSError:  # not ours to delete
             slot.put_aside(".git", self._slot_root.directory)
         if not self._index.exists:
-            self._read_index(commit)
+            self._files.read_index(commit)
         write_git_folder(self.repository, slot, commit_id(commit), self._index)
 
     def restore(self, commit: str) -> None:
@@ -164,16 +179,15 @@ class Slot:
         return not self.setup.is_done
 
     def forget(self) -> None:
-        """Let nothing of the run that had the slot before act on the next one: its ignored files go, setup's too."""
+        """Let nothing of the run that had the slot before act on the next one: `prepare` removes all that it ignored.
+
+        Raises:
+            OSError: the folder cannot be changed.
+        """
         self._rests = None
         self.setup.forget()
-        if self._folder.open():
-            try:
-                self._git.check("read-tree", "--reset", "HEAD")
-                for path in self._remove_ignored(self._git.others(), ()):
-                    files.remove_emptied(self.directory, path)  # a cache that pytest made has a .gitignore of its own
-            except (WorktreeError, OSError):
-                self.discard()
+        self._tenancy.inherit()
+        self._folder.open()
 
     def _make(self, commit: str) -> None:
         self.discard()
@@ -181,7 +195,7 @@ class Slot:
         if root.read(".gitignore") is None:
             root.write(".gitignore", b"*\n")
         self._folder.make()
-        self._read_index(commit)
+        self._files.read_index(commit)
         check_out(self._slot_root, self.directory, self._git, None)
         self._git.others()  # so that the index knows the times of the files
 
@@ -191,88 +205,18 @@ class Slot:
         self._index.discard()
         self.setup.forget()
         self._folder.discard()
+        self._tenancy.end()
 
     def _move_to(self, commit: str) -> None:
         tree, indexed = self.repository.tree_of(commit_id(commit)), self._index.tree
         rests, self._rests = self._rests, None
-        if indexed is not None and indexed == rests and self._index.covers(self._sweep()):
-            self._switch(commit)
-        elif indexed != tree or not self._is_untouched():
-            self._clean_up(commit)
+        if self._tenancy.is_inherited:
+            self._files.clean_up(commit, keep=())
+        elif indexed is not None and indexed == rests and self._index.covers(self._files.sweep()):
+            self._files.switch(commit)
+        elif indexed != tree or not self._files.is_untouched():
+            self._files.clean_up(commit, keep=self.keep)
         self._rests = tree
-
-    def _is_untouched(self) -> bool:
-        """Whether the files are those of the index, and there are no others."""
-        return self._index.covers(self._sweep()) and self._git.run("diff-files", "--quiet").status == 0
-
-    def _switch(self, commit: str) -> None:
-        """Change the files from the tree of the index, which they match, to that of the commit."""
-        changed = self._move_index(commit)
-        check_out(self._slot_root, self.directory, self._git, changed)
-        if any(map(_decides_what_is_ignored, changed)):
-            self._remove_others(self._git.others())
-        remove_empty_folders(self.directory, self._sweep())
-
-    def _clean_up(self, commit: str) -> None:
-        """Change the files from any state to the tree of the commit."""
-        self._unlock()
-        self._move_index(commit)
-        others = self._git.others()
-        if any(map(_decides_what_is_ignored, (*others.modified, *others.untracked))):
-            check_out(self._slot_root, self.directory, self._git, others.modified)
-            others = self._git.others()
-        self._remove_others(others)
-        check_out(self._slot_root, self.directory, self._git, others.modified)
-
-    def _remove_others(self, others: Others) -> None:
-        slot = self.directory
-        if covering(self.setup.copied, others.untracked):  # not ignored any more: to be set up again without them
-            self.setup.forget()
-        for path in others.untracked:
-            slot.remove(path)
-        self._remove_ignored(others, self.keep)
-        for path in self._git.gitlinks():
-            slot.make_folders(path)
-        found = self._sweep()
-        if found.unreadable:
-            raise WorktreeError(f"cannot be looked into: {listed(found.unreadable, show=repr)}")
-        for path in (*found.nested, *found.special):
-            slot.remove(path)
-            found.folders[os.path.dirname(path)] -= 1  # noqa: PTH120
-        remove_empty_folders(slot, found)
-
-    def _unlock(self) -> None:
-        """Git cannot look into folders without rights, and says that their files are there."""
-        found = self._sweep().unreadable
-        while found:
-            files.unlock(self.directory, found)
-            left = self._sweep().unreadable
-            found = left if left != found else []
-
-    def _move_index(self, commit: str) -> list[str]:
-        """Read the tree of a commit into the index; returns the paths to write because of that.
-
-        Files of the index that are not in the commit are removed from the slot. Entries of the others stay valid.
-        """
-        if self._index.tree == self.repository.tree_of(commit):
-            return []
-        changed: dict[str, str] = {}
-        if self._index.exists:
-            comparison = ("diff-index", "--cached", "--name-status", "--no-renames", "--ignore-submodules=none", "-z")
-            fields = self._git.check(*comparison, commit, "--").fields
-            changed = dict(zip(fields[1::2], fields[::2], strict=True))
-        for path, status in changed.items():
-            if status == "A":
-                self.directory.remove(path)
-        self._read_index(commit)
-        return [path for path, status in changed.items() if status != "A"]
-
-    def _read_index(self, commit: str) -> None:
-        self._git.check("read-tree", "--reset", commit)
-        self._index.remember(self.repository.tree_of(commit))
-
-    def _sweep(self) -> Sweep:
-        return self._sweeper.sweep(self.directory.access, self._pruned(self._git.gitlinks()))
 
     # -- after an attempt ------------------------------------------------------------------------------------------
 
@@ -287,9 +231,9 @@ class Slot:
         slot = self.directory
         self.setup.write()
         if not self._index.exists:
-            self._read_index(commit_id(parent))
+            self._files.read_index(commit_id(parent))
         gitlinks = self._git.gitlinks()
-        found = self._sweep()
+        found = self._files.sweep()
         problems = []
         for path in (*found.nested, *found.special):
             slot.remove(path)
@@ -302,7 +246,7 @@ class Slot:
             )
         exposed = self._git.not_ignored(self._reachable(self.setup.copied))
         excluded = self._reachable([HANDOVER, *gitlinks, *found.unreadable, *exposed])
-        bad = [*found.unreadable, *self._git.add_all(excluded)]
+        bad = [*found.unreadable, *self._add(found, excluded)]
         tree = self._index.tree or self._git.check("write-tree").line
         self._index.remember(tree)
         self._folder.check()
@@ -311,6 +255,18 @@ class Slot:
         self.repository.update_ref(ref, commit)
         bad += self._git.differing(parent, found.leaving)
         return Snapshot(commit, tree, tuple(problems), tuple(dict.fromkeys(bad)))
+
+    def _add(self, found: Sweep, excluded: Sequence[str]) -> list[str]:
+        """Bring the index up to date with the files; returns what git could not read or refused.
+
+        Where there are as many files as entries, most likely none is new: git need not look for new ones, which saves
+        a third of its time in a large tree. That none was new is certain only after the entries without file are gone.
+        """
+        if not found.pruned and self._index.covers(found):
+            bad = self._git.add("--update", excluded)
+            if not bad and self._index.covers(found):
+                return []
+        return self._git.add("--all", excluded)
 
     def _reachable(self, paths: Iterable[str]) -> list[str]:
         """The paths that git may get: those that are not behind a link."""
@@ -321,13 +277,13 @@ class Slot:
         """Remove ignored files that came since setup, except under the names of `keep`; returns what was removed."""
         is_clean = self._holds_no_others(keep)
         self._rests = None
-        return [] if is_clean else self._remove_ignored(self._git.others(), keep)
+        return [] if is_clean else self._files.remove_ignored(self._git.others(), keep)
 
     def _holds_no_others(self, keep: Sequence[str]) -> bool:
         """Whether there are no files but those of the last snapshot, what setup left, and what has a kept name."""
         if self._rests is None:
             return False
-        found = self._sweep()
+        found = self._files.sweep()
         pruned = () if tuple(keep) == self.keep else found.pruned
         return self.setup.accepted.issuperset(pruned) and self._index.covers(found)
 
@@ -344,13 +300,8 @@ class Slot:
         """Name the ignored files that appeared since setup, except under kept names; folders end in `/`."""
         ignored = () if self._holds_no_others(self.keep) else self._git.others().ignored
         accepted = self.setup.accepted
-        paths = [path for path in ignored if path not in accepted and not self._is_kept(path)]
+        paths = [path for path in ignored if path not in accepted and not self._files.is_kept(path)]
         return [f"{path}/" if self.directory.is_folder(path) else path for path in paths]
-
-    def _remove_ignored(self, others: Others, keep: Sequence[str]) -> list[str]:
-        accepted = self.setup.accepted
-        candidates = (path for path in others.ignored if path not in accepted)
-        return [path for path in candidates if files.remove_except(self.directory, path, keep)]
 
     # -- files that agents deliver ---------------------------------------------------------------------------------
 
@@ -377,16 +328,3 @@ class Slot:
             moved = files.Moved(dropped=[HANDOVER] if slot.remove(HANDOVER) else [])
         slot.remove_empty(".gump")
         return moved
-
-    def _pruned(self, gitlinks: Sequence[str]) -> Callable[[str], bool]:
-        links = frozenset(gitlinks)
-        accepted = self.setup.accepted
-
-        def is_pruned(path: str) -> bool:
-            return self._is_kept(path) or path in links or path in accepted
-
-        return is_pruned
-
-
-def _decides_what_is_ignored(path: str) -> bool:
-    return path.rpartition("/")[2] == ".gitignore"

@@ -30,7 +30,7 @@ class Slots:
     def __init__(
         self, repository: Repository, root: Path, *, keep: Sequence[str] = KEEP_IGNORED, shared: bool = False
     ) -> None:
-        """`shared`: other processes work in the slots too, in turn, so that nothing is remembered but their indexes."""
+        """`shared`: other processes work in the slots too, in turn; after them only a slot's index is remembered."""
         self.repository = repository
         self.root = root
         self.folder = SlotRoot(root)
@@ -55,7 +55,7 @@ class Slots:
     def slot(self, name: str) -> Slot:
         if not _SLOT_NAME.fullmatch(name) or ".." in name:
             raise WorktreeError(f"not a name for a worktree slot: {name!r}")
-        if name not in self._slots or self.shared:
+        if name not in self._slots or (self.shared and not self._slots[name].is_ours):
             index, sweeper = self._known.setdefault(name, (SlotIndex(self.folder, name), Sweeper()))
             self._slots[name] = Slot(self.repository, self.folder, name, self.keep, index=index, sweeper=sweeper)
         return self._slots[name]

@@ -37,14 +37,20 @@ def attempt(slot: Slot, base: str) -> str:
     return snapshot.commit
 
 
-def test_next_order_of_a_worker_only_compares_times(
+def test_next_order_of_a_worker_takes_no_git_where_nobody_else_prepared_the_slot(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slots = shared(project)
     commit = attempt(slots.slot("w1"), slots.repository.head())
     calls = counting_git(tmp_path, monkeypatch)
     assert not slots.slot("w1").prepare(commit)
-    assert calls() == 1
+    assert calls() == 0
+    theirs = shared(project).slot("w1")
+    theirs.prepare(commit)
+    theirs.restore(commit)
+    calls()
+    assert not slots.slot("w1").prepare(commit)
+    assert calls() == 1  # the times of the files are compared
 
 
 def test_what_another_process_did_to_the_slot_meanwhile_is_undone(project: Project) -> None:
