@@ -15,7 +15,7 @@ from pytest_gump.errors import ConfigError
 from pytest_gump.executors.worker_count import has_workers, refuse_distribution
 from pytest_gump.jobs.arguments import names_nothing, no_spec, ordinary_arguments, own_arguments
 from pytest_gump.jobs.command_line import only_shows
-from pytest_gump.jobs.job import Job, no_garbage, read_jobs
+from pytest_gump.jobs.job import Job, read_jobs
 from pytest_gump.jobs.session_settings import setting_notes
 from pytest_gump.reporters.ci import CI
 from pytest_gump.reporters.exit_code import ExitCode
@@ -24,6 +24,7 @@ from pytest_gump.reporters.report import Report
 from pytest_gump.session.interrupts import usage_errors
 from pytest_gump.session.last_failed import LastFailed
 from pytest_gump.session.selection import Selection, selects
+from pytest_gump.system.garbage import freeze_once, no_garbage
 from pytest_gump.workflow.edit import select
 
 if TYPE_CHECKING:
@@ -184,8 +185,10 @@ class Conductor:
             self.report.dry_run_of_resume(previous.run.record, leaves, replay.reruns, goes_on=goes_on)
 
     def _run(self, session: pytest.Session) -> None:
-        from pytest_gump.session.runner import Runner
+        with no_garbage():
+            from pytest_gump.session.runner import Runner
 
+        freeze_once()
         runner = Runner(session, self.report, self.ci)
         if self.workers is None:
             runner.in_this_process(self.selected)

@@ -109,9 +109,12 @@ def _settle_options(config: pytest.Config) -> None:
     if not names_workflow(config):
         refuse_without_workflow(config)
     else:
-        from pytest_gump.executors.worker_count import ask_for_workers
-        from pytest_gump.jobs.previous_run import adopt
-        from pytest_gump.session.interrupts import usage_errors
+        from pytest_gump.system.garbage import no_garbage
+
+        with no_garbage():
+            from pytest_gump.executors.worker_count import ask_for_workers
+            from pytest_gump.jobs.previous_run import adopt
+            from pytest_gump.session.interrupts import usage_errors
 
         with usage_errors():
             adopt(config)
@@ -123,13 +126,20 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the conductor if this session runs a workflow; otherwise leave pytest exactly as it was."""
     if SHARED in getattr(config, "workerinput", ()):
         PlainImports.install()
-        from pytest_gump.executors.worker import OrderServer
+        from pytest_gump.system.garbage import freeze_once, no_garbage
 
+        with no_garbage():
+            from pytest_gump.executors.worker import OrderServer
+
+        freeze_once()
         config.pluginmanager.register(OrderServer(config), ON_WORKER)
         return
     if config.getoption("help", default=False) or not names_workflow(config):
         return
-    from pytest_gump.conductor import Conductor
+    from pytest_gump.system.garbage import no_garbage
+
+    with no_garbage():
+        from pytest_gump.conductor import Conductor
 
     config.pluginmanager.register(Conductor(config), NAME)
 

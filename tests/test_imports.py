@@ -28,7 +28,7 @@ def loaded():
     return found
 '''
 AGENT = """\
-import json, os
+import json
 from pathlib import Path
 from pytest_gump.agents.base import Command
 from pytest_gump.agents.cassettes import neutral
@@ -50,8 +50,8 @@ def pytest_gump_agents():
     return {"writer": Writer()}
 
 def pytest_unconfigure(config):
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    Path(config.rootpath, "loaded." + worker).write_text(json.dumps(loaded()))
+    worker = getattr(config, "workerinput", {"workerid": "main"})
+    Path(config.rootpath, "loaded." + worker["workerid"]).write_text(json.dumps(loaded()))
 """
 STEP = """\
 name: small
@@ -100,7 +100,7 @@ def session(project: GumpProject, *options: str, workflow: str = STEP) -> Path:
 
 def test_a_run_of_one_step_loads_only_what_it_needs(project: GumpProject) -> None:
     loaded = Loaded.read((session(project) / "loaded.main").read_text())
-    loaded.check(modules=253, dataclasses=166, without="pydantic pytest_gump.agents.clis.claude")
+    loaded.check(modules=254, dataclasses=166, without="pydantic pytest_gump.agents.clis.claude")
 
 
 def test_the_modules_of_a_run_are_not_rewritten(project: GumpProject) -> None:

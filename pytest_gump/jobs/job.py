@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
     from pytest_gump.settings.settings import Settings
     from pytest_gump.workflow.load import Loaded
     from pytest_gump.workflow.model import Workflow
-
-LARGE = 100_000
-"""Objects made while collecting from which on a session is large."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,25 +81,6 @@ def read_jobs(session: pytest.Session) -> list[Job]:
 def _with_previous_run(config: pytest.Config, job: Job) -> Job:
     previous = find_previous_run(config, job.spec, job.workflow.name)
     return job if previous is None else replace(job, previous=previous, workflow=previous.selected(job.workflow))
-
-
-@contextmanager
-def no_garbage() -> Iterator[None]:
-    """Collect without looking for garbage: what is made stays for the whole session.
-
-    A thousand workflows are a million objects, and each look at all of them costs half a second; so those of a large
-    session are never looked at again. A small one is left as it was: it may be one of many in its process. Measured
-    2026-11-29 with `benchmarks/collect.py`: 3.9 s of CPU, 5.6 without `gc.freeze`, 7.4 without both.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-        if gc.get_count()[0] > LARGE:
-            gc.freeze()
 
 
 def _jobs(config: pytest.Config, hooks: Callable[[Path, str], dict[str, Any]]) -> Iterator[Job]:
