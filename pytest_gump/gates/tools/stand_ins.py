@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _AT_START: Final = frozenset({"sitecustomize", "usercustomize"})
 """Modules that every Python imports by itself."""
 _TOOLS: Final = ("pytest", "coverage", "ruff")
+_NAME_LINE: Final = re.compile(r"^Name: *(\S+)", re.MULTILINE)
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -80,14 +81,26 @@ def runner_modules() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _installed() -> dict[str, importlib.metadata.Distribution]:
-    return {_normal(found.name): found for found in importlib.metadata.distributions()}
+def _installed() -> dict[str, list[importlib.metadata.Distribution]]:
+    found: dict[str, list[importlib.metadata.Distribution]] = {}
+    for distribution in importlib.metadata.distributions():
+        found.setdefault(_normal(_name_of(distribution)), []).append(distribution)
+    return found
+
+
+def _name_of(distribution: importlib.metadata.Distribution) -> str:
+    """Its name, without the cost of parsing everything else in its metadata."""
+    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    found = _NAME_LINE.search(text)
+    return found[1] if found else ""
 
 
 def _plugins() -> list[str]:
-    return [
-        name for name, found in _installed().items() if any(entry.group == "pytest11" for entry in found.entry_points)
-    ]
+    return [name for name, found in _installed().items() if any(map(_is_plugin, found))]
+
+
+def _is_plugin(distribution: importlib.metadata.Distribution) -> bool:
+    return "[pytest11]" in (distribution.read_text("entry_points.txt") or "")
 
 
 def _closure(names: list[str]) -> set[str]:
@@ -97,15 +110,24 @@ def _closure(names: list[str]) -> set[str]:
         name = waiting.pop()
         if name in _installed() and name not in needed:
             needed.add(name)
-            waiting += _required(_installed()[name])
+            waiting += [required for distribution in _installed()[name] for required in _required(distribution)]
     return needed
 
 
 def _modules_of(names: set[str]) -> frozenset[str]:
-    owned = importlib.metadata.packages_distributions()
-    return frozenset(
-        module for module, owners in owned.items() if module.isidentifier() and names & {*map(_normal, owners)}
+    found = (distribution for name in names for distribution in _installed().get(name, ()))
+    return frozenset(module for distribution in found for module in _modules_in(distribution) if module.isidentifier())
+
+
+def _modules_in(distribution: importlib.metadata.Distribution) -> set[str]:
+    """Its top-level modules, as in `importlib.metadata.packages_distributions`, which reads every distribution."""
+    if declared := (distribution.read_text("top_level.txt") or "").split():
+        return {*declared}
+    record = distribution.read_text("RECORD")
+    files = (
+        map(str, distribution.files or ()) if record is None else (line.split(",")[0] for line in record.splitlines())
     )
+    return {file.partition("/")[0].removesuffix(".py") for file in files if file.endswith(".py")}
 
 
 def _required(distribution: importlib.metadata.Distribution) -> Iterator[str]:
