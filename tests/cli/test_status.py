@@ -7,6 +7,7 @@ import os
 import re
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -15,6 +16,8 @@ from pytest_gump.engine.record.ledger import Ledger
 from pytest_gump.engine.reporting import status_schema
 
 if TYPE_CHECKING:
+    import pytest
+
     from .conftest import Gump
 
 
@@ -106,3 +109,24 @@ def test_status_for_machines_holds_what_its_schema_says(failed: Gump) -> None:
 
 def test_status_for_machines_is_an_object_without_runs_too(gump: Gump) -> None:
     assert json.loads(gump.good("status", "--json")) == {"schema": 1, "runs": [], "unreadable": [], "older": 0}
+
+
+def test_status_reads_the_runs_that_it_shows_and_counts_the_others(
+    passed: Gump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = passed.project.folders()[0]
+    for number in range(50):
+        older = original.path.with_name(f"20200101-{number:06d}-pair-{number:06x}")
+        older.mkdir()
+        for name in ("run.json", "ledger.ndjson"):
+            (older / name).write_text((original.path / name).read_text())
+    opened: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def noting(path: Path) -> bytes:
+        opened.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noting)
+    assert passed.good("status", "-n", "3").splitlines()[-1] == "48 older runs: gump status -n 51"
+    assert len([path for path in opened if path.name == "run.json"]) == 3

@@ -24,7 +24,7 @@ from pytest_gump.text import listed
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 RUNS = Path(".gump") / "runs"
 NAMED = 3
@@ -229,13 +229,17 @@ def is_in_use(run_id: str) -> RunError:
 
 
 def run_folders(project: Path) -> Iterator[RunFolder]:
-    """All runs of a project, the newest first."""
-    runs = project / RUNS
-    if not runs.is_dir():
-        return
-    for path in sorted(runs.iterdir(), key=lambda path: by_time(path.name), reverse=True):
-        if path.is_dir() and (path / "run.json").is_file():
-            yield RunFolder(path)
+    """All runs of a project, the newest first; each is looked for when it is asked for."""
+    return _existing(project / RUNS, _names(project / RUNS))
+
+
+def _names(runs: Path) -> list[str]:
+    names = os.listdir(runs) if runs.is_dir() else []  # noqa: PTH208 - there may be many
+    return sorted(names, key=by_time, reverse=True)
+
+
+def _existing(runs: Path, names: Iterable[str]) -> Iterator[RunFolder]:
+    return (RunFolder(runs / name) for name in names if os.path.isfile(f"{runs}/{name}/run.json"))  # noqa: PTH113
 
 
 def find_run(project: Path, name: str | None) -> RunFolder:
@@ -244,16 +248,18 @@ def find_run(project: Path, name: str | None) -> RunFolder:
     Raises:
         RunError: there is no such run, or more than one.
     """
-    folders = list(run_folders(project))
-    if not folders:
+    newest = next(run_folders(project), None)
+    if newest is None:
         raise RunError(f"no runs in {project / RUNS}", hint="start one: pytest --gump-workflow=tdd spec.md")
     if name is None:
-        return folders[0]
-    matches = [folder for folder in folders if folder.run_id == name] or [
-        folder for folder in folders if folder.run_id.startswith(name) or folder.run_id.endswith(name)
-    ]
+        return newest
+    runs = project / RUNS
+    named = (run_id for run_id in _names(runs) if run_id.startswith(name) or run_id.endswith(name))
+    found = [*_existing(runs, named)]
+    matches = [folder for folder in found if folder.run_id == name] or found
     if len(matches) == 1:
         return matches[0]
+    folders = [*run_folders(project)]
     if matches:
         raise RunError(
             f"{name!r} may be any of {len(matches)} runs: {listed([folder.run_id for folder in matches], NAMED)}",

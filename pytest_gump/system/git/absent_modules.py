@@ -18,6 +18,8 @@ _VENV: Final = "pyvenv.cfg"
 _NO_SOURCES: Final = frozenset(
     {"node_modules", "site-packages", "dist-packages", "venv", "env", "build", "dist", "target", "__pycache__"}
 )
+_NOT_LISTED: Final = (*sorted(_NO_SOURCES), ".gump", ".venv", ".nox", ".tox")
+"""Folders of the top that git does not look into: it would list every file of all earlier runs."""
 
 
 def absent_modules(repository: Repository, is_there: Callable[[str], bool]) -> list[str]:
@@ -26,7 +28,8 @@ def absent_modules(repository: Repository, is_there: Callable[[str], bool]) -> l
     Virtual environments, dependency folders, build outputs, caches and hidden folders do not count. Empty where the
     repository has no checkout.
     """
-    listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *_MODULES, f"*{_VENV}")
+    patterns = (*_MODULES, f"*{_VENV}", *(f":(exclude,top,literal){name}" for name in _NOT_LISTED))
+    listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *patterns)
     try:
         found = repository.checkout.check(*listing).fields
     except WorktreeError:

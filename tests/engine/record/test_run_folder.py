@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.record.run_folder import RunFolder, run_folders
+from pytest_gump.engine.record.run_folder import RunFolder, find_run, run_folders
 from pytest_gump.engine.record.run_id import new_run_id
 from pytest_gump.errors import RunError
 
@@ -27,6 +27,42 @@ def test_runs_of_one_second_are_in_the_order_in_which_they_began(tmp_path: Path)
         folder = RunFolder.create(tmp_path, name)
         (folder.path / "run.json").write_text("{}", encoding="utf-8")
     assert [folder.run_id for folder in run_folders(tmp_path)] == [later, *reversed(names)]
+
+
+@pytest.fixture(params=[10, 100])
+def many(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    names = [f"20261122-{number:06d}-tdd-{number:06x}" for number in range(request.param)]
+    for name in names:
+        (tmp_path / ".gump/runs" / name).mkdir(parents=True)
+        (tmp_path / ".gump/runs" / name / "run.json").write_text("{}")
+    return names
+
+
+@pytest.mark.parametrize(("name", "looks"), [(None, 1), ("20261122-000004-tdd-000004", 2), ("000004", 2)])
+def test_finding_a_run_looks_at_as_many_runs_however_many_there_are(
+    many: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None, looks: int
+) -> None:
+    looked: list[str] = []
+    isfile = os.path.isfile
+
+    def noting(path: str) -> bool:
+        looked.append(path)
+        return isfile(path)
+
+    monkeypatch.setattr(os.path, "isfile", noting)
+    assert find_run(tmp_path, name).run_id == (many[-1] if name is None else "20261122-000004-tdd-000004")
+    assert len(looked) == looks
+
+
+def test_a_whole_id_is_that_run_even_if_others_begin_or_end_with_it(many: list[str], tmp_path: Path) -> None:
+    longer = tmp_path / ".gump/runs" / f"{many[3]}x"
+    longer.mkdir()
+    (longer / "run.json").write_text("{}")
+    (tmp_path / ".gump/runs" / f"{many[4]}x").mkdir()
+    assert find_run(tmp_path, many[3]).run_id == many[3]
+    assert find_run(tmp_path, many[4][:-1]).run_id == many[4]
+    with pytest.raises(RunError, match="may be any of 2 runs"):
+        find_run(tmp_path, many[3][:-1])
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from pytest_gump.system.git.absent_modules import absent_modules, importable
 from pytest_gump.system.git.repository import Repository
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pytest_gump.testing import GumpProject
 
 
@@ -55,3 +57,21 @@ def test_only_ignored_files_that_the_worktree_lacks_are_named(gump_project: Gump
     repository = Repository.open(gump_project.path)
     assert absent_modules(repository, lambda _path: False) == ["app/_speed.so", "app/_version.py"]
     assert absent_modules(repository, lambda path: path.endswith(".so")) == ["app/_version.py"]
+
+
+def test_git_lists_nothing_of_earlier_runs_and_dependencies(
+    gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gump_project.write({".gitignore": "*.py\n"})
+    gump_project.commit()
+    folders = (".gump/runs/one/attempts", ".venv/lib", "node_modules/gyp", "build/lib")
+    gump_project.write({f"{folder}/a.py": "" for folder in (*folders, "app", "app/.gump", "app/build")})
+    listed: list[str] = []
+
+    def noting(paths: Iterable[str]) -> Iterator[str]:
+        listed.extend(paths)
+        return importable(listed)
+
+    monkeypatch.setattr("pytest_gump.system.git.absent_modules.importable", noting)
+    assert absent_modules(Repository.open(gump_project.path), lambda _path: False) == ["app/a.py"]
+    assert sorted(listed) == ["app/.gump/a.py", "app/a.py", "app/build/a.py"]
