@@ -22,7 +22,7 @@ from pytest_gump.system import files
 from pytest_gump.system.git import changes, merge, objects
 from pytest_gump.system.git.checkout_status import checkout_status
 from pytest_gump.system.git.ref_names import dirty_ref, is_run_ref
-from pytest_gump.system.git.runner import GitRunner, check_version, commit_id, failure, git_folder
+from pytest_gump.system.git.runner import VERSION_EVENT, GitRunner, check_version, commit_id, failure, git_folder
 from pytest_gump.system.processes.output import bounded_output
 
 if TYPE_CHECKING:
@@ -63,11 +63,12 @@ class Repository:
         Raises:
             WorktreeError: no git or too old, no repository, a bare one, one without commits or of another owner.
         """
-        check_version()
         here = path if path.is_dir() else path.parent
         places = ("--is-bare-repository", "--git-common-dir", "--absolute-git-dir", "--show-toplevel")
         commit_and_tree = ("HEAD^{commit}", "HEAD^{tree}")
-        result = GitRunner("-C", str(here)).run("rev-parse", "--path-format=absolute", *places, *commit_and_tree)
+        question = ("rev-parse", "--path-format=absolute", *places, *commit_and_tree)
+        result = GitRunner("-C", str(here)).run(*question, env=VERSION_EVENT)
+        check_version(result.stderr)
         lines = os.fsdecode(result.stdout).splitlines()
         if lines[:1] == ["true"]:
             raise WorktreeError(f"{str(here)!r} is a bare repository; run in a checkout of it")

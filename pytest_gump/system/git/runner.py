@@ -70,6 +70,9 @@ _ENVIRONMENT: Final = {
     "GIT_TERMINAL_PROMPT": "0",
     **_IDENTITY,
 }
+VERSION_EVENT: Final = {"GIT_TRACE2_EVENT": "1"}
+"""Makes a command write to stderr what happens in it, its version first: that saves a `git version`."""
+_EXE: Final = re.compile(r'"event":"version".*"exe":"([^"]+)"')
 _ID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
@@ -185,9 +188,13 @@ def _not_found() -> WorktreeError:
     return WorktreeError("git was not found on PATH", hint="install git 2.38 or newer")
 
 
-def check_version() -> None:
-    """Refuse a git that is too old for what runs need."""
-    printed = GitRunner().check("version").line
+def check_version(events: str = "") -> None:
+    """Refuse a git that is too old for what runs need.
+
+    `events`: what a command wrote to stderr with `VERSION_EVENT`; without it, git is asked.
+    """
+    found = _EXE.search(events)
+    printed = f"git version {found[1]}" if found else GitRunner().check("version").line
     found = re.search(r"(\d+)\.(\d+)", printed)
     if found is None or (int(found[1]), int(found[2])) < MIN_VERSION:
         wanted = ".".join(map(str, MIN_VERSION))

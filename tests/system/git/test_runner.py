@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.errors import WorktreeError
+from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.git.runner import GitRunner
 
 from tests.system.git_project import make_project
@@ -40,3 +41,18 @@ def test_git_starts_without_gitpython(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+OLD = "#!/bin/sh\necho 'git version 2.30.1'\n"
+OLD_WITH_EVENTS = """#!/bin/sh
+test -z "$GIT_TRACE2_EVENT" || echo '{"event":"version","evt":"2","exe":"2.30.1"}' >&2
+"""
+
+
+@pytest.mark.parametrize("program", [OLD, OLD_WITH_EVENTS])
+def test_git_that_is_too_old_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    (tmp_path / "git").write_text(program)
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(WorktreeError, match=r"git 2\.38 or newer is needed; this is 'git version 2\.30\.1'"):
+        Repository.open(tmp_path)
