@@ -2,39 +2,50 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from pytest_gump.system.git.repository import Repository
 
-_MODULES: Final = ("*.so", "*.pyd", "*.py")
+_ENDINGS: Final = (".so", ".pyd", ".py")
 _VENV: Final = "pyvenv.cfg"
 _NO_SOURCES: Final = frozenset(
     {"node_modules", "site-packages", "dist-packages", "venv", "env", "build", "dist", "target", "__pycache__"}
 )
-_NOT_LISTED: Final = (*sorted(_NO_SOURCES), ".gump", ".venv", ".nox", ".tox")
-"""Folders of the top that git does not look into: it would list every file of all earlier runs."""
 
 
 def absent_modules(repository: Repository, is_there: Callable[[str], bool]) -> list[str]:
     """Name the importable files that git ignores in the checkout and that `is_there` does not find in the worktree.
 
-    Virtual environments, dependency folders, build outputs, caches and hidden folders do not count. Empty where the
-    repository has no checkout.
+    Virtual environments, dependency folders, build outputs, caches and hidden folders do not count, and are not read.
+    Empty where the repository has no checkout.
     """
-    patterns = (*_MODULES, f"*{_VENV}", *(f":(exclude,top,literal){name}" for name in _NOT_LISTED))
-    listing = ("ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *patterns)
     try:
-        found = repository.checkout.check(*listing).fields
+        status = repository.last_status or repository.status()
     except WorktreeError:
         return []
+    found = sorted(path for name in status.ignored for path in _files(repository.root, name))
     return [path for path in importable(found) if not is_there(path)]
+
+
+def _files(root: Path, ignored: str) -> Iterator[str]:
+    """The files of an ignored folder that tests may import; or the ignored file itself."""
+    if not ignored.endswith("/"):
+        yield ignored
+    elif not any(map(_is_apart, ignored.split("/"))):
+        for folder, folders, names in os.walk(root / ignored):
+            if _VENV in names or ".git" in (*folders, *names):
+                folders.clear()
+                continue
+            folders[:] = [name for name in folders if not _is_apart(name)]
+            yield from (os.path.relpath(f"{folder}/{name}", root) for name in names if name.endswith(_ENDINGS))
 
 
 def importable(paths: Iterable[str]) -> Iterator[str]:
@@ -42,8 +53,11 @@ def importable(paths: Iterable[str]) -> Iterator[str]:
     paths = [*paths]
     venvs = tuple(f"{posixpath.dirname(path)}/" for path in paths if posixpath.basename(path) == _VENV)
     for path in paths:
-        folders = path.split("/")[:-1]
-        is_module = any(fnmatchcase(path, pattern) for pattern in _MODULES)
-        is_apart = any(name in _NO_SOURCES or name.startswith(".") or name.endswith(".egg-info") for name in folders)
-        if is_module and not is_apart and not path.startswith(venvs):
+        is_apart = any(map(_is_apart, path.split("/")[:-1])) or path.startswith(venvs)
+        if path.endswith(_ENDINGS) and not is_apart:
             yield path
+
+
+def _is_apart(folder: str) -> bool:
+    """Whether a folder of this name has no sources of the project."""
+    return folder in _NO_SOURCES or folder.startswith(".") or folder.endswith(".egg-info")

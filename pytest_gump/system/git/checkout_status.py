@@ -14,6 +14,8 @@ _STATUS: Final = (
     *("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "-z"),
     *("--no-renames", "--ignore-submodules=dirty"),
 )
+_TRACKED: Final = ("--untracked-files=no",)
+_OTHERS: Final = ("--untracked-files=all", "--ignored=matching")
 _FIELDS: Final[Mapping[str, int]] = {"1": 8, "u": 10}
 """Fields before the path, by the kind of a line: a modified file, an unmerged one."""
 _DETACHED: Final = "(detached)"
@@ -30,7 +32,9 @@ class CheckoutStatus:
     unmerged: tuple[str, ...]
     """Those of them whose merge is unfinished."""
     untracked: tuple[str, ...]
-    """Files that git neither tracks nor ignores, if they were asked for."""
+    """Files that git neither tracks nor ignores, if others than tracked files were asked for."""
+    ignored: tuple[str, ...]
+    """Likewise files that git ignores; a folder, which ends in `/`, stands for all that is in it."""
 
     @property
     def dirty(self) -> list[str]:
@@ -38,22 +42,24 @@ class CheckoutStatus:
         return sorted(self.modified)
 
 
-def checkout_status(git: GitRunner, *, untracked: bool) -> CheckoutStatus:
-    """Ask git; with `untracked` it reads every folder of the checkout that it does not ignore."""
-    return _parsed(git.check(*_STATUS, f"--untracked-files={'all' if untracked else 'no'}").fields)
+def checkout_status(git: GitRunner, *, others: bool) -> CheckoutStatus:
+    """Ask git; with `others` it reads every folder of the checkout that it does not ignore."""
+    return _parsed(git.check(*_STATUS, *(_OTHERS if others else _TRACKED)).fields)
 
 
 def _parsed(lines: Iterable[str]) -> CheckoutStatus:
     header: dict[str, str] = {}
     modified: dict[str, str] = {}
-    unmerged, others = [], []
+    unmerged, untracked, ignored = [], [], []
     for line in lines:
         kind, _, rest = line.partition(" ")
         if kind == "#":
             name, _, value = rest.partition(" ")
             header[name] = value
         elif kind == "?":
-            others.append(rest)
+            untracked.append(rest)
+        elif kind == "!":
+            ignored.append(rest)
         else:
             letters, *_, path = rest.split(" ", _FIELDS[kind] - 1)
             modified[path] = letters
@@ -64,5 +70,6 @@ def _parsed(lines: Iterable[str]) -> CheckoutStatus:
         branch=None if branch == _DETACHED else branch,
         modified=modified,
         unmerged=tuple(unmerged),
-        untracked=tuple(others),
+        untracked=tuple(untracked),
+        ignored=tuple(ignored),
     )

@@ -53,6 +53,8 @@ class Repository:
         self._worktree_git_dir = worktree_git_dir
         self.objects = GitRunner("-C", str(git_dir), git_folder(git_dir))
         self.checkout = GitRunner("-C", str(root))
+        self.last_status: CheckoutStatus | None = None
+        """What `status` gave last."""
         self._compared: dict[tuple[str, str], tuple[Difference, ...]] = {}
         self._trees: dict[str, str] = {}
 
@@ -209,13 +211,14 @@ class Repository:
 
     # -- the user's checkout ---------------------------------------------------------------------------------------
 
-    def status(self, *, untracked: bool = True) -> CheckoutStatus:
-        """What is checked out, and what differs from it; without `untracked`, among the tracked files only."""
-        return checkout_status(self.checkout, untracked=untracked)
+    def status(self) -> CheckoutStatus:
+        """What is checked out, and what else is in the checkout."""
+        self.last_status = checkout_status(self.checkout, others=True)
+        return self.last_status
 
     def dirty(self) -> list[str]:
         """Name the tracked files that differ from HEAD, staged or not."""
-        return self.status(untracked=False).dirty
+        return checkout_status(self.checkout, others=False).dirty
 
     @property
     def hooks_folder(self) -> Path:
@@ -228,7 +231,7 @@ class Repository:
 
         The commit is kept by refs/gump/<run_id>/dirty.
         """
-        status = self.status(untracked=False)
+        status = checkout_status(self.checkout, others=False)
         if status.unmerged:
             raise WorktreeError(f"a merge is unfinished: {', '.join(status.unmerged)}", hint="finish or abort it first")
         with tempfile.TemporaryDirectory(prefix="gump-dirty-") as folder:

@@ -8,8 +8,10 @@ import pytest
 from pytest_gump.system.git.absent_modules import absent_modules, importable
 from pytest_gump.system.git.repository import Repository
 
+from tests.system.git_project import counting_git
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from pytest_gump.testing import GumpProject
 
@@ -59,19 +61,40 @@ def test_only_ignored_files_that_the_worktree_lacks_are_named(gump_project: Gump
     assert absent_modules(repository, lambda path: path.endswith(".so")) == ["app/_version.py"]
 
 
-def test_git_lists_nothing_of_earlier_runs_and_dependencies(
-    gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gump_project.write({".gitignore": "*.py\n"})
+def test_ignored_folders_are_read_but_for_environments_caches_and_repositories(gump_project: GumpProject) -> None:
+    names = ("generated/", "mine/", "node_modules/", "nested/", "half/*")
+    gump_project.write({".gitignore": "\n".join(names), "half/kept.py": ""})
+    gump_project.git("add", "--force", "half/kept.py")
     gump_project.commit()
-    folders = (".gump/runs/one/attempts", ".venv/lib", "node_modules/gyp", "build/lib")
-    gump_project.write({f"{folder}/a.py": "" for folder in (*folders, "app", "app/.gump", "app/build")})
-    listed: list[str] = []
+    gump_project.write(
+        {
+            "generated/deep/messages_pb2.py": "",
+            "generated/deep/notes.txt": "",
+            "generated/__pycache__/messages_pb2.py": "",
+            "generated/.cache/a.py": "",
+            "mine/pyvenv.cfg": "",
+            "mine/bin/activate_this.py": "",
+            "node_modules/gyp/a.py": "",
+            "nested/.git/HEAD": "ref: refs/heads/main\n",
+            "nested/a.py": "",
+            "half/left.py": "",
+            ".gump/runs/.gitignore": "*\n",
+            ".gump/runs/one/attempts/a.py": "",
+        }
+    )
+    (gump_project.path / "generated/loop").symlink_to("..")
+    repository = Repository.open(gump_project.path)
+    found = absent_modules(repository, lambda _path: False)
+    assert found == ["generated/deep/messages_pb2.py", "half/left.py"]
+    assert ".gump/runs/one/" in repository.status().ignored  # git does not look into earlier runs
 
-    def noting(paths: Iterable[str]) -> Iterator[str]:
-        listed.extend(paths)
-        return importable(listed)
 
-    monkeypatch.setattr("pytest_gump.system.git.absent_modules.importable", noting)
-    assert absent_modules(Repository.open(gump_project.path), lambda _path: False) == ["app/a.py"]
-    assert sorted(listed) == ["app/.gump/a.py", "app/a.py", "app/build/a.py"]
+def test_a_status_from_before_is_not_asked_for_again(
+    gump_project: GumpProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gump_project.write({"app/_speed.so": "x", ".gitignore": "*.so\n"})
+    repository = Repository.open(gump_project.path)
+    repository.status()
+    count = counting_git(tmp_path, monkeypatch)
+    assert absent_modules(repository, lambda _path: False) == ["app/_speed.so"]
+    assert count() == 0

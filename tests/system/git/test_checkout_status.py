@@ -6,6 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.system.git.checkout_status import checkout_status
 
 from tests.system.git_project import Project, counting_git, make_project
 
@@ -32,10 +33,18 @@ def test_names_of_all_kinds_are_whole(project: Project) -> None:
     assert status.dirty == ["gone.py", "staged.py", odd]
 
 
-def test_untracked_files_are_listed_on_demand(project: Project) -> None:
-    project.write({"new.py": "", "sub/.gitignore": "*.log\n", "sub/out.log": ""})
-    assert project.open().status().untracked == ("new.py", "sub/.gitignore")
-    assert project.open().status(untracked=False).untracked == ()
+def test_untracked_files_are_whole_and_ignored_folders_one_entry(project: Project) -> None:
+    names = ("new/a.py", "new/b.py", "sub/out.log", "cache/deep/1", "cache/2")
+    project.write({"sub/.gitignore": "*.log\n", ".gitignore": "cache/\n", **dict.fromkeys(names, "")})
+    status = project.open().status()
+    assert status.untracked == ("new/a.py", "new/b.py", "sub/.gitignore")
+    assert status.ignored == ("cache/", "sub/out.log")
+
+
+def test_other_files_are_left_out_where_nobody_asks_for_them(project: Project) -> None:
+    project.write({"new.py": "", "app.py": "changed\n"})
+    status = checkout_status(project.open().checkout, others=False)
+    assert (status.dirty, status.untracked, status.ignored) == (["app.py"], (), ())
 
 
 @pytest.mark.parametrize(("checkout", "branch"), [(("-b", "team/topic"), "team/topic"), (("--detach",), None)])
