@@ -10,7 +10,7 @@ from pytest_gump.units import plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
     from pytest_gump.gates.base import GateResult
 
 
@@ -18,31 +18,42 @@ _COLLECTED: Final = ("collected",)
 _SET_ASIDE: Final = ("skipped", "xfailed")
 
 
-def known_tests(record: RunRecord, base: str, tree_of: Callable[[str], str]) -> int | None:
-    """Number of tests in the step's base, counted by the step that made it, or else by the preflight.
+class KnownTests:
+    """The tests that a tree is known to have: counted by the step that left it, or else by the preflight.
 
-    None: no gate has given a record per test.
+    Each attempt is looked at once, so that the last step of a long run takes no longer than the first.
     """
-    return _known(record, base, tree_of, _COLLECTED)
 
+    def __init__(self, record: RunRecord, tree_of: Callable[[str], str]) -> None:
+        self._record = record
+        self._tree_of = tree_of
+        self._by_tree: dict[str | None, tuple[GateResult, ...]] = {}
+        self._seen = 0
+        self._undecided: list[AttemptRecord] = []
 
-def known_skipped(record: RunRecord, base: str, tree_of: Callable[[str], str]) -> int | None:
-    """Return how many of them are skipped or expected to fail."""
-    return _known(record, base, tree_of, _SET_ASIDE)
+    def collected(self, commit: str) -> int | None:
+        """Number of tests; None if no gate has given a record per test."""
+        return self._known(commit, _COLLECTED)
 
+    def set_aside(self, commit: str) -> int | None:
+        """How many of them are skipped or expected to fail."""
+        return self._known(commit, _SET_ASIDE)
 
-def _known(record: RunRecord, base: str, tree_of: Callable[[str], str], names: Sequence[str]) -> int | None:
-    preflight = (record.preflight or {}).get("gates", ())
-    first = _most((gate.get("tests") for gate in preflight), names)
-    counted = [
-        (attempt.result.tree, count)
-        for attempt in record.attempts
-        if attempt.verdict == "passed" and attempt.result and (count := _total(attempt.result.gates, names)) is not None
-    ]
-    if not counted:
-        return first
-    tree = tree_of(base)
-    return next((count for left, count in reversed(counted) if left == tree), first)
+    def _known(self, commit: str, names: Sequence[str]) -> int | None:
+        self._look()
+        gates = self._by_tree.get(self._tree_of(commit)) if self._by_tree else None
+        if gates is not None:
+            return _total(gates, names)
+        preflight = (self._record.preflight or {}).get("gates", ())
+        return _most((gate.get("tests") for gate in preflight), names)
+
+    def _look(self) -> None:
+        fresh = [*self._undecided, *self._record.attempts[self._seen :]]
+        self._seen = len(self._record.attempts)
+        self._undecided = [attempt for attempt in fresh if not attempt.verdict]
+        for attempt in fresh:
+            if attempt.verdict == "passed" and attempt.result and any(gate.tests for gate in attempt.result.gates):
+                self._by_tree[attempt.result.tree] = attempt.result.gates
 
 
 def collected(gates: Iterable[GateResult]) -> int | None:

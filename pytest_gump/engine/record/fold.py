@@ -98,10 +98,8 @@ def _attempt_started(record: RunRecord, event: Event) -> None:
 
 
 def _attempt_finished(record: RunRecord, event: Event) -> None:
-    attempt = record.attempts[event["number"] - 1]
-    attempt.finish(event["result"])
+    attempt = record.end_attempt(event["number"], event["result"], event.get("presumed_usd") or 0.0)
     attempt.folder = event["folder"]
-    attempt.presumed_usd = event.get("presumed_usd") or 0.0
 
 
 def _decided(record: RunRecord, event: Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.base import Tokens, Usage
@@ -60,6 +61,9 @@ class Total:
             duration_s=self.duration_s + duration_s,
             presumed_usd=self.presumed_usd + presumed_usd,
         )
+
+
+NOTHING: Final = Total()
 
 
 def is_unknown(usage: Usage, outcome: str = "") -> bool:
@@ -252,6 +256,26 @@ class RunRecord(_Attempts):
     last_at: float = 0.0
     waiting_by_step: dict[str, AttemptRecord] = field(default_factory=dict, repr=False)
     """Attempts that wait for a limit."""
+    _summed: tuple[int, Total] = field(default=(0, NOTHING), init=False, repr=False, compare=False)
+    """How many of the first attempts have ended for good, and what they add up to."""
+
+    @property
+    def total(self) -> Total:
+        """Asked several times for each attempt, so that those that have ended are added up once."""
+        count, total = self._summed
+        ended = [*takewhile(lambda attempt: attempt.usage is not None, self.attempts[count:])]
+        total = add_up((attempt for attempt in ended if not attempt.reused), total)
+        self._summed = count + len(ended), total
+        return add_up((attempt for attempt in self.attempts[count + len(ended) :] if not attempt.reused), total)
+
+    def end_attempt(self, number: int, wire: Event, presumed_usd: float) -> AttemptRecord:
+        """Take the result of an attempt as the ledger holds it."""
+        attempt = self.attempts[number - 1]
+        if attempt.usage is not None:  # a ledger that somebody changed
+            self._summed = 0, NOTHING
+        attempt.finish(wire)
+        attempt.presumed_usd = presumed_usd
+        return attempt
 
     @property
     def has_started(self) -> bool:
@@ -294,9 +318,8 @@ def results(attempts: Iterable[AttemptRecord]) -> list[AttemptResult]:
     return [attempt.result for attempt in attempts if attempt.result is not None]
 
 
-def add_up(attempts: Iterable[AttemptRecord]) -> Total:
-    """Sum attempts, failed and killed ones too; what one cost that never ended is unknown."""
-    total = Total()
+def add_up(attempts: Iterable[AttemptRecord], total: Total = NOTHING) -> Total:
+    """Add attempts to a total, failed and killed ones too; what one cost that never ended is unknown."""
     for attempt in attempts:
         if attempt.usage is not None:
             unknown, presumed_usd = attempt.has_unknown_cost, attempt.presumed_usd

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.attempt.feedback import describe_failures
 from pytest_gump.engine.attempt.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
-from pytest_gump.engine.checks.collected import known_skipped, known_tests
+from pytest_gump.engine.checks.collected import KnownTests
 from pytest_gump.engine.record.records import results
 from pytest_gump.engine.run.budget import limits_of
 from pytest_gump.engine.run.fingerprint import hashed, portable
@@ -114,6 +114,7 @@ class OrderBuilder:
         self._inputs = inputs
         self._record = record
         self._repository = repository
+        self._known_tests = KnownTests(record, repository.tree_of)
         self._foreach = frozenset(foreach_groups(inputs.workflow.steps))
         self._template_values = TemplateValues(record, self._foreach, self._diff_of)
 
@@ -153,8 +154,8 @@ class OrderBuilder:
             session=session,
             fork=beginning.fork,
             standing=self._standing_of(session),
-            known_tests=known_tests(self._record, ready.step_base, self._repository.tree_of),
-            known_skipped=known_skipped(self._record, ready.step_base, self._repository.tree_of),
+            known_tests=self._known_tests.collected(ready.step_base),
+            known_skipped=self._known_tests.set_aside(ready.step_base),
             setup=inputs.setup,
             entry=ready.entry,
             identity=self.identify(ready),

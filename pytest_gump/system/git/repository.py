@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
-from pytest_gump.system.git import changes, merge, objects
+from pytest_gump.system.git import changes, loose_refs, merge, objects
 from pytest_gump.system.git.checkout_status import checkout_status
 from pytest_gump.system.git.ref_names import dirty_ref, is_run_ref
 from pytest_gump.system.git.runner import VERSION_EVENT, GitRunner, check_version, commit_id, failure, git_folder
@@ -168,7 +168,7 @@ class Repository:
     def update_ref(self, name: str, commit: str) -> None:
         """Point a ref below refs/gump/ or refs/heads/gump/ at a commit."""
         _check_ref(name)
-        if is_run_ref(name) and self._write_loose_ref(name, commit_id(commit)):
+        if is_run_ref(name) and self._has_loose_refs and loose_refs.write(self.git_dir, name, commit_id(commit)):
             return
         self.objects.check("update-ref", "--no-deref", name, commit_id(commit))
 
@@ -180,22 +180,15 @@ class Repository:
         """
         _check_ref(name)
         expected = "" if old is None else commit_id(old)
+        if expected and self._has_loose_refs and loose_refs.swap(self.git_dir, name, commit_id(commit), expected):
+            return
         self.objects.check("update-ref", "--no-deref", name, commit_id(commit), expected)
 
-    def _write_loose_ref(self, name: str, commit: str) -> bool:
-        """Write the file that git would write, in git's own way; False where git itself has to do it."""
-        if self.layout.get("extensions.refstorage", "files") != "files":
-            return False
-        target = self.git_dir / name
-        lock = target.with_name(f"{target.name}.lock")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with lock.open("x") as file:
-                file.write(f"{commit}\n")
-            lock.replace(target)
-        except OSError:
-            return False
-        return True
+    @property
+    def _has_loose_refs(self) -> bool:
+        """Whether a ref may be a file that needs nothing more than its content."""
+        is_shared = "core.sharedrepository" in self._config
+        return not is_shared and self.layout.get("extensions.refstorage", "files") == "files"
 
     def delete_ref(self, name: str) -> None:
         _check_ref(name)

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from pytest_gump.engine.checks.collected import collected, count_notes, fewer_tests, hold_untouched_tests
+from pytest_gump.engine.checks.collected import (
+    KnownTests,
+    collected,
+    count_notes,
+    fewer_tests,
+    hold_untouched_tests,
+)
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.gates.base import GateResult
+from pytest_gump.order import AttemptResult, Outcome, Timings
 
 
 def gates(count: int | None, *others: GateResult) -> list[GateResult]:
@@ -32,3 +40,30 @@ def test_more_skipped_tests_are_named() -> None:
     assert count_notes(result, 3, 0) == ["2 tests skipped or expected to fail (before the step: 0)"]
     assert count_notes(result, None, None) == ["2 tests skipped or expected to fail (before the step: unknown)"]
     assert count_notes(gates(3), 3, None) == []
+
+
+def ended(number: int, tree: str, count: int | None, *, verdict: str = "passed") -> AttemptRecord:
+    record = AttemptRecord(number, "s", number, "diff", "claude", "first", 0.0, verdict=verdict)
+    timings = Timings(0.0, 0.0)
+    record.set_result(
+        AttemptResult("s", number, Outcome.PASSED, "", None, timings, tree=tree, gates=tuple(gates(count)))
+    )
+    return record
+
+
+def test_known_are_the_tests_of_the_step_that_left_the_tree_or_else_of_the_preflight() -> None:
+    record = RunRecord(preflight={"gates": [{"tests": {"collected": 1, "skipped": 1}}, {"tests": None}]})
+    known = KnownTests(record, {"c1": "t1", "c2": "t2"}.__getitem__)
+    assert (known.collected("c1"), known.set_aside("c1")) == (1, 1)
+    record.attempts += [ended(1, "t1", 4), ended(2, "t1", None), ended(3, "t1", 9, verdict="retried")]
+    assert (known.collected("c1"), known.set_aside("c1")) == (4, 0)
+    assert known.collected("c2") == 1
+    record.attempts += [ended(4, "t2", 5, verdict=""), ended(5, "t1", 6)]
+    assert (known.collected("c1"), known.collected("c2")) == (6, 1)
+    record.attempts[3].verdict = "passed"
+    assert known.collected("c2") == 5
+
+
+def test_no_git_is_asked_for_a_tree_before_a_gate_has_counted_tests() -> None:
+    trees: dict[str, str] = {}
+    assert KnownTests(RunRecord(attempts=[ended(1, "t1", None)]), trees.__getitem__).collected("c1") is None

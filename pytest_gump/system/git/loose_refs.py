@@ -1,0 +1,80 @@
+"""Refs written without a git process: as small files in git's own format, by git's own steps, under git's own lock.
+
+All functions return False where git itself has to do it: the ref is packed, symbolic, locked or somewhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Literal
+
+from pytest_gump.system.git.objects import Identity
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(git_dir: Path, name: str, commit: str) -> bool:
+    """Point a ref at a commit, wherever it points now; no reflog is written."""
+    target = git_dir / name
+    lock = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(target, commit)
+        lock.replace(target)
+    except OSError:
+        return _let_go(lock)
+    return True
+
+
+def swap(git_dir: Path, name: str, commit: str, old: str) -> bool:
+    """Move a ref from `old` to a commit, and write its reflog if it has one."""
+    target = git_dir / name
+    lock = None
+    try:
+        lock = _lock(target, commit, is_synced=True)
+        if _read(target) != f"{old}\n".encode():
+            return _let_go(lock)
+        _log(git_dir / "logs" / name, f"{old} {commit} {Identity.of_gump().committer}\n")
+        lock.replace(target)
+    except OSError:
+        return _let_go(lock)
+    return True
+
+
+def _lock(target: Path, commit: str, *, is_synced: bool = False) -> Path:
+    """Make the lock file of a ref, which becomes the ref when it is renamed."""
+    lock = target.with_name(f"{target.name}.lock")
+    with lock.open("x") as file:
+        try:
+            file.write(f"{commit}\n")
+            file.flush()
+            if is_synced:
+                os.fsync(file.fileno())
+        except OSError:
+            _let_go(lock)
+            raise
+    return lock
+
+
+def _let_go(lock: Path | None) -> Literal[False]:
+    """Remove a lock of ours that was not renamed."""
+    if lock is not None:
+        with contextlib.suppress(OSError):
+            lock.unlink()
+    return False
+
+
+def _read(target: Path) -> bytes:
+    with open(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
+        return file.read(100)
+
+
+def _log(path: Path, line: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.write(log, line.encode())
+        finally:
+            os.close(log)

@@ -1,0 +1,38 @@
+"""Sums over the attempts of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord, add_up
+
+
+def attempt(number: int, *, reused: bool = False) -> AttemptRecord:
+    return AttemptRecord(number, f"s{number}", 1, "diff", "claude", "first", 0.0, reused=reused)
+
+
+def wire(cost_usd: float | None) -> dict[str, Any]:
+    usage = {"cost_usd": cost_usd, "tokens": {"input": 3}, "provenance": "reported", "turns": 2, "tool_calls": 1}
+    return {"usage": usage, "outcome": "passed", "timings": {"total_s": 1.5}}
+
+
+@given(st.data())
+def test_total_is_the_sum_of_all_attempts_in_whatever_order_they_end(data: st.DataObject) -> None:
+    record = RunRecord()
+    for number in range(1, data.draw(st.integers(1, 6)) + 1):
+        record.attempts.append(attempt(number, reused=data.draw(st.booleans())))
+        for ending in data.draw(st.lists(st.sampled_from(record.attempts), max_size=3)):  # perhaps once more
+            record.end_attempt(ending.number, wire(data.draw(st.sampled_from([None, 0.25, 2.0]))), 0.5)
+            assert record.total == add_up(record.own)
+        assert record.total == add_up(record.own)
+
+
+def test_attempts_that_have_ended_are_added_up_once() -> None:
+    record = RunRecord(attempts=[attempt(number) for number in range(1, 101)])
+    for one in record.attempts[:99]:
+        record.end_attempt(one.number, wire(1.0), 0.0)
+    assert record.total.cost_usd == 99.0
+    record.attempts[:99] = [attempt(0)] * 99  # of no use any more
+    assert (record.total.cost_usd, record.total.unknown) == (99.0, 1)
