@@ -23,6 +23,8 @@ _STATUS: Final = (
     *("status", "--porcelain=v1", "-z", "--ignored=matching", "--untracked-files=normal"),
     *("--no-renames", "--ignore-submodules=all"),
 )
+_ONLY_TIMES: Final = frozenset({"status", "checkout-index"})
+"""Commands that write nothing into the index but what they have learned of the files."""
 _QUOTED: Final = re.compile(r"""^(?:error|fatal): .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
 _ERROR: Final = re.compile(r"^(?:error|fatal): ", re.MULTILINE)
 _IGNORED: Final = "The following paths are ignored by one of your .gitignore files:"
@@ -45,18 +47,22 @@ class SlotCommands:
         self._folder = folder
         self._index = index
 
-    def run(self, *arguments: str, stdin: bytes | None = None, using: Sequence[Directory] = ()) -> GitOutput:
-        """Run to the end, whatever the exit status; `status` may write what it has learned of files to the index."""
+    def run(self, *arguments: str, stdin: bytes | None = None, within: Directory | None = None) -> GitOutput:
+        """Run to the end, whatever the exit status; `status` may write what it has learned of files to the index.
+
+        `within`: the folder that takes the place of the slot's.
+        """
         folder = self._index.ready()
         env = {"GIT_INDEX_FILE": self._index.path(folder), "GIT_OPTIONAL_LOCKS": "1"}
-        within = self._folder.directory
-        result = self._git.run(*arguments, stdin=stdin, env=env, within=within, using=[folder, *using])
-        self._index.note_written(same_tree=arguments[0] == "status")
+        result = self._git.run(
+            *arguments, stdin=stdin, env=env, within=within or self._folder.directory, using=[folder]
+        )
+        self._index.note_written(same_tree=arguments[0] in _ONLY_TIMES)
         return result
 
-    def check(self, *arguments: str, stdin: bytes | None = None, using: Sequence[Directory] = ()) -> GitOutput:
+    def check(self, *arguments: str, stdin: bytes | None = None, within: Directory | None = None) -> GitOutput:
         """Run, and raise WorktreeError with git's own words when it fails."""
-        result = self.run(*arguments, stdin=stdin, using=using)
+        result = self.run(*arguments, stdin=stdin, within=within)
         if result.status:
             raise failure(arguments[0], result)
         return result

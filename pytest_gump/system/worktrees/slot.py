@@ -197,7 +197,6 @@ class Slot:
         self._folder.make()
         self._files.read_index(commit)
         check_out(self._slot_root, self.directory, self._git, None)
-        self._git.others()  # so that the index knows the times of the files
 
     def discard(self) -> None:
         """Remove the slot and all that belongs to it."""

@@ -1,0 +1,44 @@
+"""What git writes into a slot, and what the index then knows of it. The rest is in `test_slot`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.system.git_project import Project, counting_git, make_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path)
+
+
+def test_index_knows_the_files_below_the_top_at_once(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slot, head = project.slot(), project.open().head()
+    count = counting_git(tmp_path, monkeypatch)
+    assert slot.prepare(head)
+    assert count() == 3  # the index; the files; the settings for the slot's own git
+    for name in ("pkg/mod.py", "pkg/deep/er.py"):
+        status = (slot.path / name).stat()
+        shown = project.git("ls-files", "--debug", name, cwd=slot.path)
+        seconds, nanoseconds = divmod(status.st_mtime_ns, 10**9)
+        assert f"mtime: {seconds}:{nanoseconds}\n" in shown
+        assert f"size: {status.st_size}\t" in shown
+
+
+def test_no_file_differs_after_the_checkout_of_some(project: Project) -> None:
+    old = project.commit()
+    project.write({"pkg/mod.py": "x = 2\n", "top.py": "x = 1\n"})
+    new = project.commit()
+    slot = project.slot()
+    slot.prepare(old)
+    slot.restore(old)
+    assert not slot.prepare(new)
+    assert (slot.path / "pkg/mod.py").read_text() == "x = 2\n"
+    assert project.git("status", "--porcelain", cwd=slot.path) == ""
