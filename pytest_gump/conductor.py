@@ -171,14 +171,16 @@ class Conductor:
         return True
 
     def _print_dry_run(self, job: Job) -> None:
-        from pytest_gump.jobs.prepare import dry_run, resumed_job
-        from pytest_gump.session.resume import replay_previous
-        from pytest_gump.system.git.repository import Repository
-
         previous = job.previous
         if previous is None:
+            from pytest_gump.jobs.dry_run import dry_run
+
             self.report.print_lines(dry_run(self.config, job, self.report.columns))
         else:
+            from pytest_gump.jobs.prepare import resumed_job
+            from pytest_gump.session.resume import replay_previous
+            from pytest_gump.system.git.repository import Repository
+
             prepared = resumed_job(job, previous, Repository.open(job.project), run_id=previous.run.id)
             replay, goes_on = replay_previous(prepared, previous), previous.step is None
             leaves = replay.schedule.leaves()

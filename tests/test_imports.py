@@ -100,7 +100,7 @@ def session(project: GumpProject, *options: str, workflow: str = STEP) -> Path:
 
 def test_a_run_of_one_step_loads_only_what_it_needs(project: GumpProject) -> None:
     loaded = Loaded.read((session(project) / "loaded.main").read_text())
-    loaded.check(modules=254, dataclasses=166, without="pydantic pytest_gump.agents.clis.claude")
+    loaded.check(modules=235, dataclasses=156, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
 
 
 def test_the_modules_of_a_run_are_not_rewritten(project: GumpProject) -> None:

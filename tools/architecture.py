@@ -20,8 +20,8 @@ PAGE = ROOT / "docs" / "explanation" / "architecture.md"
 
 PATHS = {
     "From a spec file on the command line to the first agent process": """
-        plugin > conductor > jobs.job > workflow.load = conductor > session.runner > session.resume > jobs.prepare
-        = session.runner > session.start < session.resume > engine.run.run = session.runner > session.dispatch
+        plugin > conductor > jobs.job > workflow.load = conductor > session.runner > session.opening > jobs.prepare
+        = session.runner > session.start < session.opening > engine.run.run = session.runner > session.dispatch
         > engine.run.run > engine.run.order_builder = session.dispatch > session.item_protocol > session.phases
         ~ session.start > engine.attempt.attempt > engine.attempt.agent_phase ~ agents.clis.adapter
         = engine.attempt.agent_phase > system.processes.process
@@ -41,8 +41,9 @@ PATHS = {
     """,
     "From `--gump-resume` to the first reused step": """
         plugin > jobs.previous_run > engine.record.stored_run = plugin > conductor > jobs.job = conductor
-        > session.runner > session.resume > engine.resume.history = session.resume > engine.resume.replay
-        > engine.schedule.resumable = session.resume > jobs.prepare = session.runner > session.start < session.resume
+        > session.runner > session.opening > session.resume > engine.resume.history = session.resume
+        > engine.resume.replay > engine.schedule.resumable = session.opening > jobs.prepare
+        = session.runner > session.start < session.resume
         > engine.resume.resumed_run = session.runner > reporters.report > reporters.lines
     """,
 }

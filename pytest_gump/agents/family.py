@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.system.lazy import LazyMapping
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_gump.agents.clis.adapter import CliAgent
 
-_ADAPTERS: Final = {
-    "claude": "ClaudeAgent",
-    "codex": "CodexAgent",
-    "gemini": "GeminiAgent",
-    "qwen": "QwenAgent",
-    "opencode": "OpencodeAgent",
-    "cursor": "CursorAgent",
-}
-"""The class of each CLI in the module of its name. A run imports only those that it uses: all take 25 ms."""
-
-
-class _Families(Mapping[str, "type[CliAgent]"]):
-    def __getitem__(self, cli: str) -> type[CliAgent]:
-        name = _ADAPTERS[cli]
-        family: type[CliAgent] = getattr(import_module(f"pytest_gump.agents.clis.{cli}"), name)
-        return family
-
-    def __contains__(self, cli: object) -> bool:
-        return cli in _ADAPTERS
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_ADAPTERS)
-
-    def __len__(self) -> int:
-        return len(_ADAPTERS)
-
-
-FAMILIES: Final[Mapping[str, type[CliAgent]]] = _Families()
-"""The adapters, by the name of their CLI, with which their agents' names begin."""
+FAMILIES: Final[Mapping[str, type[CliAgent]]] = LazyMapping(
+    {
+        "claude": "pytest_gump.agents.clis.claude:ClaudeAgent",
+        "codex": "pytest_gump.agents.clis.codex:CodexAgent",
+        "gemini": "pytest_gump.agents.clis.gemini:GeminiAgent",
+        "qwen": "pytest_gump.agents.clis.qwen:QwenAgent",
+        "opencode": "pytest_gump.agents.clis.opencode:OpencodeAgent",
+        "cursor": "pytest_gump.agents.clis.cursor:CursorAgent",
+    }
+)
+"""The adapters, by the name of their CLI, with which their agents' names begin. Importing all takes 25 ms."""
 
 # The explicit form, for a model that no name stands for: `claude:my-deployment`.
 _EXPLICIT = re.compile(r"(?P<family>[a-z]+):(?P<model>[A-Za-z0-9][\w.:/@\[\]-]*)", re.ASCII)

@@ -42,6 +42,9 @@ def project_gate(kind: str) -> Gate:
     return gate
 
 
+compile_gate, test_gate, lint_gate = map(project_gate, ("compile", "test", "lint"))
+
+
 def run_project_command(kind: str, context: GateContext, read: Callable[[CommandOutcome], Reading]) -> GateResult:
     """Run the project's command for `kind`, if there is one, and read how it ended."""
     command = context.commands.get(kind)

@@ -6,25 +6,27 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.gates import changes, commands, coverage, custom, schema, tests_found
+from pytest_gump.system.lazy import LazyMapping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_gump.gates.base import Gate, GateContext, GateResult
     from pytest_gump.workflow.model import GateSpec
 
-BUILTIN: Final[dict[str, Gate]] = {
-    "compile": commands.project_gate("compile"),
-    "test": commands.project_gate("test"),
-    "lint": commands.project_gate("lint"),
-    "coverage": coverage.coverage,
-    "schema": schema.schema,
-    "tests_found": tests_found.tests_found,
-    "touched": changes.touched,
-    "untouched": changes.untouched,
-    "bash": commands.bash,
-}
+BUILTIN: Final[Mapping[str, Gate]] = LazyMapping(
+    {
+        "compile": "pytest_gump.gates.commands:compile_gate",
+        "test": "pytest_gump.gates.commands:test_gate",
+        "lint": "pytest_gump.gates.commands:lint_gate",
+        "coverage": "pytest_gump.gates.coverage:coverage",
+        "schema": "pytest_gump.gates.schema:schema",
+        "tests_found": "pytest_gump.gates.tests_found:tests_found",
+        "touched": "pytest_gump.gates.changes:touched",
+        "untouched": "pytest_gump.gates.changes:untouched",
+        "bash": "pytest_gump.gates.commands:bash",
+    }
+)
 
 
 def run_gates(
@@ -43,7 +45,11 @@ def run_gates(
 def _run(spec: GateSpec, context: GateContext, on_start: Callable[[str], object]) -> GateResult:
     on_start(spec.label)
     started = time.monotonic()
-    gate = BUILTIN.get(spec.name)
-    result = gate(spec.argument, context) if gate else custom.run_custom(spec.name, spec.argument, context)
+    if spec.name in BUILTIN:
+        result = BUILTIN[spec.name](spec.argument, context)
+    else:
+        from pytest_gump.gates.custom import run_custom  # only for gates of the project
+
+        result = run_custom(spec.name, spec.argument, context)
     duration_s = result.duration_s or time.monotonic() - started
     return replace(result, name=spec.label, duration_s=duration_s)

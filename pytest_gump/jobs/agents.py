@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents import registry
-from pytest_gump.agents.cassettes.cassette import Cassette
-from pytest_gump.agents.cassettes.replay import ReplayAgent
 from pytest_gump.errors import AgentError, ConfigError
 
 if TYPE_CHECKING:
@@ -17,6 +15,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
+    from pytest_gump.agents.cassettes.cassette import Cassette
     from pytest_gump.settings.settings import Settings
 
 
@@ -37,6 +36,8 @@ def find_agent(name: str, agents: Mapping[str, Agent | str], replay: CassetteRep
     """
     if replay is None:
         return registry.resolve(name, agents)
+    from pytest_gump.agents.cassettes.replay import ReplayAgent  # only for a run that is replayed
+
     cli = replay.cassette.cli_of(name) or registry.cli_of(name, agents) or "replay"
     live = registry.find(name, agents)
     return ReplayAgent(replay.cassette, name, cli, lenient=replay.lenient, delay=replay.delay, live=live)
@@ -63,5 +64,7 @@ def read_replay(config: pytest.Config) -> CassetteReplay | None:
         delay = -1.0
     if not 0 <= delay < float("inf"):
         raise ConfigError(f"--gump-replay-delay must be a number from 0, not {text!r}")
+    from pytest_gump.agents.cassettes.cassette import Cassette  # as above
+
     cassette = Cassette.open(Path(config.invocation_params.dir, folder))
     return CassetteReplay(cassette, lenient=bool(config.getoption("gump_replay_lenient")), delay=delay)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents import prices, registry
 from pytest_gump.errors import AgentError, ConfigError, WorktreeError
-from pytest_gump.gates.custom import NO_ASSERTIONS
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.text import listed
@@ -75,6 +74,8 @@ def _refuse_without_assertions(job: Job) -> None:
     """Refuse a workflow whose gates are functions that assert, if Python leaves assertions out (`-O`)."""
     own = [gate.name for step in walk(job.workflow.steps) for gate in step.gate if gate.name not in BUILTIN]
     if sys.flags.optimize and own:
+        from pytest_gump.gates.custom import NO_ASSERTIONS  # hardly ever
+
         names = listed([*dict.fromkeys(own)])
         raise ConfigError(f"{NO_ASSERTIONS}: {names}", hint="start pytest without -O, and unset PYTHONOPTIMIZE")
 

@@ -9,13 +9,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.record.run_id import new_run_id
-from pytest_gump.engine.reporting.dry_run import describe
 from pytest_gump.engine.run.order_builder import RunInputs
 from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
 from pytest_gump.jobs.check import check
 from pytest_gump.jobs.record_option import record_into
-from pytest_gump.system.git.repository import Repository
 
 if TYPE_CHECKING:
     import pytest
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.checkout_status import CheckoutStatus
+    from pytest_gump.system.git.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,22 +141,3 @@ def _base_of(run: StoredRun, repository: Repository) -> Base:
 
 def _fresh_run_id(job: Job) -> str:
     return new_run_id(job.workflow.name, now=datetime.now(UTC), chance=secrets.token_hex(2))
-
-
-def dry_run(config: pytest.Config, job: Job, columns: int) -> list[str]:
-    """What the job would do. Starts nothing, writes nothing, and needs neither agents nor a clean checkout."""
-    root, commands = job.project, job.settings.commands
-    if (root / ".git").exists():
-        repository = Repository.open(root)
-        ref = config.getoption("gump_base")
-        commit = repository.resolve(ref) if ref else repository.head()
-        commands = gate_commands(repository, commit, job.settings, start_folder(root, config.invocation_params.dir))
-    loaded = job.loaded
-    return describe(
-        job.workflow,
-        source=loaded.source,
-        spec_name=os.path.relpath(job.spec, root),
-        commands=commands,
-        lines=loaded.lines,
-        columns=columns,
-    )

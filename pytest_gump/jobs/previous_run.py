@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.engine.record.liveness import process_text
 from pytest_gump.engine.record.run_folder import find_run, is_in_use, run_folders
-from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import ConfigError, RunError, suggest
 from pytest_gump.jobs.arguments import arguments
 from pytest_gump.jobs.command_line import command_line, own_options
@@ -22,6 +20,8 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_gump.engine.record.run_folder import RunFolder
+    from pytest_gump.engine.record.stored_run import StoredRun
     from pytest_gump.workflow.model import Workflow
 
 RESUME: Final = "--gump-resume"
@@ -81,6 +81,8 @@ class PreviousRun:
         if self.run.state == "running" and record.pid is None:
             raise is_in_use(run_id)
         if self.run.state == "running":
+            from pytest_gump.engine.record.liveness import process_text
+
             raise RunError(f"{run} still goes on{process_text(record)}", hint="stop it first, or wait: gump status")
         if self.step is not None:
             return
@@ -127,13 +129,19 @@ def adopt(config: pytest.Config) -> None:
     project = project_root(config)
     if option.gump_from is not None:
         step, _, name = option.gump_from.partition("@")
-        run = StoredRun.read_unlocked(find_run(project, name or option.gump_resume or None))
+        run = _read(find_run(project, name or option.gump_resume or None))
         previous = PreviousRun(run, _step(step, run))
     else:
-        previous = PreviousRun(StoredRun.read_unlocked(find_run(project, option.gump_resume or None)))
+        previous = PreviousRun(_read(find_run(project, option.gump_resume or None)))
     previous.refuse()
     _take_options(config, previous, project)
     config.stash[_KEY] = previous
+
+
+def _read(folder: RunFolder) -> StoredRun:
+    from pytest_gump.engine.record.stored_run import StoredRun  # most runs continue no other
+
+    return StoredRun.read_unlocked(folder)
 
 
 def _refuse_more(config: pytest.Config) -> None:
@@ -225,7 +233,7 @@ def _last_failed(config: pytest.Config, spec: Path, workflow: str) -> PreviousRu
     for folder in run_folders(project):
         header = folder.read_header()
         if _spec_of(header, project) == spec and header.get("workflow") == workflow:
-            run = StoredRun.read_unlocked(folder)
+            run = _read(folder)
             last, record = PreviousRun(run), run.record
             fate = "discarded" if record.discarded else "applied" if record.applied else run.state
             if fate not in _FATES:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from pytest_gump.agents.cassettes import cassette
 from pytest_gump.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,5 +37,7 @@ def record_into(config: pytest.Config, settings: Settings, root: Path, run_id: s
         folder = Path(root, os.path.expanduser(settings.record), run_id)  # noqa: PTH111 - pathlib's raises
     else:
         return settings
+    from pytest_gump.agents.cassettes import cassette  # few runs are recorded
+
     cassette.create(folder)
     return replace(settings, record=str(folder.absolute()))

@@ -1,9 +1,7 @@
-"""Starts the run of a job: a new one, one that is resumed in its folder, or a new one from a step of another."""
+"""Starts the run of a job that has a previous one: resumes it in its folder, or starts a new one from a step of it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.attempt.workplace import remove_scratch, run_scratch
@@ -13,40 +11,23 @@ from pytest_gump.engine.resume.replay import replay
 from pytest_gump.engine.resume.resumed_run import ResumedRun
 from pytest_gump.engine.run.budget import limits_of, refusal
 from pytest_gump.errors import RunError
-from pytest_gump.jobs.header import run_header, stored_options
-from pytest_gump.jobs.prepare import prepare_job
 from pytest_gump.jobs.previous_run import PreviousRun
-from pytest_gump.session.start import begin_run, create_run, this_process
+from pytest_gump.session.start import this_process
 from pytest_gump.system.processes.session_clock import CLOCK
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from typing import Any
 
-    import pytest
-
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.resume.replay import Replay
     from pytest_gump.engine.run.run import Run
     from pytest_gump.engine.schedule.resumable import ResumableSchedule
-    from pytest_gump.jobs.job import Job
     from pytest_gump.jobs.prepare import PreparedJob
     from pytest_gump.session.start import RunContext
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
-
-
-def prepare(config: pytest.Config, job: Job) -> PreparedJob:
-    """Check everything that could refuse the run of a job, and create its cassette.
-
-    Raises:
-        GumpError: something refuses it.
-    """
-    prepared, previous = prepare_job(config, job), job.previous
-    if previous is not None and previous.step is None:
-        prepared = replace(prepared, replay=replay_previous(prepared, previous))
-    return prepared.recorded(config)
 
 
 def replay_previous(prepared: PreparedJob, previous: PreviousRun) -> Replay:
@@ -82,24 +63,7 @@ def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, 
         )
 
 
-def open_run(config: pytest.Config, context: RunContext, owned: ExitStack) -> Run:
-    """Open the run of a job. Its folder is locked until `owned` is closed.
-
-    Raises:
-        GumpError: something cannot be written, or another session has resumed the run since.
-    """
-    prepared = context.prepared
-    previous = prepared.job.previous
-    if previous is None:
-        return create_run(context, owned, partial(begin_run, context, header=run_header(config, prepared)))
-    if previous.step is None:
-        options = stored_options(config, prepared)
-        return _resume(context, previous, owned, options)
-    begin = partial(_start_from, context, previous, previous.step, header=run_header(config, prepared))
-    return create_run(context, owned, begin)
-
-
-def _resume(context: RunContext, previous: PreviousRun, owned: ExitStack, options: dict[str, Any]) -> Run:
+def resume(context: RunContext, previous: PreviousRun, owned: ExitStack, options: dict[str, Any]) -> Run:
     """Continue a run in its own folder, under its own id."""
     prepared, tools, folder = context.prepared, context.tools, previous.run.folder
     owned.enter_context(folder.owned())
@@ -123,7 +87,7 @@ def _resume(context: RunContext, previous: PreviousRun, owned: ExitStack, option
     return run
 
 
-def _start_from(
+def start_from(
     context: RunContext, previous: PreviousRun, step: StepPath, folder: RunFolder, header: dict[str, Any]
 ) -> Run:
     """Start a new run that copies what the previous one did before a step."""

@@ -17,7 +17,7 @@ from pytest_gump.session.active_run import ActiveRun
 from pytest_gump.session.dispatch import OrderLoop
 from pytest_gump.session.interrupts import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
 from pytest_gump.session.item_protocol import StepReports
-from pytest_gump.session.resume import open_run, prepare
+from pytest_gump.session.opening import open_run, prepare
 from pytest_gump.session.start import start
 from pytest_gump.settings.settings import Settings
 from pytest_gump.workflow.edit import walk

@@ -18,7 +18,6 @@ from pytest_gump.engine.attempt.workplace import fresh_scratch, remove_scratch, 
 from pytest_gump.engine.record.run_folder import RunFolder
 from pytest_gump.engine.run.run import Run
 from pytest_gump.errors import GumpError, RunError, WorktreeError
-from pytest_gump.executors.run_setup import RunSetup
 from pytest_gump.gates.tools.interpreter import Interpreter
 from pytest_gump.system.git.checkout_watch import checkout_state
 from pytest_gump.system.processes.process import Supervisor
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_gump.engine.attempt.tools import AttemptEvent
+    from pytest_gump.executors.run_setup import RunSetup
     from pytest_gump.jobs.prepare import PreparedJob
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.checkout_watch import CheckoutState
@@ -71,6 +71,8 @@ class RunContext:
 
     def run_setup(self, *, shows_tools: bool) -> RunSetup:
         """What workers need to know of the run."""
+        from pytest_gump.executors.run_setup import RunSetup  # only with workers, and it needs what remote ones need
+
         return RunSetup.from_job(self.prepared.inputs.run_id, self.prepared.job, self.tools, shows_tools=shows_tools)
 
     def carry_out(

@@ -22,7 +22,6 @@ from pytest_gump.engine.attempt.handover import read_handover
 from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_no_change, judge_work
 from pytest_gump.engine.attempt.named_changes import interpreter_changes, named_changes
 from pytest_gump.engine.attempt.prompt import compose
-from pytest_gump.engine.attempt.record_take import Work, record
 from pytest_gump.engine.attempt.recovery import recover
 from pytest_gump.engine.attempt.setup_phase import Setup
 from pytest_gump.engine.attempt.snapshots import Snapshots, attempt_ref
@@ -322,6 +321,8 @@ class _Attempt:
             return
         if judgement.outcome is Outcome.QUOTA and self.tools.settings.on_quota == WAIT:  # the next one is played
             return
+
+        from pytest_gump.engine.attempt.record_take import Work, record  # few runs are recorded
 
         def write_patch(out: Path) -> None:
             self.tools.repository.patch(self.order.base, snapshot.commit, out)

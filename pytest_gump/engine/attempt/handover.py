@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.checks.no_change import read_reason
 from pytest_gump.errors import WorktreeError
-from pytest_gump.gates.json_input import fenced_json
-from pytest_gump.gates.schema import parse_plan, parse_verdict
 from pytest_gump.system.worktrees.commands import HANDOVER
 
 if TYPE_CHECKING:
@@ -56,6 +54,8 @@ def read_handover(read: Callable[[str], bytes | None], mode: Mode, *, message: s
         return Handover(errors=(str(error.args[0]),))
     notes: tuple[str, ...] = ()
     if content is None and mode != "artifact":
+        from pytest_gump.gates.json_input import fenced_json
+
         content = fenced_json(message)
         notes = (f"{name} was missing: taken from the final message",)
     if content is None:
@@ -69,17 +69,19 @@ def _missing(name: str, mode: Mode) -> str:
 
 
 def _parse(content: bytes, mode: Mode, *, max_items: int, notes: tuple[str, ...]) -> Handover:
+    if mode == "artifact":
+        return _artifact(content)
+    from pytest_gump.gates.schema import parse_plan, parse_verdict  # most steps deliver neither
+
     if mode == "plan":
         plan = parse_plan(content, max_items=max_items)
         if plan.value is None:
             return Handover(errors=plan.errors, notes=notes)
         return Handover(plan=plan.value, notes=notes)
-    if mode == "review":
-        verdict = parse_verdict(content)
-        if verdict.value is None:
-            return Handover(errors=verdict.errors, notes=notes)
-        return Handover(verdict=verdict.value, notes=notes)
-    return _artifact(content)
+    verdict = parse_verdict(content)
+    if verdict.value is None:
+        return Handover(errors=verdict.errors, notes=notes)
+    return Handover(verdict=verdict.value, notes=notes)
 
 
 def _artifact(content: bytes) -> Handover:

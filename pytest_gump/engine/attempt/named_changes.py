@@ -9,12 +9,11 @@ from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.patterns import matches
 from pytest_gump.gates.tools.detect import TEST_PATTERNS
 from pytest_gump.gates.tools.interpreter import Changes
-from pytest_gump.gates.tools.reach import new_reach
 from pytest_gump.gates.tools.stand_ins import second_copies, stand_ins, standard_stand_ins
 from pytest_gump.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.order import Order
@@ -43,10 +42,8 @@ def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[Chan
     written = [file.path for file in changed if file.status != "deleted" and file.path.endswith(".py")]
     tests = {*matches((*TEST_PATTERNS, *tools.settings.test_files), written)} if written else set()
     product = [path for path in written if path not in tests]
-    reach = {path: new_reach(read(path), partial(read_base, path)) for path in product}
-    found = {path: uses for path, uses in reach.items() if uses}
     notes = []
-    if found:
+    if found := _reaching(product, read, read_base):
         named = [f"{path} ({', '.join(uses[:_NAMED])})" for path, uses in found.items()]
         notes.append(f"changed product code can reach the test run that checks it: {listed(named, _NAMED)}")
     added = [file.path for file in changed if file.status == "added"]
@@ -66,3 +63,15 @@ def interpreter_changes(tools: Tools) -> tuple[str | None, list[str]]:
     if not changes.deciding:
         return None, named
     return f"the Python that gates run with has changed since the run began: {listed([*changes.deciding])}", named
+
+
+def _reaching(
+    product: Sequence[str], read: Callable[[str], bytes], read_base: Callable[[str], bytes | None]
+) -> dict[str, list[str]]:
+    """Files whose new code can reach the test run, and what it uses for that."""
+    if not product:
+        return {}
+    from pytest_gump.gates.tools.reach import new_reach  # only for changed Python files
+
+    reach = {path: new_reach(read(path), partial(read_base, path)) for path in product}
+    return {path: uses for path, uses in reach.items() if uses}

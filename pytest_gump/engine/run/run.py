@@ -19,7 +19,6 @@ from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.record.refs import commit_ref
 from pytest_gump.engine.run.budget import refusal, spent_out
 from pytest_gump.engine.run.journal import Journal
-from pytest_gump.engine.run.merging import merge
 from pytest_gump.engine.run.order_builder import OrderBuilder, preflight_order
 from pytest_gump.engine.run.preflight import PREFLIGHT, briefly, preflight_notes, why_not_run
 from pytest_gump.engine.run.quota import Limited, Quota, Repeat, met_limit
@@ -223,6 +222,8 @@ class Run:
 
     def merge(self, order: Order) -> AttemptResult:
         """Carry out an order of mode `merge`: the controller does that itself."""
+        from pytest_gump.engine.run.merging import merge  # only for parallel steps
+
         return merge(order, self._repository, f"{self.inputs.workflow.name} on {self.inputs.spec_name}")
 
     # -- results -------------------------------------------------------------------------------------------------
