@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
-import signal
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty
@@ -17,11 +17,12 @@ import pytest
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.engine.attempt.workplace import attempt_folder, scratch_of
+from pytest_gump.executors.pool_worker import PoolWorker
 from pytest_gump.executors.progress import usage_of
 from pytest_gump.executors.protocol import Finished, Lost, WorkerFault
 from pytest_gump.executors.remote_mirror import CheckoutLocation, pack_for
 from pytest_gump.executors.transfer import Transfer, pieces
-from pytest_gump.executors.worker import ARGUMENTS, BEAT_S, CHANNEL, CHECKOUT, END, FILES
+from pytest_gump.executors.worker import ARGUMENTS, CHANNEL, CHECKOUT, END, FILES
 from pytest_gump.executors.xdist_session import XdistSession
 from pytest_gump.jobs.arguments import portable_arguments
 from pytest_gump.jobs.files import project_root
@@ -43,63 +44,10 @@ LEAVING: Final = frozenset({"errordown", "workerfinished", "internal_error"})
 RELEASE_S: Final = 8.0
 """How long the supervisor of a lost worker may take to end the agent's processes."""
 LEAVE_S: Final = 10.0
-SILENT_S: Final = 15 * BEAT_S
-"""A worker that gives no sign of life for so long is given up: nobody watches its agent."""
-MUTE_S: Final = 3 * BEAT_S
-"""After so long it gets no order."""
-ANSWER_S: Final = 2.0
-"""How long a worker may take to answer a request to stop."""
-LOOK_S: Final = 1.0
-"""How much of the time between two looks counts: this process may have been stopped too, with all others."""
+KILL_S: Final = 0.5
+"""How long a worker may take to end the process of one order."""
 HURRY_S: Final = 0.5
 """When the session was interrupted."""
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    node: Any
-    channel: Any
-    pid: int | None = None
-    """None until it takes orders."""
-    ticket: int | None = None
-    slot: str | None = None
-    """The worktree that it worked in last: it knows in which state it is."""
-    known: set[str] = field(default_factory=set)
-    """Runs whose setup it has."""
-    shares_disk: bool = True
-    commits: set[str] = field(default_factory=set)
-    """What was sent to it, where it does not."""
-    transfer: Transfer | None = None
-    """What has come of a result so far, where it does not."""
-    silent_s: float = 0.0
-    asked_at: float | None = None
-    """Since when an answer is due that needs no work."""
-    is_given_up: bool = False
-
-    @property
-    def is_idle(self) -> bool:
-        return self.pid is not None and self.ticket is None and self.silent_s < MUTE_S
-
-    def send(self, *message: Any) -> None:
-        with suppress(OSError):  # it is gone, and xdist will report that
-            self.channel.send(message)
-
-    def kill(self) -> None:
-        if self.pid is None:
-            return
-        if self.shares_disk:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-        else:
-            self.channel.close()  # its end tells the worker to stop; its process id means nothing here
-
-    def give_up(self) -> None:
-        """End a worker that does not answer, as if it had crashed: xdist will say so."""
-        self.is_given_up = True
-        self.kill()
-        if not self.shares_disk:
-            with suppress(AttributeError, OSError):  # the end of its connection: not all kinds have one to kill
-                self.node.gateway._io.kill()  # noqa: SLF001 - its own end waits for the worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +69,19 @@ class WorkerPool:
         self._arguments = [*arguments]
         """What of the command line the workers collect: ordinary tests."""
         self.xdist = XdistSession(config, has_tests=bool(arguments))
-        self._workers: dict[Any, _Worker] = {}
+        self._workers: dict[Any, PoolWorker] = {}
+        self._most = 1
+        """How many orders all workers together may have at once, if no worker can have less than one."""
         self._orders: dict[int, Order] = {}
+        self._killed: dict[int, float] = {}
+        """When the worker of an order that is to be killed must have done that."""
+        self._last_in: dict[str, PoolWorker] = {}
+        """The worker that worked in a slot last: it knows in which state it is, and has its conversation."""
         self._run_setups: dict[str, RunSetup] = {}
         self._listen: Callable[[int, AttemptEvent], None] | None = None
         self._arrived: list[Finished | Lost] = []
         self._lost_orders: list[_LostOrder] = []
         self._is_ending = False
-        self._looked = time.monotonic()
         self._repositories: dict[str, Repository] = {}
 
     # -- xdist's life of a worker --------------------------------------------------------------------------------
@@ -145,7 +98,7 @@ class WorkerPool:
         node.workerinput[ARGUMENTS] = self._arguments
         node.workerinput[FILES] = [os.path.relpath(file, self._config.invocation_params.dir) for file in self.files]
         node.workerinput[CHECKOUT] = asdict(CheckoutLocation.at(project_root(self._config)))
-        self._workers[node] = _Worker(node, channel)
+        self._workers[node] = PoolWorker(node, channel)
         queue = self.xdist.queue
         channel.setcallback(lambda message: queue.put((OURS, {"node": node, "message": message})))
 
@@ -188,14 +141,20 @@ class WorkerPool:
 
     # -- orders --------------------------------------------------------------------------------------------------
 
-    def set_up(self, run_setups: Sequence[RunSetup], listen: Callable[[int, AttemptEvent], None]) -> None:
-        """Send workers the setup of the runs; `listen` gets the events of their attempts."""
+    def set_up(self, run_setups: Sequence[RunSetup], listen: Callable[[int, AttemptEvent], None], *, most: int) -> None:
+        """Send workers the setup of the runs.
+
+        Args:
+            listen: gets the events of their attempts.
+            most: how many orders may be carried out at once.
+        """
+        self._most = most
         self._run_setups = {run_setup.run_id: run_setup for run_setup in run_setups}
         self._listen = listen
         for worker in self._workers.values():
             self._prepare(worker)
 
-    def _prepare(self, worker: _Worker) -> None:
+    def _prepare(self, worker: PoolWorker) -> None:
         """Set up an idle worker for all runs, so that its first order need not wait."""
         if worker.pid is None or not worker.shares_disk:
             return
@@ -206,34 +165,46 @@ class WorkerPool:
 
     @property
     def free(self) -> int:
-        return sum(worker.is_idle for worker in self._workers.values())
+        running = sum(len(worker.tickets) for worker in self._workers.values())
+        room = sum(worker.room(self._share) for worker in self._workers.values())
+        return max(0, min(room, max(self._most, len(self._workers)) - running))
+
+    @property
+    def _share(self) -> int:
+        """How many orders one worker may have at once: all get the same, those that still start included."""
+        return max(1, math.ceil(self._most / max(1, len(self._workers))))
 
     @property
     def gone(self) -> str | None:
         return None if self._workers else "no worker is left: they crashed, and no more are started"
 
     def start(self, ticket: int, order: Order) -> None:
-        idle = [worker for worker in self._workers.values() if worker.is_idle]
-        wanted = order.slot if order.session is None else order.session.slot
-        worker = next((worker for worker in idle if worker.slot == wanted), idle[0])
-        worker.ticket = ticket
+        worker = self._worker_for(order)
+        worker.tickets.add(ticket)
         self._orders[ticket] = order
         run_setup = None if order.run_id in worker.known else asdict(self._run_setups[order.run_id])
         worker.known.add(order.run_id)
         if worker.shares_disk:
-            worker.slot = order.slot
+            self._last_in[order.slot] = worker
             worker.send("order", ticket, to_wire(order), run_setup)
         else:
             self._send_remote(worker, ticket, order, run_setup)
 
-    def _send_remote(self, worker: _Worker, ticket: int, order: Order, run_setup: dict[str, Any] | None) -> None:
+    def _worker_for(self, order: Order) -> PoolWorker:
+        """The one that knows the slot; otherwise one with the fewest orders."""
+        fit = [worker for worker in self._workers.values() if worker.room(self._share)]
+        last = self._last_in.get(order.slot if order.session is None else order.session.slot)
+        return last if last in fit else min(fit, key=lambda worker: len(worker.tickets))
+
+    def _send_remote(self, worker: PoolWorker, ticket: int, order: Order, run_setup: dict[str, Any] | None) -> None:
         own = self._run_setups[order.run_id]
         cassette = own.settings["record"]
-        worker.transfer = Transfer(scratch_of(Path(own.scratch), ticket), None if cassette is None else Path(cassette))
+        scratch = scratch_of(Path(own.scratch), ticket)
+        worker.transfers[ticket] = Transfer(scratch, None if cassette is None else Path(cassette))
         pack, commits = pack_for(self._repository(own.project), order, worker.commits)
         worker.commits.update(commits)
         for piece in pieces(pack):
-            worker.send("pack", piece)
+            worker.send("pack", ticket, piece)
         worker.send("order", ticket, to_wire(order), run_setup, commits)
 
     def _repository(self, project: str) -> Repository:
@@ -251,7 +222,7 @@ class WorkerPool:
 
     def cancel(self, ticket: int, reason: str) -> None:  # noqa: ARG002 - the result says `interrupted`
         if worker := self._worker_with(ticket):
-            worker.asked_at = time.monotonic()
+            worker.liveness.expect_answer()
             worker.send("cancel", ticket)
 
     def spend_no_more(self, ticket: int, reason: str) -> None:
@@ -261,10 +232,11 @@ class WorkerPool:
     def kill(self, ticket: int) -> None:
         self._is_ending = True
         if worker := self._worker_with(ticket):
-            worker.kill()
+            self._killed[ticket] = time.monotonic() + KILL_S * worker.carries_out_several
+            worker.send("kill", ticket)
 
-    def _worker_with(self, ticket: int) -> _Worker | None:
-        return next((worker for worker in self._workers.values() if worker.ticket == ticket), None)
+    def _worker_with(self, ticket: int) -> PoolWorker | None:
+        return next((worker for worker in self._workers.values() if ticket in worker.tickets), None)
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -285,7 +257,7 @@ class WorkerPool:
                 self._on_message(worker, *about["message"])
             return
         if worker is not None and event in LEAVING:
-            self._lose(worker, str(about.get("error") or event))
+            self._lose_worker(worker, str(about.get("error") or event))
         elif event in LEAVING:  # it had left before, with an internal error
             return
         if event in LEAVING and self._is_ending:
@@ -300,22 +272,22 @@ class WorkerPool:
 
     def _give_up_silent(self) -> None:
         """Give up workers that are stopped, or whose connection is dead: their events were all taken before."""
-        now = time.monotonic()
-        passed_s, self._looked = min(now - self._looked, LOOK_S), now
         for worker in self._workers.values():
-            worker.silent_s += 0.0 if worker.pid is None else passed_s
-            owes_answer = worker.asked_at is not None and now - worker.asked_at > ANSWER_S
-            if (owes_answer or worker.silent_s > SILENT_S) and not worker.is_given_up:
+            if worker.pid is not None and worker.liveness.should_end() and not worker.is_given_up:
                 worker.give_up()
+        now = time.monotonic()
+        for ticket, deadline in self._killed.items():
+            if now >= deadline and (slow := self._worker_with(ticket)):
+                slow.kill()
 
-    def _on_message(self, worker: _Worker, kind: str, *fields: Any) -> None:
-        worker.silent_s, worker.asked_at = 0.0, None
+    def _on_message(self, worker: PoolWorker, kind: str, *fields: Any) -> None:
+        worker.liveness.note_sign()
         match kind, *fields:
-            case "ready", int(pid), bool(shares_disk):
-                worker.pid, worker.shares_disk = pid, shares_disk
+            case "ready", int(pid), bool(shares_disk), bool(several):
+                worker.pid, worker.shares_disk, worker.carries_out_several = pid, shares_disk, several
                 self._prepare(worker)
-            case "part", int(), str(kind), piece if worker.transfer is not None:
-                worker.transfer.add(kind, piece)
+            case "part", int(ticket), str(kind), piece if ticket in worker.transfers:
+                worker.transfers[ticket].add(kind, piece)
             case "live", int(ticket), int(turns), usage:
                 self._send_event(ticket, Turn(turns))
                 if usage is not None:
@@ -328,40 +300,48 @@ class WorkerPool:
                 self._finish(worker, ticket, self._getter_of(worker, ticket, result))
             case "error", int(ticket), str(text):
                 self._finish(worker, ticket, partial(_raise, text))
+            case "lost", int(ticket), str(why):
+                self._lose(worker, ticket, f"a process of worker {worker.name}", why)
 
     def _send_event(self, ticket: int, event: AttemptEvent) -> None:
         if self._listen is not None and ticket in self._orders:
             self._listen(ticket, event)
 
-    def _getter_of(self, worker: _Worker, ticket: int, wire: dict[str, Any]) -> Callable[[], AttemptResult]:
+    def _getter_of(self, worker: PoolWorker, ticket: int, wire: dict[str, Any]) -> Callable[[], AttemptResult]:
         read = partial(from_wire, AttemptResult, wire)
-        transfer, order = worker.transfer, self._orders[ticket]
+        transfer, order = worker.transfers.get(ticket), self._orders[ticket]
         if transfer is None:
             return read
-        repository, worker.transfer = self._repository(self._run_setups[order.run_id].project), None
+        repository = self._repository(self._run_setups[order.run_id].project)
         result = read()
-        worker.slot = result.session.slot if result.session is not None else worker.slot
+        if result.session is not None:
+            self._last_in[result.session.slot] = worker
         return partial(transfer.unpack, order, result, repository)
 
-    def _finish(self, worker: _Worker, ticket: int, get_result: Callable[[], AttemptResult]) -> None:
-        worker.ticket = None
-        del self._orders[ticket]
+    def _finish(self, worker: PoolWorker, ticket: int, get_result: Callable[[], AttemptResult]) -> None:
+        self._forget(worker, ticket)
         self._arrived.append(Finished(ticket, get_result))
 
-    def _lose(self, worker: _Worker, error: str) -> None:
+    def _forget(self, worker: PoolWorker, ticket: int) -> Order:
+        worker.tickets.remove(ticket)
+        worker.transfers.pop(ticket, None)
+        self._killed.pop(ticket, None)
+        return self._orders.pop(ticket)
+
+    def _lose_worker(self, worker: PoolWorker, error: str) -> None:
         del self._workers[worker.node]
-        if worker.ticket is None:
-            return
-        order = self._orders.pop(worker.ticket)
-        name = worker.node.gateway.id
+        silent = f"no sign of life for {worker.liveness.silent_s:.0f} s"
+        for ticket in [*worker.tickets]:
+            self._lose(worker, ticket, f"worker {worker.name}", silent if worker.is_given_up else error.lower())
+
+    def _lose(self, worker: PoolWorker, ticket: int, what: str, error: str) -> None:
+        order = self._forget(worker, ticket)
         scratch = Path(self._run_setups[order.run_id].scratch)
-        folder = attempt_folder(scratch, worker.ticket) if worker.shares_disk else None
-        error = f"no sign of life for {worker.silent_s:.0f} s" if worker.is_given_up else error.lower()
-        why = f"worker {name} was lost while it worked at the step ({error})"
+        folder = attempt_folder(scratch, ticket) if worker.shares_disk else None
+        why = f"{what} was lost while it worked at the step ({error})"
         mark = "" if folder is None else f"{order.run_id}-{folder.name}"
-        self._lost_orders.append(
-            _LostOrder(Lost(worker.ticket, why, is_away=not worker.shares_disk), mark, time.monotonic() + RELEASE_S)
-        )
+        lost = Lost(ticket, why, is_away=not worker.shares_disk)
+        self._lost_orders.append(_LostOrder(lost, mark, time.monotonic() + RELEASE_S))
 
     def _release_lost(self) -> None:
         """A lost order comes back when its processes are gone: its repeat may get the same worktree."""

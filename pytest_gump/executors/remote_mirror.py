@@ -71,7 +71,8 @@ class RemoteHome:
         self._handle: int | None = None
         """Keeps `gump gc --remote` from removing it."""
         self._pool: SlotPool | None = None
-        self._slot = ""
+        self._free: list[str] = []
+        """Slots of ours in which nothing runs."""
 
     @property
     def slots_root(self) -> Path:
@@ -88,23 +89,37 @@ class RemoteHome:
         return open_mirror(self.path / "project", object_format=self._object_format, pack=pack, commits=commits)
 
     def own(self, order: Order, slots: Slots) -> Order:
-        """The order as it is carried out here: in a worktree of this worker, with this interpreter."""
+        """The order as it is carried out here: in a worktree of its own until `release`, with this interpreter."""
+        session = order.session
         if self._pool is None:
             self._pool = SlotPool(slots)
-        if not self._pool.holds(self._slot):
-            self._slot = self._pool.lease()
+        slot = self._lease(self._pool, None if session is None else session.slot)
         there, here = self._python, sys.executable
         commands = tuple((kind, text.replace(shlex.quote(there), shlex.quote(here))) for kind, text in order.commands)
-        session = order.session
         if session is not None:
-            session = replace(session, slot=self._slot if session.slot == self._full(self._slot) else "elsewhere")
-        return replace(order, slot=self._slot, commands=commands, session=session)
+            session = replace(session, slot=slot if session.slot == self._full(slot) else "elsewhere")
+        return replace(order, slot=slot, commands=commands, session=session)
 
-    def foreign(self, result: AttemptResult) -> AttemptResult:
+    def _lease(self, pool: SlotPool, wanted: str | None) -> str:
+        """A slot that nothing runs in; best the one in which a conversation is to be continued."""
+        for slot in sorted(self._free, key=lambda slot: self._full(slot) != wanted):
+            self._free.remove(slot)
+            if pool.holds(slot):
+                return slot
+        return pool.lease()
+
+    def release(self, slot: str, *, is_clean: bool) -> None:
+        """The order in this slot has ended; a slot that is not clean, in which something may run, is not used again."""
+        if is_clean:
+            self._free.append(slot)
+        elif self._pool is not None:
+            self._pool.mark_suspect(slot)
+
+    def foreign(self, result: AttemptResult, slot: str) -> AttemptResult:
         """The result as the controller knows it: its session belongs to this host."""
         if result.session is None:
             return result
-        return replace(result, session=replace(result.session, slot=self._full(result.session.slot or self._slot)))
+        return replace(result, session=replace(result.session, slot=self._full(result.session.slot or slot)))
 
     def _full(self, slot: str) -> str:
         digest = hashlib.sha256(os.fsencode(self.slots_root)).hexdigest()[:6]

@@ -99,9 +99,11 @@ class Runner:
         with interruptible() as interrupted, failing_in_one_line(self._session), ExitStack() as stack:
             runs = [self._open(job, items, stack.enter_context(ExitStack()), is_here=False) for job, items in prepared]
             self._report.set_labels(labels([run.run.record for run in runs]))
-            loop = self._loop(workers, prepared[0][0].settings if prepared else Settings())
+            settings = prepared[0][0].settings if prepared else Settings()
+            loop = self._loop(workers, settings)
             shows_tools = self._config.get_verbosity() >= TOOL_VERBOSITY
-            workers.set_up([run.context.run_setup(shows_tools=shows_tools) for run in runs], loop.on_event)
+            setups = [run.context.run_setup(shows_tools=shows_tools) for run in runs]
+            workers.set_up(setups, loop.on_event, most=settings.workers)
             loop.run(runs, interrupted)
         stop_if_asked(self._session)
 

@@ -111,7 +111,7 @@ INI_OPTIONS: Final = (
         "gump_workers",
         "count",
         "4",
-        "Most workers of pytest-xdist to ask for when a workflow has parallel steps and -n is not given",
+        "Most steps that run at once on workers of pytest-xdist; every worker carries out at least one",
     ),
     IniOption("gump_slots", "slots", "", "Most attempts at once by CLI: claude=3 codex=2"),
 )

@@ -14,12 +14,17 @@ import pytest
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import read_ledger
 
-from tests.kits.processes import agents, is_gone, living, replayed, wait_until, worker_of
+from tests.kits.parallel import prepare
+from tests.kits.processes import agents, background, executor_of, is_gone, living, replayed, wait_until, worker_of
 from tests.kits.workers import FATAL_GATE, GATED, cache, rest, said
 from tests.kits.workflows import ONE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_gump.testing import GumpProject
+
+    Lost = Callable[[psutil.Process], psutil.Process]
 
 
 def outcomes(project: GumpProject) -> list[str]:
@@ -60,7 +65,7 @@ def test_a_step_fails_when_its_worker_dies_twice(project: GumpProject) -> None:
 
 
 def test_no_worker_that_is_left_ends_the_run_with_a_reason(project: GumpProject) -> None:
-    project.write({"conftest.py": EXITING.format(way="os._exit(3)")})
+    project.write({"conftest.py": EXITING.format(way="os.kill(os.getppid(), 9); os._exit(3)")})
     project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
     words = ["--gump-workflow=mine", "-n1", "--max-worker-restart=0", "spec.md"]
     result = project.pytester.runpytest_subprocess(*words)
@@ -97,13 +102,18 @@ def test_a_worker_without_memory_fails_its_step_and_goes_on(project: GumpProject
     assert "node down" not in result.stdout.str()
 
 
-def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: GumpProject) -> None:
+BOTH = pytest.mark.parametrize("lost", [executor_of, worker_of])
+"""The process that carries out the order, or the worker that has forked it."""
+
+
+@BOTH
+def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: GumpProject, lost: Lost) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         for _ in range(2):
             wait_until(lambda: agents(project) and said(project, b"result"))
             agent = agents(project)[0]
-            worker_of(agent).send_signal(signal.SIGKILL)
+            lost(agent).send_signal(signal.SIGKILL)
             wait_until(partial(is_gone, agent), 10)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
@@ -182,13 +192,14 @@ def pytest_gump_agents():
 
 
 @pytest.mark.slow
-def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject) -> None:
+@BOTH
+def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject, lost: Lost) -> None:
     """It is stopped for good, as by a debugger; the agent would go on without limits."""
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with replayed(project, "--gump-workflow=one", "-n1", "--max-worker-restart=0", "spec.md") as process:
         wait_until(lambda: agents(project) and said(project, b"result"))
         agent = agents(project)[0]
-        worker_of(agent).suspend()
+        lost(agent).suspend()
         wait_until(partial(is_gone, agent), 60)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
@@ -201,13 +212,14 @@ def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject)
 
 
 @pytest.mark.slow
+@BOTH
 @pytest.mark.parametrize("stopped_s", [0, 8])
-def test_ctrl_c_ends_a_worker_that_hangs_in_time(project: GumpProject, stopped_s: int) -> None:
+def test_ctrl_c_ends_a_worker_that_hangs_in_time(project: GumpProject, lost: Lost, stopped_s: int) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with replayed(project, "--gump-workflow=one", "-n2", "spec.md") as process:
         wait_until(lambda: agents(project) and said(project, b"result"))
         agent = agents(project)[0]
-        worker_of(agent).suspend()
+        lost(agent).suspend()
         time.sleep(stopped_s)
         process.send_signal(signal.SIGINT)
         wait_until(partial(is_gone, agent), 5)
@@ -316,6 +328,72 @@ steps:
       - {name: left, agent: claude-haiku, prompt: Do the left.}
       - {name: right, agent: claude-haiku, prompt: Do the right.}
 """
+
+
+SEVERAL = """
+if step == "decompose":
+    plan(*({{"name": f"n{{number}}", "description": "d"}} for number in range({count})))
+if item:
+    usage(0.25)
+    write(f"{{item}}.txt", "x")
+    open(f"{flags}/{{item}}-{{os.getpid()}}", "w").close()
+    while not os.path.exists("{flags}/go"):
+        time.sleep(0.05)
+"""
+
+
+def several(project: GumpProject, flags: Path, count: int) -> tuple[str, ...]:
+    """Items that go on until the flag `go` is there, all on one worker; returns the words of a session."""
+    flags.mkdir()
+    prepare(project, SEVERAL.format(count=count, flags=flags))
+    return ("--gump-workflow=side", "-n1", "-o", f"gump_workers={count}", "--tb=no", "spec.md")
+
+
+def begun(flags: Path) -> list[psutil.Process]:
+    return [psutil.Process(int(path.name.split("-")[1])) for path in flags.glob("n*-*")]
+
+
+def test_worker_that_dies_with_three_orders_loses_and_repeats_each_of_them(
+    project: GumpProject, tmp_path: Path
+) -> None:
+    words = several(project, flags := tmp_path / "flags", 3)
+    with background(project, *words) as process:
+        wait_until(lambda: len(begun(flags)) == 3)
+        first = begun(flags)
+        assert len({executor_of(agent).pid for agent in first}) == 3
+        (worker,) = {worker_of(agent) for agent in first}
+        worker.kill()
+        wait_until(lambda: all(map(is_gone, first)))
+        (flags / "go").touch()
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.OK, output
+    record = project.record()
+    ended = {
+        f"n{number}": [
+            str(one.result.outcome) for one in record.attempts if one.result and f"impl[n{number}]" in one.step
+        ]
+        for number in range(3)
+    }
+    assert ended == {name: ["crashed", "passed"] for name in ("n0", "n1", "n2")}
+    assert record.total.cost_usd == pytest.approx(6 * 0.25)
+    assert {f"n{number}.txt" for number in range(3)} <= {*project.tree(record.head)}
+    assert not living(project)
+
+
+def test_ctrl_c_ends_four_orders_of_one_worker_in_time(project: GumpProject, tmp_path: Path) -> None:
+    words = several(project, flags := tmp_path / "flags", 4)
+    with background(project, *words) as process:
+        wait_until(lambda: len(begun(flags)) == 4)
+        working = begun(flags)
+        rest()
+        os.killpg(process.pid, signal.SIGINT)
+        wait_until(lambda: all(map(is_gone, working)), 5)
+        output, _ = process.communicate(timeout=15)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert outcomes(project)[1:] == ["cancelled"] * 4
+    assert project.record().total.cost_usd == pytest.approx(1.0)
+    assert "Traceback" not in output
+    wait_until(lambda: not living(project), 10)
 
 
 def test_a_killed_controller_leaves_no_worker_and_no_agent(project: GumpProject) -> None:

@@ -85,6 +85,11 @@ def agents(project: GumpProject) -> list[psutil.Process]:
     return [process for process in living(project) if any("player.py" in word for word in process.info["cmdline"])]
 
 
-def worker_of(agent: psutil.Process) -> psutil.Process:
-    """An agent's parent is its keeper, that one's is the supervisor, and that one's is the worker."""
+def executor_of(agent: psutil.Process) -> psutil.Process:
+    """An agent's parent is its keeper, that one's is the supervisor, and that one's carries out the order."""
     return agent.parents()[2]
+
+
+def worker_of(agent: psutil.Process) -> psutil.Process:
+    """The worker that has forked the process which carries out the order."""
+    return agent.parents()[3]

@@ -1,0 +1,279 @@
+"""Processes that a worker forks: each carries out one order at a time, and reaches the controller through the worker.
+
+A fork of a worker that is ready takes a few milliseconds, another worker a second. Pipes, signals and hooks work in it
+as in the worker. It has no thread of execnet and must not touch the worker's connection; it ends with the worker.
+Linux only: on macOS, libraries of the system do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from pytest_gump.executors.frames import Frames
+from pytest_gump.executors.liveness import BEAT_S, LOOK_S, Liveness
+from pytest_gump.executors.order_runner import OrderRunner
+from pytest_gump.order import Order, from_wire, to_wire
+from pytest_gump.system.processes.keeper import set_death_signal
+from pytest_gump.system.processes.process_table import HAS_PROC
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pytest_gump.executors.order_runner import ServedRun
+    from pytest_gump.system.processes.process import Supervisor
+
+CAN_FORK: Final = HAS_PROC
+ENDS: Final = frozenset({"result", "error", "lost"})
+"""What the last message about an order begins with."""
+_SEND_S: Final = 5.0
+"""A process that reads nothing for so long is ended."""
+_LEAVE_S: Final = 5.0
+
+
+@dataclass(slots=True, eq=False)
+class _Forked:
+    """A forked process, as the worker knows it."""
+
+    pid: int
+    handle: int
+    """Readable when the process has ended, whoever else has inherited its connection."""
+    frames: Frames
+    runs: frozenset[str]
+    """Those whose orders it can carry out."""
+    ticket: int | None = None
+    liveness: Liveness = field(default_factory=Liveness)
+    is_given_up: bool = False
+    at_end: bool = False
+    """It sends nothing more."""
+
+    def send(self, *message: Any) -> None:
+        try:
+            self.frames.send(*message)
+        except OSError:  # it is gone, or was stopped
+            self.kill()
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+
+    def close(self) -> None:
+        self.frames.close()
+        os.close(self.handle)
+
+
+class ForkedRunners:
+    def __init__(
+        self,
+        runs: Mapping[str, ServedRun],
+        supervisor: Supervisor,
+        send: Callable[..., None],
+        cut_off: Callable[[], None],
+    ) -> None:
+        """Prepare; forks nothing.
+
+        Args:
+            supervisor: not started; every process starts its copy.
+            send: gets the messages for the controller.
+            cut_off: called in every process, so that it cannot use the worker's connection.
+        """
+        self._runs = runs
+        self._supervisor = supervisor
+        self._send = send
+        self._cut_off = cut_off
+        self._all: list[_Forked] = []
+        self._last_in: dict[str, _Forked] = {}
+        """The process that worked in a slot last: it knows in which state it is."""
+
+    @property
+    def is_busy(self) -> bool:
+        return any(forked.ticket is not None for forked in self._all)
+
+    def start(self, ticket: int, order: Order) -> None:
+        try:
+            forked = self._idle(order) or self._fork()
+        except OSError as error:
+            self._send("lost", ticket, f"no process could be started for it: {error.strerror}")
+            return
+        forked.ticket, forked.liveness = ticket, Liveness()
+        self._last_in[order.slot] = forked
+        forked.send("order", ticket, to_wire(order))
+
+    def pass_on(self, message: tuple[Any, ...]) -> None:
+        """Send a message about a running order to its process."""
+        forked = self._with(message[1])
+        if forked is not None:
+            if message[0] == "cancel":
+                forked.liveness.expect_answer()
+            forked.send(*message)
+
+    def kill(self, ticket: int) -> None:
+        forked = self._with(ticket)
+        if forked is not None:
+            forked.kill()
+
+    def stop_all(self) -> None:
+        """Stop all running orders, as Ctrl-C does."""
+        for forked in self._all:
+            forked.send()
+
+    def relay(self, wake: int) -> None:
+        """Wait until `wake` is readable or a process has sent something or ended; pass that on."""
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        for forked in self._all:
+            poll.register(forked.handle, select.POLLIN)
+            if not forked.at_end:
+                poll.register(forked.frames, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(1000 * LOOK_S / 2 if self.is_busy else None)}
+        for forked in [*self._all]:
+            if forked.frames.fileno() in ready:
+                self._relay_from(forked)
+            if forked.handle in ready:
+                self._bury(forked)
+            elif forked.ticket is not None and not forked.is_given_up and forked.liveness.should_end():
+                forked.is_given_up = True
+                forked.kill()
+
+    def close(self) -> None:
+        """Let all processes end, and wait for that."""
+        for forked in self._all:
+            forked.frames.close()
+        for forked in self._all:
+            if not select.select([forked.handle], [], [], _LEAVE_S)[0]:
+                forked.kill()
+            _status_of(forked)
+            os.close(forked.handle)
+        self._all.clear()
+
+    def _with(self, ticket: int) -> _Forked | None:
+        return next((forked for forked in self._all if forked.ticket == ticket), None)
+
+    def _idle(self, order: Order) -> _Forked | None:
+        """A process that waits for an order of this run; best the one that knows the slot."""
+        idle = [forked for forked in self._all if forked.ticket is None and not forked.at_end]
+        for forked in idle:
+            if order.run_id not in forked.runs:  # it is older than what this worker knows of the run
+                forked.at_end = True
+                forked.send("leave")
+        fit = [forked for forked in idle if not forked.at_end]
+        last = self._last_in.get(order.slot)
+        return last if last in fit else next(iter(fit), None)
+
+    def _relay_from(self, forked: _Forked) -> None:
+        messages = forked.frames.receive()
+        forked.at_end = messages is None
+        for message in messages or ():
+            forked.liveness.note_sign()
+            if message is None or message[0] == "alive":
+                continue
+            if message[0] in ENDS:
+                forked.ticket = None
+            self._send(*message)
+
+    def _bury(self, forked: _Forked) -> None:
+        """Pass on what the process has sent before its end, then that its order is lost."""
+        while not forked.at_end and forked.frames.comes_within(0):
+            self._relay_from(forked)
+        self._all.remove(forked)
+        status = _status_of(forked)
+        forked.close()
+        if forked.ticket is not None:
+            silent = f"no sign of life for {forked.liveness.silent_s:.0f} s"
+            self._send("lost", forked.ticket, silent if forked.is_given_up else status)
+
+    def _fork(self) -> _Forked:
+        ours, theirs = socket.socketpair()
+        ours.settimeout(_SEND_S)
+        _flush()
+        gc.freeze()  # a collection in the process would copy all pages that it shares with the worker
+        worker = os.getpid()
+        with warnings.catch_warnings():
+            # Of the worker's threads, one only reads from execnet and the other only sends signs of life.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            ours.close()
+            _exit_after(lambda: self._serve(theirs, worker))
+        theirs.close()
+        forked = _Forked(pid, os.pidfd_open(pid), Frames(ours), frozenset(self._runs))
+        self._all.append(forked)
+        return forked
+
+    # -- in the process ------------------------------------------------------------------------------------------
+
+    def _serve(self, end: socket.socket, worker: int) -> None:
+        set_death_signal(signal.SIGKILL)
+        if os.getppid() != worker:
+            return
+        self._cut_off()
+        for forked in self._all:
+            forked.close()
+        frames = Frames(end)
+        runner = OrderRunner(frames.send)
+        orders: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
+        threading.Thread(target=_listen, args=(frames, runner, orders), daemon=True).start()
+        with self._supervisor, runner.stop.armed():
+            while (message := orders.get()) is not None:
+                _, ticket, wire = message
+                order = from_wire(Order, wire)
+                frames.send(*runner.answer(self._runs[order.run_id], ticket, order))
+
+
+def _listen(frames: Frames, runner: OrderRunner, orders: SimpleQueue[tuple[Any, ...] | None]) -> None:
+    """Take messages of the worker, and tell it every few seconds that this process is not stopped."""
+    messages: Sequence[tuple[Any, ...] | None] | None = ()
+    with suppress(OSError):  # the worker is gone
+        while messages is not None:
+            if not frames.comes_within(BEAT_S):
+                frames.send("alive")
+                continue
+            messages = frames.receive()
+            for message in messages or ():
+                if message == ("leave",):
+                    orders.put(None)
+                elif message is not None and message[0] == "order":
+                    orders.put(message)
+                else:
+                    runner.on_message(message)
+    orders.put(None)  # a running order is not stopped: if the worker was killed, so is this process
+
+
+def _exit_after(serve: Callable[[], None]) -> NoReturn:
+    """End this process after `serve`: what the worker would do at its end must not happen here."""
+    status = 1
+    try:
+        serve()
+        status = 0
+    except BaseException:  # noqa: BLE001 - nothing of it may reach the code of the worker
+        traceback.print_exc()
+    finally:
+        _flush()
+        os._exit(status)
+
+
+def _flush() -> None:
+    """Write what was printed: a fork would write it twice, and `os._exit` not at all."""
+    for file in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            file.flush()
+
+
+def _status_of(forked: _Forked) -> str:
+    """Collect the process; returns how it has ended."""
+    try:
+        code = os.waitstatus_to_exitcode(os.waitpid(forked.pid, 0)[1])
+    except ChildProcessError:  # somebody else has collected it
+        return "it ended"
+    return f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
