@@ -141,7 +141,7 @@ DAEMON = (
 )
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGXCPU, signal.SIGTERM])
 def test_process_that_dies_loses_its_order_and_no_other(driver: Driver, number: signal.Signals) -> None:
     driver.script(DAEMON)
     driver.start(1, "this")
