@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 REPLAN = "--replan"
 """What the name of a replan's group adds to that of its step; no declared name holds `--`."""
@@ -64,6 +68,14 @@ class StepPath:
             return False
         names = (*step.names[: depth - 1], step.names[depth - 1].removesuffix(REPLAN))
         return names == self.names and step.items[: len(self.items)] == self.items
+
+    @property
+    def scopes(self) -> Iterator[StepPath]:
+        """Every path that contains this one."""
+        for depth, name in enumerate(self.names, 1):
+            names = (*self.names[: depth - 1], name.removesuffix(REPLAN))
+            for count in range(len(self.items) + 1):
+                yield StepPath(names, self.items[:count])
 
     def child(self, name: str) -> StepPath:
         return StepPath((*self.names, name), self.items)

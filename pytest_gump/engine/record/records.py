@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.base import Tokens, Usage
 from pytest_gump.order import AttemptResult, Outcome, from_wire
 from pytest_gump.units import format_usd_sum
+from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pytest_gump.engine.record.ledger import Event
 
@@ -205,6 +205,26 @@ class StepRecord(_Attempts):
         return last.result.outcome if last is not None and last.result is not None else "running"
 
 
+class RunningTotal:
+    """A sum over attempts that reads each of them until it has ended, and not again."""
+
+    __slots__ = ("_running", "_sum")
+
+    def __init__(self) -> None:
+        self._running: list[AttemptRecord] = []
+        self._sum = NOTHING
+        """Of those that have ended."""
+
+    def add(self, attempt: AttemptRecord) -> None:
+        self._running.append(attempt)
+
+    @property
+    def total(self) -> Total:
+        self._sum = add_up((attempt for attempt in self._running if attempt.usage is not None), self._sum)
+        self._running = [attempt for attempt in self._running if attempt.usage is None]
+        return add_up(self._running, self._sum)
+
+
 @dataclass(slots=True)
 class RunRecord(_Attempts):
     """The state of a run: a fold over its ledger."""
@@ -256,23 +276,41 @@ class RunRecord(_Attempts):
     last_at: float = 0.0
     waiting_by_step: dict[str, AttemptRecord] = field(default_factory=dict, repr=False)
     """Attempts that wait for a limit."""
-    _summed: tuple[int, Total] = field(default=(0, NOTHING), init=False, repr=False, compare=False)
-    """How many of the first attempts have ended for good, and what they add up to."""
+    _summed: tuple[int, RunningTotal] = field(
+        default_factory=lambda: (0, RunningTotal()), init=False, repr=False, compare=False
+    )
+    """How many attempts are in the total, and the total."""
+    _scoped: tuple[int, dict[StepPath, RunningTotal]] = field(
+        default_factory=lambda: (0, {}), init=False, repr=False, compare=False
+    )
+    """The same for each path that contains attempts."""
 
     @property
     def total(self) -> Total:
         """Asked several times for each attempt, so that those that have ended are added up once."""
-        count, total = self._summed
-        ended = [*takewhile(lambda attempt: attempt.usage is not None, self.attempts[count:])]
-        total = add_up((attempt for attempt in ended if not attempt.reused), total)
-        self._summed = count + len(ended), total
-        return add_up((attempt for attempt in self.attempts[count + len(ended) :] if not attempt.reused), total)
+        count, running = self._summed
+        for attempt in self._own_from(count):
+            running.add(attempt)
+        self._summed = len(self.attempts), running
+        return running.total
+
+    def total_in(self, scope: StepPath) -> Total:
+        """Sum the attempts of a step or a group; asked as often."""
+        count, by_scope = self._scoped
+        for attempt in self._own_from(count):
+            for outer in StepPath.parse(attempt.step).scopes:
+                by_scope.setdefault(outer, RunningTotal()).add(attempt)
+        self._scoped = len(self.attempts), by_scope
+        return by_scope[scope].total if scope in by_scope else NOTHING
+
+    def _own_from(self, count: int) -> Iterator[AttemptRecord]:
+        return (attempt for attempt in self.attempts[count:] if not attempt.reused)
 
     def end_attempt(self, number: int, wire: Event, presumed_usd: float) -> AttemptRecord:
         """Take the result of an attempt as the ledger holds it."""
         attempt = self.attempts[number - 1]
         if attempt.usage is not None:  # a ledger that somebody changed
-            self._summed = 0, NOTHING
+            self._summed, self._scoped = (0, RunningTotal()), (0, {})
         attempt.finish(wire)
         attempt.presumed_usd = presumed_usd
         return attempt

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from pytest_gump.engine.record.records import add_up
 from pytest_gump.order import Limits
 from pytest_gump.units import format_usd
 from pytest_gump.workflow.path import REPLAN, StepPath
@@ -90,5 +89,4 @@ def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, floa
 
 def spent(record: RunRecord, scope: StepPath) -> float:
     """What the attempts at a place have cost, in USD, as budgets count it."""
-    inside = [step for path, step in record.steps.items() if scope.contains(StepPath.parse(path))]
-    return add_up(attempt for step in inside for attempt in step.own).bound_usd
+    return record.total_in(scope).bound_usd

@@ -7,10 +7,14 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, add_up
+from pytest_gump.workflow.path import StepPath
+
+STEPS = ("plan", "build::impl[one]", "build::impl[two]", "build::impl--replan::part[one--sub]", "build::check[one]")
+SCOPES = (StepPath(("build",)), StepPath(("build", "impl"), ("one",)), StepPath(("plan",)), StepPath(("none",)))
 
 
-def attempt(number: int, *, reused: bool = False) -> AttemptRecord:
-    return AttemptRecord(number, f"s{number}", 1, "diff", "claude", "first", 0.0, reused=reused)
+def attempt(number: int, *, step: str = "a", reused: bool = False) -> AttemptRecord:
+    return AttemptRecord(number, step, 1, "diff", "claude", "first", 0.0, reused=reused)
 
 
 def wire(cost_usd: float | None) -> dict[str, Any]:
@@ -19,20 +23,30 @@ def wire(cost_usd: float | None) -> dict[str, Any]:
 
 
 @given(st.data())
-def test_total_is_the_sum_of_all_attempts_in_whatever_order_they_end(data: st.DataObject) -> None:
+def test_totals_are_the_sums_of_attempts_in_whatever_order_they_end(data: st.DataObject) -> None:
     record = RunRecord()
+
+    def check_totals() -> None:
+        assert record.total == add_up(record.own)
+        for scope in SCOPES:
+            inside = [one for one in record.own if scope.contains(StepPath.parse(one.step))]
+            assert record.total_in(scope) == add_up(inside)
+
     for number in range(1, data.draw(st.integers(1, 6)) + 1):
-        record.attempts.append(attempt(number, reused=data.draw(st.booleans())))
+        step = data.draw(st.sampled_from(STEPS))
+        record.attempts.append(attempt(number, step=step, reused=data.draw(st.booleans())))
         for ending in data.draw(st.lists(st.sampled_from(record.attempts), max_size=3)):  # perhaps once more
             record.end_attempt(ending.number, wire(data.draw(st.sampled_from([None, 0.25, 2.0]))), 0.5)
-            assert record.total == add_up(record.own)
-        assert record.total == add_up(record.own)
+            check_totals()
+        check_totals()
 
 
 def test_attempts_that_have_ended_are_added_up_once() -> None:
     record = RunRecord(attempts=[attempt(number) for number in range(1, 101)])
     for one in record.attempts[:99]:
         record.end_attempt(one.number, wire(1.0), 0.0)
-    assert record.total.cost_usd == 99.0
+    scope = StepPath(("a",))
+    assert record.total.cost_usd == record.total_in(scope).cost_usd == 99.0
     record.attempts[:99] = [attempt(0)] * 99  # of no use any more
-    assert (record.total.cost_usd, record.total.unknown) == (99.0, 1)
+    for total in (record.total, record.total_in(scope)):
+        assert (total.cost_usd, total.unknown) == (99.0, 1)
