@@ -11,7 +11,7 @@
 #                   random: nothing hangs, nothing is lost; takes more than an hour
 # make test-remote   workers that share no disk: in a mount namespace, and behind ssh to a server of their own; needs root
 # make test-matrix   the suite under every supported Python and pytest that can be had
-# make bench  measure speed against its targets; use a machine that does nothing else
+# make bench  measure speed: each target met or not met; use a machine that does nothing else. BENCH=streams: only these
 # make clean  remove what the other targets made
 #
 # PYTHON=python3.13 chooses the interpreter; DEMO_DELAY=1 plays the demo at the recorded pace, 0 without pauses.
@@ -19,6 +19,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH ?=
 # Most tests wait for children: two workers pay even where they share one core.
 WORKERS ?= -n 2 --dist worksteal
 VENV := .venv
@@ -133,9 +134,7 @@ lint: $(INSTALLED)
 	PYTHONPATH=$(CURDIR) $(BIN)/lint-imports
 
 bench: $(INSTALLED)
-	@for script in imports overhead parallel streams collect reports resume; do \
-		echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; \
-	done
+	@$(BIN)/python benchmarks/run.py $(BENCH)
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix-only .

@@ -1,11 +1,10 @@
-"""What the benchmarks share: scratch projects on tmpfs, pytest sessions in them, and the table of figures."""
+"""Scratch projects on tmpfs, and pytest sessions in them."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -13,16 +12,18 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from measure import Cost, run
 from pytest_gump.agents.cassettes import neutral
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 TMPFS = Path("/dev/shm")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 """Modules are compiled once, as for a user; the first round of everything pays for it."""
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 CONFTEST = '''\
 """Agents that cost as good as nothing: what is measured is the rest."""
@@ -53,17 +54,40 @@ class Scripted:
         return NeutralReader(task, cli=self.cli)
 
 
+class Claude(Scripted):
+    """Prints a stream of Claude Code, read by its own reader."""
+
+    def reader(self, task):
+        from pytest_gump.agents.family import FAMILIES
+
+        return FAMILIES["claude"].reads(task, None)
+
+
 def pytest_gump_agents():
     return {
         "idle": Scripted("idle", 'exec cat "$1/stream.ndjson"'),
         "writer": Scripted("writer", 'echo "$2" > "made-$2.txt"; exec cat "$1/stream.ndjson"'),
         "sleeper": Scripted("sleeper", 'sleep 2; echo "$2" > "made-$2.txt"; exec cat "$1/stream.ndjson"'),
-        "slow-planner": Scripted(
-            "slow-planner", 'sleep 20; cp "$1/plan.json" .gump/out/; exec cat "$1/stream.ndjson"'
-        ),
         "planner": Scripted("planner", 'cp "$1/plan.json" .gump/out/; exec cat "$1/stream.ndjson"'),
+        "talker": Claude("talker", 'pwd > "$1/worktree"; exec cat "$1/claude.ndjson"', cli="claude"),
     }
 '''
+
+ONE = """\
+name: one
+steps:
+  - {name: change, agent: writer, prompt: Write., gate: ["bash: true"]}
+"""
+ITEMS = """\
+name: items
+steps:
+  - {{name: plan, agent: planner, output: plan, prompt: Plan.}}
+  - name: build
+    foreach: plan
+    parallel: {parallel}
+    steps:
+      - {{name: change, agent: {agent}, prompt: "{{item.name}}", gate: ["bash: true"]}}
+"""
 
 
 @contextmanager
@@ -75,7 +99,7 @@ def workspace() -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A repository whose conftest gives the agents `idle`, `writer`, `sleeper` and `planner`."""
+    """A repository whose conftest gives the agents of CONFTEST; its workflow `one` is a step that writes a file."""
 
     path: Path
 
@@ -89,69 +113,89 @@ class Project:
         (project.path / "conftest.py").write_text(CONFTEST)
         (project.path / "spec.md").write_text("# Nothing\n")
         (project.path / ".gitignore").write_text("__pycache__/\n")
-        agent = folder / "agent"
-        agent.mkdir()
-        names = [f"item-{number}" for number in range(1, items + 1)]
-        (agent / "plan.json").write_text(json.dumps([{"name": name, "description": name} for name in names]))
-        (agent / "stream.ndjson").write_text(
+        (folder / "agent").mkdir()
+        project.plan(items)
+        (folder / "agent" / "stream.ndjson").write_text(
             "".join(f"{json.dumps(event)}\n" for event in neutral.conversation("Done."))
         )
         project.git("init", "--quiet", "--initial-branch=main")
         project.git("add", "--all")
         project.git("commit", "--quiet", "--message", "base")
+        project.workflow("one", ONE)
         return project
 
-    def git(self, *words: str) -> None:
-        identity = ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", *identity, "-C", str(self.path), *words], check=True, stdout=subprocess.DEVNULL)
+    def plan(self, items: int) -> None:
+        """Have the agent `planner` plan so many items."""
+        names = [f"item-{number}" for number in range(1, items + 1)]
+        plan = json.dumps([{"name": name, "description": name} for name in names])
+        (self.path.parent / "agent" / "plan.json").write_text(plan)
+
+    @property
+    def cache(self) -> Path:
+        """Where the worktrees are."""
+        return self.path.parent / "cache"
+
+    def git(self, *words: str) -> Cost:
+        identity = ("-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false")
+        return run(["git", *identity, *words], cwd=self.path, environment=ENVIRONMENT)
+
+    def snapshot(self) -> Cost:
+        """What a snapshot costs at least: a file changes, git looks at all of them and writes the tree."""
+        changed = self.path / "floor.txt"
+        changed.write_text(str(time.time_ns()))
+        cost = self.git("add", "--all") + self.git("write-tree")
+        self.git("reset", "--quiet")
+        changed.unlink()
+        return cost
 
     def workflow(self, name: str, text: str) -> None:
         path = self.path / ".gump" / "workflows" / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
+    def items(self, *, agent: str = "writer", parallel: bool = False) -> None:
+        """Have a workflow `items`: a plan, and one step for each of its items."""
+        self.workflow("items", ITEMS.format(agent=agent, parallel=str(parallel).lower()))
+
+    def pytest(self, *words: str, expect: int = 0, **environment: str) -> Cost:
+        return run([*PYTEST, *words], cwd=self.path, environment=self.environment(**environment), expect=expect)
+
+    def gump(self, *words: str) -> Cost:
+        return run([sys.executable, "-m", "pytest_gump", *words], cwd=self.path, environment=self.environment())
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {**ENVIRONMENT, "XDG_CACHE_HOME": str(self.cache), **more}
+
+    def bare(self) -> Cost:
+        """A pytest session without tests and without a conftest, and with the plugin switched off."""
+        empty = self.path.parent / "empty"
+        empty.mkdir(exist_ok=True)
+        return run([*PYTEST, "-p", "no:gump"], cwd=empty, environment=self.environment(), expect=5)
+
     def newest_run(self) -> Path:
-        return max((self.path / ".gump" / "runs").glob("2*"))
+        return max((self.path / ".gump" / "runs").glob("2*"), key=lambda path: path.stat().st_mtime_ns)
 
-    def pytest(self, *words: str, expect: int = 0, path: Path | None = None, profile: Sequence[str] = ()) -> float:
-        """Run a session and give its wall time; `path` is put before PATH."""
-        environment = {**ENVIRONMENT, "XDG_CACHE_HOME": str(self.path.parent / "cache")}
-        if path is not None:
-            environment["PATH"] = f"{path}:{environment['PATH']}"
-        command = [*profile, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
-        return run(command, cwd=self.path, environment=environment, expect=expect)
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Events of one kind in the ledger of the newest run."""
+        lines = (self.newest_run() / "ledger.ndjson").read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["event"] == name]
 
-
-def run(command: Sequence[str], *, cwd: Path, environment: dict[str, str] | None = None, expect: int = 0) -> float:
-    """Run a program and give its wall time; ends everything with its output when it fails."""
-    began = time.perf_counter()
-    done = subprocess.run(
-        command, cwd=cwd, env=environment or ENVIRONMENT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    took = time.perf_counter() - began
-    if done.returncode != expect:
-        sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout.decode(errors='replace')}")
-    return took
+    def git_commands(self, *words: str) -> list[str]:
+        """The git commands of a session: a `git` in front of PATH keeps a log."""
+        shim, log = self.path.parent / "shim", self.path.parent / "git.log"
+        shim.mkdir(exist_ok=True)
+        (shim / "git").write_text(f'#!/bin/sh\necho "$*" >> {log}\nexec {shutil.which("git")} "$@"\n')
+        (shim / "git").chmod(0o755)
+        log.unlink(missing_ok=True)
+        self.pytest(*words, PATH=f"{shim}:{ENVIRONMENT['PATH']}")
+        return log.read_text(errors="replace").splitlines()
 
 
-def counting_git(folder: Path) -> tuple[Path, Path]:
-    """A folder for PATH whose `git` writes a line to the log, the second value, and then is git."""
-    real, log = shutil.which("git"), folder / "git.log"
-    shim = folder / "shim"
-    shim.mkdir()
-    (shim / "git").write_text(f'#!/bin/sh\necho "$*" >> {log}\nexec {real} "$@"\n')
-    (shim / "git").chmod(0o755)
-    return shim, log
+def python(*words: str, cwd: Path) -> Cost:
+    return run([sys.executable, *words], cwd=cwd, environment=ENVIRONMENT)
 
 
-def show(label: str, figure: float, unit: str, *, target: float | None = None, at_least: bool = False) -> None:
-    """Print one row: figure, target, and whether it is met."""
-    row = f"{label:<58} {figure:10.1f} {unit:<5}"
-    if target is not None:
-        met = figure >= target if at_least else figure <= target
-        row += f" {'>=' if at_least else '<='} {target:<7g} {'met' if met else 'NOT MET'}"
-    print(row.rstrip(), flush=True)
-
-
-def median(values: Sequence[float]) -> float:
-    return statistics.median(values)
+def output(*words: str, cwd: Path) -> str:
+    """What a Python program prints."""
+    done = subprocess.run([sys.executable, *words], cwd=cwd, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE)
+    return done.stdout.decode()

@@ -1,186 +1,110 @@
-"""Measure how fast the stream of each agent CLI is read, and in how much memory. See README.md.
+"""The stream of Claude Code, in a session: what each megabyte costs beyond the session with a short stream.
 
-Each stream is made of what the CLI really printed (tests/agents/recorded): its recorded runs one after another, round
-after round. `real` is all of them, so that the run with a command that prints 2 MB has its natural share, one in some
-30 runs. `small` is `real` without that run. `huge` is `real` with a line of 50 MB, which only goes to disk, and one of
-15 MB, which is read. The floor is `json.loads` of every line. Each stream is read alone (reader, with the guards that
-watch it) and through a child process, as in an attempt (attempt). Every figure comes from a process of its own, so that
-its peak memory is known.
+The streams are made of what the CLI really printed (tests/agents/recorded): the calls and answers of one recorded run,
+again and again between its first and its last line. The files that it writes are in the worktree of the step. The floor
+reads the same stream from `cat`, with `json.loads` of each line.
 """
 
 from __future__ import annotations
 
-import argparse
-import gzip
-import json
-import os
-import resource
-import subprocess
-import sys
-import time
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Task
-from pytest_gump.agents.family import FAMILIES
-from pytest_gump.engine.checks.guard import GuardWatch
-from pytest_gump.order import Limits
-from pytest_gump.system.processes.output import MAX_LINE_BYTES
-from pytest_gump.system.processes.process import Request, Supervisor
-from scene import show, workspace
+from measure import Cost, alternate
+from scene import Project, output, workspace
+from step import loaded
+from targets import Measured, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pytest_gump.agents.base import StreamReader
+    from collections.abc import Iterator, Sequence
 
 MB = 1_000_000
-STREAMS = Path(__file__).parents[1] / "tests" / "agents" / "recorded"
-BIG = "big-output"
-TASK = Task(step="a", item=None, attempt=1, agent="any", prompt="", worktree=Path("/w"), mode="diff")
-MODELS = {"codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "anthropic/claude-sonnet-4-5"}
-BY_HAND = {"cursor"}
-"""One short stream, from the documentation: shown, but no measure of anything real."""
-
-LEAST_MB_S = 60
-MOST_MB = 80
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cli", nargs="*", help=f"of {', '.join(FAMILIES)}; all without it")
-    parser.add_argument("--size", type=int, default=200, help="megabytes of a stream")
-    parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--one", nargs=3, metavar=("HOW", "CLI", "FILE"), help="measure one thing in this process")
-    arguments = parser.parse_args()
-    if arguments.one:
-        how, cli, file = arguments.one
-        print(json.dumps(HOW[how](cli, Path(file))))
-        return
-    with workspace() as folder:
-        for cli in arguments.cli or FAMILIES:
-            for kind in ("real",) if cli in BY_HAND else ("real", "small", "huge"):
-                stream = folder / f"{cli}-{kind}.ndjson"
-                write_stream(stream, cli, kind, arguments.size * MB)
-                compare(cli, kind, stream, arguments.repeat)
-                stream.unlink()
-
-
-def compare(cli: str, kind: str, stream: Path, repeat: int) -> None:
-    size = stream.stat().st_size / MB
-    target = LEAST_MB_S if kind != "small" and cli not in BY_HAND else None
-    floor, _ = measure("floor", cli, stream, repeat)
-    show(f"{cli} {kind}: json.loads of every line", size / floor, "MB/s")
-    for how in ("reader", "attempt"):
-        seconds, peak_mb = measure(how, cli, stream, repeat)
-        row = f"{cli} {kind}: {how}, {floor / seconds:.0%} of json.loads"
-        show(row, size / seconds, "MB/s", target=target if how == "reader" else None, at_least=True)
-    show("  peak memory of the reading process", peak_mb, "MB", target=MOST_MB)
-
-
-def measure(how: str, cli: str, stream: Path, repeat: int) -> tuple[float, float]:
-    """The fastest time in seconds, the highest peak in MB."""
-    command = [sys.executable, __file__, "--one", how, cli, str(stream)]
-    results = [json.loads(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(repeat)]
-    return min(result["seconds"] for result in results), max(result["peak_mb"] for result in results)
-
-
-# -- one measurement -----------------------------------------------------------------------------------------------
-
-
-def parse_only(_cli: str, stream: Path) -> dict[str, float]:
-    began = time.process_time()
-    for line in lines(stream):
+RECORDED = Path(__file__).parents[1] / "tests" / "agents" / "recorded" / "claude"
+KINDS = {"long": ("big-output", 40), "short": ("basic", 15)}
+"""The recorded run and the megabytes that are printed; lines have 3,000 and 700 bytes on average."""
+LONGEST = 8000
+"""Bytes of text in a line, as of a file that is read; the recorded output of a command has four times as many."""
+WORDS = ("--gump-workflow=talk", "spec.md")
+TALK = """\
+name: talk
+steps:
+  - {name: talk, agent: talker, allow_no_change: true, prompt: Talk.}
+"""
+PARSE = """\
+import json, os, subprocess, sys
+before = os.times()
+with subprocess.Popen(["cat", sys.argv[1]], stdout=subprocess.PIPE) as cat:
+    for line in cat.stdout:
         json.loads(line)
-    return result(began)
+print(*(1000 * (sum(os.times()[:4]) - sum(before[:4])), 1000 * (os.times()[4] - before[4])))
+"""
 
 
-def read_alone(cli: str, stream: Path) -> dict[str, float]:
-    reader, watch = FAMILIES[cli].reads(TASK, MODELS.get(cli)), new_watch()
-    began = time.process_time()
-    for line in lines(stream):
-        feed(reader, watch, line)
-    return result(began)
+def measure(rounds: int, names: list[str]) -> Iterator[Measured]:
+    with workspace() as folder:
+        project = Project.make(folder)
+        project.workflow("talk", TALK)
+        for kind, (recording, size) in KINDS.items():
+            if f"streams/{kind}" in names:
+                yield one(project, kind, recording, size, rounds)
+        if "streams/memory" in names:
+            yield number("streams/memory", memory(project))
 
 
-def read_as_in_an_attempt(cli: str, stream: Path) -> dict[str, float]:
-    reader, watch = FAMILIES[cli].reads(TASK, MODELS.get(cli)), new_watch()
-    copy = stream.with_suffix(".copy")
-    request = Request(("cat", str(stream)), cwd=stream.parent, env=dict(os.environ), mark="bench", stdout=copy)
-    with Supervisor() as supervisor:
-        began = time.process_time()
-        finished = supervisor.run(
-            request, on_line=lambda line: feed(reader, watch, line), on_oversize=lambda _size: None
-        )
-        told = result(began)
-    if finished.exit_code != 0 or copy.stat().st_size != stream.stat().st_size:
-        sys.exit(f"the stream did not come through: {finished}")
-    copy.unlink()
-    return told
+def memory(project: Project) -> float:
+    """Megabytes of a session whose agent prints a line of 50 MB, which is not read, and one of 15 MB, which is."""
+    lines = (RECORDED / "big-output" / "stream.ndjson").read_bytes().splitlines(keepends=True)
+    longest = max(lines, key=len)
+    peaks = []
+    for sizes in ((), (50 * MB, 15 * MB - len(longest))):
+        long = [longest.replace(b"xxxx", b"x" * size, 1) for size in sizes]
+        (project.path.parent / "agent" / "claude.ndjson").write_bytes(b"".join([*lines[:-1], *long, lines[-1]]))
+        peaks.append(float(loaded(project, *WORDS)["peak_mb"]))
+    return peaks[1] - peaks[0]
 
 
-HOW = {"floor": parse_only, "reader": read_alone, "attempt": read_as_in_an_attempt}
+def one(project: Project, kind: str, recording: str, megabytes: int, rounds: int) -> Measured:
+    agent = project.path.parent / "agent"
+    big, stream = agent / "big.ndjson", agent / "claude.ndjson"
+    lines = [
+        re.sub(rb"x{%d}" % 80, b"", line, count=max(0, len(line) - LONGEST) // 80)
+        for line in (RECORDED / recording / "stream.ndjson").read_bytes().splitlines(keepends=True)
+    ]
+    write(stream, lines, 0)
+    project.pytest(*WORDS)
+    folder = re.search(rb'"cwd":"([^"]+)"', lines[0])
+    assert folder is not None
+    worktree = (agent / "worktree").read_bytes().strip()
+    lines = [line.replace(folder[1], worktree) for line in lines]
+    write(big, lines, megabytes * MB)
+
+    def session(size: int) -> Cost:
+        write(stream, lines, size)
+        return project.pytest(*WORDS)
+
+    costs = alternate(
+        rounds,
+        {
+            "floor": lambda: Cost(*map(float, output("-c", PARSE, str(big), cwd=agent).split())),
+            "little": lambda: session(0),
+            "much": lambda: session(megabytes * MB),
+        },
+    )
+    net = [much - little for much, little in zip(costs["much"], costs["little"], strict=True)]
+    return Measured(
+        f"streams/{kind}",
+        tuple(cost * (1 / megabytes) for cost in net),
+        tuple(cost * (1 / megabytes) for cost in costs["floor"]),
+    )
 
 
-def lines(stream: Path) -> Iterator[bytes]:
-    with stream.open("rb") as file:
-        for line in file:
-            if len(line) <= MAX_LINE_BYTES:
-                yield line[:-1]
-
-
-def feed(reader: StreamReader, watch: GuardWatch, line: bytes) -> None:
-    watch.on_output()
-    for event in reader.feed(line):
-        watch.feed(event)
-
-
-def new_watch() -> GuardWatch:
-    limits = Limits(max_turns=10**9, max_budget=1e9, silence_s=600)
-    return GuardWatch(limits, may_write=lambda _path: False, clock=time.monotonic)
-
-
-def result(began: float) -> dict[str, float]:
-    return {"seconds": time.process_time() - began, "peak_mb": peak_mb()}
-
-
-def peak_mb() -> float:
-    """Most memory that this program held; `ru_maxrss` would begin with that of the process that started it."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1000
-
-
-# -- streams -------------------------------------------------------------------------------------------------------
-
-
-def write_stream(path: Path, cli: str, kind: str, size: int) -> None:
-    runs = [content(folder) for folder in sorted((STREAMS / cli).iterdir()) if kind != "small" or folder.name != BIG]
-    recorded = b"".join(run if run.endswith(b"\n") else run + b"\n" for run in runs if run)
+def write(path: Path, lines: Sequence[bytes], size: int) -> None:
+    """Write a stream of at least this size; each of its answers has an id of its own."""
+    first, *middle, last = lines
+    talk = b"".join(middle)
     with path.open("wb") as file:
-        number = 0
-        while file.tell() < size:
-            # Answers are told apart by their id: those of another round are others.
-            file.write(recorded.replace(b'"msg_', b'"msg_%d_' % number))
-            if kind == "huge" and number == 0:
-                longest = max(recorded.splitlines(), key=len)
-                file.write(stretched(longest, 50 * MB) + stretched(longest, 15 * MB - len(longest)))
-            number += 1
-
-
-def content(folder: Path) -> bytes:
-    packed = folder / "stream.ndjson.gz"
-    return gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / "stream.ndjson").read_bytes()
-
-
-def stretched(line: bytes, size: int) -> bytes:
-    """A line of the CLI's own with a longer text in it."""
-    runs = line.find(b"xxxx")
-    if runs < 0:
-        sys.exit("the longest recorded line holds no text to make longer")
-    return line[:runs] + b"x" * size + line[runs:] + b"\n"
-
-
-if __name__ == "__main__":
-    main()
+        file.write(first)
+        for number in range(max(1, -(-size // len(talk)))):
+            file.write(talk.replace(b'"msg_', b'"msg_%d_' % number))
+        file.write(last)

@@ -1,0 +1,59 @@
+"""One more plan item: what a run of many items costs beyond one of few."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+from measure import Cost, alternate
+from scene import Project, workspace
+from targets import Measured, number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORDS = ("--gump-workflow=items", "spec.md")
+
+
+def measure(rounds: int, names: list[str]) -> Iterator[Measured]:
+    with workspace() as folder:
+        project = Project.make(folder)
+        project.pytest("--gump-workflow=one", "spec.md")
+        if "items/one" in names:
+            yield one_more(project, "items/one", few=10, many=40, rounds=rounds)
+        if "items/git" in names:
+            yield number("items/git", (git_processes(project, 40) - git_processes(project, 10)) / 30)
+
+
+def git_processes(project: Project, items: int) -> int:
+    project.items()
+    project.plan(items)
+    return len(project.git_commands(*WORDS))
+
+
+def one_more(project: Project, name: str, *, few: int, many: int, rounds: int) -> Measured:
+    """CPU time is that beyond the run of few items; wall time is between the items of the other, in its ledger."""
+    project.items()
+    between: list[float] = []
+
+    def session(items: int) -> Cost:
+        project.plan(items)
+        cost = project.pytest(*WORDS)
+        if items == many:
+            starts = [event["at"] for event in project.events("attempt_started")][1:]
+            gaps = sorted(later - earlier for earlier, later in itertools.pairwise(starts))
+            between.append(1000 * gaps[len(gaps) // 2])
+        return cost
+
+    costs = alternate(
+        rounds,
+        {"few": lambda: session(few), "floor": lambda: snapshots(project), "many": lambda: session(many)},
+        warm_up=False,
+    )
+    cpu = [(one.cpu_ms - other.cpu_ms) / (many - few) for one, other in zip(costs["many"], costs["few"], strict=True)]
+    figures = tuple(Cost(cpu_ms, wall_ms) for cpu_ms, wall_ms in zip(cpu, between, strict=True))
+    return Measured(name, figures, tuple(costs["floor"]))
+
+
+def snapshots(project: Project, count: int = 5) -> Cost:
+    return sum((project.snapshot() for _ in range(count)), Cost(0, 0)) * (1 / count)

@@ -1,0 +1,134 @@
+"""The targets: what is measured, next to which floor, and the most it may cost.
+
+A limit is the figure of the reference machine, on which the targets were set, and so are the figures of FLOORS. What is
+checked is a ratio: the figure may be so many times its floor of the same run as the limit is that of the reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from measure import Cost, median
+
+FLOORS: Final = {
+    "python": (14.0, "`python -c pass`"),
+    "pytest": (370.0, "an empty pytest session, `-p no:gump`"),
+    "snapshot": (3.8, "`git add --all` and `git write-tree`"),
+    "large snapshot": (132.0, "the same in 50,000 files"),
+    "long lines": (5.0, "`cat` and `json.loads` of 1 MB, lines of 3,000 bytes"),
+    "short lines": (7.4, "`cat` and `json.loads` of 1 MB, lines of 700 bytes"),
+    **{
+        f"lines of {cli}": (each_ms, f"`json.loads` of 1 MB of {cli}, all recorded runs")
+        for cli, each_ms in (("claude", 5.6), ("codex", 3.2), ("gemini", 2.7), ("qwen", 5.2), ("opencode", 5.8))
+    },
+    "events": (350.0, "PyYAML's events of 1,000 files of 20 steps"),
+}
+"""Milliseconds on the reference machine, and what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Without a floor the figure is a number that depends on no machine; without a limit it is only shown."""
+
+    name: str
+    what: str
+    limit: float | None = None
+    unit: str = "ms"
+    floors: tuple[str, ...] = ()
+    cpu: bool = True
+    wall: bool = True
+    full: bool = False
+
+    @property
+    def topic(self) -> str:
+        return self.name.partition("/")[0]
+
+    @property
+    def reference_ms(self) -> float:
+        return sum(FLOORS[floor][0] for floor in self.floors)
+
+    @property
+    def most(self) -> float | None:
+        """How many times its floor the figure may be, or the figure itself where there is no floor."""
+        if self.limit is None or not self.floors:
+            return self.limit
+        return (1000 / self.limit if self.unit == "MB/s" else self.limit) / self.reference_ms
+
+
+ONE_SNAPSHOT = ("pytest", "large snapshot")
+TEN_SNAPSHOTS = ("pytest", *["large snapshot"] * 10)
+
+TARGETS: Final = (
+    Target("step/session", "one step in 5 files, beyond an empty session", 400, floors=("pytest",)),
+    Target("step/imports", "imports of one step, beyond an empty session", 200, floors=("pytest",), wall=False),
+    Target("step/dataclasses", "dataclasses of one step, beyond an empty session", 110, ""),
+    Target("step/modules", "modules of one step, beyond an empty session", None, ""),
+    Target("step/git", "git processes of one step", 12, ""),
+    Target("step/plugin", "imports of a session that does not use the plugin", 10, floors=("pytest",), wall=False),
+    Target("items/one", "one more item in 5 files", 18, floors=("snapshot",)),
+    Target("items/git", "git processes of one more item", 4, ""),
+    Target("large/item", "one more item in 50,000 files", 162, floors=("large snapshot",)),
+    Target("large/first", "one step in 50,000 files, first, beyond the checkout", 600, floors=ONE_SNAPSHOT),
+    Target("large/again", "one step in 50,000 files, again", 800, floors=ONE_SNAPSHOT),
+    Target("large/parallel", "10 parallel items in 50,000 files, warm", 4000, floors=TEN_SNAPSHOTS, cpu=False),
+    Target("waiting/cpu", "8 parallel items of a 2 s agent", 3500, floors=("pytest",), wall=False),
+    Target("waiting/wall", "the same, from the plan, beyond the 2 s", 1200, floors=("pytest",), cpu=False),
+    Target("commands/dry-run", "gump run --dry-run", 350, floors=("python",)),
+    Target("commands/report", "gump report", 150, floors=("python",)),
+    Target("commands/doctor", "gump doctor", 400, floors=("python",)),
+    Target("commands/status", "gump status", 80, floors=("python",)),
+    Target("streams/long", "a stream of Claude Code, long lines", 80, "MB/s", floors=("long lines",), wall=False),
+    Target("streams/short", "a stream of Claude Code, short lines", 30, "MB/s", floors=("short lines",), wall=False),
+    *(
+        Target(f"readers/{cli}", f"the reader of {cli} alone", 60, "MB/s", (f"lines of {cli}",), wall=False, full=True)
+        for cli in ("claude", "codex", "gemini", "qwen", "opencode")
+    ),
+    Target("streams/memory", "memory for lines of 50 MB and 15 MB", 40, "MB", full=True),
+    Target("growth/items", "400 items: controller, last 100 attempts to first", 1.1, "x"),
+    Target("growth/1,000-items", "1,000 items: controller, last 100 attempts to first", 1.1, "x", full=True),
+    Target("growth/10,000-items", "10,000 items: controller, last 100 attempts to first", 1.1, "x", full=True),
+    Target("growth/1,000-steps", "1,000 steps: controller, last 100 attempts to first", 1.1, "x", full=True),
+    Target("growth/schedule", "10,000 items: one of the last decisions", 1, floors=("python",), wall=False, full=True),
+    Target("growth/runs", "one step beside 10,000 runs, to one beside 1,000", 1.1, "x", full=True),
+    Target("growth/status", "gump status: a run of 10,000 to one of 1,000", 1.1, "x", full=True),
+    Target("growth/report", "gump report --last: a run of 10,000 to one of 1,000", 1.1, "x", full=True),
+    Target("kept/collect", "--collect-only, 1,000 files of 20 steps", 3000, floors=("events",), full=True),
+    Target("kept/resume", "one more step that a resume reuses", 3, floors=("snapshot",), full=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Figures of one target, each with the floor of its round; a plain number has none."""
+
+    name: str
+    figures: tuple[Cost, ...]
+    floors: tuple[Cost, ...] = ()
+
+    @property
+    def figure(self) -> Cost:
+        return median(self.figures)
+
+    @property
+    def floor(self) -> Cost | None:
+        return median(self.floors) if self.floors else None
+
+    @property
+    def ratio(self) -> Cost:
+        """Median of the rounds; the figure itself where there is no floor."""
+        if not self.floors:
+            return self.figure
+        return median([figure.over(floor) for figure, floor in zip(self.figures, self.floors, strict=True)])
+
+
+def number(name: str, value: float) -> Measured:
+    return Measured(name, (Cost(value, value),))
+
+
+def is_met(target: Target, measured: Measured) -> bool:
+    """Whether CPU and wall time, as far as the target is about them, are within the limit."""
+    ratio, most = measured.ratio, target.most
+    if most is None:
+        return True
+    return not (target.cpu and ratio.cpu_ms > most) and not (target.wall and ratio.wall_ms > most)
