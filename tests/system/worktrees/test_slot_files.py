@@ -1,0 +1,197 @@
+"""What is remembered of a slot's files saves looking at them, and hides nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_gump.system.worktrees.slots import Slots
+
+from tests.system.git_project import Project, files_of, make_project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_gump.system.worktrees.slot import Slot, Snapshot
+
+BASE_FILES = {"app.py", "pkg/mod.py", "pkg/deep/er.py", "README", ".gitignore"}
+REF = "refs/gump/run-1/attempt-1"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    return make_project(tmp_path)
+
+
+@pytest.fixture
+def base(project: Project) -> str:
+    return project.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def slot(project: Project, base: str) -> Slot:
+    slot = project.slot()
+    assert slot.prepare(base)
+    return slot
+
+
+def take(slot: Slot, base: str) -> Snapshot:
+    return slot.snapshot(base, "gump: attempt\n", REF)
+
+
+# -- where as many files as before make git look for no new ones ------------------------------------------------------
+
+
+def one_gone_one_new(slot: Slot) -> None:
+    (slot.path / "README").unlink()
+    (slot.path / "NEW").write_text("read me\n")
+
+
+def moved_into_a_kept_folder(slot: Slot) -> None:
+    (slot.path / "vendor").mkdir()
+    (slot.path / "README").rename(slot.path / "vendor/README")
+
+
+def new_in_a_kept_folder(slot: Slot) -> None:
+    (slot.path / "vendor").mkdir()
+    (slot.path / "vendor/new.py").write_text("1\n")
+
+
+def folder_in_place_of_a_file(slot: Slot) -> None:
+    (slot.path / "README").unlink()
+    (slot.path / "README").mkdir()
+    (slot.path / "README/inner").write_text("1\n")
+
+
+def edit_of_equal_size_and_times(slot: Slot) -> None:
+    before = (slot.path / "README").stat()
+    (slot.path / "README").write_text("read ME\n")
+    os.utime(slot.path / "README", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def edit_through_a_second_name(slot: Slot) -> None:
+    os.link(slot.path / "README", slot.root / "second")
+    (slot.root / "second").write_text("read ME\n")
+
+
+def ignored_file_shown_and_one_gone(slot: Slot) -> None:
+    (slot.path / "x.log").write_text("1\n")
+    (slot.path / ".gitignore").write_text("build/\n")
+    (slot.path / "README").unlink()
+
+
+def ignored_by_the_own_repository(slot: Slot) -> None:
+    (slot.path / ".git/info/exclude").write_text("*.py\n")
+    (slot.path / "README").unlink()
+    (slot.path / "hidden.py").write_text("1\n")
+
+
+def link_in_place_of_a_file(slot: Slot) -> None:
+    (slot.path / "README").unlink()
+    (slot.path / "README").symlink_to("app.py")
+
+
+def rights(slot: Slot) -> None:
+    (slot.path / "README").chmod(0o755)
+
+
+def hidden_by_flags(slot: Slot) -> None:
+    for flag in ("--assume-unchanged", "--skip-worktree"):
+        subprocess.run(["git", "update-index", flag, "README", "app.py"], cwd=slot.path, check=True)
+    (slot.path / "README").write_text("read ME\n")
+    (slot.path / "app.py").unlink()
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["after another snapshot", "first"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        *(one_gone_one_new, moved_into_a_kept_folder, new_in_a_kept_folder, folder_in_place_of_a_file),
+        *(edit_of_equal_size_and_times, edit_through_a_second_name, ignored_file_shown_and_one_gone),
+        *(ignored_by_the_own_repository, link_in_place_of_a_file, rights, hidden_by_flags),
+    ],
+)
+def test_snapshot_holds_what_a_git_without_memory_adds(
+    project: Project,
+    slot: Slot,
+    base: str,
+    act: Callable[[Slot], None],
+    *,
+    before: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if before:
+        take(slot, base)
+    act(slot)
+    snapshot = take(slot, base)
+    monkeypatch.setenv("GIT_INDEX_FILE", str(project.slots_root / "fresh"))
+    where = (f"--git-dir={project.root / '.git'}", f"--work-tree={slot.path}")
+    project.git(*where, "add", "--all", cwd=slot.path)
+    assert snapshot.tree == project.git(*where, "write-tree")
+    assert snapshot.tree != project.git("rev-parse", f"{base}^{{tree}}")
+    monkeypatch.delenv("GIT_INDEX_FILE")
+    slot.restore(base)
+    assert files_of(slot) - {"vendor/new.py", "vendor/README"} == BASE_FILES
+
+
+def test_git_looks_for_new_files_only_where_there_may_be_some(
+    project: Project, slot: Slot, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "commands"
+    git = shutil.which("git")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").write_text(f'#!/bin/sh\necho "$@" >> "{log}"\nexec "{git}" "$@"\n')
+    (tmp_path / "bin/git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+
+    def added() -> list[str]:
+        take(slot, base)
+        lines = log.read_text().splitlines()
+        log.write_text("")
+        return [which for line in lines for which in ("--all", "--update") if f" add {which} " in line]
+
+    assert added() == ["--update"]
+    (slot.path / "app.py").write_text("new\n")
+    assert added() == ["--update"]
+    (slot.path / "new.py").write_text("new\n")
+    assert added() == ["--all"]
+    one_gone_one_new(slot)
+    assert added() == ["--update", "--all"]
+    project.write({"node_modules/x.js": "1\n"}, below=slot.path)
+    assert added() == ["--all"]
+
+
+# -- when a slot changes hands -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("act", ["nothing", "spoil", "remove"])
+def test_ignored_files_of_an_earlier_run_go_in_whatever_process_prepares_the_slot_first(
+    project: Project, slot: Slot, base: str, act: str
+) -> None:
+    planted: dict[str, str | bytes] = {
+        "node_modules/x.js": "1\n",
+        "pkg/__pycache__/mod.pyc": "1\n",
+        "x.log": "1\n",
+        "kept/.gitignore": "*\n",
+    }
+    project.write(planted, below=slot.path)
+    (slot.path / ".gitignore").write_text("*.log\n__pycache__/\nnode_modules/\npkg/\n")
+    slot.snapshot(base, "gump: attempt\n", REF)
+    if act == "spoil":
+        (slot.root / "one.tenant").write_text("mine\n")
+    elif act == "remove":
+        (slot.root / "one.tenant").unlink()
+    Slots(project.open(), project.slots_root).slot("one").forget()  # as a lease does, in the controller
+    worker = Slots(project.open(), project.slots_root, shared=True).slot("one")
+    assert not worker.prepare(base)
+    assert files_of(worker) == BASE_FILES
+    project.write({"node_modules/x.js": "1\n"}, below=slot.path)
+    assert not worker.prepare(base)
+    assert not slot.prepare(base)  # another process: what this run ignores under a kept name stays
+    assert files_of(worker) == BASE_FILES | {"node_modules/x.js"}
