@@ -14,10 +14,11 @@ def may_overlap(first: str, second: str) -> bool:
 
     A character class counts as any character, and a name with a dot in it (`*.py`) as a file, never as a folder.
     """
-    return _meet(_segments(first), _segments(second), _FOLDERS)
+    return _meet(segments(first), segments(second), _FOLDERS)
 
 
-def _segments(pattern: str) -> tuple[str, ...]:
+def segments(pattern: str) -> tuple[str, ...]:
+    """The parts of a pattern between slashes; `**` stands for any number of folders."""
     text = pattern.strip()
     parts = [part for part in text.split("/") if part not in {"", "."}]
     is_rooted = "/" in text.rstrip("/")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
-from itertools import takewhile
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.overlap import may_overlap
+from pytest_gump.engine.schedule.pattern_index import PatternIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,15 +33,23 @@ def in_order(plan: Sequence[PlanItem]) -> tuple[PlanItem, ...]:
     """
     if not any(item.depends_on for item in plan):
         return tuple(plan)
-    ordered: dict[str, PlanItem] = {}
-    left = list(plan)
-    while left:
-        fits = next((item for item in left if all(slug in ordered for slug in item.depends_on)), None)
-        if fits is None:
-            raise ValueError("the items of the plan depend on each other in a circle")
-        ordered[fits.slug] = fits
-        left.remove(fits)
-    return tuple(ordered.values())
+    needed_by: defaultdict[str, list[int]] = defaultdict(list)
+    needs = [len(set(item.depends_on)) for item in plan]
+    for position, item in enumerate(plan):
+        for slug in set(item.depends_on):
+            needed_by[slug].append(position)
+    fits = [position for position, count in enumerate(needs) if not count]
+    ordered: list[PlanItem] = []
+    while fits:
+        item = plan[heappop(fits)]
+        ordered.append(item)
+        for position in needed_by[item.slug]:
+            needs[position] -= 1
+            if not needs[position]:
+                heappush(fits, position)
+    if len(ordered) < len(plan):
+        raise ValueError("the items of the plan depend on each other in a circle")
+    return tuple(ordered)
 
 
 def waits(plan: Sequence[PlanItem], *, serialize: bool) -> Waits:
@@ -57,11 +67,11 @@ def waits(plan: Sequence[PlanItem], *, serialize: bool) -> Waits:
 
 def overlaps(plan: Sequence[PlanItem]) -> Iterator[tuple[int, int, str]]:
     """Pairs of items (earlier, later) whose `files` may name the same file, with one pattern of the later that does."""
-    listed = [position for position, item in enumerate(plan) if item.files]
-    for second in listed:
-        later = plan[second]
-        for first in takewhile(second.__gt__, listed):
+    index = PatternIndex()
+    for second, later in enumerate(plan):
+        for first in sorted(index.candidates(later.files)):
             earlier = plan[first]
             shared = (pattern for pattern in later.files if any(may_overlap(other, pattern) for other in earlier.files))
             if (pattern := next(shared, None)) is not None:
                 yield first, second, pattern
+        index.add(second, later.files)

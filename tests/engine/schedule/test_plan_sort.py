@@ -1,0 +1,77 @@
+"""The order of a plan's items and who waits for whom, compared with the plain way to say it, and how it grows."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pytest_gump.engine.schedule import plan_sort
+from pytest_gump.engine.schedule.overlap import may_overlap
+from pytest_gump.engine.schedule.plan_sort import in_order, overlaps
+from pytest_gump.order import PlanItem
+
+SEGMENTS = st.sampled_from(
+    ["a", "b", "a.py", "b.py", "*", "**", "*.py", "a?", "[ab].py", "[a", "", ".", "a*b", "pkg.d"]
+)
+PATTERNS = st.builds("{}{}{}".format, st.sampled_from(["", "/"]), st.lists(SEGMENTS, max_size=4).map("/".join), st.sampled_from(["", "/"]))  # fmt: skip
+
+
+def plan_of(*files: tuple[str, ...]) -> list[PlanItem]:
+    return [PlanItem(f"Item {number}", f"i{number}", "do", patterns) for number, patterns in enumerate(files)]
+
+
+@given(st.lists(st.lists(PATTERNS, max_size=3).map(tuple), max_size=6))
+@example([("src/a.py",), ("src/",), ("src/a.py", "b.py"), ("**/b.py",), ("src/*",)])
+def test_overlaps_are_those_of_every_pair(files: list[tuple[str, ...]]) -> None:
+    plan = plan_of(*files)
+    pairs = [
+        (first, second, pattern)
+        for second in range(len(plan))
+        for first in range(second)
+        for pattern in [
+            next((new for new in files[second] if any(may_overlap(old, new) for old in files[first])), None)
+        ]
+        if pattern is not None
+    ]
+    assert list(overlaps(plan)) == pairs
+
+
+def test_items_with_files_of_their_own_are_not_compared_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[str, str]] = []
+
+    def noting(first: str, second: str) -> bool:
+        compared.append((first, second))
+        return may_overlap(first, second)
+
+    monkeypatch.setattr(plan_sort, "may_overlap", noting)
+    plan = plan_of(
+        *((f"src/m{number}.py", f"tests/m{number}/") for number in range(200)), ("src/*.py",), ("src/m7.py",)
+    )
+    assert [pair[:2] for pair in overlaps(plan)] == [*((number, 200) for number in range(200)), (7, 201), (200, 201)]
+    assert len(compared) <= 3 * 201
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> list[PlanItem]:
+    slugs = draw(st.permutations([f"i{number}" for number in range(draw(st.integers(0, 8)))]))
+    needs = [draw(st.lists(st.sampled_from(slugs[:at]), max_size=3)) if at else [] for at in range(len(slugs))]
+    items = [PlanItem(slug, slug, "do", (), tuple(needed)) for slug, needed in zip(slugs, needs, strict=True)]
+    return draw(st.permutations(items))
+
+
+@given(plans())
+def test_an_item_runs_as_early_as_the_plan_has_it_behind_those_that_it_needs(plan: list[PlanItem]) -> None:
+    ordered: list[PlanItem] = []
+    left = [*plan]
+    while left:
+        done = {item.slug for item in ordered}
+        ordered.append(next(item for item in left if done.issuperset(item.depends_on)))
+        left.remove(ordered[-1])
+    assert in_order(plan) == tuple(ordered)
+
+
+@pytest.mark.parametrize("needs", [("i0",), ("i1",), ("nobody",)])
+def test_a_circle_is_refused(needs: tuple[str, ...]) -> None:
+    items = [PlanItem("a", "i0", "do", (), needs), PlanItem("b", "i1", "do", (), ("i0",)), PlanItem("c", "i2", "do")]
+    with pytest.raises(ValueError, match="in a circle"):
+        in_order(items)
