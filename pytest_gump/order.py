@@ -6,17 +6,15 @@ they cross execnet, go into the ledger and into the messages of snapshot commits
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pytest_gump.agents.base import NOTHING_USED, SessionRef, Usage
 from pytest_gump.gates.base import GateResult, PlanItem, Verdict
+from pytest_gump.system import plain_data
 from pytest_gump.system.git.changes import ChangedFile  # noqa: TC001
 from pytest_gump.workflow.model import GateSpec  # noqa: TC001
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
 
 __all__ = [
     "AttemptResult",
@@ -32,7 +30,6 @@ __all__ = [
     "Verdict",
     "from_wire",
     "to_wire",
-    "warm_up",
 ]
 
 
@@ -267,33 +264,11 @@ class AttemptResult:
 
 T = TypeVar("T", Order, AttemptResult)
 
-_adapters: Final[dict[type[Any], TypeAdapter[Any]]] = {}
-
-
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    """Made when it is first needed: lists of runs do without, and pydantic is dear to import."""
-    from pydantic import TypeAdapter
-
-    if kind not in _adapters:
-        _adapters[kind] = TypeAdapter(kind)
-    return _adapters[kind]
-
 
 def to_wire(record: Order | AttemptResult) -> dict[str, Any]:
     """Plain dicts, lists, strings and numbers, all the way down."""
-    wire: dict[str, Any] = _plain(record)
+    wire: dict[str, Any] = plain_data.dump(record)
     return wire
-
-
-def _plain(value: Any) -> Any:
-    """What pydantic would dump, without importing it: a run in one process only writes records."""
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    return value.value if isinstance(value, StrEnum) else value
 
 
 def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
@@ -302,11 +277,4 @@ def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
     Raises:
         ValueError: the dict was not written by `to_wire` of this version.
     """
-    record: T = _adapter(kind).validate_python(wire)
-    return record
-
-
-def warm_up() -> None:
-    """Make the adapters of both records now, and not with the first one."""
-    for kind in (Order, AttemptResult):
-        _adapter(kind)
+    return plain_data.load(kind, wire)

@@ -18,10 +18,9 @@ import subprocess  # the fixture plays the user: it runs git as a user would
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import pydantic  # noqa: F401 - once for all sessions: pytester forgets what a session imports, C parts cannot
 import pytest
 
-import pytest_gump.conductor
+import pytest_gump.conductor  # once for all sessions: pytester forgets what a session imports, C parts cannot
 import pytest_gump.session.resume
 import pytest_gump.session.runner  # noqa: F401 - as above
 from pytest_gump.agents.cassettes import neutral

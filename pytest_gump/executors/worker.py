@@ -31,7 +31,7 @@ from pytest_gump.executors.liveness import BEAT_S
 from pytest_gump.executors.order_runner import OrderRunner, ServedRun, text_of
 from pytest_gump.executors.remote_mirror import CheckoutLocation
 from pytest_gump.executors.run_setup import RunSetup
-from pytest_gump.order import Order, from_wire, warm_up
+from pytest_gump.order import Order, from_wire
 from pytest_gump.system.processes.keeper import drain
 from pytest_gump.system.processes.process import Supervisor
 
@@ -171,7 +171,6 @@ class OrderServer:
 
     def _make_ready(self, session: pytest.Session, run_setup: RunSetup) -> None:
         """Do ahead what the first order of a run would have to wait for; that order reports an error."""
-        warm_up()
         try:
             self._set_up(session, run_setup, None)
         except Exception as error:  # noqa: BLE001 - a process boundary: a conftest's hook may raise anything

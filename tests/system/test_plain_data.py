@@ -1,0 +1,75 @@
+"""Dataclasses as plain data, and back; `tests/test_order.py` compares with pydantic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+import pytest
+from pytest_gump.system.plain_data import dump, load
+
+
+class Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    colour: Colour = Colour.RED
+
+
+@dataclass(frozen=True)
+class Whole:
+    size: float
+    parts: tuple[Part, ...] = ()
+    pair: tuple[str, int] | None = None
+    mode: Literal["on", "off"] = "on"
+    counts: dict[str, int] = field(default_factory=dict)
+    is_new: bool = False
+
+
+WHOLE = Whole(1.5, (Part("a"), Part("b")), ("c", 2), "off", {"d": 3}, is_new=True)
+PLAIN = {
+    "size": 1.5,
+    "parts": [{"name": "a", "colour": "red"}, {"name": "b", "colour": "red"}],
+    "pair": ["c", 2],
+    "mode": "off",
+    "counts": {"d": 3},
+    "is_new": True,
+}
+
+
+def test_a_record_becomes_plain_data_and_is_read_back() -> None:
+    assert dump(WHOLE) == PLAIN
+    assert load(Whole, PLAIN) == WHOLE
+
+
+def test_plain_data_holds_no_enums() -> None:
+    assert type(dump(Part("a"))["colour"]) is str
+
+
+def test_fields_of_another_version_are_ignored_or_have_their_defaults() -> None:
+    assert load(Whole, {"size": 2, "weight": 3}) == Whole(2.0)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "Whole: size missing"),
+        ({"size": "1"}, "'1' is not of type float"),
+        ({"size": True}, "True is not of type float"),
+        ({"size": 1, "parts": {}}, "{} is not of type list"),
+        ({"size": 1, "parts": ["a"]}, "'a' is not of type dict"),
+        ({"size": 1, "parts": [{"name": "a", "colour": "blue"}]}, "'blue' is not a valid Colour"),
+        ({"size": 1, "pair": ["c"]}, "None"),
+        ({"size": 1, "mode": "maybe"}, "'maybe' is none of"),
+        ({"size": 1, "mode": []}, r"\[\] is none of"),
+        ({"size": 1, "counts": {"d": None}}, "None is not of type int"),
+        ("size", "'size' is not of type dict"),
+    ],
+)
+def test_other_data_is_refused(data: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        load(Whole, data)
