@@ -2,12 +2,12 @@
 
 A fork of a worker that is ready takes a few milliseconds, another worker a second. Pipes, signals and hooks work in it
 as in the worker. It has no thread of execnet and must not touch the worker's connection; it ends with the worker.
-Linux only: on macOS, libraries of the system do not survive a fork.
 """
 
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import select
 import signal
@@ -26,7 +26,6 @@ from pytest_gump.executors.liveness import BEAT_S, LOOK_S, Liveness
 from pytest_gump.executors.order_runner import OrderRunner
 from pytest_gump.order import Order, from_wire, to_wire
 from pytest_gump.system.processes.keeper import set_death_signal
-from pytest_gump.system.processes.process_table import HAS_PROC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from pytest_gump.executors.order_runner import ServedRun
     from pytest_gump.system.processes.process import Supervisor
 
-CAN_FORK: Final = HAS_PROC
 ENDS: Final = frozenset({"result", "error", "lost"})
 """What the last message about an order begins with."""
 _SEND_S: Final = 5.0
@@ -229,6 +227,12 @@ class ForkedRunners:
                 _, ticket, wire = message
                 order = from_wire(Order, wire)
                 frames.send(*runner.answer(self._runs[order.run_id], ticket, order))
+
+
+def load_for_orders() -> None:
+    """Import what nearly every order needs: every process would do it for itself, in 13 ms of CPU."""
+    for name in ("pathspec", "pytest_gump.gates.commands"):
+        importlib.import_module(name)
 
 
 def _listen(frames: Frames, runner: OrderRunner, orders: SimpleQueue[tuple[Any, ...] | None]) -> None:

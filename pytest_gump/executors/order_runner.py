@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import traceback
@@ -20,6 +21,7 @@ from pytest_gump.executors.stop_sign import StopSign
 from pytest_gump.executors.transfer import LOST, clear, transfers, without_transfer
 from pytest_gump.order import AttemptResult, Order, Outcome, to_wire
 from pytest_gump.system.directory import Directory
+from pytest_gump.system.processes.process_table import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +62,7 @@ class OrderRunner:
 
     def answer(self, run: ServedRun, ticket: int, order: Order) -> tuple[Any, ...]:
         """Carry out an order; whatever goes wrong is an answer."""
+        os.environ[MARK] = order_mark(order.run_id, ticket)  # git inherits it, and what a conftest starts here
         try:
             result = self._carry_out(run, ticket, order)
         except Cancelled as error:
@@ -134,6 +137,11 @@ def _interrupted(
 def _folder(run: ServedRun, ticket: int) -> Path | None:
     """The files of an attempt; None if it has none yet."""
     return attempt_folder(run.tools.scratch, ticket)
+
+
+def order_mark(run_id: str, ticket: int) -> str:
+    """The mark of processes that an order starts and that are no command of it: those have marks of their own."""
+    return f"{run_id}-{ticket}"
 
 
 def text_of(error: BaseException) -> str:

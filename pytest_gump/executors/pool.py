@@ -17,6 +17,7 @@ import pytest
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.engine.attempt.workplace import attempt_folder, scratch_of
+from pytest_gump.executors.order_runner import order_mark
 from pytest_gump.executors.pool_worker import PoolWorker
 from pytest_gump.executors.progress import usage_of
 from pytest_gump.executors.protocol import Finished, Lost, WorkerFault
@@ -55,7 +56,7 @@ class _LostOrder:
     """A lost order, until nothing lives of what it had started."""
 
     arrival: Lost
-    mark: str
+    marks: tuple[str, ...]
     deadline: float
 
 
@@ -337,16 +338,17 @@ class WorkerPool:
     def _lose(self, worker: PoolWorker, ticket: int, what: str, error: str) -> None:
         order = self._forget(worker, ticket)
         scratch = Path(self._run_setups[order.run_id].scratch)
-        folder = attempt_folder(scratch, ticket) if worker.shares_disk else None
+        folder = attempt_folder(scratch, ticket)
         why = f"{what} was lost while it worked at the step ({error})"
-        mark = "" if folder is None else f"{order.run_id}-{folder.name}"
+        of_agent = () if folder is None else (f"{order.run_id}-{folder.name}",)
+        marks = (order_mark(order.run_id, ticket), *of_agent) if worker.shares_disk else ()
         lost = Lost(ticket, why, is_away=not worker.shares_disk)
-        self._lost_orders.append(_LostOrder(lost, mark, time.monotonic() + RELEASE_S))
+        self._lost_orders.append(_LostOrder(lost, marks, time.monotonic() + RELEASE_S))
 
     def _release_lost(self) -> None:
         """A lost order comes back when its processes are gone: its repeat may get the same worktree."""
         for lost in [*self._lost_orders]:
-            lives = bool(lost.mark and marked(lost.mark))
+            lives = any(map(marked, lost.marks))
             if not lives or time.monotonic() > lost.deadline:
                 self._lost_orders.remove(lost)
                 self._arrived.append(replace(lost.arrival, processes_ended=not lives))

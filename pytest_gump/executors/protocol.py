@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pytest_gump.errors import GumpError
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     CarryOut = Callable[[int, Order, Callable[[AttemptEvent], None], Callable[[], str | None]], AttemptResult]
     """Carries out the order of a ticket. The first function gets its events; the second returns why it must stop."""
+
+CAN_FORK: Final = sys.platform == "linux"
+"""Whether a worker carries out several orders at once; on macOS, libraries of the system do not survive a fork."""
 
 
 class WorkerFault(GumpError):  # noqa: N818 - shown as text, never as an exception

@@ -26,9 +26,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.executors.forked import CAN_FORK, ENDS, ForkedRunners
+from pytest_gump.executors.forked import ENDS, ForkedRunners, load_for_orders
 from pytest_gump.executors.liveness import BEAT_S
 from pytest_gump.executors.order_runner import OrderRunner, ServedRun, text_of
+from pytest_gump.executors.protocol import CAN_FORK
 from pytest_gump.executors.remote_mirror import CheckoutLocation
 from pytest_gump.executors.run_setup import RunSetup
 from pytest_gump.order import Order, from_wire
@@ -82,6 +83,7 @@ class OrderServer:
         if not (session.shouldfail or session.shouldstop):
             self._wake, self._woken = os.pipe()
             os.set_blocking(self._wake, False)
+            os.set_blocking(self._woken, False)
             supervised = nullcontext() if CAN_FORK else self._supervisor
             with supervised, self._own.stop.armed(), self._beating(), closing(self._forked):
                 self._channel.setcallback(self._on_message, endmarker=None)
@@ -98,7 +100,8 @@ class OrderServer:
         if not CAN_FORK:
             self._own.on_message(message)
         self._inbox.put(message or ("gone",))
-        os.write(self._woken, b"!")
+        with suppress(BlockingIOError):  # there is enough in it
+            os.write(self._woken, b"!")
 
     @contextmanager
     def _beating(self) -> Iterator[None]:
@@ -171,6 +174,7 @@ class OrderServer:
 
     def _make_ready(self, session: pytest.Session, run_setup: RunSetup) -> None:
         """Do ahead what the first order of a run would have to wait for; that order reports an error."""
+        load_for_orders()
         try:
             self._set_up(session, run_setup, None)
         except Exception as error:  # noqa: BLE001 - a process boundary: a conftest's hook may raise anything
@@ -178,6 +182,7 @@ class OrderServer:
 
     def _set_up(self, session: pytest.Session, run_setup: RunSetup, home: RemoteHome | None) -> None:
         tools = run_setup.tools(session, self._supervisor, home)
+        _ = tools.slots.folder.private  # made here, it is removed with this process
         self._runs[run_setup.run_id] = ServedRun(tools, run_setup.shows_tools, home)
 
     def _receive(

@@ -1,4 +1,4 @@
-"""How many workers a session has: as many as its command line says, else as many as its workflows can use."""
+"""How many workers a session has: as many as its command line says, else one if its workflows can use any."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_gump.errors import GumpError
+from pytest_gump.executors.protocol import CAN_FORK
 from pytest_gump.jobs.arguments import ordinary_arguments
 from pytest_gump.jobs.command_line import own_options
 from pytest_gump.jobs.files import job_sources, project_root
@@ -53,7 +54,8 @@ def ask_for_workers(config: pytest.Config) -> None:
         return
     if option.gump_dry_run:
         option.numprocesses, option.dist, option.tx = 0, "no", []
-    elif _may_choose(config) and (count := _useful(config)) > 1:
+    elif _may_choose(config) and (steps := _useful(config)) > 1:
+        count = 1 if CAN_FORK else steps
         option.numprocesses, option.dist, option.tx = count, "load", ["popen"] * count
 
 

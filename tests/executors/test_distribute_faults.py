@@ -380,6 +380,56 @@ def test_worker_that_dies_with_three_orders_loses_and_repeats_each_of_them(
     assert not living(project)
 
 
+HELPED = """\
+import os, subprocess, sys
+from pytest_gump.agents.base import Command
+from pytest_gump.agents.cassettes.neutral import NeutralReader, conversation
+
+HELPER = '''
+import os, pathlib, time
+while os.path.exists("/proc/PARENT"):
+    time.sleep(0.01)
+pathlib.Path("FOLDER/waits").touch()
+while not os.path.exists("FOLDER/go"):
+    time.sleep(0.01)
+pathlib.Path("FOLDER/ended").touch()
+'''
+
+class Helped:
+    name = cli = "helped"
+    cost = "reported"
+    def missing(self): return None
+    def reader(self, task): return NeutralReader(task, cli=self.cli)
+    def command(self, task):
+        if not os.path.exists("FOLDER/waits"):
+            script = HELPER.replace("PARENT", str(os.getpid()))
+            subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
+            os.kill(os.getpid(), 9)
+        ended = os.path.exists("FOLDER/ended")
+        return Command((sys.executable, "-c", f"open('ended-{ended}.txt', 'w')"))
+
+def pytest_gump_agents():
+    return {"helped": Helped()}
+"""
+
+
+def test_lost_order_is_repeated_when_what_its_process_had_started_has_ended(
+    project: GumpProject, tmp_path: Path
+) -> None:
+    """Git, say, which still writes into the worktree."""
+    project.write({"conftest.py": HELPED.replace("FOLDER", str(tmp_path))})
+    project.workflow("mine", ONE.replace("claude-haiku", "helped").replace("name: one", "name: mine"))
+    with background(project, "--gump-workflow=mine", "-n1", "--gump-no-preflight", "spec.md") as process:
+        wait_until((tmp_path / "waits").exists)
+        rest()
+        assert len(project.record().attempts) == 1
+        (tmp_path / "go").touch()
+        output, _ = process.communicate(timeout=60)
+    assert [one.result.outcome for one in project.record().attempts if one.result][:1] == ["crashed"], output
+    snapshot = next(one.result.snapshot for one in project.record().attempts[1:] if one.result and one.result.snapshot)
+    assert "ended-True.txt" in project.tree(snapshot)
+
+
 def test_ctrl_c_ends_four_orders_of_one_worker_in_time(project: GumpProject, tmp_path: Path) -> None:
     words = several(project, flags := tmp_path / "flags", 4)
     with background(project, *words) as process:
