@@ -80,7 +80,7 @@ class GumpProject:
         """
         from git import Repo
 
-        return Repo(self.path)
+        return Repo(self.path, expand_vars=False)
 
     def write(self, files: Mapping[str, str]) -> None:
         """Write files, by path relative to the project."""
