@@ -65,7 +65,7 @@ def test_a_run_of_one_step_starts_few(gump_project: GumpProject, commands: Calla
     commands()
     gump_project.run("one-step").assert_outcomes(passed=1)
     started = commands()
-    assert len(started) <= 14, "\n".join(started)
+    assert len(started) <= 13, "\n".join(started)
 
 
 def test_one_more_item_starts_few(gump_project: GumpProject, commands: Callable[[], list[str]]) -> None:
