@@ -188,6 +188,10 @@ class Conductor:
 
     def _run(self, session: pytest.Session) -> None:
         with no_garbage():
+            from pytest_gump.jobs.check import look_ahead
+
+            if self.selected:
+                look_ahead(self.config, self.selected[0][0].project)
             from pytest_gump.session.runner import Runner
 
         freeze_once()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import pytest
 
 from pytest_gump.agents import prices, registry
 from pytest_gump.errors import AgentError, ConfigError, WorktreeError
@@ -14,11 +17,29 @@ from pytest_gump.workflow.edit import agents_of, agents_of_step, leaves, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pytest
+    from pathlib import Path
 
     from pytest_gump.jobs.job import Job
     from pytest_gump.system.git.checkout_status import CheckoutStatus
+
+
+_LOOKED_AT: Final = pytest.StashKey[Repository]()
+
+
+def look_ahead(config: pytest.Config, project: Path) -> None:
+    """Let git look at the checkout of a job that is soon to be checked, while this process does something else."""
+    with contextlib.suppress(WorktreeError):  # `check` will say it
+        repository = config.stash[_LOOKED_AT] = Repository.open(project)
+        config.add_cleanup(repository.close)
+        repository.begin_status()
+
+
+def _open(config: pytest.Config, project: Path) -> Repository:
+    repository = config.stash.get(_LOOKED_AT, None)
+    if repository is None or repository.root != project:
+        return Repository.open(project)
+    del config.stash[_LOOKED_AT]
+    return repository
 
 
 def check(config: pytest.Config, job: Job) -> tuple[Repository, CheckoutStatus]:
@@ -28,7 +49,7 @@ def check(config: pytest.Config, job: Job) -> tuple[Repository, CheckoutStatus]:
         GumpError: repository, checkout, settings or agents do not allow a run.
     """
     _refuse_platform()
-    repository = Repository.open(job.project)
+    repository = _open(config, job.project)
     prices.use(job.settings.own_prices)
     _refuse_failover(config, job)
     missing = list(_missing_agents(job))

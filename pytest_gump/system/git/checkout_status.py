@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.system.git.runner import failure
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pytest_gump.system.git.runner import GitRunner
+    from pytest_gump.system.git.runner import GitOutput
 
 _STATUS: Final = (
     *("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "-z"),
     *("--no-renames", "--ignore-submodules=dirty"),
 )
-_TRACKED: Final = ("--untracked-files=no",)
-_OTHERS: Final = ("--untracked-files=all", "--ignored=matching")
+OF_TRACKED_FILES: Final = (*_STATUS, "--untracked-files=no")
+OF_ALL_FILES: Final = (*_STATUS, "--untracked-files=all", "--ignored=matching")
+"""For this one git reads every folder of the checkout that it does not ignore."""
 _FIELDS: Final[Mapping[str, int]] = {"1": 8, "u": 10}
 """Fields before the path, by the kind of a line: a modified file, an unmerged one."""
 _DETACHED: Final = "(detached)"
@@ -42,9 +45,15 @@ class CheckoutStatus:
         return sorted(self.modified)
 
 
-def checkout_status(git: GitRunner, *, others: bool) -> CheckoutStatus:
-    """Ask git; with `others` it reads every folder of the checkout that it does not ignore."""
-    return _parsed(git.check(*_STATUS, *(_OTHERS if others else _TRACKED)).fields)
+def checkout_status(result: GitOutput) -> CheckoutStatus:
+    """Read what one of the commands above has printed.
+
+    Raises:
+        WorktreeError: it failed.
+    """
+    if result.status:
+        raise failure("status", result)
+    return _parsed(result.fields)
 
 
 def _parsed(lines: Iterable[str]) -> CheckoutStatus:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.git import changes, loose_refs, merge, objects
-from pytest_gump.system.git.checkout_status import checkout_status
+from pytest_gump.system.git.checkout_status import OF_ALL_FILES, OF_TRACKED_FILES, checkout_status
 from pytest_gump.system.git.ref_names import dirty_ref, is_run_ref
 from pytest_gump.system.git.runner import VERSION_EVENT, GitRunner, check_version, commit_id, failure, git_folder
 from pytest_gump.system.processes.output import bounded_output
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.checkout_status import CheckoutStatus
     from pytest_gump.system.git.merge import Merge
     from pytest_gump.system.git.objects import Identity
+    from pytest_gump.system.git.runner import StartedGit
 
 _OUR_REF: Final = re.compile(r"refs/(?:heads/)?gump/[^\s~^:?*\[\\\x00-\x1f\x7f]+")
 _LAYOUT: Final = re.compile(
@@ -43,7 +44,7 @@ _OBJECTS_OF_GIT: Final = ("core.sharedrepository", "extensions.compatobjectforma
 
 
 class Repository:
-    """Opened with `Repository.open`; holds no lock and no process."""
+    """Opened with `Repository.open`; holds no lock, and no process but the one of `begin_status`."""
 
     def __init__(self, root: Path, git_dir: Path, worktree_git_dir: Path) -> None:
         self.root = root
@@ -53,6 +54,7 @@ class Repository:
         self._worktree_git_dir = worktree_git_dir
         self.objects = GitRunner("-C", str(git_dir), git_folder(git_dir))
         self.checkout = GitRunner("-C", str(root))
+        self._begun: StartedGit | None = None
         self.last_status: CheckoutStatus | None = None
         """What `status` gave last."""
         self._compared: dict[tuple[str, str], tuple[Difference, ...]] = {}
@@ -204,14 +206,25 @@ class Repository:
 
     # -- the user's checkout ---------------------------------------------------------------------------------------
 
+    def begin_status(self) -> None:
+        """Let git begin with the next `status`; until that, or `close`, there is a process."""
+        self._begun = self.checkout.start(*OF_ALL_FILES)
+
     def status(self) -> CheckoutStatus:
         """What is checked out, and what else is in the checkout."""
-        self.last_status = checkout_status(self.checkout, others=True)
+        begun, self._begun = self._begun or self.checkout.start(*OF_ALL_FILES), None
+        self.last_status = checkout_status(begun.result())
         return self.last_status
+
+    def close(self) -> None:
+        """End a status that was begun and not asked for."""
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            begun.close()
 
     def dirty(self) -> list[str]:
         """Name the tracked files that differ from HEAD, staged or not."""
-        return checkout_status(self.checkout, others=False).dirty
+        return checkout_status(self.checkout.run(*OF_TRACKED_FILES)).dirty
 
     @property
     def hooks_folder(self) -> Path:
@@ -224,7 +237,7 @@ class Repository:
 
         The commit is kept by refs/gump/<run_id>/dirty.
         """
-        status = checkout_status(self.checkout, others=False)
+        status = checkout_status(self.checkout.run(*OF_TRACKED_FILES))
         if status.unmerged:
             raise WorktreeError(f"a merge is unfinished: {', '.join(status.unmerged)}", hint="finish or abort it first")
         with tempfile.TemporaryDirectory(prefix="gump-dirty-") as folder:

@@ -92,6 +92,24 @@ class GitOutput:
         return [os.fsdecode(field) for field in self.stdout.split(b"\0") if field]
 
 
+class StartedGit:
+    """A git command at work in the background."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def result(self, stdin: bytes | None = None) -> GitOutput:
+        """Wait for its end."""
+        with self._process as process:
+            stdout, stderr = process.communicate(stdin)
+        return GitOutput(process.returncode, stdout or b"", stderr.decode("utf-8", "replace"))
+
+    def close(self) -> None:
+        """End it, if nobody wants its result any more."""
+        self._process.kill()
+        self.result()
+
+
 class GitRunner:
     """Runs git with fixed leading arguments (`-C ...`, `--git-dir=...`)."""
 
@@ -114,24 +132,41 @@ class GitRunner:
         `within`: the folder that git starts in, entered by its descriptor. `using`: folders that arguments or
         variables name by `Directory.access`.
         """
-        given = env or {}
+        started = self.start(
+            *arguments,
+            env=env,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            output=output,
+            within=within,
+            using=using,
+        )
+        return started.result(stdin)
+
+    def start(
+        self,
+        *arguments: str,
+        stdin: int = subprocess.DEVNULL,
+        env: Mapping[str, str] | None = None,
+        output: BinaryIO | None = None,
+        within: Directory | None = None,
+        using: Sequence[Directory] = (),
+    ) -> StartedGit:
+        """Start a command, to be waited for or ended later; the arguments are those of `run`."""
         environment = {name: text for name, text in os.environ.items() if not _is_cleared(name)}
         try:
             process = subprocess.Popen(
                 ["git", *self._leading, *arguments],
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdin=stdin,
                 stdout=output or subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**environment, **self._environment, **given},
+                env={**environment, **self._environment, **(env or {})},
                 cwd=None if within is None else within.access,
                 pass_fds=tuple(folder.descriptor for folder in using),
                 start_new_session=True,  # Ctrl-C must not leave half a git operation behind
             )
         except OSError as error:
             raise _not_started(error, within) from error
-        with process:
-            stdout, stderr = process.communicate(stdin)
-        return GitOutput(process.returncode, stdout or b"", stderr.decode("utf-8", "replace"))
+        return StartedGit(process)
 
     def check(
         self,

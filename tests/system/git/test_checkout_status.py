@@ -6,7 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.system.git.checkout_status import checkout_status
+from pytest_gump.system.git.checkout_status import OF_TRACKED_FILES, checkout_status
 
 from tests.system.git_project import Project, counting_git, make_project
 
@@ -43,7 +43,7 @@ def test_untracked_files_are_whole_and_ignored_folders_one_entry(project: Projec
 
 def test_other_files_are_left_out_where_nobody_asks_for_them(project: Project) -> None:
     project.write({"new.py": "", "app.py": "changed\n"})
-    status = checkout_status(project.open().checkout, others=False)
+    status = checkout_status(project.open().checkout.run(*OF_TRACKED_FILES))
     assert (status.dirty, status.untracked, status.ignored) == (["app.py"], (), ())
 
 
@@ -75,3 +75,19 @@ def test_all_is_asked_with_one_process(
     count = counting_git(tmp_path_factory.mktemp("git"), monkeypatch)
     repository.status()
     assert count() == 1
+
+
+def test_a_status_may_begin_before_it_is_asked_for(project: Project) -> None:
+    repository = project.open()
+    repository.begin_status()
+    project.write({"late.py": ""})
+    assert repository.status().untracked in {(), ("late.py",)}
+    assert repository.status().untracked == ("late.py",)
+
+
+def test_a_status_that_nobody_asks_for_is_ended(project: Project) -> None:
+    repository = project.open()
+    repository.begin_status()
+    repository.close()
+    repository.close()
+    assert repository.status().untracked == ()

@@ -1,0 +1,28 @@
+"""What refuses a job, and what that leaves behind."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_gump.testing import GumpProject
+
+
+def test_a_job_that_is_refused_leaves_no_git_behind(
+    project: GumpProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git looks at the checkout before anything is checked."""
+    slow = tmp_path / "git"
+    slow.write_text(f'#!/bin/sh\ncase " $* " in *" status "*) exec sleep 60;; esac\nexec {shutil.which("git")} "$@"\n')
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    result = project.pytester.runpytest_inprocess("--gump-workflow=one", "spec.md")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*claude*not*"])
+    assert [child.cmdline() for child in psutil.Process().children() if "sleep" in child.name()] == []
