@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.repository import Repository
 
 DAY_S: Final = 86_400.0
-_SLOT: Final = re.compile(r"(w\d+|doctor-\d+-[0-9a-f]{8})(?:\.(?:index|index\.lock|folder|ignored|setup|left|lease))?")
+_BESIDE: Final = "index|index\\.lock|folder|ignored|setup|left|tenant|lease"
+_SLOT: Final = re.compile(rf"(w\d+|doctor-\d+-[0-9a-f]{{8}})(?:\.(?:{_BESIDE}))?")
 _SLOT_TRASH: Final = re.compile(r"\.trash-(w\d+|doctor-\d+-[0-9a-f]{8})-.+")
 
 
