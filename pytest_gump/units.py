@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Final
 
 MAX_SECONDS: Final = 366 * 24 * 3600
 """The longest duration that a workflow or a setting may name."""
+_DAY_S: Final = 86_400
 _DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?", re.ASCII)
 
 
@@ -83,3 +85,9 @@ def format_usd_sum(amount: float, *, estimated: bool = False, has_unknown: bool 
 def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
     """`1 file`, `2 files`; `plural_noun` where the plural does not end in a mere s."""
     return f"{count} {noun if count == 1 else plural_noun or noun + 's'}"
+
+
+def clock_text(at: float, now: float) -> str:
+    """A time of this machine's zone and how far it is: `15:30 (in 1h05m)`; with the date where it is another day."""
+    moment = time.strftime("%H:%M" if abs(at - now) < _DAY_S / 2 else "%b %d, %H:%M", time.localtime(at))
+    return f"{moment} (in {format_duration(at - now)})" if at > now else moment

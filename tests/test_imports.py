@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -86,6 +88,13 @@ class Loaded:
         assert len(self.dataclasses) <= dataclasses, "\n".join(self.dataclasses)
 
 
+def alone(folder: Path, statement: str) -> Loaded:
+    """What a new process loads for a statement; its last line is the answer."""
+    code = f"{LOADED}\nimport pytest_gump\n{statement}\nprint(); print(json.dumps(loaded()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    return Loaded.read(done.stdout.splitlines()[-1])
+
+
 def session(project: GumpProject, *options: str, workflow: str = STEP) -> Path:
     project.write({"conftest.py": LOADED + AGENT})
     project.workflow("small", workflow)
@@ -96,6 +105,25 @@ def session(project: GumpProject, *options: str, workflow: str = STEP) -> Path:
     )
     assert done.returncode == 0, done.stdout
     return project.path
+
+
+def test_every_pytest_session_loads_little(tmp_path: Path) -> None:
+    loaded = alone(tmp_path, "import pytest, pytest_gump.plugin, pytest_gump.hookspecs, pytest_gump.options")
+    loaded.check(modules=7, dataclasses=0, without="pydantic yaml git xdist psutil pathspec genai_prices")
+
+
+@pytest.mark.parametrize(
+    ("command", "modules", "dataclasses"), [("status", 40, 24), ("report", 60, 64)], ids=["status", "report"]
+)
+def test_commands_load_only_what_they_show(project: GumpProject, command: str, modules: int, dataclasses: int) -> None:
+    session(project)
+    loaded = alone(project.path, f"from pytest_gump.cli.program import main; main(['{command}'])")
+    loaded.check(modules=modules, dataclasses=dataclasses, without="pydantic yaml git xdist pathspec pytest")
+
+
+def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) -> None:
+    loaded = Loaded.read((session(project, "-n1") / "loaded.gw0").read_text())
+    loaded.check(modules=155, dataclasses=96, without="pydantic git pytest_gump.engine.run.run")
 
 
 def test_a_run_of_one_step_loads_only_what_it_needs(project: GumpProject) -> None:

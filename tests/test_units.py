@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from pytest_gump.units import (
+    clock_text,
     format_bytes,
     format_duration,
     format_usd,
@@ -69,3 +70,10 @@ def test_dollars_have_four_decimals_below_one_unless_they_are_whole_cents(amount
 def test_a_sum_agrees_with_its_parts() -> None:
     parts = (0.0094, 0.0095)
     assert [format_usd(one) for one in (*parts, sum(parts))] == ["$0.0094", "$0.0095", "$0.0189"]
+
+
+def test_a_time_on_another_day_has_its_date() -> None:
+    now = 1_772_630_400.0
+    assert clock_text(now + 60, now).endswith(" (in 1m)")
+    assert len(clock_text(now, now)) == len("15:30")
+    assert ", " in clock_text(now + 40 * 3600, now)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from pytest_gump.cli.command import add_command, add_json, positive
 from pytest_gump.cli.runs import Unreadable, all_runs, read_runs
 from pytest_gump.engine.record.stored_run import StoredRun
-from pytest_gump.engine.reporting.status_data import run_status, seconds, where
+from pytest_gump.engine.reporting.progress import seconds, where
 from pytest_gump.engine.run.preflight import PREFLIGHT
-from pytest_gump.engine.run.quota import clock_text
-from pytest_gump.units import format_duration, plural
+from pytest_gump.units import clock_text, format_duration, plural
 
 if TYPE_CHECKING:
     import argparse
@@ -50,6 +49,8 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _write_json(runs: list[StoredRun | Unreadable], older: int, out: Out) -> None:
+    from pytest_gump.engine.reporting.status_data import run_status
+
     now = time.time()
     data = {
         "schema": 1,

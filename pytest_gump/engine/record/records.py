@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.base import Tokens, Usage
-from pytest_gump.order import AttemptResult, Outcome, from_wire
 from pytest_gump.units import format_usd_sum
 from pytest_gump.workflow.path import StepPath
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pytest_gump.engine.record.ledger import Event
+    from pytest_gump.order import AttemptResult
 
 
 NOTHING_TO_MERGE: Final = "nothing to merge"
@@ -64,6 +64,8 @@ class Total:
 
 
 NOTHING: Final = Total()
+_CUT: Final = ("crashed", "cancelled")
+"""Outcomes by name: lists of runs read no result, and do without the module of orders and results."""
 
 
 def is_unknown(usage: Usage, outcome: str = "") -> bool:
@@ -71,7 +73,7 @@ def is_unknown(usage: Usage, outcome: str = "") -> bool:
 
     An agent that ended by itself and reported no use cost nothing: it could not log in, for example.
     """
-    was_cut = outcome in {Outcome.CRASHED, Outcome.CANCELLED}
+    was_cut = outcome in _CUT
     return usage.cost_usd is None and (was_cut or not usage.is_empty)
 
 
@@ -134,6 +136,8 @@ class AttemptRecord:
     def result(self) -> AttemptResult | None:
         """None while it runs, and for ever if the run was killed in it. Read from the ledger when first asked for."""
         if self._result is None and self._wire is not None:
+            from pytest_gump.order import AttemptResult, from_wire
+
             self._result = from_wire(AttemptResult, self._wire)
         return self._result
 
@@ -199,7 +203,7 @@ class StepRecord(_Attempts):
         last = self.attempts[-1] if self.attempts else None
         if self.status == "skipped":
             is_cancelled = last is not None and not last.verdict
-            return Outcome.CANCELLED if is_cancelled else Outcome.SKIPPED
+            return "cancelled" if is_cancelled else "skipped"
         if self.status != "running" and self.ended:
             return self.ended
         return last.result.outcome if last is not None and last.result is not None else "running"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pytest_gump.agents.streams.resets import sane
 from pytest_gump.order import Outcome
 from pytest_gump.settings.settings import STOP, WAIT
-from pytest_gump.units import format_duration
+from pytest_gump.units import clock_text, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 FIRST_S: Final = 60.0
 """Wait before the first new attempt, where nobody says when the limit is over; then twice as long each time."""
 LONGEST_S: Final = 3600.0
-_DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +151,3 @@ class Quota:
         step = hits - 1 if stated is None else hits - 2
         backoff = 0.0 if step < 0 else min(FIRST_S * 2.0 ** min(step, 20), LONGEST_S)
         return backoff if stated is None else max(backoff, stated - now + self._margin_s, self._margin_s)
-
-
-def clock_text(at: float, now: float) -> str:
-    """A time of this machine's zone and how far it is: `15:30 (in 1h05m)`; with the date where it is another day."""
-    moment = time.strftime("%H:%M" if abs(at - now) < _DAY_S / 2 else "%b %d, %H:%M", time.localtime(at))
-    return f"{moment} (in {format_duration(at - now)})" if at > now else moment

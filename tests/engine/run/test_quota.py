@@ -6,7 +6,7 @@ import pytest
 from pytest_gump.agents.base import Usage
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.fold import fold
-from pytest_gump.engine.run.quota import Limited, Quota, Repeat, clock_text
+from pytest_gump.engine.run.quota import Limited, Quota, Repeat
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.reporters.live_line import Running, live_line, waits_text
 from pytest_gump.settings.settings import Settings
@@ -121,12 +121,6 @@ def test_another_agent_takes_over_unless_it_is_the_one_that_came_to_the_limit(cl
     assert quota.decide(limited(clock)) == Repeat("failover", "failover to codex", "codex")
     told = quota.decide(Limited("r1", "codex", "codex", NOW))
     assert told == "codex has no quota left either; pytest --gump-resume continues the run"
-
-
-def test_another_day_is_told_with_its_date() -> None:
-    assert clock_text(NOW + 60, NOW).endswith(" (in 1m)")
-    assert len(clock_text(NOW, NOW)) == len("15:30")
-    assert ", " in clock_text(NOW + 40 * HOUR, NOW)
 
 
 # -- in the ledger -------------------------------------------------------------------------------------------------
