@@ -123,7 +123,7 @@ def test_commands_load_only_what_they_show(project: GumpProject, command: str, m
 
 def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) -> None:
     loaded = Loaded.read((session(project, "-n1") / "loaded.gw0").read_text())
-    loaded.check(modules=155, dataclasses=96, without="pydantic git pytest_gump.engine.run.run")
+    loaded.check(modules=170, dataclasses=110, without="pydantic git pytest_gump.engine.run.run")
 
 
 def test_a_run_of_one_step_loads_only_what_it_needs(project: GumpProject) -> None:
