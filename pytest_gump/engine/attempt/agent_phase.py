@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Note, Task, has_ended
+from pytest_gump.agents.base import Note, Task, ToolCall, ToolResult, has_ended
 from pytest_gump.agents.streams.login_error import with_login_error
 from pytest_gump.engine.attempt.handover import HANDOVER_FILES
 from pytest_gump.engine.attempt.prompt import prompt_key
@@ -211,8 +211,9 @@ class _Listener:
             self.times.append(self.tools.clock())
 
     def _judge(self, event: Event) -> None:
-        self.trespass.feed(event)
-        self.calls.feed(event)
+        if isinstance(event, ToolCall | ToolResult):
+            self.trespass.feed(event)
+            self.calls.feed(event)
         self.breach = self.breach or self.guards.feed(event)
 
     def _stop_reason(self) -> str | None:

@@ -24,6 +24,8 @@ class SharedBudget:
         """Dollars, by step."""
         self._used: dict[str, Usage] = {}
         """What running attempts have used so far, by step."""
+        self._budgets: dict[str, list[tuple[StepPath, float]]] = {}
+        """Those that a running attempt shares with others, by step."""
 
     def begin(self, order: Order, step: Step) -> None:
         """Reserve what the step's own limits leave it; what it shares with others is watched as it is spent."""
@@ -38,6 +40,7 @@ class SharedBudget:
     def end(self, order: Order) -> None:
         self._reserved.pop(order.step, None)
         self._used.pop(order.step, None)
+        self._budgets.pop(order.step, None)
 
     def must_wait(self, workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> bool:
         """Whether another attempt has to wait until those that run have settled what they reserved."""
@@ -56,7 +59,9 @@ class SharedBudget:
 
         A group whose money is spent fails for good, and the run with it.
         """
-        scopes = [*budgets(workflow, StepPath.parse(order.step))]
+        scopes = self._budgets.get(order.step)
+        if scopes is None:
+            scopes = self._budgets[order.step] = [*budgets(workflow, StepPath.parse(order.step))]
         if not scopes and workflow.max_budget is workflow.max_tokens is workflow.max_time is None:
             return None
         total = record.total

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pytest_gump.agents.base import Usage
+from pytest_gump.engine.run import shared_budget
+from pytest_gump.engine.run.budget import budgets
 from pytest_gump.engine.run.shared_budget import SharedBudget
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import Limits, Order
@@ -11,6 +15,11 @@ from pytest_gump.workflow.path import StepPath
 
 from tests.engine.run.test_budget import record_of
 from tests.engine.schedule_kit import agent, ended, flat, group, own_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
 
 STEP = Step(name="a", agent="x")
 A = StepPath(("a",))
@@ -41,6 +50,24 @@ def test_what_an_attempt_has_used_counts_where_it_reserved_nothing() -> None:
     shared.on_usage(order("a"), Usage(cost_usd=1.5))
     assert shared.must_wait(WORKFLOW, STEP, A, record)
     assert shared.spent_out(WORKFLOW, order("a"), record) == "max_budget of $2.00 is spent: $2.00"
+
+
+def test_the_budgets_of_an_attempt_are_looked_up_once_however_much_it_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[StepPath] = []
+
+    def noting(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
+        looked.append(path)
+        return budgets(workflow, path)
+
+    monkeypatch.setattr(shared_budget, "budgets", noting)
+    shared, record = SharedBudget(), record_of(("p", 0.5))
+    for name in ("a", "b"):
+        shared.begin(order(name), STEP)
+        for cents in range(100):
+            shared.on_usage(order(name), Usage(cost_usd=cents / 100))
+            assert shared.spent_out(WORKFLOW, order(name), record) is None
+        shared.end(order(name))
+    assert looked == [A, StepPath(("b",))]
 
 
 def test_late_word_of_an_attempt_that_has_ended_is_not_counted() -> None:
