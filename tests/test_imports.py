@@ -121,6 +121,11 @@ def test_commands_load_only_what_they_show(project: GumpProject, command: str, m
     loaded.check(modules=modules, dataclasses=dataclasses, without="pydantic yaml git xdist pathspec pytest")
 
 
+def test_doctor_loads_what_runs_attempts_only_for_a_workflow(project: GumpProject) -> None:
+    loaded = alone(project.path, "from pytest_gump.cli.program import main; main(['doctor'])")
+    loaded.check(modules=135, dataclasses=62, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
+
+
 def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) -> None:
     loaded = Loaded.read((session(project, "-n1") / "loaded.gw0").read_text())
     loaded.check(modules=170, dataclasses=110, without="pydantic git pytest_gump.engine.run.run")

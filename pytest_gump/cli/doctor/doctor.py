@@ -10,8 +10,6 @@ from pytest_gump.agents.family import FAMILIES
 from pytest_gump.cli.command import add_command, add_json
 from pytest_gump.cli.doctor.agents import call_live, look_at
 from pytest_gump.cli.doctor.checks import environment_checks, machine_checks
-from pytest_gump.cli.doctor.gates import try_gates
-from pytest_gump.cli.doctor.needs import read_needs
 from pytest_gump.cli.doctor.output import Diagnosis, print_diagnosis, record_of
 from pytest_gump.cli.effective import effective_names
 from pytest_gump.cli.output import Out
@@ -73,11 +71,13 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagnosis:
     workflow = arguments.workflow or arguments.name
-    needs = read_needs(workflow, root, names) if workflow else None
+    needs = _needs(workflow, root, names) if workflow else None
     called: Mapping[str, Agent] = {name: registry.resolve(name, names.agents) for name in arguments.live or ()}
     checks = [*machine_checks(root, names.settings, is_needed=needs is not None), *(needs.checks if needs else ())]
     with Supervisor() as supervisor:
         if needs is not None:
+            from pytest_gump.cli.doctor.gates import try_gates  # with all that carries out an attempt
+
             checks += try_gates(needs.workflow, root, names, supervisor)
         clis = tuple(look_at(cli, supervisor) for cli in (needs.clis if needs else FAMILIES))
         if arguments.live == []:
@@ -87,6 +87,12 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     checks += environment_checks(names.settings, installed)
     findings = None if arguments.conformance is None else _findings(arguments.conformance, clis, arguments.scenario)
     return Diagnosis(needs.workflow.name if needs else None, tuple(checks), clis, live, findings)
+
+
+def _needs(workflow: str, root: Path, names: Names) -> Needs:
+    from pytest_gump.cli.doctor.needs import read_needs  # with all that reads workflows
+
+    return read_needs(workflow, root, names)
 
 
 def _callable(clis: Sequence[CliState], needs: Needs | None, names: Names) -> Mapping[str, Agent]:
