@@ -84,7 +84,7 @@ class RunSetup:
         settings = Settings(**self.settings)
         prices.use(settings.own_prices)
         if home is None:
-            repository = Repository.open(Path(self.project))
+            repository = Repository.open(Path(self.project)).preload()
             slots_root, scratch, spec = Path(self.worktrees), Path(self.scratch), Path(self.spec)
         else:
             repository, settings = home.receive(b"", ()), replace(settings, worktrees=None, copy=())

@@ -19,7 +19,7 @@ from pytest_gump.text import listed_paths, one_line
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_gump.engine.record.ledger import Ledger
     from pytest_gump.engine.record.records import RunRecord
@@ -83,7 +83,7 @@ def plan_apply(repository: Repository, run: StoredRun, *, squash: bool = False, 
     if merge.tree == repository.tree_of(here):
         return ApplyPlan(None, record.head, notes=(f"all that run {record.run_id} changed is already here",))
     commits = chain(repository, record.base, record.head)
-    steps = steps_of(repository, commits)
+    steps = steps_of(commits.values())
     parents = [here] if squash else [here, _tip(repository, run, here, commits)]
     message, who = _message(run, steps, squash=squash), repository.identity()
     commit = repository.commit_tree(merge.tree, parents, message, who)
@@ -129,7 +129,7 @@ def _conflict(repository: Repository, run: StoredRun, merge: Merge) -> RunError:
     )
 
 
-def _tip(repository: Repository, run: StoredRun, here: str, commits: Sequence[str]) -> str:
+def _tip(repository: Repository, run: StoredRun, here: str, commits: Mapping[str, str]) -> str:
     """The last commit of the chain that is merged: the run's own, unless that would bring more than its changes.
 
     It would, where the run's base holds uncommitted changes, and where the base is not part of what is checked out.
@@ -147,14 +147,14 @@ def _tip(repository: Repository, run: StoredRun, here: str, commits: Sequence[st
     raise RunError(f"the steps of run {record.run_id} cannot be rebuilt on {here[:10]}", hint="use --squash")
 
 
-def _rebuild(repository: Repository, record: RunRecord, onto: str, commits: Sequence[str]) -> str | None:
+def _rebuild(repository: Repository, record: RunRecord, onto: str, commits: Mapping[str, str]) -> str | None:
     """Rebuild the chain on another commit; a step that fits only together with the next one is joined to it."""
     tip, fits = onto, False
-    for commit in commits:
+    for commit, message in commits.items():
         merge = repository.merge_preview(onto, commit, record.base)
         fits = merge.tree is not None
         if merge.tree is not None:
-            tip = repository.commit_tree(merge.tree, [tip], repository.message_of(commit))
+            tip = repository.commit_tree(merge.tree, [tip], message)
     return tip if fits else None
 
 

@@ -11,7 +11,7 @@ from pytest_gump.system.git.history import chain
 from pytest_gump.text import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from pytest_gump.order import Order
     from pytest_gump.system.git.repository import Repository
@@ -53,13 +53,13 @@ def merge(order: Order, repository: Repository, title: str) -> AttemptResult:
     )
 
 
-def steps_of(repository: Repository, commits: Sequence[str]) -> tuple[str, ...]:
+def steps_of(messages: Iterable[str]) -> tuple[str, ...]:
     """The steps that commits of a run name in their messages."""
-    return tuple(step for commit in commits for step in _STEP.findall(repository.message_of(commit)))
+    return tuple(step for message in messages for step in _STEP.findall(message))
 
 
 def _message(order: Order, repository: Repository, title: str) -> str:
     """The steps that the merge brings are named in it: whoever follows first parents sees no other commit of theirs."""
     commits = chain(repository, order.step_base, order.theirs or order.base)
-    trailers = [f"Gump-Run: {order.run_id}", *(f"Gump-Step: {step}" for step in steps_of(repository, commits))]
+    trailers = [f"Gump-Run: {order.run_id}", *(f"Gump-Step: {step}" for step in steps_of(commits.values()))]
     return f"{order.step}: {title}\n\n" + "".join(f"{trailer}\n" for trailer in trailers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.system.git.objects import IDENTITY
 from pytest_gump.system.git.runner import commit_id
@@ -10,11 +10,15 @@ from pytest_gump.system.git.runner import commit_id
 if TYPE_CHECKING:
     from pytest_gump.system.git.repository import Repository
 
+_WITH_MESSAGE: Final = "--format=%H%n%B%x00"
 
-def chain(repository: Repository, base: str, head: str) -> list[str]:
-    """Give the commits after `base` up to `head`, the oldest first, along first parents."""
-    arguments = ("rev-list", "--first-parent", "--reverse", f"{commit_id(base)}..{commit_id(head)}")
-    return repository.objects.check(*arguments).stdout.decode().split()
+
+def chain(repository: Repository, base: str, head: str) -> dict[str, str]:
+    """Give the commits after `base` up to `head`, the oldest first, along first parents; each with its message."""
+    arguments = ("rev-list", "--first-parent", "--reverse", "--no-commit-header", "--encoding=UTF-8", _WITH_MESSAGE)
+    listed = repository.objects.check(*arguments, f"{commit_id(base)}..{commit_id(head)}").stdout
+    entries = listed.decode("utf-8", "replace").split("\0\n")[:-1]
+    return {commit: message for commit, _, message in (entry.partition("\n") for entry in entries)}
 
 
 def contains(repository: Repository, head: str, commit: str) -> bool:

@@ -87,6 +87,11 @@ class Repository:
         repository._trees[lines[4]] = lines[5]
         return repository
 
+    def preload(self) -> Repository:
+        """Ask git now for what forked processes would each ask for."""
+        self._config  # noqa: B018 - kept once it is known
+        return self
+
     # -- commits ---------------------------------------------------------------------------------------------------
 
     def resolve(self, ref: str) -> str:

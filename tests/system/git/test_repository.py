@@ -11,7 +11,7 @@ from pytest_gump.system.git.checkout import fast_forward
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.git.runner import GitRunner
 
-from tests.system.git_project import Project, make_project
+from tests.system.git_project import Project, counting_git, make_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +33,17 @@ def test_sub_folder_opens_the_whole_repository(project: Project) -> None:
     assert repository.git_dir == project.root / ".git"
     assert repository.branch() == "main"
     assert repository.head() == project.git("rev-parse", "HEAD")
+
+
+def test_what_is_preloaded_is_not_asked_for_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    repository = project.open().preload()
+    count = counting_git(tmp_path_factory.mktemp("git"), monkeypatch)
+    assert repository.layout
+    assert repository.hooks_folder == project.root / ".git/hooks"
+    assert repository.tree_of(project.git("rev-parse", "HEAD"))
+    assert count() == 1  # this rev-parse
 
 
 def test_linked_worktree_shares_objects_but_has_its_own_head(project: Project, tmp_path: Path) -> None:
