@@ -16,8 +16,8 @@ FLOORS: Final = {
     "pytest": (370.0, "an empty pytest session, `-p no:gump`"),
     "snapshot": (3.8, "`git add --all` and `git write-tree`"),
     "large snapshot": (132.0, "the same in 50,000 files"),
-    "long lines": (5.0, "`cat` and `json.loads` of 1 MB, lines of 3,000 bytes"),
-    "short lines": (7.4, "`cat` and `json.loads` of 1 MB, lines of 700 bytes"),
+    "long lines": (4.8, "`cat` and `json.loads` of 1 MB, lines of 3,000 bytes"),
+    "short lines": (6.6, "`cat` and `json.loads` of 1 MB, lines of 700 bytes"),
     **{
         f"lines of {cli}": (each_ms, f"`json.loads` of 1 MB of {cli}, all recorded runs")
         for cli, each_ms in (("claude", 5.6), ("codex", 3.2), ("gemini", 2.7), ("qwen", 5.2), ("opencode", 5.8))

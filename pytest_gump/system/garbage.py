@@ -19,7 +19,7 @@ def no_garbage() -> Iterator[None]:
 
     Each look at all objects costs 25 ms with the modules of a run and half a second with a thousand workflows; so those
     of a large session are never looked at again. A small one is left as it was: it may be one of many in its process.
-    Measured 2026-11-29 with `benchmarks/collect.py`: 3.9 s of CPU, 5.6 without `gc.freeze`, 7.4 without both.
+    Measured 2026-11-29 (`benchmarks/README.md`): 3.9 s of CPU, 5.6 without `gc.freeze`, 7.4 without both.
     """
     was_enabled = gc.isenabled()
     gc.disable()

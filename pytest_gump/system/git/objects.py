@@ -1,6 +1,6 @@
 """Commits written without a git process: as small files in git's own format, by git's own steps.
 
-Measured 2026-11-29 with `benchmarks/overhead.py`, for a plan item: 3.3 git processes, 5.4 without; CPU +20 %.
+Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes, 5.4 without; CPU +20 %.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The user's repository: read at will, written only below refs/gump and heads/gump.
 
-Measured 2026-11-29 with `benchmarks/overhead.py`, for a plan item: 3.3 git processes; 6.5 if git writes the refs, 19 if
+Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes; 6.5 if git writes the refs, 19 if
 trees are not remembered. With a file written 7.4; 11.4 if comparisons are not remembered. Resuming 102 steps
-(`benchmarks/resume.py`): 1.5 s of CPU, 2.0 without `learn_trees`.
+(`benchmarks/README.md`): 1.5 s of CPU, 2.0 without `learn_trees`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 It lies in a folder of this process, and is thrown away when its file is not as our own git left it: an index can hide
 changes (skip-worktree, assume-unchanged, made-up times). Another process makes one of its own from commit and files.
 
-Its bytes answer questions that would take a git process. Measured 2026-11-29 with `benchmarks/overhead.py`, for a plan
+Its bytes answer questions that would take a git process. Measured 2026-11-29 (`benchmarks/README.md`), for a plan
 item: 3.3 git processes; 19 without `may_hold_submodules`, 6.4 without `covers`, 7.4 without `may_hold_folders`, 9.6
 without `tree`.
 """

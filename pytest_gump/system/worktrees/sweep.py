@@ -54,7 +54,7 @@ class Sweeper:
     """Sweeps one tree again and again; a folder is listed again only if its time of change is another one.
 
     An entry that appears, goes or becomes something else changes the ctime of its folder, which no program can set.
-    Measured 2026-11-29 with `benchmarks/overhead.py large`: 240 ms of CPU for a plan item, 390 if all are listed.
+    Measured 2026-11-29 (`benchmarks/README.md`): 240 ms of CPU for a plan item, 390 if all are listed.
     """
 
     def __init__(self) -> None:
