@@ -6,10 +6,12 @@ A bind mount has the device and the inodes of the folder that it shows, so the d
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_ESCAPED: Final = (b" ", b"\t", b"\n", b"\\")
 
 
 def mounts_in(folder: Path) -> list[str]:
@@ -18,7 +20,8 @@ def mounts_in(folder: Path) -> list[str]:
     Source: proc(5), `/proc/[pid]/mountinfo`: the fifth field, with space, tab, line break and backslash in octal.
     """
     top = os.fsencode(os.path.realpath(folder))
-    points = (_unescaped(line.split(b" ", 5)[4]) for line in _lines("/proc/self/mountinfo"))
+    begins = _escaped(top)
+    points = (_unescaped(line.split(b" ", 5)[4]) for line in _lines("/proc/self/mountinfo") if begins in line)
     return sorted(os.fsdecode(point) for point in points if point == top or point.startswith(top.rstrip(b"/") + b"/"))
 
 
@@ -42,7 +45,13 @@ def _lines(path: str) -> list[bytes]:
         return []
 
 
+def _escaped(path: bytes) -> bytes:
+    for letter in reversed(_ESCAPED):
+        path = path.replace(letter, b"\\%03o" % ord(letter))
+    return path
+
+
 def _unescaped(field: bytes) -> bytes:
-    for letter in (b" ", b"\t", b"\n", b"\\"):
+    for letter in _ESCAPED:
         field = field.replace(b"\\%03o" % ord(letter), letter)
     return field

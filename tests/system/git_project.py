@@ -78,6 +78,29 @@ def counting_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
     return count
 
 
+def logging_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[list[str]]]:
+    """Put a git on PATH that keeps a log; gives the commands since it was last asked, without the options of git."""
+    git, log = shutil.which("git"), folder / "git.log"
+    (folder / "logging").mkdir()
+    logging = folder / "logging/git"
+    logging.write_text(f'#!/bin/sh\n(printf "%s\\037" "$@"; echo) >> "{log}"\nexec "{git}" "$@"\n')
+    logging.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{logging.parent}{os.pathsep}{os.environ['PATH']}")
+
+    def asked() -> list[list[str]]:
+        lines = log.read_text().splitlines() if log.exists() else []
+        log.write_text("")
+        return [_without_options(line.split("\037")[:-1]) for line in lines]
+
+    return asked
+
+
+def _without_options(words: list[str]) -> list[str]:
+    while words[0].startswith("-"):
+        words = words[2 if words[0] in {"-C", "-c"} else 1 :]
+    return words
+
+
 def make_project(folder: Path, *options: str) -> Project:
     root = folder / "my 'Projekt' ü"
     root.mkdir(parents=True)

@@ -243,8 +243,8 @@ class Slot:
             problems.append(
                 f"left out {plural(len(found.special), 'special file')}: {listed(found.special, show=repr)}"
             )
-        exposed = self._git.not_ignored(self._reachable(self.setup.copied))
-        excluded = self._reachable([HANDOVER, *gitlinks, *found.unreadable, *exposed])
+        exposed = self._git.not_ignored(_reachable(slot, self.setup.copied))
+        excluded = _reachable(slot, [HANDOVER, *gitlinks, *found.unreadable, *exposed])
         bad = [*found.unreadable, *self._add(found, excluded)]
         tree = self._index.tree or self._git.check("write-tree").line
         self._index.remember(tree)
@@ -266,11 +266,6 @@ class Slot:
             if not bad and self._index.covers(found):
                 return []
         return self._git.add("--all", excluded)
-
-    def _reachable(self, paths: Iterable[str]) -> list[str]:
-        """The paths that git may get: those that are not behind a link."""
-        slot = self.directory
-        return [path for path in paths if not files.is_behind_link(slot, path)]
 
     def remove_ignored(self, keep: Sequence[str]) -> list[str]:
         """Remove ignored files that came since setup, except under the names of `keep`; returns what was removed."""
@@ -327,3 +322,8 @@ class Slot:
             moved = files.Moved(dropped=[HANDOVER] if slot.remove(HANDOVER) else [])
         slot.remove_empty(".gump")
         return moved
+
+
+def _reachable(slot: Directory, paths: Iterable[str]) -> list[str]:
+    """The paths that git may get: those that are not behind a link."""
+    return [path for path in paths if not files.is_behind_link(slot, path)]

@@ -17,6 +17,7 @@ from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, json_of, scratch_of
 from tests.kits.processes import running
+from tests.system.git_project import files_of, logging_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +41,25 @@ def test_change_that_passes_its_gates_is_kept_as_a_commit_on_the_base(kit: Kit) 
     assert result.usage.turns == 1
     assert (result.model, result.message) == ("test-model", "Done.")
     assert [gate.status for gate in result.gates] == ["passed"]
+
+
+@pytest.mark.parametrize(
+    ("script", "commands"),
+    [("", ["add", "diff-files"]), ('write("b.py", "y = 2\\n")', ["add", "write-tree", "diff-tree", "diff-files"])],
+    ids=["idle", "writer"],
+)
+def test_one_more_attempt_takes_few_git_processes(
+    kit: Kit, script: str, commands: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = kit.tools()
+    execute(kit.order(gates=bash("true")), tools)
+    for path in files_of(tools.slots.slot("one")):  # git looks into files that are not older than its index
+        os.utime(tools.slots.slot("one").path / path, (1e9, 1e9))
+    execute(kit.order(gates=bash("true")), tools)
+    asked = logging_git(tmp_path, monkeypatch)
+    kit.script(script)
+    assert execute(kit.order(gates=bash("true")), tools).tree is not None
+    assert [words[0] for words in asked()] == commands
 
 
 def test_users_checkout_is_not_touched(kit: Kit) -> None:

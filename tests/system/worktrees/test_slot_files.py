@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.system.worktrees.slots import Slots
 
-from tests.system.git_project import Project, files_of, make_project
+from tests.system.git_project import Project, files_of, logging_git, make_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,18 +142,11 @@ def test_snapshot_holds_what_a_git_without_memory_adds(
 def test_git_looks_for_new_files_only_where_there_may_be_some(
     project: Project, slot: Slot, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = tmp_path / "commands"
-    git = shutil.which("git")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/git").write_text(f'#!/bin/sh\necho "$@" >> "{log}"\nexec "{git}" "$@"\n')
-    (tmp_path / "bin/git").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    asked = logging_git(tmp_path, monkeypatch)
 
     def added() -> list[str]:
         take(slot, base)
-        lines = log.read_text().splitlines()
-        log.write_text("")
-        return [which for line in lines for which in ("--all", "--update") if f" add {which} " in line]
+        return [words[1] for words in asked() if words[0] == "add"]
 
     assert added() == ["--update"]
     (slot.path / "app.py").write_text("new\n")
