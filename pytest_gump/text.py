@@ -153,6 +153,8 @@ ASCII = Marks("+", "x", "~", "-", ">", ".", "->", "-")
 
 def width(text: str) -> int:
     """Columns that a terminal needs for the text; wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import unicodedata
+
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.text import condensed, last_line, listed, one_line, without_repeats
+from pytest_gump.text import condensed, last_line, listed, one_line, width, without_repeats
 
 
 def test_a_line_for_the_report_has_no_control_sequences() -> None:
@@ -54,3 +56,15 @@ def test_long_output_keeps_head_and_tail() -> None:
 @given(st.text(alphabet="ab \n", max_size=300))
 def test_telling_loses_no_kind_of_line(text: str) -> None:
     assert set(text.strip("\n").split("\n")) <= set(condensed(text, 10_000).split("\n"))
+
+
+@given(st.text(max_size=20))
+def test_the_width_of_a_text_is_that_of_its_characters(text: str) -> None:
+    wide = {"W": 2, "F": 2}
+    widths = [0 if unicodedata.combining(char) else wide.get(unicodedata.east_asian_width(char), 1) for char in text]
+    assert width(text) == sum(widths)
+
+
+@given(st.text(alphabet=[chr(code) for code in range(128)], max_size=20))
+def test_a_text_in_ascii_is_as_wide_as_it_is_long(text: str) -> None:
+    assert width(text) == sum(width(f"{char}é") - 1 for char in text) == len(text)
