@@ -63,7 +63,8 @@ def _may_choose(config: pytest.Config) -> bool:
     option = config.option
     has_said = option.numprocesses is not None or option.dist != "no" or option.tx or option.distload
     needs_terminal = option.usepdb or option.trace or option.capture == "no"
-    return not (has_said or needs_terminal or option.collectonly or ordinary_arguments(config))
+    has_coverage = config.pluginmanager.has_plugin("_cov")  # pytest-cov has begun, for a session without workers
+    return not (has_said or needs_terminal or has_coverage or option.collectonly or ordinary_arguments(config))
 
 
 def _useful(config: pytest.Config) -> int:

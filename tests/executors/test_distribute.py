@@ -156,13 +156,19 @@ def test_workers_are_asked_for_where_steps_may_go_on_side_by_side(project: GumpP
     assert result.ret == pytest.ExitCode.OK
 
 
-@pytest.mark.parametrize("words", [["-n0"], ["-s"], ["test_ordinary.py"]])
+@pytest.mark.parametrize("words", [["-n0"], ["-s"], ["test_ordinary.py"], ["-pcoverage_begins"]])
 def test_no_worker_is_asked_for_where_it_would_be_in_the_way(project: GumpProject, words: list[str]) -> None:
-    project.write({"test_ordinary.py": "def test_it(): pass\n"})
+    project.write({"test_ordinary.py": "def test_it(): pass\n", "coverage_begins.py": COVERAGE_BEGINS})
     write_side(project)
     result = project.run_apart("side", *words)
     assert "created:" not in result.stdout.str()
     assert result.ret == pytest.ExitCode.OK
+
+
+COVERAGE_BEGINS = """\
+def pytest_load_initial_conftests(early_config):
+    early_config.pluginmanager.register(object(), "_cov")
+"""
 
 
 def test_a_cli_has_as_many_slots_as_it_is_given(project: GumpProject) -> None:

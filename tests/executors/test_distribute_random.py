@@ -62,11 +62,11 @@ def prepare(project: GumpProject) -> None:
 
 
 def hit(session: subprocess.Popen[str], chance: random.Random) -> None:
-    """End a worker, or what watches over its agents."""
+    """End a worker, a process that it has forked, or what watches over its agents."""
     with suppress(psutil.Error):
         workers = psutil.Process(session.pid).children()
         if workers:
             worker = chance.choice(workers)
-            helpers = worker.children()
-            victim = chance.choice(helpers) if helpers and chance.random() < 0.2 else worker
+            helpers = [helper for forked in worker.children() for helper in (forked, *forked.children())]
+            victim = chance.choice(helpers) if helpers and chance.random() < 0.5 else worker
             victim.send_signal(chance.choice(WAYS))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.kits.processes import agents, replayed, wait_until
+from tests.kits.processes import agents, executor_of, is_gone, replayed, wait_until
 from tests.kits.workers import write_side
 
 if TYPE_CHECKING:
@@ -22,6 +22,37 @@ def test_workers_carry_out_steps(project: GumpProject, options: list[str]) -> No
     result.assert_outcomes(passed=1)
     assert result.ret == pytest.ExitCode.OK
     assert project.tree(project.record().head)["new.py"] == "x = 1"
+
+
+NO_FORK = "import pytest_gump.executors.protocol\npytest_gump.executors.protocol.CAN_FORK = False\n"
+"""The conftest of a system whose libraries do not survive a fork."""
+
+
+def test_where_no_process_can_be_forked_a_session_asks_for_a_worker_for_each_step(project: GumpProject) -> None:
+    project.write({"conftest.py": NO_FORK})
+    write_side(project)
+    result = project.run_apart("side")
+    result.assert_outcomes(passed=4)
+    assert "created: 2/2 workers" in result.stdout.str()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_worker_that_forks_nothing_can_be_interrupted_and_killed(project: GumpProject, end: signal.Signals) -> None:
+    project.write({"conftest.py": NO_FORK})
+    project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
+    with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
+        wait_until(lambda: agents(project))
+        agent, session = agents(project)[0], psutil.Process(process.pid)
+        worker = executor_of(agent)
+        assert worker.parent() == session
+        if end is signal.SIGKILL:
+            worker.kill()
+            wait_until(lambda: is_gone(agent) and agents(project))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    outcomes = [str(one.result.outcome) for one in project.record().attempts if one.result]
+    assert outcomes == ["crashed"] * (end is signal.SIGKILL) + ["cancelled"]
+    assert process.returncode == pytest.ExitCode.INTERRUPTED
 
 
 @pytest.mark.parametrize(
