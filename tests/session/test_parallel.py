@@ -152,7 +152,7 @@ def test_money_of_the_run_is_shared_by_all_that_run_at_once(project: GumpProject
         """,
         workflow=workflow,
     )
-    result = run(project, "-n3")
+    result = run(project, "-n3", "-o", "gump_workers=3")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     record = project.record()
     spent = record.total.cost_usd
