@@ -65,13 +65,13 @@ def test_a_run_of_one_step_starts_few(gump_project: GumpProject, commands: Calla
     commands()
     gump_project.run("one-step").assert_outcomes(passed=1)
     started = commands()
-    assert len(started) <= 13, "\n".join(started)
+    assert len(started) <= 12, "\n".join(started)
 
 
 def test_one_more_item_starts_few(gump_project: GumpProject, commands: Callable[[], list[str]]) -> None:
     gump_project.workflow("items", ITEMS)
     counts = []
-    for number in (2, 3):
+    for number in (1, 2, 3):  # the first one makes the worktree
         names = [f"item-{index}" for index in range(number)]
         gump_project.plan("plan", *names)
         for name in names:
@@ -79,5 +79,5 @@ def test_one_more_item_starts_few(gump_project: GumpProject, commands: Callable[
         commands()
         gump_project.run("items").assert_outcomes(passed=number + 1)
         counts.append(commands())
-    fewer, more = counts
-    assert len(more) - len(fewer) <= 7, "\n".join(more)
+    _, fewer, more = counts
+    assert len(more) - len(fewer) <= 4, "\n".join(more)

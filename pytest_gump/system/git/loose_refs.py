@@ -28,6 +28,24 @@ def write(git_dir: Path, name: str, commit: str) -> bool:
     return True
 
 
+def create(git_dir: Path, name: str, commit: str) -> bool:
+    """Make a branch that does not exist yet, and its reflog."""
+    target, log = git_dir / name, git_dir / "logs" / name
+    lock = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(target, commit, is_synced=True)
+        if os.path.lexists(target) or _is_packed(git_dir, name):
+            return _let_go(lock)
+        with log.open("x") as file:
+            file.write(f"{'0' * len(commit)} {commit} {Identity.of_gump().committer}\n")
+        lock.replace(target)
+    except OSError:
+        return _let_go(lock)
+    return True
+
+
 def swap(git_dir: Path, name: str, commit: str, old: str) -> bool:
     """Move a ref from `old` to a commit, and write its reflog if it has one."""
     target = git_dir / name
@@ -69,6 +87,18 @@ def _let_go(lock: Path | None) -> Literal[False]:
 def _read(target: Path) -> bytes:
     with open(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
         return file.read(100)
+
+
+def _is_packed(git_dir: Path, name: str) -> bool:
+    """Whether the ref may be among the packed ones, or one that cannot exist beside it: below it, or above."""
+    try:
+        packed = (git_dir / "packed-refs").read_bytes()
+    except FileNotFoundError:
+        return False
+    parts = name.split("/")
+    above = ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+    taken = [f" {name}/", *(f" {ref}\n" for ref in (name, *above))]
+    return any(os.fsencode(text) in packed for text in taken)
 
 
 def _log(path: Path, line: str) -> None:

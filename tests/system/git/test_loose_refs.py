@@ -118,3 +118,69 @@ def test_shared_repositories_are_left_to_git(
     repository.swap_ref(REF, commits[1], commits[0])
     assert calls() == 1
     assert git_dir.joinpath(REF).read_text() == f"{commits[1]}\n"
+
+
+# -- new branches ----------------------------------------------------------------------------------------------------
+
+
+def test_a_new_branch_is_that_of_git_and_takes_no_git_process(
+    project: Project, commits: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, other = project.open().preload(), f"{REF}-of-git"
+    calls = counting_git(tmp_path, monkeypatch)
+    repository.swap_ref(REF, commits[0], None)
+    assert calls() == 0
+    repository.objects.check("update-ref", "--no-deref", other, commits[0], "")
+    files = [project.root / ".git" / name for name in (REF, other)]
+    logs = [project.root / ".git/logs" / name for name in (REF, other)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    ours, gits = (log.read_text().split(" ") for log in logs)
+    assert (ours[:4], len(ours)) == (gits[:4], len(gits))
+    assert [log.stat().st_mode for log in logs] == [logs[1].stat().st_mode] * 2
+    assert [file.stat().st_mode for file in files] == [files[1].stat().st_mode] * 2
+    assert project.git("fsck", "--strict") == ""
+    repository.swap_ref(REF, commits[1], commits[0])
+    assert points_at(project) == commits[1]
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+@pytest.mark.parametrize("taken", [REF, "refs/heads/gump", f"{REF}/below"])
+def test_a_branch_that_cannot_be_new_is_refused(
+    project: Project, commits: tuple[str, str], taken: str, *, is_packed: bool
+) -> None:
+    project.git("update-ref", taken, commits[0])
+    if is_packed:
+        project.git("pack-refs", "--all")
+    with pytest.raises(WorktreeError, match="git update-ref failed"):
+        project.open().swap_ref(REF, commits[1], None)
+    assert project.git("rev-parse", taken) == commits[0]
+    assert project.git("for-each-ref", "--format=%(refname)", "refs/heads/gump") == taken
+    assert not [*(project.root / ".git").rglob("*.lock")]
+
+
+def test_packed_branches_of_other_names_do_not_matter(project: Project, commits: tuple[str, str]) -> None:
+    project.git("update-ref", f"{REF}-2", commits[0])
+    project.git("pack-refs", "--all")
+    assert loose_refs.create(project.root / ".git", REF, commits[1])
+    assert points_at(project) == commits[1]
+
+
+@pytest.mark.parametrize("setting", ["false", "always", None])
+def test_git_makes_the_branch_where_reflogs_are_not_as_usual(
+    project: Project, commits: tuple[str, str], setting: str | None
+) -> None:
+    project.git("config", "--unset", "core.logAllRefUpdates")
+    if setting is not None:
+        project.git("config", "core.logAllRefUpdates", setting)
+    project.open().swap_ref(REF, commits[0], None)
+    assert points_at(project) == commits[0]
+    assert (project.root / ".git/logs" / REF).exists() == (setting != "false")
+
+
+def test_a_reflog_that_was_left_behind_is_left_to_git(project: Project, commits: tuple[str, str]) -> None:
+    log = project.root / ".git/logs" / REF
+    log.parent.mkdir(parents=True)
+    log.write_text("")
+    assert not loose_refs.create(project.root / ".git", REF, commits[0])
+    project.open().swap_ref(REF, commits[0], None)
+    assert points_at(project) == commits[0]
