@@ -33,4 +33,4 @@ def measure(rounds: int, _names: list[str]) -> Iterator[Measured]:
             },
         )
         for name in COMMANDS:
-            yield Measured(f"commands/{name}", tuple(costs[name]), tuple(costs["floor"]))
+            yield Measured(f"commands/{name}", costs[name], costs["floor"])

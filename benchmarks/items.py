@@ -50,9 +50,9 @@ def one_more(project: Project, name: str, *, few: int, many: int, rounds: int) -
         {"few": lambda: session(few), "floor": lambda: snapshots(project), "many": lambda: session(many)},
         warm_up=False,
     )
-    cpu = [(one.cpu_ms - other.cpu_ms) / (many - few) for one, other in zip(costs["many"], costs["few"], strict=True)]
-    figures = tuple(Cost(cpu_ms, wall_ms) for cpu_ms, wall_ms in zip(cpu, between, strict=True))
-    return Measured(name, figures, tuple(costs["floor"]))
+    both = [Cost(cost.cpu_ms, gap_ms * (many - few)) for cost, gap_ms in zip(costs["many"], between, strict=True)]
+    less = [Cost(cost.cpu_ms, 0) for cost in costs["few"]]
+    return Measured(name, both, costs["floor"], less=less, parts=many - few)
 
 
 def snapshots(project: Project, count: int = 5) -> Cost:

@@ -65,7 +65,7 @@ def collect(rounds: int) -> Measured:
                 "collect": lambda: project.pytest("--collect-only", "-qq", "--gump-spec=spec.md", *names),
             },
         )
-        return Measured("kept/collect", tuple(costs["collect"]), tuple(costs["floor"]))
+        return Measured("kept/collect", costs["collect"], costs["floor"])
 
 
 def resume(rounds: int) -> Measured:
@@ -83,5 +83,4 @@ def resume(rounds: int) -> Measured:
                 "many": lambda: many.pytest("--gump-resume", "--gump-no-preflight", expect=1),
             },
         )
-        each = [(long - short) * (1 / (ITEMS - 1)) for short, long in zip(costs["one"], costs["many"], strict=True)]
-        return Measured("kept/resume", tuple(each), tuple(costs["floor"]))
+        return Measured("kept/resume", costs["many"], costs["floor"], less=costs["one"], parts=ITEMS - 1)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from items import one_more, snapshots
 from measure import Cost, alternate
 from scene import Project, workspace
-from step import beyond
 from targets import Measured
 
 if TYPE_CHECKING:
@@ -47,8 +46,8 @@ def one_step(project: Project, rounds: int) -> Iterator[Measured]:
         warm_up=False,
     )
     floors = tuple(bare + snapshot for bare, snapshot in zip(costs["bare"], costs["snapshot"], strict=True))
-    yield Measured("large/first", beyond(costs["first"], costs["checkout"]), floors)
-    yield Measured("large/again", tuple(costs["again"]), floors)
+    yield Measured("large/first", costs["first"], floors, less=costs["checkout"])
+    yield Measured("large/again", costs["again"], floors)
 
 
 def checkout(project: Project) -> Cost:
@@ -71,4 +70,4 @@ def ten_items(project: Project, rounds: int) -> Measured:
         },
     )
     floors = tuple(bare + one * 10 for bare, one in zip(costs["bare"], costs["snapshot"], strict=True))
-    return Measured("large/parallel", tuple(costs["ten"]), floors)
+    return Measured("large/parallel", costs["ten"], floors)

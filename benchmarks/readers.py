@@ -41,7 +41,7 @@ def measure(rounds: int, names: list[str]) -> Iterator[Measured]:
             write(stream, cli)
             measures = {how: partial(read, how, cli, stream) for how in ("floor", "reader")}
             costs = alternate(rounds, measures, warm_up=False)
-            yield Measured(name, tuple(costs["reader"]), tuple(costs["floor"]))
+            yield Measured(name, costs["reader"], costs["floor"])
 
 
 def read(how: str, cli: str, stream: Path) -> Cost:

@@ -12,7 +12,7 @@ from scene import PYTEST, Project, output, workspace
 from targets import Measured, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 BARE, UNUSED, WORDS = ("-p", "no:gump", "../empty"), ("../empty",), ("--gump-workflow=one", "spec.md")
@@ -48,17 +48,13 @@ def measure(rounds: int, _names: list[str]) -> Iterator[Measured]:
                 "plugin": lambda: import_cost(folder, bare["modules"], beyond_bare(unused, bare)),
             },
         )
-        floors = tuple(costs["bare"])
-        yield Measured("step/session", beyond(costs["one"], floors), floors)
-        yield Measured("step/imports", tuple(costs["imports"]), floors)
-        yield Measured("step/plugin", tuple(costs["plugin"]), floors)
+        floors = costs["bare"]
+        yield Measured("step/session", costs["one"], floors, less=floors)
+        yield Measured("step/imports", costs["imports"], floors)
+        yield Measured("step/plugin", costs["plugin"], floors)
         yield number("step/dataclasses", one["dataclasses"] - bare["dataclasses"])
         yield number("step/modules", len(beyond_bare(one, bare)))
         yield number("step/git", len(project.git_commands(*WORDS)))
-
-
-def beyond(costs: Sequence[Cost], floors: Sequence[Cost]) -> tuple[Cost, ...]:
-    return tuple(cost - floor for cost, floor in zip(costs, floors, strict=True))
 
 
 def beyond_bare(session: Any, bare: Any) -> list[str]:

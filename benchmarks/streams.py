@@ -91,12 +91,8 @@ def one(project: Project, kind: str, recording: str, megabytes: int, rounds: int
             "much": lambda: session(megabytes * MB),
         },
     )
-    net = [much - little for much, little in zip(costs["much"], costs["little"], strict=True)]
-    return Measured(
-        f"streams/{kind}",
-        tuple(cost * (1 / megabytes) for cost in net),
-        tuple(cost * (1 / megabytes) for cost in costs["floor"]),
-    )
+    floors = [cost * (1 / megabytes) for cost in costs["floor"]]
+    return Measured(f"streams/{kind}", costs["much"], floors, less=costs["little"], parts=megabytes)
 
 
 def write(path: Path, lines: Sequence[bytes], size: int) -> None:

@@ -7,9 +7,12 @@ checked is a ratio: the figure may be so many times its floor of the same run as
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from measure import Cost, median
+from measure import Cost, least
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FLOORS: Final = {
     "python": (14.0, "`python -c pass`"),
@@ -100,26 +103,29 @@ TARGETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Figures of one target, each with the floor of its round; a plain number has none."""
+    """Figures of one target in all rounds, next to the floors; a plain number has none."""
 
     name: str
-    figures: tuple[Cost, ...]
-    floors: tuple[Cost, ...] = ()
+    figures: Sequence[Cost]
+    floors: Sequence[Cost] = ()
+    less: Sequence[Cost] = ()
+    """What is subtracted from the figures, such as the same session with nothing to do."""
+    parts: float = 1
+    """Items or megabytes that the rest is for."""
 
     @property
     def figure(self) -> Cost:
-        return median(self.figures)
+        rest = least(self.figures) - least(self.less) if self.less else least(self.figures)
+        return rest * (1 / self.parts)
 
     @property
     def floor(self) -> Cost | None:
-        return median(self.floors) if self.floors else None
+        return least(self.floors) if self.floors else None
 
     @property
     def ratio(self) -> Cost:
-        """Median of the rounds; the figure itself where there is no floor."""
-        if not self.floors:
-            return self.figure
-        return median([figure.over(floor) for figure, floor in zip(self.figures, self.floors, strict=True)])
+        """The figure itself where there is no floor."""
+        return self.figure.over(self.floor) if self.floor else self.figure
 
 
 def number(name: str, value: float) -> Measured:

@@ -28,4 +28,4 @@ def measure(rounds: int, _names: list[str]) -> Iterator[Measured]:
 
         costs = alternate(rounds, {"bare": project.bare, "eight": session})
         for name in ("waiting/cpu", "waiting/wall"):
-            yield Measured(name, tuple(costs["eight"]), tuple(costs["bare"]))
+            yield Measured(name, costs["eight"], costs["bare"])
