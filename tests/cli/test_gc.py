@@ -20,6 +20,7 @@ from pytest_gump.errors import RunError
 from pytest_gump.system import files
 from pytest_gump.system.cache import hold, remote_root
 from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.git.runner import GitRunner
 from pytest_gump.system.worktrees.pool import SlotPool
 from pytest_gump.system.worktrees.slots import Slots
 
@@ -409,6 +410,33 @@ def test_the_branch_of_an_applied_run_goes_and_its_snapshots_stay(passed: Gump) 
     assert not [ref for ref in left if ref.startswith("refs/heads/")]
     assert "first.py" in passed.good("diff", "--stat")
     assert kinds(collected(passed)) == []
+
+
+def test_git_is_asked_of_the_runs_that_have_branches_and_of_each_for_its_own(
+    passed: Gump, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = passed.project
+    passed.good("apply")
+    original = project.folders()[0]
+    for number in range(20):
+        older = original.path.with_name(f"20200101-{number:06d}-pair-{number:06x}")
+        older.mkdir()
+        for name in ("run.json", "ledger.ndjson"):
+            text = (original.path / name).read_text()
+            (older / name).write_text(text.replace(original.run_id, older.name))
+    asked: list[tuple[str, ...]] = []
+    run = GitRunner.run
+
+    def noting(git: GitRunner, *words: str, **rest: Any) -> Any:
+        asked.append(words)
+        return run(git, *words, **rest)
+
+    monkeypatch.setattr(GitRunner, "run", noting)
+    assert ("branch", original.run_id) in kinds(collected(passed, "--dry-run"))
+    assert len([words for words in asked if words[0] == "rev-list"]) == 1
+    listed = [words[2:] for words in asked if words[0] == "for-each-ref"]
+    assert listed.count((f"refs/heads/gump/{original.run_id}",)) == 1
+    assert len(listed) == 3, "the other two list all branches and all snapshots, once"
 
 
 def test_the_branch_of_a_run_whose_merge_was_reset_away_stays(passed: Gump) -> None:

@@ -221,13 +221,16 @@ class _Search:
                 self._add("run", run.id, size, partial(self._remove_run, run, mine), len(mine))
             elif run.record.discarded and refs and self._checked_out(result_ref(run.record)) is None:
                 self._add_refs("refs", run.id, self._without_others_work(run, refs))
-            elif run.record.applied is not None and is_kept_elsewhere(self._repository, run.record.applied):
-                branches = {name: at for name, at in refs.items() if name.startswith(HEADS)}
+            elif (
+                run.record.applied is not None
+                and (branches := _branches(refs))
+                and is_kept_elsewhere(self._repository, run.record.applied)
+            ):
                 self._add_refs("branch", run.id, self._without_others_work(run, branches))
 
     def _without_others_work(self, run: KnownRun, refs: dict[str, str]) -> dict[str, str]:
         """The refs of a run, without branches that somebody else moved, put commits on, or checked out."""
-        made, mine = branches_of(self._repository, run.record), {}
+        made, mine = branches_of(self._repository, run.record) if _branches(refs) else {}, {}
         for name, commit in refs.items():
             why = self._why_kept(run, name, commit, made) if name.startswith(HEADS) else None
             if why is None:
@@ -288,6 +291,10 @@ class _Search:
             else:
                 self._found.kept.append((run_id, why))
         return mine
+
+
+def _branches(refs: dict[str, str]) -> dict[str, str]:
+    return {name: commit for name, commit in refs.items() if name.startswith(HEADS)}
 
 
 def _is_of_doctor_at_work(slot: str) -> bool:

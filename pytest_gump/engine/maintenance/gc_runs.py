@@ -53,6 +53,8 @@ def look_at(folder: RunFolder, now: float, *, ours: bool = False) -> KnownRun:
         run = StoredRun.read(folder, results=False, ours=ours)
     except RunError as error:
         return KnownRun(folder, "unreadable", RunRecord(), str(error.args[0]))
+    run.record.attempts.clear()  # with their results, of many runs they would not fit into memory
+    run.record.steps.clear()
     is_known = run.record.has_started or run.state == "running"
     return KnownRun(folder, run.state if is_known else _begun(folder, now), run.record)
 

@@ -25,7 +25,8 @@ def result_ref(record: RunRecord) -> str:
 def branches_of(repository: Repository, record: RunRecord) -> dict[str, str]:
     """The branches that the run made, as refs with their commits; without those that somebody else moved."""
     refs = {branch_ref(name): name for name in {branch_name(record.run_id), *record.branches}}
-    found = {ref: commit for ref, commit in repository.refs(BRANCHES).items() if ref in refs}
+    ours = sorted(ref for ref in refs if ref.startswith(f"{BRANCHES}/"))  # of many runs, only this one's are listed
+    found = {ref: commit for ref, commit in repository.refs(*ours).items() if ref in refs} if ours else {}
     left = record.branches_left
     return {ref: at for ref, at in found.items() if refs[ref] not in left or is_of_run(repository, record, at)}
 

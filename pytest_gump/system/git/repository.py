@@ -209,11 +209,13 @@ class Repository:
         _check_ref(name)
         self.objects.check("update-ref", "--no-deref", "-d", name)
 
-    def refs(self, prefix: str) -> dict[str, str]:
-        """Give the refs below `prefix`, which lies in refs/gump/ or refs/heads/gump/."""
-        if not re.match(r"refs/(?:heads/)?gump(?:/|$)", prefix):
-            raise WorktreeError(f"not a ref of gump: {prefix!r}")
-        lines = os.fsdecode(self.objects.check("for-each-ref", "--format=%(objectname) %(refname)", prefix).stdout)
+    def refs(self, prefix: str, *more: str) -> dict[str, str]:
+        """Give the refs that are `prefix` or below it, in refs/gump/ or refs/heads/gump/; likewise for `more`."""
+        for start in (prefix, *more):
+            if not re.match(r"refs/(?:heads/)?gump(?:/|$)", start):
+                raise WorktreeError(f"not a ref of gump: {start!r}")
+        listing = ("for-each-ref", "--format=%(objectname) %(refname)", prefix, *more)
+        lines = os.fsdecode(self.objects.check(*listing).stdout)
         pairs = (line.split(" ", 1) for line in lines.splitlines())
         return {name: commit for commit, name in pairs}
 
