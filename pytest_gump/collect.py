@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from pytest_gump.engine.attempt.setup_phase import NOT_COPIED
 from pytest_gump.order import Outcome
-from pytest_gump.system.worktrees.copies import INCLUDE
 from pytest_gump.text import clean_text
 from pytest_gump.workflow.generated import GATE, merge_path, merged_members
 from pytest_gump.workflow.path import StepPath
@@ -212,6 +210,9 @@ def describe_failure(result: AttemptResult) -> str:
             lines += [f"  {line}" for line in gate.output.splitlines()]
     lines += [f"note: {note}" for note in result.notes]
     if result.outcome is Outcome.GATE_ERROR and any(text in result.reason for text in _NOT_THERE):
+        from pytest_gump.engine.attempt.setup_phase import NOT_COPIED  # collecting needs nothing of an attempt
+        from pytest_gump.system.worktrees.copies import INCLUDE
+
         was_named = any(note.startswith(NOT_COPIED) for note in result.notes)
         lines += ["", *(line for line in _INSTALL if not (was_named and INCLUDE in line))]
     return clean_text("\n".join(lines))

@@ -126,6 +126,13 @@ def test_doctor_loads_what_runs_attempts_only_for_a_workflow(project: GumpProjec
     loaded.check(modules=135, dataclasses=62, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
 
 
+def test_a_dry_run_loads_nothing_that_carries_out_a_run(project: GumpProject) -> None:
+    session(project)
+    command = "from pytest_gump.cli.program import main; main(['run', 'spec.md', '--workflow', 'small', '--dry-run'])"
+    loaded = alone(project.path, command)
+    loaded.check(modules=142, dataclasses=100, without="pydantic git psutil pathspec pytest_gump.engine.run.run")
+
+
 def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) -> None:
     loaded = Loaded.read((session(project, "-n1") / "loaded.gw0").read_text())
     loaded.check(modules=170, dataclasses=110, without="pydantic git pytest_gump.engine.run.run")
