@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.units import plural
 
@@ -135,8 +134,7 @@ def _overwritten(line: str) -> str:
     return next((part for part in reversed(line.split("\r")) if part), "")
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(NamedTuple):
     passed: str
     failed: str
     retried: str

@@ -35,7 +35,7 @@ class Out:
     @property
     def marks(self) -> Marks:
         try:
-            "".join(getattr(UNICODE, name) for name in UNICODE.__slots__).encode(self._encoding)
+            "".join(UNICODE).encode(self._encoding)
         except (UnicodeError, LookupError):
             return ASCII
         return ASCII if os.environ.get("TERM") == "dumb" and self.is_terminal else UNICODE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from pytest_gump.errors import GumpError
 
@@ -25,8 +25,7 @@ class WorkerFault(GumpError):  # noqa: N818 - shown as text, never as an excepti
     """An exception that an attempt raised on its worker: first its text in one line, then the traceback."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """An order that came to its end."""
 
     ticket: int

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.gates.base import GateResult, GateStatus
 from pytest_gump.gates.summaries import known_summary, summarize
@@ -23,8 +22,7 @@ OPTIONAL: Final = frozenset({"lint", "coverage"})
 """Gates that are skipped, and say so, when their tool is not installed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What the end of a command means."""
 
     status: GateStatus

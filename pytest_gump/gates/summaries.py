@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pytest_gump.text import last_line, listed, one_line
 from pytest_gump.units import plural
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """How to read one tool: the last match counts; with `noun`, all matches are counted and named by group 1."""
 
     tool: str

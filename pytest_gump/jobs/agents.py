@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.agents import registry
 from pytest_gump.errors import AgentError, ConfigError
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from pytest_gump.settings.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class CassetteReplay:
+class CassetteReplay(NamedTuple):
     """`--gump-replay` and its companions."""
 
     cassette: Cassette

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import pytest
 
@@ -21,8 +20,7 @@ ArgumentKind = Literal["spec", "workflow", "missing", "tests"]
 """`missing` names nothing that exists; the run reports it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     text: str
     path: Path
     kind: ArgumentKind

@@ -6,7 +6,7 @@ import os
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.engine.record.run_id import new_run_id
 from pytest_gump.engine.run.order_builder import RunInputs
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.repository import Repository
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(NamedTuple):
     """What a run starts from: a commit that is named, HEAD, or HEAD with the checkout's uncommitted changes."""
 
     commit: str

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
@@ -34,8 +33,7 @@ _FATES: Final = {"passed": "passed", "applied": "was applied", "discarded": "was
 _KEY: Final = pytest.StashKey["PreviousRun"]()
 
 
-@dataclass(frozen=True, slots=True)
-class PreviousRun:
+class PreviousRun(NamedTuple):
     """The run that a job resumes, or starts a new run from."""
 
     run: StoredRun

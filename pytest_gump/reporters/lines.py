@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.engine.reporting.notices import no_change, reservations, skipped_gates
 from pytest_gump.text import fit, one_line, pad, width
@@ -24,8 +23,7 @@ MOST_FAILED = 10
 _WITHOUT_FAILURE = {"passed", "skipped", "running"}
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(NamedTuple):
     """Widths of the columns that all lines of a run share."""
 
     name: int = 17

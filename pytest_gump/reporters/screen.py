@@ -42,7 +42,7 @@ class Screen:
         writer = self._config.get_terminal_writer() if self.reporter else None
         encoding = getattr(getattr(writer, "_file", None), "encoding", None) or "ascii"
         try:
-            "".join(UNICODE.__getattribute__(name) for name in UNICODE.__slots__).encode(encoding)
+            "".join(UNICODE).encode(encoding)
         except (UnicodeError, LookupError):
             return ASCII
         return ASCII if os.environ.get("TERM") == "dumb" else UNICODE

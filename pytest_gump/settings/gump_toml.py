@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.errors import ConfigError, suggest
@@ -53,8 +52,7 @@ class TomlSetting(NamedTuple):
     """The same with line and column, as errors show it."""
 
 
-@dataclass(frozen=True, slots=True)
-class GumpToml:
+class GumpToml(NamedTuple):
     """One file that was read; all its tables and keys are known."""
 
     name: str

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from pytest_gump.system.kept_ignored import KEEP_IGNORED
 
 
-@dataclass(frozen=True, slots=True)
-class IniOption:
+class IniOption(NamedTuple):
     """One `gump_*` ini option."""
 
     name: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.workflow.problems import Problems
 from pytest_gump.workflow.reading.located import Surroundings
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     workflow: Workflow
     path: Path | None
     source: Source
@@ -39,8 +37,7 @@ class Loaded:
     """Notes on what is allowed but probably not intended; each is shown once."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedWorkflow:
+class ParsedWorkflow(NamedTuple):
     """A workflow file of which only the YAML syntax was read."""
 
     found: Found

@@ -7,8 +7,7 @@ that closes two plain `{` stays as it is.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -28,22 +27,19 @@ RUN_FIELDS: Final = ("id", "cost", "duration", "tokens_in", "tokens_out", "retri
 _RUN_NAMES: Final = tuple(f"run.{field}" for field in RUN_FIELDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(NamedTuple):
     """A placeholder, as written between the braces."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     parts: tuple[str | Name, ...]
     only_names: bool
     """Dropped when every value is empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     lines: tuple[_Line, ...]
 
     def render(self, values: Callable[[str], str] | Mapping[str, str]) -> str:

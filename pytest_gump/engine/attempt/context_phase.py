@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.engine.attempt.feedback import fenced
 from pytest_gump.engine.checks.command_end import why_no_exit
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 CONVENTIONS_FILE = ".gump/conventions.md"
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
+class Material(NamedTuple):
     conventions: str = ""
     context: tuple[Section, ...] = ()
     missing: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.engine.checks.collected import hold_untouched_tests
@@ -37,8 +37,7 @@ RECORD_BYTES = 256 * 1024 * 1024
 """Bytes of a gate's test records that are read; longer records are not valid."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """What the gates judge."""
 
     changed: Sequence[ChangedFile]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.engine.checks.no_change import read_reason
 from pytest_gump.errors import WorktreeError
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(NamedTuple):
     """Exactly one of plan, verdict and artifact is set, or `errors` says what is wrong."""
 
     plan: tuple[PlanItem, ...] | None = None

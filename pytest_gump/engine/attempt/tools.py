@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.system.processes.session_clock import CLOCK
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktrees.slots import Slots
 
 
-@dataclass(frozen=True, slots=True)
-class GateStarted:
+class GateStarted(NamedTuple):
     """A gate begins; `name` as in the workflow, with its argument."""
 
     name: str

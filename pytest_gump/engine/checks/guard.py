@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
 from pytest_gump.units import format_duration, format_usd
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 GuardName = Literal["max_turns", "max_budget", "max_tokens", "max_time", "silence", "no_write"]
 
 
-@dataclass(frozen=True, slots=True)
-class Breach:
+class Breach(NamedTuple):
     guard: GuardName
     reason: str
     """One line: what was reached, and what the limit is."""

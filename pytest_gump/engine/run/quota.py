@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pytest_gump.agents.streams.resets import sane
 from pytest_gump.order import Outcome
@@ -39,8 +39,7 @@ class Repeat:
     """Not before then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limited:
+class Limited(NamedTuple):
     """An attempt that came to a limit."""
 
     run_id: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.engine.record.records import results
 from pytest_gump.workflow.path import StepPath
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult
 
 
-@dataclass(frozen=True, slots=True)
-class Beginning:
+class Beginning(NamedTuple):
     """The conversation that an attempt starts with: none, one that it continues, or a copy of one."""
 
     session: SessionRef | None = None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.engine.schedule.overlap import may_overlap
 from pytest_gump.engine.schedule.pattern_index import PatternIndex
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import PlanItem
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(NamedTuple):
     """For each item of an ordered plan: whom it needs, and how many items must have ended before it."""
 
     needs: tuple[frozenset[int], ...] = ()

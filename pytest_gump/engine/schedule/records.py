@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_gump.engine.schedule.decision import Decision, Failure, Stop
 from pytest_gump.order import Outcome
@@ -99,8 +99,7 @@ class Settled:
         self.reason = next((stop.reason for stop in stops if stop.reason), failure.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class LeafState:
+class LeafState(NamedTuple):
     path: StepPath
     status: StepStatus
     attempts: int

@@ -7,9 +7,8 @@ import json
 import re
 import shlex
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -59,8 +58,7 @@ Commands = dict[str, str]
 BYTECOMPILE: Final = Path(__file__).with_name("bytecompile.py")
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(NamedTuple):
     """The tracked files of a project, as far as detection needs them."""
 
     files: Collection[str]

@@ -12,7 +12,7 @@ import sys
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pytest_gump.gates.tools.stand_ins import runner_modules
 
@@ -80,8 +80,7 @@ class Interpreter:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     deciding: tuple[str, ...]
     """New or changed files that can affect a gate, and programs that PATH now finds elsewhere."""
     installed: tuple[str, ...] = ()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.gates.tools.environment import is_python_project, source_roots
 
@@ -24,8 +23,7 @@ _MEASURED: Final = re.compile(
 _TOOL: Final = re.compile(rf"{_FOLDER}{_PYTHON} -m (?P<tool>ruff check \.)")
 
 
-@dataclass(frozen=True, slots=True)
-class Guarded:
+class Guarded(NamedTuple):
     """A command that imports its tools before the worktree is on Python's path."""
 
     command: str

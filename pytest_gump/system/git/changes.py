@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pytest_gump.system import files
 from pytest_gump.system.git.runner import TEXT_LIMIT_BYTES, commit_id
@@ -39,8 +39,7 @@ class ChangedFile:
     removed: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(NamedTuple):
     change: ChangedFile
     blobs: tuple[str, ...]
 

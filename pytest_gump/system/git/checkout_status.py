@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.system.git.runner import failure
 
@@ -24,8 +23,7 @@ _FIELDS: Final[Mapping[str, int]] = {"1": 8, "u": 10}
 _DETACHED: Final = "(detached)"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckoutStatus:
+class CheckoutStatus(NamedTuple):
     head: str
     """The commit that is checked out."""
     branch: str | None

@@ -11,9 +11,8 @@ import fnmatch
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,8 +39,7 @@ _MOST_FILES: Final = 1000
 _MOST_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class CheckoutState:
+class CheckoutState(NamedTuple):
     """State of the user's checkout at one time."""
 
     tracked: Mapping[str, object]

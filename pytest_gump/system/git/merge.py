@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.system.git.runner import commit_id
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
 _FIXED_DATE: Final = {"GIT_AUTHOR_DATE": "@0 +0000", "GIT_COMMITTER_DATE": "@0 +0000"}
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(NamedTuple):
     tree: str | None
     """None when there are conflicts."""
     conflicts: tuple[str, ...] = ()

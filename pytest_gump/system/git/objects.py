@@ -11,8 +11,7 @@ import os
 import tempfile
 import time
 import zlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 IDENTITY: Final = "gump <gump@localhost>"
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Who makes a commit, and when, as git writes it: `Name <email> seconds zone`."""
 
     author: str

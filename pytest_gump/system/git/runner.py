@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from pytest_gump.errors import WorktreeError
 
@@ -76,8 +75,7 @@ _EXE: Final = re.compile(r'"event":"version".*"exe":"([^"]+)"')
 _ID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
-@dataclass(frozen=True, slots=True)
-class GitOutput:
+class GitOutput(NamedTuple):
     status: int
     stdout: bytes
     stderr: str

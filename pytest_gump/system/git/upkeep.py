@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
@@ -22,8 +21,7 @@ _IN_PROGRESS: Final = {"rebase-merge/head-name": "", "rebase-apply/head-name": "
 """Files below a git folder that name the branch of an operation in progress, and what their text lacks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
+class Checkout(NamedTuple):
     """One working tree of the user's repository; `git worktree add` makes more of them."""
 
     path: Path

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git.runner import SLOT_SETTINGS, GitOutput, GitRunner, failure, git_folder
@@ -31,8 +30,7 @@ _IGNORED: Final = "The following paths are ignored by one of your .gitignore fil
 _ROUNDS: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Others:
+class Others(NamedTuple):
     """What differs from the index; a folder stands for all that is in it."""
 
     untracked: tuple[str, ...]

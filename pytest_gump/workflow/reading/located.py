@@ -85,8 +85,7 @@ class PlacedStep(NamedTuple):
         return f"step {quoted(self.step.name)}" if self.step.name else "the step"
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedWorkflow:
+class PlacedWorkflow(NamedTuple):
     workflow: Workflow
     fields: Fields
     steps: tuple[PlacedStep, ...]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow.generated import GATE, MERGE
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings
 
 
-@dataclass(frozen=True, slots=True)
-class NotFound:
+class NotFound(NamedTuple):
     """Why a reference means no step."""
 
     reason: str
@@ -27,8 +25,7 @@ class NotFound:
         return f"{what} {self.reason}", self.hint
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """The steps of a workflow by path, with their order."""
 
     outline: Outline
