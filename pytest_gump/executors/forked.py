@@ -6,6 +6,7 @@ as in the worker. It has no thread of execnet and must not touch the worker's co
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
@@ -16,6 +17,7 @@ import sys
 import threading
 import traceback
 import warnings
+import weakref
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -171,7 +173,9 @@ class ForkedRunners:
 
     def _relay_from(self, forked: _Forked) -> None:
         messages = forked.frames.receive()
-        forked.at_end = messages is None
+        if messages is None:  # whatever it still does, nobody can stop it
+            forked.at_end = True
+            forked.kill()
         for message in messages or ():
             forked.liveness.note_sign()
             if message is None or message[0] == "alive":
@@ -258,13 +262,25 @@ def _exit_after(serve: Callable[[], None]) -> NoReturn:
     """End this process after `serve`: what the worker would do at its end must not happen here."""
     status = 1
     try:
-        serve()
+        _exit_without_worker()
+        try:
+            serve()
+        finally:
+            atexit._run_exitfuncs()  # noqa: SLF001 - as `multiprocessing` does
         status = 0
     except BaseException:  # noqa: BLE001 - nothing of it may reach the code of the worker
         traceback.print_exc()
     finally:
         _flush()
         os._exit(status)
+
+
+def _exit_without_worker() -> None:
+    """Forget what is to happen at the worker's exit; what is registered from now on belongs to this process."""
+    atexit._clear()  # noqa: SLF001 - there is no other way
+    for finalizer in weakref.finalize._registry:  # type: ignore[attr-defined] # noqa: SLF001 - as above
+        finalizer.atexit = False
+    atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined] # noqa: SLF001 - as above
 
 
 def _flush() -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import select
+import signal
+import struct
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import execnet
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
     Message = tuple[Any, ...] | None
 
 _CHUNK: Final = 1 << 18
 _HEAD: Final = 8
+_NOT_OURS: Final = (execnet.DataFormatError, EOFError, struct.error, ValueError)
 
 
 class Frames:
@@ -32,9 +37,10 @@ class Frames:
 
         Raises:
             OSError: the other end is gone, or does not read.
+            KeyboardInterrupt: it came meanwhile; the whole message was sent.
         """
         body = execnet.dumps(message or None)
-        with self._lock:
+        with _uninterrupted(), self._lock:
             self._end.sendall(len(body).to_bytes(_HEAD, "big") + body)
 
     def comes_within(self, seconds: float) -> bool:
@@ -44,7 +50,7 @@ class Frames:
         return bool(poll.poll(1000 * seconds))
 
     def receive(self) -> list[Message] | None:
-        """The messages that are complete after one read; None at the end."""
+        """The messages that are complete after one read; None at the end, or when something else writes there."""
         try:
             chunk = self._end.recv(_CHUNK)
         except OSError:
@@ -57,9 +63,22 @@ class Frames:
             end = _HEAD + int.from_bytes(self._received[:_HEAD], "big")
             if len(self._received) < end:
                 break
-            messages.append(execnet.loads(bytes(self._received[_HEAD:end])))
+            try:
+                messages.append(execnet.loads(bytes(self._received[_HEAD:end])))
+            except _NOT_OURS:
+                return None
             del self._received[:end]
         return messages
 
     def close(self) -> None:
         self._end.close()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Delay the signal that stops an order: what follows half a message would be read as its other half."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
+import stat
 import sys
+import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -258,3 +262,62 @@ def test_no_process_is_left_at_the_end(driver: Driver) -> None:
     assert len(family) >= 4
     driver.forked.close()
     assert all(map(is_gone, family))
+
+
+class RegisteringAgent(ScriptAgent):
+    """Makes things that are to go when its process ends."""
+
+    def __init__(self, script: str, folder: Path) -> None:
+        super().__init__(script)
+        self.folder = folder
+
+    def command(self, task: Task) -> Command:
+        atexit.register((self.folder / f"exit-{task.step}").touch)
+        self.kept = tempfile.TemporaryDirectory(dir=self.folder, prefix=f"temporary-{task.step}-")
+        return super().command(task)
+
+
+def test_what_is_registered_in_a_process_is_done_at_its_end_and_what_the_worker_registered_is_not(
+    driver: Driver, tmp_path: Path
+) -> None:
+    driver.script("")
+    driver.kit.agent = RegisteringAgent(driver.kit.agent.script, driver.folder)
+    of_worker = tmp_path / "of-worker"
+    atexit.register(of_worker.touch)
+    kept = tempfile.TemporaryDirectory(dir=tmp_path)
+    driver.start(1, "this")
+    assert driver.all_end() == {1: ("result", "passed")}
+    assert [*driver.folder.glob("temporary-this-*")]
+    driver.forked.close()
+    atexit.unregister(of_worker.touch)
+    assert (driver.folder / "exit-this").exists()
+    assert not [*driver.folder.glob("temporary-this-*")]
+    assert not of_worker.exists()
+    assert os.path.isdir(kept.name)  # noqa: PTH112
+    kept.cleanup()
+
+
+class WritingAgent(ScriptAgent):
+    """Writes into every socket that it finds, or closes them all."""
+
+    def command(self, task: Task) -> Command:
+        if task.step == "closes":
+            os.closerange(3, 1 << 12)
+        if task.step == "writes":
+            for number in range(3, 1 << 8):
+                with suppress(OSError):
+                    if stat.S_ISSOCK(os.fstat(number).st_mode):
+                        os.write(number, (8).to_bytes(8, "big") + b"no frame")
+        return super().command(task)
+
+
+@pytest.mark.parametrize("step", ["writes", "closes"])
+def test_process_that_spoils_its_connection_loses_its_order_and_no_other(driver: Driver, step: str) -> None:
+    driver.script('wait_for("go")')
+    driver.kit.agent = WritingAgent(driver.kit.agent.script)
+    driver.start(1, step)
+    driver.start(2, "other")
+    driver.relay_until(driver.answers)
+    assert {ticket: answer for ticket, (answer, _why) in driver.answers().items()} == {1: "lost"}
+    driver.let("go")
+    assert driver.all_end()[2] == ("result", "passed")
