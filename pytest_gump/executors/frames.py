@@ -77,8 +77,9 @@ class Frames:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Delay the signal that stops an order: what follows half a message would be read as its other half."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # raises for a signal that has just come, and blocks
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
