@@ -62,7 +62,8 @@ def ask_for_workers(config: pytest.Config) -> None:
 def _may_choose(config: pytest.Config) -> bool:
     option = config.option
     has_said = option.numprocesses is not None or option.dist != "no" or option.tx or option.distload
-    needs_terminal = option.usepdb or option.trace or option.capture == "no"
+    debugs = getattr(option, "usepdb", False) or getattr(option, "trace", False)  # `-p no:debugging` removes them
+    needs_terminal = debugs or getattr(option, "capture", "no") == "no"
     has_coverage = config.pluginmanager.has_plugin("_cov")  # pytest-cov has begun, for a session without workers
     return not (has_said or needs_terminal or has_coverage or option.collectonly or ordinary_arguments(config))
 

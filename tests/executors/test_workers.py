@@ -87,6 +87,12 @@ def test_a_session_without_xdist_runs(project: GumpProject) -> None:
     assert result.stdout.str().count("parallel: true runs one after the other: pytest-xdist is not there") == 1
 
 
+@pytest.mark.parametrize("plugin", ["capture", "debugging"])
+def test_a_session_without_a_plugin_of_pytest_whose_options_are_asked_runs(project: GumpProject, plugin: str) -> None:
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    project.run_apart("one", "-p", f"no:{plugin}").assert_outcomes(passed=1)
+
+
 def test_a_collection_needs_no_workers(project: GumpProject) -> None:
     result = project.run_apart("one", "--co", "-q", "-n2")
     assert result.outlines[0] == "spec.md::one::impl"
