@@ -15,15 +15,14 @@ if TYPE_CHECKING:
         StreamReader,
         Task,
         Text,
-        Tokens,
         ToolCall,
         ToolResult,
         Turn,
-        Usage,
         UsageSeen,
     )
     from pytest_gump.agents.cassettes.neutral import NeutralReader
     from pytest_gump.agents.prices import estimated_usage
+    from pytest_gump.agents.usage import Tokens, Usage
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.schedule.decision import Failure, Retry, Stop
     from pytest_gump.gates.view import Diff, DiffLine, StepView
@@ -77,6 +76,8 @@ _ELSEWHERE = {
     "Step": "workflow.model",
     "StepView": "gates.view",
     "Stop": "engine.schedule.decision",
+    "Tokens": "agents.usage",
+    "Usage": "agents.usage",
     "estimated_usage": "agents.prices",
 }
 """Modules of the public names that do not belong to the agent protocol."""

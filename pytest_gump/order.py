@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
-from pytest_gump.agents.base import NOTHING_USED, SessionRef, Usage
+from pytest_gump.agents.base import SessionRef  # noqa: TC001
+from pytest_gump.agents.usage import NOTHING_USED, Usage
 from pytest_gump.gates.base import GateResult, PlanItem, Verdict
 from pytest_gump.system import plain_data
 from pytest_gump.system.git.changes import ChangedFile  # noqa: TC001

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from git import Repo
 
-    from pytest_gump.agents.base import Tokens
     from pytest_gump.agents.streams.json_reader import Outcome
+    from pytest_gump.agents.usage import Tokens
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.records import RunRecord
 

@@ -140,7 +140,7 @@ def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) 
 
 def test_a_run_of_one_step_loads_only_what_it_needs(project: GumpProject) -> None:
     loaded = Loaded.read((session(project) / "loaded.main").read_text())
-    loaded.check(modules=238, dataclasses=112, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
+    loaded.check(modules=238, dataclasses=104, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
 
 
 def test_the_modules_of_a_run_are_not_rewritten(project: GumpProject) -> None:

@@ -13,7 +13,7 @@ from genai_prices import Usage, __version__, calc_price
 from pytest_gump.agents.price_table import Priced
 
 if TYPE_CHECKING:
-    from pytest_gump.agents.base import Tokens
+    from pytest_gump.agents.usage import Tokens
 
 
 def version() -> str:

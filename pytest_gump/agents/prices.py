@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from pytest_gump.agents import price_table
-from pytest_gump.agents.base import Tokens, Usage
 from pytest_gump.agents.price_table import MILLION
+from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pytest_gump.agents.base import Provenance
     from pytest_gump.agents.price_table import Priced
+    from pytest_gump.agents.usage import Provenance
 
 RESELLERS: Final = (("qwen", "openrouter", "qwen/"),)
 """Models that the table has only under another name: prefix, provider, and what to put before the name."""
@@ -24,8 +23,7 @@ _MODELS: Final = 256
 """Models that are remembered: a stream may name a new one in every line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(NamedTuple):
     """Dollars for one token of each kind."""
 
     input: float

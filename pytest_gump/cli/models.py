@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents import prices, registry
-from pytest_gump.agents.base import Tokens
+from pytest_gump.agents.usage import Tokens
 from pytest_gump.cli.command import add_command, add_json
 from pytest_gump.cli.effective import effective
 from pytest_gump.cli.runs import project_root

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from psutil import Process
 
-    from pytest_gump.agents.base import Usage
+    from pytest_gump.agents.usage import Usage
     from pytest_gump.conformance.bench import Bench
     from pytest_gump.order import AttemptResult
 

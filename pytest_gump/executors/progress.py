@@ -6,7 +6,8 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.agents.base import Tokens, ToolCall, Turn, Usage, UsageSeen
+from pytest_gump.agents.base import ToolCall, Turn, UsageSeen
+from pytest_gump.agents.usage import Tokens, Usage
 from pytest_gump.engine.attempt.tools import GateStarted
 
 if TYPE_CHECKING:

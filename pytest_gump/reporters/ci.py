@@ -7,7 +7,6 @@ import json
 import os
 import re
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -82,7 +81,7 @@ class CI:
 def _with_changes(run: LocatedRun) -> LocatedRun:
     record = run.record
     try:
-        return replace(run, changed=Repository.open(run.root).changed(record.base, record.head or record.base))
+        return run._replace(changed=Repository.open(run.root).changed(record.base, record.head or record.base))
     except WorktreeError:
         return run
 

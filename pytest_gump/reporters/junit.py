@@ -10,7 +10,7 @@ from _pytest.junitxml import (  # no public way to a testcase's system-out; test
     xml_key,
 )
 
-from pytest_gump.agents.base import worst_provenance
+from pytest_gump.agents.usage import worst_provenance
 from pytest_gump.engine.reporting.notices import no_change, skipped_gates
 from pytest_gump.text import clean_text
 from pytest_gump.units import format_duration, format_usd, plural

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.text import fit, width
 from pytest_gump.units import format_duration, format_usd, plural
@@ -40,8 +40,7 @@ class Running:
     """True if `usd` is an estimate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """Progress of the runs, and what they have spent."""
 
     settled: int = 0

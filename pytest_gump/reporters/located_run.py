@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.text import one_line
 from pytest_gump.workflow.path import StepPath
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 REASON_CHARS: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class LocatedRun:
+class LocatedRun(NamedTuple):
     """One run, and where its steps are written."""
 
     record: RunRecord

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.agents.base import NOTHING_USED
+from pytest_gump.agents.usage import NOTHING_USED
 from pytest_gump.collect import find_or_make
 from pytest_gump.engine.attempt.recovery import recover
 from pytest_gump.engine.attempt.workplace import attempt_folder
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_gump.agents.base import Usage
+    from pytest_gump.agents.usage import Usage
     from pytest_gump.collect import StepItem, WorkflowCollector
     from pytest_gump.engine.run.run import Run
     from pytest_gump.order import Order, Outcome

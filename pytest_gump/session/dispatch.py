@@ -8,7 +8,8 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.base import NOTHING_USED, Usage, UsageSeen
+from pytest_gump.agents.base import UsageSeen
+from pytest_gump.agents.usage import NOTHING_USED, Usage
 from pytest_gump.errors import GumpError
 from pytest_gump.executors.protocol import Finished, Lost, WorkerFault
 from pytest_gump.order import AttemptResult, Outcome

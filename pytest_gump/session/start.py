@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psutil
 
@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     """Opens the folder of a run and books its start. The stack closes what the run owns."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RunContext:
+class RunContext(NamedTuple):
     """What this process needs to carry out the orders of one run."""
 
     prepared: PreparedJob

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hypothesis import strategies as st
-from pytest_gump.agents.base import Task, Text, Tokens, ToolCall, ToolResult, Turn
+from pytest_gump.agents.base import Task, Text, ToolCall, ToolResult, Turn
+from pytest_gump.agents.usage import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_gump.agents.base import Ending, Event, Provenance, SessionRef, Started, StreamReader
+    from pytest_gump.agents.base import Ending, Event, SessionRef, Started, StreamReader
+    from pytest_gump.agents.usage import Provenance
 
 STREAMS: Final = Path(__file__).parent / "recorded"
 TASK: Final = Task(step="impl", item=None, attempt=1, agent="any", prompt="", worktree=Path("/slot"), mode="diff")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents import prices, registry
-from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.clis.codex_stream import CodexReader
 from pytest_gump.agents.prices import Rates
+from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings.codex import CODEX
 from tests.agents.recordings.gemini import GEMINI

@@ -15,7 +15,7 @@ from genai_prices import Usage, calc_price
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pytest_gump.agents import installed_prices, price_table, prices
-from pytest_gump.agents.base import Tokens
+from pytest_gump.agents.usage import Tokens
 
 FILE = Path(price_table.__file__).with_name("price_table.json")
 TABLE = json.loads(FILE.read_text(encoding="utf-8"))

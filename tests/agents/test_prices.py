@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import Tokens
+from pytest_gump.agents.usage import Tokens
 
 
 def test_an_estimate_equals_what_claude_code_reports_for_the_same_tokens() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.cassettes.neutral import conversation, usage_event
+from pytest_gump.agents.usage import Tokens
 from pytest_gump.engine.reporting.report_schema import json_schema
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.agents.base import Command, Provenance
+from pytest_gump.agents.base import Command
 from pytest_gump.agents.cassettes.neutral import NeutralReader
 from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.tools import Tools
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.agents.base import StreamReader, Task
+    from pytest_gump.agents.usage import Provenance
     from pytest_gump.engine.attempt.tools import AttemptEvent
     from pytest_gump.order import AttemptResult
     from pytest_gump.system.processes.process import Supervisor

@@ -92,7 +92,8 @@ steps:
 
 AGENT_CONFTEST = """\
 from pytest_gump.agents.base import Command
-from pytest_gump.agents.base import Ending, Usage
+from pytest_gump.agents.base import Ending
+from pytest_gump.agents.usage import Usage
 
 
 class Reader:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -259,7 +258,7 @@ def test_an_output_is_bounded() -> None:
 def test_a_reviewer_sees_skipped_gates_what_was_red_before_and_how_much_changed() -> None:
     (run,) = failed_run("lint")
     changed = (ChangedFile("a.py", "added", 10, 0), ChangedFile("b.bin", "modified", None, None))
-    text = markdown([replace(run, changed=changed)])
+    text = markdown([run._replace(changed=changed)])
     assert "\n- lint failed before the run, on the base: `lint`\n" in text
     assert "\n- lint was skipped in `impl`: `lint`\n" in text
     assert "| lint **failed**, lint **skipped** |" in text

@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from junitparser import xunit2
-from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.cassettes.neutral import conversation, usage_event
+from pytest_gump.agents.usage import Tokens
 from pytest_gump.cli.program import main
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.record.ledger import read_ledger

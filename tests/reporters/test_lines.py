@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from pytest_gump.agents.base import Usage
+from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord, Total
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire

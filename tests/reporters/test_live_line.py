@@ -46,7 +46,7 @@ def test_without_a_tool_call_the_phase_is_the_agent_or_the_gate() -> None:
 
 
 def test_an_estimate_is_marked() -> None:
-    line = live_line([replace(ONE, is_estimated=True)], ASCII, 120, progress=replace(PROGRESS, is_estimated=True))
+    line = live_line([replace(ONE, is_estimated=True)], ASCII, 120, progress=PROGRESS._replace(is_estimated=True))
     assert "  ~$0.0121  " in line
     assert line.endswith("run ~$0.31 of $5.00")
 

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import astuple, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.prices import Rates
+from pytest_gump.agents.usage import Tokens
 from pytest_gump.errors import ConfigError
 from pytest_gump.settings.gump_toml import GumpToml
 from pytest_gump.settings.ini_values import READERS
@@ -107,7 +107,7 @@ def test_text_is_refused_as_a_price_or_read_as_one(line: str) -> None:
         lines = READERS["prices"]([line])
     except ValueError:
         return
-    rates = [rate for price in Settings(prices=lines).own_prices.values() for rate in astuple(price)]  # type: ignore[arg-type]
+    rates = [rate for price in Settings(prices=lines).own_prices.values() for rate in price]  # type: ignore[arg-type]
     assert all(0 <= rate <= 1 for rate in rates)
     assert line == "" or rates
 

@@ -21,10 +21,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import SessionRef, Started, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.base import SessionRef, Started, Text, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader
 from pytest_gump.agents.streams.resets import epoch
+from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -18,8 +18,9 @@ from pytest_gump.agents.streams import ndjson
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.agents.base import Agent, Forks, Provenance, Task
+    from pytest_gump.agents.base import Agent, Forks, Task
     from pytest_gump.agents.cassettes.cassette import Cassette, Take
+    from pytest_gump.agents.usage import Provenance
 
 
 @dataclass(frozen=True, slots=True)

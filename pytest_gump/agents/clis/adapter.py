@@ -14,9 +14,10 @@ from pytest_gump.errors import AgentError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_gump.agents.base import Forks, Provenance, StreamReader, Task
+    from pytest_gump.agents.base import Forks, StreamReader, Task
     from pytest_gump.agents.program import Program
     from pytest_gump.agents.streams.json_reader import JsonReader
+    from pytest_gump.agents.usage import Provenance
 
 _PREFIX: Final = "env:"
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)

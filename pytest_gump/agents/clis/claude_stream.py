@@ -19,19 +19,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import NOTHING_USED, Note, SessionRef, Tokens, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.base import Note, SessionRef, ToolResult, UsageSeen
 from pytest_gump.agents.clis.claude_usage import Answer, input_tokens, is_guess, model_tokens, result_tokens
 from pytest_gump.agents.streams import ndjson, resets
 from pytest_gump.agents.streams.estimate import characters_of
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames, denial
 from pytest_gump.agents.streams.meter import Meter, each, grown, tokens_grown
 from pytest_gump.agents.streams.result_reader import ResultReader
+from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pytest_gump.agents.base import Event, Provenance, Task
+    from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.streams.json_reader import Handlers, Limit
+    from pytest_gump.agents.usage import Provenance
 
 SYNTHETIC: Final = "<synthetic>"
 RATE_LIMIT: Final = "rate_limit"

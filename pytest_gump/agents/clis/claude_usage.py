@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.estimate import CHARACTERS_PER_TOKEN
+from pytest_gump.agents.usage import Tokens
 
 if TYPE_CHECKING:
     from pytest_gump.agents.streams.meter import Meter

@@ -15,12 +15,13 @@ import re
 import shlex
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
-from pytest_gump.agents.base import Note, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.base import Note, Text, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.estimate import characters_of
 from pytest_gump.agents.streams.estimated_reader import UNNAMED, EstimatedReader
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure
 from pytest_gump.agents.streams.meter import tokens_grown
+from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents.base import Text, Tokens, ToolCall, ToolResult, Usage
+from pytest_gump.agents.base import Text, ToolCall, ToolResult
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames, denial
 from pytest_gump.agents.streams.result_reader import ResultReader
+from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

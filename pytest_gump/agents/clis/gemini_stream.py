@@ -14,11 +14,12 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import Text, Tokens, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.base import Text, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.estimate import characters_of
 from pytest_gump.agents.streams.estimated_reader import UNNAMED, EstimatedReader
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
+from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,10 +14,11 @@ import re
 import time
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents.base import Note, Text, Tokens, ToolCall, ToolResult, Usage, UsageSeen
+from pytest_gump.agents.base import Note, Text, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson, resets
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader, denial
 from pytest_gump.agents.streams.meter import Meter
+from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,11 +15,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from pytest_gump.agents.base import Note, Tokens, Usage, UsageSeen
+from pytest_gump.agents.base import Note, UsageSeen
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames
 from pytest_gump.agents.streams.meter import Meter, each, tokens_grown
 from pytest_gump.agents.streams.result_reader import ResultReader
+from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,8 +11,8 @@ import math
 from typing import Final
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import Tokens, Usage
 from pytest_gump.agents.streams.meter import Meter
+from pytest_gump.agents.usage import Tokens, Usage
 
 # English prose and code come to 3 to 4 characters a token; the lower side, as it feeds a budget guard.
 CHARACTERS_PER_TOKEN: Final = 3.5

@@ -12,7 +12,8 @@ from pytest_gump.agents.streams.json_reader import NO_EVENTS, JsonReader
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.agents.base import Event, Task, Turn, Usage
+    from pytest_gump.agents.base import Event, Task, Turn
+    from pytest_gump.agents.usage import Usage
 
 UNNAMED = "unnamed"
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, Tokens, ToolCall, Turn
+from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, ToolCall, Turn
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.resets import stated_reset
+from pytest_gump.agents.usage import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pytest_gump.agents.base import Task, Usage
+    from pytest_gump.agents.base import Task
+    from pytest_gump.agents.usage import Usage
 
     Handlers = Mapping[str, Callable[[ndjson.JsonObject], Iterable[Event]]]
 
@@ -42,8 +44,7 @@ class CliFailure:
     """When the limit is over, where that is said in other than words."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolNames:
+class ToolNames(NamedTuple):
     """Which tools of a CLI write files or run commands, and the names of their arguments."""
 
     writing: frozenset[str]

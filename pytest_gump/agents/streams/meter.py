@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Tokens
+from pytest_gump.agents.usage import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.agents.base import Provenance
+    from pytest_gump.agents.usage import Provenance
 
 
 class Meter:

@@ -245,7 +245,7 @@ class _Attempt:
         leaks = self.facts.leaks = self.snapshots.leaks(self.secrets)
         leaked = f"the value of a secret was found: {'; '.join(leaks)}" if leaks else None
         reasons = [reason for reason in (crossing.reason, leaked, self._interpreter_changes()) if reason]
-        return replace(crossing, reason="; ".join(reasons) or None)
+        return crossing._replace(reason="; ".join(reasons) or None)
 
     # -- gates -----------------------------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.base import NOTHING_USED, Usage
 from pytest_gump.agents.streams.resets import sane
+from pytest_gump.agents.usage import NOTHING_USED, Usage
 from pytest_gump.engine.attempt.handover import Handover
 from pytest_gump.engine.attempt.usable_session import kept
 from pytest_gump.engine.record.ledger import json_text

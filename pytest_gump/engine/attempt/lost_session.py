@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.base import Usage, worst_provenance
+from pytest_gump.agents.usage import Usage, worst_provenance
 from pytest_gump.engine.attempt.agent_phase import STDERR, STREAM
 from pytest_gump.engine.attempt.prompt import STANDING, TASK
 from pytest_gump.order import Section

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Usage
+from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.attempt.agent_phase import STREAM, make_task
 from pytest_gump.engine.attempt.facts import write_result
 from pytest_gump.order import Timings

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.gates.patterns import matches
 from pytest_gump.text import listed
@@ -34,8 +33,7 @@ PROTECTED: Final = (
 """Configuration that would act on the next step or run: may be changed only when the plan item names the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Crossing:
+class Crossing(NamedTuple):
     """What lies outside the bounds; `warning` is for the blast radius that only warns."""
 
     reason: str | None = None

@@ -10,7 +10,8 @@ from pytest_gump.units import format_duration, format_usd
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_gump.agents.base import Ending, Event, Usage
+    from pytest_gump.agents.base import Ending, Event
+    from pytest_gump.agents.usage import Usage
     from pytest_gump.order import Limits
 
 GuardName = Literal["max_turns", "max_budget", "max_tokens", "max_time", "silence", "no_write"]

@@ -12,7 +12,6 @@ import fcntl
 import json
 import os
 import re
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.record.event_schema import is_event
@@ -87,7 +86,7 @@ class Ledger:
             OSError: that failed.
         """
         if os.path.lexists(self._path):
-            self._path.rename(self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}"))
+            self._path.rename(self._path.with_name(f"{self._path.name}.{os.urandom(4).hex()}"))
         file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         os.close(self._file)
         self._file = file

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.agents.base import Tokens, Usage
+from pytest_gump.agents.usage import Tokens, Usage
 from pytest_gump.units import format_usd_sum
 from pytest_gump.workflow.path import StepPath
 

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import json
 import os
-import secrets
 import shutil
 import time
 from contextlib import contextmanager
@@ -154,7 +153,7 @@ class RunFolder:
             path = self.path / name
             if not _is_file(path):
                 if os.path.lexists(path):
-                    path.rename(path.with_name(f"{name}.{secrets.token_hex(4)}"))
+                    path.rename(path.with_name(f"{name}.{os.urandom(4).hex()}"))
                 Directory.open(self.path).write(name, content)
 
     def keep_versions(self, *, workflow: str, spec: bytes) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.agents.base import Usage
+from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.attempt.recovery import recover
 from pytest_gump.engine.attempt.snapshots import stored_result
 from pytest_gump.engine.attempt.workplace import FOLDER_CHARS

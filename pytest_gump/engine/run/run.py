@@ -36,7 +36,7 @@ from pytest_gump.system.git.ref_names import branch_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pytest_gump.agents.base import Usage
+    from pytest_gump.agents.usage import Usage
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.run.order_builder import RunInputs

@@ -10,7 +10,7 @@ from pytest_gump.units import format_usd
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.agents.base import Usage
+    from pytest_gump.agents.usage import Usage
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.order import Order
     from pytest_gump.workflow.model import Step, Workflow

@@ -7,7 +7,7 @@ are zeroed by being new. What must outlive that (attempt numbers, plans) is kept
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pytest_gump.engine.schedule.plan_sort import Waits, waits
 from pytest_gump.engine.schedule.retry import Tally
@@ -37,8 +37,7 @@ class Lane:
     head: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reopened:
+class Reopened(NamedTuple):
     """What a step keeps when a conflict restarts its member of a parallel group."""
 
     path: StepPath

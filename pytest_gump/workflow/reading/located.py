@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_gump.text import quoted
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 Kind = Literal["agent", "gate", "group", "unclear"]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What reading a file may look at besides the file."""
 
     problems: Problems

@@ -16,14 +16,13 @@ from pytest_gump.agents.base import (
     Started,
     Task,
     Text,
-    Tokens,
     ToolCall,
     ToolResult,
     Turn,
-    Usage,
     UsageSeen,
 )
 from pytest_gump.agents.cassettes.neutral import NeutralReader, conversation, usage_event
+from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

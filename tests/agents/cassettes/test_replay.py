@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from pytest_gump.agents import registry
-from pytest_gump.agents.base import Agent, Ending, Event, Task, Text, Tokens, ToolCall, Usage
+from pytest_gump.agents.base import Agent, Ending, Event, Task, Text, ToolCall
 from pytest_gump.agents.cassettes.cassette import Cassette, write_take
 from pytest_gump.agents.cassettes.neutral import conversation
 from pytest_gump.agents.cassettes.replay import ReplayAgent, prompt_text
 from pytest_gump.agents.family import family_of
+from pytest_gump.agents.usage import Tokens, Usage
 
 STREAMS = Path(__file__).parents[1] / "recorded"
 CLAUDE = STREAMS / "claude"

@@ -5,8 +5,9 @@ import time
 from typing import Any
 
 import pytest
-from pytest_gump.agents.base import Note, SessionRef, Started, Text, Tokens, ToolCall, ToolResult, Turn, UsageSeen
+from pytest_gump.agents.base import Note, SessionRef, Started, Text, ToolCall, ToolResult, Turn, UsageSeen
 from pytest_gump.agents.clis.claude_stream import ClaudeReader
+from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings.claude import CLAUDE
 from tests.agents.stream_kit import TASK, feed, line

@@ -5,8 +5,9 @@ import time
 from typing import Any
 
 import pytest
-from pytest_gump.agents.base import Note, SessionRef, Tokens, ToolCall, ToolResult, Turn
+from pytest_gump.agents.base import Note, SessionRef, ToolCall, ToolResult, Turn
 from pytest_gump.agents.clis.codex_stream import CodexReader
+from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings.codex import CODEX
 from tests.agents.stream_kit import TASK, feed, line

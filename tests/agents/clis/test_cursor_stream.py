@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.agents.base import Tokens, ToolResult, Turn
+from pytest_gump.agents.base import ToolResult, Turn
 from pytest_gump.agents.clis.cursor_stream import CursorReader
+from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings.cursor import CURSOR
 from tests.agents.stream_kit import JSON, TASK, feed, line

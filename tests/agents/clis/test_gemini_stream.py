@@ -4,8 +4,9 @@ import time
 from typing import Any
 
 import pytest
-from pytest_gump.agents.base import Note, Started, Tokens, ToolResult
+from pytest_gump.agents.base import Note, Started, ToolResult
 from pytest_gump.agents.clis.gemini_stream import GeminiReader
+from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings.gemini import GEMINI
 from tests.agents.stream_kit import TASK, feed, line

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.agents.base import Note, SessionRef, Tokens, ToolCall, ToolResult, UsageSeen
+from pytest_gump.agents.base import Note, SessionRef, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.clis.qwen_stream import QwenReader
+from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings.qwen import QWEN
 from tests.agents.stream_kit import JSON, TASK, feed, line

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.agents.base import Ending, Note, SessionRef, Started, Text, Tokens, ToolResult, Turn, UsageSeen
+from pytest_gump.agents.base import Ending, Note, SessionRef, Started, Text, ToolResult, Turn, UsageSeen
+from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings import ALL, RECORDED
 from tests.agents.stream_kit import JSON, PATHS, STREAMS, TASK, End, Recorded, Resumed, feed, line

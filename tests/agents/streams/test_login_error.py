@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pytest_gump.agents.base import Ending, Task, Tokens, Usage
+from pytest_gump.agents.base import Ending, Task
 from pytest_gump.agents.family import FAMILIES
 from pytest_gump.agents.streams.login_error import with_login_error
+from pytest_gump.agents.usage import Tokens, Usage
 
 STREAMS = Path(__file__).parents[1] / "recorded"
 FAILED = Ending("agent_error", reason="Not logged in", message="", usage=Usage(), session=None)

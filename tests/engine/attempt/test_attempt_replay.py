@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.agents.base import Tokens
 from pytest_gump.agents.cassettes.cassette import Cassette, write_take
 from pytest_gump.agents.cassettes.neutral import conversation
 from pytest_gump.agents.cassettes.replay import ReplayAgent
+from pytest_gump.agents.usage import Tokens
 from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.prompt import prompt_key
 from pytest_gump.order import AttemptResult, Outcome, PlanItem, Section

@@ -4,7 +4,8 @@ from dataclasses import replace
 from itertools import combinations
 
 import pytest
-from pytest_gump.agents.base import Ending, Usage
+from pytest_gump.agents.base import Ending
+from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.attempt.agent_phase import AgentRun
 from pytest_gump.engine.attempt.handover import Handover
 from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_work

@@ -6,8 +6,9 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.agents.base import Provenance, SessionRef, Tokens, Usage
+from pytest_gump.agents.base import SessionRef
 from pytest_gump.agents.cassettes.neutral import NeutralReader
+from pytest_gump.agents.usage import Provenance, Tokens, Usage
 from pytest_gump.engine.attempt.lost_session import added
 from pytest_gump.order import Limits, Outcome
 from pytest_gump.system.processes.process import Supervisor

@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from pytest_gump.agents.base import Ending, Note, Provenance, Text, Tokens, ToolCall, Turn, Usage, UsageSeen
+from pytest_gump.agents.base import Ending, Note, Text, ToolCall, Turn, UsageSeen
+from pytest_gump.agents.usage import Provenance, Tokens, Usage
 from pytest_gump.engine.checks.guard import Breach, GuardWatch
 from pytest_gump.order import Limits
 

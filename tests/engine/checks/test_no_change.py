@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.agents.base import Ending, Usage
+from pytest_gump.agents.base import Ending
+from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.attempt.judge import judge_gates, judge_no_change
 from pytest_gump.engine.attempt.prompt import OUTPUT, PromptParts, compose, head_sections, prompt_key
 from pytest_gump.engine.checks.no_change import REASON_CHARS, read_reason, without_caches

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.agents.base import Tokens, Usage
+from pytest_gump.agents.usage import Tokens, Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.engine.reporting.report_data import report_data
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire

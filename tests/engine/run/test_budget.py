@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.agents.base import NOTHING_USED, Tokens, Usage
+from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.run.budget import limits_of, refusal, spent_out

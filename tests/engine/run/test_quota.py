@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.agents.base import Usage
+from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.fold import fold
 from pytest_gump.engine.run.quota import Limited, Quota, Repeat

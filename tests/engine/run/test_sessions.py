@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from pytest_gump.agents.base import SessionRef, Tokens
+from pytest_gump.agents.base import SessionRef
+from pytest_gump.agents.usage import Tokens
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.run.sessions import FRESH, Beginning, choose_session
 from pytest_gump.engine.schedule.records import Ready

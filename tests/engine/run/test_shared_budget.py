@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Usage
+from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.run import shared_budget
 from pytest_gump.engine.run.budget import budgets
 from pytest_gump.engine.run.shared_budget import SharedBudget
