@@ -50,7 +50,7 @@ def picture(text: str) -> list[str]:
     run = re.search(r"^tdd on spec\.md: run .*?^run passed .*?$", text, re.DOTALL | re.MULTILINE)
     assert run is not None, text
     kept = [line for line in run[0].splitlines() if not line.startswith("=") and line.strip()]
-    varying = r" *\b(\d{8}-\d{6}-tdd-\w{6}|[0-9a-f]{10}|\d+(\.\d+)?[ms])\b *"
+    varying = r" *\b(\d{8}-\d{6}-tdd-\w{6}|[0-9a-f]{10}|(\d+m)?\d+(\.\d+)?s|\d+m)\b *"
     return [re.sub(r" +", " ", re.sub(varying, " * ", line)) for line in kept]
 
 
