@@ -36,23 +36,28 @@ git -c user.name=demo -c user.email=demo@localhost -c commit.gpgsign=false commi
 # Worktrees go into the folder of the demo instead of the user's cache: removing it removes everything.
 export XDG_CACHE_HOME=$scratch/cache
 
+from_project() {
+    python -c 'import os, sys; print(os.path.relpath(sys.argv[1]))' "$1"
+}
+
 show() {
     printf '\n$ %s\n' "$*"
     "$@"
 }
 
-replay=("--gump-replay=$cassette" "--gump-replay-delay=${DEMO_DELAY:-0}" "$@")
+replay=("--gump-replay=$(from_project "$cassette")" "--gump-replay-delay=${DEMO_DELAY:-0}" "$@")
 printf '\n$ pytest --gump-workflow=tdd spec.md \\\n      %s\n' "${replay[*]}"
 pytest --gump-workflow=tdd spec.md "${replay[@]}"
 show gump apply
 show python -m pytest -q
 
+gump=$(from_project "$(command -v gump)")
 cat <<END
 
 Done: three changes are merged into the project, and its tests pass.
 Two commands to try next, for the cost of each attempt and the story of one:
 
   cd $shown
-  $(command -v gump) report
-  $(command -v gump) log 'build::impl[billing]'
+  $gump report
+  $gump log 'build::impl[billing]'
 END

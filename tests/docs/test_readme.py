@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,18 @@ def rows(heading: str) -> list[list[str]]:
     table = re.search(r"(?:^\|.*\n)+", README.partition(f"\n## {heading}\n")[2], re.MULTILINE)
     assert table is not None
     return [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table[0].splitlines()[2:]]
+
+
+def test_the_moving_picture_shows_the_run_of_the_page() -> None:
+    texts = re.findall(r"<text[^>]*>([^<]*)", (ROOT / "docs" / "demo.svg").read_text(encoding="utf-8"))
+    shown = " ".join(" ".join(unescape(text).split()) for text in texts)
+    run = re.search(r"^✓ decompose.*^✓ quality.*?$", README, re.DOTALL | re.MULTILINE)
+    assert run is not None
+    parts = [
+        re.sub(r" [\d.]+s$", "", part) for line in run[0].splitlines() for part in re.split(r" {2,}", line.strip())
+    ]
+    assert [part for part in parts if part not in shown] == []
+    assert len(set(parts)) > 25
 
 
 def test_every_built_in_workflow_has_a_row_with_its_description_and_its_limit() -> None:
