@@ -5,6 +5,7 @@ Pydantic does this too, but importing it and making its schemas takes 75 ms in e
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -116,12 +117,20 @@ def _read_literal(values: tuple[Any, ...]) -> Reader:
 
 
 def _read_plain(kind: type[Any]) -> Reader:
+    """Numbers of another type are read if their value stays the same, and those in text: 2.0, True and "2" for an int.
+
+    Pydantic reads these too, and adapters of projects rely on it.
+    """
+    is_number = kind is int or kind is float
+
     def read(data: Any) -> Any:
-        if kind is float and type(data) is int:
-            return float(data)
-        if type(data) is not kind:
-            raise ValueError(f"{data!r} is not of type {kind.__name__}")
-        return data
+        if type(data) is kind:
+            return data
+        with suppress(TypeError, ValueError, OverflowError):
+            value = kind(data)
+            if value == data or (is_number and isinstance(data, str)):
+                return value
+        raise ValueError(f"{data!r} is not of type {kind.__name__}")
 
     return read
 

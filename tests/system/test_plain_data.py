@@ -54,12 +54,20 @@ def test_fields_of_another_version_are_ignored_or_have_their_defaults() -> None:
     assert load(Whole, {"size": 2, "weight": 3}) == Whole(2.0)
 
 
+def test_numbers_of_another_type_are_read_as_the_same_number() -> None:
+    read = load(Whole, {"size": True, "counts": {"d": 2.0, "e": True, "f": "3"}, "is_new": 1})
+    assert (read.size, read.counts, read.is_new) == (1.0, {"d": 2, "e": 1, "f": 3}, True)
+    assert [type(value) for value in (read.size, *read.counts.values(), read.is_new)] == [float, int, int, int, bool]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
         ({}, "Whole: size missing"),
-        ({"size": "1"}, "'1' is not of type float"),
-        ({"size": True}, "True is not of type float"),
+        ({"size": "one"}, "'one' is not of type float"),
+        ({"size": 10**400}, "is not of type float"),
+        ({"size": float("nan"), "counts": {"d": float("nan")}}, "nan is not of type int"),
+        ({"size": float("inf"), "counts": {"d": float("inf")}}, "inf is not of type int"),
         ({"size": 1, "parts": {}}, "{} is not of type list"),
         ({"size": 1, "parts": ["a"]}, "'a' is not of type dict"),
         ({"size": 1, "parts": [{"name": "a", "colour": "blue"}]}, "'blue' is not a valid Colour"),
@@ -67,6 +75,8 @@ def test_fields_of_another_version_are_ignored_or_have_their_defaults() -> None:
         ({"size": 1, "mode": "maybe"}, "'maybe' is none of"),
         ({"size": 1, "mode": []}, r"\[\] is none of"),
         ({"size": 1, "counts": {"d": None}}, "None is not of type int"),
+        ({"size": 1, "counts": {"d": 1.5}}, "1.5 is not of type int"),
+        ({"size": 1, "is_new": 2}, "2 is not of type bool"),
         ("size", "'size' is not of type dict"),
     ],
 )

@@ -78,9 +78,12 @@ def result_of(order: Order, facts: Facts, judgement: Judgement, total_s: float, 
 
 
 def masked_result(result: AttemptResult, secrets: Secrets) -> AttemptResult:
-    wire = to_wire(result)
-    masked = secrets.mask(wire)
-    return result if masked == wire else from_wire(AttemptResult, masked)
+    """The result without secrets, and with the types that a reader of the ledger expects: an adapter may give others.
+
+    Raises:
+        ValueError: a value has a type that cannot be read.
+    """
+    return from_wire(AttemptResult, secrets.mask(to_wire(result)))
 
 
 def write_result(files: Directory, result: AttemptResult) -> None:
