@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TMPFS = Path("/dev/shm")
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""Modules are compiled once, as for a user; the first round of everything pays for it."""
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+    "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio",
+}
+"""Modules are compiled once, as for a user; the first round of everything pays for it. Without the plugins that only a
+development environment has: hypothesis takes longer to import than the rest of an empty session."""
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 CONFTEST = '''\

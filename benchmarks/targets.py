@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FLOORS: Final = {
     "python": (14.0, "`python -c pass`"),
-    "pytest": (370.0, "an empty pytest session, `-p no:gump`"),
+    "pytest": (245.0, "an empty pytest session, `-p no:gump`, without the plugins of the development tools"),
     "snapshot": (3.8, "`git add --all` and `git write-tree`"),
     "large snapshot": (132.0, "the same in 50,000 files"),
     "long lines": (4.8, "`cat` and `json.loads` of 1 MB, lines of 3,000 bytes"),
