@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_gump.agents.base import Tokens, Usage
+from pytest_gump.agents.usage import Tokens, Usage
 from pytest_gump.engine.attempt.facts import masked_result
 from pytest_gump.order import AttemptResult, Outcome, Timings
 from pytest_gump.system.secrets import Secrets
