@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 import warnings
 import weakref
@@ -147,11 +148,12 @@ class ForkedRunners:
                 forked.kill()
 
     def close(self) -> None:
-        """Let all processes end, and wait for that."""
+        """Let all processes end, and wait for that: not much longer for many than for one, as somebody waits for us."""
         for forked in self._all:
             forked.frames.close()
+        deadline = time.monotonic() + _LEAVE_S
         for forked in self._all:
-            if not select.select([forked.handle], [], [], _LEAVE_S)[0]:
+            if not select.select([forked.handle], [], [], max(0.0, deadline - time.monotonic()))[0]:
                 forked.kill()
             _status_of(forked)
             os.close(forked.handle)
@@ -266,7 +268,8 @@ def _exit_after(serve: Callable[[], None]) -> NoReturn:
         try:
             serve()
         finally:
-            atexit._run_exitfuncs()  # noqa: SLF001 - as `multiprocessing` does
+            threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - `multiprocessing` does the same
+            atexit._run_exitfuncs()  # noqa: SLF001 - as above
         status = 0
     except BaseException:  # noqa: BLE001 - nothing of it may reach the code of the worker
         traceback.print_exc()
@@ -278,7 +281,7 @@ def _exit_after(serve: Callable[[], None]) -> NoReturn:
 def _exit_without_worker() -> None:
     """Forget what is to happen at the worker's exit; what is registered from now on belongs to this process."""
     atexit._clear()  # noqa: SLF001 - there is no other way
-    for finalizer in weakref.finalize._registry:  # type: ignore[attr-defined] # noqa: SLF001 - as above
+    for finalizer in [*weakref.finalize._registry]:  # type: ignore[attr-defined] # noqa: SLF001 - as above
         finalizer.atexit = False
     atexit.register(weakref.finalize._exitfunc)  # type: ignore[attr-defined] # noqa: SLF001 - as above
 

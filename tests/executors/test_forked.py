@@ -273,6 +273,7 @@ class RegisteringAgent(ScriptAgent):
 
     def command(self, task: Task) -> Command:
         atexit.register((self.folder / f"exit-{task.step}").touch)
+        threading.Timer(0.5, (self.folder / f"thread-{task.step}").touch).start()
         self.kept = tempfile.TemporaryDirectory(dir=self.folder, prefix=f"temporary-{task.step}-")
         return super().command(task)
 
@@ -291,6 +292,7 @@ def test_what_is_registered_in_a_process_is_done_at_its_end_and_what_the_worker_
     driver.forked.close()
     atexit.unregister(of_worker.touch)
     assert (driver.folder / "exit-this").exists()
+    assert (driver.folder / "thread-this").exists()
     assert not [*driver.folder.glob("temporary-this-*")]
     assert not of_worker.exists()
     assert os.path.isdir(kept.name)  # noqa: PTH112
