@@ -23,7 +23,7 @@ from pytest_gump.order import ToolUse
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
 from pytest_gump.system.processes.process import Request
-from pytest_gump.system.worktrees.commands import HANDOVER
+from pytest_gump.system.worktrees.folder import HANDOVER
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.engine.checks.no_change import read_reason
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.worktrees.commands import HANDOVER
+from pytest_gump.system.worktrees.folder import HANDOVER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

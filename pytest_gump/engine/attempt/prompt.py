@@ -14,7 +14,7 @@ from pytest_gump.engine.attempt.handover import HANDOVER_FILES
 from pytest_gump.engine.checks.no_change import NO_CHANGE_FILE
 from pytest_gump.gates.patterns import matches
 from pytest_gump.order import PlanItem, Section
-from pytest_gump.system.worktrees.commands import HANDOVER
+from pytest_gump.system.worktrees.folder import HANDOVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

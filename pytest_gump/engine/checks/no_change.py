@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.kept_ignored import TOOL_CACHES
-from pytest_gump.system.worktrees.commands import HANDOVER
+from pytest_gump.system.worktrees.folder import HANDOVER
 from pytest_gump.text import listed, one_line
 
 if TYPE_CHECKING:

@@ -1,68 +1,64 @@
 """Refs written without a git process: as small files in git's own format, by git's own steps, under git's own lock.
 
-All functions return False where git itself has to do it: the ref is packed, symbolic, locked or somewhere else.
+All functions return False where git itself has to do it: the ref is packed, symbolic, locked, checked out or somewhere
+else.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pytest_gump.system.git.objects import Identity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 def write(git_dir: Path, name: str, commit: str) -> bool:
     """Point a ref at a commit, wherever it points now; no reflog is written."""
     target = git_dir / name
-    lock = None
-    try:
+    with contextlib.suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)
-        lock = _lock(target, commit)
-        lock.replace(target)
-    except OSError:
-        return _let_go(lock)
-    return True
+        with _locked(target, commit) as lock:
+            lock.replace(target)
+            return True
+    return False
 
 
 def create(git_dir: Path, name: str, commit: str) -> bool:
     """Make a branch that does not exist yet, and its reflog."""
     target, log = git_dir / name, git_dir / "logs" / name
-    lock = None
-    try:
+    with contextlib.suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)
         log.parent.mkdir(parents=True, exist_ok=True)
-        lock = _lock(target, commit, is_synced=True)
-        if os.path.lexists(target) or _is_packed(git_dir, name):
-            return _let_go(lock)
-        with log.open("x") as file:
-            file.write(f"{'0' * len(commit)} {commit} {Identity.of_gump().committer}\n")
-        lock.replace(target)
-    except OSError:
-        return _let_go(lock)
-    return True
+        with _locked(target, commit, is_synced=True) as lock:
+            if os.path.lexists(target) or _is_packed(git_dir, name) or _is_checked_out(git_dir, name):
+                raise FileExistsError
+            with log.open("x") as file:
+                file.write(f"{'0' * len(commit)} {commit} {Identity.of_gump().committer}\n")
+            lock.replace(target)
+            return True
+    return False
 
 
 def swap(git_dir: Path, name: str, commit: str, old: str) -> bool:
     """Move a ref from `old` to a commit, and write its reflog if it has one."""
     target = git_dir / name
-    lock = None
-    try:
-        lock = _lock(target, commit, is_synced=True)
-        if _read(target) != f"{old}\n".encode():
-            return _let_go(lock)
+    with contextlib.suppress(OSError), _locked(target, commit, is_synced=True) as lock:
+        if _read(target) != f"{old}\n".encode() or _is_checked_out(git_dir, name):
+            raise FileExistsError
         _log(git_dir / "logs" / name, f"{old} {commit} {Identity.of_gump().committer}\n")
         lock.replace(target)
-    except OSError:
-        return _let_go(lock)
-    return True
+        return True
+    return False
 
 
-def _lock(target: Path, commit: str, *, is_synced: bool = False) -> Path:
-    """Make the lock file of a ref, which becomes the ref when it is renamed."""
+@contextlib.contextmanager
+def _locked(target: Path, commit: str, *, is_synced: bool = False) -> Iterator[Path]:
+    """Make the lock file of a ref, which becomes the ref when it is renamed; whatever is raised removes it."""
     lock = target.with_name(f"{target.name}.lock")
     with lock.open("x") as file:
         try:
@@ -70,23 +66,21 @@ def _lock(target: Path, commit: str, *, is_synced: bool = False) -> Path:
             file.flush()
             if is_synced:
                 os.fsync(file.fileno())
-        except OSError:
-            _let_go(lock)
+            yield lock
+        except BaseException:  # Ctrl-C, too: a lock that stays would stop the next run
+            with contextlib.suppress(OSError):
+                lock.unlink()
             raise
-    return lock
 
 
-def _let_go(lock: Path | None) -> Literal[False]:
-    """Remove a lock of ours that was not renamed."""
-    if lock is not None:
-        with contextlib.suppress(OSError):
-            lock.unlink()
-    return False
+def _is_checked_out(git_dir: Path, name: str) -> bool:
+    """Whether HEAD is this branch: its reflog records every move, too."""
+    return _read(git_dir / "HEAD") == f"ref: {name}\n".encode()
 
 
 def _read(target: Path) -> bytes:
     with open(os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123
-        return file.read(100)
+        return file.read(300)
 
 
 def _is_packed(git_dir: Path, name: str) -> bool:

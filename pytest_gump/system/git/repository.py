@@ -221,14 +221,16 @@ class Repository:
 
     # -- the user's checkout ---------------------------------------------------------------------------------------
 
-    def begin_status(self) -> None:
+    def begin_status(self) -> StartedGit:
         """Let git begin with the next `status`; until that, or `close`, there is a process."""
         self._begun = self.checkout.start(*OF_ALL_FILES)
+        return self._begun
 
     def status(self) -> CheckoutStatus:
         """What is checked out, and what else is in the checkout."""
-        begun, self._begun = self._begun or self.checkout.start(*OF_ALL_FILES), None
-        self.last_status = checkout_status(begun.result())
+        begun = self._begun or self.begin_status()
+        with contextlib.closing(self):  # Ctrl-C ends it
+            self.last_status = checkout_status(begun.result())
         return self.last_status
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
@@ -44,8 +45,11 @@ _SETTINGS: Final = (
     "checkout.workers=0",
     "merge.verifySignatures=false",
 )
-SLOT_SETTINGS: Final = ("core.sparseCheckout=false", "core.sparseCheckoutCone=false", "index.sparse=false")
-"""A slot is always whole; the user's own checkout may be sparse and stays so."""
+SLOT_SETTINGS: Final = (
+    *("core.sparseCheckout=false", "core.sparseCheckoutCone=false", "index.sparse=false"),
+    "index.version=2",
+)
+"""A slot is always whole; the user's own checkout may be sparse and stays so. Its index has every path in full."""
 
 _KEPT: Final = frozenset(
     {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
@@ -103,9 +107,10 @@ class StartedGit:
         return GitOutput(process.returncode, stdout or b"", stderr.decode("utf-8", "replace"))
 
     def close(self) -> None:
-        """End it, if nobody wants its result any more."""
-        self._process.kill()
-        self.result()
+        """End it, and the filters that it runs, if nobody wants its result any more."""
+        with self._process as process:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 class GitRunner:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.git.runner import SLOT_SETTINGS, GitOutput, GitRunner, failure, git_folder
+from pytest_gump.system.worktrees.folder import HANDOVER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktrees.folder import SlotFolder
     from pytest_gump.system.worktrees.index import SlotIndex
 
-HANDOVER: Final = ".gump/out"
 _STATUS: Final = (
     *("status", "--porcelain=v1", "-z", "--ignored=matching", "--untracked-files=normal"),
     *("--no-renames", "--ignore-submodules=all"),

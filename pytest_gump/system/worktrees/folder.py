@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import WorktreeError
 from pytest_gump.system.directory import OURS, Directory
@@ -12,6 +12,9 @@ from pytest_gump.system.trash import trash_name
 
 if TYPE_CHECKING:
     from pytest_gump.system.worktrees.root import SlotRoot
+
+HANDOVER: Final = ".gump/out"
+"""Where agents leave what they deliver: in no snapshot."""
 
 
 class SlotLost(WorktreeError):  # noqa: N818 - it says what became of a slot

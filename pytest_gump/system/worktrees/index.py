@@ -15,6 +15,8 @@ import posixpath
 import stat
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.system.worktrees.folder import HANDOVER
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -36,7 +38,8 @@ class SlotIndex:
         self._written: _Stamp | None = None
         """Of the file as our git left it."""
         self._contents: tuple[_Stamp | None, str] = (None, "")
-        self._linked: tuple[_Stamp | None, bool] = (None, False)
+        self._fixed: tuple[_Stamp | None, bool, bool] = (None, False, False)
+        """Whether it may hold submodules, and files in the agents' output folder: entries that no snapshot changes."""
 
     def ready(self) -> Directory:
         """Its folder, for a git that is about to read or write it; a foreign file is removed."""
@@ -93,21 +96,25 @@ class SlotIndex:
 
     @property
     def may_hold_submodules(self) -> bool:
+        return self._may_hold_fixed()[0]
+
+    def _may_hold_fixed(self) -> tuple[bool, bool]:
         stamp = self._stamp()
         if stamp is None:
-            return False
-        if self._linked[0] != stamp:
-            self._linked = stamp, _GITLINK_MODE in self._data()
-        return self._linked[1]
+            return False, False
+        if self._fixed[0] != stamp:
+            self._fixed = stamp, _GITLINK_MODE in self._data(), self._may_name([HANDOVER])
+        return self._fixed[1:]
 
     def covers(self, found: Sweep) -> bool:
         """Whether no file was found but those of the index, and nothing odd; False when that is unknown.
 
         To be asked when every entry has its file: then as many files as entries means that there are no others.
-        Entries below folders that were not entered would spoil the count, so their names may not occur.
+        Entries below folders that were not entered would spoil the count, so their names may not occur; so would
+        those in the agents' output folder, which stay when their files are gone.
         """
         empty = any(count == 0 for folder, count in found.folders.items() if folder)
-        if empty or found.nested or found.special or found.unreadable or self.may_hold_submodules:
+        if empty or found.nested or found.special or found.unreadable or any(self._may_hold_fixed()):
             return False
         if self._count() != found.files:
             return False
@@ -115,12 +122,13 @@ class SlotIndex:
 
     def may_hold_folders(self, names: Collection[str]) -> bool:
         """Whether entries may lie in a folder of one of these names; False is certain."""
-        if not names:
-            return False
+        return bool(names) and self._may_name([f"{name}/" for name in names])
+
+    def _may_name(self, texts: Collection[str]) -> bool:
         data = self._data()
         if data[:4] != b"DIRC" or int.from_bytes(data[4:8], "big") not in _WHOLE_NAMES:
             return True
-        return any(os.fsencode(name) + b"/" in data for name in names)
+        return any(os.fsencode(text) in data for text in texts)
 
     def _count(self) -> int:
         """The number of entries, from the header."""

@@ -16,8 +16,8 @@ from pytest_gump.errors import WorktreeError
 from pytest_gump.system import files
 from pytest_gump.system.git.runner import commit_id
 from pytest_gump.system.worktrees.checkout import check_out
-from pytest_gump.system.worktrees.commands import HANDOVER, SlotCommands
-from pytest_gump.system.worktrees.folder import SlotFolder, SlotLost
+from pytest_gump.system.worktrees.commands import SlotCommands
+from pytest_gump.system.worktrees.folder import HANDOVER, SlotFolder, SlotLost
 from pytest_gump.system.worktrees.git_folder import write_git_folder
 from pytest_gump.system.worktrees.setup import SlotSetup, covering
 from pytest_gump.system.worktrees.slot_files import SlotFiles

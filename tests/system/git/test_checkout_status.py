@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.system.git.checkout_status import OF_TRACKED_FILES, checkout_status
 
+from tests.kits.processes import is_alive, wait_until
 from tests.system.git_project import Project, counting_git, make_project
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -91,3 +96,43 @@ def test_a_status_that_nobody_asks_for_is_ended(project: Project) -> None:
     repository.close()
     repository.close()
     assert repository.status().untracked == ()
+
+
+@pytest.fixture
+def filter_pid(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], int]]:
+    """The process of a filter that git runs and that does not end by itself, once it has begun."""
+    began = tmp_path_factory.mktemp("filter") / "began"
+    os.mkfifo(began)
+    project.write({".gitattributes": "*.slow filter=slow\n", "a.slow": "1\n"})
+    project.commit()
+    project.git("config", "filter.slow.clean", f"echo $$ > '{began}'; exec cat '{began}'")
+    project.write({"a.slow": "2\n"})
+    pid = cache(lambda: int(began.read_text()))
+    yield pid
+    if is_alive(pid()):
+        os.kill(pid(), signal.SIGKILL)
+
+
+def test_a_status_that_nobody_asks_for_is_ended_with_its_filters(
+    project: Project, filter_pid: Callable[[], int]
+) -> None:
+    repository = project.open()
+    repository.begin_status()
+    assert is_alive(filter_pid())
+    repository.close()
+    wait_until(lambda: not is_alive(filter_pid()))
+
+
+def test_ctrl_c_ends_a_status_that_is_waited_for(
+    project: Project, filter_pid: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = project.open()
+
+    def interrupt(_process: object, _stdin: object) -> tuple[bytes, bytes]:
+        assert is_alive(filter_pid())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        repository.status()
+    wait_until(lambda: not is_alive(filter_pid()))

@@ -184,3 +184,31 @@ def test_a_reflog_that_was_left_behind_is_left_to_git(project: Project, commits:
     assert not loose_refs.create(project.root / ".git", REF, commits[0])
     project.open().swap_ref(REF, commits[0], None)
     assert points_at(project) == commits[0]
+
+
+# -- what else git does ------------------------------------------------------------------------------------------------
+
+
+def test_a_branch_that_is_checked_out_moves_in_the_reflog_of_head_too(
+    project: Project, git_dir: Path, commits: tuple[str, str]
+) -> None:
+    project.git("symbolic-ref", "HEAD", REF)
+    assert not loose_refs.swap(git_dir, REF, commits[1], commits[0])
+    project.open().swap_ref(REF, commits[1], commits[0])
+    assert (git_dir / "logs/HEAD").read_text().splitlines()[-1].startswith(f"{commits[0]} {commits[1]} gump ")
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_ctrl_c_leaves_no_lock(
+    project: Project, git_dir: Path, commits: tuple[str, str], monkeypatch: pytest.MonkeyPatch, *, is_new: bool
+) -> None:
+    def interrupt(_descriptor: int) -> None:
+        assert [*git_dir.rglob("*.lock")]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    name, old = (f"{REF}-2", None) if is_new else (REF, commits[0])
+    with pytest.raises(KeyboardInterrupt):
+        project.open().swap_ref(name, commits[1], old)
+    assert not [*git_dir.rglob("*.lock")]
+    assert points_at(project) == commits[0]

@@ -159,6 +159,30 @@ def test_git_looks_for_new_files_only_where_there_may_be_some(
     assert added() == ["--all"]
 
 
+def test_files_that_no_snapshot_changes_hide_no_new_ones(project: Project) -> None:
+    """The agents' output folder is emptied and in no snapshot, so that what the base has there stays in the index."""
+    project.write({".gump/out/kept.txt": "1\n"})
+    base = project.commit()
+    slot = project.slot()
+    slot.prepare(base)
+    slot.empty_handover()
+    (slot.path / "new.py").write_text("1\n")
+    tree = take(slot, base).tree
+    assert {*project.git("ls-tree", "-r", "--name-only", tree).split()} == BASE_FILES | {"new.py", ".gump/out/kept.txt"}
+    slot.prepare(base)
+    slot.empty_handover()
+    (slot.path / "x.log").write_text("1\n")
+    take(slot, base)
+    assert slot.ignored_since_setup() == ["x.log"]
+
+
+def test_the_index_of_a_slot_has_every_path_in_full_whatever_the_user_prefers(project: Project, base: str) -> None:
+    project.git("config", "index.version", "4")
+    slot = project.slot()
+    slot.prepare(base)
+    assert (slot.path / ".git/index").read_bytes()[:8] == b"DIRC\0\0\0\2"
+
+
 # -- when a slot changes hands -----------------------------------------------------------------------------------------
 
 
