@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.metadata
 import re
 import sys
@@ -124,9 +125,8 @@ def _modules_in(distribution: importlib.metadata.Distribution) -> set[str]:
     if declared := (distribution.read_text("top_level.txt") or "").split():
         return {*declared}
     record = distribution.read_text("RECORD")
-    files = (
-        map(str, distribution.files or ()) if record is None else (line.split(",")[0] for line in record.splitlines())
-    )
+    rows = csv.reader((record or "").splitlines())
+    files = map(str, distribution.files or ()) if record is None else (row[0] for row in rows if row)
     return {file.partition("/")[0].removesuffix(".py") for file in files if file.endswith(".py")}
 
 

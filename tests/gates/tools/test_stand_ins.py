@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_gump.gates.tools import stand_ins as stand_ins_module
 from pytest_gump.gates.tools.reach import new_reach
 from pytest_gump.gates.tools.stand_ins import second_copies, stand_ins, standard_stand_ins
 
@@ -33,6 +34,23 @@ def test_name_of_a_tool_is_found_in_each_source_folder(tmp_path: Path, path: str
 )
 def test_other_files_are_not(tmp_path: Path, path: str) -> None:
     assert found(tmp_path, path) == []
+
+
+def test_modules_of_a_plugin_are_found_in_its_list_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = tmp_path / "site" / "pytest_own-1.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: Pytest.Own\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[pytest11]\nown = own_plugin\n")
+    (about / "RECORD").write_text('own_plugin.py,sha256=x,1\n"own_parts/a, b.py",,\n\nown_data/x.txt,,\n')
+    monkeypatch.syspath_prepend(about.parent)
+    for cached in (stand_ins_module._installed, stand_ins_module.tool_modules):
+        cached.cache_clear()
+    added = ("own_plugin.py", "own_parts/c.py", "own_data/x.py")
+    try:
+        assert found(tmp_path, *added) == [*added[:2]]
+    finally:
+        for cached in (stand_ins_module._installed, stand_ins_module.tool_modules):
+            cached.cache_clear()
 
 
 def test_project_that_is_such_a_tool_may_grow(tmp_path: Path) -> None:
