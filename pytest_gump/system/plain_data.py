@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
-from types import UnionType
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def _reader(kind: Any) -> Reader:
     if is_dataclass(kind):
         return _read_fields(kind)
     if origin in {Union, UnionType}:
-        return _read_first(tuple(map(_reader, arguments)))
+        none_first = sorted(arguments, key=lambda kind: kind is not NoneType)  # the last one says what is wrong
+        return _read_first(tuple(map(_reader, none_first)))
     if origin is tuple:
         return _read_tuple(arguments)
     if origin is dict:
@@ -68,9 +69,16 @@ def _read_fields(kind: Any) -> Reader:
         _expect(dict, data)
         if missing := needed - data.keys():
             raise ValueError(f"{kind.__name__}: {', '.join(sorted(missing))} missing")
-        return kind(**{name: reader(data[name]) for name, reader in readers if name in data})
+        return kind(**{name: _read_field(name, reader, data[name]) for name, reader in readers if name in data})
 
     return read
+
+
+def _read_field(name: str, reader: Reader, data: Any) -> Any:
+    try:
+        return reader(data)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _read_first(readers: tuple[Reader, ...]) -> Reader:
@@ -94,6 +102,8 @@ def _read_tuple(kinds: tuple[Any, ...]) -> Reader:
 
     def read(data: Any) -> Any:
         _expect(list, data)
+        if len(data) != len(readers):
+            raise ValueError(f"{len(data)} entries, and not {len(readers)}")
         return tuple(reader(entry) for reader, entry in zip(readers, data, strict=True))
 
     return read_any if Ellipsis in kinds else read
@@ -110,7 +120,7 @@ def _read_dict(reader: Reader) -> Reader:
 def _read_literal(values: tuple[Any, ...]) -> Reader:
     def read(data: Any) -> Any:
         if data not in values:
-            raise ValueError(f"{data!r} is none of {values}")
+            raise ValueError(f"{data!r:.80} is none of {values}")
         return data
 
     return read
@@ -130,11 +140,11 @@ def _read_plain(kind: type[Any]) -> Reader:
             value = kind(data)
             if value == data or (is_number and isinstance(data, str)):
                 return value
-        raise ValueError(f"{data!r} is not of type {kind.__name__}")
+        raise ValueError(f"{data!r:.80} is not of type {kind.__name__}")
 
     return read
 
 
 def _expect(kind: type[Any], data: object) -> None:
     if not isinstance(data, kind):
-        raise ValueError(f"{data!r} is not of type {kind.__name__}")  # noqa: TRY004 - as for any other wrong data
+        raise ValueError(f"{data!r:.80} is not of type {kind.__name__}")  # noqa: TRY004 - as for any other wrong data

@@ -113,7 +113,7 @@ def _fold(folder: RunFolder, events: Sequence[Event], *, results: bool) -> RunRe
         if results:
             for attempt in record.attempts:
                 _ = attempt.result  # raises if it is damaged
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, OverflowError, TypeError, ValueError) as error:
         raise RunError(  # an event of another shape than we write
             f"cannot read the ledger {folder.ledger}: {type(error).__name__}: {error}",
             hint=DAMAGED,

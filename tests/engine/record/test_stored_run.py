@@ -110,6 +110,18 @@ def test_a_damaged_result_is_an_error_where_results_are_needed(folder: RunFolder
         StoredRun.read(folder)
 
 
+@pytest.mark.parametrize("cost", ["nothing", 10**400])
+def test_a_cost_that_is_no_number_is_an_error(folder: RunFolder, cost: Any) -> None:
+    start(folder, **DEAD)
+    names = {"step": "impl", "mode": "diff", "entry": "first", "base": BASE, "step_base": BASE}
+    book(folder, "attempt_started", number=1, attempt=1, agent=None, **names)
+    usage: dict[str, Any] = {"tokens": {}, "cost_usd": cost, "provenance": "reported", "turns": 0, "tool_calls": 0}
+    result = {"usage": usage, "outcome": "passed", "timings": {"total_s": 1.0}}
+    book(folder, "attempt_finished", number=1, folder=None, result=result)
+    with pytest.raises(RunError, match="cannot read the ledger"):
+        StoredRun.read(folder, results=False)
+
+
 @pytest.mark.parametrize("name", ["run.json", "ledger.ndjson"])
 def test_a_missing_file_is_an_error(folder: RunFolder, name: str) -> None:
     (folder.path / name).unlink()
