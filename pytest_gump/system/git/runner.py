@@ -155,14 +155,13 @@ class GitRunner:
         using: Sequence[Directory] = (),
     ) -> StartedGit:
         """Start a command, to be waited for or ended later; the arguments are those of `run`."""
-        environment = {name: text for name, text in os.environ.items() if not _is_cleared(name)}
         try:
             process = subprocess.Popen(
                 ["git", *self._leading, *arguments],
                 stdin=stdin,
                 stdout=output or subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**environment, **self._environment, **(env or {})},
+                env={**_inherited(), **self._environment, **(env or {})},
                 cwd=None if within is None else within.access,
                 pass_fds=tuple(folder.descriptor for folder in using),
                 start_new_session=True,  # Ctrl-C must not leave half a git operation behind
@@ -208,6 +207,13 @@ def commit_id(text: str) -> str:
 
 def git_folder(git_dir: Path) -> str:
     return f"--git-dir={git_dir}"
+
+
+def _inherited() -> dict[str, str]:
+    """Our own environment; on PATH only whole paths, because a slot must not bring a git or a filter of its own."""
+    kept = {name: text for name, text in os.environ.items() if not _is_cleared(name)}
+    folders = [folder for folder in kept.pop("PATH", os.defpath).split(os.pathsep) if folder.startswith("/")]
+    return {**kept, "PATH": os.pathsep.join(folders) or os.defpath}
 
 
 def _is_cleared(name: str) -> bool:

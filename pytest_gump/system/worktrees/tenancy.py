@@ -1,6 +1,7 @@
 """Who worked in a slot last: a mark next to it, which each process replaces when it prepares the slot.
 
-An agent can spoil a mark, which costs time only. It cannot forge one: no program can set the time of change.
+A mark that an agent spoils or removes costs time only: the next process removes all ignored files. None can be taken
+for our own, because no program can set the time of change.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktrees.root import SlotRoot
 
 _INHERITED: Final = b"of an earlier run\n"
+_BEGUN: Final = b"of this run\n"
 
 
 class Tenancy:
@@ -26,8 +28,8 @@ class Tenancy:
 
     @property
     def is_inherited(self) -> bool:
-        """Whether the slot is as an earlier run left it."""
-        return not self.is_ours and self._root.directory.read(self._mark) == _INHERITED
+        """Whether the slot may be as an earlier run left it."""
+        return not self.is_ours and self._root.directory.read(self._mark) != _BEGUN
 
     def inherit(self) -> None:
         """Mark the slot as one that an earlier run left: whoever prepares it next removes what that run had ignored."""
@@ -36,7 +38,7 @@ class Tenancy:
 
     def begin(self) -> None:
         if not self.is_ours:
-            self._root.directory.write(self._mark, b"")
+            self._root.directory.write(self._mark, _BEGUN)
             self._stamp = self._now()
 
     def end(self) -> None:

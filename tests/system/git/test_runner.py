@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -41,6 +42,19 @@ def test_git_starts_without_gitpython(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("entry", ["", ".", "bin"])
+def test_a_slot_brings_no_git_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+    project = make_project(tmp_path)
+    slot, base = project.slot(), project.git("rev-parse", "HEAD")
+    slot.prepare(base)
+    project.write({"git": "#!/bin/sh\nexit 1\n", "bin/git": "#!/bin/sh\nexit 1\n"}, below=slot.path)
+    for name in ("git", "bin/git"):
+        (slot.path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{entry}{os.pathsep}{os.environ['PATH']}")
+    tree = slot.snapshot(base, "attempt\n", "refs/gump/run-1/attempt-1").tree
+    assert {"git", "bin/git"} <= {*project.git("ls-tree", "-r", "--name-only", tree).split()}
 
 
 OLD = "#!/bin/sh\necho 'git version 2.30.1'\n"

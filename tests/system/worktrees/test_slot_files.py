@@ -199,11 +199,11 @@ def test_ignored_files_of_an_earlier_run_go_in_whatever_process_prepares_the_slo
     project.write(planted, below=slot.path)
     (slot.path / ".gitignore").write_text("*.log\n__pycache__/\nnode_modules/\npkg/\n")
     slot.snapshot(base, "gump: attempt\n", REF)
+    Slots(project.open(), project.slots_root).slot("one").forget()  # as a lease does, in the controller
     if act == "spoil":
         (slot.root / "one.tenant").write_text("mine\n")
     elif act == "remove":
         (slot.root / "one.tenant").unlink()
-    Slots(project.open(), project.slots_root).slot("one").forget()  # as a lease does, in the controller
     worker = Slots(project.open(), project.slots_root, shared=True).slot("one")
     assert not worker.prepare(base)
     assert files_of(worker) == BASE_FILES
