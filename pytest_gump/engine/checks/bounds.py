@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.gates.patterns import matches
+from pytest_gump.system.real_path import real_path
 from pytest_gump.text import listed
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Roots:
 def _spellings(path: str) -> set[str]:
     spellings = {os.path.normpath(path)}
     if "\0" not in path:  # no file has such a name, and no call of the system takes it
-        spellings.add(os.path.realpath(path))
+        spellings.add(real_path(path))
     return spellings
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import ToolCall
+from pytest_gump.engine.checks import bounds
 from pytest_gump.engine.checks.trespass import Trespass
+from pytest_gump.system.real_path import real_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,13 +64,12 @@ def test_a_file_that_was_written_before_the_call_was_reported_counts(checkout: P
 
 def test_a_call_resolves_only_its_own_path(trespass: Trespass, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     resolved: list[str] = []
-    realpath = os.path.realpath
 
     def counting(path: str) -> str:
         resolved.append(path)
-        return realpath(path)
+        return real_path(path)
 
-    monkeypatch.setattr(os.path, "realpath", counting)
+    monkeypatch.setattr(bounds, "real_path", counting)
     for number in range(3):
         call(trespass, f"new{number}.py")
     trespass.feed(ToolCall("Bash", command="make"))
