@@ -33,6 +33,8 @@ class _Attempt(Running):
     run: Run
     slot: str
     began: float
+    call: ToolCall | None = None
+    """The last one, as long as its text was not made: most are followed by another before anything is shown."""
 
 
 class Live:
@@ -77,11 +79,11 @@ class Live:
             case UsageSeen(usage=usage):
                 attempt.usd, attempt.is_estimated = usage.cost_usd, usage.is_estimated
             case ToolCall():
-                attempt.doing = _call_text(attempt, event)
+                attempt.call = event
                 if self._screen.verbosity >= TOOL_VERBOSITY:
-                    self._write_call(attempt)
+                    self._write_call(attempt, event)
             case GateStarted(name=name):
-                attempt.doing = f"gate: {one_line(name)}"
+                attempt.call, attempt.doing = None, f"gate: {one_line(name)}"
 
     def tick(self) -> None:
         """Look at the clock; to be called several times a second."""
@@ -110,6 +112,9 @@ class Live:
         now = CLOCK.now()
         for attempt in self._attempts.values():
             attempt.seconds = now - attempt.began
+            if attempt.call is not None:
+                attempt.doing = _call_text(attempt, attempt.call)
+                attempt.call = None
         return [*self._attempts.values()]
 
     def _progress(self) -> Progress:
@@ -126,10 +131,10 @@ class Live:
             is_estimated=any(total.estimated for total in totals) or any(attempt.is_estimated for attempt in attempts),
         )
 
-    def _write_call(self, attempt: _Attempt) -> None:
+    def _write_call(self, attempt: _Attempt, call: ToolCall) -> None:
         who = f"{attempt.label}{attempt.step}: " if len(self._attempts) > 1 else ""
         with self._screen.outside_capture():
-            self._screen.write(fit(f"      {who}{attempt.doing}", self._screen.columns))
+            self._screen.write(fit(f"      {who}{_call_text(attempt, call)}", self._screen.columns))
 
 
 def _call_text(attempt: _Attempt, event: ToolCall) -> str:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from pytest_gump.agents.base import ToolCall
+from pytest_gump.engine.attempt.tools import GateStarted
+from pytest_gump.engine.record.records import Total
+from pytest_gump.reporters import live
+from pytest_gump.text import ASCII, one_line
 
 from tests.kits.parallel import prepare, run
 from tests.kits.workflows import ONE
@@ -62,3 +69,34 @@ def test_the_preflight_has_a_line_too(project: GumpProject, words: tuple[str, ..
     beats = [line for line in result.outlines if line.startswith("… ")]
     assert any(re.fullmatch(r"… preflight  gate: bash: test -e \S+\.\.  [0-9.]+s", line) for line in beats)
     assert not [line for line in beats[1:] if "preflight" in line and "impl" in line]
+
+
+def test_only_tool_calls_that_are_shown_become_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    cleaned: list[str] = []
+    written: list[str] = []
+
+    def counting(text: str, *limit: int) -> str:
+        cleaned.append(text)
+        return one_line(text, *limit)
+
+    monkeypatch.setattr(live, "one_line", counting)
+    monkeypatch.setattr(live, "HEARTBEAT_S", 0.0)
+    screen: Any = SimpleNamespace(
+        reporter=SimpleNamespace(isatty=False), verbosity=0, marks=ASCII, columns=80, write=written.append,
+        outside_capture=nullcontext,
+    )  # fmt: skip
+    run: Any = SimpleNamespace(
+        record=SimpleNamespace(total=Total(), max_budget=None), schedule=SimpleNamespace(leaves=list)
+    )
+    display = live.Live(screen)
+    display.preflight_started(1, run, slot="one", label="")
+    for number in range(3):
+        display.on_event(1, ToolCall("Write", path=f"/slots/one/{number}.py"))
+    assert cleaned == []
+    display.on_event(1, None)
+    display.on_event(1, None)
+    assert cleaned == ["Write 2.py"]
+    display.on_event(1, ToolCall("Bash", command="make"))
+    display.on_event(1, GateStarted("test"))
+    display.on_event(1, None)
+    assert [("Write 2.py" in line, "gate: test" in line) for line in written] == [(True, False)] * 2 + [(False, True)]

@@ -157,6 +157,8 @@ class ClaudeReader(ResultReader):
         reported, since = self._reported, self._since
         if self._result is not None and since.answers == 0:
             return Usage(reported.tokens, reported.cost_usd, reported.provenance, *self._counts)
+        if reported is NOTHING_USED:
+            return Usage.estimated(since.tokens, since.cost_usd, *self._counts)
         is_known = reported.cost_usd is not None and since.cost_usd is not None
         cost_usd = (reported.cost_usd or 0.0) + (since.cost_usd or 0.0) if is_known else None
         return Usage.estimated(reported.tokens + since.tokens, cost_usd, *self._counts)

@@ -39,6 +39,7 @@ STREAM = "stream.ndjson"
 STDERR = "stderr.txt"
 STDERR_CHARS = 20_000
 HANGS = "it hangs after its final event"
+TOOL_EVENTS = (ToolCall, ToolResult)
 TIME_GUARDS = frozenset({"max_time", "silence"})
 
 
@@ -211,7 +212,7 @@ class _Listener:
             self.times.append(self.tools.clock())
 
     def _judge(self, event: Event) -> None:
-        if isinstance(event, ToolCall | ToolResult):
+        if isinstance(event, TOOL_EVENTS):
             self.trespass.feed(event)
             self.calls.feed(event)
         self.breach = self.breach or self.guards.feed(event)

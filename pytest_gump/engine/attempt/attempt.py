@@ -175,7 +175,7 @@ class _Attempt:
         task = make_task(order, self.tools, self.slot.path, prompt)
         self.secrets = Secrets.named({*self.secrets.values, *agent.command(task).env_names})
         self.facts.task = task
-        tools = replace(self.tools, listen=self._listen)
+        tools = replace(self.tools, listen=self._listen) if self.secrets else self.tools
         self.facts.run = run = run_agent(order, tools, self.workplace, agent, task)
         return run
 

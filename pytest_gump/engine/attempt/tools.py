@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 def masked_event(event: AttemptEvent, secrets: Secrets) -> AttemptEvent:
     """The event as a live display may show it."""
-    if secrets and isinstance(event, ToolCall):
+    if isinstance(event, ToolCall):
         return replace(event, path=secrets.mask(event.path), command=secrets.mask(event.command))
     return event
 
