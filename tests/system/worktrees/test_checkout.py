@@ -42,3 +42,17 @@ def test_no_file_differs_after_the_checkout_of_some(project: Project) -> None:
     assert not slot.prepare(new)
     assert (slot.path / "pkg/mod.py").read_text() == "x = 2\n"
     assert project.git("status", "--porcelain", cwd=slot.path) == ""
+
+
+def test_attributes_of_the_commit_decide_and_not_those_that_lie_in_the_slot(project: Project) -> None:
+    project.write({".gitattributes": "*.txt text eol=crlf\n", "a.txt": "one\n"})
+    windows = project.commit()
+    project.write({".gitattributes": "*.txt text eol=lf\n", "a.txt": "two\n"})
+    unix = project.commit()
+    slot = project.slot()
+    for commit, content in ((windows, b"one\r\n"), (unix, b"two\n"), (windows, b"one\r\n")):
+        slot.prepare(commit)
+        assert (slot.path / "a.txt").read_bytes() == content
+        tree = slot.snapshot(commit, "attempt\n", "refs/gump/run-1/attempt-1").tree
+        assert tree == project.git("rev-parse", f"{commit}^{{tree}}")
+        project.write({".gitattributes": "* -text\n"}, below=slot.path)
