@@ -66,6 +66,8 @@ class SlotFiles:
     def clean_up(self, commit: str, *, keep: Sequence[str]) -> None:
         """Change the files from any state to the tree of the commit."""
         self._unlock()
+        for path in self.sweep().special:  # git waits for a FIFO that has the name of a .gitignore
+            self._folder.directory.remove(path)
         self._move_index(commit)
         others = self._git.others()
         if any(map(_decides_what_is_ignored, (*others.modified, *others.untracked))):

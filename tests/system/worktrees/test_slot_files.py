@@ -183,6 +183,15 @@ def test_the_index_of_a_slot_has_every_path_in_full_whatever_the_user_prefers(pr
     assert (slot.path / ".git/index").read_bytes()[:8] == b"DIRC\0\0\0\2"
 
 
+@pytest.mark.parametrize("name", [".gitignore", "pkg/.gitignore", ".gitattributes"])
+def test_git_does_not_wait_for_a_fifo(slot: Slot, base: str, name: str) -> None:
+    (slot.path / name).unlink(missing_ok=True)
+    os.mkfifo(slot.path / name)
+    slot.enter()
+    slot.restore(base)
+    assert files_of(slot) == BASE_FILES
+
+
 # -- when a slot changes hands -----------------------------------------------------------------------------------------
 
 
