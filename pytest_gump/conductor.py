@@ -163,6 +163,7 @@ class Conductor:
         for job, _ in self.selected:
             self.report.show_notes(job.loaded.notes)
         if self.config.getoption("gump_dry_run"):
+            freeze_once()
             with usage_errors():
                 for job, _ in self.selected:
                     self._print_dry_run(job)
@@ -194,7 +195,7 @@ class Conductor:
                 look_ahead(self.config, self.selected[0][0].project)
             from pytest_gump.session.runner import Runner
 
-        freeze_once()
+            freeze_once()
         runner = Runner(session, self.report, self.ci)
         if self.workers is None:
             runner.in_this_process(self.selected)

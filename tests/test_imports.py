@@ -113,7 +113,7 @@ def test_every_pytest_session_loads_little(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "modules", "dataclasses"), [("status", 40, 24), ("report", 60, 60)], ids=["status", "report"]
+    ("command", "modules", "dataclasses"), [("status", 40, 12), ("report", 60, 56)], ids=["status", "report"]
 )
 def test_commands_load_only_what_they_show(project: GumpProject, command: str, modules: int, dataclasses: int) -> None:
     session(project)
@@ -121,26 +121,42 @@ def test_commands_load_only_what_they_show(project: GumpProject, command: str, m
     loaded.check(modules=modules, dataclasses=dataclasses, without="pydantic yaml git xdist pathspec pytest")
 
 
+def test_doctor_starts_no_process_but_git_where_no_cli_is_installed(project: GumpProject) -> None:
+    """Nor does it read streams: the adapters say what is known of their programs."""
+    record = """
+import os, shutil, sys
+os.makedirs("../bin")
+os.symlink(shutil.which("git"), "../bin/git")
+os.environ["PATH"] = os.path.abspath("../bin")
+started = []
+sys.addaudithook(lambda event, args: started.append(args[1][0]) if event == "subprocess.Popen" else None)
+from pytest_gump.cli.program import main
+main(["doctor"])
+assert started == ["git"] * 8, started
+"""
+    assert "pytest_gump.agents.streams.json_reader" not in alone(project.path, record).modules
+
+
 def test_doctor_loads_what_runs_attempts_only_for_a_workflow(project: GumpProject) -> None:
     loaded = alone(project.path, "from pytest_gump.cli.program import main; main(['doctor'])")
-    loaded.check(modules=135, dataclasses=48, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
+    loaded.check(modules=114, dataclasses=40, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
 
 
 def test_a_dry_run_loads_nothing_that_carries_out_a_run(project: GumpProject) -> None:
     session(project)
     command = "from pytest_gump.cli.program import main; main(['run', 'spec.md', '--workflow', 'small', '--dry-run'])"
     loaded = alone(project.path, command)
-    loaded.check(modules=142, dataclasses=78, without="pydantic git psutil pathspec pytest_gump.engine.run.run")
+    loaded.check(modules=139, dataclasses=68, without="pydantic git psutil pathspec pytest_gump.engine.run.run")
 
 
 def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) -> None:
     loaded = Loaded.read((session(project, "-n1") / "loaded.gw0").read_text())
-    loaded.check(modules=170, dataclasses=80, without="pydantic git pytest_gump.engine.run.run")
+    loaded.check(modules=156, dataclasses=72, without="pydantic git pytest_gump.engine.run.run")
 
 
 def test_a_run_of_one_step_loads_only_what_it_needs(project: GumpProject) -> None:
     loaded = Loaded.read((session(project) / "loaded.main").read_text())
-    loaded.check(modules=238, dataclasses=104, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
+    loaded.check(modules=237, dataclasses=103, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
 
 
 def test_the_modules_of_a_run_are_not_rewritten(project: GumpProject) -> None:

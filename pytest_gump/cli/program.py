@@ -13,6 +13,7 @@ from pytest_gump.cli.command import SUMMARIES
 from pytest_gump.cli.former_words import refuse_former
 from pytest_gump.cli.output import Out
 from pytest_gump.errors import ConfigError, GumpError
+from pytest_gump.system.garbage import freeze_once, no_garbage
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -81,7 +82,10 @@ def _run(arguments: list[str]) -> int:
         make_parser().print_help()
         return 0
     try:
-        parsed, rest = make_parser(arguments[:1]).parse_known_args(arguments)
+        with no_garbage():
+            parser = make_parser(arguments[:1])
+            freeze_once()
+        parsed, rest = parser.parse_known_args(arguments)
         if rest:
             parsed.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     except SystemExit as leave:  # after --help, --version or a message of argparse

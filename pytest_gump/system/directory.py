@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 import sys
 from typing import TYPE_CHECKING, Final
@@ -165,7 +164,7 @@ class Directory:
     def put_aside(self, name: str, target: Directory | None = None) -> None:
         """Free a name of ours: a foreign folder is renamed, anything else is unlinked."""
         if self.is_folder(name):
-            there, aside = target or self, f"{ASIDE}{name}-{secrets.token_hex(4)}"
+            there, aside = target or self, f"{ASIDE}{name}-{os.urandom(4).hex()}"
             os.rename(name, aside, src_dir_fd=self.descriptor, dst_dir_fd=there.descriptor)
         else:
             self.remove(name)
@@ -190,7 +189,7 @@ class Directory:
 
     def write(self, path: str, content: bytes) -> None:
         """Write a file with 0600: a new file replaces the existing entry, which is not written to."""
-        temporary = f"{path}.{secrets.token_hex(8)}"
+        temporary = f"{path}.{os.urandom(8).hex()}"
         try:
             with open(self.create(temporary), "wb") as file:  # noqa: PTH123
                 file.write(content)
@@ -242,7 +241,7 @@ class Directory:
 
 def new_folder(parent: Directory, prefix: str) -> Directory:
     """Make a folder with a fresh name that only we may use."""
-    name = f"{prefix}{secrets.token_hex(4)}"
+    name = f"{prefix}{os.urandom(4).hex()}"
     os.mkdir(name, OURS, dir_fd=parent.descriptor)
     return parent.folder(name)
 
@@ -377,7 +376,7 @@ def _lift(folder: int, top: int, waiting: list[str]) -> None:
                     continue
                 except (IsADirectoryError, PermissionError):
                     pass  # it has become a folder
-            new = f".{secrets.token_hex(12)}"
+            new = f".{os.urandom(12).hex()}"
             try:
                 os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)
             except PermissionError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import Final
@@ -103,7 +102,7 @@ def _clear(parent: int, name: str) -> None:
     """Give another name to what is not a folder."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            os.rename(name, f"{ASIDE}{name}-{secrets.token_hex(4)}", src_dir_fd=parent, dst_dir_fd=parent)
+            os.rename(name, f"{ASIDE}{name}-{os.urandom(4).hex()}", src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def own_folder(path: Path) -> Directory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.system import files
@@ -15,7 +15,7 @@ TRASH: Final = ".trash"
 
 def trash_name(name: str) -> str:
     """A fresh name beside `name`."""
-    return f"{TRASH}-{name}-{secrets.token_hex(4)}"
+    return f"{TRASH}-{name}-{os.urandom(4).hex()}"
 
 
 def is_trash(entry: str, name: str | None = None) -> bool:

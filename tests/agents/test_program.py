@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pytest_gump.agents.base import Task
 from pytest_gump.agents.clis import cursor, cursor_stream
 from pytest_gump.agents.family import FAMILIES
 from pytest_gump.agents.program import Login, Program, Versions, read_version
@@ -91,3 +92,9 @@ def test_the_adapter_of_cursor_says_that_it_was_written_from_documentation_and_w
 
 def test_where_nothing_is_seen_nothing_is_said(tmp_path: Path) -> None:
     assert [one.program.login.found({"HOME": str(tmp_path)}) for one in FAMILIES.values()] == [None] * len(FAMILIES)
+
+
+@pytest.mark.parametrize("cli", FAMILIES)
+def test_an_adapter_and_the_reader_of_its_stream_name_the_same_cli(cli: str) -> None:
+    task = Task("s", None, 1, cli, "p", Path("/w"), "diff")
+    assert {cli} == {FAMILIES[cli].cli, FAMILIES[cli].reads(task).CLI}

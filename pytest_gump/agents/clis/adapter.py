@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, Self
@@ -37,9 +38,10 @@ class CliAgent:
     env_names: tuple[str, ...] = ()
     """Names of the user's own that are passed on to this agent."""
 
+    cli: ClassVar[str]
     program: ClassVar[Program]
-    reads: ClassVar[type[JsonReader]]
-    """The reader of the CLI's stream."""
+    stream: ClassVar[str]
+    """The reader of the CLI's stream, as `module:class`: it is imported when there is a stream to read."""
     models: ClassVar[Mapping[str, str | None]]
     """Short names, and what the option for the model gets; None leaves it to the CLI's own setting."""
     model_name: ClassVar[re.Pattern[str]]
@@ -77,10 +79,6 @@ class CliAgent:
         return cls(name, model, others, env, tuple(env_names))
 
     @property
-    def cli(self) -> str:
-        return self.reads.CLI
-
-    @property
     def cost(self) -> Provenance:
         return "reported" if self.reports_cost else prices.provenance(self.priced_as)
 
@@ -106,6 +104,11 @@ class CliAgent:
             env={**self._environment(task), **self.env},
             env_names=(*self._environment_names(), *self.env_names),
         )
+
+    @classmethod
+    def reads(cls, task: Task, model: str | None = None) -> JsonReader:
+        reader: JsonReader = pkgutil.resolve_name(cls.stream)(task, model)
+        return reader
 
     def reader(self, task: Task) -> StreamReader:
         return self.reads(task, self.model)

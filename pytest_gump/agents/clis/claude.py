@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from pytest_gump.agents import prices
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.claude_clouds import cloud_names
-from pytest_gump.agents.clis.claude_stream import ClaudeReader
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program, Versions
 
@@ -46,6 +45,7 @@ class ClaudeAgent(CliAgent):
     covered by the check of the tree after the attempt.
     """
 
+    cli: ClassVar = "claude"
     program: ClassVar = Program(
         "claude",
         "Claude Code",
@@ -57,7 +57,7 @@ class ClaudeAgent(CliAgent):
             file=".credentials.json",
         ),
     )
-    reads: ClassVar = ClaudeReader
+    stream: ClassVar = "pytest_gump.agents.clis.claude_stream:ClaudeReader"
     models: ClassVar = {
         "claude": None,
         "claude-opus": "opus",

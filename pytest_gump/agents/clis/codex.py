@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.clis.adapter import CliAgent
-from pytest_gump.agents.clis.codex_stream import CodexReader
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program, Versions
 
@@ -45,6 +44,7 @@ class CodexAgent(CliAgent):
     even if the user has trusted the folder.
     """
 
+    cli: ClassVar = "codex"
     program: ClassVar = Program(
         "codex",
         "Codex",
@@ -52,7 +52,7 @@ class CodexAgent(CliAgent):
         tested=Versions("0.169.0", "0.169.0", on="2026-11-22"),
         login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
     )
-    reads: ClassVar = CodexReader
+    stream: ClassVar = "pytest_gump.agents.clis.codex_stream:CodexReader"
     models: ClassVar = {
         "codex": None,
         "codex-gpt55": "gpt-5.5",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
-from pytest_gump.agents.clis.cursor_stream import CursorReader
 from pytest_gump.agents.program import Login, Program
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ class CursorAgent(CliAgent):
     is what holds. MCP servers of the worktree are not approved; its rules (`.cursor/rules`) are read.
     """
 
+    cli: ClassVar = "cursor"
     program: ClassVar = Program(
         "cursor-agent",
         "Cursor",
@@ -36,7 +36,7 @@ class CursorAgent(CliAgent):
         tested=None,
         login=Login(keys=("CURSOR_API_KEY",)),
     )
-    reads: ClassVar = CursorReader
+    stream: ClassVar = "pytest_gump.agents.clis.cursor_stream:CursorReader"
     models: ClassVar = {
         "cursor": None,
         "cursor-sonnet": "claude-4.6-sonnet-medium",

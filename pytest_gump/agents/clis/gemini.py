@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
-from pytest_gump.agents.clis.gemini_stream import GeminiReader
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ class GeminiAgent(CliAgent):
     folder trust off. None of this is a sandbox: the check of the tree after the attempt covers the rest.
     """
 
+    cli: ClassVar = "gemini"
     program: ClassVar = Program(
         "gemini",
         "Gemini CLI",
@@ -47,7 +47,7 @@ class GeminiAgent(CliAgent):
             file=".gemini/oauth_creds.json",
         ),
     )
-    reads: ClassVar = GeminiReader
+    stream: ClassVar = "pytest_gump.agents.clis.gemini_stream:GeminiReader"
     models: ClassVar = {
         "gemini": None,
         "gemini-flash": "gemini-3-flash-preview",

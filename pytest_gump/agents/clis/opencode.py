@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
-from pytest_gump.agents.clis.opencode_stream import OpencodeReader
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
@@ -56,6 +55,7 @@ class OpencodeAgent(CliAgent):
     fails. None of this is a sandbox.
     """
 
+    cli: ClassVar = "opencode"
     program: ClassVar = Program(
         "opencode",
         "OpenCode",
@@ -67,7 +67,7 @@ class OpencodeAgent(CliAgent):
             file="opencode/auth.json",
         ),
     )
-    reads: ClassVar = OpencodeReader
+    stream: ClassVar = "pytest_gump.agents.clis.opencode_stream:OpencodeReader"
     models: ClassVar = {
         "opencode": None,
         "opencode-opus": "anthropic/claude-opus-5-5",

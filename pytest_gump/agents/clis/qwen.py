@@ -9,7 +9,6 @@ from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.clis.qwen_defaults import DEFAULTS, SETTINGS, defaults
 from pytest_gump.agents.clis.qwen_sessions import bring
-from pytest_gump.agents.clis.qwen_stream import QwenReader
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ class QwenAgent(CliAgent):
     remains of the settings of the worktree. None of this is a sandbox.
     """
 
+    cli: ClassVar = "qwen"
     program: ClassVar = Program(
         "qwen",
         "Qwen Code",
@@ -59,7 +59,7 @@ class QwenAgent(CliAgent):
             file="oauth_creds.json",
         ),
     )
-    reads: ClassVar = QwenReader
+    stream: ClassVar = "pytest_gump.agents.clis.qwen_stream:QwenReader"
     models: ClassVar = {
         "qwen": None,
         "qwen-local": None,

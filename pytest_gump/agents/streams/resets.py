@@ -12,7 +12,6 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,6 +111,8 @@ def _zone(name: str | None) -> tzinfo | None:
     """None: the zone of this machine."""
     if name is None:
         return None
+    from zoneinfo import ZoneInfo  # with the paths of all databases, for the rare text that names a zone
+
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # not in this machine's database

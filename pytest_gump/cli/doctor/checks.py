@@ -66,14 +66,15 @@ def machine_checks(root: Path, settings: Settings, *, is_needed: bool) -> Iterat
 
 def _git() -> Iterator[Check]:
     try:
-        check_version()
+        version = check_version()
     except WorktreeError as error:
         yield Check("git", "failed", str(error.args[0]), error.hint or "")
         return
-    git = GitRunner()
-    yield Check("git", "ok", git.run("version").line.removeprefix("git version "))
-    who = [git.run("config", "--get", f"user.{part}").line for part in ("name", "email")]
-    user = f"{who[0]} <{who[1]}>" if all(who) else "user.name and user.email are not both set; runs do without"
+    yield Check("git", "ok", version.removeprefix("git version "))
+    values = GitRunner().run("config", "--null", "--get-regexp", r"^user\.(name|email)$").fields
+    who = {key: value for key, _, value in (field.partition("\n") for field in values)}
+    name, email = who.get("user.name"), who.get("user.email")
+    user = f"{name} <{email}>" if name and email else "user.name and user.email are not both set; runs do without"
     yield Check("git identity", "ok", user)
 
 
@@ -105,8 +106,9 @@ def _worktree(repository: Repository, root: Path) -> Check:
     began = time.monotonic()
     try:
         with temporary_slot(repository, root) as slot:
-            slot.prepare(repository.head())
-            files = len(repository.list_files(repository.head()))
+            head = repository.head()
+            slot.prepare(head)
+            files = len(repository.list_files(head))
             took_s = time.monotonic() - began
     except (WorktreeError, OSError) as error:
         return Check("worktree", "failed", f"cannot be made below {root}: {error.args[-1]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents import registry
@@ -74,7 +75,7 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     needs = _needs(workflow, root, names) if workflow else None
     called: Mapping[str, Agent] = {name: registry.resolve(name, names.agents) for name in arguments.live or ()}
     checks = [*machine_checks(root, names.settings, is_needed=needs is not None), *(needs.checks if needs else ())]
-    with Supervisor() as supervisor:
+    with closing(Supervisor()) as supervisor:  # it starts when it is first used: without a CLI, never
         if needs is not None:
             from pytest_gump.cli.doctor.gates import try_gates  # with all that carries out an attempt
 

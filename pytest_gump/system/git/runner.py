@@ -232,8 +232,8 @@ def _not_found() -> WorktreeError:
     return WorktreeError("git was not found on PATH", hint="install git 2.38 or newer")
 
 
-def check_version(events: str = "") -> None:
-    """Refuse a git that is too old for what runs need.
+def check_version(events: str = "") -> str:
+    """Refuse a git that is too old for what runs need; give what `git version` prints.
 
     `events`: what a command wrote to stderr with `VERSION_EVENT`; without it, git is asked.
     """
@@ -243,3 +243,4 @@ def check_version(events: str = "") -> None:
     if found is None or (int(found[1]), int(found[2])) < MIN_VERSION:
         wanted = ".".join(map(str, MIN_VERSION))
         raise WorktreeError(f"git {wanted} or newer is needed; this is {printed!r}", hint="install a newer git")
+    return printed
