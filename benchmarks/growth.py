@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 ITEMS = {"growth/items": 400, "growth/1,000-items": 1000, "growth/10,000-items": 10_000}
 WARM_UP = 10
 """Attempts at the start that are not counted: they import what all others use."""
-STEP = "  - {{name: step-{number}, agent: writer, prompt: Write., gate: ['bash: true']}}\n"
+STEP = "  - {{name: step-{number}, agent: writer, allow_no_change: true, prompt: Write., gate: ['bash: true']}}\n"
 
 
 def measure(rounds: int, names: list[str]) -> Iterator[Measured]:
