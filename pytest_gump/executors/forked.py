@@ -244,20 +244,22 @@ def load_for_orders() -> None:
 def _listen(frames: Frames, runner: OrderRunner, orders: SimpleQueue[tuple[Any, ...] | None]) -> None:
     """Take messages of the worker, and tell it every few seconds that this process is not stopped."""
     messages: Sequence[tuple[Any, ...] | None] | None = ()
-    with suppress(OSError):  # the worker is gone
-        while messages is not None:
-            if not frames.comes_within(BEAT_S):
-                frames.send("alive")
-                continue
-            messages = frames.receive()
-            for message in messages or ():
-                if message == ("leave",):
-                    orders.put(None)
-                elif message is not None and message[0] == "order":
-                    orders.put(message)
-                else:
-                    runner.on_message(message)
-    orders.put(None)  # a running order is not stopped: if the worker was killed, so is this process
+    try:
+        with suppress(OSError, MemoryError):  # the worker is gone, or nothing can be sent
+            while messages is not None:
+                if not frames.comes_within(BEAT_S):
+                    frames.send("alive")
+                    continue
+                messages = frames.receive()
+                for message in messages or ():
+                    if message == ("leave",):
+                        orders.put(None)
+                    elif message is not None and message[0] == "order":
+                        orders.put(message)
+                    else:
+                        runner.on_message(message)
+    finally:
+        orders.put(None)  # a running order is not stopped: if the worker was killed, so is this process
 
 
 def _exit_after(serve: Callable[[], None]) -> NoReturn:
@@ -265,17 +267,18 @@ def _exit_after(serve: Callable[[], None]) -> NoReturn:
     status = 1
     try:
         _exit_without_worker()
-        try:
-            serve()
-        finally:
-            threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - `multiprocessing` does the same
-            atexit._run_exitfuncs()  # noqa: SLF001 - as above
+        serve()
+        threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - `multiprocessing` does the same
+        atexit._run_exitfuncs()  # noqa: SLF001 - as above
         status = 0
     except BaseException:  # noqa: BLE001 - nothing of it may reach the code of the worker
-        traceback.print_exc()
+        with suppress(BaseException):  # there may be no memory for it
+            traceback.print_exc()
     finally:
-        _flush()
-        os._exit(status)
+        try:
+            _flush()
+        finally:
+            os._exit(status)
 
 
 def _exit_without_worker() -> None:

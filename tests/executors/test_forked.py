@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
@@ -251,6 +252,22 @@ def test_process_that_does_not_answer_is_ended(driver: Driver) -> None:
     wait_until(lambda: is_gone(agent))
     driver.let("go")
     assert driver.all_end()[2] == ("result", "passed")
+
+
+def test_process_without_memory_for_its_last_words_ends() -> None:
+    code = """
+import os, sys
+from pytest_gump.executors.forked import _exit_after
+class Full:
+    def write(self, text): raise MemoryError
+    flush = lambda self: self.write("")
+sys.stdout = sys.stderr = Full()
+try:
+    _exit_after(lambda: 1 / 0)
+except MemoryError:
+    os._exit(77)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 1
 
 
 def test_no_process_is_left_at_the_end(driver: Driver) -> None:
