@@ -277,8 +277,9 @@ def _exit_after(serve: Callable[[], None]) -> NoReturn:
     finally:
         try:
             _flush()
-        finally:
             os._exit(status)
+        finally:  # without memory not even that may succeed
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _exit_without_worker() -> None:

@@ -234,8 +234,12 @@ def test_ctrl_c_ends_a_worker_that_hangs_in_time(project: GumpProject, lost: Los
 
 
 @pytest.mark.parametrize("kept", ["[]", "blocks"])
-def test_worker_that_runs_out_of_memory_hangs_nothing(project: GumpProject, kept: str) -> None:
+def test_worker_that_runs_out_of_memory_hangs_nothing(
+    project: GumpProject, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Once the memory is free again for what follows, once it is not."""
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):  # it needs memory for each line
+        monkeypatch.delenv(name, raising=False)
     project.write({"conftest.py": EXITING.format(way=GREEDY.format(kept=kept))})
     project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
     result = project.pytester.runpytest_subprocess("--gump-workflow=mine", "-n1", "spec.md", timeout=60)

@@ -203,7 +203,7 @@ def test_eight_runs_at_once_and_commands_beside_them_do_not_disturb_each_other(p
         for one in beside:
             told, rounds = one.communicate(timeout=120)
             assert told == ""
-            assert int(rounds.split()[0]) > 1
+            assert int(rounds.split()[0]) >= 1
     for folder in reversed(project.folders()):
         gump(project, "apply", folder.run_id)  # one of them is applied already
     check_result(project)
