@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PACKAGE = Path(pytest_gump.__file__).parent
-ONE = """\
-name: one
-steps:
-  - {name: change, agent: writer, prompt: Write., gate: ["bash: true"]}
-"""
 FAILS = """\
 name: fails
 steps:
@@ -147,7 +142,7 @@ def modules_of(part: list[Call | None]) -> list[str]:
 def paths() -> Iterator[tuple[str, list[Call | None]]]:
     with workspace() as folder:
         project = Project.make(folder)
-        for name, text in (("one", ONE), ("fails", FAILS), ("two", TWO)):
+        for name, text in (("fails", FAILS), ("two", TWO)):
             project.workflow(name, text)
         project.git("add", "--all", ".gump/workflows")
         project.git("commit", "--quiet", "--message", "workflows")

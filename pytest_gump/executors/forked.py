@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 ENDS: Final = frozenset({"result", "error", "lost"})
 """What the last message about an order begins with."""
 _SEND_S: Final = 5.0
-"""A process that reads nothing for so long is ended."""
+"""A process that reads no message for this time is ended."""
 _LEAVE_S: Final = 5.0
 
 

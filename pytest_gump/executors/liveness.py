@@ -8,9 +8,9 @@ from typing import Final
 BEAT_S: Final = 2.0
 """How often a process says that it is not stopped."""
 SILENT_S: Final = 15 * BEAT_S
-"""A process that gives no sign of life for so long is given up: nobody watches its agent."""
+"""A process that sends nothing for this time is ended, because it no longer watches its agent."""
 MUTE_S: Final = 3 * BEAT_S
-"""After so long it gets no order."""
+"""A process that sends nothing for this time gets no new order."""
 ANSWER_S: Final = 2.0
 """How long a process may take to answer a request to stop."""
 LOOK_S: Final = 1.0

@@ -54,7 +54,7 @@ class PoolWorker:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         else:
-            self.channel.close()  # its end tells the worker to stop; its process id means nothing here
+            self.channel.close()  # the worker stops when the channel closes; its process id is of another machine
 
     def give_up(self) -> None:
         """End a worker that does not answer, as if it had crashed: xdist will say so."""

@@ -72,7 +72,7 @@ class RemoteHome:
         """Keeps `gump gc --remote` from removing it."""
         self._pool: SlotPool | None = None
         self._free: list[str] = []
-        """Slots of ours in which nothing runs."""
+        """Slots that this process has leased and in which no order runs."""
 
     @property
     def slots_root(self) -> Path:

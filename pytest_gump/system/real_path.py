@@ -14,7 +14,7 @@ _GONE: Final = " (deleted)"
 
 
 def real_path(path: str) -> str:
-    """The same as `os.path.realpath`, which looks at each folder of the path: Linux tells where the last one lies."""
+    """Return what `os.path.realpath` returns. On Linux, the kernel resolves the folder in one call."""
     folder, name = os.path.split(path)
     real = None if name in _NO_NAMES else _real_folder(folder, name)
     return os.path.realpath(path) if real is None else os.path.join(real, name)  # noqa: PTH118 - text

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import pytest
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.system.worktrees.slots import Slots
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import pytest
     from pytest_gump.system.worktrees.slot import Slot
 
 USER = ("-c", "user.name=User", "-c", "user.email=user@example.org")
@@ -41,6 +41,17 @@ class Project:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
+
+    def begin_conflict(self, path: str) -> None:
+        """Begin a merge of two branches that both write this file; it stays unfinished."""
+        self.git("checkout", "-q", "-b", "side")
+        self.write({path: "side\n"})
+        self.commit()
+        self.git("checkout", "-q", "main")
+        self.write({path: "main\n"})
+        self.commit()
+        with pytest.raises(subprocess.CalledProcessError):
+            self.git("merge", "side")
 
     def open(self) -> Repository:
         return Repository.open(self.root)

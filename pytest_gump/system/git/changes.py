@@ -45,7 +45,7 @@ class Difference(NamedTuple):
 
 
 def write_diff(git: GitRunner, old: str, new: str, out: Path) -> tuple[Difference, ...]:
-    """Write a patch that `git apply --binary` takes, and give what differs.
+    """Write a patch for `git apply --binary`, and return the files that differ.
 
     Files over 1 MiB are one line each, before the patch. One command does all, unless some files are binary or large:
     their sizes decide what is shown of them.

@@ -233,7 +233,7 @@ def _not_found() -> WorktreeError:
 
 
 def check_version(events: str = "") -> str:
-    """Refuse a git that is too old for what runs need; give what `git version` prints.
+    """Raise an error if git is too old for a run, and return what `git version` prints.
 
     `events`: what a command wrote to stderr with `VERSION_EVENT`; without it, git is asked.
     """

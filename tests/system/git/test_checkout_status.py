@@ -60,14 +60,7 @@ def test_branch_has_its_short_name(project: Project, checkout: tuple[str, ...], 
 
 
 def test_files_that_both_sides_added_are_unmerged(project: Project) -> None:
-    project.git("checkout", "-q", "-b", "side")
-    project.write({"both.py": "side\n"})
-    project.commit()
-    project.git("checkout", "-q", "main")
-    project.write({"both.py": "main\n"})
-    project.commit()
-    with pytest.raises(subprocess.CalledProcessError):
-        project.git("merge", "side")
+    project.begin_conflict("both.py")
     status = project.open().status()
     assert status.unmerged == ("both.py",)
     assert status.modified == {"both.py": "AA"}

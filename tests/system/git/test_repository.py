@@ -222,14 +222,7 @@ def test_dirty_checkout_is_captured_without_being_touched(project: Project) -> N
 
 
 def test_merge_under_way_cannot_be_captured(project: Project) -> None:
-    project.git("checkout", "-q", "-b", "side")
-    project.write({"app.py": "side\n"})
-    project.commit()
-    project.git("checkout", "-q", "main")
-    project.write({"app.py": "main\n"})
-    project.commit()
-    with pytest.raises(subprocess.CalledProcessError):
-        project.git("merge", "side")
+    project.begin_conflict("app.py")
     with pytest.raises(WorktreeError, match=r"a merge is unfinished: app\.py"):
         project.open().capture_dirty("run-1")
 

@@ -39,18 +39,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return make_project(tmp_path)
 
 
-@pytest.fixture
-def base(project: Project) -> str:
-    return project.git("rev-parse", "HEAD")
-
-
-@pytest.fixture
-def slot(project: Project, base: str) -> Slot:
-    slot = project.slot()
-    assert slot.prepare(base)
-    return slot
-
-
 def names(project: Project, snapshot: Snapshot) -> set[str]:
     return set(project.open().list_files(snapshot.commit))
 
