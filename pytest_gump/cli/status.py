@@ -1,4 +1,4 @@
-"""`gump status`: all runs at a glance."""
+"""`gump status`: list the runs of a project."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "status",
-        description=f"List the newest {DEFAULT} runs of the project: state, step, attempt, dollars, process. A "
-        "run whose process is gone before it came to an end is `interrupted`.",
+        description=f"List the newest {DEFAULT} runs of the project with status, step, attempt, cost, time and "
+        "process id. A run is `interrupted` if its process ended before the run did.",
         examples="  gump status\n  gump status -n 5\n  gump status --json | jq -r '.runs[].id'",
         execute=execute,
     )
@@ -49,11 +49,12 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _write_json(runs: list[StoredRun | Unreadable], older: int, out: Out) -> None:
+    from pytest_gump.engine.reporting import status_schema
     from pytest_gump.engine.reporting.status_data import run_status
 
     now = time.time()
     data = {
-        "schema": 1,
+        "schema": status_schema.SCHEMA,
         "runs": [run_status(run.record, state=run.state, now=now) for run in runs if isinstance(run, StoredRun)],
         "unreadable": [{"id": run.id, "problem": run.problem} for run in runs if isinstance(run, Unreadable)],
         "older": older,
@@ -66,7 +67,7 @@ def _write_table(runs: list[StoredRun | Unreadable], older: int, out: Out) -> No
         out.line("no runs yet; start one: gump run spec.md --workflow tdd")
         return
     rows = [_row(run) if isinstance(run, StoredRun) else (run.id, "", "unreadable", *[""] * 5) for run in runs]
-    head = ("run", "workflow", "state", "step", "attempt", "cost", "time", "pid")
+    head = ("run", "workflow", "status", "step", "attempt", "cost", "time", "pid")
     out.table(head, rows, right=("attempt", "cost", "time", "pid"))
     for run in runs:
         if isinstance(run, Unreadable):
@@ -76,7 +77,7 @@ def _write_table(runs: list[StoredRun | Unreadable], older: int, out: Out) -> No
 
 
 def _step(run: StoredRun) -> tuple[str, str]:
-    """The step that the run is at, and the number of its attempt; of several the first and how many more."""
+    """The current or last step of a run and its attempt number. If there are several, the first and how many more."""
     if run.state == "failed" and run.record.stopped_at_preflight:
         return PREFLIGHT, ""
     at = where(run.record) if run.state != "passed" else []

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from .conftest import Gump
 
 
-def test_status_lists_runs_with_state_and_cost(failed: Gump) -> None:
+def test_status_lists_runs_with_status_and_cost(failed: Gump) -> None:
     head, row = failed.good("status").splitlines()
-    assert head.split() == ["run", "workflow", "state", "step", "attempt", "cost", "time"]
+    assert head.split() == ["run", "workflow", "status", "step", "attempt", "cost", "time"]
     assert row.split()[1:6] == ["pair", "failed", "second", "1", "$0.02"]
 
 
@@ -35,7 +35,7 @@ def test_a_run_whose_process_is_gone_is_interrupted(passed: Gump) -> None:
     assert passed.good("status").splitlines()[1].split()[2:4] == ["interrupted", "first"]
 
 
-def test_status_names_the_process_and_how_many_steps_are_under_way(passed: Gump) -> None:
+def test_status_names_the_process_and_the_number_of_running_steps(passed: Gump) -> None:
     ledger = passed.project.folders()[0].ledger
     events = [json.loads(line) for line in ledger.read_text().splitlines()]
     attempt = next(event for event in events if event["event"] == "attempt_started")
@@ -60,7 +60,7 @@ def test_status_of_a_dead_run_names_what_was_cut_off_and_not_what_was_settled_la
     ledger.write_text("".join(json.dumps(event) + "\n" for event in (dead, *begun, *settled)))
     assert re.search(r" interrupted +step-1 and 2 more +1 ", passed.good("status").splitlines()[1])
     (told,) = json.loads(passed.good("status", "--json"))["runs"]
-    assert [one["step"] for one in told["under_way"]] == ["step-1", "step-2", "step-3"]
+    assert [one["step"] for one in told["running"]] == ["step-1", "step-2", "step-3"]
 
 
 def test_a_run_that_has_only_opened_its_ledger_is_running(passed: Gump) -> None:
@@ -108,7 +108,7 @@ def test_status_for_machines_holds_what_its_schema_says(failed: Gump) -> None:
 
 
 def test_status_for_machines_is_an_object_without_runs_too(gump: Gump) -> None:
-    assert json.loads(gump.good("status", "--json")) == {"schema": 1, "runs": [], "unreadable": [], "older": 0}
+    assert json.loads(gump.good("status", "--json")) == {"schema": 2, "runs": [], "unreadable": [], "older": 0}
 
 
 def test_status_reads_the_runs_that_it_shows_and_counts_the_others(

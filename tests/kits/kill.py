@@ -158,7 +158,7 @@ def check_status(project: GumpProject) -> None:
     cut_off = [one["step"] for one in begun if one["number"] not in decided]
     words = [sys.executable, "-m", "pytest_gump", "status"]
     told = json.loads(project.pytester.run(*words, "--json").stdout.str())["runs"][0]
-    assert [one["step"] for one in told["under_way"]] == cut_off
+    assert [one["step"] for one in told["running"]] == cut_off
     if cut_off:
         others = f" and {len(cut_off) - 1} more" if cut_off[1:] else ""
         assert f" interrupted  {cut_off[0]}{others} " in project.pytester.run(*words).stdout.str()

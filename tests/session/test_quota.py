@@ -225,7 +225,7 @@ def test_nothing_is_held_and_the_status_tells_while_a_run_waits(project: GumpPro
         status.stdout.fnmatch_lines(["*running*impl (waits for a limit until ??:?? (in *"])
         data = json.loads(project.pytester.run(sys.executable, "-m", "pytest_gump", "status", "--json").stdout.str())
         (told,) = data["runs"]
-        assert told["under_way"] == []
+        assert told["running"] == []
         assert [(one["step"], one["agent"]) for one in told["waiting"]] == [("impl", "script")]
 
 

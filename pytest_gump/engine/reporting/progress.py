@@ -1,4 +1,4 @@
-"""How far a run is: its attempts at work, where it is or ended, and how long it took."""
+"""Progress of a run: its running attempts, its current or last step, and its duration."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 
 
-def under_way(record: RunRecord) -> list[AttemptRecord]:
-    """Attempts after which nothing was decided yet: at work, or cut off with the session that made them."""
+def running_attempts(record: RunRecord) -> list[AttemptRecord]:
+    """Attempts without a recorded decision: they are running, or were interrupted with their session."""
     return [] if record.finished is not None else _undecided(record)
 
 
@@ -19,14 +19,14 @@ def _undecided(record: RunRecord) -> list[AttemptRecord]:
 
 
 def where(record: RunRecord) -> list[AttemptRecord]:
-    """The attempts at which the run is, or at which it ended; running attempts go before settled ones."""
+    """The current or last attempts of a run: running, else waiting, else failed, else the newest."""
     steps = record.steps.values() if record.status == "failed" else ()
     failed = [step.attempts[-1] for step in steps if step.status == "failed" and step.attempts]
     return _undecided(record) or record.waiting or failed or record.attempts[-1:]
 
 
 def seconds(record: RunRecord, *, now: float, is_running: bool) -> float:
-    """How long the run took; until now, if it is running. Idle time does not count."""
+    """Duration of the run, up to now if it is running, without idle time."""
     if not record.started:
         return 0.0
     if is_running and not record.is_waiting and record.finished is None:

@@ -1,4 +1,4 @@
-"""A run at a glance, as plain data: what `gump status --json` lists. The shapes are in `status_schema`."""
+"""The data of one run in `gump status --json`. Its shape is in `status_schema`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.reporting import status_schema as shape
-from pytest_gump.engine.reporting.progress import seconds, under_way
+from pytest_gump.engine.reporting.progress import running_attempts, seconds
 from pytest_gump.engine.reporting.report_data import cost_data
 from pytest_gump.engine.reporting.shapes import time_text
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def run_status(record: RunRecord, *, state: str, now: float) -> Data:
-    """How far a run is. `state` is its status (`engine.record.liveness.run_state`)."""
+    """Return the status and progress of a run. `state` comes from `engine.record.liveness.run_state`."""
     is_running = state == "running"
     return shape.RUN_STATUS.fill(
         record,
@@ -30,6 +30,6 @@ def run_status(record: RunRecord, *, state: str, now: float) -> Data:
         cost=cost_data(record.total),
         attempts=len(record.own),
         steps=dict(Counter(step.status for step in record.steps.values())),
-        under_way=[shape.UNDER_WAY.fill(attempt) for attempt in under_way(record)],
+        running=[shape.RUNNING.fill(attempt) for attempt in running_attempts(record)],
         waiting=[shape.WAITING.fill(attempt, until=time_text(attempt.until or 0.0)) for attempt in record.waiting],
     )

@@ -1,6 +1,6 @@
-"""The shape of `gump status --json`, version 1, and its JSON Schema.
+"""The shape of `gump status --json`, version 2, and its JSON Schema.
 
-`python -m pytest_gump.engine.reporting.status_schema > docs/reference/status.schema.json` writes the latter.
+`python -m pytest_gump.engine.reporting.status_schema > docs/reference/status.schema.json` writes the schema.
 """
 
 from __future__ import annotations
@@ -12,61 +12,61 @@ from typing import Final, Literal
 from pytest_gump.engine.reporting.report_schema import COST_SUM, STATE
 from pytest_gump.engine.reporting.shapes import SECONDS, TIME, Shape, schema_of, schema_text
 
-SCHEMA: Final = 1
-"""Raised when a field goes or changes its meaning; new fields do not count."""
+SCHEMA: Final = 2
+"""Raised if a field is removed or changes its meaning. New fields do not raise it."""
 
-UNDER_WAY: Final = Shape(
-    "UnderWay",
-    "An attempt that runs, or that was cut off with its run.",
+RUNNING: Final = Shape(
+    "Running",
+    "A running attempt, or one that was interrupted with its run.",
     step=(str, "Address of its step: `build::impl[item-2]`."),
-    attempt=(int, "Place among those of the step, from 1."),
+    attempt=(int, "Number of the attempt within its step, from 1."),
     agent=(str | None, "Agent; null for gates only."),
     started=(TIME, "When it started."),
 )
 WAITING: Final = Shape(
     "Waiting",
-    "An attempt that is made once more when a limit is over.",
+    "An attempt that is retried when a usage limit ends.",
     step=(str, "Address of its step."),
-    attempt=(int, "Place among those of the step, from 1."),
+    attempt=(int, "Number of the attempt within its step, from 1."),
     agent=(str | None, "Agent."),
-    until=(TIME, "Not before then."),
+    until=(TIME, "Earliest time of the retry."),
 )
 RUN_STATUS: Final = Shape(
     "RunStatus",
-    "A run, as far as it is.",
+    "A run and its progress.",
     id=(str, "Id of the run."),
-    workflow=(str, "Name of the workflow; empty while the run is just being made."),
+    workflow=(str, "Name of the workflow; empty while the run is being created."),
     spec=(str, "The spec, relative to the project."),
-    status=(STATE, "Interrupted: its process is gone."),
-    reason=(str, "Why it ended, where a word is not enough."),
-    applied=(str | None, "Commit that `gump apply` made; null without."),
-    discarded=(bool, "Whether `gump discard` removed its branch."),
-    pid=(int | None, "Process that carries it out; null unless it is running."),
-    started=(str | None, "When it started; null while it is just being made."),
-    finished=(str | None, "When it ended; null while it has not."),
-    duration_s=(SECONDS, "Wall-clock time, until now for a run that is running; without that between two sessions."),
-    resumed=(int, "How often the run was resumed after it had ended or was killed."),
-    origin=(str | None, "The run that results were taken from (`--gump-from`)."),
-    max_budget_usd=(float | None, "Its budget; null without."),
-    cost=(COST_SUM, "What its attempts cost that have ended."),
-    attempts=(int, "Attempts that have begun; those of the run `origin` do not count."),
+    status=(STATE, "Interrupted: its process ended before the run did."),
+    reason=(str, "Why it ended; empty if the status says enough."),
+    applied=(str | None, "Commit that `gump apply` made; null if the run is not applied."),
+    discarded=(bool, "True if `gump discard` removed its branch."),
+    pid=(int | None, "Process id; null unless the run is running."),
+    started=(str | None, "When it started; null while the run is being created."),
+    finished=(str | None, "When it ended; null until then."),
+    duration_s=(SECONDS, "Wall-clock time, up to now for a running run; without the time between two sessions."),
+    resumed=(int, "How often the run was resumed."),
+    origin=(str | None, "Run whose results were reused (`--gump-from`); null if there is none."),
+    max_budget_usd=(float | None, "Its budget; null without a limit."),
+    cost=(COST_SUM, "Cost of the attempts that have ended."),
+    attempts=(int, "Attempts that have started, without those of the run `origin`."),
     steps=(dict[str, int], "Steps by status: passed, failed, skipped, running."),
-    under_way=([UNDER_WAY], "Attempts after which nothing was decided; of an interrupted run those that were cut off."),
-    waiting=([WAITING], "Attempts that are made once more when a limit of their agent's account is over."),
+    running=([RUNNING], "Attempts without a recorded decision; in an interrupted run, the interrupted attempts."),
+    waiting=([WAITING], "Attempts that are retried when a usage limit of their agent's account ends."),
 )
 UNREADABLE: Final = Shape(
     "Unreadable",
     "A run whose files cannot be read.",
     id=(str, "Id of the run."),
-    problem=(str, "Why."),
+    problem=(str, "Why it cannot be read."),
 )
 STATUS: Final = Shape(
     "Status",
-    "The runs of a project, the newest first. Times are ISO 8601 in UTC, durations seconds, money US dollars.",
-    schema=(Literal[1], "Version of this format: a field may be added without raising it."),
+    "The runs of a project, newest first. Times are ISO 8601 in UTC, durations seconds, money US dollars.",
+    schema=(Literal[2], "Version of this format. New fields do not raise it."),
     runs=([RUN_STATUS], "The newest runs."),
-    unreadable=([UNREADABLE], "Those of the newest runs that cannot be read."),
-    older=(int, "Runs that are not listed: `-n` shows more."),
+    unreadable=([UNREADABLE], "Runs among the newest that cannot be read."),
+    older=(int, "Number of runs that are not listed; `-n` lists more."),
 )
 
 json_schema: Final = partial(schema_of, STATUS, f"gump status --json, version {SCHEMA}")

@@ -31,19 +31,19 @@ def test_every_field_of_the_status_is_described_there_and_in_the_docs() -> None:
     assert [name for name in fields if f"`{name}`" not in page] == []
 
 
-def test_a_running_run_tells_what_is_under_way_and_how_long_it_goes_on() -> None:
+def test_a_running_run_has_its_running_attempts_and_its_duration_so_far() -> None:
     record = run([("a", "first", "passed", PASSED), ("b::c[x]", "first", "", None)])
     record.started, record.pid, record.steps["a"].status = 100.0, 7, "passed"
     status = run_status(record, state="running", now=160.0)
     assert (status["pid"], status["duration_s"], status["attempts"]) == (7, 60.0, 2)
     assert status["steps"] == {"passed": 1, "running": 1}
-    assert [one["step"] for one in status["under_way"]] == ["b::c[x]"]
+    assert [one["step"] for one in status["running"]] == ["b::c[x]"]
 
 
 def test_a_run_that_is_just_being_made_has_no_times() -> None:
     status = run_status(RunRecord(run_id="r"), state="running", now=160.0)
     assert (status["started"], status["finished"], status["duration_s"]) == (None, None, 0.0)
-    data = json.loads(json.dumps({"schema": 1, "runs": [status], "unreadable": [], "older": 0}))
+    data = json.loads(json.dumps({"schema": 2, "runs": [status], "unreadable": [], "older": 0}))
     assert [*Draft202012Validator(status_schema.json_schema(strict=True)).iter_errors(data)] == []
 
 
