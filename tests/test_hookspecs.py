@@ -101,7 +101,7 @@ def test_every_hook_and_its_arguments_are_documented() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [("True", "pytest_gump_retry answered True, which is neither Retry nor Stop"), ("Retry(agent='clod')", "*clod*")],
+    [("True", "pytest_gump_retry returned True, which is neither Retry nor Stop"), ("Retry(agent='clod')", "*clod*")],
 )
 def test_a_wrong_answer_of_a_hook_ends_the_step_and_says_so(project: GumpProject, answer: str, message: str) -> None:
     project.write(

@@ -1,4 +1,4 @@
-"""A run of the session with its items, and its attempts that executors have."""
+"""A running workflow of the session: its items, and the orders that executors are carrying out."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ class ActiveRun:
     run: Run
     context: RunContext
     items: dict[str, StepItem]
-    """By step path; those of plan items are made when they are first needed."""
+    """By step path. Items of plan items are created when they are first needed."""
     stack: ExitStack
-    """Ends the run when it is closed."""
+    """Closing it ends the run."""
     needs_preflight: bool
     unexpanded: dict[str, StepItem] = field(init=False)
-    """Collected items that no item of a plan has replaced, by static path."""
+    """Collected items, by static path, that plan items have not replaced."""
     root: WorkflowCollector = field(init=False)
     in_preflight: bool = False
     has_lost_preflight: bool = False
     in_flight: int = 0
-    """Number of its orders that executors have."""
+    """Number of orders that executors are carrying out."""
     asked_at: int = -1
-    """The loop's count of changes when the run last had no order that may start."""
+    """The loop's change counter when the run last had no order that could start."""
     is_idle: bool = False
-    """It waits for nothing that runs elsewhere."""
+    """True if the run has no order and waits for neither a quota nor an agent slot."""
     passed: dict[str, tuple[Any, str]] = field(default_factory=dict)
-    """Reports and paths of passed steps, by node id: they count when the run ends."""
+    """Reports and paths of passed steps, by node id. They are counted when the run ends."""
     spent_s: dict[str, float] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     """Node ids of the steps whose testcase is complete."""
@@ -69,7 +69,7 @@ class ActiveRun:
         return item
 
     def _count_in(self, session: pytest.Session, item: StepItem) -> None:
-        """Update `session.items` and counts: the first item of a template replaces it."""
+        """Add an item to the session and its count; the first item of a template replaces the template."""
         template = self.unexpanded.pop(item.step_path.static, None)
         if template is not None:
             session.items.remove(template)
@@ -80,19 +80,19 @@ class ActiveRun:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class InFlight:
-    """An order that an executor has: the preflight of a run, if it is no step."""
+    """An order that an executor is carrying out: a step (`StepInFlight`) or the preflight of a run."""
 
     ticket: int
     active: ActiveRun
     order: Order
     began: float = field(default_factory=time.time)
     usage: Usage | None = None
-    """What its agent has reported so far."""
+    """Usage that the agent has reported so far."""
 
     def interrupted(
         self, outcome: Outcome, reason: str, *, unreported: Usage = NOTHING_USED, final: bool = False
     ) -> AttemptResult:
-        """The result of an attempt that did not come to its end, completed by what it left on disk."""
+        """Return the result of an attempt that was cut short, completed from the files it left on disk."""
         usage, tools = self.usage or unreported, self.active.context.tools
         result = AttemptResult.not_made(self.order, outcome, reason, started=CLOCK.now(), usage=usage, final=final)
         folder = attempt_folder(tools.scratch, self.ticket)

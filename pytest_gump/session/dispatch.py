@@ -1,4 +1,4 @@
-"""The controller's loop: sends the orders of all open runs to executors and passes results back to the runs."""
+"""The controller's loop: sends the orders of all open runs to executors and passes the results back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 0.2
 RECALL_S: Final = 4.0
-"""How long attempts may take to end when the session is stopped; what is not back by then is killed."""
+"""Seconds that attempts have to end when the session is stopped; the remaining ones are killed."""
 KILL_S: Final = 3.0
 
 
@@ -51,16 +51,16 @@ class OrderLoop:
         self._open: list[ActiveRun] = []
         self._in_flight: dict[int, InFlight] = {}
         self._shown: InFlight | None = None
-        """The one that pytest is shown; without workers, it is carried out meanwhile."""
+        """The step that is being shown to pytest; without workers, it is carried out at the same time."""
         self._tickets = count(1)
         self._changes = 0
-        """Grows with everything after which a run may have an order that it had not before."""
+        """Incremented by every event after which a run may have a new order."""
 
     def run(self, runs: Sequence[ActiveRun], interrupted: Callable[[], bool] = bool) -> None:
-        """Run the runs to their ends; the caller raises if the session itself is to stop.
+        """Complete the runs. If the session has to stop, return early; the caller raises.
 
         Raises:
-            KeyboardInterrupt: it came, or `interrupted` returned true; all attempts have ended and are recorded.
+            KeyboardInterrupt: on Ctrl-C, or if `interrupted` returned true. All attempts have ended and are recorded.
         """
         self._open = [*runs]
         self._report.live.waits = self._quota.waits
@@ -70,7 +70,7 @@ class OrderLoop:
         try:
             while self._open and not self._is_stopped():
                 if interrupted():
-                    raise KeyboardInterrupt  # noqa: TRY301 - it is the same as a real one
+                    raise KeyboardInterrupt  # noqa: TRY301 - handled like a real one
                 self._changes += self._quota.end_waits()
                 self._fill()
                 self._close_ended()
@@ -80,14 +80,14 @@ class OrderLoop:
         except KeyboardInterrupt:
             self._recall("interrupted")
             raise
-        except BaseException:  # a full disk, say: attempts cannot be recorded any more
+        except BaseException:  # for example a full disk: attempts can no longer be recorded
             for ticket in self._in_flight:
                 self._executors.cancel(ticket, "the session was stopped")
             raise
         self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
 
     def on_event(self, ticket: int, event: AttemptEvent) -> None:
-        """Show an event of a running agent; stop all attempts of a run if together they have spent its money."""
+        """Show an event of a running agent; stop all attempts of a run that have used up its budget together."""
         self._report.live.on_event(ticket, event)
         step = self._in_flight.get(ticket, self._shown)
         if not isinstance(event, UsageSeen) or not isinstance(step, StepInFlight) or step.ticket != ticket:
@@ -102,10 +102,10 @@ class OrderLoop:
     def _is_stopped(self) -> bool:
         return bool(self._session.shouldfail or self._session.shouldstop)
 
-    # -- giving out ----------------------------------------------------------------------------------------------
+    # -- orders --------------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        """Start what may start: the next order of each run in turn."""
+        """Start as many orders as possible, taking the runs in turn."""
         progress = True
         while progress and not self._is_stopped():
             progress = False
@@ -139,7 +139,7 @@ class OrderLoop:
         return may_start
 
     def _start_preflight(self, active: ActiveRun) -> bool:
-        """Try the gate commands on the untouched base before the run's first step."""
+        """Run the gate commands on the base commit before the run's first step."""
         active.needs_preflight = False
         order = active.run.preflight()
         if order is not None:
@@ -171,7 +171,7 @@ class OrderLoop:
             self._finish(in_flight, lambda: result)
 
     def _at_once(self, run: Run, order: Order) -> AttemptResult | None:
-        """The result of an order that no executor is needed for, or that none gets."""
+        """Return the result of an order that needs no executor or cannot get one; None if it is to be sent."""
         known = run.reuse.result_of(order)
         if known is not None:
             return known
@@ -210,12 +210,12 @@ class OrderLoop:
         active.in_preflight = False
         self._changes += 1
         if isinstance(arrival, Lost) and not active.has_lost_preflight:
-            active.has_lost_preflight = active.needs_preflight = True  # once more, on another worker
+            active.has_lost_preflight = active.needs_preflight = True  # run it on another worker
             self._report.live.ended(in_flight.ticket)
             return
         try:
             result = self._getter_of(in_flight, arrival)()
-        except WorkerFault as fault:  # it concerns this run only; an exception would end them all
+        except WorkerFault as fault:  # affects this run only; an exception would end all runs
             reason = str(fault.args[0]).splitlines()[0]
             result = AttemptResult.not_made(in_flight.order, Outcome.GATE_ERROR, reason, started=CLOCK.now())
         self._report.live.ended(in_flight.ticket)
@@ -225,14 +225,14 @@ class OrderLoop:
             self._reports.preflight_failed(active, result, failure)
 
     def _getter_of(self, in_flight: InFlight, arrival: Finished | Lost) -> Callable[[], AttemptResult]:
-        """A function that returns the result, or raises what the attempt raised."""
+        """Return a function that returns the result or raises the error of the attempt."""
         return arrival.get_result if isinstance(arrival, Finished) else partial(self._lost, in_flight, arrival)
 
     def _lost(self, in_flight: InFlight, arrival: Lost) -> AttemptResult:
         if not arrival.processes_ended:
             in_flight.active.context.pool.mark_suspect(in_flight.order.slot)
             in_flight.active.run.abandon_slot(in_flight.order.slot)
-        has_begun = arrival.is_away or not arrival.processes_ended  # of others, the stream on disk shows it
+        has_begun = arrival.is_away or not arrival.processes_ended  # otherwise, the stream on disk shows the usage
         unreported = Usage() if has_begun else NOTHING_USED
         return in_flight.interrupted(Outcome.CRASHED, arrival.why, unreported=unreported)
 
@@ -268,5 +268,5 @@ class OrderLoop:
             result = self._reports.broken(step, error)
         if isinstance(arrival, Lost) or result.outcome is Outcome.CANCELLED:
             self._reports.cancelled(step, result)
-        else:  # it ended before it could be stopped
+        else:  # the attempt ended before it could be stopped
             self._finish(step, lambda: result)

@@ -1,4 +1,4 @@
-"""How a session ends early: a wrong command line, a GumpError, a signal, what pytest's own options ask for."""
+"""Ends a session early: on a usage error, a GumpError, a signal, or an option of pytest such as `--maxfail`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the session like Ctrl-C: stop children, close the ledger, exit with 2."""
+    """Let SIGTERM and SIGHUP end the session like Ctrl-C: stop child processes, close the ledger, exit with 2."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -29,7 +29,7 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Record the first Ctrl-C, SIGTERM or SIGHUP for a loop that polls for it; later ones interrupt."""
+    """Yield a function that returns True after a first Ctrl-C, SIGTERM or SIGHUP; a second one interrupts."""
     came = threading.Event()
 
     def wish(_number: int, _frame: object) -> None:
@@ -43,7 +43,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _handling(handler: Callable[[int, Any], None], *numbers: signal.Signals) -> Iterator[None]:
-    """Handle these signals; a SIGHUP that is ignored (`nohup`) stays ignored."""
+    """Handle these signals in the block. An ignored SIGHUP (`nohup`) stays ignored."""
     before = {number: signal.getsignal(number) for number in numbers}
     if before.get(signal.SIGHUP) is signal.SIG_IGN:
         del before[signal.SIGHUP]
@@ -58,7 +58,7 @@ def _handling(handler: Callable[[int, Any], None], *numbers: signal.Signals) -> 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay SIGINT and SIGTERM until the block ends; a second one interrupts it."""
+    """Delay a first SIGINT or SIGTERM until the block ends; a second one interrupts the block."""
     came: list[int] = []
 
     def hold(number: int, _frame: object) -> None:
@@ -72,8 +72,8 @@ def uninterrupted() -> Iterator[None]:
         signal.raise_signal(missed)
 
 
-class usage_errors:  # noqa: N801 - reads as a statement: `with usage_errors():`
-    """Turn our errors into pytest's usage error: exit code 4, no traceback."""
+class usage_errors:  # noqa: N801 - used as a statement: `with usage_errors():`
+    """Turn a GumpError into pytest's usage error: exit code 4, no traceback."""
 
     def __enter__(self) -> None: ...
 
@@ -84,11 +84,11 @@ class usage_errors:  # noqa: N801 - reads as a statement: `with usage_errors():`
 
 @contextmanager
 def failing_in_one_line(session: pytest.Session) -> Iterator[None]:
-    """Fail the session with the text of a GumpError that ends a run (a full disk, for example), in one line."""
+    """Fail the session with the first line of a GumpError that ends a run, for example on a full disk."""
     try:
         yield
     except GumpError as error:
-        from pytest_gump.engine.attempt.judge import REASON_CHARS  # a dry run carries out nothing
+        from pytest_gump.engine.attempt.judge import REASON_CHARS  # not needed by dry runs
 
         session.shouldfail = one_line(str(error), REASON_CHARS)
         raise session.Failed(session.shouldfail) from None

@@ -1,4 +1,4 @@
-"""Reports steps to pytest and other plugins: one report a step, however many attempts it has."""
+"""Reports steps to pytest and other plugins: one report per step, regardless of the number of attempts."""
 
 from __future__ import annotations
 
@@ -44,10 +44,12 @@ class StepReports:
         config.pluginmanager.register(self._protocol, "gump-steps")
 
     def show(self, in_flight: StepInFlight, get_result: Callable[[], AttemptResult], *, is_over: bool) -> None:
-        """Show pytest the run of an attempt's item: `get_result` returns the result, or carries out the attempt.
+        """Run the pytest phases of an attempt's item, then record the attempt.
+
+        `get_result` returns the result or carries out the attempt.
 
         Raises:
-            KeyboardInterrupt, Exit: the session must end; the result of the attempt is recorded.
+            KeyboardInterrupt, Exit: the session must end. The result of the attempt is recorded.
         """
         item = in_flight.item
         phases = Phases(item, get_result, partial(self.broken, in_flight), is_over=is_over)
@@ -58,19 +60,19 @@ class StepReports:
                 result = phases.result or in_flight.interrupted(Outcome.CANCELLED, "interrupted")
                 self.cancelled(in_flight, result)
             else:
-                with uninterrupted():  # recorded and shown, or neither
+                with uninterrupted():  # record and show the attempt, or do neither
                     self._settle(in_flight, phases.result, phases.report(phases.result))
         if phases.stop is not None:
             raise phases.stop
 
     def broken(self, in_flight: StepInFlight, error: BaseException) -> AttemptResult:
-        """The result of an attempt that raised an error. Its worker still runs, so a retry would fail the same way."""
+        """Return the final result of an attempt that raised an error. A retry would fail the same way."""
         why = str(error.args[0]).partition("\n")[0] if isinstance(error, GumpError) else in_a_line(error)
         outcome = Outcome.GATE_ERROR if in_flight.order.agent is None else Outcome.AGENT_ERROR
         return in_flight.interrupted(outcome, f"the step raised an error: {clean_text(why)}", final=True)
 
     def cancelled(self, in_flight: StepInFlight, result: AttemptResult) -> None:
-        """Record an attempt that was stopped; nothing follows from it."""
+        """Record an attempt that was stopped. The schedule does not change."""
         self._report.live.ended(in_flight.ticket)
         record = in_flight.active.run.finish_attempt(in_flight.order, result)
         self._report.attempt_cancelled(in_flight.order.run_id, record, result)
@@ -78,8 +80,8 @@ class StepReports:
     def _settle(self, in_flight: StepInFlight, result: AttemptResult, report: Any) -> None:
         """Record the attempt and decide what follows, before pytest and other plugins count it.
 
-        A failure that will be retried does not count; a pass counts when the run ends, because a later step may restart
-        from this one. So every step is counted once; of the attempts in between, others see a phase that passed.
+        Each step is counted once. A failure that is retried is not counted: other plugins see a passed set-up instead.
+        A pass is counted when the run ends, because a later step may restart from this one.
         """
         active, order = in_flight.active, in_flight.order
         record, settled = self._decide(in_flight, result)
@@ -117,7 +119,7 @@ class StepReports:
         return record, run.settle(order, result, decide)
 
     def notify(self, hook: Callable[[], object]) -> None:
-        """Call a notification hook of ours; errors in it are shown and change nothing."""
+        """Call one of our notification hooks. An error in it is shown and has no other effect."""
         text = trouble(hook)
         if text is not None:
             name = getattr(getattr(hook, "func", None), "name", "a hook")
@@ -126,7 +128,7 @@ class StepReports:
     # -- settled steps -------------------------------------------------------------------------------------------
 
     def run_finished(self, active: ActiveRun) -> None:
-        """Count the steps that passed, in the order in which they last ran."""
+        """Count the passed steps, in the order in which they last ran."""
         run = active.run
         for report, name in active.passed.values():
             self._report.log(report, self._config.hook)
@@ -139,7 +141,7 @@ class StepReports:
         self.notify(partial(self._config.hook.pytest_gump_run_finished, run=run.record))
 
     def _log_reused(self, active: ActiveRun, run: Run) -> None:
-        """Count the steps of earlier sessions whose results hold to the end: they passed."""
+        """Count the reused steps as passed: their results of earlier sessions are still valid at the end."""
         for step in run.record.steps.values():
             path = StepPath.parse(step.path)
             if step.status != "passed" or step.attempts[-1].number not in run.reuse.numbers or REPLAN in step.path:
@@ -154,7 +156,7 @@ class StepReports:
                 self._close(report, active, step.path)
 
     def _close(self, report: Any, active: ActiveRun, path: str) -> None:
-        """JUnit closes a testcase at its teardown report, so that is logged once, when the step is settled."""
+        """Log the teardown report of a settled step; pytest's JUnit plugin closes the testcase at this report."""
         teardown = _final(report, "teardown")
         teardown.duration = 0.0
         junit.write_step(self._config, teardown, active.run.record, active.run.record.steps[path])
@@ -163,7 +165,7 @@ class StepReports:
         self._report.log(teardown, self._config.hook)
 
     def _log_failed(self, active: ActiveRun, path: StepPath, result: AttemptResult | None) -> None:
-        """Fail a step without an attempt that shows it: a part of its replan failed, or its group gave up later."""
+        """Fail a step after its last attempt was logged: a part of its replan failed, or its group gave up."""
         item = active.item(active.root.session, path)
         whole = active.run.record.steps[str(path)]
         head, detail = f"{path}: {whole.reason}", describe_failure(result) if result is not None else ""
@@ -173,7 +175,7 @@ class StepReports:
         self._close(report, active, whole.path)
 
     def preflight_failed(self, active: ActiveRun, result: AttemptResult, reason: str) -> None:
-        """Fail a run whose gates cannot run: a separate testcase says so, and all steps are skipped."""
+        """Fail a run whose gates cannot run: log a testcase for the preflight and skip all steps."""
         skipped = active.run.end_at_preflight(reason)
         path = StepPath.parse(PREFLIGHT)
         item = StepItem.from_parent(active.root, name=PREFLIGHT, root=active.root, step_path=path)
@@ -198,7 +200,7 @@ class StepReports:
 
 
 def _answer(ask: Callable[[], object], job: Job) -> Decision | None:
-    """The decision of the hook; None leaves it to the workflow's own policy."""
+    """Return the decision of the hook; None if the workflow's own policy applies."""
     answers: list[object] = []
     text = trouble(lambda: answers.append(ask()))
     if text is not None:
@@ -207,11 +209,11 @@ def _answer(ask: Callable[[], object], job: Job) -> Decision | None:
 
 
 def _checked(answer: object, job: Job) -> Decision:
-    """What a hook decided, or a Stop that says why it cannot be followed: a run in progress is not thrown away."""
+    """Return the hook's decision, or a Stop with the reason if it is invalid: an error would discard a running run."""
     if isinstance(answer, Stop):
         return answer
     if not isinstance(answer, Retry):
-        return Stop(f"pytest_gump_retry answered {answer!r}, which is neither Retry nor Stop")
+        return Stop(f"pytest_gump_retry returned {answer!r}, which is neither Retry nor Stop")
     try:
         missing = job.agent(answer.agent).missing() if answer.agent is not None else None
     except GumpError as error:
@@ -220,11 +222,11 @@ def _checked(answer: object, job: Job) -> Decision:
 
 
 _CATEGORIES = {"again": "retried", "passed": ""}
-"""What pytest's summary counts an attempt as that is not the last word on its step; "" is no count."""
+"""Category in pytest's summary, by verdict, of an attempt that does not settle its step; "" is not counted."""
 
 
 def _final(report: Any, when: str) -> Any:
-    """A copy, not a new report: since pytest 9.2 a report's id is more than its string."""
+    """Copy a report for another phase. A new report would not do: since pytest 9.2 its id is more than a string."""
     final = copy.copy(report)
     final.when, final.outcome, final.longrepr, final.gump, final.gump_category = when, "passed", None, None, None
     final.sections = []

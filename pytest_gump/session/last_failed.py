@@ -1,4 +1,4 @@
-"""Keeps steps out of pytest's memory of failed tests: for a workflow, `--lf` goes by its last run."""
+"""Keeps steps out of pytest's cache of failed tests: for a workflow, `--lf` uses its last run instead."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class LastFailed:
         self._config = config
 
     def keep(self, files: Iterable[Path]) -> None:
-        """Let pytest collect these files, too, when it collects what had failed only."""
+        """Make `--lf` collect these files in addition to those with failed tests."""
         plugin: Any = self._config.pluginmanager.get_plugin("lfplugin")
         if hasattr(plugin, "_last_failed_paths"):  # private to pytest; tests/session/test_resume.py
             plugin._last_failed_paths.update(files)  # noqa: SLF001
 
     @property
     def _known(self) -> dict[Any, bool]:
-        """pytest's own record, from its plugin; empty where there is none (`-p no:cacheprovider`)."""
+        """pytest's own record of failed tests; empty without its plugin (`-p no:cacheprovider`)."""
         plugin: Any = self._config.pluginmanager.get_plugin("lfplugin")
         known: dict[Any, bool] = getattr(plugin, "lastfailed", {})
         return known
@@ -41,5 +41,5 @@ class LastFailed:
 
 
 def _id(report: Any) -> Any:
-    """Since pytest 9.2 an id is more than its string."""
+    """Return the key of a report in pytest's record. Since pytest 9.2 it holds more than the node id."""
     return getattr(report, "id", report.nodeid)

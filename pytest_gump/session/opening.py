@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def prepare(config: pytest.Config, job: Job) -> PreparedJob:
-    """Check everything that could refuse the run of a job, and create its cassette.
+    """Check everything that can prevent a run, and create its cassette.
 
     Raises:
-        GumpError: something refuses it.
+        GumpError: the run cannot start.
     """
     prepared, previous = prepare_job(config, job), job.previous
     if previous is not None and previous.step is None:
@@ -39,13 +39,13 @@ def open_run(config: pytest.Config, context: RunContext, owned: ExitStack) -> Ru
     """Open the run of a job. Its folder is locked until `owned` is closed.
 
     Raises:
-        GumpError: something cannot be written, or another session has resumed the run since.
+        GumpError: a file cannot be written, or another session has resumed the run in the meantime.
     """
     prepared = context.prepared
     previous = prepared.job.previous
     if previous is None:
         return create_run(context, owned, partial(begin_run, context, header=run_header(config, prepared)))
-    from pytest_gump.session.resume import resume, start_from  # with all that reads and replays another run
+    from pytest_gump.session.resume import resume, start_from  # imports the modules that replay a run
 
     if previous.step is None:
         return resume(context, previous, owned, stored_options(config, prepared))

@@ -1,6 +1,6 @@
-"""A step as pytest and its plugins see it: set-up, call and teardown around a result that they cannot change.
+"""The set-up, call and teardown phases of a step, around a result that other plugins cannot change.
 
-If a hook of another plugin skips, fails, xfails or raises in them, that becomes a note.
+If a hook of another plugin skips, fails, xfails or raises in a phase, the result gets a note.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.runner import runtestprotocol  # the one way to run an item's phases and log a single report; tested
+from _pytest.runner import runtestprotocol  # private; the only way to run phases and log one report; tested
 
 from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.engine.attempt.attempt import Cancelled
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 class StepProtocol:
-    """Registered as a plugin: the phases of a step run as we say, and no other plugin repeats or logs them."""
+    """A plugin that runs the phases of steps, so that no other plugin repeats or logs them."""
 
     def __init__(self) -> None:
         self._shown: dict[str, Callable[[], object]] = {}
-        """What runs the phases of the steps that are being shown, by node id."""
+        """By node id, the functions that run the phases of the steps that are being shown."""
 
     @contextmanager
     def showing(self, item: StepItem, run_phases: Callable[[], object]) -> Iterator[None]:
-        """While this lasts, `run_phases` is the protocol of an item."""
+        """Use `run_phases` as the protocol of an item in this block."""
         self._shown[item.nodeid] = run_phases
         try:
             yield
@@ -54,14 +54,14 @@ class StepProtocol:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
-        """Only we log steps: if a plugin logs one, other plugins see a phase that passed."""
+        """Turn the report of a step that another plugin logs into that of a passed set-up."""
         if report.nodeid in self._shown and not is_own(report):
             make_setup(report, "")
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_report_to_serializable(self, report: Any) -> Generator[None, Any, Any]:
-        """Write order and result of an attempt as plain dicts, for plugins that save reports."""
+        """Convert an attempt's order and result to plain dicts, for plugins that save reports."""
         data, attempt = (yield), getattr(report, "gump", None)
         if attempt is not None and data is not None:
             order, result = attempt
@@ -69,7 +69,7 @@ class StepProtocol:
         return data
 
     def report_of(self, item: StepItem, when: str) -> Any:
-        """Run the phases of a step without an attempt; returns its report, to be completed."""
+        """Run the phases of a step without an attempt and return the report of the phase `when`, to be completed."""
         reports: list[Any] = []
         with self.showing(item, lambda: reports.extend(runtestprotocol(item, log=False, nextitem=None))):
             trouble(partial(item.config.hook.pytest_runtest_protocol, item=item, nextitem=None))
@@ -77,13 +77,18 @@ class StepProtocol:
 
 
 class Phases:
-    """Runs an item's phases once, and fetches the result exactly once."""
+    """Runs an item's phases and fetches its result, exactly once each.
+
+    Args:
+        get_result: returns the result or carries out the attempt.
+        broken: returns the result for an error that `get_result` raises.
+        is_over: True if the attempt has ended.
+    """
 
     def __init__(
         self, item: StepItem, get_result: Callable[[], AttemptResult], broken: Callable[[BaseException], AttemptResult],
         *, is_over: bool,
     ) -> None:  # fmt: skip
-        """`get_result` returns the result, `broken` makes one of what it raises; `is_over`: the attempt has ended."""
         self._item = item
         self._get_result: Callable[[], AttemptResult] | None = get_result
         self._broken = broken
@@ -93,9 +98,9 @@ class Phases:
         self.result: AttemptResult | None = None
         """None if the attempt was stopped before it had a result."""
         self._trace = ""
-        """Where the attempt broke."""
+        """Traceback of an error in the attempt."""
         self.stop: BaseException | None = None
-        """What ends the session after the result is recorded."""
+        """Exception that ends the session after the result is recorded."""
 
     def run(self) -> None:
         try:
@@ -104,7 +109,7 @@ class Phases:
             self.result, self.stop = error.result, KeyboardInterrupt(str(error))
         except STOPS as error:
             self.stop = error
-        except BaseException as error:  # noqa: BLE001 - hooks of others; what they raise must not lose a result
+        except BaseException as error:  # noqa: BLE001 - an error in another plugin's hook must not lose the result
             self._notes.append(f"another plugin's hook raised {in_a_line(error)}; the attempt's result does not change")
         if self._get_result is not None and (self._is_over or self.stop is None):
             self.carry_out()
@@ -112,7 +117,7 @@ class Phases:
             self.result = replace(self.result, notes=(*self.result.notes, *self._notes))
 
     def carry_out(self) -> AttemptResult:
-        """Fetch the result or carry out the attempt; later calls return the known result."""
+        """Fetch the result or carry out the attempt. Later calls return the same result."""
         get_result, self._get_result = self._get_result, None
         if get_result is not None:
             try:
@@ -123,11 +128,11 @@ class Phases:
                 self.result, self._trace = self._broken(error), _trace_of(error)
                 self.stop = error if isinstance(error, STOPS) else None
         if self.result is None:
-            raise KeyboardInterrupt  # it was stopped before
+            raise KeyboardInterrupt  # stopped before it had a result
         return self.result
 
     def in_protocol(self) -> None:
-        """Run the phases inside the wrappers of plugins."""
+        """Run the phases inside the hook wrappers of other plugins."""
         result = self._item.result = self.carry_out()
         self._reports = runtestprotocol(self._item, log=False, nextitem=None)
         expected = "passed" if result.passed else "failed"
@@ -137,25 +142,25 @@ class Phases:
                 self._notes.append(f"{what}; the attempt's result does not change")
 
     def report(self, result: AttemptResult) -> Any:
-        """The report of the attempt: that of its call phase, with the attempt's own outcome."""
+        """Return the report of the call phase, with the attempt's own outcome."""
         report = _report_of(self._reports, self._item, "call")
         report.when, report.outcome, report.longrepr = "call", "passed", None
         if not result.passed:
             texts = filter(None, [describe_failure(result), self._trace])
             report.outcome, report.longrepr = "failed", "\n\n".join(texts)
-        # A worker may have carried out the attempt; then the phases here only show it.
+        # If a worker carried out the attempt, the phases in this process only show it.
         report.duration = max(report.duration, result.timings.total_s)
         return report
 
 
 def make_setup(report: Any, category: str) -> None:
-    """Make it the report of a set-up that passed: no plugin shows or counts that, ours apart."""
+    """Turn a report into that of a passed set-up, which only this plugin shows and counts."""
     report.when, report.outcome, report.longrepr, report.gump_category = "setup", "passed", None, category
     report.duration, report.sections = 0.0, []
 
 
 def _report_of(reports: Sequence[Any], item: StepItem, when: str) -> Any:
-    """The report of a phase; if it is missing, one that neither phases nor plugins have influenced."""
+    """Return the report of a phase; if it is missing, a new one that no phase or plugin has changed."""
     report = next((report for report in reports if report.when == when), None)
     report = report or item.bare_report(when)
     vars(report).pop("wasxfail", None)
@@ -163,7 +168,7 @@ def _report_of(reports: Sequence[Any], item: StepItem, when: str) -> Any:
 
 
 def _why(report: Any) -> str:
-    """The reason of a phase: that of a skip, or the last line of a traceback with file and line."""
+    """Return the reason of a phase's outcome: a skip's reason, or an error's message with file and line."""
     longrepr, crash = report.longrepr, getattr(report.longrepr, "reprcrash", None)
     if hasattr(report, "wasxfail"):
         text = f"xfail {report.wasxfail}"
@@ -176,7 +181,7 @@ def _why(report: Any) -> str:
 
 
 def _trace_of(error: BaseException) -> str:
-    """Where an error comes from; our own errors and those sent by workers contain that."""
+    """Return an error's traceback; a GumpError, which workers send too, contains it in its message."""
     if isinstance(error, GumpError):
         return clean_text(str(error).partition("\n")[2])
     return clean_text("".join(traceback.format_exception(error)))

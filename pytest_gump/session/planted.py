@@ -1,4 +1,4 @@
-"""Refuses pytest configuration that appeared in the checkout during the last run and was not inspected."""
+"""Refuses to start with pytest configuration that appeared in the checkout during the last run."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ _MOST_READ: Final = 1 << 18
 
 
 def refuse_planted(folder: Path) -> None:
-    """Refuse to start if pytest would execute a file that the last run's report named and nobody touched since.
+    """Refuse to start if pytest would execute a file that appeared or changed during the last run.
+
+    Committing, deleting or touching the file accepts it.
 
     Raises:
-        UsageError: there is such a file, and git does not track it.
+        UsageError: git does not track such a file, and it is unchanged since the end of that run.
     """
     root = checkout_around(folder)
     newest = None if root is None else next(run_folders(root), None)
@@ -44,7 +46,7 @@ def refuse_planted(folder: Path) -> None:
 
 
 def _last_finished(ledger: Path) -> dict[str, Any]:
-    """The last `run_finished` of a ledger; empty if it cannot be read."""
+    """Return the last `run_finished` event of a ledger; empty if it cannot be read."""
     try:
         with ledger.open("rb") as file:
             file.seek(max(0, ledger.stat().st_size - _MOST_READ))

@@ -1,4 +1,4 @@
-"""Starts the run of a job that has a previous one: resumes it in its folder, or starts a new one from a step of it."""
+"""Continues a previous run: resumes it in its folder, or starts a new run from one of its steps."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 
 def replay_previous(prepared: PreparedJob, previous: PreviousRun) -> Replay:
-    """What a resumed run reuses and what it runs. Starts nothing and writes nothing.
+    """Return which results a resumed run reuses and which steps it runs, without starting or writing anything.
 
     Raises:
-        GumpError: the run cannot go on.
+        GumpError: the run cannot be resumed.
     """
     inputs, run = prepared.inputs, previous.run
     replayed = replay(read_history(run.events), inputs, run.record, prepared.repository, until=previous.step)
@@ -44,10 +44,10 @@ def replay_previous(prepared: PreparedJob, previous: PreviousRun) -> Replay:
 
 
 def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, record: RunRecord) -> None:
-    """Refuse a run of which nothing could start, as its money, tokens or time are used up.
+    """Refuse a run whose used-up budget, tokens or time let no step start.
 
     Raises:
-        RunError: it is one.
+        RunError: no step can start.
     """
     reasons = []
     for ready in schedule.ready():
@@ -58,13 +58,17 @@ def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, 
         reasons.append(reason)
     if reasons:
         raise RunError(
-            f"run {run_id} cannot go on: {reasons[0]}",
-            hint="raise that limit in the workflow; for the run's max_budget, --gump-max-budget=USD does it too",
+            f"run {run_id} cannot continue: {reasons[0]}",
+            hint="raise that limit in the workflow, or the run's max_budget with --gump-max-budget=USD",
         )
 
 
 def resume(context: RunContext, previous: PreviousRun, owned: ExitStack, options: dict[str, Any]) -> Run:
-    """Continue a run in its own folder, under its own id."""
+    """Resume a run in its folder, with the same id.
+
+    Raises:
+        RunError: a file cannot be written, or another session has resumed the run in the meantime.
+    """
     prepared, tools, folder = context.prepared, context.tools, previous.run.folder
     owned.enter_context(folder.owned())
     folder.close_to_others()
@@ -90,7 +94,7 @@ def resume(context: RunContext, previous: PreviousRun, owned: ExitStack, options
 def start_from(
     context: RunContext, previous: PreviousRun, step: StepPath, folder: RunFolder, header: dict[str, Any]
 ) -> Run:
-    """Start a new run that copies what the previous one did before a step."""
+    """Start a new run that reuses the results of the previous run up to a step."""
     prepared, origin = context.prepared, previous.run
     run = ResumedRun(prepared.inputs, folder, prepared.repository, CLOCK.now, pool=context.pool)
     run.start_from(read_history(origin.events), step, origin.id, header=header, **this_process())

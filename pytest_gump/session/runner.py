@@ -1,4 +1,4 @@
-"""The runs of a session: prepares, opens, runs and closes them."""
+"""Prepares, opens, runs and closes the runs of a session."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Runner:
         self._steps = StepReports(session.config, report)
 
     def in_this_process(self, selected: Selected) -> None:
-        """Ordinary tests first, then one run after the other."""
+        """Run the ordinary tests, then the workflow runs, one after the other."""
         runs = self._prepare(selected)
         has_run = self._run_tests()
         for prepared, items in runs:
@@ -57,7 +57,7 @@ class Runner:
             stop_if_asked(self._session)
 
     def by_workers(self, workers: WorkerPool, selected: Selected) -> None:
-        """Ordinary tests first, then all runs in parallel."""
+        """Run the ordinary tests, then all workflow runs in parallel."""
         runs = [(replace(prepared, status=None), items) for prepared, items in self._prepare(selected)]
         workers.run_tests(self._session)
         stop_if_asked(self._session)
@@ -75,7 +75,7 @@ class Runner:
             raise self._session.Interrupted("errors during collection")
 
     def _run_tests(self) -> bool:
-        """Run the ordinary tests; says whether there are any."""
+        """Run the ordinary tests; return True if there are any."""
         ordinary = [item for item in self._session.items if not isinstance(item, StepItem)]
         for number, item in enumerate(ordinary):
             following = ordinary[number + 1] if number + 1 < len(ordinary) else None
@@ -95,7 +95,7 @@ class Runner:
             loop.run([run])
 
     def _conduct_all(self, workers: WorkerPool, prepared: Prepared) -> None:
-        """Have all runs carried out by the workers, in parallel."""
+        """Carry out all runs in parallel, in the workers."""
         with interruptible() as interrupted, failing_in_one_line(self._session), ExitStack() as stack:
             runs = [self._open(job, items, stack.enter_context(ExitStack()), is_here=False) for job, items in prepared]
             self._report.set_labels(labels([run.run.record for run in runs]))
@@ -128,5 +128,5 @@ class Runner:
 
     def _why_serial(self) -> str:
         has_xdist = self._config.pluginmanager.has_plugin("xdist")
-        why = "there are no workers (-n)" if has_xdist else "pytest-xdist is not there"
-        return f"parallel: true runs one after the other: {why}"
+        why = "there are no workers (-n)" if has_xdist else "pytest-xdist is not available"
+        return f"parallel groups run one step at a time: {why}"

@@ -1,4 +1,4 @@
-"""Selects the steps of a session by the command line itself, not by the project's settings for tests."""
+"""Selects the steps of a session by the options of the command line, not by those in the project's `addopts`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SELECTS: Final = {"keyword": "-k", "markexpr": "-m", "deselect": "--deselect"}
 
 
 class Selection:
-    """Registered with the conductor. Hooks of other plugins may mark steps, but neither remove nor reorder them."""
+    """Registered with the conductor. Hooks of other plugins can mark steps, but cannot remove or reorder them."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._is_own = False
         self.collected: list[StepItem] = []
         self.is_broken = False
-        """A hook of another plugin raised: the session ends with that error."""
+        """True if a hook of another plugin raised an error, which ends the session."""
         self.steps: list[StepItem] = []
         """The steps to run, in the order of their workflows."""
 
@@ -35,7 +35,7 @@ class Selection:
         self.is_broken = True
         result = yield
         self.is_broken = False
-        for step in self.collected:  # pytest-retry would run a step again whose mark it finds
+        for step in self.collected:  # pytest-retry would run a step with this mark again
             step.own_markers[:] = [mark for mark in step.own_markers if mark.name != "flaky"]
         self.steps = self._selected()
         kept, tests = {*self.steps}, iter([item for item in items if not isinstance(item, StepItem)])
@@ -46,13 +46,13 @@ class Selection:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_deselected(self, items: list[pytest.Item]) -> Generator[None, object, object]:
-        """Do not count steps as deselected that are not."""
+        """Remove steps from the deselected items of other plugins, so that they are not counted."""
         if not self._is_own and isinstance(items, list):
             items[:] = [item for item in items if not isinstance(item, StepItem)]
         return (yield)
 
     def _selected(self) -> list[StepItem]:
-        """Apply pytest's own options to the steps, as far as the command line itself sets them."""
+        """Apply `-k`, `-m` and `--deselect` to the steps if they are set on the command line itself."""
         steps: list[Any] = [*self.collected]
         with self._own_options():
             for name in ("mark", "main"):  # pytest's plugins for -k and -m, and for --deselect
@@ -74,7 +74,7 @@ class Selection:
 
 
 def selects(config: pytest.Config) -> bool:
-    """True if the command line itself selects among the steps."""
+    """True if the command line itself selects steps, by node ids or options."""
     own = own_options(config)
     has_ids = any("::" in word for word in map(str, config.args))
     return has_ids or any(getattr(own, name) for name in SELECTS)

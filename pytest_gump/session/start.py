@@ -1,4 +1,4 @@
-"""A started run: its folder, ledger, branch and worktrees, from its first event to its last."""
+"""Starts and ends a run: its folder, ledger, branch and worktrees."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.checkout_watch import CheckoutState
 
     OpenRun = Callable[["RunContext", ExitStack], Run]
-    """Opens the folder of a run and books its start. The stack closes what the run owns."""
+    """Opens the folder of a run and records its start. The stack closes the resources of the run."""
 
 
 class RunContext(NamedTuple):
-    """What this process needs to carry out the orders of one run."""
+    """Everything that this process needs to carry out the orders of one run."""
 
     prepared: PreparedJob
     tools: Tools
@@ -62,15 +62,15 @@ class RunContext(NamedTuple):
 
     @property
     def location_note(self) -> str | None:
-        """A note if the worktrees lie in the checkout."""
+        """A note if the worktrees are inside the checkout, otherwise None."""
         checkout = os.path.realpath(self.prepared.repository.root)
         root = self.tools.slots.root
         inside = Path(os.path.realpath(root)).is_relative_to(checkout)
-        return f"note: worktrees lie inside the checkout: {os.path.relpath(root, checkout)}" if inside else None
+        return f"note: worktrees are inside the checkout: {os.path.relpath(root, checkout)}" if inside else None
 
     def run_setup(self, *, shows_tools: bool) -> RunSetup:
-        """What workers need to know of the run."""
-        from pytest_gump.executors.run_setup import RunSetup  # only with workers, and it needs what remote ones need
+        """Return the data that workers need to carry out orders of the run."""
+        from pytest_gump.executors.run_setup import RunSetup  # used with workers only; imports the code of remote ones
 
         return RunSetup.from_job(self.prepared.inputs.run_id, self.prepared.job, self.tools, shows_tools=shows_tools)
 
@@ -86,19 +86,19 @@ class RunContext(NamedTuple):
 def start(
     prepared: PreparedJob, open_run: OpenRun, finished: Callable[[], None], *, is_here: bool
 ) -> Iterator[tuple[Run, RunContext]]:
-    """Start a run; at the end of the block it ends. Its worktrees stay, for the next run to use.
+    """Start a run and end it when the block ends. Its worktrees stay for the next run.
 
-    On Ctrl-C or an error the ledger is closed with `cancelled` and the exception is raised again.
+    On Ctrl-C or an error, close the ledger with `cancelled` and re-raise the exception.
 
     Args:
-        open_run: opens the folder and books the start.
+        open_run: opens the folder and records the start.
         finished: called after the last event.
-        is_here: this process carries out the orders.
+        is_here: True if this process carries out the orders.
     """
     settings, repository = prepared.settings, prepared.repository
     root = Slots.default_root(repository, settings.worktrees)
     slots = Slots(repository, root, keep=settings.keep_ignored)
-    supervised = Supervisor() if is_here else closing(Supervisor())  # that one starts when it is first used
+    supervised = Supervisor() if is_here else closing(Supervisor())  # the second form starts on first use
     with supervised as supervisor, closing(SlotPool(slots)) as pool, ExitStack() as owned:
         context = RunContext.from_job(prepared, supervisor, slots, pool)
         run = open_run(context, owned)
@@ -117,12 +117,12 @@ def start(
 
 
 def create_run(context: RunContext, owned: ExitStack, begin: Callable[[RunFolder], Run]) -> Run:
-    """Make the run's folder, its ledger, its branch and its scratch folder: all of them, or none.
+    """Create the run's folder, ledger, branch and scratch folder: either all of them or none.
 
     The folder is locked until `owned` is closed. `begin` writes the first event.
 
     Raises:
-        GumpError: one of them cannot be written.
+        GumpError: a file cannot be written.
     """
     folder = RunFolder.create(context.prepared.repository.root, context.prepared.inputs.run_id)
     try:
@@ -146,13 +146,13 @@ def begin_run(context: RunContext, folder: RunFolder, header: dict[str, Any]) ->
 
 
 def this_process() -> dict[str, Any]:
-    """Identify the process of a run, so that others can see whether it is alive."""
+    """Return the pid and start time of this process, so that other processes can check whether the run is alive."""
     process = psutil.Process()
     return {"pid": process.pid, "pid_created": process.create_time()}
 
 
 def _changed_in_checkout(prepared: PreparedJob, before: CheckoutState) -> list[str]:
-    """The files that changed in the user's checkout. A change is reported; it never fails the run."""
+    """Return the files that changed in the user's checkout. A change is reported; it never fails the run."""
     record, root = prepared.settings.record, prepared.repository.root
     ours = record and os.path.relpath(record, root)
     try:
@@ -167,7 +167,7 @@ def _interruption(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, BrokenPipeError):
-        return "stopped: nobody reads the output any more"
+        return "stopped: the output was closed"
     if isinstance(error, GumpError):
         return f"stopped: {one_line(str(error.args[0]), REASON_CHARS)}"
     return f"stopped: {str(error) or type(error).__name__}"

@@ -145,5 +145,5 @@ def test_plain_pytest_leaves_out_worktrees_inside_the_checkout(rogue: Rogue, mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(project.path / ".cache"))
     rogue.agent("write('new.py', 'x = 1\\n')")
     result = project.pytester.runpytest_subprocess("--gump-workflow=rogue", "spec.md")
-    result.stdout.fnmatch_lines(["note: worktrees lie inside the checkout: .cache/gump/worktrees/*", "*1 passed*"])
+    result.stdout.fnmatch_lines(["note: worktrees are inside the checkout: .cache/gump/worktrees/*", "*1 passed*"])
     project.pytester.runpytest_subprocess().assert_outcomes(passed=1)

@@ -84,7 +84,7 @@ def test_a_session_without_xdist_runs(project: GumpProject) -> None:
     write_side(project)
     result = project.run_apart("side", "-p", "no:xdist")
     result.assert_outcomes(passed=4)
-    assert result.stdout.str().count("parallel: true runs one after the other: pytest-xdist is not there") == 1
+    assert result.stdout.str().count("parallel groups run one step at a time: pytest-xdist is not available") == 1
 
 
 @pytest.mark.parametrize("plugin", ["capture", "debugging"])

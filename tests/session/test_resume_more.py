@@ -234,7 +234,7 @@ def test_a_run_whose_money_is_spent_says_so_and_spends_nothing_until_it_may(proj
     for words in ([], ["--gump-max-budget=0.01"], ["--gump-dry-run"]):
         result = resume(project, *words)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines(["*cannot go on: max_budget of $0.0* is spent: $0.02", "*--gump-max-budget=USD*"])
+        result.stderr.fnmatch_lines(["*continue: max_budget of $0.0* is spent: $0.02", "*--gump-max-budget=USD*"])
         assert project.ledger() == before
     project.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"})
     project.answer("last", writes={"last.py": "ok = 1\n"})
@@ -250,7 +250,7 @@ def test_a_run_with_a_step_whose_money_is_spent_is_refused_until_it_may_spend_mo
     project.answer("last", writes={"last.py": BROKEN})
     assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
     result = resume(project)
-    result.stderr.fnmatch_lines(["*cannot go on: the step's max_budget is spent: *"])
+    result.stderr.fnmatch_lines(["*cannot continue: the step's max_budget is spent: *"])
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     project.workflow("restarts", text.replace("0.005", "0.5"))
     project.answer("last", attempt=2, writes={"last.py": "ok = 1\n"})

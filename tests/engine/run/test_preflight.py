@@ -102,7 +102,7 @@ def test_parallel_runs_one_after_the_other_and_says_so_once(project: GumpProject
         project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"})
     result = project.run("plan", "-n0")
     result.assert_outcomes(passed=8)
-    assert str(result.stdout).count("parallel: true runs one after the other: there are no workers (-n)") == 1
+    assert str(result.stdout).count("parallel groups run one step at a time: there are no workers (-n)") == 1
 
 
 SKIPS = """\
