@@ -1,4 +1,4 @@
-"""Changes that the command line makes to a workflow: agents, budget, and which steps run at all."""
+"""Changes that the command line makes to a workflow: replaced agents and selected steps."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
-    """Apply `NEW` (every step's agent) and `OLD=NEW` (wherever the workflow says OLD, escalations included).
+    """Apply `NEW` (the agent of every step) and `OLD=NEW` (replaces OLD everywhere, escalations included).
 
     Raises:
-        ConfigError: a word is malformed, or OLD is in no step.
+        ConfigError: an override is malformed, or no step uses OLD.
     """
     every: str | None = None
     renamed: dict[str, str] = {}
@@ -66,7 +66,7 @@ def _map_policies(on_failure: OnFailure, rename: Callable[[str], str]) -> OnFail
 
 
 def agents_of(workflow: Workflow) -> Iterator[str]:
-    """Every agent name that the workflow may start, escalations and replans included; with repetitions."""
+    """Yield every agent name that the workflow can start, escalations and replans included, with duplicates."""
     for step in walk(workflow.steps):
         yield from agents_of_step(step)
 
@@ -80,30 +80,31 @@ def agents_of_step(step: Step) -> Iterator[str]:
 
 
 def walk(steps: Sequence[Step]) -> Iterator[Step]:
-    """All steps and groups, in declaration order, parents first."""
+    """Return all steps and groups, in declaration order, parents first."""
     return (step for _, step in iter_steps(steps))
 
 
 def leaves(steps: Sequence[Step]) -> Iterator[tuple[str, Step]]:
-    """Static path and step of every leaf, in declaration order."""
+    """Return static path and step of every leaf, in declaration order."""
     return (("::".join(names), step) for names, step in iter_steps(steps) if step.kind != "group")
 
 
 def foreach_groups(steps: Sequence[Step]) -> Iterator[str]:
-    """Static paths of the groups that run once for each plan item."""
+    """Return the static paths of the groups that run once for each plan item."""
     return ("::".join(names) for names, step in iter_steps(steps) if step.foreach)
 
 
 def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
-    """Keep only the leaves in `wanted` (static paths); merges and a group's own gates come with the whole group.
+    """Keep only the leaves in `wanted` (static paths).
+
+    Merges and a group's own gates are kept if the whole group is.
 
     Raises:
-        ConfigError: a leaf that comes before a wanted one is left out: every step builds on the tree of those
-            before it.
+        ConfigError: `wanted` leaves out an earlier leaf. Every step builds on the tree of the steps before it.
     """
     order = [path for path, _ in leaves(workflow.steps)]
     places = [order.index(path) for path in wanted if path in order]
-    for path in () if places else wanted:  # only merges, or a group's gates, were named
+    for path in () if places else wanted:  # only merges or a group's gates are named
         if path not in order:
             inside = path.rpartition("::")[0] + "::"
             places += [position for position, path in enumerate(order) if path.startswith(inside)]
@@ -112,7 +113,7 @@ def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
     if missing:
         raise ConfigError(
             f"the selection leaves out {missing[0]!r}, which {order[last]!r} builds on",
-            hint="select every step up to the last one that you want",
+            hint="select every step up to the last selected one",
         )
     keep = set(order[: last + 1])
     if len(keep) == len(order):

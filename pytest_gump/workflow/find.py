@@ -1,4 +1,4 @@
-"""Where workflows are: the project's, the user's, the built-in ones, or a file that was named."""
+"""Finds workflows: those of the project, the user's, the built-in ones, or a named file."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Found(NamedTuple):
     name: str
     text: str
     problem: str = ""
-    """Why it cannot be read; there is no text then."""
+    """Why the file cannot be read; `text` is empty in this case."""
 
 
 def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
-    """Find a workflow by name, or read the file that is named.
+    """Find a workflow by its name or the path of its file, and read it.
 
     Raises:
-        ConfigError: there is none; says where it was looked for and what there is.
+        ConfigError: there is none. The message lists the searched folders; the hint lists the known workflows.
     """
     if name_or_path.endswith(WORKFLOW_SUFFIXES):
         return _named_file(name_or_path, project)
@@ -50,12 +50,12 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
 
 
 def workflow_file(path: Path) -> Found:
-    """Read a workflow file that is there."""
+    """Read an existing workflow file."""
     return Found(path, "file", path.stem, _read(path))
 
 
 def list_workflows(project: Path, home: Path | None) -> list[Found]:
-    """Give the workflows that can be named, by name; one that a nearer one of the same name hides is left out."""
+    """Return the workflows that can be named, sorted by name. A project's one hides the user's and a built-in one."""
     found: dict[str, Found] = {}
     for path, source in _files(project, home):
         if path.stem not in found:
@@ -71,7 +71,7 @@ def _listed(path: Path, source: Source) -> Found:
 
 
 def builtin_folder() -> Path:
-    """Give the folder of the built-in workflows: in the wheel, or beside the package in a checkout."""
+    """Return the folder of the built-in workflows: inside the package (wheel) or next to it (source checkout)."""
     package = Path(__file__).parents[1]
     inside = package / "workflows"
     return inside if inside.is_dir() else package.parent / "workflows"
@@ -85,7 +85,7 @@ def _named_file(name: str, project: Path) -> Found:
     for path in (Path.cwd() / name, project / name):
         if _exists(path):
             return workflow_file(path)
-    hint = None if "/" in name else f"a workflow of the project is named without its suffix: {Path(name).stem}"
+    hint = None if "/" in name else f"to name a workflow of the project, omit the suffix: {Path(name).stem}"
     raise ConfigError(f"workflow file {quoted(name)} does not exist", hint=hint)
 
 
@@ -115,5 +115,5 @@ def _not_found(name: str, project: Path, home: Path | None) -> ConfigError:
     folders = _folders(project, home).items()
     looked = ", ".join("built-in" if source == "built-in" else str(folder) for folder, source in folders)
     known = sorted({path.stem for path, _ in _files(project, home)})
-    hint = suggest(name, known, f"there are: {', '.join(known)}", most=3)
+    hint = suggest(name, known, f"known: {', '.join(known)}", most=3)
     return ConfigError(f"no workflow {name!r}; looked in {looked}", hint=hint)

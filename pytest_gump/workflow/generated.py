@@ -1,4 +1,4 @@
-"""The steps that a group has beyond those that are declared in it: merges of parallel members, and its own gates."""
+"""Steps that a group has in addition to the declared ones: merges of parallel members and its own gates."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.path import StepPath
 
 MERGE: Final = "merge"
-"""Name of the steps that merge the members of a parallel group; no step declared in one may have it."""
+"""Name of the steps that merge the members of a parallel group; reserved in such groups."""
 GATE: Final = "gate"
-"""Name of the step that runs the `gate:` of a group; no step declared in such a group may have it."""
+"""Name of the step that runs the `gate:` of a group; reserved in such groups."""
 MERGE_STEP: Final = Step(name=MERGE)
 
 
 def gate_step(group: Step) -> Step:
-    """The gate-only step that judges the tree of a group when its members have passed."""
+    """Return the gate-only step that checks the tree of a group after its members have passed."""
     return Step(name=GATE, gate=group.gate)
 
 
 def merge_path(group: StepPath, member: str) -> StepPath:
-    """The address of a merge: `build::merge[item-2]`, `reviews::merge[security]`."""
+    """Return the path of a merge: `build::merge[item-2]`, `reviews::merge[security]`."""
     return group.child(MERGE).item(member)
 
 
 def may_write(step: Step) -> bool:
-    """Whether the step, or one below it, may change files."""
+    """True if the step or one below it may change files."""
     return any(map(may_write, step.steps)) or (step.kind == "agent" and step.output == "diff")
 
 
 def merged_members(group: Step) -> Iterator[str]:
-    """What is in the brackets of a group's merges before the run: `*` for plan items, else names of steps."""
+    """Yield the text in brackets of a group's merges before the run: `*` for plan items, otherwise step names."""
     if not group.parallel:
         return
     if group.foreach is not None:

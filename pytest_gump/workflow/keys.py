@@ -1,7 +1,7 @@
-"""The language as it is written in YAML: its keys, their forms and their meaning.
+"""The keys of workflow files, with the forms and meaning of their values.
 
-`schema.py` makes the JSON Schema of these classes, and the loader takes the known keys from them. What a file means
-once it is read is in `model.py`.
+`schema.py` generates the JSON Schema from these classes, and the loader uses them as the known keys. `model.py` defines
+the loaded workflow.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_ATTEMPTS: Final = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """What the JSON Schema says of a value besides its type."""
+    """JSON Schema properties of a value in addition to its type."""
 
     properties: Mapping[str, object]
 
@@ -46,7 +46,7 @@ GateWithArgument = Annotated[dict[str, GateArgument | None], Rule({"minPropertie
 
 
 class Written:
-    """A mapping of the file. Only described here, never made."""
+    """A mapping of the file. These classes are never instantiated."""
 
 
 class PromptFile(Written):
@@ -64,22 +64,22 @@ class ContextFile(Written):
 
 class ContextCommand(Written):
     bash: Words
-    """A shell command, run in the worktree; what it prints is added to the prompt."""
+    """A shell command, run in the worktree; its output is added to the prompt."""
 
 
 class SessionOf(Written):
     reuse: Words
-    """The step whose session is resumed; it must run the same CLI."""
+    """The step whose conversation is resumed; it must run the same CLI."""
 
 
 class SessionCopy(Written):
     fork: Words
-    """The step with a copy of whose session this one begins; it must run the same CLI."""
+    """The step whose conversation is copied; it must run the same CLI."""
 
 
 class GuardKeys(Written):
     max_turns: Count | None = None
-    """Answers of the model in one attempt."""
+    """Model responses in one attempt."""
     max_budget: Dollars | None = None
     """USD for one attempt."""
     max_tokens: Count | None = None
@@ -92,35 +92,35 @@ class GuardKeys(Written):
 
 class Same(Written):
     same: Attempts | None
-    """How many attempts."""
+    """Number of attempts."""
     session: Literal["fresh", "resume"] | None = None
-    """Instead of resuming."""
+    """Replaces the default: the conversation is resumed."""
     worktree: Literal["keep", "reset"] | None = None
-    """Instead of keeping the tree."""
+    """Replaces the default: the worktree keeps its changes."""
     prompt: str | None = None
-    """Instead of the step's own prompt."""
+    """Replaces the step's prompt."""
 
 
 class Escalate(Written):
     escalate: Words
-    """The agent that makes the attempt."""
+    """The agent of the attempt."""
     session: Literal["fresh", "resume"] | None = None
-    """Instead of a new session."""
+    """Replaces the default: a new conversation starts."""
     worktree: Literal["keep", "reset"] | None = None
-    """Instead of going back to where the step began."""
+    """Replaces the default: the worktree is reset to the start of the step."""
     prompt: str | None = None
-    """Instead of the step's own prompt."""
+    """Replaces the step's prompt."""
 
 
 class Replan(Written):
     replan: Words
-    """The agent that splits the step into items; the step's own agent does them."""
+    """The agent that splits the step into items, which the step's own agent then carries out."""
     session: Literal["fresh", "resume"] | None = None
-    """Instead of a new session."""
+    """Replaces the default: a new conversation starts."""
     worktree: Literal["keep", "reset"] | None = None
-    """Instead of going back to where the step began."""
+    """Replaces the default: the worktree is reset to the start of the step."""
     prompt: str | None = None
-    """Instead of the step's own prompt."""
+    """Replaces the step's prompt."""
 
 
 StrategyWord = Annotated[
@@ -134,27 +134,27 @@ StrategyWord = Annotated[
 
 class PolicyKeys(Written):
     retry: Attempts | None = None
-    """The failure with this number is final. Absent: the length of the strategy."""
+    """At most this many attempts; in a branch, only its failures count. Default: the length of the strategy."""
     strategy: Annotated[list[StrategyWord | Same | Escalate | Replan], NOT_EMPTY] | None = None
-    """Who makes attempt 1, 2, 3, ...; the last entry repeats."""
+    """Agents of attempts 1, 2, 3, ...; the last entry repeats."""
     restart_from: Name | None = None
-    """An earlier step beside this one, or this one, to go back to after the last entry. Needs `retry`."""
+    """This step or an earlier sibling, to restart from after the last entry. Needs `retry`."""
 
 
 class BranchKeys(Written):
     gate_fail: PolicyKeys | None = None
-    """After a failed gate, and after any failure that has no branch of its own."""
+    """After a failed gate, and after any failure without its own branch."""
     guard_fail: PolicyKeys | None = None
-    """After a guard stopped the agent."""
+    """After a guard has stopped the agent."""
     review_fail: PolicyKeys | None = None
     """After a verdict that did not pass."""
 
 
 class InputKeys(Written):
     required: bool = False
-    """A call must give a value."""
+    """A caller must pass a value."""
     default: GateArgument | None = None
-    """The value if none is given."""
+    """Value if none is passed."""
 
 
 class StepKeys(Written):
@@ -163,15 +163,15 @@ class StepKeys(Written):
     name: Name
     """Letters, digits, `_` and `-`; unique among its siblings."""
     agent: Words | None = None
-    """Who does the work: `claude-opus`, `claude-sonnet`, `claude-haiku`, ..."""
+    """The agent: `claude-opus`, `claude-sonnet`, `claude-haiku`, ..."""
     prompt: Prompt | None = None
-    """The task: text, or a file beside this one. `{spec}`, `{item.description}`, `{steps.NAME.output}` are filled."""
+    """The task: text or a prompt file. `{spec}`, `{item.description}`, `{steps.NAME.output}` are replaced."""
     output: OutputMode = "diff"
     """What the agent delivers: a change of the tree, a plan, a text, or a verdict."""
     context: list[ContextFile | ContextCommand] | None = None
     """Added to the prompt."""
     session: SessionWord | SessionOf | SessionCopy = "fresh"
-    """Whether the agent goes on in an earlier conversation."""
+    """Whether the agent continues an earlier conversation."""
     timeout: Duration | None = None
     """Time for one attempt; the same limit as `guard.max_time`."""
     guard: GuardKeys | None = None
@@ -179,11 +179,11 @@ class StepKeys(Written):
     max_budget: Dollars | None = None
     """USD for all attempts of the step."""
     gate: list[Words | GateWithArgument] | None = None
-    """Checks after the agent or the group; all run. `compile`, `test`, `lint`, `touched: GLOB`, `bash: CMD`, ..."""
+    """Checks after the agent or the group; all are run. `compile`, `test`, `lint`, `touched: GLOB`, `bash: CMD`, ..."""
     allow_no_change: bool = False
-    """An agent step with `output: diff` may pass without a change of files. Otherwise its agent must say why."""
+    """An `output: diff` step may pass without changed files. Otherwise its agent must give a reason."""
     on_failure: PolicyKeys | BranchKeys | None = None
-    """What follows a failed attempt."""
+    """Retries, escalations and restarts after a failed attempt."""
     steps: Annotated[list[StepKeys], NOT_EMPTY] | None = None
     """The children of a group."""
     foreach: Words | None = None
@@ -191,7 +191,7 @@ class StepKeys(Written):
     parallel: bool = False
     """Run the items, or the children, in parallel."""
     overlap: Overlap = "report"
-    """Plan items whose `files` may overlap: only told, or run one after the other."""
+    """Plan items whose `files` may overlap: only report them, or run them one after the other."""
 
 
 class WorkflowKeys(Written):
@@ -210,14 +210,14 @@ class WorkflowKeys(Written):
     blast_radius: BlastRadius = "enforce"
     """Whether a change outside the files of the plan item fails the attempt."""
     inputs: dict[Name, InputKeys | None] | None = None
-    """Values that a call gives, used as `{name}`."""
+    """Values that a caller passes, used as `{name}`."""
     setup: list[Words] | None = None
     """Shell commands, run once in each new worktree."""
     steps: Annotated[list[StepKeys], NOT_EMPTY]
-    """What is done, in this order."""
+    """The steps, in the order in which they run."""
 
 
 @cache
 def keys(shape: type[Written]) -> dict[str, None]:
-    """Give the keys of a mapping, in the order of the documentation; a dict, because they are asked for very often."""
+    """Return the keys of a mapping, in the order of the documentation; as a dict, for fast lookup."""
     return dict.fromkeys(shape.__annotations__)

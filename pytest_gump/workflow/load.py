@@ -34,11 +34,11 @@ class Loaded(NamedTuple):
     lines: Mapping[str, int]
     """1-based line at which each step begins, groups included, by static path (`build::impl`)."""
     notes: tuple[Problem, ...] = ()
-    """Notes on what is allowed but probably not intended; each is shown once."""
+    """Notes about input that is valid but probably not intended; each is shown once."""
 
 
 class ParsedWorkflow(NamedTuple):
-    """A workflow file of which only the YAML syntax was read."""
+    """A workflow file whose YAML is parsed but not checked against the rules of the language."""
 
     found: Found
     text: str
@@ -48,7 +48,7 @@ class ParsedWorkflow(NamedTuple):
 
 
 def parse_workflow(found: Found, project: Path) -> ParsedWorkflow:
-    """Read the YAML; mistakes go into `problems`."""
+    """Parse the YAML; add mistakes to `problems`."""
     problems = Problems(f"{found.name}.yaml" if found.path is None else shown(found.path, project))
     text = found.text.removeprefix("\ufeff")
     return ParsedWorkflow(found, text, read_yaml(text, problems), problems)
@@ -65,12 +65,12 @@ def load_workflow(
     """Read a workflow and check every rule of the language.
 
     Args:
-        gates: names of the project's and plugins' own gates.
-        agents: says what is wrong with an agent name, None when nothing is.
-        same_cli: says whether two agents belong to one CLI, so that they can share sessions.
+        gates: names of custom gates of the project and its plugins.
+        agents: returns what is wrong with an agent name, or None.
+        same_cli: returns True if two agents run the same CLI, so that they can share conversations.
 
     Raises:
-        WorkflowError: with every problem of the file.
+        WorkflowError: the file has mistakes; the error lists all of them.
     """
     parsed = workflow if isinstance(workflow, ParsedWorkflow) else parse_workflow(workflow, project)
     found, root, problems = parsed.found, parsed.root, parsed.problems

@@ -1,4 +1,4 @@
-"""The workflow language as data: every key, its default and its meaning."""
+"""A loaded workflow as data: every key with its default."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Overlap = Literal["report", "serialize"]
 
 @dataclass(frozen=True, slots=True)
 class ContextEntry:
-    """One addition to the prompt: a file of the worktree, or what a command prints. Exactly one is set."""
+    """One addition to the prompt: a file of the worktree or the output of a command. Exactly one is set."""
 
     file: str | None = None
     bash: str | None = None
@@ -25,7 +25,7 @@ class ContextEntry:
 class SessionMode:
     mode: Literal["fresh", "reuse", "reuse-on-retry", "fork"] = "fresh"
     step: str | None = None
-    """The step whose session is resumed (`{reuse: STEP}`) or copied (`{fork: STEP}`)."""
+    """The step whose conversation is resumed (`{reuse: STEP}`) or copied (`{fork: STEP}`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Guard:
     """USD for one attempt."""
     max_tokens: int | None = None
     max_time: float | None = None
-    """Seconds for one attempt. `timeout` of the step is the same limit."""
+    """Seconds for one attempt. The step's `timeout` sets the same limit."""
     no_write: bool | None = None
 
 
@@ -51,7 +51,7 @@ class GateSpec:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a strategy, expanded: `same: 3` is three of these."""
+    """One entry of a strategy, expanded: `same: 3` becomes three entries."""
 
     kind: Literal["same", "escalate", "replan"] = "same"
     agent: str | None = None
@@ -63,7 +63,7 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class Policy:
     retry: int = 1
-    """The failure with this number is final."""
+    """At most this many attempts; in a branch, only its failures count."""
     strategy: tuple[Entry, ...] = (Entry(),)
     """Entry k governs attempt k; the first entry is always `same`."""
     restart_from: str | None = None
@@ -71,7 +71,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class OnFailure:
-    """Either `flat` or one or more branches."""
+    """Policies after a failure: either `flat` or one or more branches."""
 
     flat: Policy | None = None
     gate_fail: Policy | None = None
@@ -80,17 +80,17 @@ class OnFailure:
 
     @property
     def policies(self) -> Iterator[Policy]:
-        """Those that are set."""
+        """The policies that are set."""
         branches = (self.flat, self.gate_fail, self.guard_fail, self.review_fail)
         return (policy for policy in branches if policy is not None)
 
     @property
     def restart_targets(self) -> frozenset[str]:
-        """The steps that a restart may go back to."""
+        """Names of the steps that a restart can go back to."""
         return frozenset(policy.restart_from for policy in self.policies if policy.restart_from is not None)
 
     def branch(self, source: Literal["gate_fail", "guard_fail", "review_fail"]) -> Policy | None:
-        """The policy that answers a failure from `source`; a missing branch falls back to `gate_fail`."""
+        """Return the policy for a failure from `source`; a missing branch falls back to `gate_fail`."""
         return self.flat or getattr(self, source) or self.gate_fail
 
 
@@ -105,7 +105,7 @@ class Step:
     name: str
     agent: str | None = None
     prompt: str = ""
-    """The text itself; a prompt file is read when the workflow is loaded."""
+    """Text of the prompt; a prompt file is read when the workflow is loaded."""
     output: OutputMode = "diff"
     context: tuple[ContextEntry, ...] = ()
     session: SessionMode = SessionMode()
@@ -113,13 +113,13 @@ class Step:
     max_budget: float | None = None
     gate: tuple[GateSpec, ...] = ()
     allow_no_change: bool = False
-    """The diff step may change no file without giving a reason."""
+    """True if the diff step may leave all files unchanged without giving a reason."""
     on_failure: OnFailure | None = None
     steps: tuple[Step, ...] = ()
     foreach: str | None = None
     parallel: bool = False
     overlap: Overlap = "report"
-    """What to do about plan items of a parallel group whose `files` may overlap."""
+    """Treatment of plan items of a parallel group whose `files` may overlap."""
 
     @property
     def kind(self) -> Literal["agent", "gate", "group"]:

@@ -1,4 +1,4 @@
-"""Step paths: the address of a step in a run, the same in node ids, ledger, options and output."""
+"""Step paths identify the steps of a run, in the same form in node ids, ledger, options and output."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPLAN = "--replan"
-"""What the name of a replan's group adds to that of its step; no declared name holds `--`."""
+"""Suffix of a replan's group, after the name of its step. Declared names do not contain `--`."""
 
 _PATH = re.compile(r"(?P<names>[^\[\]]+)(?:\[(?P<items>[^\[\]]+)\])?")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class StepPath:
-    """`build::impl[item-2--sub-1]`: the names from the root down, and the slugs of the enclosing plan items."""
+    """`build::impl[item-2--sub-1]`: the names from the root to the step, and the slugs of its enclosing plan items."""
 
     names: tuple[str, ...]
     items: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> StepPath:
-        """Read the written form back.
+        """Parse the text form of a path.
 
         Raises:
             ValueError: the text is not a step path.
@@ -53,7 +53,7 @@ class StepPath:
 
     @property
     def folder(self) -> str:
-        """A file name for the path: `build-impl-item-2`."""
+        """The path as a file name: `build-impl-item-2`."""
         return "-".join((*self.names, *self.items))
 
     @property
@@ -62,7 +62,7 @@ class StepPath:
         return StepPath(self.names, self.items[:-1])
 
     def contains(self, step: StepPath) -> bool:
-        """True if the step is this one, a part of its replan, or in the group of this path."""
+        """True if this path is the step's own, that of its group, or that of the step which it replans."""
         depth = len(self.names)
         if len(step.names) < depth:
             return False
@@ -71,7 +71,7 @@ class StepPath:
 
     @property
     def scopes(self) -> Iterator[StepPath]:
-        """Every path that contains this one."""
+        """All paths that contain this one, itself included."""
         for depth, name in enumerate(self.names, 1):
             names = (*self.names[: depth - 1], name.removesuffix(REPLAN))
             for count in range(len(self.items) + 1):
@@ -88,9 +88,9 @@ class StepPath:
 
 
 def slugify(name: str, index: int) -> str:
-    """Make a plan item's name usable in node ids, branches and file names.
+    """Return a form of a plan item's name that is valid in node ids, branches and file names.
 
-    Lower-case ASCII letters, digits and single dashes, at most 40 characters; a name with no usable character
+    It has lower-case ASCII letters, digits and single dashes, at most 40 characters. A name without any of these
     becomes `item-N` (`index` is 1-based).
     """
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -1,4 +1,4 @@
-"""Collecting the mistakes of a file, and the words used for them."""
+"""Collects the mistakes of a workflow file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_PROBLEMS: Final = 500
-"""More than a person reads; it bounds the work spent on a hostile file."""
+"""Limits the work spent on a malicious file."""
 MAX_SUGGESTIONS: Final = 100
 
 
@@ -20,7 +20,7 @@ Mistake: TypeAlias = tuple[str, str | None]
 
 
 class Position(NamedTuple):
-    """Where something stands in a file, both 1-based. A tuple, because every value of a file has one."""
+    """A position in a file, 1-based. A tuple for speed: every value of a file has one."""
 
     line: int
     column: int
@@ -28,12 +28,12 @@ class Position(NamedTuple):
 
 @dataclass(slots=True)
 class Problems:
-    """Every mistake found so far in one file, each reported once."""
+    """The mistakes found so far in one file, without duplicates."""
 
     path: str
     found: dict[Problem, None] = field(default_factory=dict)
     notes: dict[Problem, None] = field(default_factory=dict)
-    """Notes on what is allowed but probably not intended."""
+    """Notes about input that is valid but probably not intended."""
     _suggestions: int = 0
 
     @property
@@ -49,7 +49,7 @@ class Problems:
             self.notes[Problem(self.path, position.line, position.column, message, hint)] = None
 
     def suggest(self, word: str, known: Iterable[str], *, label: str = "known") -> str | None:
-        """Make a hint for an unknown word: the nearest known one, else all of them."""
+        """Return a hint for an unknown word: the nearest known word, otherwise all known words."""
         self._suggestions += 1
         known = list(known) if self._suggestions <= MAX_SUGGESTIONS else []
         if not known:

@@ -1,4 +1,4 @@
-"""Which step a written reference means: the nearest enclosing scope first, and never a guess."""
+"""Resolves references to steps: the nearest enclosing scope wins, and an ambiguous reference is an error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class AmbiguousStepError(LookupError):
 
 @dataclass(slots=True)
 class Outline:
-    """The static paths of a workflow's steps, ready to be asked for."""
+    """The static paths of a workflow's steps, indexed for lookup."""
 
     paths: dict[tuple[str, ...], None] = field(default_factory=dict)
     by_name: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
@@ -42,14 +42,14 @@ class Outline:
         return outline
 
     def resolve(self, scope: tuple[str, ...], ref: str) -> tuple[str, ...]:
-        """Find the step that `ref`, written at the step `scope`, means.
+        """Return the path of the step that `ref` refers to in the step `scope`.
 
-        `ref` is a name or a path (`build.impl`, `build::impl`). Scopes are tried from the nearest group outwards; a
-        name that stands in none of them may be anywhere, if only once.
+        `ref` is a name or a path (`build.impl`, `build::impl`). It is looked up in the enclosing groups, innermost
+        first, and then in the whole workflow, where it must be unique.
 
         Raises:
-            UnknownStepError: no such step.
-            AmbiguousStepError: several.
+            UnknownStepError: there is no such step.
+            AmbiguousStepError: there are several.
         """
         parts = tuple(ref.replace("::", ".").split("."))
         for depth in range(max(len(scope) - 1, 0), -1, -1):
@@ -64,29 +64,29 @@ class Outline:
 
 
 class Reference(NamedTuple):
-    """A `{steps.REF.FIELD}` of a workflow and what it means."""
+    """A `{steps.REF.FIELD}` of a workflow, resolved."""
 
     step: str
-    """Static path of the asking step."""
+    """Static path of the step that contains the reference."""
     key: str
-    """Where it is written: `prompt`, `context`, `strategy`."""
+    """Key that contains the reference: `prompt`, `context` or `strategy`."""
     written: str
     resolved: str
     field: str
 
 
 def resolve_step(workflow: Workflow, scope: tuple[str, ...], ref: str) -> str:
-    """Find the static path (`build::impl`) that `ref` means when it is written at the step `scope`.
+    """Return the static path (`build::impl`) of the step that `ref` refers to in the step `scope`.
 
     Raises:
-        UnknownStepError, AmbiguousStepError: both LookupError; a loaded workflow holds no such reference.
+        UnknownStepError, AmbiguousStepError: both LookupError; a loaded workflow has no such reference.
     """
     outline = Outline.from_paths(path for path, _ in iter_steps(workflow.steps))
     return "::".join(outline.resolve(scope, ref))
 
 
 def split_state(name: str) -> tuple[str, str] | None:
-    """Split `steps.REF.FIELD` into REF and FIELD, `diff` being an alias of `output`; None for other names."""
+    """Split `steps.REF.FIELD` into REF and FIELD (`diff` becomes `output`); None for other names."""
     if not name.startswith("steps."):
         return None
     ref, _, state = name.removeprefix("steps.").rpartition(".")
@@ -94,7 +94,7 @@ def split_state(name: str) -> tuple[str, str] | None:
 
 
 def iter_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Step]]:
-    """Give every step, groups included, with its static path, in the order of the file."""
+    """Yield static path and step of every step, groups included, in the order of the file."""
     for step in steps:
         path = (*above, step.name)
         yield path, step
@@ -102,7 +102,7 @@ def iter_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[t
 
 
 def templated(step: Step) -> Iterator[tuple[str, str]]:
-    """Give the texts of a step that templates apply to, with the key they stand under."""
+    """Yield the texts of a step that are templates, each after its key."""
     yield "prompt", step.prompt
     for entry in step.context:
         if entry.file is not None:
@@ -113,7 +113,7 @@ def templated(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def iter_references(workflow: Workflow) -> Iterator[Reference]:
-    """Give every state reference of a loaded workflow, resolved."""
+    """Yield every `{steps.REF.FIELD}` of a loaded workflow, resolved."""
     steps = list(iter_steps(workflow.steps))
     outline = Outline.from_paths(path for path, _ in steps)
     for path, step in steps:

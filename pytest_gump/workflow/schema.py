@@ -1,4 +1,4 @@
-"""The JSON Schema of the language, generated from `keys.py`.
+"""Generates the JSON Schema of workflow files from `keys.py`.
 
 `python -m pytest_gump.workflow.schema` writes it to `workflows/workflow.schema.json`, where editors find it.
 """
@@ -27,7 +27,7 @@ _STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class _Generator(GenerateJsonSchema):
-    """An absent key is not the same as `null`: optional keys keep the schema of their value."""
+    """Gives optional keys the schema of their value, because `null` is not the same as an absent key."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -40,11 +40,11 @@ class _Generator(GenerateJsonSchema):
 
 
 def json_schema(*, agents: Sequence[str] = (), gates: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the schema that editors and CI check workflow files with.
+    """Return the schema with which editors and CI check workflow files.
 
     Args:
-        agents: names that editors propose for an agent; others stay valid, `CLI:MODEL` for instance.
-        gates: names that editors propose for a gate.
+        agents: names that editors propose for an agent. Others stay valid, for example `CLI:MODEL`.
+        gates: names that editors propose for a gate. Others stay valid.
     """
     for keys in Written.__subclasses__():
         with_config(_STRICT)(dataclass(init=False, eq=False, repr=False)(keys))
@@ -65,7 +65,7 @@ def write(folder: Path | None = None) -> Path:
 
 
 def _with_names(part: Any, names: Mapping[str, Sequence[str]]) -> Any:
-    """Let the keys in `names` propose the known names and accept any other text."""
+    """Add proposals to the schemas of the keys in `names`; any other text stays valid."""
     if isinstance(part, list):
         return [_with_names(entry, names) for entry in part]
     if not isinstance(part, dict):
@@ -91,7 +91,7 @@ def _proposing(schema: Any, names: Sequence[str]) -> Any:
 
 
 def _without_titles(schema: Any) -> Any:
-    """Drop the titles that pydantic makes from names; a property that is called `title` stays."""
+    """Remove the titles that pydantic generates from names, but not a property named `title`."""
     if isinstance(schema, list):
         return [_without_titles(part) for part in schema]
     if not isinstance(schema, dict):

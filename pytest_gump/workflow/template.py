@@ -1,7 +1,7 @@
-"""Prompt templates: `{name}` is replaced, in one pass; inserted text is never looked at again.
+"""Prompt templates: each `{name}` is replaced in one pass. Placeholders in the inserted text are not replaced.
 
-`{{` and `}}` stand for one brace each. All other braces are plain text, so that JSON and code need no escaping: a `}}`
-that closes two plain `{` stays as it is.
+`{{` and `}}` are one literal brace each. All other braces are plain text, so JSON and code need no escaping: a `}}`
+that closes two plain `{` is not changed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _RUN_NAMES: Final = tuple(f"run.{field}" for field in RUN_FIELDS)
 
 
 class Name(NamedTuple):
-    """A placeholder, as written between the braces."""
+    """A placeholder: the text between the braces."""
 
     text: str
 
@@ -36,24 +36,24 @@ class Name(NamedTuple):
 class _Line(NamedTuple):
     parts: tuple[str | Name, ...]
     only_names: bool
-    """Dropped when every value is empty."""
+    """True if the line has placeholders and spaces only; it is dropped if all values are empty."""
 
 
 class Template(NamedTuple):
     lines: tuple[_Line, ...]
 
     def render(self, values: Callable[[str], str] | Mapping[str, str]) -> str:
-        """Fill in the values.
+        """Replace the placeholders by their values.
 
         Raises:
-            KeyError: a mapping does not hold a name.
+            KeyError: the mapping has no value for a name.
         """
         look_up = values if callable(values) else values.__getitem__
         return "".join(_render_line(line, look_up) for line in self.lines)
 
 
 def parse(text: str) -> Template:
-    """Find the placeholders of a text. Every text is a template: nothing is an error here."""
+    """Parse a text. Every text is a valid template."""
     lines: list[_Line] = []
     parts: list[str | Name] = []
     for part in _parts(text):
@@ -67,12 +67,12 @@ def parse(text: str) -> Template:
 
 
 def written_names(text: str) -> list[tuple[str, int]]:
-    """Give every placeholder of a text with the offset of its opening brace, repeated ones repeatedly."""
+    """Return the placeholders of a text, duplicates included, each with the offset of its opening brace."""
     return [(match["name"], match.start()) for match in _NAME.finditer(text) if match["name"] is not None]
 
 
 def escape(text: str) -> str:
-    """Write a text so that rendering gives it back."""
+    """Escape the braces of a text, so that it renders to itself."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
@@ -82,13 +82,13 @@ def canonical(name: str) -> str:
 
 
 def allowed(*, in_foreach: bool, inputs: Collection[str] = ()) -> tuple[str, ...]:
-    """Names that a template may hold besides `steps.REF.FIELD`."""
+    """Return the names that a template may use, except `steps.REF.FIELD`."""
     items = ITEM_NAMES if in_foreach else ()
     return (*BASE_NAMES, *items, *inputs, *_RUN_NAMES)
 
 
 def _parts(text: str) -> Iterator[str | Name]:
-    """Split into plain text, cut after each newline, and names."""
+    """Split a text into names and pieces of plain text; a newline ends a piece."""
     plain: list[str] = []
     position = 0
     braces: list[str] = []
@@ -114,7 +114,7 @@ def _flush(plain: list[str]) -> Iterator[str]:
 
 
 def _brace(brace: str, opened: list[str]) -> str:
-    """Say what a brace stands for; `opened` is the stack of braces that are still open."""
+    """Return the literal text of a brace. `opened` is the stack of open braces."""
     if brace in ("{", "{{"):
         opened.append(brace)
         return "{"

@@ -67,7 +67,7 @@ def test_missing_workflow_says_where_it_was_looked_for(project: Path, home: Path
 
 def test_missing_workflow_with_no_near_name_lists_all(project: Path) -> None:
     assert refusal("zzzz", project).endswith(
-        "hint: there are: adversarial-review, bugfix, cheap2sota, freeform, parallel-tasks, refactor, tdd"
+        "hint: known: adversarial-review, bugfix, cheap2sota, freeform, parallel-tasks, refactor, tdd"
     )
 
 
@@ -78,7 +78,7 @@ def test_name_cannot_leave_the_folder(name: str, project: Path) -> None:
 
 def test_missing_file_points_at_names(project: Path) -> None:
     assert refusal("tdd.yaml", project) == (
-        "workflow file 'tdd.yaml' does not exist\n  hint: a workflow of the project is named without its suffix: tdd"
+        "workflow file 'tdd.yaml' does not exist\n  hint: to name a workflow of the project, omit the suffix: tdd"
     )
 
 

@@ -1,1 +1,1 @@
-"""Reads workflow files: YAML with positions, keys into a model, and rules that report mistakes."""
+"""Reads workflow files: parses YAML with positions, builds the model, and checks the rules of the language."""

@@ -1,4 +1,4 @@
-"""Typed access to one mapping of the file. A value of the wrong kind becomes a problem, and None."""
+"""Typed access to one mapping of the file. A value of the wrong type is reported, and None is returned."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.problems import Position, Problems
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
-_MERGE_HINT: Final = "YAML 1.2 has no merge keys: write the keys out, or use an alias for a whole value"
+_MERGE_HINT: Final = "YAML 1.2 has no merge keys: repeat the keys, or use an alias for a whole value"
 _SWITCH_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 class Fields:
-    """One mapping, its unknown keys already reported."""
+    """One mapping. Creating it reports the unknown keys."""
 
     def __init__(
         self,
@@ -142,13 +142,13 @@ class Fields:
         return None
 
     def _wrong(self, key: str, expected: str, hint: str | None = None) -> None:
-        """Report a value of the wrong kind; a key that is absent is none."""
+        """Report a value of the wrong type, if the key is present."""
         if key in self.values:
             self.refuse_value(key, f"'{key}' must be {expected}, not {describe(self.values[key])}", hint)
 
 
 def to_float(value: object) -> float:
-    """Read a number of any size; what a float cannot hold is infinite."""
+    """Convert a number of any size; one that is too large for a float, or not a number, becomes infinite."""
     try:
         return float(str(value))
     except (ValueError, OverflowError):

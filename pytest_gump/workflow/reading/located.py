@@ -1,4 +1,4 @@
-"""Steps that were read, with the places that later rules point at."""
+"""The steps of a file with their positions, for the messages of later rules."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Kind = Literal["agent", "gate", "group", "unclear"]
 
 
 class Surroundings(NamedTuple):
-    """What reading a file may look at besides the file."""
+    """The inputs for reading a file, apart from its YAML."""
 
     problems: Problems
     source: str
-    """The file's text."""
+    """Text of the file."""
     folder: Path | None
-    """The file's folder."""
+    """Folder of the file."""
     project: Path
     gates: frozenset[str]
     """Names of custom gates."""
@@ -34,7 +34,7 @@ class Surroundings(NamedTuple):
     same_cli: Callable[[str, str], bool] | None
 
     def check_agent(self, name: str, at: Node) -> None:
-        """Report an agent that there is not."""
+        """Report an unknown agent."""
         if message := self.agent_error(name):
             what, _, hint = message.partition("\n  hint: ")
             self.problems.add(at.position, what, hint or None)
@@ -45,13 +45,13 @@ class Surroundings(NamedTuple):
 
 
 class Templated(NamedTuple):
-    """A text that templates apply to. A tuple, as the next two: they are made for every step of every file."""
+    """A text that is a template. This class and the next two are tuples for speed: every step of a file has them."""
 
     text: str
     node: ScalarNode | None = None
-    """Where it stands in the workflow file."""
+    """Node of the workflow file; None for a prompt file."""
     file: str | None = None
-    """The prompt file, when it is not in the workflow file itself."""
+    """Path of the prompt file; None if the text is in the workflow file."""
 
     @property
     def position(self) -> Position:
@@ -62,9 +62,9 @@ class PlacedPolicy(NamedTuple):
     policy: Policy
     fields: Fields
     kinds: tuple[tuple[str, Node], ...]
-    """Kind and place of each entry as written, before `same: N` is expanded."""
+    """Kind and node of each entry, before `same: N` is expanded."""
     resumed: tuple[tuple[str, Node], ...]
-    """Agents of escalations that want to resume a session."""
+    """Agents of escalations that resume a conversation, each with its node."""
     prompts: tuple[Templated, ...]
 
 
@@ -89,7 +89,7 @@ class PlacedWorkflow(NamedTuple):
     steps: tuple[PlacedStep, ...]
 
     def walk(self) -> Iterator[PlacedStep]:
-        """Give every step in the order of the file, groups before their children."""
+        """Yield every step in the order of the file, groups before their children."""
         return walk(self.steps)
 
 

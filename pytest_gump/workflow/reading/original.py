@@ -1,6 +1,6 @@
-"""Keys and names of the original Gump that have another or no meaning here, with what to write instead.
+"""Keys and names of the original Gump that have a different meaning here or none, with their replacements.
 
-The original has two dialects. Gump 0.0.3 has nearly the keys of this language; Gump 0.0.4 replaced most of them.
+The original has two dialects: Gump 0.0.3 has almost the same keys as this language; Gump 0.0.4 replaced most of them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 UNSUPPORTED: Final = {
     "workflow": "copy the steps of that workflow into a group: 'steps: [...]'",
-    "recipe": "it is the old name of 'workflow', which calls another workflow: copy that one's steps into a group",
+    "recipe": "it is the old name of 'workflow': copy the steps of that workflow into a group",
     "with": None,
-    "hitl": "leave it out, and look at the result before 'gump apply'",
+    "hitl": "leave it out, and review the result before 'gump apply'",
 }
 """Keys of the language that are not supported yet, each with a workaround."""
 
@@ -31,20 +31,20 @@ NEWER_KEYS: Final = {
     "get": "write 'prompt', 'context' and 'session' on the step itself",
     "run": "write 'agent' and 'guard' on the step itself",
 }
-"""Keys that only a step of Gump 0.0.4 has."""
+"""Step keys that exist only in Gump 0.0.4, each with a hint."""
 
 RETRY_RULES: Final = "write 'on_failure' with 'retry' and 'strategy' instead"
 
 RENAMED_FIELDS: Final = {
     "check_result": "write 'status': it is passed, failed or running",
-    "cache_read": "it is a part of 'tokens_in'",
-    "cache_write": "it is a part of 'tokens_in'",
+    "cache_read": "it is included in 'tokens_in'",
+    "cache_write": "it is included in 'tokens_in'",
 }
-"""Fields of `{steps.REF.FIELD}` in Gump 0.0.3 that have another name here."""
+"""Fields of `{steps.REF.FIELD}` in Gump 0.0.3 that have another name here, each with a hint."""
 
 
 def newer_keys(node: MapNode) -> dict[str, str]:
-    """Return the keys of a step that only Gump 0.0.4 has, each with a hint."""
+    """Return the keys of a step that exist only in Gump 0.0.4, each with a hint."""
     hints = {key: hint for key, hint in NEWER_KEYS.items() if key in node.values}
     if isinstance(node.values.get("retry"), ListNode):
         hints["retry"] = RETRY_RULES
@@ -58,5 +58,5 @@ def refuse_newer(node: MapNode, hints: Mapping[str, str], problems: Problems) ->
 
 
 def is_original_name(name: str) -> bool:
-    """True for template names that the original has and that are only aliases here."""
+    """True for template names of the original that are aliases here."""
     return name.startswith("task.") or (name.startswith("steps.") and name.endswith(".diff"))

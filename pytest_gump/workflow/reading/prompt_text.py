@@ -1,4 +1,4 @@
-"""Prompts: text in the workflow, or a file beside it."""
+"""Reads prompts: text in the workflow, or a prompt file."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def read_prompt(fields: Fields, around: Surroundings) -> Templated | None:
 
 
 def path_error(written: str) -> str | None:
-    """Say why a relative path may not be followed; None when it may."""
+    """Return why a relative path is not allowed; None if it is."""
     if "\x00" in written:
-        return "holds a NUL character"
+        return "contains a NUL character"
     if PurePosixPath(written).is_absolute() or written.startswith("~"):
         return "must be relative"
     if ".." in written.replace("\\", "/").split("/"):
@@ -47,7 +47,7 @@ def path_error(written: str) -> str | None:
 
 
 def shown(path: Path, project: Path) -> str:
-    """Write a path as short as a person of the project would."""
+    """Return a path relative to the project if it is inside, otherwise the whole path."""
     try:
         return path.absolute().relative_to(project.absolute()).as_posix()
     except ValueError:
@@ -65,13 +65,17 @@ def _read_file(written: str, position: Position, around: Surroundings) -> Templa
     try:
         text = read_user_text(_inside(folder, written, around.project, name), MAX_PROMPT_BYTES, name)
     except ConfigError as error:
-        around.problems.add(position, str(error.args[0]), "its path is relative to the workflow file")
+        around.problems.add(position, str(error.args[0]), "the path is relative to the workflow file")
         return None
     return Templated(text, file=shown(folder / written, around.project))
 
 
 def _inside(folder: Path, written: str, project: Path, name: str) -> Path:
-    """Follow every link of a path, and refuse one that leaves the workflow's folder and the project."""
+    """Resolve the links of a path.
+
+    Raises:
+        ConfigError: the file is outside the workflow's folder and outside the project.
+    """
     if PurePosixPath(written).is_absolute():
         raise ConfigError(f"{name} must be relative")
     try:

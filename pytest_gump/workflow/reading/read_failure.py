@@ -1,4 +1,4 @@
-"""Reading `on_failure:`: retry counts, strategies and restarts, in both forms."""
+"""Reads `on_failure:`: retry counts, strategies and restarts, in both forms."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_failure(step: Fields, around: Surroundings) -> ReadFailure | None:
     if branches and flat:
         fields.refuse_key(
             flat[0],
-            f"'{flat[0]}' stands beside '{branches[0]}': the flat and the branch form of 'on_failure' cannot be mixed",
+            f"'{flat[0]}' and '{branches[0]}' cannot be combined: 'on_failure' has either one policy or branches",
             f"move '{flat[0]}' into the branches",
         )
     if not branches:
@@ -80,7 +80,7 @@ def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
 
 @dataclass(slots=True)
 class _Strategy:
-    """Reads a `strategy:` list; what was read stands in the fields."""
+    """Reads a `strategy:` list into its fields."""
 
     around: Surroundings
     entries: list[Entry] = field(default_factory=list)
@@ -129,7 +129,7 @@ class _Strategy:
             self._problem(node.position, "a strategy entry has none of 'same', 'escalate', 'replan'")
         elif len(kinds) > 1:
             both = " and ".join(f"'{kind}'" for kind in kinds)
-            self._problem(node.position, f"a strategy entry has {both}", "each attempt is an entry of its own")
+            self._problem(node.position, f"a strategy entry has {both}", "write one entry for each attempt")
         else:
             self._read_entry(kinds[0], fields)
 

@@ -1,4 +1,4 @@
-"""Reading `gate:` lists."""
+"""Reads `gate:` lists."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class GateReader:
     def _effect_problem(self, name: str, argument: str | None) -> Mistake | None:
         is_agent, output = self._kind == "agent", self._output
         if name in CHANGE_GATES and is_agent and output != "diff":
-            what = f"gate '{name}' looks at changed files, and a step with 'output: {output}' changes none"
+            what = f"gate '{name}' checks changed files, but a step with 'output: {output}' changes none"
             return what, "use it on a step with 'output: diff'"
         if name != "schema":
             return None
@@ -106,7 +106,7 @@ def _argument_problem(name: str, argument: str | None) -> Mistake | None:
 
 
 def glob_error(pattern: str) -> str | None:
-    """Say why a gitignore-style pattern can never match as meant; None when it can."""
+    """Return what is wrong with a gitignore-style pattern; None if it is valid."""
     if pattern.startswith("!"):
         return "a pattern that starts with '!' matches nothing by itself"
     if pattern.startswith("#"):

@@ -1,4 +1,4 @@
-"""Reading one step: its kind, its keys, and the steps below it."""
+"""Reads a step: its kind, its keys, and the steps below it."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ _NAME = re.compile(keys.NAME_PATTERN, re.ASCII)
 
 
 def name_error(name: str) -> str | None:
-    """Say why a name cannot stand in node ids, branches and paths; None when it can."""
+    """Return why a name is not valid in node ids, branches and paths; None if it is."""
     if name.startswith("-"):
         return "must not start with '-'"
     if "--" in name:
-        return "must not hold '--'"
+        return "must not contain '--'"
     if len(name) > 64:
         return "is longer than 64 characters"
-    return None if _NAME.fullmatch(name) else "may hold letters, digits, '_' and '-' only"
+    return None if _NAME.fullmatch(name) else "may contain only letters, digits, '_' and '-'"
 
 
 def read_name(fields: Fields, title: str) -> str | None:
-    """Read `name`, which must be there and usable in paths."""
+    """Read `name`; report it if it is missing or not valid in paths."""
     name = fields.text("name")
     if name is None:
         if "name" not in fields:
@@ -68,15 +68,15 @@ def read_name(fields: Fields, title: str) -> str | None:
 
 
 def read_steps(nodes: tuple[Node, ...], above: tuple[str, ...], around: Surroundings) -> tuple[PlacedStep, ...]:
-    """Read siblings; two of the same name are a problem."""
+    """Read sibling steps; report duplicate names."""
     steps = tuple(step for node in nodes if (step := read_step(node, above, around)) is not None)
     first: dict[str, PlacedStep] = {}
     for step in steps:
         name = step.step.name
         if name and first.setdefault(name, step) is not step:
             line = first[name].fields.value_position("name").line
-            what = f"two steps beside each other are named {quoted(name)}"
-            step.fields.refuse_value("name", what, f"the first is in line {line}; rename one")
+            what = f"duplicate step name {quoted(name)}"
+            step.fields.refuse_value("name", what, f"the first is on line {line}; rename one")
     return steps
 
 
@@ -97,9 +97,9 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
 def _kind(fields: Fields, name: str) -> Kind:
     kinds = [key for key in ("agent", "steps", *CALLS) if key in fields.values]
     if len(kinds) > 1:
-        hint = "an agent step is no group: give the agent a step of its own" if "agent" in kinds else None
+        hint = "an agent step is not a group: give the agent its own step" if "agent" in kinds else None
         both = " and ".join(f"'{key}'" for key in kinds)
-        what = f"{_title(name)} has {both}, and a step is only one of them"
+        what = f"{_title(name)} has {both}, but only one of them is allowed"
         fields.refuse_key(kinds[1], what, hint)
         return "unclear"
     if kinds:
@@ -144,7 +144,7 @@ def _key_hint(kind: str, key: str) -> str:
 
 
 class _Reader:
-    """Reads the keys that a step of this kind takes."""
+    """Reads the keys of a step of one kind."""
 
     def __init__(self, fields: Fields, kind: Kind, names: tuple[str, ...], around: Surroundings) -> None:
         self._fields, self._kind, self._names, self._around = fields, kind, names, around
@@ -232,7 +232,7 @@ class _Reader:
             return Guard(max_time=timeout)
         if "max_time" in fields and "timeout" in self._fields:
             hint = "they are the same limit: keep one"
-            fields.refuse_key("max_time", "'guard.max_time' stands beside 'timeout'", hint)
+            fields.refuse_key("max_time", "both 'guard.max_time' and 'timeout' are set", hint)
         no_write = fields.flag("no_write")
         if no_write is False and output != "diff":
             hint = "leave it out"
@@ -283,7 +283,7 @@ class _Reader:
         fields = Fields(node, ("file", "bash"), problems)
         if ("file" in fields) == ("bash" in fields):
             what = "both 'file' and 'bash'" if "file" in fields else "neither 'file' nor 'bash'"
-            problems.add(node.position, f"a context entry has {what}", "each entry is one of them")
+            problems.add(node.position, f"a context entry has {what}", "each entry has exactly one of them")
             return None
         if "bash" in fields:
             return ContextEntry(bash=fields.text("bash"))

@@ -1,4 +1,4 @@
-"""Reading the root of a workflow file."""
+"""Reads the root of a workflow file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOVED: Final = {"review": "put a step with 'output: review' at the end of 'steps
 def read_workflow(root: Node, around: Surroundings) -> PlacedWorkflow | None:
     if not isinstance(root, MapNode):
         hint = "a workflow is a mapping with 'name' and 'steps'"
-        around.problems.add(root.position, f"the file holds {describe(root)}, not a workflow", hint)
+        around.problems.add(root.position, f"the file contains {describe(root)}, not a workflow", hint)
         return None
     fields = Fields(root, ROOT_KEYS, around.problems, moved=MOVED)
     name = read_name(fields, "the workflow")
@@ -73,7 +73,7 @@ def _input(name: str, fields: Fields, around: Surroundings) -> Input:
     if wrong := name_error(name):
         around.problems.add(position, f"input name {quoted(name)} {wrong}")
     elif name in RESERVED_NAMES:
-        around.problems.add(position, f"input '{name}' would hide the template name of the same spelling", "rename it")
+        around.problems.add(position, f"input name '{name}' is a built-in template name", "rename the input")
     node = fields.get(name)
     if isinstance(node, ScalarNode) and node.value is None:
         return Input()

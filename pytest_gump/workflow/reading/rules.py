@@ -1,4 +1,4 @@
-"""Rules that look at more than one place: budgets, and what steps say about each other."""
+"""Rules across steps: budgets, reserved names, and references from one step to another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class NotFound(NamedTuple):
-    """Why a reference means no step."""
+    """Why a reference cannot be resolved."""
 
     reason: str
     hint: str | None
@@ -41,22 +41,22 @@ class Index(NamedTuple):
         return cls(Outline.from_paths(steps), steps, {path: number for number, path in enumerate(steps)})
 
     def find(self, case: PlacedStep, ref: str, around: Surroundings) -> PlacedStep | NotFound:
-        """Resolve a reference that is written at a step."""
+        """Resolve a reference in the step `case`."""
         try:
             return self.steps[self.outline.resolve(case.names, ref)]
         except UnknownStepError:
             hint = around.problems.suggest(ref, self.outline.by_name, label="steps")
-            return NotFound(f"names {quoted(ref)}, and there is no such step", hint)
+            return NotFound(f"names {quoted(ref)}, which does not exist", hint)
         except AmbiguousStepError as error:
             hint = f"write the qualified name: {' or '.join(error.candidates[:5])}"
-            return NotFound(f"names {quoted(ref)}, which can be more than one step", hint)
+            return NotFound(f"names {quoted(ref)}, which is ambiguous", hint)
 
     def foreach_around(self, step: PlacedStep) -> PlacedStep | None:
-        """Give the nearest group above the step that has `foreach`."""
+        """Return the innermost enclosing group that has `foreach`."""
         return next((group for group in self.above(step) if "foreach" in group.fields), None)
 
     def above(self, step: PlacedStep) -> list[PlacedStep]:
-        """Give the groups that enclose a step, nearest first."""
+        """Return the groups that enclose a step, innermost first."""
         paths = (step.names[:depth] for depth in range(len(step.names) - 1, 0, -1))
         return [self.steps[path] for path in paths if path in self.steps]
 
@@ -89,20 +89,20 @@ def _check_budget(step: PlacedStep, run_budget: float | None) -> None:
 def _check_overlap(step: PlacedStep) -> None:
     if "overlap" in step.fields and step.kind == "group" and not ("foreach" in step.fields and step.step.parallel):
         step.fields.refuse_key(
-            "overlap", "'overlap' is about plan items that run in parallel", "it needs 'foreach' and 'parallel: true'"
+            "overlap", "'overlap' has an effect only on plan items", "it needs 'foreach' and 'parallel: true'"
         )
 
 
 def _check_taken_names(step: PlacedStep) -> None:
-    """A group has steps of its own beside those that are declared in it."""
-    taken = {MERGE: "a merge of a parallel group"} if step.step.parallel else {}
+    """Report steps with a name that is reserved for the generated steps of their group."""
+    taken = {MERGE: "the merges of a parallel group"} if step.step.parallel else {}
     taken |= {GATE: "the step that runs the group's 'gate'"} if step.step.gate and step.kind == "group" else {}
     for child in step.children:
         if child.step.name in taken:
             child.fields.refuse_value(
                 "name",
-                f"name {quoted(child.step.name)} is taken: {taken[child.step.name]} has it",
-                "give the step another name",
+                f"name {quoted(child.step.name)} is reserved for {taken[child.step.name]}",
+                "rename the step",
             )
 
 
@@ -114,7 +114,7 @@ def _foreach_problem(step: PlacedStep, ref: str, index: Index, around: Surroundi
     if _has_unknown_output(target):
         return None
     if target.kind != "agent" or target.step.output != "plan":
-        return f"'foreach' names {name}, which makes no plan", "it needs 'output: plan'"
+        return f"'foreach' names {name}, which is not a plan step", "it needs 'output: plan'"
     if all(step.names) and index.order[target.names] >= index.order.get(step.names, -1):
         return f"'foreach' names {name}, which comes later", "move it before the group"
     shared = _shared_groups(step, target)
@@ -124,13 +124,13 @@ def _foreach_problem(step: PlacedStep, ref: str, index: Index, around: Surroundi
                 return f"'foreach' names {name}, which runs at the same time", "move it before the group"
             return None
         if "foreach" in group.fields:
-            hint = f"each item of {quoted(group.step.name)} has a plan of its own: put the group there too"
+            hint = f"each item of {quoted(group.step.name)} has its own plan: move this group into it"
             return f"'foreach' names {name}, which has more than one plan", hint
     return None
 
 
 def _has_unknown_output(step: PlacedStep) -> bool:
-    """Say whether `output` was already reported: what the step makes is then anybody's guess."""
+    """True if the step's `output` is invalid, which is already reported."""
     written = step.fields.get("output")
     return written is not None and (not isinstance(written, ScalarNode) or written.value not in OUTPUTS)
 
@@ -147,15 +147,15 @@ def _session_problem(step: PlacedStep, ref: str, index: Index, around: Surroundi
     name = quoted(target.step.name)
     is_fork = step.step.session.mode == "fork"
     if target is step and is_fork:
-        return f"{step.title} would begin with a copy of its own session", "name another step"
+        return f"{step.title} would copy its own conversation", "name another step"
     if target is step:
-        return f"{step.title} would resume its own session", "write 'session: reuse-on-retry'"
+        return f"{step.title} would resume its own conversation", "write 'session: reuse-on-retry'"
     if target.kind != "agent":
-        return f"'session' names {name}, which has no agent and so no session", None
+        return f"'session' names {name}, which has no agent and therefore no conversation", None
     if around.parts_sessions(step.step.agent, target.step.agent):
-        word = "forked" if is_fork else "resumed"
-        what = f"a session of {target.step.agent} ({name}) cannot be {word} by {step.step.agent}"
-        return what, f"a session is {word} only by the CLI that made it"
+        word = "fork" if is_fork else "resume"
+        what = f"{step.step.agent} cannot {word} a conversation of {target.step.agent} ({name})"
+        return what, f"only the CLI that started a conversation can {word} it"
     if _runs_beside(step, target, index):
         return f"'session' names {name}, which runs at the same time", "name a step before the parallel group"
     return None

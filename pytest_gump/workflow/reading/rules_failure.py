@@ -1,4 +1,4 @@
-"""Rules about `on_failure`: what its entries and restarts may refer to."""
+"""Rules for the branches, strategies and restarts of `on_failure`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def check_failures(workflow: PlacedWorkflow, around: Surroundings) -> None:
 
 
 def _check_branches(step: PlacedStep) -> None:
-    """A branch for a failure that the step cannot have would have no effect."""
+    """Report branches for failures that the step cannot have."""
     failure, fields = step.step.on_failure, step.failure
     if failure is None or fields is None or step.kind == "unclear":
         return
     below = list(_leaves(step))
     if failure.review_fail and not any(leaf.step.output == "review" for leaf in below):
-        hint = "only a step with 'output: review' can fail by its verdict"
+        hint = "only a step with 'output: review' has a verdict"
         fields.refuse_key("review_fail", "'review_fail' has no effect here", hint)
     if failure.guard_fail and not any(leaf.kind == "agent" for leaf in below):
         fields.refuse_key("guard_fail", "'guard_fail' has no effect here", "there is no agent to stop")
@@ -45,12 +45,12 @@ def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings)
     add, output = around.problems.add, step.step.output
     for kind, node in policy.kinds:
         if step.kind == "gate" and kind != "same":
-            add(node.position, f"'{kind}' on a gate-only step, which has no agent to replace")
+            add(node.position, f"'{kind}' is not allowed on a gate-only step, which has no agent")
         elif step.kind == "group" and kind == "replan":
-            add(node.position, "'replan' on a group", "put it on the agent steps below")
+            add(node.position, "'replan' is not allowed on a group", "put it on the agent steps below")
         elif step.kind == "agent" and kind == "replan" and output != "diff":
             hint = "only a step with 'output: diff' can be split"
-            add(node.position, f"'replan' on a step with 'output: {output}'", hint)
+            add(node.position, f"'replan' is not allowed on a step with 'output: {output}'", hint)
     if step.kind in ("gate", "group"):
         for prompt in policy.prompts:
             what = "a gate-only step" if step.kind == "gate" else "a group"
@@ -58,8 +58,8 @@ def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings)
     own = step.step.agent
     for agent, node in policy.resumed:
         if around.parts_sessions(own, agent):
-            hint = "a session is resumed only by the CLI that made it"
-            add(node.position, f"a session of {own} cannot be resumed by {agent}", hint)
+            hint = "only the CLI that started a conversation can resume it"
+            add(node.position, f"{agent} cannot resume a conversation of {own}", hint)
 
 
 def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, around: Surroundings) -> None:
@@ -103,10 +103,10 @@ def _restart_problem(
         return None
     if target not in order and any(target == below.step.name for below in walk(step.children)):
         what = f"'restart_from' names {quoted(target)}, a step inside {quoted(name)}"
-        return what, "a group's retry begins at its first step: leave 'restart_from' out"
+        return what, "a group is always retried from its first step: leave 'restart_from' out"
     if target not in order:
-        hint = around.problems.suggest(target, [known for known in order if known], label="steps beside it")
-        return f"'restart_from' names {quoted(target)}, which is no step beside {quoted(name)}", hint
+        hint = around.problems.suggest(target, [known for known in order if known], label="siblings")
+        return f"'restart_from' names {quoted(target)}, which is not a sibling of {quoted(name)}", hint
     if side_by_side:
         hint = "move one of them out of the parallel group"
         return f"'restart_from' names {quoted(target)}, which runs at the same time", hint
@@ -115,12 +115,12 @@ def _restart_problem(
     chain = _way(target, name, edges)
     if chain:
         shown = (name, *chain) if len(chain) < 8 else (name, *chain[:3], "...", *chain[-2:])
-        return f"'restart_from' goes in a circle: {' -> '.join(shown)}", "let it name an earlier step"
-    return f"'restart_from' names {quoted(target)}, which comes later", "it can only go back"
+        return f"'restart_from' forms a cycle: {' -> '.join(shown)}", "name an earlier step"
+    return f"'restart_from' names {quoted(target)}, which comes later", "name an earlier step"
 
 
 def _way(start: str, goal: str, edges: dict[str, list[str]]) -> list[str]:
-    """Find a chain of restarts from one step to another."""
+    """Return the shortest chain of restarts from one step to another; empty if there is none."""
     came_from: dict[str, str | None] = {start: None}
     queue = [start]
     for current in queue:

@@ -1,4 +1,4 @@
-"""Notes about `on_failure`: entries that no failure can reach, and counts that the original Gump reads differently."""
+"""Notes about `on_failure`: entries that are never used, and counts that have another meaning in the original Gump."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def check_reach(workflow: PlacedWorkflow, around: Surroundings) -> None:
 
 
 def unreached_by(policy: Policy) -> str | None:
-    """Return the first entry of a policy that is never used, because the failure before it is final.
+    """Return the first entry of a policy that is never used because an earlier failure is final.
 
-    From three failures on, every entry can be reached, by two failures without progress.
+    With `retry` above 2, every entry can be used: two failures without progress skip to another entry.
     """
     if policy.retry > 2:
         return None

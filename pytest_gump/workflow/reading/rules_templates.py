@@ -1,4 +1,4 @@
-"""Rules about templates: every name that is written must be known, and every reference mean one step."""
+"""Rules for templates: every name is known, and every reference refers to exactly one step."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def _unknown(name: str, names: tuple[str, ...]) -> Mistake:
     if canonical(name) in ITEM_NAMES:
         return f"{{{name}}} has a value only inside a 'foreach'", "put the step below a group that has 'foreach'"
     near = nearest(name, names)
-    first = f"did you mean {{{near[0]}}}? " if near else f"for the braces themselves write {{{{{name}}}}}; "
+    first = f"did you mean {{{near[0]}}}? " if near else f"for literal braces write {{{{{name}}}}}; "
     return f"unknown template name {{{name}}}", f"{first}known: {', '.join(names)}, steps.STEP.FIELD"
 
 
 def _locate(text: Templated, name: str, offset: int, source: str) -> Position:
-    """Find a placeholder in the file; for text whose escapes hide it, the place of the whole text."""
+    """Return the position of a placeholder, or that of the whole text if YAML escapes hide the placeholder."""
     if text.node is None:
         return position_at(text.text, offset)
     wanted = f"{{{name}}}"

@@ -1,10 +1,10 @@
-"""YAML text as a tree of nodes that know their places.
+"""Parses YAML into a tree of nodes with positions.
 
-A node holds the parser's event and looks its place up there: of the thousands of places of a file, messages need few.
+A node keeps the parser's event and computes its position on demand, because messages need few of the positions.
 
-The tree is built from parser events, not by PyYAML's composer: scalars follow YAML 1.2 (`no` and `12:30` are text,
-`010` is ten), duplicate keys are refused, aliases are shared and their expansion is bounded, and no depth of nesting
-can exhaust the stack.
+The tree is built from parser events, not by PyYAML's composer. Scalars follow YAML 1.2 (`no` and `12:30` are text,
+`010` is ten). Duplicate keys are refused. Aliases are shared, and their expansion is limited. Deep nesting cannot
+exhaust the stack.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_CHARS: Final = 1_048_576
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 100_000
-"""With every alias counted as often as it is used, and long texts as several."""
+"""Each use of an alias counts, and a long text counts as several nodes."""
 CHARS_PER_NODE: Final = 64
 MAX_DIGITS: Final = 300
 
@@ -53,9 +53,9 @@ _WORDS: Final[Mapping[str, bool | float | None]] = {
 }
 _NUMBER_STARTS: Final = frozenset("+-.0123456789")
 _SPECIAL_STARTS: Final = frozenset(("", *"+-.0123456789~nNtTfF"))
-"""What a plain scalar that is not text may start with."""
+"""First characters of plain scalars that are possibly not text."""
 _CORE_TAG: Final = "tag:yaml.org,2002:"
-_COLON_HINT: Final = "text that holds ': ' needs quotes, and a nested mapping its own lines or {braces}"
+_COLON_HINT: Final = "quote text that contains ': '; write a nested mapping on its own lines or in {braces}"
 _INDENT_HINT: Final = "the line is not indented like the lines around it, or a quote or bracket is not closed"
 _SYNTAX_HINTS: Final = {
     "mapping values are not allowed": _COLON_HINT,
@@ -74,7 +74,7 @@ class ScalarNode:
 
     @property
     def text(self) -> str:
-        """As written, without quotes."""
+        """The text in the file, without quotes."""
         return self.event.value
 
     @property
@@ -83,7 +83,7 @@ class ScalarNode:
 
     @property
     def span(self) -> tuple[int, int]:
-        """Start and end in the file, in characters."""
+        """Start and end in the file, as character offsets."""
         start, end = self.event.start_mark, self.event.end_mark
         return (0, 0) if start is None or end is None else (start.index, end.index)
 
@@ -102,7 +102,7 @@ class ListNode:
 class MapNode:
     values: Mapping[str, Node]
     keys: Sequence[Node]
-    """As they stand in the file, refused ones too."""
+    """In the order of the file, refused keys included."""
     event: CollectionStartEvent
 
     @property
@@ -110,7 +110,7 @@ class MapNode:
         return position_of(self.event)
 
     def key(self, name: str) -> Node:
-        """The key of that name; if there is none, the mapping."""
+        """Return the node of a key; if there is none, the mapping itself."""
         return next((key for key in self.keys if isinstance(key, ScalarNode) and key.value == name), self)
 
 
@@ -118,7 +118,7 @@ Node: TypeAlias = ScalarNode | ListNode | MapNode
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The C parser where libyaml is there, else the Python one."""
+    """The C parser if libyaml is available, otherwise the Python parser."""
 
 
 class _RefusedError(Exception):
@@ -133,9 +133,9 @@ class _Frame:
 
     event: CollectionStartEvent
     around: list[Node]
-    """What is read so far of the list or mapping that it stands in."""
+    """The nodes read so far of the enclosing list or mapping."""
     before: int
-    """The size of the document up to here."""
+    """The size of the document up to this node."""
     depth: int = 1
 
 
@@ -146,7 +146,7 @@ class _Anchored(NamedTuple):
 
 
 def read_yaml(text: str, problems: Problems) -> Node | None:
-    """Read one YAML document; what is wrong with it goes into `problems`, and None is returned if it cannot be read."""
+    """Parse one YAML document and add its mistakes to `problems`; None if it cannot be parsed."""
     text = text.removeprefix("\ufeff")
     try:
         _check_text(text)
@@ -163,7 +163,7 @@ def read_yaml(text: str, problems: Problems) -> Node | None:
 
 
 def position_at(text: str, index: int) -> Position:
-    """Turn an index into a file's text into a place."""
+    """Convert a character offset to a position."""
     before = text.count("\n", 0, index)
     return Position(before + 1, index - (text.rfind("\n", 0, index) + 1) + 1)
 
@@ -184,7 +184,7 @@ def _add_syntax_error(error: yaml.MarkedYAMLError, problems: Problems) -> None:
 
 
 class _Builder:
-    """Turns events into nodes, without recursion."""
+    """Builds nodes from events, without recursion."""
 
     def __init__(self, problems: Problems) -> None:
         self._problems = problems
@@ -192,7 +192,7 @@ class _Builder:
         self._documents = 0
 
     def read(self, parser: _Loader) -> Node | None:
-        """Give the root; None for an empty file. In one loop: it is gone through for every word of a file."""
+        """Return the root; None for an empty file. One loop, for speed: it runs for every scalar of a file."""
         nodes: list[Node] = []  # of the innermost list or mapping that is still open
         opened: list[_Frame] = []
         size = 0
@@ -225,7 +225,7 @@ class _Builder:
         return nodes[0] if nodes else None
 
     def _other(self, event: Event, level: int) -> _Anchored | None:
-        """What an alias, or a scalar with a tag or an anchor, stands for."""
+        """Return the node of an alias, or of a scalar with a tag or an anchor; None for other events."""
         if isinstance(event, AliasEvent):
             return self._alias(event, level)
         if isinstance(event, ScalarEvent):
@@ -233,7 +233,7 @@ class _Builder:
         if isinstance(event, DocumentStartEvent):
             self._documents += 1
             if self._documents > 1:
-                raise _RefusedError(position_of(event), "a second document starts here", "one file holds one workflow")
+                raise _RefusedError(position_of(event), "a second document starts here", "a file has one workflow")
         return None
 
     def _scalar(self, event: ScalarEvent) -> _Anchored:
@@ -252,8 +252,8 @@ class _Builder:
         if target is None:
             raise _RefusedError(
                 position_of(event),
-                f"alias '*{event.anchor}' has no finished anchor before it",
-                f"set it with '&{event.anchor}' first",
+                f"alias '*{event.anchor}' has no complete anchor before it",
+                f"define '&{event.anchor}' first",
             )
         if level + target.depth > MAX_DEPTH:
             raise _RefusedError(position_of(event), f"nested deeper than {MAX_DEPTH} levels")
@@ -261,7 +261,7 @@ class _Builder:
 
     def _check_start(self, event: CollectionStartEvent, level: int) -> None:
         if event.tag is not None and event.tag not in ("!", _core_tag(event)):
-            raise _RefusedError(position_of(event), f"unknown YAML tag {quoted(event.tag)}", "workflows need no tags")
+            raise _RefusedError(position_of(event), f"unknown YAML tag {quoted(event.tag)}", "remove the tag")
         if level >= MAX_DEPTH:
             raise _RefusedError(position_of(event), f"nested deeper than {MAX_DEPTH} levels")
         if event.anchor is not None:
@@ -283,19 +283,19 @@ class _Builder:
                 values[name] = value
             elif type(name) is str:
                 first = next(node for node in keys if type(node) is ScalarNode and node.value == name)
-                hint = f"the first is in line {first.position.line}; keep one"
-                self._problems.add(key.position, f"key {quoted(name)} stands here twice", hint)
+                hint = f"the first is on line {first.position.line}; keep one"
+                self._problems.add(key.position, f"duplicate key {quoted(name)}", hint)
             else:
                 self._problems.add(key.position, f"a key must be text, not {describe(key)}", "put it in quotes")
         return MapNode(values, keys, event)
 
 
 def _too_many(position: Position) -> _RefusedError:
-    return _RefusedError(position, f"the file stands for more than {MAX_NODES} values", "use fewer aliases")
+    return _RefusedError(position, f"the file expands to more than {MAX_NODES} values", "use fewer aliases")
 
 
 def describe(node: Node | None) -> str:
-    """Say what a node is, for `must be a list, not ...`."""
+    """Describe a node for `must be a list, not ...`."""
     if isinstance(node, ListNode):
         return "a list"
     if isinstance(node, MapNode):
@@ -319,12 +319,12 @@ def _tagged(event: ScalarEvent, text: str) -> Value:
     kind = str(event.tag).removeprefix(_CORE_TAG)
     fits = {"int": int, "float": float, "bool": bool, "null": type(None)}.get(kind)
     if fits is None or type(value) is not fits:
-        raise _RefusedError(position_of(event), f"unknown YAML tag {quoted(str(event.tag))}", "workflows need no tags")
+        raise _RefusedError(position_of(event), f"unknown YAML tag {quoted(str(event.tag))}", "remove the tag")
     return value
 
 
 def resolve(text: str) -> Value:
-    """Give a plain scalar its value by the YAML 1.2 core schema."""
+    """Return the value of a plain scalar by the YAML 1.2 core schema."""
     if text[:1] not in _NUMBER_STARTS or text in _WORDS:
         return _WORDS.get(text, text)
     if len(text) > MAX_DIGITS:
