@@ -7,7 +7,7 @@
 # make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
 # make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
 # make test-wheel   wheel and sdist: built, compared with the tree, installed in fresh environments, the demo played from there
-# make test-agents   the real agent CLIs, pinned, against a scripted model server; installs 1.5 GB once
+# make test-agents   the real agent CLIs, pinned, against a scripted model server; installs 1.6 GB once
 # make test-agents-slow   how long they go on trying what cannot work, up to 400 s each
 # make test-crash   kill -9 at every event of a run, ledgers cut off everywhere, 200 sessions whose workers are killed at
 #                   random: nothing hangs, nothing is lost; takes more than an hour

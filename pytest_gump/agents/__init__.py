@@ -1,1 +1,1 @@
-"""Agent CLIs: how each is started and how what it prints becomes events, tokens and cost."""
+"""Adapters for agent CLIs: they start the CLI and turn its output into events, tokens and cost."""

@@ -1,4 +1,4 @@
-"""What an agent adapter is: a command line, and a reader of the stream that the CLI prints."""
+"""The interface of an agent adapter: a command line, and a reader for the output of the CLI."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-# -- events: what happened, read off the stream while it runs ------------------------------------------------------
+# -- events: read from the stream while the CLI runs ---------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A new answer of the model began; `number` counts from 1."""
+    """A new answer of the model; `number` counts from 1."""
 
     number: int
 
@@ -48,14 +48,14 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class UsageSeen:
-    """The total so far of this attempt, never a delta."""
+    """Total usage of the attempt so far, not a delta."""
 
     usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Trouble that the CLI deals with by itself (an API retry), or a remark about the stream."""
+    """A problem that the CLI handles by itself (an API retry), or a remark about the stream."""
 
     text: str
 
@@ -63,29 +63,29 @@ class Note:
 Event = Started | Turn | Text | ToolCall | ToolResult | UsageSeen | Note
 
 
-# -- the task given to an agent, the command it becomes, the end it comes to ----------------------------------------
+# -- the task of an agent, its command and its ending ---------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRef:
-    """A conversation that may be resumed: only by `cli`, only in `slot`."""
+    """A conversation of an agent. Only `cli` can resume it, and only in `slot`."""
 
     id: str
     cli: str
     slot: str
     cost_usd: float | None = None
-    """Running total that the CLI had reported for the session; resumed sessions report cumulative cost."""
+    """Total that the CLI has reported for the conversation; in a resumed one, it includes earlier attempts."""
     tokens: Tokens = Tokens()
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One attempt as the adapter sees it."""
+    """The input of an adapter for one attempt."""
 
     step: str
     """`build::impl[item-2]`."""
     item: str | None
-    """Slug of the plan item, for the replay agent's index."""
+    """Slug of the plan item; the replay agent finds recordings by it."""
     attempt: int
     agent: str
     prompt: str
@@ -93,13 +93,13 @@ class Task:
     mode: Literal["diff", "plan", "artifact", "review"]
     session: SessionRef | None = None
     fork: bool = False
-    """Start with a copy of `session`, which stays as it is, instead of continuing it."""
+    """Start with a copy of `session` instead of continuing it; `session` itself does not change."""
     max_turns: int | None = None
     max_budget: float | None = None
     allowed_commands: tuple[str, ...] = ()
-    """Shell commands that the agent may run without being asked."""
+    """Shell commands that the agent may run without a permission prompt."""
     prompt_key: str = ""
-    """What a cassette compares instead of the prompt: its declared parts, without those that tell what failed."""
+    """The text that a cassette compares: the declared parts of the prompt, without the reports of failures."""
 
     @property
     def read_only(self) -> bool:
@@ -113,68 +113,71 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     """Added to the allow-listed environment."""
     env_names: tuple[str, ...] = ()
-    """Names passed on from the user's environment if they are set there, secrets included."""
+    """Variables passed on from the user's environment if they are set, secrets included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the CLI ended, judged by exit status, final event and error flags together."""
+    """How the CLI ended, decided from exit status, final event and error flags together."""
 
     outcome: Literal["ok", "agent_error", "quota"]
     reason: str
-    """One line in the CLI's own words; empty when ok."""
+    """One line in the CLI's own words; empty if the outcome is `ok`."""
     message: str
-    """The final answer's text."""
+    """Text of the final answer."""
     usage: Usage
     session: SessionRef | None
     model: str | None = None
     notes: tuple[str, ...] = ()
     final: bool = False
-    """Another attempt would end the same way, whoever makes it: none is made."""
+    """True if another attempt would end the same way with any agent; there is no retry."""
     limit: Literal["max_turns", "max_budget"] | None = None
-    """The CLI's own limit that ended it; the outcome is `agent_error` then, which the engine books as the guard."""
+    """The CLI's own limit that ended the run. The outcome is then `agent_error`; the engine records it as the guard."""
     lost_session: bool = False
-    """The CLI says that it does not know the session which it was to resume, and has done nothing."""
+    """True if the CLI reports that the conversation to resume does not exist, and has done nothing."""
     resets_at: float | None = None
-    """Of a `quota`: when the limit is over, in seconds since the epoch, as far as the CLI says."""
+    """For `quota`: when the limit resets, in seconds since the epoch; None if the CLI does not report it."""
 
 
 class StreamReader(Protocol):
     """Reads the stdout of one attempt. Stateful; one per attempt."""
 
     def feed(self, line: bytes) -> Iterable[Event]:
-        """Turn one line, without its newline, into events; unknown or broken lines give a Note or nothing."""
+        """Turn one line, without its newline, into events. Unknown or broken lines give a Note or nothing."""
 
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
-        """Judge the end. `exit_code` is None or negative when a signal ended it, `stopped` when we did."""
+        """Return how the attempt ended.
+
+        `exit_code` is None or negative if a signal ended the CLI; `stopped` is True if gump stopped it.
+        """
 
 
 def has_ended(reader: StreamReader) -> bool:
-    """True if the reader has an attribute `ended` that is true: the final event came."""
+    """True if the reader has a true attribute `ended`: the final event has arrived."""
     return getattr(reader, "ended", False) is True
 
 
 Forks = Literal["never", "in its worktree", "anywhere"]
-"""Where an agent can begin with a copy of a session: nowhere, only where the session was held, in every worktree."""
+"""Where an agent can start with a copy of a conversation: nowhere, in the worktree of the original, or anywhere."""
 
 
 @runtime_checkable
 class Agent(Protocol):
-    """An adapter bound to one agent name (`claude-opus`). Built by the registry; holds no state of an attempt."""
+    """An adapter bound to one agent name (`claude-opus`). The registry builds it; it has no state of an attempt."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def cli(self) -> str:
-        """The program family; sessions pass only between agents of one family."""
+        """Name of the CLI; a conversation can only continue with an agent of the same CLI."""
 
     @property
     def cost(self) -> Provenance:
-        """Where the cost of an attempt that ends by itself comes from."""
+        """Where the cost comes from if an attempt ends by itself."""
 
     def missing(self) -> str | None:
-        """Why the agent cannot start here (its CLI is not on PATH), with what to do; None when it can."""
+        """Return why the agent cannot start here (its CLI is not on PATH) and what to do; None if it can start."""
 
     def command(self, task: Task) -> Command: ...
 
@@ -182,6 +185,6 @@ class Agent(Protocol):
 
 
 def forks_of(agent: Agent) -> Forks:
-    """What an adapter says with an attribute `forks`; one that says nothing would resume the session itself."""
+    """Return the `forks` attribute of an adapter. Without it, a fork would change the original: return "never"."""
     forks: Forks = getattr(agent, "forks", "never")
     return forks

@@ -1,4 +1,4 @@
-"""Every agent CLI that there is an adapter for, and the names that are built in."""
+"""The agent CLIs that have an adapter, and the built-in agent names."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ FAMILIES: Final[Mapping[str, type[CliAgent]]] = LazyMapping(
         "cursor": "pytest_gump.agents.clis.cursor:CursorAgent",
     }
 )
-"""The adapters, by the name of their CLI, with which their agents' names begin. Importing all takes 25 ms."""
+"""Adapters by the name of their CLI, which is the prefix of their agent names. Importing all of them takes 25 ms."""
 
-# The explicit form, for a model that no name stands for: `claude:my-deployment`.
+# The explicit form, for a model without a short name: `claude:my-deployment`.
 _EXPLICIT = re.compile(r"(?P<family>[a-z]+):(?P<model>[A-Za-z0-9][\w.:/@\[\]-]*)", re.ASCII)
 
 
 def family_of(name: str) -> str | None:
-    """`claude` for `claude-opus`; None when no known CLI is meant."""
+    """Return the CLI of an agent name: `claude` for `claude-opus`; None if the CLI is unknown."""
     head = re.split("[-:]", name, maxsplit=1)[0]
     return head if head in FAMILIES else None
 
 
 def find_built_in(name: str) -> tuple[type[CliAgent], str | None] | None:
-    """The adapter of a built-in name and the model that it stands for, None being the CLI's own choice."""
+    """Return the adapter and the model of a built-in name; None for any other name.
+
+    The model is None if the CLI chooses it.
+    """
     explicit = _EXPLICIT.fullmatch(name)
     if explicit is not None:
         family = FAMILIES.get(explicit["family"])

@@ -1,7 +1,7 @@
-"""The prices of genai-prices, where the user installed it (extra `prices`).
+"""Prices from genai-prices, if it is installed (extra `prices`).
 
-Importing this module imports the package, in about a fifth of a second; ImportError without it. The table is the one
-in the package: nothing is fetched, `UpdatePrices` is never started.
+Importing this module imports the package, which takes about 0.2 s, and raises ImportError without it. The prices are
+those in the installed package: nothing is downloaded, and `UpdatePrices` is never started.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def version() -> str:
 
 
 def look_up(name: str, provider: str | None, tokens: Tokens) -> Priced | None:
-    """Price tokens as `price_table.look_up` does."""
+    """Like `price_table.look_up`."""
     usage = Usage(
         input_tokens=tokens.read,
         cache_read_tokens=tokens.cache_read,

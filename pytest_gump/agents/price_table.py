@@ -1,6 +1,6 @@
-"""The price table that ships with the package, and how a model's name finds its entry.
+"""The price table of this package, and the lookup of a model by its name.
 
-`tools/make_price_table.py` makes `price_table.json` from genai-prices; names match as they do there.
+`tools/make_price_table.py` generates `price_table.json` from genai-prices. Names match as in genai-prices.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MILLION: Final = 1_000_000
 
 
 class Priced(NamedTuple):
-    """What some tokens cost, and the entry of the table that says so."""
+    """The cost of tokens, and the table entry that it comes from."""
 
     cost_usd: float
     provider: str
@@ -36,19 +36,22 @@ def _table() -> dict[str, Any]:
 
 
 def version() -> str:
-    """The date of the table and what it is made from."""
+    """Return the date of the table and its source."""
     return f"price table {_table()['date']} ({_table()['source']})"
 
 
 def look_up(name: str, provider: str | None, tokens: Tokens) -> Priced | None:
-    """Price tokens; without a provider, the first one that knows names of this form. None: no such model."""
+    """Return the price of tokens; None if the model is unknown.
+
+    Without `provider`, the first provider whose patterns match the name is used.
+    """
     found = _find(name.lower(), provider)
     return found and Priced(_cost(found[1], tokens), found[0], found[1]["id"], found[1].get("context"))
 
 
 @cache
 def _find(name: str, provider: str | None) -> tuple[str, dict[str, Any]] | None:
-    """The provider and the entry of a model; a date without dashes is tried with them too."""
+    """Return the provider and the entry of a model. A date without dashes is also tried with dashes."""
     for known in _table()["providers"]:
         if known["id"] == provider or (provider is None and known["match"] and _matches(known["match"], name)):
             names = dict.fromkeys((name, COMPACT_DATE.sub(r"-\1-\2-\3", name)))
@@ -75,7 +78,7 @@ def _matches(clause: dict[str, Any], name: str) -> bool:
 
 
 def _cost(entry: dict[str, Any], tokens: Tokens) -> float:
-    """Dollars. Cached tokens without a price of their own cost what input does."""
+    """Return the cost in dollars. Cached tokens without a price of their own cost as much as input."""
     total = tokens.read
     cached = {"cache_read": tokens.cache_read, "cache_write": tokens.cache_write}
     counts = {kind: count for kind, count in cached.items() if kind in entry}
@@ -85,7 +88,7 @@ def _cost(entry: dict[str, Any], tokens: Tokens) -> float:
 
 
 def _price(price: float | list[list[float]], total: int) -> float:
-    """Dollars for a million tokens: beyond a threshold of input, the dearer price holds for all tokens."""
+    """Return dollars per million tokens. Above a threshold of input, the higher price applies to all tokens."""
     if not isinstance(price, list):
         return price
     return next(value for start, value in reversed(price) if total > start or start == 0)

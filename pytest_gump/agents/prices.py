@@ -1,4 +1,4 @@
-"""What tokens cost: by the user's own prices, then by genai-prices if it is installed, otherwise by our own table."""
+"""The cost of tokens: from the user's own prices, then genai-prices if it is installed, then the built-in table."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from pytest_gump.agents.usage import Provenance
 
 RESELLERS: Final = (("qwen", "openrouter", "qwen/"),)
-"""Models that the table has only under another name: prefix, provider, and what to put before the name."""
+"""Models that the table has only under another name: prefix, provider, and the text to put before the name."""
 
 _MODELS: Final = 256
-"""Models that are remembered: a stream may name a new one in every line."""
+"""Size of the caches of models. They are bounded because a stream may name a new model in every line."""
 
 
 class Rates(NamedTuple):
-    """Dollars for one token of each kind."""
+    """Dollars per token of each kind."""
 
     input: float
     cache_read: float
@@ -33,7 +33,7 @@ class Rates(NamedTuple):
 
     @classmethod
     def of_million(cls, input_: float, output: float, cache_read: float, cache_write: float) -> Rates:
-        """Rates from dollars for a million tokens."""
+        """Return rates from dollars per million tokens."""
         return cls(input_ / MILLION, cache_read / MILLION, cache_write / MILLION, output / MILLION)
 
     def price(self, tokens: Tokens) -> float:
@@ -57,16 +57,16 @@ def use(own: Mapping[str, Rates]) -> None:
 
 
 def priced_as(model: str | None, cli: str) -> str | None:
-    """Return the name whose price applies to a model: the CLI's, if the user set a price only for that."""
+    """Return the name whose price applies to a model: the name of the CLI if the user set a price only for the CLI."""
     if cli in _own and estimate(model, Tokens(input=1)) is None:
         return cli
     return model
 
 
 def estimate(model: str | None, tokens: Tokens) -> float | None:
-    """Price tokens in dollars; None if the price of the model is unknown.
+    """Return the cost of tokens in dollars; None if the price of the model is unknown.
 
-    The first call for a model without a price of the user's own reads the table.
+    The first call for a model without a user's own price reads the table.
     """
     if (own := _own_rates(model)) is not None:
         return own.price(tokens)
@@ -79,12 +79,12 @@ def _own_rates(model: str | None) -> Rates | None:
 
 
 def _without_provider(model: str) -> str:
-    """`claude-sonnet-5` of `anthropic/claude-sonnet-5`."""
+    """Return `claude-sonnet-5` for `anthropic/claude-sonnet-5`."""
     return model.rpartition("/")[2]
 
 
 class Table(Protocol):
-    """A module that knows the prices of models."""
+    """A module with the prices of models."""
 
     def version(self) -> str: ...
 
@@ -93,7 +93,7 @@ class Table(Protocol):
 
 @cache
 def _table() -> Table:
-    """genai-prices where it is installed and can be imported, otherwise our own table."""
+    """Return genai-prices if it can be imported, otherwise the built-in table."""
     try:
         from pytest_gump.agents import installed_prices
     except ImportError:
@@ -102,14 +102,14 @@ def _table() -> Table:
 
 
 def _look_up(model: str | None, tokens: Tokens) -> Priced | None:
-    """The table's price for these tokens; None when the model is not in it."""
+    """Return the table's price for these tokens; None if the model is not in the table."""
     name = _name_in_table(model) if model else None
     return None if name is None else _table().look_up(*name, tokens)
 
 
 @lru_cache(maxsize=_MODELS)
 def _name_in_table(model: str) -> tuple[str, str | None] | None:
-    """The name of a model in the table, and its provider if it takes one to find it; None when it is not there."""
+    """Return a model's name in the table, and its provider if the lookup needs one; None if it is not there."""
     bare = _without_provider(model)
     resold = [(start + bare, provider) for prefix, provider, start in RESELLERS if bare.startswith(prefix)]
     names = ((bare, None), (model, None), *resold)
@@ -128,25 +128,25 @@ def source(model: str | None) -> str | None:
 
 
 def provenance(model: str | None) -> Provenance:
-    """Whether the cost of the model's answers can be estimated."""
+    """Return `estimated` if the model has a price, otherwise `unknown`."""
     return "unknown" if estimate(model, Tokens(input=1000)) is None else "estimated"
 
 
 def context_window(model: str | None) -> int | None:
-    """How many tokens the model can read, as far as the table knows."""
+    """Return how many tokens the model can read; None if the table does not contain it."""
     found = _look_up(model, Tokens(input=1))
     return None if found is None else found.context_window
 
 
 LINEAR_TOKENS: Final = 128_000
-"""Input up to which the price of a model is checked to be linear; providers ask more for a longer context."""
+"""Size of the input up to which prices are checked to be linear; a longer context may cost more per token."""
 
 
 @lru_cache(maxsize=_MODELS)
 def rates(model: str | None) -> Rates | None:
-    """The rates of a model for answers with at most `LINEAR_TOKENS` of input, for pricing a stream while it runs.
+    """Return the rates of a model for answers with at most `LINEAR_TOKENS` of input, to price a running stream.
 
-    None when the model is not in the table, or its price is not linear there.
+    None if the model has no price, or if its price is not linear up to that size.
     """
     if (own := _own_rates(model)) is not None:
         return own
@@ -160,9 +160,9 @@ def rates(model: str | None) -> Rates | None:
 
 
 def estimate_answers(model: str | None, tokens: Tokens, answers: int = 1) -> float | None:
-    """Price the sum of several answers, as `estimate` does for one, in a fraction of its time.
+    """Like `estimate`, but for the sum of several answers and much faster.
 
-    A dearer rate for long contexts goes by one answer, not by their sum.
+    Whether the higher rate for long contexts applies depends on one answer, not on the sum.
     """
     answer = tokens
     if answers > 1:
@@ -180,5 +180,5 @@ def estimated_usage(model: str | None, tokens: Tokens, *, turns: int = 0, tool_c
 
 
 def table_version() -> str:
-    """Name and version of the price table, for the report."""
+    """Return the name and version of the price table, for the report."""
     return _table().version()

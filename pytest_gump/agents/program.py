@@ -1,4 +1,4 @@
-"""What is known of an agent CLI as an installed program: versions that were tried, and where its login lies."""
+"""An agent CLI as an installed program: its tested versions, and where its login is stored."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Standing = Literal["tested", "newer", "older", "untested", "unknown"]
-"""Of a version to the tested ones; `untested` where the adapter has never met the CLI."""
+"""A version compared with the tested ones; `untested` if the adapter was never run with the CLI."""
 
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """The versions that an adapter was tried with, and when."""
+    """The versions that an adapter was tested with."""
 
     oldest: str
     newest: str
     on: str
-    """Date of the last try, `2026-11-22`."""
+    """Date of the last test: `2026-11-22`."""
 
     def __str__(self) -> str:
         return self.oldest if self.oldest == self.newest else f"{self.oldest} to {self.newest}"
@@ -31,16 +31,19 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What can be looked at without a request: variables with a key, and the file that logging in writes."""
+    """Signs of a login that can be checked without a request: variables with a key, and the file of a login."""
 
     keys: tuple[str, ...] = ()
     home: tuple[str, str] | None = None
-    """A variable that names the CLI's folder, and the folder without it."""
+    """The variable for the CLI's folder, and the default folder."""
     file: str = ""
-    """Below that folder."""
+    """Path of the login file in that folder."""
 
     def found(self, environment: Mapping[str, str] = os.environ) -> str | None:
-        """Where a key or credentials lie; None says nothing: a keyring, or a provider of one's own, is not seen."""
+        """Return the variable or the file with credentials.
+
+        None does not mean that there is no login: keyrings and the user's own providers are not checked.
+        """
         named = [name for name in self.keys if environment.get(name)]
         if named:
             return named[0]
@@ -56,17 +59,17 @@ class Login:
 @dataclass(frozen=True, slots=True)
 class Program:
     name: str
-    """On PATH."""
+    """Name of the executable."""
     title: str
     """`Claude Code`."""
     get: str
-    """How to get it: a command, or `see ADDRESS`."""
+    """How to install it: a command, or `see URL`."""
     tested: Versions | None
-    """None: the adapter was written from documentation, and has never met the CLI."""
+    """None if the adapter was written from documentation and was never run with the CLI."""
     login: Login
 
     def missing(self) -> str | None:
-        """Why it cannot start here, with what to do; None when it can."""
+        """Return why the CLI cannot start here and what to do; None if it can start."""
         return None if shutil.which(self.name) else f"{self.name} ({self.title}) is not on PATH; {self.get}"
 
     def standing(self, version: str | None) -> Standing:
@@ -80,7 +83,7 @@ class Program:
 
 
 def read_version(output: str) -> str | None:
-    """The first thing that looks like a version in what `--version` printed."""
+    """Return the first version number in the output of `--version`; None if there is none."""
     found = re.search(r"\d+(?:\.\d+)+(?:-[0-9A-Za-z.]+)?", output, re.ASCII)
     return None if found is None else found[0]
 

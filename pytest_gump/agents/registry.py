@@ -1,4 +1,4 @@
-"""Which agent names there are."""
+"""Agents by name: built-in names, adapters from hooks, and aliases from ini values."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent
 
 ADAPTER: Final = ("name", "cli", "cost", "missing", "command", "reader")
-"""What an adapter from a hook must have."""
+"""Attributes that an adapter from a hook must have."""
 
 Extra = Mapping[str, "Agent | str"]
-"""Agents from a hook, or from an ini value: the name of another agent, then further words for its command line.
+"""Agents from a hook, or aliases from an ini value: the name of another agent, then arguments for its command line.
 
-A word `env:NAME=VALUE` sets a variable of the agent's environment instead, `env:NAME` passes on the user's own.
+An argument `env:NAME=VALUE` sets a variable of the agent's environment; `env:NAME` passes on the user's variable.
 """
 
 
 def resolve(name: str, extra: Extra | None = None) -> Agent:
-    """Make the agent of a name.
+    """Return the agent with this name.
 
     Raises:
-        AgentError: nobody knows it; says which names are near.
+        AgentError: the name is unknown; the hint lists similar names.
     """
     extra = extra or {}
     target, passed = name, [name]
@@ -42,14 +42,14 @@ def resolve(name: str, extra: Extra | None = None) -> Agent:
         family, model = built_in
         return family.configured(name, model, arguments)
     if len(passed) > len(set(passed)):
-        raise AgentError(f"agent {name!r} stands for itself: {' -> '.join(passed)}")
+        raise AgentError(f"agent {name!r} refers to itself: {' -> '.join(passed)}")
     heads = ", ".join([*extra, *FAMILIES])
-    hint = f"{suggest(target, known(extra))} known are {heads}; a CLI with a model is CLI-MODEL".lstrip()
+    hint = f"{suggest(target, known(extra))} known agents: {heads}; write CLI-MODEL to choose a model".lstrip()
     raise AgentError(f"unknown agent {target!r}", hint=hint)
 
 
 def find(name: str, extra: Extra | None = None) -> Agent | None:
-    """The agent of a name; None when nobody knows it."""
+    """Return the agent with this name; None if the name is unknown."""
     try:
         return resolve(name, extra)
     except AgentError:
@@ -57,7 +57,7 @@ def find(name: str, extra: Extra | None = None) -> Agent | None:
 
 
 def problem(name: str, extra: Extra | None = None, *, replayed: bool = False) -> str | None:
-    """Why an agent of that name cannot be used; a cassette plays every name of a known family."""
+    """Return why an agent cannot be used; None if it can. A cassette can play every name of a known CLI."""
     if replayed and family_of(name) is not None:
         return None
     try:
@@ -68,24 +68,24 @@ def problem(name: str, extra: Extra | None = None, *, replayed: bool = False) ->
 
 
 def cli_of(name: str, extra: Extra | None = None) -> str | None:
-    """The family of a name, custom names included; None for an unknown one."""
+    """Return the CLI of an agent name, custom names included; None if the name is unknown."""
     agent = find(name, extra)
     return family_of(name) if agent is None else agent.cli
 
 
 def same_cli(name: str, other: str, extra: Extra | None = None) -> bool:
-    """Whether a session of one agent can be resumed by the other."""
+    """True if one agent can resume a conversation of the other."""
     cli = cli_of(name, extra)
     return cli is not None and cli == cli_of(other, extra)
 
 
 def why_unknown(agent: Agent) -> str:
     """Return why the cost of an agent is `unknown`."""
-    from pytest_gump.agents.clis.adapter import CliAgent  # only for agents of CLIs, which have it loaded
+    from pytest_gump.agents.clis.adapter import CliAgent  # loaded only if an agent of a CLI is used
 
     if isinstance(agent, CliAgent) and type(agent) is FAMILIES.get(agent.cli):
         return agent.why_unknown
-    return "its adapter says so"
+    return "its adapter declares it as unknown"
 
 
 def known(extra: Extra | None = None) -> list[str]:
@@ -97,7 +97,7 @@ def _read_alias(name: str, text: str, arguments: tuple[str, ...]) -> tuple[str, 
         target, *more = shlex.split(text)
     except ValueError as error:
         raise AgentError(
-            f"agent {name!r}: cannot read {text!r}", hint="write the name of an agent, then words for its command line"
+            f"agent {name!r}: cannot read {text!r}", hint="write the name of an agent, then arguments for its CLI"
         ) from error
     return target, (*more, *arguments)
 
@@ -110,5 +110,5 @@ def _custom(name: str, agent: Agent, arguments: tuple[str, ...]) -> Agent:
             hint="see docs/reference/hooks.md, pytest_gump_agents",
         )
     if arguments:
-        raise AgentError(f"agent {name!r}: {agent.name!r} comes from a hook and takes no further words")
+        raise AgentError(f"agent {name!r}: {agent.name!r} comes from a hook and takes no arguments")
     return agent

@@ -1,4 +1,4 @@
-"""Tokens and cost of an attempt. Apart from the agent protocol: reports of runs need no more of agents."""
+"""Tokens and cost of an attempt, in a module of their own: the reports of runs need nothing else from agents."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Provenance = Literal["reported", "estimated", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """Token counters that do not overlap: their sum is all that was processed."""
+    """Token counters that do not overlap; their sum is the total."""
 
     input: int = 0
-    """Read fresh, not from a cache."""
+    """Without tokens read from or written to a cache."""
     cache_read: int = 0
     cache_write: int = 0
     output: int = 0
@@ -34,7 +34,7 @@ class Tokens:
 
     @property
     def read(self) -> int:
-        """All that the model had before it; of one answer, the length of its context."""
+        """All tokens that the model read; for one answer, the size of its context."""
         return self.input + self.cache_read + self.cache_write
 
     @property
@@ -48,20 +48,20 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one attempt consumed. `cost_usd` is None exactly when `provenance` is `unknown`."""
+    """Usage of one attempt. `cost_usd` is None if and only if `provenance` is `unknown`."""
 
     tokens: Tokens = Tokens()
     cost_usd: float | None = None
     provenance: Provenance = "unknown"
     turns: int = 0
-    """Answers of the model, counted alike for every CLI."""
+    """Answers of the model, counted in the same way for every CLI."""
     tool_calls: int = 0
     context_tokens: int = 0
-    """The most that one answer of the main conversation had before it; 0 when the CLI does not tell."""
+    """Largest context of an answer in the main conversation; 0 if the CLI does not report it."""
 
     @classmethod
     def estimated(cls, tokens: Tokens, cost_usd: float | None, *counts: int) -> Usage:
-        """Usage whose cost was estimated; None: without success. `counts` are turns, tool calls, context tokens."""
+        """Return usage with an estimated cost (None: unknown). `counts` are turns, tool calls and context tokens."""
         return cls(tokens, cost_usd, "unknown" if cost_usd is None else "estimated", *counts)
 
     @property
@@ -70,16 +70,16 @@ class Usage:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was used, as far as anybody knows."""
+        """True if no usage is known."""
         return not (self.turns or self.tokens.total or self.cost_usd)
 
 
 NOTHING_USED = Usage(cost_usd=0.0, provenance="reported")
-"""Of an attempt whose agent was not started."""
+"""Usage of an attempt whose agent was not started."""
 
 
 def worst_provenance(usages: Iterable[Usage]) -> Provenance | None:
-    """That of the sum of several usages; None for no usage."""
+    """Return the provenance of the sum of several usages; None if there are none."""
     found = {usage.provenance for usage in usages}
     worst_first: tuple[Provenance, ...] = ("unknown", "estimated", "reported")
     return next((provenance for provenance in worst_first if provenance in found), None)

@@ -81,10 +81,10 @@ def test_an_attempt_with_a_model_without_a_price_is_estimated_by_the_price_of_it
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("codex", "its CLI chooses the model: name one, or give 'codex' a price in gump_prices"),
-        ("qwen:house", "the price table has no price for 'house': give it one in gump_prices"),
+        ("codex", "its CLI chooses the model: name one, or set a price for 'codex' in gump_prices"),
+        ("qwen:house", "the price table has no price for 'house': set one in gump_prices"),
         ("cursor-gpt5", "Cursor bills by its own plan"),
-        ("own", "the price table has no price for 'house': give it one in gump_prices"),
+        ("own", "the price table has no price for 'house': set one in gump_prices"),
     ],
 )
 def test_why_a_cost_is_unknown_names_the_way_out(name: str, reason: str) -> None:

@@ -64,9 +64,9 @@ def test_every_listed_name_can_be_resolved(name: str) -> None:
 def test_a_slip_of_the_pen_is_no_model_id(name: str, near: str) -> None:
     with pytest.raises(AgentError) as caught:
         registry.resolve(name)
-    start = f"unknown agent {name!r}\n  hint: did you mean {near!r}? known are claude, codex, gemini"
+    start = f"unknown agent {name!r}\n  hint: did you mean {near!r}? known agents: claude, codex, gemini"
     assert str(caught.value).startswith(start)
-    assert str(caught.value).endswith("; a CLI with a model is CLI-MODEL")
+    assert str(caught.value).endswith("; write CLI-MODEL to choose a model")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_built_in_name_can_be_given_more_words() -> None:
 
 
 def test_aliases_in_a_circle_are_refused() -> None:
-    with pytest.raises(AgentError, match="agent 'a' stands for itself: a -> b -> a"):
+    with pytest.raises(AgentError, match="agent 'a' refers to itself: a -> b -> a"):
         registry.resolve("a", {"a": "b", "b": "a"})
 
 
@@ -125,7 +125,7 @@ def test_an_alias_that_cannot_be_read_is_refused(text: str) -> None:
 
 
 def test_words_cannot_be_added_to_an_agent_of_a_hook() -> None:
-    with pytest.raises(AgentError, match="'mine' comes from a hook and takes no further words"):
+    with pytest.raises(AgentError, match="'mine' comes from a hook and takes no arguments"):
         registry.resolve("a", {"a": "mine --fast", "mine": HookAgent("mine")})
 
 
@@ -163,13 +163,15 @@ def test_an_agent_with_an_environment_is_the_same_agent_otherwise() -> None:
 
 @pytest.mark.parametrize("word", ["env:", "env:=x", "env:A-B=1", "env:1A"])
 def test_a_word_for_the_environment_names_a_variable(word: str) -> None:
-    with pytest.raises(AgentError, match=r"names no variable\n  hint: write env:NAME=VALUE or env:NAME$"):
+    with pytest.raises(AgentError, match=r"is not an environment variable\n  hint: write env:NAME=VALUE or env:NAME$"):
         registry.resolve("a", {"a": f"claude {word}"})
 
 
 def test_a_problem_is_told_as_text() -> None:
     assert registry.problem("claude-opus") is None
-    assert str(registry.problem("nobody")).startswith("unknown agent 'nobody'\n  hint: known are claude, codex, gemini")
+    assert str(registry.problem("nobody")).startswith(
+        "unknown agent 'nobody'\n  hint: known agents: claude, codex, gemini"
+    )
 
 
 def test_a_cassette_plays_names_of_every_family() -> None:

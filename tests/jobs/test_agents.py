@@ -98,7 +98,7 @@ def test_a_model_without_a_price_is_refused_under_a_budget(
     result.stderr.fnmatch_lines(
         [
             "ERROR: max_budget cannot be held: the cost of codex is unknown",
-            "  codex: its CLI chooses the model: name one, or give 'codex' a price in gump_prices",
+            "  codex: its CLI chooses the model: name one, or set a price for 'codex' in gump_prices",
         ]
     )
     project.write({"pytest.ini": "[pytest]\ngump_prices = codex = 1/10/0.1\n"})

@@ -229,7 +229,7 @@ def test_a_cassette_is_never_overwritten(project: GumpProject, monkeypatch: pyte
     before = files_of(tape_of(project))
     result = record(project)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *-tape already holds a cassette", "*hint: name another folder, or remove*"])
+    result.stderr.fnmatch_lines(["ERROR: *-tape already contains a cassette", "*hint: use another folder, or remove*"])
     assert files_of(tape_of(project)) == before
 
 

@@ -211,7 +211,7 @@ def test_a_missing_take_fails_the_step_at_once_and_says_what_there_is(project: G
     project.answer("other", writes={"new.py": "x = 1\n"})
     result = project.run("retry")
     assert result.parseoutcomes() == {"failed": 1}
-    result.stdout.fnmatch_lines(["*cassette has nothing of impl; it has other*"])
+    result.stdout.fnmatch_lines(["*cassette has no recording of impl; it has other*"])
 
 
 def test_a_step_that_is_restarted_counts_once(project: GumpProject) -> None:

@@ -1,1 +1,1 @@
-"""Recorded attempts, and the replay agent that plays them."""
+"""Cassettes with recorded attempts, and the replay agent that plays them."""

@@ -1,17 +1,17 @@
 """Cassettes: recorded attempts as a folder of readable files.
 
-    index.json                    {"version": 1, "takes": [...]}, one entry for each folder, with the fields of `Take`
+    index.json                    {"version": 1, "takes": [...]}: one entry per recording, with the fields of `Take`
     01-build-impl-item-2-a1/
-        stream.ndjson             what the CLI printed; {{worktree}} stands for the path of the slot, {{home}} for HOME
+        stream.ndjson             output of the CLI; {{worktree}} stands for the path of the slot, {{home}} for HOME
         timing.json               {"pauses_s": [...]}: seconds before each line, and one more before the end (optional)
-        exit.json                 {"exit_code": 0}; null: it goes on until it is stopped; -9: signal 9 ended it
+        exit.json                 {"exit_code": 0}; null: it runs until it is stopped; -9: signal 9 ended it
         stderr.txt                (optional)
         prompt.md                 the text behind prompt_sha256 (optional)
-        tree.patch                binary-safe git patch of the worktree (optional)
-        files/  delete.json       files to write whole, list of paths to delete (optional)
-        out/                      hand-over files, for .gump/out (optional)
+        tree.patch                git patch of the worktree, with binary files (optional)
+        files/  delete.json       files to write, and a list of paths to delete (optional)
+        out/                      files for .gump/out (optional)
 
-An empty `agent` plays for every agent, an empty `prompt_sha256` for every prompt.
+An empty `agent` matches every agent, an empty `prompt_sha256` every prompt.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ INDEX: Final = "index.json"
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """One recorded attempt."""
+    """One recording: a recorded attempt of a step."""
 
     step: str
     """`build::impl[item-2]`."""
@@ -50,13 +50,13 @@ class Take:
     attempt: int
     agent: str
     cli: str
-    """Whose stream it is: `claude`, or `replay` for the neutral one."""
+    """The CLI that printed the stream: `claude`, or `replay` for the neutral format."""
     model: str | None
     prompt_sha256: str
     folder: str
-    """Name of its folder beside the index."""
+    """Name of its folder, next to the index."""
     resumed: bool | None = None
-    """Whether it went on with a session; None: as the attempt that it is played for."""
+    """True if the attempt resumed a conversation; None: the same as the attempt that it is played for."""
 
     @property
     def label(self) -> str:
@@ -64,12 +64,12 @@ class Take:
 
 
 def label_of(step: str, item: str | None) -> str:
-    """`build::impl[item-2]`, also when the item is given apart."""
+    """Return `build::impl[item-2]`, whether or not `step` already contains the item."""
     return step if item is None or "[" in step else f"{step}[{item}]"
 
 
 def portable(line: bytes, worktree: Path) -> bytes:
-    """A line of a stream with the slot's path replaced, as the player puts it in again."""
+    """Return a line of a stream with a placeholder for the slot's path, which the player replaces."""
     for ascii_only in (True, False):
         line = line.replace(json.dumps(str(worktree), ensure_ascii=ascii_only)[1:-1].encode(), WORKTREE.encode())
     return line
@@ -89,7 +89,7 @@ class Cassette:
         """Read the index.
 
         Raises:
-            ConfigError: there is none, it is broken, or a take lies outside the cassette.
+            ConfigError: the index is missing or broken, or names a folder outside the cassette.
         """
         index = path / INDEX
         try:
@@ -104,7 +104,7 @@ class Cassette:
         return cls(path.absolute(), tuple(_read_take(index, number, take) for number, take in enumerate(takes, 1)))
 
     def find(self, step: str, item: str | None, attempt: int) -> tuple[Take, ...]:
-        """The takes of one attempt: more than one when several agents were recorded for it."""
+        """Return the recordings of one attempt: several if it was recorded with several agents."""
         label = label_of(step, item)
         return tuple(take for take in self.takes if take.label == label and take.attempt == attempt)
 
@@ -113,7 +113,7 @@ class Cassette:
         return sorted({take.attempt for take in self.takes if take.label == label})
 
     def cli_of(self, agent: str) -> str | None:
-        """Whose streams were recorded under an agent's name, if those of a real CLI: here it may stand for another."""
+        """Return the CLI recorded under an agent's name, which may be another than usual; None if it is `replay`."""
         return next((take.cli for take in self.takes if take.agent == agent and take.cli != "replay"), None)
 
     def labels(self) -> list[str]:
@@ -123,14 +123,14 @@ class Cassette:
         return self.path / take.folder
 
     def prompt(self, take: Take) -> str | None:
-        """The recorded text behind the hash, if it was kept."""
+        """Return the text behind the hash; None if it was not stored."""
         with contextlib.suppress(OSError):
             return (self.folder(take) / "prompt.md").read_bytes().decode("utf-8", "surrogateescape")
         return None
 
 
 def _read_take(index: Path, number: int, value: Any) -> Take:
-    where = f"{index}: take {number}"
+    where = f"{index}: recording {number}"
     if not isinstance(value, dict):
         raise ConfigError(f"{where}: must be an object")
     step, folder, attempt = ndjson.text(value, "step"), ndjson.text(value, "folder"), ndjson.count(value, "attempt")
@@ -173,9 +173,9 @@ def write_take(
     delete: Sequence[str] = (),
     out: Mapping[str, str | bytes] | None = None,
 ) -> Take:
-    """Add a take, or replace the one of the same step, attempt and agent; the cassette is made if needed.
+    """Add a recording, or replace the one of the same step, attempt and agent. Create the cassette if needed.
 
-    `prompt` is the text to compare at playback; None accepts every prompt. `exit_code` None goes on until stopped.
+    `prompt` is the text to compare at replay; None accepts every prompt. With `exit_code` None, it runs until stopped.
 
     Raises:
         ConfigError: a path in `files`, `delete` or `out` is absolute or leaves the tree.
@@ -199,7 +199,7 @@ def write_take(
 
 
 def write_end(folder: Path, *, exit_code: int | None, pauses_s: Sequence[float] = ()) -> None:
-    """Write how the CLI ended, and when it printed what, into the folder of a take."""
+    """Write the exit code and the timing of the CLI into the folder of a recording."""
     _write_json(folder / "exit.json", {"exit_code": exit_code})
     if pauses_s:
         _write_json(folder / "timing.json", {"pauses_s": list(pauses_s)})
@@ -207,7 +207,7 @@ def write_end(folder: Path, *, exit_code: int | None, pauses_s: Sequence[float] 
 
 @contextlib.contextmanager
 def staged(cassette: Path) -> Iterator[Path]:
-    """A folder beside the takes, to be filled and installed; what was not installed is removed."""
+    """Yield a new folder in the cassette, to be filled and installed. If it is not installed, it is removed."""
     folder = Path(tempfile.mkdtemp(prefix=".take-", dir=cassette))
     try:
         yield folder
@@ -216,18 +216,18 @@ def staged(cassette: Path) -> Iterator[Path]:
 
 
 def install(cassette: Path, wanted: Take, folder: Path, *, may_replace: bool = False) -> Take:
-    """Make a filled folder a take: the index, which is written last, never names one that is not whole.
+    """Add a filled folder as a recording. The index is written last, so it never names an incomplete recording.
 
     Raises:
-        ConfigError: there is a take of this step, attempt and agent, and it may not be replaced.
+        ConfigError: this step, attempt and agent is already recorded, and `may_replace` is False.
     """
     with _locked(cassette):
         old = Cassette.open(cassette) if (cassette / INDEX).exists() else Cassette(cassette)
         if not may_replace and any(_same_key(take, wanted) for take in old.takes):
-            raise ConfigError(f"{cassette}: attempt {wanted.attempt} of {wanted.label} by {wanted.agent} is there")
+            raise ConfigError(f"{cassette}: attempt {wanted.attempt} of {wanted.label} by {wanted.agent} exists")
         take = replace(wanted, folder=_folder_name(old, wanted))
         target = cassette / take.folder
-        if target.exists():  # of the take that is replaced, or of a write that was cut off
+        if target.exists():  # of the replaced recording, or of an interrupted write
             target.rename(folder.with_name(f"{folder.name}-old"))
         folder.rename(target)
         _write_index(replace(old, takes=_with(old.takes, take)))
@@ -236,18 +236,18 @@ def install(cassette: Path, wanted: Take, folder: Path, *, may_replace: bool = F
 
 
 def create(cassette: Path) -> None:
-    """Make an empty cassette to record into.
+    """Create an empty cassette to record into.
 
     Raises:
-        ConfigError: there is one with takes, or the folder holds something else, or cannot be written.
+        ConfigError: the folder contains recordings or other files, or cannot be written.
     """
     if (cassette / INDEX).exists() and Cassette.open(cassette).takes:
-        raise ConfigError(f"{cassette} already holds a cassette", hint="name another folder, or remove this one")
+        raise ConfigError(f"{cassette} already contains a cassette", hint="use another folder, or remove this one")
     try:
         cassette.parent.mkdir(parents=True, exist_ok=True)
         cassette.mkdir(mode=0o700, exist_ok=True)
         if any(path.name != INDEX for path in cassette.iterdir()):
-            raise ConfigError(f"{cassette} is not empty, and not a cassette", hint="name a new folder")
+            raise ConfigError(f"{cassette} is not empty, and not a cassette", hint="use a new folder")
         _write_index(Cassette(cassette))
     except OSError as error:
         raise ConfigError(f"{cassette}: cannot record there: {error.strerror or error}") from error
@@ -255,7 +255,7 @@ def create(cassette: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(cassette: Path) -> Iterator[None]:
-    """Several processes may record into one cassette; the lock goes with its holder."""
+    """Lock the cassette, because several processes may record into it. The lock ends with the process."""
     folder = os.open(cassette, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try_lock(folder, fcntl.LOCK_EX)
@@ -315,4 +315,4 @@ def _encode(line: Line) -> bytes:
 def _check_relative(name: str) -> None:
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\0" in name:
-        raise ConfigError(f"a cassette holds paths inside the worktree only, not {name!r}")
+        raise ConfigError(f"paths in a cassette must be inside the worktree, not {name!r}")

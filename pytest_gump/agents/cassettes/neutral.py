@@ -1,4 +1,4 @@
-"""A stream of our own, for cassettes written by hand and for test agents: one event a line, in the words of `base`.
+"""The neutral stream, for cassettes written by hand and for test agents: one event of `base` per line.
 
     {"type": "started", "session_id": "s1", "model": "claude-haiku-4-5"}
     {"type": "turn"}
@@ -9,9 +9,9 @@
     {"type": "note", "text": "API retry 1 of 10"}
     {"type": "result", "outcome": "ok", "message": "Done.", "usage": {...}}
 
-Usage is the total so far. Without `cost_usd` it is estimated from the model. The last result counts; without one the
-attempt is an `agent_error`. One of the outcome `quota` may say `resets_at`, in seconds since the epoch. `turns` in a
-usage stands in for turn events; `context_tokens` there is the most that one answer of the model had before it.
+Usage is the total so far. Without `cost_usd`, the cost is estimated from the model. The last result counts; without a
+result, the attempt is an `agent_error`. A result with the outcome `quota` may have `resets_at`, in seconds since the
+epoch. In a usage, `turns` replaces turn events, and `context_tokens` is the largest context of an answer.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COUNTERS = tuple(field.name for field in dataclasses.fields(Tokens))
 
 
 class NeutralReader(JsonReader):
-    """Reads the neutral stream; `cli` is the family that its sessions belong to."""
+    """Reads the neutral stream; `cli` is the CLI that its conversations belong to."""
 
     def __init__(self, task: Task, *, cli: str = CLI) -> None:
         super().__init__(task)
@@ -141,9 +141,9 @@ def conversation(
     outcome: Outcome = "ok",
     reason: str = "",
 ) -> list[dict[str, Any]]:
-    """Events of a whole attempt: a turn for each write and command, then the final answer.
+    """Return the events of an attempt: one turn for each write and command, then the final answer.
 
-    `turns` below or above that number leaves calls in shared turns, or adds turns without a call.
+    With fewer `turns`, several calls share a turn; with more, there are turns without a call.
     """
     calls = [{"type": "tool_call", "tool": "Write", "path": path} for path in writes]
     calls += [{"type": "tool_call", "tool": "Bash", "command": command} for command in commands]

@@ -1,9 +1,9 @@
-"""Plays one take: changes the worktree, prints the recorded stream, ends as recorded.
+"""Plays one recording: changes the worktree, prints the recorded stream, ends as recorded.
 
-A program of its own, run as `python -I -S player.py TAKE WORKTREE DELAY` or `player.py --refuse MESSAGE`; it imports
-nothing of this package, so that it starts in a few milliseconds. It stands for an agent: the prompt comes on stdin, and
-its changes are made before the first line, so that a guard that stops it in mid-stream finds the recorded tree. When it
-is asked to end, it first prints the rest, without pauses: what the agent used comes out as it was recorded.
+A separate program, run as `python -I -S player.py RECORDING WORKTREE DELAY` or `player.py --refuse MESSAGE`. It imports
+nothing from this package, so it starts in a few milliseconds. It replaces an agent: it reads the prompt from stdin, and
+changes the tree before it prints the first line, so a guard that stops it later finds the recorded tree. After SIGTERM,
+it first prints the rest of the stream without pauses, so that the usage is as recorded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REFUSED = 3
 
 
 class Refused(Exception):  # noqa: N818 - not an error of the program, a message
-    """The take cannot be played here."""
+    """The recording cannot be played here."""
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     except (Refused, OSError, ValueError, IndexError) as error:
         return refuse(str(error))
     except (AttributeError, TypeError, RecursionError, OverflowError) as error:  # JSON of another shape
-        return refuse(f"the take cannot be read: {error}")
+        return refuse(f"the recording cannot be read: {error}")
     print_stream(take, worktree, pauses=pauses, delay=delay, stopper=stopper)
     print_errors(take, worktree)
     return end(exit_code, stopper)
@@ -63,7 +63,7 @@ def end_by(number: int) -> None:
 
 
 class Stopper:
-    """Notes that SIGTERM came, and lets a pause end then."""
+    """Detects SIGTERM, which ends a pause."""
 
     def __init__(self) -> None:
         self.reader, writer = os.pipe()
@@ -125,7 +125,7 @@ def apply_patch(patch: Path, worktree: Path) -> None:
 
 
 def inside(worktree: Path, name: str) -> Path:
-    """The path of a file in the worktree, none of whose folders is a link."""
+    """Return the path of a file in the worktree. Raise Refused if it is outside or one of its folders is a link."""
     parts = name.split("/")
     if name.startswith("/") or any(part in ("", ".", "..") for part in parts):
         raise Refused(f"not a path inside the worktree: {name!r}")
@@ -163,7 +163,7 @@ def copy_folder(source: Path, worktree: Path, prefix: str) -> None:
 
 
 def print_stream(take: Path, worktree: Path, *, pauses: list[float], delay: float, stopper: Stopper) -> None:
-    """Print the lines as they were, with the slot's path and the user's home put in as JSON text."""
+    """Print the recorded lines, with the paths of the slot and of the user's home inserted as JSON text."""
     paths = {name: json.dumps(path)[1:-1].encode() for name, path in stand_ins(worktree).items()}
     printed = 0
     with (take / "stream.ndjson").open("rb") as lines:
@@ -204,7 +204,7 @@ if __name__ == "__main__":
     try:
         code = main(sys.argv[1:])
     except BrokenPipeError:
-        # Whoever listened has gone: nothing to tell, and nothing to flush at exit.
+        # The reader of the output has exited: make the flush at exit write to nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)

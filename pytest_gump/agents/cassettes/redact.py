@@ -1,4 +1,4 @@
-"""What a cassette must not hold: secrets, and paths that mean something on one machine only."""
+"""Removes secrets and machine-specific paths from recordings."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ TOKENS: Final = re.compile(
     rb"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----",
     re.DOTALL,
 )
-"""Keys and tokens that are recognised by their form."""
+"""Keys and tokens that are recognized by their form."""
 
 
 class Redaction:
-    """Makes the files of one attempt fit for a cassette."""
+    """Removes secrets and local paths from the files of one attempt."""
 
     def __init__(self, secrets: Secrets, *, worktree: Path, home: str | None = None) -> None:
         self._secrets = secrets
         self._paths = list(_paths(worktree, os.environ.get("HOME", "") if home is None else home))
 
     def clean(self, text: bytes) -> bytes:
-        """Without secrets, and with paths as the player puts them in again."""
+        """Return the text without secrets, and with placeholders for the paths that the player inserts."""
         for path, stand_in in self._paths:
             text = path.sub(stand_in, text)
         return TOKENS.sub(lambda match: b"*" * len(match[0]), self._secrets.star(text))
 
 
 def _forms(text: str) -> Iterator[bytes]:
-    """As it is, as JSON writes it, and as part of an address."""
+    """Yield the text as it is, as a JSON string, and as part of a URL."""
     yield os.fsencode(text)
     for ascii_only in (True, False):
         yield json.dumps(text, ensure_ascii=ascii_only)[1:-1].encode("utf-8", "surrogateescape")
@@ -57,7 +57,7 @@ def _forms(text: str) -> Iterator[bytes]:
 
 
 def _any_form(text: str) -> bytes:
-    """As a pattern; the longest form first, because one may begin with another."""
+    """Return a pattern for all forms, the longest first because one may be the start of another."""
     return b"|".join(map(re.escape, sorted({*_forms(text)}, key=len, reverse=True)))
 
 

@@ -1,4 +1,4 @@
-"""The replay agent: plays a cassette in place of any agent, through the same child process and stream as a real one."""
+"""The replay agent: plays a cassette in place of any agent, with a child process and a stream like a real agent."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReplayAgent:
-    """Takes the name and the family of the agent that it stands for."""
+    """Plays recordings under the name and the CLI of the agent that it replaces."""
 
     cassette: Cassette
     name: str
     cli: str = neutral.CLI
     lenient: bool = False
-    """Accept a prompt that is not the recorded one."""
+    """Accept a prompt that differs from the recorded one."""
     delay: float = 0.0
-    """Scale of the recorded pauses; 0 plays without any."""
+    """Factor for the recorded pauses; 0 plays without pauses."""
     cost: Provenance = "reported"
     live: Agent | None = None
-    """The agent that it stands for, which reads its own recorded streams: it knows its model, and so the price."""
+    """The replaced agent. It reads its own recorded streams because it has a model, and so a price."""
 
     @property
     def forks(self) -> Forks:
@@ -58,7 +58,7 @@ class ReplayAgent:
         if isinstance(found, str):
             return _Refusal(neutral.NeutralReader(task, cli=self.cli), found)
         if found.resumed is False:
-            task = dataclasses.replace(task, session=None)  # its figures are not those of a longer conversation
+            task = dataclasses.replace(task, session=None)  # its usage does not include an earlier conversation
         if found.cli == neutral.CLI:
             return _Refusal(neutral.NeutralReader(task, cli=self.cli), None)
         if self.live is not None and self.live.cli == found.cli:
@@ -66,7 +66,7 @@ class ReplayAgent:
         return _Refusal(FAMILIES[found.cli].reads(task, found.model), None)
 
     def _take(self, task: Task) -> Take | str:
-        """The take to play, or what differs."""
+        """Return the recording to play, or a message that says what differs."""
         label = cassettes.label_of(task.step, task.item)
         takes = self.cassette.find(task.step, task.item, task.attempt)
         if not takes:
@@ -88,11 +88,11 @@ def _no_attempt(cassette: Cassette, task: Task, label: str) -> str:
         word = "attempts" if len(attempts) > 1 else "attempt"
         return f"cassette has no attempt {task.attempt} of {label}; it has {word} {', '.join(map(str, attempts))}"
     labels = ", ".join(cassette.labels()) or "nothing"
-    return f"cassette has nothing of {label}; it has {labels}"
+    return f"cassette has no recording of {label}; it has {labels}"
 
 
 def prompt_text(task: Task) -> str:
-    """What is compared, and what a recorder has to store: the declared parts, free of this machine's paths."""
+    """Return the text that a recorder stores and a replay compares: the declared parts, without local paths."""
     return (task.prompt_key or task.prompt).replace(str(task.worktree), cassettes.WORKTREE)
 
 
@@ -103,7 +103,7 @@ def _changed_prompt(cassette: Cassette, take: Take, task: Task) -> str | None:
     label = f"attempt {task.attempt} of {take.label}"
     recorded = cassette.prompt(take)
     if recorded is None or recorded == text:
-        return f"{label}: prompt changed since it was recorded (--gump-replay-lenient plays it all the same)"
+        return f"{label}: prompt changed since it was recorded (--gump-replay-lenient plays it anyway)"
     return f"{label}: prompt changed since it was recorded: {_first_difference(recorded, text)}"
 
 
@@ -111,7 +111,7 @@ def _first_difference(recorded: str, now: str) -> str:
     for number, (old, new) in enumerate(zip_longest(recorded.splitlines(), now.splitlines()), 1):
         if old != new:
             return f"line {number} was {_quoted(old)}, is {_quoted(new)}"
-    return "only line ends differ"
+    return "only line endings differ"
 
 
 def _quoted(line: str | None) -> str:
@@ -119,7 +119,7 @@ def _quoted(line: str | None) -> str:
 
 
 class _Refusal:
-    """Reads as the recorded CLI's reader does, but ends with the player's own words when it refused to play."""
+    """Wraps the reader of the recorded CLI. If the player refuses to play, the ending has the player's message."""
 
     def __init__(self, inner: StreamReader, problem: str | None) -> None:
         self._inner = inner

@@ -1,1 +1,1 @@
-"""One adapter for each agent CLI: its command line, its stream and its sessions."""
+"""One adapter for each agent CLI: its command line, its stream and its conversations."""

@@ -1,4 +1,4 @@
-"""What all adapters have in common: a name, a model and the user's own arguments become a command."""
+"""Base class of the adapters: turns a name, a model and the user's own arguments into a command."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class CliAgent:
-    """One agent name bound to a model. A subclass says what is particular to its CLI."""
+    """One agent name bound to a model. A subclass defines what is specific to its CLI."""
 
     name: str
     model: str | None = None
-    """None: the CLI's own choice."""
+    """None if the CLI chooses the model."""
     arguments: tuple[str, ...] = ()
-    """Further arguments for the command line: the user's own, wider grant, for steps that change files."""
+    """The user's own arguments for the command line. They may grant more, but only in steps that change files."""
     env: Mapping[str, str] = field(default_factory=dict, hash=False)
     """The user's own variables for this agent."""
     env_names: tuple[str, ...] = ()
-    """Names of the user's own that are passed on to this agent."""
+    """Variables of the user's environment that are passed on to this agent."""
 
     cli: ClassVar[str]
     program: ClassVar[Program]
     stream: ClassVar[str]
-    """The reader of the CLI's stream, as `module:class`: it is imported when there is a stream to read."""
+    """The reader of the CLI's stream, as `module:class`; it is imported when a stream is read."""
     models: ClassVar[Mapping[str, str | None]]
-    """Short names, and what the option for the model gets; None leaves it to the CLI's own setting."""
+    """Short names, and the value of the CLI's model option; None leaves the choice to the CLI's settings."""
     model_name: ClassVar[re.Pattern[str]]
-    """Names that pass a model id through, as the group `model`.
+    """Names that contain a model id, as the group `model`.
 
-    It asks for a digit, as version numbers have one: a slip of the pen in a listed name is no model.
+    A digit is required, as in version numbers, so that a typo in a short name is not used as a model id.
     """
     reports_cost: ClassVar[bool] = False
     forks: ClassVar[Forks] = "anywhere"
     grants: ClassVar[Grants] = Grants()
-    """What a step that only reads does not get of the user's arguments."""
+    """Arguments of the user that a read-only step does not get."""
     environment: ClassVar[Mapping[str, str]] = {}
     environment_names: ClassVar[tuple[str, ...]] = ()
-    """Names passed on from the user's environment if they are set there."""
+    """Variables passed on from the user's environment if they are set."""
 
     @classmethod
     def configured(cls, name: str, model: str | None, arguments: Sequence[str]) -> Self:
-        """Make an agent; arguments that begin with `env:` go to its environment, the others to its command line.
+        """Return an agent. Arguments that start with `env:` go to its environment, the others to its command line.
 
         Raises:
-            AgentError: what follows `env:` is not the name of a variable.
+            AgentError: the text after `env:` is not the name of a variable.
         """
         env: dict[str, str] = {}
         env_names: list[str] = []
@@ -70,7 +70,7 @@ class CliAgent:
             variable, equals, value = argument.removeprefix(_PREFIX).partition("=")
             if not _VARIABLE.fullmatch(variable):
                 hint = "write env:NAME=VALUE or env:NAME"
-                raise AgentError(f"agent {name!r}: {argument!r} names no variable", hint=hint)
+                raise AgentError(f"agent {name!r}: {argument!r} is not an environment variable", hint=hint)
             if equals:
                 env[variable] = value
             else:
@@ -84,15 +84,15 @@ class CliAgent:
 
     @property
     def priced_as(self) -> str | None:
-        """The name whose price applies to what the agent uses; None where no price does."""
+        """The name whose price applies to this agent; None if there is none."""
         return prices.priced_as(self.model, self.cli)
 
     @property
     def why_unknown(self) -> str:
         """Why the cost is unknown, and which name in `gump_prices` would set it."""
         if not self.model:
-            return f"its CLI chooses the model: name one, or give {self.cli!r} a price in gump_prices"
-        return f"the price table has no price for {self.model!r}: give it one in gump_prices"
+            return f"its CLI chooses the model: name one, or set a price for {self.cli!r} in gump_prices"
+        return f"the price table has no price for {self.model!r}: set one in gump_prices"
 
     def missing(self) -> str | None:
         return self.program.missing()
@@ -124,5 +124,5 @@ class CliAgent:
         return self.environment_names
 
     def _granted(self, task: Task) -> tuple[str, ...]:
-        """The user's own arguments, as far as the step may have them."""
+        """Return the user's own arguments, in a read-only step without those that grant more."""
         return self.grants.removed_from(self.arguments) if task.read_only else self.arguments

@@ -22,27 +22,27 @@ NEWEST: Final[Mapping[str, str]] = {
     "sonnet": "claude-sonnet-5",
     "haiku": "claude-haiku-4-5",
 }
-"""The newest model of each kind in the price table, to show what a short name may cost. Claude Code decides which model
-it takes, and reports the cost itself."""
+"""The newest model of each kind in the price table, to show what a short name may cost. Claude Code itself chooses the
+model and reports the cost."""
 
-# They leave the worktree, or go on after the attempt.
+# They leave the worktree, or run after the attempt has ended.
 REFUSED_TOOLS: Final = ("EnterWorktree", "CronCreate", "ScheduleWakeup")
 
 READ_ONLY_TOOLS: Final = ("Read", "Grep", "Glob", "Write", "Edit")
 
-# A rule for Edit is one for every tool that writes files; the path is relative to the working directory.
+# A rule for Edit applies to every tool that writes files; the path is relative to the working directory.
 HAND_OVER_RULE: Final = "Edit(.gump/out/**)"
 
 
 class ClaudeAgent(CliAgent):
     """One name bound to a model.
 
-    What the CLI confines, tried with 2.1.330: files are written inside the worktree only (`acceptEdits`, with Write and
-    Edit left out of the allowed tools); of Bash, what the CLI takes for harmless, and exactly the allowed commands.
-    Settings, hooks and MCP servers that lie in the worktree are not loaded: an agent could have written them, and by
-    default they run. Where the tree must not change (plan, artifact, review) there is no Bash, and only `.gump/out`
-    may be written. None of this is a sandbox: what an allowed command does, and a CLI that changes its mind, are
-    covered by the check of the tree after the attempt.
+    Confinement by the CLI, tested with 2.1.330: files are written only inside the worktree (`acceptEdits`, with Write
+    and Edit left out of the allowed tools). Bash runs commands that the CLI considers harmless, and exactly the allowed
+    commands. Settings, hooks and MCP servers in the worktree are not loaded: an agent could have written them, and by
+    default they run. In read-only steps (plan, artifact, review) there is no Bash, and only `.gump/out` can be written.
+    This is not a sandbox: the check of the tree after the attempt covers what an allowed command does, and changes in
+    the CLI.
     """
 
     cli: ClassVar = "claude"
@@ -69,7 +69,7 @@ class ClaudeAgent(CliAgent):
     environment: ClassVar = {
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
-        # Ten retries, the default, are three minutes of silence for a wrong key or a dead server.
+        # The default of ten retries means three minutes without output for a wrong key or a dead server.
         "CLAUDE_CODE_MAX_RETRIES": "4",
     }
     environment_names: ClassVar = (
@@ -125,5 +125,5 @@ def _permissions(task: Task) -> list[str]:
 
 
 def _allow(*rules: str) -> list[str]:
-    """As settings: on the command line, a rule would be split at its commas and spaces."""
+    """Return the rules as settings: on the command line, rules are split at commas and spaces."""
     return ["--settings", json.dumps({"permissions": {"allow": rules}}, ensure_ascii=False)] if rules else []

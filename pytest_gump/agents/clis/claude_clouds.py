@@ -1,7 +1,7 @@
-"""Clouds by which Claude Code reaches a model, and the variables that it needs there.
+"""Clouds that Claude Code can use, and the variables that it needs for each.
 
-From its documentation (code.claude.com/docs: amazon-bedrock, google-vertex-ai, microsoft-foundry, env-vars). A cloud's
-credentials pass only if the variable that chooses the cloud is set.
+From its documentation (code.claude.com/docs: amazon-bedrock, google-vertex-ai, microsoft-foundry, env-vars). The
+credentials of a cloud are passed on only if the variable that selects the cloud is set.
 """
 
 from __future__ import annotations

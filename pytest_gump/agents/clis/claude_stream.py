@@ -1,13 +1,13 @@
 """Reads the `stream-json` output of Claude Code (2.1, checked against recorded streams).
 
-* A turn is an answer of the model: a distinct `message.id` of the main thread; one answer comes as several events, one
-  for each content block. `<synthetic>` messages are the CLI's own words. `num_turns` counts something else.
-* There may be several `result` events (a subagent that ends after the main answer): the last one counts.
-* `total_cost_usd` and `modelUsage` are cumulative over results and over resumed runs, subagents included; `usage` is
-  of one result, without subagents, and lacks the last answer of a run that its budget stopped. So tokens and cost are
-  `modelUsage` and `total_cost_usd` less what the session had before.
-* Before the result, only input tokens are known (`output_tokens` there is that of the start of an answer): output is
-  estimated from the length of what was said, and cost from the price table. So is a run that ended without a result.
+* A turn is an answer of the model: a distinct `message.id` of the main thread. One answer comes as several events, one
+  for each content block. `<synthetic>` messages are written by the CLI itself. `num_turns` counts something else.
+* There may be several `result` events (if a subagent ends after the main answer): the last one counts.
+* `total_cost_usd` and `modelUsage` are cumulative over results and resumed runs, subagents included. `usage` covers one
+  result, without subagents, and lacks the last answer of a run that its budget stopped. So tokens and cost are
+  `modelUsage` and `total_cost_usd` minus the earlier totals of the conversation.
+* Before the result, only input tokens are known (`output_tokens` is that of the start of an answer). Output is
+  estimated from the length of the text, and cost from the price table. The same holds for a run without a result.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ RATE_LIMIT: Final = "rate_limit"
 LIMITS: Final[Mapping[str, Limit]] = {"error_max_turns": "max_turns", "error_max_budget_usd": "max_budget"}
 
 _OPEN_ANSWERS: Final = 1000
-"""The blocks of one answer come close together: older answers are forgotten, so that memory stays bounded."""
+"""Answers to keep. The blocks of one answer come close together, so older answers can be dropped to bound memory."""
 
 _USER: Final = b'{"type":"user",'
 _LONG: Final = 2048
-"""Bytes. What tools answered is most of a stream, and only whether it is an error matters."""
+"""Bytes. Longer lines are tool results: they are most of a stream, and only their error flag matters."""
 
 
 class ClaudeReader(ResultReader):
@@ -63,19 +63,19 @@ class ClaudeReader(ResultReader):
     )
 
     def __init__(self, task: Task, _model: str | None = None) -> None:
-        super().__init__(task)  # the stream names the model; `opus` is none
+        super().__init__(task)  # the stream names the model; `opus` is not a model name
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._unnamed = 0
         self._reported = NOTHING_USED
         self._summed = Tokens()
-        """Of all results: each tells its own part."""
+        """Sum over all results: each reports its own part."""
         self._since = Meter()
-        """What was seen after the last result, or at all if there was none."""
+        """Answers after the last result, or all answers if there was none."""
         self._refusals = ndjson.Notes()
         self._closed: dict[str, float | None] = {}
-        """Limits of the account that let no request through, each with its end."""
+        """Exhausted limits of the account, each with its reset time."""
         self._in_place_of_answer: str | None = None
-        """The kind of trouble that the CLI told in words of its own, where the model should have answered."""
+        """Kind of the error that the CLI reported in place of the model's last answer."""
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class ClaudeReader(ResultReader):
     # -- usage -----------------------------------------------------------------------------------------------------
 
     def _usage(self) -> Usage:
-        """The total of this attempt so far: what was reported, and an estimate of what came after."""
+        """Return the total of this attempt so far: the reported usage, and an estimate for later answers."""
         reported, since = self._reported, self._since
         if self._result is not None and since.answers == 0:
             return Usage(reported.tokens, reported.cost_usd, reported.provenance, *self._counts)
@@ -174,7 +174,7 @@ class ClaudeReader(ResultReader):
         return Usage(tokens, cost_usd, provenance)
 
     def _reported_tokens(self, result: ndjson.JsonObject) -> Tokens:
-        """The greater of the two counts the CLI gives: neither is complete in every case."""
+        """Return the larger of the CLI's two counts, because neither is always complete."""
         before = self._task.session
         if before is not None and before.tokens.total == 0:
             return self._summed
@@ -186,7 +186,7 @@ class ClaudeReader(ResultReader):
     def _conclude(self, stderr: str) -> None:
         super()._conclude(stderr)
         if is_guess(self._result or {}):
-            self._notes.add(f"the CLI does not know the price of {self._model}: its cost is a guess")
+            self._notes.add(f"the CLI has no price for {self._model}: its cost is a guess")
         if self._result is None:
             self._notes.extend(self._refusals)
 
@@ -211,7 +211,7 @@ class ClaudeReader(ResultReader):
         return self._task.session if is_resumed else super()._session()
 
     def _session_totals(self) -> tuple[float | None, Tokens]:
-        """Those that the CLI reported."""
+        """Return the totals that the CLI reported."""
         before = self._task.session
         cost_usd = before.cost_usd if before is not None else None
         tokens = before.tokens if before is not None else Tokens()
@@ -226,7 +226,7 @@ class ClaudeReader(ResultReader):
 
 
 def _characters(block: ndjson.JsonObject) -> int:
-    """What the model had to write."""
+    """Return the length of the text that the model wrote."""
     kind = block.get("type")
     if kind == "tool_use":
         return characters_of(ndjson.section(block, "input"))
@@ -234,6 +234,6 @@ def _characters(block: ndjson.JsonObject) -> int:
 
 
 def _skim_user(line: bytes) -> Iterable[Event]:
-    """Read a long line without parsing it: in the text of an answer, quotes have a backslash and never match."""
+    """Read a long line without parsing it. Quotes inside a text are escaped, so they do not match."""
     is_error = b'"is_error":true' in line
     return [ToolResult(is_error=is_error) for _ in range(line.count(b'"type":"tool_result"'))]

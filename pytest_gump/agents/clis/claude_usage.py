@@ -1,4 +1,4 @@
-"""Tokens and dollars of Claude Code: what its results report, and what is known before them."""
+"""Tokens and cost of Claude Code: reported by its results, and estimated before them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Answer:
-    """One message of the model, main thread or subagent, as far as it was seen."""
+    """One message of the model, main thread or subagent, as far as it has arrived."""
 
     __slots__ = ("_characters", "_output", "_output_rate")
 
     def __init__(self, meter: Meter, model: str | None, tokens: Tokens) -> None:
-        """Count the input of an answer that begins, and its first token of output."""
+        """Count the input of a new answer, and its first output token."""
         rates = prices.rates(model)
         self._output_rate = rates.output if rates is not None else 0.0
         self._characters = 0
@@ -36,7 +36,7 @@ class Answer:
 
 
 def is_guess(result: ndjson.JsonObject) -> bool:
-    """Whether the CLI did not know the model's price."""
+    """True if the CLI has no price for the model."""
     models = ndjson.section(result, "modelUsage")
     return any(ndjson.section(models, name).get("costBasis") == "unknown" for name in models)
 

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Task
 
 SECRETS: Final = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY")
-"""For the CLI itself, and not for the commands that the model runs."""
+"""Passed to the CLI, but not to the commands that the model runs."""
 
 PROFILE: Final = "gump-read-only"
 
-# The sandbox mode alone cannot say this: read-only writes nothing at all, workspace-write the whole worktree.
+# No sandbox mode is enough: read-only does not allow any writes, workspace-write allows the whole worktree.
 READ_ONLY: Final = (
     f'default_permissions="{PROFILE}"',
     f'permissions.{PROFILE}={{extends=":read-only",filesystem={{":workspace_roots"={{".gump/out"="write"}}}}}}',
 )
 
-# As settings and not as `--sandbox`, which the user's own words may then still say.
+# As settings and not as `--sandbox`, which the user's own arguments can then still set.
 WORKSPACE_WRITE: Final = (
     'sandbox_mode="workspace-write"',
     "sandbox_workspace_write.writable_roots=[]",
@@ -37,11 +37,10 @@ WORKSPACE_WRITE: Final = (
 class CodexAgent(CliAgent):
     """One name bound to a model.
 
-    What the CLI confines, tried with 0.169, by a sandbox of the operating system: files are written in the worktree
-    (not in its `.git` and `.codex`), in /tmp and in TMPDIR only, and there is no network; which commands are run is
-    not limited. Where the tree must not change (plan, artifact, review) only `.gump/out` can be written, by a
-    permission profile, and nothing elsewhere. Settings, hooks and MCP servers that lie in the worktree are not loaded,
-    even if the user has trusted the folder.
+    Confinement by the CLI, tested with 0.169, in a sandbox of the operating system: files are written only in the
+    worktree (except its `.git` and `.codex`), in /tmp and in TMPDIR, and there is no network. All commands are allowed.
+    In read-only steps (plan, artifact, review), a permission profile allows writes only to `.gump/out`. Settings, hooks
+    and MCP servers in the worktree are not loaded, even if the user has trusted the folder.
     """
 
     cli: ClassVar = "codex"

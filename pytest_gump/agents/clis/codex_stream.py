@@ -1,12 +1,12 @@
 """Reads the `--json` output of `codex exec` (0.169, checked against recorded streams).
 
-* One `turn` of the stream is the whole run. Answers of the model are not marked in it; here one begins with the first
-  item, with reasoning or a message after anything else, and with a tool that starts when none is running. So several
-  tools that one answer called are several answers, and an answer of which nothing is shown (a patch that the sandbox
-  refused) is none.
-* `turn.completed` holds the only usage: cumulative over resumed and forked runs of the thread, input with cached
-  tokens, output with reasoning. Before it, and without it, tokens are estimated from what was said.
-* An `error` line is a retry or the word before `turn.failed`; an item of the type `error` is a warning.
+* One `turn` of the stream is the whole run, and answers of the model are not marked. This reader starts an answer at
+  the first item, at reasoning or a message after anything else, and at a tool that starts while none is running. So
+  several tools called by one answer count as several answers, and an answer without items (a patch that the sandbox
+  refused) does not count.
+* `turn.completed` has the only usage: cumulative over resumed and forked runs of the thread, input with cached tokens,
+  output with reasoning. Before it, or without it, tokens are estimated from the text.
+* An `error` line is a retry, or comes before `turn.failed`; an item of the type `error` is a warning.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 TOOLS: Final = frozenset({"command_execution", "file_change", "mcp_tool_call", "web_search", "collab_tool_call"})
 
-# Only looked for in the failure that the CLI reports: an agent may write such words about its work.
+# Searched only in the failure that the CLI reports, because an agent may write such words about its work.
 _QUOTA: Final = re.compile(
     r"\b429\b|too many requests|rate limit|usage limit|quota|insufficient_quota|out of credits|credit balance"
-    r"|\boverloaded\b|at capacity|\bstatus:? (?:503|529)\b",  # "high demand" is what codex makes of any 500
+    r"|\boverloaded\b|at capacity|\bstatus:? (?:503|529)\b",  # codex reports every 500 as "high demand"
     re.IGNORECASE,
 )
 _RETRY: Final = re.compile(r"Reconnecting\.\.\. ", re.ASCII)
@@ -96,7 +96,7 @@ class CodexReader(EstimatedReader):
         if kind == "agent_message":
             return self._read_message(ndjson.text(item, "text") or "")
         if kind == "reasoning":
-            events = self._answer("thinking", goes_on=self._phase == "thinking")
+            events = self._answer("thinking", continues=self._phase == "thinking")
             self._conversation.add_output(len(ndjson.text(item, "text") or ""))
             return events
         if kind == "error":
@@ -104,21 +104,21 @@ class CodexReader(EstimatedReader):
         return NO_EVENTS
 
     def _read_message(self, text: str) -> Iterable[Event]:
-        events = self._answer("message", goes_on=self._phase == "thinking")
+        events = self._answer("message", continues=self._phase == "thinking")
         self._message = text
         self._conversation.add_output(len(text))
         return [*events, Text(text), *self._seen()]
 
-    def _answer(self, phase: _Phase, *, goes_on: bool) -> list[Event]:
-        """Go to the next phase; the event of a new answer unless the one before goes on."""
+    def _answer(self, phase: _Phase, *, continues: bool) -> list[Event]:
+        """Enter a phase. Return the event of a new answer, unless the current answer continues."""
         self._phase = phase
-        return [] if goes_on else [self._begin_answer()]
+        return [] if continues else [self._begin_answer()]
 
     def _read_tool(self, kind: str, item: ndjson.JsonObject, *, done: bool) -> Iterable[Event]:
         key = ndjson.text(item, "id") or UNNAMED
         events: list[Event] = []
         if key not in self._running:
-            events += self._answer("tool", goes_on=bool(self._running) or self._phase in {"thinking", "message"})
+            events += self._answer("tool", continues=bool(self._running) or self._phase in {"thinking", "message"})
             self._running.add(key)
             self._tool_calls += 1
             calls = _tool_calls(kind, item)
@@ -161,7 +161,7 @@ class CodexReader(EstimatedReader):
         if self._ended != "failed":
             return None
         message = self._failed or self._last_error
-        reason = _error_text(message) or "the turn failed for no stated reason"
+        reason = _error_text(message) or "the turn failed without a reason"
         return CliFailure(reason, quota=_QUOTA.search(reason) is not None, message=message)
 
     def _unfinished(self) -> str | None:
@@ -175,7 +175,7 @@ class CodexReader(EstimatedReader):
                 self._notes.add(f"tool refused: {ndjson.first_line(why, limit=160)}")
 
     def _session_totals(self) -> tuple[None, Tokens]:
-        """The running total of the thread, estimated where the run did not come to report one."""
+        """Return the running total of the thread, estimated if the run did not report one."""
         before = self._task.session
         earlier = before.tokens if before is not None else Tokens()
         total = self._reported if self._reported is not None else earlier + self._conversation.tokens
@@ -183,14 +183,14 @@ class CodexReader(EstimatedReader):
 
 
 def _error_text(failure: str) -> str:
-    """The message of a failure, which is prose or the API's JSON."""
+    """Return the message of a failure, which is plain text or the API's JSON."""
     record = ndjson.parse_object(failure.encode("utf-8", "replace")) if failure.startswith("{") else None
     message = ndjson.text(ndjson.section(record, "error"), "message") if record is not None else None
     return ndjson.first_line(message or failure)
 
 
 def _asked(item: ndjson.JsonObject) -> list[object]:
-    """What the model had to write to call the tool, as far as it is shown."""
+    """Return what the model wrote to call the tool, as far as the stream shows it."""
     return [item.get(key) for key in ("command", "changes", "arguments", "query")]
 
 
@@ -204,7 +204,7 @@ def _tool_calls(kind: str, item: ndjson.JsonObject) -> list[ToolCall]:
 
 
 def _command(text: str) -> str:
-    """The command as the model wrote it: codex shows it as a call of a shell."""
+    """Return the command as the model wrote it; codex shows it wrapped in a call of a shell."""
     plain = _PLAIN_CALL.fullmatch(text)
     if plain is not None:
         return plain[1]

@@ -1,4 +1,4 @@
-"""The user's own arguments for a command line, without those that grant more."""
+"""Removes arguments that grant more from the user's own arguments for a command line."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """Arguments of one CLI that let an agent do more."""
+    """Arguments of one CLI that grant an agent more."""
 
     options: frozenset[str] = frozenset()
-    """With a value: `--name value`, `--name=value`, `-nvalue`."""
+    """Options with a value: `--name value`, `--name=value`, `-nvalue`."""
     flags: frozenset[str] = frozenset()
     lists: frozenset[str] = frozenset()
-    """All arguments up to the next option are their values."""
+    """Options whose values are all arguments up to the next option."""
 
     def removed_from(self, arguments: Iterable[str]) -> tuple[str, ...]:
         kept: list[str] = []

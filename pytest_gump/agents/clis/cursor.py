@@ -1,7 +1,7 @@
 """Cursor's CLI, headless: `cursor-agent -p`.
 
-Written from its documentation and from notes of others, as they were on 2026-11-22, and never run here: it is in no
-package registry and takes no other model server.
+Written from its documentation and from notes of other users, both of 2026-11-22, and never run: the CLI is in no
+package registry and accepts no other model server.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 class CursorAgent(CliAgent):
     """One name bound to a model.
 
-    What the documentation says of its confinement: without `--force` edits are only proposed, so it is always given;
-    `--sandbox enabled` holds commands to the workspace. Its read-only modes cannot write the hand-over, and rules for
-    single paths can be given in files only: where the tree must not change, the check of the tree after the attempt
-    is what holds. MCP servers of the worktree are not approved; its rules (`.cursor/rules`) are read.
+    Confinement according to the documentation: without `--force`, edits are only proposed, so it is always given.
+    `--sandbox enabled` confines commands to the workspace. The read-only modes cannot write `.gump/out`, and rules for
+    single paths can only be given in files. So in read-only steps, only the check of the tree after the attempt
+    detects changes. MCP servers of the worktree are not approved; its rules (`.cursor/rules`) are read.
     """
 
     cli: ClassVar = "cursor"
@@ -48,7 +48,7 @@ class CursorAgent(CliAgent):
     }
     model_name: ClassVar = re.compile(r"cursor-(?P<model>[a-z0-9][a-z0-9.\-]*\d[a-z0-9.\-]*)", re.ASCII)
     environment_names: ClassVar = ("CURSOR_API_KEY", "CURSOR_CONFIG_DIR", "XDG_CONFIG_HOME")
-    priced_as: ClassVar = None  # its names of models are its own
+    priced_as: ClassVar = None  # Cursor has model names of its own
     why_unknown: ClassVar = "Cursor bills by its own plan"
     forks: ClassVar = "never"
     grants: ClassVar = Grants(options=frozenset({"--sandbox"}), flags=frozenset({"--approve-mcps"}))

@@ -1,8 +1,8 @@
-"""Reads the `stream-json` output of Cursor's CLI, as it was documented on 2026-11-22; no real stream was recorded.
+"""Reads the `stream-json` output of Cursor's CLI as documented on 2026-11-22; no real stream was recorded.
 
-* A turn is a new `model_call_id`; where there is none, the first words or tool call after a tool's result.
-* No usage is documented. Builds of 2026 are said to add one to the result, in names like `inputTokens`: it is read if
-  it is there. What it costs is unknown in any case.
+* A turn is a new `model_call_id`; without one, the first text or tool call after a tool's result.
+* No usage is documented. Builds of 2026 are said to add one to the result, with names like `inputTokens`; it is read if
+  it is there. The cost is always unknown.
 * On failure there may be no result, but a line of plain text on stdout and the reason on stderr.
 """
 
@@ -36,9 +36,9 @@ class CursorReader(ResultReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
         self._answer: str | None = None
-        """The answer that is being given; None between a tool's result and the next answer."""
+        """Id of the current answer; None between a tool's result and the next answer."""
         self._plain = ""
-        """The last line that was no JSON."""
+        """The last line that is not JSON."""
 
     def _handlers(self) -> Handlers:
         return {

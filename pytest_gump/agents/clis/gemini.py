@@ -1,4 +1,4 @@
-"""Gemini CLI, headless. It forks no session by its id, but begins with a file of one."""
+"""Gemini CLI, headless. It cannot fork a conversation by its id, but can start from the file of one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Task
 
 _SHORT: Final = 8
-"""As many characters of a session's id stand in the name of its file."""
+"""Number of characters of a session id in the name of its file."""
 
 HERE: Final = Path(__file__).parent
 READ_POLICY: Final = HERE / "gemini_read.toml"
@@ -28,11 +28,11 @@ WRITE_POLICY: Final = HERE / "gemini_write.toml"
 class GeminiAgent(CliAgent):
     """One name bound to a model.
 
-    What the CLI confines, tried with 0.61: files are written inside the worktree only, by a policy that allows the
-    tools that write and no approval mode; of the shell, commands that begin with an allowed one, and without
-    redirection. Where the tree must not change (plan, artifact, review) there is no shell, and only `.gump/out` may be
-    written. Settings, hooks and MCP servers that lie in the worktree are not loaded, unless the user has switched
-    folder trust off. None of this is a sandbox: the check of the tree after the attempt covers the rest.
+    Confinement by the CLI, tested with 0.61: files are written only inside the worktree, by tools that a policy allows,
+    not an approval mode. The shell runs commands that start with an allowed one, without redirection. In read-only
+    steps (plan, artifact, review) there is no shell, and only `.gump/out` can be written. Settings, hooks and MCP
+    servers in the worktree are not loaded, unless the user has turned off folder trust. This is not a sandbox: the
+    check of the tree after the attempt covers the rest.
     """
 
     cli: ClassVar = "gemini"
@@ -58,10 +58,10 @@ class GeminiAgent(CliAgent):
     }
     model_name: ClassVar = re.compile(r"(?P<model>gemini-[a-z0-9.\-]*\d[a-z0-9.\-]*)", re.ASCII)
     environment: ClassVar = {
-        # Its launcher does not end on a signal, and starts a second node.
+        # The launcher does not end on a signal, and starts a second Node process.
         "GEMINI_CLI_NO_RELAUNCH": "true",
         "GEMINI_TELEMETRY_ENABLED": "false",
-        # Nobody's folder is trusted: settings, hooks and servers that lie in the worktree are not loaded.
+        # No folder is trusted, so settings, hooks and MCP servers in the worktree are not loaded.
         "GEMINI_CLI_TRUSTED_FOLDERS_PATH": str(HERE / "gemini_trust.json"),
     }
     environment_names: ClassVar = (
@@ -92,29 +92,29 @@ class GeminiAgent(CliAgent):
         if self.model is not None:
             argv += ["-m", self.model]
         if task.session is not None:
-            # What is read from a file gets an id of its own; ids can only be resumed.
+            # A conversation from a file gets a new id; by id, it can only be resumed.
             session = task.session.id
             argv.append(f"--session-file={session_file(session)}" if task.fork else f"--resume={session}")
         return (*argv, *self._permissions(task), *self._granted(task))
 
     def _permissions(self, task: Task) -> Iterable[str]:
-        """What may be done, unless the user's own arguments say it: a repeated option would be an error."""
+        """Return the options for permissions, unless the user's own arguments set them: repeating one is an error."""
         mode = ("--approval-mode", "default")
         if task.read_only:
-            # Twice: policies of an administrator win over the user's own, but are ignored where the machine has some.
+            # Given twice: admin policies override the user's own, but are ignored if the machine has some.
             return (*mode, "--policy", str(READ_POLICY), "--admin-policy", str(READ_POLICY))
         if self.grants.removed_from(self.arguments) != self.arguments:
             return ()
-        # The CLI splits at commas: a command with one cannot be allowed.
+        # The CLI splits at commas, so a command with a comma cannot be allowed.
         commands = (command for command in task.allowed_commands if "," not in command)
         allowed = (f"--allowed-tools=run_shell_command({command})" for command in commands)
         return (*mode, "--policy", str(WRITE_POLICY), *allowed)
 
 
 def session_file(session_id: str) -> Path:
-    """The file of a session; the name of one that is not there, for the CLI to say so, when there is none.
+    """Return the file of a conversation; if there is none, a path that does not exist, which the CLI then reports.
 
-    A session that was resumed has a second file, begun then: the first holds all of it.
+    A resumed conversation has a second file, started at the resume; the first file contains everything.
     """
     chats = _home() / ".gemini" / "tmp"
     short = session_id[:_SHORT]

@@ -1,11 +1,11 @@
 """Reads the `stream-json` output of Gemini CLI (0.61, checked against recorded streams).
 
-* Answers of the model are not marked: one begins with a message or a tool call that comes first, or after the results
-  of all tool calls before it. Text comes in pieces.
-* The only usage is that of the final `result`: of this run, by model, side requests included, `input_tokens` with
-  cached ones; thoughts are what `total_tokens` has beyond input and output. Before it, and without it, tokens are
-  estimated from what was said.
-* The result's `status` and the exit code have to agree; the exit code of an API error is its HTTP status modulo 256.
+* Answers of the model are not marked. An answer starts with the first message or tool call, and with the next one after
+  the results of all earlier tool calls. Text comes in pieces.
+* The final `result` has the only usage: of this run, by model, side requests included. `input_tokens` includes cached
+  tokens; reasoning is the part of `total_tokens` beyond input and output. Before the result, or without it, tokens are
+  estimated from the text.
+* The result's `status` and the exit code must agree. The exit code of an API error is its HTTP status modulo 256.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ TOOLS: Final = ToolNames(
 
 LIMITS: Final[Mapping[str, Limit]] = {"FatalTurnLimitedError": "max_turns"}
 
-# A warning on the stream, and then a result that says success.
+# Printed as a warning on the stream, and followed by a result that says success.
 HALTED: Final = "Loop detected"
 
-# Only looked for in the failure that the CLI reports: an agent may write such words about its work.
+# Searched only in the failure that the CLI reports, because an agent may write such words about its work.
 _QUOTA: Final = re.compile(
     r"\b429\b|RESOURCE_EXHAUSTED|quota|rate limit|exhausted your capacity|\boverloaded\b|high demand", re.IGNORECASE
 )
@@ -52,7 +52,7 @@ class GeminiReader(EstimatedReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
         self._speaking = False
-        """An answer has begun, and no result of a tool has come since."""
+        """True if an answer has started and no tool result has arrived since."""
         self._pieces: list[str] = []
         self._result: ndjson.JsonObject | None = None
         self._reported: Usage | None = None
@@ -79,9 +79,9 @@ class GeminiReader(EstimatedReader):
         return events
 
     def _answer(self) -> list[Event]:
-        """The event of a new answer, unless one goes on."""
-        goes_on, self._speaking = self._speaking or bool(self._running), True
-        if goes_on:
+        """Return the event of a new answer, unless the current answer continues."""
+        continues, self._speaking = self._speaking or bool(self._running), True
+        if continues:
             return []
         self._pieces = []
         return [self._begin_answer()]
@@ -90,7 +90,7 @@ class GeminiReader(EstimatedReader):
         if record.get("role") != "assistant":
             return NO_EVENTS
         if not self._speaking:
-            self._running.clear()  # the model has gone on: the result of a tool was lost, or too long to be read
+            self._running.clear()  # the model has continued: a tool result was lost, or too long to read
         text = ndjson.text(record, "content") or ""
         events = self._answer()
         self._pieces.append(text)
@@ -139,7 +139,7 @@ class GeminiReader(EstimatedReader):
     def _usage_of(self, stats: ndjson.JsonObject) -> Usage:
         tokens = _tokens(stats)
         if tokens.total == 0 and self._turns:
-            # A run that ended in the middle of its first answer reports nothing of it.
+            # A run that ends during its first answer does not report its usage.
             return self._conversation.usage(*self._counts)
         models = ndjson.section(stats, "models")
         parts: list[tuple[str | None, Tokens]] = [(name, _tokens(ndjson.section(models, name))) for name in models]
@@ -150,7 +150,7 @@ class GeminiReader(EstimatedReader):
         return Usage.estimated(tokens, sum(cost or 0.0 for cost in costs) if is_known else None, *self._counts)
 
     def _only_model(self, names: list[str]) -> None:
-        """`auto` is no model: the one that did the work is named at the end, if it was one."""
+        """Set the model if the result names exactly one: `auto` is not the name of a model."""
         if len(names) == 1:
             self._model = ndjson.text({"name": names[0]}, "name")
 
@@ -172,7 +172,7 @@ class GeminiReader(EstimatedReader):
         return "without a result" if self._result is None else None
 
     def _last_words(self, stderr: str) -> str:
-        """Without an error event, the first line: below it there may be a trace."""
+        """Return the last error event, or the first line of stderr: a stack trace may follow it."""
         return self._last_error or ndjson.first_line("\n".join(self._lines(stderr)))
 
     def _limit(self, _exit_code: int | None) -> Limit | None:

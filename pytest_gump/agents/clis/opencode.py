@@ -25,13 +25,13 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "mistral": ("MISTRAL_API_KEY",),
     "xai": ("XAI_API_KEY",),
 }
-"""What a provider reads from the environment; keys of the others are not passed on."""
+"""Variables that each provider reads; those of other providers are not passed on."""
 
 HAND_OVER: Final = ".gump/out/*"
-"""As a pattern for a path relative to the working directory; `*` crosses folders."""
+"""Pattern for a path relative to the working directory; `*` also matches `/`."""
 
 
-# Refused, and not left to be asked: where there is nobody to ask, a question ends the whole run.
+# Denied explicitly: without a user to ask, a question ends the whole run.
 REFUSED: Final[Mapping[str, object]] = {
     "task": "deny",
     "skill": "deny",
@@ -47,12 +47,12 @@ API_KEYS: Final = tuple(name for names in KEYS.values() for name in names if nam
 class OpencodeAgent(CliAgent):
     """One name bound to a model, `PROVIDER/MODEL`.
 
-    What the CLI confines, tried with 1.18.33: files are read and written inside the worktree only; where the tree must
-    not change, written below `.gump/out` only, and the shell is not offered to the model. Of the shell, exactly the
-    allowed commands: each part of a compound command is looked up by itself. There are no subagents: their tokens
-    would be on no stream. Settings, agents and MCP servers of the worktree are not loaded, nor is its AGENTS.md. But
-    **plugins in `.opencode/plugin` of the worktree run**, there is no switch: an attempt that changes that folder
-    fails. None of this is a sandbox.
+    Confinement by the CLI, tested with 1.18.33: files are read and written only inside the worktree. In read-only
+    steps, they are written only below `.gump/out`, and the model gets no shell. Otherwise the shell runs exactly the
+    allowed commands; each part of a compound command is checked separately. There are no subagents, because their
+    tokens would be on no stream. Settings, agents, MCP servers and AGENTS.md of the worktree are not loaded. But
+    **plugins in `.opencode/plugin` of the worktree run**, and there is no switch: an attempt that changes that folder
+    fails. This is not a sandbox.
     """
 
     cli: ClassVar = "opencode"
@@ -85,7 +85,7 @@ class OpencodeAgent(CliAgent):
         "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
         "OPENCODE_DISABLE_CLAUDE_CODE": "1",
         "OPENCODE_DISABLE_EXTERNAL_SKILLS": "1",
-        # A configuration in the tree lifts every permission that is given here.
+        # A configuration in the tree overrides all permissions set here.
         "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
     }
     environment_names: ClassVar = (
@@ -108,7 +108,7 @@ class OpencodeAgent(CliAgent):
     grants: ClassVar = Grants(flags=frozenset({"--auto", "--auto=true"}))
 
     def _argv(self, task: Task) -> Iterable[str]:
-        # With a title, the CLI does not ask the model for one: a request that would be on no stream.
+        # With a title, the CLI does not ask the model for one. That request would be on no stream.
         argv = ["run", "--format", "json", f"--title=gump {task.step}"]
         if self.model is not None:
             argv.append(f"--model={self.model}")
@@ -124,7 +124,7 @@ class OpencodeAgent(CliAgent):
 
 
 def _permission(task: Task) -> dict[str, object]:
-    """The last pattern that matches decides, so what is refused comes first."""
+    """Return the permissions. The last matching pattern decides, so denials come first."""
     if task.read_only:
         return {**REFUSED, "edit": {"*": "deny", HAND_OVER: "allow"}, "bash": "deny"}
     return {**REFUSED, "edit": "allow", "bash": {"*": "deny", **dict.fromkeys(task.allowed_commands, "allow")}}

@@ -1,11 +1,11 @@
 """Reads the events of `opencode run --format json` (1.18, checked against recorded streams).
 
-* There is no first event, no result and no name of the model: the session id is on every event, the run is good when
-  its last `step_finish` says `stop`, there was no `error`, and the exit code is 0.
-* A step is an answer of the model. Its tokens and its cost come with `step_finish`: input without what came from the
-  cache, output without reasoning, each of this step alone, in resumed sessions too.
-* A model without a price in the CLI's list costs 0: that is taken for unknown, and estimated.
-* A tool call is one event, when it is over: refused ones have written nothing and name no path.
+* There is no start event, no result and no model name; the session id is in every event. A run succeeds if its last
+  `step_finish` says `stop`, there was no `error`, and the exit code is 0.
+* A step is an answer of the model. Its tokens and its cost come with `step_finish`: input without cached tokens, output
+  without reasoning, both for this step only, also in resumed conversations.
+* A model without a price in the CLI's list costs 0. This is treated as unknown, and the cost is estimated.
+* A tool call is one event, when the call has ended. A refused call has written nothing and names no path.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WRITING_TOOLS: Final = frozenset({"write", "edit", "multiedit"})
 PATCH_TOOLS: Final = frozenset({"patch", "apply_patch"})
 _PATCHED = re.compile(r"^\*\*\* (?:(?:Add|Update|Delete) File|Move to): (.+)$", re.MULTILINE)
 
-# Only looked for in an error event: an agent may write such words about its work.
+# Searched only in an error event, because an agent may write such words about its work.
 _QUOTA = re.compile(
     r"too many requests|rate.?limit|quota|usage limit|credit balance|insufficient.?(?:balance|funds|credit)"
     r"|\boverloaded\b",
@@ -50,7 +50,7 @@ class OpencodeReader(JsonReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
         self._step: str | None = None
-        """The answer that has begun and is not finished."""
+        """Id of the answer that has started and is not finished."""
         self._said: list[str] = []
         self._finished: str | None = None
         """Why the last answer ended."""

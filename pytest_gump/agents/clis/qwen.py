@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Task
 
-# They leave the worktree, go on after the attempt, or open a browser.
+# They leave the worktree, run after the attempt has ended, or open a browser.
 REFUSED_TOOLS: Final = (
     "enter_worktree",
     "exit_worktree",
@@ -26,25 +26,25 @@ REFUSED_TOOLS: Final = (
     "record_artifact",
 )
 
-# A rule for a command allows whatever follows it, and with these, files anywhere and other commands.
+# A rule for a command allows any text after it. With these characters, that text can write files or run commands.
 DANGEROUS_SHELL: Final = (">", "$", "`", "(")
 
 MODE: Final = Grants(options=frozenset({"--approval-mode"}), flags=frozenset({"--yolo", "-y"}))
 
 HAND_OVER: Final = "/.gump/out/**"
-"""As a rule for a path: the first `/` is the working directory."""
+"""Path in a rule; the first `/` is the working directory."""
 
 
 class QwenAgent(CliAgent):
     """One name bound to a model.
 
-    What the CLI confines, tried with 0.24.4: in its default approval mode it does nothing that would need a question
-    and that no rule allows. Files are written below the working directory only (`auto-edit` writes anywhere); where
-    the tree must not change, below `.gump/out` only, and there is no shell (`plan` takes the hand-over away too). Of
-    the shell, what the CLI takes for harmless, and commands that begin with an allowed one, without redirection and
-    substitution. `--safe-mode` leaves out hooks, MCP servers, skills and context files of the worktree (by default its
-    hooks run and its settings lift all this), and those of the user; that the folder is not trusted leaves out what
-    remains of the settings of the worktree. None of this is a sandbox.
+    Confinement by the CLI, tested with 0.24.4: the default approval mode denies everything that would need a question
+    and that no rule allows. Files are written only below the working directory (`auto-edit` writes anywhere). In
+    read-only steps, they are written only below `.gump/out`, and there is no shell (mode `plan` would not even allow
+    `.gump/out`). The shell runs commands that the CLI considers harmless, and commands that start with an allowed one,
+    without redirection and substitution. `--safe-mode` ignores hooks, MCP servers, skills and context files of the
+    user and of the worktree (whose hooks run by default, and whose settings can override all this). The folder is not
+    trusted, so the other settings of the worktree are ignored too. This is not a sandbox.
     """
 
     cli: ClassVar = "qwen"
@@ -91,7 +91,7 @@ class QwenAgent(CliAgent):
     def _argv(self, task: Task) -> Iterable[str]:
         arguments = self._granted(task)
         argv = ["--output-format", "stream-json", "--safe-mode"]
-        if MODE.removed_from(arguments) == arguments:  # it does not bear a second one
+        if MODE.removed_from(arguments) == arguments:  # the CLI does not accept it twice
             argv += ["--approval-mode", "default"]
         if self.model is not None:
             argv.append(f"--model={self.model}")
@@ -108,13 +108,13 @@ class QwenAgent(CliAgent):
 
     def _environment(self, task: Task) -> Mapping[str, str]:
         wide = self._granted(task) != self.grants.removed_from(self.arguments)
-        # A key and an address in the environment are taken only together with a model there.
+        # The CLI uses a key and a URL from the environment only if a model is set there too.
         model = {} if self.model is None else {"QWEN_MODEL": self.model}
         return {**self.environment, **defaults(wide=wide), **model}
 
 
 def _refused_commands(task: Task) -> list[str]:
-    """Nothing that an allowed command itself needs."""
+    """Return rules against dangerous characters, except those that an allowed command contains."""
     needed = "".join(task.allowed_commands)
     return [f"run_shell_command(*{sign}*)" for sign in DANGEROUS_SHELL if sign not in needed]
 
@@ -124,6 +124,6 @@ def _rules(task: Task) -> list[str]:
     rules = [f"write_file({where})", f"edit({where})"]
     if task.read_only:
         return rules
-    # The CLI splits the option at commas, and the second part would be a rule of its own.
+    # The CLI splits the option at commas, and the second part would become a separate rule.
     commands = [command for command in task.allowed_commands if "," not in command and "\n" not in command]
     return [*rules, f"notebook_edit({where})", *(f"run_shell_command({command})" for command in commands)]

@@ -1,11 +1,11 @@
-"""Settings that Qwen Code reads before all others: those of the user, and of the machine, win over them.
+"""Default settings for Qwen Code. Settings of the user and of the machine override them.
 
-* Of its three loops of retries around each other, ours leave the middle one, of a minute or two. The outer one would
-  wait for minutes between attempts at what is over its limit, and say nothing.
-* Nobody's folder is trusted: even its safe mode takes variables, and how the model is asked, from settings that lie in
-  the worktree. In such a folder it asks before everything, whatever mode is asked for.
+* The CLI has three nested retry loops. These settings keep only the middle loop, which takes a minute or two. The outer
+  loop would wait for minutes between requests to a model over its limit, without output.
+* No folder is trusted: even the safe mode reads variables and request settings from the worktree. In a folder that is
+  not trusted, the CLI asks before everything, in every approval mode.
 
-The files have a version that no CLI has yet: it rewrites what it takes for older than itself.
+The files have a version number that no release has yet, because the CLI rewrites files that look older than itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final
 HERE: Final = Path(__file__).parent
 NARROW: Final = HERE / "qwen_defaults.json"
 WIDE: Final = HERE / "qwen_wide.json"
-"""Where the user's own words lift the confinement."""
+"""Used if the user's own arguments lift the confinement."""
 TRUSTED: Final = HERE / "qwen_trust.json"
 
 DEFAULTS: Final = "QWEN_CODE_SYSTEM_DEFAULTS_PATH"
@@ -27,14 +27,14 @@ TRUST: Final = "QWEN_CODE_TRUSTED_FOLDERS_PATH"
 
 
 def defaults(*, wide: bool) -> dict[str, str]:
-    """What points the CLI at ours; nothing where the machine has defaults of its own."""
+    """Return the variables for these settings; nothing if the machine has defaults of its own."""
     if DEFAULTS in os.environ or (_folder() / "system-defaults.json").exists():
         return {}
     return {DEFAULTS: str(WIDE)} if wide else {DEFAULTS: str(NARROW), TRUST: str(TRUSTED)}
 
 
 def _folder() -> Path:
-    """Where the settings of the machine lie."""
+    """Return the folder of the machine's settings."""
     if settings := os.environ.get(SETTINGS):
         return Path(settings).parent
     return Path("/Library/Application Support/QwenCode" if sys.platform == "darwin" else "/etc/qwen-code")

@@ -1,4 +1,4 @@
-"""Where Qwen Code keeps a conversation: it finds one only from the folder that the conversation was held in."""
+"""Copies conversations of Qwen Code to another worktree: the CLI finds one only from the folder it was held in."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _ODD: Final = re.compile(r"[^a-zA-Z0-9]")
 
 
 def bring(session_id: str, worktree: Path) -> None:
-    """Lay a copy of a conversation where the CLI looks for it from `worktree`, for a fork to begin with.
+    """Copy a conversation to where the CLI looks for it from `worktree`, so that a fork can start with it.
 
-    The conversation stays as it is. Where it cannot be found or copied, nothing is done: the CLI says that it is gone.
+    The original does not change. If it cannot be found or copied, nothing happens; the CLI then reports it as missing.
     """
     if _ID.fullmatch(session_id) is None:
         return
@@ -37,12 +37,12 @@ def _home() -> Path:
 
 
 def _age(path: Path) -> int:
-    """A copy has that of what it was made from."""
+    """Return the modification time, which a copy shares with its source; 0 if there is no file."""
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def _copy(source: Path, target: Path, folder: str) -> None:
-    """Copy with another folder in the first record, by which the CLI tells where a conversation belongs."""
+    """Copy a conversation and change the folder in its first record, where the CLI looks for it."""
     with source.open("rb") as old:
         first = ndjson.parse_object(old.readline())
         if first is None:
@@ -52,7 +52,7 @@ def _copy(source: Path, target: Path, folder: str) -> None:
 
 
 def _write(target: Path, first: ndjson.JsonObject, old: IO[bytes]) -> None:
-    """Write the first record, and what follows in the old file, which also gives the time."""
+    """Write the first record and the rest of the old file, with the times of the old file."""
     with replacing(target) as new:
         new.write(json.dumps(first).encode() + b"\n")
         shutil.copyfileobj(old, new)

@@ -1,13 +1,13 @@
 """Reads the `stream-json` output of Qwen Code (0.24, checked against recorded streams).
 
-* One answer of the model comes as one event for its text, without usage, and one for its tool calls, with the usage of
-  both; each has an id of its own. So an answer ends with the event that has a usage, or with the results of its tools.
-* `input_tokens` includes what came from the cache.
-* The usage of a result is that of the whole session, resumed runs included; it may hold more than the answers on the
-  stream (requests of the CLI's own), and after an error less. So it is what the session grew by, or the sum of the
-  answers, whichever is more.
-* No cost is reported: it is estimated, answer by answer.
-* The CLI's own limits end it without a result: exit code 53 for turns, 55 for others, the words are on stderr.
+* An answer of the model comes as two events with different ids: one for its text, without usage, and one for its tool
+  calls, with the usage of both. So an answer ends with the event that has a usage, or with the results of its tools.
+* `input_tokens` includes cached tokens.
+* The usage of a result is that of the whole conversation, resumed runs included. It may be more than the answers on the
+  stream (the CLI makes requests of its own), and less after an error. So the usage is the growth of the conversation's
+  total or the sum of the answers, whichever is larger.
+* No cost is reported. It is estimated for each answer.
+* The CLI's own limits end it without a result: exit code 53 for turns, 55 for others; the message is on stderr.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class QwenReader(ResultReader):
         self._answering = False
         self._meter = Meter()
         self._grown: Tokens | None = None
-        """What the session's running total grew by, once a result told it."""
+        """Growth of the conversation's running total; None until a result reports it."""
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -99,7 +99,7 @@ class QwenReader(ResultReader):
         return super()._read_result(record)
 
     def _usage(self) -> Usage:
-        """The answers on the stream, and what the result counts beyond them."""
+        """Return the usage of the answers on the stream, plus what only the result counts."""
         seen, cost_usd = self._meter.tokens, self._meter.cost_usd
         total = seen if self._grown is None else each(max, seen, self._grown)
         beyond = Tokens() if total == seen else each(int.__sub__, total, seen)
@@ -109,7 +109,7 @@ class QwenReader(ResultReader):
         return Usage.estimated(total, cost_usd, *self._counts)
 
     def _growth(self, total: Tokens) -> Tokens:
-        """What the session's running total grew by; nothing when it is not known what it was before."""
+        """Return the growth of the conversation's running total; 0 if the earlier total is unknown."""
         before = self._task.session
         if before is None:
             return total
@@ -127,7 +127,7 @@ class QwenReader(ResultReader):
         return text.replace("]\n", "\n").strip("[] \n")
 
     def _session_totals(self) -> tuple[None, Tokens]:
-        """The CLI's own total if there is one."""
+        """Return the CLI's own total, or the sum of all answers if that is larger."""
         before = self._task.session
         total = _tokens(ndjson.section(self._result or {}, "usage"))
         known = before is None or before.tokens.total > 0
@@ -144,5 +144,5 @@ def _tokens(usage: ndjson.JsonObject) -> Tokens:
 
 
 def _is_api_error(blocks: Iterable[ndjson.JsonObject]) -> bool:
-    """The CLI's own words in place of an answer."""
+    """True if the CLI prints an error in place of an answer."""
     return all((ndjson.text(block, "text") or "").startswith(_API_ERROR) for block in blocks)

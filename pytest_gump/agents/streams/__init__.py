@@ -1,1 +1,1 @@
-"""Reads the output of agent CLIs: lines into records, records into events, and events into usage."""
+"""Readers for the output of agent CLIs: lines become records, records become events, and events become usage."""

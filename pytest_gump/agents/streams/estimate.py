@@ -1,8 +1,8 @@
-"""Tokens and dollars of a CLI that tells them only when it is done, estimated from what is said on its stream.
+"""Estimates tokens and cost from the text of a stream, for CLIs that report them only at the end.
 
-Every answer of the model reads the whole conversation: what the answer before it had read comes from the cache, what
-was said and heard since is fresh. Reasoning that the stream does not show is not counted, nor is what a resumed
-conversation held before: the estimate feeds live guards and runs that were killed, no more.
+Every answer of the model reads the whole conversation: the part that the previous answer read comes from the cache,
+the rest is new input. Hidden reasoning and the earlier part of a resumed conversation are not counted: the estimate is
+only for live guards and for runs that were killed.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from pytest_gump.agents import prices
 from pytest_gump.agents.streams.meter import Meter
 from pytest_gump.agents.usage import Tokens, Usage
 
-# English prose and code come to 3 to 4 characters a token; the lower side, as it feeds a budget guard.
+# English prose and code have 3 to 4 characters per token. A low value makes a budget guard stop earlier, not later.
 CHARACTERS_PER_TOKEN: Final = 3.5
 
 INSTRUCTIONS_TOKENS: Final = 10_000
-"""What a CLI sends along: its system prompt and tools are 38,000 characters in codex 0.169 and gemini 0.61."""
+"""System prompt and tools, which a CLI adds to a prompt: 38,000 characters in codex 0.169 and gemini 0.61."""
 
 TOOL_OUTPUT_CHARACTERS: Final = 41_000
-"""Both CLIs cut a longer output of a tool before the model sees it."""
+"""Both CLIs truncate longer tool output before they send it to the model."""
 
 CONTEXT_TOKENS: Final = 250_000
-"""A CLI makes a longer conversation short."""
+"""A CLI compacts a longer conversation."""
 
 
 class Conversation(Meter):
-    """What the answers of one attempt have used, by what was written to and by the model."""
+    """Estimated usage of one attempt, from the text written to and by the model."""
 
     __slots__ = ("_cached", "_context", "_written", "model")
 
@@ -38,9 +38,9 @@ class Conversation(Meter):
         self._context = INSTRUCTIONS_TOKENS * CHARACTERS_PER_TOKEN + len(prompt)
         """Characters that the next answer reads."""
         self._cached = 0
-        """Tokens that the answer before has read."""
+        """Tokens that the previous answer read."""
         self._written = 0
-        """Characters."""
+        """Characters that the model has written."""
 
     def begin_answer(self) -> None:
         context = min(math.ceil(self._context / CHARACTERS_PER_TOKEN), CONTEXT_TOKENS)
@@ -50,7 +50,7 @@ class Conversation(Meter):
         self.add(tokens, None if rates is None else rates.price(tokens))
 
     def add_output(self, characters: int) -> None:
-        """The model wrote so much: prose, commands, file contents."""
+        """Count text that the model wrote: prose, commands, file contents."""
         self._context += characters
         self._written += characters
         self._output = math.ceil(self._written / CHARACTERS_PER_TOKEN)
@@ -59,7 +59,7 @@ class Conversation(Meter):
             self.cost_usd += characters / CHARACTERS_PER_TOKEN * rates.output
 
     def add_tool_output(self, characters: int) -> None:
-        """A tool returned so much."""
+        """Count output that a tool returned."""
         self._context += min(characters, TOOL_OUTPUT_CHARACTERS)
 
     def usage(self, *counts: int) -> Usage:
@@ -68,7 +68,7 @@ class Conversation(Meter):
 
 
 def characters_of(value: object) -> int:
-    """Length of the strings in a JSON value: what the model had to write, of any depth."""
+    """Return the length of all strings in a JSON value, at any depth: the text that the model wrote."""
     total, stack = 0, [value]
     while stack:
         part = stack.pop()

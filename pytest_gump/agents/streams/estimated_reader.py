@@ -1,4 +1,4 @@
-"""A stream that tells its usage at the end only: until then it is estimated from what is said."""
+"""Reader for a stream that reports usage only at the end. Until then, usage is estimated from the text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EstimatedReader(JsonReader):
         super().__init__(task, model)
         self._conversation = Conversation(prices.priced_as(model, self.CLI), task.prompt)
         self._running: set[str] = set()
-        """Tools that were called and have not answered."""
+        """Tools that were called and have not returned."""
         self._last_error = ""
         self._has_reported = False
 
@@ -35,7 +35,7 @@ class EstimatedReader(JsonReader):
         return self._reported_usage() or self._conversation.usage(*self._counts)
 
     def _seen(self) -> Iterable[Event]:
-        """The estimate so far; after what the CLI reported there is nothing to add."""
+        """Return the estimate so far; nothing once the CLI has reported its usage."""
         return NO_EVENTS if self._has_reported else (UsageSeen(self._conversation.usage(*self._counts)),)
 
     def _last_words(self, stderr: str) -> str:

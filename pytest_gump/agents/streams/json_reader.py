@@ -1,4 +1,4 @@
-"""What every reader of a stream does alike: lines into records, records into events, the end into a verdict."""
+"""Base class of the stream readers: lines become records, records become events, the end becomes an `Ending`."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _CONTROL: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 @dataclass(frozen=True, slots=True)
 class CliFailure:
-    """What the CLI itself says went wrong."""
+    """A failure that the CLI itself reports."""
 
     reason: str
     quota: bool = False
     message: str = ""
-    """All that is said, where the reason is only a part of it."""
+    """The whole message, if the reason is only a part of it."""
     resets_at: float | None = None
-    """When the limit is over, where that is said in other than words."""
+    """When the limit resets, in seconds since the epoch, if a field or a header says so."""
 
 
 class ToolNames(NamedTuple):
@@ -58,24 +58,24 @@ class ToolNames(NamedTuple):
 
 
 def denial(tool: str, what: str = "") -> str:
-    """The note on a tool call that was not permitted."""
+    """Return the note on a denied tool call."""
     what = ndjson.first_line(what, limit=120)
     return f"permission denied: {tool}: {what}" if what else f"permission denied: {tool}"
 
 
 class JsonReader:
-    """A stream of JSON objects with a `type`, read by one method for each type that means something.
+    """Reads a stream of JSON objects with a `type`, with one method for each known type.
 
-    A subclass says which those are, what was used, and of the end what the CLI calls a failure (`_failure`) and
-    whether the final event came (`_unfinished`): the verdict is made of these two and the exit code.
+    A subclass defines these methods (`_handlers`), the usage (`_usage`), the failure that the CLI reports (`_failure`)
+    and whether the final event has arrived (`_unfinished`). The last two and the exit code decide the outcome.
     """
 
     CLI: ClassVar[str]
     GOOD_END: ClassVar[str] = "a result that says success"
     NOISE: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")
-    """At the start of lines on stderr that are never the reason of a failure."""
+    """Start of lines on stderr that are never the reason for a failure."""
     LOST_SESSION: ClassVar[tuple[str, ...]] = ()
-    """What the CLI says when it does not know the session to resume or to fork."""
+    """Messages of the CLI if it cannot find the conversation to resume or to fork."""
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         self._task = task
@@ -85,7 +85,7 @@ class JsonReader:
         self._turns = 0
         self._tool_calls = 0
         self._context_tokens = 0
-        """Of the answer that had the most before it."""
+        """Largest context of an answer."""
         self._retries = 0
         self._message = ""
         self._notes = ndjson.Notes()
@@ -99,7 +99,7 @@ class JsonReader:
         if line.startswith(_TYPE):
             read = self._by_bytes.get(line[_KIND : line.find(b'"', _KIND)])
             if read is None and self._started and line.endswith(b"}"):
-                return NO_EVENTS  # not parsed: of a CLI that prints answers piece by piece, most lines are such
+                return NO_EVENTS  # not parsed: with a CLI that prints answers in pieces, most lines are ignored
         record = ndjson.parse_object(line)
         if record is None:
             return self._stray(line) if line.strip() else NO_EVENTS
@@ -112,7 +112,7 @@ class JsonReader:
         return NO_EVENTS if read is None else read(record)
 
     def _first(self, _record: ndjson.JsonObject) -> Iterable[Event]:
-        """What a record says of the start, until a start was reported."""
+        """Return the start event if a record implies it. Called until the start is reported."""
         return NO_EVENTS
 
     def _stray(self, _line: bytes) -> Iterable[Event]:
@@ -134,7 +134,7 @@ class JsonReader:
         return Turn(self._turns)
 
     def _had(self, tokens: Tokens) -> None:
-        """Take in what one answer of the main conversation read; sums and subagents are none of it."""
+        """Count the context of one answer in the main conversation. Do not pass sums or subagents."""
         self._context_tokens = max(self._context_tokens, tokens.read)
 
     def _price(self, model: str | None, tokens: Tokens, answers: int = 1) -> float | None:
@@ -142,7 +142,7 @@ class JsonReader:
 
     @property
     def _counts(self) -> tuple[int, int, int]:
-        """Those of a `Usage`."""
+        """Turns, tool calls and context tokens, in the order of `Usage`."""
         return self._turns, self._tool_calls, self._context_tokens
 
     @property
@@ -155,7 +155,7 @@ class JsonReader:
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
         stderr = _CONTROL.sub("", stderr)
         failure = None if stopped else self._failure()
-        outcome, reason = self._judge(failure, exit_code, stderr, stopped=stopped)
+        outcome, reason = self._decide(failure, exit_code, stderr, stopped=stopped)
         self._conclude(stderr)
         return Ending(
             outcome=outcome,
@@ -170,7 +170,7 @@ class JsonReader:
             resets_at=_reset_of(failure) if failure is not None and failure.quota else None,
         )
 
-    def _judge(
+    def _decide(
         self, failure: CliFailure | None, exit_code: int | None, stderr: str, *, stopped: bool
     ) -> tuple[Outcome, str]:
         if stopped:
@@ -188,7 +188,7 @@ class JsonReader:
         return f"{ended} after {self.GOOD_END}" if unfinished is None else f"ended {unfinished}, {ended}"
 
     def _lost_session(self, errors: str) -> bool:
-        """Only a run that did not begin: later, such words may be the agent's."""
+        """True if the CLI did not find the conversation. Not after the start: later, an agent may write such words."""
         resumed = self._task.session is not None and not self._started
         return resumed and any(said in errors for said in self.LOST_SESSION)
 
@@ -203,7 +203,7 @@ class JsonReader:
         return None, Tokens()
 
     def _conclude(self, _stderr: str) -> None:
-        """Add the remarks that can be made only now."""
+        """Add the notes that are known only at the end."""
         if self._retries:
             self._notes.add(f"{self._retries} API retries" if self._retries > 1 else "1 API retry")
 
@@ -211,7 +211,7 @@ class JsonReader:
         return self._message
 
     def _last_words(self, stderr: str) -> str:
-        """Why a run gave up that does not say so on the stream."""
+        """Return the reason for a failure that is not on the stream."""
         return ndjson.last_line("\n".join(self._lines(stderr)))
 
     def _lines(self, stderr: str) -> list[str]:
@@ -220,10 +220,10 @@ class JsonReader:
     def _limit(self, _exit_code: int | None) -> Limit | None:
         return None
 
-    # -- to be said by each CLI ------------------------------------------------------------------------------------
+    # -- defined for each CLI --------------------------------------------------------------------------------------
 
     def _handlers(self) -> Handlers:
-        """How events are read, by their `type`; all others mean nothing."""
+        """Return the methods that read events, by `type`; events of other types are ignored."""
         raise NotImplementedError
 
     def _usage(self) -> Usage:
@@ -233,7 +233,7 @@ class JsonReader:
         raise NotImplementedError
 
     def _unfinished(self) -> str | None:
-        """What the stream lacks, as `without a result`; None when its final event came."""
+        """Return what the stream lacks, for example `without a result`; None if the final event has arrived."""
         raise NotImplementedError
 
 

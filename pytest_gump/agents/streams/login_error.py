@@ -30,7 +30,7 @@ HINT: Final = "log in to {cli} or set its key, check it with `gump doctor --live
 def with_login_error(ending: Ending, *, cli: str, agent: str) -> Ending:
     """Make a failed login final, because every attempt with this CLI would end the same way.
 
-    Only where the model has not answered: an answer may quote such words.
+    Only if the model has not answered, because an answer may quote such words.
     """
     is_failed = ending.outcome == "agent_error" and not ending.usage.tokens.total
     if not is_failed or not _WORDS.search(ending.reason[:_MOST_CHARS]):

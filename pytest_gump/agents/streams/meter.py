@@ -1,4 +1,4 @@
-"""What an attempt has used so far: sums over the answers of a model, and what running totals grew by."""
+"""Usage of an attempt so far: sums over the answers of a model, and growth of running totals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Meter:
         self.grow(tokens.output, cost_usd)
 
     def grow(self, output: int, cost_usd: float | None) -> None:
-        """Count more output of an answer that was counted before."""
+        """Count more output of an answer that was added before."""
         self._output += output
         self.cost_usd = None if self.cost_usd is None or cost_usd is None else self.cost_usd + cost_usd
 
@@ -63,7 +63,7 @@ def each(combine: Callable[[int, int], int], left: Tokens, right: Tokens) -> Tok
 
 
 def grown(total: float, before: float | None) -> float:
-    """What a running total grew by; a total below the earlier one began again."""
+    """Return the growth of a running total; a total below the earlier one has restarted from 0."""
     return total if before is None or total < before else total - before
 
 

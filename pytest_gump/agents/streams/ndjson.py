@@ -1,4 +1,4 @@
-"""Lines of JSON from a program that is not trusted: read without ever raising."""
+"""Reads lines of JSON from an untrusted program. No function raises on bad input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_NUMBER: Final = 10**15
 
 JsonObject = Mapping[str, object]
 
-# What `json.loads` does beyond it is half of the time that a short line takes.
+# For a short line, `json.loads` takes twice the time of its `raw_decode`.
 _decode: Final = json.JSONDecoder().raw_decode
 _WHITE: Final = " \t\r\n"
 
@@ -21,13 +21,13 @@ _LONG_LINE: Final = 4 << 20
 _LONG_TEXT: Final = 256 << 10
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _HEAD: Final = re.compile(rb'"(?:[^"\\]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u.{4}|\\.){0,%d}+' % _LONG_TEXT, re.DOTALL)
-"""The beginning of a text, not cut in the middle of an escape sequence."""
+"""The start of a string, not cut inside an escape sequence."""
 
 
 def parse_object(line: bytes) -> JsonObject | None:
-    """Read one line as a JSON object; None for everything else.
+    """Return the JSON object in a line; None for anything else.
 
-    In a line over 4 MiB, texts over 256 KiB are cut: what a tool printed is all that is so long.
+    In a line over 4 MiB, strings over 256 KiB are truncated: only the output of tools is that long.
     """
     document = str(line if len(line) <= _LONG_LINE else _shortened(line), "utf-8", "replace")
     if document[:1] != "{":
@@ -55,7 +55,7 @@ def _shortened(line: bytes) -> bytes:
 
 
 def text(record: JsonObject, key: str) -> str | None:
-    """A string that can be encoded again: lone surrogates are replaced."""
+    """Return a string that can be encoded, with lone surrogates replaced; None if the value is not a string."""
     value = record.get(key)
     if not isinstance(value, str):
         return None
@@ -63,7 +63,7 @@ def text(record: JsonObject, key: str) -> str | None:
 
 
 def number(record: JsonObject, key: str) -> float | None:
-    """A finite number that is not negative."""
+    """Return a finite number that is not negative; None for any other value."""
     value = record.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -97,13 +97,13 @@ def strings(record: JsonObject, key: str) -> Sequence[str]:
 
 
 def first_line(message: str, *, limit: int = 300) -> str:
-    """The first line that is not blank, bounded."""
+    """Return the first line that is not blank, with at most `limit` characters."""
     line = next((line.strip() for line in message.splitlines() if line.strip()), "")
     return line if len(line) <= limit else f"{line[: limit - 3]}..."
 
 
 def last_line(message: str, *, limit: int = 300) -> str:
-    """The last line that is not blank, bounded: where programs say why they gave up."""
+    """Return the last line that is not blank, where programs print why they failed, with at most `limit` characters."""
     return first_line(next((line for line in reversed(message.splitlines()) if line.strip()), ""), limit=limit)
 
 
@@ -114,7 +114,7 @@ def describe_exit(exit_code: int | None) -> str:
 
 
 class Notes:
-    """Remarks about a stream, bounded, each kept once."""
+    """Notes about a stream: at most `MAX_NOTES`, each kept once."""
 
     __slots__ = ("_kept", "_left_out")
 
@@ -123,7 +123,7 @@ class Notes:
         self._left_out = 0
 
     def add(self, note: str) -> bool:
-        """Keep the note; False if it was known or there are too many."""
+        """Keep the note. Return False if it is a repetition or there are too many notes."""
         if note in self._kept:
             return False
         if len(self._kept) >= MAX_NOTES:

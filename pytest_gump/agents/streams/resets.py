@@ -1,8 +1,8 @@
-"""When a usage limit is over, read off what a CLI or its provider says of it.
+"""Reads when a usage limit resets, from the messages of a CLI or its provider.
 
-The forms are those that were seen: `|1767225600`, `resets 3pm (Europe/Madrid)`, `resets Feb 16, 11am (Europe/Berlin)`,
-`try again in 2 days 17 hours`, `try again at Mar 10th, 2026 3:39 AM`, `will reset after 1h49m8s`,
-`"retryDelay": "34s"`, `"resets_at": 1777936568`, `Retry-After: 120`. What is not understood is not guessed.
+The supported forms come from real messages: `|1767225600`, `resets 3pm (Europe/Madrid)`, `resets Feb 16, 11am
+(Europe/Berlin)`, `try again in 2 days 17 hours`, `try again at Mar 10th, 2026 3:39 AM`, `will reset after 1h49m8s`,
+`"retryDelay": "34s"`, `"resets_at": 1777936568`, `Retry-After: 120`. Other forms are ignored, not guessed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 _MOST_CHARS: Final = 20_000
 _LATEST_S: Final = 400 * 86_400
-"""Nobody states a reset that is further away."""
+"""A reset further in the future is not plausible."""
 _JUST_GONE: Final = timedelta(hours=1)
-"""A time of day that was so long ago is not meant to be tomorrow's."""
+"""A time of day that passed less than this long ago means today, not tomorrow."""
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _UNIT: Final = r"(?:ms|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)(?![a-z])"
@@ -40,13 +40,13 @@ _AT: Final = re.compile(
 
 
 def stated_reset(text: str, now: float) -> float | None:
-    """When the limit of which a failure speaks is over, in seconds since the epoch; None where it does not say."""
+    """Return when the limit in a failure message resets, in seconds since the epoch; None if it does not say."""
     text = text[:_MOST_CHARS]
     return sane(max(_stated(text, now), default=None), now)
 
 
 def retry_after(value: str, now: float) -> float | None:
-    """Read the header of HTTP: seconds, or a date."""
+    """Return the time in the HTTP header `Retry-After` (seconds or a date), in seconds since the epoch."""
     if value.strip().isdecimal():
         return sane(now + int(value.strip()[:12]), now)
     try:
@@ -56,14 +56,14 @@ def retry_after(value: str, now: float) -> float | None:
 
 
 def epoch(value: float | None, now: float) -> float | None:
-    """Seconds since the epoch, or thousandths of them."""
+    """Return seconds since the epoch, for a value in seconds or milliseconds."""
     if value is None:
         return None
     return sane(value / 1000 if value > 1e11 else value, now)
 
 
 def sane(at: float | None, now: float) -> float | None:
-    """The time, unless it is none that could be meant."""
+    """Return the time if it is plausible, otherwise None."""
     if at is None or not math.isfinite(at) or at <= 0:
         return None
     return at if at - now <= _LATEST_S else None
@@ -87,7 +87,7 @@ def _duration(text: str) -> float:
 
 
 def _clock(found: re.Match[str], now: float) -> float | None:
-    """A time of day, in the zone that is named or the one of this machine; without a date the next one."""
+    """Return a time of day in the named time zone or that of this machine; without a date, its next occurrence."""
     month, day, year, hour, minute, half, zone = found.groups()
     timezone = _zone(zone)
     today = datetime.fromtimestamp(now, UTC).astimezone(timezone)
@@ -108,10 +108,10 @@ def _clock(found: re.Match[str], now: float) -> float | None:
 
 
 def _zone(name: str | None) -> tzinfo | None:
-    """None: the zone of this machine."""
+    """Return the named time zone; None stands for that of this machine."""
     if name is None:
         return None
-    from zoneinfo import ZoneInfo  # with the paths of all databases, for the rare text that names a zone
+    from zoneinfo import ZoneInfo  # only for the rare text that names a zone
 
     try:
         return ZoneInfo(name)

@@ -1,4 +1,4 @@
-"""The `stream-json` that Claude Code began and others print too: messages of content blocks, then one `result`."""
+"""Reader for `stream-json`, the format of Claude Code and similar CLIs: messages of content blocks, then a `result`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 QUOTA_STATUS: Final = (429, 503, 529)
-"""Too many requests; overloaded, in two ways."""
+"""HTTP status codes: 429 too many requests; 503 and 529 overloaded."""
 
 
 class ResultReader(JsonReader):
-    """The run went well when the last result is a `success` and no `is_error`: neither alone is to be believed."""
+    """A run succeeds if its last result is a `success` without `is_error`. Neither is reliable alone."""
 
     TOOLS: ClassVar[ToolNames]
     QUOTA: ClassVar[re.Pattern[str]]
-    """Only looked for in the result of a failed run: an agent may write such words about its work."""
+    """Searched only in the result of a failed run, because an agent may write such words about its work."""
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)

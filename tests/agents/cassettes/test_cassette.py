@@ -133,11 +133,14 @@ def test_a_take_written_by_hand_needs_little(tmp_path: Path) -> None:
         ("{", "not the index of a cassette of version 1"),
         ('{"version": 2, "takes": []}', "not the index of a cassette of version 1"),
         ('{"version": 1, "takes": {}}', "'takes' must be a list"),
-        ('{"version": 1, "takes": [3]}', "take 1: must be an object"),
-        (json.dumps({"version": 1, "takes": [take_record(step="")]}), "take 1: needs 'step'"),
-        (json.dumps({"version": 1, "takes": [take_record(attempt=0)]}), "take 1: needs 'step'"),
-        (json.dumps({"version": 1, "takes": [take_record(), take_record(folder="../x")]}), "take 2: 'folder' must be"),
-        (json.dumps({"version": 1, "takes": [take_record(folder="..")]}), "take 1: 'folder' must be a plain name"),
+        ('{"version": 1, "takes": [3]}', "recording 1: must be an object"),
+        (json.dumps({"version": 1, "takes": [take_record(step="")]}), "recording 1: needs 'step'"),
+        (json.dumps({"version": 1, "takes": [take_record(attempt=0)]}), "recording 1: needs 'step'"),
+        (
+            json.dumps({"version": 1, "takes": [take_record(), take_record(folder="../x")]}),
+            "recording 2: 'folder' must be",
+        ),
+        (json.dumps({"version": 1, "takes": [take_record(folder="..")]}), "recording 1: 'folder' must be a plain name"),
     ],
 )
 def test_a_broken_index_is_told_with_its_place(tmp_path: Path, index: str, message: str) -> None:
@@ -157,7 +160,7 @@ def test_a_folder_without_index_is_no_cassette(tmp_path: Path) -> None:
 def test_a_take_changes_nothing_outside_the_worktree(tmp_path: Path, name: str) -> None:
     every: list[dict[str, Any]] = [{"files": {name: "x"}}, {"delete": [name]}, {"out": {name: "x"}}]
     for changes in every:
-        with pytest.raises(ConfigError, match="a cassette holds paths inside the worktree only"):
+        with pytest.raises(ConfigError, match="paths in a cassette must be inside the worktree"):
             write_take(tmp_path, step="impl", **changes)
     assert not (tmp_path / "index.json").exists()
 
@@ -184,7 +187,7 @@ def add(cassette: Path, take: Take, text: str = "{}\n", *, may_replace: bool = F
 
 def test_a_take_that_is_there_is_not_replaced_unless_that_is_asked_for(tmp_path: Path) -> None:
     add(tmp_path, recorded(), "first\n")
-    with pytest.raises(ConfigError, match="attempt 1 of impl by claude-haiku is there"):
+    with pytest.raises(ConfigError, match="attempt 1 of impl by claude-haiku exists"):
         add(tmp_path, recorded(), "second\n")
     assert (tmp_path / "01-impl-a1" / "stream.ndjson").read_text() == "first\n"
     add(tmp_path, recorded(), "third\n", may_replace=True)

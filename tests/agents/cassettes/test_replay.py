@@ -99,7 +99,7 @@ def test_a_missing_step_is_told_with_the_ones_there_are(cassette: Path, task: Ta
     write_take(cassette, step="decompose")
     write_take(cassette, step="build::tests[item-2]")
     assert refusal(cassette, task) == (
-        "cassette has nothing of build::impl[item-2]; it has decompose, build::tests[item-2]"
+        "cassette has no recording of build::impl[item-2]; it has decompose, build::tests[item-2]"
     )
 
 
@@ -129,7 +129,7 @@ def test_the_prompt_that_was_recorded_plays(cassette: Path, task: Task) -> None:
         ("Do it.\nBadly.\n", "line 2 was 'Well.', is 'Badly.'"),
         ("Do it.\n", "line 2 was 'Well.', is absent"),
         ("Do it.\nWell.\nNow.\n", "line 3 was absent, is 'Now.'"),
-        ("Do it.\nWell.", "only line ends differ"),
+        ("Do it.\nWell.", "only line endings differ"),
     ],
 )
 def test_a_changed_prompt_is_told_with_its_first_differing_line(
@@ -146,8 +146,7 @@ def test_a_changed_prompt_is_told_without_the_recorded_text_too(cassette: Path, 
     take = write_take(cassette, step=task.step, prompt="other")
     (cassette / take.folder / "prompt.md").unlink()
     assert refusal(cassette, task) == (
-        "attempt 1 of build::impl[item-2]: prompt changed since it was recorded"
-        " (--gump-replay-lenient plays it all the same)"
+        "attempt 1 of build::impl[item-2]: prompt changed since it was recorded (--gump-replay-lenient plays it anyway)"
     )
 
 

@@ -121,7 +121,7 @@ def test_a_long_conversation_is_not_charged_as_one_long_context() -> None:
 
 def test_a_failed_turn_is_believed_more_than_the_exit_code() -> None:
     assert CODEX.end([line(type="turn.failed", error={"message": "it broke"})]).reason == "it broke"
-    assert CODEX.end([line(type="turn.failed")]).reason == "the turn failed for no stated reason"
+    assert CODEX.end([line(type="turn.failed")]).reason == "the turn failed without a reason"
 
 
 @pytest.mark.parametrize(

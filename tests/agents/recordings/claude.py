@@ -133,7 +133,7 @@ ENDS = {
         context=1700,
         usd=0.0061,
         by="estimated",
-        notes=("the CLI does not know the price of scripted-model: its cost is a guess",),
+        notes=("the CLI has no price for scripted-model: its cost is a guess",),
     ),
     "write-outside-cwd": End(turns=2, calls=1, tokens=(2100, 1010, 400, 101), context=1810, usd=0.009618),
 }
