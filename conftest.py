@@ -24,4 +24,4 @@ def pytest_gump_gates() -> Mapping[str, Callable[[StepView], None]]:
 def no_breakpoint(step: StepView) -> None:
     """Refuse a change that leaves a debugger call behind."""
     left = step.diff.added_lines_matching(r"\bbreakpoint\(\)")
-    assert not left, "take the debugger calls out again"  # noqa: S101 - a gate is an assertion
+    assert not left, "remove the debugger calls"  # noqa: S101 - a gate is an assertion
