@@ -1,1 +1,1 @@
-"""Who carries out orders: this process, xdist workers, or workers on other machines."""
+"""Executors of orders: this process, xdist workers, and workers on other machines."""

@@ -1,7 +1,9 @@
-"""Processes that a worker forks: each carries out one order at a time, and reaches the controller through the worker.
+"""Processes that a worker forks to carry out orders.
 
-A fork of a worker that is ready takes a few milliseconds, another worker a second. Pipes, signals and hooks work in it
-as in the worker. It has no thread of execnet and must not touch the worker's connection; it ends with the worker.
+Each process carries out one order at a time and exchanges messages with the controller through the worker. Forking a
+worker that is ready takes a few milliseconds; starting another worker takes a second. Pipes, signals and hooks work as
+in the worker. A forked process has no execnet threads and must not use the worker's connection. It ends with the
+worker.
 """
 
 from __future__ import annotations
@@ -37,32 +39,32 @@ if TYPE_CHECKING:
     from pytest_gump.system.processes.process import Supervisor
 
 ENDS: Final = frozenset({"result", "error", "lost"})
-"""What the last message about an order begins with."""
+"""Kinds of the last message about an order."""
 _SEND_S: Final = 5.0
-"""A process that reads no message for this time is ended."""
+"""A process that reads no messages for this time is killed."""
 _LEAVE_S: Final = 5.0
 
 
 @dataclass(slots=True, eq=False)
 class _Forked:
-    """A forked process, as the worker knows it."""
+    """The worker's record of a forked process."""
 
     pid: int
     handle: int
-    """Readable when the process has ended, whoever else has inherited its connection."""
+    """A pidfd. It becomes readable when the process ends, even if another process has inherited the connection."""
     frames: Frames
     runs: frozenset[str]
-    """Those whose orders it can carry out."""
+    """Runs whose orders it can carry out."""
     ticket: int | None = None
     liveness: Liveness = field(default_factory=Liveness)
     is_given_up: bool = False
     at_end: bool = False
-    """It sends nothing more."""
+    """It sends no more messages."""
 
     def send(self, *message: Any) -> None:
         try:
             self.frames.send(*message)
-        except OSError:  # it is gone, or was stopped
+        except OSError:  # the process has ended, or does not read
             self.kill()
 
     def kill(self) -> None:
@@ -82,12 +84,12 @@ class ForkedRunners:
         send: Callable[..., None],
         cut_off: Callable[[], None],
     ) -> None:
-        """Prepare; forks nothing.
+        """Fork nothing yet.
 
         Args:
-            supervisor: not started; every process starts its copy.
-            send: gets the messages for the controller.
-            cut_off: called in every process, so that it cannot use the worker's connection.
+            supervisor: Not started; every process starts its own copy.
+            send: Called with the messages for the controller.
+            cut_off: Called in every process to detach it from the worker's connection.
         """
         self._runs = runs
         self._supervisor = supervisor
@@ -95,7 +97,7 @@ class ForkedRunners:
         self._cut_off = cut_off
         self._all: list[_Forked] = []
         self._last_in: dict[str, _Forked] = {}
-        """The process that worked in a slot last: it knows in which state it is."""
+        """The last process that worked in each slot. It has the state of the slot in memory."""
 
     @property
     def is_busy(self) -> bool:
@@ -105,7 +107,7 @@ class ForkedRunners:
         try:
             forked = self._idle(order) or self._fork()
         except OSError as error:
-            self._send("lost", ticket, f"no process could be started for it: {error.strerror}")
+            self._send("lost", ticket, f"cannot start a process: {error.strerror}")
             return
         forked.ticket, forked.liveness = ticket, Liveness()
         self._last_in[order.slot] = forked
@@ -125,12 +127,12 @@ class ForkedRunners:
             forked.kill()
 
     def stop_all(self) -> None:
-        """Stop all running orders, as Ctrl-C does."""
+        """Stop all running orders in the same way as Ctrl-C."""
         for forked in self._all:
             forked.send()
 
     def relay(self, wake: int) -> None:
-        """Wait until `wake` is readable or a process has sent something or ended; pass that on."""
+        """Wait until `wake` is readable, or a process sends a message or ends. Forward messages to the controller."""
         poll = select.poll()
         poll.register(wake, select.POLLIN)
         for forked in self._all:
@@ -148,7 +150,7 @@ class ForkedRunners:
                 forked.kill()
 
     def close(self) -> None:
-        """Let all processes end, and wait for that: not much longer for many than for one, as somebody waits for us."""
+        """Let all processes end, and kill those still running after five seconds, one deadline for all of them."""
         for forked in self._all:
             forked.frames.close()
         deadline = time.monotonic() + _LEAVE_S
@@ -163,10 +165,10 @@ class ForkedRunners:
         return next((forked for forked in self._all if forked.ticket == ticket), None)
 
     def _idle(self, order: Order) -> _Forked | None:
-        """A process that waits for an order of this run; best the one that knows the slot."""
+        """Return an idle process that can carry out the order, preferably the last one that worked in its slot."""
         idle = [forked for forked in self._all if forked.ticket is None and not forked.at_end]
         for forked in idle:
-            if order.run_id not in forked.runs:  # it is older than what this worker knows of the run
+            if order.run_id not in forked.runs:  # it was forked before the run was set up
                 forked.at_end = True
                 forked.send("leave")
         fit = [forked for forked in idle if not forked.at_end]
@@ -175,7 +177,7 @@ class ForkedRunners:
 
     def _relay_from(self, forked: _Forked) -> None:
         messages = forked.frames.receive()
-        if messages is None:  # whatever it still does, nobody can stop it
+        if messages is None:  # without a connection, the process can no longer be stopped by a message
             forked.at_end = True
             forked.kill()
         for message in messages or ():
@@ -187,7 +189,7 @@ class ForkedRunners:
             self._send(*message)
 
     def _bury(self, forked: _Forked) -> None:
-        """Pass on what the process has sent before its end, then that its order is lost."""
+        """Forward the last messages of an ended process, then report its order as lost."""
         while not forked.at_end and forked.frames.comes_within(0):
             self._relay_from(forked)
         self._all.remove(forked)
@@ -201,10 +203,10 @@ class ForkedRunners:
         ours, theirs = socket.socketpair()
         ours.settimeout(_SEND_S)
         _flush()
-        gc.freeze()  # a collection in the process would copy all pages that it shares with the worker
+        gc.freeze()  # otherwise, a collection in the process copies all pages that it shares with the worker
         worker = os.getpid()
         with warnings.catch_warnings():
-            # Of the worker's threads, one only reads from execnet and the other only sends signs of life.
+            # The worker has two other threads: one only reads from execnet, one only sends signs of life.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
@@ -236,16 +238,16 @@ class ForkedRunners:
 
 
 def load_for_orders() -> None:
-    """Import what nearly every order needs: every process would do it for itself, in 13 ms of CPU."""
+    """Import modules that nearly every order needs. It saves 13 ms of CPU in every process."""
     for name in ("pathspec", "pytest_gump.gates.commands"):
         importlib.import_module(name)
 
 
 def _listen(frames: Frames, runner: OrderRunner, orders: SimpleQueue[tuple[Any, ...] | None]) -> None:
-    """Take messages of the worker, and tell it every few seconds that this process is not stopped."""
+    """Receive messages from the worker, and send it a sign of life every few seconds."""
     messages: Sequence[tuple[Any, ...] | None] | None = ()
     try:
-        with suppress(OSError, MemoryError):  # the worker is gone, or nothing can be sent
+        with suppress(OSError, MemoryError):  # the worker has ended, or sending fails
             while messages is not None:
                 if not frames.comes_within(BEAT_S):
                     frames.send("alive")
@@ -259,11 +261,11 @@ def _listen(frames: Frames, runner: OrderRunner, orders: SimpleQueue[tuple[Any, 
                     else:
                         runner.on_message(message)
     finally:
-        orders.put(None)  # a running order is not stopped: if the worker was killed, so is this process
+        orders.put(None)  # no need to stop a running order: if the worker was killed, so is this process
 
 
 def _exit_after(serve: Callable[[], None]) -> NoReturn:
-    """End this process after `serve`: what the worker would do at its end must not happen here."""
+    """Run `serve` and end this process without the worker's own clean-up."""
     status = 1
     try:
         _exit_without_worker()
@@ -271,19 +273,19 @@ def _exit_after(serve: Callable[[], None]) -> NoReturn:
         threading._shutdown()  # type: ignore[attr-defined] # noqa: SLF001 - `multiprocessing` does the same
         atexit._run_exitfuncs()  # noqa: SLF001 - as above
         status = 0
-    except BaseException:  # noqa: BLE001 - nothing of it may reach the code of the worker
-        with suppress(BaseException):  # there may be no memory for it
+    except BaseException:  # noqa: BLE001 - no exception may reach the worker's code
+        with suppress(BaseException):  # memory may be exhausted
             traceback.print_exc()
     finally:
         try:
             _flush()
             os._exit(status)
-        finally:  # without memory not even that may succeed
+        finally:  # without memory, even `os._exit` may fail
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _exit_without_worker() -> None:
-    """Forget what is to happen at the worker's exit; what is registered from now on belongs to this process."""
+    """Remove the exit functions of the worker. Functions registered later belong to this process."""
     atexit._clear()  # noqa: SLF001 - there is no other way
     for finalizer in [*weakref.finalize._registry]:  # type: ignore[attr-defined] # noqa: SLF001 - as above
         finalizer.atexit = False
@@ -291,16 +293,16 @@ def _exit_without_worker() -> None:
 
 
 def _flush() -> None:
-    """Write what was printed: a fork would write it twice, and `os._exit` not at all."""
+    """Flush stdout and stderr. Buffered output is written twice after a fork, and is lost at `os._exit`."""
     for file in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):
             file.flush()
 
 
 def _status_of(forked: _Forked) -> str:
-    """Collect the process; returns how it has ended."""
+    """Reap the process and return how it ended."""
     try:
         code = os.waitstatus_to_exitcode(os.waitpid(forked.pid, 0)[1])
-    except ChildProcessError:  # somebody else has collected it
+    except ChildProcessError:  # other code has already reaped it
         return "it ended"
     return f"exit code {code}" if code >= 0 else f"killed by signal {-code}"

@@ -1,4 +1,4 @@
-"""Messages over one end of a socket pair: tuples of built-in types, as on execnet's channels."""
+"""Messages over a socket pair: tuples of built-in types, as on execnet's channels."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ class Frames:
         self._end = end
         self._lock = threading.Lock()
         self._received = bytearray()
-        """The part of a message that has come."""
+        """The received bytes of an incomplete message."""
 
     def fileno(self) -> int:
         return self._end.fileno()
 
     def send(self, *message: Any) -> None:
-        """Send a message; any thread may. Without parts it is None, which ends what is running.
+        """Send a message, from any thread. A message without parts arrives as None and ends all running orders.
 
         Raises:
-            OSError: the other end is gone, or does not read.
-            KeyboardInterrupt: it came meanwhile; the whole message was sent.
+            OSError: The other end is closed, or does not read.
+            KeyboardInterrupt: A signal arrived while sending; the whole message was sent.
         """
         body = execnet.dumps(message or None)
         with _uninterrupted(), self._lock:
             self._end.sendall(len(body).to_bytes(_HEAD, "big") + body)
 
     def comes_within(self, seconds: float) -> bool:
-        """Wait for something to receive, the end included."""
+        """Wait for a message or the end of the connection. Return False if neither comes in time."""
         poll = select.poll()
         poll.register(self._end, select.POLLIN)
         return bool(poll.poll(1000 * seconds))
 
     def receive(self) -> list[Message] | None:
-        """The messages that are complete after one read; None at the end, or when something else writes there."""
+        """Read once and return the complete messages; None at the end of the connection or for malformed data."""
         try:
             chunk = self._end.recv(_CHUNK)
         except OSError:
@@ -76,10 +76,10 @@ class Frames:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Delay the signal that stops an order: what follows half a message would be read as its other half."""
+    """Delay the signal that stops an order, so that no message is cut off in the middle."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # raises for a signal that has just come, and blocks
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # raises for a pending signal, and blocks later ones
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

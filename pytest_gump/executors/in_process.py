@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class InProcessExecutor:
-    """Carries out an order when its result is fetched, one at a time."""
+    """Carries out one order at a time, when its result is fetched."""
 
     def __init__(self, carry_out: Mapping[str, CarryOut]) -> None:
         self._carry_out = carry_out
@@ -53,14 +53,14 @@ class InProcessExecutor:
         return waiting
 
     def cancel(self, ticket: int, reason: str) -> None:
-        """What waits has not begun: nothing runs while anybody could ask."""
+        """Report a waiting order as lost. None is running now, because orders run only while a result is fetched."""
         self._waiting = [Lost(ticket, reason) if arrival.ticket == ticket else arrival for arrival in self._waiting]
 
     def spend_no_more(self, ticket: int, reason: str) -> None:
         self._spent[ticket] = reason
 
     def kill(self, ticket: int) -> None:
-        """Ours is the only executor."""
+        """Do nothing: the executor is this process."""
 
 
 def _nobody_listens(_ticket: int, _event: AttemptEvent) -> None:

@@ -1,4 +1,4 @@
-"""Signs of life of a process at the other end of a connection: when it gets no more work, and when it is given up."""
+"""Signs of life of a process at the other end of a connection: when it gets no new orders, and when it is killed."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import time
 from typing import Final
 
 BEAT_S: Final = 2.0
-"""How often a process says that it is not stopped."""
+"""Interval between two signs of life."""
 SILENT_S: Final = 15 * BEAT_S
-"""A process that sends nothing for this time is ended, because it no longer watches its agent."""
+"""A process that sends nothing for this time is killed, because it no longer watches its agent."""
 MUTE_S: Final = 3 * BEAT_S
 """A process that sends nothing for this time gets no new order."""
 ANSWER_S: Final = 2.0
 """How long a process may take to answer a request to stop."""
 LOOK_S: Final = 1.0
-"""How much of the time between two looks counts: this process may have been stopped too, with all others."""
+"""Most silence that counts between two checks. This process may have been suspended too, together with all others."""
 
 
 class Liveness:
     def __init__(self) -> None:
         self.silent_s = 0.0
         self._asked_at: float | None = None
-        """Since when an answer is due that needs no work."""
+        """Time of the oldest request that needs an immediate answer and has none yet."""
         self._looked = time.monotonic()
 
     @property
@@ -35,7 +35,7 @@ class Liveness:
         self._asked_at = time.monotonic()
 
     def should_end(self) -> bool:
-        """Whether the process is to be given up; to be asked again and again, after all of its messages were taken."""
+        """True if the process must be killed. Call it repeatedly, each time after handling all received messages."""
         now = time.monotonic()
         self.silent_s += min(now - self._looked, LOOK_S)
         self._looked = now

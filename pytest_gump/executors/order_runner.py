@@ -1,4 +1,4 @@
-"""One process that carries out orders, one at a time: a forked process of a worker, or the worker itself."""
+"""Carries out orders, one at a time, in a forked process of a worker or in the worker itself."""
 
 from __future__ import annotations
 
@@ -37,32 +37,36 @@ class ServedRun:
 
     tools: Tools
     shows_tools: bool
-    """Whether somebody wants to see tool calls as they come."""
+    """True if tool calls are sent to the controller while the attempt runs."""
     home: RemoteHome | None
-    """None where the controller's disk is shared."""
+    """None if this process shares the controller's disk."""
 
 
 class OrderRunner:
     def __init__(self, send: Callable[..., None]) -> None:
-        """`send` takes the parts of a message to the controller; it may be called in several threads."""
+        """Create a runner.
+
+        Args:
+            send: Called with the parts of a message for the controller, from several threads.
+        """
         self._send = send
         self.stop = StopSign()
         self._spent: dict[int, str] = {}
 
     def on_message(self, message: tuple[Any, ...] | None) -> None:
-        """Take a message about a running order; runs in the thread that reads from the controller."""
+        """Handle a message about a running order. Runs in the thread that reads from the controller."""
         match message:
             case None:
                 self.stop.all()
             case ("cancel", ticket):
-                self._send("alive")  # nobody waits for a process that gives no answer
+                self._send("alive")  # a process that does not answer is killed
                 self.stop.ask(ticket)
             case ("spent", ticket, reason):
                 self._spent[ticket] = reason
 
     def answer(self, run: ServedRun, ticket: int, order: Order) -> tuple[Any, ...]:
-        """Carry out an order; whatever goes wrong is an answer."""
-        os.environ[MARK] = order_mark(order.run_id, ticket)  # git inherits it, and what a conftest starts here
+        """Carry out an order and return the answer to it. Every exception becomes an answer."""
+        os.environ[MARK] = order_mark(order.run_id, ticket)  # for git, and for processes that a conftest starts here
         try:
             result = self._carry_out(run, ticket, order)
         except Cancelled as error:
@@ -94,14 +98,14 @@ class OrderRunner:
         except Cancelled:
             raise
         except KeyboardInterrupt:
-            if not done:  # else it came too late: the attempt is over
+            if not done:  # otherwise, the attempt has already ended
                 raise
         return done[0]
 
     def _send_home(
         self, run: ServedRun, ticket: int, order: Order, result: AttemptResult, home: RemoteHome
     ) -> AttemptResult:
-        """Send what the attempt has left on this disk; returns the result as the controller knows it."""
+        """Send the files and commits of the attempt to the controller. Return the result in the controller's terms."""
         repository, take = run.tools.repository, home.recording(ticket)
         try:
             for kind, piece in transfers(order, result, repository, take):
@@ -115,7 +119,10 @@ class OrderRunner:
 
 
 def _broken(run: ServedRun, ticket: int, order: Order, error: BaseException) -> AttemptResult | None:
-    """The result of an attempt that broke after its agent had begun: the controller cannot read what that cost."""
+    """Return the result of an attempt that raised after its agent had started; None if no agent had started.
+
+    The result contains the cost, which the controller cannot read from this disk.
+    """
     folder, text = _folder(run, ticket), text_of(error)
     if folder is None or not (folder / STREAM).exists():
         return None
@@ -128,24 +135,24 @@ def _broken(run: ServedRun, ticket: int, order: Order, error: BaseException) -> 
 def _interrupted(
     run: ServedRun, ticket: int, order: Order, outcome: Outcome, reason: str, *, final: bool = False
 ) -> AttemptResult:
-    """The result of an attempt that did not come to its end, completed by what it left on disk."""
+    """Return the result of an unfinished attempt, completed from its files on disk."""
     result = AttemptResult.not_made(order, outcome, reason, started=time.time(), final=final)
     folder = _folder(run, ticket)
     return result if folder is None else recover(order, run.tools, result, folder, folder.stat().st_mtime)
 
 
 def _folder(run: ServedRun, ticket: int) -> Path | None:
-    """The files of an attempt; None if it has none yet."""
+    """Return the folder of an attempt; None if it does not exist yet."""
     return attempt_folder(run.tools.scratch, ticket)
 
 
 def order_mark(run_id: str, ticket: int) -> str:
-    """The mark of processes that an order starts and that are no command of it: those have marks of their own."""
+    """Return the mark of processes that an order starts outside its commands. Commands have marks of their own."""
     return f"{run_id}-{ticket}"
 
 
 def text_of(error: BaseException) -> str:
-    """In the first line what happened, then where."""
+    """Return the message in the first line, then the traceback. Errors of pytest-gump have no traceback."""
     if isinstance(error, GumpError):
         return str(error)
     return f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"

@@ -1,4 +1,7 @@
-"""The controller's side of workers: xdist starts, watches and replaces them; orders use a channel of their own."""
+"""The controller's side of xdist workers.
+
+xdist starts, watches and replaces the workers. Orders use a separate execnet channel.
+"""
 
 from __future__ import annotations
 
@@ -40,20 +43,21 @@ if TYPE_CHECKING:
     from pytest_gump.order import Order
 
 OURS: Final = "gump"
-"""The event under which messages of our channel come through xdist's queue."""
+"""Name of the events in xdist's queue that carry messages of our channel."""
 LEAVING: Final = frozenset({"errordown", "workerfinished", "internal_error"})
 RELEASE_S: Final = 8.0
-"""How long the supervisor of a lost worker may take to end the agent's processes."""
+"""Longest time for the supervisor of a lost worker to end the agent's processes."""
 LEAVE_S: Final = 10.0
+"""Longest time for all workers to end."""
 KILL_S: Final = 0.5
-"""How long a worker may take to end the process of one order."""
+"""Longest time for a worker to end the process of one order."""
 HURRY_S: Final = 0.5
-"""When the session was interrupted."""
+"""Like `LEAVE_S`, for a session that was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
 class _LostOrder:
-    """A lost order, until nothing lives of what it had started."""
+    """A lost order whose processes may still be running."""
 
     arrival: Lost
     marks: tuple[str, ...]
@@ -61,23 +65,23 @@ class _LostOrder:
 
 
 class WorkerPool:
-    """Registered with the conductor where the session has xdist workers."""
+    """The executor of a session with xdist workers, registered as a pytest plugin by the conductor."""
 
     def __init__(self, config: pytest.Config, arguments: Sequence[str]) -> None:
         self._config = config
         self.files: list[Path] = []
         """Specs and workflow files, which no worker collects."""
         self._arguments = [*arguments]
-        """What of the command line the workers collect: ordinary tests."""
+        """Arguments of the command line that the workers collect: ordinary tests."""
         self.xdist = XdistSession(config, has_tests=bool(arguments))
         self._workers: dict[Any, PoolWorker] = {}
         self._most = 1
-        """How many orders all workers together may have at once, if no worker can have less than one."""
+        """Most orders that all workers together carry out at once. Every worker may still have at least one."""
         self._orders: dict[int, Order] = {}
         self._killed: dict[int, float] = {}
-        """When the worker of an order that is to be killed must have done that."""
+        """Time by which the worker of each killed order must have ended it, by ticket."""
         self._last_in: dict[str, PoolWorker] = {}
-        """The worker that worked in a slot last: it knows in which state it is, and has its conversation."""
+        """The last worker that worked in each slot. It has the state of the slot in memory, and its conversation."""
         self._run_setups: dict[str, RunSetup] = {}
         self._listen: Callable[[int, AttemptEvent], None] | None = None
         self._arrived: list[Finished | Lost] = []
@@ -85,7 +89,7 @@ class WorkerPool:
         self._is_ending = False
         self._repositories: dict[str, Repository] = {}
 
-    # -- xdist's life of a worker --------------------------------------------------------------------------------
+    # -- start and end of workers --------------------------------------------------------------------------------
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionstart(self) -> Generator[None, object, object]:
@@ -105,7 +109,7 @@ class WorkerPool:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        """Take xdist's place in its own loop; when this ends, every worker has."""
+        """Replace xdist's own loop. At exit, all workers have ended."""
         self.xdist.begin()
         patience_s = LEAVE_S
         try:
@@ -117,7 +121,7 @@ class WorkerPool:
             self._leave(patience_s)
 
     def run_tests(self, session: pytest.Session) -> None:
-        """Stay until every ordinary test has run, or the session is to stop."""
+        """Return when all ordinary tests have run, or the session must stop."""
         scheduler = self.xdist.scheduler
         while not scheduler.is_over:
             self._listen_to_workers(time.monotonic() + 0.2)
@@ -130,7 +134,7 @@ class WorkerPool:
         scheduler.shut_down()
 
     def _leave(self, timeout_s: float) -> None:
-        """Let every worker end, and hear what it has to say at its end."""
+        """Let every worker end, and handle its last messages. Kill those that are not done after `timeout_s`."""
         self._is_ending = True
         for worker in self._workers.values():
             worker.send(*END)
@@ -146,8 +150,8 @@ class WorkerPool:
         """Send workers the setup of the runs.
 
         Args:
-            listen: gets the events of their attempts.
-            most: how many orders may be carried out at once.
+            listen: Called with the events of running attempts.
+            most: Most orders that are carried out at once.
         """
         self._most = most
         self._run_setups = {run_setup.run_id: run_setup for run_setup in run_setups}
@@ -156,7 +160,7 @@ class WorkerPool:
             self._prepare(worker)
 
     def _prepare(self, worker: PoolWorker) -> None:
-        """Set up an idle worker for all runs, so that its first order need not wait."""
+        """Set up an idle worker for all runs, so that its first order starts without delay."""
         if worker.pid is None or not worker.shares_disk:
             return
         for run_setup in self._run_setups.values():
@@ -172,7 +176,7 @@ class WorkerPool:
 
     @property
     def _share(self) -> int:
-        """How many orders one worker may have at once: all get the same, those that still start included."""
+        """Most orders that one worker carries out at once: an equal share, counting workers that are still starting."""
         return max(1, math.ceil(self._most / max(1, len(self._workers))))
 
     @property
@@ -192,7 +196,7 @@ class WorkerPool:
             self._send_remote(worker, ticket, order, run_setup)
 
     def _worker_for(self, order: Order) -> PoolWorker:
-        """The one that knows the slot; otherwise one with the fewest orders."""
+        """Return the last worker that worked in the slot; if it is not free, the free worker with the fewest orders."""
         fit = [worker for worker in self._workers.values() if worker.room(self._share)]
         last = self._last_in.get(order.slot if order.session is None else order.session.slot)
         return last if last in fit else min(fit, key=lambda worker: len(worker.tickets))
@@ -242,7 +246,7 @@ class WorkerPool:
     # -- events --------------------------------------------------------------------------------------------------
 
     def _listen_to_workers(self, deadline: float) -> None:
-        """Take the next event, waiting for it until the deadline, and all that have come with it."""
+        """Wait for the next event until the deadline. Handle it and all events that are already queued."""
         timeout_s = max(0.0, deadline - time.monotonic())
         with suppress(Empty):
             with CLOCK.waiting(timeout_s):
@@ -259,7 +263,7 @@ class WorkerPool:
             return
         if worker is not None and event in LEAVING:
             self._lose_worker(worker, str(about.get("error") or event))
-        elif event in LEAVING:  # it had left before, with an internal error
+        elif event in LEAVING:  # the worker has already been removed, after an internal error
             return
         if event in LEAVING and self._is_ending:
             self.xdist.end_worker(about["node"], about.get("error"))
@@ -272,7 +276,7 @@ class WorkerPool:
                 del self._workers[worker.node]
 
     def _give_up_silent(self) -> None:
-        """Give up workers that are stopped, or whose connection is dead: their events were all taken before."""
+        """Kill workers that are suspended or whose connection is dead. Call it after handling all their events."""
         for worker in self._workers.values():
             if worker.pid is not None and worker.liveness.should_end() and not worker.is_given_up:
                 worker.give_up()
@@ -339,14 +343,14 @@ class WorkerPool:
         order = self._forget(worker, ticket)
         scratch = Path(self._run_setups[order.run_id].scratch)
         folder = attempt_folder(scratch, ticket)
-        why = f"{what} was lost while it worked at the step ({error})"
+        why = f"{what} was lost while it worked on the step ({error})"
         of_agent = () if folder is None else (f"{order.run_id}-{folder.name}",)
         marks = (order_mark(order.run_id, ticket), *of_agent) if worker.shares_disk else ()
         lost = Lost(ticket, why, is_away=not worker.shares_disk)
         self._lost_orders.append(_LostOrder(lost, marks, time.monotonic() + RELEASE_S))
 
     def _release_lost(self) -> None:
-        """A lost order comes back when its processes are gone: its repeat may get the same worktree."""
+        """Return lost orders whose processes have ended. Not earlier, because the retry may get the same worktree."""
         for lost in [*self._lost_orders]:
             lives = any(map(marked, lost.marks))
             if not lives or time.monotonic() > lost.deadline:

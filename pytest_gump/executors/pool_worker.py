@@ -1,4 +1,4 @@
-"""A worker as the controller knows it."""
+"""The controller's record of a worker."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ class PoolWorker:
     node: Any
     channel: Any
     pid: int | None = None
-    """None until it takes orders."""
+    """None until the worker is ready for orders."""
     carries_out_several: bool = False
     tickets: set[int] = field(default_factory=set)
     """Its running orders."""
     known: set[str] = field(default_factory=set)
-    """Runs whose setup it has."""
+    """Runs whose setup was sent to it."""
     shares_disk: bool = True
     commits: set[str] = field(default_factory=set)
-    """What was sent to it, where it does not."""
+    """Commits that were sent to it, if it shares no disk."""
     transfers: dict[int, Transfer] = field(default_factory=dict)
-    """What has come of results so far, by ticket, where it does not."""
+    """Incomplete results by ticket, if it shares no disk."""
     liveness: Liveness = field(default_factory=Liveness)
     is_given_up: bool = False
 
     def room(self, share: int) -> int:
-        """How many orders it may get now, if it may have so many at once."""
+        """Return how many more orders it can get, if it may have `share` at once."""
         if self.pid is None or self.liveness.is_mute:
             return 0
         return max(0, (share if self.carries_out_several else 1) - len(self.tickets))
@@ -44,7 +44,7 @@ class PoolWorker:
         return str(self.node.gateway.id)
 
     def send(self, *message: Any) -> None:
-        with suppress(OSError):  # it is gone, and xdist will report that
+        with suppress(OSError):  # the worker has ended, and xdist will report that
             self.channel.send(message)
 
     def kill(self) -> None:
@@ -54,12 +54,12 @@ class PoolWorker:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         else:
-            self.channel.close()  # the worker stops when the channel closes; its process id is of another machine
+            self.channel.close()  # the worker stops when the channel closes; its pid belongs to another machine
 
     def give_up(self) -> None:
-        """End a worker that does not answer, as if it had crashed: xdist will say so."""
+        """End a worker that does not answer. xdist reports it as crashed."""
         self.is_given_up = True
         self.kill()
         if not self.shares_disk:
-            with suppress(AttributeError, OSError):  # the end of its connection: not all kinds have one to kill
-                self.node.gateway._io.kill()  # noqa: SLF001 - its own end waits for the worker
+            with suppress(AttributeError, OSError):  # not all kinds of connections have a process to kill
+                self.node.gateway._io.kill()  # noqa: SLF001 - the public `exit` waits for the worker

@@ -1,4 +1,7 @@
-"""Messages of a worker during an attempt: costs and gates at once, turns and the last tool call at ticks."""
+"""Messages of a worker during an attempt.
+
+Costs and gates are sent at once; turns and the last tool call are sent at ticks.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.tools import AttemptEvent
 
 QUIET_S: Final = 0.05
-"""Least time between two messages on usage outside of ticks."""
+"""Shortest time between two messages about usage, except at ticks."""
 TOOLS_A_TICK: Final = 20
+"""Most tool calls that are sent between two ticks. Of later calls, only the last one is sent, at the tick."""
 
 
 class ProgressSender:

@@ -15,57 +15,57 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult, Order
 
     CarryOut = Callable[[int, Order, Callable[[AttemptEvent], None], Callable[[], str | None]], AttemptResult]
-    """Carries out the order of a ticket. The first function gets its events; the second returns why it must stop."""
+    """Carries out the order of a ticket. It calls the first function with events, the second for a reason to stop."""
 
 CAN_FORK: Final = sys.platform == "linux"
-"""Whether a worker carries out several orders at once; on macOS, libraries of the system do not survive a fork."""
+"""True if a worker carries out several orders at once. On macOS, system libraries do not work after a fork."""
 
 
 class WorkerFault(GumpError):  # noqa: N818 - shown as text, never as an exception
-    """An exception that an attempt raised on its worker: first its text in one line, then the traceback."""
+    """An exception that an attempt raised on its worker: the first line is the message, then the traceback."""
 
 
 class Finished(NamedTuple):
-    """An order that came to its end."""
+    """An order that has ended, or that `get_result` carries out."""
 
     ticket: int
     get_result: Callable[[], AttemptResult]
-    """Returns the result, or raises what the attempt raised; to be called once."""
+    """Returns the result, or raises the exception of the attempt. Call it once."""
     is_over: bool = True
-    """False: `get_result` carries the order out."""
+    """False if `get_result` carries out the order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An order whose executor is gone."""
+    """An order whose executor has ended without a result."""
 
     ticket: int
     why: str
     is_away: bool = False
-    """Its files are where nobody reads them any more."""
+    """True if its files are on another machine and cannot be read."""
     processes_ended: bool = True
-    """False: something that it started may still live in its worktree."""
+    """False if processes that it started may still be running in its worktree."""
 
 
 class Executor(Protocol):
     @property
     def free(self) -> int:
-        """How many orders may start now."""
+        """How many more orders can start now."""
 
     @property
     def gone(self) -> str | None:
-        """Why no order will ever start again; None while there is hope."""
+        """Why no more orders can start; None if orders can start, now or later."""
 
     def start(self, ticket: int, order: Order) -> None: ...
 
     def wait(self, timeout_s: float) -> Sequence[Finished | Lost]:
-        """What has ended by now; waits for it, at most so long."""
+        """Wait at most `timeout_s` for orders to end. Return those that have ended."""
 
     def cancel(self, ticket: int, reason: str) -> None:
-        """Stop an order as Ctrl-C does; it ends with the outcome `cancelled`."""
+        """Stop an order in the same way as Ctrl-C. It ends with the outcome `cancelled`."""
 
     def spend_no_more(self, ticket: int, reason: str) -> None:
-        """Stop the agent of an order because money is spent; it ends with the outcome `budget`."""
+        """Stop the agent of an order because the budget is used up. The order ends with the outcome `budget`."""
 
     def kill(self, ticket: int) -> None:
-        """End the order's executor; the order will be lost."""
+        """Kill the process that carries out an order. The order is reported as `Lost`."""

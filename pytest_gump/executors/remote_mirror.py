@@ -1,8 +1,8 @@
-"""A worker that shares no disk with the controller: what it gets, and where it keeps it.
+"""Storage of a worker that shares no disk with the controller.
 
-The controller sends commits as packs; the worker keeps them in a repository of its own below
-`$XDG_CACHE_HOME/gump/remote/` (`~/.cache` where that is not set), works in worktrees beside it, and sends back what
-`transfer` says. A conversation of an agent CLI stays on its host.
+The controller sends commits as packs. The worker stores them in a repository of its own below
+`$XDG_CACHE_HOME/gump/remote/` (`~/.cache` if the variable is not set) and works in worktrees next to it. `transfer`
+describes what it sends back. The conversation of an agent CLI stays on the worker's host.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class CheckoutLocation:
-    """The controller's checkout, described so that a worker can find out whether it sees the same one."""
+    """Identifies the controller's checkout, so that a worker can check if it has access to the same folder."""
 
     project: str
     machine: str
@@ -46,7 +46,7 @@ class CheckoutLocation:
         return cls(str(project), _machine(), (status.st_dev, status.st_ino))
 
     def is_here(self) -> bool:
-        """Whether this process can work in the checkout's own repository."""
+        """True if this process can work in the checkout's own repository."""
         try:
             same = CheckoutLocation.at(Path(self.project))
         except OSError:
@@ -59,37 +59,45 @@ def _machine() -> str:
 
 
 class RemoteHome:
-    """What a worker keeps of one run's project."""
+    """A worker's folder for the project of one run."""
 
     def __init__(self, *, run_id: str, machine: str, project: str, python: str, object_format: str) -> None:
-        """`python` is the interpreter that the gate commands of the controller name."""
+        """Create nothing on disk yet.
+
+        Args:
+            run_id: Names the scratch folder of the run.
+            machine: Host name of the controller.
+            project: The controller's path of the project.
+            python: The controller's interpreter, as it is written in gate commands.
+            object_format: The object format of the repository: `sha1` or `sha256`.
+        """
         name = hashlib.sha256(f"{machine} {project}".encode()).hexdigest()[:8]
         self.path = remote_root() / f"{Path(project).name}-{name}"
         self.scratch = self.path / f"{run_id}.scratch"
         self._python = python
         self._object_format = object_format
         self._handle: int | None = None
-        """Keeps `gump gc --remote` from removing it."""
+        """Handle of a lock that prevents `gump gc --remote` from removing the folder."""
         self._pool: SlotPool | None = None
         self._free: list[str] = []
-        """Slots that this process has leased and in which no order runs."""
+        """Slots that this process has leased and that no order uses."""
 
     @property
     def slots_root(self) -> Path:
         return self.path / "worktrees"
 
     def receive(self, pack: bytes, commits: Collection[str]) -> Repository:
-        """Take in the commits of an order; gives the repository that has them.
+        """Store the commits of an order and return the repository that contains them.
 
         Raises:
-            WorktreeError: it cannot be written, or the pack is damaged.
+            WorktreeError: The repository cannot be written, or the pack is damaged.
         """
         if self._handle is None:
             self._handle = hold(self.path)
         return open_mirror(self.path / "project", object_format=self._object_format, pack=pack, commits=commits)
 
     def own(self, order: Order, slots: Slots) -> Order:
-        """The order as it is carried out here: in a worktree of its own until `release`, with this interpreter."""
+        """Return the order with a worktree slot and the interpreter of this host. `release` frees the slot."""
         session = order.session
         if self._pool is None:
             self._pool = SlotPool(slots)
@@ -101,7 +109,7 @@ class RemoteHome:
         return replace(order, slot=slot, commands=commands, session=session)
 
     def _lease(self, pool: SlotPool, wanted: str | None) -> str:
-        """A slot that nothing runs in; best the one in which a conversation is to be continued."""
+        """Lease an unused slot, if possible the one of the conversation that the order continues."""
         for slot in sorted(self._free, key=lambda slot: self._full(slot) != wanted):
             self._free.remove(slot)
             if pool.holds(slot):
@@ -109,14 +117,19 @@ class RemoteHome:
         return pool.lease()
 
     def release(self, slot: str, *, is_clean: bool) -> None:
-        """The order in this slot has ended; a slot that is not clean, in which something may run, is not used again."""
+        """Free a slot after its order has ended.
+
+        Args:
+            slot: Name of the slot.
+            is_clean: False if processes may still be running in the slot. It is not used again.
+        """
         if is_clean:
             self._free.append(slot)
         elif self._pool is not None:
             self._pool.mark_suspect(slot)
 
     def foreign(self, result: AttemptResult, slot: str) -> AttemptResult:
-        """The result as the controller knows it: its session belongs to this host."""
+        """Return the result in the controller's terms: the slot of its conversation names this host."""
         if result.session is None:
             return result
         return replace(result, session=replace(result.session, slot=self._full(result.session.slot or slot)))
@@ -126,7 +139,7 @@ class RemoteHome:
         return f"{socket.gethostname()}-{digest}-{slot}"
 
     def recording(self, ticket: int) -> Path:
-        """The folder of an attempt's recording until it is sent."""
+        """Return the folder of an attempt's recording. It exists until it is sent."""
         return self.scratch / f"{ticket}.take"
 
     def close(self) -> None:
@@ -146,6 +159,6 @@ def commits_of(order: Order) -> list[str]:
 
 
 def pack_for(repository: Repository, order: Order, known: Collection[str]) -> tuple[bytes, list[str]]:
-    """What a worker lacks to carry out the order, and the commits that it has then."""
+    """Return a pack of the commits that a worker needs for the order but does not have, and their ids."""
     missing = [commit for commit in commits_of(order) if commit not in known]
     return (pack_trees(repository, missing, known) if missing else b""), missing

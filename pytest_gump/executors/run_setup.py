@@ -1,4 +1,4 @@
-"""What a process has to know of a run to carry out its orders, and the tools that it makes of that."""
+"""The setup of a run: the data that a worker needs to carry out its orders, and the tools created from it."""
 
 from __future__ import annotations
 
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunSetup:
-    """Built-in types only, all the way down: it crosses to workers."""
+    """The setup of one run, sent to workers. It contains only built-in types, including nested values."""
 
     run_id: str
     project: str
     worktrees: str
     scratch: str
     spec: str
-    """For the hooks of its folder's conftest."""
+    """Path of the spec. Selects the conftests whose hooks are called."""
     settings: dict[str, Any]
     replay: tuple[str, bool, float] | None
-    """Folder of the cassette, whether it is lenient, the delay."""
+    """Folder of the cassette, True if lenient, and the delay factor."""
     python: str
-    """The interpreter that gate commands of this run name."""
+    """The controller's interpreter, as it is written in gate commands."""
     machine: str
     """Host name of the controller."""
     object_format: str
     interpreter: dict[str, Any] | None
-    """The Python of gates as it was when the run began, for workers of this machine."""
+    """The state of the gates' interpreter at the start of the run, for workers on the same machine."""
     shows_tools: bool
-    """Whether somebody wants to see tool calls as they come."""
+    """True if workers send tool calls while an attempt runs."""
 
     @classmethod
     def from_job(cls, run_id: str, job: Job, tools: Tools, *, shows_tools: bool) -> RunSetup:
@@ -69,17 +69,22 @@ class RunSetup:
         )
 
     def remote_home(self) -> RemoteHome:
-        """The folder of the run on a worker that shares no disk with the controller."""
+        """Return the folder of the run on a worker that shares no disk with the controller."""
         return RemoteHome(
             run_id=self.run_id, machine=self.machine, project=self.project,
             python=self.python, object_format=self.object_format,
         )  # fmt: skip
 
     def tools(self, session: pytest.Session, supervisor: Supervisor, home: RemoteHome | None = None) -> Tools:
-        """The tools of a worker: what conftests add is asked in its own session; `home` if it shares no disk.
+        """Return the tools of a worker.
+
+        Args:
+            session: The worker's session. Its conftests provide agents and gates.
+            supervisor: Starts the child processes of orders.
+            home: The folder of the run, if the worker shares no disk with the controller.
 
         Raises:
-            GumpError: the repository or the cassette cannot be opened here.
+            GumpError: The repository or the cassette cannot be opened here.
         """
         settings = Settings(**self.settings)
         prices.use(settings.own_prices)
@@ -111,7 +116,7 @@ class RunSetup:
         )
 
     def _interpreter(self, *, is_away: bool) -> Interpreter | None:
-        """The controller's state at the start of the run; a worker on another machine looks for itself."""
+        """Return the controller's state at the start of the run; on another machine, this machine's state now."""
         if self.interpreter is None:
             return None
         return Interpreter.now(self.interpreter["tools"]) if is_away else Interpreter.from_wire(self.interpreter)

@@ -1,4 +1,4 @@
-"""How an order is stopped: what the controller asks for becomes a KeyboardInterrupt in the main thread."""
+"""Stops a running order: a request of the controller becomes a KeyboardInterrupt in the main thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class StopSign:
-    """Turns what the controller asks for into a KeyboardInterrupt, but only while an order is carried out."""
+    """Raises KeyboardInterrupt at a request of the controller, but only while the order is running."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,13 +22,14 @@ class StopSign:
         self._is_raised = False
 
     def ask(self, ticket: int) -> None:
-        """Stop an order: at once, or as soon as it begins."""
+        """Stop an order: at once if it is running, otherwise when it starts."""
         with self._lock:
             self._asked.add(ticket)
             if ticket == self._ticket:
                 self._interrupt()
 
     def all(self) -> None:
+        """Stop the running order and all later ones."""
         with self._lock:
             self._is_over = True
             if self._ticket is not None:
@@ -40,7 +41,10 @@ class StopSign:
 
     @contextmanager
     def armed(self) -> Iterator[None]:
-        """A Ctrl-C, or a hangup, goes to all processes of the terminal: only the controller decides what it means."""
+        """Ignore SIGINT and SIGHUP of the terminal inside the context.
+
+        The terminal sends them to all of its processes. Only the controller reacts to them.
+        """
         before = signal.signal(signal.SIGINT, self._on_signal)
         on_hangup = signal.getsignal(signal.SIGHUP)
         if on_hangup is not signal.SIG_IGN:
@@ -58,7 +62,7 @@ class StopSign:
 
     @contextmanager
     def watching(self, ticket: int) -> Iterator[None]:
-        """While this lasts, the order can be stopped."""
+        """Allow `ask` and `all` to stop the order inside the context."""
         try:
             with self._lock:
                 self._ticket = ticket

@@ -1,4 +1,4 @@
-"""Ordinary tests on workers: xdist's scheduler runs them first, then ends the part of every worker that runs tests."""
+"""Ordinary tests on workers: xdist's scheduler runs them first. Then the workers carry out orders."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ if TYPE_CHECKING:
 
 
 class TestsFirst:
-    """Stands where xdist expects its scheduler. After the ordinary tests, and without any, it asks nobody for tests.
+    """Wraps xdist's scheduler, and shuts workers down when no ordinary tests are left.
 
-    To xdist a worker is then shut down; to us it begins to take orders.
+    For xdist, such a worker is shut down. For pytest-gump, it is now ready for orders.
     """
 
     def __init__(self, config: Any, inner: Any) -> None:
         self.config = config
-        """Other plugins read it."""
+        """Read by other plugins."""
         self._inner = inner
-        """xdist's scheduler; None if the session has no ordinary tests, which are then over from the start."""
+        """xdist's scheduler; None if the session has no ordinary tests."""
         self._late: list[Any] = []
         self.is_over = inner is None
 
@@ -67,7 +67,7 @@ class TestsFirst:
         return crashed
 
     def look(self) -> None:
-        """Find out whether the ordinary tests are over, and let the workers run their last ones."""
+        """Update `is_over`. When all ordinary tests are distributed, let the workers run their last ones."""
         if self.is_over:
             return
         if self.tests_finished:
@@ -80,5 +80,5 @@ class TestsFirst:
                 node.shutdown()
 
     def give_up(self) -> None:
-        """No worker is left that would take tests: what has not run will not."""
+        """End the ordinary tests, because no worker is left to run the rest."""
         self.is_over = True

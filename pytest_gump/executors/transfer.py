@@ -1,6 +1,6 @@
-"""What comes back with the result of a worker that shares no disk: its snapshot, the attempt's files, its take.
+"""Data that a worker without a shared disk sends with a result: the snapshot, the attempt's files and its recording.
 
-A result whose transfer fails is reported as crashed, with what it cost: the money was spent all the same.
+If the transfer fails, the result becomes `crashed` and keeps its cost.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 4 << 20
 LOST: Final = (GumpError, OSError, tarfile.TarError, EOFError, MemoryError)
-"""What may make a transfer fail."""
+"""Exceptions that can occur during a transfer."""
 
 
 def pieces(data: bytes) -> Iterator[bytes]:
@@ -34,9 +34,9 @@ def pieces(data: bytes) -> Iterator[bytes]:
 
 
 def without_transfer(result: AttemptResult, why: str) -> AttemptResult:
-    """The result of an attempt whose files did not arrive: nothing of it can be used, but it was paid for."""
+    """Return the result of an attempt whose files did not arrive: without files and commits, but with its cost."""
     is_cancelled = result.outcome is Outcome.CANCELLED
-    why_lost = f"what the attempt made did not arrive from its worker: {why}"
+    why_lost = f"the files of the attempt did not arrive from its worker: {why}"
     return replace(
         result,
         outcome=Outcome.CANCELLED if is_cancelled else Outcome.CRASHED,
@@ -59,7 +59,10 @@ def without_transfer(result: AttemptResult, why: str) -> AttemptResult:
 
 
 def transfers(order: Order, result: AttemptResult, repository: Repository, take: Path) -> Iterator[tuple[str, Any]]:
-    """What goes back with a result: `refs`, then pieces of a `pack`, an archive of `files`, and one of a `take`."""
+    """Yield the parts of a result: `refs`, then pieces of a `pack`, of an archive of `files`, and of one of a `take`.
+
+    A `take` is the recording of the attempt.
+    """
     ref = attempt_ref(order)
     refs = {**repository.refs(ref), **repository.refs(f"{ref}-dropped")}
     if refs:
@@ -73,10 +76,10 @@ def transfers(order: Order, result: AttemptResult, repository: Repository, take:
 
 
 def clear(order: Order, result: AttemptResult, repository: Repository, take: Path) -> None:
-    """Remove what was sent, or could not be.
+    """Remove the files and refs of an attempt from this disk, after sending them or failing to.
 
     Raises:
-        WorktreeError: the repository cannot be written.
+        WorktreeError: The repository cannot be written.
     """
     for folder in (result.scratch, str(take)):
         if folder is not None:
@@ -99,10 +102,15 @@ def _archive(folder: Path, name: str) -> Iterator[bytes]:
 
 
 class Transfer:
-    """What arrives with one result, until it is complete."""
+    """The parts of one result, until all have arrived."""
 
     def __init__(self, folder: Path, cassette: Path | None) -> None:
-        """`cassette`: where the run is recorded, if it is."""
+        """Create nothing on disk yet.
+
+        Args:
+            folder: Gets the received files.
+            cassette: Folder of the run's cassette; None if the run is not recorded.
+        """
         self._folder = folder
         self._cassette = cassette
         self._refs: dict[str, str] = {}
@@ -116,12 +124,15 @@ class Transfer:
             self._folder.mkdir(parents=True, exist_ok=True)
             with (self._folder / f"arrived.{kind}").open("ab") as file:
                 file.write(content)
-        except OSError as error:  # reported when it is unpacked: the result has not come yet
+        except OSError as error:  # `unpack` reports it, because the result has not arrived yet
             self._lost = self._lost or error
 
     def unpack(self, order: Order, result: AttemptResult, repository: Repository) -> AttemptResult:
-        """Take the snapshot into the user's repository, and files and take to those of local attempts."""
-        if result.scratch is None and result.snapshot is None:  # its worker could not send all of it
+        """Store the snapshot in the user's repository, and files and recording in the folders that local attempts use.
+
+        Return the result with local paths, or `without_transfer` if something is missing or damaged.
+        """
+        if result.scratch is None and result.snapshot is None:  # the worker could not send all parts
             return result
         try:
             if self._lost is not None:

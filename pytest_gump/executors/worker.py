@@ -1,4 +1,4 @@
-"""The side of a worker: runs its ordinary tests, then has orders carried out until the controller ends it.
+"""The worker's side: it runs its ordinary tests, then carries out orders until the controller ends it.
 
 Messages from the controller:            Messages to it:
     ("set_up", run_setup)                    ("ready", pid, shares_disk, carries_out_several)
@@ -9,10 +9,12 @@ Messages from the controller:            Messages to it:
     ("end",)                                 ("result", ticket, result)    ("error", ticket, text)
                                              ("lost", ticket, why)
 
-Every order is carried out by a forked process, see `forked`; where no process can be forked, by the worker itself, one
-at a time. Where no disk is shared, an order has a fifth part, the commits that the ("pack", ticket, piece)s before it
-hold, and a result comes after ("part", ticket, kind, piece)s: see `remote_mirror` and `transfer`. `run_setup` comes
-with the first order of a run only. If the channel ends, the controller is gone: what runs is stopped as by Ctrl-C.
+A forked process carries out each order, see `forked`. On systems without fork, the worker carries out orders itself,
+one at a time. Only the first order of a run has a `run_setup`. If the channel ends, the controller has ended, and
+running orders are stopped in the same way as by Ctrl-C.
+
+If no disk is shared, ("pack", ticket, piece) messages precede an order, and the order has a fifth part: the commits in
+the pack. ("part", ticket, kind, piece) messages precede a result. See `remote_mirror` and `transfer`.
 """
 
 from __future__ import annotations
@@ -50,31 +52,31 @@ FILES: Final = "gump_files"
 
 
 class OrderServer:
-    """Registered on a worker of a session that runs a workflow. Starts nothing by itself."""
+    """Carries out orders on a worker. Registered as a pytest plugin if the session runs a workflow."""
 
     def __init__(self, config: pytest.Config) -> None:
         workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
         self._channel = workerinput.pop(CHANNEL)
         config.args = workerinput.pop(ARGUMENTS)
         self._files = {Path(config.invocation_params.dir, name) for name in workerinput.pop(FILES)}
-        """Files of a run, which are not tests here either."""
+        """Specs and workflow files, which the worker does not collect as tests."""
         self._shares_disk = CheckoutLocation(**workerinput.pop(CHECKOUT)).is_here()
         self._packs: dict[int, bytes] = {}
         self._homes: dict[str, RemoteHome] = {}
         self._leases: dict[int, tuple[RemoteHome, str]] = {}
-        """The slots of running orders, where no disk is shared."""
+        """The slots of running orders, if no disk is shared."""
         self._runs: dict[str, ServedRun] = {}
         self._unfit: dict[str, Exception] = {}
-        """Why orders of a run cannot be carried out here."""
+        """Exceptions of runs whose setup failed here, by run id."""
         self._inbox: SimpleQueue[tuple[Any, ...]] = SimpleQueue()
         self._wake, self._woken = -1, -1
         self._supervisor = Supervisor()
         self._own = OrderRunner(self._send)
-        """Carries out orders where no process can be forked."""
+        """Carries out orders on systems without fork."""
         self._forked = ForkedRunners(self._runs, self._supervisor, self._on_order_message, self._cut_off)
 
     def collect_file(self, path: Path, _parent: pytest.Collector) -> list[pytest.Collector] | None:
-        """Collect nothing from a file of a run; None for any other file."""
+        """Return no tests for a file of a run, and None for other files."""
         return [] if path in self._files else None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -94,18 +96,18 @@ class OrderServer:
         return result
 
     def _on_message(self, message: tuple[Any, ...] | None) -> None:
-        """Take a message; runs in the thread that reads from the controller."""
+        """Queue a message. Runs in the thread that reads from the controller."""
         if message is not None and message[0] == "cancel":
-            self._send("alive")  # the controller does not wait for a worker that gives no answer
+            self._send("alive")  # the controller kills a worker that does not answer
         if not CAN_FORK:
             self._own.on_message(message)
         self._inbox.put(message or ("gone",))
-        with suppress(BlockingIOError):  # there is enough in it
+        with suppress(BlockingIOError):  # a full pipe wakes the main thread too
             os.write(self._woken, b"!")
 
     @contextmanager
     def _beating(self) -> Iterator[None]:
-        """Tell every few seconds that this process is not stopped: a thread does, whatever the others wait for."""
+        """Send a sign of life every few seconds, from a separate thread, even while other threads wait."""
         over = threading.Event()
 
         def beat() -> None:
@@ -121,7 +123,7 @@ class OrderServer:
             thread.join()
 
     def _serve(self, session: pytest.Session) -> None:
-        """Carry out what the controller asks for; its last orders are waited for."""
+        """Handle the controller's messages until it ends this worker and the last orders have ended."""
         is_ending = False
         while not is_ending or self._forked.is_busy:
             message = self._next()
@@ -142,7 +144,7 @@ class OrderServer:
             is_ending = is_ending or message in (END, ("gone",))
 
     def _next(self) -> tuple[Any, ...]:
-        """The next message of the controller; an empty one after messages of forked processes."""
+        """Return the next message of the controller, or an empty tuple after handling messages of forked processes."""
         with suppress(Empty):
             return self._inbox.get_nowait()
         self._forked.relay(self._wake)
@@ -153,10 +155,10 @@ class OrderServer:
         self, session: pytest.Session, ticket: int, order: Order, run_setup: RunSetup | None,
         commits: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        """Have an order carried out; if that is not possible, its answer says why."""
+        """Start an order. If that fails, answer with the reason."""
         try:
             if order.run_id in self._unfit:
-                raise self._unfit[order.run_id]  # noqa: TRY301 - it is answered like what would happen now
+                raise self._unfit[order.run_id]  # noqa: TRY301 - answered like an exception raised now
             home = self._receive(ticket, order, run_setup, commits)
             if run_setup is not None:
                 self._set_up(session, run_setup, home)
@@ -173,7 +175,7 @@ class OrderServer:
             self._on_order_message(*self._own.answer(run, ticket, order))
 
     def _make_ready(self, session: pytest.Session, run_setup: RunSetup) -> None:
-        """Do ahead what the first order of a run would have to wait for; that order reports an error."""
+        """Set up a run before its first order arrives. If that fails, its orders report the error."""
         load_for_orders()
         try:
             self._set_up(session, run_setup, None)
@@ -182,13 +184,13 @@ class OrderServer:
 
     def _set_up(self, session: pytest.Session, run_setup: RunSetup, home: RemoteHome | None) -> None:
         tools = run_setup.tools(session, self._supervisor, home)
-        _ = tools.slots.folder.private  # made here, it is removed with this process
+        _ = tools.slots.folder.private  # created in this process, because it is removed when its creator ends
         self._runs[run_setup.run_id] = ServedRun(tools, run_setup.shows_tools, home)
 
     def _receive(
         self, ticket: int, order: Order, run_setup: RunSetup | None, commits: Sequence[str]
     ) -> RemoteHome | None:
-        """Store what came before the order, if no disk is shared."""
+        """Store the commits of an order, if no disk is shared. Return their folder, or None."""
         if self._shares_disk:
             return None
         if run_setup is not None:
@@ -198,21 +200,21 @@ class OrderServer:
         return home
 
     def _on_order_message(self, *message: Any) -> None:
-        """Send a message about an order; after the last one, its slot is free again."""
+        """Send a message about an order. Free its slot before the last one."""
         if message[0] in ENDS and message[1] in self._leases:
             home, slot = self._leases.pop(message[1])
             home.release(slot, is_clean=message[0] != "lost")
         self._send(*message)
 
     def _send(self, *message: Any) -> None:
-        with suppress(OSError):  # the controller is gone: the channel ends, too
+        with suppress(OSError):  # the controller has ended, and the channel with it
             self._channel.send(message)
 
     def _cut_off(self) -> None:
-        """In a forked process: let nothing reach the worker's connection, not even objects of execnet at their end."""
+        """Detach a forked process from the worker's connection, including finalizers of execnet's objects."""
         gateway = self._channel.gateway
-        connection = gateway._io  # noqa: SLF001 - no other way to its descriptors
-        gateway._send = lambda *_: None  # noqa: SLF001 - a thread of the worker may have locked what it uses
+        connection = gateway._io  # noqa: SLF001 - the only access to its descriptors
+        gateway._send = lambda *_: None  # noqa: SLF001 - its lock may be held by a thread that the fork does not have
         null = os.open(os.devnull, os.O_RDWR)
         for name in ("infile", "outfile", "sock"):
             end = getattr(connection, name, None)

@@ -1,4 +1,4 @@
-"""How many workers a session has: as many as its command line says, else one if its workflows can use any."""
+"""The number of workers of a session: set by the command line, otherwise chosen by what its workflows can use."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def refuse_distribution(config: pytest.Config) -> None:
     """Refuse `--dist` modes in which ordinary tests and steps cannot share workers. Without tests, any mode works.
 
     Raises:
-        UsageError: this is one.
+        UsageError: The session uses such a mode and has ordinary tests.
     """
     if not has_workers(config):
         return
     if config.option.dist not in DISTRIBUTIONS:
         if (
             not ordinary_arguments(config) and own_options(config).dist in DISTRIBUTIONS
-        ):  # the setting applies to tests only, and there are none
+        ):  # the setting applies only to tests, and the session has none
             config.option.dist = "load"
             return
         raise pytest.UsageError(
@@ -48,7 +48,7 @@ def refuse_distribution(config: pytest.Config) -> None:
 
 
 def ask_for_workers(config: pytest.Config) -> None:
-    """Settle xdist's options, before or after it has read them itself."""
+    """Set xdist's options, whether or not xdist has already read them."""
     option = config.option
     if not config.pluginmanager.has_plugin("xdist"):
         return
@@ -64,12 +64,15 @@ def _may_choose(config: pytest.Config) -> bool:
     has_said = option.numprocesses is not None or option.dist != "no" or option.tx or option.distload
     debugs = getattr(option, "usepdb", False) or getattr(option, "trace", False)  # `-p no:debugging` removes them
     needs_terminal = debugs or getattr(option, "capture", "no") == "no"
-    has_coverage = config.pluginmanager.has_plugin("_cov")  # pytest-cov has begun, for a session without workers
+    has_coverage = config.pluginmanager.has_plugin("_cov")  # pytest-cov has already started, without workers
     return not (has_said or needs_terminal or has_coverage or option.collectonly or ordinary_arguments(config))
 
 
 def _useful(config: pytest.Config) -> int:
-    """How many steps may run in parallel, at most `gump_workers`. Reading the jobs reports mistakes later."""
+    """Return how many steps can run in parallel, at most `gump_workers`.
+
+    Return 0 if a job has a mistake. It is reported later, when the jobs are read.
+    """
     try:
         most, sources = session_settings(config).workers, job_sources(config)
     except GumpError:
@@ -77,14 +80,14 @@ def _useful(config: pytest.Config) -> int:
     project, widths = project_root(config), [0]
     for source in sources:
         if isinstance(source.workflow, Found) and "parallel" in source.workflow.text:
-            # Each source on its own: loading adds to the problems of what was parsed.
+            # Parse once per source: loading a workflow adds to the list of problems of the parsed one.
             source.workflow = parse_workflow(source.workflow, project)
             widths.append(min(most, useful_workers(source.workflow.root, most)))
     return max(widths)
 
 
 def useful_workers(root: Node | None, most: int) -> int:
-    """How many steps of a workflow may run in parallel: the items of a plan, not known yet, count as `most`."""
+    """Return how many steps of a workflow can run in parallel. The items of a plan count as `most`."""
     return 1 if root is None else _width_of(root, most)
 
 

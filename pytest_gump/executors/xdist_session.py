@@ -1,4 +1,4 @@
-"""xdist's own session: it starts, watches and replaces workers as always; only its loop is ours."""
+"""Access to xdist's session: xdist starts, watches and replaces workers as usual, but its loop is replaced."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pytest
 
 STARTS: Final = 3
-"""How often a worker is started in the place of one that was lost."""
+"""Most attempts to start a replacement for a lost worker."""
 
 
 class XdistSession:
@@ -29,7 +29,7 @@ class XdistSession:
 
     @property
     def queue(self) -> Queue[tuple[str, dict[str, Any]]]:
-        """The events of all workers."""
+        """The queue of events of all workers."""
         queue: Queue[tuple[str, dict[str, Any]]] = self._inner.queue
         return queue
 
@@ -47,22 +47,22 @@ class XdistSession:
         return bool(self._inner._failed_collection_errors)  # noqa: SLF001 - nothing else distinguishes them from failed tests
 
     def begin(self) -> None:
-        """Have the ordinary tests scheduled as xdist does; what it would read in its own loop is in place then."""
+        """Create the scheduler of ordinary tests, and set the attributes that xdist's own loop sets."""
         hook = self._config.hook
         inner = hook.pytest_xdist_make_scheduler(config=self._config, log=self._inner.log) if self._has_tests else None
         self._inner.sched, self._inner.shouldstop = TestsFirst(self._config, inner), False
 
     def handle(self, event: str, about: dict[str, Any], forget_unborn: Callable[[], None]) -> None:
-        """Do what xdist does at an event; it may start a worker in the place of one that was lost."""
+        """Let xdist handle an event. It may start a replacement for a lost worker."""
         is_about_tests = self._has_tests or event != "collectionfinish"
         with portable_arguments(self._config), nullcontext() if is_about_tests else self._silent():
             self._handle(event, about, forget_unborn)
         if event == "collectionfinish":
-            session = self._inner._session  # noqa: SLF001 - it counts there what the worker has, our steps not among it
+            session = self._inner._session  # noqa: SLF001 - xdist sets its count of tests, which excludes our steps
             session.testscollected = len(about["ids"]) + len(session.items)
 
     def end_worker(self, node: Any, error: object) -> None:
-        """Do what xdist does when a worker ends, but replace none."""
+        """Do what xdist does when a worker ends, but start no replacement."""
         self._config.hook.pytest_testnodedown(node=node, error=error)
         self._inner._active_nodes.discard(node)  # noqa: SLF001 - xdist counts its workers there
 
@@ -73,14 +73,14 @@ class XdistSession:
             except (EOFError, OSError):
                 if event != "errordown":
                     raise
-                forget_unborn()  # the new worker was lost before it had begun
+                forget_unborn()  # the replacement was lost before it was ready
             else:
                 return
-        self._inner._active_nodes.discard(about["node"])  # noqa: SLF001 - as if no more could be started
+        self._inner._active_nodes.discard(about["node"])  # noqa: SLF001 - as xdist does when it starts no replacement
 
     @contextmanager
     def _silent(self) -> Iterator[None]:
-        """Without ordinary tests, nobody wants to read how many of them each worker has."""
+        """Hide xdist's report of the number of tests on each worker."""
         terminal, self._inner.terminal = self._inner.terminal, None
         try:
             yield

@@ -196,7 +196,7 @@ def test_attempt_whose_files_cannot_come_home_is_paid_for(project: GumpProject, 
     first = project.record().attempts[0].result
     assert first is not None
     assert (str(first.outcome), first.usage.cost_usd) == ("crashed", 0.25)
-    assert "what the attempt made did not arrive from its worker" in first.reason
+    assert "the files of the attempt did not arrive from its worker" in first.reason
     assert (first.snapshot, first.scratch) == (None, None)
 
 
@@ -211,7 +211,7 @@ def test_attempt_whose_files_arrive_damaged_is_paid_for(project: GumpProject, el
     record = project.record()
     assert [str(one.result.outcome) for one in record.attempts if one.result] == ["crashed", "crashed"]
     assert record.total.cost_usd == 0.5
-    assert "what the attempt made did not arrive from its worker" in record.steps["impl"].reason
+    assert "the files of the attempt did not arrive from its worker" in record.steps["impl"].reason
 
 
 def test_money_of_a_worker_that_is_lost_elsewhere_is_booked_as_far_as_it_told(
