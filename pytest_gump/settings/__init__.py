@@ -1,1 +1,1 @@
-"""The settings of a run: the table of options, their values and the files that set them."""
+"""Settings of a run: the table of options, their values and the files that set them."""

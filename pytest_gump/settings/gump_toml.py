@@ -1,4 +1,4 @@
-"""`gump.toml` of the project and `~/.gump/config.toml`: settings with their places, and keys that have no effect."""
+"""Reads `gump.toml` of the project and `~/.gump/config.toml`: settings with their locations, and ignored keys."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ WITHOUT_EFFECT: Final = {
     ("", "default_agent"): "name the agent in the workflow, or start with --gump-agent",
     ("", "log_level"): "use -v and -q of pytest",
     ("display", "verbose"): "use -v of pytest",
-    ("analytics", "enabled"): "nothing is ever sent",
-    ("update", "check"): "there is no update check",
+    ("analytics", "enabled"): "pytest-gump sends no analytics",
+    ("update", "check"): "pytest-gump has no update check",
 }
 """Keys of the original Gump that have no effect here, by table and key, each with a hint."""
 
@@ -49,22 +49,22 @@ class TomlSetting(NamedTuple):
     source: str
     """File, table and key, as `gump config` shows them."""
     location: str
-    """The same with line and column, as errors show it."""
+    """Like `source`, with line and column, as errors show it."""
 
 
 class GumpToml(NamedTuple):
-    """One file that was read; all its tables and keys are known."""
+    """The content of one file."""
 
     name: str
-    """The name in messages: `gump.toml`, `sub/gump.toml`, `~/.gump/config.toml`."""
+    """Name in messages: `gump.toml`, `sub/gump.toml`, `~/.gump/config.toml`."""
     data: Mapping[str, object]
     text: str = ""
 
     def settings(self) -> Iterator[TomlSetting]:
-        """Every setting, those of the older tables first.
+        """Yield all settings, those of the original Gump's tables first.
 
         Raises:
-            ConfigError: a table or key that is not known.
+            ConfigError: The file contains an unknown table or key.
         """
         self._check()
         for (table, key), option in SETTINGS.items():
@@ -74,14 +74,14 @@ class GumpToml(NamedTuple):
                 yield TomlSetting(option, content[key], source, f"{self.location(table, key)}: [{table}] {key}")
 
     def notes(self) -> Iterator[str]:
-        """Name the keys of the original Gump that have no effect here; those that are `false` are left out."""
+        """Yield a note for each key of the original Gump that has no effect here, unless its value is `false`."""
         for (table, key), hint in WITHOUT_EFFECT.items():
             content = self.data.get(table) if table else self.data
             if isinstance(content, dict) and content.get(key, False) is not False:
                 yield f"{self.location(table, key)}: {key!r} has no effect\n  hint: {hint}"
 
     def location(self, table: str, key: str = "") -> str:
-        """Return `gump.toml:3:1`, or only the file's name if the place is unknown, as in an inline table."""
+        """Return `gump.toml:3:1`, or only the file's name if the line is not found, as for a key of an inline table."""
         current = ""
         for number, line in enumerate(self.text.splitlines(), start=1):
             header = re.match(r"\s*\[\[?\s*[\"']?([^\[\]\"']+?)[\"']?\s*\]", line)
@@ -112,10 +112,12 @@ class GumpToml(NamedTuple):
 
 
 def gump_tomls(project: Path, start: Path, home: Path | None) -> tuple[GumpToml, ...]:
-    """Read the user's file, then the nearest one from `start` up to the project's root; the last one wins.
+    """Read the user's file, then the nearest `gump.toml` between `start` and the project's root.
+
+    Later files take precedence.
 
     Raises:
-        ConfigError: a file is not TOML, or cannot be read.
+        ConfigError: A file is not valid TOML, or cannot be read.
     """
     project, start = project.resolve(), start.resolve()
     folders = [start, *start.parents]
@@ -140,10 +142,10 @@ def _read(path: Path, name: str) -> GumpToml | None:
         if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
             return None
         raise
-    except ValueError as error:  # an integer of over 4,300 digits is a plain one
+    except ValueError as error:  # includes TOMLDecodeError; an integer of over 4,300 digits raises only ValueError
         raise ConfigError(_syntax(name, str(error))) from error
     except RecursionError as error:
-        raise ConfigError(f"{name}: is nested too deeply") from error
+        raise ConfigError(f"{name}: nested too deeply") from error
 
 
 def _syntax(name: str, message: str) -> str:

@@ -1,4 +1,4 @@
-"""How the text of an option becomes a value; a ValueError says what is wrong with it."""
+"""Converts the raw value of an option to a typed value. Each reader raises ValueError if the value is invalid."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 def _text(raw: object) -> str:
     if not isinstance(raw, str) or not raw.strip():
-        raise ValueError(f"must be a text, not {raw!r}")
+        raise ValueError(f"must be a non-empty string, not {raw!r}")
     if "\0" in raw:
-        raise ValueError("must not hold a NUL character")
+        raise ValueError("must not contain a NUL character")
     return raw.strip()
 
 
@@ -53,7 +53,7 @@ def _count(raw: object) -> int:
 def _lines(raw: object) -> tuple[str, ...]:
     parts = raw.splitlines() if isinstance(raw, str) else raw
     if not isinstance(parts, list | tuple):
-        raise ValueError(f"must be a list of texts, not {raw!r}")  # noqa: TRY004 - one kind of error for all
+        raise ValueError(f"must be a list of strings, not {raw!r}")  # noqa: TRY004 - all readers raise ValueError
     return tuple(_text(part) for part in parts if part != "")
 
 
@@ -80,7 +80,7 @@ def _patterns(raw: object) -> tuple[str, ...]:
 def _table(
     lines: tuple[str, ...], names: re.Pattern[str], values: re.Pattern[str], form: str, key: Callable[[str], str] = str
 ) -> dict[str, str]:
-    """The values of lines `NAME=VALUE`; `key` returns what two lines must not have in common of their names."""
+    """Return the values of lines `NAME=VALUE` by name. Two names must not have the same `key(name)`."""
     table: dict[str, str] = {}
     for line in lines:
         name, _, value = (part.strip() for part in line.partition("="))
@@ -93,13 +93,13 @@ def _table(
 
 
 def _agents(raw: object) -> tuple[str, ...]:
-    """Lines `NAME = AGENT WORDS`, tidied up."""
-    agents = _table(_lines(raw), _AGENT, _ANYTHING, "NAME = AGENT, with further words behind it or without")
+    """Return lines `NAME = AGENT ARGUMENTS` with normalized spaces around `=`."""
+    agents = _table(_lines(raw), _AGENT, _ANYTHING, "NAME = AGENT or NAME = AGENT ARGUMENTS")
     return tuple(f"{name} = {agent}" for name, agent in agents.items())
 
 
 def _prices(raw: object) -> tuple[str, ...]:
-    """Lines `NAME = INPUT/OUTPUT/CACHE_READ/CACHE_WRITE`, cache prices default to the price of input."""
+    """Return lines `NAME = INPUT/OUTPUT/CACHE_READ/CACHE_WRITE`. Cache prices default to the price of input."""
     form = "NAME = INPUT/OUTPUT[/CACHE_READ[/CACHE_WRITE]] in dollars"
     prices = _table(_lines(raw), _PRICED, _DOLLARS, form, key=str.lower)
     split = {name: [part.strip() for part in text.split("/")] for name, text in prices.items()}

@@ -1,4 +1,4 @@
-"""Every tunable of a run as a typed value, and the ini options and `gump.toml` keys that set them."""
+"""Settings of a run as typed values, read from ini options and `gump.toml` keys."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["INI_OPTIONS", "IniOption", "Settings", "read_settings"]
 
 MAX_CHARS: Final = 300
-"""Longest message about an invalid value, because the value may be of any size."""
+"""Longest message about an invalid value. Longer ones are cut, because the value may have any size."""
 STOP: Final = "stop"
 WAIT: Final = "wait"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one run goes by. Seconds, characters, bytes; None = not set."""
+    """Settings of one run. Times are in seconds, sizes in characters or bytes; None = not set."""
 
     compile: str | None = None
     test: str | None = None
@@ -34,7 +34,7 @@ class Settings:
     coverage: str | None = None
     gate_timeout_s: float = 600.0
     setup: tuple[str, ...] = ()
-    """Shell commands for each new worktree, before those of the workflow."""
+    """Shell commands for each new worktree. They run before those of the workflow."""
     setup_timeout_s: float = 1800.0
     context_timeout_s: float = 30.0
     error_chars: int = 2000
@@ -43,57 +43,57 @@ class Settings:
     handover_bytes: int = 1024 * 1024
     context_bytes: int = 400_000
     test_files: tuple[str, ...] = ()
-    """Patterns that `@tests` stands for in addition to the built-in ones."""
+    """Patterns for `@tests` in addition to the built-in ones."""
     keep_ignored: tuple[str, ...] = KEEP_IGNORED
     copy: tuple[str, ...] = ()
-    """Patterns of files to copy into worktrees, on top of those of `.worktreeinclude`."""
+    """Patterns of files to copy into worktrees, in addition to those of `.worktreeinclude`."""
     agents: tuple[str, ...] = ()
-    """Lines `NAME = AGENT WORDS`."""
+    """Lines `NAME = AGENT ARGUMENTS`."""
     prices: tuple[str, ...] = ()
-    """Lines `NAME = INPUT/OUTPUT/CACHE_READ/CACHE_WRITE`: dollars for a million tokens of a model or CLI."""
+    """Lines `NAME = INPUT/OUTPUT/CACHE_READ/CACHE_WRITE`: USD per million tokens, by the name of a model or CLI."""
     agent_env: tuple[str, ...] = ()
     gate_env: tuple[str, ...] = ()
     allow_commands: tuple[str, ...] = ()
     silence_timeout_s: float | None = 600.0
-    """An agent that prints nothing for so long is stopped; None = it may be silent for ever."""
+    """An agent that prints nothing for this time is stopped; None = never."""
     stop_grace_s: float = 3.0
-    """Between TERM and KILL."""
+    """Time between SIGTERM and SIGKILL."""
     end_grace_s: float = 30.0
-    """An agent that prints nothing for this long after its final event is stopped; its result counts."""
+    """An agent that prints nothing for this time after its final event is stopped. Its result counts."""
     stream_bytes: int = 256_000_000
-    """A command that prints more, stdout and stderr together, is stopped."""
+    """A command that prints more, counting stdout and stderr together, is stopped."""
     stream_lines: int = 250_000
-    """An agent whose stream has more lines is stopped."""
+    """An agent that prints more lines is stopped."""
     worktrees: str | None = None
     """Folder for the worktree slots; None = the user's cache."""
     record: str | None = None
-    """Cassette that attempts are recorded into; as an option, the folder in which each run makes one."""
+    """Cassette that attempts are recorded into. As an ini option: the folder in which each run creates its cassette."""
     unknown_cost: Literal["refuse", "allow"] = "refuse"
     on_quota: str = "stop"
-    """What to do at a provider's limit: `stop`, `wait`, or the name of the agent that takes over."""
+    """What to do when an agent's account is at its limit: `stop`, `wait`, or the name of another agent."""
     quota_wait_s: float = 6 * 3600.0
-    """A run waits for limits no longer than so, all waits together."""
+    """Longest total time that a run waits for limits."""
     quota_margin_s: float = 30.0
-    """To wait beyond the stated end of a limit."""
+    """Additional time to wait after the stated end of a limit."""
     workers: int = 4
-    """Most workers that are asked for where the command line does not say."""
+    """Most steps that run at the same time on workers."""
     slots: tuple[str, ...] = ()
-    """How many attempts of one CLI may go on at once: `claude=3`."""
+    """Most attempts at the same time for each CLI: `claude=3`."""
 
     @property
     def agent_names(self) -> dict[str, str]:
-        """What each agent name of the user's own stands for: another agent, then further words."""
+        """The user's own agent names, each with its value: another agent, then further arguments."""
         return {name: text for name, _, text in (line.partition(" = ") for line in self.agents)}
 
     @property
     def own_prices(self) -> dict[str, Rates]:
-        """Dollars for one token, by the name of a model or a CLI."""
+        """Prices in USD per token, by the name of a model or CLI."""
         lines = (line.partition(" = ") for line in self.prices)
         return {name: Rates.of_million(*map(float, dollars.split("/"))) for name, _, dollars in lines}
 
     @property
     def failover(self) -> tuple[str, ...]:
-        """The agent that takes over at a limit, if any."""
+        """The agent to use when another one's account is at its limit; empty if there is none."""
         return () if self.on_quota in {STOP, WAIT} else (self.on_quota,)
 
     @property
@@ -102,7 +102,7 @@ class Settings:
 
     @property
     def commands(self) -> dict[str, str]:
-        """The gate commands that are set, by kind; what is not here is detected."""
+        """The gate commands that are set, by kind. Other commands are detected."""
         declared = {"compile": self.compile, "test": self.test, "lint": self.lint, "coverage": self.coverage}
         return {kind: command for kind, command in declared.items() if command is not None}
 
@@ -110,13 +110,19 @@ class Settings:
 def read_settings(
     ini: Callable[[str], object | None], tomls: Iterable[GumpToml] = ()
 ) -> tuple[Settings, dict[str, str]]:
-    """Resolve every option: the ini file first, then the last of `tomls` that has it, then the default.
+    """Resolve all options.
 
-    `ini` gives the value of an ini option, None where it is not set. Returned with the settings is where each came
-    from, by option name: `ini`, `gump.toml [validation] test_cmd`, `default`.
+    The ini file takes precedence, then the last of `tomls` that contains the option, then the default.
+
+    Args:
+        ini: Returns the value of an ini option, or None if it is not set.
+        tomls: Later files take precedence.
+
+    Returns:
+        The settings, and the source of each by option name: `ini`, `gump.toml [validation] test_cmd`, `default`.
 
     Raises:
-        ConfigError: a value that cannot be used, or a key that is not known; the text names file and key.
+        ConfigError: A value is invalid or a key is unknown. The message names the file and the key.
     """
     from_toml = {setting.option: setting for toml in tomls for setting in toml.settings()}
     values: dict[str, object] = {}
@@ -128,7 +134,7 @@ def read_settings(
         sources[option.name] = source
         if raw is not None:
             values[option.field] = _read(option, raw, location)
-    return Settings(**values), sources  # type: ignore[arg-type]  # each reader gives what its field holds
+    return Settings(**values), sources  # type: ignore[arg-type]  # each reader returns the type of its field
 
 
 def _read(option: IniOption, raw: object, location: str) -> object:

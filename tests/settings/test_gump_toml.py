@@ -69,8 +69,8 @@ def test_the_project_comes_before_the_user() -> None:
             "[display]\n[validation]\ntimeout = 'x'\n",
             "gump.toml:3:1: [validation] timeout: not a duration: 'x'; write it like 90s, 5m or 1h30m",
         ),
-        ("validation.timeout = 1979-05-27\n", "gump.toml: [validation] timeout: must be a text, not "),
-        ("[gump]\nagent_env = [['A']]\n", "gump.toml:2:1: [gump] agent_env: must be a text, not ['A']"),
+        ("validation.timeout = 1979-05-27\n", "gump.toml: [validation] timeout: must be a non-empty string, not "),
+        ("[gump]\nagent_env = [['A']]\n", "gump.toml:2:1: [gump] agent_env: must be a non-empty string, not ['A']"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
@@ -127,8 +127,8 @@ def test_the_file_of_the_user_is_read_first(tmp_path: Path) -> None:
         (b"[gump]\n[gump]\n", "gump.toml:2:6: Cannot declare"),
         (b"[gump]\nmax_items = 1\nmax_items = 2\n", "gump.toml:"),
         (b"# \xff\n", "gump.toml: is not UTF-8 text (byte 2)"),
-        (b"#" * (MAX_BYTES + 1), f"gump.toml: has {MAX_BYTES + 1} bytes; at most {MAX_BYTES} are read"),
-        (b"a = " + b"[" * 5000 + b"]" * 5000, "gump.toml: is nested too deeply"),
+        (b"#" * (MAX_BYTES + 1), f"gump.toml: has {MAX_BYTES + 1} bytes; the limit is {MAX_BYTES}"),
+        (b"a = " + b"[" * 5000 + b"]" * 5000, "gump.toml: nested too deeply"),
         (b"a = " + b"9" * 5000, "gump.toml: Exceeds the limit (4300 digits)"),
     ],
 )

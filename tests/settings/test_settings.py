@@ -127,11 +127,11 @@ def test_silence_timeout_can_be_switched_off() -> None:
         ("gump_max_items", "-3", "gump_max_items: must be a whole number above zero, not '-3'"),
         ("gump_unknown_cost", "maybe", "gump_unknown_cost: must be 'refuse' or 'allow', not 'maybe'"),
         ("gump_agent_env", ["A=B"], "gump_agent_env: 'A=B' is not the name of an environment variable"),
-        ("gump_agents", ["fast"], "gump_agents: 'fast' is not NAME = AGENT, with further words behind it or without"),
+        ("gump_agents", ["fast"], "gump_agents: 'fast' is not NAME = AGENT or NAME = AGENT ARGUMENTS"),
         (
             "gump_agents",
             ["a b = c"],
-            "gump_agents: 'a b = c' is not NAME = AGENT, with further words behind it or without",
+            "gump_agents: 'a b = c' is not NAME = AGENT or NAME = AGENT ARGUMENTS",
         ),
         ("gump_agents", ["a = b", "a = c"], "gump_agents: 'a' is listed twice"),
         ("gump_prices", ["fast = 1"], f"gump_prices: 'fast = 1' is not {PRICE}"),
@@ -141,7 +141,7 @@ def test_silence_timeout_can_be_switched_off() -> None:
         ("gump_prices", ["= 1/2"], f"gump_prices: '= 1/2' is not {PRICE}"),
         ("gump_prices", ["a = 1/2", "A = 1/2"], "gump_prices: 'A' is listed twice"),
         ("gump_test_files", ["../x"], "gump_test_files: '../x' must be relative to the project, without '..'"),
-        ("gump_compile", "a\0b", "gump_compile: must not hold a NUL character"),
+        ("gump_compile", "a\0b", "gump_compile: must not contain a NUL character"),
         ("gump_error_chars", True, "gump_error_chars: must be a whole number above zero, not True"),
     ],
 )
