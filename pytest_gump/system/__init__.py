@@ -1,1 +1,1 @@
-"""The operating system: files, folders, locks and the environment."""
+"""Operating system: files, folders, locks and the environment."""

@@ -1,4 +1,4 @@
-"""The user's cache: where it is, and folders in it that several processes use and one may remove."""
+"""The user's cache folder, and folders in it that several processes share and any of them can remove."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ _OPEN_LEASE: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def user_cache() -> Path:
-    """`$XDG_CACHE_HOME`, or `~/.cache`; relative where there is no home."""
+    """Return `$XDG_CACHE_HOME`, or `~/.cache` if it is not set to an absolute path; relative if there is no home."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     return Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117 - never raise
 
 
 def remote_root() -> Path:
-    """Where workers keep what they get from controllers that share no disk with them."""
+    """Return the folder in which workers store data from controllers that share no disk with them."""
     return user_cache() / "gump" / "remote"
 
 
 def hold(folder: Path) -> int:
-    """Use a folder, made if need be: nobody removes it until the handle is closed, or this process ends.
+    """Create a folder if necessary, and protect it from `seize` until the handle is closed or this process ends.
 
     Raises:
-        WorktreeError: the folder cannot be made.
+        WorktreeError: The folder cannot be created.
     """
     while True:
         try:
             folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700, exist_ok=True)
             handle = os.open(folder / LEASE, _OPEN_LEASE, 0o600)
-        except FileNotFoundError:  # removed between the two
+        except FileNotFoundError:  # another process removed it between the two calls
             continue
         except OSError as error:
-            raise WorktreeError(f"cannot make a folder for the run in {folder}: {error.strerror}") from error
+            raise WorktreeError(f"cannot create a folder for the run in {folder}: {error.strerror}") from error
         if lock(handle, fcntl.LOCK_SH) and is_still(handle, folder / LEASE):
             os.utime(handle)
             return handle
@@ -47,7 +47,7 @@ def hold(folder: Path) -> int:
 
 
 def seize(folder: Path) -> int | None:
-    """Keep everybody else out of a folder until the handle is closed; None when somebody uses it."""
+    """Lock a folder exclusively until the handle is closed. Return None if another process uses it."""
     try:
         handle = os.open(folder / LEASE, _OPEN_LEASE, 0o600)
     except OSError:
@@ -59,6 +59,6 @@ def seize(folder: Path) -> int | None:
 
 
 def last_used(folder: Path) -> float:
-    """When somebody last began to use it, in seconds since the epoch."""
+    """Return the time of the last `hold`, in seconds since the epoch."""
     lease = folder / LEASE
     return (lease if lease.exists() else folder).stat().st_mtime

@@ -1,7 +1,7 @@
-"""A folder by its descriptor: always the same folder, even if its path changes, and no link below is followed.
+"""A folder that is accessed through its descriptor, so that it stays the same folder even if its path changes.
 
-Paths below it are relative and `/`-separated. Every component is opened with O_NOFOLLOW, so that a process that swaps
-files and folders for links makes an operation fail, and never makes it act elsewhere.
+Paths below it are relative and `/`-separated. Every component is opened with O_NOFOLLOW. A process that replaces files
+and folders by links can make an operation fail, but cannot redirect it to another place.
 """
 
 from __future__ import annotations
@@ -24,16 +24,21 @@ FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 OURS: Final = 0o700
 ASIDE: Final = ".not-ours-"
-"""How the new name of an entry begins that lay in the place of one of ours."""
+"""Prefix of the new name of a foreign folder that was found under a name of ours."""
 HAS_PROC: Final = sys.platform == "linux"
 _NO_FOLDER: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _ROUNDS: Final = 3
-"""How often to empty a folder again if another process writes into it."""
+"""Most attempts to empty a folder while another process writes into it."""
 
 
 class Directory:
     def __init__(self, descriptor: int, path: Path) -> None:
-        """Owns the descriptor. `path` is where the folder was opened: for messages, and for `is_there`."""
+        """Take ownership of the descriptor.
+
+        Args:
+            descriptor: An open folder. Closed with this object.
+            path: The path that was opened, for messages and for `is_there`.
+        """
         self.descriptor = descriptor
         self.path = path
         status = os.fstat(descriptor)
@@ -41,10 +46,10 @@ class Directory:
 
     @classmethod
     def open(cls, path: Path) -> Directory:
-        """Open a folder that is no link itself; links above it are followed.
+        """Open a folder. Links above it are followed, but the last component must not be a link.
 
         Raises:
-            OSError: there is no such folder.
+            OSError: There is no such folder.
         """
         return cls(os.open(path, FOLDER), path)
 
@@ -58,31 +63,31 @@ class Directory:
 
     @property
     def access(self) -> str:
-        """A path of the folder for calls that take no descriptor; valid in this process.
+        """A path of the folder for functions that do not accept a descriptor. It is valid only in this process.
 
-        Linux has one that leads to the descriptor. Elsewhere it is the plain path, to be checked with `is_there`.
+        On Linux, the path leads to the descriptor. Elsewhere, it is the plain path; check it with `is_there`.
         """
         return f"/proc/self/fd/{self.descriptor}" if HAS_PROC else str(self.path)
 
     @property
     def is_there(self) -> bool:
-        """True if its path still names this folder and is no link."""
+        """True if its path still names this folder and is not a link."""
         try:
             status = os.lstat(self.path)
         except OSError:
             return False
         return (status.st_dev, status.st_ino) == self.identity
 
-    # -- looking -----------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def holding(self, path: str, *, unlock: bool = False) -> Iterator[tuple[int, str]]:
-        """Give the descriptor of the folder that holds `path`, and the name in it.
+        """Provide the descriptor of the parent folder of `path`, and the name in it.
 
-        With `unlock`, folders on the way get the rights that we need.
+        With `unlock`, folders on the way get the permissions that we need.
 
         Raises:
-            OSError: a component is missing, or a link, or no folder.
+            OSError: A component is missing, is a link or is not a folder.
         """
         *folders, name = path.split("/")
         if not name or ".." in folders or name in {".", ".."}:
@@ -104,7 +109,10 @@ class Directory:
             return Directory(os.open(name, FOLDER, dir_fd=parent), self.path / path)
 
     def status(self, path: str) -> os.stat_result | None:
-        """Status of the entry itself, link or not; None if it is missing or its parent is not a real folder."""
+        """Return the status of the entry itself, even if it is a link; None if it or its parent folder is missing.
+
+        A link or a file in the place of a parent counts as missing.
+        """
         try:
             with self.holding(path) as (parent, name):
                 return os.stat(name, dir_fd=parent, follow_symlinks=False)
@@ -118,7 +126,7 @@ class Directory:
         return status is not None and stat.S_ISDIR(status.st_mode)
 
     def entries(self, path: str = "") -> dict[str, bool]:
-        """The names in a folder, and whether each is a folder; a folder below this one is unlocked."""
+        """Return the names in a folder, each with True if it is a folder. A folder below this one is unlocked first."""
         if not path:
             return _entries(self.descriptor)
         with self.holding(path, unlock=True) as (parent, name):
@@ -132,13 +140,13 @@ class Directory:
         """Open a regular file for reading.
 
         Raises:
-            OSError: it is missing, or a link, or no regular file (EINVAL).
+            OSError: The file is missing, is a link or is not a regular file (EINVAL).
         """
         with self.holding(path) as (parent, name):
             return open_regular(name, parent)
 
     def read(self, path: str) -> bytes | None:
-        """The content of a regular file; None when there is none."""
+        """Return the content of a regular file; None if there is no such file."""
         try:
             descriptor = self.open_file(path)
         except OSError as error:
@@ -151,7 +159,7 @@ class Directory:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def own(self, name: str) -> Directory:
-        """Open a folder that only we may use, created if missing; a link in its place is removed."""
+        """Open a folder with 0700, created if missing. A link or file in its place is removed."""
         status = self.status(name)
         if status is not None and not stat.S_ISDIR(status.st_mode):
             self.put_aside(name)
@@ -162,7 +170,7 @@ class Directory:
         return folder
 
     def put_aside(self, name: str, target: Directory | None = None) -> None:
-        """Free a name of ours: a foreign folder is renamed, anything else is unlinked."""
+        """Free a name: rename a folder, into `target` if given, and remove anything else."""
         if self.is_folder(name):
             there, aside = target or self, f"{ASIDE}{name}-{os.urandom(4).hex()}"
             os.rename(name, aside, src_dir_fd=self.descriptor, dst_dir_fd=there.descriptor)
@@ -170,7 +178,7 @@ class Directory:
             self.remove(name)
 
     def make_folders(self, path: str) -> None:
-        """Make a folder and its parents; anything in the way that is not a folder is removed."""
+        """Create a folder and its parents. Anything in the way that is not a folder is removed."""
         done = ""
         for name in path.split("/"):
             done = f"{done}/{name}" if done else name
@@ -178,17 +186,17 @@ class Directory:
                 _make_folder(parent, last)
 
     def create(self, path: str, mode: int = 0o600) -> int:
-        """Open a new file for writing; there must be no entry of that name."""
+        """Create a file and open it for writing. The name must be free."""
         with self.holding(path, unlock=True) as (parent, name):
             return os.open(name, NEW, mode, dir_fd=parent)
 
     def link(self, path: str, target: str) -> None:
-        """Make a symlink; there must be no entry of that name."""
+        """Create a symlink. The name must be free."""
         with self.holding(path, unlock=True) as (parent, name):
             os.symlink(target, name, dir_fd=parent)
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file with 0600: a new file replaces the existing entry, which is not written to."""
+        """Write a file with 0600. A new file replaces the existing entry, so that a link there is not followed."""
         temporary = f"{path}.{os.urandom(8).hex()}"
         try:
             with open(self.create(temporary), "wb") as file:  # noqa: PTH123
@@ -196,29 +204,29 @@ class Directory:
             if self.is_folder(path):
                 self.put_aside(path)
             self.move(temporary, self, path)
-        except OSError:  # a full disk, say
+        except OSError:  # for example, a full disk
             self.remove(temporary)
             raise
 
     def move(self, source: str, target: Directory, path: str) -> None:
-        """Move an entry; a file or link at the target is replaced, but no folder.
+        """Move an entry. It replaces a file or link at the target, but not a folder.
 
         Raises:
-            OSError: with EXDEV, if that is another disk.
+            OSError: With EXDEV if the target is on another disk.
         """
         with self.holding(source) as (here, name), target.holding(path, unlock=True) as (there, last):
             _unlocked(there, lambda: os.rename(name, last, src_dir_fd=here, dst_dir_fd=there))
 
     def unlock(self, path: str) -> None:
-        """Give a folder the rights that we need to look into it and change it."""
+        """Give a folder the permissions that we need to read and change it."""
         with self.holding(path, unlock=True) as (parent, name):
             _allow(parent, name)
 
     def remove(self, path: str) -> bool:
-        """Remove a file or a whole folder, read-only ones too; False when it is not there.
+        """Remove a file or a folder with its contents, even if it is read-only. Return False if it is missing.
 
         Raises:
-            OSError: it could not be removed.
+            OSError: The entry cannot be removed.
         """
         try:
             with self.holding(path, unlock=True) as (parent, name):
@@ -230,7 +238,7 @@ class Directory:
         return True
 
     def remove_empty(self, path: str) -> bool:
-        """Remove an empty folder; False if it is not empty, or not a folder."""
+        """Remove an empty folder. Return False if it is not empty or not a folder."""
         try:
             with self.holding(path) as (parent, name):
                 os.rmdir(name, dir_fd=parent)
@@ -240,14 +248,14 @@ class Directory:
 
 
 def new_folder(parent: Directory, prefix: str) -> Directory:
-    """Make a folder with a fresh name that only we may use."""
+    """Create a folder with a unique name and 0700."""
     name = f"{prefix}{os.urandom(4).hex()}"
     os.mkdir(name, OURS, dir_fd=parent.descriptor)
     return parent.folder(name)
 
 
 def open_regular(name: str, parent: int) -> int:
-    """Open a regular file of the folder `parent` for reading; a FIFO is not waited for."""
+    """Open a regular file of the folder `parent` for reading. Does not block on a FIFO."""
     descriptor = os.open(name, FILE, dir_fd=parent)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -261,7 +269,7 @@ def _entries(folder: int) -> dict[str, bool]:
 
 
 def open_folder(parent: int, name: str, *, unlock: bool) -> int:
-    """Open a real folder; with `unlock` it gets the rights that we need, if it is ours."""
+    """Open a folder that is not a link. With `unlock`, it gets the permissions that we need if the user owns it."""
     try:
         return os.open(name, FOLDER, dir_fd=parent)
     except PermissionError:
@@ -272,7 +280,7 @@ def open_folder(parent: int, name: str, *, unlock: bool) -> int:
 
 
 def _allow(parent: int, name: str) -> None:
-    """Chmod a folder, but never the target of a link: the descriptor needs no rights on the folder."""
+    """Change the mode of a folder, but not of the target of a link. An O_PATH descriptor needs no permissions."""
     if not HAS_PROC:
         os.chmod(name, OURS, dir_fd=parent, follow_symlinks=False)
         return
@@ -293,7 +301,7 @@ def _make_folder(parent: int, name: str) -> None:
 
 
 def _unlocked(parent: int, act: Callable[[], object]) -> None:
-    """Run an operation in a folder that we may have no right to write."""
+    """Run an operation in a folder, after making the folder writable if necessary."""
     try:
         act()
     except PermissionError:
@@ -313,7 +321,7 @@ def _remove(parent: int, name: str) -> None:
 def _unlink(parent: int, name: str) -> None:
     try:
         os.unlink(name, dir_fd=parent)
-    except PermissionError:  # macOS says so of folders too
+    except PermissionError:  # macOS raises it for folders too
         if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
             raise
         os.fchmod(parent, OURS)
@@ -321,14 +329,15 @@ def _unlink(parent: int, name: str) -> None:
 
 
 def _remove_folder(parent: int, name: str) -> None:
-    """Folders below are moved up to the top one by one: neither their depth nor the length of their paths matters.
+    """Remove a folder with its contents, at any depth and with paths of any length.
 
-    What is mounted there is not emptied: not at the top, and a mount point below it cannot be moved (EBUSY).
+    Inner folders are moved to the top folder one by one. Mounted folders are not emptied: the top folder is checked,
+    and a mount point below it cannot be moved (EBUSY).
     """
     top = open_folder(parent, name, unlock=True)
     try:
         if not is_same_mount(parent, top):
-            raise OSError(errno.EBUSY, "something is mounted there", name)
+            raise OSError(errno.EBUSY, "it is a mount point", name)
         for _ in range(_ROUNDS):
             os.fchmod(top, OURS)
             _empty(top)
@@ -356,7 +365,7 @@ def _empty(top: int) -> None:
         except OSError as error:
             if error.errno not in _NO_FOLDER:
                 raise
-            os.unlink(name, dir_fd=top)  # it has become a link
+            os.unlink(name, dir_fd=top)  # replaced by a link meanwhile
             continue
         try:
             os.fchmod(folder, OURS)
@@ -367,7 +376,7 @@ def _empty(top: int) -> None:
 
 
 def _lift(folder: int, top: int, waiting: list[str]) -> None:
-    """Unlink the files of a folder, and move its folders to `top` under new names, which are added to `waiting`."""
+    """Remove the files of a folder, move its folders to `top` under new names, and add these names to `waiting`."""
     for name, is_folder in _entries(folder).items():
         with contextlib.suppress(FileNotFoundError):
             if not is_folder:
@@ -375,7 +384,7 @@ def _lift(folder: int, top: int, waiting: list[str]) -> None:
                     os.unlink(name, dir_fd=folder)
                     continue
                 except (IsADirectoryError, PermissionError):
-                    pass  # it has become a folder
+                    pass  # replaced by a folder meanwhile
             new = f".{os.urandom(12).hex()}"
             try:
                 os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)

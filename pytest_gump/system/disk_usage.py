@@ -1,4 +1,4 @@
-"""How much room files take on the disk."""
+"""Disk usage of files and folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _BLOCK = 512
 
 
 def disk_usage(*places: Path) -> int:
-    """Give the bytes that files and whole folders take; what is not there or cannot be read counts nothing."""
+    """Return the bytes on disk of files and of folders with their contents.
+
+    Hard links to the same file count once. Missing and unreadable entries count as 0.
+    """
     seen: set[tuple[int, int]] = set()
     waiting = [str(path) for path in places]
     total = 0

@@ -1,4 +1,4 @@
-"""The environment that agents and gates get: a list of what passes, never all but a list."""
+"""The environment of agents and gates. It contains only listed variables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ALLOWED: Final = frozenset(
 
 
 def home() -> Path | None:
-    """The user's home folder, as far as the environment tells it."""
+    """Return the user's home folder from `$HOME`; None if it is not set."""
     text = os.environ.get("HOME")
     return Path(text) if text else None
 
@@ -36,9 +36,12 @@ def child_environment(
     *,
     source: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Build the whole environment of a child from `source` (default: this process's).
+    """Return the environment of a child process.
 
-    `names` pass too if they are set; `extra` is added last and wins.
+    Args:
+        names: Variables to pass in addition to `ALLOWED` and `LC_*`, if they are set.
+        extra: Variables that are added last and take precedence.
+        source: The environment to select from; by default that of this process.
     """
     present = os.environ if source is None else source
     passed = ALLOWED | frozenset(names)
@@ -47,10 +50,10 @@ def child_environment(
 
 
 def checkout_around(folder: Path) -> Path | None:
-    """The checkout that a folder is in; git is not asked."""
+    """Return the root of the git checkout that contains a folder, without calling git; None if there is none."""
     return next((parent for parent in (folder, *folder.parents) if _has_git(parent / ".git")), None)
 
 
 def _has_git(git: Path) -> bool:
-    """An empty folder of that name is none, for git too: some programs leave one in `/tmp`."""
+    """Return False for an empty `.git` folder, as git does: some programs leave one in `/tmp`."""
     return git.is_file() or (git / "HEAD").exists() or (git / "HEAD").is_symlink()

@@ -1,4 +1,4 @@
-"""Files that a user names, and files below a folder that an agent wrote: there no link is ever followed."""
+"""Files that a user names, and files that an agent wrote. Links are followed only in the user's paths."""
 
 from __future__ import annotations
 
@@ -25,17 +25,22 @@ _MOST_BYTES_READ = 2 * 1024 * 1024
 
 
 def read_user_file(path: Path, max_bytes: int, name: str) -> bytes:
-    """Read a regular file that the user named, links followed; `name` is the subject of the error.
+    """Read a regular file that the user named. Links are followed.
+
+    Args:
+        path: The file.
+        max_bytes: Largest size.
+        name: The subject of error messages.
 
     Raises:
-        ConfigError: it is missing, no regular file, too large, or cannot be read.
+        ConfigError: The file is missing, is not a regular file, is too large, or cannot be read.
     """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError(f"{name} is not a regular file")
         if status.st_size > max_bytes:
-            raise ConfigError(f"{name} has {status.st_size} bytes; at most {max_bytes} are read")
+            raise ConfigError(f"{name} has {status.st_size} bytes; the limit is {max_bytes}")
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ConfigError(f"{name} does not exist") from error
@@ -45,10 +50,10 @@ def read_user_file(path: Path, max_bytes: int, name: str) -> bytes:
 
 
 def read_user_text(path: Path, max_bytes: int, name: str) -> str:
-    """Read a text file that the user named; a byte order mark is no part of the text.
+    """Read a text file that the user named, without its byte order mark.
 
     Raises:
-        ConfigError: as for `read_user_file`, or it is not UTF-8.
+        ConfigError: As for `read_user_file`, or the file is not UTF-8.
     """
     try:
         return read_user_file(path, max_bytes, name).decode("utf-8-sig")
@@ -58,7 +63,7 @@ def read_user_text(path: Path, max_bytes: int, name: str) -> str:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file that replaces `path` in one step when the block ends; other processes never see half of it."""
+    """Provide a file that atomically replaces `path` at the end of the block."""
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", delete=False) as new:
         try:
             yield new.file
@@ -69,10 +74,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole folder of ours, read-only ones too; a missing one is no error.
+    """Remove a file or a folder with its contents, even if it is read-only. A missing path is not an error.
 
     Raises:
-        OSError: it could not be removed.
+        OSError: The path cannot be removed.
     """
     try:
         Directory.open(path.parent).remove(path.name)
@@ -81,21 +86,21 @@ def remove(path: Path) -> None:
 
 
 def create(path: Path) -> FileIO:
-    """Open a new file of ours with 0600; an existing entry, such as a link, is removed and not written to."""
+    """Create a file with 0600 and open it for writing. An existing entry is removed first; a link is not followed."""
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     return FileIO(path, "xb", opener=lambda name, _flags: os.open(name, NEW, 0o600))
 
 
 def is_behind_link(root: Directory, path: str) -> bool:
-    """True if a parent of `path` is a link, or not a folder."""
+    """True if a parent of `path` is a link or not a folder."""
     parts = path.split("/")
     parents = (root.status("/".join(parts[:depth])) for depth in range(1, len(parts)))
     return any(status is not None and not stat.S_ISDIR(status.st_mode) for status in parents)
 
 
 def remove_except(root: Directory, path: str, keep: Sequence[str]) -> bool:
-    """Remove `path` except entries with kept names; True if something was removed."""
+    """Remove `path`, except for entries whose names are in `keep`. Return True if anything was removed."""
     if is_kept(path, keep):
         return False
     holding = _holding_kept(root, path, keep) if root.is_folder(path) else []
@@ -111,7 +116,7 @@ def remove_except(root: Directory, path: str, keep: Sequence[str]) -> bool:
 
 
 def remove_emptied(root: Directory, path: str) -> None:
-    """Remove the parents of `path`, which is gone, that are now empty."""
+    """Remove the parents of a removed `path` that are now empty."""
     while "/" in path:
         path = path.rpartition("/")[0]
         if not root.remove_empty(path):
@@ -119,7 +124,7 @@ def remove_emptied(root: Directory, path: str) -> None:
 
 
 def _holding_kept(root: Directory, top: str, keep: Sequence[str]) -> list[str]:
-    """The folders from `top` down that hold something kept; what cannot be looked into holds nothing."""
+    """Return the folders at and below `top` that contain kept entries. Unreadable folders contain none."""
     holding: dict[str, None] = {}
     waiting = [top]
     while waiting:
@@ -140,14 +145,14 @@ def _holding_kept(root: Directory, top: str, keep: Sequence[str]) -> list[str]:
 
 
 def unlock(root: Directory, folders: Sequence[str]) -> None:
-    """Give folders the rights that we need to look into them; those that are gone are fine."""
+    """Give folders the permissions that we need to read them. Missing folders are ignored."""
     for folder in folders:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             root.unlock(folder)
 
 
 def read_or_none(worktree: Path, name: str, *, max_bytes: int = _MOST_BYTES_READ) -> bytes | None:
-    """Content of a regular file; None for anything else: a link (also on the way to it), a FIFO, too large, gone."""
+    """Return the content of a regular file; None if it is missing, too large, not a regular file, or behind a link."""
     try:
         return read_regular(Directory.open(worktree), name, max_bytes)
     except WorktreeError:
@@ -155,10 +160,11 @@ def read_or_none(worktree: Path, name: str, *, max_bytes: int = _MOST_BYTES_READ
 
 
 def read_regular(root: Directory, path: str, max_bytes: int) -> bytes | None:
-    """Read a file below `root`, no component of whose path may be a link; None when it is not there.
+    """Return the content of a file below `root`; None if it is missing.
 
     Raises:
-        WorktreeError: a link, a folder, a device, a name that leads out, or more than `max_bytes`.
+        WorktreeError: A component of the path is a link, the path leads outside of `root`, the file is not a regular
+            file, or it is larger than `max_bytes`.
     """
     parts = path.split("/")
     if not all(part not in {"", ".", ".."} and "\0" not in part for part in parts):
@@ -182,13 +188,13 @@ def read_regular(root: Directory, path: str, max_bytes: int) -> bytes | None:
 @dataclass(slots=True)
 class Moved:
     dropped: list[str] = field(default_factory=list)
-    """Links, FIFOs and the like."""
+    """Paths of links, FIFOs and other special files, which were removed."""
     too_deep: list[str] = field(default_factory=list)
-    """Folders that were not looked into."""
+    """Folders below the depth limit, which were removed with their contents."""
 
 
 def move_regular_files(root: Directory, top: str, dest: Directory) -> Moved:
-    """Move the regular files and folders of `top` to `dest` and remove the rest, and `top`."""
+    """Move the regular files and folders in `top` to `dest`. Remove `top` and everything else in it."""
     moved = Moved()
     waiting = [""]
     while waiting:

@@ -1,4 +1,4 @@
-"""Python's search for garbage, where all that is made stays."""
+"""Python's garbage collection, switched off where all new objects are kept."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LARGE: Final = 100_000
-"""Objects made in the block from which on a session is large."""
+"""A session with more new objects in the block is large."""
 
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Do not look for garbage while modules are imported and workflows collected: what is made stays for the session.
+    """Disable garbage collection while modules are imported and workflows are collected.
 
-    Each look at all objects costs 25 ms with the modules of a run and half a second with a thousand workflows; so those
-    of a large session are never looked at again. A small one is left as it was: it may be one of many in its process.
-    Measured 2026-11-29 (`benchmarks/README.md`): 3.9 s of CPU, 5.6 without `gc.freeze`, 7.4 without both.
+    Objects created in this block are kept for the whole session. A full collection takes 25 ms with the modules of a
+    run, and half a second with a thousand workflows. After a large block, its objects are frozen: later collections
+    skip them. After a small block, nothing is frozen, because the session may be one of many in its process.
+
+    Measured 2026-11-29 (`benchmarks/README.md`): 3.9 s of CPU; 5.6 s without `gc.freeze`; 7.4 s with neither measure.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -33,10 +35,11 @@ def no_garbage() -> Iterator[None]:
 
 
 def freeze_once() -> None:
-    """Leave everything that was made so far out of all later searches.
+    """Exclude all existing objects from later garbage collections.
 
-    pytest searches twice at the end of a session and Python once more, 25 ms each with the modules of a run. Once in a
-    process only: what is garbage now stays, and a process may hold many sessions (`pytester`).
+    pytest collects garbage twice at the end of a session, and Python once more. Each collection takes 25 ms with the
+    modules of a run. It is done only once in a process: frozen garbage is not freed, and a process may run many
+    sessions (`pytester`).
     """
     if not gc.get_freeze_count():
         gc.freeze()

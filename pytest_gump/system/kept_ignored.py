@@ -1,4 +1,7 @@
-"""Ignored folders that stay in a worktree between attempts. Every pytest run imports this: it must stay light."""
+"""Ignored folders that stay in a worktree between attempts.
+
+Every pytest session imports this module, so it must stay small.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ KEEP_IGNORED: Final = (
     *("node_modules", ".venv", "venv", "target", "vendor", ".bundle", ".gradle", "__pycache__"),
     *("*.egg-info", ".eggs", ".tox", ".nox", *TOOL_CACHES),
 )
-"""Dependencies and caches, which are expensive to make. No gate sees them unless setup left them."""
+"""Dependencies and caches, which are expensive to create. Gates do not see them, unless setup created them."""
 
 
 def is_kept(path: str, keep: Sequence[str]) -> bool:
-    """Whether a kept name covers the path: `node_modules` at any depth, `web/dist` from the top."""
+    """True if a kept name matches the path: `node_modules` at any depth, `web/dist` only from the top."""
     parts = path.strip("/").split("/")
     for raw in keep:
         name = raw.strip("/")

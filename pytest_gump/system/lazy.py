@@ -1,4 +1,4 @@
-"""Names that stand for objects of modules which are imported when they are needed."""
+"""A mapping whose values are imported when they are looked up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class LazyMapping(Mapping[str, T], Generic[T]):
-    """Imports a value, written as `module:attribute`, each time it is looked up; names alone import nothing."""
+    """Maps names to values that are written as `module:attribute`. Only a look-up of a value imports its module."""
 
     def __init__(self, places: Mapping[str, str]) -> None:
         self._places = places

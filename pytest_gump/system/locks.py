@@ -1,4 +1,4 @@
-"""Locks on files: they go with the process that holds them, however it ends."""
+"""Locks on files. The system releases them when the process ends, even if it is killed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def try_lock(handle: int, how: int) -> bool:
-    """Lock an open file; False if another process has the lock.
+    """Lock an open file. Return False if another process has the lock.
 
     Raises:
-        OSError: the file system has no locks.
+        OSError: The file system does not support locks.
     """
     try:
         fcntl.flock(handle, how)
@@ -24,7 +24,7 @@ def try_lock(handle: int, how: int) -> bool:
 
 
 def lock(handle: int, how: int) -> bool:
-    """Lock an open file; where the file system has no locks, everybody gets it."""
+    """Lock an open file. If the file system does not support locks, return True without a lock."""
     try:
         return try_lock(handle, how)
     except OSError:
@@ -32,7 +32,7 @@ def lock(handle: int, how: int) -> bool:
 
 
 def is_still(handle: int, path: Path) -> bool:
-    """Whether the locked file is the one of that name: it may have been removed while we waited."""
+    """True if the path still names the open file, which may be removed while a process waits for its lock."""
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except OSError:

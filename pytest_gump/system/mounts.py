@@ -1,6 +1,6 @@
-"""Mounts below folders of ours: a mounted folder belongs to somebody else, whatever its path is.
+"""Mount points in folders of pytest-gump. Their contents belong to other programs and must not be removed.
 
-A bind mount has the device and the inodes of the folder that it shows, so the device alone cannot reveal it.
+A bind mount has the same device and inodes as its source, so comparing devices does not detect it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ESCAPED: Final = (b" ", b"\t", b"\n", b"\\")
 
 
 def mounts_in(folder: Path) -> list[str]:
-    """The mount points at and below a folder, links resolved; nothing where the system does not list them (macOS).
+    """Return the mount points at and below a folder, with links resolved; empty if the system has no list (macOS).
 
     Source: proc(5), `/proc/[pid]/mountinfo`: the fifth field, with space, tab, line break and backslash in octal.
     """

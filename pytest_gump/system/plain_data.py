@@ -1,6 +1,6 @@
-"""Frozen dataclasses as plain data, and back.
+"""Converts frozen dataclasses to plain data and back.
 
-Pydantic does this too, but importing it and making its schemas takes 75 ms in every session and every worker.
+Pydantic can do this too, but importing it and building its schemas takes 75 ms in every session and every worker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def dump(value: Any) -> Any:
-    """Dicts, lists, strings and numbers, all the way down."""
+    """Return a value as nested dicts, lists, strings and numbers."""
     if is_dataclass(value):
         return {field.name: dump(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, list | tuple):
@@ -32,10 +32,10 @@ def dump(value: Any) -> Any:
 
 
 def load(kind: type[T], data: object) -> T:
-    """Read what `dump` returned for an instance of `kind`. Fields that it does not have are ignored.
+    """Create an instance of `kind` from the data that `dump` returned. Unknown fields are ignored.
 
     Raises:
-        ValueError: a field is missing or has another type.
+        ValueError: A field is missing or has another type.
     """
     known: Any = kind
     record: T = _reader(known)(data)
@@ -44,12 +44,12 @@ def load(kind: type[T], data: object) -> T:
 
 @cache
 def _reader(kind: Any) -> Reader:
-    """The function that reads values of a type: a dataclass, or one of those that the fields of records have."""
+    """Return a function that reads values of a dataclass, or of a type that fields of records have."""
     origin, arguments = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
         return _read_fields(kind)
     if origin in {Union, UnionType}:
-        none_first = sorted(arguments, key=lambda kind: kind is not NoneType)  # the last one says what is wrong
+        none_first = sorted(arguments, key=lambda kind: kind is not NoneType)  # the error of the last one is raised
         return _read_first(tuple(map(_reader, none_first)))
     if origin is tuple:
         return _read_tuple(arguments)
@@ -103,7 +103,7 @@ def _read_tuple(kinds: tuple[Any, ...]) -> Reader:
     def read(data: Any) -> Any:
         _expect(list, data)
         if len(data) != len(readers):
-            raise ValueError(f"{len(data)} entries, and not {len(readers)}")
+            raise ValueError(f"{len(data)} entries instead of {len(readers)}")
         return tuple(reader(entry) for reader, entry in zip(readers, data, strict=True))
 
     return read_any if Ellipsis in kinds else read
@@ -120,16 +120,16 @@ def _read_dict(reader: Reader) -> Reader:
 def _read_literal(values: tuple[Any, ...]) -> Reader:
     def read(data: Any) -> Any:
         if data not in values:
-            raise ValueError(f"{data!r:.80} is none of {values}")
+            raise ValueError(f"{data!r:.80} is not one of {values}")
         return data
 
     return read
 
 
 def _read_plain(kind: type[Any]) -> Reader:
-    """Numbers of another type are read if their value stays the same, and those in text: 2.0, True and "2" for an int.
+    """Return a reader that converts values of another type if they stay equal, and numbers in strings.
 
-    Pydantic reads these too, and adapters of projects rely on it.
+    For an int, it accepts 2.0, True and "2". Pydantic does too, and adapters of projects rely on it.
     """
     is_number = kind is int or kind is float
 
@@ -147,4 +147,4 @@ def _read_plain(kind: type[Any]) -> Reader:
 
 def _expect(kind: type[Any], data: object) -> None:
     if not isinstance(data, kind):
-        raise ValueError(f"{data!r:.80} is not of type {kind.__name__}")  # noqa: TRY004 - as for any other wrong data
+        raise ValueError(f"{data!r:.80} is not of type {kind.__name__}")  # noqa: TRY004 - `load` raises only ValueError

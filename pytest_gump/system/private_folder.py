@@ -1,4 +1,4 @@
-"""Folders that only their user may look into: made with 0700, or refused for a reason."""
+"""Folders that only the user can read: created with 0700, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -19,24 +19,30 @@ _OTHERS: Final = 0o002
 
 
 class PrivateFolder:
-    """A folder of ours and its parents of ours, below a folder of the user."""
+    """A folder that pytest-gump creates, perhaps with some of its parents, below a folder of the user."""
 
     def __init__(self, path: Path, *, ours: int) -> None:
-        """`ours`: how many components at the end of the path gump makes for itself."""
+        """Create nothing yet.
+
+        Args:
+            path: The folder.
+            ours: Number of components at the end of the path that pytest-gump creates.
+        """
         self.path = path
         self._ours = ours
         self._base: str | None = None
         self._directory: Directory | None = None
         self._has_been_open = False
         self._mounts: list[str] = []
-        """Mount points at and below the user's folder when it was opened first."""
+        """Mount points at and below the user's folder when it was first opened."""
 
     @property
     def directory(self) -> Directory:
-        """The folder as it was first opened, even if its path now names another one.
+        """The folder that was first opened, even if its path now names another one.
 
         Raises:
-            WorktreeError: it cannot be made, is a link, belongs to somebody else, or others may write where it lies.
+            WorktreeError: The folder cannot be created, is a link or belongs to another user, or other users can write
+                to its parent.
         """
         if self._directory is None:
             self._directory = self._open()
@@ -50,7 +56,7 @@ class PrivateFolder:
         return self.directory
 
     def existing(self) -> Directory | None:
-        """The folder if there is one; makes nothing."""
+        """Return the folder; None if it does not exist."""
         return self.renew() if os.path.lexists(self.path) else None
 
     def _open(self) -> Directory:
@@ -58,28 +64,28 @@ class PrivateFolder:
         try:
             current = self._open_base(str(Path(*parts[: -self._ours])))
             for number, name in enumerate(parts[-self._ours :], len(parts) - self._ours + 1):
-                if self._has_been_open:  # what is there now instead of our folder is not the user's choice
+                if self._has_been_open:  # our folder was replaced, and not by the user's choice
                     _clear(current, name)
                 inner = _enter(current, name, Path(*parts[:number]))
                 os.close(current)
                 current = inner
         except OSError as error:
-            message = f"cannot make a worktree in {self.path}: {error.strerror}"
-            raise WorktreeError(message, hint="set gump_worktrees to a folder that can be written") from error
+            message = f"cannot create a worktree in {self.path}: {error.strerror}"
+            raise WorktreeError(message, hint="set gump_worktrees to a writable folder") from error
         self._has_been_open = True
         return Directory(current, self.path)
 
     def _refuse_new_mounts(self, base: str) -> None:
-        """What is mounted over our folder when it is opened again is not the user's choice."""
+        """Raise an error if a file system was mounted over the folder since it was first opened."""
         ours = Path(base, *self.path.parts[-self._ours :])
         mounts = [mount for mount in mounts_in(Path(base)) if ours.is_relative_to(mount)]
         new = [mount for mount in mounts if mount not in self._mounts]
         if self._has_been_open and new:
-            raise WorktreeError(f"something was mounted at {new[0]} while gump had worktrees there", hint=_HINT)
+            raise WorktreeError(f"{new[0]} was mounted while gump had worktrees there", hint=_HINT)
         self._mounts = mounts
 
     def _open_base(self, path: str) -> int:
-        """Links on the way to the user's folder are followed when it is first opened, but not later."""
+        """Open the user's folder. Links on the way to it are followed only the first time."""
         if self._base is None:
             os.makedirs(path, OURS, exist_ok=True)  # noqa: PTH103
             self._base = os.path.realpath(path)
@@ -99,17 +105,17 @@ class PrivateFolder:
 
 
 def _clear(parent: int, name: str) -> None:
-    """Give another name to what is not a folder."""
+    """Rename an entry that is not a folder."""
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
             os.rename(name, f"{ASIDE}{name}-{os.urandom(4).hex()}", src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def own_folder(path: Path) -> Directory:
-    """Open a folder that only we may use, created with 0700 if missing.
+    """Open a folder and set its mode to 0700. Create it if it is missing.
 
     Raises:
-        OSError: it cannot be made, is a link or no folder, or belongs to another user.
+        OSError: The folder cannot be created, belongs to another user, or is a link or a file.
     """
     with contextlib.suppress(FileExistsError):
         path.mkdir(OURS)
@@ -121,10 +127,10 @@ def own_folder(path: Path) -> Directory:
 
 
 def close_to_others(top: Path) -> None:
-    """Set 0700 and 0600 on a folder and its contents; foreign files and files with several links are left alone.
+    """Set modes 0700 and 0600 on a folder and its contents, except on files of other users and with several links.
 
     Raises:
-        OSError: it is a link, or no folder.
+        OSError: The path is a link or not a folder.
     """
     handle = Directory.open(top)
     for _, _, names, folder in os.fwalk(".", dir_fd=handle.descriptor):
@@ -137,10 +143,10 @@ def close_to_others(top: Path) -> None:
 
 
 def remove_special(top: Path) -> None:
-    """Remove links, FIFOs and the like from a folder: whoever reads it later would follow them, or wait.
+    """Remove links, FIFOs and other special files from a folder, because a later reader would follow them or block.
 
     Raises:
-        OSError: it is a link, or no folder.
+        OSError: The path is a link or not a folder.
     """
     handle = Directory.open(top)
     for _, folders, names, folder in os.fwalk(".", dir_fd=handle.descriptor):
@@ -154,12 +160,12 @@ def _close(descriptor: int, mode: int) -> None:
     status = os.fstat(descriptor)
     is_only_here = stat.S_ISDIR(status.st_mode) or status.st_nlink == 1
     if status.st_uid == os.geteuid() and is_only_here and stat.S_IMODE(status.st_mode) != mode:
-        with contextlib.suppress(OSError):  # a read-only disk is reported when something must be written
+        with contextlib.suppress(OSError):  # a read-only disk is reported by the next write
             os.fchmod(descriptor, mode)
 
 
 def _enter(parent: int, name: str, path: Path) -> int:
-    """Open a folder of ours, created if missing; one that an older version left readable is closed to others."""
+    """Open a folder, created if missing, and set its mode to 0700."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, OURS, dir_fd=parent)
     try:
@@ -168,7 +174,7 @@ def _enter(parent: int, name: str, path: Path) -> int:
         if error.errno not in {errno.ELOOP, errno.ENOTDIR}:
             raise
         message = f"gump keeps its worktrees below {path}, which is a link or not a folder"
-        raise WorktreeError(message, hint="remove it, or set gump_worktrees to the folder that it leads to") from error
+        raise WorktreeError(message, hint="remove it, or set gump_worktrees to the folder that it points to") from error
     status = os.fstat(folder)
     if status.st_uid != os.geteuid():
         os.close(folder)
@@ -184,5 +190,5 @@ def _refuse_foreign(folder: int, path: str) -> None:
         raise WorktreeError(f"gump keeps its worktrees below {path}, which belongs to another user", hint=_HINT)
     foreign = _OTHERS if status.st_gid == os.getegid() else _OTHERS | _GROUP
     if status.st_mode & foreign and not status.st_mode & stat.S_ISVTX:
-        message = f"gump keeps its worktrees below {path}, where other users may write"
+        message = f"gump keeps its worktrees below {path}, which other users can write to"
         raise WorktreeError(message, hint=f"chmod go-w {path}, or {_HINT}")

@@ -1,4 +1,4 @@
-"""Where a path leads, all links followed."""
+"""The real path of a file or folder, with all links resolved."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pytest_gump.system.directory import HAS_PROC
 
 _NO_NAMES: Final = ("", ".", "..")
 _GONE: Final = " (deleted)"
-"""What Linux adds to the path of a folder that was removed."""
+"""Suffix that Linux adds to the path of a removed folder."""
 
 
 def real_path(path: str) -> str:
-    """Return what `os.path.realpath` returns. On Linux, the kernel resolves the folder in one call."""
+    """Return the same as `os.path.realpath`, but faster: on Linux, the kernel resolves the folder in one call."""
     folder, name = os.path.split(path)
     real = None if name in _NO_NAMES else _real_folder(folder, name)
     return os.path.realpath(path) if real is None else os.path.join(real, name)  # noqa: PTH118 - text
 
 
 def _real_folder(folder: str, name: str) -> str | None:
-    """The real path of a folder; None if it is not known, or if this name in it is a link."""
+    """Return the real path of a folder; None if it is unknown, or if `name` in it is a link."""
     if not HAS_PROC:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Find and mask the values of secrets that were passed to agents and gates."""
+"""Finds and masks the values of secrets that were passed to agents and gates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MASK: Final = "***"
 _MIN_LENGTH: Final = 8
-"""A shorter value is in too many files by chance."""
+"""Shorter values are not masked, because they occur in too many files by chance."""
 _TELLING: Final = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE", re.IGNORECASE)
 _LONGEST_LINE: Final = 1 << 20
 _BLOCK: Final = 1 << 20
@@ -25,13 +25,13 @@ _BLOCK: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Values by the name of the variable that they came in."""
+    """Values of secrets by the names of their environment variables."""
 
     values: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def named(cls, names: Iterable[str], environment: Mapping[str, str] = os.environ) -> Secrets:
-        """Take what is secret among the variables: by its name, or as the password of a URL."""
+        """Find secrets among the variables: by the name of the variable, or as the password in a URL."""
         found = {name: _secret_part(name, environment.get(name, "")) for name in names}
         return cls({name: value for name, value in found.items() if len(value) >= _MIN_LENGTH})
 
@@ -39,7 +39,7 @@ class Secrets:
         return bool(self.values)
 
     def names_in(self, text: str | bytes) -> list[str]:
-        """The variables whose values are in the text, in any form."""
+        """Return the variables whose values are in the text, in any of the forms of `written`."""
         return [name for name, value in self.values.items() if written(value).is_in(text)]
 
     def names_in_file(self, path: Path) -> list[str]:
@@ -57,7 +57,7 @@ class Secrets:
 
     @property
     def _overlap(self) -> int:
-        """Bytes of a block that may be the beginning of a secret: lines may be longer than the memory."""
+        """Bytes at the end of a block that may be the start of a secret. Files are read in blocks of fixed size."""
         return max(written(value).longest for value in self.values.values())
 
     def _spans(self, text: str | bytes) -> Iterator[Span]:
@@ -65,7 +65,7 @@ class Secrets:
             yield from written(value).spans(text)
 
     def mask(self, value: Any) -> Any:
-        """The same plain data with every secret masked, in strings at any depth."""
+        """Return plain data with all secrets masked, in strings at any depth."""
         if not self.values:
             return value
         if isinstance(value, str):
@@ -76,18 +76,18 @@ class Secrets:
         return [self.mask(inner) for inner in value] if isinstance(value, list) else value
 
     def star(self, text: bytes) -> bytes:
-        """Mask every secret with as many asterisks as it has characters: what counts characters sees no difference."""
+        """Mask every secret with as many asterisks as it has characters, to keep the length of the text."""
         parts, end = masked(text, self._spans(text), len(text), lambda span: b"*" * span.length)
         return b"".join(parts) + text[end:]
 
     def added_in(self, patch: Path) -> list[str]:
-        """`NAME in path` for every secret in the added lines of a patch."""
+        """Return `NAME in path` for every secret in the added lines of a patch."""
         if not self.values:
             return []
         return list(dict.fromkeys(f"{name} in {path}" for path, line in _added(patch) for name in self.names_in(line)))
 
     def mask_files(self, folder: Path) -> list[str]:
-        """Mask secrets in all files below a folder of ours; gives the names of the files that held some."""
+        """Mask secrets in all files below a folder. Return the paths of the changed files, relative to the folder."""
         if not self.values:
             return []
         files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
@@ -109,13 +109,13 @@ class Secrets:
         return True
 
     def _masked(self, block: bytes, cut: int) -> tuple[bytes, int]:
-        """Mask what begins before `cut`, and say where the rest begins."""
+        """Return the block with the secrets that start before `cut` masked, and the position of the rest."""
         parts, end = masked(block, self._spans(block), cut, lambda _: MASK.encode())
         return b"".join(parts) + block[end:cut], max(end, cut)
 
 
 def _secret_part(name: str, value: str) -> str:
-    """The value, or the password in it; empty when it is nothing to hide (a path, a number, a plain URL)."""
+    """Return the secret in a value: all of it, or the password in a URL; empty for a path or a URL without password."""
     if "://" in value:
         try:
             return unquote(urlsplit(value).password or "")
@@ -125,7 +125,7 @@ def _secret_part(name: str, value: str) -> str:
 
 
 def _added(patch: Path) -> Iterator[tuple[str, bytes]]:
-    """Blocks of added lines, because a wrapped value spans several lines."""
+    """Yield the path and text of each block of added lines. Blocks, because a wrapped value spans several lines."""
     path, run = "", b""
     with patch.open("rb") as lines:
         while line := lines.readline(_LONGEST_LINE):

@@ -1,4 +1,4 @@
-"""Folders that are removed under another name: a removal that is cut short leaves one, and `gump gc` finds it."""
+"""Removes folders in two steps: rename, then delete. `gump gc` finds what an interrupted removal leaves."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ TRASH: Final = ".trash"
 
 
 def trash_name(name: str) -> str:
-    """A fresh name beside `name`."""
+    """Return a unique name for the renamed `name`."""
     return f"{TRASH}-{name}-{os.urandom(4).hex()}"
 
 
 def is_trash(entry: str, name: str | None = None) -> bool:
-    """True for what `trash_name` returned, of this name or of any."""
+    """True if `trash_name` returned this entry, for `name` or, if that is None, for any name."""
     return entry.startswith(f"{TRASH}-" if name is None else f"{TRASH}-{name}-")
 
 
 def move_to_trash(path: Path) -> Path:
-    """Rename a file or folder, so that nobody finds it any more; returns its new path."""
+    """Rename a file or folder to hide it from other processes. Return its new path."""
     return path.rename(path.with_name(trash_name(path.name)))
 
 
 def delete(path: Path) -> bool:
-    """Remove what was renamed; True, so that it can be an action of `gump gc`.
+    """Remove a renamed file or folder. Return True, as actions of `gump gc` do.
 
     Raises:
-        OSError: it could not be removed.
+        OSError: It cannot be removed.
     """
     files.remove(path)
     return True

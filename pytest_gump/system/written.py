@@ -1,7 +1,13 @@
-"""Forms in which a text may appear in the output of programs; used to find and mask secrets.
+"""Forms in which a text can appear in the output of programs, to find and mask secrets.
 
-As it is; with JSON, XML, URL or backslash escapes, any mix of them, also of JSON within JSON; as hexadecimal digits; as
-base64 or base64url, at any of the three alignments and with line breaks. Not: reversed, spaced out or compressed.
+These forms are found:
+
+* the plain text
+* with JSON, XML, URL or backslash escapes, in any mix, including JSON within JSON
+* as hexadecimal digits
+* as base64 or base64url, at any of the three alignments, with or without line breaks
+
+Reversed, spaced out or compressed text is not found.
 """
 
 from __future__ import annotations
@@ -19,20 +25,20 @@ Text = TypeVar("Text", str, bytes)
 _SLASH: Final = r"\\"
 _MORE: Final = r"\\{0,7}"
 _SLASHES: Final = _SLASH + _MORE
-"""JSON within JSON within JSON."""
+"""The backslashes of one escape. Every level of JSON within JSON doubles them."""
 _BREAK: Final = r"(?:\\{1,8}[rn]|\r?\n[+ -]?)*"
-"""Where a line of base64 may end: in a file, a JSON text or a patch."""
+"""A line break in base64 text: in a file, a JSON string or a patch."""
 _SHORT: Final = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 _XML: Final = {"&": "amp;", "<": "lt;", ">": "gt;", '"': "quot;", "'": "apos;"}
 _LONGEST_CHARACTER: Final = 4 * 12
-"""Bytes that one escaped character of a text may take."""
+"""Most bytes of one escaped character."""
 
 
 class Span(NamedTuple):
     start: int
     end: int
     length: int
-    """Characters of the text, without escapes; of digits, base64 and texts that overlap: of what is there."""
+    """Number of characters without escapes. For digits, base64 and overlapping texts: of the span itself."""
 
 
 class Written:
@@ -46,7 +52,7 @@ class Written:
         self._patterns += [(_compiled(pattern), True) for pattern in (_hexadecimal(data), *_base64(data))]
 
     def spans(self, text: str | bytes) -> Iterator[Span]:
-        """Spans of the text in its forms; they may overlap."""
+        """Yield all spans that contain the text in one of its forms. They may overlap."""
         if len(text) < len(self.text):  # no form is shorter
             return
         for (in_bytes, in_text), is_encoded in self._patterns:
@@ -69,7 +75,7 @@ def _compiled(pattern: str) -> tuple[re.Pattern[bytes], re.Pattern[str]]:
 
 
 def _escaped(text: str) -> Iterator[str]:
-    """Two patterns, by how the first character stands: a search for one of few first bytes is fast."""
+    """Yield two patterns: with a plain or an escaped first character. A search for few first bytes is fast."""
     rest = "".join(
         f"(?:{re.escape(char)}|{'|'.join(lead + tail for lead, tail in _escapes(char))})" for char in text[1:]
     )
@@ -78,7 +84,7 @@ def _escaped(text: str) -> Iterator[str]:
 
 
 def _escapes(char: str) -> Iterator[tuple[str, str]]:
-    """The first byte of each way to escape a character, and what follows."""
+    """Yield each way to escape a character as two patterns: the first byte and the rest."""
     data = char.encode("utf-8", "surrogateescape")
     yield "%", "%".join(_digits(f"{byte:02x}") for byte in data)
     yield "&", f"#(?:0*{ord(char)}|[xX]0*{_digits(f'{ord(char):x}')});"
@@ -106,7 +112,7 @@ def _hexadecimal(data: bytes) -> str:
 
 
 def _base64(data: bytes) -> Iterator[str]:
-    """Of each alignment the characters that depend on the text alone."""
+    """Yield a pattern for each alignment, with the base64 characters that depend only on the text."""
     for shift, unknown in ((0, 0), (1, 2), (2, 3)):
         digits = base64.b64encode(b"\0" * shift + data).decode()[unknown : (shift + len(data)) * 8 // 6]
         yield _BREAK.join(_BASE64URL.get(digit, digit) for digit in digits)
@@ -116,9 +122,12 @@ _BASE64URL: Final = {"+": "[+-]", "/": r"(?:\\{1,8}/|[/_])"}
 
 
 def masked(text: Text, spans: Iterable[Span], cut: int, mask: Callable[[Span], Text]) -> tuple[list[Text], int]:
-    """The parts of the text up to the last span that begins before `cut`, masked; and where the rest begins.
+    """Mask the spans that start before `cut`.
 
-    Spans that overlap become one: of a secret that holds another one, nothing stays.
+    Overlapping spans are merged, so that no part of a secret that contains another one remains.
+
+    Returns:
+        The masked parts of the text up to the end of the last masked span, and that position.
     """
     parts: list[Text] = []
     end = 0

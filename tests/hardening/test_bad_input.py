@@ -85,7 +85,7 @@ def check_harmless(text: str) -> None:
     [
         (b"", "the spec *spec.md is empty"),
         (b" \n\t\n", "the spec *spec.md is empty"),
-        (b"x" * (17 << 20), "the spec *spec.md has 17825792 bytes; at most 16777216 are read"),
+        (b"x" * (17 << 20), "the spec *spec.md has 17825792 bytes; the limit is 16777216"),
     ],
     ids=["nothing", "blank", "17 MiB"],
 )

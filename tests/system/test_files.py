@@ -42,7 +42,7 @@ def test_a_file_that_a_user_named_may_be_a_link(tmp_path: Path) -> None:
         ("text/below", "the spec does not exist"),
         ("fifo", "the spec is not a regular file"),
         ("folder", "the spec is not a regular file"),
-        ("big", "the spec has 11 bytes; at most 10 are read"),
+        ("big", "the spec has 11 bytes; the limit is 10"),
         ("nul\0", "the spec cannot be read: embedded null byte"),
         ("loop", "the spec cannot be read: Too many levels of symbolic links"),
         ("binary", "the spec is not UTF-8 text (byte 1)"),

@@ -95,7 +95,7 @@ def test_pipe_is_refused_without_waiting(project: Path) -> None:
 def test_large_file_is_refused(project: Path) -> None:
     with put(project, "large.yaml").open("wb") as file:
         file.truncate(5_000_000)
-    assert "bytes; at most" in refusal("large", project)
+    assert "bytes; the limit is" in refusal("large", project)
 
 
 def test_file_with_an_impossible_name_is_refused(project: Path) -> None:
