@@ -250,7 +250,7 @@ def test_a_detached_head_moves_by_apply_alone(project: GumpProject, capsys: pyte
 def test_an_unborn_branch_is_told_before_anything_starts(project: GumpProject) -> None:
     project.git("checkout", "--quiet", "--orphan", "empty")
     project.git("rm", "--quiet", "-r", "--cached", ".")
-    check_refused(project, project.run("one"), "the repository '*' has no commit yet", "  hint: git commit *")
+    check_refused(project, project.run("one"), "the repository '*' has no commits yet", "  hint: commit *")
 
 
 def test_a_bare_repository_is_told_before_anything_starts(project: GumpProject) -> None:

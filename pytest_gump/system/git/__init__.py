@@ -1,1 +1,1 @@
-"""Git: the user's repository and checkout, read freely and written in few named ways."""
+"""Git: reads the user's repository and checkout, and makes a small, fixed set of changes to them."""

@@ -22,10 +22,10 @@ _NO_SOURCES: Final = frozenset(
 
 
 def absent_modules(repository: Repository, is_there: Callable[[str], bool]) -> list[str]:
-    """Name the importable files that git ignores in the checkout and that `is_there` does not find in the worktree.
+    """Return the importable files that git ignores in the checkout and that `is_there` does not find in the worktree.
 
-    Virtual environments, dependency folders, build outputs, caches and hidden folders do not count, and are not read.
-    Empty where the repository has no checkout.
+    Virtual environments, dependency folders, build outputs, caches and hidden folders are skipped. Empty if the
+    repository has no checkout.
     """
     try:
         status = repository.last_status or repository.status()
@@ -36,7 +36,7 @@ def absent_modules(repository: Repository, is_there: Callable[[str], bool]) -> l
 
 
 def _files(root: Path, ignored: str) -> Iterator[str]:
-    """The files of an ignored folder that tests may import; or the ignored file itself."""
+    """Yield the importable files of an ignored folder, or the ignored file itself."""
     if not ignored.endswith("/"):
         yield ignored
     elif not any(map(_is_apart, ignored.split("/"))):
@@ -49,7 +49,7 @@ def _files(root: Path, ignored: str) -> Iterator[str]:
 
 
 def importable(paths: Iterable[str]) -> Iterator[str]:
-    """The files that tests may import."""
+    """Yield the paths of files that tests can import."""
     paths = [*paths]
     venvs = tuple(f"{posixpath.dirname(path)}/" for path in paths if posixpath.basename(path) == _VENV)
     for path in paths:
@@ -59,5 +59,5 @@ def importable(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _is_apart(folder: str) -> bool:
-    """Whether a folder of this name has no sources of the project."""
+    """True if folders with this name do not contain sources of the project."""
     return folder in _NO_SOURCES or folder.startswith(".") or folder.endswith(".egg-info")

@@ -1,4 +1,4 @@
-"""What differs between two commits: names, line counts, patches."""
+"""Differences between two commits: names, line counts and patches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _COMPARE: Final = ("diff-tree", "-r", "--no-renames", "--no-ext-diff", "--no-tex
 _LIST: Final = ("-z", "--raw", "--numstat")
 _PATCH: Final = ("-p", "--full-index", "--src-prefix=a/", "--dst-prefix=b/")
 _END_OF_LIST: Final = b"\0\0"
-"""No name in the list is empty."""
+"""Separates the list from the patch. It cannot occur earlier, because no name in the list is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class ChangedFile:
     path: str
     status: Status
     added: int | None = None
-    """Lines; None for binary files, and for those over 1 MiB."""
+    """Number of lines; None for binary files and files over 1 MiB."""
     removed: int | None = None
 
 
@@ -47,8 +47,8 @@ class Difference(NamedTuple):
 def write_diff(git: GitRunner, old: str, new: str, out: Path) -> tuple[Difference, ...]:
     """Write a patch for `git apply --binary`, and return the files that differ.
 
-    Files over 1 MiB are one line each, before the patch. One command does all, unless some files are binary or large:
-    their sizes decide what is shown of them.
+    Before the patch, one line lists each file over 1 MiB instead of its content. One git command is enough, unless
+    some files are binary or large: their sizes are needed then.
     """
     with tempfile.TemporaryFile(dir=out.parent) as found:
         git.check(*_COMPARE, *_LIST, *_PATCH, commit_id(old), commit_id(new), output=found)
@@ -69,8 +69,8 @@ def write_diff(git: GitRunner, old: str, new: str, out: Path) -> tuple[Differenc
 
 
 def _split(found: IO[bytes]) -> tuple[tuple[Difference, ...], int]:
-    """The list of what differs, at the start of the output, and where the patch after it begins."""
-    if not os.fstat(found.fileno()).st_size:  # trees may differ in empty folders alone
+    """Return the differences listed at the start of the output, and the position of the patch after the list."""
+    if not os.fstat(found.fileno()).st_size:  # the trees differ only in empty folders
         return (), 0
     with mmap.mmap(found.fileno(), 0, access=mmap.ACCESS_READ) as text:
         end = text.find(_END_OF_LIST)
@@ -78,7 +78,7 @@ def _split(found: IO[bytes]) -> tuple[tuple[Difference, ...], int]:
 
 
 def write_patch(git: GitRunner, old: str, new: str, out: Path) -> None:
-    """Write everything that differs, files of any size included, as `git apply --binary` takes it."""
+    """Write a patch for `git apply --binary` that includes files of any size."""
     with files.create(out) as file:
         git.check(*_COMPARE, *_PATCH, "--binary", commit_id(old), commit_id(new), output=file)
 
@@ -109,7 +109,7 @@ def _count(field: str) -> int | None:
 
 
 def _large_files(git: GitRunner, entries: Sequence[Difference]) -> dict[str, int]:
-    """Sizes of the files that are too large for a patch; only those without line counts can be."""
+    """Return the sizes of files that are too large for a patch. Only files without line counts can be too large."""
     wanted = [entry for entry in entries if entry.change.added is None]
     if not wanted:
         return {}

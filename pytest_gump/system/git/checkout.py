@@ -1,4 +1,4 @@
-"""The user's checkout: what is modified in it, and the one way in which it is ever moved."""
+"""The user's checkout: its modified files, and the fast-forward merge, which is the only change to it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _MERGE: Final = (
     *("merge", "--ff-only", "--commit", "--no-squash", "--quiet", "--no-stat", "--no-autostash"),
     *("--no-overwrite-ignore", "--no-verify-signatures", "--no-signoff", "--no-log"),
 )
-"""Moves HEAD forward, whatever the user's merge settings are."""
+"""Moves HEAD forward, regardless of the user's merge settings."""
 
 
 def unknown_to_git(repository: Repository, paths: Sequence[str]) -> list[str]:
-    """The files that git does not track, ignored ones included."""
+    """Return the files in `paths` that git does not track, including ignored files."""
     if not paths:
         return []
     arguments = ("status", "--porcelain=v1", "-z", "--ignored", "--untracked-files=all", "--no-renames", "--", *paths)
@@ -33,17 +33,18 @@ def unknown_to_git(repository: Repository, paths: Sequence[str]) -> list[str]:
 
 
 def fast_forward(repository: Repository, commit: str) -> None:
-    """Move branch, index and files from HEAD forward to `commit`; everything is checked before anything moves.
+    """Move branch, index and files from HEAD forward to `commit`. All checks precede the first change.
 
     Raises:
-        WorktreeError: modified tracked files, untracked files in the way (both named), not ahead of HEAD.
+        WorktreeError: Tracked files are modified, untracked files are in the way (the message lists them), or the
+            commit is not ahead of HEAD.
     """
     commit = commit_id(commit)
     head = repository.head()
     if head == commit:
         return
     if repository.objects.run("merge-base", "--is-ancestor", head, commit).status:
-        raise WorktreeError("the checkout has moved on since the merge was prepared; nothing was changed")
+        raise WorktreeError("HEAD of the checkout has moved since the merge was prepared; nothing was changed")
     if dirty := repository.dirty():
         raise WorktreeError(
             f"the checkout has uncommitted changes: {listed_paths(dirty)}", hint="commit or stash them first"
@@ -63,16 +64,16 @@ def fast_forward(repository: Repository, commit: str) -> None:
 
 
 def _without_options(branch: str | None) -> dict[str, str]:
-    """Clears the user's `branch.<name>.mergeOptions`; by variables, because a name may contain `=`."""
+    """Return variables that clear the user's `branch.<name>.mergeOptions`. With `-c`, a name could not contain `=`."""
     key = f"branch.{branch}.mergeOptions"
     return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": key, "GIT_CONFIG_VALUE_0": ""} if branch else {}
 
 
 def _check_moved(repository: Repository, head: str, commit: str, result: GitOutput) -> None:
-    """Check the actual state, not git's exit code alone.
+    """Check the actual state of the checkout in addition to git's exit code.
 
     Raises:
-        WorktreeError: HEAD is not at the commit, or index and files are not those of it.
+        WorktreeError: HEAD is not at the commit, or index or files differ from it.
     """
     now = repository.head()
     if now == head and result.status:
@@ -82,14 +83,15 @@ def _check_moved(repository: Repository, head: str, commit: str, result: GitOutp
         why = f"files differ from it: {listed_paths(dirty)}" if dirty else f"HEAD is at {now[:10]}"
         raise WorktreeError(
             f"git merge should have moved HEAD to {commit[:10]}, but {why}",
-            hint="git status and git reflog show what happened; the result is not recorded as applied",
+            hint="see git status and git reflog; the result is not recorded as applied",
         )
 
 
 def in_the_way(root: Path, added: Sequence[str], deleted: Sequence[str]) -> list[str]:
-    """Name what lies where new files have to go: the files themselves, or a file where a folder must be.
+    """Return the paths that new files would overwrite: existing files, or files in the place of a folder.
 
-    What the same change deletes is not in the way, nor is a folder that it empties: git looks after that one.
+    Files that the same change deletes are not in the way. Neither are folders that it empties, because git removes
+    them.
     """
     going = set(deleted)
     emptied = {"/".join(path.split("/")[:depth]) for path in deleted for depth in range(1, path.count("/") + 1)}

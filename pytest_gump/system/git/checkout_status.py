@@ -1,4 +1,4 @@
-"""The user's checkout at one moment, as a single `git status` sees it."""
+"""The state of the user's checkout, from a single `git status`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _STATUS: Final = (
 )
 OF_TRACKED_FILES: Final = (*_STATUS, "--untracked-files=no")
 OF_ALL_FILES: Final = (*_STATUS, "--untracked-files=all", "--ignored=matching")
-"""For this one git reads every folder of the checkout that it does not ignore."""
+"""Slower than `OF_TRACKED_FILES`: git reads every folder of the checkout that it does not ignore."""
 _FIELDS: Final[Mapping[str, int]] = {"1": 8, "u": 10}
-"""Fields before the path, by the kind of a line: a modified file, an unmerged one."""
+"""Number of fields before the path, by kind of line: 1 is a modified file, u an unmerged file."""
 _DETACHED: Final = "(detached)"
 
 
@@ -29,13 +29,13 @@ class CheckoutStatus(NamedTuple):
     branch: str | None
     """Short name of the checked-out branch; None for a detached HEAD."""
     modified: Mapping[str, str]
-    """Tracked files that differ from HEAD, staged or not, with git's letters for how."""
+    """Tracked files that differ from HEAD, staged or not, with git's status letters."""
     unmerged: tuple[str, ...]
-    """Those of them whose merge is unfinished."""
+    """The modified files whose merge is unfinished."""
     untracked: tuple[str, ...]
-    """Files that git neither tracks nor ignores, if others than tracked files were asked for."""
+    """Files that git neither tracks nor ignores. Empty with `OF_TRACKED_FILES`."""
     ignored: tuple[str, ...]
-    """Likewise files that git ignores; a folder, which ends in `/`, stands for all that is in it."""
+    """Files that git ignores. A folder, which ends in `/`, includes its contents. Empty with `OF_TRACKED_FILES`."""
 
     @property
     def dirty(self) -> list[str]:
@@ -44,10 +44,10 @@ class CheckoutStatus(NamedTuple):
 
 
 def checkout_status(result: GitOutput) -> CheckoutStatus:
-    """Read what one of the commands above has printed.
+    """Parse the output of one of the commands above.
 
     Raises:
-        WorktreeError: it failed.
+        WorktreeError: The command failed.
     """
     if result.status:
         raise failure("status", result)

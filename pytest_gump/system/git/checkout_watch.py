@@ -1,7 +1,7 @@
-"""Files around the user's checkout that programs execute or obey, compared before and after a run.
+"""Compares the files of the user's checkout that programs execute or read as configuration, before and after a run.
 
-Git does not show all of them: an agent without a sandbox can leave an untracked `conftest.py`, a hook in `.git/hooks`
-or an ignored `.claude/settings.local.json`, and the next pytest, git or agent that starts in the checkout obeys it.
+Git does not show all of them. An agent without a sandbox can leave an untracked `conftest.py`, a hook in `.git/hooks`
+or an ignored `.claude/settings.local.json`. The next pytest, git or agent that starts in the checkout uses it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PYTEST_FILES: Final = frozenset(
     {"conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "setup.cfg"}
     | {"pyproject.toml"}
 )
-"""Files that pytest reads at its start, in the folders around the tests."""
+"""Files that pytest reads when it starts, in the folders that contain the tests."""
 _AT_TOP: Final = (
     *("gump.toml", "sitecustomize.py", "usercustomize.py", "*.pth", "setup.py", ".envrc", ".mcp.json"),
     *("opencode.json", "opencode.jsonc", ".worktreeinclude", ".gitattributes", ".gitmodules"),
@@ -35,7 +35,7 @@ _FOLDERS: Final = (
 )
 _OF_GIT: Final = ("config", "config.worktree", "info/attributes", "info/exclude", "info/sparse-checkout")
 _MOST_FILES: Final = 1000
-"""Files read in one folder, because folders of agents may hold whole worktrees."""
+"""Most files that are read in one folder, because an agent's folder may contain whole worktrees."""
 _MOST_BYTES: Final = 1 << 20
 
 
@@ -47,7 +47,7 @@ class CheckoutState(NamedTuple):
     watched: Mapping[str, str]
 
     def changed(self, now: CheckoutState) -> dict[str, str]:
-        """What changed, by name: `new`, `gone` or `changed`; files that programs obey come first."""
+        """Return the changes by name: `new`, `gone` or `changed`. Files that programs obey come first."""
         found = {name: _how(self.watched, now.watched, name) for name in _differing(self.watched, now.watched)}
         obeyed = {name: how for name, how in found.items() if now.watched.get(name) or self.watched.get(name)}
         tracked = dict.fromkeys(_differing(self.tracked, now.tracked), "changed")
@@ -63,16 +63,18 @@ def _how(before: Mapping[str, object], now: Mapping[str, object], name: str) -> 
 
 
 def checkout_state(repository: Repository, status: CheckoutStatus | None = None) -> CheckoutState:
-    """State of the checkout that git cannot show later; to be compared with another one.
+    """Return the state of the checkout, to compare it with a later one.
 
-    `status`: what git has just said of the checkout, untracked files included; without it, git is asked.
+    Args:
+        repository: The user's repository.
+        status: The current status of all files; by default, it is read from git.
     """
     status = status or repository.status()
     return CheckoutState(_tracked(repository.root, status), _watched(repository, status))
 
 
 def _tracked(root: Path, status: CheckoutStatus) -> dict[str, object]:
-    """HEAD, and a stamp of each tracked file that is modified."""
+    """Return HEAD, and status letters, time and size of each modified tracked file."""
     found: dict[str, object] = {"HEAD": status.head}
     for name, letters in status.modified.items():
         with contextlib.suppress(OSError):
@@ -83,7 +85,7 @@ def _tracked(root: Path, status: CheckoutStatus) -> dict[str, object]:
 
 
 def _watched(repository: Repository, status: CheckoutStatus) -> dict[str, str]:
-    """The existing files by the name to show, each with a digest, or empty for files that no program obeys."""
+    """Return the watched files by the name to show, each with a digest; empty for files that no program obeys."""
     found = {name: _digest(path) for name, path in _places(repository)}
     for name in status.untracked:
         if "__pycache__/" in name or name.endswith(".pyc"):
@@ -116,7 +118,7 @@ def _below(folder: Path) -> list[str]:
 
 
 def _digest(path: Path) -> str:
-    """Digest of the content, so that a forged time does not hide a change; links are not followed."""
+    """Return a digest of the content, because times can be forged. Links are not followed."""
     try:
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode):

@@ -1,7 +1,7 @@
-"""Refs written without a git process: as small files in git's own format, by git's own steps, under git's own lock.
+"""Writes refs without a git process, in the same format, with the same steps and with the same lock as git.
 
-All functions return False where git itself has to do it: the ref is packed, symbolic, locked, checked out or somewhere
-else.
+All functions return False if git must do it: the ref is packed, symbolic, locked, checked out or points to another
+commit than expected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write(git_dir: Path, name: str, commit: str) -> bool:
-    """Point a ref at a commit, wherever it points now; no reflog is written."""
+    """Point a ref at a commit, regardless of its current value. No reflog is written."""
     target = git_dir / name
     with contextlib.suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def write(git_dir: Path, name: str, commit: str) -> bool:
 
 
 def create(git_dir: Path, name: str, commit: str) -> bool:
-    """Make a branch that does not exist yet, and its reflog."""
+    """Create a branch and its reflog."""
     target, log = git_dir / name, git_dir / "logs" / name
     with contextlib.suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def swap(git_dir: Path, name: str, commit: str, old: str) -> bool:
 
 @contextlib.contextmanager
 def _locked(target: Path, commit: str, *, is_synced: bool = False) -> Iterator[Path]:
-    """Make the lock file of a ref, which becomes the ref when it is renamed; whatever is raised removes it."""
+    """Create the lock file of a ref, which the caller renames to the ref. Any exception removes it."""
     lock = target.with_name(f"{target.name}.lock")
     with lock.open("x") as file:
         try:
@@ -67,14 +67,14 @@ def _locked(target: Path, commit: str, *, is_synced: bool = False) -> Iterator[P
             if is_synced:
                 os.fsync(file.fileno())
             yield lock
-        except BaseException:  # Ctrl-C, too: a lock that stays would stop the next run
+        except BaseException:  # also KeyboardInterrupt: a remaining lock would block the next run
             with contextlib.suppress(OSError):
                 lock.unlink()
             raise
 
 
 def _is_checked_out(git_dir: Path, name: str) -> bool:
-    """Whether HEAD is this branch: its reflog records every move, too."""
+    """True if HEAD is this branch. Then the reflog of HEAD would need an entry too."""
     return _read(git_dir / "HEAD") == f"ref: {name}\n".encode()
 
 
@@ -84,7 +84,7 @@ def _read(target: Path) -> bytes:
 
 
 def _is_packed(git_dir: Path, name: str) -> bool:
-    """Whether the ref may be among the packed ones, or one that cannot exist beside it: below it, or above."""
+    """True if the ref may be packed, or a packed ref conflicts with its name: a parent or a child of it."""
     try:
         packed = (git_dir / "packed-refs").read_bytes()
     except FileNotFoundError:

@@ -14,17 +14,17 @@ _FIXED_DATE: Final = {"GIT_AUTHOR_DATE": "@0 +0000", "GIT_COMMITTER_DATE": "@0 +
 
 class Merge(NamedTuple):
     tree: str | None
-    """None when there are conflicts."""
+    """None if there are conflicts."""
     conflicts: tuple[str, ...] = ()
     """Paths, sorted."""
 
 
 def merge_preview(git: GitRunner, ours: str, theirs: str, base: str | None) -> Merge:
-    """Merge what `theirs` changed since `base` into `ours`, as trees.
+    """Merge the changes of `theirs` since `base` into `ours`, as trees.
 
-    Synthetic commits with one common parent say what the base is: `merge-tree --merge-base` needs git 2.40, and the
-    real history of a run from a dirty checkout has another base than the one wanted. With None, it is what the
-    histories of both say.
+    If `base` is None, the merge base of both histories is used. Otherwise, the merge uses synthetic commits with one
+    common parent: `merge-tree --merge-base` needs git 2.40, and the real history of a run from a dirty checkout has
+    another merge base.
     """
     if base is None:
         sides = commit_id(ours), commit_id(theirs)

@@ -1,6 +1,7 @@
-"""Commits written without a git process: as small files in git's own format, by git's own steps.
+"""Writes commits without a git process, in the same format and with the same steps as git.
 
-Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes, 5.4 without; CPU +20 %.
+Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes; 5.4 and 20 % more CPU if git writes
+the commits.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ IDENTITY: Final = "gump <gump@localhost>"
 
 
 class Identity(NamedTuple):
-    """Who makes a commit, and when, as git writes it: `Name <email> seconds zone`."""
+    """Author and committer with the time, in git's format: `Name <email> seconds zone`."""
 
     author: str
     committer: str
@@ -34,7 +35,7 @@ class Identity(NamedTuple):
 
 
 def commit_text(tree: str, parents: Sequence[str], message: bytes, who: Identity | None = None) -> bytes:
-    """What `git commit-tree` would hash: header lines, an empty line, the message."""
+    """Return the body of a commit object as `git commit-tree` writes it: header lines, an empty line, the message."""
     who = who or Identity.of_gump()
     by = f"author {who.author}", f"committer {who.committer}"
     header = [f"tree {tree}", *(f"parent {parent}" for parent in parents), *by]
@@ -42,7 +43,7 @@ def commit_text(tree: str, parents: Sequence[str], message: bytes, who: Identity
 
 
 def write_loose_commit(objects: Path, body: bytes, *, algorithm: str) -> str | None:
-    """Store a commit in `objects` and give its id; None when it could not be written, so that git has to try."""
+    """Store a commit in the folder `objects` and return its id; None if that fails and git must do it."""
     data = b"commit %d\0" % len(body) + body
     name = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
     folder = objects / name[:2]
@@ -52,7 +53,7 @@ def write_loose_commit(objects: Path, body: bytes, *, algorithm: str) -> str | N
         if target.exists():
             return name
         folder.mkdir(exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=folder)  # the prefix that `git gc` clears away
+        descriptor, temporary = tempfile.mkstemp(prefix="tmp_obj_", dir=folder)  # the prefix that `git gc` removes
         with os.fdopen(descriptor, "wb") as file:
             file.write(zlib.compress(data, 1))
             file.flush()

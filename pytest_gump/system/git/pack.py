@@ -1,7 +1,7 @@
-"""Commits on their way between repositories that share no disk: packs, as `git fetch` would make them.
+"""Packs that transfer commits between repositories that share no disk, in the same format as for `git fetch`.
 
-A pack holds what the receiver lacks, as differences to what it has. Commits are sent without their history: the
-receiver lists them in `shallow`.
+A pack contains the objects that the receiver does not have, as differences to those that it has. Commits are sent
+without their history. The receiver lists them in `shallow`.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SMALL: Final = 1 << 20
-"""Up to so many bytes, objects become files of their own: a pack for every attempt would be too many packs."""
+"""Size in bytes up to which objects are stored as single files, to avoid one pack file for every attempt."""
 
 
 def pack_trees(repository: Repository, wanted: Collection[str], known: Collection[str]) -> bytes:
-    """Pack commits with their files and without their history, for a repository that has the `known` ones."""
+    """Pack commits with their files but without their history, for a repository that has the `known` commits."""
     ids = [*map(commit_id, (*wanted, *known))]
     lines = [*(f"--shallow {commit}" for commit in ids), *wanted, *(f"^{commit}" for commit in known)]
     return _pack(repository, lines, "--shallow-file", "")
 
 
 def pack_new(repository: Repository, wanted: Collection[str], known: Collection[str]) -> bytes:
-    """Pack commits and all that led to them since the `known` ones."""
+    """Pack commits and their history since the `known` commits."""
     return _pack(repository, [*map(commit_id, wanted), *(f"^{commit_id(commit)}" for commit in known)])
 
 
@@ -42,20 +42,20 @@ def _pack(repository: Repository, lines: list[str], *options: str) -> bytes:
 
 
 def unpack(repository: Repository, pack: bytes) -> None:
-    """Take the objects of a pack in.
+    """Store the objects of a pack.
 
     Raises:
-        WorktreeError: it is damaged, or differs from something that is not here.
+        WorktreeError: The pack is damaged, or needs objects that this repository does not have.
     """
     arguments = ("unpack-objects", "-q") if len(pack) <= _SMALL else ("index-pack", "--stdin", "--fix-thin")
     repository.objects.check(*arguments, stdin=pack)
 
 
 def open_mirror(root: Path, *, object_format: str, pack: bytes, commits: Collection[str]) -> Repository:
-    """Give a repository in `root` that holds the commits of a pack, and what was sent before.
+    """Return the repository in `root`, created if missing, after storing the commits of a pack in it.
 
     Raises:
-        WorktreeError: it cannot be made, or the pack is damaged.
+        WorktreeError: The repository cannot be created, or the pack is damaged.
     """
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -74,12 +74,12 @@ def open_mirror(root: Path, *, object_format: str, pack: bytes, commits: Collect
             if commits:
                 _replace(git / "HEAD", f"{next(iter(commits))}\n")
     except OSError as error:
-        raise WorktreeError(f"cannot make a repository in {root}: {error.strerror}") from error
+        raise WorktreeError(f"cannot create a repository in {root}: {error.strerror}") from error
     return Repository.open(root)
 
 
 def _replace(path: Path, text: str) -> None:
-    """Git processes of other workers read the file meanwhile, and an empty HEAD is no repository."""
+    """Replace a file atomically: git processes of other workers may read it, and an empty HEAD is invalid."""
     with replacing(path) as file:
         file.write(text.encode())
 

@@ -1,4 +1,4 @@
-"""Names of the refs and branches that runs have in the user's repository."""
+"""Names of the refs and branches of runs in the user's repository."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Final
 
 HEADS: Final = "refs/heads/"
 BRANCHES: Final = "refs/heads/gump"
-"""The branches of all runs are below it."""
+"""Parent of the branches of all runs."""
 RUNS: Final = "refs/gump"
-"""All other refs of runs are below it, in a folder for each run."""
+"""Parent of all other refs of runs, with one folder for each run."""
 
 
 def branch_name(run_id: str) -> str:
-    """Short name of the branch that a run starts with."""
+    """Return the short name of the branch that a run starts with."""
     return f"gump/{run_id}"
 
 
@@ -21,35 +21,35 @@ def branch_ref(name: str) -> str:
 
 
 def is_run_branch(name: str) -> bool:
-    """True if the short name is one that a run gives to its branches."""
+    """True if a branch with this short name belongs to a run."""
     return name.startswith("gump/")
 
 
 def is_run_ref(ref: str) -> bool:
-    """True if the ref is not a branch and belongs to a run."""
+    """True if the ref belongs to a run and is not a branch."""
     return ref.startswith(f"{RUNS}/")
 
 
 def run_refs(run_id: str) -> str:
-    """The folder of a run's refs."""
+    """Return the folder of a run's refs."""
     return f"{RUNS}/{run_id}"
 
 
 def head_ref(run_id: str) -> str:
-    """Ref of the run's head while the result is on no branch."""
+    """Return the ref of the run's head, for a result that is not on a branch."""
     return f"{run_refs(run_id)}/head"
 
 
 def dirty_ref(run_id: str) -> str:
-    """Ref of the uncommitted changes that the run started from."""
+    """Return the ref of the uncommitted changes that the run started from."""
     return f"{run_refs(run_id)}/dirty"
 
 
 def snapshot_refs(run_id: str) -> str:
-    """The folder of the refs that keep what attempts left in their worktrees."""
+    """Return the folder of the refs of snapshots, which contain the files that attempts left in their worktrees."""
     return f"{run_refs(run_id)}/attempts/"
 
 
 def commit_refs(run_id: str) -> str:
-    """The folder of the refs that keep the commits of passed attempts, wherever the run's branch goes."""
+    """Return the folder of the refs that keep the commits of passed attempts, even if the run's branch moves."""
     return f"{run_refs(run_id)}/commits/"

@@ -1,8 +1,8 @@
-"""The user's repository: read at will, written only below refs/gump and heads/gump.
+"""The user's repository. Refs are written only below refs/gump and refs/heads/gump.
 
-Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes; 6.5 if git writes the refs, 19 if
-trees are not remembered. With a file written 4; a run of one step starts 12. Resuming 102 steps
-(`benchmarks/README.md`): 1.5 s of CPU, 2.0 without `learn_trees`.
+Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes; 6.5 if git writes the refs; 19 if
+trees are not cached; 4 if the item writes a file. A run of one step starts 12 git processes. Resuming 102 steps takes
+1.5 s of CPU; 2.0 s without `learn_trees`.
 """
 
 from __future__ import annotations
@@ -40,32 +40,33 @@ _LAYOUT: Final = re.compile(
     r"|extensions\.(?:objectformat|refstorage)"
 )
 _OBJECTS_OF_GIT: Final = ("core.sharedrepository", "extensions.compatobjectformat")
-"""Settings under which a new object needs more than its file."""
+"""Settings that require more for a new object than writing its file."""
 
 
 class Repository:
-    """Opened with `Repository.open`; holds no lock, and no process but the one of `begin_status`."""
+    """A repository. Open it with `Repository.open`. It holds no locks, and only `begin_status` leaves a process."""
 
     def __init__(self, root: Path, git_dir: Path, worktree_git_dir: Path) -> None:
         self.root = root
         """Top of the user's checkout."""
         self.git_dir = git_dir
-        """Where objects, refs and configuration are; shared by linked worktrees."""
+        """Folder of objects, refs and configuration. Linked worktrees share it."""
         self._worktree_git_dir = worktree_git_dir
         self.objects = GitRunner("-C", str(git_dir), git_folder(git_dir))
         self.checkout = GitRunner("-C", str(root))
         self._begun: StartedGit | None = None
         self.last_status: CheckoutStatus | None = None
-        """What `status` gave last."""
+        """The last result of `status`."""
         self._compared: dict[tuple[str, str], tuple[Difference, ...]] = {}
         self._trees: dict[str, str] = {}
 
     @classmethod
     def open(cls, path: Path) -> Repository:
-        """Find the repository that `path` is in.
+        """Find the repository that contains `path`.
 
         Raises:
-            WorktreeError: no git or too old, no repository, a bare one, one without commits or of another owner.
+            WorktreeError: git is missing or too old; there is no repository; or it is bare, has no commits or belongs
+                to another user.
         """
         here = path if path.is_dir() else path.parent
         places = ("--is-bare-repository", "--git-common-dir", "--absolute-git-dir", "--show-toplevel")
@@ -76,10 +77,10 @@ class Repository:
         lines = os.fsdecode(result.stdout).splitlines()
         if lines[:1] == ["true"]:
             raise WorktreeError(f"{str(here)!r} is a bare repository; run in a checkout of it")
-        if lines[len(places) :] == ["HEAD^{commit}"]:  # printed as it is where it names nothing
+        if lines[len(places) :] == ["HEAD^{commit}"]:  # git prints the name unchanged if it cannot resolve it
             raise WorktreeError(
-                f"the repository {lines[3]!r} has no commit yet",
-                hint="git commit what a run shall start from",
+                f"the repository {lines[3]!r} has no commits yet",
+                hint="commit the files that a run starts from",
             )
         if result.status or len(lines) != len(places) + len(commit_and_tree):
             raise _cannot_open(here, failure("rev-parse", result))
@@ -88,14 +89,14 @@ class Repository:
         return repository
 
     def preload(self) -> Repository:
-        """Ask git now for what forked processes would each ask for."""
-        self._config  # noqa: B018 - kept once it is known
+        """Read the configuration now, so that not every forked process reads it."""
+        self._config  # noqa: B018 - a cached property
         return self
 
     # -- commits ---------------------------------------------------------------------------------------------------
 
     def resolve(self, ref: str) -> str:
-        """Give the id of the commit that a user named."""
+        """Return the id of the commit that a user named."""
         result = self.checkout.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         if result.status or "\0" in ref:
             raise WorktreeError(f"no such commit: {ref!r}", hint="name a branch, a tag or a commit of this repository")
@@ -110,13 +111,13 @@ class Repository:
         return result.line if result.status == 0 else None
 
     def tree_of(self, commit: str) -> str:
-        """A commit's tree never changes: git is asked once, and never about a commit that was made here."""
+        """Return the tree of a commit. It is cached, because it never changes; `commit_tree` fills the cache too."""
         if commit not in self._trees:
             self._trees[commit] = self.objects.check("rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}").line
         return self._trees[commit]
 
     def learn_trees(self, commits: Iterable[str]) -> None:
-        """Ask git at once for the trees of many commits; those that are gone stay unknown."""
+        """Cache the trees of many commits with one git command. Missing commits are skipped."""
         asked = [*dict.fromkeys(commit for commit in commits if commit not in self._trees)]
         lines = "".join(f"{commit_id(commit)}^{{tree}}\n" for commit in asked)
         arguments = ("cat-file", "--batch-check=%(objectname)")
@@ -128,7 +129,7 @@ class Repository:
         return raw.partition(b"\n\n")[2].decode("utf-8", "replace")
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str, who: Identity | None = None) -> str:
-        """Make a commit by `who`, or by `gump <gump@localhost>`: no signature or hook of the user's is involved."""
+        """Create a commit and return its id, without the user's signature and hooks. `who` defaults to gump."""
         ids = [commit_id(parent) for parent in parents]
         text = message.replace("\0", "").encode("utf-8", "replace") or b"\n"
         text = text if text.endswith(b"\n") else text + b"\n"
@@ -140,14 +141,14 @@ class Repository:
         return commit
 
     def _write_commit(self, body: bytes) -> str | None:
-        """Write the object file that git would write; None where git itself has to do it."""
+        """Write a commit object without git. Return None if git must do it."""
         if any(key in self._config for key in _OBJECTS_OF_GIT):
             return None
         algorithm = self.layout.get("extensions.objectformat", "sha1")
         return objects.write_loose_commit(self.git_dir / "objects", body, algorithm=algorithm)
 
     def identity(self) -> Identity | None:
-        """The user's identity, as git finds it for a commit; None if git would refuse to commit."""
+        """Return the identity that git would use for a commit of the user; None if git would refuse to commit."""
         git = GitRunner("-C", str(self.root), is_user=True)
         found = [git.run("var", f"GIT_{role}_IDENT") for role in ("AUTHOR", "COMMITTER")]
         return None if any(result.status for result in found) else objects.Identity(*(result.line for result in found))
@@ -156,11 +157,11 @@ class Repository:
         return self.objects.check("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_id(commit)).fields
 
     def holds(self, commit: str, path: str) -> bool:
-        """Whether a commit has a file or folder of that path."""
+        """True if a commit contains a file or folder with this path."""
         return self.objects.run("cat-file", "-e", f"{commit_id(commit)}:{path}").status == 0
 
     def read_file(self, commit: str, path: str) -> bytes | None:
-        """Give a file's content (a symlink's target); None when the commit has no such file."""
+        """Return the content of a file, or the target of a symlink; None if the commit has no such file."""
         name = posixpath.normpath(path)
         if posixpath.isabs(name) or name.split("/")[0] in {"..", "."} or "\0" in name:
             return None
@@ -180,10 +181,10 @@ class Repository:
         self.objects.check("update-ref", "--no-deref", name, commit_id(commit))
 
     def swap_ref(self, name: str, commit: str, old: str | None) -> None:
-        """Move a ref of ours from `old` to a commit; with None the ref must not exist yet.
+        """Move a ref of gump from `old` to a commit. If `old` is None, the ref must not exist.
 
         Raises:
-            WorktreeError: the ref is no longer at `old`; nothing was changed.
+            WorktreeError: The ref is not at `old`. Nothing was changed.
         """
         _check_ref(name)
         expected = "" if old is None else commit_id(old)
@@ -201,7 +202,7 @@ class Repository:
 
     @property
     def _has_loose_refs(self) -> bool:
-        """Whether a ref may be a file that needs nothing more than its content."""
+        """True if refs are plain files that this process can write without git."""
         is_shared = "core.sharedrepository" in self._config
         return not is_shared and self.layout.get("extensions.refstorage", "files") == "files"
 
@@ -210,7 +211,10 @@ class Repository:
         self.objects.check("update-ref", "--no-deref", "-d", name)
 
     def refs(self, prefix: str, *more: str) -> dict[str, str]:
-        """Give the refs that are `prefix` or below it, in refs/gump/ or refs/heads/gump/; likewise for `more`."""
+        """Return the refs that are equal to `prefix` or below it, with their commits; likewise for `more`.
+
+        All prefixes must be in refs/gump or refs/heads/gump.
+        """
         for start in (prefix, *more):
             if not re.match(r"refs/(?:heads/)?gump(?:/|$)", start):
                 raise WorktreeError(f"not a ref of gump: {start!r}")
@@ -222,37 +226,40 @@ class Repository:
     # -- the user's checkout ---------------------------------------------------------------------------------------
 
     def begin_status(self) -> StartedGit:
-        """Let git begin with the next `status`; until that, or `close`, there is a process."""
+        """Start the next `status` in the background. The process runs until `status` or `close` is called."""
         self._begun = self.checkout.start(*OF_ALL_FILES)
         return self._begun
 
     def status(self) -> CheckoutStatus:
-        """What is checked out, and what else is in the checkout."""
+        """Return the checked-out commit and branch, and the files that differ from it, including ignored files."""
         begun = self._begun or self.begin_status()
         with contextlib.closing(self):  # Ctrl-C ends it
             self.last_status = checkout_status(begun.result())
         return self.last_status
 
     def close(self) -> None:
-        """End a status that was begun and not asked for."""
+        """End a status that was started but not used."""
         begun, self._begun = self._begun, None
         if begun is not None:
             begun.close()
 
     def dirty(self) -> list[str]:
-        """Name the tracked files that differ from HEAD, staged or not."""
+        """Return the tracked files that differ from HEAD, staged or not."""
         return checkout_status(self.checkout.run(*OF_TRACKED_FILES)).dirty
 
     @property
     def hooks_folder(self) -> Path:
-        """Folder in which git looks for the user's hooks."""
+        """The folder of the user's git hooks."""
         named = self._config.get("core.hookspath")
         return self.root / Path(named).expanduser() if named else self.git_dir / "hooks"
 
     def capture_dirty(self, run_id: str) -> str:
-        """Commit the checkout's tracked modifications on top of HEAD, without touching checkout or index.
+        """Commit the checkout's modified tracked files on top of HEAD, without changing checkout or index.
 
-        The commit is kept by refs/gump/<run_id>/dirty.
+        The ref refs/gump/<run_id>/dirty points to the commit. Return its id.
+
+        Raises:
+            WorktreeError: A merge is unfinished.
         """
         status = checkout_status(self.checkout.run(*OF_TRACKED_FILES))
         if status.unmerged:
@@ -260,7 +267,7 @@ class Repository:
         with tempfile.TemporaryDirectory(prefix="gump-dirty-") as folder:
             index = Path(folder, "index")
             with contextlib.suppress(FileNotFoundError):
-                shutil.copy2(self._worktree_git_dir / "index", index)  # with its time: git trusts what is older
+                shutil.copy2(self._worktree_git_dir / "index", index)  # with its time: git rechecks newer files
             env = {"GIT_INDEX_FILE": str(index)}
             self.checkout.check("add", "-u", "--", ":/", env=env)
             tree = self.checkout.check("write-tree", env=env).line
@@ -279,7 +286,7 @@ class Repository:
         return tuple(entry.change for entry in self._compared[trees])
 
     def diff(self, old: str, new: str, out: Path) -> None:
-        """Write a binary-safe patch to `out`; a file over 1 MiB is one line that says so."""
+        """Write a binary-safe patch to `out`. For a file over 1 MiB, it contains one line with the size."""
         trees = self.tree_of(old), self.tree_of(new)
         if trees[0] == trees[1]:
             files.create(out).close()
@@ -287,11 +294,11 @@ class Repository:
             self._remember(trees, changes.write_diff(self.objects, *trees, out))
 
     def _remember(self, trees: tuple[str, str], found: tuple[Difference, ...]) -> None:
-        """What two trees hold never changes: asked again, it costs no git process."""
+        """Cache the difference of two trees, which never changes. The cache has the last 16 entries."""
         self._compared = {**dict(list(self._compared.items())[-15:]), trees: found}
 
     def patch(self, old: str, new: str, out: Path) -> None:
-        """Write the whole change to `out`, whatever its size: `git apply --binary` makes the one tree the other."""
+        """Write a patch for `git apply --binary` to `out` that includes files of any size."""
         changes.write_patch(self.objects, old, new, out)
 
     def diff_text(self, old: str, new: str, limit_chars: int) -> str:
@@ -305,7 +312,7 @@ class Repository:
 
     @cached_property
     def layout(self) -> dict[str, str]:
-        """The settings that say how files and objects of this repository are stored."""
+        """The settings that define how files and objects of this repository are stored."""
         return {key: value for key, value in self._config.items() if _LAYOUT.fullmatch(key)}
 
     @cached_property

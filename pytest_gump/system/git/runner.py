@@ -1,7 +1,7 @@
-"""Git commands, cut off from the environment, hooks and habits of whoever runs us.
+"""Runs git commands, isolated from the user's environment, hooks and most settings.
 
-Measured 2026-11-29: a command costs 1.3 ms through `subprocess` and through GitPython. The import of GitPython costs
-50 ms, 158 modules and two processes more, so that only the fixture for tests uses it.
+Measured 2026-11-29: a command takes 1.3 ms, both with `subprocess` and with GitPython. Importing GitPython takes 50 ms,
+158 modules and two processes, so only the test fixture uses it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pytest_gump.system.directory import Directory
 
 MIN_VERSION: Final = (2, 38)
-"""`merge-tree --write-tree` came with it."""
+"""The first version with `merge-tree --write-tree`."""
 
 TEXT_LIMIT_BYTES: Final = 1 << 20
-"""Git treats larger files as binary: no line counts, no text diff, no whole copy in memory."""
+"""Git treats larger files as binary: no line counts, no text diff, and no full copy in memory."""
 
 _SETTINGS: Final = (
     "core.hooksPath=/dev/null",
@@ -49,15 +49,14 @@ SLOT_SETTINGS: Final = (
     *("core.sparseCheckout=false", "core.sparseCheckoutCone=false", "index.sparse=false"),
     "index.version=2",
 )
-"""A slot is always whole; the user's own checkout may be sparse and stays so. Its index has every path in full."""
+"""Settings of slots, which are never sparse, even if the user's checkout is. The index stores every path in full."""
 
 _KEPT: Final = frozenset(
     {"GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM"}
     | {"GIT_SSL_CAINFO", "GIT_SSL_CAPATH", "GIT_SSL_NO_VERIFY", "GIT_SSH", "GIT_SSH_COMMAND"}
 )
-"""Where the user's configuration lies, `safe.directory` included, and how a partial clone gets what it lacks.
-
-Everything else of GIT_* is cleared.
+"""Variables with the location of the user's configuration (which includes `safe.directory`), and with the settings
+that a partial clone needs to fetch missing objects. All other GIT_* variables are cleared.
 """
 
 _IDENTITY: Final = {
@@ -74,7 +73,7 @@ _ENVIRONMENT: Final = {
     **_IDENTITY,
 }
 VERSION_EVENT: Final = {"GIT_TRACE2_EVENT": "1"}
-"""Makes a command write to stderr what happens in it, its version first: that saves a `git version`."""
+"""Makes a git command write events to stderr, with its version first. This saves a separate `git version`."""
 _EXE: Final = re.compile(r'"event":"version".*"exe":"([^"]+)"')
 _ID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
@@ -90,24 +89,24 @@ class GitOutput(NamedTuple):
 
     @property
     def fields(self) -> list[str]:
-        """What `-z` ends with NUL characters: names, or lines of `status`; empty ones are left out."""
+        """The NUL-terminated parts of the output of `-z`: names or lines of `status`. Empty parts are left out."""
         return [os.fsdecode(field) for field in self.stdout.split(b"\0") if field]
 
 
 class StartedGit:
-    """A git command at work in the background."""
+    """A git command that runs in the background."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
 
     def result(self, stdin: bytes | None = None) -> GitOutput:
-        """Wait for its end."""
+        """Wait until it ends."""
         with self._process as process:
             stdout, stderr = process.communicate(stdin)
         return GitOutput(process.returncode, stdout or b"", stderr.decode("utf-8", "replace"))
 
     def close(self) -> None:
-        """End it, and the filters that it runs, if nobody wants its result any more."""
+        """Kill the command and its filters, if they are still running."""
         with self._process as process:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
@@ -117,7 +116,13 @@ class GitRunner:
     """Runs git with fixed leading arguments (`-C ...`, `--git-dir=...`)."""
 
     def __init__(self, *leading: str, settings: tuple[str, ...] = (), is_user: bool = False) -> None:
-        """`is_user`: git finds the user's identity, as without us; otherwise all commits are by gump."""
+        """Create a runner.
+
+        Args:
+            leading: Arguments before the command.
+            settings: Additional settings, as `name=value`.
+            is_user: If true, commits have the user's identity; otherwise, gump's.
+        """
         self._environment = {name: text for name, text in _ENVIRONMENT.items() if not (is_user and name in _IDENTITY)}
         self._leading = (*leading, *(word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)))
 
@@ -130,10 +135,18 @@ class GitRunner:
         within: Directory | None = None,
         using: Sequence[Directory] = (),
     ) -> GitOutput:
-        """Run to the end, whatever the exit status; with `output`, stdout goes there and not into memory.
+        """Run a command to its end and return its output, for any exit status.
 
-        `within`: the folder that git starts in, entered by its descriptor. `using`: folders that arguments or
-        variables name by `Directory.access`.
+        Args:
+            arguments: The command and its arguments.
+            stdin: Input; by default none.
+            env: Additional environment variables.
+            output: File for stdout; by default, stdout is kept in memory.
+            within: The working folder of git, entered by its descriptor.
+            using: Folders that arguments or variables refer to with `Directory.access`.
+
+        Raises:
+            WorktreeError: git cannot be started.
         """
         started = self.start(
             *arguments,
@@ -154,7 +167,7 @@ class GitRunner:
         within: Directory | None = None,
         using: Sequence[Directory] = (),
     ) -> StartedGit:
-        """Start a command, to be waited for or ended later; the arguments are those of `run`."""
+        """Start a command in the background. The arguments are those of `run`."""
         try:
             process = subprocess.Popen(
                 ["git", *self._leading, *arguments],
@@ -164,7 +177,7 @@ class GitRunner:
                 env={**_inherited(), **self._environment, **(env or {})},
                 cwd=None if within is None else within.access,
                 pass_fds=tuple(folder.descriptor for folder in using),
-                start_new_session=True,  # Ctrl-C must not leave half a git operation behind
+                start_new_session=True,  # so that Ctrl-C does not interrupt a git operation
             )
         except OSError as error:
             raise _not_started(error, within) from error
@@ -178,7 +191,11 @@ class GitRunner:
         output: BinaryIO | None = None,
         accepted: Sequence[int] = (0,),
     ) -> GitOutput:
-        """Run, and raise WorktreeError with git's own words when the exit status is not an accepted one."""
+        """Run a command to its end. The arguments are those of `run`.
+
+        Raises:
+            WorktreeError: The exit status is not in `accepted`. The message contains git's own message.
+        """
         result = self.run(*arguments, stdin=stdin, env=env, output=output)
         if result.status not in accepted:
             raise failure(arguments[0], result)
@@ -186,7 +203,7 @@ class GitRunner:
 
 
 def failure(verb: str, result: GitOutput) -> WorktreeError:
-    """Return the error for a git command that failed: its `fatal:` line, or else all that it printed."""
+    """Return the error for a failed git command, with its last `fatal:` line or, without one, its whole stderr."""
     printed = result.stderr.strip()
     fatal = [line.removeprefix("fatal: ") for line in printed.splitlines() if line.startswith("fatal: ")]
     printed = next(reversed(fatal), printed) or f"exit status {result.status}"
@@ -199,7 +216,11 @@ def failure(verb: str, result: GitOutput) -> WorktreeError:
 
 
 def commit_id(text: str) -> str:
-    """Let only whole object ids pass: a name could be an option, or mean something else tomorrow."""
+    """Return `text` if it is a full object id. A name could be an option, or refer to another commit later.
+
+    Raises:
+        WorktreeError: It is not a full object id.
+    """
     if not _ID.fullmatch(text):
         raise WorktreeError(f"not a commit id: {text!r}")
     return text
@@ -210,7 +231,7 @@ def git_folder(git_dir: Path) -> str:
 
 
 def _inherited() -> dict[str, str]:
-    """Our own environment; on PATH only whole paths, because a slot must not bring a git or a filter of its own."""
+    """Return the environment for git. PATH has only absolute paths, so that git runs no programs from a slot."""
     kept = {name: text for name, text in os.environ.items() if not _is_cleared(name)}
     folders = [folder for folder in kept.pop("PATH", os.defpath).split(os.pathsep) if folder.startswith("/")]
     return {**kept, "PATH": os.pathsep.join(folders) or os.defpath}
@@ -233,9 +254,13 @@ def _not_found() -> WorktreeError:
 
 
 def check_version(events: str = "") -> str:
-    """Raise an error if git is too old for a run, and return what `git version` prints.
+    """Check the version of git, and return it as `git version` prints it.
 
-    `events`: what a command wrote to stderr with `VERSION_EVENT`; without it, git is asked.
+    Args:
+        events: stderr of a command that ran with `VERSION_EVENT`; without it, `git version` is run.
+
+    Raises:
+        WorktreeError: git is too old for a run.
     """
     found = _EXE.search(events)
     printed = f"git version {found[1]}" if found else GitRunner().check("version").line

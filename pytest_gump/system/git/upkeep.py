@@ -1,4 +1,4 @@
-"""What is needed to clear away refs: which checkouts there are, what holds a commit, and all at once or not at all."""
+"""Removal of refs: lists the checkouts of a repository, checks if other refs keep a commit, and deletes refs."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.repository import Repository
 
 _IN_PROGRESS: Final = {"rebase-merge/head-name": "", "rebase-apply/head-name": "", "BISECT_START": HEADS}
-"""Files below a git folder that name the branch of an operation in progress, and what their text lacks."""
+"""Files in a git folder that name the branch of an operation in progress, each with the prefix missing in its text."""
 
 
 class Checkout(NamedTuple):
-    """One working tree of the user's repository; `git worktree add` makes more of them."""
+    """A working tree of the user's repository: the main one, or one from `git worktree add`."""
 
     path: Path
     branch: str | None = None
-    """Full name of the ref; during a rebase or a bisect, of the branch that it began at."""
+    """Full name of the checked-out branch; during a rebase or a bisect, of the branch where it started."""
     is_away: bool = False
-    """Its folder is not there, but git expects it back (`git worktree lock`)."""
+    """True if its folder is missing but locked with `git worktree lock`, for example on a removable disk."""
 
 
 def checkouts(repository: Repository) -> list[Checkout]:
@@ -50,9 +50,9 @@ def checkouts(repository: Repository) -> list[Checkout]:
 
 
 def _only_checkout(repository: Repository) -> Checkout | None:
-    """The user's checkout, read from files; None where there may be others, or where git has to read HEAD.
+    """Return the user's checkout without calling git; None if there may be others, or if only git can read HEAD.
 
-    Measured 2026-11-29 (`benchmarks/README.md`): 7.4 git processes for a plan item, 8.4 without.
+    Measured 2026-11-29 (`benchmarks/README.md`): 7.4 git processes for a plan item; 8.4 without this function.
     """
     head, others = repository.git_dir / "HEAD", repository.git_dir / "worktrees"
     if repository.layout.get("extensions.refstorage", "files") != "files" or head.is_symlink():
@@ -65,7 +65,7 @@ def _only_checkout(repository: Repository) -> Checkout | None:
 
 
 def _branch_in_progress(git: Path) -> str | None:
-    """The branch on which a rebase or bisect in a checkout began; git moves it when that ends."""
+    """Return the branch where a rebase or bisect in a checkout started. Git moves it when the operation ends."""
     with contextlib.suppress(OSError):
         link = git.read_text(encoding="utf-8", errors="surrogateescape") if git.is_file() else ""
         folder = git.parent / link.removeprefix("gitdir: ").strip() if link else git
@@ -76,17 +76,21 @@ def _branch_in_progress(git: Path) -> str | None:
 
 
 def is_kept_elsewhere(repository: Repository, commit: str) -> bool:
-    """Whether a ref that is not ours, or HEAD of a checkout, holds the commit."""
+    """True if HEAD of a checkout, or a ref that is not one of gump's, contains the commit."""
     others = ("--not", f"--exclude={RUNS}/*", f"--exclude={BRANCHES}/*", "--all")
     result = repository.objects.run("rev-list", "--max-count=1", commit_id(commit), *others)
     return result.status == 0 and not result.stdout.strip()
 
 
 def delete_refs(repository: Repository, refs: Mapping[str, str]) -> None:
-    """Delete refs of ours that still point where the mapping says: all of them, or none.
+    """Delete refs of gump, all or none.
+
+    Args:
+        repository: The user's repository.
+        refs: The expected commit of each ref.
 
     Raises:
-        WorktreeError: one of them was moved meanwhile.
+        WorktreeError: A ref points to another commit. Nothing was deleted.
     """
     allowed = (f"{RUNS}/", f"{BRANCHES}/")
     if not all(name.startswith(allowed) for name in refs):
@@ -97,7 +101,7 @@ def delete_refs(repository: Repository, refs: Mapping[str, str]) -> None:
 
 
 def clear_ref_folder(repository: Repository, run_id: str) -> None:
-    """Remove what a killed process left in the folder of a run's refs, once it has no refs any more."""
+    """Remove the folder of a run's refs if it contains no refs, only files that a killed process left."""
     if repository.layout.get("extensions.refstorage", "files") == "files" and not repository.refs(run_refs(run_id)):
         with contextlib.suppress(OSError):
             files.remove(repository.git_dir / run_refs(run_id))

@@ -86,5 +86,5 @@ def test_a_damaged_pack_is_refused(project: Project, tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(WorktreeError, match=r"cannot make a repository in .*file/there: Not a directory"):
+    with pytest.raises(WorktreeError, match=r"cannot create a repository in .*file/there: Not a directory"):
         open_mirror(tmp_path / "file" / "there", object_format="sha1", pack=b"", commits=[])

@@ -63,7 +63,7 @@ def test_folder_outside_any_repository_is_refused(tmp_path: Path) -> None:
 
 def test_repository_without_commits_is_refused(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    with pytest.raises(WorktreeError, match="has no commit yet"):
+    with pytest.raises(WorktreeError, match="has no commits yet"):
         Repository.open(tmp_path)
 
 
@@ -393,7 +393,7 @@ def test_apply_refuses_a_commit_that_is_not_ahead(project: Project) -> None:
     commit = merge_commit(project, {"app.py": "new\n"})
     project.write({"README": "newer\n"})
     project.commit()
-    with pytest.raises(WorktreeError, match="has moved on"):
+    with pytest.raises(WorktreeError, match="HEAD of the checkout has moved"):
         fast_forward(project.open(), commit)
     assert (project.root / "app.py").read_text() == "one\ntwo\nthree\n"
 
