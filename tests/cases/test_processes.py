@@ -54,7 +54,7 @@ def test_a_daemon_without_environment_ends_with_an_agent_that_attacks_its_parent
     ran = rogue.run()
     assert ran.code == 0
     assert [one.outcome for one in ran.results] == ["agent_error", "passed"]
-    assert ran.told("the supervisor of the command was ended from outside")
+    assert ran.told("the supervisor of the command was killed by another process")
     assert running(f"{rogue.project.path.name}-daemon.sh") == []
 
 

@@ -1,1 +1,1 @@
-"""Child processes: started by a supervisor, their output stored, and ended with all their descendants."""
+"""Child processes: a supervisor starts them, stores their output, and ends them with all their descendants."""

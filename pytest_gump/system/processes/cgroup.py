@@ -1,9 +1,10 @@
-"""A control group (cgroup v2) around everything that one supervisor starts, if the system delegates groups to us.
+"""A control group (cgroup v2) for all processes that one supervisor starts, if the system delegates groups to the user.
 
-`cgroup.kill` ends all members at once, however fast they fork and whatever they changed about themselves. It is the
-last resort: joining a group lasts at most 20 ms, so the supervisor joins once and no command does.
-The rules are those of the kernel's Documentation/admin-guide/cgroup-v2.rst: without write access (no delegation), and
-below a threaded group, creating or joining fails. There is no group then.
+`cgroup.kill` ends all members at once, even if they fork fast or change their session or parent. It is the last resort.
+Joining a group takes up to 20 ms, so only the supervisor joins; commands inherit the group.
+
+Source of the rules: Documentation/admin-guide/cgroup-v2.rst of the kernel. Creating or joining a group fails without
+write access (no delegation) and below a threaded group. Then no group is used.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _KILL_S: Final = 5.0
 def create_cgroup() -> Path | None:
     """Create an empty group below this process's own group; None if that is not possible.
 
-    Groups that killed sessions left here are ended and removed first.
+    Groups that killed sessions left behind are ended and removed first.
     """
     parent = _own_cgroup() if HAS_PROC else None
     if parent is None:
@@ -41,7 +42,7 @@ def create_cgroup() -> Path | None:
 
 
 def join_cgroup(group: str) -> bool:
-    """Move this process into the group; what it starts from now on belongs to it too."""
+    """Move this process, and all processes that it starts later, into the group. Return False if that fails."""
     try:
         Path(group, "cgroup.procs").write_text("0")
     except OSError:
@@ -50,13 +51,13 @@ def join_cgroup(group: str) -> bool:
 
 
 def leave_cgroup(group: str) -> None:
-    """Move this process, the last member, to the group above, and remove the group."""
+    """Move this process, which must be the last member, to the parent group, and remove the group."""
     if join_cgroup(os.path.dirname(group)):  # noqa: PTH120
         remove_cgroup(Path(group))
 
 
 def kill_cgroup(group: Path) -> bool:
-    """End every member; False when some are left after 5 seconds."""
+    """Kill all members. Return False if some are left after 5 seconds."""
     try:
         (group / "cgroup.kill").write_text("1")
         deadline = time.monotonic() + _KILL_S
@@ -70,10 +71,10 @@ def kill_cgroup(group: Path) -> bool:
 
 
 def remove_cgroup(group: Path) -> None:
-    """Remove the group and the groups that members created inside; a group with members stays."""
+    """Remove the group and all groups below it. Groups with members stay."""
     for folder, _, _ in os.walk(group, topdown=False):
         with suppress(OSError):
-            os.rmdir(folder)  # noqa: PTH106 - files of a cgroup go with it
+            os.rmdir(folder)  # noqa: PTH106 - the kernel removes the files of a cgroup
 
 
 def _own_cgroup() -> Path | None:

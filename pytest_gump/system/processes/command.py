@@ -1,4 +1,4 @@
-"""One command: the request, its output while it runs, and its exit."""
+"""A command: the request, its output while it runs, and its exit."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 0.2
 LOSS_WAIT_S: Final = 10.0
-"""A keeper needs at most its own grace and kill times to end a command."""
-LOST: Final = "the supervisor of the command was ended from outside"
+"""Time to wait for a keeper to end a command. It needs at most its own grace and kill times."""
+LOST: Final = "the supervisor of the command was killed by another process"
 TOO_MANY_BYTES: Final = "too many bytes"
 TOO_MANY_LINES: Final = "too many lines"
-"""Reasons why a command was stopped that printed more than allowed; the rest is neither kept nor read."""
+"""Reasons why a command was stopped because of its output. The rest of the output is not stored and not read."""
 _CHUNK: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     argv: tuple[str, ...]
-    """Empty when `shell` is given."""
+    """Empty if `shell` is given."""
     cwd: Path
-    """For messages, where `folder` is given."""
+    """Working folder. If `folder` is given, it is used only in messages."""
     env: Mapping[str, str]
-    """The whole environment; the mark is added to it."""
+    """The complete environment. The mark is added to it."""
     mark: str
     stdout: Path
     stderr: Path | None = None
-    """None: merged into stdout, in order."""
+    """None to merge stderr into stdout, in order."""
     stdin: bytes = b""
     shell: str | None = None
-    """A command that the user wrote as shell; runs in `bash`, or `sh` where there is none."""
+    """A shell command of the user. It runs in `bash`, or in `sh` if there is no `bash`."""
     folder: Directory | None = None
-    """The folder to start in, entered by its descriptor."""
+    """Working folder, entered by its descriptor."""
     records: Path | None = None
-    """File for the command's output to descriptor 3; None if it gets no such descriptor."""
+    """File for the command's output to descriptor 3; None if the command gets no descriptor 3."""
 
     max_bytes: int | None = None
-    """Most bytes of all outputs together; a command that prints more is stopped."""
+    """Limit for all outputs together. A command that prints more is stopped."""
     max_lines: int | None = None
-    """Of stdout."""
+    """Limit for stdout. A command that prints more is stopped."""
 
     @property
     def command(self) -> list[str]:
@@ -70,17 +70,17 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Exit:
     exit_code: int | None
-    """None when a signal ended it, or it never started."""
+    """None if a signal ended the command, or if it did not start."""
     signal: int | None
     stopped: str | None
-    """Why we stopped it: `timeout`, too much output, or the value returned by `on_line` or `on_tick`."""
+    """Why it was stopped: `timeout`, too much output, or the value returned by `on_line` or `on_tick`."""
     duration_s: float
     left_running: int = 0
-    """Processes that had to be ended after the main one had ended by itself."""
+    """Number of processes that had to be ended after the main process had ended."""
     error: str | None = None
-    """Why it could not start, why its output could not be stored, or that the supervisor was lost."""
+    """Why the command did not start, why its output was not stored, or `LOST`."""
     unkilled: int = 0
-    """Processes that even KILL did not end (other user, hung device)."""
+    """Number of processes that survived SIGKILL (other user, hung device)."""
 
     @property
     def succeeded(self) -> bool:
@@ -88,7 +88,7 @@ class Exit:
 
 
 class Running:
-    """One command between its start and its end."""
+    """A command that is running."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Running:
         self.size = 0
         self.lines = 0
         self.broken: str | None = None
-        """Why the output is not whole."""
+        """Why the stored output is incomplete."""
         self.give_up_at: float | None = None
         self.buffer = b""
         self.ended: dict[str, Any] | None = None
@@ -149,9 +149,9 @@ class Running:
         return file.fileno()
 
     def _pipe(self, path: Path) -> tuple[int, BinaryIO]:
-        """Both ends of a pipe whose content goes to `path`.
+        """Return both ends of a pipe whose content is written to `path`.
 
-        Not the file itself, because `echo x > /dev/stderr` in a script would truncate it.
+        The command does not get the file itself, because `echo x > /dev/stderr` in a script would truncate it.
         """
         file = self.stack.enter_context(files.create(path))
         reader, writer = os.pipe()
@@ -163,7 +163,7 @@ class Running:
 
     def _send(self, frame: dict[str, Any], descriptors: list[int]) -> None:
         body = json.dumps(frame).encode()
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # a lost supervisor shows as end of file
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `_listen` notices the end of the supervisor
             socket.send_fds(self.channel, [len(body).to_bytes(4, "big")], descriptors)
             self.channel.sendall(body)
 
@@ -192,7 +192,7 @@ class Running:
             return self.selector.select(seconds)
 
     def _read(self, reader: int) -> bool:
-        """Take one chunk; False at the end of the pipe."""
+        """Read and store one chunk. Return False at the end of the pipe."""
         try:
             chunk = os.read(reader, _CHUNK)
         except BlockingIOError:
@@ -208,7 +208,7 @@ class Running:
         return bool(chunk)
 
     def _within_limits(self, chunk: bytes, reader: int) -> bytes:
-        """The part of the chunk within the limit; the command is stopped if the chunk exceeds it."""
+        """Return the part of the chunk within the limits. Stop the command if the chunk exceeds them."""
         left = None if self.request.max_bytes is None else max(0, self.request.max_bytes - self.size)
         self.size += len(chunk)
         if left is not None and len(chunk) > left:
@@ -223,7 +223,7 @@ class Running:
         return chunk
 
     def _read_rest(self) -> None:
-        """Read what the pipes hold now; a pipe that a process still holds open causes no wait."""
+        """Read the remaining content of the pipes. Do not wait for pipes that other processes still hold open."""
         self.selector.unregister(self.channel)
         while ready := self.selector.select(0):
             for key, _ in ready:

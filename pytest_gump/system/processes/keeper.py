@@ -1,6 +1,6 @@
-"""The keeper: it starts one command at a time, adopts what the command leaves behind, and ends all of it.
+"""The keeper starts one command at a time, adopts the orphans of the command, and ends all of its processes.
 
-The supervisor imports this module: standard library only, psutil where there is no /proc.
+The supervisor imports this module, so it uses only the standard library, and psutil on systems without /proc.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 END: Final = signal.SIGUSR1
-"""Tells a keeper to end its command and itself. The kernel also sends it when the supervisor is killed."""
+"""Makes a keeper end its command and itself. The kernel also sends it when the supervisor is killed."""
 RESET: Final = (
     signal.SIGINT,
     signal.SIGQUIT,
@@ -34,12 +34,14 @@ RESET: Final = (
     signal.SIGCHLD,
     END,
 )
-"""Ignored by us, by Python, or by whatever put pytest into the background: a child starts with the default."""
+"""Signals that a child gets with their default action. The parent may ignore them: this program, Python, or the
+program that started pytest in the background.
+"""
 
 _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _SETTLE_S: Final = 0.25
-"""A process that ends by itself this soon after the main process does not count as left running."""
+"""A process that ends within this time after the main process does not count as left running."""
 _KILL_S: Final = 5.0
 _POLL_S: Final = 0.01
 _GRACE_AFTER_LOSS_S: Final = 2.0
@@ -47,7 +49,7 @@ _MAX_DESCRIPTORS: Final = 5
 
 
 class Keeper:
-    """Keeps one command at a time; `process.Supervisor` is the other end of its channel."""
+    """Runs one command at a time. `process.Supervisor` has the other end of its channel."""
 
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
@@ -57,11 +59,11 @@ class Keeper:
         self.mark: str | None = None
         self.grace_s = _GRACE_AFTER_LOSS_S
         self.is_asked = False
-        """The supervisor was killed, or its executor has gone."""
+        """True after the signal `END`: the supervisor was killed, or it is closing."""
         self.is_reaper = become_subreaper()
 
     def serve(self) -> None:
-        """Run until the channel closes, or the supervisor has gone."""
+        """Run until the channel closes or the supervisor ends."""
         wake = wake_pipe()
         signal.signal(END, self._ask)
         set_death_signal(END)
@@ -79,7 +81,7 @@ class Keeper:
         self.is_asked = True
 
     def obey(self) -> bool:
-        """Carry out one frame; False when the executor has gone."""
+        """Handle one frame. Return False if the executor has ended."""
         frame, descriptors = _receive(self.channel)
         if frame is None:
             return False
@@ -109,7 +111,7 @@ class Keeper:
         self.report(event="started", pid=pid)
 
     def settle(self) -> None:
-        """The main process has ended by itself: end what it left behind, and report that."""
+        """Handle the end of the main process: end the processes that it left behind, and report both."""
         deadline = time.monotonic() + _SETTLE_S
         while self.is_anything_left() and time.monotonic() < deadline:
             time.sleep(_POLL_S)
@@ -125,7 +127,7 @@ class Keeper:
         self.report(event="ended", status=status, left=left, unkilled=unkilled)
 
     def end(self, grace_s: float) -> None:
-        """TERM everything, wait, KILL everything; both include processes that appear in the meantime."""
+        """Send SIGTERM to all processes, wait, and kill the rest. Both steps include processes that start meanwhile."""
         deadline = time.monotonic() + grace_s
         asked: set[Process] = set()
         while self.is_anything_left() and time.monotonic() < deadline:
@@ -141,7 +143,10 @@ class Keeper:
             _freeze_and_kill(self.alive)
 
     def is_anything_left(self) -> bool:
-        """A subreaper without children has no descendants. Constantly forking processes may be in no list."""
+        """True if any process of the command is alive.
+
+        A subreaper without children has no descendants. A list of processes may miss those that fork constantly.
+        """
         return self.reap() if self.is_reaper else bool(self.alive())
 
     def alive(self) -> list[Process]:
@@ -149,7 +154,7 @@ class Keeper:
         return below(os.getpid()) if self.is_reaper else _tree(os.getpid(), self.main, self.mark)
 
     def reap(self) -> bool:
-        """Collect the dead; True while there are living children."""
+        """Reap ended children. Return True if others are alive."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -164,15 +169,15 @@ class Keeper:
         try:
             self.channel.sendall(json.dumps(event).encode() + b"\n")
         except OSError:
-            return  # the executor has gone
+            return  # the executor has ended
 
 
 def kill_children(reap: Callable[[], bool], kept: AbstractSet[int] = frozenset()) -> None:
-    """KILL all descendants but the `kept` children and theirs, until none is left or 5 seconds are over.
+    """Kill all descendants, except the `kept` children and their descendants, for at most 5 seconds.
 
-    A subreaper becomes the parent of every orphan, so the newest member of a chain that forks and exits is soon a
-    direct child. A direct child is hit without a look at it: nobody else can collect it, so its pid is its own. As long
-    as new ones appear there is no pause.
+    This process must be a subreaper. It becomes the parent of every orphan, so the newest member of a chain of
+    processes that fork and exit is soon a direct child. A direct child is killed without checking its identity: only
+    this process can reap it, so its pid cannot be reused. While new processes appear, there is no pause.
     """
     deadline = time.monotonic() + _KILL_S
     before: list[int] = []
@@ -198,7 +203,7 @@ def _kill(pid: int) -> None:
 
 
 def _freeze_and_kill(alive: Callable[[], list[Process]]) -> None:
-    """Without a subreaper: stop everything until nothing new appears, then KILL; orphans are lost otherwise."""
+    """Kill all processes without a subreaper. They are stopped first until no new ones appear, to miss no orphan."""
     deadline = time.monotonic() + _KILL_S
     while (living := alive()) and time.monotonic() < deadline:
         stopped: set[Process] = set()
@@ -213,7 +218,7 @@ def _freeze_and_kill(alive: Callable[[], list[Process]]) -> None:
 
 
 def _tree(root: int, group: int | None, mark: str | None) -> list[Process]:
-    """What lives below `root`, belongs to the group or carries the mark, without `root` itself."""
+    """Return the processes below `root`, in the process group or with the mark, without `root` itself."""
     everything = processes()
     found = {process.pid for process in below(root)}
     for pid, process in everything.items():
@@ -223,7 +228,7 @@ def _tree(root: int, group: int | None, mark: str | None) -> list[Process]:
 
 
 def wake_pipe() -> int:
-    """A descriptor that becomes readable when a child changes its state."""
+    """Return a descriptor that becomes readable when a child changes its state."""
     wake, woken = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(woken, False)
@@ -241,12 +246,12 @@ def drain(descriptor: int) -> None:
 
 
 def become_subreaper(*, wanted: bool = True) -> bool:
-    """Become the parent of every descendant whose own parent ends, or no longer; False where that is not possible."""
+    """Become the parent of all orphaned descendants; if `wanted` is false, stop that. Return False if unsupported."""
     return HAS_PROC and _prctl(_PR_SET_CHILD_SUBREAPER, int(wanted))
 
 
 def set_death_signal(number: signal.Signals) -> None:
-    """Get this signal when the parent ends."""
+    """Make the kernel send this signal to this process when its parent ends (Linux only)."""
     if HAS_PROC:
         _prctl(_PR_SET_PDEATHSIG, number)
 
@@ -264,7 +269,7 @@ def _libc() -> ctypes.CDLL:
 
 
 def _become(frame: dict[str, Any], descriptors: list[int], fail: int, *, dies_with_parent: bool) -> NoReturn:
-    """Turn this forked process into the command; a failure is reported through `fail`."""
+    """Replace this forked process by the command. Write an error to the descriptor `fail`."""
     stage = "cwd"
     fail = fcntl.fcntl(fail, fcntl.F_DUPFD_CLOEXEC, _MAX_DESCRIPTORS)
     try:
@@ -292,7 +297,7 @@ def _become(frame: dict[str, Any], descriptors: list[int], fail: int, *, dies_wi
 
 
 def _place(descriptors: list[int]) -> None:
-    """Give the child exactly these descriptors, as 0, 1, 2, ...; the numbers that they came with are not inherited."""
+    """Move the descriptors to 0, 1, 2, ... The child does not inherit their old numbers."""
     copies = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _MAX_DESCRIPTORS) for descriptor in descriptors]
     for target, descriptor in enumerate(copies):
         os.dup2(descriptor, target)
@@ -302,7 +307,7 @@ def _place(descriptors: list[int]) -> None:
 
 
 def _raw(text: str) -> bytes:
-    """Bytes of the system (argv, environment, paths) travel as Latin-1 text, whatever the locales are."""
+    """Decode a value of a frame. Bytes of argv, environment and paths are sent as Latin-1 text, for any locale."""
     return text.encode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""Ends what a command leaves if its keeper and the supervisor were both killed: this process adopts it."""
+"""Ends the processes of a command if its keeper and the supervisor were both killed. This process adopts them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _POLL_S: Final = 0.002
 
 
 class Orphanage:
-    """While a command runs, the kernel gives its orphans to this process (Linux).
+    """Makes this process adopt the orphans of a command while it runs (Linux).
 
-    Only what is new since then and in another session than ours counts as an orphan: every command has a session of
-    its own, children that the rest of pytest starts have ours. In a process that has nothing to do with a command,
-    this changes who adopts its orphans while one runs, and no more.
+    Only new children in another process session count as orphans: every command has its own session, and other
+    children of pytest are in the session of pytest. For processes that are not part of a command, the only change is
+    that this process adopts their orphans while the command runs.
     """
 
     def __enter__(self) -> Self:
@@ -38,7 +38,7 @@ class Orphanage:
             become_subreaper(wanted=False)
 
     def end(self) -> int:
-        """KILL all orphans and their descendants; returns how many are left after 5 seconds."""
+        """Kill all orphans and their descendants. Return the number of processes left after 5 seconds."""
         deadline = time.monotonic() + _KILL_S
         alive: list[Process] = []
         while self._adopts and (orphans := self._orphans()):
@@ -53,7 +53,7 @@ class Orphanage:
         return len(alive)
 
     def _collect(self) -> None:
-        """Collect the exit status of orphans that have ended."""
+        """Reap the orphans that have ended."""
         for pid in set(child_pids(os.getpid())) - {process.pid for process in self._known}:
             with suppress(OSError):
                 if os.getsid(pid) != os.getsid(0):
@@ -69,7 +69,7 @@ def _children() -> list[Process]:
 
 
 def end_marked(mark: str, limit_s: float) -> int:
-    """If no process adopts orphans, find them by their mark; returns how many are left."""
+    """Kill all processes with the mark, on systems where orphans are not adopted. Return the number of those left."""
     deadline = time.monotonic() + limit_s
     while (alive := marked(mark)) and time.monotonic() < deadline:
         for process in alive:

@@ -1,4 +1,4 @@
-"""Output of children: split into lines, cut to a bound, made safe to print."""
+"""Output of child processes: split into lines, and cut to a limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK: Final = 1 << 20
 
 
 class LineSplitter:
-    """Turns chunks into lines; holds at most one line, and never one over `max_bytes`."""
+    """Splits chunks into lines. It stores at most one line, and none over `max_bytes`."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class LineSplitter:
         self._size = 0
 
     def feed(self, chunk: bytes) -> str | None:
-        """Pass on the lines that are complete now; gives the first reason to stop that came back."""
+        """Pass complete lines to `on_line`. Return the last reason to stop that it returned, if any."""
         if self._on_line is None:
             return None
         reason = None
@@ -44,7 +44,7 @@ class LineSplitter:
         return reason
 
     def finish(self) -> str | None:
-        """Pass on a last line that had no newline."""
+        """Pass on a last line without a newline."""
         return self._flush() if self._size else None
 
     def _take(self, part: bytes) -> None:
@@ -65,9 +65,9 @@ class LineSplitter:
 
 
 def bounded_output(path: Path, limit_chars: int) -> str:
-    """Read head and tail of a file, cut at line ends, in memory that does not grow with the file."""
+    """Return head and tail of a file, cut at line ends. The memory use does not depend on the size of the file."""
     if limit_chars < 1:
-        raise ValueError(f"a bound must be positive: {limit_chars}")
+        raise ValueError(f"the limit must be positive: {limit_chars}")
     window = 4 * limit_chars  # a character is at most four bytes
     with open(path, "rb", opener=_no_link) as file:
         start = file.read(window + 1)
@@ -82,7 +82,7 @@ def bounded_output(path: Path, limit_chars: int) -> str:
 
 
 def _no_link(name: str, flags: int) -> int:
-    """What a command printed is in a file of ours; a link in its place would show another one."""
+    """Open a file, but not through a link: another process may have replaced the file by one."""
     return os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 

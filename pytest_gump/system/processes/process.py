@@ -1,4 +1,4 @@
-"""A child process: runs one command under the supervisor, stores its output, and passes on its lines."""
+"""Runs one command under the supervisor, stores its output, and passes on its lines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Program(NamedTuple):
     cgroup: Path | None
 
     def end_orphans(self) -> int | None:
-        """Let it end what is left; returns how many processes remain, None when it does not answer."""
+        """Make it end all remaining processes. Return the number that survived; None if it does not answer."""
         self.process.send_signal(signal.SIGCONT)  # a command may have stopped it
         try:
             self.channel.settimeout(LOSS_WAIT_S)
@@ -46,7 +46,10 @@ class _Program(NamedTuple):
         return answer[0] if answer else None
 
     def end(self) -> int:
-        """Close the channel, which ends everything, and wait for that; returns how many processes remain."""
+        """Close the channel, so that it ends all processes and itself. Wait for its end.
+
+        Return the number of processes that survived.
+        """
         self.channel.close()
         self.process.send_signal(signal.SIGCONT)
         if not _ends_within(self.process, LOSS_WAIT_S):
@@ -59,10 +62,11 @@ class _Program(NamedTuple):
 
 
 class Supervisor:
-    """Runs one command at a time under a keeper; a supervisor process forks keepers, a new one when one is lost.
+    """Runs one command at a time.
 
-    The supervisor starts with the `with` block, or otherwise with the first command.
-    Where the system delegates control groups to this user, everything that runs is in one: see `cgroup`.
+    A supervisor process starts at the beginning of the `with` block, or with the first command. It forks a keeper,
+    which runs the commands, and a new one if a keeper is lost. If the system delegates control groups to the user, all
+    processes are in one group: see `cgroup`.
     """
 
     def __init__(self, *, with_cgroup: bool = True) -> None:
@@ -71,7 +75,7 @@ class Supervisor:
         self._keeper: socket.socket | None = None
 
     def __enter__(self) -> Self:
-        with contextlib.suppress(OSError):  # the first command tries again and reports the error
+        with contextlib.suppress(OSError):  # the first command retries and reports the error
             self._take_keeper()
         return self
 
@@ -90,10 +94,20 @@ class Supervisor:
         on_oversize: Callable[[int], None] | None = None,
         grace_s: float = 3.0,
     ) -> Exit:
-        """Run to the end of the whole tree; nothing that it started lives afterwards.
+        """Run a command, and wait until it and all processes that it started have ended.
 
-        A text returned by `on_line` or `on_tick` (five times a second) stops the tree. Lines over 16 MiB only go to
-        the file; `on_oversize` gets their size. Any exception, KeyboardInterrupt included, stops the tree first.
+        Any exception, including KeyboardInterrupt, stops all processes first.
+
+        Args:
+            request: The command.
+            timeout_s: Time after which the command is stopped.
+            on_line: Called with every line of stdout. A returned string stops the command.
+            on_tick: Called five times per second. A returned string stops the command.
+            on_oversize: Called with the size of a line over 16 MiB, which is only written to the file.
+            grace_s: Time between SIGTERM and SIGKILL.
+
+        Raises:
+            GumpError: The working folder cannot be entered.
         """
         splitter = LineSplitter(on_line, on_oversize)
         with Orphanage() as orphanage, contextlib.ExitStack() as stack:
@@ -112,7 +126,7 @@ class Supervisor:
         return finished
 
     def close(self) -> None:
-        """End the supervisor process, and with it whatever still runs."""
+        """End the supervisor process and all processes that are still running."""
         self._abandon()
 
     @property
@@ -121,17 +135,17 @@ class Supervisor:
 
     @property
     def cgroup(self) -> Path | None:
-        """None while no supervisor runs, and where there is no delegation."""
+        """The control group; None if no supervisor is running, or if the system does not delegate groups."""
         return None if self._program is None else self._program.cgroup
 
     def _take_keeper(self) -> socket.socket:
-        """The channel to a keeper: that of the previous command, as long as the keeper lives."""
+        """Return the channel to a keeper: the one of the previous command if it is alive, otherwise a new one."""
         if self._keeper is not None and select.select([self._keeper], [], [], 0)[0]:
             self._drop_keeper()
         if self._keeper is None:
             channel = self._started().channel
             self._keeper, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            with theirs, contextlib.suppress(OSError):  # a lost supervisor shows as end of file
+            with theirs, contextlib.suppress(OSError):  # `Running` notices the end of the supervisor
                 socket.send_fds(channel, [b"k"], [theirs.fileno()])
         return self._keeper
 
@@ -169,7 +183,7 @@ class Supervisor:
         return self._program
 
     def _end_rest(self, mark: str, orphanage: Orphanage) -> int:
-        """End what a lost keeper left or could not end; returns how many processes remain."""
+        """End the processes that a lost keeper left. Return the number that survived."""
         left = None if self._program is None else self._program.end_orphans()
         if left is None or left:
             left = self._abandon(orphanage)
@@ -178,7 +192,7 @@ class Supervisor:
         return left
 
     def _abandon(self, orphanage: Orphanage | None = None) -> int:
-        """Close the channel, which ends everything, and wait for that; returns how many processes remain."""
+        """End the supervisor process and all processes below it. Return the number that survived."""
         program, self._program = self._program, None
         self._drop_keeper()
         left = 0 if program is None else program.end()
@@ -205,4 +219,4 @@ _PROGRAM: Final = (
     "import os, sys; sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(sys.argv[1])))));"
     "from pytest_gump.system.processes.supervisor import main; main()"
 )
-"""Isolated: nothing from the user's Python environment is loaded; this package is last on the path."""
+"""Runs in isolated mode: no module of the user's Python environment is loaded. This package is last on the path."""

@@ -1,6 +1,6 @@
-"""The processes of the machine: which exist, who started them, and how to signal exactly one of them.
+"""The processes of the machine: lists them and their parents, and sends a signal to exactly one of them.
 
-The supervisor imports this module: standard library only, psutil where there is no /proc.
+The supervisor imports this module, so it uses only the standard library, and psutil on systems without /proc.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ _GENERATIONS: Final = 64
 
 
 class Process(NamedTuple):
-    """One process. No dataclass, because importing that module takes a quarter of the supervisor's start time."""
+    """One process. Not a dataclass, because importing `dataclasses` takes a quarter of the supervisor's start time."""
 
     pid: int
     parent: int
     group: int
     session: int
     started: str
-    """Start time from the system; together with the pid it identifies one process."""
+    """Start time in a format of the system. Together with the pid, it identifies a process."""
 
 
 def processes() -> dict[int, Process]:
-    """Every process of the machine that is not a zombie."""
+    """Return all processes of the machine by pid, except zombies."""
     return _processes_from_proc() if HAS_PROC else _processes_from_psutil()
 
 
 def read_process(pid: int) -> Process | None:
-    """One process; None if it has ended, zombies included."""
+    """Return one process; None if it has ended or is a zombie."""
     return _read_stat(pid) if HAS_PROC else processes().get(pid)
 
 
 def child_pids(pid: int) -> list[int]:
-    """Pids of the direct children, zombies included where the kernel lists children."""
+    """Return the pids of the direct children. Zombies are included if the kernel lists children."""
     try:
         return [child for task in os.listdir(f"/proc/{pid}/task") for child in _listed(pid, task)]  # noqa: PTH208
     except OSError:
@@ -52,10 +52,10 @@ def _listed(pid: int, task: str) -> list[int]:
 
 
 def below(root: int) -> list[Process]:
-    """The descendants of `root`, parents first, down to 64 generations.
+    """Return the descendants of `root`, parents first, down to 64 generations.
 
-    The bound is for processes that fork and exit as fast as they are listed: whoever kills what is found finds the rest
-    below the process that adopts it.
+    The limit is needed for processes that fork and exit as fast as they are listed. After the listed processes are
+    killed, the rest are children of the process that adopts them.
     """
     found: list[Process] = []
     parents = [root]
@@ -69,12 +69,12 @@ def below(root: int) -> list[Process]:
 
 
 def marked(mark: str) -> list[Process]:
-    """Every process that carries the mark in its environment."""
+    """Return all processes with the mark in their environment."""
     return [process for process in processes().values() if has_mark(process.pid, mark)]
 
 
 def has_mark(pid: int, mark: str) -> bool:
-    """Whether the process was started with the mark in its environment."""
+    """True if the process was started with the mark in its environment."""
     wanted = f"{MARK}={mark}"
     if HAS_PROC:
         try:
@@ -91,7 +91,7 @@ def has_mark(pid: int, mark: str) -> bool:
 
 
 def send(process: Process, number: signal.Signals) -> None:
-    """Signal exactly this process, never a later one that got its pid."""
+    """Send a signal to exactly this process, and not to a later one with the same pid."""
     try:
         handle = os.pidfd_open(process.pid) if HAS_PROC else None
     except OSError:

@@ -1,7 +1,7 @@
-"""The time in which this process could work.
+"""A clock that counts only the time in which this process can run.
 
-Not counted: that the machine slept (`time.monotonic` stops then) and that the process stood still (SIGSTOP, Ctrl-Z),
-as far as that fell into a wait whose length is known. Setting the wall clock changes nothing.
+It stops while the machine sleeps (as `time.monotonic` does), and while the process is suspended (SIGSTOP, Ctrl-Z)
+during a wait of known length. Changes of the wall clock have no effect.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LATE_S: Final = 2.0
-"""A wait that ends this much late means that the process was stopped; less may be a busy machine."""
+"""If a wait ends later than this, the process was suspended. A shorter delay may be due to a busy machine."""
 
 
 class SessionClock:
@@ -24,16 +24,16 @@ class SessionClock:
         self._epoch = wall() - monotonic()
 
     def __call__(self) -> float:
-        """Seconds; only differences mean something."""
+        """Return the time in seconds. Only differences are meaningful."""
         return self._monotonic() - self._stood_s
 
     def now(self) -> float:
-        """Seconds since the epoch, by the wall clock of when this process began; never goes back."""
+        """Return the seconds since the epoch, by the wall clock at the start of this process. It is monotonic."""
         return self._epoch + self()
 
     @contextmanager
     def waiting(self, seconds: float) -> Iterator[None]:
-        """Wraps a wait of at most this many seconds."""
+        """Wrap a wait of at most `seconds`. Do not count the time that it takes longer because of a suspension."""
         began = self._monotonic()
         try:
             yield
@@ -44,4 +44,4 @@ class SessionClock:
 
 
 CLOCK: Final = SessionClock()
-"""Of this process: what stands still is the whole process."""
+"""The clock of this process. There is only one, because a suspension affects the whole process."""

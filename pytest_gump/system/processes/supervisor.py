@@ -1,19 +1,20 @@
-"""The supervisor: a small program that forks keepers of commands, and ends what a killed keeper leaves.
+"""The supervisor: a small program that forks keepers, which run commands, and ends the processes of killed keepers.
 
-`process.Supervisor` starts it once per executor, with its end of a unix socket pair, the executor's pid and perhaps a
-control group to join. It does no work of a command itself, so an agent that kills its parent kills the keeper only.
-When the other end of the pair closes, or the executor's pid is gone, it ends everything and exits; its exit code is
-the number of processes that it could not end.
+`process.Supervisor` starts it once per executor with one end of a unix socket pair, the executor's pid and, if there is
+one, a control group to join. It runs no commands itself, so an agent that kills its parent kills only the keeper. When
+the other end of the pair closes or the executor ends, it ends all processes and exits. Its exit code is the number of
+processes that it could not end.
 
 From the executor, over the pair:
     one byte with a descriptor: the channel of a new keeper
-    one byte without: kill all keepers and what they keep; the answer is a byte, the number of processes left
-From the executor to a keeper, over that channel: a frame (4 bytes of length, then JSON); when `op` is `run`, with
-descriptors 0, 1, 2 of the child and perhaps 3, and before them that of the folder to start in if `cwd` is null; bytes
-as Latin-1.
+    one byte without a descriptor: kill all keepers and their processes; the answer is one byte, the number of processes
+    left
+From the executor to a keeper, over that channel: a frame (4 bytes of length, then JSON). Bytes are sent as Latin-1. A
+frame with the `op` `run` comes with descriptors: the working folder if `cwd` is null, then 0, 1, 2 and, if wanted, 3 of
+the child.
     {"op": "run", "argv": [...], "env": {...}, "cwd": "...", "mark": "...", "grace": 3.0}
     {"op": "stop"}
-From a keeper: one JSON object a line.
+From a keeper, one JSON object per line:
     {"event": "started", "pid": 1}
     {"event": "failed", "stage": "exec" | "cwd", "errno": 2}
     {"event": "ended", "status": wait status, "left": n, "unkilled": n}
@@ -34,7 +35,7 @@ from pytest_gump.system.processes.keeper import END, Keeper, become_subreaper, d
 from pytest_gump.system.processes.process_table import below, child_pids
 
 _KEEPERS_S: Final = 8.0
-"""A keeper needs at most its own grace and kill times to end its command."""
+"""Time to wait for keepers to end their commands. A keeper needs at most its own grace and kill times."""
 _KILL_S: Final = 5.0
 _MOST: Final = 100
 
@@ -48,7 +49,7 @@ class Server:
         become_subreaper()
 
     def serve(self) -> int:
-        """Run until the executor has gone; returns the number of processes that could not be ended."""
+        """Run until the executor ends. Return the number of processes that survived."""
         while os.getppid() == self.executor:
             ready, _, _ = select.select([self.channel.fileno(), self.wake], [], [], 1.0)
             drain(self.wake)
@@ -58,7 +59,7 @@ class Server:
         return self.close()
 
     def obey(self) -> bool:
-        """Carry out one request; False when the executor has gone."""
+        """Handle one request. Return False if the executor has ended."""
         try:
             request, descriptors, _, _ = socket.recv_fds(self.channel, 1, 1)
         except OSError:
@@ -88,7 +89,7 @@ class Server:
         os.close(descriptor)
 
     def end_orphans(self) -> int:
-        """End what killed keepers left; returns how many processes could not be ended."""
+        """End the processes of killed keepers. Return the number that survived."""
         if not self.reap():
             return 0
         kill_children(self.reap, self.keepers)
@@ -96,7 +97,7 @@ class Server:
         return sum(1 + len(below(pid)) for pid in orphans)
 
     def reap(self) -> bool:
-        """Collect the dead; True while there are living children. A keeper that was stopped can keep nothing."""
+        """Reap ended children. Return True if others are alive. Kill suspended keepers, which cannot do their work."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
@@ -111,14 +112,14 @@ class Server:
                 self.keepers.discard(pid)
 
     def close(self) -> int:
-        """Let every keeper end its command, then end what is left."""
+        """Let every keeper end its command, then kill the rest. Return the number of processes that survived."""
         for keeper in self.keepers:
             os.kill(keeper, END)
         self._await_keepers(_KEEPERS_S)
         return self.kill()
 
     def kill(self) -> int:
-        """KILL every keeper and what it leaves; returns the number of processes that could not be ended."""
+        """Kill all keepers and their processes. Return the number of processes that survived."""
         for keeper in self.keepers:
             os.kill(keeper, signal.SIGKILL)
         self._await_keepers(_KILL_S)
@@ -132,12 +133,12 @@ class Server:
 
 
 def main() -> None:
-    """Run as `python -c PROGRAM supervisor.py FD PID CGROUP`; an empty CGROUP stands for none."""
+    """Run as `python -c PROGRAM supervisor.py FD PID CGROUP`. CGROUP is empty if there is no group."""
     _, descriptor, executor, cgroup = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     if cgroup:
-        from pytest_gump.system.processes.cgroup import join_cgroup, leave_cgroup  # a tenth of the start time
+        from pytest_gump.system.processes.cgroup import join_cgroup, leave_cgroup  # takes a tenth of the start time
 
         join_cgroup(cgroup)
     with socket.socket(fileno=int(descriptor)) as channel:

@@ -283,7 +283,7 @@ def test_exception_in_a_callback_stops_the_tree_first(run: Callable[..., Exit], 
 def test_supervisor_that_was_killed_ends_the_command_and_is_replaced(run: Callable[..., Exit], tmp_path: Path) -> None:
     command = f"(setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 300' &); sleep 0.3; kill -9 $PPID; sleep 300"
     finished = run(command, timeout_s=20)
-    assert finished.error == "the supervisor of the command was ended from outside"
+    assert finished.error == "the supervisor of the command was killed by another process"
     assert finished.exit_code is None
     assert not is_alive(written_pid(tmp_path / "pid"))
     assert run("exit 5").exit_code == 5

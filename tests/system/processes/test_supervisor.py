@@ -121,7 +121,7 @@ def test_daemon_without_a_mark_ends_when_the_command_attacks_its_supervision(
     started = f"(setsid env -i /bin/sh {daemon} >/dev/null 2>&1 </dev/null &); sleep 0.2"
     began = time.monotonic()
     finished = run(f"{started}; {KILLS[kill]}; sleep 300", timeout_s=2, grace_s=0.2)
-    assert finished.error == "the supervisor of the command was ended from outside"
+    assert finished.error == "the supervisor of the command was killed by another process"
     assert finished.unkilled == 0
     assert running(str(daemon)) == []
     assert time.monotonic() - began < 25
