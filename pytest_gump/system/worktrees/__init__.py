@@ -1,1 +1,1 @@
-"""Worktree slots: the isolated folders in which agents and gates work."""
+"""Worktree slots: isolated folders in which agents and gates work."""

@@ -1,10 +1,11 @@
-"""Puts files of a commit into a slot: git writes them into a secret folder, and we move them.
+"""Checks out files of a commit into a slot. Git writes them into a secret folder, and this module moves them.
 
-Git itself would open them by path in the slot, where a process may swap a folder for a link in the middle. It notes
-their times in the index, which stay as they are but for the files at the top: no later command has to read the others.
+In the slot, git would open files by path, while another process may replace a folder by a link. Git stores the times of
+the files in the index. Moving a top-level folder does not change the times of the files in it, so later commands need
+not read them again; only files at the top get new times.
 
-Measured 2026-11-29 with 50,000 files: 0.8 s of CPU for the checkout and 0.1 s for the `status` after it; 1.3 and 0.4 s
-with `--prefix`, with which git notes no times.
+Measured 2026-11-29 with 50,000 files: 0.8 s of CPU for the checkout and 0.1 s for the next `status`; 1.3 s and 0.4 s
+with `--prefix`, because git stores no times then.
 """
 
 from __future__ import annotations
@@ -21,11 +22,17 @@ if TYPE_CHECKING:
 
 
 def check_out(root: SlotRoot, slot: Directory, git: SlotCommands, paths: Sequence[str] | None) -> None:
-    """Put files of the index into the slot, replacing what is there; None means all files, into an empty slot.
+    """Check out files of the index into the slot.
+
+    Args:
+        root: The folder of the slots.
+        slot: The folder of the slot.
+        git: Git commands on the slot.
+        paths: Files to write; existing ones are replaced. None means all files, into an empty slot.
 
     Raises:
-        WorktreeError: git could not write them.
-        OSError: they could not be moved.
+        WorktreeError: Git cannot write the files.
+        OSError: The files cannot be moved.
     """
     if paths is not None and not paths:
         return

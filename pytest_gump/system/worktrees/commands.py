@@ -1,4 +1,4 @@
-"""Git commands on a slot: its folder is the working tree, and its index is ours."""
+"""Git commands on a slot, with its folder as the working tree and an index of this process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATUS: Final = (
     *("--no-renames", "--ignore-submodules=all"),
 )
 _ONLY_TIMES: Final = frozenset({"status", "checkout-index"})
-"""Commands that write nothing into the index but what they have learned of the files."""
+"""Commands that change only the recorded times and sizes of files in the index."""
 _QUOTED: Final = re.compile(r"""^(?:error|fatal): .*?(?:"([^"\n]+)"|'([^'\n]+)')""", re.MULTILINE)
 _ERROR: Final = re.compile(r"^(?:error|fatal): ", re.MULTILINE)
 _IGNORED: Final = "The following paths are ignored by one of your .gitignore files:"
@@ -31,12 +31,12 @@ _ROUNDS: Final = 200
 
 
 class Others(NamedTuple):
-    """What differs from the index; a folder stands for all that is in it."""
+    """Paths that differ from the index. A folder includes its contents."""
 
     untracked: tuple[str, ...]
     ignored: tuple[str, ...]
     modified: tuple[str, ...]
-    """Files that differ from the index, or are not there."""
+    """Files that differ from the index or are missing."""
 
 
 class SlotCommands:
@@ -46,9 +46,12 @@ class SlotCommands:
         self._index = index
 
     def run(self, *arguments: str, stdin: bytes | None = None, within: Directory | None = None) -> GitOutput:
-        """Run to the end, whatever the exit status; `status` may write what it has learned of files to the index.
+        """Run a command to its end and return its output, for any exit status. `status` may update times in the index.
 
-        `within`: the folder that takes the place of the slot's.
+        Args:
+            arguments: The command and its arguments.
+            stdin: Input; by default none.
+            within: A working tree to use instead of the slot.
         """
         folder = self._index.ready()
         env = {"GIT_INDEX_FILE": self._index.path(folder), "GIT_OPTIONAL_LOCKS": "1"}
@@ -59,21 +62,25 @@ class SlotCommands:
         return result
 
     def check(self, *arguments: str, stdin: bytes | None = None, within: Directory | None = None) -> GitOutput:
-        """Run, and raise WorktreeError with git's own words when it fails."""
+        """Run a command to its end. The arguments are those of `run`.
+
+        Raises:
+            WorktreeError: The command fails. The message contains git's own message.
+        """
         result = self.run(*arguments, stdin=stdin, within=within)
         if result.status:
             raise failure(arguments[0], result)
         return result
 
     def gitlinks(self) -> list[str]:
-        """Submodules of the base; their entries stay as they are. Asks git only if the index can hold any."""
+        """Return the submodules in the index. Git is called only if the index may contain any."""
         if not self._index.may_hold_submodules:
             return []
         entries = self.check("ls-files", "--stage", "-z").fields
         return [entry.split("\t", 1)[1] for entry in entries if entry.startswith("160000 ")]
 
     def others(self) -> Others:
-        """The files that are not in the index; the output of agents does not count."""
+        """Return the files that differ from the index, without the agents' output folder."""
         entries = self.check(*_STATUS).fields
         ignored = (entry[3:].rstrip("/") for entry in entries if entry.startswith("!!"))
         return Others(
@@ -83,10 +90,14 @@ class SlotCommands:
         )
 
     def add(self, which: Literal["--all", "--update"], excluded: Sequence[str]) -> list[str]:
-        """Add, update and remove all files but `excluded`, or those of the index; returns what git refused.
+        """Update the index from the files, except for `excluded`. Return the files that git refused.
+
+        Args:
+            which: `--all` also adds new files; `--update` only updates and removes existing entries.
+            excluded: Paths to skip.
 
         Raises:
-            WorktreeError: git failed for another reason, such as a full disk.
+            WorktreeError: Git fails for another reason, such as a full disk.
         """
         bad: list[str] = []
         for _ in range(_ROUNDS):
@@ -99,10 +110,10 @@ class SlotCommands:
             if not fresh:
                 raise failure("add", result)
             bad += fresh
-        raise WorktreeError(f"too many files that git cannot take: {', '.join(bad[:5])}, ...")
+        raise WorktreeError(f"git cannot add too many of the files: {', '.join(bad[:5])}, ...")
 
     def not_ignored(self, paths: Sequence[str]) -> list[str]:
-        """The paths that git does not ignore."""
+        """Return the paths that git does not ignore."""
         if not paths:
             return []
         result = self.run("check-ignore", "--stdin", "-z", stdin=b"".join(os.fsencode(path) + b"\0" for path in paths))
@@ -112,7 +123,7 @@ class SlotCommands:
         return [path for path in paths if path not in ignored]
 
     def differing(self, commit: str, paths: Sequence[str]) -> list[str]:
-        """The paths whose index entries differ from the commit, or are not in it."""
+        """Return the paths whose index entries differ from the commit or are not in it."""
         if not paths:
             return []
         specs = [f":(top,literal){path}" for path in paths]

@@ -1,6 +1,6 @@
-"""Files that git does not track, copied from the user's checkout into a slot: a build needs them.
+"""Copies untracked files that a build needs from the user's checkout into a slot.
 
-Copies share no inode with their originals: where the file system can, they share blocks until one side is written.
+Copies and originals have different inodes. If the file system supports it, they share blocks until one is written.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 class Copies:
     done: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-    """Path and reason."""
+    """Reasons by path."""
 
 
 def patterns(repository: Repository, settings: Sequence[str]) -> list[str]:
-    """The patterns of the settings, then those of `.worktreeinclude` in the user's checkout.
+    """Return the patterns of the settings, then those of `.worktreeinclude` in the user's checkout.
 
     Raises:
-        WorktreeError: that file is a link, no file, or absurdly large.
+        WorktreeError: `.worktreeinclude` is a link, is not a regular file, or is larger than 1 MiB.
     """
     data = files.read_regular(Directory.open(repository.root), INCLUDE, _INCLUDE_BYTES) or b""
     lines = [*settings, *os.fsdecode(data).splitlines()]
@@ -53,9 +53,12 @@ def patterns(repository: Repository, settings: Sequence[str]) -> list[str]:
 
 
 def matching(repository: Repository, wanted: Sequence[str], *, apart: Path) -> list[str]:
-    """The files of the checkout that match gitignore-like patterns and that git does not track.
+    """Return the untracked files of the checkout that match patterns.
 
-    `apart` holds slots: if it lies in the checkout, what is in it does not count.
+    Args:
+        repository: The user's repository.
+        wanted: Patterns in the format of `.gitignore`.
+        apart: The folder of the slots, which is skipped if it is in the checkout.
     """
     with tempfile.NamedTemporaryFile(prefix="gump-include-") as file:
         file.write(b"".join(os.fsencode(line) + b"\n" for line in wanted))
@@ -73,10 +76,16 @@ def matching(repository: Repository, wanted: Sequence[str], *, apart: Path) -> l
 
 
 def copy(source: Path, dest: Directory, paths: Iterable[str], tick: Callable[[], None]) -> Copies:
-    """Copy files and links that stay inside; what is already there is not touched. `tick` is called now and then.
+    """Copy files, and links to targets inside of the checkout. Existing files are not changed.
+
+    Args:
+        source: The checkout.
+        dest: The slot.
+        paths: Relative paths of the files.
+        tick: Called before every 200 files.
 
     Raises:
-        WorktreeError: the disk is full, or the like.
+        WorktreeError: The disk is full or read-only.
     """
     copier = _Copier(source, dest)
     for number, path in enumerate(paths):
@@ -91,7 +100,7 @@ def copy(source: Path, dest: Directory, paths: Iterable[str], tick: Callable[[],
 
 
 class _Copier:
-    """Plain strings and file descriptors: `node_modules` has tens of thousands of files."""
+    """Copies single files. Uses strings and descriptors for speed: `node_modules` has tens of thousands of files."""
 
     def __init__(self, source: Path, dest: Directory) -> None:
         self._source = str(source)
@@ -102,7 +111,7 @@ class _Copier:
         self.copies = Copies()
 
     def copy(self, path: str) -> str | None:
-        """Give why it was left out, if so."""
+        """Copy a file. Return None if it was copied, otherwise the reason."""
         source = f"{self._source}/{path}"
         if path.endswith("/"):
             return "a repository of its own"

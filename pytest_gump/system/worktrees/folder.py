@@ -1,4 +1,4 @@
-"""The folder of one slot: one that we made, reached through its descriptor."""
+"""The folder of one slot, which pytest-gump created and accesses through its descriptor."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktrees.root import SlotRoot
 
 HANDOVER: Final = ".gump/out"
-"""Where agents leave what they deliver: in no snapshot."""
+"""Folder for the output files of agents. It is not part of snapshots."""
 
 
-class SlotLost(WorktreeError):  # noqa: N818 - it says what became of a slot
-    """The folder of a slot was removed or replaced; its path must not be used."""
+class SlotLost(WorktreeError):  # noqa: N818 - describes the slot
+    """The folder of a slot was removed or replaced. Its path must not be used."""
 
 
 class SlotFolder:
@@ -30,7 +30,7 @@ class SlotFolder:
         self._directory: Directory | None = None
 
     def open(self) -> bool:
-        """True if the folder at the slot's path is the one that we made."""
+        """Open the slot's folder. Return True if it is the one that pytest-gump created."""
         root = self._root.renew()
         if self._directory is None:
             self._directory = self._adopted(root)
@@ -38,10 +38,10 @@ class SlotFolder:
 
     @property
     def directory(self) -> Directory:
-        """The folder that we made.
+        """The folder that pytest-gump created.
 
         Raises:
-            SlotLost: its path names another one by now, or none, or something is mounted in it.
+            SlotLost: The folder was removed or replaced, or a file system is mounted in it.
         """
         lost = self.lost
         if lost is not None or self._directory is None:
@@ -52,28 +52,28 @@ class SlotFolder:
 
     @property
     def lost(self) -> SlotLost | None:
-        """What happened to the folder, if it is missing or something is mounted in it; None otherwise."""
+        """An error if the folder was removed or replaced, or if a file system is mounted in it; otherwise None."""
         if not self._is_there():
             return self._lost()
         mounted = mounts_in(self._path)
-        return SlotLost(f"something is mounted in the worktree, at {mounted[0]}") if mounted else None
+        return SlotLost(f"a file system is mounted in the worktree, at {mounted[0]}") if mounted else None
 
     def _is_there(self) -> bool:
         return self._directory is not None and self._directory.is_there
 
     def _lost(self) -> SlotLost:
-        return SlotLost(f"the worktree {self._path} was removed, or replaced by something else")
+        return SlotLost(f"the worktree {self._path} was removed or replaced")
 
     def check(self) -> None:
-        """Make sure that it is still there.
+        """Check that the folder still exists.
 
         Raises:
-            SlotLost: it is not.
+            SlotLost: As for `directory`.
         """
         _ = self.directory
 
     def make(self) -> Directory:
-        """Make the folder; its path must be free."""
+        """Create the folder. Its path must be free."""
         root = self._root.directory
         os.mkdir(self._name, OURS, dir_fd=root.descriptor)
         self._directory = folder = root.folder(self._name)
@@ -81,7 +81,7 @@ class SlotFolder:
         return folder
 
     def discard(self) -> None:
-        """Remove the folder. If it is not ours or cannot be removed, it is renamed."""
+        """Remove the folder. Rename it if another program created it or if it cannot be removed."""
         root = self._root.directory
         folder, self._directory = self._directory or self._adopted(root), None
         status = root.status(self._name)
@@ -91,18 +91,18 @@ class SlotFolder:
         else:
             try:
                 root.remove(self._name)
-            except OSError:  # not ours to delete: `gump gc` tries again
+            except OSError:  # it contains files that we may not delete; `gump gc` retries
                 root.move(self._name, root, trash_name(self._name))
         root.put_aside(self._record)
 
     def _adopted(self, root: Directory) -> Directory | None:
-        """The folder that an earlier process made, by its own record of it."""
+        """Return the folder that an earlier process created, if its record matches; otherwise None."""
         try:
             found = root.folder(self._name)
         except OSError:
             return None
         known = root.read(self._record)
-        if known is None and root.read(f"{self._name}.index") is not None:  # made by an older version
+        if known is None and root.read(f"{self._name}.index") is not None:  # created by an older version
             root.write(self._record, _identity(found))
             root.remove(f"{self._name}.index")
         elif known != _identity(found):

@@ -1,4 +1,4 @@
-"""A slot's own `.git`: written as files, because that is as safe as five git commands and costs none."""
+"""A slot's own `.git` folder, written as files. This saves five git commands."""
 
 from __future__ import annotations
 
@@ -30,10 +30,14 @@ _EXCLUDED = "/.gump/out/\n"
 
 
 def write_git_folder(repository: Repository, slot: Directory, commit: str, index: SlotIndex) -> None:
-    """Write `.git` where there is none: HEAD detached at `commit`, the user's objects borrowed, nothing else shared."""
+    """Write a new `.git` with a detached HEAD at `commit`. It uses the user's objects and shares nothing else.
+
+    Raises:
+        WorktreeError: The path of the repository contains a line break.
+    """
     objects = str(repository.git_dir / "objects")
     if "\n" in objects:
-        raise WorktreeError(f"a repository whose path has a line break cannot be used: {objects!r}")
+        raise WorktreeError(f"the path of the repository contains a line break: {objects!r}")
     for folder in ("objects/info", "objects/pack", "refs/heads", "refs/tags", "info"):
         slot.make_folders(f".git/{folder}")
     contents = {
@@ -58,7 +62,7 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _config(layout: dict[str, str]) -> str:
-    """The settings that decide how files are read and stored are the user's; hooks, aliases and remotes are not."""
+    """Return the configuration: the user's settings of file formats, but no hooks, aliases or remotes."""
     version = 1 if any(key.startswith("extensions.") for key in layout) else 0
     lines = [_FIXED, f"[core]\n\trepositoryformatversion = {version}"]
     for key, value in layout.items():

@@ -1,11 +1,11 @@
-"""The index of a slot, which git reads and writes; changes by others are not trusted.
+"""The git index of a slot. Only changes by git commands of this process are trusted.
 
-It lies in a folder of this process, and is thrown away when its file is not as our own git left it: an index can hide
-changes (skip-worktree, assume-unchanged, made-up times). Another process makes one of its own from commit and files.
+The index is in a private folder of this process. It is discarded if its file was changed by anything else, because an
+index can hide changes (skip-worktree, assume-unchanged, forged times). Every process creates its own index from the
+commit and the files.
 
-Its bytes answer questions that would take a git process. Measured 2026-11-29 (`benchmarks/README.md`), for a plan
-item: 3.3 git processes; 19 without `may_hold_submodules`, 6.4 without `covers`, 7.4 without `may_hold_folders`, 9.6
-without `tree`.
+Reading its bytes saves git processes. Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes;
+19 without `may_hold_submodules`; 6.4 without `covers`; 7.4 without `may_hold_folders`; 9.6 without `tree`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _GITLINK_MODE: Final = b"\0\0\xe0\0"
 _WHOLE_NAMES: Final = (2, 3)
-"""Versions of the format that write every path in full."""
+"""Versions of the format that store every path in full."""
 
 _Stamp = tuple[int, ...]
 
@@ -36,15 +36,17 @@ class SlotIndex:
         self._root = root
         self._name = name
         self._written: _Stamp | None = None
-        """Of the file as our git left it."""
+        """The stamp of the file after our last git command."""
         self._contents: tuple[_Stamp | None, str] = (None, "")
         self._fixed: tuple[_Stamp | None, bool, bool] = (None, False, False)
-        """Whether it may hold submodules, and files in the agents' output folder: entries that no snapshot changes."""
+        """True if it may contain submodules, and if it may contain files of the agents' output folder. Snapshots change
+        neither.
+        """
 
     def ready(self) -> Directory:
-        """Its folder, for a git that is about to read or write it; a foreign file is removed."""
+        """Return the folder of the index, for the next git command. Discard the index if it was changed."""
         folder = self._root.private
-        folder.remove(f"{self._name}.lock")  # the slot is leased: nobody holds it
+        folder.remove(f"{self._name}.lock")  # the slot is leased, so no other process uses the lock
         if not self.exists:
             self.discard()
         return folder
@@ -53,7 +55,7 @@ class SlotIndex:
         return f"{folder.access}/{self._name}"
 
     def note_written(self, *, same_tree: bool = False) -> None:
-        """Record the state of the file after our git ran; `same_tree`: that git can only have written times."""
+        """Record the state of the file after a git command. With `same_tree`, the command changed at most times."""
         keeps = same_tree and self._written is not None and self._contents[0] == self._written
         self._written = self._stamp()
         if keeps:
@@ -64,7 +66,7 @@ class SlotIndex:
         self._root.private.remove(self._name)
 
     def _stamp(self) -> _Stamp | None:
-        """With the time of change, which no program can set."""
+        """Return the identity of the file. It includes the ctime, which programs cannot set."""
         status = self._root.private.status(self._name)
         if status is None or not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
             return None
@@ -72,21 +74,21 @@ class SlotIndex:
 
     @property
     def exists(self) -> bool:
-        """True if the file exists and is as our git left it."""
+        """True if the file exists and only our git commands changed it."""
         return self._written is not None and self._stamp() == self._written
 
     def remember(self, tree: str) -> None:
-        """Note that the file, as it is now, holds exactly this tree."""
+        """Record that the file currently contains exactly this tree."""
         self._contents = self._written, tree
 
     @property
     def tree(self) -> str | None:
-        """The tree that the file holds; None when that is not known."""
+        """The tree in the file; None if it is unknown."""
         stamp, tree = self._contents
         return tree if stamp is not None and stamp == self._stamp() else None
 
     def copy_to(self, target: Directory, path: str) -> None:
-        """Copy the file with its times: git looks into files that are not older than it."""
+        """Copy the file with its times, because git rereads files that are not older than the index."""
         source = self._root.private.open_file(self._name)
         with open(source, "rb") as file, open(target.create(path, 0o644), "wb") as out:  # noqa: PTH123
             out.write(file.read())
@@ -107,11 +109,12 @@ class SlotIndex:
         return self._fixed[1:]
 
     def covers(self, found: Sweep) -> bool:
-        """Whether no file was found but those of the index, and nothing odd; False when that is unknown.
+        """True if the sweep found only files of the index, and nothing unusual. False if that is unknown.
 
-        To be asked when every entry has its file: then as many files as entries means that there are no others.
-        Entries below folders that were not entered would spoil the count, so their names may not occur; so would
-        those in the agents' output folder, which stay when their files are gone.
+        Call it only if every entry has its file. Then there are no other files if the numbers of files and entries
+        are equal. The numbers are not comparable if the index has entries below folders that the sweep skipped, so
+        the names of these folders must not occur in it; nor if it has entries in the agents' output folder, which stay
+        after their files are removed.
         """
         empty = any(count == 0 for folder, count in found.folders.items() if folder)
         if empty or found.nested or found.special or found.unreadable or any(self._may_hold_fixed()):
@@ -121,7 +124,7 @@ class SlotIndex:
         return not self.may_hold_folders({posixpath.basename(path) for path in found.pruned})
 
     def may_hold_folders(self, names: Collection[str]) -> bool:
-        """Whether entries may lie in a folder of one of these names; False is certain."""
+        """True if entries may be in a folder with one of these names. False is certain."""
         return bool(names) and self._may_name([f"{name}/" for name in names])
 
     def _may_name(self, texts: Collection[str]) -> bool:
@@ -131,7 +134,7 @@ class SlotIndex:
         return any(os.fsencode(text) in data for text in texts)
 
     def _count(self) -> int:
-        """The number of entries, from the header."""
+        """Return the number of entries, from the header."""
         try:
             file = self._root.private.open_file(self._name)
         except OSError:

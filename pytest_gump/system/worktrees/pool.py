@@ -1,8 +1,8 @@
-"""Slots that outlive a run: whoever needs one takes the first that is free, and gives it back for the next run.
+"""The pool of slots. A process leases the first free slot and returns it for the next run.
 
-A lease is a lock on `<slot>.lease`, which the kernel lets go when its holder ends, however it ends. The file holds
-text from lease to return: text in a file without a lock tells that its holder was killed, or could not end everything
-that it had started there.
+A lease is a lock on `<slot>.lease`, which the kernel releases when its holder ends, even if it is killed. While a slot
+is leased, the file contains text. Text in an unlocked file means that the holder was killed, or that it could not end
+all processes that it started in the slot.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ class SlotPool:
         self._doubted: set[str] = set()
 
     def lease(self) -> str:
-        """Give the name of a slot that nobody else works in; it is ours until `close`, or until we end.
+        """Lease a free slot, until `close` or the end of this process. Return its name.
 
         Raises:
-            WorktreeError: the folder of the slots cannot be written.
+            WorktreeError: The folder of the slots cannot be written.
         """
         return next(name for name in (f"w{number}" for number in count(1)) if self._take(name))
 
     def holds(self, name: str) -> bool:
-        """Whether a slot is still ours; takes the lease again if its file was removed, with all slots or alone.
+        """True if this process still has the lease of a slot. A lease whose file was removed is renewed.
 
-        False when another session has taken the slot meanwhile.
+        Return False if another process has leased the slot meanwhile.
 
         Raises:
-            WorktreeError: the folder of the slots cannot be written.
+            WorktreeError: The folder of the slots cannot be written.
         """
         handle = self._leases.get(name)
         if handle is None:
@@ -59,24 +59,24 @@ class SlotPool:
         return self._take(name)
 
     def mark_suspect(self, name: str) -> None:
-        """Leave word that something may live in a slot of ours: whoever takes it next will look."""
+        """Record that processes may still be running in a leased slot. The next process that leases it checks that."""
         self._doubted.add(name)
 
     def close(self) -> None:
         for name, handle in self._leases.items():
             if name not in self._doubted:
-                with contextlib.suppress(OSError):  # whoever takes the slot next will look
+                with contextlib.suppress(OSError):  # the next process that leases the slot checks for processes in it
                     os.ftruncate(handle, 0)
             os.close(handle)
         self._leases.clear()
         self._doubted.clear()
 
     def retire(self, name: str) -> bool:
-        """Remove a slot for good, its lease with it; False when somebody works in it.
+        """Remove a slot and its lease. Return False if the slot is in use.
 
         Raises:
-            WorktreeError: the folder of the slots cannot be written.
-            OSError: something of it could not be removed.
+            WorktreeError: The folder of the slots cannot be written.
+            OSError: A part of the slot cannot be removed.
         """
         handle = self._lock(name)
         if handle is None:
@@ -87,7 +87,7 @@ class SlotPool:
             for entry in root.entries():
                 if is_trash(entry, name) or entry.startswith(f"{name}.index"):
                     root.remove(entry)
-            root.remove(_lease(name))  # a process that waits for this file will see that it is gone
+            root.remove(_lease(name))  # a process that waits for its lock checks that it still exists
         finally:
             os.close(handle)
         return True
@@ -98,7 +98,7 @@ class SlotPool:
             return False
         try:
             self._slots.slot(name).forget()
-        except OSError:  # an agent left something that we cannot change: the slot is of no use
+        except OSError:  # an agent left files that we cannot change, so the slot is unusable
             os.close(handle)
             return False
         self._leases[name] = handle
@@ -110,16 +110,16 @@ class SlotPool:
         return True
 
     def _failure(self, error: OSError) -> WorktreeError:
-        return WorktreeError(f"cannot make a worktree in {self._slots.root}: {error.strerror}")
+        return WorktreeError(f"cannot create a worktree in {self._slots.root}: {error.strerror}")
 
     def _lock(self, name: str) -> int | None:
-        """Lock the slot's lease; None when another process has it, or works in the slot."""
+        """Lock the slot's lease. Return None if another process has it or runs in the slot."""
         root = self._slots.folder.renew()
         try:
             handle = _open_lease(root, _lease(name))
         except OSError as error:
             if isinstance(error, PermissionError) and root.status(_lease(name)) is not None:
-                return None  # an agent has locked it away
+                return None  # an agent changed its permissions
             raise self._failure(error) from error
         try:
             is_ours = try_lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -127,7 +127,7 @@ class SlotPool:
             os.close(handle)
             raise WorktreeError(
                 f"cannot lock a worktree in {self._slots.root}: {error.strerror}",
-                hint="set gump_worktrees to a folder on a disk of this machine",
+                hint="set gump_worktrees to a folder on a local disk",
             ) from error
         if is_ours and _is_still(handle, root, _lease(name)):
             in_use = os.fstat(handle).st_size > 0 and is_lived_in(self._slots.slot(name).path)
@@ -142,7 +142,7 @@ def _lease(name: str) -> str:
 
 
 def _open_lease(root: Directory, name: str) -> int:
-    """Open a lease, created if missing; anything else in its place, such as a link to another file, is removed."""
+    """Open a lease file, created if missing. Anything else in its place, such as a link, is removed."""
     for _ in range(_ROUNDS):
         with contextlib.suppress(FileExistsError):
             os.close(root.create(name))
@@ -157,31 +157,31 @@ def _open_lease(root: Directory, name: str) -> int:
                 return handle
             os.close(handle)
         root.put_aside(name)
-    raise OSError(errno.EEXIST, "a lease file was replaced by something else", name)
+    raise OSError(errno.EEXIST, "a lease file was replaced", name)
 
 
 def _is_still(handle: int, root: Directory, name: str) -> bool:
-    """True if the locked file still has its name: it may have been removed while we waited."""
+    """True if the locked file still has its name. Another process may have removed it before it was locked."""
     status = root.status(name)
     return status is not None and os.path.samestat(os.fstat(handle), status)
 
 
 def is_leased(lease: Path) -> bool:
-    """Whether a process holds this lease now; takes nothing."""
+    """True if a process holds this lease. The lease is not taken."""
     try:
         handle = os.open(lease, _LEASE)
-    except OSError:  # whether it can be removed will be seen
+    except OSError:  # the caller notices if the lease cannot be removed
         return False
     try:
         return not try_lock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # nobody can know
+    except OSError:  # unknown
         return True
     finally:
         os.close(handle)
 
 
 def is_lived_in(folder: Path) -> bool:
-    """Whether a process works there still: its supervisor ends it soon, but not at once."""
+    """True if the working folder of a process is in `folder`. A supervisor needs a moment to end its processes."""
     import psutil
 
     top = os.path.realpath(folder)

@@ -1,4 +1,4 @@
-"""The folder of the slots, the files kept next to them, and secret folders in which git works for them."""
+"""The folder of the slots and of the files next to them, and secret folders for git commands on slots."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class SlotRoot(PrivateFolder):
 
     @property
     def private(self) -> Directory:
-        """A folder of this process with a name that nobody can guess; it is removed when the process ends.
+        """A folder of this process with an unguessable name. It is removed when the process ends.
 
-        Indexes lie there: git opens them by path, would follow a link in their place, and believes what they hold.
+        It contains the indexes, because git opens an index by path, follows a link in its place and trusts its content.
         """
         if self._private is None or not self._private.is_there:
             clear_leftovers()
@@ -43,7 +43,7 @@ class SlotRoot(PrivateFolder):
 
     @contextlib.contextmanager
     def stage(self) -> Iterator[Directory]:
-        """A temporary empty folder with a secret name, on the disk of the slots."""
+        """Provide a temporary empty folder with a secret name, on the same disk as the slots."""
         folder = self.private if self.private.identity[0] == self.directory.identity[0] else self.directory
         name = f".stage-{secrets.token_hex(12)}"
         os.mkdir(name, OURS, dir_fd=folder.descriptor)
@@ -54,7 +54,7 @@ class SlotRoot(PrivateFolder):
 
 
 def _locked_folder() -> Directory:
-    """Make a folder that is locked while this process lives, and git that it started."""
+    """Create a folder that stays locked until this process and its git commands have ended."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=PRIVATE))
         with contextlib.suppress(FileNotFoundError):  # another process removed it before it was locked
@@ -64,7 +64,7 @@ def _locked_folder() -> Directory:
 
 
 def clear_leftovers() -> None:
-    """Remove the folders of processes that were killed: ours, closed to others, and not locked any more."""
+    """Remove the folders of killed processes: those that belong to this user, have mode 0700 and are not locked."""
     for path in Path(tempfile.gettempdir()).glob(f"{PRIVATE}*"):
         with contextlib.suppress(OSError):
             folder = Directory.open(path)
@@ -75,5 +75,5 @@ def clear_leftovers() -> None:
 
 
 def _clear(path: Path, owner: int) -> None:
-    if os.getpid() == owner:  # not a child that was forked
+    if os.getpid() == owner:  # not in a forked child
         shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How a slot was set up: stored next to it, and read only once, when the slot is leased."""
+"""The record of a slot's setup. It is stored next to the slot and read only once, when the slot is leased."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SlotSetup:
         self._root = root
         self._files = f"{name}.ignored", f"{name}.setup", f"{name}.left"
         self._known: list[bytes | None] | None = None
-        """Contents of the three files: read once, because an agent can write them later."""
+        """Contents of the three files. They are read only once, because an agent can change them later."""
         self._stamps: setup_files.Stamps | None = None
 
     def _content(self, number: int) -> bytes | None:
@@ -37,31 +37,31 @@ class SlotSetup:
 
     @property
     def accepted(self) -> set[str]:
-        """Ignored files and folders that came from setup, and stay."""
+        """Ignored files and folders that setup created, and that stay."""
         return set(self._words(0))
 
     @property
     def commit(self) -> str | None:
-        """What the slot held when it was set up."""
+        """The commit in the slot when setup ran; None or empty if it is unknown."""
         return next(iter(self._words(1)), None)
 
     @property
     def copied(self) -> tuple[str, ...]:
-        """Of the accepted ones, those that came from the user's checkout: they are in no snapshot, whatever happens."""
+        """The accepted files that were copied from the user's checkout. No snapshot contains them."""
         return tuple(self._words(1)[1:])
 
     def remember(self, slot: Directory) -> None:
-        """Record the accepted files."""
+        """Record the current state of the accepted files."""
         self._stamps = setup_files.stamps(slot.access, self.accepted)
         if self._known is not None:
             self._known[2] = setup_files.to_bytes(self._stamps)
         self.write()
 
     def undo(self, slot: Directory) -> list[str]:
-        """Remove what was added to the folders that setup left; returns what is missing or was replaced."""
+        """Remove files that were added to folders of setup. Return the paths that are missing or were replaced."""
         if self._stamps is None:
             self._stamps = setup_files.from_bytes(self._content(2) or b"")
-        if not self._stamps:  # nothing can be said of it
+        if not self._stamps:  # the original state is unknown
             return sorted(self.accepted - {""})
         now = setup_files.stamps(slot.access, self.accepted)
         for path in setup_files.added(self._stamps, now):
@@ -69,7 +69,7 @@ class SlotSetup:
         return setup_files.changed(self._stamps, now)
 
     def remove(self, slot: Directory) -> None:
-        """Remove what setup left, so that it has to run again."""
+        """Remove the files of setup, so that it runs again."""
         for path in self.accepted - {""}:
             slot.remove(path)
         self.forget()
@@ -81,7 +81,7 @@ class SlotSetup:
         self.write()
 
     def write(self) -> None:
-        """Store what is known, if anything, also after an agent ran, for the next user of the slot."""
+        """Store the record for the next process that uses the slot. Files that an agent changed are written again."""
         root = self._root.directory
         for name, content in zip(self._files, self._known or (), strict=False):
             if content is not None and root.read(name) != content:
@@ -96,7 +96,7 @@ class SlotSetup:
 
 
 def covering(paths: Iterable[str], folders: Iterable[str]) -> dict[str, str]:
-    """Give for each path that one of `folders` is, or lies above, which one."""
+    """Return the covered paths, each with the topmost of `folders` that is equal to it or contains it."""
     known = frozenset(folders)
     found = {}
     for path in paths:

@@ -1,7 +1,7 @@
-"""What setup left in a slot, distinguished from later files without reading any.
+"""Distinguishes the files that setup left in a slot from later files, without reading them.
 
-The stamp of a file holds its inode and the time of its last change, which no program can set: equal stamps mean equal
-content. 50,000 files take 0.3 s to compare; a copy of them to go back to would take their space once more.
+The stamp of a file contains its inode and its ctime, which programs cannot set. Equal stamps mean equal content.
+Comparing 50,000 files takes 0.3 s. A copy to restore them from would double their disk usage.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Stamps = dict[str, list[int]]
-"""By path relative to the slot. The stamp of a folder is only its kind; its entries have their own."""
+"""Stamps by path relative to the slot. The stamp of a folder is only its type; its entries have their own."""
 
 
 def stamps(root: str, tops: Iterable[str]) -> Stamps:
-    """Stamp everything at and below `tops`; missing or unreadable entries have no stamp."""
+    """Return the stamps of all entries at and below `tops`. Missing and unreadable entries have no stamp."""
     found: Stamps = {}
     waiting = [top for top in tops if top]
     while waiting:
@@ -47,13 +47,13 @@ def _stamp(status: os.stat_result) -> list[int]:
 
 
 def added(before: Stamps, now: Stamps) -> list[str]:
-    """What was added since: the topmost paths, each with everything below it."""
+    """Return the paths that were added. For a new folder, this is only the folder itself."""
     new = now.keys() - before.keys()
     return sorted(path for path in new if path.rpartition("/")[0] not in new)
 
 
 def changed(before: Stamps, now: Stamps) -> list[str]:
-    """What is missing or was replaced."""
+    """Return the paths that are missing or were replaced."""
     return sorted(path for path, stamp in before.items() if now.get(path) != stamp)
 
 
@@ -62,7 +62,7 @@ def to_bytes(found: Stamps) -> bytes:
 
 
 def from_bytes(data: bytes) -> Stamps:
-    """Read what `to_bytes` wrote; empty if it is incomplete or invalid."""
+    """Return the stamps that `to_bytes` wrote; empty if the data is incomplete or invalid."""
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):

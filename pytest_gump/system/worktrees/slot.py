@@ -1,10 +1,10 @@
-"""Worktree slots: folders outside the checkout that agents work in, each a repository of its own.
+"""Worktree slots: folders outside of the checkout in which agents work. Each is a separate repository.
 
-The slot's own `.git` is the agent's to ruin: it is rewritten before every attempt and before its gates. What counts
-is read with the user's repository as GIT_DIR and an index beside the slot, which the agent's git does not know of.
+Agents may change the slot's own `.git`: it is rewritten before every attempt and before its gates. Snapshots use the
+user's repository as GIT_DIR and an index outside of the slot, which the agent's git does not use.
 
-Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes, 4.4 if files are never only
-switched and 5.3 without `_holds_no_others`; with 50,000 files, 15 % more CPU without `is_untouched`.
+Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes; 4.4 without `SlotFiles.switch`; 5.3
+without `_holds_no_others`. With 50,000 files, 15 % more CPU without `is_untouched`.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Snapshot(NamedTuple):
     commit: str
     tree: str
     problems: tuple[str, ...] = ()
-    """What was left out or taken over in another form: said in the report, no reason to fail."""
+    """Messages about files that were left out or changed. They are reported; the attempt does not fail."""
     bad: tuple[str, ...] = ()
-    """Paths that cannot be kept as they are (unreadable, links out of the tree): the attempt fails."""
+    """Paths that cannot be stored unchanged (unreadable files, links out of the tree). The attempt fails."""
 
 
 class Slot:
@@ -65,7 +65,7 @@ class Slot:
         self._index = index
         self.setup = SlotSetup(root, name)
         self._rests: str | None = None
-        """The tree that the slot holds, and nothing besides but kept names; None as soon as something may run in it."""
+        """The tree in the slot, if there are no other files except under kept names; None if files may have changed."""
         self._lacks_setup = False
         self._tenancy = Tenancy(root, name)
         self._git = SlotCommands(repository.git_dir, self._folder, self._index)
@@ -75,29 +75,29 @@ class Slot:
 
     @property
     def directory(self) -> Directory:
-        """The slot's folder, open.
+        """The slot's folder.
 
         Raises:
-            SlotLost: it was removed, or something else is in its place.
+            SlotLost: The folder was removed or replaced, or a file system is mounted in it.
         """
         return self._folder.directory
 
     @property
     def lost(self) -> SlotLost | None:
-        """What happened to the folder, if it is missing; None otherwise."""
+        """An error if the folder cannot be used; otherwise None."""
         return self._folder.lost
 
     @property
     def environment(self) -> dict[str, str]:
-        """What children in the slot need: a slot without `.git` must not find a repository above it."""
+        """Variables for processes in the slot. They keep git from using a repository above a slot without `.git`."""
         return {"GIT_CEILING_DIRECTORIES": f"{self.root}:{os.path.realpath(self.root)}"}
 
     # -- before an attempt -----------------------------------------------------------------------------------------
 
     def prepare(self, commit: str) -> bool:
-        """Make the files exactly those of `commit`; True when the slot was created again, so that setup must run.
+        """Set the files to those of `commit`. Return True if the slot was created again, so that setup must run.
 
-        Ignored files go too, except under the kept names and what `accept_ignored` recorded.
+        Ignored files are removed, except under kept names and those that `accept_ignored` recorded.
         """
         fresh = not self._folder.open() or self._lacks_setup
         if not fresh:
@@ -114,38 +114,38 @@ class Slot:
         return fresh
 
     def enter(self) -> Directory:
-        """The slot's folder, for something that may change files in it.
+        """Return the slot's folder for a process that may change files in it.
 
         Raises:
-            SlotLost: as `directory`.
+            SlotLost: As for `directory`.
         """
         self._rests = None
         return self.directory
 
     @property
     def is_ours(self) -> bool:
-        """Whether no other process has prepared the slot since we did."""
+        """True if no other process has prepared the slot since this one did."""
         return self._tenancy.is_ours
 
     def renew_git(self, commit: str) -> None:
-        """Rewrite the slot's own `.git`: HEAD at `commit`, and staged is what the last snapshot holds.
+        """Rewrite the slot's own `.git`, with HEAD at `commit` and the last snapshot as the index.
 
-        Also before gates: git that they use must find this repository, whatever the agent made of it.
+        Call it before gates too, because an agent may have changed the repository that they use.
         """
         slot = self.directory
         try:
             slot.remove(".git")
-        except OSError:  # not ours to delete
+        except OSError:  # it contains files that we may not delete
             slot.put_aside(".git", self._slot_root.directory)
         if not self._index.exists:
             self._files.read_index(commit)
         write_git_folder(self.repository, slot, commit_id(commit), self._index)
 
     def restore(self, commit: str) -> None:
-        """Reset to a snapshot after gates ran; a following `prepare` has nothing left to do.
+        """Reset the files to a snapshot after gates ran. The next `prepare` is fast.
 
         Raises:
-            SlotLost: a process removed or replaced the slot; `prepare` makes another one.
+            SlotLost: The slot was removed or replaced. `prepare` creates a new one.
         """
         try:
             self._move_to(commit)
@@ -157,13 +157,13 @@ class Slot:
             self._lacks_setup = True
 
     def accept_ignored(self, *, commit: str | None = None, copied: Sequence[str] = ()) -> None:
-        """Record that the ignored files of this moment came from setup at `commit`, and stay."""
+        """Record that setup at `commit` created the current ignored files, so that they stay."""
         ignored = self._git.others().ignored
         self.setup.accept(ignored, commit=commit, copied=[*dict.fromkeys(covering(copied, ignored).values())])
         self.setup.remember(self.directory)
 
     def remove_not_ignored(self, paths: Sequence[str]) -> list[str]:
-        """Of files that were put there, remove those that a snapshot would take; gives them."""
+        """Remove those of `paths` that a snapshot would include. Return them."""
         others = self._git.others()
         ignored = covering(paths, others.ignored)
         taken = [path for path in covering(paths, others.untracked) if path not in ignored]
@@ -173,14 +173,14 @@ class Slot:
 
     @property
     def lacks_setup(self) -> bool:
-        """Whether nobody has called `accept_ignored` since the slot was made or changed hands."""
+        """True if `accept_ignored` was not called since the slot was created or leased."""
         return not self.setup.is_done
 
     def forget(self) -> None:
-        """Let nothing of the run that had the slot before act on the next one: `prepare` removes all that it ignored.
+        """Forget the run that used the slot before. The next `prepare` removes all of its ignored files.
 
         Raises:
-            OSError: the folder cannot be changed.
+            OSError: The folder cannot be changed.
         """
         self._rests = None
         self.setup.forget()
@@ -197,7 +197,7 @@ class Slot:
         check_out(self._slot_root, self.directory, self._git, None)
 
     def discard(self) -> None:
-        """Remove the slot and all that belongs to it."""
+        """Remove the slot and all of its files."""
         self._rests = None
         self._index.discard()
         self.setup.forget()
@@ -218,12 +218,12 @@ class Slot:
     # -- after an attempt ------------------------------------------------------------------------------------------
 
     def snapshot(self, parent: str, message: str, ref: str) -> Snapshot:
-        """Commit the slot's files, whatever the agent did to its `.git`; the ref keeps the commit.
+        """Commit the slot's files and point `ref` to the commit. The slot's own `.git` is not used.
 
-        Nested repositories become plain files, FIFOs and sockets are removed; both are named in `problems`.
+        Nested repositories become plain files. FIFOs and sockets are removed. `problems` lists both.
 
         Raises:
-            SlotLost: the folder was removed, or something else is in its place.
+            SlotLost: As for `directory`.
         """
         slot = self.directory
         self.setup.write()
@@ -254,10 +254,11 @@ class Slot:
         return Snapshot(commit, tree, tuple(problems), tuple(dict.fromkeys(bad)))
 
     def _add(self, found: Sweep, excluded: Sequence[str]) -> list[str]:
-        """Bring the index up to date with the files; returns what git could not read or refused.
+        """Update the index from the files. Return the files that git could not read or refused.
 
-        Where there are as many files as entries, most likely none is new: git need not look for new ones, which saves
-        a third of its time in a large tree. That none was new is certain only after the entries without file are gone.
+        If the numbers of files and entries are equal, there are probably no new files. Then git does not search for
+        new files, which saves a third of its time in a large tree. The numbers are compared again after git has
+        removed entries without files; only then it is certain that there are no new files.
         """
         if not found.pruned and self._index.covers(found):
             bad = self._git.add("--update", excluded)
@@ -266,13 +267,13 @@ class Slot:
         return self._git.add("--all", excluded)
 
     def remove_ignored(self, keep: Sequence[str]) -> list[str]:
-        """Remove ignored files that came since setup, except under the names of `keep`; returns what was removed."""
+        """Remove ignored files that are newer than setup, except under the names in `keep`. Return their paths."""
         is_clean = self._holds_no_others(keep)
         self._rests = None
         return [] if is_clean else self._files.remove_ignored(self._git.others(), keep)
 
     def _holds_no_others(self, keep: Sequence[str]) -> bool:
-        """Whether there are no files but those of the last snapshot, what setup left, and what has a kept name."""
+        """True if there are only files of the last snapshot, files of setup and files under the names in `keep`."""
         if self._rests is None:
             return False
         found = self._files.sweep()
@@ -280,7 +281,7 @@ class Slot:
         return self.setup.accepted.issuperset(pruned) and self._index.covers(found)
 
     def remove_bytecode(self) -> None:
-        """Remove every `__pycache__` in the last snapshot, because Python trusts it whatever the source says."""
+        """Remove all `__pycache__` folders in the last snapshot. Python may use them even if the source differs."""
         if not self._index.may_hold_folders(["__pycache__"]):
             return
         cached = self._git.check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").fields
@@ -289,30 +290,34 @@ class Slot:
             self.directory.remove(folder)
 
     def ignored_since_setup(self) -> list[str]:
-        """Name the ignored files that appeared since setup, except under kept names; folders end in `/`."""
+        """Return the ignored files that are newer than setup, except under kept names. Folders end in `/`."""
         ignored = () if self._holds_no_others(self.keep) else self._git.others().ignored
         accepted = self.setup.accepted
         paths = [path for path in ignored if path not in accepted and not self._files.is_kept(path)]
         return [f"{path}/" if self.directory.is_folder(path) else path for path in paths]
 
-    # -- files that agents deliver ---------------------------------------------------------------------------------
+    # -- output files of agents ------------------------------------------------------------------------------------
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
-        """Read a file of the slot, no part of whose path may be a link; None when there is none."""
+        """Return the content of a file of the slot; None if it is missing.
+
+        Raises:
+            WorktreeError: As for `read_regular`; links are not followed.
+        """
         return files.read_regular(self.directory, path, max_bytes)
 
     def read_handover(self, name: str, max_bytes: int) -> bytes | None:
         return self.read(f"{HANDOVER}/{name}", max_bytes)
 
     def empty_handover(self) -> None:
-        """Leave an empty `.gump/out` for the agent, whatever was there."""
+        """Create an empty `.gump/out` for the agent, and remove the previous one."""
         self._rests = None
         slot = self.directory
         slot.remove(HANDOVER)
         slot.make_folders(HANDOVER)
 
     def take_handover(self, dest: Directory) -> files.Moved:
-        """Move the files of `.gump/out` away so that it reaches no snapshot."""
+        """Move the files of `.gump/out` to `dest`, so that no snapshot contains them."""
         slot = self.directory
         if slot.is_folder(HANDOVER):
             moved = files.move_regular_files(slot, HANDOVER, dest)
@@ -323,5 +328,5 @@ class Slot:
 
 
 def _reachable(slot: Directory, paths: Iterable[str]) -> list[str]:
-    """The paths that git may get: those that are not behind a link."""
+    """Return the paths that are not behind a link. Git accepts only these."""
     return [path for path in paths if not files.is_behind_link(slot, path)]

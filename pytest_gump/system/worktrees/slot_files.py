@@ -1,4 +1,4 @@
-"""The files of a slot and its index: changed together from the tree of one commit to that of another."""
+"""The files of a slot and its index, which change together from one commit to another."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ class SlotFiles:
         self._index = index
         self._sweeper = sweeper
         self._setup = setup
-        self.is_kept = cache(lambda path: is_kept(path, keep))  # no self: a circle would keep the folder open
+        self.is_kept = cache(lambda path: is_kept(path, keep))  # no self: a cycle would keep the folder open
 
     def is_untouched(self) -> bool:
-        """Whether the files are those of the index, and there are no others."""
+        """True if the files are equal to the index, and there are no other files."""
         return self._index.covers(self.sweep()) and self._git.run("diff-files", "--quiet").status == 0
 
     def switch(self, commit: str) -> None:
-        """Change the files from the tree of the index, which they match, to that of the commit."""
+        """Change the files from the tree of the index to the tree of the commit. They must be equal to the index."""
         if self._index.tree == self._repository.tree_of(commit):
             return
         changed = self._move_index(commit)
@@ -66,7 +66,7 @@ class SlotFiles:
     def clean_up(self, commit: str, *, keep: Sequence[str]) -> None:
         """Change the files from any state to the tree of the commit."""
         self._unlock()
-        for path in self.sweep().special:  # git waits for a FIFO that has the name of a .gitignore
+        for path in self.sweep().special:  # git blocks on a FIFO with the name .gitignore
             self._folder.directory.remove(path)
         self._move_index(commit)
         others = self._git.others()
@@ -78,7 +78,7 @@ class SlotFiles:
 
     def _remove_others(self, others: Others, keep: Sequence[str]) -> None:
         slot = self._folder.directory
-        if covering(self._setup.copied, others.untracked):  # not ignored any more: to be set up again without them
+        if covering(self._setup.copied, others.untracked):  # no longer ignored, so setup must run again without them
             self._setup.forget()
         for path in others.untracked:
             slot.remove(path)
@@ -88,14 +88,14 @@ class SlotFiles:
             slot.make_folders(path)
         found = self.sweep()
         if found.unreadable:
-            raise WorktreeError(f"cannot be looked into: {listed(found.unreadable, show=repr)}")
+            raise WorktreeError(f"cannot read folders of the worktree: {listed(found.unreadable, show=repr)}")
         for path in (*found.nested, *found.special):
             slot.remove(path)
             found.folders[os.path.dirname(path)] -= 1  # noqa: PTH120
         remove_empty_folders(slot, found)
 
     def _unlock(self) -> None:
-        """Git cannot look into folders without rights, and says that their files are there."""
+        """Make all folders readable. For files in unreadable folders, git would assume that they exist."""
         found = self.sweep().unreadable
         while found:
             files.unlock(self._folder.directory, found)
@@ -103,9 +103,9 @@ class SlotFiles:
             found = left if left != found else []
 
     def _move_index(self, commit: str) -> list[str]:
-        """Read the tree of a commit into the index; returns the paths to write because of that.
+        """Read the tree of a commit into the index. Return the paths of files to check out.
 
-        Files of the index that are not in the commit are removed from the slot. Entries of the others stay valid.
+        Files of the index that are not in the commit are removed from the slot. Entries of unchanged files stay valid.
         """
         if self._index.tree == self._repository.tree_of(commit):
             return []
@@ -129,7 +129,7 @@ class SlotFiles:
         return self._sweeper.sweep(self._folder.directory.access, self._pruned(self._git.gitlinks()))
 
     def remove_ignored(self, others: Others, keep: Sequence[str]) -> list[str]:
-        """Remove ignored files, except those of setup and those under the names of `keep`; returns what was removed."""
+        """Remove ignored files, except those of setup and those under the names in `keep`. Return the removed paths."""
         slot, accepted = self._folder.directory, self._setup.accepted
         candidates = (path for path in others.ignored if path not in accepted)
         return [path for path in candidates if files.remove_except(slot, path, keep)]

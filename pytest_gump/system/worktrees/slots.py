@@ -1,4 +1,4 @@
-"""The slots of a repository: where they lie, and each by its name."""
+"""The slots of a repository by name, and their folder."""
 
 from __future__ import annotations
 
@@ -25,12 +25,20 @@ _SLOT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class Slots:
-    """The slots of one repository, all below one folder."""
+    """The slots of one repository, all in one folder."""
 
     def __init__(
         self, repository: Repository, root: Path, *, keep: Sequence[str] = KEEP_IGNORED, shared: bool = False
     ) -> None:
-        """`shared`: other processes work in the slots too, in turn; after them only a slot's index is remembered."""
+        """Create nothing on disk yet.
+
+        Args:
+            repository: The user's repository.
+            root: The folder of the slots.
+            keep: Names of ignored files that stay in slots between attempts.
+            shared: True if other processes use the slots too, in turn. After them, only data that `ctime` protects
+                is reused.
+        """
         self.repository = repository
         self.root = root
         self.folder = SlotRoot(root)
@@ -38,11 +46,13 @@ class Slots:
         self.shared = shared
         self._slots: dict[str, Slot] = {}
         self._known: dict[str, tuple[SlotIndex, Sweeper]] = {}
-        """What both hold shows whatever came since: no program can set the times of change that they compare."""
+        """Index and sweeper of each slot. They stay valid after other processes, because they compare ctimes, which
+        programs cannot set.
+        """
 
     @staticmethod
     def default_root(repository: Repository, override: str | None = None) -> Path:
-        """Give `<cache>/gump/worktrees/<repository>-<hash>`; inside `.gump/` only without a writable cache."""
+        """Return `<cache>/gump/worktrees/<repository>-<hash>`, or a folder in `.gump/` if the cache is not writable."""
         digest = hashlib.sha256(os.fsencode(repository.git_dir)).hexdigest()[:8]
         name = f"{re.sub(r'[^A-Za-z0-9._-]+', '-', repository.root.name).strip('-.') or 'repository'}-{digest}"
         if override:
@@ -54,7 +64,7 @@ class Slots:
 
     def slot(self, name: str) -> Slot:
         if not _SLOT_NAME.fullmatch(name) or ".." in name:
-            raise WorktreeError(f"not a name for a worktree slot: {name!r}")
+            raise WorktreeError(f"not a valid name of a worktree slot: {name!r}")
         if name not in self._slots or (self.shared and not self._slots[name].is_ours):
             index, sweeper = self._known.setdefault(name, (SlotIndex(self.folder, name), Sweeper()))
             self._slots[name] = Slot(self.repository, self.folder, name, self.keep, index=index, sweeper=sweeper)

@@ -1,4 +1,4 @@
-"""One look through all folders of a slot for what git does not tell: FIFOs, links, repositories, how many files."""
+"""Finds entries of a slot that git does not report: FIFOs, links, nested repositories, and the number of files."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
     from pytest_gump.system.directory import Directory
 
 _SETTLED_NS: Final = 2_000_000_000
-"""A folder that changed so recently may change again without a new time stamp."""
+"""A folder that changed within this time may change again without a new timestamp."""
 
 
 @dataclass(slots=True)
 class Sweep:
-    """What is odd below a folder; paths are relative, `/`-separated."""
+    """Unusual entries below a folder. Paths are relative and `/`-separated."""
 
     nested: list[str] = field(default_factory=list)
-    """`.git` files or folders below the top: repositories inside the tree."""
+    """`.git` files or folders below the top folder: repositories inside the tree."""
     special: list[str] = field(default_factory=list)
-    """FIFOs, sockets, devices."""
+    """FIFOs, sockets and devices."""
     leaving: list[str] = field(default_factory=list)
-    """Symlinks that lead out of the tree."""
+    """Symlinks to targets outside of the tree."""
     unreadable: list[str] = field(default_factory=list)
     """Folders that cannot be listed."""
     pruned: list[str] = field(default_factory=list)
     """Folders that were not entered."""
     files: int = 0
-    """Regular files and symlinks."""
+    """Number of regular files and symlinks."""
     folders: dict[str, int] = field(default_factory=dict)
-    """Every folder that was looked into, parents first, and how many entries it has."""
+    """Number of entries by folder, for all folders that were listed, parents first."""
 
 
 class _Folder(NamedTuple):
-    """What was seen in one folder when it had this stamp; None: too fresh to be believed again."""
+    """The contents of one folder, and its stamp at that time; None if the folder changed too recently to be cached."""
 
     stamp: tuple[int, ...] | None
     entries: int
@@ -50,10 +50,10 @@ class _Folder(NamedTuple):
 
 
 class Sweeper:
-    """Sweeps one tree again and again; a folder is listed again only if its time of change is another one.
+    """Sweeps one tree repeatedly. A folder is listed again only if its ctime has changed.
 
-    An entry that appears, goes or becomes something else changes the ctime of its folder, which no program can set.
-    Measured 2026-11-29 (`benchmarks/README.md`): 240 ms of CPU for a plan item, 390 if all are listed.
+    Adding, removing or replacing an entry changes the ctime of its folder, which programs cannot set. Measured
+    2026-11-29 (`benchmarks/README.md`): 240 ms of CPU for a plan item; 390 ms if all folders are listed.
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Sweeper:
         self._known: dict[str, _Folder] = {}
 
     def sweep(self, root: str, is_pruned: Callable[[str], bool]) -> Sweep:
-        """Look through the tree at `root`; folders for which `is_pruned(path)` holds are not entered."""
+        """Search the tree at `root`. Folders for which `is_pruned(path)` is true are not entered."""
         found = Sweep()
         self._root = root
         known, self._known = self._known, {}
@@ -123,7 +123,7 @@ def _take(found: Sweep, folder: _Folder, path: str, top: str) -> None:
 
 
 def leaves(top: str, path: str) -> bool:
-    """Whether a symlink leads out of the tree, or into its `.git`; an absolute one always does."""
+    """True if a symlink points out of the tree or into its `.git`. Absolute links always count."""
     link = Path(top, path)
     target = link.readlink()
     end = Path(os.path.realpath(link.parent / target))

@@ -1,7 +1,7 @@
-"""Who worked in a slot last: a mark next to it, which each process replaces when it prepares the slot.
+"""Records which process used a slot last: each process replaces a mark next to the slot when it prepares it.
 
-A mark that an agent spoils or removes costs time only: the next process removes all ignored files. None can be taken
-for our own, because no program can set the time of change.
+If an agent changes or removes the mark, the only effect is that the next process removes all ignored files. An agent
+cannot forge the mark of a process, because programs cannot set its ctime.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ class Tenancy:
 
     @property
     def is_ours(self) -> bool:
-        """Whether nobody has begun or inherited since we began."""
+        """True if no other process has replaced the mark since `begin`."""
         return self._stamp is not None and self._stamp == self._now()
 
     @property
     def is_inherited(self) -> bool:
-        """Whether the slot may be as an earlier run left it."""
+        """True if the slot may contain files of an earlier run."""
         return not self.is_ours and self._root.directory.read(self._mark) != _BEGUN
 
     def inherit(self) -> None:
-        """Mark the slot as one that an earlier run left: whoever prepares it next removes what that run had ignored."""
+        """Mark the slot as left by an earlier run. The next process that prepares it removes all ignored files."""
         self._stamp = None
         self._root.directory.write(self._mark, _INHERITED)
 

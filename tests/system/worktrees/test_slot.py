@@ -222,7 +222,7 @@ def test_agents_git_configuration_does_not_outlive_its_attempt(project: Project,
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", ".git", "a..b", "x" * 200])
 def test_slot_names_cannot_lead_elsewhere(project: Project, name: str) -> None:
-    with pytest.raises(WorktreeError, match="not a name for a worktree slot"):
+    with pytest.raises(WorktreeError, match="not a valid name of a worktree slot"):
         project.slot(name)
 
 
