@@ -133,7 +133,9 @@ def test_files_of_the_cli_itself_are_set_aside(rogue: Rogue) -> None:
     ran = rogue.run()
     assert ran.result.outcome is Outcome.PASSED, ran.lines
     assert [name for name in rogue.tree(ran.result) if name.startswith(b".claude")] == []
-    assert any(note.startswith("set aside what the agent's CLI left for itself: ") for note in ran.result.notes)
+    assert any(
+        note.startswith("set aside files that the agent's CLI wrote for its own use: ") for note in ran.result.notes
+    )
     assert rogue.artifact("set-aside/settings.local.json").read_text() == "{}"
 
 

@@ -84,8 +84,8 @@ def test_an_attempt_whose_session_is_gone_is_made_with_a_fresh_one(
     assert second.result.usage == first.result.usage
     session = first.result.session
     assert session is not None
-    assert f"the agent's CLI had lost its session: started a fresh one ({session.id} is gone)" in second.result.notes
-    result.stdout.fnmatch_lines(["*note: the agent's CLI had lost its session: started a fresh one*"])
+    assert f"the agent's CLI has lost the conversation: started a new one ({session.id} is gone)" in second.result.notes
+    result.stdout.fnmatch_lines(["*note: the agent's CLI has lost the conversation: started a new one*"])
 
 
 def test_the_fresh_conversation_is_told_what_the_lost_one_had_said_and_what_failed(
@@ -113,7 +113,7 @@ def test_what_the_cli_said_is_kept_and_the_report_counts_no_resumed_session(
     attempts = report_data(record, folder.read_header(), state="passed")["steps"][0]["attempts"]
     assert [one["session_resumed"] for one in attempts] == [False, False]
     text = project.pytester.run(sys.executable, "-m", "pytest_gump", "report").stdout
-    text.fnmatch_lines(["notes", "  impl attempt 2: the agent's CLI had lost its session: started a fresh one (*"])
+    text.fnmatch_lines(["notes", "  impl attempt 2: the agent's CLI has lost the conversation: started a new one (*"])
 
 
 def test_a_recorded_attempt_with_a_lost_session_plays_to_the_same_figures(

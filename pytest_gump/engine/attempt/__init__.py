@@ -1,1 +1,1 @@
-"""One attempt, from its order to its result."""
+"""Execution of one attempt, from its order to its result."""

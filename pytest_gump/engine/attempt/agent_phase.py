@@ -1,4 +1,4 @@
-"""Runs the agent of one attempt: reads its stream, watches its guards, and classifies its end."""
+"""Run the agent of one attempt: read its stream, watch its guards, and classify how it ended."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ class AgentRun:
     ending: Ending
     breach: Breach | None = None
     trespass: str | None = None
-    """The path in the user's checkout that a tool call wrote."""
+    """Path in the user's checkout that a tool call wrote."""
     cancelled: bool = False
-    """Ctrl-C came while it worked."""
+    """True if Ctrl-C came while the agent worked."""
     duration_s: float = 0.0
     tool_use: ToolUse = field(default_factory=ToolUse)
     notes: tuple[str, ...] = ()
     finished: Exit | None = None
-    """How the process ended; None when Ctrl-C did it."""
+    """How the process ended; None if Ctrl-C ended it."""
     pauses_s: tuple[float, ...] = ()
-    """Before each line that it printed, and before its end; only where the attempt is recorded."""
+    """Pause before each printed line and before the end; empty unless the attempt is recorded."""
 
 
 def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
@@ -80,16 +80,16 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
 
 
 def run_agent(order: Order, tools: Tools, workplace: Workplace, agent: Agent, task: Task) -> AgentRun:
-    """Start the agent and stay with it until its whole process tree is gone.
+    """Start the agent and wait until its whole process tree has ended.
 
-    Ctrl-C takes effect when the tree is stopped: the result says so, and holds what was done and spent.
+    Ctrl-C stops the process tree. The result is then `cancelled` and holds the work and the cost so far.
 
     Raises:
-        AgentError: the adapter cannot make a command.
+        AgentError: the adapter cannot build a command.
     """
     command = agent.command(task)
     names = (*command.env_names, *tools.settings.agent_env)
-    # The gates' variables too: tests that the agent runs must be about the worktree, as those of the gates are.
+    # Includes the gates' variables, so that tests run by the agent import from the worktree, like those of the gates.
     added = {**gate_environment(workplace.worktree), **command.env, **workplace.environment}
     environment = child_environment(names, added)
     listener = _Listener(order, tools, workplace, agent.reader(task), agent.cli, environment)
@@ -128,7 +128,7 @@ def _pauses(began: float, times: list[float], ended: float) -> tuple[float, ...]
 
 @dataclass(slots=True)
 class _Listener:
-    """Stands between the stream and everybody who wants to know: guards, display, bounds."""
+    """Passes the events of the stream to the guards, the live display and the bounds checks."""
 
     order: Order
     tools: Tools
@@ -136,14 +136,15 @@ class _Listener:
     reader: StreamReader
     cli: str
     passed: Collection[str]
-    """Names of the variables that the agent has."""
+    """Names of the environment variables that the agent gets."""
     breach: Breach | None = None
+    """The first breach; later ones do not replace it."""
     trespass: Trespass = field(init=False)
     notes: list[str] = field(default_factory=list)
     guards: GuardWatch = field(init=False)
     calls: ToolWatch = field(init=False)
     times: list[float] = field(default_factory=list)
-    """When each line came, if that is recorded."""
+    """Arrival time of each line; empty unless the attempt is recorded."""
 
     def __post_init__(self) -> None:
         self.trespass = Trespass(self.workplace.worktree, self.tools.repository.root)
@@ -160,13 +161,13 @@ class _Listener:
                 self.tools.listen(event)
             self._judge(event)
         if event is None or not only_notes:
-            self.guards.on_output()  # a CLI that only says that it waits for the network is silent
+            self.guards.on_output()  # a CLI that only reports that it waits for the network counts as silent
         return self._stop_reason()
 
     def tick(self) -> str | None:
         self.tools.listen(None)
         breach = self.breach or self.guards.tick() or self._asked()
-        if has_ended(self.reader):  # the work is done; a time limit only has to stop a CLI that hangs
+        if has_ended(self.reader):  # the work is done: a time limit only stops a CLI that hangs
             late = breach is not None and breach.guard in TIME_GUARDS and breach is not self.breach
             if late or self.guards.silent_s >= self.tools.settings.end_grace_s:
                 return HANGS
@@ -180,7 +181,7 @@ class _Listener:
 
     def end(self, finished: Exit | None, stderr: Path) -> AgentRun:
         text = ""
-        with suppress(OSError):  # an agent can remove what it printed
+        with suppress(OSError):  # an agent can remove its stderr file
             text = bounded_output(stderr, STDERR_CHARS)
         hangs = finished is not None and finished.stopped == HANGS
         stopped = not hangs and (finished is None or finished.stopped is not None)

@@ -1,7 +1,7 @@
-"""One attempt, from an order to its result: prepare, run the agent, take the snapshot, run the gates.
+"""Carry out one attempt: prepare the worktree, run the agent, take a snapshot, run the gates.
 
-`execute` never decides what comes next and reads no ledger; it can be called without pytest. In a fresh folder below
-`Tools.scratch` it writes result.json and, as far as the attempt comes to them,
+`execute` does not decide what runs next, does not read the ledger, and works without pytest. It writes result.json into
+a new folder below `Tools.scratch`, and these files if the attempt gets that far:
     prompt.md  stream.ndjson  stderr.txt  lost-session/  diff.patch  step.patch  context/  out/  gates/<n>-<name>.txt
 """
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class Cancelled(KeyboardInterrupt):
-    """Ctrl-C came during an attempt; what was done and spent until then is in `result`."""
+    """Ctrl-C came during an attempt; `result` holds the work and the cost so far."""
 
     def __init__(self, result: AttemptResult) -> None:
         super().__init__(f"{result.step}: interrupted")
@@ -57,12 +57,12 @@ class Cancelled(KeyboardInterrupt):
 
 
 def execute(order: Order, tools: Tools) -> AttemptResult:
-    """Carry out an order.
+    """Carry out an order and return the result of the attempt.
 
     Raises:
-        Cancelled: interrupted; all its processes have ended, and its tree is kept if possible.
-        WorktreeError: the worktree cannot be prepared; no agent was started.
-        AgentError: the agent's name is not known.
+        Cancelled: Ctrl-C came. All processes of the attempt have ended; its files are kept if possible.
+        WorktreeError: the worktree cannot be prepared. No agent was started.
+        AgentError: the agent's name is unknown.
     """
     return _Attempt(order, tools).execute()
 
@@ -95,7 +95,11 @@ class _Attempt:
         return result
 
     def _broken(self, error: GumpError | OSError) -> Judgement:
-        """Outcome for an error after the agent ended: the attempt was paid for and may have caused the error."""
+        """Turn an error into an outcome once the agent has run: the attempt has a cost and may have caused the error.
+
+        Raises:
+            GumpError: no agent has run yet.
+        """
         run = self.facts.run
         if run is None:
             raise error if isinstance(error, GumpError) else WorktreeError(f"cannot begin: {reason_of(error)}")
@@ -108,7 +112,7 @@ class _Attempt:
         return Judgement.failed(Outcome.AGENT_ERROR, f"after the agent ended: {reason}")
 
     def _finish_somehow(self, judgement: Judgement) -> AttemptResult:
-        """The result, whatever becomes of the files: it is what an agent was paid for."""
+        """Return a result even if its files cannot be written, so that the cost of the agent is recorded."""
         try:
             result = self._finish(judgement)
         except (GumpError, OSError) as error:
@@ -119,7 +123,7 @@ class _Attempt:
             with suppress(GumpError, OSError):
                 result = replace(result, snapshot=self.snapshots.seal(self._message(result)))
         if self.facts.run is None and result.outcome is Outcome.CANCELLED and self.agent is not None:
-            # The agent may have begun.
+            # The agent may have started.
             return recover(self.order, self.tools, result, self.workplace.files.path, self.facts.started)
         return result
 
@@ -140,7 +144,7 @@ class _Attempt:
         return problem
 
     def _unchanged_interpreter(self) -> Judgement | None:
-        """Refuses to start an agent if gates can no longer check its work."""
+        """Return a gate error if the gates' Python has changed: they could not check the agent's work."""
         why = None if self.agent is None else self._interpreter_changes()
         return None if why is None else Judgement.failed(Outcome.GATE_ERROR, why)
 
@@ -155,10 +159,10 @@ class _Attempt:
         material = read_material(self.order, self.tools, self.workplace, self.slot)
         self.facts.notes += material.notes
         if material.missing is not None:
-            # Not the agent's fault, but the policy for agents that cannot work fits: another attempt may find the file.
+            # The agent is not at fault, but the retry policy of agent errors fits: a later attempt may find the file.
             return Judgement.failed(Outcome.AGENT_ERROR, material.missing)
         if any(part.bash for part in self.order.context):
-            self.slot.restore(self.order.base)  # what these commands left is not the agent's work
+            self.slot.restore(self.order.base)  # changes of these commands are not the agent's work
         order = self._with_usable_session(agent)
         try:
             run = self._start(agent, order, material)
@@ -185,7 +189,7 @@ class _Attempt:
     def _start_afresh(
         self, agent: Agent, order: Order, material: Material, first: AgentRun, lost: SessionRef
     ) -> AgentRun:
-        """Once more within the same attempt: nothing was done yet, so no retry is used up."""
+        """Start the agent again within the same attempt. The first start did no work, so it does not use up a retry."""
         self.facts.notes.append(lost_session.NOTE.format(id=one_line(lost.id)))
         self.facts.session_lost = True
         lost_session.keep_apart(self.workplace.files)
@@ -222,7 +226,7 @@ class _Attempt:
             facts.notes.append(crossing.warning)
         if unwanted or (judgement is not None and judgement.guard == "no_write"):
             self.snapshots.roll_back()
-        if facts.leaks:  # the worktree outlives the run
+        if facts.leaks:  # the worktree stays on disk after the run
             self.slot.restore(order.base)
             self.slot.remove_ignored(settings.keep_ignored)
             self.slot.renew_git(order.base)
@@ -230,7 +234,7 @@ class _Attempt:
         return judgement
 
     def _keep(self) -> Judgement | None:
-        """Keep what the agent left; returns the outcome if that fails."""
+        """Snapshot the agent's changes; return a judgement only if that fails."""
         message = self._message(self._result(Judgement(Outcome.CRASHED, "the attempt did not finish")))
         try:
             self.snapshots.keep(message)
@@ -313,16 +317,16 @@ class _Attempt:
         return result
 
     def _record(self, judgement: Judgement) -> None:
-        """While the files still hold what the agent printed: masked secrets would be shorter than they were."""
+        """Record the attempt into the cassette, before the files are masked: a masked secret has another length."""
         folder, agent, facts, snapshot = self.tools.settings.record, self.agent, self.facts, self.snapshots.snapshot
         if folder is None or agent is None or facts.task is None or facts.run is None or snapshot is None:
             return
         if judgement.outcome in {Outcome.CANCELLED, Outcome.CRASHED}:
             return
-        if judgement.outcome is Outcome.QUOTA and self.tools.settings.on_quota == WAIT:  # the next one is played
+        if judgement.outcome is Outcome.QUOTA and self.tools.settings.on_quota == WAIT:  # the retry is recorded instead
             return
 
-        from pytest_gump.engine.attempt.record_take import Work, record  # few runs are recorded
+        from pytest_gump.engine.attempt.record_take import Work, record  # late: few runs are recorded
 
         def write_patch(out: Path) -> None:
             self.tools.repository.patch(self.order.base, snapshot.commit, out)
@@ -337,5 +341,5 @@ class _Attempt:
         return f"{subject}\n\n{json.dumps(self.secrets.mask(to_wire(result)))}\n"
 
     def _result(self, judgement: Judgement) -> AttemptResult:
-        """All but what is read off the tree."""
+        """Return the result without the fields that are read from the tree."""
         return result_of(self.order, self.facts, judgement, self.tools.clock() - self.began, self.snapshots.notes)

@@ -1,4 +1,4 @@
-"""Read what only the worktree holds of a prompt: conventions and additional context."""
+"""Read the parts of a prompt that only the worktree holds: project conventions and additional context."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Material(NamedTuple):
     conventions: str = ""
     context: tuple[Section, ...] = ()
     missing: str | None = None
-    """Why a context file cannot be given; the attempt cannot be made without it."""
+    """Why a context file cannot be read; the attempt cannot run without it."""
     notes: tuple[str, ...] = ()
 
 
 def read_material(order: Order, tools: Tools, workplace: Workplace, slot: Slot) -> Material:
-    """Read the files and run the commands; the section of a command shows its failure."""
+    """Read the files and run the commands. If a command fails, its section shows the failure."""
     limit = tools.settings.context_bytes
     conventions, notes = b"", []
     try:

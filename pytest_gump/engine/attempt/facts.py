@@ -1,4 +1,4 @@
-"""What is known of an attempt so far, and the result that it becomes."""
+"""Facts collected during an attempt, and the result built from them."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Facts:
     leaks: Sequence[str] = ()
     """Places in the agent's files that hold the value of a secret."""
     ignored: Sequence[str] = ()
-    """Ignored files that the agent made; looked up only if it changed nothing else."""
+    """Ignored files that the agent created; looked up only if it changed nothing else."""
     no_change: str = ""
 
 
 def result_of(order: Order, facts: Facts, judgement: Judgement, total_s: float, notes: Sequence[str]) -> AttemptResult:
-    """The result, without what is read off the tree; `notes` are those on its snapshot."""
+    """Return the result without the fields that are read from the tree; `notes` are those on the snapshot."""
     run, handover = facts.run, facts.handover
     ending = run.ending if run is not None else None
     return AttemptResult(
@@ -78,10 +78,12 @@ def result_of(order: Order, facts: Facts, judgement: Judgement, total_s: float, 
 
 
 def masked_result(result: AttemptResult, secrets: Secrets) -> AttemptResult:
-    """The result without secrets, and with the types that a reader of the ledger expects: an adapter may give others.
+    """Return the result with secrets masked and with the types that readers of the ledger expect.
+
+    The values come from an adapter, which may have used other types.
 
     Raises:
-        ValueError: a value has a type that cannot be read.
+        ValueError: a value has a type that cannot be converted.
     """
     return from_wire(AttemptResult, secrets.mask(to_wire(result)))
 

@@ -1,4 +1,4 @@
-"""What the prompt of the next attempt says about the failed ones."""
+"""Description of failed attempts for the prompt of the next one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def describe_failures(failed: Sequence[AttemptResult], *, error_chars: int) -> str:
-    """Tell the whole of the newest failure, and the one line of each earlier one."""
+    """Describe the newest failure in full, and each earlier one in one line."""
     *earlier, newest = failed
     parts = [f"- {_name(result)}: {result.reason or result.outcome}" for result in earlier]
     history = ["Earlier:\n" + "\n".join(parts)] if parts else []
@@ -27,7 +27,7 @@ def describe_failures(failed: Sequence[AttemptResult], *, error_chars: int) -> s
 
 
 def fenced(text: str, language: str = "") -> str:
-    """A code block whose fence is longer than any in the text."""
+    """Return the text as a code block whose fence is longer than any fence in the text."""
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
@@ -73,7 +73,7 @@ def _gates(failing: list[GateResult], error_chars: int) -> list[str]:
 
 
 def _shares(sizes: list[int], total: int) -> list[int]:
-    """Divide the characters fairly: who needs less than an equal part leaves the rest to the others."""
+    """Divide the characters equally; the unused part of a short output goes to the longer ones."""
     shares = [0] * len(sizes)
     for done, position in enumerate(sorted(range(len(sizes)), key=sizes.__getitem__)):
         shares[position] = min(sizes[position], (total - sum(shares)) // (len(sizes) - done))

@@ -1,4 +1,4 @@
-"""Runs the gates of one attempt on the files of its snapshot."""
+"""Run the gates of one attempt on the files of its snapshot."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.changes import ChangedFile
 
 OUTPUT_CHARS = 40_000
-"""Of a gate's output in memory: summaries are read from it, and the retry's part is cut from it."""
+"""Characters of a gate's output kept in memory, for its summary and for the prompt of a retry."""
 
 CACHES = "caches"
 """Folder of the gates' build caches, in the run's scratch folder."""
 RECORD_BYTES = 256 * 1024 * 1024
-"""Bytes of a gate's test records that are read; longer records are not valid."""
+"""Limit of a gate's test records; longer records are invalid."""
 
 
 class Judged(NamedTuple):
-    """What the gates judge."""
+    """The input of the gates."""
 
     changed: Sequence[ChangedFile]
     diff: Path | None
-    """Patch since the step began; None where no gate asks for it."""
+    """Patch since the step began; None if no gate needs it."""
     payload: Payload = None
 
 
@@ -82,7 +82,10 @@ def run_step_gates(order: Order, tools: Tools, workplace: Workplace, judged: Jud
 
 @dataclass(slots=True)
 class CommandRunner:
-    """Runs the shell commands of gates and setup; whole outputs go to `gates/<n>-<name>.txt`, records next to them."""
+    """Runs the shell commands of gates and setup.
+
+    Writes each complete output to `gates/<n>-<name>.txt`, with the test records next to it.
+    """
 
     tools: Tools
     workplace: Workplace

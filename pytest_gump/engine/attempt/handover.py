@@ -1,4 +1,4 @@
-"""Read what an agent delivers: plan, verdict or artifact, from its file or else from its final message."""
+"""Read the output of an agent: a plan, verdict or artifact, from its file or else from the final message."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "a
 
 
 class Handover(NamedTuple):
-    """Exactly one of plan, verdict and artifact is set, or `errors` says what is wrong."""
+    """The output of a step. In the modes with a file, either plan, verdict or artifact is set, or `errors`."""
 
     plan: tuple[PlanItem, ...] | None = None
     verdict: Verdict | None = None
     artifact: str | None = None
     errors: tuple[str, ...] = ()
-    """Sentences for the agent."""
+    """What is wrong with the file, as sentences for the agent."""
     notes: tuple[str, ...] = ()
     no_change: str = ""
-    """Of a step with `output: diff`: why no file had to change."""
+    """Why no file had to change; only for a step with `output: diff`."""
 
     @property
     def payload(self) -> Payload:
@@ -37,10 +37,11 @@ class Handover(NamedTuple):
 
 
 def read_handover(read: Callable[[str], bytes | None], mode: Mode, *, message: str, max_items: int) -> Handover:
-    """Read and check the file of the mode.
+    """Read and check the output file of the mode.
 
-    `read` returns the content of a file of the hand-over folder, None if it is missing; it raises WorktreeError if that
-    is no plain file of reasonable size. A missing plan or verdict may be in the final message, fenced as json.
+    `read` returns the content of a file in the output folder, or None if it is missing. It raises WorktreeError if the
+    file is not a plain file or is too large. If the plan or verdict file is missing, it is read from a block fenced as
+    json in the final message.
     """
     name = HANDOVER_FILES.get(mode)
     if name is None:

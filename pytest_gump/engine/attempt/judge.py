@@ -1,4 +1,4 @@
-"""Decides the outcome of an attempt from what happened in it. Pure."""
+"""Decide the outcome of an attempt. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ PASSED: Final = Judgement(Outcome.PASSED)
 def judge_work(
     run: AgentRun, limits: Limits, handover: Handover, *, unwanted: Sequence[str], crossing: str | None
 ) -> Judgement | None:
-    """Judge what the agent did; None when nothing stands against running the gates.
+    """Check the agent's work; return None if the gates can run.
 
-    `unwanted` are changes of the tree in a mode that allows none; `crossing` is why bounds were crossed.
+    `unwanted` are the changed paths in a mode that allows no changes. `crossing` is the reason if bounds were crossed.
     """
     if run.cancelled:
         return Judgement.failed(Outcome.CANCELLED, "interrupted while the agent worked")
@@ -67,7 +67,7 @@ def judge_work(
 
 
 def judge_gates(gates: Sequence[GateResult]) -> Judgement:
-    """A gate that could not run weighs more than one that failed: another agent call would not help."""
+    """Check the results of the gates. A gate that could not run takes precedence: another agent call would not help."""
     if broken := [gate for gate in gates if gate.status == "error"]:
         return Judgement.failed(Outcome.GATE_ERROR, _summary(broken, "could not run"))
     if failed := [gate for gate in gates if gate.status == "failed"]:
@@ -78,8 +78,8 @@ def judge_gates(gates: Sequence[GateResult]) -> Judgement:
 def judge_no_change(reason: str, ignored: Sequence[str], *, must_change: bool, ending: Ending | None) -> Judgement:
     """Decide on an attempt whose gates passed and whose files did not change since its step began.
 
-    `reason` is why nothing had to change; `ignored` are the files that git ignores and the agent made; `ending` is
-    None where no agent ran.
+    `reason` is why nothing had to change; `ignored` are the files that git ignores and the agent created; `ending` is
+    None if no agent ran.
     """
     if reason:
         return PASSED

@@ -1,4 +1,4 @@
-"""A session that an agent's CLI does not know any more: the attempt is made with a fresh one, and nobody pays twice."""
+"""Restart of an attempt in a fresh conversation if the agent's CLI no longer has the one to resume."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
     from pytest_gump.order import Order
     from pytest_gump.system.directory import Directory
 
-NOTE: Final = "the agent's CLI had lost its session: started a fresh one ({id} is gone)"
+NOTE: Final = "the agent's CLI has lost the conversation: started a new one ({id} is gone)"
 LOST: Final = "lost-session"
-"""Below an attempt's folder: what the CLI printed when it was to resume."""
+"""Folder below an attempt's folder, for the output of the start that could not resume."""
 
 
 def lost_by(order: Order, run: AgentRun) -> SessionRef | None:
-    """The session of the order, if the CLI ended for no other reason than that it does not know it."""
+    """Return the order's conversation if its loss is the only reason why the CLI ended; otherwise None."""
     delayed = run.cancelled or run.breach is not None or run.trespass is not None
     return order.session if run.ending.lost_session and not delayed else None
 
 
 def afresh(order: Order) -> Order:
-    """The same order for a conversation that begins: its prompt says what the lost one would have known."""
+    """Return the order for a fresh conversation; its prompt includes the work so far."""
     known = any(section.title == STANDING for section in order.head)
     head = order.head if known else with_standing(order.head, order.standing)
     return replace(order, session=None, fork=False, head=head)
 
 
 def with_standing(head: tuple[Section, ...], text: str) -> tuple[Section, ...]:
-    """The sections of a prompt with one on the work so far, after the task."""
+    """Return the sections of a prompt with one on the work so far, inserted after the task."""
     behind = next((number for number, section in enumerate(head, 1) if section.title == TASK), 0)
     return (*head[:behind], Section(STANDING, text), *head[behind:]) if text else head
 
 
 def keep_apart(files: Directory) -> None:
-    """Move what the first start printed out of the way of the second."""
+    """Move the output of the first start away, so that the second one does not overwrite it."""
     files.make_folders(LOST)
     for name in (STREAM, STDERR):
         if files.status(name) is not None:
@@ -49,6 +49,7 @@ def keep_apart(files: Directory) -> None:
 
 
 def time_left(order: Order, used_s: float) -> Order:
+    """Return the order with the time limit reduced by the time already used, to at least one second."""
     limits = order.limits
     if limits.max_time_s is None:
         return order
@@ -58,7 +59,7 @@ def time_left(order: Order, used_s: float) -> Order:
 
 
 def together(first: AgentRun, second: AgentRun) -> AgentRun:
-    """One run of the agent as the ledger sees it: what both took, and how the second ended."""
+    """Combine both starts into one for the ledger: their summed cost and time, and the end of the second."""
     ending = replace(second.ending, usage=added(first.ending.usage, second.ending.usage))
     return replace(
         second,
@@ -70,7 +71,7 @@ def together(first: AgentRun, second: AgentRun) -> AgentRun:
 
 
 def added(first: Usage, second: Usage) -> Usage:
-    """The sum; the cost of a start that used nothing is nothing, and unknown cost stays unknown."""
+    """Return the sum. An empty usage costs nothing; an unknown cost makes the sum unknown."""
     known = [usage for usage in (first, second) if not usage.is_empty] or [second]
     costs = [usage.cost_usd for usage in known]
     provenance = worst_provenance(known) or "unknown"

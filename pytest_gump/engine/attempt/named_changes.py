@@ -1,4 +1,4 @@
-"""Changes that no gate forbids and that a person should look at before using the result."""
+"""Changes that no gate forbids, but that a person should review before using the result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SOURCE_BYTES: Final = 1024 * 1024
 def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[ChangedFile]) -> list[str]:
     """Return a line for each kind: product code that can reach the test run, and files that replace modules.
 
-    Code of tests is left out. `changed` are the changes since the step began; the slot holds the result.
+    Ignores test code. `changed` are the changes since the step began; the slot holds the result.
     """
 
     def read(path: str) -> bytes:
@@ -57,7 +57,7 @@ def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[Chan
 
 
 def interpreter_changes(tools: Tools) -> tuple[str | None, list[str]]:
-    """Return why gates can no longer use this Python, if so, and a note on packages that were installed."""
+    """Return why gates can no longer use this Python, or None, and a note on newly installed packages."""
     changes = Changes(()) if tools.interpreter is None else tools.interpreter.changes()
     named = [f"packages installed since the run began: {listed([*changes.installed])}"] if changes.installed else []
     if not changes.deciding:
@@ -68,7 +68,7 @@ def interpreter_changes(tools: Tools) -> tuple[str | None, list[str]]:
 def _reaching(
     product: Sequence[str], read: Callable[[str], bytes], read_base: Callable[[str], bytes | None]
 ) -> dict[str, list[str]]:
-    """Files whose new code can reach the test run, and what it uses for that."""
+    """Return the files whose new code can reach the test run, each with the names that it uses for that."""
     if not product:
         return {}
     from pytest_gump.gates.tools.reach import new_reach  # only for changed Python files

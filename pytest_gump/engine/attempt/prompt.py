@@ -1,7 +1,7 @@
-"""The text that an agent gets on stdin, in sections.
+"""The prompt of an agent, in sections.
 
-The controller makes all sections that it knows (`head_sections`, they travel in the order); the executor adds the
-project's conventions and the additional context, which only the worktree holds (`compose`).
+The controller builds most sections (`head_sections`) and sends them with the order. The executor adds the project's
+conventions and the additional context, which only the worktree holds (`compose`).
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ _DEFAULT_TASKS: Final[Mapping[Mode, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class PromptParts:
-    """What the controller knows about one attempt's prompt."""
+    """The parts of an attempt's prompt that the controller knows."""
 
     task: str
     """The step's prompt with its templates filled."""
     mode: Mode
     task_key: str | None = None
-    """The task as identity sees it: filled without the names that differ from run to run (`{error}`, `{run.id}`)."""
+    """The task for the fingerprint: filled without names that differ from run to run (`{error}`, `{run.id}`)."""
     failed: Sequence[AttemptResult] = ()
-    """The attempts to tell about, oldest first; of this step, or of a later one after a restart."""
+    """Failed attempts to describe, oldest first; of this step, or of a later one after a restart."""
     diff: str = ""
-    """What is in the tree since the step began, bounded."""
+    """Change of the tree since the step began, bounded."""
     tree: Literal["kept", "reset"] = "kept"
     standing: str = ""
-    """What was done so far, for an agent that should resume a session but cannot."""
+    """The work so far, for an agent that should resume a conversation but cannot."""
     item: PlanItem | None = None
     blast_radius: Literal["enforce", "warn", "off"] = "off"
     protected: Sequence[str] = ()
     """Patterns of the step's `untouched` gates."""
     test_patterns: Sequence[str] = ()
-    """What `@tests` stands for in them; empty = the built-in table."""
+    """Patterns that `@tests` stands for in `protected`; empty = the built-in table."""
     spec: str | None = None
-    """Only where the prompt has to hold it as a section: plan steps."""
+    """The spec as a section of its own; set only for plan steps."""
     must_change: bool = False
-    """The attempt fails if no file differs at its end, unless the agent says why."""
+    """True if the attempt fails when no file changed and the agent gives no reason."""
     max_items: int = 100
     error_chars: int = 2000
-    """Of the output of all failing gates together."""
+    """Limit for the output of all failing gates together."""
     commands: Sequence[tuple[str, str]] = ()
-    """What the agent may run: name of the gate or nothing, shell text."""
+    """Commands that the agent may run: name of the gate (may be empty) and shell text."""
 
 
 def head_sections(parts: PromptParts) -> tuple[Section, ...]:
-    """Everything but conventions and additional context, in the order of the language; absent sections left out."""
+    """Return all sections except conventions and additional context, in the documented order and without empty ones."""
     task = parts.task.strip() or _DEFAULT_TASKS.get(parts.mode, "")
     key = None if parts.task_key is None else parts.task_key.strip() or task
     sections = (
@@ -87,7 +87,7 @@ def head_sections(parts: PromptParts) -> tuple[Section, ...]:
 
 
 def compose(head: Sequence[Section], *, conventions: str = "", context: Sequence[Section] = ()) -> str:
-    """The whole prompt. `context` holds one section per entry, titled by where it comes from."""
+    """Return the whole prompt. `context` holds one section per entry, titled with its source."""
     sections = list(head)
     if conventions.strip():
         sections.append(Section(CONVENTIONS, conventions.strip()))
@@ -98,10 +98,10 @@ def compose(head: Sequence[Section], *, conventions: str = "", context: Sequence
 
 
 def prompt_key(order: Order) -> str:
-    """The declared parts of a prompt, as text: what a cassette compares.
+    """Return the declared parts of a prompt as text, which a cassette compares.
 
-    Two runs of the same step agree in it although their failures, paths and times differ: what failed is left out, and
-    context entries count by their definition, not by what they gave.
+    The key is the same for two runs of a step although their failures, paths and times differ: it leaves out the
+    failures, and holds the definition of each context entry, not its content.
     """
     declared = [
         f"## {section.title}\n\n{section.text if section.key is None else section.key}"
@@ -113,13 +113,13 @@ def prompt_key(order: Order) -> str:
 
 
 def _output(parts: PromptParts) -> Section:
-    """The part that recordings compare does not change when text is added."""
+    """The output section. Its key, which recordings compare, does not include the text added by `must_change`."""
     key = expectations(parts.mode, max_items=parts.max_items)
     return Section(OUTPUT, f"{_CHANGE}\n\n{_NO_CHANGE}" if parts.must_change else key, key=key)
 
 
 def expectations(mode: Mode, *, max_items: int) -> str:
-    """What the mode wants the agent to deliver, with file name and example."""
+    """Return what the agent must deliver in this mode, with file name and example."""
     match mode:
         case "plan":
             return _PLAN.format(file=f"{HANDOVER}/plan.json", max_items=max_items)
@@ -137,7 +137,7 @@ def rules(mode: Mode) -> str:
 
 
 def _commands(parts: PromptParts) -> str:
-    """Without them an agent tries what it is used to, such as `python -m pytest -q`, and is refused."""
+    """List the allowed commands. Without it, agents try others, such as `python -m pytest -q`, and are refused."""
     if not parts.commands or parts.mode in HANDOVER_FILES:
         return ""
     entries = (f"  - {name}: {_code(command)}" if name else f"  - {_code(command)}" for name, command in parts.commands)
@@ -149,13 +149,13 @@ def _code(command: str) -> str:
 
 
 def standing(message: str) -> str:
-    """The section on a conversation that cannot be resumed; `message` is what it ended with."""
+    """Return the section on a conversation that cannot be resumed; `message` is its last message."""
     said = f" It ended with:\n\n{message}" if message else ""
     return f"Another conversation worked on this before you; you do not see it.{said}"
 
 
 def replan_prompt(task: str, item: PlanItem | None) -> str:
-    """The task of the agent that replans failed work."""
+    """Return the task of the agent that replans failed work."""
     parts = [
         _REPLAN,
         "### The task that failed\n\n" + fenced(task.strip()),
@@ -164,7 +164,7 @@ def replan_prompt(task: str, item: PlanItem | None) -> str:
 
 
 def replan_item_prompt(task: str, item: PlanItem) -> str:
-    """The task of the agent that carries out one item of such a plan."""
+    """Return the task of the agent that carries out one item of such a plan."""
     return "\n\n".join(
         (
             "This is one part of a larger task that was split up after it had failed. Do this part only.",
@@ -199,9 +199,9 @@ def _failed(parts: PromptParts) -> str:
 
 
 def _blast_radius(parts: PromptParts) -> Section:
-    """The files that the item may change, without those that an `untouched` gate of the step protects.
+    """The section on the files that the item may change, without those that an `untouched` gate of the step protects.
 
-    The key is the text without the protected files: recordings made before they were left out stay valid.
+    The key ignores the protected files, so that older recordings stay valid.
     """
     if parts.mode != "diff" or parts.blast_radius == "off" or parts.item is None or not parts.item.files:
         return Section(BLAST_RADIUS, "")
@@ -210,7 +210,7 @@ def _blast_radius(parts: PromptParts) -> Section:
         return Section(BLAST_RADIUS, every)
     try:
         closed = {*matches(parts.protected, parts.item.files, tests=parts.test_patterns)}
-    except ValueError:  # the gate says that it is no pattern
+    except ValueError:  # the gate reports the invalid pattern
         closed = set()
     names = " or ".join("a test file" if pattern == "@tests" else _code(pattern) for pattern in parts.protected)
     rule = f"A change of {names} makes this attempt fail, whatever the patterns above match."

@@ -1,6 +1,6 @@
-"""Make an attempt a take of a cassette: what its agent printed, changed and delivered.
+"""Record an attempt into a cassette: the agent's printed output, its changes and its output files.
 
-Secrets are masked, and the paths of the worktree and of the user's home are made portable.
+Secrets are masked. The paths of the worktree and of the user's home are replaced by portable ones.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 NOT_RECORDED: Final = "not recorded: {why}"
 _PAUSE_DIGITS: Final = 3
 _WHOLE_BYTES: Final = 16 << 20
-"""Of stderr: more is read line by line."""
+"""Size of stderr up to which it is read as a whole; a larger one is read line by line."""
 
 
 class _Unfit(Exception):  # noqa: N818 - not an error of the program, a message
-    """The attempt cannot be made a take."""
+    """The attempt cannot be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,15 @@ class Work:
     task: Task
     run: AgentRun
     folder: Path
-    """Of the attempt: stream, stderr, hand-over."""
+    """The attempt's folder, with stream, stderr and output files."""
     secrets: Secrets
-    """They must not be in the cassette."""
+    """Secrets that the cassette must not contain."""
     write_patch: Callable[[Path], None]
-    """Writes the whole change of the worktree."""
+    """Writes the whole change of the worktree to a file."""
 
 
 def record(cassette: Path, work: Work) -> str | None:
-    """Add the take; returns why there is none."""
+    """Add the recording of an attempt; return the reason if it was not added, otherwise None."""
 
     def add() -> None:
         with cassettes.staged(cassette) as folder:
@@ -61,7 +61,7 @@ def record(cassette: Path, work: Work) -> str | None:
 
 
 def adopt(cassette: Path, arrived: Path) -> str | None:
-    """Add the takes of a cassette that came from another machine; returns why one of them is not added."""
+    """Add the recordings of a cassette from another machine; return the reason if one was not added, otherwise None."""
 
     def add() -> None:
         for take in cassettes.Cassette.open(arrived).takes:
@@ -102,7 +102,7 @@ def _fill(work: Work, folder: Path) -> None:
     run, source = work.run, work.folder
     finished = run.finished
     if finished is None or finished.error is not None:
-        raise _Unfit("the agent was not started, or not to its end")
+        raise _Unfit("the agent did not start, or did not run to its end")
     redaction = Redaction(work.secrets, worktree=work.task.worktree)
     ended = -finished.signal if finished.signal is not None else finished.exit_code
     pauses_s = [round(pause, _PAUSE_DIGITS) for pause in run.pauses_s]
@@ -129,12 +129,12 @@ def _copy_lines(source: Path, target: Path, clean: Callable[[bytes], bytes]) -> 
 
 
 def _copy_whole(source: Path, target: Path, clean: Callable[[bytes], bytes]) -> None:
-    """A private key may go over several lines here."""
+    """Clean the file as a whole: a private key may span several lines."""
     target.write_bytes(clean(source.read_bytes()))
 
 
 def _copy_out(source: Path, target: Path) -> None:
-    """As it is: a plan or verdict with something masked would be another one."""
+    """Copy the output files unmasked: masking would change a plan or verdict. `_refuse_secrets` checks them."""
     for path in sorted(source.rglob("*")) if source.is_dir() else ():
         if path.is_file() and not path.is_symlink():
             copied = target / path.relative_to(source)
@@ -143,7 +143,7 @@ def _copy_out(source: Path, target: Path) -> None:
 
 
 def _refuse_secrets(folder: Path, secrets: Secrets) -> None:
-    """Refuse what cannot be masked without being changed: files of the tree, and the output."""
+    """Refuse a recording whose tree or output files still hold a secret: masking would change them."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and secrets.names_in_file(path):
             raise _Unfit(f"the value of a secret is in {path.relative_to(folder).as_posix()}")

@@ -1,4 +1,4 @@
-"""Completes the result of an attempt whose executor was lost, from what is on disk."""
+"""Complete the result of an attempt whose executor was lost, from the files on disk."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _CHUNK = 1 << 20
 def recover(
     order: Order, tools: Tools, result: AttemptResult, folder: Path, began: float, *, ended: float | None = None
 ) -> AttemptResult:
-    """Complete the result of a lost attempt: its money as far as the agent's stream tells, and its files.
+    """Complete the result of a lost attempt with its cost, as far as the agent's stream shows it, and its files.
 
-    `ended`: when it was lost; now, if None.
+    `ended` is the time when it was lost; None means now.
     """
     timings = Timings(started=began, total_s=max(0.0, (tools.now() if ended is None else ended) - began))
     result = replace(result, timings=timings)
@@ -41,15 +41,15 @@ def recover(
     try:
         secrets.mask_files(folder)
         write_result(Directory.open(folder), result)
-    except OSError:  # a full disk: files in which secrets may stand are not kept
+    except OSError:  # a full disk: files that may hold secrets are not kept
         return result
     return replace(result, scratch=str(folder))
 
 
 def _read(order: Order, name: str, tools: Tools, folder: Path) -> tuple[Ending | None, tuple[str, ...]]:
-    """How far the agent's stream came, and the names of the variables that it was given.
+    """Return the ending that the agent's stream shows so far, and the names of the agent's environment variables.
 
-    An adapter may be what broke the attempt: what it cannot read now is left out.
+    The adapter may have caused the failure: if it raises an error, the ending is None.
     """
     prompt = folder / "prompt.md"
     text = prompt.read_text(encoding="utf-8", errors="surrogateescape") if prompt.is_file() else ""

@@ -1,4 +1,4 @@
-"""Making a worktree ready for work: files that git does not track are copied into it, then the setup commands run."""
+"""Set up a worktree: copy files that git does not track into it, then run the setup commands."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _ABSENT: Final = (
 
 
 class Setup:
-    """What a worktree needs before anything works in it.
+    """Setup of a worktree before an agent or gates work in it.
 
-    `at` is the commit that it holds: the order's base, or the snapshot that the gates check.
+    `at` is the commit in the worktree: the order's base, or the snapshot that the gates check.
     """
 
     def __init__(self, order: Order, tools: Tools, workplace: Workplace, slot: Slot, *, at: str) -> None:
@@ -48,7 +48,7 @@ class Setup:
         self.removed: list[str] = []
 
     def begin(self) -> Judgement | None:
-        """Like `ensure`, for a fresh worktree; a preflight also names modules that only the checkout has."""
+        """Like `ensure`; a preflight also notes ignored modules that exist only in the checkout."""
         problem = self.ensure()
         if problem is None and self._order.setup_only:
             directory = self._slot.directory
@@ -57,7 +57,7 @@ class Setup:
         return problem
 
     def ensure(self) -> Judgement | None:
-        """Set up a worktree that is new, or whose lock files have changed since; returns what went wrong."""
+        """Set up the worktree if it is new or its lock files have changed; return a judgement only if that fails."""
         if not self._slot.lacks_setup:
             return self._renew()
         wanted = copies.patterns(self._tools.repository, self._tools.settings.copy)
@@ -76,9 +76,9 @@ class Setup:
         return None
 
     def for_gates(self) -> Judgement | None:
-        """Remove all files but those of git and of setup; setup runs again if its files or a lock file were changed.
+        """Remove all files except those of git and setup. Setup runs again if its files or a lock file were changed.
 
-        `removed` then names the removed ignored files.
+        Sets `removed` to the ignored files that were removed.
         """
         slot = self._slot
         self.removed = slot.remove_ignored(())
@@ -96,7 +96,7 @@ class Setup:
         self._slot.restore(self._at)
 
     def _renew(self) -> Judgement | None:
-        """Run the commands again where a lock file is another one than when they ran; copies stay as they are."""
+        """Run the commands again if a lock file has changed since they ran; do not copy files again."""
         before = self._slot.setup.commit
         if not self._order.setup or not before:
             return None
@@ -112,7 +112,7 @@ class Setup:
         if problem is not None and self._at == self._order.step_base:
             self._slot.discard()
             return problem
-        # A lock file that an attempt has changed is the agent's to fix.
+        # If an attempt changed the lock file, its agent must fix it.
         self.notes.append(again if problem is None else f"{again}: {problem.reason}")
         self._accept([*self._slot.setup.copied], at=self._at if problem is None else before)
         if problem is None or self._at == self._order.base:

@@ -1,4 +1,4 @@
-"""What an attempt left in its worktree: kept as a commit, compared, taken back."""
+"""Changes of an attempt in its worktree: keep them as a commit, compare them, roll them back."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def stored_result(repository: Repository, commit: str) -> AttemptResult | None:
 
 
 OF_CLI: Final = (".claude/worktrees", ".claude/settings.local.json")
-"""What Claude Code writes unasked: worktrees of its subagents, and settings of one machine."""
+"""Paths that Claude Code writes by itself: worktrees of its subagents, and settings of one machine."""
 
 
 class Snapshots:
-    """One attempt's files. Before `keep`, everything is as the order's base has it."""
+    """The files of one attempt. Before `keep`, all properties show the order's base."""
 
     def __init__(self, order: Order, repository: Repository, slot: Slot, files: Directory) -> None:
-        """`files`: the attempt's scratch folder."""
+        """`files` is the attempt's scratch folder."""
         self._order = order
         self._repository = repository
         self._slot = slot
@@ -59,7 +59,7 @@ class Snapshots:
 
     @property
     def commit(self) -> str:
-        """Where the worktree stands."""
+        """The commit that the worktree holds."""
         return self._order.base if self.snapshot is None or self._rolled_back else self.snapshot.commit
 
     @property
@@ -70,7 +70,7 @@ class Snapshots:
 
     @property
     def changed(self) -> tuple[ChangedFile, ...]:
-        """Since the step began; a gate-only step: since the run's base."""
+        """Changes since the step began; for a gate-only step, since the run's base."""
         return self._between(self._began, self.commit)
 
     @property
@@ -82,7 +82,7 @@ class Snapshots:
         return self._order.run_base if self._order.mode == "gate" else self._order.step_base
 
     def keep(self, message: str) -> Snapshot:
-        """Snapshot the worktree, whatever became of the agent; the hand-over folder is moved away first."""
+        """Snapshot the worktree, even after a failed agent. Moves the output folder out of it first."""
         self._files.make_folders("out")
         moved = self._slot.take_handover(self._files.folder("out"))
         if moved.dropped:
@@ -97,7 +97,7 @@ class Snapshots:
         return snapshot
 
     def _set_aside(self) -> None:
-        """Move what an agent's CLI has written for itself to the attempt's files: nobody has asked for it."""
+        """Move files that the agent's CLI wrote for its own use (`OF_CLI`) from the worktree to the attempt's files."""
         slot = self._slot.directory
         found = [path for path in OF_CLI if slot.status(path) and not self._repository.holds(self._order.base, path)]
         for path in found:
@@ -107,10 +107,10 @@ class Snapshots:
             slot.remove(path)
             slot.remove_empty(path.rpartition("/")[0])
         if found:
-            self.notes.append(f"set aside what the agent's CLI left for itself: {listed(found)}")
+            self.notes.append(f"set aside files that the agent's CLI wrote for its own use: {listed(found)}")
 
     def keep_nothing(self, message: str) -> None:
-        """Treat the attempt as one without changes, because its worktree cannot be read."""
+        """Keep the order's base as the snapshot, for an attempt whose worktree cannot be read."""
         base, ref = self._order.base, attempt_ref(self._order)
         tree = self._repository.tree_of(base)
         commit = self._repository.commit_tree(tree, [base], message)
@@ -119,14 +119,14 @@ class Snapshots:
         self._repository.diff(base, commit, self._folder / "diff.patch")
 
     def roll_back(self) -> None:
-        """Take the change out of the worktree; the snapshot is kept under a ref of its own."""
+        """Undo the change in the worktree; the snapshot stays under the ref `<attempt ref>-dropped`."""
         if self.snapshot is not None:
             self._repository.update_ref(f"{attempt_ref(self._order)}-dropped", self.snapshot.commit)
         self._slot.restore(self._order.base)
         self._rolled_back = True
 
     def seal(self, message: str) -> str | None:
-        """Put the final result into the commit that the attempt's ref keeps; None if there was no snapshot."""
+        """Store the final result in the message of the attempt's commit and return it; None without a snapshot."""
         if self.snapshot is None:
             return None
         commit = self._repository.commit_tree(self.tree, [self._order.base], message)
@@ -134,7 +134,7 @@ class Snapshots:
         return commit
 
     def patch(self) -> Path:
-        """The change since the step began; that is `diff.patch` where the attempt began there too."""
+        """The patch since the step began: `diff.patch` if the attempt started at the same commit, else `step.patch`."""
         if self.snapshot is not None and self._began == self._order.base:
             return self._folder / "diff.patch"
         patch = self._folder / "step.patch"
@@ -143,7 +143,7 @@ class Snapshots:
         return patch
 
     def leaks(self, secrets: Secrets) -> list[str]:
-        """Where secrets stand in what the step changed or the attempt delivers."""
+        """Return the places of secrets in the step's changes and in the attempt's output files."""
         if not secrets:
             return []
         out = self._folder / "out"
@@ -151,7 +151,7 @@ class Snapshots:
         found = [f"{name} in {path.name}" for path in handed for name in secrets.names_in_file(path)]
         found += [f"{name} in the path of a file" for file in self.changed for name in secrets.names_in(file.path)]
         unshown = (changed.path for changed in self.changed if changed.added is None and changed.status != "deleted")
-        for path in unshown:  # binary and large files: the patch does not tell what is in them
+        for path in unshown:  # the patch does not show the content of binary and large files
             with suppress(OSError), open(self._slot.directory.open_file(path), "rb") as file:  # noqa: PTH123
                 found += [f"{name} in {path}" for name in secrets.names_in_stream(file)]
         return found + secrets.added_in(self.patch())

@@ -1,4 +1,4 @@
-"""What an executor works with: everything that touches the world, passed in."""
+"""The dependencies of an executor: repository, worktrees, processes, adapters, clock."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 
 
 class GateStarted(NamedTuple):
-    """A gate begins; `name` as in the workflow, with its argument."""
+    """A gate starts; `name` is as in the workflow, with its argument."""
 
     name: str
 
 
 SHOWN: Final = (Turn, ToolCall, UsageSeen)
-"""Events of an agent that a live display gets."""
+"""Events of an agent that the live display receives."""
 
 if TYPE_CHECKING:
     ShownEvent = Turn | ToolCall | UsageSeen
     AttemptEvent = ShownEvent | GateStarted | None
-    """Reports of a running attempt: an event of its agent, the start of a gate, or several times a second None."""
+    """Report of a running attempt: an event of its agent, the start of a gate, or None several times a second."""
 
 
 def masked_event(event: AttemptEvent, secrets: Secrets) -> AttemptEvent:
-    """The event as a live display may show it."""
+    """Return the event with secrets masked, for the live display."""
     if isinstance(event, ToolCall):
         return replace(event, path=secrets.mask(event.path), command=secrets.mask(event.command))
     return event
@@ -58,18 +58,18 @@ class Tools:
     slots: Slots
     supervisor: Supervisor
     agents: Callable[[str], Agent]
-    """Adapter of an agent name; AgentError when there is none."""
+    """Returns the adapter of an agent name; raises AgentError if the name is unknown."""
     gates: Mapping[str, Callable[[Any], None]]
-    """Custom gates."""
+    """Custom gates by name."""
     settings: Settings
     scratch: Path
-    """Each attempt makes a fresh folder in it."""
+    """Each attempt creates a new folder in it."""
     interpreter: Interpreter | None = None
-    """The Python of gates as it was when the run began; None = not compared."""
+    """The gates' Python when the run began; None = not compared."""
     listen: Callable[[AttemptEvent], None] = _nobody_listens
-    """Receives events at once, for the live display."""
+    """Receives each event immediately, for the live display."""
     stop_asked: Callable[[], str | None] = _nobody_asks
-    """Why the agent must stop now because the run's money is spent; asked several times a second."""
+    """Returns why the agent must stop because the run's budget is spent, or None; called several times a second."""
     clock: Callable[[], float] = CLOCK
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""

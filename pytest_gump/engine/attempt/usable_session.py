@@ -1,4 +1,4 @@
-"""Whether an agent can begin with the session of an order, there where the attempt is made."""
+"""Check whether an agent can resume or fork the order's conversation in the worktree of the attempt."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent, SessionRef
     from pytest_gump.order import Order
 
-ELSEWHERE: Final = "the session belongs to another worktree: started a fresh one"
-NO_COPY: Final = "the agent's CLI cannot begin with a copy of a session: started a fresh one"
+ELSEWHERE: Final = "the conversation belongs to another worktree: started a new one"
+NO_COPY: Final = "the agent's CLI cannot start with a copy of a conversation: started a new one"
 _SESSION_ID: Final = re.compile(r"(?!-)[!-~]{1,200}")
 
 MOVED: Final = (
@@ -26,9 +26,9 @@ MOVED: Final = (
 
 
 def usable(order: Order, agent: Agent, worktree: Path) -> tuple[Order, str | None]:
-    """The order as it can be carried out, and why its session is left out.
+    """Return the order as it can be carried out, and why its conversation is left out (None if it is not).
 
-    A session is never resumed in place of a copy: its own step may continue it.
+    If an order needs a copy of a conversation, the original is never resumed instead: its own step may continue it.
     """
     session = order.session
     if session is None:
@@ -44,9 +44,9 @@ def usable(order: Order, agent: Agent, worktree: Path) -> tuple[Order, str | Non
 
 
 def kept(session: SessionRef | None, slot: str) -> SessionRef | None:
-    """The session for later orders: the adapter knows only the folder, not the slot's name.
+    """Return the session reference for later orders, with the slot's name, which the adapter does not know.
 
-    An id comes from the stream and becomes an argument of the CLI, so one that could be an option is dropped.
+    The id comes from the stream and becomes an argument of the CLI, so an id that could be an option is dropped.
     """
     if session is None or not _SESSION_ID.fullmatch(session.id):
         return None

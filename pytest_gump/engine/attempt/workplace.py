@@ -1,4 +1,4 @@
-"""Where an attempt works: its worktree, and a scratch folder for what it prints and leaves."""
+"""Folders of an attempt: its worktree, and a scratch folder for its output."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ FOLDER_CHARS = 120
 
 
 def folder_prefix(step: str, attempt: int) -> str:
-    """How the name of an attempt's scratch folder begins."""
+    """Return the prefix of the name of an attempt's scratch folder."""
     return f"{StepPath.parse(step).folder[:FOLDER_CHARS]}-a{attempt}-"
 
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """The folders of one attempt, and what marks the processes that it starts."""
+    """The folders of one attempt, and the mark and environment of its processes."""
 
     worktree: Path
     enter: Callable[[], Directory]
-    """The folder of the worktree, for a process that works in it; raises WorktreeError if it no longer exists."""
+    """Returns the worktree's folder for a process that works in it; raises WorktreeError if it no longer exists."""
     files: Directory
     """The attempt's scratch folder."""
     mark: str
     environment: Mapping[str, str]
-    """Added to the allow-list for agents, gates and context commands alike."""
+    """Variables added to the allow-list, for agents, gates and context commands."""
     _below: dict[str, Directory] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
-        """The scratch folder, by a path that is valid in this process."""
+        """The scratch folder, as a path that is valid in this process."""
         return Path(self.files.access)
 
     @property
     def kept(self) -> str | None:
-        """Path of the scratch folder for another process; None when an agent has removed or moved it."""
+        """The scratch folder, as a path for other processes; None if an agent has removed or moved it."""
         return str(self.files.path) if self.files.is_there else None
 
     def subfolder(self, name: str) -> Path:
-        """A folder in the scratch folder, created if missing, by a path that is valid in this process."""
+        """Create a folder in the scratch folder if it is missing; return a path that is valid in this process."""
         if name not in self._below:
             self.files.make_folders(name)
             self._below[name] = self.files.folder(name)
@@ -59,7 +59,7 @@ class Workplace:
 
 
 def make_workplace(order: Order, tools: Tools, slot: Slot) -> Workplace:
-    """Make the scratch folder below `Tools.scratch`."""
+    """Create the attempt's scratch folder below `Tools.scratch`."""
     files = new_folder(Directory.open(tools.scratch), folder_prefix(order.step, order.attempt))
     environment = {
         **slot.environment,
@@ -73,15 +73,15 @@ def make_workplace(order: Order, tools: Tools, slot: Slot) -> Workplace:
 
 
 def scratch_of(scratch: Path, ticket: int) -> Path:
-    """The scratch folder of one order, so that its files are found without anybody to ask."""
+    """Return the scratch folder of one order; its files can be found from the ticket alone."""
     return scratch / str(ticket)
 
 
 def fresh_scratch(tools: Tools, ticket: int) -> Path:
-    """Make the scratch folder of an order; one from an earlier attempt with the same number is removed.
+    """Create the scratch folder of an order; remove one of an earlier attempt with the same number.
 
     Raises:
-        WorktreeError: it cannot be made.
+        WorktreeError: the folder cannot be created.
     """
     try:
         run = run_scratch(tools)
@@ -92,7 +92,7 @@ def fresh_scratch(tools: Tools, ticket: int) -> Path:
 
 
 def run_scratch(tools: Tools) -> Directory:
-    """The folder of a run's scratch folders, created if missing; next to the slots, except on remote workers."""
+    """Return the folder of a run's scratch folders, created if missing; next to the slots except on remote workers."""
     root = tools.slots.folder.renew()
     if tools.scratch.parent == root.path:
         return root.own(tools.scratch.name)
@@ -100,7 +100,7 @@ def run_scratch(tools: Tools) -> Directory:
 
 
 def remove_scratch(tools: Tools) -> None:
-    """Remove a run's scratch folder, as far as it exists and can be removed."""
+    """Remove a run's scratch folder; ignore errors."""
     with suppress(OSError, WorktreeError):
         root = tools.slots.folder.existing()
         if root is not None:
@@ -108,6 +108,6 @@ def remove_scratch(tools: Tools) -> None:
 
 
 def attempt_folder(scratch: Path, ticket: int) -> Path | None:
-    """The files of an order, if it had begun to write any."""
+    """Return the folder with the files of an order; None if it has not written any."""
     folder = scratch_of(scratch, ticket)
     return next((path for path in folder.iterdir() if path.is_dir()), None) if folder.is_dir() else None

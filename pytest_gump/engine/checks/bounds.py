@@ -1,4 +1,4 @@
-"""What an attempt may change: the plan item's files, protected paths, and never the user's checkout."""
+"""Bounds of an attempt's changes: the plan item's files, protected paths, and the user's checkout."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ PROTECTED: Final = (
     ".gitmodules",
     ".husky/",
 )
-"""Configuration that would act on the next step or run: may be changed only when the plan item names the file."""
+"""Configuration that would affect the next step or run. An attempt may change it only if the plan item names it."""
 
 
 class Crossing(NamedTuple):
-    """What lies outside the bounds; `warning` is for the blast radius that only warns."""
+    """Changes outside the bounds: `reason` fails the attempt, `warning` is for `blast_radius: warn`."""
 
     reason: str | None = None
     warning: str | None = None
 
 
 def check_bounds(order: Order, changed: Sequence[str], *, bad: Sequence[str] = ()) -> Crossing:
-    """Judge the paths that differ from where the step began.
+    """Check the paths that have changed since the step began.
 
-    From there and not from the attempt's own base: a file that a failed attempt changed out of bounds stays out of
-    bounds for the attempt that continues from its tree.
+    The attempt's own base is not used: if a failed attempt changed a file outside the bounds, the next attempt, which
+    continues from its tree, must still fail for it.
     """
     reasons = []
     if bad:
@@ -63,7 +63,7 @@ def check_bounds(order: Order, changed: Sequence[str], *, bad: Sequence[str] = (
 
 
 def outside(changed: Iterable[str], item: PlanItem | None) -> list[str]:
-    """The changed paths that the item's patterns do not cover; an item without patterns covers all."""
+    """Return the changed paths that the item's patterns do not cover; an item without patterns covers all paths."""
     paths = list(changed)
     if item is None or not item.files:
         return []
@@ -72,8 +72,8 @@ def outside(changed: Iterable[str], item: PlanItem | None) -> list[str]:
 
 
 def protected(changed: Iterable[str], item: PlanItem | None) -> list[str]:
-    """The changed paths that are protected and not named by the item; a pattern like `**` names nothing."""
-    lowered = {path: path.lower() for path in changed}  # .Claude is .claude to a file system that ignores case
+    """Return the changed paths that are protected and not named by the item; a pattern like `**` names none."""
+    lowered = {path: path.lower() for path in changed}  # on a file system that ignores case, .Claude is .claude
     found = set(matches(PROTECTED, [*dict.fromkeys(lowered.values())]))
     paths = [path for path, lower in lowered.items() if lower in found]
     named = [] if item is None else [pattern for pattern in item.files if _names_protected(pattern)]
@@ -82,12 +82,12 @@ def protected(changed: Iterable[str], item: PlanItem | None) -> list[str]:
 
 
 def gate_config(changed: Iterable[str]) -> tuple[str, ...]:
-    """The changed files that gates read."""
+    """Return the changed files that configure gates."""
     return tuple(matches(("@gate-config",), changed))
 
 
 def place_in(worktree: Path, path: str) -> str | None:
-    """The path of a tool call relative to the worktree, None when it lies outside; links are not followed."""
+    """Return a tool call's path relative to the worktree, or None if it is outside. Does not follow links."""
     written = os.path.normpath(os.path.join(worktree, path))  # noqa: PTH118 - lexical on purpose
     for root in {str(worktree), os.path.realpath(worktree)}:
         if written.startswith(root + os.sep):
@@ -96,9 +96,9 @@ def place_in(worktree: Path, path: str) -> str | None:
 
 
 class Roots:
-    """An attempt's worktree and the user's checkout, each as it is written and with links resolved.
+    """An attempt's worktree and the user's checkout, each as written and with links resolved.
 
-    Links are resolved when the object is made: what an agent puts in the place of its worktree changes nothing.
+    Links are resolved when the object is created, so an agent that replaces its worktree has no effect on the check.
     """
 
     def __init__(self, worktree: Path, checkout: Path) -> None:
@@ -107,9 +107,9 @@ class Roots:
         self._theirs = _spellings(str(checkout))
 
     def is_in_checkout(self, path: str) -> bool:
-        """Whether a tool call's path, taken from the worktree, lies in the user's checkout.
+        """True if a tool call's path, relative to the worktree, is in the user's checkout.
 
-        Both as it is written and with links resolved; the worktree itself may lie inside the checkout.
+        Checks the path as written and with links resolved. The worktree itself may be inside the checkout.
         """
         joined = os.path.join(self._worktree, os.fsdecode(path.encode("utf-8", "replace")))  # noqa: PTH118
         return any(
@@ -119,7 +119,7 @@ class Roots:
 
 def _spellings(path: str) -> set[str]:
     spellings = {os.path.normpath(path)}
-    if "\0" not in path:  # no file has such a name, and no call of the system takes it
+    if "\0" not in path:  # no file name contains a null byte, and system calls refuse it
         spellings.add(real_path(path))
     return spellings
 

@@ -19,9 +19,9 @@ _SET_ASIDE: Final = ("skipped", "xfailed")
 
 
 class KnownTests:
-    """The tests that a tree is known to have: counted by the step that left it, or else by the preflight.
+    """Test counts of a tree: from the gates of the step that produced it, or else from the preflight.
 
-    Each attempt is looked at once, so that the last step of a long run takes no longer than the first.
+    Each attempt is read once, so that the last step of a long run takes no longer than the first.
     """
 
     def __init__(self, record: RunRecord, tree_of: Callable[[str], str]) -> None:
@@ -32,11 +32,11 @@ class KnownTests:
         self._undecided: list[AttemptRecord] = []
 
     def collected(self, commit: str) -> int | None:
-        """Number of tests; None if no gate has given a record per test."""
+        """Return the number of tests; None if no gate recorded its tests."""
         return self._known(commit, _COLLECTED)
 
     def set_aside(self, commit: str) -> int | None:
-        """How many of them are skipped or expected to fail."""
+        """Return how many of the tests are skipped or expected to fail; None if unknown."""
         return self._known(commit, _SET_ASIDE)
 
     def _known(self, commit: str, names: Sequence[str]) -> int | None:

@@ -1,4 +1,4 @@
-"""Limits that are watched while an agent works. Pure: events and times in, a breach out."""
+"""Limits that are checked while an agent works. Pure: events and times in, a breach out."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ GuardName = Literal["max_turns", "max_budget", "max_tokens", "max_time", "silenc
 class Breach(NamedTuple):
     guard: GuardName
     reason: str
-    """One line: what was reached, and what the limit is."""
+    """One line with the value and the limit."""
     is_shared: bool = False
-    """The limit of the whole run, which attempts that run elsewhere have reached together with this one."""
+    """True for a limit of the run or a group, reached by all its running attempts together."""
 
 
 def shared_breach(reason: str) -> Breach:
-    """A limit of the run or a group; `reason` names it before all else."""
+    """Return the breach of a limit of the run or a group. The first limit named in `reason` is its guard."""
     limits: tuple[GuardName, ...] = ("max_budget", "max_tokens", "max_time")
     named = [name for name in limits if name in reason]
     return Breach(min(named, key=reason.index, default="max_budget"), reason, is_shared=True)
 
 
 class GuardWatch:
-    """Watches one attempt; it starts when it is made.
+    """Checks the limits of one attempt; its clock starts when the object is created.
 
-    `may_write` says of the path of a writing tool call whether it is the file that the step must deliver. Of several
-    breaches the first one counts.
+    `may_write` returns True if the path of a writing tool call is the file that the step must deliver.
     """
 
     def __init__(self, limits: Limits, *, may_write: Callable[[str], bool], clock: Callable[[], float]) -> None:
@@ -46,7 +45,7 @@ class GuardWatch:
         self._began = self._output_at = clock()
 
     def on_output(self) -> None:
-        """Something came, be it a line that means nothing to us: the agent is not silent."""
+        """Reset the silence guard; called for any output, even for a line that the adapter does not understand."""
         self._output_at = self._clock()
 
     @property
@@ -66,7 +65,7 @@ class GuardWatch:
                 return None
 
     def tick(self) -> Breach | None:
-        """Look at the clock; to be called several times a second."""
+        """Check the time limits; called several times a second."""
         now = self._clock()
         limits = self._limits
         if limits.max_time_s is not None and now - self._began >= limits.max_time_s:
@@ -78,7 +77,7 @@ class GuardWatch:
         return None
 
     def spent(self, usage: Usage) -> Breach | None:
-        """Judge a total; also for the one that the CLI reports at its end, when there is nothing left to stop."""
+        """Check the total usage; also called with the final total, after the CLI has ended."""
         limits, cost = self._limits, usage.cost_usd
         if limits.max_budget is not None and cost is not None and cost > limits.max_budget:
             whose = _whose("max_budget", limits.budget_scope)
@@ -96,7 +95,7 @@ class GuardWatch:
         return Breach("max_turns", f"guard max_turns: turn {number} began, {limit} are allowed")
 
     def limit_of_cli(self, ending: Ending) -> Breach | None:
-        """The breach of a limit that the CLI itself enforced."""
+        """Return the breach of a limit that the CLI itself enforced, or None."""
         if ending.limit is None:
             return None
         scope = self._limits.budget_scope if ending.limit == "max_budget" else "guard"
@@ -104,5 +103,5 @@ class GuardWatch:
 
 
 def _whose(name: GuardName, scope: str) -> str:
-    """`guard max_budget`, or `the run's max_budget`."""
+    """Return for example `guard max_budget` or `the run's max_budget`."""
     return f"guard {name}" if scope == "guard" else f"the {scope}'s {name}"

@@ -1,4 +1,4 @@
-"""What there is to say of a step that should change files and did not. Pure."""
+"""Reasons and notes for a step that should change files and did not. Pure."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Ending
 
 NO_CHANGE_FILE: Final = "no_change.txt"
-"""File in the hand-over folder with the agent's reason."""
+"""File in the output folder with the agent's reason."""
 REASON_CHARS: Final = 300
 MESSAGE_CHARS: Final = 200
 _CACHES: Final = frozenset({"__pycache__", ".hypothesis", ".coverage", *TOOL_CACHES})
 
 
 def read_reason(read: Callable[[str], bytes | None]) -> tuple[str, tuple[str, ...]]:
-    """Return the reason as one bounded line, or nothing, and what is wrong with its file.
+    """Return the reason as one bounded line (may be empty), and the problems with its file.
 
-    `read` returns the content of a file of the hand-over folder, None if it is missing; it raises WorktreeError if that
-    is no plain file of reasonable size.
+    `read` returns the content of a file in the output folder, or None if it is missing. It raises WorktreeError if the
+    file is not a plain file or is too large.
     """
     try:
         content = read(NO_CHANGE_FILE)
@@ -35,13 +35,13 @@ def read_reason(read: Callable[[str], bytes | None]) -> tuple[str, tuple[str, ..
 
 
 def describe_answer(ending: Ending | None) -> tuple[str, ...]:
-    """The agent's answer, which may be a question or a refusal."""
+    """Return a note with the agent's answer, which may be a question or a refusal."""
     answer = "" if ending is None else one_line(ending.message, MESSAGE_CHARS)
     return (f"its answer: {answer}",) if answer else ()
 
 
 def without_caches(ignored: Sequence[str]) -> list[str]:
-    """Changed ignored files without caches, which gates and agents leave all the time."""
+    """Return the ignored files without caches, which gates and agents always leave."""
     return [path for path in ignored if path.rstrip("/").rpartition("/")[2] not in _CACHES]
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class ToolWatch:
-    """Counts over one start of an agent; the clock starts when the object is created.
+    """Counts the tool calls of one start of an agent; its clock starts when the object is created.
 
-    `is_handed_over` is True for the path of the file that the mode asks for: it is no change of the project.
+    `is_handed_over` returns True for the path of the step's output file, which is not a change of the project.
     """
 
     def __init__(self, *, is_handed_over: Callable[[str], bool], clock: Callable[[], float]) -> None:

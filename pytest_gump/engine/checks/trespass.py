@@ -1,6 +1,6 @@
-"""Tool calls that name a path in the user's checkout, and whether anything was written there.
+"""Detection of tool calls that write into the user's checkout.
 
-A stream also shows calls that the CLI refused. Only a file that changed counts as written.
+A stream also shows calls that the CLI refused, so only a file that changed counts as written.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Event
 
 _COARSE_NS: Final = 20_000_000
-"""File times of the kernel lag behind its clock by a tick."""
+"""Tolerance: the kernel's file times lag behind its clock by up to a tick."""
 
 
 class Trespass:
-    """Of one attempt; made before its agent starts."""
+    """The calls of one attempt. Create the object before the agent starts."""
 
     def __init__(self, worktree: Path, checkout: Path) -> None:
         self._worktree = worktree
         self._roots = Roots(worktree, checkout)
         self._began_ns = time.time_ns() - _COARSE_NS
         self._named: dict[str, tuple[str, bool]] = {}
-        """By the path of the tool call: the real path, and whether the file existed at the time."""
+        """Path of the tool call -> real path, and True if the file existed at the time of the call."""
         self._written: str | None = None
 
     def feed(self, event: Event) -> None:
@@ -43,13 +43,13 @@ class Trespass:
             self._named[path] = real, os.path.lexists(real)
 
     def written(self) -> str | None:
-        """The path of the first call that wrote, by the state of the files; once found, it does not change."""
+        """Return the path of the first call whose file has changed, or None. Once found, the path stays the same."""
         if self._written is None and self._named:
             self._written = next((path for path, named in self._named.items() if self._is_written(*named)), None)
         return self._written
 
     def notes(self) -> list[str]:
-        """A note on calls that changed nothing."""
+        """Return a note on calls that changed nothing."""
         if not self._named or self.written() is not None:
             return []
         return [f"tried to write into the user's checkout, but nothing changed there: {listed([*self._named])}"]

@@ -1,4 +1,4 @@
-"""Finds variables that a failed command may lack: set here, and not passed by the allow-list."""
+"""Find variables that a failed command may lack: set here, but not passed by the allow-list."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _OURS: Final = re.compile(r"(?:GUMP|PYTEST)_\w+|PYTHON\w*|VIRTUAL_ENV\w*")
 
 
 def likely(passed: Container[str], output: str, environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Variables that were not passed and that a command with this output may need."""
+    """Return the variables that were not passed and that a command with this output may need."""
     mentioned = set(_NAME.findall(output))
     kinds = [names for sign, names in ((_LOGIN, _CLOUDS), (_LACKING, _TOOLCHAINS)) if sign.search(output)]
     kept = kept_back(passed, environment)
@@ -49,14 +49,14 @@ def likely(passed: Container[str], output: str, environment: Mapping[str, str] =
 
 
 def from_gates(gates: Iterable[GateResult], names: Iterable[str]) -> list[str]:
-    """A note on variables that failed gates may lack; None without a sign of that."""
+    """Return a note on variables that failed gates may lack; empty if the output shows no sign of that."""
     output = "\n".join(f"{gate.summary}\n{gate.output}" for gate in gates if gate.status in {"failed", "error"})
     found = likely(child_environment(names), output) if output else []
     return [hint(found, "gates", "gump_gate_env")] if found else []
 
 
 def needed_often(passed: Container[str], environment: Mapping[str, str] = os.environ) -> list[str]:
-    """The variables of clouds and toolchains that are set and not passed."""
+    """Return the variables of clouds and toolchains that are set but not passed."""
     return [name for name in kept_back(passed, environment) if _CLOUDS.fullmatch(name) or _TOOLCHAINS.fullmatch(name)]
 
 

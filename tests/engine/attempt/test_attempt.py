@@ -433,7 +433,7 @@ def test_session_of_another_slot_is_not_resumed_and_that_is_noted(kit: Kit) -> N
     agent = kit.script("")
     result = kit.run(session=SessionRef("s", "replay", "other"))
     assert agent.tasks[-1].session is None
-    assert "the session belongs to another worktree: started a fresh one" in result.notes
+    assert "the conversation belongs to another worktree: started a new one" in result.notes
 
 
 def test_agent_that_prints_without_end_is_stopped_before_it_fills_the_disk(kit: Kit) -> None:

@@ -38,8 +38,8 @@ def kit(tmp_path: Path) -> Iterator[Kit]:
 @pytest.mark.parametrize(
     ("forks", "session", "note"),
     [
-        ("never", HERE, "the agent's CLI cannot begin with a copy of a session: started a fresh one"),
-        ("in its worktree", ELSEWHERE, "the session belongs to another worktree: started a fresh one"),
+        ("never", HERE, "the agent's CLI cannot start with a copy of a conversation: started a new one"),
+        ("in its worktree", ELSEWHERE, "the conversation belongs to another worktree: started a new one"),
     ],
 )
 def test_where_no_copy_can_be_had_the_attempt_is_told_what_was_done_and_says_so_once(
