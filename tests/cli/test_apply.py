@@ -60,7 +60,7 @@ def test_an_apply_that_was_reset_away_can_be_forced(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
     passed.good("apply")
     passed.project.git("reset", "--quiet", "--hard", "HEAD^1")
-    assert "that commit is not here any more: use --force" in passed.bad("apply", run_id)
+    assert "that commit is no longer here: use --force" in passed.bad("apply", run_id)
     assert "merged run" in passed.good("apply", run_id, "--force")
 
 
@@ -85,7 +85,7 @@ def test_a_conflict_is_told_before_anything_is_touched(passed: Gump) -> None:
     passed.project.write({"second.py": "mine = True\n"})
     head = passed.project.commit("mine")
     errors = passed.bad("apply")
-    assert "conflicts with main: second.py; nothing was touched" in errors
+    assert "conflict with main: second.py; nothing was changed" in errors
     assert passed.project.git("rev-parse", "HEAD") == head
     assert passed.project.git("status", "--porcelain") == ""
     assert passed.project.record().applied is None
@@ -104,7 +104,7 @@ def test_a_failed_run_needs_force_and_brings_only_what_passed(failed: Gump) -> N
     assert "there is no run to apply; the newest" in failed.bad("apply")
     assert f"run {run_id} is failed" in failed.bad("apply", run_id)
     output = failed.good("apply", run_id, "--force")
-    assert "note: the run is failed: only the steps that passed were brought" in output
+    assert "note: the run is failed: only the steps that passed were merged" in output
     assert (failed.project.path / "first.py").exists()
     assert not (failed.project.path / "notes.txt").exists()
 
@@ -118,7 +118,7 @@ def test_a_run_from_a_dirty_checkout_brings_its_own_change_only(gump: Gump) -> N
     project.run("pair", "--gump-dirty=include").assert_outcomes(passed=2)
     assert "the checkout has uncommitted changes: app.py" in gump.bad("apply")
     project.git("stash", "--quiet")
-    assert "they are not part of what was brought" in gump.good("apply")
+    assert "the run started from uncommitted changes: they were not merged" in gump.good("apply")
     assert project.tree("HEAD")["app.py"] == "one = 1\ntwo = 2\nthree = 3\nfour = 4\nfive = 'theirs'"
     brought = project.git("log", "-p", "--format=%s", f"{head}..")
     assert "mine" not in brought
@@ -135,7 +135,7 @@ def test_a_change_on_top_of_uncommitted_lines_applies_once_these_are_committed(g
     project.run("pair", "--gump-dirty=include").assert_outcomes(passed=2)
     project.git("stash", "--quiet")
     errors = gump.bad("apply")
-    assert "conflicts with main: app.py" in errors
+    assert "conflict with main: app.py" in errors
     assert "commit these, then apply again" in errors
     project.git("stash", "pop", "--quiet")
     committed = project.commit("mine")
@@ -153,7 +153,7 @@ def test_the_history_of_another_branch_is_not_merged_along(gump: Gump) -> None:
     project.answer("first", writes={"first.py": "first = 1\n"})
     project.answer("second", writes={"second.py": "second = 2\n"})
     project.run("pair", "--gump-base=other").assert_outcomes(passed=2)
-    assert "is not part of this branch: only the run's own changes came" in gump.good("apply")
+    assert "is not part of this branch: only the run's own changes were merged" in gump.good("apply")
     assert not (project.path / "other.py").exists()
     assert (project.path / "second.py").exists()
     assert other not in project.git("rev-list", "HEAD").split()
@@ -194,7 +194,7 @@ def test_a_run_that_changed_nothing_says_so(gump: Gump) -> None:
 def test_what_is_here_already_is_not_brought_twice(passed: Gump) -> None:
     passed.project.git("checkout", "--quiet", f"gump/{passed.project.folders()[0].run_id}", "--", ".")
     head = passed.project.commit("by hand")
-    assert "is already here" in passed.good("apply")
+    assert "are already here" in passed.good("apply")
     assert passed.project.git("rev-parse", "HEAD") == head
 
 

@@ -152,7 +152,7 @@ def test_what_could_go_on_or_be_applied_goes_only_by_force(passed: Gump) -> None
     report = collected(passed, "--older-than", "2w")
     assert {kind for kind, _ in kinds(report)} == {"worktree"}
     assert {one["run"]: one["why"] for one in report["kept"]} == {
-        failed.run_id: "is failed and could go on",
+        failed.run_id: "is failed and can be resumed",
         good.run_id: "passed and was not applied",
     }
     assert ("run", good.run_id) in kinds(collected(passed, "--keep-last", "1", "--force"))
@@ -210,7 +210,7 @@ def test_refs_of_a_run_whose_folder_is_gone_go_but_not_commits_that_nothing_else
     assert ("refs", GONE) in kinds(report)
     assert refs_of(passed, GONE) == [f"refs/heads/gump/{GONE}"]
     assert not (project.path / f".git/refs/gump/{GONE}").exists()
-    assert "nothing else holds these commits" in report["kept"][0]["why"]
+    assert "no other ref holds these commits" in report["kept"][0]["why"]
     assert kinds(collected(passed, "--force")) == [("refs", GONE)]
     assert refs_of(passed, "gump/") == [ref for ref in refs_of(passed, "gump/") if GONE not in ref]
     assert project.git("rev-parse", "refs/heads/gump/mine") == head
@@ -339,7 +339,7 @@ def test_a_run_whose_ledger_lost_all_of_it_stays_while_its_attempts_left_somethi
     os.utime(run.path, (0, 0))
     report = collected(passed, "--older-than", "0.001s")
     assert ("run", run.run_id) not in kinds(report)
-    assert report["kept"] == [{"run": run.run_id, "why": "is interrupted and could go on"}]
+    assert report["kept"] == [{"run": run.run_id, "why": "is interrupted and can be resumed"}]
     assert ("run", run.run_id) in kinds(collected(passed, "--older-than", "0.001s", "--force"))
 
 
@@ -468,7 +468,7 @@ def test_a_branch_that_somebody_moved_outlives_its_run(gump: Gump) -> None:
     aged(gump.project.folders()[0].ledger)
     report = collected(gump, "--older-than", "14d", "--force")
     assert ("run", run_id) in kinds(report)
-    assert report["kept"] == [{"run": run_id, "why": f"its branch gump/{run_id} only: somebody else has moved it"}]
+    assert report["kept"] == [{"run": run_id, "why": f"its branch gump/{run_id} only: someone else has moved it"}]
     assert refs_of(gump, run_id) == [f"refs/heads/gump/{run_id}", f"refs/heads/gump/{run_id}-7"]
     assert gump.project.git("rev-parse", f"gump/{run_id}") == mine
 

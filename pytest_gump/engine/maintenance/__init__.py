@@ -1,1 +1,1 @@
-"""What happens to runs that have ended: apply, discard and removal."""
+"""Commands on runs that have ended: apply, discard and gc."""

@@ -1,4 +1,4 @@
-"""What `gump apply` does: one merge commit over one commit per passed step, or a refusal that touches nothing."""
+"""`gump apply`: merge the commits of the passed steps with one merge commit, or refuse and change nothing."""
 
 from __future__ import annotations
 
@@ -37,36 +37,36 @@ _TITLE_CHARS: Final = 60
 _SKIPPED: Final = re.compile(
     r"\A---\n.*?\n---$|^(?P<fence>```+|~~~+).*?^(?P=fence)|<!--.*?-->", re.DOTALL | re.MULTILINE
 )
-"""Front matter, code blocks and comments, in which a `#` begins no heading."""
+"""Front matter, code blocks and comments, in which `#` does not start a heading."""
 _HEADING: Final = re.compile(
     r"^ {0,3}#{1,6}[ \t]+(?P<hashes>\S[^\n]*?)[ \t#]*$|^ {0,3}(?P<underlined>\S[^\n]*)\n {0,3}(?:=+|-{2,})[ \t]*$",
     re.MULTILINE,
 )
 _FIRST: Final = "#-!:;.,>*_`~ \t"
-"""Characters that a subject must not begin with: git drops lines with `#`, and options begin with `-`."""
+"""Characters that a subject must not start with: git drops lines with `#`, and options start with `-`."""
 _MOST_READ: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyPlan:
-    """A result that is ready to be brought into the checkout."""
+    """A result that is ready to be merged into the checkout."""
 
     commit: str | None
-    """Already made, but on no branch; None when there is nothing to bring."""
+    """The merge commit, which is on no branch yet; None if there is nothing to merge."""
     head: str
-    """Of the run."""
+    """The run's head."""
     steps: tuple[str, ...] = ()
     changed: tuple[ChangedFile, ...] = ()
     notes: tuple[str, ...] = ()
-    """What a person should know about it, one line each; why there is nothing to bring, if so."""
+    """Notes for the user, one line each; they include why there is nothing to merge, if so."""
 
 
 def plan_apply(repository: Repository, run: StoredRun, *, squash: bool = False, force: bool = False) -> ApplyPlan:
-    """Check everything and make the commits; the checkout is not touched.
+    """Run all checks and create the commits. The checkout is not changed.
 
     Raises:
-        RunError: the run cannot be applied (running, not passed, applied before, discarded), or conflicts.
-        WorktreeError: the checkout is dirty, or files lie in the way.
+        RunError: the run cannot be applied (running, not passed, already applied, discarded), or conflicts.
+        WorktreeError: the checkout has uncommitted changes, or untracked files are in the way.
     """
     here, record = repository.head(), run.record
     _refuse_run(repository, run, here, force=force)
@@ -81,7 +81,7 @@ def plan_apply(repository: Repository, run: StoredRun, *, squash: bool = False, 
     if merge.tree is None:
         raise _conflict(repository, run, merge)
     if merge.tree == repository.tree_of(here):
-        return ApplyPlan(None, record.head, notes=(f"all that run {record.run_id} changed is already here",))
+        return ApplyPlan(None, record.head, notes=(f"all changes of run {record.run_id} are already here",))
     commits = chain(repository, record.base, record.head)
     steps = steps_of(commits.values())
     parents = [here] if squash else [here, _tip(repository, run, here, commits)]
@@ -98,7 +98,7 @@ def plan_apply(repository: Repository, run: StoredRun, *, squash: bool = False, 
 
 
 def apply(repository: Repository, plan: ApplyPlan, ledger: Ledger) -> None:
-    """Bring the result into the checkout and record it."""
+    """Fast-forward the checkout to the merge commit and record that in the ledger."""
     if plan.commit is not None:
         fast_forward(repository, plan.commit)
         ledger.append("applied", commit=plan.commit, head=plan.head)
@@ -108,14 +108,14 @@ def _refuse_run(repository: Repository, run: StoredRun, here: str, *, force: boo
     record, name = run.record, f"run {run.id}"
     if record.discarded:
         raise RunError(f"{name} was discarded", hint="its ledger is kept, its branch is not")
-    run.refuse_running(hint="gump status shows how far it is")
+    run.refuse_running(hint="gump status shows its progress")
     if record.applied is not None and not (force and not contains(repository, here, record.applied)):
-        gone = "" if contains(repository, here, record.applied) else "; that commit is not here any more: use --force"
+        gone = "" if contains(repository, here, record.applied) else "; that commit is no longer here: use --force"
         when = datetime.fromtimestamp(record.last_at, UTC)
         raise RunError(f"{name} was applied on {when:%Y-%m-%d at %H:%M} UTC, as {record.applied[:10]}{gone}")
     if run.state != "passed" and not force:
         because = f": {record.reason}" if record.reason else ""
-        raise RunError(f"{name} is {run.state}{because}", hint="--force brings the steps that passed")
+        raise RunError(f"{name} is {run.state}{because}", hint="--force merges the steps that passed")
 
 
 def _conflict(repository: Repository, run: StoredRun, merge: Merge) -> RunError:
@@ -124,15 +124,16 @@ def _conflict(repository: Repository, run: StoredRun, merge: Merge) -> RunError:
     if run.header.get("dirty_base"):
         hint = "the run started from uncommitted changes: commit these, then apply again"
     return RunError(
-        f"what run {run.id} changed conflicts with {where}: {listed_paths(merge.conflicts)}; nothing was touched",
+        f"the changes of run {run.id} conflict with {where}: {listed_paths(merge.conflicts)}; nothing was changed",
         hint=hint,
     )
 
 
 def _tip(repository: Repository, run: StoredRun, here: str, commits: Mapping[str, str]) -> str:
-    """The last commit of the chain that is merged: the run's own, unless that would bring more than its changes.
+    """Return the last commit of the chain to merge: the run's own, or a rebuilt one.
 
-    It would, where the run's base holds uncommitted changes, and where the base is not part of what is checked out.
+    The run's own chain would merge more than its changes if its base holds uncommitted changes, or if the checked-out
+    branch does not contain its base.
     """
     record = run.record
     start = run.header.get("dirty_base") or record.base
@@ -148,7 +149,10 @@ def _tip(repository: Repository, run: StoredRun, here: str, commits: Mapping[str
 
 
 def _rebuild(repository: Repository, record: RunRecord, onto: str, commits: Mapping[str, str]) -> str | None:
-    """Rebuild the chain on another commit; a step that fits only together with the next one is joined to it."""
+    """Rebuild the chain on another commit and return its tip, or None if that conflicts.
+
+    A step that conflicts without the next one is joined with it.
+    """
     tip, fits = onto, False
     for commit, message in commits.items():
         merge = repository.merge_preview(onto, commit, record.base)
@@ -175,13 +179,15 @@ def _notes(repository: Repository, run: StoredRun, here: str) -> list[str]:
     record, header, notes = run.record, run.header, []
     branch, began = repository.branch(), header.get("branch_at_start")
     if run.state != "passed":
-        notes.append(f"the run is {run.state}: only the steps that passed were brought")
+        notes.append(f"the run is {run.state}: only the steps that passed were merged")
     if branch != began:
         notes.append(f"the run started from {began or 'a detached HEAD'}, this is {branch or 'a detached HEAD'}")
     if header.get("dirty_base"):
-        notes.append("the run started from uncommitted changes: they are not part of what was brought")
+        notes.append("the run started from uncommitted changes: they were not merged")
     elif not contains(repository, here, record.base):
-        notes.append(f"the run's base {record.base[:10]} is not part of this branch: only the run's own changes came")
+        notes.append(
+            f"the run's base {record.base[:10]} is not part of this branch: only the run's own changes were merged"
+        )
     for name in sorted(record.branches):
         ref = branch_ref(name)
         at = repository.refs(ref).get(ref) if is_run_branch(name) else None
@@ -191,7 +197,7 @@ def _notes(repository: Repository, run: StoredRun, here: str) -> list[str]:
 
 
 def spec_title(spec: bytes) -> str:
-    """The first heading of a spec, as one line that can begin the subject of a commit; empty if there is none."""
+    """Return the first heading of a spec as one line for the subject of a commit; empty if there is none."""
     text = spec[:_MOST_READ].decode("utf-8-sig", "replace").replace("\r\n", "\n")
     found = _HEADING.search(_SKIPPED.sub("", text))
     return one_line(found[found.lastgroup or 0], _TITLE_CHARS).lstrip(_FIRST) if found else ""

@@ -1,4 +1,4 @@
-"""What `gump discard` does: everything of a run goes, except its folder with the ledger."""
+"""`gump discard`: remove all refs and files of a run, except its folder with the ledger."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Discarded:
     removed: tuple[str, ...]
-    """Full names of refs."""
+    """Full names of the removed refs."""
     kept: tuple[str, ...]
-    """Branches of the run that somebody else has moved or checked out."""
+    """Branches of the run that were moved by someone else or are checked out."""
 
 
 def discard(repository: Repository, run: StoredRun, ledger: Ledger, *, slots: Path, force: bool = False) -> Discarded:
-    """Delete the run's branches and refs and record that.
+    """Delete the run's branches, refs and scratch folder, and record that in the ledger.
 
     Raises:
-        RunError: the run is running, or its branch is checked out or, unless by force, holds commits of others.
+        RunError: the run is running, its branch is checked out, or the branch holds commits of others (without
+            `force`).
     """
     run.refuse_running(hint="stop it first: Ctrl-C")
     record = run.record

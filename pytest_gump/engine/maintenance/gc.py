@@ -1,7 +1,7 @@
-"""What `gump gc` removes, and what it leaves alone.
+"""`gump gc`: find what can be removed, and remove it.
 
-Nothing is locked for long. What is to be removed is first taken away from where others look for it, and only then
-deleted: a slot under its lease, a run's scratch folder and folder while nobody can begin to write its ledger.
+Locks are short. Each item is first moved away from the path where other processes look for it, and then deleted. A slot
+is moved under its lease; a run's folder and scratch folder are moved while its ledger is locked.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ _SLOT_TRASH: Final = re.compile(r"\.trash-(w\d+|doctor-\d+-[0-9a-f]{8})-.+")
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """Which runs are old enough; without any, none is."""
+    """Which runs are old enough to remove; without a limit, no run is."""
 
     keep_last: int | None = None
     older_than_s: float | None = None
     force: bool = False
-    """Runs that could go on or be applied go too, and branches whose commits nothing else holds."""
+    """Also remove runs that could be resumed or applied, and branches that alone hold their commits."""
 
     def covers(self, newer: int, age_s: float) -> bool:
-        """`newer` is the number of runs that are newer."""
+        """True if a run of this age, with this number of newer runs, is old enough."""
         if self.keep_last is None and self.older_than_s is None:
             return False
         return newer >= (self.keep_last or 0) and age_s >= (self.older_than_s or 0.0)
@@ -62,15 +62,15 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something that may go."""
+    """An item that can be removed."""
 
     kind: str
     """worktree, scratch, run, branch, refs, trash."""
     name: str
     size: int
-    """Bytes on the disk; what git frees later is not part of it."""
+    """Bytes on disk, without the space that git frees later."""
     remove: Callable[[], bool]
-    """Gives False when somebody has begun to use it."""
+    """Removes the item; returns False if it is in use now."""
     refs: int = 0
 
 
@@ -78,14 +78,14 @@ class Item:
 class Findings:
     items: list[Item] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
-    """Runs that would go but for a reason, and what gump has renamed because it did not make it."""
+    """Name and reason of each run or branch that is kept, and of each foreign file that gump has renamed."""
 
 
 def find_garbage(repository: Repository, slots_root: Path, expiry: Expiry, now: float) -> Findings:
-    """Look for all that may go; nothing is changed.
+    """Find all items that can be removed, and change nothing.
 
     Raises:
-        WorktreeError: a folder cannot be looked into.
+        WorktreeError: a folder cannot be read.
     """
     with looking():
         return _Search(repository, slots_root, expiry, now).search()
@@ -93,11 +93,11 @@ def find_garbage(repository: Repository, slots_root: Path, expiry: Expiry, now: 
 
 @contextmanager
 def looking() -> Iterator[None]:
-    """Raise a GumpError for a folder that cannot be read."""
+    """Raise a WorktreeError if a folder cannot be read."""
     try:
         yield
     except OSError as error:
-        raise WorktreeError(f"cannot look into {error.filename}: {error.strerror}") from error
+        raise WorktreeError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 class _Search:
@@ -113,7 +113,7 @@ class _Search:
             run_id = run_of_branch(name) if name.startswith(HEADS) else name.split("/")[2]
             if is_run_id(run_id) and "/" not in run_id:
                 self._refs[run_id][name] = commit
-        # Scratch folders and refs are listed before runs are: whatever comes into being meanwhile has its run.
+        # List scratch folders and refs before runs, so that the run of each of them is found.
         self._checkouts = checkouts(repository)
         others = (checkout.path for checkout in self._checkouts if checkout.path != repository.root)
         elsewhere = [run for root in others for run in all_known(root, now)]
@@ -121,7 +121,7 @@ class _Search:
         self._known = {run.id: run for run in (*map(self._seen, elsewhere), *self._here)}
 
     def _seen(self, run: KnownRun) -> KnownRun:
-        """A run whose ledger lost all of it did something all the same, if attempts left anything."""
+        """Return the run with its status. A run with an empty ledger is interrupted if attempts left refs or files."""
         run.record.run_id = run.id
         if run.state != "empty":
             return run
@@ -152,7 +152,7 @@ class _Search:
 
     @contextmanager
     def _unwritten(self, run: KnownRun | None, may_go: Callable[[KnownRun], bool]) -> Iterator[bool]:
-        """Keep everybody from the run's ledger; False if somebody writes it, or if the run may no longer go."""
+        """Lock the run's ledger; yield False if another process writes it, or if the run can no longer be removed."""
         if run is None or not run.folder.ledger.is_file():
             yield True
         else:
@@ -181,7 +181,7 @@ class _Search:
                 self._add("scratch", name, disk_usage(path), partial(self._drop, path, run_id))
 
     def _needs_scratch(self, run_id: str) -> bool:
-        """The cost of a killed session's attempts may be there only."""
+        """True if the run still needs its scratch folder, which may hold the only trace of a killed attempt's cost."""
         run = self._known.get(run_id)
         if run is None:
             return False
@@ -200,7 +200,7 @@ class _Search:
             self._add("trash", path.name, disk_usage(path), partial(delete, path))
 
     def _foreign(self) -> None:
-        """Name what was found in the place of a worktree, or of their folder, and renamed; it may be the user's."""
+        """Report files that were in the place of a worktree or of the worktrees' folder; they may be the user's."""
         beside = self._root.parent.glob(f"{ASIDE}{self._root.name}-*")
         for path in sorted([*(self._root / name for name in self._names if name.startswith(ASIDE)), *beside]):
             self._found.kept.append((path.name, f"in {path.parent}: gump did not make it"))
@@ -229,7 +229,7 @@ class _Search:
                 self._add_refs("branch", run.id, self._without_others_work(run, branches))
 
     def _without_others_work(self, run: KnownRun, refs: dict[str, str]) -> dict[str, str]:
-        """The refs of a run, without branches that somebody else moved, put commits on, or checked out."""
+        """Return the refs of a run, without branches that others moved, that hold other commits or are checked out."""
         made, mine = branches_of(self._repository, run.record) if _branches(refs) else {}, {}
         for name, commit in refs.items():
             why = self._why_kept(run, name, commit, made) if name.startswith(HEADS) else None
@@ -241,7 +241,7 @@ class _Search:
 
     def _why_kept(self, run: KnownRun, name: str, commit: str, made: dict[str, str]) -> str | None:
         if name not in made:
-            return f"its branch {name.removeprefix(HEADS)} only: somebody else has moved it"
+            return f"its branch {name.removeprefix(HEADS)} only: someone else has moved it"
         if not self._expiry.force and has_other_work(self._repository, run.record, commit):
             return "its branch only: it holds commits that the run did not make"
         return self._checked_out(name)
@@ -252,7 +252,7 @@ class _Search:
         with self._unwritten(run, lambda run: run.needed(force=self._expiry.force) is None) as is_free:
             if not is_free:
                 return False
-            # Refs first: a run whose refs are gone is found again if this is cut short; not all the other way round.
+            # Refs first: if this is interrupted, a run without refs is found again, but refs without a run may not be.
             self._delete(run.id, refs)
             trash.mkdir(exist_ok=True)
             run.folder.path.rename(aside)
@@ -272,20 +272,20 @@ class _Search:
         away = next((checkout.path for checkout in self._checkouts if checkout.is_away), None)
         for run_id, refs in sorted(self._refs.items()):
             if run_id in self._known or self._now - started_at(run_id) < DAY_S:
-                continue  # refs come into being before the run's folder does
+                continue  # refs are created before the run's folder
             if away is not None:
-                self._found.kept.append((run_id, f"may have its folder in {away}, which is not there now"))
+                self._found.kept.append((run_id, f"may have its folder in {away}, which is missing now"))
                 continue
             self._add_refs("refs", run_id, self._without_branch(run_id, refs))
 
     def _without_branch(self, run_id: str, refs: dict[str, str]) -> dict[str, str]:
-        """The refs of a run without a folder; its branch only if something else holds its commits."""
+        """Return the refs of a run without a folder, with its branch only if another ref holds the commits."""
         mine = {}
         for name, commit in refs.items():
             why = self._checked_out(name) if name.startswith(HEADS) else None
             is_at_risk = name.startswith(HEADS) and not self._expiry.force
             if why is None and is_at_risk and not is_kept_elsewhere(self._repository, commit):
-                why = "its branch only: its folder is gone, and nothing else holds these commits"
+                why = "its branch only: its folder is gone, and no other ref holds these commits"
             if why is None:
                 mine[name] = commit
             else:
@@ -298,7 +298,7 @@ def _branches(refs: dict[str, str]) -> dict[str, str]:
 
 
 def _is_of_doctor_at_work(slot: str) -> bool:
-    """`gump doctor` makes a worktree of its own, which no lease protects."""
+    """True for the worktree of a running `gump doctor`, which has no lease."""
     if not slot.startswith("doctor-"):
         return False
     import psutil
@@ -310,17 +310,17 @@ def _is_of_doctor_at_work(slot: str) -> bool:
 class Collected:
     removed: list[Item] = field(default_factory=list)
     used: list[Item] = field(default_factory=list)
-    """In use by now, and left alone."""
+    """Items that are in use now, and were not removed."""
     problems: list[str] = field(default_factory=list)
 
 
 def collect(items: list[Item]) -> Collected:
-    """Remove what was found; what cannot be removed does not keep the rest from it."""
+    """Remove the items. An item that cannot be removed is reported, and the others are still removed."""
     done = Collected()
     for item in items:
         try:
             (done.removed if item.remove() else done.used).append(item)
-        except FileNotFoundError:  # somebody else did it
+        except FileNotFoundError:  # another process removed it
             continue
         except OSError as error:
             done.problems.append(f"{item.kind} {item.name}: cannot remove {error.filename or 'it'}: {error.strerror}")

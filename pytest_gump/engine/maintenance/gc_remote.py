@@ -1,6 +1,6 @@
-"""What `gump gc --remote` removes: what workers of controllers on other machines keep on this one.
+"""`gump gc --remote`: remove the folders that workers for controllers on other machines keep on this machine.
 
-A folder there is a copy of a project, with worktrees beside it: the next run that sends steps here creates it again.
+Each folder is a copy of a project with worktrees next to it. The next run that sends steps here creates it again.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def find_remote(root: Path, older_than_s: float | None, now: float) -> Findings:
-    """Look for the folders that no worker uses, last used so long ago; nothing is changed.
+    """Find the folders that no worker uses and that were not used for `older_than_s`, and change nothing.
 
     Raises:
-        WorktreeError: a folder cannot be looked into.
+        WorktreeError: a folder cannot be read.
     """
     found = Findings()
     with looking():

@@ -1,4 +1,4 @@
-"""Runs as `gump gc` sees them: whether one is running, and whether anybody may still need it."""
+"""Runs for `gump gc`: their status, and why one is still needed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STARTING_S: Final = 3600.0
-"""A run that has not come to its first event after so long never will."""
+"""A run without a first event after this time is not starting any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRun:
     folder: RunFolder
     state: str
-    """running, starting, unreadable, empty (nothing was done); else how it ended, interrupted included."""
+    """running, starting, unreadable, empty (no work was done), passed, failed, cancelled or interrupted."""
     record: RunRecord
     problem: str = ""
     """Why it cannot be read."""
@@ -32,28 +32,28 @@ class KnownRun:
         return self.folder.run_id
 
     def needed(self, *, force: bool) -> str | None:
-        """Why it must not go; None if it may."""
+        """Return why the run must be kept; None if it can be removed."""
         record = self.record
         if self.state in {"running", "starting"}:
             return f"is {self.state}"
         if self.state == "unreadable":
-            return f"cannot be read, remove {self.folder.path} yourself if it is not needed: {self.problem}"
+            return f"cannot be read; remove {self.folder.path} yourself if you do not need it: {self.problem}"
         if force or self.state == "empty" or record.discarded or record.applied is not None:
             return None
         if self.state == "passed":
             return None if record.head == record.base else "passed and was not applied"
-        return f"is {self.state} and could go on"
+        return f"is {self.state} and can be resumed"
 
 
 def look_at(folder: RunFolder, now: float, *, ours: bool = False) -> KnownRun:
-    """Read what there is of a run; one that is just being made has no ledger yet. `ours`: see `StoredRun.read`."""
+    """Read a run, even one that is just starting and has no ledger yet. For `ours`, see `StoredRun.read`."""
     if not (folder.path / "run.json").is_file():
         return KnownRun(folder, _begun(folder, now), RunRecord())
     try:
         run = StoredRun.read(folder, results=False, ours=ours)
     except RunError as error:
         return KnownRun(folder, "unreadable", RunRecord(), str(error.args[0]))
-    run.record.attempts.clear()  # with their results, of many runs they would not fit into memory
+    run.record.attempts.clear()  # to save memory: the results of many runs would not fit
     run.record.steps.clear()
     is_known = run.record.has_started or run.state == "running"
     return KnownRun(folder, run.state if is_known else _begun(folder, now), run.record)
@@ -71,7 +71,7 @@ def _begun(folder: RunFolder, now: float) -> str:
 
 
 def all_known(project: Path, now: float) -> list[KnownRun]:
-    """The runs below one checkout, those that never came to their ledger too; the newest first."""
+    """Return the runs of one checkout, newest first, including those without a ledger."""
     runs = project / RUNS
     if not runs.is_dir():
         return []

@@ -115,7 +115,7 @@ def test_an_odd_spec_name_cannot_forge_a_trailer(gump_project: GumpProject) -> N
         ({"discarded": True}, "was discarded"),
         ({"status": "running", "pid": 7}, r"is still running \(pid 7\)"),
         ({"status": "cancelled", "reason": "interrupted"}, "is cancelled: interrupted"),
-        ({"status": "interrupted"}, "--force brings the steps that passed"),
+        ({"status": "interrupted"}, "--force merges the steps that passed"),
     ],
 )
 def test_a_run_that_cannot_be_applied_is_refused(
