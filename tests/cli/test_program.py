@@ -68,7 +68,7 @@ def many_runs(gump: Gump) -> list[str]:
 def test_a_user_of_many_runs_is_helped_to_name_one(gump: Gump) -> None:
     runs = many_runs(gump)
     errors = gump.bad("report", "2020", code=2)
-    assert f"'2020' may be any of 30 runs: {runs[1]}, {runs[2]}, {runs[3]} and 27 more" in errors
+    assert f"'2020' matches 30 runs: {runs[1]}, {runs[2]}, {runs[3]} and 27 more" in errors
     assert "gump status -n 31 lists all runs" in errors
     assert gump.good("status").splitlines()[-1] == "11 older runs: gump status -n 31"
     for typed in ("03abxd", "20200101-120003-pair-03abdc", "20200101-12003-pair-03abcd"):

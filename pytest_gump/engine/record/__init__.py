@@ -1,1 +1,1 @@
-"""A run on disk: its folder, its ledger and the record that the ledger adds up to."""
+"""A run on disk: its folder, its ledger, and the record that is computed from the ledger."""

@@ -1,4 +1,4 @@
-"""What the events of a ledger look like: nothing else of a file that anybody could have written is believed."""
+"""Validation of a ledger's events. A ledger is a file that anyone could have changed, so each event is checked."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
 }
 CHANGE: Final = ("files_changed", "lines_added", "lines_removed")
 _LATEST: Final = 2.0**37
-"""Seconds since the epoch that a calendar can still show."""
+"""Seconds since the epoch that `datetime` can still show."""
 _COMMITS: Final = ("base", "step_base", "head", "commit")
 _COMMITS_OR_NONE: Final = ("theirs", "commit")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _STEP: Final = re.compile(r"[^\[\]/\x00-\x1f]+(?:\[[^\[\]/\x00-\x1f]+\])?")
 _BRANCH: Final = re.compile(r"(?:refs/)?gump/[\w.-]+(?:/head)?")
-"""It becomes part of a ref, and an argument of commands that are shown."""
+"""A branch name becomes part of a ref, and an argument in suggested commands."""
 _FOLDER: Final = re.compile(r"(?!\.)[^/\x00-\x1f]+")
 
 
 def is_event(record: object) -> bool:
-    """Whether this is an event as we write it, or one of a later version that we do not know."""
+    """True if the record is a valid event, or an unknown event of a later version."""
     if not isinstance(record, dict) or not isinstance(record.get("event"), str) or not _is_time(record.get("at")):
         return False
     fields = _FIELDS.get(record["event"], {})
@@ -76,7 +76,7 @@ def _has_commits(record: dict[str, Any], fields: dict[str, tuple[type, ...]]) ->
 
 
 def _has_names(record: dict[str, Any]) -> bool:
-    """Whether what becomes a path of a file or a step can be one."""
+    """True if step names, folder names and refs are valid and safe to use, and nested values have the right types."""
     match record["event"]:
         case "attempt_started":
             has_plan = type(record.get("identity", {})) is dict and type(record.get("slot")) in _TEXT_OR_NONE

@@ -1,4 +1,4 @@
-"""How each event of a ledger changes the record of its run."""
+"""Apply the events of a ledger to the record of its run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def fold(events: Iterable[Event]) -> RunRecord:
-    """Read a ledger from its start; unknown events are passed over."""
+    """Return the record after all events; unknown events are ignored."""
     record = RunRecord()
     for event in events:
         advance(record, event)
@@ -21,7 +21,7 @@ def fold(events: Iterable[Event]) -> RunRecord:
 
 
 def advance(record: RunRecord, event: Event) -> None:
-    """Take one more event into the record."""
+    """Apply one event to the record."""
     if record.is_waiting and event["event"] != "run_resumed":
         record.idle_s += max(0.0, event["at"] - record.last_at)
     apply_event = _APPLY.get(event["event"])
@@ -47,7 +47,7 @@ def _run_resumed(record: RunRecord, event: Event) -> None:
     record.options = event.get("options", record.options)
     record.waiting_by_step.clear()
     if record.stopped_at_preflight:
-        record.preflight = None  # this session makes one of its own
+        record.preflight = None  # the resumed run has its own preflight
     record.status, record.reason, record.finished, record.unchanged = "running", "", None, False
     for name in ("pid", "pid_created", "max_budget"):
         setattr(record, name, event[name])
@@ -55,7 +55,7 @@ def _run_resumed(record: RunRecord, event: Event) -> None:
 
 
 def _reuse(record: RunRecord, event: Event) -> None:
-    """Note which results hold, and why the other steps run again."""
+    """Mark the reused results, and note why the other steps run again."""
     record.head = event["head"]
     record.reused = reused = frozenset(event["reused"])
     for attempt in record.attempts:
@@ -125,7 +125,10 @@ def _decided(record: RunRecord, event: Event) -> None:
 
 
 def _last_word(event: Event, path: str) -> tuple[str, str]:
-    """Outcome and reason that a step ends with, if nothing more is done for it: its own policy may have given it up."""
+    """Return the outcome and reason that the step ends with if no attempt follows.
+
+    They come from the last decision of the step's own policy to stop, or else from the attempt.
+    """
     own = (
         decision for decision in event.get("decisions", ()) if decision["scope"] == path and decision["kind"] == "stop"
     )
@@ -165,7 +168,7 @@ def _discarded(record: RunRecord, event: Event) -> None:
 
 
 def _rest(record: RunRecord, event: Event) -> None:
-    """A run that was cut off does not last until a command is done to it."""
+    """Count the time until a command on an interrupted run as idle."""
     if record.finished is None and not record.is_waiting:
         record.idle_s += max(0.0, event["at"] - record.last_at)
 

@@ -1,8 +1,8 @@
-"""The append-only event log of a run. Every other view of a run is a fold over it.
+"""The append-only event log of a run. All other views of a run are computed from it.
 
-One JSON object a line. Every event has `event` (its name) and `at` (seconds since the epoch). The controller is the
-only writer of a living run; `gump apply` and `gump discard` append to a finished one. Whoever writes holds a shared
-lock on the file; `lock_out_writers` keeps all writers away for a moment.
+Each line is a JSON object with `event` (its name) and `at` (seconds since the epoch). Only the controller writes the
+ledger of a running run; `gump apply` and `gump discard` append to that of a finished run. A writer holds a shared lock
+on the file; `lock_out_writers` briefly excludes all writers.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LOOKS = 3
-"""How often a lock is tried for that somebody may hold for a moment only."""
+"""Attempts to get a lock that another process may hold for a moment."""
 Event = dict[str, Any]
 _SURROGATES = re.compile("[\ud800-\udfff]")
-"""File names that are not UTF-8 have them, and so may what agents say."""
-DAMAGED = "something else changed it: put it back from a copy, or move the run's folder away and start a new run"
+"""Occur in file names that are not UTF-8, and possibly in the output of agents."""
+DAMAGED = "another program changed it: restore it from a copy, or move the run's folder away and start a new run"
 
 
 class Ledger:
-    """Appends to `ledger.ndjson`; every event is on the disk when `append` returns."""
+    """Writer of `ledger.ndjson`; each event is on disk when `append` returns."""
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -42,16 +42,16 @@ class Ledger:
         except OSError as error:
             raise RunError(f"cannot write the ledger {path}: {error.strerror}") from error
         self._data = bytearray(_become_writer(self._file))
-        """All that the file holds, as far as we know."""
+        """Expected content of the file."""
         if not is_still(self._file, path):
             os.close(self._file)
-            raise RunError(f"the ledger {path} was removed just now", hint="gump gc runs, or somebody moved the folder")
+            raise RunError(f"the ledger {path} was just removed", hint="gump gc is running, or the folder was moved")
 
     def append(self, event: str, **fields: Any) -> Event:
-        """Write one event as one line and sync it.
+        """Write one event as one line, sync the file and return the event.
 
         Raises:
-            RunError: the disk is full or the file is gone; nothing that was written before is lost.
+            RunError: the event cannot be written, for example on a full disk. Earlier events are kept.
         """
         record: Event = {"event": event, "at": round(self._clock(), 3), **fields}
         line = json_text(record).encode() + b"\n"
@@ -62,14 +62,14 @@ class Ledger:
                 written += os.write(self._file, line[written:])
             os.fsync(self._file)
         except OSError as error:
-            with contextlib.suppress(OSError):  # half a line must not spoil what may still be written
+            with contextlib.suppress(OSError):  # an incomplete line would corrupt the next event
                 os.ftruncate(self._file, whole)
             raise RunError(f"cannot write the ledger {self._path}: {error.strerror}") from error
         self._data += line
         return record
 
     def damage(self) -> str:
-        """How the file was changed since it was last written; empty if it was not."""
+        """Return how the file was changed since the last write; empty if it was not."""
         try:
             there = self._path.lstat()
         except OSError:
@@ -80,10 +80,10 @@ class Ledger:
         return "the ledger was cut short" if ours.st_size < len(self._data) else ""
 
     def restore(self) -> None:
-        """Write all events again, into a new file; an entry that now has its name is renamed.
+        """Write all events into a new file. An existing file with the ledger's name is renamed.
 
         Raises:
-            OSError: that failed.
+            OSError: the file cannot be renamed or written.
         """
         if os.path.lexists(self._path):
             self._path.rename(self._path.with_name(f"{self._path.name}.{os.urandom(4).hex()}"))
@@ -102,7 +102,7 @@ class Ledger:
 
 @contextlib.contextmanager
 def lock_out_writers(path: Path) -> Iterator[bool]:
-    """Let nobody begin to write the ledger for so long; gives False when somebody writes it now.
+    """Exclude writers from the ledger within the context; yield False if another process is writing it now.
 
     Raises:
         RunError: the file cannot be opened.
@@ -118,7 +118,7 @@ def lock_out_writers(path: Path) -> Iterator[bool]:
 
 
 def is_written(path: Path) -> bool:
-    """Whether somebody writes the ledger now: a run, or a command on a finished one."""
+    """True if a run, or a command on a finished run, has the ledger open for writing."""
     try:
         with lock_out_writers(path) as is_ours:
             return not is_ours
@@ -127,16 +127,16 @@ def is_written(path: Path) -> bool:
 
 
 def _become_writer(file: int) -> bytes:
-    """Take the writer's lock and return the content of the file, without a broken line that a crash left at its end.
+    """Take the writer's lock and return the content of the file.
 
-    The broken line is cut off in the file too, since the next event would become part of it.
+    Removes an incomplete last line, left by a crash, from the file: the next event would become part of it.
     """
     for _ in range(LOOKS):
-        lock(file, fcntl.LOCK_SH)  # waits for those that only look whether somebody writes
+        lock(file, fcntl.LOCK_SH)  # waits for processes that only test the lock
         try:
             if not try_lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 continue
-        except OSError:  # nobody can know
+        except OSError:  # other writers cannot be detected
             break
         size = os.fstat(file).st_size
         whole = _whole(os.pread(file, size, 0))
@@ -148,7 +148,7 @@ def _become_writer(file: int) -> bytes:
 
 
 def _whole(data: bytes) -> int:
-    """The length up to which there are events: without a last line that `read_ledger` passes over."""
+    """Return the length of the data without an incomplete last line, which `read_ledger` ignores."""
     end = data.rfind(b"\n") + 1
     start = data.rfind(b"\n", 0, max(0, end - 1)) + 1
     return end if isinstance(_parsed(data[start:end]), dict) else start
@@ -162,10 +162,10 @@ def _parsed(line: bytes) -> object:
 
 
 def read_ledger(path: Path) -> Iterator[Event]:
-    """Give the events up to the last whole line; a line that a crash cut off ends the ledger.
+    """Yield the events. An incomplete last line, left by a crash, is ignored.
 
     Raises:
-        RunError: the file is missing, or a line before the last one is not an event.
+        RunError: the file cannot be read, or a line is not a valid event.
     """
     try:
         data = path.read_bytes()
@@ -178,14 +178,14 @@ def read_ledger(path: Path) -> Iterator[Event]:
             if number == len(lines) - 1 and not isinstance(record, dict):
                 return
             raise RunError(
-                f"cannot read the ledger {path}: line {number} is not an event of ours",
+                f"cannot read the ledger {path}: line {number} is not a valid event",
                 hint=DAMAGED,
             )
         yield record
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """JSON that can be written as UTF-8, and that gives the same value back, whatever its strings hold."""
+    """Return JSON that can be encoded as UTF-8 and read back unchanged, for any strings in the value."""
     separators = (",", ":") if indent is None else None
     text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
     return _SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,4 +1,4 @@
-"""Whether the process of a run still lives. Pids are used again, so its start time counts too."""
+"""Check whether the process of a run is alive. Pids are reused, so its start time is compared too."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord
 
 TOLERANCE_S: Final = 2.0
-"""Start times are derived from the boot time, which a clock that is set moves a little."""
+"""Start times are derived from the boot time, which shifts slightly when the clock is set."""
 
 
 def is_alive(pid: int | None, created: float | None) -> bool:
-    """Say whether the process with this pid is the one that started at `created`."""
+    """True if the process with this pid is the one that started at `created`, and is running."""
     if pid is None or created is None:
         return False
-    import psutil  # only a run that has not ended needs it
+    import psutil  # late: needed only for a run that has not ended
 
     try:
         process = psutil.Process(pid)
@@ -29,12 +29,12 @@ def is_alive(pid: int | None, created: float | None) -> bool:
 
 
 def run_state(record: RunRecord) -> str:
-    """Give the status of a run; a run whose process is gone without having closed its ledger is `interrupted`."""
+    """Return the status of a run: `interrupted` if its process is gone and the ledger does not record an end."""
     if record.status == "running" and not is_alive(record.pid, record.pid_created):
         return "interrupted"
     return record.status
 
 
 def process_text(record: RunRecord) -> str:
-    """` (pid 123)`; nothing while that is not booked yet."""
+    """Return ` (pid 123)`, or an empty string if the pid is not recorded yet."""
     return "" if record.pid is None else f" (pid {record.pid})"

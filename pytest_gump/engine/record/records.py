@@ -1,4 +1,4 @@
-"""What a ledger tells of a run, its steps and attempts, and sums over them: money, tokens, turns, time."""
+"""Records of a run, its steps and attempts, computed from the ledger, with sums of cost, tokens, turns and time."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 NOTHING_TO_MERGE: Final = "nothing to merge"
-"""Of a run whose files are those of its base."""
+"""Note on a run whose files are the same as those of its base."""
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A sum over attempts. `cost_usd` adds what is known; `unknown` counts the attempts whose cost is not.
+    """A sum over attempts. `cost_usd` is the sum of known costs; `unknown` counts the attempts with unknown cost.
 
-    `presumed_usd` is what those may have cost at most, as far as budgets are to count it.
+    `presumed_usd` is the highest possible cost of the latter, where a budget counts it.
     """
 
     attempts: int = 0
@@ -35,13 +35,13 @@ class Total:
     turns: int = 0
     tool_calls: int = 0
     context_tokens: int = 0
-    """The greatest, not the sum."""
+    """The maximum, not the sum."""
     duration_s: float = 0.0
     presumed_usd: float = 0.0
 
     @property
     def bound_usd(self) -> float:
-        """What budgets count."""
+        """Cost that budgets count: known and presumed."""
         return self.cost_usd + self.presumed_usd
 
     @property
@@ -65,13 +65,13 @@ class Total:
 
 NOTHING: Final = Total()
 _CUT: Final = ("crashed", "cancelled")
-"""Outcomes by name: lists of runs read no result, and do without the module of orders and results."""
+"""Outcomes by name, so that lists of runs do not import the module of orders and results."""
 
 
 def is_unknown(usage: Usage, outcome: str = "") -> bool:
-    """Whether an attempt may have cost something that nobody reported.
+    """True if an attempt may have a cost that was not reported.
 
-    An agent that ended by itself and reported no use cost nothing: it could not log in, for example.
+    An agent that ended by itself and reported no usage cost nothing; for example, it could not log in.
     """
     was_cut = outcome in _CUT
     return usage.cost_usd is None and (was_cut or not usage.is_empty)
@@ -79,7 +79,7 @@ def is_unknown(usage: Usage, outcome: str = "") -> bool:
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """One attempt as the ledger tells it."""
+    """One attempt, as recorded in the ledger."""
 
     number: int
     step: str
@@ -92,49 +92,49 @@ class AttemptRecord:
     """Commit at which the step began."""
     folder: str | None = None
     verdict: str = ""
-    """passed, retried, escalated, again (an enclosing step goes on), failed; waited or failover for one that is made
-    once more because the agent's account was at a limit; empty while undecided."""
+    """passed, retried, escalated, again (an enclosing step continues), failed; waited or failover if the attempt is
+    repeated because the agent's account reached a limit; empty while undecided."""
     until: float | None = None
-    """Of one that waited: not before then is it made once more."""
+    """Earliest time at which a `waited` attempt is repeated, in seconds since the epoch."""
     why: str = ""
-    """What was decided after it, and for which reason."""
+    """The decision after the attempt, with its reason."""
     scope: str = ""
-    """The step or group that decided in the end. If it is a group, the run continues there."""
+    """The step or group that made the final decision. If it is a group, the run continues there."""
     decided: str = ""
     """Kind of the last decision about the step: retry, restart, replan or stop."""
     session_resumed: bool = False
     reused: bool = False
-    """Made and paid for in another run: counts here for nothing."""
+    """True if another run made the attempt and recorded its cost; it is not counted in this run."""
     superseded: bool = False
-    """Its result does not hold any more: the run was resumed, and its step runs again. Paid for all the same."""
+    """True if the run was resumed and the step runs again, so the result is no longer used. The cost still counts."""
     usage: Usage | None = None
-    """None while it runs."""
+    """None while the attempt is running."""
     duration_s: float = 0.0
     has_unknown_cost: bool = False
     presumed_usd: float = 0.0
-    """What it counts as under a budget, if its cost is unknown."""
+    """Cost that a budget counts if the real cost is unknown."""
     _wire: Event | None = field(default=None, init=False, repr=False)
     _result: AttemptResult | None = field(default=None, init=False, repr=False)
 
     @property
     def is_retried(self) -> bool:
-        """Whether it failed and another attempt followed: of the same step, or of another one after a restart."""
+        """True if it failed and another attempt followed: of the same step, or of another one after a restart."""
         is_group = self.verdict == "again" and self.decided in {"retry", "restart"}
         return is_group or self.verdict in {"retried", "escalated"}
 
     @property
     def is_repeated(self) -> bool:
-        """True if it is made once more under its number because of a limit."""
+        """True if it is repeated under its number because of a limit."""
         return self.verdict in {"waited", "failover"}
 
     @property
     def counts(self) -> bool:
-        """True if its result holds and is no limit: other attempts may build on it."""
+        """True if later attempts may build on its result: it is not superseded, and did not end at a limit."""
         return not self.superseded and not self.is_repeated
 
     @property
     def result(self) -> AttemptResult | None:
-        """None while it runs, and for ever if the run was killed in it. Read from the ledger when first asked for."""
+        """The result, parsed on first access. None while it is running, and always if the run was killed meanwhile."""
         if self._result is None and self._wire is not None:
             from pytest_gump.order import AttemptResult, from_wire
 
@@ -142,11 +142,11 @@ class AttemptRecord:
         return self._result
 
     def set_result(self, result: AttemptResult) -> None:
-        """Set the result of an attempt that has just ended, so that nobody reads it from the ledger."""
+        """Set the result of an attempt that has just ended, so that it is not parsed again."""
         self._result = result
 
     def finish(self, wire: Event) -> None:
-        """Take the result as the ledger holds it; only what sums need is read now."""
+        """Store the result from the ledger, and read only the fields that sums need."""
         usage = wire["usage"]
         cost_usd = usage["cost_usd"]
         self.usage = Usage(
@@ -163,14 +163,14 @@ class AttemptRecord:
 
 
 class _Attempts:
-    """Figures of the attempts of a step or a run."""
+    """Figures for the attempts of a step or a run."""
 
     __slots__ = ()
     attempts: list[AttemptRecord]
 
     @property
     def own(self) -> list[AttemptRecord]:
-        """The attempts made in this run, not those that it reused from another one."""
+        """The attempts made in this run, without those reused from another run."""
         return [attempt for attempt in self.attempts if not attempt.reused]
 
     @property
@@ -191,11 +191,11 @@ class StepRecord(_Attempts):
     """passed, failed, skipped, running."""
     reason: str = ""
     ended: str = ""
-    """What the newest decision about it said it ends with; its last attempt may have ended with something else."""
+    """Outcome of the step by the newest decision; its last attempt may have a different outcome."""
 
     @property
     def newest_valid(self) -> AttemptRecord | None:
-        """The newest attempt whose result holds, or that runs."""
+        """The newest attempt that is not superseded; it may be running."""
         return next((attempt for attempt in reversed(self.attempts) if not attempt.superseded), None)
 
     @property
@@ -210,14 +210,14 @@ class StepRecord(_Attempts):
 
 
 class RunningTotal:
-    """A sum over attempts that reads each of them until it has ended, and not again."""
+    """A sum over attempts that adds each ended attempt only once."""
 
     __slots__ = ("_running", "_sum")
 
     def __init__(self) -> None:
         self._running: list[AttemptRecord] = []
         self._sum = NOTHING
-        """Of those that have ended."""
+        """Sum of the attempts that have ended."""
 
     def add(self, attempt: AttemptRecord) -> None:
         self._running.append(attempt)
@@ -231,7 +231,7 @@ class RunningTotal:
 
 @dataclass(slots=True)
 class RunRecord(_Attempts):
-    """The state of a run: a fold over its ledger."""
+    """A run, computed from its ledger."""
 
     run_id: str = ""
     workflow: str = ""
@@ -240,9 +240,9 @@ class RunRecord(_Attempts):
     branch: str = ""
     """Branch with the result, or the full name of a ref while the result is on no branch."""
     branches: set[str] = field(default_factory=set)
-    """All branches that the run has made."""
+    """All branches that the run has created."""
     branches_left: dict[str, str] = field(default_factory=dict)
-    """Branches that the run no longer moves, because somebody else moved them or has them checked out: why."""
+    """Branches that the run no longer moves, because someone else moved them or checked them out -> reason."""
     head: str = ""
     heads: set[str] = field(default_factory=set)
     """All commits that `head` has pointed to."""
@@ -258,32 +258,32 @@ class RunRecord(_Attempts):
     """running (or interrupted, if its process is gone), passed, failed, cancelled."""
     reason: str = ""
     unchanged: bool = False
-    """True if no file differs between branch and base, so there is nothing to merge; set at its end."""
+    """True if no file differs between branch and base, so there is nothing to merge; set when the run ends."""
     change: dict[str, int] | None = None
-    """Files and lines between base and head; None until the run ends, or where git could not compare them."""
+    """Files and lines changed between base and head; None until the run ends, or if git could not compare them."""
     checkout_changed: tuple[str, ...] = ()
-    """What changed in the user's checkout meanwhile, whoever did it."""
+    """Changes in the user's checkout during the run, by anyone."""
     applied: str | None = None
-    """Commit that `gump apply` made."""
+    """Commit that `gump apply` created."""
     discarded: bool = False
     origin: str | None = None
-    """The run that results were taken from (`--gump-from`)."""
+    """The run whose results are reused (`--gump-from`)."""
     options: dict[str, Any] | None = None
     """The full command line of the newest session that resumed the run; None if the header has it."""
     resumed: int = 0
-    """How often the run was resumed after it had ended or was killed."""
+    """Number of times that the run was resumed after it had ended or was killed."""
     reused: frozenset[int] = frozenset()
-    """Numbers of the attempts whose results held when the run was last resumed."""
+    """Numbers of the attempts whose results were valid when the run was last resumed."""
     idle_s: float = 0.0
     is_waiting: bool = False
-    """Nothing of the run goes on until some limit is over."""
+    """True while the whole run waits for a usage limit."""
     last_at: float = 0.0
     waiting_by_step: dict[str, AttemptRecord] = field(default_factory=dict, repr=False)
-    """Attempts that wait for a limit."""
+    """Attempts that wait for a usage limit, by step."""
     _summed: tuple[int, RunningTotal] = field(
         default_factory=lambda: (0, RunningTotal()), init=False, repr=False, compare=False
     )
-    """How many attempts are in the total, and the total."""
+    """Number of attempts in the total, and the total."""
     _scoped: tuple[int, dict[StepPath, RunningTotal]] = field(
         default_factory=lambda: (0, {}), init=False, repr=False, compare=False
     )
@@ -291,7 +291,7 @@ class RunRecord(_Attempts):
 
     @property
     def total(self) -> Total:
-        """Asked several times for each attempt, so that those that have ended are added up once."""
+        """Sum of the run's own attempts. Cached, because it is read several times per attempt."""
         count, running = self._summed
         for attempt in self._own_from(count):
             running.add(attempt)
@@ -299,7 +299,7 @@ class RunRecord(_Attempts):
         return running.total
 
     def total_in(self, scope: StepPath) -> Total:
-        """Sum the attempts of a step or a group; asked as often."""
+        """Return the sum of the attempts of a step or a group; cached like `total`."""
         count, by_scope = self._scoped
         for attempt in self._own_from(count):
             for outer in StepPath.parse(attempt.step).scopes:
@@ -311,9 +311,9 @@ class RunRecord(_Attempts):
         return (attempt for attempt in self.attempts[count:] if not attempt.reused)
 
     def end_attempt(self, number: int, wire: Event, presumed_usd: float) -> AttemptRecord:
-        """Take the result of an attempt as the ledger holds it."""
+        """Store the result of an attempt from the ledger, and return the attempt."""
         attempt = self.attempts[number - 1]
-        if attempt.usage is not None:  # a ledger that somebody changed
+        if attempt.usage is not None:  # a second result: the ledger was changed by hand
             self._summed, self._scoped = (0, RunningTotal()), (0, {})
         attempt.finish(wire)
         attempt.presumed_usd = presumed_usd
@@ -331,7 +331,7 @@ class RunRecord(_Attempts):
 
     @property
     def duration_s(self) -> float:
-        """Wall-clock time, without the gaps between sessions and without waits of the whole run for a limit."""
+        """Wall-clock time, without gaps between sessions and without the time when the whole run waits for a limit."""
         return max(0.0, (self.finished or self.last_at) - self.started - self.idle_s)
 
     @property
@@ -351,17 +351,17 @@ class RunRecord(_Attempts):
 
     @property
     def waiting(self) -> list[AttemptRecord]:
-        """Attempts that are to be made once more when the limit is over."""
+        """Attempts to repeat when the usage limit is over."""
         return [] if self.finished is not None else [*self.waiting_by_step.values()]
 
 
 def results(attempts: Iterable[AttemptRecord]) -> list[AttemptResult]:
-    """Of the attempts that have ended."""
+    """Return the results of the attempts that have ended."""
     return [attempt.result for attempt in attempts if attempt.result is not None]
 
 
 def add_up(attempts: Iterable[AttemptRecord], total: Total = NOTHING) -> Total:
-    """Add attempts to a total, failed and killed ones too; what one cost that never ended is unknown."""
+    """Add attempts to a total, including failed and killed ones. An attempt that did not end has unknown cost."""
     for attempt in attempts:
         if attempt.usage is not None:
             unknown, presumed_usd = attempt.has_unknown_cost, attempt.presumed_usd

@@ -1,4 +1,4 @@
-"""Where a run lives on disk: `.gump/runs/<run-id>/`."""
+"""The folder of a run: `.gump/runs/<run-id>/`."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 RUNS = Path(".gump") / "runs"
 NAMED = 3
-"""Runs that a message names."""
+"""Number of runs listed in a message."""
 PROBED_S = 1.0
-"""For so long a run may look owned because somebody asks whether it is, or applies it."""
+"""Seconds to wait for a lock that another process may hold only to test it, or for a short command."""
 
 
 def _is_file(path: Path) -> bool:
@@ -37,16 +37,16 @@ def _is_file(path: Path) -> bool:
 
 
 class RunFolder:
-    """Paths of one run, and the few files that are written once."""
+    """Paths of one run, and the files that are written once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._written: dict[str, bytes] = {}
-        """Contents of the files that a run writes once, at its start."""
+        """Contents of the files that a run writes at its start, for `restore`."""
 
     @classmethod
     def create(cls, project: Path, run_id: str) -> RunFolder:
-        """Make the folder; `.gump/runs` has its own `.gitignore` and is closed to other users.
+        """Create the folder. `.gump/runs` gets its own `.gitignore` and is not readable for other users.
 
         Raises:
             RunError: the folder cannot be written, or `.gump/runs` is a link or belongs to another user.
@@ -82,10 +82,10 @@ class RunFolder:
 
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Be the one that carries the run on. The kernel lets go of it when we end, however we end.
+        """Lock the run for this process. The kernel releases the lock when the process ends, even if it is killed.
 
         Raises:
-            RunError: another process is that.
+            RunError: another process has locked the run.
         """
         with self._opened() as handle:
             deadline = time.monotonic() + PROBED_S
@@ -108,7 +108,7 @@ class RunFolder:
 
     @property
     def is_owned(self) -> bool:
-        """Whether some process carries the run on, or is just about to take it up."""
+        """True if a process has locked the run: it is working on it or about to start."""
         try:
             with self._opened() as handle:
                 return not lock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -116,10 +116,10 @@ class RunFolder:
             return False
 
     def write_header(self, header: dict[str, Any], *, workflow: str, spec: bytes) -> None:
-        """Write what was run, as it was.
+        """Write the header, the workflow and the spec of the run.
 
         Raises:
-            RunError: the disk is full, or the like.
+            RunError: a file cannot be written, for example on a full disk.
         """
         text = json.dumps(header, indent=2, ensure_ascii=False) + "\n"
         contents = {
@@ -135,7 +135,7 @@ class RunFolder:
         self._written = contents
 
     def damage(self) -> str:
-        """Names a file that was removed or is no longer a regular file; empty if there is none."""
+        """Return a message on a file that was removed or is no longer a regular file; empty if there is none."""
         gone = next((path for name in self._written if not _is_file(path := self.path / name)), None)
         return f"{gone.name} of the run's folder was removed" if gone is not None else ""
 
@@ -143,7 +143,7 @@ class RunFolder:
         """Restore the folder and its files if they are missing.
 
         Raises:
-            OSError: that failed; a link or a file in the place of the folder is left alone.
+            OSError: a file or the folder cannot be restored. A link or file in the folder's place is not removed.
         """
         for folder in (self.path.parent, self.path):
             if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
@@ -157,9 +157,9 @@ class RunFolder:
                 Directory.open(self.path).write(name, content)
 
     def keep_versions(self, *, workflow: str, spec: bytes) -> None:
-        """Write what is run from now on, and keep it in memory, for `restore`.
+        """Write the new workflow and spec, and keep them in memory for `restore`.
 
-        What was run before stays beside it: `workflow.1.yaml`, `spec.1.md`.
+        Earlier versions are kept as `workflow.1.yaml`, `spec.1.md` and so on.
         """
         header = self.path / "run.json"
         self._written = {header.name: header.read_bytes()} if header.is_file() else {}
@@ -174,14 +174,14 @@ class RunFolder:
             Directory.open(self.path).write(name, content)
 
     def close_to_others(self) -> None:
-        """Close the run to other users; an older version may have left it readable."""
+        """Remove other users' access to the run's files; an older version may have left them readable."""
         close_to_others(self.path)
 
     def read_header(self) -> dict[str, Any]:
         """Read `run.json`.
 
         Raises:
-            RunError: it is missing, unreadable, or from a newer version.
+            RunError: the file is missing, unreadable, or from a newer version.
         """
         path = self.path / "run.json"
         try:
@@ -196,14 +196,14 @@ class RunFolder:
         return header
 
     def take_artifacts(self, scratch: Path, *, number: int, step: str, attempt: int) -> str:
-        """Move an attempt's scratch folder into the run; gives its name below `attempts/`.
+        """Move an attempt's scratch folder into the run; return its name below `attempts/`.
 
         Raises:
-            RunError: the disk is full, or the like; nothing of it is there.
+            RunError: the files cannot be moved, for example to a full disk. No incomplete copy is left.
         """
         name = f"{number:04d}-{StepPath.parse(step).folder}-a{attempt}"
         target = self.attempts / name
-        if scratch == target:  # moved by a session that was killed right then
+        if scratch == target:  # already moved by a session that was killed directly afterwards
             return name
         moved: Path | None = None
         try:
@@ -213,22 +213,22 @@ class RunFolder:
             remove_special(scratch)
             moved = Path(attempts.access, name)
             shutil.move(scratch, moved)
-        except OSError as error:  # shutil.Error too
+        except OSError as error:  # includes shutil.Error
             if moved is not None:
                 shutil.rmtree(moved, ignore_errors=True)
             why = error.strerror or str(error.args[0][0][2])  # shutil.Error lists what could not be copied
-            raise RunError(f"cannot write {target}: {why}", hint="the attempt's commit is kept all the same") from error
+            raise RunError(f"cannot write {target}: {why}", hint="the attempt's commit is still kept") from error
         return name
 
 
 def is_in_use(run_id: str) -> RunError:
-    """The error for a run that another process has locked."""
+    """Return the error for a run that another process has locked."""
     message = f"another process works on run {run_id}"
-    return RunError(message, hint="gump status shows which, and whether the run goes on")
+    return RunError(message, hint="gump status shows its process id and whether the run is still running")
 
 
 def run_folders(project: Path) -> Iterator[RunFolder]:
-    """All runs of a project, the newest first; each is looked for when it is asked for."""
+    """Yield all runs of a project, newest first; each is looked up only when the iterator reaches it."""
     return _existing(project / RUNS, _names(project / RUNS))
 
 
@@ -242,10 +242,10 @@ def _existing(runs: Path, names: Iterable[str]) -> Iterator[RunFolder]:
 
 
 def find_run(project: Path, name: str | None) -> RunFolder:
-    """Find a run by its id or the unique start or end of it; None is the newest.
+    """Find a run by its id or by a unique start or end of the id; None means the newest run.
 
     Raises:
-        RunError: there is no such run, or more than one.
+        RunError: no run matches, or more than one.
     """
     newest = next(run_folders(project), None)
     if newest is None:
@@ -261,8 +261,8 @@ def find_run(project: Path, name: str | None) -> RunFolder:
     folders = [*run_folders(project)]
     if matches:
         raise RunError(
-            f"{name!r} may be any of {len(matches)} runs: {listed([folder.run_id for folder in matches], NAMED)}",
-            hint=f"give more of its beginning or end; gump status -n {len(folders)} lists all runs",
+            f"{name!r} matches {len(matches)} runs: {listed([folder.run_id for folder in matches], NAMED)}",
+            hint=f"give more of its start or end; gump status -n {len(folders)} lists all runs",
         )
     near = _near(name, folders)
     hint = f"did you mean {near}?" if near else f"the newest: {', '.join(folder.run_id for folder in folders[:NAMED])}"
@@ -270,7 +270,7 @@ def find_run(project: Path, name: str | None) -> RunFolder:
 
 
 def _near(name: str, folders: list[RunFolder]) -> str | None:
-    """The run that a mistyped name is nearest to: its id, or one of the ends that people type."""
+    """Return the run whose id, or last part of the id, is most similar to a mistyped name."""
     ends = {folder.run_id.rpartition("-")[2]: folder.run_id for folder in reversed(folders)}
     ids = {folder.run_id: folder.run_id for folder in folders}
     known = {**ids, **ends}

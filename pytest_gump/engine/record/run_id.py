@@ -12,9 +12,9 @@ _RUN_ID: Final = re.compile(r"(\d{8}-\d{6})-.+-[0-9a-f]{6}")
 
 
 def new_run_id(workflow: str, *, now: datetime, chance: str) -> str:
-    """Return an id that is readable and unique.
+    """Return a readable, unique id.
 
-    The last part begins with the 256th of the second, so that runs of one second sort by time too.
+    The last part starts with the fraction of the second in 1/256, so that runs of the same second also sort by time.
     """
     return f"{now:%Y%m%d-%H%M%S}-{slugify(workflow, 1)}-{now.microsecond * 256 // 1_000_000:02x}{chance}"
 
@@ -24,7 +24,7 @@ def is_run_id(name: str) -> bool:
 
 
 def started_at(run_id: str) -> float:
-    """When the run was named, in seconds since the epoch; 0 if the id does not say."""
+    """Return the time in the run id, in seconds since the epoch; 0 if there is none."""
     match = _RUN_ID.fullmatch(run_id)
     try:
         return datetime.strptime(match[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp() if match else 0.0
@@ -33,6 +33,6 @@ def started_at(run_id: str) -> float:
 
 
 def by_time(run_id: str) -> tuple[str, str]:
-    """The sort key that puts runs in the order in which they were named."""
+    """Return a sort key that orders runs by the time in their ids."""
     date, _, rest = run_id.partition("-")
     return f"{date}-{rest[:6]}", rest.rpartition("-")[2]

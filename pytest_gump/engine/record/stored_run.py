@@ -1,4 +1,4 @@
-"""The only reader of a run's folder: its header, its events, and the record of them."""
+"""Read a run's folder: its header, its events and the record. All other code reads runs through this module."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RESUMABLE: Final = {"interrupted", "failed", "cancelled"}
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run as its folder shows it."""
+    """A run, read from its folder."""
 
     folder: RunFolder
     header: dict[str, Any]
@@ -35,18 +35,18 @@ class StoredRun:
     state: str
     """passed, failed, cancelled, running, interrupted."""
     size: int
-    """Bytes that the ledger had at least when it was read."""
+    """Size of the ledger in bytes just before it was read."""
 
     @classmethod
     def read(cls, folder: RunFolder, *, results: bool = True, ours: bool = False) -> StoredRun:
         """Read header and ledger.
 
         Args:
-            results: check the result of every attempt. Lists and sums do not need them.
+            results: parse and check the result of each attempt. Lists and sums do not need them.
             ours: this process has locked the run, so no other process works on it.
 
         Raises:
-            RunError: they are missing, damaged, or from a newer version.
+            RunError: header or ledger are missing, damaged, or from a newer version.
         """
         header, size = folder.read_header(), _size(folder)
         events = [*read_ledger(folder.ledger)]
@@ -58,7 +58,7 @@ class StoredRun:
 
     @classmethod
     def read_unlocked(cls, folder: RunFolder) -> StoredRun:
-        """Read a run. If a process has locked it, wait a moment for the end of it: it may be a short command.
+        """Read a run. If another process has locked it, wait a moment: the process may be a short command.
 
         Raises:
             RunError: see `read`.
@@ -70,7 +70,7 @@ class StoredRun:
         return run
 
     def read_on(self) -> StoredRun:
-        """Return the run as it is now that this process has locked it: itself if the ledger did not grow.
+        """Return the current run after this process has locked it: itself if the ledger did not grow.
 
         Raises:
             RunError: see `read`.
@@ -81,7 +81,7 @@ class StoredRun:
         """Refuse a command on a run that is running.
 
         Raises:
-            RunError: it is.
+            RunError: the run is running.
         """
         if self.state == "running":
             raise RunError(f"run {self.id} is still running{process_text(self.record)}", hint=hint)
@@ -91,7 +91,7 @@ class StoredRun:
         return self.folder.run_id
 
     def ledger(self) -> Ledger:
-        """The ledger of a finished run, to append what a command does with it."""
+        """Open the ledger of a finished run, to append the event of a command."""
         return Ledger(self.folder.ledger, time.time)
 
     def repository(self) -> Repository:
@@ -114,7 +114,7 @@ def _fold(folder: RunFolder, events: Sequence[Event], *, results: bool) -> RunRe
             for attempt in record.attempts:
                 _ = attempt.result  # raises if it is damaged
     except (AttributeError, KeyError, IndexError, OverflowError, TypeError, ValueError) as error:
-        raise RunError(  # an event of another shape than we write
+        raise RunError(  # an event with an unexpected shape
             f"cannot read the ledger {folder.ledger}: {type(error).__name__}: {error}",
             hint=DAMAGED,
         ) from error

@@ -61,7 +61,7 @@ def test_a_whole_id_is_that_run_even_if_others_begin_or_end_with_it(many: list[s
     (tmp_path / ".gump/runs" / f"{many[4]}x").mkdir()
     assert find_run(tmp_path, many[3]).run_id == many[3]
     assert find_run(tmp_path, many[4][:-1]).run_id == many[4]
-    with pytest.raises(RunError, match="may be any of 2 runs"):
+    with pytest.raises(RunError, match="matches 2 runs"):
         find_run(tmp_path, many[3][:-1])
 
 
