@@ -1,4 +1,4 @@
-"""Which failure an attempt answers: that of its own step, or of another one that a restart or a new pass is about."""
+"""The failure that caused an attempt: of its own step, or of another step after a restart or in a new pass."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
-    """Say why an attempt was retried: the failure that it answers; None for the first one of a step.
+    """Return the failure that caused an attempt; None for the first attempt of a step.
 
-    Where several members of a parallel group failed, it is that of the first one in plan order.
+    If several members of a parallel group failed, this is the failure of the first one in plan order.
     """
     if attempt.entry == "first":
         return None
@@ -39,7 +39,7 @@ def _answered(attempt: AttemptRecord, record: RunRecord) -> AttemptRecord | None
 
 
 def _first_member(newest: AttemptRecord, before: list[AttemptRecord], record: RunRecord) -> AttemptRecord:
-    """The first in plan order of those that failed in the pass of a group that ended with the newest failure."""
+    """Return the first failure in plan order of the pass of a group that ended with the newest failure."""
     group = StepPath.parse(newest.scope)
     inside = [other for other in before if _holds(group, StepPath.parse(other.step))]
     pass_before = max(
@@ -51,13 +51,13 @@ def _first_member(newest: AttemptRecord, before: list[AttemptRecord], record: Ru
 
 
 def _places(group: StepPath, steps: Iterable[str]) -> dict[str, int]:
-    """The members of a group in plan order, which is that in which they first begin."""
+    """Return the members of a group with their positions in plan order, the order in which they first start."""
     members = dict.fromkeys(_member(group, step) for step in steps if _holds(group, StepPath.parse(step)))
     return {member: number for number, member in enumerate(members)}
 
 
 def _member(group: StepPath, step: str) -> str:
-    """The plan item, or the step, that is a member of the group."""
+    """Return the member of the group that contains the step: a plan item or a step."""
     path = StepPath.parse(step)
     if len(path.items) > len(group.items):
         return path.items[len(group.items)]

@@ -1,4 +1,4 @@
-"""What a workflow would do, step by step, in words: nothing is started to find it out."""
+"""Description of a workflow, step by step, for a dry run. Nothing is started."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def describe(
     """Describe the workflow after the overrides of the command line.
 
     Args:
-        source: where the workflow comes from (`project`, `user`, `built-in`, `file`).
-        commands: gate commands by kind; a kind that is missing was neither set nor detected.
+        source: origin of the workflow (`project`, `user`, `built-in`, `file`).
+        commands: gate commands by kind; a missing kind was neither set nor detected.
         lines: line of each step in the workflow's file, by static path.
-        columns: longer lines are continued on the next one; commands are never broken.
+        columns: width at which lines are wrapped; commands are never wrapped.
     """
     view = _View(workflow, commands, lines or {}, columns)
     text = [f"{workflow.name} on {spec_name} ({source} workflow)"]
@@ -68,11 +68,11 @@ class _View:
         return ["  ".join(fact for fact in facts if fact).rstrip(), *self.block(list(self._rows(path, step)), indent=4)]
 
     def address(self, path: tuple[str, ...]) -> str:
-        """The node id without the file: `build::impl[*]`."""
+        """Return the node id without the file: `build::impl[*]`."""
         return f"{'::'.join(path)}{self._stars(path)}"
 
     def block(self, rows: Rows, *, indent: int) -> list[str]:
-        """Rows of a label and a text, the texts below each other; a row without a label continues the one above."""
+        """Format rows of a label and a text, with aligned texts. A row without a label continues the row above."""
         margin = " " * indent
         width = max((len(label) for label, _ in rows), default=0)
         text, current = [], ""
@@ -141,13 +141,13 @@ class _View:
         mode, target = step.session.mode, step.session.step
         if target is not None:
             resolved = resolve_step(self._workflow, path, target)
-            begins = "begins with a copy of" if mode == "fork" else "continues"
-            return f"{begins} that of {self.address(tuple(resolved.split('::')))}"
+            begins = "starts with a copy of" if mode == "fork" else "continues"
+            return f"{begins} the conversation of {self.address(tuple(resolved.split('::')))}"
         scope = "plan item" if self._stars(path) else "group" if len(path) > 1 else "run"
         meanings = {
-            "fresh": "fresh; kept while the same agent tries again",
-            "reuse": f"continues the newest one of the same CLI in this {scope}",
-            "reuse-on-retry": "fresh; continues the step's own on a retry",
+            "fresh": "fresh; kept while the same agent retries",
+            "reuse": f"continues the newest conversation of the same CLI in this {scope}",
+            "reuse-on-retry": "fresh; continues the step's own conversation on a retry",
         }
         return meanings[mode]
 

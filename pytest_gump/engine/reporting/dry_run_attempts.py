@@ -1,4 +1,4 @@
-"""A failure policy as the attempts that it means, found out by asking the policy itself."""
+"""The attempts that a failure policy allows, computed with the policy itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BRANCHES: Final[tuple[FailureSource, ...]] = ("gate_fail", "guard_fail", "revie
 
 
 def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
-    """Give a label and a text for the step's policy, or for each branch of it."""
+    """Yield a label and a text for the step's policy, or for each branch of it."""
     on_failure = step.on_failure
     if on_failure is None:
         if step.kind == "agent":
@@ -39,7 +39,7 @@ def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:
-    """Write `1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final`."""
+    """Return `1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final`."""
     described: list[tuple[int, str, str]] = []
     tally, agent, jump = Tally(), step.agent, ""
     how = _first(step)
@@ -63,7 +63,7 @@ def _first(step: Step) -> str:
 
 def _next(step: Step, decision: Decision, agent: str | None) -> tuple[str | None, str]:
     if isinstance(decision, Replan):
-        return agent, f"planned again by {decision.agent}, items by {agent}"
+        return agent, f"replanned by {decision.agent}, items by {agent}"
     if not isinstance(decision, Retry):
         return agent, _first(step)
     agent = decision.agent or agent
@@ -74,7 +74,7 @@ def _next(step: Step, decision: Decision, agent: str | None) -> tuple[str | None
 
 
 def _columns(decision: Retry) -> str:
-    """Name what an entry overrides; what follows from its kind is not said."""
+    """Return the settings that an entry overrides, without the defaults of its kind."""
     usual = "keep" if decision.agent is None else "reset"
     overridden = []
     if decision.worktree != usual:
@@ -87,7 +87,7 @@ def _columns(decision: Retry) -> str:
 
 
 def _ranges(described: list[tuple[int, str, str]]) -> str:
-    """Join adjacent rows that are alike; one that follows a jump starts a new row."""
+    """Join adjacent rows with the same text; an attempt after a restart starts a new row."""
     parts: list[str] = []
     starts = 0
     numbered: list[tuple[int, tuple[int, str, str]]] = []

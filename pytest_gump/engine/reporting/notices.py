@@ -1,4 +1,4 @@
-"""What a person should know of a run and its steps, one line each, for the terminal and the reports."""
+"""Notices on a run and its steps, one line each, for the terminal and the reports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def notices(record: RunRecord) -> list[str]:
 
 
 def around(branch: str, branches_left: Mapping[str, str], checkout_changed: Sequence[str]) -> list[str]:
-    """Lines on changes of the run's branches and of the checkout."""
+    """Return lines on changes of the run's branches and of the checkout."""
     lines = [f"branch {name} {why} and is left alone; the result is on {branch}" for name, why in branches_left.items()]
     changed = [f"your checkout changed during the run: {listed(checkout_changed)}"] if checkout_changed else []
     return [*lines, *changed]
@@ -35,7 +35,7 @@ def around(branch: str, branches_left: Mapping[str, str], checkout_changed: Sequ
 
 
 def reservations(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """Path and text, a pair for each reservation about a step that passed."""
+    """Return the path and a text for each reservation about a step that passed."""
     return ((step.path, text) for step in record.steps.values() for text in of_step(step))
 
 
@@ -48,12 +48,12 @@ def of_step(step: StepRecord) -> Iterator[str]:
 
 
 def skipped_gates(result: AttemptResult) -> dict[str, str]:
-    """The gates that did not run, each with the reason."""
+    """Return the gates that did not run, each with the reason."""
     return {gate.name: gate.summary for gate in result.gates if gate.status == "skipped"}
 
 
 def no_change(result: AttemptResult) -> str:
-    """The agent's reason for a step that passed without a change; empty for all others."""
+    """Return the agent's reason if the step passed without a change; otherwise an empty string."""
     return result.no_change if result.passed else ""
 
 

@@ -1,7 +1,7 @@
-"""The figures of a run as plain data: what `gump report` prints, and what `--json` gives to machines.
+"""The figures of a run as plain data, for `gump report` and its `--json` output.
 
-Every total is a sum over all attempts, failed and stopped ones included. The shapes, and the version of the format, are
-in `report_schema`.
+Each total is a sum over all attempts, including failed and stopped ones. `report_schema` holds the shapes and the
+version of the format.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> Data:
-    """The report of a run. `state` is its status (`engine.record.liveness.run_state`)."""
+    """Return the report of a run. `state` is its status (`engine.record.liveness.run_state`)."""
     change = record.change or dict.fromkeys(CHANGE)
     counts = {"steps": len(record.steps), "guards": _guards(record), "turns_per_attempt": _turns(record)}
     return {
@@ -72,7 +72,7 @@ def cost_data(total: Total) -> Data:
 
 
 def _guards(record: RunRecord) -> dict[str, int]:
-    """How often each guard stopped an agent; attempts of earlier runs do not count."""
+    """Return how often each guard stopped an agent; attempts reused from other runs do not count."""
     guards = (result.guard for result in results(record.own))
     return dict(sorted(Counter(guard for guard in guards if guard is not None).items()))
 
@@ -83,7 +83,7 @@ def _turns(record: RunRecord) -> Data | None:
 
 
 def _agents(record: RunRecord) -> list[Data]:
-    """Sums by agent, in the order in which they first worked."""
+    """Return the sums by agent, in the order of their first attempts."""
     names = dict.fromkeys(attempt.agent for attempt in record.own if attempt.agent is not None)
     by_agent = {name: [attempt for attempt in record.own if attempt.agent == name] for name in names}
     return [
@@ -93,7 +93,7 @@ def _agents(record: RunRecord) -> list[Data]:
 
 
 def _preflight(record: RunRecord) -> Data | None:
-    """Without what runs of an older version do not have."""
+    """Return the preflight; a field that a run of an older version does not have is None."""
     if record.preflight is None:
         return None
     gates = [{name: gate.get(name) for name in shape.CHECKED.fields} for gate in record.preflight["gates"]]
@@ -127,7 +127,7 @@ def _attempt(attempt: AttemptRecord, record: RunRecord) -> Data:
 
 
 def _changed(attempt: AttemptRecord) -> Sequence[ChangedFile]:
-    """Changes since the step began. A step without an agent has none; its gates check the change of the run."""
+    """Return the changes since the step began. A step without an agent has none: its gates check the run's changes."""
     return attempt.result.changed if attempt.result is not None and attempt.mode != "gate" else ()
 
 
@@ -160,5 +160,5 @@ def _changes(changed: Sequence[ChangedFile]) -> Data:
 
 
 def _time_or_none(seconds: float | None) -> str | None:
-    """None too for what no calendar can show: a ledger may hold any number here."""
+    """Return the time as text; None for a missing time, or for a number that `datetime` cannot show."""
     return time_text(seconds) if seconds is not None and 0 <= seconds < 2.0**37 else None

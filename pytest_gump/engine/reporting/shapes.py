@@ -1,4 +1,4 @@
-"""Tables of what commands print as JSON: each field with its type and its meaning. Data and JSON Schema follow them."""
+"""Shapes of the JSON that commands print: each field with its type and meaning. Data and schemas are made from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TIME: Final[Any] = Annotated[str, "seconds since the epoch, as ISO 8601 in UTC"]
 
 
 class Shape:
-    """An object and its fields.
+    """A JSON object and its fields.
 
     The kind of a field is a Python type, SECONDS, TIME, another shape, a list with the kind of its entries, or a tuple
     of alternatives.
@@ -24,7 +24,7 @@ class Shape:
         self.fields = fields
 
     def fill(self, *sources: object, **given: Any) -> Data:
-        """The object with all fields: those given, and the others from the first source with such an attribute."""
+        """Return the object: each field that is not given comes from the first source with an attribute of its name."""
         return {
             name: given[name] if name in given else _plain(kind, _attribute(sources, name))
             for name, (kind, _) in self.fields.items()
@@ -32,12 +32,12 @@ class Shape:
 
 
 def one_of(*values: str) -> Any:
-    """The kind of a string that is one of some values."""
+    """Return the kind of a string with one of these values."""
     return Literal.__getitem__(values)
 
 
 def schema_of(shape: Shape, title: str, *, strict: bool = False) -> Data:
-    """JSON Schema of a shape; a strict one refuses fields that it does not name."""
+    """Return the JSON Schema of a shape; a strict schema refuses unknown fields."""
     parts: dict[str, Data] = {}
     whole = _object(shape, parts, strict=strict)
     dialect = "https://json-schema.org/draft/2020-12/schema"

@@ -1,4 +1,4 @@
-"""Many runs as one set of figures: what `gump report --last N` prints. Sums are over all attempts of all runs."""
+"""The figures of several runs, for `gump report --last N`. Sums are over all attempts of all runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What is kept of a run when the next one is read: a thousand ledgers in memory cost more than reading them."""
+    """The figures of a run that are kept in memory while other runs are read, instead of its whole record."""
 
     id: str
     workflow: str
@@ -44,9 +44,9 @@ class _Sum:
 
 
 def runs_data(records: Iterable[RunRecord]) -> Data:
-    """Sum success, cost, time and retries over at least one run: in all, by step and agent, and run by run.
+    """Return success, cost, time and retries of the runs: in total, by step and agent, and run by run.
 
-    The newest run comes first.
+    `records` holds at least one run, newest first.
     """
     runs: list[_Run] = []
     by_place: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
@@ -83,7 +83,7 @@ def _together(runs: list[_Run]) -> Data:
 
 
 def _point(run: _Run) -> Data:
-    """One run of the trend, which starts with the oldest."""
+    """Return one run of the trend, which starts with the oldest run."""
     return {
         "run": run.id,
         "workflow": run.workflow,
@@ -95,7 +95,7 @@ def _point(run: _Run) -> Data:
 
 
 def _steps(by_place: Mapping[tuple[str, str], _Sum]) -> list[Data]:
-    """By step, its plan items taken together, and agent."""
+    """Return the sums by step, with its plan items combined, and agent."""
     return [
         {
             "step": step,

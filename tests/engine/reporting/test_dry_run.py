@@ -56,7 +56,7 @@ def test_the_policy_of_the_language_page_is_told_as_its_attempts() -> None:
         ),
         (
             '{retry: 3, strategy: [same, "replan: claude-opus"]}',
-            "1 claude-haiku, 2-3 planned again by claude-opus, items by claude-haiku; the 3rd failure is final",
+            "1 claude-haiku, 2-3 replanned by claude-opus, items by claude-haiku; the 3rd failure is final",
         ),
         (
             '{retry: 2, strategy: [same, {escalate: claude-opus, worktree: keep, prompt: "again"}]}',
@@ -165,11 +165,11 @@ def test_budgets_sessions_and_context_are_shown() -> None:
     rows = [line.strip() for line in lines(text)]
     assert "budget        $5.00, 1h30m for the whole run" in rows
     assert "setup         make deps" in rows
-    assert "session   continues that of a" in rows
+    assert "session   continues the conversation of a" in rows
     assert "budget    $1.50 for all attempts of the step" in rows
     context = rows.index("context   file docs/a.md")
     assert rows[context + 1] == "output of: git log"
-    assert "session   begins with a copy of that of a" in rows
+    assert "session   starts with a copy of the conversation of a" in rows
 
 
 @pytest.mark.parametrize("path", sorted(builtin_folder().glob("*.yaml")), ids=lambda path: path.stem)
