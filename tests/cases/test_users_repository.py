@@ -62,7 +62,7 @@ MINE = (
     "as_user('update-ref', f'refs/heads/{branch}', as_user('commit-tree', 'HEAD^{tree}', '-p', branch, '-m', 'mine'))"
 )
 MOVES = {
-    "a commit": (MINE, "was moved by somebody else, to "),
+    "a commit": (MINE, "was moved by someone else, to "),
     "a rename": ("as_user('branch', '-m', branch, 'mine')", "was deleted or renamed"),
     "a deletion": ("as_user('branch', '-D', branch)", "was deleted or renamed"),
     "a checkout": ("as_user('switch', branch)", "is checked out in "),

@@ -48,6 +48,6 @@ def test_commits_that_git_cleared_away_are_told_as_gone(passed: Gump) -> None:
     project.git("gc", "--quiet", "--prune=now")
     for words in (("apply",), ("diff",)):
         errors = passed.bad(*words)
-        assert f"commit {head[:10]} of run {run_id} is not in the repository any more: no branch held it" in errors
+        assert f"commit {head[:10]} of run {run_id} is no longer in the repository: no branch held it" in errors
         assert f"git for-each-ref refs/gump/{run_id}" in errors
     assert "second.py" in passed.good("diff", "second", "--attempt", "1", "--stat")

@@ -109,9 +109,9 @@ def change(run: Path, old: str, new: str) -> None:
         (new_format, "run.json was written by a newer version of pytest-gump"),
         (no_header, "cannot read *run.json: *"),
         (no_ledger, "cannot read the ledger *ledger.ndjson: No such file or directory"),
-        (rubbish, "cannot read the ledger *ledger.ndjson: line 4 is not an event of ours"),
+        (rubbish, "cannot read the ledger *ledger.ndjson: line 4 is not a valid event"),
         (odd_result, "cannot read the ledger *ledger.ndjson: *"),
-        (odd_identity, "cannot read the ledger *ledger.ndjson: line 3 is not an event of ours"),
+        (odd_identity, "cannot read the ledger *ledger.ndjson: line 3 is not a valid event"),
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
@@ -133,7 +133,7 @@ def test_a_decision_that_nobody_can_follow_is_told(project: GumpProject) -> None
     for way in WAYS:
         result = go_on(project, way)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        result.stderr.fnmatch_lines(["ERROR: cannot read what the ledger tells was decided after attempt 1 of impl"])
+        result.stderr.fnmatch_lines(["ERROR: cannot read the decisions after attempt 1 of impl in the ledger"])
 
 
 def without_slots(project: GumpProject) -> None:

@@ -58,7 +58,7 @@ def test_conflict_is_told_to_the_later_item_which_begins_anew_on_the_merged_tree
         ("build::merge[two]", 2, "passed"),
     ]
     prompt = project.prompt("build::impl[two]", 2)
-    assert "changed what others had changed before it was merged: shared.txt" in prompt
+    assert "conflicts with changes that were merged before it: shared.txt" in prompt
 
 
 def test_conflict_without_another_attempt_fails_the_run_and_names_the_files(project: GumpProject) -> None:
@@ -66,7 +66,7 @@ def test_conflict_without_another_attempt_fails_the_run_and_names_the_files(proj
     prepare(project, TWO + 'if item: write("shared.txt", item)\n', workflow=workflow)
     result = run(project, "-n0")
     result.assert_outcomes(passed=4, failed=1, skipped=1)
-    result.stdout.fnmatch_lines(["*merge *changed what others had changed before it was merged: shared.txt"])
+    result.stdout.fnmatch_lines(["*merge *conflicts with changes that were merged before it: shared.txt"])
     record = project.record()
     assert (record.status, record.steps["build::merge[two]"].outcome) == ("failed", "conflict")
     assert project.tree(record.head)["shared.txt"] == "one"

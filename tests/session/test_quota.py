@@ -154,7 +154,7 @@ def test_no_longer_than_the_cap_is_waited(project: GumpProject) -> None:
         [
             "*impl*limit reached*",
             "*the limit is over ??:??*(in 2h00m)*",
-            "*gump_quota_wait allows to wait 1h00m in all*",
+            "*gump_quota_wait allows 1h00m of waiting in total*",
             "*pytest --gump-resume continues the run*",
         ]
     )
@@ -250,7 +250,7 @@ def test_a_run_that_was_interrupted_in_a_wait_goes_on_with_that_attempt(project:
         assert "waits for the limit of script until" in output
     assert len(project.record().attempts) == 1, "it had waited for the rest"
     result = project.pytester.runpytest_subprocess("--gump-resume", "--gump-on-quota=stop")
-    result.stdout.fnmatch_lines(["the limit of script was said to last until ??:?? (in *"])
+    result.stdout.fnmatch_lines(["script reported that its limit lasts until ??:?? (in *"])
     assert result.ret == pytest.ExitCode.OK
     record = project.record()
     assert [(one.attempt, one.verdict) for one in record.attempts] == [(1, "waited"), (1, "passed")]

@@ -237,7 +237,7 @@ def test_a_dry_run_tells_what_would_be_reused_and_writes_nothing(failed: GumpPro
     run = failed.folders()[0]
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}, failed.git("show-ref")
     result = failed.pytester.runpytest(word, "--gump-dry-run")
-    why = "asked for" if "from" in word else "it failed: gate_failed"
+    why = "requested" if "from" in word else "it failed: gate_failed"
     result.stdout.fnmatch_lines([
         head.format(run=run.run_id),
         "* tests * reused",
@@ -328,7 +328,7 @@ def test_a_new_run_begins_at_a_step_of_an_earlier_one(project: GumpProject) -> N
         "* build::tests[[]alpha] * reused",
         "* build::impl[[]alpha] * reused",
         "* build::tests[[]beta] * reused",
-        "* build::impl[[]beta] * re-run: asked for",
+        "* build::impl[[]beta] * re-run: requested",
         "* quality * re-run: it follows build::impl[[]beta]",
         "*2 passed, 4 reused*",
     ])  # fmt: skip
@@ -405,8 +405,8 @@ def test_a_step_whose_gates_do_not_pass_any_more_is_made_again(project: GumpProj
     result = resume(project)
     result.stdout.fnmatch_lines([
         "* first * reused",
-        "first: its gates do not pass any more: bash: *",
-        "* first * re-run: its gates do not pass any more*",
+        "first: its gates no longer pass: bash: *",
+        "* first * re-run: its gates no longer pass*",
     ])  # fmt: skip
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert [(one.step, one.attempt) for one in project.record().attempts][2:] == [("first", 2)]
@@ -443,6 +443,6 @@ def test_a_step_that_met_a_usage_limit_is_repeated_and_loses_no_retry(project: G
     assert project.run("retry").ret == pytest.ExitCode.TESTS_FAILED
     project.answer("impl", writes={"app.py": "value = 2\n"})
     result = resume(project)
-    result.stdout.fnmatch_lines(["* impl * re-run: it met a usage limit"])
+    result.stdout.fnmatch_lines(["* impl * re-run: it reached a usage limit"])
     assert [(one.step, one.attempt) for one in project.record().attempts] == [("impl", 1), ("impl", 1)]
     assert project.record().status == "passed"

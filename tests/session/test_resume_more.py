@@ -68,7 +68,7 @@ def restarted(project: GumpProject) -> GumpProject:
 def test_a_run_from_a_step_builds_on_what_was_not_taken_back_before_it(restarted: GumpProject) -> None:
     restarted.answer("impl", writes={"it.py": "ok = 3\n"})
     result = begin(restarted, "impl")
-    result.stdout.fnmatch_lines(["* tests * reused", "* impl * re-run: asked for"])
+    result.stdout.fnmatch_lines(["* tests * reused", "* impl * re-run: requested"])
     record = restarted.record()
     assert record.status == "passed"
     tree = restarted.tree(record.branch)
@@ -79,7 +79,7 @@ def test_a_run_from_a_step_builds_on_what_was_not_taken_back_before_it(restarted
 def test_a_run_from_a_step_behind_a_restart_takes_over_both_rounds(restarted: GumpProject) -> None:
     restarted.answer("last", writes={"last.py": "ok = 9\n"})
     result = begin(restarted, "last")
-    result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: asked for"])
+    result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: requested"])
     record = restarted.record()
     assert restarted.tree(record.branch)["test_it.py"] == "x = 2"
     assert made(restarted) == [("last", 1)]
@@ -96,7 +96,7 @@ def test_a_run_from_a_step_takes_over_what_a_resumed_run_made_in_the_end(restart
     assert resume(project).ret == pytest.ExitCode.OK
     project.answer("last", writes={"last.py": "ok = 9\n"})
     result = begin(project, "last")
-    result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: asked for"])
+    result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: requested"])
     assert made(project) == [("last", 1)]
     sessions = [one["event"] for one in project.ledger()].count("session_copied")
     assert sessions == 2, "one for each session of the other run"
@@ -392,7 +392,7 @@ def test_commits_of_the_user_on_the_branch_of_the_run_are_not_lost(stuck: GumpPr
     stuck.git("update-ref", f"refs/heads/{branch}", mine)
     result = resume(stuck)
     assert result.ret == pytest.ExitCode.OK
-    result.stdout.fnmatch_lines([f"branch {branch} was moved by somebody else, to {mine[:10]}*result is on {branch}-2"])
+    result.stdout.fnmatch_lines([f"branch {branch} was moved by someone else, to {mine[:10]}*result is on {branch}-2"])
     assert stuck.git("rev-parse", branch) == mine
     check_second_branch(stuck, branch)
 

@@ -1,1 +1,1 @@
-"""Continues an earlier run: decides which of its results are reused."""
+"""Resume an earlier run, and decide which of its results are reused."""

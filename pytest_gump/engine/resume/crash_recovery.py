@@ -1,4 +1,4 @@
-"""What is known of attempts that were in flight when their session was killed."""
+"""Recover the results of attempts that were running when their session was killed."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
 KILLED: Final = "the session was killed while it went on"
 DYING_S: Final = 10.0
-"""How long what the killed session had started may take to end; its supervisor sees to that."""
+"""Time for the killed session's processes to end; the session's supervisor ends them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What the ledger of a killed session does not say."""
+    """Results that are missing in the ledger of a killed session."""
 
     lost: Sequence[tuple[HistoryAttempt, AttemptResult]] = ()
-    """Attempts that were in flight, with what is known of them."""
+    """Attempts that were running, with their recovered results."""
     unbooked: Sequence[tuple[dict[str, Any], AttemptResult]] = ()
-    """Results that are not in the ledger, as its end is lost, with the fields of their start; the oldest first."""
+    """Results whose start is also missing in the ledger, with the fields of the start; oldest first."""
 
 
 def is_recovered(event: Event) -> bool:
-    """Whether it was booked by a later session than the one in which the attempt was made."""
+    """True for the end of a killed attempt that a later session recorded."""
     return bool(event["event"] == "attempt_finished" and event["result"].get("reason") == KILLED)
 
 
 def recover_attempts(history: History, tools: Tools, *, base: str, folder: RunFolder) -> Recovered:
-    """Find out what can be known of such attempts: from the commits that they left, and from their files.
+    """Recover results from the commits and the files that the attempts left.
 
-    Waits for what the killed session had started.
+    Waits up to `DYING_S` for the processes of the killed session.
     """
     run_id = folder.run_id
     in_flight = [attempt for attempt in history.open if attempt.finished is None]
@@ -65,16 +65,16 @@ def recover_attempts(history: History, tools: Tools, *, base: str, folder: RunFo
     known = {attempt.key for attempt in history.attempts}
     of_refs = (stored_result(tools.repository, commit) for commit in refs.values())
     unbooked = {}
-    for result in reversed([*_of_files(tools.scratch, folder), *of_refs]):  # those of files know their files
+    for result in reversed([*_of_files(tools.scratch, folder), *of_refs]):  # files take precedence: they name `scratch`
         if result is not None and result.made is not None and (result.step, result.attempt) not in known:
             started = result.made.started(result)
-            if is_event({"event": "attempt_started", "at": 0.0, "number": 1, **started}):  # anybody may have written it
+            if is_event({"event": "attempt_started", "at": 0.0, "number": 1, **started}):  # it may be forged
                 unbooked[result.step, result.attempt] = started, result
     return Recovered(lost, sorted(unbooked.values(), key=lambda start: start[1].timings.started))
 
 
 def _of_files(scratch: Path, folder: RunFolder) -> Iterator[AttemptResult]:
-    """The results that attempts left in their folders."""
+    """Yield the results that attempts left in their folders."""
     for path in sorted([*folder.attempts.glob("*/result.json"), *scratch.glob("*/*/result.json")]):
         result = _read(path)
         if result is not None:
@@ -85,7 +85,7 @@ def _read(path: Path) -> AttemptResult | None:
     try:
         return from_wire(AttemptResult, json.loads(path.read_bytes()))
     except (OSError, ValueError, RecursionError):
-        return None  # not written yet, or cut off like the ledger
+        return None  # missing or incomplete
 
 
 def _await_end(in_flight: Sequence[HistoryAttempt], tools: Tools) -> None:
@@ -96,7 +96,7 @@ def _await_end(in_flight: Sequence[HistoryAttempt], tools: Tools) -> None:
 
 
 def _order(attempt: HistoryAttempt, run_id: str, base: str) -> Order:
-    """As much of the attempt's order as the ledger tells."""
+    """Return the attempt's order, with the fields that the ledger holds."""
     started = attempt.started
     return Order(
         run_id=run_id,
@@ -118,8 +118,8 @@ def _result(
     stored = None if commit is None else stored_result(tools.repository, commit)
     stored = stored or (None if scratch is None else _read(scratch / "result.json"))
     if stored is not None and (stored.step, stored.attempt) != (order.step, order.attempt):
-        stored = None  # somebody else's
-    if stored is not None and stored.outcome is not Outcome.CRASHED:  # it had come to its end
+        stored = None  # belongs to another attempt
+    if stored is not None and stored.outcome is not Outcome.CRASHED:  # the attempt had ended
         return replace(stored, scratch=None if scratch is None else str(scratch))
     started = float(attempt.started["at"])
     result = stored or AttemptResult.not_made(order, Outcome.CRASHED, KILLED, started=started, usage=Usage())
@@ -128,12 +128,12 @@ def _result(
 
 
 def _last_sign(scratch: Path) -> float:
-    """When the attempt last wrote anything: long before now, maybe."""
+    """Return the time of the attempt's last write, which may be long ago."""
     return max(path.lstat().st_mtime for path in (scratch, *scratch.iterdir()))
 
 
 def _files(attempt: HistoryAttempt, tools: Tools, folder: RunFolder) -> Path | None:
-    """The attempt's files: still in the scratch folder, or moved already."""
+    """Return the folder with the attempt's files: in the scratch folder, or already moved to the run."""
     name = f"{attempt.path.folder[:FOLDER_CHARS]}-a{attempt.attempt}"
     pattern = f"{glob.escape(str(tools.scratch))}/*/{glob.escape(name)}-*"
     found = sorted(map(Path, glob.glob(pattern)), key=lambda path: path.stat().st_mtime)  # noqa: PTH207 - escaped

@@ -1,4 +1,4 @@
-"""The attempts of a stored run, in the order in which they ended."""
+"""The attempts of a stored run, in the order in which they were settled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.decision import Decision
 
 _SAY_NOTHING: Final = frozenset({Outcome.CANCELLED, Outcome.CRASHED})
-"""Outcomes that, while nothing was decided, tell only how the session ended."""
+"""Outcomes that, without a decision, show only how the session ended."""
 
 
 @dataclass(slots=True)
@@ -47,32 +47,32 @@ class HistoryAttempt:
 
     @property
     def result(self) -> AttemptResult | None:
-        """None for an attempt that was in flight when its session was killed.
+        """The result; None for an attempt that was running when its session was killed.
 
         Raises:
-            RunError: the ledger holds what no version of ours has written.
+            RunError: the ledger was changed by another program.
         """
         if self._result is None and self.finished is not None:
             try:
                 self._result = from_wire(AttemptResult, self.finished["result"])
             except ValueError as error:
-                message = f"cannot read what the ledger tells of attempt {self.attempt} of {self.path}"
-                raise RunError(message, hint="the ledger was changed by something else") from error
+                message = f"cannot read the result of attempt {self.attempt} of {self.path} in the ledger"
+                raise RunError(message, hint="another program changed the ledger") from error
         return self._result
 
     @property
     def settled(self) -> tuple[Event, Event, AttemptResult]:
-        """Its end, what was decided after it, and its result.
+        """The events of its end and of the decision after it, and its result.
 
         Raises:
-            RunError: it has not come to that.
+            RunError: the attempt has not ended, or is undecided.
         """
         if self.finished is None or self.decided is None or self.result is None:
             raise _misfit(self.started)
         return self.finished, self.decided, self.result
 
     def numbered(self, attempt: int) -> HistoryAttempt:
-        """The same as another attempt of its step, for a run of its own."""
+        """Return the attempt with another number in its step, for a new run."""
         if attempt == self.attempt:
             return self
         finished = self.finished
@@ -82,7 +82,7 @@ class HistoryAttempt:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the attempt came to an end of its own."""
+        """True if the attempt ended by itself, not with its session."""
         result = self.result
         if result is None or self.decided is not None:
             return result is not None
@@ -90,55 +90,60 @@ class HistoryAttempt:
 
     @property
     def commit(self) -> str | None:
-        """Where the tree stood after it."""
+        """Commit of the tree after the decision."""
         return None if self.decided is None else self.decided.get("commit")
 
     @property
     def left(self) -> tuple[str, ...]:
-        """The commits that it made, or that were made of it."""
+        """The commits that were created from the attempt."""
         snapshot = self.result.snapshot if self.result is not None else None
         return tuple(commit for commit in (self.commit, snapshot) if commit is not None)
 
     @property
     def commits(self) -> tuple[str, ...]:
-        """All that it tells of, its bases among them."""
+        """All commits of the attempt, including its bases."""
         return (self.started["base"], self.started["step_base"], *self.left)
 
     @property
     def decisions(self) -> dict[StepPath, Decision]:
-        """What was decided after it, by the step or group that was asked."""
+        """The decisions after it, by the step or group that made them.
+
+        Raises:
+            RunError: the ledger was changed by another program.
+        """
         recorded = {} if self.decided is None else self.decided.get("decisions", ())
         try:
             return {StepPath.parse(fields["scope"]): from_fields(fields) for fields in recorded}
         except (KeyError, TypeError, ValueError) as error:
-            message = f"cannot read what the ledger tells was decided after attempt {self.attempt} of {self.path}"
-            raise RunError(message, hint="the ledger was changed by something else") from error
+            message = f"cannot read the decisions after attempt {self.attempt} of {self.path} in the ledger"
+            raise RunError(message, hint="another program changed the ledger") from error
 
 
 @dataclass(slots=True)
 class History:
-    """The history of a run. Each resume started a new session. A run that starts from a step of
-    another run keeps the sessions of that run, and begins a new one after them.
+    """The history of a run. Each resume started a new session.
+
+    A run that starts from a step of another run includes the sessions of that run before its own.
     """
 
     sessions: list[list[HistoryAttempt]] = field(default_factory=lambda: [[]])
-    """What was settled in each, in this order."""
+    """Settled attempts of each session, in order."""
     attempts: list[HistoryAttempt] = field(default_factory=list)
-    """By their number, from 1 on."""
+    """All attempts by number, from 1."""
     refused: set[int] = field(default_factory=set)
-    """Numbers of the attempts whose gates did not pass any more when the run was resumed."""
+    """Numbers of the attempts whose gates no longer passed when the run was resumed."""
     given_up: set[int] = field(default_factory=set)
-    """Numbers of the attempts that did not hold when the run was last resumed after them."""
+    """Numbers of the attempts that were not reused when the run was last resumed after them."""
     reused: list[frozenset[int]] = field(default_factory=list)
-    """Numbers of the attempts that held when each session but the first began."""
+    """Numbers of the reused attempts at the start of each session except the first."""
     begun: list[int] = field(default_factory=list)
-    """How many attempts there were then."""
+    """Number of attempts at the start of each session except the first."""
 
     def add(self, event: Event) -> None:
         """Add the next event of the run.
 
         Raises:
-            RunError: it names an attempt that never began.
+            RunError: the event names an attempt that never started.
         """
         match event["event"]:
             case "attempt_started":
@@ -174,16 +179,16 @@ class History:
 
     @property
     def open(self) -> list[HistoryAttempt]:
-        """The attempts after which nothing was decided."""
+        """The attempts without a decision."""
         return [attempt for attempt in self.attempts if attempt.decided is None]
 
     def cut_off(self, number: int) -> list[HistoryAttempt]:
-        """Attempts that were in flight when a session ended, or one before it."""
+        """Return the attempts that were running when this session or an earlier one ended."""
         most = self.begun[number] if number < len(self.begun) else len(self.attempts)
         return [attempt for attempt in self.open if attempt.number <= most and not attempt.has_ended]
 
     def taken_back_by(self, scope: StepPath) -> set[int]:
-        """Numbers of the attempts that run again because of failures at a place."""
+        """Return the numbers of the attempts whose steps ran again because of failures in `scope`."""
         settled = [attempt for session in self.sessions for attempt in session]
         taken_back: set[int] = set()
         for index, attempt in enumerate(settled):
@@ -192,7 +197,7 @@ class History:
         return taken_back
 
     def caused_reruns(self, attempt: HistoryAttempt) -> bool:
-        """Whether an attempt, or the next ones of its step, failed and made other steps run again."""
+        """True if the attempt, or a later one of its step, failed and caused other steps to run again."""
         number = next(number for number, session in enumerate(self.sessions) if attempt in session)
         lasted = takewhile(lambda reused: attempt.number in reused, self.reused[number:])
         settled = [other for session in self.sessions[number : number + 1 + len([*lasted])] for other in session]
@@ -208,7 +213,7 @@ class History:
 
 
 def _rerun_after(settled: Sequence[HistoryAttempt], index: int) -> set[int]:
-    """Numbers of the attempts whose steps ran again because of one that was settled after them."""
+    """Return the numbers of the attempts whose steps ran again because of the later attempt at `index`."""
     zones = [*_zones(settled[index])]
     later = {other.path for other in settled[index + 1 :]} if zones else set()
     return {
@@ -219,7 +224,7 @@ def _rerun_after(settled: Sequence[HistoryAttempt], index: int) -> set[int]:
 
 
 def _zones(attempt: HistoryAttempt) -> Iterator[StepPath]:
-    """Where steps may have been entered again by the decision after an attempt."""
+    """Yield the groups whose steps may run again because of the decision after an attempt."""
     for scope, decision in attempt.decisions.items():
         if isinstance(decision, Restart):
             yield StepPath(scope.names[:-1], scope.items)
@@ -231,7 +236,7 @@ def read_history(events: Iterable[Event]) -> History:
     """Read the history of a run from its events.
 
     Raises:
-        RunError: an event names an attempt that never began.
+        RunError: an event names an attempt that never started.
     """
     history = History()
     for event in events:
@@ -241,6 +246,6 @@ def read_history(events: Iterable[Event]) -> History:
 
 def _misfit(event: Event) -> RunError:
     return RunError(
-        f"the ledger tells of attempt number {event['number']} out of turn",
-        hint="the file was changed by something else",
+        f"attempt number {event['number']} in the ledger is out of order",
+        hint="another program changed the ledger",
     )

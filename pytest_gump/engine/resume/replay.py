@@ -1,8 +1,8 @@
-"""Decides which results of an earlier run are reused, and why the others are not.
+"""Decide which results of an earlier run are reused, and why others are not.
 
-A new schedule gets the attempts of the history in the order in which they were settled. An attempt is reused if the
-schedule would make the same one now: same number, same trees, same identity. The step of any other attempt runs again,
-and so does everything that builds on it.
+The attempts of the history are fed to a new schedule in the order in which they were settled. An attempt is reused if
+the schedule would start the same attempt now: same number, same trees, same fingerprint. The step of any other attempt
+runs again, with all steps that depend on it.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import Step
 
 IN_FLIGHT: Final = "it was running when the run ended"
-REFUSED: Final = "its gates do not pass any more"
-ASKED: Final = "asked for"
+REFUSED: Final = "its gates no longer pass"
+ASKED: Final = "requested"
 
 
 class Replay:
@@ -50,41 +50,45 @@ class Replay:
         until: StepPath | None = None,
         end_session: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_reuse` is called for each attempt that is reused, before the next one is checked; `until`, and all that
-        follows from it, runs again. `end_session` is called when all attempts of a session were checked.
+        """Prepare the replay.
+
+        Args:
+            on_reuse: called for each reused attempt, before the next attempt is checked.
+            until: this step and all steps that depend on it run again.
+            end_session: called after all attempts of a session have been checked.
         """
         self.schedule = schedule
         """Continues the run after the replay."""
         self.history = history
         self.reused: list[tuple[HistoryAttempt, Ready]] = []
-        """In the order in which they were settled."""
+        """Reused attempts, in the order in which they were settled."""
         self.reruns: dict[StepPath, str] = {}
-        """Why steps run again."""
+        """Steps that run again, each with the reason."""
         self.undecided: list[HistoryAttempt] = []
-        """Attempts that ended in the same run, but whose session ended before anything was decided."""
+        """Attempts of the same run that ended, but whose session ended before a decision."""
         self._repository = repository
         self._identify = identify
         self._on_reuse = on_reuse
         self._until = until
         self._end_session = end_session
         self._is_resumed = until is None
-        """In the same run: attempt numbers continue."""
+        """True if the same run continues, so that attempt numbers continue."""
         self._left_out = history.given_up | history.taken_back_by(until) if until is not None else set()
-        """Numbers of attempts whose step ran again later, which a new run reuses in their place."""
+        """Numbers of attempts whose step ran again later; a new run reuses the later attempts instead."""
         self._ended = [attempt for attempt in history.open if attempt.has_ended]
         self._first: StepPath | None = None
-        """The first step that runs again: other steps run again because of it."""
+        """The first step that runs again; other steps run again because of it."""
 
     @property
     def numbers(self) -> frozenset[int]:
-        """Of the attempts that are reused."""
+        """Numbers of the reused attempts."""
         return frozenset(attempt.number for attempt in (*(attempt for attempt, _ in self.reused), *self.undecided))
 
     def run(self) -> Replay:
-        """Feed all attempts to the schedule.
+        """Feed all attempts to the schedule and return this object.
 
         Raises:
-            RunError: the ledger has events that no version of gump writes.
+            RunError: the ledger was changed by another program.
         """
         self._repository.learn_trees(commit for attempt in self.history.attempts for commit in attempt.commits)
         seen: list[HistoryAttempt] = []
@@ -93,7 +97,7 @@ class Replay:
             for attempt in session:
                 if attempt.number not in self._left_out:
                     self._check(attempt)
-            if self._is_resumed:  # what ended may be reused: its number comes again
+            if self._is_resumed:  # attempts that ended may be reused under their numbers
                 self._number_on([*seen, *self.history.cut_off(number)], settled=seen)
             self.schedule.resume()
             self._end_session()
@@ -102,13 +106,15 @@ class Replay:
         reused = {attempt.path for attempt, _ in self.reused}
         for path in [*self.reruns]:
             if path in reused and self.schedule.open_attempt(path) is None:
-                del self.reruns[path]  # a later attempt of it is reused
+                del self.reruns[path]  # a later attempt of the step is reused
         return self
 
     # -- one attempt ---------------------------------------------------------------------------------------------
 
     def _offered(self, attempt: HistoryAttempt) -> Ready | None:
-        """What the schedule would make now in the place of an attempt; results that were dropped keep their numbers."""
+        """Return the attempt that the schedule would start now instead of this one.
+        Results that were dropped keep their numbers.
+        """
         ready = self.schedule.open_attempt(attempt.path)
         earlier = [other for other in self._ended if other.path == attempt.path and other.number < attempt.number]
         for other in earlier if self._is_resumed else ():
@@ -133,9 +139,9 @@ class Replay:
             self._on_reuse(attempt)
 
     def _still_leads_back(self, attempt: HistoryAttempt, ready: Ready) -> bool:
-        """Whether the attempt failed, earlier steps ran again because of it, and its own step was edited since.
+        """True if the attempt failed, earlier steps ran again because of it, and its own step was edited since then.
 
-        The results of those steps are kept, though the failure does not count any more.
+        The results of those steps are kept, although the failure no longer counts.
         """
         if not self._is_resumed or ready.attempt != attempt.attempt or attempt.number in self.history.refused:
             return False
@@ -155,7 +161,7 @@ class Replay:
         return f"{', '.join(changed)} changed" if changed else self._lost(attempt)
 
     def _lost(self, attempt: HistoryAttempt) -> str | None:
-        """What of the attempt is gone from the repository; None when all is there."""
+        """Return which commit of the attempt is gone from the repository; None if all exist."""
         for commit in attempt.left:
             try:
                 self._repository.tree_of(commit)
@@ -171,7 +177,7 @@ class Replay:
         if result.outcome is Outcome.QUOTA:
             self.schedule.repeat(attempt.path, decided.get("agent"))
             if decided["verdict"] == "failed":
-                self._not_reused(ready.path, "it met a usage limit", is_first=False)
+                self._not_reused(ready.path, "it reached a usage limit", is_first=False)
         else:
             settled = self.schedule.replay(ready.path, result, attempt.commit, self._decide(attempt), counts=counts)
             if settled.verdict == "failed" and result.outcome is not Outcome.PASSED:
@@ -192,7 +198,7 @@ class Replay:
             self._first = path
 
     def _follows(self) -> str:
-        return f"it follows {self._first}" if self._first is not None else "it follows what is not done"
+        return f"it follows {self._first}" if self._first is not None else "it follows a step that is not done"
 
     # -- the ends of sessions ------------------------------------------------------------------------------------
 
@@ -212,7 +218,7 @@ class Replay:
     def _check_open(self, attempt: HistoryAttempt) -> None:
         ready = self._offered(attempt)
         if attempt.has_ended and ready is None and self._is_resumed:
-            self.undecided.append(attempt)  # whether it holds will be seen
+            self.undecided.append(attempt)  # checked when its step starts
         elif ready is None or ready.attempt != attempt.attempt:
             self._not_reused(attempt.path, self._follows(), is_first=False)
         elif not attempt.has_ended:
@@ -237,13 +243,13 @@ def replay(
     """Replay a history into a new schedule.
 
     Args:
-        record: the attempts that are not reused are marked as superseded in it.
-        on_reuse: by default, the mark of the attempt is removed.
+        record: its attempts that are not reused are marked as superseded.
+        on_reuse: by default, removes that mark from the reused attempt.
         until: see `Replay`.
         end_session: see `Replay`.
 
     Raises:
-        RunError: the ledger has events that no version of gump writes.
+        RunError: the ledger was changed by another program.
     """
 
     def unmark(attempt: HistoryAttempt) -> None:
@@ -260,20 +266,20 @@ def replay(
 
 
 def changes(repository: Repository, started: Event, now: Ready | Order, identity: Identity) -> list[str]:
-    """What differs between the `attempt_started` event of an attempt and the attempt that would start now."""
+    """Return what differs between an attempt's `attempt_started` event and the attempt that would start now."""
     moved = ["base tree"] if is_moved(repository, started, now) else []
     return [*differences(started.get("identity") or {}, identity), *moved]
 
 
 def is_moved(repository: Repository, started: Event, now: Ready | Order) -> bool:
-    """Whether an attempt would begin with other files than it did."""
+    """True if the attempt would start with different files now."""
     pairs = (started["base"], now.base), (started["step_base"], now.step_base)
     theirs = started.get("theirs") or now.theirs or "", now.theirs or ""
     return not all(_same_tree(repository, commit, other) for commit, other in (*pairs, theirs))
 
 
 def _same_tree(repository: Repository, commit: str, other: str) -> bool:
-    """Whether two commits hold the same files; a commit that is gone holds none that could be compared."""
+    """True if both commits hold the same files; False if one of them is gone."""
     if commit == other:
         return True
     try:
@@ -283,7 +289,7 @@ def _same_tree(repository: Repository, commit: str, other: str) -> bool:
 
 
 def _can_follow(step: Step, decision: Decision) -> bool:
-    """Whether the workflow, which may have been edited since, still knows what was decided."""
+    """True if the step, which may have been edited since, still allows the decision."""
     match decision:
         case Restart():
             return step.on_failure is not None and decision.step in step.on_failure.restart_targets

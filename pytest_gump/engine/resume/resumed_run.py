@@ -1,4 +1,4 @@
-"""A resumed run: in the folder of the earlier run, or in a new one that starts from one of its steps."""
+"""A resumed run: in the folder of the earlier run, or as a new run that starts from one of its steps."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 class ResumedRun(Run):
     _replayed: Replay
-    """What of the history is reused; set by `resume` and `start_from`."""
+    """The replay of the history; set by `resume` and `start_from`."""
     _rechecked: tuple[HistoryAttempt, Ready] | None = None
     history: History
-    """Of this run, with all that it books."""
+    """History of this run, including new events."""
     _copied: frozenset[int] = frozenset()
     """Numbers of the attempts that were copied from another run."""
 
     def __init__(self, *arguments: Any, history: History | None = None, **more: Any) -> None:
-        """`history`: of the record, for a run that is resumed."""
+        """`history` is the history of the record, if the run is resumed in place."""
         super().__init__(*arguments, **more)
         self.history = History() if history is None else history
 
@@ -56,10 +56,10 @@ class ResumedRun(Run):
         """Resume this run.
 
         Args:
-            events: all that its ledger has.
-            recovered: what the ledger lost.
-            replayed: the replay of the history. It is valid if nothing was recovered.
-            process: our pid and its start time.
+            events: the events of its ledger.
+            recovered: results that are missing in the ledger.
+            replayed: the replay of the history; used only if nothing was recovered.
+            process: pid and start time of this process.
         """
         if not self.record.has_started:
             self._book_start(**process)
@@ -80,9 +80,9 @@ class ResumedRun(Run):
         self._move_branch(self.schedule.head)
 
     def _ended(self, events: Sequence[Event], recovered: Recovered) -> float:
-        """When the last session ended, from its events and the files of its attempts.
+        """Return when the last session ended, from its events and the files of its attempts.
 
-        A session that was killed while it recorded the losses of the one before does not count.
+        Ignores a session that was killed while it recorded the recovered results of an earlier one.
         """
         last_at = next((event["at"] for event in reversed(events) if not is_recovered(event)), 0.0)
         open_attempts = ((attempt.result, attempt.finished) for attempt in self.history.open)
@@ -91,13 +91,13 @@ class ResumedRun(Run):
         return max(last_at, *(result.timings.started + result.timings.total_s for result in results), 0.0)
 
     def _keep_interrupted(self) -> None:
-        """Keep the commits of interrupted attempts at refs of their own: they run again under the same number."""
+        """Keep the commits of interrupted attempts under separate refs, since they run again under the same numbers."""
         for attempt in self.history.attempts:
             result = attempt.result
             if result is None or result.snapshot is None or (attempt.has_ended and result.outcome is not Outcome.QUOTA):
                 continue
             ref = snapshot_ref(self.inputs.run_id, *attempt.key)
-            with suppress(WorktreeError):  # it is gone from the repository
+            with suppress(WorktreeError):  # the commit is gone from the repository
                 self._repository.update_ref(f"{ref}-n{attempt.number}", result.snapshot)
 
     def _replay(self, replayed: Replay | None = None) -> None:
@@ -135,7 +135,7 @@ class ResumedRun(Run):
     # -- from a step ---------------------------------------------------------------------------------------------
 
     def start_from(self, past: History, step: StepPath, origin: str, **start: Any) -> None:
-        """Begin a new run that takes over what an earlier run did before `step`; `start` is for `start`."""
+        """Start a new run that reuses the results of an earlier run before `step`. Passes `start` to `Run.start`."""
         self.start(origin=origin, **start)
         replayed = replay(
             past,
@@ -150,7 +150,7 @@ class ResumedRun(Run):
         self._move_branch(self.schedule.head)
 
     def _copy(self, attempt: HistoryAttempt) -> None:
-        """Book an attempt of the other run as reused, and keep its commits."""
+        """Record an attempt of the other run as reused, and keep its commits."""
         finished, decided, result = attempt.settled
         number = len(self.record.attempts) + 1
         self._book_as(attempt.started, number=number, reused=attempt.number)
@@ -163,17 +163,17 @@ class ResumedRun(Run):
         self._keep(attempt.started["step"], attempt.attempt, result, attempt.commit)
 
     def _end_copied_session(self) -> None:
-        """Record where a session of the other run ended: a failure that ended it does not end what follows."""
+        """Record the end of a session of the other run, so that a failure that ended it does not end this run."""
         self._book("session_copied", reused=sorted(self._copied))
 
     def _book_as(self, event: Event, **changes: Any) -> None:
         fields = {name: value for name, value in event.items() if name not in {"event", "at"}}
         self._book(event["event"], **{**fields, **changes})
 
-    # -- the gates of what is built on ---------------------------------------------------------------------------
+    # -- the gates of the last reused step -----------------------------------------------------------------------
 
     def preflight(self) -> Order | None:
-        """The order that checks the last reused step on its own tree; without one, the usual preflight."""
+        """Return the order that checks the last reused step on its own tree, or the usual preflight without one."""
         for attempt, ready in reversed(self._replayed.reused):
             if attempt.result is None or not attempt.result.passed or attempt.commit is None:
                 continue
@@ -185,7 +185,7 @@ class ResumedRun(Run):
         return None if self._replayed.reused else super().preflight()
 
     def settle_preflight(self, result: AttemptResult) -> str | None:
-        """Record the check; a step whose gates do not pass any more runs again, and so does what was built on it."""
+        """Record the check. If the step's gates no longer pass, it runs again with all steps that depend on it."""
         if self._rechecked is None:
             return super().settle_preflight(result)
         attempt, _ = self._rechecked

@@ -1,1 +1,1 @@
-"""One run: creates orders and records results."""
+"""A run in progress: create orders and record results."""

@@ -1,4 +1,4 @@
-"""How much an attempt may still spend: the smallest of what its guard, its step, its groups and the run leave over."""
+"""Limits of an attempt: the smallest remainder of its guard, its step, its groups and the run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> Limits:
-    """The limits of a step's next attempt. If `max_budget` is zero or less, it must not start.
+    """Return the limits of a step's next attempt. If `max_budget` is zero or less, the attempt must not start.
 
-    The budget of a step counts all its attempts and the parts of its replans, that of a group everything inside.
+    The budget of a step counts all its attempts and the parts of its replans. The budget of a group counts all
+    attempts inside.
     """
     guard = step.guard
     found: list[tuple[float | None, float, Literal["guard", "step", "run"]]] = []
@@ -42,7 +43,7 @@ def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
 
 
 def _time(own: float | None, limit: float | None, spent_s: float) -> Limits:
-    """The time limit of the next attempt: its own, or the rest of the run's, if that is less."""
+    """Return the time limit of the next attempt: its own, or the run's remaining time if that is less."""
     if limit is None or (own is not None and own <= limit - spent_s):
         return Limits(max_time_s=own)
     left_s = max(1.0, limit - spent_s)
@@ -50,9 +51,9 @@ def _time(own: float | None, limit: float | None, spent_s: float) -> Limits:
 
 
 def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None) -> str | None:
-    """Why the run must end for lack of money, tokens or time, in one line; None while it may go on.
+    """Return in one line why the run must end for lack of money, tokens or time; None if it can continue.
 
-    `total`: what was used, if that is more than the record knows of.
+    `total` is the usage so far, if it includes attempts that the record does not.
     """
     total = total or record.total
     if workflow.max_budget is not None and total.bound_usd >= workflow.max_budget:
@@ -66,7 +67,7 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
 
 
 def refusal(workflow: Workflow, record: RunRecord, limits: Limits) -> str | None:
-    """Return why no agent may start: a limit of the run is reached, or `limits` leave nothing; None if it may."""
+    """Return why no agent may start: a limit of the run is reached, or `limits` leave no money; otherwise None."""
     reason = spent_out(workflow, record)
     if reason is None and limits.max_budget is not None and limits.max_budget <= 0:
         limit = format_usd(limits.max_budget + limits.budget_spent)
@@ -75,7 +76,7 @@ def refusal(workflow: Workflow, record: RunRecord, limits: Limits) -> str | None
 
 
 def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
-    """The step and its groups that have a budget, each with the path that its attempts share."""
+    """Yield the step and its groups that have a budget, each as the path that its attempts share, with the budget."""
     steps, items = workflow.steps, 0
     for depth, name in enumerate(path.names, 1):
         step = next((step for step in steps if step.name == name.removesuffix(REPLAN)), None)
@@ -88,5 +89,5 @@ def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, floa
 
 
 def spent(record: RunRecord, scope: StepPath) -> float:
-    """What the attempts at a place have cost, in USD, as budgets count it."""
+    """Return the cost of the attempts in a step or group in USD, as budgets count it."""
     return record.total_in(scope).bound_usd

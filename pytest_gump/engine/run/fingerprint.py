@@ -1,7 +1,7 @@
-"""What the result of an attempt depends on, as hashes of what was declared.
+"""Fingerprint of an attempt: hashes of the declared inputs that its result depends on.
 
-Never what a check printed, nor figures of the run: two equal runs would differ. Failure policies and limits are no
-part of it: a result that passed under others is no worse.
+The output of checks and the figures of the run are not included: they would differ between two equal runs. Failure
+policies and limits are not included either: a result that passed under other ones is still valid.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 Identity = dict[str, str]
 PARTS: Final = ("definition", "prompt", "spec", "agent", "gates", "hand-over")
-"""`definition`: output, context, session, blast radius, set-up; `hand-over`: the plan item, and what others say."""
+"""`definition`: output, context, session, blast radius, setup; `hand-over`: plan item and outputs of other steps."""
 
 
 def hashed(value: object) -> str:
-    """16 hex digits; "" stands for nothing at all."""
+    """Return 16 hex digits, or "" for an empty value."""
     if not value:
         return ""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
@@ -28,12 +28,12 @@ def hashed(value: object) -> str:
 
 
 def portable(command: str, places: Mapping[str, str]) -> str:
-    """The command with names in the place of paths that say only where something is installed."""
+    """Return the command with installation paths replaced by names."""
     for path, name in places.items():
         command = command.replace(shlex.quote(path), name).replace(path, name)
     return command
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What changed, in the words of `PARTS`."""
+    """Return the parts (see `PARTS`) that differ."""
     return [part for part in PARTS if then.get(part, "") != now.get(part, "")]

@@ -1,7 +1,7 @@
-"""The ledger of a living run with the files next to it: checked before every event, and written again once lost.
+"""The ledger and the other files of a running run: checked before each event, and restored if they are lost.
 
-Whatever removes, replaces or cuts short what a run keeps while it works ends the run; nothing is claimed that is not on
-disk. What is in memory goes into the folder again, so that the run can be looked at, applied and resumed.
+If another process removes, replaces or truncates one of these files, the run ends, because its record is incomplete.
+The files are restored from memory, so that the run can be inspected, applied and resumed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class Journal:
     lost: str = ""
-    """Files of the run were lost during the run, so it must end."""
+    """Why the run must end, if its files were lost; otherwise empty."""
 
     def __init__(self, folder: RunFolder, clock: Callable[[], float]) -> None:
         self._folder = folder
@@ -29,10 +29,10 @@ class Journal:
         self._is_on_disk = True
 
     def append(self, event: str, **fields: Any) -> Event:
-        """Write one event; only into memory if the folder can no longer be written.
+        """Write and return one event. If the folder could not be restored, the event is only returned.
 
         Raises:
-            RunError: the disk is full, or the like.
+            RunError: the event cannot be written, for example on a full disk.
         """
         self.check()
         if not self._is_on_disk:
@@ -40,7 +40,7 @@ class Journal:
         return self._ledger.append(event, **fields)
 
     def check(self) -> str:
-        """Check that all files are in place and restore missing ones; returns what was lost so far."""
+        """Check that all files are in place, restore missing ones, and return what was lost so far."""
         damages = [self._ledger.damage(), self._folder.damage()] if self._is_on_disk else []
         if any(damages):
             refs = f"its commits are at {run_refs(self._folder.run_id)}/"
@@ -53,7 +53,7 @@ class Journal:
                 self._is_on_disk = False
                 self.lost += f", nothing else can be kept: {reason_of(error)}"
             else:
-                self.lost += "; the ledger was written again from memory, files of earlier attempts may be missing"
+                self.lost += "; the ledger was restored from memory, files of earlier attempts may be missing"
         return self.lost
 
     def close(self) -> None:

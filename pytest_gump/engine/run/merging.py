@@ -1,4 +1,4 @@
-"""Bringing what a parallel member did into the tree of its group: three trees, no checkout."""
+"""Merge the changes of a parallel member into the tree of its group: a three-way merge without a checkout."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _STEP = re.compile(r"^Gump-Step: (.+)$", re.MULTILINE)
 
 
 def merge(order: Order, repository: Repository, title: str) -> AttemptResult:
-    """Merge `order.theirs` into `order.base`; `title` goes on in the message of the commit.
+    """Merge `order.theirs` into `order.base`; `title` becomes part of the commit message.
 
-    The result's snapshot is where the group's tree stands now; after a conflict, the member's own commit.
+    The result's snapshot is the group's new commit, or the member's own commit after a conflict.
     """
     began, started = time.monotonic(), time.time()
     ours, theirs, ancestor = order.base, order.theirs or order.base, order.step_base
@@ -32,11 +32,11 @@ def merge(order: Order, repository: Repository, title: str) -> AttemptResult:
     elif ours == ancestor:
         commit, tree = theirs, repository.tree_of(theirs)
     else:
-        merged = repository.merge_preview(ours, theirs, None)  # both began at `ancestor`, and share nothing else
+        merged = repository.merge_preview(ours, theirs, None)  # `ancestor` is their only common part
         tree = merged.tree
         if tree is None:
             outcome, commit = Outcome.CONFLICT, theirs
-            reason = f"changed what others had changed before it was merged: {listed(merged.conflicts)}"
+            reason = f"conflicts with changes that were merged before it: {listed(merged.conflicts)}"
         else:
             commit = repository.commit_tree(tree, [ours, theirs], _message(order, repository, title))
     changed = repository.changed(ours, commit) if outcome is Outcome.PASSED else ()
@@ -54,12 +54,12 @@ def merge(order: Order, repository: Repository, title: str) -> AttemptResult:
 
 
 def steps_of(messages: Iterable[str]) -> tuple[str, ...]:
-    """The steps that commits of a run name in their messages."""
+    """Return the steps named in the messages of a run's commits."""
     return tuple(step for message in messages for step in _STEP.findall(message))
 
 
 def _message(order: Order, repository: Repository, title: str) -> str:
-    """The steps that the merge brings are named in it: whoever follows first parents sees no other commit of theirs."""
+    """Return the commit message, with the merged steps: `git log --first-parent` shows only this commit of theirs."""
     commits = chain(repository, order.step_base, order.theirs or order.base)
     trailers = [f"Gump-Run: {order.run_id}", *(f"Gump-Step: {step}" for step in steps_of(commits.values()))]
     return f"{order.step}: {title}\n\n" + "".join(f"{trailer}\n" for trailer in trailers)

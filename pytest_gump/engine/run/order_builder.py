@@ -1,4 +1,4 @@
-"""Builds the order of an attempt: its prompt, gates, limits and session."""
+"""Build the order of an attempt: its prompt, gates, limits and conversation."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """What a run is made from; nothing of it changes while it runs."""
+    """The inputs of a run. They do not change while it is running."""
 
     run_id: str
     workflow: Workflow
@@ -56,7 +56,7 @@ class RunInputs:
     """Program family of an agent name."""
     inputs: Mapping[str, str]
     describe_agent: Callable[[str], str] = str
-    """Says what an agent name stands for: program, model, words of its command line."""
+    """Returns the program, model and arguments that an agent name stands for."""
 
     @property
     def setup(self) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class RunInputs:
 
 
 def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
-    """The workflow's command gates, each once, on the untouched base."""
+    """Return an order for the workflow's command gates, each once, on the base; None if there is nothing to run."""
     gates: dict[str, GateSpec] = {}
     for step in walk(inputs.workflow.steps):
         for gate in step.gate:
@@ -80,7 +80,7 @@ def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
 
 
 def recheck_order(inputs: RunInputs, ready: Ready, slot: Callable[[], str]) -> Order | None:
-    """The command gates of a step that passed earlier, on the tree that it left: `ready.base`."""
+    """Return an order for the command gates of a passed step on its own tree, `ready.base`."""
     gates = tuple(gate for gate in ready.step.gate if gate.name in COMMAND_GATES)
     return _gates_only(inputs, "recheck", ready.base, gates, slot)
 
@@ -108,7 +108,7 @@ def _gates_only(
 
 
 class OrderBuilder:
-    """Fills an order from the run's record. Reads, never writes."""
+    """Fills an order from the run's record, which it only reads."""
 
     def __init__(self, inputs: RunInputs, record: RunRecord, repository: Repository) -> None:
         self._inputs = inputs
@@ -119,7 +119,10 @@ class OrderBuilder:
         self._template_values = TemplateValues(record, self._foreach, self._diff_of)
 
     def build(self, ready: Ready, slot: Callable[[str | None], str]) -> Order:
-        """Make the order of an attempt; `slot` chooses its worktree, given that of the session that it resumes."""
+        """Build the order of an attempt.
+
+        `slot` chooses its worktree slot. It gets the slot of the conversation to resume, or None.
+        """
         inputs, mode, step = self._inputs, ready.mode, ready.step
         order = partial(
             Order,
@@ -162,7 +165,7 @@ class OrderBuilder:
         )
 
     def identify(self, ready: Ready) -> Identity:
-        """What the result of this attempt depends on, trees apart."""
+        """Return the fingerprint of the attempt. It does not include the trees."""
         if ready.mode == "merge":
             return {}
         step, inputs = ready.step, self._inputs
@@ -256,7 +259,7 @@ class OrderBuilder:
         return replan_item_prompt(parse(text).render(lambda name: value(name, outer)), ready.items[-1])
 
     def _failed(self, ready: Ready) -> list[AttemptRecord]:
-        """The attempts that the prompt tells about, oldest first."""
+        """Return the failed attempts that the prompt describes, oldest first."""
         step = self._record.steps.get(str(ready.failed))
         if step is None or ready.failure is None:
             return []
@@ -271,12 +274,12 @@ class OrderBuilder:
         return "" if before is None else standing(before.message)
 
     def _reason_before(self, ready: Ready) -> str:
-        """Why nothing had to change, from the attempt whose gates run again."""
+        """Return why nothing had to change, from the attempt whose gates run again."""
         before = self._record.steps[str(ready.path)].attempts[-1].result
         return "" if before is None else before.no_change
 
     def _standing_of(self, session: SessionRef | None) -> str:
-        """What to tell a fresh conversation, should the CLI have lost the one that it is to resume."""
+        """Return the work so far for a fresh conversation, needed if the CLI has lost the one to resume."""
         newest_first = reversed(results(self._record.attempts) if session else ())
         owner = next((result for result in newest_first if result.session == session), None)
         return "" if owner is None else standing(owner.message)
@@ -312,7 +315,7 @@ class OrderBuilder:
                 return self._inputs.inputs.get(name, "")
 
     def _stable_value(self, name: str, ready: Ready) -> str:
-        """As `_value`, but what differs between two equal runs stays a name: what identity and cassettes compare."""
+        """Like `_value`, but values that differ between equal runs stay names; for fingerprints and cassettes."""
         if name in {"error", "diff"} or name.startswith("run.") or name.rpartition(".")[2] in _VOLATILE:
             return f"{{{name}}}"
         return self._value(name, ready)

@@ -1,4 +1,4 @@
-"""Gates without an agent, before the first attempt: their record in the ledger, and whether the run may start."""
+"""Preflight: the gates run once before the first attempt. Its ledger fields, notes, and whether the run may start."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult
 
 PREFLIGHT: Final = "preflight"
-"""Name of these gates wherever a step would be named."""
+"""Name of the preflight in place of a step's name."""
 
 
 def briefly(gates: Sequence[GateResult]) -> list[dict[str, Any]]:
-    """Ledger fields of gates that belong to no attempt."""
+    """Return the ledger fields of gates that do not belong to an attempt."""
     return [{"name": gate.name, "status": gate.status, "summary": gate.summary, "tests": gate.tests} for gate in gates]
 
 
 def preflight_notes(gates: Sequence[GateResult]) -> list[str]:
-    """Notes before anything is paid for: tests that do not run, and gates that already fail."""
+    """Return notes for the user before the first agent starts: skipped tests, and gates that already fail."""
     notes = []
     for gate in gates:
         tests = gate.tests or {}
@@ -34,7 +34,7 @@ def preflight_notes(gates: Sequence[GateResult]) -> list[str]:
 
 
 def why_not_run(result: AttemptResult) -> str | None:
-    """Why the gates could not run; None if all of them ran."""
+    """Return why the gates could not run; None if all of them ran."""
     broken = next((gate for gate in result.gates if gate.status == "error"), None)
     if broken is not None:
         return f"{broken.name}: {broken.summary}"

@@ -1,6 +1,7 @@
-"""What follows when an agent's CLI says that its account is at a limit: wait, let another agent do it, or stop.
+"""Handling of usage limits of agent accounts: wait, use another agent, or stop.
 
-Such an attempt says nothing about the step: it is made once more under its own number, and no retry is used up.
+An attempt that reached a limit does not count as a failure of the step. It is repeated under its own number and does
+not use up a retry.
 """
 
 from __future__ import annotations
@@ -23,24 +24,24 @@ if TYPE_CHECKING:
     from pytest_gump.settings.settings import Settings
 
 FIRST_S: Final = 60.0
-"""Wait before the first new attempt, where nobody says when the limit is over; then twice as long each time."""
+"""Wait before the first repetition if the end of the limit is unknown; each further wait is twice as long."""
 LONGEST_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """The attempt is made once more."""
+    """The attempt is repeated."""
 
     verdict: Literal["waited", "failover"]
     why: str
     agent: str | None = None
-    """Who makes it, in a fresh conversation; None: the same agent, as it was to begin."""
+    """Agent that repeats it in a fresh conversation; None: the same agent, from the same start."""
     until: float | None = None
-    """Not before then."""
+    """Earliest time of the repetition, in seconds since the epoch."""
 
 
 class Limited(NamedTuple):
-    """An attempt that came to a limit."""
+    """An attempt that reached a limit."""
 
     run_id: str
     agent: str
@@ -50,7 +51,10 @@ class Limited(NamedTuple):
 
 
 def met_limit(inputs: RunInputs, record: RunRecord, ready: Ready, now: float) -> tuple[int, Limited | None]:
-    """The newest attempt of a step, if it came to a limit of the agent that is to make the next one."""
+    """Return number and data of the step's newest attempt if it reached a limit of the next attempt's agent.
+
+    Otherwise, the second value is None.
+    """
     newest = next((attempt for attempt in reversed(record.attempts) if attempt.step == str(ready.path)), None)
     result = None if newest is None else newest.result
     if newest is None or result is None or newest.agent != ready.agent or newest.agent is None:
@@ -62,7 +66,7 @@ def met_limit(inputs: RunInputs, record: RunRecord, ready: Ready, now: float) ->
 
 
 class Quota:
-    """The limits of a session's CLIs: its runs share the accounts."""
+    """The usage limits of a session's CLIs. All runs of the session share the accounts."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._policy = settings.on_quota
@@ -70,16 +74,16 @@ class Quota:
         self._margin_s = settings.quota_margin_s
         self._clock = clock
         self._until: dict[str, float] = {}
-        """By CLI, while it waits."""
+        """End of the current wait, by CLI."""
         self._hits: dict[str, int] = {}
-        """Limits that a CLI came to, one after the other."""
+        """Number of consecutive limits, by CLI."""
         self._over: dict[str, float] = {}
-        """When the newest wait of a CLI ends, or ended."""
+        """End of the newest wait, by CLI, even if it is over."""
         self._waited_s: dict[str, float] = {}
-        """By run: all its waits, the present one included."""
+        """Sum of all waits, including the current one, by run."""
 
     def decide(self, limited: Limited) -> Repeat | str:
-        """What follows: the attempt is made once more, or why the run ends."""
+        """Return how the attempt is repeated, or why the run ends."""
         if self._policy == WAIT:
             return self._wait(limited)
         if self._policy == STOP:
@@ -89,31 +93,33 @@ class Quota:
         return Repeat("failover", f"failover to {self._policy}", self._policy)
 
     def recall(self, limited: Limited) -> Repeat | str | None:
-        """What a resumed run does about a limit that an earlier session reached: it waits for the stated end,
-        or says when that is; None where it is over, or was not stated.
+        """Decide for a resumed run about a limit that an earlier session reached.
+
+        Return the wait until the stated end, or a message with the stated end. Return None if the end is unknown or
+        has passed.
         """
         now = self._clock()
         if limited.resets_at is None or limited.resets_at <= now:
             return None
         again = self._wait(limited) if self._policy == WAIT else ""
-        stated = f"the limit of {limited.cli} was said to last until {clock_text(limited.resets_at, now)}"
+        stated = f"{limited.cli} reported that its limit lasts until {clock_text(limited.resets_at, now)}"
         return again if isinstance(again, Repeat) else stated
 
     def is_free(self, cli: str) -> bool:
-        """Whether attempts of a CLI may start now."""
+        """True if attempts of the CLI may start now."""
         return cli not in self._until
 
     def passed(self, cli: str) -> None:
-        """Note that the provider has answered an attempt."""
+        """Reset the CLI's count of consecutive limits, because the provider has answered an attempt."""
         self._hits.pop(cli, None)
 
     def waits(self) -> Iterator[tuple[str, float]]:
-        """The CLIs that wait, each with the seconds that are left."""
+        """Return the CLIs that wait, each with the remaining seconds."""
         now = self._clock()
         return ((cli, max(0.0, until - now)) for cli, until in self._until.items())
 
     def end_waits(self) -> bool:
-        """Let go on what has waited long enough; whether there was any."""
+        """End the waits that are over; return True if there were any."""
         now = self._clock()
         over = [cli for cli, until in self._until.items() if until <= now]
         for cli in over:
@@ -129,22 +135,22 @@ class Quota:
 
     def _wait(self, limited: Limited) -> Repeat | str:
         now, cli = self._clock(), limited.cli
-        if cli not in self._hits or limited.began >= self._over.get(cli, 0.0):  # others came to the same limit
+        if cli not in self._hits or limited.began >= self._over.get(cli, 0.0):  # else: the same limit again
             self._hits[cli] = self._hits.get(cli, 0) + 1
         until = max(now + self._pause_s(limited, now), self._until.get(cli, 0.0))
         more = until - max(now, self._until.get(cli, 0.0))
         total = self._waited_s.get(limited.run_id, 0.0) + more
         if total > self._most_s:
             return (
-                f"{self._stated_end(limited)}gump_quota_wait allows to wait {format_duration(self._most_s)} in all; "
-                "pytest --gump-resume continues the run"
+                f"{self._stated_end(limited)}gump_quota_wait allows {format_duration(self._most_s)} of waiting in "
+                "total; pytest --gump-resume continues the run"
             )
         self._until[cli] = self._over[cli] = until
         self._waited_s[limited.run_id] = total
         return Repeat("waited", f"waits for the limit of {cli} until {clock_text(until, now)}", until=until)
 
     def _pause_s(self, limited: Limited, now: float) -> float:
-        """Until the stated end, with a margin; longer and longer where that is not stated, or not true."""
+        """Return the wait until the stated end plus a margin, with exponential back-off if it is unknown or wrong."""
         hits = self._hits[limited.cli]
         stated = limited.resets_at
         step = hits - 1 if stated is None else hits - 2

@@ -1,8 +1,8 @@
-"""The branch that a run writes its result to.
+"""The branch with the result of a run.
 
-Every move is a compare-and-swap: the branch moves only from where the run put it, and only while no checkout has it. A
-branch that somebody else moved, deleted or checked out is left alone from then on. The run's head is then kept at
-`refs/gump/<run-id>/head`, and when the run ends its result gets the next free branch: `gump/<run-id>-2`.
+Each move is a compare-and-swap: the branch moves only if it is still at the run's last commit and is not checked out.
+If someone else moved, deleted or checked out the branch, the run does not move it any more. The run's head is then kept
+at `refs/gump/<run-id>/head`, and when the run ends, its result gets the next free branch: `gump/<run-id>-2`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MOST_TRIED: Final = 5
 
 class ResultBranch:
     def __init__(self, repository: Repository, run_id: str, name: str, at: str | None) -> None:
-        """`at` is the commit at which the branch is expected; None means that there is no such branch."""
+        """`at` is the expected commit of the branch; None means that the branch does not exist."""
         self._repository = repository
         self._run_id = run_id
         self._name = name
@@ -33,10 +33,10 @@ class ResultBranch:
 
     @classmethod
     def begin(cls, repository: Repository, run_id: str, base: str) -> ResultBranch:
-        """Make the branch of a new run.
+        """Create the branch of a new run.
 
         Raises:
-            WorktreeError: git cannot make it.
+            WorktreeError: git cannot create it.
         """
         branch = cls(repository, run_id, branch_name(run_id), base)
         repository.swap_ref(branch._ref, base, None)
@@ -45,7 +45,7 @@ class ResultBranch:
 
     @classmethod
     def resume(cls, repository: Repository, record: RunRecord) -> ResultBranch:
-        """The branch of a resumed run: a deleted one is created again, a foreign one is left alone."""
+        """Return the branch of a resumed run. A deleted branch is created again; a foreign one is not moved."""
         ref = branch_ref(record.branch)
         now = repository.refs(ref).get(ref) if is_run_branch(record.branch) else None
         at = now if now is None or is_of_run(repository, record, now) else record.head
@@ -53,7 +53,7 @@ class ResultBranch:
 
     @property
     def name(self) -> str:
-        """Short name of the branch; the full name of a ref while the result is on no branch."""
+        """Short name of the branch, or the full name of a ref while the result is on no branch."""
         return head_ref(self._run_id) if self._is_left else self._name
 
     @property
@@ -61,7 +61,7 @@ class ResultBranch:
         return branch_ref(self._name)
 
     def move(self, commit: str) -> str | None:
-        """Move the branch to the run's new head; returns the reason if the branch is left alone from now on."""
+        """Move the branch to the run's new head; return the reason if it cannot be moved from now on."""
         if commit == self._head:
             return None
         why = None if self._is_left else self._try(commit)
@@ -72,7 +72,7 @@ class ResultBranch:
         return why
 
     def end(self) -> str:
-        """Return the name of the branch that holds the result; a new one, if the old one was left alone."""
+        """Return the name of the branch with the result; a new branch if the old one was not moved."""
         if self._is_left and self._head is not None:
             taken = self._repository.refs(BRANCHES)
             names = (f"{branch_name(self._run_id)}-{number}" for number in count(2))
@@ -105,5 +105,5 @@ class ResultBranch:
         if now is None:
             return "was deleted or renamed during the run"
         if now != self._at:
-            return f"was moved by somebody else, to {now[:10]}"
+            return f"was moved by someone else, to {now[:10]}"
         return f"cannot be moved: {error.args[0]}"

@@ -1,4 +1,4 @@
-"""What a resumed run reuses of its history."""
+"""Reused results of a resumed run."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Reuse:
-    """Empty for a new run."""
+    """Reused results and the reasons for re-runs. Empty for a new run."""
 
     numbers: frozenset[int] = frozenset()
-    """Of the attempts whose results are reused."""
+    """Numbers of the attempts whose results are reused."""
     reruns: Mapping[StepPath, str] | None = None
-    """Why steps run again; None for a run that was not resumed."""
+    """Steps that run again, each with the reason; None for a run that was not resumed."""
     recheck: str | None = None
     """Why the last reused step runs again after its gates were checked."""
     results: dict[tuple[str, int], AttemptResult] = field(default_factory=dict)
-    """Results that are stored and wait for a decision, by step and attempt."""
+    """Stored results without a decision, by step and attempt."""
 
     def result_of(self, order: Order) -> AttemptResult | None:
         return self.results.get((order.step, order.attempt))

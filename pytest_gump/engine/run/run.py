@@ -1,7 +1,7 @@
-"""One run: creates orders, accepts results, writes events to the ledger, and moves the run's branch.
+"""A run in progress: create orders, accept results, write events to the ledger, and move the run's branch.
 
-No pytest here: whoever executes orders (the serial loop, xdist workers, a test) drives it: `next`, `begin`, perhaps
-`refuse` in place of the execution; then `finish_attempt` with the result, and `settle`.
+The module does not use pytest. The caller that executes orders (the serial loop, xdist workers, a test) calls `next`
+and `begin`, executes the order unless `refuse` returns a result, and then calls `finish_attempt` and `settle`.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 
 
 CHANGED_NAMES = 20
-"""Of files that changed in the user's checkout: enough to see what it was."""
+"""Maximum number of recorded paths that changed in the user's checkout."""
 
 
 class Run:
-    """A run in progress. Only the controller has one."""
+    """A run in progress. It exists only in the controller."""
 
     def __init__(
         self,
@@ -63,9 +63,12 @@ class Run:
         pool: SlotPool,
         record: RunRecord | None = None,
     ) -> None:
-        """`clock` stamps events: durations come from it.
+        """Prepare the run.
 
-        `pool` gives worktree slots, which are ours until the run ends. `record` is that of a run that is resumed.
+        Args:
+            clock: time of events, from which durations are computed.
+            pool: leases worktree slots to the run until it ends.
+            record: the record of the run, if it is resumed.
         """
         self.inputs = inputs
         self.folder = folder
@@ -82,15 +85,15 @@ class Run:
         self._ready: dict[str, Ready] = {}
         self._shared = SharedBudget()
         self._in_flight: dict[str, Order] = {}
-        """Orders that began and are not settled, by step."""
+        """Orders that have started and are not settled, by step."""
         self._branch: ResultBranch
         self._refusal = ""
-        """Why no step may start."""
+        """Why no step may start; empty if steps may start."""
 
     # -- life ----------------------------------------------------------------------------------------------------
 
     def start(self, *, header: dict[str, Any], pid: int, pid_created: float, origin: str | None = None) -> None:
-        """Write the header and the first event, and make the run's branch at its base."""
+        """Write the header and the first event, and create the run's branch at its base."""
         inputs = self.inputs
         self.folder.write_header({"format": FORMAT, **header}, workflow=inputs.workflow_text, spec=inputs.spec_bytes)
         self._branch = ResultBranch.begin(self._repository, inputs.run_id, inputs.base)
@@ -119,7 +122,7 @@ class Run:
         return self.schedule.done
 
     def finish(self, *, cancelled: bool = False, reason: str = "", checkout_changed: Sequence[str] = ()) -> None:
-        """Close the ledger with how the run ended; what never ran is booked as skipped."""
+        """Record the end of the run and close the ledger. Steps that did not run are recorded as skipped."""
         if not self.schedule.done:
             cancelled, reason = True, reason or "the session was stopped"
             self._skip(self.schedule.abort(reason), reason)
@@ -136,11 +139,11 @@ class Run:
     # -- orders --------------------------------------------------------------------------------------------------
 
     def preflight(self) -> Order | None:
-        """The order that tries the gate commands on the untouched base; None if the workflow has none."""
+        """Return the order that runs the gate commands on the base; None if the workflow has none."""
         return preflight_order(self.inputs, partial(self._slots.choose, None, busy=(), living=(), wanted=None))
 
     def settle_preflight(self, result: AttemptResult) -> str | None:
-        """Book the preflight; gives why the run cannot go on, if so."""
+        """Record the preflight; return why the run cannot continue, or None."""
         red = [gate.name for gate in result.gates if gate.status == "failed"]
         reason = why_not_run(result)
         gates, took = briefly(result.gates), result.timings.total_s
@@ -149,16 +152,16 @@ class Run:
         return reason
 
     def end_at_preflight(self, reason: str) -> tuple[StepPath, ...]:
-        """End the run before any step starts; returns the steps that are skipped."""
+        """End the run before any step starts; return the skipped steps."""
         self._refusal = f"{PREFLIGHT}: {reason}"
         skipped = self.schedule.stop(self._refusal)
         self._skip(skipped, self._refusal)
         return skipped
 
     def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:
-        """The next order that has not begun, in plan order; None while nothing may start.
+        """Return the next order that has not started, in plan order; None if nothing may start now.
 
-        `may_start` says of an agent whether it may: orders behind one that may not are looked at too.
+        `may_start` returns True if an agent may start. Orders of other agents are skipped.
         """
         if lost := self._journal.check():
             self._skip(self.schedule.stop(lost), lost)
@@ -177,11 +180,11 @@ class Run:
         return self._slots.choose(member, busy=busy, living=self.schedule.living(), wanted=wanted)
 
     def abandon_slot(self, name: str) -> None:
-        """Give a slot to no attempt again: something of one that was lost may live in it."""
+        """Never use the slot again: a process of a lost attempt may still be running in it."""
         self._slots.abandon(name)
 
     def begin(self, order: Order) -> AttemptRecord:
-        """Book that the attempt starts."""
+        """Record the start of the attempt."""
         ready = self._ready[order.step]
         self.schedule.start(ready.path)
         self._in_flight[order.step] = order
@@ -198,7 +201,7 @@ class Run:
         return self.record.attempts[-1]
 
     def share(self, quota: Quota) -> Iterator[str]:
-        """Go by the limits of a session; gives what there is to say of those that an earlier one came to."""
+        """Use the limits of the session; yield messages about limits that an earlier session reached."""
         self.quota = quota
         for ready in self.schedule.ready():
             number, limited = met_limit(self.inputs, self.record, ready, self._clock())
@@ -210,18 +213,18 @@ class Run:
                 yield known
 
     def refuse(self, order: Order) -> AttemptResult | None:
-        """A result for an order that must not start because its money is spent; None when it may."""
+        """Return a result for an order that must not start because its budget is spent; None if it may start."""
         is_free = order.agent is None
         reason = None if is_free else refusal(self.inputs.workflow, self.record, order.limits)
         return None if reason is None else AttemptResult.not_made(order, Outcome.BUDGET, reason, started=self._clock())
 
     def on_usage(self, order: Order, usage: Usage) -> str | None:
-        """Take what a running attempt has used so far; gives why all of the run must stop, if its money is spent."""
+        """Record the usage of a running attempt so far; return why the whole run must stop if its budget is spent."""
         self._shared.on_usage(order, usage)
         return self._shared.spent_out(self.inputs.workflow, order, self.record)
 
     def merge(self, order: Order) -> AttemptResult:
-        """Carry out an order of mode `merge`: the controller does that itself."""
+        """Carry out an order of mode `merge` in the controller."""
         from pytest_gump.engine.run.merging import merge  # only for parallel steps
 
         return merge(order, self._repository, f"{self.inputs.workflow.name} on {self.inputs.spec_name}")
@@ -229,7 +232,7 @@ class Run:
     # -- results -------------------------------------------------------------------------------------------------
 
     def finish_attempt(self, order: Order, result: AttemptResult) -> AttemptRecord:
-        """Move the attempt's files into the run and book its result, before anything is decided."""
+        """Move the attempt's files into the run and record its result, before the decision."""
         record = self._record_of(order)
         if self.reuse.result_of(order) is not None:
             return record
@@ -237,7 +240,11 @@ class Run:
         return record
 
     def _finish(self, number: int, result: AttemptResult, presumed_usd: float | None = None) -> Event:
-        """Book a result, with the name of its folder in the run."""
+        """Record a result with the name of its folder in the run.
+
+        Raises:
+            RunError: the files cannot be moved into the run. The result is recorded nevertheless.
+        """
         folder, failed = None, None
         self._journal.check()
         if result.scratch is not None:
@@ -252,14 +259,14 @@ class Run:
             "attempt_finished", number=number, folder=folder, result=to_wire(result), presumed_usd=presumed_usd
         )
         self.record.attempts[number - 1].set_result(result)
-        if failed is not None:  # what was paid is booked first
+        if failed is not None:  # the cost is recorded first
             raise failed
         return event
 
     def _presumed_usd(self, order: Order, result: AttemptResult) -> float | None:
-        """The presumed cost of an attempt whose worker was lost before it reported one: all that it was allowed.
+        """Return the presumed cost of an attempt whose worker was lost before it reported a cost: its whole limit.
 
-        A stopped attempt, or one killed with its session, has reported all but its last answer.
+        Other stopped or killed attempts have reported the cost of all answers except the last one.
         """
         is_lost = order.agent is not None and result.outcome is Outcome.CRASHED
         is_allowed = self.inputs.settings.unknown_cost == "allow"
@@ -267,7 +274,7 @@ class Run:
         return order.limits.max_budget if unknown and not is_allowed else None
 
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Settled:
-        """Decide what follows and book it. A passed change of the tree becomes a commit of the run's branch."""
+        """Decide what follows and record it. The change of a passed attempt becomes a commit of the run's branch."""
         ready = self._ready.pop(order.step)
         self._in_flight.pop(order.step)
         self._shared.end(order)
@@ -303,7 +310,7 @@ class Run:
         return settled
 
     def _again(self, order: Order, result: AttemptResult) -> Repeat | str | None:
-        """Whether the attempt is made once more because its agent's account is at a limit; a text is why it is not."""
+        """Return how the attempt is repeated if its agent's account reached a limit, or why it is not; else None."""
         if order.agent is None:
             return None
         cli = self.inputs.cli_of(order.agent)
@@ -317,19 +324,19 @@ class Run:
         limited = Limited(self.inputs.run_id, order.agent, cli, result.timings.started, resets_at)
         again = self.quota.decide(limited)
         has_gone_on = order.session is not None and not order.fork and result.usage.turns > 0
-        if isinstance(again, Repeat) and again.agent is None and has_gone_on:  # it speaks of work that is thrown away
+        if isinstance(again, Repeat) and again.agent is None and has_gone_on:  # it refers to discarded work
             return replace(again, agent=order.agent)
         return again
 
     def _out_of_money(self, order: Order, result: AttemptResult) -> str | None:
-        """Why nothing else of the run may start: its own money is spent, not only that of a step."""
+        """Return why no other step of the run may start, if the run's own budget is spent; otherwise None."""
         if result.outcome is not Outcome.BUDGET:
             return None
         reason = spent_out(self.inputs.workflow, self.record)
         return result.reason if reason is None and order.limits.budget_scope == "run" else reason
 
     def _record_of(self, order: Order) -> AttemptRecord:
-        """The newest: an attempt that crashed is repeated under its own number."""
+        """Return the newest record of the attempt: a crashed attempt is repeated under its own number."""
         attempts = reversed(self.record.attempts)
         return next(attempt for attempt in attempts if (attempt.step, attempt.attempt) == (order.step, order.attempt))
 
@@ -349,9 +356,9 @@ class Run:
         return self._repository.commit_tree(result.tree, [order.step_base], message)
 
     def _keep(self, step: str, attempt: int, result: AttemptResult, commit: str | None) -> None:
-        """Keep the commit of a passed attempt at a ref of its own.
+        """Keep the commit of a passed attempt under its own ref.
 
-        A restart moves the branch back, and commits of a parallel group are on the branch only after their merge.
+        The branch may not hold it: a restart moves the branch back, and a parallel group is merged later.
         """
         if result.passed and result.tree is not None and commit is not None:
             self._repository.update_ref(commit_ref(self.inputs.run_id, step, attempt), commit)
@@ -367,7 +374,7 @@ class Run:
 
 
 def _change(repository: Repository, base: str, head: str) -> dict[str, Any]:
-    """Fields of `run_finished`; without sums if git can no longer compare the commits."""
+    """Return fields of `run_finished`, without sums if git can no longer compare the commits."""
     try:
         changed = () if base == head else repository.changed(base, head)
     except WorktreeError:

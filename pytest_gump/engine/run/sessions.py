@@ -1,4 +1,4 @@
-"""Which conversation of an agent CLI an attempt begins with."""
+"""Choose the conversation of an agent CLI that an attempt continues or copies."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Beginning(NamedTuple):
-    """The conversation that an attempt starts with: none, one that it continues, or a copy of one."""
+    """The conversation that an attempt starts with: a new one, one that it continues, or a copy of one."""
 
     session: SessionRef | None = None
     fork: bool = False
     missed: str | None = None
-    """What the conversation ended with that was to be begun with, where this agent's CLI has none of it."""
+    """Last message of the wanted conversation, if the agent's CLI cannot continue it."""
 
 
 FRESH: Final = Beginning()
@@ -37,10 +37,10 @@ def choose_session(
     cli_of: Callable[[str], str],
     target: str | None,
 ) -> Beginning:
-    """The conversation that this attempt begins with.
+    """Return the conversation that the attempt starts with.
 
-    `target` is the static path that `{reuse: STEP}` or `{fork: STEP}` means. A session passes only between agents of
-    one CLI. `reuse` looks in the step's scope: the plan item it belongs to, else its enclosing group.
+    `target` is the static path of the step in `{reuse: STEP}` or `{fork: STEP}`. Only agents of the same CLI can share
+    a conversation. `reuse` searches the step's scope: its plan item, or else its enclosing group.
     """
     if ready.agent is None or ready.session == "fresh":
         return FRESH
@@ -59,7 +59,7 @@ def choose_session(
 
 
 def _newest(record: RunRecord, cli: str, is_wanted: Callable[[StepPath], bool]) -> SessionRef | None:
-    """The newest session of a CLI in the steps that are wanted. It speaks of work that was not thrown away."""
+    """Return the newest conversation of a CLI in the wanted steps. Skips conversations about discarded work."""
     wanted = (result.session for result in _newest_first(record) if is_wanted(StepPath.parse(result.step)))
     return next((session for session in wanted if session is not None and session.cli == cli), None)
 
@@ -69,7 +69,7 @@ def _newest_first(record: RunRecord) -> Iterator[AttemptResult]:
 
 
 def _as_it_is(record: RunRecord, session: SessionRef) -> SessionRef:
-    """The session with its newest totals: another step may have gone on with it since."""
+    """Return the conversation with its newest totals: another step may have continued it since."""
     sessions = (result.session for result in reversed(results(record.attempts)))
     same = (other for other in sessions if other is not None and (other.cli, other.id) == (session.cli, session.id))
     return next(same, session)

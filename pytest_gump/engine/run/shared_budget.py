@@ -1,4 +1,4 @@
-"""What attempts that run at the same time spend of one run's money and tokens."""
+"""The budget of a run, shared by attempts that run in parallel."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 class SharedBudget:
-    """An attempt reserves what its own limits allow it when it begins, and settles when it ends."""
+    """Reservations and usage of running attempts. An attempt reserves its own limit when it starts."""
 
     def __init__(self) -> None:
         self._reserved: dict[str, float] = {}
-        """Dollars, by step."""
+        """Reserved US dollars, by step."""
         self._used: dict[str, Usage] = {}
-        """What running attempts have used so far, by step."""
+        """Usage of running attempts so far, by step."""
         self._budgets: dict[str, list[tuple[StepPath, float]]] = {}
-        """Those that a running attempt shares with others, by step."""
+        """Budgets that a running attempt shares with others, by step."""
 
     def begin(self, order: Order, step: Step) -> None:
-        """Reserve what the step's own limits leave it; what it shares with others is watched as it is spent."""
+        """Reserve the step's own limit. Shared budgets are checked as they are spent."""
         own = step.guard.max_budget or step.max_budget
         limit = order.limits.max_budget
         self._reserved[order.step] = 0.0 if own is None else min(own, limit if limit is not None else own)
@@ -43,7 +43,7 @@ class SharedBudget:
         self._budgets.pop(order.step, None)
 
     def must_wait(self, workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> bool:
-        """Whether another attempt has to wait until those that run have settled what they reserved."""
+        """True if another attempt must wait until running attempts have released their reservations."""
         wanted = step.guard.max_budget or step.max_budget or 0.0
         limit = workflow.max_budget
         if limit is not None and self._is_short(limit - record.total.bound_usd, [*self._reserved], wanted):
@@ -55,9 +55,9 @@ class SharedBudget:
         return False
 
     def spent_out(self, workflow: Workflow, order: Order, record: RunRecord) -> str | None:
-        """Why the run must end, with what running attempts have used so far counted in; None while it may go on.
+        """Return why the run must end, including the usage of running attempts so far; None if it can continue.
 
-        A group whose money is spent fails for good, and the run with it.
+        If the budget of a group is spent, the group fails, and so does the run.
         """
         scopes = self._budgets.get(order.step)
         if scopes is None:

@@ -1,7 +1,7 @@
-"""Which worktree slot an attempt of a run gets.
+"""Choice of the worktree slot for an attempt.
 
-A parallel member keeps its slot while its steps run: agent CLIs find a conversation again only in the folder that it
-was held in. All else takes the slot that it had before, or the first one that nobody works in.
+A parallel member keeps its slot while its steps run, because agent CLIs can resume a conversation only in its original
+folder. Other steps use their previous slot, or the first free one.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ class SlotChoice:
         self._last: dict[StepPath | None, str] = {}
 
     def abandon(self, name: str) -> None:
-        """Never choose a slot again: something that was lost may live in it."""
+        """Never choose the slot again: a lost process may still be running in it."""
         self._names.remove(name)
 
     def choose(
         self, member: StepPath | None, *, busy: Collection[str], living: Collection[StepPath], wanted: str | None
     ) -> str:
-        """Choose a slot for the next attempt of a parallel member (None: of no member).
+        """Return a slot for the next attempt.
 
         Args:
-            busy: slots that attempts work in now.
+            member: the parallel member that the attempt belongs to, if any.
+            busy: slots of running attempts.
             living: parallel members whose steps are running.
-            wanted: the slot that has the conversation to continue.
+            wanted: the slot with the conversation to continue, if any.
         """
         kept = {self._last[other] for other in living if other != member and other in self._last}
         taken = {*busy, *kept}
@@ -48,7 +49,7 @@ class SlotChoice:
         return name
 
     def _is_ours(self, name: str) -> bool:
-        """Whether we still hold the slot's lease; if not, the slot is never chosen again."""
+        """True if the run still holds the slot's lease; otherwise the slot is never chosen again."""
         if self._pool.holds(name):
             return True
         self.abandon(name)

@@ -1,4 +1,4 @@
-"""What templates can say about a run so far: `{steps.REF.FIELD}` and `{run.FIELD}`."""
+"""Values of the templates `{steps.REF.FIELD}` and `{run.FIELD}`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class TemplateValues:
-    """A view of the run record for one asking step.
+    """Values from the run record for the templates of a step.
 
     `foreach` holds the static paths of the foreach groups: a step inside one has an instance for each plan item. A
-    reference from inside the same foreach means the asker's own item; from outside, all items, in plan order.
+    reference from inside the same foreach means the referring step's own item; from outside, all items in plan order.
     """
 
     def __init__(self, record: RunRecord, foreach: Collection[str], diff: Callable[[AttemptRecord], str]) -> None:
@@ -27,13 +27,13 @@ class TemplateValues:
         self._diff = diff
 
     def step(self, static: str, field: str, asker: StepPath) -> str:
-        """The value of a field of the step with this static path, for `asker`; empty when there is none yet."""
+        """Return a field of the step with this static path, for a template of `asker`; empty if there is none yet."""
         values = [self._value(record, field) for record in self._instances(static, asker)]
         separator = "\n\n" if field == "output" else ", "
         return separator.join(value for value in values if value)
 
     def run(self, field: str) -> str:
-        """The value of a field of the run so far."""
+        """Return a field of the run so far."""
         record, total = self._record, self._record.total
         values = {
             "id": record.run_id,
@@ -97,6 +97,6 @@ def _sums(total: Total) -> dict[str, str]:
 
 
 def _status(record: StepRecord) -> str:
-    """As it was at that moment: while a run is resumed, later attempts do not count yet."""
+    """Return the status at that moment: while a run is being resumed, later attempts do not count yet."""
     newest = record.newest_valid
     return newest.verdict if newest is not None and newest.verdict in {"passed", "failed"} else "running"

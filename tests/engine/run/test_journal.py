@@ -78,7 +78,7 @@ def test_what_is_lost_is_reported_and_written_again(folder: RunFolder, damage: C
     journal.append("one")
     assert journal.check() == ""
     damage(folder)
-    assert journal.check().endswith("written again from memory, files of earlier attempts may be missing")
+    assert journal.check().endswith("restored from memory, files of earlier attempts may be missing")
     journal.append("two")
     lost = journal.lost
     journal.append("three")

@@ -107,7 +107,7 @@ def test_more_than_the_cap_is_not_waited_for(clock: Clock) -> None:
     quota = waiting(clock, quota_wait_s=HOUR)
     told = quota.decide(limited(clock, NOW + HOUR))
     assert isinstance(told, str)
-    assert "gump_quota_wait allows to wait 1h00m in all" in told
+    assert "gump_quota_wait allows 1h00m of waiting in total" in told
     assert quota.is_free("claude")
     assert until(quota.decide(limited(clock, NOW + HOUR - 30))) == HOUR
     clock.now += HOUR

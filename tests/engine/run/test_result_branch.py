@@ -84,7 +84,7 @@ def rebased(project: GumpProject, _commit: str) -> None:
 
 
 WAYS: dict[Callable[[GumpProject, str], None], str] = {
-    moved: "moved by somebody else",
+    moved: "moved by someone else",
     deleted: "deleted or renamed",
     renamed: "deleted or renamed",
     replaced_by_a_folder: "deleted or renamed",
@@ -158,7 +158,7 @@ def test_a_resumed_run_leaves_a_branch_alone_that_somebody_moved(gump_project: G
     base, first, _, mine = commits(gump_project)
     gump_project.git("branch", BRANCH, mine)
     branch = ResultBranch.resume(Repository.open(gump_project.path), record(base, first))
-    assert "moved by somebody else" in str(branch.move(first))
+    assert "moved by someone else" in str(branch.move(first))
     assert branch.end() == f"{BRANCH}-2"
     assert ref(gump_project, f"refs/heads/{BRANCH}") == mine
 
