@@ -1,1 +1,1 @@
-"""Decides what may run next: a pure state machine over the tree of steps."""
+"""Decide what may run next: a pure state machine over the tree of steps."""

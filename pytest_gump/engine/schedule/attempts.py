@@ -1,4 +1,4 @@
-"""How the attempts of one leaf look: the first, the next, and the parts of a replan."""
+"""Create the attempts of a leaf: the first, the next, and the parts of a replan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.records import EntryKind
 
     Numbers = Counter[StepPath]
-    """The newest attempt number of each path."""
+    """Newest attempt number of each path."""
 
 
 def next_number(numbers: Numbers, path: StepPath) -> int:
@@ -27,7 +27,7 @@ def next_number(numbers: Numbers, path: StepPath) -> int:
 
 
 def _own(leaf: Leaf, agent: str | None, base: str, case: FailureCase | None = None) -> Ready:
-    """The newest attempt of the step itself, as far as it looks the same whatever it is made for."""
+    """Return an attempt of the step itself, with the fields that all kinds of attempts share."""
     return Ready(
         leaf.path,
         leaf.step,
@@ -44,7 +44,7 @@ def _own(leaf: Leaf, agent: str | None, base: str, case: FailureCase | None = No
 
 
 def first_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
-    """Enter the step: declared agent (or that of the escalated group), the tree as it stands in its lane."""
+    """Return the first attempt after the step is entered: declared or escalated agent, current tree of its lane."""
     leaf.attempt = next_number(numbers, leaf.path)
     has_run = leaf.attempt > 1
     entry: EntryKind = leaf.cause if has_run else "first"
@@ -64,10 +64,10 @@ def first_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
 
 
 def _take_case(leaf: Leaf) -> tuple[FailureCase | None, bool]:
-    """Take the failure that the prompt of this step must describe, and whether its session must be fresh.
+    """Remove and return the failure that the step's prompt must describe, and True if its conversation must be new.
 
-    After a restart, that is for the first agent step from the target on; in a new pass of a group, for the first
-    agent step that works on the same plan item as the one that failed.
+    After a restart, the failure goes to the first agent step from the target on. In a new pass of a group, it goes to
+    the first agent step with the same plan item as the failed one.
     """
     node: StepNode = leaf
     while (group := node.parent) is not None:
@@ -88,14 +88,14 @@ def _take_case(leaf: Leaf) -> tuple[FailureCase | None, bool]:
 
 
 def merge_attempt(leaf: Leaf, member: StepNode, numbers: Numbers) -> Ready:
-    """Bring what `member` did into the tree of its group; both began at the same commit."""
+    """Return the merge of the changes of `member` into the tree of its group; both began at the same commit."""
     leaf.attempt = next_number(numbers, leaf.path)
     own = _own(leaf, None, leaf.begin)
     return replace(own, step_base=member.begin, role="merge", theirs=member.lane.head, keep_item=None)
 
 
 def next_attempt(leaf: Leaf, decision: Retry, numbers: Numbers) -> Ready:
-    """Try again, as `decision` says."""
+    """Return the retry that `decision` describes."""
     is_reset = decision.worktree == "reset"
     is_other = decision.agent is not None and decision.agent != leaf.agent
     is_escalated = is_other or (is_reset and decision.agent is not None)
@@ -111,7 +111,7 @@ def next_attempt(leaf: Leaf, decision: Retry, numbers: Numbers) -> Ready:
 
 
 def restarted_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
-    """Begin a step that had failed for good once more: as at its start, with the failure in its prompt."""
+    """Return a new start of a finally failed step: from its first tree, with the failure in the prompt."""
     leaf.agent = None if leaf.mode == "gate" else leaf.parent.override or leaf.step.agent
     ready = next_attempt(leaf, Retry(session="fresh", worktree="reset"), numbers)
     began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
@@ -119,16 +119,16 @@ def restarted_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
 
 
 def check_again(leaf: Leaf, numbers: Numbers) -> Ready:
-    """Judge once more what the last attempt left: its gates could not run, and its agent need not work again."""
+    """Return a re-run of only the gates, which could not run, on the files of the last attempt."""
     leaf.attempt = next_number(numbers, leaf.path)
     return replace(_own(leaf, None, leaf.left), entry="recheck")
 
 
 def begin_replan(leaf: Leaf, decision: Replan, numbers: Numbers) -> Ready:
-    """Open a replanned attempt: `X` plans, the step's own agent does the items, the step's own gates check.
+    """Start a replan: another agent plans, the step's own agent does the items, and the step's own gates check.
 
-    The parts have paths and numbers of their own (`impl--replan::plan`, `impl--replan::item[slug]`; no step or slug
-    can hold `--`); a part that fails, fails the step's attempt.
+    The parts have their own paths (`impl--replan::plan`, `impl--replan::item[slug]`) and attempt numbers. No step name
+    or slug contains `--`. If a part fails, the step's attempt fails.
     """
     leaf.attempt = next_number(numbers, leaf.path)
     base = leaf.left if decision.worktree == "keep" else leaf.begin
@@ -148,7 +148,7 @@ def begin_replan(leaf: Leaf, decision: Replan, numbers: Numbers) -> Ready:
 
 
 def next_part(leaf: Leaf, replanning: Replanning, numbers: Numbers) -> Ready:
-    """Continue with the next item, or with the check when all items have passed."""
+    """Return the next item of a replan, or the check after all items have passed."""
     if replanning.index == len(replanning.plan):
         return _check(leaf, replanning)
     item = replanning.plan[replanning.index]

@@ -1,4 +1,4 @@
-"""What may follow a failed attempt. `Retry` and `Stop` are public: a `pytest_gump_retry` hook answers with them."""
+"""Decisions after a failed attempt. `Retry` and `Stop` are public: a `pytest_gump_retry` hook returns them."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ class Failure:
 
     attempt: int
     outcome: str
-    """A value of the outcome table: `gate_failed`, `guard`, `agent_error`, ..."""
+    """An outcome of the outcome table: `gate_failed`, `guard`, `agent_error`, ..."""
     source: FailureSource
     reason: str = ""
     agent: str | None = None
     gate: str | None = None
     """Name of the first failing gate, without argument."""
     failing: tuple[str, ...] = ()
-    """Labels of all failing gates; `no_change` where that is what failed."""
+    """Labels of all failing gates; `no_change` if the attempt failed with that outcome."""
     guard: str | None = None
     tree: str | None = None
-    """Git tree that the attempt left."""
+    """Git tree after the attempt."""
     final: bool = False
-    """No other attempt would do better: limits are taken as used up."""
+    """True if no further attempt can succeed; the policy is then treated as used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try the step again. None keeps what the failed attempt had."""
+    """Try the step again. None keeps the value of the failed attempt."""
 
     agent: str | None = None
     session: Literal["fresh", "resume"] | None = None
-    """None: resumed when agent and worktree stay, else fresh."""
+    """None: `resume` if agent and worktree stay the same, otherwise `fresh`."""
     worktree: Literal["keep", "reset"] = "keep"
-    """`keep`: as the failed attempt left it; `reset`: as it was when the step began."""
+    """`keep`: the files of the failed attempt; `reset`: the files at the start of the step."""
     prompt: str | None = None
     """Replaces the step's own prompt."""
 
@@ -51,7 +51,7 @@ class Stop:
 
     reason: str = ""
     outcome: str | None = None
-    """Replaces the outcome of the step (`no_progress`); None keeps that of the last attempt."""
+    """Replaces the outcome of the step (`no_progress`); None keeps the outcome of the last attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Restart:
 
 @dataclass(frozen=True, slots=True)
 class Replan:
-    """Let another agent split the step's work into items, which the step's own agent then does."""
+    """Let another agent split the step's work into items, which the step's own agent then carries out."""
 
     agent: str
     session: Literal["fresh", "resume"] | None = None
@@ -76,14 +76,14 @@ _KINDS: Final[dict[str, type[Decision]]] = {kind.__name__.lower(): kind for kind
 
 
 def to_fields(scope: object, decision: Decision) -> dict[str, Any]:
-    """The decision about a step or group as the ledger holds it."""
+    """Return the ledger fields of a decision about a step or group."""
     return {"scope": str(scope), "kind": type(decision).__name__.lower(), **asdict(decision)}
 
 
 def from_fields(fields: Mapping[str, Any]) -> Decision:
-    """Read what `to_fields` returned.
+    """Return the decision in the fields that `to_fields` returned.
 
     Raises:
-        KeyError, TypeError: it was something else.
+        KeyError, TypeError: the fields are not a decision.
     """
     return _KINDS[fields["kind"]](**{name: value for name, value in fields.items() if name not in {"scope", "kind"}})

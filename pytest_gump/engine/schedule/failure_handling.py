@@ -1,4 +1,4 @@
-"""Passes a failure from a step to its groups until one of them decides what follows."""
+"""Failures of steps and groups: describe a failure, and decide what follows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def failure_of(result: AttemptResult) -> Failure:
-    """Describe an attempt that did not pass, as policies and hooks see it."""
+    """Return the failure of an attempt, for policies and hooks."""
     gates = tuple(gate.name for gate in result.gates if gate.status in {"failed", "error"})
     return Failure(
         attempt=result.attempt,
@@ -53,16 +53,20 @@ def case_of(leaf: Leaf, ready: Ready, result: AttemptResult) -> FailureCase:
 
 
 def ask(case: FailureCase, node: StepNode, attempt: int, hook: Decide, settled: Settled) -> Decision:
-    """Count a failure for a step or group, and decide: its own policy, then the hook, within the limits.
+    """Count a failure of a step or group and return the decision: of its own policy, then of the hook.
 
-    `attempt` is the number of the failed attempt or pass of `node`; a part of a replan has numbers of its own.
+    The hook cannot grant an attempt if no failure is left. `attempt` is the number of the failed attempt or pass of
+    `node`; the parts of a replan have their own numbers.
+
+    Raises:
+        ValueError: the decision cannot be carried out.
     """
     failure = replace(case.failure, attempt=attempt)
     own = decide(node.policy, node.tally, failure, compare_trees=case.compare_trees)
     decision = hook(node.step, node.path, tuple(node.tally.failures), own or Stop())
     if own is None and not isinstance(decision, Stop):
         decision = Stop()
-        settled.notes.append("the retry hook asked for another attempt, but the step has no failure left")
+        settled.notes.append("the retry hook requested another attempt, but the step has no attempt left")
     _check(node, decision)
     settled.decisions.append((node.path, decision))
     if isinstance(decision, Stop) and decision.outcome:
@@ -71,7 +75,7 @@ def ask(case: FailureCase, node: StepNode, attempt: int, hook: Decide, settled: 
 
 
 def where_left(leaf: Leaf, ready: Ready, result: AttemptResult, commit: str | None) -> str:
-    """Say where `same` continues: a change by a step that may not write was rolled back."""
+    """Return the commit from which `same` continues: the change of a step that must not write was rolled back."""
     is_kept = _may_write(leaf, ready) and result.guard != "no_write"
     return commit or ready.base if is_kept else ready.base
 

@@ -1,7 +1,7 @@
-"""The run-time tree of steps: what the Schedule moves through.
+"""The run-time tree of steps that the Schedule moves through.
 
-Nodes are made when they are entered and dropped when a new pass or a restart begins, so counts that must be zeroed
-are zeroed by being new. What must outlive that (attempt numbers, plans) is kept by the Schedule, by path.
+Nodes are created when they are entered, and dropped when a new pass or a restart begins. New nodes have zero counts.
+Attempt numbers and plans must survive that, so the Schedule keeps them by path.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
 Cause = Literal["first", "restart", "group"]
 NEVER_RETRIED: Final = frozenset({Outcome.BUDGET, Outcome.CRASHED})
-"""Final without asking any policy; `crashed` only after its one repeat."""
+"""Outcomes that are final without a policy; `crashed` only after it was repeated once."""
 
 
 @dataclass(slots=True)
 class Lane:
-    """One line of trees: each step starts where the one before it left off. `head` advances only by passes."""
+    """A sequence of trees: each step starts at the tree after the previous one. Only a passed step moves `head`."""
 
     head: str
 
 
 class Reopened(NamedTuple):
-    """What a step keeps when a conflict restarts its member of a parallel group."""
+    """The tally and agent that a step keeps if a conflict restarts its member of a parallel group."""
 
     path: StepPath
     tally: Tally
@@ -47,10 +47,10 @@ class Reopened(NamedTuple):
 
 @dataclass(slots=True)
 class Replanning:
-    """An attempt of a step that is made by a planner, a list of items and a check."""
+    """An attempt of a step in parts: a plan, its items and a check."""
 
     base: str
-    """Where the tree stands: after each item, its commit."""
+    """Commit of the current tree; moves after each item."""
     plan: tuple[PlanItem, ...] = ()
     index: int = 0
 
@@ -70,13 +70,13 @@ class Leaf:
     agent: str | None = None
     attempt: int = 0
     left: str = ""
-    """Where `same` continues: the tree as the latest failed attempt left it."""
+    """Commit after the latest failed attempt, from which `same` continues."""
     case: FailureCase | None = None
-    """Its latest failure."""
+    """Latest failure of the step."""
     has_crashed: bool = False
     replanning: Replanning | None = None
     role: Role = "step"
-    """`merge`: brings member `index` of a parallel group into the group's tree; `gate`: the group's own gates."""
+    """`merge`: merges member `index` of a parallel group into the group's tree; `gate`: the group's own gates."""
 
     @property
     def policy(self) -> OnFailure | None:
@@ -99,35 +99,35 @@ class FailureCase:
 
     leaf: Leaf
     path: StepPath
-    """Of the attempt: that of the step, or of a part of its replan."""
+    """Path of the attempt: of the step, or of a part of its replan."""
     failure: Failure
     compare_trees: bool
     has_work: bool
-    """The gates could not check the work of an agent: they can run again without the agent."""
+    """True if gates could not check an agent's work, so that they can run again without the agent."""
     outcome: str
-    """Outcome of the step if nothing more is tried."""
+    """Outcome of the step if no attempt follows."""
     items: tuple[str, ...]
-    """Plan items that it is about; for a merge, those of the member."""
+    """Plan items of the attempt; for a merge, those of the member."""
 
     @property
     def is_final(self) -> bool:
-        """No policy is asked, neither the step's own nor a group's."""
+        """True if no policy applies, neither the step's own nor a group's."""
         return self.failure.outcome in NEVER_RETRIED
 
     @property
     def is_hopeless(self) -> bool:
-        """No group above can continue after it."""
+        """True if no enclosing group can continue after it."""
         return self.is_final or not any(group.policy is not None for group in groups_above(self.leaf))
 
     def concerns(self, path: StepPath) -> bool:
-        """Say whether the step works on the same plan item, on an outer one, or on a part of it."""
+        """True if the step has the same plan item, an outer one, or a part of it."""
         shared = min(len(path.items), len(self.items))
         return path.items[:shared] == self.items[:shared]
 
 
 @dataclass(slots=True)
 class Message:
-    """Failures for the first agent step that they concern, and whether its conversation is new."""
+    """Failures for the first agent step that they concern; `is_fresh` if its conversation must be new."""
 
     cases: list[FailureCase]
     is_fresh: bool
@@ -135,11 +135,11 @@ class Message:
 
 @dataclass(slots=True)
 class Restarted:
-    """A jump back inside a group that is not yet past the step that asked for it."""
+    """A restart inside a group, until the group has passed the step that caused it."""
 
     case: FailureCase
     until: int
-    """Index of the member that asked."""
+    """Index of the member that caused the restart."""
     is_shown: bool = False
 
 
@@ -160,22 +160,22 @@ class Group:
     status: StepStatus = "pending"
     begin: str = ""
     override: str | None = None
-    """Agent that an escalated group gives to every agent step in it."""
+    """Agent for all agent steps of an escalated group."""
     session: Literal["policy", "resume"] = "policy"
     plan: tuple[PlanItem, ...] = ()
     members: list[Leaf | Group | None] = field(default_factory=list)
-    """The declared ones, and the group's own gates behind them, if it has any."""
+    """The declared or planned members, and after them the group's own gates, if it has any."""
     parallel: ParallelPass[Leaf, FailureCase] | None = None
-    """How far the members of a parallel group are."""
+    """Progress of the members of a parallel group."""
     kept: dict[int, Tally] = field(default_factory=dict)
-    """Tallies that outlive a restart."""
+    """Tallies that are kept over a restart, by member."""
     restarted: Restarted | None = None
     cases: list[FailureCase] = field(default_factory=list)
     """The failures that led to this pass."""
     is_fresh: bool = False
-    """The first agent step of this pass starts a fresh session; in parallel, the first one of each member."""
+    """True if the first agent step of this pass (of each member, if parallel) starts a new conversation."""
     messages: dict[int, Message] = field(default_factory=dict)
-    """The failures for each member of a parallel group, whatever the order in which they begin."""
+    """Failures for each member of a parallel group, independent of the order in which the members start."""
     reopened: Reopened | None = None
 
     @property
@@ -188,7 +188,7 @@ class Group:
 
     @property
     def size(self) -> int:
-        """How many members were declared or planned."""
+        """Number of declared or planned members."""
         return len(self.plan) if self.kind == "foreach" else len(self.steps)
 
     @property
@@ -196,21 +196,21 @@ class Group:
         """The pass of a parallel group.
 
         Raises:
-            LookupError: the group is not parallel, or has not begun.
+            LookupError: the group is not parallel, or has not started.
         """
         if self.parallel is None:
             raise LookupError(f"{self.path} has no parallel pass")
         return self.parallel
 
     def entered(self, index: int) -> StepNode:
-        """The member with this index.
+        """Return the member with this index.
 
         Raises:
-            LookupError: it has not begun.
+            LookupError: the member has not started.
         """
         member = self.members[index]
         if member is None:
-            raise LookupError(f"member {index} of {self.path} has not begun")
+            raise LookupError(f"member {index} of {self.path} has not started")
         return member
 
     @property
@@ -218,16 +218,16 @@ class Group:
         return bool(self.step.gate) and self.kind != "scope"
 
     def may_write(self, index: int) -> bool:
-        """Whether the member can leave something that is to be merged."""
+        """True if the member can have changes to merge."""
         steps = self.steps if self.kind == "foreach" else (self.steps[index],)
         return any(map(may_write, steps))
 
     def waits(self) -> Waits:
-        """Which plan items wait for others."""
+        """Return which plan items wait for others."""
         return waits(self.plan, serialize=self.step.overlap == "serialize") if self.kind == "foreach" else Waits()
 
     def reset(self) -> None:
-        """Forget all members: a new pass zeroes the whole subtree."""
+        """Drop all members: a new pass resets the whole subtree."""
         self.members = [None] * (self.size + self.has_gate)
         self.parallel = None
         self.messages.clear()
@@ -235,7 +235,7 @@ class Group:
         self.restarted = None
 
     def message(self, index: int) -> Group | Message:
-        """Where the first agent step of a member finds its failure."""
+        """Return the object with the failures for the first agent step of a member."""
         if not self.is_parallel:
             return self
         if index not in self.messages:
@@ -244,7 +244,7 @@ class Group:
         return self.messages[index]
 
     def _may_be_for(self, case: FailureCase, index: int) -> bool:
-        """Whether a failure was that of this member, or of no member alone; `concerns` compares plan items."""
+        """True if a failure belongs to this member or to no single member; `concerns` compares plan items."""
         path, depth = case.path, len(self.path.names)
         if self.kind == "foreach" or path.names[:depth] != self.path.names or len(path.names) == depth:
             return True
@@ -254,7 +254,7 @@ class Group:
         return failed not in names or names[index] == failed
 
     def renew(self, decision: Retry, cases: list[FailureCase], left: str) -> None:
-        """Prepare the next pass, which the group's own policy granted; `left` is where the failed one left the tree."""
+        """Prepare the next pass, granted by the group's own policy; `left` is the commit after the failed pass."""
         is_reset = decision.worktree == "reset"
         is_other = decision.agent is not None and decision.agent != self.override
         session = decision.session or ("fresh" if is_other or is_reset else "resume")
@@ -266,10 +266,10 @@ class Group:
         self.lane.head = self.begin if is_reset else left
 
     def rewind(self, target: StepNode, until: StepNode, case: FailureCase) -> None:
-        """Make room for a restart: the tallies of both ends are kept, what lies between is forgotten.
+        """Prepare a restart: keep the tallies of `target` and `until`, and drop the members from one to the other.
 
-        The tallies of steps after `until`, which wait for a restart of their own to come back to them, are kept too:
-        otherwise two restarts that cross could repeat forever.
+        The tallies of steps after `until`, from which an earlier restart came, are kept too. Otherwise, two crossing
+        restarts could repeat forever.
         """
         later = {index: tally for index, tally in self.kept.items() if index > until.index}
         self.kept = {**later, target.index: target.tally, until.index: until.tally}
@@ -278,7 +278,7 @@ class Group:
         self.members[target.index : until.index + 1] = [None] * (until.index + 1 - target.index)
 
     def member(self, index: int, lane: Lane) -> Leaf | Group:
-        """Create the member, in place of an earlier one."""
+        """Create the member and replace an earlier one."""
         is_restarted = self.restarted is not None and index <= self.restarted.until
         cause: Cause = "restart" if is_restarted else self.cause
         if index == self.size:
@@ -304,7 +304,7 @@ class Group:
         return node
 
     def merge(self, index: int) -> Leaf:
-        """Make the step that brings what member `index` did into the tree of the group."""
+        """Create the step that merges the changes of member `index` into the tree of the group."""
         name = self.plan[index].slug if self.kind == "foreach" else self.steps[index].name
         path = merge_path(self.path, name)
         return Leaf(path, MERGE_STEP, self, index, self.items, self.lane, self.cause, Tally(), role="merge")
@@ -333,7 +333,7 @@ StepNode = Leaf | Group
 
 
 def groups_above(node: StepNode) -> Iterator[Group]:
-    """The groups that a node is in, innermost first."""
+    """Yield the groups that contain a node, innermost first."""
     group = node.parent
     while group is not None:
         yield group
@@ -341,7 +341,7 @@ def groups_above(node: StepNode) -> Iterator[Group]:
 
 
 def writers(node: StepNode) -> Iterator[Leaf]:
-    """The steps below a node that may change the tree, last first."""
+    """Yield the steps below a node that may change the tree, last first."""
     if isinstance(node, Group):
         for member in reversed(node.members):
             yield from writers(member) if member is not None else ()
@@ -350,7 +350,7 @@ def writers(node: StepNode) -> Iterator[Leaf]:
 
 
 def writer_of(merge: Leaf) -> Leaf:
-    """The last step that may have changed what a merge brings in; only members with such a step are merged."""
+    """Return the last writing step of the member that is merged. Only members with such a step are merged."""
     return next(writers(merge.parent.entered(merge.index)))
 
 
@@ -358,7 +358,7 @@ def restart_target(node: StepNode, name: str) -> tuple[Group, StepNode]:
     """Find the earlier sibling (or `node` itself) that a restart jumps back to, with the group that holds both.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: no earlier sibling has this name.
     """
     group = node.parent
     if group is not None and group.kind != "foreach":

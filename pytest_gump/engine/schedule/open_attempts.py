@@ -32,11 +32,11 @@ class OpenAttempts:
         return bool(self._started)
 
     def in_flight(self) -> frozenset[StepPath]:
-        """The steps with an attempt in flight."""
+        """Return the steps with an attempt in flight."""
         return frozenset(self._entries[path][0].path for path in self._started)
 
     def offered(self, most: int | None) -> list[Ready]:
-        """What has not started, in plan order."""
+        """Return up to `most` attempts that have not started, in plan order."""
         entries = [entry for path, entry in self._entries.items() if path not in self._started]
         entries.sort(key=lambda entry: plan_position(entry[0]))
         return [ready for _, ready in entries[:most]]
@@ -52,12 +52,12 @@ class OpenAttempts:
         self._started.add(path)
 
     def drop(self, path: StepPath) -> None:
-        """Remove an attempt that has ended or will not be made, if it is there."""
+        """Remove an attempt that has ended or will not run, if it exists."""
         self._entries.pop(path, None)
         self._started.discard(path)
 
     def drop_waiting(self) -> None:
-        """Remove everything that has not started."""
+        """Remove all attempts that have not started."""
         self._entries = {path: entry for path, entry in self._entries.items() if path in self._started}
 
     def clear(self) -> None:

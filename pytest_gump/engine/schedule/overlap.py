@@ -1,4 +1,4 @@
-"""Whether two patterns of files can mean the same file."""
+"""Check whether two file patterns can match the same file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _LETTERS: Final = "*"
 
 
 def may_overlap(first: str, second: str) -> bool:
-    """Say whether some path matches both gitignore-style patterns.
+    """True if a path can match both gitignore-style patterns.
 
-    A character class counts as any character, and a name with a dot in it (`*.py`) as a file, never as a folder.
+    A character class is treated as any character, and a name with a dot (`*.py`) as a file, not as a folder.
     """
     return _meet(segments(first), segments(second), _FOLDERS)
 
 
 def segments(pattern: str) -> tuple[str, ...]:
-    """The parts of a pattern between slashes; `**` stands for any number of folders."""
+    """Return the parts of a pattern between slashes; `**` stands for any number of folders."""
     text = pattern.strip()
     parts = [part for part in text.split("/") if part not in {"", "."}]
     is_rooted = "/" in text.rstrip("/")
@@ -28,7 +28,7 @@ def segments(pattern: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16_384)
 def _meet(first: tuple[str, ...], second: tuple[str, ...], star: str) -> bool:
-    """Whether two lists of segments, or of letters, can stand for the same; `star` stands for any number of them."""
+    """True if two lists of segments, or of letters, can be equal; `star` stands for any number of them."""
     if not first or not second:
         return all(part == star for part in (*first, *second))
     if first[0] == star or second[0] == star:

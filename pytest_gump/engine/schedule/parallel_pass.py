@@ -1,8 +1,8 @@
-"""One pass of a parallel group: which members may begin, whose work is to be merged next, and who has ended.
+"""One pass of a parallel group: which members may start, which one is merged next, and which have ended.
 
-Members are merged in plan order, whatever the order in which they end; so trees, and what follows from them, do not
-depend on how many attempts run at once. A member that must wait begins at the tree that holds all members up to the
-last one it waits for.
+Members are merged in plan order, independent of the order in which they end. The trees therefore do not depend on the
+number of parallel attempts. A member that waits for others starts at the tree with all members up to the last one that
+it waits for.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ Merge = TypeVar("Merge")
 Failed = TypeVar("Failed")
 """A failure of a member."""
 MemberState = Literal["waiting", "running", "passed", "merging", "merged", "failed", "dropped"]
-"""`passed` waits for its merge; `merged` is also said of a member that had nothing to merge; `dropped` can never begin,
-because a member that it needs has failed."""
+"""`passed` waits for its merge; `merged` includes members without changes to merge; `dropped` can never start, because
+a member that it depends on has failed."""
 
 
 class ParallelPass(Generic[Merge, Failed]):
     def __init__(self, size: int, begin: str, *, needs: Sequence[frozenset[int]], after: Sequence[int]) -> None:
-        """`needs[i]`: members that must pass before i; `after[i]`: how many members must have ended before i."""
+        """`needs[i]`: members that must pass before member i; `after[i]`: number of members that must end before it."""
         self.states: list[MemberState] = ["waiting"] * size
         self.failures: dict[int, list[Failed]] = {}
         self.merges: dict[int, Merge] = {}
         self.heads = [begin]
-        """The group's tree when the first k members have ended."""
+        """`heads[k]`: the group's commit after the first k members have ended."""
         self._needs = needs
         self._after = after
         self._enterable: list[int] = []
@@ -47,7 +47,7 @@ class ParallelPass(Generic[Merge, Failed]):
 
     @property
     def ended(self) -> int:
-        """How many members have ended, in plan order: the index of the one whose turn it is to be merged."""
+        """Number of members that have ended, in plan order, which is the index of the next member to merge."""
         return len(self.heads) - 1
 
     @property
@@ -56,17 +56,17 @@ class ParallelPass(Generic[Merge, Failed]):
 
     @property
     def has_more(self) -> bool:
-        """Whether a member may begin."""
+        """True if a member may start."""
         return bool(self._enterable)
 
     def enter(self) -> tuple[int, str]:
-        """Take the first member that may begin, and the tree that it begins at."""
+        """Start the first member that may start; return its index and the commit from which it starts."""
         index = heapq.heappop(self._enterable)
         self.states[index] = "running"
         return index, self.heads[self._after[index] if self._after else 0]
 
     def _end(self, head: str) -> None:
-        """Let the member whose turn it is end, with the group's tree at `head`; others may begin now."""
+        """End the next member, with the group's tree at `head`, and unblock members that waited for it."""
         self.heads.append(head)
         for index in self._blocked.pop(self.ended, ()):
             if all(self.states[needed] == "merged" for needed in self._needs[index]):
@@ -75,7 +75,7 @@ class ParallelPass(Generic[Merge, Failed]):
                 self.states[index] = "dropped"
 
     def next_merge(self, head: str, may_write: Callable[[int], bool]) -> int | None:
-        """Let end whose turn it is, up to a member that is to be merged, which is given, or that has not ended."""
+        """End members in plan order and return the first one to merge; None if there is none, or one is not done."""
         while not self.is_over:
             index = self.ended
             state = self.states[index]
@@ -89,7 +89,7 @@ class ParallelPass(Generic[Merge, Failed]):
         return None
 
     def reopen(self, index: int) -> list[Merge]:
-        """Let a member that failed run again; returns the merges of later members, which must be repeated."""
+        """Let a failed member run again; return the merges of this and later members, which must be repeated."""
         self.failures.pop(index, None)
         del self.heads[index + 1 :]
         merges = [self.merges.pop(later) for later in range(index, len(self.states)) if later in self.merges]
@@ -103,7 +103,7 @@ class ParallelPass(Generic[Merge, Failed]):
         return merges
 
     def cases(self) -> list[Failed]:
-        """The failures of all members, in plan order."""
+        """Return the failures of all members, in plan order."""
         return [case for index in sorted(self.failures) for case in self.failures[index]]
 
     def signature(self) -> Hashable:

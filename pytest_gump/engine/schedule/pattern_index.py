@@ -1,4 +1,4 @@
-"""Finds which items of a plan may name the same files as another one, without comparing each with each."""
+"""Index of plan items by file patterns, to find overlapping items without comparing all pairs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ _WILD: Final = frozenset("*?[")
 
 
 class PatternIndex:
-    """Items by the folders with which their patterns begin.
+    """Items by the leading folders of their patterns.
 
-    Two patterns can only mean the same file if the segments before the first wildcard of one begin those of the other.
+    Two patterns can match the same file only if the segments before the first wildcard of one are a prefix of the
+    other's.
     """
 
     def __init__(self) -> None:
         self._plain: defaultdict[Segments, list[int]] = defaultdict(list)
-        """By the whole pattern, of those without wildcards."""
+        """Items with patterns without wildcards, by the whole pattern."""
         self._wild: defaultdict[Segments, list[int]] = defaultdict(list)
-        """By the segments before the first wildcard."""
+        """Items with wildcards, by the segments before the first wildcard."""
         self._below: defaultdict[Segments, list[int]] = defaultdict(list)
-        """All, by each beginning of those segments."""
+        """All items, by each prefix of those segments."""
 
     def add(self, item: int, patterns: Iterable[str]) -> None:
         for pattern in patterns:
@@ -37,7 +38,7 @@ class PatternIndex:
                 self._below[head[:depth]].append(item)
 
     def candidates(self, patterns: Iterable[str]) -> set[int]:
-        """The items that were added and that may overlap; a few may not."""
+        """Return the added items that may overlap. Some of them may not."""
         found: set[int] = set()
         for pattern in patterns:
             head, is_plain = _head(segments(pattern))
@@ -48,7 +49,7 @@ class PatternIndex:
 
 
 def _head(pattern: Segments) -> tuple[Segments, bool]:
-    """The segments before the first wildcard, and whether there is none."""
+    """Return the segments before the first wildcard, and True if there is no wildcard."""
     for depth, segment in enumerate(pattern):
         if not _WILD.isdisjoint(segment):
             return pattern[:depth], False

@@ -1,4 +1,4 @@
-"""In which order the items of a plan run, and which of them wait for others."""
+"""Order of the items of a plan, and which of them wait for others."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Waits(NamedTuple):
-    """For each item of an ordered plan: whom it needs, and how many items must have ended before it."""
+    """For each item of an ordered plan: the items that it depends on, and the number of items that must end first."""
 
     needs: tuple[frozenset[int], ...] = ()
     after: tuple[int, ...] = ()
-    """Both are empty when nobody waits."""
+    """Both are empty if no item waits."""
 
 
 def in_order(plan: Sequence[PlanItem]) -> tuple[PlanItem, ...]:
-    """Put every item behind those that it depends on, and else leave the order as it is.
+    """Return the items with each one after its dependencies, and otherwise in the same order.
 
     Raises:
-        ValueError: the items depend on each other in a circle.
+        ValueError: the dependencies are circular.
     """
     if not any(item.depends_on for item in plan):
         return tuple(plan)
@@ -51,7 +51,7 @@ def in_order(plan: Sequence[PlanItem]) -> tuple[PlanItem, ...]:
 
 
 def waits(plan: Sequence[PlanItem], *, serialize: bool) -> Waits:
-    """Say who waits for whom in a plan that is in order; with `serialize`, items that may touch the same files do."""
+    """Return which items of an ordered plan wait for others; with `serialize`, also because of overlapping files."""
     if not serialize and not any(item.depends_on for item in plan):
         return Waits()
     index = {item.slug: position for position, item in enumerate(plan)}
@@ -64,7 +64,7 @@ def waits(plan: Sequence[PlanItem], *, serialize: bool) -> Waits:
 
 
 def overlaps(plan: Sequence[PlanItem]) -> Iterator[tuple[int, int, str]]:
-    """Pairs of items (earlier, later) whose `files` may name the same file, with one pattern of the later that does."""
+    """Yield pairs of items (earlier, later) whose `files` may overlap, with an overlapping pattern of the later one."""
     index = PatternIndex()
     for second, later in enumerate(plan):
         for first in sorted(index.candidates(later.files)):

@@ -1,4 +1,4 @@
-"""Which plan a `foreach` works through: the newest passed one of the step it names."""
+"""The plan of a `foreach`: the newest passed plan of the named step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMED_PAIRS: Final = 5
 
 
 def overlap_notes(group: Group) -> list[str]:
-    """What to tell of items that may change the same files, when they are about to begin in parallel."""
+    """Return notes on items that may change the same files, before they start in parallel."""
     if group.kind != "foreach":
         return []
     waits = group.step.overlap == "serialize"
@@ -40,9 +40,9 @@ class Plans:
         self._plans[path] = in_order(plan)
 
     def find(self, path: StepPath, reference: str) -> tuple[PlanItem, ...] | None:
-        """Find the plan for the `foreach` at `path`; None when it is not known yet.
+        """Return the plan for the `foreach` at `path`; None if it is not known yet.
 
-        A plan step below the same plan items as the `foreach` has one plan for each of them.
+        A plan step inside the same plan items as the `foreach` has one plan for each of them.
         """
         names = self._outline.resolve(path.names, reference)
         depths = range(len(path.items), -1, -1)
@@ -50,12 +50,12 @@ class Plans:
         return next((plan for plan in plans if plan is not None), None)
 
     def expanded_by(self, group: Group) -> tuple[PlanItem, ...]:
-        """The plan that `group` must expand now.
+        """Return the plan that `group` must expand now.
 
         Raises:
             ValueError: the plan step passed without a plan.
         """
         plan = self.find(group.path, group.step.foreach) if group.step.foreach is not None else None
         if not plan:
-            raise ValueError(f"no plan for {group.path}: {group.step.foreach!r} has handed none over")
+            raise ValueError(f"no plan for {group.path}: {group.step.foreach!r} passed without one")
         return plan

@@ -1,4 +1,4 @@
-"""What a Schedule returns: what may start, what a result led to, and the state of its steps."""
+"""Values that a Schedule returns: attempts that may start, settled attempts, and the status of steps."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pytest_gump.order import Mode, PlanItem
 
 Decide = Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]
-"""Called for a failed step or group with the failures that count, newest last, and what the workflow's own policy
-says; returns what to do. Replaying a run, it returns what was recorded."""
+"""Called for a failed step or group with the failures that count, newest last, and the decision of the workflow's own
+policy; returns the decision. In a replay of a run, it returns the recorded one."""
 
 EntryKind = Literal["first", "same", "escalate", "replan", "restart", "group", "resume", "recheck"]
 Role = Literal["step", "replan-plan", "replan-item", "replan-check", "merge", "gate"]
@@ -31,19 +31,19 @@ class Ready:
     path: StepPath
     step: Step
     attempt: int
-    """From 1; never starts over, whatever restarts."""
+    """From 1; never restarts."""
     agent: str | None
     """None for a gate-only step and for a replan's check."""
     mode: Mode
     base: str
-    """Commit that the worktree is set to."""
+    """Commit at which the attempt starts."""
     step_base: str
     """Commit at which the step began."""
     entry: EntryKind = "first"
-    """Why this attempt is made: `restart` and `group` for the first one after a jump back or in a new pass, `resume`
-    for the first one of a step that had failed when the run ended before, `recheck` if only its gates run again."""
+    """Reason for this attempt: `restart` or `group` for the first attempt after a restart or in a new pass; `resume`
+    for the first attempt of a step that had failed when the run ended; `recheck` if only the gates run again."""
     session: Literal["policy", "resume", "fresh"] = "policy"
-    """`policy`: what the step's `session:` says; `resume`: that of the step's previous attempt."""
+    """`policy`: by the step's `session:`; `resume`: the conversation of the step's previous attempt."""
     prompt: str | None = None
     """Replaces the step's own prompt."""
     failure: Failure | None = None
@@ -54,33 +54,33 @@ class Ready:
     """Enclosing plan items, outermost first."""
     role: Role = "step"
     keep_item: PlanItem | None = None
-    """The plan item whose `files` bound the change: the innermost one; for a part of a replan that lists no files,
-    that of the step."""
+    """The plan item whose `files` limit the change: the innermost one, or the step's item for a part of a replan that
+    lists no files."""
     theirs: str | None = None
-    """For a merge: the tree of the member. `base` is the tree it goes into, `step_base` that which both began at."""
+    """For a merge: the member's commit. It is merged into `base`; `step_base` is the common ancestor."""
 
 
 @dataclass(slots=True)
 class Settled:
-    """What a finished attempt led to; the schedule fills it in while it moves on.
+    """The consequences of a finished attempt, filled in by the schedule.
 
-    `again`: the attempt failed, but its step will be entered again (restart, new pass of a group), or it was part of
-    a replan and its step continues, or others of a parallel group have not ended and a group above may continue then.
-    `failed` is final. `waited` and `failover`: the agent's account was at a limit, and the attempt is repeated.
+    `again`: the attempt failed, but its step will be entered again (restart, new pass of a group), its step continues
+    (part of a replan), or an enclosing group may continue when all members of a parallel group have ended. `failed` is
+    final. `waited` and `failover`: the agent's account reached a limit, and the attempt is repeated.
     """
 
     verdict: AttemptVerdict = "passed"
     outcome: str = Outcome.PASSED
     reason: str = ""
     decisions: list[tuple[StepPath, Decision]] = field(default_factory=list)
-    """Innermost first: the step, then each group that was asked."""
+    """Decisions, innermost first: of the step, then of each enclosing group that decided."""
     notes: list[str] = field(default_factory=list)
     step: StepPath | None = None
-    """The step that `decisions[0]` is about, when the attempt was part of its replan."""
+    """The step of `decisions[0]`, if the attempt was part of its replan."""
     skipped: tuple[StepPath, ...] = ()
-    """Set when the run ended here: the steps that will never run."""
+    """Steps that will never run, if the run ended here."""
     failed: tuple[StepPath, ...] = ()
-    """Other steps whose failure is final only now: their own attempts were `again`."""
+    """Other steps whose failure has just become final; their own attempts were `again`."""
 
     @property
     def stops(self) -> list[Stop]:
@@ -88,11 +88,11 @@ class Settled:
 
     @property
     def why(self) -> str:
-        """What a hook asked for and was refused, or why the step was given up."""
+        """The notes, for example on a refused request of a hook, and the reasons for giving up the step."""
         return "; ".join(filter(None, [*self.notes, *(stop.reason for stop in self.stops)]))
 
     def fail(self, failure: Failure, verdict: AttemptVerdict) -> None:
-        """Take outcome and reason from the failure, or from the decision that made it final."""
+        """Set verdict, outcome and reason from the failure, or from the decision that made it final."""
         stops = self.stops if verdict == "failed" else []
         self.verdict = verdict
         self.outcome = next((stop.outcome for stop in stops if stop.outcome), failure.outcome)

@@ -1,7 +1,7 @@
 """A schedule that resumes a run: past attempts are fed to it again, in the order of the ledger.
 
-A step that failed for good when the run ended restarts at the tree where it began, with the declared agent and all of
-its failures left; its prompt describes the failure. Attempt numbers continue.
+A step whose failure was final when the run ended starts again from its first tree, with the declared agent and its full
+number of attempts. Its prompt describes the failure. Attempt numbers continue.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class ResumableSchedule(Schedule):
 
     @property
     def has_failed(self) -> bool:
-        """Nothing may start any more."""
+        """True if no attempt may start any more."""
         return self._has_failed
 
     def open_attempt(self, path: StepPath) -> Ready | None:
-        """The attempt of a step, or of a part of its replan, that may start now."""
+        """Return the attempt of a step, or of a part of its replan, that may start now; None if there is none."""
         try:
             return self._find(path)[1]
         except ValueError:
@@ -46,12 +46,12 @@ class ResumableSchedule(Schedule):
     def replay(
         self, path: StepPath, result: AttemptResult, commit: str | None, decide: Decide, *, counts: bool = True
     ) -> Settled:
-        """Process a past attempt like `complete`; but if it fails the run, what failed starts from its beginning.
+        """Process a past attempt like `complete`, but if it fails the run, the failed steps start again.
 
-        Without `counts` what follows from it stands, and its step has all of its failures left.
+        If `counts` is False, the decision stays valid, but the failure does not count for its step.
 
         Raises:
-            ValueError: no such attempt is open, or the decision cannot be followed.
+            ValueError: the attempt is not open, or the decision cannot be carried out.
         """
         tally = self._find(path)[0].tally
         self._forgives = True
@@ -63,9 +63,7 @@ class ResumableSchedule(Schedule):
                 tally.clear()
 
     def repeat(self, path: StepPath, agent: str | None = None) -> None:
-        """Offer an attempt once more, under its own number, maybe to another agent: what became of it says nothing
-        about the step.
-        """
+        """Offer an attempt again under its own number, for `agent` if given. Its result does not count for the step."""
         leaf, ready = self._find(path)
         self._open.drop(path)
         if agent is not None:
@@ -74,7 +72,7 @@ class ResumableSchedule(Schedule):
         self._open.add(leaf, ready)
 
     def count_from(self, numbers: Mapping[StepPath, int], renewed: Sequence[StepPath]) -> None:
-        """Let new attempts have numbers above these; those of `renewed` that are open now get a new number too."""
+        """Number new attempts above `numbers`; the open attempts of `renewed` get a new number too."""
         for path, number in numbers.items():
             self._attempts[path] = max(number, self._attempts.get(path, 0))
         for path in renewed:
@@ -84,7 +82,7 @@ class ResumableSchedule(Schedule):
             self._open.add(leaf, replace(ready, attempt=number))
 
     def resume(self) -> None:
-        """Continue where the run ended. If it had failed, what failed after that restarts too."""
+        """Continue after the end of a session. If the run had failed, steps that failed after that start again too."""
         if self._had_failed:
             self._forgive([*_given_up(self._root)])
         self._had_failed = False
@@ -105,7 +103,7 @@ class ResumableSchedule(Schedule):
             self._begin_again(case.leaf, case)
 
     def _bring_back(self, leaf: Leaf) -> None:
-        """Open the groups around a failed step again."""
+        """Reopen the groups around a failed step."""
         node: StepNode = leaf
         for group in groups_above(leaf):
             group.status = "running"
@@ -135,7 +133,7 @@ class ResumableSchedule(Schedule):
 
 
 def _given_up(group: Group) -> Iterator[FailureCase]:
-    """The failures in parallel groups that have not come to their end: when the run fails, they are final too."""
+    """Yield the failures in parallel groups that have not ended; they become final if the run fails."""
     if group.parallel is not None:
         yield from group.parallel.cases()
     for member in group.members:

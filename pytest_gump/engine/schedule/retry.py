@@ -1,4 +1,4 @@
-"""Decides by the workflow after a failure: `on_failure` as a pure function of the failures so far."""
+"""Failure policies: `on_failure` as a pure function of the failures so far."""
 
 from __future__ import annotations
 
@@ -17,56 +17,56 @@ FLAT: Final = "flat"
 
 @dataclass(slots=True)
 class Count:
-    """How far one policy (the flat one, or one branch) has got."""
+    """Progress of one policy: the flat one, or one branch."""
 
     failures: int = 0
     entry: int = 0
-    """0-based index of the strategy entry that governs the current attempt."""
+    """0-based index of the current strategy entry."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """The failures of one step or group that still count, and where its strategy lists stand."""
+    """The failures of one step or group that still count, and the position in its strategy lists."""
 
     failures: list[Failure] = field(default_factory=list)
     counts: dict[str, Count] = field(default_factory=dict)
     streak: int = 0
-    """Failures since the step was entered: only these are compared for progress."""
+    """Number of failures since the step was entered; only these are compared for progress."""
 
     def enter(self) -> None:
-        """Enter the step again after a restart: failures are kept, the flat list starts over.
+        """Enter the step again after a restart: keep the failures, and start the flat list over.
 
-        A branch counts only its own failures; its list starts over only after its own restart.
+        A branch counts only its own failures, and its list starts over only after its own restart.
         """
         self.streak = 0
         if FLAT in self.counts:
             self.counts[FLAT].entry = 0
 
     def clear(self) -> None:
-        """Let nothing count that has failed so far, wherever the tally is kept."""
+        """Forget all failures so far, in place: several objects may share the tally."""
         self.failures.clear()
         self.counts.clear()
         self.streak = 0
 
     def restart_list(self, on_failure: OnFailure | None) -> None:
-        """Start the list over of the policy that answered the newest failure with a restart."""
+        """Start over the list of the policy that decided on a restart after the newest failure."""
         name = branch_name(on_failure, self.failures[-1].source)
         if name in self.counts:
             self.counts[name].entry = 0
 
 
 def branch_name(on_failure: OnFailure | None, source: FailureSource) -> str:
-    """Name the counter of the policy that answers `source`; a missing branch shares that of `gate_fail`."""
+    """Return the name of the counter for `source`; a missing branch uses that of `gate_fail`."""
     if on_failure is None or on_failure.flat is not None:
         return FLAT
     return source if getattr(on_failure, source) is not None else "gate_fail"
 
 
 def decide(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, compare_trees: bool) -> Decision | None:
-    """Count `failure` and return what the workflow's own policy does about it; None if no failure is left.
+    """Count `failure` and return the decision of the workflow's own policy; None if the failure is final.
 
-    Without a policy (none at all, or none for this kind of failure) the first failure is final. `compare_trees` is
-    False where the tree says nothing about progress: gate-only steps and steps that may not write.
+    Without a policy for this kind of failure, the first failure is final. `compare_trees` is False if the tree does not
+    show progress: for gate-only steps and steps that must not write.
     """
     previous = tally.failures[-1] if tally.failures and tally.streak else None
     tally.failures.append(failure)
@@ -85,7 +85,7 @@ def decide(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, comp
 
 
 def no_progress(before: Failure, after: Failure) -> bool:
-    """Say whether two failures in a row left the same tree and the same failing checks under the same agent."""
+    """True if two consecutive failures have the same tree, the same failing checks and the same agent."""
     return (
         after.tree is not None
         and bool(after.failing)
@@ -102,7 +102,7 @@ def _next(policy: Policy, count: Count) -> Decision:
 
 
 def _skip_same(policy: Policy, count: Count) -> Decision:
-    """Use the next entry that is not `same`; with none left, restart, else give up as `no_progress`."""
+    """Use the next entry that is not `same`. If none is left, restart, or else stop with `no_progress`."""
     for index in range(count.entry, len(policy.strategy)):
         if policy.strategy[index].kind != "same":
             count.entry = index

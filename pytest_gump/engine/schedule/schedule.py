@@ -1,13 +1,13 @@
-"""The pure state machine of a run: what may start now, and what follows after each result.
+"""The pure state machine of a run: which attempts may start now, and what follows after each result.
 
-No I/O, no clock, no pytest. Feeding it the same results and the recorded decisions gives the same state again;
-`resumable` continues from there.
+It uses no I/O, no clock and no pytest. The same results and recorded decisions give the same state again, from which
+`resumable` continues.
 
-`tree` says how the run moves forward. After a failure `same` continues from what the failed attempt left; all
-else goes back to where the step, the group or the restarted step began.
+`tree` holds the rules for passed steps. After a failure, `same` continues from the files of the failed attempt. All
+other entries go back to the start of the step, of the group or of the restarted step.
 
-What follows for a parallel group is decided when the last member has ended, from their failures in plan order; until
-then a failed attempt in it is `again` where some group may still continue.
+A parallel group decides when its last member has ended, from all failures in plan order. Until then, a failed attempt
+in it has the verdict `again` if an enclosing group may still continue.
 """
 
 from __future__ import annotations
@@ -35,48 +35,48 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.path import StepPath
 
 ENDS_RUN: Final = frozenset({Outcome.GATE_ERROR, Outcome.CANCELLED, Outcome.QUOTA})
-"""Outcomes that end the run: every other step would meet the same obstacle. Running attempts may finish."""
+"""Outcomes that end the run, because all other steps would fail for the same reason. Running attempts may finish."""
 
 
 class Schedule(StepTree):
     def __init__(self, workflow: Workflow, *, base: str) -> None:
         self._failed_leaves: list[Leaf] = []
-        """Steps that have failed while it is open whether a group continues."""
+        """Failed steps whose enclosing groups have not decided yet whether to continue."""
         self._decide: Decide = lambda _step, _path, _failures, own: own
         self._has_failed = False
         self.reason = ""
-        """Why the run failed: the reason that skipped steps show."""
+        """Why the run failed; the reason of skipped steps."""
         super().__init__(workflow, base=base)
 
     @property
     def done(self) -> bool:
-        """Nothing may start any more, and nothing is in flight."""
+        """True if no attempt may start any more and none is in flight."""
         return (self._has_failed or self.passed) and not self._open.has_started
 
     def leaves(self) -> list[LeafState]:
-        """List all steps in display order; the parts of a replan are not steps."""
+        """Return all steps in display order, without the parts of replans."""
         leaf_list = LeafList(self._attempts, self._plans, self._open.in_flight(), self._has_failed)
         return list(leaf_list.below(self._root))
 
     def signature(self) -> Hashable:
-        """Everything that decides what comes next, as a value that can be compared."""
+        """Return the whole state that determines further decisions, as a comparable value."""
         return (self._has_failed, frozenset(self._attempts.items()), self._open.all(), signature(self._root))
 
     def abort(self, reason: str) -> tuple[StepPath, ...]:
-        """End the run from outside, with all that is in flight, and name the steps that did not come to an end."""
+        """End the run from outside, including attempts in flight; return the steps that did not end."""
         in_flight = tuple(self._open.in_flight())
         self._open.clear()
         return in_flight if self._has_failed or self.passed else self._end(reason)
 
     def stop(self, reason: str) -> tuple[StepPath, ...]:
-        """End the run from outside, but let finish what is in flight; name the steps that will never start."""
+        """End the run from outside, but let attempts in flight finish; return the steps that will never start."""
         return () if self._has_failed or self.passed else self._end(reason)
 
     def complete(self, path: StepPath, result: AttemptResult, commit: str | None, decide: Decide) -> Settled:
-        """Move on after an attempt; `commit` is where the tree stands after it, if its step may write.
+        """Process the result of an attempt; `commit` is the tree after it, if its step may write.
 
         Raises:
-            ValueError: no such attempt is open, or the decision cannot be followed (no such earlier sibling).
+            ValueError: the attempt is not open, or the decision cannot be carried out (no such earlier sibling).
         """
         leaf, ready = self._find(path)
         if ready.attempt != result.attempt:
@@ -92,7 +92,7 @@ class Schedule(StepTree):
             leaf.has_crashed = True
             self._open.add(leaf, ready)
             self._settled.verdict, self._settled.outcome = "retried", result.outcome
-            self._settled.notes.append("the worker was lost: repeated once, same number")
+            self._settled.notes.append("the worker was lost: the attempt is repeated once under the same number")
         else:
             leaf.has_crashed = False
             self._fail(leaf, ready, result, commit)
@@ -107,7 +107,7 @@ class Schedule(StepTree):
         return settled
 
     def _complete_late(self, leaf: Leaf, ready: Ready, result: AttemptResult) -> None:
-        """Count what was in flight when the run failed; nothing follows from it."""
+        """Record an attempt that was in flight when the run failed; no attempt follows."""
         settled = self._settled
         if ready.path != leaf.path or leaf.replanning is not None:
             leaf.status = "skipped"
@@ -139,7 +139,7 @@ class Schedule(StepTree):
         self._advance(leaf)
 
     def _advance(self, node: StepNode) -> None:
-        """Move on after a member that passed: its successor, or what follows for the group it completes."""
+        """Continue after a passed member: with its successor, or with the end of its group."""
         while (group := node.parent) is not None:
             if group.parallel is not None and node.index < group.size:
                 is_merge = isinstance(node, Leaf) and node.role == "merge"
@@ -156,7 +156,10 @@ class Schedule(StepTree):
             node = group
 
     def _merge_on(self, group: Group, parallel: ParallelPass[Leaf, FailureCase]) -> AttemptVerdict | None:
-        """Merge the next member if it has passed; when all have ended, move on and return what a failure led to."""
+        """Merge the next member if it has passed, and continue after the group when all members have ended.
+
+        Return the verdict if members failed; otherwise None.
+        """
         index = parallel.next_merge(group.lane.head, group.may_write)
         if index is not None:
             self._start_merge(group, parallel, index)
@@ -219,7 +222,7 @@ class Schedule(StepTree):
         return Stop() if case.is_final else ask(case, node, attempt, self._decide, self._settled)
 
     def _stop(self, leaf: Leaf, case: FailureCase, left: str) -> AttemptVerdict:
-        """Give a step up; its failure is `again` while a group above may still continue."""
+        """Give up a step; the verdict is `again` if an enclosing group may still continue."""
         verdict = self._give_up(leaf, [case], left)
         if verdict is not None:
             return verdict
@@ -229,10 +232,10 @@ class Schedule(StepTree):
         return "again"
 
     def _give_up(self, node: StepNode, cases: list[FailureCase], left: str) -> AttemptVerdict | None:
-        """Let `node` fail for good in this pass.
+        """Make the failure of `node` final in this pass.
 
-        Returns `again` if a group above continues, `failed` if the run has failed, None while others of a parallel
-        group have not ended.
+        Return `again` if an enclosing group continues, `failed` if the run has failed, or None while other members of a
+        parallel group have not ended.
         """
         node.status = "failed"
         group = node.parent
@@ -246,7 +249,7 @@ class Schedule(StepTree):
         return self._merge_on(group, group.parallel)
 
     def _give_up_group(self, group: Group, cases: list[FailureCase], left: str) -> AttemptVerdict | None:
-        """Ask the group whether it continues; if not, it fails too."""
+        """Let the group's policy decide whether it continues; otherwise the group fails too."""
         if group.policy is not None and not any(case.is_final for case in cases):
             decision = self._ask(cases[0], group, self._attempts[group.path])
             if isinstance(decision, Retry | Restart):
@@ -260,7 +263,7 @@ class Schedule(StepTree):
         return self._give_up(group, cases, left)
 
     def _restart(self, node: StepNode, decision: Restart, case: FailureCase) -> None:
-        """Jump back to an earlier sibling of `node` or to itself; what lies after it, up to `node`, is new again."""
+        """Jump back to an earlier sibling of `node` or to `node` itself, and reset the steps from there to `node`."""
         group, target = restart_target(node, decision.step)
         target.tally.enter()
         node.tally.enter()

@@ -1,10 +1,9 @@
-"""The tree of steps as far as it was entered, and what may start in it.
+"""The entered part of the tree of steps, and the attempts that may start in it.
 
-How trees of files move: every step and group remembers where it began. The tree of the run advances only when a step
-passes.
+Each step and group keeps the commit at which it began. The head of the run moves only when a step passes.
 
-Members of a parallel group start at the tree where the group began, however many may run at once, and are merged in
-plan order; a merge is a step of its own.
+The members of a parallel group start at the commit at which the group began, independent of the number of parallel
+attempts, and are merged in plan order. Each merge is a step.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ class StepTree:
         self._plans = Plans(workflow)
         self._open = OpenAttempts()
         self._enterable_groups: list[Group] = []
-        """Parallel groups with members that may begin."""
+        """Parallel groups with members that may start."""
         self._settled = Settled()
-        """What the result that is being processed led to."""
+        """Consequences of the result that is being processed."""
         root = Step(name=workflow.name, steps=workflow.steps)
         self._root = Group(StepPath(()), root, workflow.steps, "root", None, 0, (), Lane(base))
         self._enter(self._root)
@@ -48,17 +47,17 @@ class StepTree:
 
     @property
     def head(self) -> str:
-        """Commit where the run's tree stands: that of the last passed step that was not taken back."""
+        """Commit of the run's tree, after the last passed step that was not undone by a restart."""
         return self._root.lane.head
 
     def ready(self, most: int | None = None) -> list[Ready]:
-        """List what may start now and has not, in plan order; members of parallel groups begin only as they fit in."""
+        """Return up to `most` attempts that may start now, in plan order. Enters only as many parallel members."""
         while self._enterable_groups and (most is None or self._open.waiting < most):
             self._enter_next()
         return self._open.offered(most)
 
     def start(self, path: StepPath) -> None:
-        """Mark the attempt as in flight: it is not offered again, and may finish after the run has failed."""
+        """Mark the attempt as in flight. It is not offered again, and may finish after the run has failed."""
         self._find(path)
         self._open.start(path)
 
@@ -70,11 +69,11 @@ class StepTree:
         return self._open[path]
 
     def member_of(self, path: StepPath) -> StepPath | None:
-        """The innermost parallel member that an open attempt belongs to."""
+        """Return the innermost parallel member that contains an open attempt, or None."""
         return member_of(self._open[path][0])
 
     def living(self) -> frozenset[StepPath]:
-        """The parallel members whose steps are running; those that wait for their merge are not."""
+        """Return the parallel members whose steps are running, without those that wait for their merge."""
         return frozenset(living(self._root))
 
     def _enter(self, node: StepNode) -> None:
@@ -107,7 +106,7 @@ class StepTree:
             self._enterable_groups.append(group)
 
     def _enter_next(self) -> None:
-        """Let one more member of a parallel group begin: the first one in plan order."""
+        """Start one more member of a parallel group: the first one in plan order."""
         group = min(self._enterable_groups, key=plan_position)
         index, head = group.parallel_pass.enter()
         if not group.parallel_pass.has_more:
@@ -121,7 +120,7 @@ class StepTree:
         self._start(leaf, merge_attempt(leaf, group.entered(index), self._attempts))
 
     def _reopen(self, merge: Leaf, case: FailureCase, kept: Reopened) -> None:
-        """Start the member that could not be merged from its beginning."""
+        """Restart a member that could not be merged."""
         group = merge.parent
         group.parallel_pass.states[merge.index] = "running"
         merge.status = "pending"

@@ -1,4 +1,4 @@
-"""The whole tree as a list of leaves, and as one comparable value."""
+"""The tree of steps as a list of leaves and as a comparable value, and positions in it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _BEHIND = 1 << 30
 
 
 def plan_position(node: StepNode) -> tuple[int, ...]:
-    """Where a node stands in plan order; the merge of a member stands behind all that is in it."""
+    """Return the sort key of a node in plan order; the merge of a member comes after all its steps."""
     own = (node.index, _BEHIND) if isinstance(node, Leaf) and node.role == "merge" else (node.index,)
     return own if node.parent is None else (*plan_position(node.parent), *own)
 
 
 def member_of(node: StepNode) -> StepPath | None:
-    """The innermost parallel member that a node belongs to."""
+    """Return the innermost parallel member that contains a node, or None."""
     while (group := node.parent) is not None:
         if group.parallel is not None and node.index < group.size:
             return node.path
@@ -37,7 +37,7 @@ def member_of(node: StepNode) -> StepPath | None:
 
 
 def living(group: Group) -> Iterator[StepPath]:
-    """The parallel members below a group whose steps are running."""
+    """Yield the parallel members below a group whose steps are running."""
     parallel = group.parallel
     members = group.members if parallel is None else group.members[parallel.ended :]
     for member in members:
@@ -51,7 +51,7 @@ def living(group: Group) -> Iterator[StepPath]:
 
 @dataclass(frozen=True, slots=True)
 class LeafList:
-    """The leaves of a tree; what a failed run did not bring to an end, and is not in flight, is skipped."""
+    """The leaves of a tree. In a failed run, steps that have not ended and are not in flight are skipped."""
 
     attempts: Mapping[StepPath, int]
     plans: Plans
@@ -63,7 +63,7 @@ class LeafList:
         return "skipped" if self.has_failed else "pending"
 
     def below(self, group: Group) -> Iterator[LeafState]:
-        """The leaves below a group in display order."""
+        """Yield the leaves below a group in display order."""
         merges = group.parallel.merges if group.parallel is not None else {}
         for index, node in enumerate(group.members):
             if isinstance(node, Group):
@@ -88,7 +88,7 @@ class LeafList:
             yield self._leaf(path, self._unfinished)
 
     def _not_entered(self, steps: Sequence[Step], path: StepPath, group: Step | None) -> Iterator[LeafState]:
-        """Steps of a group, or of the scope of a plan item, that has not begun."""
+        """Yield the steps of a group, or of the scope of a plan item, that has not started."""
         merged = [*merged_members(group)] if group is not None else []
         scopes = [path]
         if group is not None and group.foreach is not None:
@@ -115,7 +115,7 @@ class LeafList:
 
 
 def signature(node: StepNode | None) -> Hashable:
-    """The state of a node and all below it."""
+    """Return the state of a node and all nodes below it as a comparable value."""
     if node is None:
         return None
     counts = tuple(sorted((name, count.failures, count.entry) for name, count in node.tally.counts.items()))

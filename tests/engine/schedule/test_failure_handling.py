@@ -240,7 +240,7 @@ def test_hook_cannot_retry_a_step_that_has_no_failure_left() -> None:
     drive = Drive((agent("a", on_failure=flat(2, "same: 2")),), {"a": ["gate_failed"] * 9}, decide=hook).run()
     assert len(drive.orders) == 2
     assert drive.settled[-1].verdict == "failed"
-    assert "no failure left" in drive.settled[-1].why
+    assert "no attempt left" in drive.settled[-1].why
 
 
 def test_reason_of_a_hook_that_stops_is_kept_at_the_limit() -> None:
