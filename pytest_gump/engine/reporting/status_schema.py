@@ -25,11 +25,11 @@ RUNNING: Final = Shape(
 )
 WAITING: Final = Shape(
     "Waiting",
-    "An attempt that is retried when a usage limit ends.",
+    "An attempt that is repeated when a usage limit ends.",
     step=(str, "Address of its step."),
     attempt=(int, "Number of the attempt within its step, from 1."),
     agent=(str | None, "Agent."),
-    until=(TIME, "Earliest time of the retry."),
+    until=(TIME, "Earliest time of the repetition."),
 )
 RUN_STATUS: Final = Shape(
     "RunStatus",
@@ -52,7 +52,7 @@ RUN_STATUS: Final = Shape(
     attempts=(int, "Attempts that have started, without those of the run `origin`."),
     steps=(dict[str, int], "Steps by status: passed, failed, skipped, running."),
     running=([RUNNING], "Attempts without a recorded decision; in an interrupted run, the interrupted attempts."),
-    waiting=([WAITING], "Attempts that are retried when a usage limit of their agent's account ends."),
+    waiting=([WAITING], "Attempts that are repeated when a usage limit of their agent's account ends."),
 )
 UNREADABLE: Final = Shape(
     "Unreadable",
