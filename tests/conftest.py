@@ -8,8 +8,9 @@ from hypothesis import HealthCheck, settings
 from pytest_gump.testing import gump_project
 
 from tests.kits.project import project
+from tests.kits.saved import saved
 
-__all__ = ["gump_project", "project"]
+__all__ = ["gump_project", "project", "saved"]
 
 # A job in the background starts with SIGINT ignored, and under nohup with SIGHUP ignored. Children inherit that, and
 # tests send both signals.

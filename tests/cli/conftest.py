@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.testing import GumpProject
 
+    from tests.kits.saved import Saved
+
 WORKFLOW = """
 name: pair
 description: Two changes, one after the other
@@ -63,28 +65,40 @@ def gump_apart(folder: Path, words: str) -> subprocess.CompletedProcess[bytes]:
 
 
 @pytest.fixture
-def gump(gump_project: GumpProject, capsys: pytest.CaptureFixture[str]) -> Gump:
-    gump_project.write({"app.py": "one = 1\ntwo = 2\nthree = 3\nfour = 4\nfive = 5\n"})
-    gump_project.workflow("pair", textwrap.dedent(WORKFLOW))
+def gump(gump_project: GumpProject, saved: Saved, capsys: pytest.CaptureFixture[str]) -> Gump:
+    saved.give("pair", gump_project, _with_the_workflow)
     return Gump(gump_project, capsys)
 
 
 @pytest.fixture
-def passed(gump: Gump) -> Gump:
+def passed(gump_project: GumpProject, saved: Saved, capsys: pytest.CaptureFixture[str]) -> Gump:
     """A run whose first step needs two attempts, and which passes."""
-    project = gump.project
+    saved.give("passed", gump_project, _passed)
+    return Gump(gump_project, capsys)
+
+
+@pytest.fixture
+def failed(gump_project: GumpProject, saved: Saved, capsys: pytest.CaptureFixture[str]) -> Gump:
+    """A run whose first step passes and whose second one fails."""
+    saved.give("failed", gump_project, _failed)
+    return Gump(gump_project, capsys)
+
+
+def _with_the_workflow(project: GumpProject) -> None:
+    project.write({"app.py": "one = 1\ntwo = 2\nthree = 3\nfour = 4\nfive = 5\n"})
+    project.workflow("pair", textwrap.dedent(WORKFLOW))
+
+
+def _passed(project: GumpProject) -> None:
+    _with_the_workflow(project)
     project.answer("first", writes={"notes.txt": "hm\n"}, says="\x1b[31mI only took notes.", cost_usd=0.25, turns=3)
     project.answer("first", attempt=2, agent="claude-sonnet", writes={"first.py": "first = 1\n"}, cost_usd=0.5)
     project.answer("second", writes={"second.py": "second = 2\n"}, cost_usd=None)
     project.run("pair").assert_outcomes(passed=2)
-    return gump
 
 
-@pytest.fixture
-def failed(gump: Gump) -> Gump:
-    """A run whose first step passes and whose second one fails."""
-    project = gump.project
+def _failed(project: GumpProject) -> None:
+    _with_the_workflow(project)
     project.answer("first", writes={"first.py": "first = 1\n"})
     project.answer("second", writes={"notes.txt": "hm\n"})
     project.run("pair").assert_outcomes(passed=1, failed=1)
-    return gump

@@ -140,7 +140,7 @@ def test_playbook_prints_a_schema_that_knows_the_names_of_the_project(gump: Gump
     Draft202012Validator.check_schema(schema)
     step = schema["$defs"]["StepKeys"]["properties"]
     assert {"fast", "claude-opus"} <= set(step["agent"]["anyOf"][0]["enum"])
-    assert "Who does the work" in step["agent"]["description"]
+    assert "The agent: `claude-opus`" in step["agent"]["description"]
     assert {"no_todo", "compile"} <= set(step["gate"]["items"]["anyOf"][0]["anyOf"][0]["enum"])
     workflow = {"name": "w", "steps": [{"name": "a", "agent": "codex:o3", "prompt": "x", "gate": ["bash: true", "x"]}]}
     assert [*Draft202012Validator(schema).iter_errors(workflow)] == []
