@@ -12,10 +12,14 @@ from xml.etree import ElementTree as ET
 import pytest
 from pytest_gump.agents.cassettes import neutral
 from pytest_gump.cli.program import main
+from pytest_gump.workflow.path import slugify
 
-from tests.hardening.plain_runs import check_refused, prepare
+from tests.hardening.plain_runs import ONE, check_refused, prepare
+from tests.kits.cases import case
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_gump.testing import GumpProject
 
 ESC: Final = "\x1b[31m\x1b]0;owned\x07\x9b2J\x00\x08"
@@ -69,6 +73,22 @@ def check_no_traceback(result: pytest.RunResult) -> None:
     assert result.ret in {0, 1, 4}, told
 
 
+def failing(attempts: int) -> str:
+    """The workflow `again`: its step fails its gate, whatever the agent does, until it has had so many attempts."""
+    text = ONE.replace("name: one", "name: again").replace("gate: [compile]", "gate: ['touched: never.py']")
+    return text.replace("retry: 2", f"retry: {attempts}")
+
+
+def newest_take(project: GumpProject) -> Path:
+    """The folder of what the cassette was given last."""
+    takes = json.loads((project.cassette / "index.json").read_text(encoding="utf-8"))["takes"]
+    return project.cassette / str(takes[-1]["folder"])
+
+
+def outcomes(project: GumpProject) -> list[str]:
+    return [one.result.outcome for one in project.record().attempts if one.result is not None]
+
+
 def check_harmless(text: str) -> None:
     """Hold that no control sequence and no CI command got through."""
     odd = {char for char in text if (ord(char) < 32 and char not in "\n\t") or 0x7F <= ord(char) < 0xA0}
@@ -80,124 +100,103 @@ def check_harmless(text: str) -> None:
 # -- specs -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "the spec *spec.md is empty"),
-        (b" \n\t\n", "the spec *spec.md is empty"),
-        (b"x" * (17 << 20), "the spec *spec.md has 17825792 bytes; the limit is 16777216"),
-    ],
-    ids=["nothing", "blank", "17 MiB"],
-)
-def test_a_spec_that_says_nothing_or_too_much_is_refused(project: GumpProject, content: bytes, message: str) -> None:
-    (project.path / "spec.md").write_bytes(content)
-    project.commit()
-    check_refused(project, project.run("one"), message)
+SPECS_REFUSED: Final = {
+    "nothing": (b"", "the spec *spec.md is empty"),
+    "blank": (b" \n\t\n", "the spec *spec.md is empty"),
+    "17 MiB": (b"x" * (17 << 20), "the spec *spec.md has 17825792 bytes; the limit is 16777216"),
+}
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"word " * (1 << 20),
-        b"{spec} {item.name} {{run.id}} {error} {0} %s ${HOME} `id` $(id)\n",
-        EVIL.encode(),
-        b"\x00\x01\x02\xff\xfe binary \x00",
-        b"\xef\xbb\xbf# With a mark\r\n",
-        "🧪 ünï \u202e reversed".encode(),
-        b"---\nname: yaml\nsteps: []\n---\n",
-    ],
-    ids=["5 MB", "braces", "escapes", "binary", "mark", "unicode", "yaml"],
-)
-def test_a_spec_may_hold_anything(project: GumpProject, content: bytes) -> None:
-    (project.path / "spec.md").write_bytes(content)
-    project.commit()
-    project.workflow("one", (project.path / ".gump/workflows/one.yaml").read_text().replace("Do it.", '"Do: {spec}"'))
-    result = project.run("one")
-    result.assert_outcomes(passed=1)
+def test_a_spec_that_says_nothing_or_too_much_is_refused(project: GumpProject) -> None:
+    for name, (content, message) in SPECS_REFUSED.items():
+        with case(name):
+            (project.path / "spec.md").write_bytes(content)
+            project.commit()
+            check_refused(project, project.run("one"), message)
+
+
+SPECS: Final = {
+    "long.md": b"word " * (1 << 20),
+    "braces.md": b"{spec} {item.name} {{run.id}} {error} {0} %s ${HOME} `id` $(id)\n",
+    "escapes.md": EVIL.encode(),
+    "binary.md": b"\x00\x01\x02\xff\xfe binary \x00",
+    "mark.md": b"\xef\xbb\xbf# With a mark\r\n",
+    "unicode.md": "🧪 ünï \u202e reversed".encode(),
+    "yaml.md": b"---\nname: yaml\nsteps: []\n---\n",
+}
+
+
+def test_a_spec_may_hold_anything(project: GumpProject) -> None:
+    for name, content in SPECS.items():
+        (project.path / name).write_bytes(content)
+    workflow = (project.path / ".gump/workflows/one.yaml").read_text().replace("Do it.", '"Do: {spec}"')
+    project.workflow("one", workflow)
+    *others, last = SPECS
+    result = project.run("one", *others, spec=last)
+    result.assert_outcomes(passed=len(SPECS))
     check_harmless(result.stdout.str())
-    assert (project.folders()[0].path / "spec.md").read_bytes() == content
-    if b"{" in content:
-        assert "{spec} {item.name} {{run.id}}" in project.prompt("impl")
+    runs = {json.loads((run.path / "run.json").read_text())["spec"]: run for run in project.folders()}
+    assert {name: (run.path / "spec.md").read_bytes() for name, run in runs.items()} == SPECS
+    (prompt,) = runs["braces.md"].attempts.glob("*/prompt.md")
+    assert "{spec} {item.name} {{run.id}}" in prompt.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("kind", ["folder", "fifo", "device", "missing", "unfinished link"])
-def test_a_spec_that_is_no_file_is_refused(project: GumpProject, kind: str) -> None:
-    spec = project.path / "odd.md"
-    match kind:
-        case "folder":
-            spec.mkdir()
-        case "fifo":
-            os.mkfifo(spec)
-        case "device":
-            spec.symlink_to("/dev/zero")
-        case "unfinished link":
-            spec.symlink_to("nowhere")
-        case _:
-            pass
-    check_refused(project, project.run("one", spec="odd.md"), "*")
-    check_refused(project, project.run("one", "--gump-spec=odd.md", spec="--"), "*")
+def test_a_spec_that_is_no_file_is_refused(project: GumpProject) -> None:
+    (project.path / "folder.md").mkdir()
+    os.mkfifo(project.path / "fifo.md")
+    (project.path / "device.md").symlink_to("/dev/zero")
+    (project.path / "unfinished-link.md").symlink_to("nowhere")
+    for spec in ("folder.md", "fifo.md", "device.md", "unfinished-link.md", "missing.md"):
+        with case(spec):
+            check_refused(project, project.run("one", spec=spec), "*")
+            check_refused(project, project.run("one", f"--gump-spec={spec}", spec="--"), "*")
 
 
 # -- words of the command line -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        *(
-            "--help",
-            "-x",
-            "../one",
-            "../../etc/passwd",
-            "/etc/passwd",
-            "..",
-            ".",
-            "",
-            " ",
-            "a/b",
-            "a\\b",
-            "one\n",
-            "x" * 5000,
-        ),
-        *("~", "$HOME", "CON", "nul", "/dev/zero.yaml", "../../x.yaml", "-x.yaml", "one;id", "{spec}"),
-    ],
+NO_WORKFLOWS: Final = (
+    *("--help", "-x", "../one", "../../etc/passwd", "/etc/passwd", "..", ".", "", " ", "a/b", "a\\b", "one\n"),
+    *("x" * 5000, "~", "$HOME", "CON", "nul", "/dev/zero.yaml", "../../x.yaml", "-x.yaml", "one;id", "{spec}"),
 )
-def test_a_workflow_is_named_by_a_name(project: GumpProject, word: str) -> None:
-    check_refused(project, project.run(word), "*")
 
 
-@pytest.mark.parametrize(
-    "ref",
-    [
-        *("--upload-pack=touch owned", "--help", "-h", "--", "", " ", "HEAD:spec.md", "main..HEAD", "^HEAD", "nowhere"),
-        *("refs/heads/../../x", ":/start", "@{-1}", "HEAD~99", "a b", "\n", "main\nHEAD", "x" * 5000, "--output=owned"),
-    ],
+def test_a_workflow_is_named_by_a_name(project: GumpProject) -> None:
+    for word in NO_WORKFLOWS:
+        with case(word):
+            check_refused(project, project.run(word), "*")
+
+
+NO_COMMITS: Final = (
+    *("--upload-pack=touch owned", "--help", "-h", "--", "", " ", "HEAD:spec.md", "main..HEAD", "^HEAD", "nowhere"),
+    *("refs/heads/../../x", "@{-1}", "HEAD~99", "a b", "\n", "main\nHEAD", "x" * 5000, "--output=owned"),
 )
-def test_a_base_is_a_commit(project: GumpProject, ref: str) -> None:
+
+
+def test_a_base_is_a_commit(project: GumpProject) -> None:
     before = surroundings(project)
-    result = project.run("one", f"--gump-base={ref}")
-    if ref == ":/start":  # git's own way to name a commit by its message
-        check_no_traceback(result)
-        return
-    check_refused(project, result, "*")
-    assert not (project.path / "owned").exists()
-    assert surroundings(project) == before
+    for ref in NO_COMMITS:
+        with case(ref):
+            check_refused(project, project.run("one", f"--gump-base={ref}"), "*")
+            assert not (project.path / "owned").exists()
+            assert surroundings(project) == before
+    check_no_traceback(project.run("one", "--gump-base=:/start"))  # git's own way to name a commit by its message
 
 
-@pytest.mark.parametrize(
-    "word", ["--version", "-x", "-x=y", "=", "a=b=c", "../x", "claude-haiku=--help", "", "\x1b[31m"]
-)
-def test_an_agent_is_named_by_a_name(project: GumpProject, word: str) -> None:
-    result = project.run("one", f"--gump-agent={word}")
-    check_refused(project, result, "*")
-    check_harmless(result.stderr.str())
+def test_an_agent_is_named_by_a_name(project: GumpProject) -> None:
+    for word in ("--version", "-x", "-x=y", "=", "a=b=c", "../x", "claude-haiku=--help", "", "\x1b[31m"):
+        with case(word):
+            result = project.run("one", f"--gump-agent={word}")
+            check_refused(project, result, "*")
+            check_harmless(result.stderr.str())
 
 
-@pytest.mark.parametrize("word", ["--a=b", "=", "", "\x1b[31m=x", "__class__=x"])
-def test_an_input_is_one_that_the_workflow_has(project: GumpProject, word: str) -> None:
-    result = project.run("one", f"--gump-input={word}")
-    check_refused(project, result, "*")
-    check_harmless(result.stderr.str())
+def test_an_input_is_one_that_the_workflow_has(project: GumpProject) -> None:
+    for word in ("--a=b", "=", "", "\x1b[31m=x", "__class__=x"):
+        with case(word):
+            result = project.run("one", f"--gump-input={word}")
+            check_refused(project, result, "*")
+            check_harmless(result.stderr.str())
 
 
 @pytest.mark.parametrize("name", ["-spec.md", "--collect-only.md", "-p.md"])
@@ -210,119 +209,103 @@ def test_a_spec_that_begins_with_a_dash_is_only_a_file(project: GumpProject, nam
 # -- settings --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"[gump", b"\x00\xff", b"gump = 1", b"validation = []", b"[gump]\nnope = 1", b"[gump]\ntest = 1",
-        b"[gump]\ntest = ''", b'[gump]\ntest = "a\\u0000b"', b"[gump]\nmax_items = 0",
-        b"[gump]\nmax_items = -1", b"[gump]\nmax_items = 1e400", b"[gump]\nmax_items = nan",
-        b"[gump]\ngate_timeout = -1", b"[gump]\ngate_timeout = inf", b"[gump]\ngate_timeout = nan",
-        b"[gump]\ntest_files = ['../x']", b"[gump]\nkeep_ignored = ['/etc']", b"[gump]\nkeep_ignored = ['a/../../b']",
-        b"[gump]\nagent_env = ['A=B']", b"[gump]\nagent_env = [1]", b"[gump]\nallow_commands = {a = 1}",
-        b"[gump]\nunknown_cost = 'maybe'", b"[gump]\nworktrees = 1", b"a = " + b"[" * 5000,
-        b"[validation]\ntest_cmd = [1]", b"[error_context]\nmax_error_chars = 'many'", b"[gump]\n\x1b[31m = 1",
-    ],
+SETTINGS_REFUSED: Final = (
+    b"[gump", b"\x00\xff", b"gump = 1", b"validation = []", b"[gump]\nnope = 1", b"[gump]\ntest = 1",
+    b"[gump]\ntest = ''", b'[gump]\ntest = "a\\u0000b"', b"[gump]\nmax_items = 0",
+    b"[gump]\nmax_items = -1", b"[gump]\nmax_items = 1e400", b"[gump]\nmax_items = nan",
+    b"[gump]\ngate_timeout = -1", b"[gump]\ngate_timeout = inf", b"[gump]\ngate_timeout = nan",
+    b"[gump]\ntest_files = ['../x']", b"[gump]\nkeep_ignored = ['/etc']", b"[gump]\nkeep_ignored = ['a/../../b']",
+    b"[gump]\nagent_env = ['A=B']", b"[gump]\nagent_env = [1]", b"[gump]\nallow_commands = {a = 1}",
+    b"[gump]\nunknown_cost = 'maybe'", b"[gump]\nworktrees = 1", b"a = " + b"[" * 5000,
+    b"[validation]\ntest_cmd = [1]", b"[error_context]\nmax_error_chars = 'many'", b"[gump]\n\x1b[31m = 1",
 )  # fmt: skip
-def test_wrong_settings_are_told_before_anything_starts(project: GumpProject, content: bytes) -> None:
-    (project.path / "gump.toml").write_bytes(content)
-    project.commit()
-    result = project.run("one")
-    check_refused(project, result, "*")
-    check_harmless(result.stderr.str())
 
 
-@pytest.mark.parametrize("kind", ["folder", "fifo", "device"])
-def test_settings_that_are_no_file_are_told_before_anything_starts(project: GumpProject, kind: str) -> None:
+def test_wrong_settings_are_told_before_anything_starts(project: GumpProject) -> None:
+    for content in SETTINGS_REFUSED:
+        with case(content):
+            (project.path / "gump.toml").write_bytes(content)
+            project.commit()
+            result = project.run("one")
+            check_refused(project, result, "*")
+            check_harmless(result.stderr.str())
+
+
+def test_settings_that_are_no_file_are_told_before_anything_starts(project: GumpProject) -> None:
     place = project.path / "gump.toml"
-    match kind:
-        case "folder":
-            place.mkdir()
-        case "fifo":
-            os.mkfifo(place)
-        case _:
-            place.symlink_to("/dev/zero")
+    place.mkdir()
+    check_refused(project, project.run("one"), "*gump.toml*")
+    place.rmdir()
+    os.mkfifo(place)
+    check_refused(project, project.run("one"), "*gump.toml*")
+    place.unlink()
+    place.symlink_to("/dev/zero")
     check_refused(project, project.run("one"), "*gump.toml*")
 
 
 # -- what agents hand over ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "plan",
-    [
-        b"", b"[]", b"{}", b"null", b"\x00", b"\xff\xfe", b"[" * 100_000, b'[{"name": "a"}' * 3, b"[1, 2]", b"9" * 5000,
-        b'[{"name": "", "description": "d"}]', b'[{"name": "a", "name": "b", "description": "d"}]',
-        b'[{"name": "a", "description": "d"}, {"name": "A!", "description": "d"}]',
-        b'[{"name": "\\ud800", "description": "d"}]', b'[{"name": "a\\u0000b", "description": "d"}]',
-        b'[{"name": "a", "description": "d", "files": ["../../x"]}]',
-        b'[{"name": "a", "description": "d", "files": ["/etc/passwd"]}]',
-        b'[{"name": "a", "description": "d", "files": ["a/../../x"]}]',
-        b'[{"name": "a", "description": "d", "files": "x"}]', b'[{"name": "a", "description": "d", "files": ["\\u0000"]}]',
-        b'[{"name": NaN, "description": "d"}]', b'[{"name": "a", "description": 1e999}]', b'"' + b"x" * 2_000_000 + b'"',
-    ],
+WRONG_PLANS: Final = (
+    b"", b"[]", b"{}", b"null", b"\x00", b"\xff\xfe", b"[" * 100_000, b'[{"name": "a"}' * 3, b"[1, 2]", b"9" * 5000,
+    b'[{"name": "", "description": "d"}]', b'[{"name": "a", "name": "b", "description": "d"}]',
+    b'[{"name": "a", "description": "d"}, {"name": "A!", "description": "d"}]',
+    b'[{"name": "\\ud800", "description": "d"}]', b'[{"name": "a\\u0000b", "description": "d"}]',
+    b'[{"name": "a", "description": "d", "files": ["../../x"]}]',
+    b'[{"name": "a", "description": "d", "files": ["/etc/passwd"]}]',
+    b'[{"name": "a", "description": "d", "files": ["a/../../x"]}]',
+    b'[{"name": "a", "description": "d", "files": "x"}]', b'[{"name": "a", "description": "d", "files": ["\\u0000"]}]',
+    b'[{"name": NaN, "description": "d"}]', b'[{"name": "a", "description": 1e999}]', b'"' + b"x" * 2_000_000 + b'"',
 )  # fmt: skip
-def test_a_wrong_plan_is_told_to_the_agent(project: GumpProject, plan: bytes) -> None:
-    project.workflow("planned", PLANNED)
-    project.answer("decompose", out={"plan.json": plan})
-    result = project.run("planned")
-    check_no_traceback(result)
-    check_harmless(result.stdout.str())
-    assert project.record().attempts[0].result.outcome == "output_invalid"  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *(
-            "../../x",
-            "/etc/passwd",
-            "C:\\x",
-            "CON",
-            "nul",
-            "-rf",
-            "--help",
-            "..",
-            ".",
-            "~",
-            "$HOME",
-            "$(id)",
-            "a;id",
-        ),
-        *("x" * 200, "ünï 🧪", "日本", "::error::x", "a--b", "[*]", "item*", "{spec}", "\u202egnp.exe", "'\"`"),
-    ],
-)
-def test_the_name_of_a_plan_item_is_never_a_path_or_an_option(project: GumpProject, name: str) -> None:
-    before = surroundings(project)
+def test_a_wrong_plan_is_told_to_the_agent(project: GumpProject) -> None:
     project.workflow(
-        "planned", PLANNED.replace(', "bash: cat evil.txt; exit 1"', ', "bash: test -n \\"$GUMP_ITEM_NAME\\""')
+        "planned", f"{PLANNED.partition('  - name: build')[0]}    on_failure: {{retry: {len(WRONG_PLANS)}}}\n"
     )
-    project.plan("decompose", {"name": name, "description": name})
+    for attempt, plan in enumerate(WRONG_PLANS, start=1):
+        project.answer("decompose", attempt=attempt, out={"plan.json": plan})
     result = project.run("planned")
     check_no_traceback(result)
     check_harmless(result.stdout.str())
-    folders = project.folders()
-    assert len(folders) == 1
-    assert all(path.parent == folders[0].attempts for path in folders[0].attempts.iterdir())
-    assert surroundings(project) == before
-    attempts = project.record().attempts
-    assert len(attempts) > 1, result.stdout.str()
-    assert attempts[1].step.startswith("build::impl[")
+    assert dict(zip(WRONG_PLANS, outcomes(project), strict=True)) == dict.fromkeys(WRONG_PLANS, "output_invalid")
 
 
-@pytest.mark.parametrize(
-    "verdict",
-    [
-        b"", b"true", b"{}", b'{"pass": "yes"}', b'{"pass": 1}', b'{"pass": false}', b'{"pass": false, "comment": " "}',
-        b'{"pass": true, "comment": 5}', b"\xff", b"[" * 50_000, b'{"pass": true, "pass": false}', b'{"Pass": true}',
-        b'{"pass": false, "comment": "\\ud800"}',
-    ],
-)  # fmt: skip
-def test_a_wrong_verdict_is_told_to_the_agent(project: GumpProject, verdict: bytes) -> None:
-    project.workflow("reviewed", REVIEWED)
-    project.answer("check", out={"review.json": verdict})
-    result = project.run("reviewed")
+NAMES: Final = (
+    *("../../x", "/etc/passwd", "C:\\x", "CON", "nul", "-rf", "--help", "..", ".", "~", "$HOME", "$(id)", "a;id"),
+    *("x" * 200, "ünï 🧪", "日本", "::error::x", "a--b", "[*]", "item*", "{spec}", "\u202egnp.exe", "'\"`"),
+)
+
+
+def test_the_name_of_a_plan_item_is_never_a_path_or_an_option(project: GumpProject) -> None:
+    before = surroundings(project)
+    project.workflow("planned", PLANNED.replace("cat evil.txt; exit 1", 'test -n \\"$GUMP_ITEM_NAME\\"'))
+    project.plan("decompose", *({"name": name, "description": name} for name in NAMES))
+    steps = [f"build::impl[{slugify(name, index)}]" for index, name in enumerate(NAMES, start=1)]
+    for index, step in enumerate(steps):
+        project.answer(step, writes={f"new{index}.py": "x = 1\n"})
+    result = project.run("planned")
     check_no_traceback(result)
-    assert project.record().attempts[0].result.outcome in {"output_invalid", "review_failed"}  # type: ignore[union-attr]
+    check_harmless(result.stdout.str())
+    (folder,) = project.folders()
+    assert all(path.parent == folder.attempts for path in folder.attempts.iterdir())
+    assert surroundings(project) == before
+    assert [one.step for one in project.record().attempts] == ["decompose", *steps], result.stdout.str()
+
+
+WRONG_VERDICTS: Final = (
+    b"", b"true", b"{}", b'{"pass": "yes"}', b'{"pass": 1}', b'{"pass": false}', b'{"pass": false, "comment": " "}',
+    b'{"pass": true, "comment": 5}', b"\xff", b"[" * 50_000, b'{"pass": true, "pass": false}', b'{"Pass": true}',
+    b'{"pass": false, "comment": "\\ud800"}',
+)  # fmt: skip
+
+
+def test_a_wrong_verdict_is_told_to_the_agent(project: GumpProject) -> None:
+    project.workflow("reviewed", REVIEWED.replace("retry: 1", f"retry: {len(WRONG_VERDICTS)}"))
+    for attempt, verdict in enumerate(WRONG_VERDICTS, start=1):
+        project.answer("check", attempt=attempt, out={"review.json": verdict})
+    check_no_traceback(project.run("reviewed"))
+    assert dict(zip(WRONG_VERDICTS, outcomes(project), strict=True)) == dict.fromkeys(WRONG_VERDICTS, "output_invalid")
 
 
 # -- what agents say -----------------------------------------------------------------------------------------------------------
@@ -383,76 +366,85 @@ def test_a_comment_of_a_reviewer_is_harmless(project: GumpProject) -> None:
     assert "#x1B" not in (project.path / "out.xml").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"\x00", b"\xff\xfe", b"[" * 200_000, b'{"type": "tool_call", "tool": "Write", "path": "\\u0000"}',
-        b'{"type": "tool_call", "tool": "Write", "path": "\\ud800/\\udc00"}', b'{"type": 5}', b'{"type": null}', b"{}",
-        b'{"type": "tool_call", "tool": "Write", "path": "' + b"x/" * 5000 + b'"}', b'{"type": "turn", "number": 1e308}',
-        b'{"type": "usage", "tokens": {"input": -1, "output": "x"}, "cost_usd": "NaN"}', b'{"type": "usage", "cost_usd": 1e999}',
-        b'{"type": "result", "outcome": "nope"}', b'{"type": "result", "cost_usd": -5}', b'{"type": "session", "session_id": {}}',
-        b'{"type": "session", "session_id": "--help"}', b"9" * 10_000, b'{"type": "result", "text": ["a"]}',
-    ],
+LINES: Final = (
+    b"\x00", b"\xff\xfe", b"[" * 200_000, b'{"type": "tool_call", "tool": "Write", "path": "\\u0000"}',
+    b'{"type": "tool_call", "tool": "Write", "path": "\\ud800/\\udc00"}', b'{"type": 5}', b'{"type": null}', b"{}",
+    b'{"type": "tool_call", "tool": "Write", "path": "' + b"x/" * 5000 + b'"}', b'{"type": "turn", "number": 1e308}',
+    b'{"type": "usage", "tokens": {"input": -1, "output": "x"}, "cost_usd": "NaN"}', b'{"type": "usage", "cost_usd": 1e999}',
+    b'{"type": "result", "outcome": "nope"}', b'{"type": "result", "cost_usd": -5}', b'{"type": "session", "session_id": {}}',
+    b'{"type": "session", "session_id": "--help"}', b"9" * 10_000, b'{"type": "result", "text": ["a"]}',
 )  # fmt: skip
-def test_a_line_of_a_stream_may_be_anything(project: GumpProject, line: bytes) -> None:
-    take = next(path for path in project.cassette.iterdir() if path.is_dir())
-    whole = (take / "stream.ndjson").read_bytes()
-    (take / "stream.ndjson").write_bytes(line + b"\n" + whole)
-    result = project.run("one", "-vv")
+
+
+def test_a_line_of_a_stream_may_be_anything(project: GumpProject) -> None:
+    project.workflow("again", failing(len(LINES)))
+    for attempt, line in enumerate(LINES, start=1):
+        project.answer("impl", attempt=attempt, writes={"app.py": f"value = {attempt}\n"})
+        stream = newest_take(project) / "stream.ndjson"
+        stream.write_bytes(line + b"\n" + stream.read_bytes())
+    result = project.run("again", "-vv")
     check_no_traceback(result)
     check_harmless(result.stdout.str())
-    assert project.record().attempts[0].result is not None
+    assert len(outcomes(project)) == len(LINES)
     assert project.record().total.cost_usd >= 0
 
 
-@pytest.mark.parametrize(
-    "session_id", ["--help", "-x", "a b", "a\0b", "", "x" * 5000, "--dangerously-skip-permissions"]
-)
-def test_a_session_that_could_be_an_option_is_not_resumed(project: GumpProject, session_id: str) -> None:
-    project.answer("impl", writes={"new.py": "x = 1\n"}, stream=[{"type": "started", "session_id": session_id}, DONE])
-    project.run("one").assert_outcomes(passed=1)
-    assert project.record().attempts[0].result.session is None  # type: ignore[union-attr]
+OPTIONS: Final = ("--help", "-x", "a b", "a\0b", "", "x" * 5000, "--dangerously-skip-permissions")
+
+
+def test_a_session_that_could_be_an_option_is_not_resumed(project: GumpProject) -> None:
+    project.workflow("again", failing(len(OPTIONS)))
+    for attempt, session_id in enumerate(OPTIONS, start=1):
+        stream = [{"type": "started", "session_id": session_id}, DONE]
+        project.answer("impl", attempt=attempt, writes={"new.py": f"x = {attempt}\n"}, stream=stream)
+    project.run("again")
+    attempts = project.record().attempts
+    assert [(one.result.outcome, one.result.session) for one in attempts if one.result] == [
+        ("gate_failed", None) for _ in OPTIONS
+    ]
 
 
 # -- cassettes ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "index",
-    [
-        b"", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"version": 2}', b'{"version": 1}', b'{"version": 1, "takes": {}}',
-        b'{"version": 1, "takes": [1]}', b'{"version": 1, "takes": [{"step": "impl", "attempt": 1, "folder": "../x"}]}',
-        b'{"version": 1, "takes": [{"step": "impl", "attempt": 1, "folder": "/etc"}]}',
-        b'{"version": 1, "takes": [{"step": "impl", "attempt": 0, "folder": "x"}]}',
-        b'{"version": 1, "takes": [{"step": "impl", "attempt": 1, "folder": "a\\u0000b"}]}',
-        b'{"version": 1, "takes": [{"step": 5, "attempt": 1, "folder": "x"}]}',
-    ],
+WRONG_INDEXES: Final = (
+    b"", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"version": 2}', b'{"version": 1}', b'{"version": 1, "takes": {}}',
+    b'{"version": 1, "takes": [1]}', b'{"version": 1, "takes": [{"step": "impl", "attempt": 1, "folder": "../x"}]}',
+    b'{"version": 1, "takes": [{"step": "impl", "attempt": 1, "folder": "/etc"}]}',
+    b'{"version": 1, "takes": [{"step": "impl", "attempt": 0, "folder": "x"}]}',
+    b'{"version": 1, "takes": [{"step": "impl", "attempt": 1, "folder": "a\\u0000b"}]}',
+    b'{"version": 1, "takes": [{"step": 5, "attempt": 1, "folder": "x"}]}',
 )  # fmt: skip
-def test_a_wrong_cassette_is_told_before_anything_starts(project: GumpProject, index: bytes) -> None:
-    (project.cassette / "index.json").write_bytes(index)
-    check_refused(project, project.run("one"), "*index.json*")
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("exit.json", b"[]"), ("exit.json", b'{"exit_code": "x"}'), ("exit.json", b'{"exit_code": []}'), ("exit.json", b"[" * 90_000),
-        ("timing.json", b"5"), ("timing.json", b'{"pauses_s": 5}'), ("timing.json", b'{"pauses_s": ["x"]}'),
-        ("timing.json", b'{"pauses_s": [{}]}'), ("delete.json", b"5"), ("delete.json", b"[5]"), ("delete.json", b'["../../x"]'),
-        ("delete.json", b'["/etc/passwd"]'), ("delete.json", b'["a\\u0000b"]'), ("tree.patch", b"no patch"),
-        ("tree.patch", b"--- a/../../x\n+++ b/../../x\n@@ -0,0 +1 @@\n+owned\n"),
-    ],
+def test_a_wrong_cassette_is_told_before_anything_starts(project: GumpProject) -> None:
+    for index in WRONG_INDEXES:
+        with case(index):
+            (project.cassette / "index.json").write_bytes(index)
+            check_refused(project, project.run("one"), "*index.json*")
+
+
+WRONG_TAKES: Final = (
+    ("exit.json", b"[]"), ("exit.json", b'{"exit_code": "x"}'), ("exit.json", b'{"exit_code": []}'), ("exit.json", b"[" * 90_000),
+    ("timing.json", b"5"), ("timing.json", b'{"pauses_s": 5}'), ("timing.json", b'{"pauses_s": ["x"]}'),
+    ("timing.json", b'{"pauses_s": [{}]}'), ("delete.json", b"5"), ("delete.json", b"[5]"), ("delete.json", b'["../../x"]'),
+    ("delete.json", b'["/etc/passwd"]'), ("delete.json", b'["a\\u0000b"]'), ("tree.patch", b"no patch"),
+    ("tree.patch", b"--- a/../../x\n+++ b/../../x\n@@ -0,0 +1 @@\n+owned\n"),
 )  # fmt: skip
-def test_a_wrong_take_is_an_error_of_the_agent_that_says_so(project: GumpProject, name: str, content: bytes) -> None:
+
+
+def test_a_wrong_take_is_an_error_of_the_agent_that_says_so(project: GumpProject) -> None:
     before = surroundings(project)
-    take = next(path for path in project.cassette.iterdir() if path.is_dir())
-    (take / name).write_bytes(content)
-    result = project.run("one")
-    check_no_traceback(result)
-    outcome = project.record().attempts[0].result
-    assert outcome is not None
-    assert outcome.outcome == "agent_error"
-    assert "cassette" in outcome.reason
+    project.workflow("planned", PLANNED.replace("foreach: decompose", "foreach: decompose\n    parallel: true"))
+    project.plan("decompose", *(f"item-{number}" for number, _ in enumerate(WRONG_TAKES)))
+    for number, (name, content) in enumerate(WRONG_TAKES):
+        project.answer(f"build::impl[item-{number}]", writes={"app.py": f"value = {number}\n"})
+        (newest_take(project) / name).write_bytes(content)
+    check_no_traceback(project.run("planned"))
+    _, *results = [one.result for one in project.record().attempts if one.result is not None]
+    found = {take: result.outcome for take, result in zip(WRONG_TAKES, results, strict=True)}
+    assert found == dict.fromkeys(WRONG_TAKES, "agent_error")
+    assert [result.reason for result in results if "cassette" not in result.reason] == []
     assert surroundings(project) == before
 
 
