@@ -1,1 +1,1 @@
-"""Gates: pass or fail checks of what an agent left in its worktree."""
+"""Gates: checks of an agent's worktree that pass or fail."""

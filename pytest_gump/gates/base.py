@@ -1,4 +1,4 @@
-"""What a gate is given and what it answers."""
+"""Input and result of a gate."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 GateStatus = Literal["passed", "failed", "skipped", "error"]
 
 PROJECT_GATES: Final = ("compile", "test", "lint", "coverage")
-"""Their command is the project's own: set, or detected."""
+"""Gates that run a command of the project, configured or detected."""
 COMMAND_GATES: Final = (*PROJECT_GATES, "bash")
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """One gate's answer. `failed` is about the work, `error` means that the check itself could not run."""
+    """Result of one gate. `failed`: the work does not meet the check; `error`: the check itself could not run."""
 
     name: str
     """As in the workflow, with its argument: `touched: @tests`."""
     status: GateStatus
     summary: str = ""
-    """One line: what a person should know (`2 failed, 7 passed`; `command not found: ruff`)."""
+    """One line for the user (`2 failed, 7 passed`; `command not found: ruff`)."""
     output: str = ""
-    """What the agent gets in its prompt on a retry: bounded, head and tail kept."""
+    """Text for the agent's prompt on a retry: bounded, with head and tail."""
     command: str | None = None
     exit_code: int | None = None
     duration_s: float = 0.0
     output_file: str | None = None
-    """Name in the attempt's `gates/` folder of the whole output."""
+    """Name of the file with the whole output, in the attempt's `gates/` folder."""
     tests: dict[str, int] | None = None
-    """Number of tests `collected`, and of each outcome; None: the command gives no record per test."""
+    """Number of tests `collected`, and of each outcome; None if the command writes no record per test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +47,19 @@ class PlanItem:
     description: str = ""
     files: tuple[str, ...] = ()
     depends_on: tuple[str, ...] = ()
-    """Slugs of the items that must have passed before."""
+    """Slugs of the items that must pass first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a review came to."""
+    """Verdict of a review."""
 
     passed: bool
     comment: str = ""
 
 
 Payload = tuple[PlanItem, ...] | Verdict | str | None
-"""What an agent delivers: a plan, a verdict, the text of an artifact, or nothing."""
+"""Output of an agent: a plan, a verdict, the text of an artifact, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class CommandOutcome:
     """How a shell command of a gate ended. Stdout and stderr are one text, in order."""
 
     exit_code: int | None
-    """None: could not be started, or was ended by the timeout or a signal; `error` then says which."""
+    """None if the command could not start, or if the timeout or a signal ended it; `error` then has the reason."""
     output: str
     """Bounded in memory: head and tail."""
     output_file: str | None
@@ -86,30 +86,30 @@ class RunCommand(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GateContext:
-    """Everything a gate may look at."""
+    """Everything that a gate can read."""
 
     worktree: Path
     changed: Sequence[ChangedFile]
-    """Since the step began (a gate-only step: since the run's base): tree against tree, all attempts."""
+    """Changes since the step began (gate-only step: since the run's base): tree against tree, over all attempts."""
     run: RunCommand
     commands: Mapping[str, str]
-    """Resolved commands of the run's base: keys compile, test, lint, coverage; a missing key = nothing found."""
+    """Commands for the run's base, by gate: compile, test, lint, coverage. A missing key means that none was found."""
     mode: Literal["diff", "plan", "artifact", "review", "gate"] = "diff"
     payload: Payload = None
-    """The validated hand-over: plan items, verdict or artifact text."""
+    """The validated output: plan items, verdict or artifact text."""
     payload_error: str | None = None
     read_base: Callable[[str], bytes | None] = lambda _: None
-    """A file as it was when the step began; None when it was not there."""
+    """Returns the content of a file when the step began; None if it did not exist."""
     custom: Mapping[str, Callable[[Any], None]] = field(default_factory=dict)
     step: Any = None
     """The read-only step view that custom gates get."""
     timeout_s: float = 600.0
     test_patterns: Sequence[str] = ()
-    """What `@tests` stands for: gitignore-style patterns; empty = the built-in table for all languages."""
+    """Gitignore-style patterns of `@tests`; empty means the built-in patterns for all languages."""
     output_chars: int = 2000
-    """Budget of `GateResult.output`."""
+    """Maximum length of `GateResult.output`."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What commands get anyway (the allow-list); gates put the worktree in front of its PYTHONPATH."""
+    """The environment that commands inherit (the allow-list); gates put the worktree first on its PYTHONPATH."""
 
 
 class Gate(Protocol):

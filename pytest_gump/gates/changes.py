@@ -1,4 +1,4 @@
-"""Gates on which files the step has changed."""
+"""Gates that check which files the step has changed."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def _check(gate: str, argument: str | None, context: GateContext) -> GateResult:
         files = "1 file was" if len(hits) == 1 else f"{len(hits)} files were"
         message = f"{argument} must not change, but {files} changed: {listed(hits)}"
     else:
-        message += f"; changed were {listed(paths)}" if paths else "; nothing was changed"
+        message += f"; changed files: {listed(paths)}" if paths else "; nothing changed"
     return GateResult(gate, "failed", message, message)

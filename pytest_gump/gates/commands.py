@@ -1,4 +1,4 @@
-"""Gates that are shell commands: compile, test, lint and `bash: CMD`."""
+"""Gates that run shell commands: compile, test, lint and `bash: CMD`."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from pytest_gump.gates.base import CommandOutcome, Gate, GateContext
 
 OPTIONAL: Final = frozenset({"lint", "coverage"})
-"""Gates that are skipped, and say so, when their tool is not installed."""
+"""Gates that are skipped if their tool is not installed."""
 
 
 class Reading(NamedTuple):
-    """What the end of a command means."""
+    """Status and summary of a command that has ended."""
 
     status: GateStatus
     summary: str
 
 
 def project_gate(kind: str) -> Gate:
-    """The gate that runs the project's command for `kind`."""
+    """Return the gate that runs the project's command for `kind`."""
 
     def gate(argument: str | None, context: GateContext) -> GateResult:
         if argument is not None:
@@ -55,7 +55,7 @@ def run_project_command(kind: str, context: GateContext, read: Callable[[Command
 
 
 def _shadowed(kind: str, command: str, context: GateContext) -> GateResult | None:
-    """Failure of a gate whose tools would be imported from files that the step added."""
+    """Return a failure if tools of the gate would be imported from files that the step added; otherwise None."""
     if guarded(command, context.worktree) is None:
         return None
     added = [file.path for file in context.changed if file.status == "added"]
@@ -74,7 +74,7 @@ def bash(argument: str | None, context: GateContext) -> GateResult:
 
 
 def _nothing_found(kind: str, context: GateContext) -> GateResult:
-    # Some languages have nothing to compile; where the tests are known, their gate judges the work.
+    # Some languages have nothing to compile. If there is a test command, the gate `test` checks the work.
     optional = kind in OPTIONAL or (kind == "compile" and "test" in context.commands)
     advice = f"set gump_{kind} in the ini file or {kind} in the table [gump] of gump.toml"
     status: GateStatus = "skipped" if optional else "error"
@@ -105,7 +105,7 @@ def _result(name: str, command: str, outcome: CommandOutcome, reading: Reading, 
 
 
 def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
-    """Tell a failure, which is about the work, from an error, where the check itself could not run."""
+    """Return how a command ended: `failed` if the work is not good enough, `error` if the check could not run."""
     if outcome.exit_code is None:
         return Reading("error", one_line(outcome.error or "the command did not end by itself"))
     if outcome.exit_code == 0:
@@ -124,7 +124,7 @@ def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
 
 
 def _why_none_ran(summary: str, records: bytes | None) -> str:
-    """Name the options that leave out the tests; only records know them."""
+    """Return why no test ran, with the options that leave out tests if there are records with them."""
     left_out = () if records is None else read_records(records).left_out
     if left_out:
         why = f"; the settings of pytest (addopts) leave out tests: {listed(left_out)}; gump_test sets another command"
@@ -136,7 +136,7 @@ def _why_none_ran(summary: str, records: bytes | None) -> str:
 PYTEST_FAILED_INSIDE: Final = 3
 PYTEST_RAN_NONE: Final = 5
 _EXITS: Final = re.compile(r"^INTERNALERROR> (SystemExit: .*)$", re.MULTILINE)
-"""A `sys.exit()` at the top of a module, which pytest takes for an error of its own."""
+"""A `sys.exit()` at the top of a module, which pytest reports as its own internal error."""
 _NO_TEST: Final = re.compile(r"no tests ran|(?:(?:, )?\d+ (?:warnings?|deselected))+")
 """The rest of pytest's summary if no test ran."""
 _NOT_FOUND: Final = re.compile(
@@ -155,10 +155,10 @@ _NO_PYTEST_COV: Final = re.compile(r"^.*error: unrecognized arguments: .*--cov\b
 
 
 def _missing_tool(exit_code: int, output: str) -> str | None:
-    """Name a tool that is not there.
+    """Return a message with the tool that is not installed; None if no tool is missing.
 
-    Exit codes 126 and 127 are the shell's own word for it. With other codes only the last lines count, and not when a
-    test runner has reported: then the words are those of the code under test.
+    The shell reports a missing tool with exit codes 126 and 127. With other codes, only the last lines count, and only
+    without the summary of a test runner: with a summary, the code under test may have printed such lines.
     """
     tail = "\n".join(output.rstrip().splitlines()[-12:])
     not_found = list(_NOT_FOUND.finditer(tail))

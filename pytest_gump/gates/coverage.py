@@ -1,4 +1,4 @@
-"""Total line coverage, read from what the project's coverage command prints."""
+"""Total line coverage, read from the output of the project's coverage command."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _minimum(argument: str | None) -> float | None:
 
 
 def _shown(percent: float) -> str:
-    """One decimal, rounded down: 79.96 must not read as 80."""
+    """Format with one decimal, rounded down: 79.96 is shown as 79.9, not as 80."""
     return f"{int(percent * 10 + 1e-9) / 10:g}%"
 
 
@@ -93,14 +93,14 @@ READERS: Final[tuple[_Reader, ...]] = (
     _reader("cargo tarpaulin", r"^([\d.]+)% coverage, \d+/\d+ lines covered"),
     _reader("cobertura", r'<coverage\b[^>]{0,1000}?\bline-rate="([\d.]+)"', _fraction),
 )
-"""Tool, how its total looks, how to read it. The last one printed counts: tests may print what looks like a total."""
+"""Tool, pattern of its total, and how to read it. The last match counts: tests may print text that looks like one."""
 
 _LCOV_LINES: Final = re.compile(r"^L([FH]):(\d+)$", re.MULTILINE)
 _GO_PACKAGE: Final = re.compile(r"\bcoverage: ([\d.]+)% of statements")
 
 
 def total_percent(output: str) -> float | None:
-    """Total line coverage from 0 to 100; None when no known tool printed one."""
+    """Return the total line coverage from 0 to 100; None if no known tool printed one."""
     found = [(match.start(), read(match)) for _, pattern, read in READERS for match in pattern.finditer(output)]
     usable = [(start, percent) for start, percent in found if 0 <= percent <= 100]
     if usable:
@@ -116,6 +116,6 @@ def _lcov(output: str) -> float | None:
 
 
 def _only_go_package(output: str) -> float | None:
-    """One package is a total; with several, only `go tool cover` knows it."""
+    """Return the coverage of the only package; with several packages, only `go tool cover` prints a total."""
     packages = _GO_PACKAGE.findall(output)
     return float(packages[0]) if len(packages) == 1 else None

@@ -1,4 +1,4 @@
-"""Gates of a project: plain functions that assert, run in a forked child so that a hang or crash stays theirs."""
+"""Custom gates: functions with assertions, run in a forked child so that a hang or crash does not spread."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _DIE_WITH_PARENT: Final = 1
 _ADOPT_ORPHANS: Final = 36
 """PR_SET_CHILD_SUBREAPER of Linux."""
 _ROUNDS: Final = 100
-NO_ASSERTIONS: Final = "Python runs without assertions (-O or PYTHONOPTIMIZE), so that no gate of the project can fail"
+NO_ASSERTIONS: Final = "Python runs without assertions (-O or PYTHONOPTIMIZE), so custom gates cannot fail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Answer:
 def run_custom(name: str, argument: str | None, context: GateContext) -> GateResult:
     function = context.custom.get(name)
     if function is None:
-        return GateResult(name, "error", f"no gate is called {name!r}")
+        return GateResult(name, "error", f"unknown gate {name!r}")
     if sys.flags.optimize:
         return GateResult(name, "error", NO_ASSERTIONS)
     view = context.step if context.step is None else replace(context.step, argument=argument)
@@ -66,12 +66,12 @@ def run_custom(name: str, argument: str | None, context: GateContext) -> GateRes
 
 
 def _in_child(function: Callable[[Any], None], view: Any, timeout_s: float, printed: IO[bytes]) -> Answer:
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: after fork, the less the better
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before the fork, to do little after it
     ours, theirs = socket.socketpair()
     parent = os.getpid()
     with ours, theirs:
         with warnings.catch_warnings():
-            # The child runs one function and leaves by _exit; threads of the session (xdist has some) are not in it.
+            # The child runs one function and ends with _exit. It does not have the session's threads (xdist has some).
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
@@ -87,7 +87,7 @@ def _in_child(function: Callable[[Any], None], view: Any, timeout_s: float, prin
 
 
 def _wait(child: int, ours: socket.socket, timeout_s: float) -> Answer:
-    """Read the child's answer, then end it and all that it started."""
+    """Read the child's answer, then end the child and all processes that it started."""
     received: bytes | None = None
     try:
         received = _receive(ours, time.monotonic() + timeout_s)
@@ -101,7 +101,7 @@ def _wait(child: int, ours: socket.socket, timeout_s: float) -> Answer:
 
 
 def _receive(ours: socket.socket, deadline: float) -> bytes | None:
-    """One line, or what came before the child was gone; None when time is up."""
+    """Return one line, or less if the child has ended; None at the deadline."""
     received = bytearray()
     while not received.endswith(b"\n"):
         left_s = deadline - time.monotonic()
@@ -115,7 +115,7 @@ def _receive(ours: socket.socket, deadline: float) -> bytes | None:
 
 
 def _end(child: int, *, crashed: bool) -> int:
-    """Kill what the child started, its group and itself, and reap it; gives its wait status."""
+    """Kill the child's descendants, its process group and the child itself, and return its wait status."""
     if crashed:
         os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     _end_descendants(child)
@@ -127,7 +127,7 @@ def _end(child: int, *, crashed: bool) -> int:
 
 
 def _end_descendants(child: int) -> None:
-    """The child still lives and adopts orphans, so that nothing it started, however detached, is out of sight."""
+    """Kill all descendants. The child is still alive and adopts orphans, so detached processes are found too."""
     import psutil
 
     for _ in range(_ROUNDS):
@@ -157,7 +157,7 @@ def _with_printed(text: str, printed: IO[bytes]) -> str:
 
 
 def _answer_and_exit(function: Callable[[Any], None], view: Any, theirs: socket.socket, printed: IO[bytes]) -> NoReturn:
-    """Run in the child; nothing of the parent's runs after it: no finalizer, no buffered output, no pytest."""
+    """Run the gate in the child and exit, without finalizers, buffered output or pytest of the parent."""
     code = 70
     try:
         os.setsid()
@@ -166,7 +166,7 @@ def _answer_and_exit(function: Callable[[Any], None], view: Any, theirs: socket.
         sys.stdout.flush()
         line = json.dumps([answer.status, answer.text[:_MAX_TEXT]]) + "\n"
         theirs.sendall(line.encode())
-        theirs.recv(1)  # until the parent ends this process, or is gone
+        theirs.recv(1)  # wait until the parent ends this process or itself
         code = 0
     finally:
         os._exit(code)
@@ -197,7 +197,7 @@ def _call(function: Callable[[Any], None], view: Any) -> Answer:
 
 
 def _other(error: BaseException, function: Callable[[Any], None]) -> Answer:
-    """`pytest.fail` and `pytest.skip` are known by their form: this layer does not import pytest."""
+    """Return the answer for an exception. Recognize `pytest.fail` and `pytest.skip` without importing pytest."""
     kind, message = type(error).__name__, getattr(error, "msg", None)
     if not isinstance(error, Exception) and isinstance(message, str) and kind in ("Failed", "Skipped"):
         return Answer("failed" if kind == "Failed" else "skipped", message)
@@ -205,7 +205,7 @@ def _other(error: BaseException, function: Callable[[Any], None]) -> Answer:
 
 
 def _message(error: BaseException, function: Callable[[Any], None]) -> str:
-    """The message, with pytest's explanation where it rewrote the assertion, and the places in the gate's own file."""
+    """Return the message, pytest's explanation if it rewrote the assertion, and the lines in the gate's own file."""
     code = getattr(function, "__code__", None)
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if code and frame.filename == code.co_filename

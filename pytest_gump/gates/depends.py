@@ -1,4 +1,4 @@
-"""`depends_on` of plan items: names of other items, in no circle."""
+"""Reads `depends_on` of plan items: names of other items, without circles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_depends(written: Sequence[Any], names: Mapping[str, str]) -> tuple[list
         names: slug and name of each item, in the order of the plan.
 
     Returns:
-        The slugs that each item depends on, and what is wrong, as sentences for the agent.
+        The slugs that each item depends on, and the mistakes, as sentences for the agent.
     """
     errors: list[str] = []
     needs = [_read(value, number, names, errors) for number, value in enumerate(written, start=1)]

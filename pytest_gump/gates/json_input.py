@@ -1,4 +1,4 @@
-"""Read JSON that an agent wrote: every way in which it can be wrong has a plain sentence."""
+"""Reads JSON that an agent wrote, with a clear message for each kind of mistake."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _FENCE: Final = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*+(?P<language>[^
 
 
 class BadJsonError(ValueError):
-    """The text is not one JSON value in the strict sense; the message goes on a sentence that names the text."""
+    """The text is not one strict JSON value. The message completes a sentence that starts with the name of the text."""
 
 
 def read_json(data: bytes) -> Any:
     """Parse UTF-8 JSON, with or without a byte order mark.
 
     Raises:
-        BadJsonError: not UTF-8, not JSON, a key that comes twice, NaN or Infinity, nested too deep, too large.
+        BadJsonError: not UTF-8, not JSON, a duplicate key, NaN or Infinity, nested too deep, or too large.
     """
     if len(data) > MAX_BYTES:
         raise BadJsonError(f"is larger than {MAX_BYTES // 1024} KiB")
@@ -51,7 +51,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def fenced_json(text: str) -> bytes | None:
-    """Content of the last complete block fenced as `json` in a message; None when there is none."""
+    """Return the content of the last complete `json` code block in a message; None if there is none."""
     found: str | None = None
     fence, language, start = "", "", 0
     lines = text.splitlines()

@@ -1,4 +1,4 @@
-"""Gitignore-style patterns over paths relative to the root."""
+"""Gitignore-style patterns for paths relative to the root."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def matches(patterns: Iterable[str], paths: Iterable[str], *, tests: Sequence[str] = ()) -> list[str]:
-    """Give the paths that match, in their order; a pattern that names a directory matches its content.
+    """Return the paths that match, in their order. A pattern that names a directory matches its content.
 
     Args:
-        patterns: gitignore-style; `@tests` and `@gate-config` stand for the tables of all known languages.
+        patterns: gitignore-style; `@tests` and `@gate-config` stand for the built-in patterns of all known languages.
         paths: `/`-separated, relative to the root.
-        tests: what `@tests` stands for instead of the table.
+        tests: patterns for `@tests`, in place of the built-in ones.
 
     Raises:
-        ValueError: a pattern is not one.
+        ValueError: a pattern is invalid.
     """
     spec = _compiled(tuple(expand(patterns, tests=tests)))
     return [path for path in paths if spec.match_file(path)]
@@ -30,13 +30,13 @@ def matches(patterns: Iterable[str], paths: Iterable[str], *, tests: Sequence[st
 
 @lru_cache(maxsize=32)
 def _compiled(patterns: tuple[str, ...]) -> GitIgnoreSpec:
-    """Every attempt asks for the same few; a long table takes a millisecond."""
-    from pathspec import GitIgnoreSpec  # 11 ms that most runs do without
+    """Cached: every attempt uses the same few patterns, and a long list takes a millisecond to compile."""
+    from pathspec import GitIgnoreSpec  # takes 11 ms, and most runs do not need it
 
     return GitIgnoreSpec.from_lines(patterns)
 
 
 def expand(patterns: Iterable[str], *, tests: Sequence[str] = ()) -> list[str]:
-    """Put the patterns themselves where a name stands for them."""
+    """Replace `@tests` and `@gate-config` with their patterns."""
     named = {"@tests": tuple(tests) or TEST_PATTERNS, "@gate-config": GATE_CONFIG}
     return [pattern.removeprefix("./") for written in patterns for pattern in named.get(written.strip(), (written,))]

@@ -1,4 +1,4 @@
-"""All built-in gates by name, and the one way to run a step's gates."""
+"""The built-in gates by name, and the function that runs the gates of a step."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _run(spec: GateSpec, context: GateContext, on_start: Callable[[str], object]
     if spec.name in BUILTIN:
         result = BUILTIN[spec.name](spec.argument, context)
     else:
-        from pytest_gump.gates.custom import run_custom  # only for gates of the project
+        from pytest_gump.gates.custom import run_custom  # only for custom gates
 
         result = run_custom(spec.name, spec.argument, context)
     duration_s = result.duration_s or time.monotonic() - started

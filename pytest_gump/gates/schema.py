@@ -1,4 +1,4 @@
-"""Plans and verdicts from agents: strict in meaning, plain in what they say about mistakes."""
+"""Reads plans and verdicts from agents strictly, with a clear message for each mistake."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Parsed(Generic[T]):
-    """Either a value, or every mistake that was found, each as one sentence for the agent."""
+    """Either a value or all mistakes found, each as one sentence for the agent."""
 
     value: T | None
     errors: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ def parse_verdict(data: bytes) -> Parsed[Verdict]:
 
 
 def schema(argument: str | None, context: GateContext) -> GateResult:
-    """Report the check that a plan or verdict has been through anyway."""
+    """Return the result of the check that every plan and verdict goes through."""
     expected = {"plan": "plan", "review": "review"}.get(argument or context.mode)
     if expected is None or expected != context.mode:
         wanted = f"schema: {argument}" if argument else "schema"
@@ -147,7 +147,7 @@ def _files_errors(files: Any, where: str) -> list[str]:
 
 
 def pattern_problem(pattern: Any) -> str | None:
-    """Say why something is no gitignore-style pattern relative to the root."""
+    """Return why a value is not a gitignore-style pattern relative to the root; None if it is one."""
     from pathspec import GitIgnoreSpec
 
     errors = _text_errors(pattern, "a pattern", MAX_PATTERN)
@@ -164,7 +164,7 @@ def pattern_problem(pattern: Any) -> str | None:
         return f"{shown} must not start with {pattern.strip()[0]!r}"
     parts = pattern.strip().split("/")
     if sum("**" in part for part in parts) > 4 or any(part.count("*") > 4 for part in parts):
-        return f"{shown} has too many wildcards"  # matching would take for ever
+        return f"{shown} has too many wildcards"  # matching would take too long
     try:
         GitIgnoreSpec.from_lines([pattern])
     except ValueError:
@@ -182,7 +182,7 @@ def _same_slugs(items: list[PlanItem]) -> list[str]:
 
 
 def _misspelt(entry: dict[str, Any], known: tuple[str, ...], where: str) -> list[str]:
-    """Unknown keys are ignored, agents like to add some; but one that was meant to be a known one must not be lost."""
+    """Return an error for each misspelled key. Other unknown keys are ignored, because agents often add some."""
     errors = []
     for key in list(entry)[:_MAX_KEYS]:
         near = nearest(key[:40].lower(), known, cutoff=0.75)

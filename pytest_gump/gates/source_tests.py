@@ -1,4 +1,4 @@
-"""Find test functions in source text without running it."""
+"""Finds test functions in source text without running it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Found = dict[str, str]
-"""Name of a test to its source in a normal form: the same text means the same test."""
+"""Source of each test by its name, in a normalized form: the same text means the same test."""
 
 
 class UnreadableError(ValueError):
-    """The source does not parse, so its tests can not be counted."""
+    """The source does not parse, so its tests cannot be counted."""
 
 
 PATTERNS: Final = {
@@ -43,7 +43,7 @@ PATTERNS: Final = {
     ("bats",): r"^@test ",
     ("sh",): r"^(?:function )?test_?\w+\s*\(\)",
 }
-"""How tests begin, by file name ending, for all languages that are not parsed."""
+"""Start of a test, by file name extension, for all languages that are not parsed."""
 
 _BY_ENDING: Final = {
     ending: re.compile(pattern, re.MULTILINE) for endings, pattern in PATTERNS.items() for ending in endings
@@ -51,7 +51,7 @@ _BY_ENDING: Final = {
 
 
 def find_tests(path: str, source: bytes) -> Found:
-    """Give the tests of one file.
+    """Return the tests of one file.
 
     Raises:
         UnreadableError: a Python file that does not parse.
@@ -64,7 +64,7 @@ def find_tests(path: str, source: bytes) -> Found:
 
 
 def _by_pattern(pattern: re.Pattern[str], text: str) -> Found:
-    """Tests are distinguished by their source: from where one begins to where the next one does."""
+    """Return tests by their source, which lasts from the start of one test to the start of the next."""
     starts = [match.start() for match in pattern.finditer(text)]
     chunks = (text[start:end] for start, end in itertools.pairwise([*starts, len(text)]))
     normal = [" ".join(chunk.split()) for chunk in chunks]

@@ -1,4 +1,4 @@
-"""One line out of what a tool printed: the table of the tools that are known by their last words."""
+"""One-line summaries of the output of tools, with a table of known tools."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_gump.units import plural
 
 
 class Summary(NamedTuple):
-    """How to read one tool: the last match counts; with `noun`, all matches are counted and named by group 1."""
+    """Pattern for one tool. The last match counts; with `noun`, all matches are counted and named by group 1."""
 
     tool: str
     pattern: re.Pattern[str]
@@ -47,16 +47,16 @@ SUMMARIES: Final = (
     _tool("ruff, mypy", r"^(Found \d+ errors?.*?)\.?$"),
     _tool("ruff", r"^(All checks passed!)$", "all checks passed"),
 )
-"""Asked in this order; test runners stand before compilers and linters, whose words may appear in a test's output."""
+"""Tried in this order. Test runners come before compilers and linters, whose messages may be in a test's output."""
 
 
 def summarize(output: str) -> str:
-    """One line of at most 120 characters: the tool's own summary, else the last line that holds something."""
+    """Return one line of at most 120 characters: the tool's own summary, otherwise the last line that is not blank."""
     return known_summary(output) or last_line(output)
 
 
 def known_summary(output: str) -> str:
-    """The summary of a tool of the table; empty when none spoke."""
+    """Return the summary of a known tool; empty if there is none."""
     for summary in SUMMARIES:
         found = list(summary.pattern.finditer(output))
         if not found:

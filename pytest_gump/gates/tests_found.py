@@ -1,4 +1,4 @@
-"""Whether the step has written tests, counted without running them."""
+"""Gate that checks whether the step has written tests, without running them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def tests_found(argument: str | None, context: GateContext) -> GateResult:
-    """Count tests that are new or changed since the step began; a test that was only moved is an old one."""
+    """Count tests that are new or changed since the step began. A test that was only moved does not count."""
     if argument is not None:
         return GateResult("tests_found", "error", "tests_found takes no argument")
     paths = set(matches(["@tests"], [file.path for file in context.changed], tests=context.test_patterns))
@@ -43,7 +43,7 @@ def _old_tests(paths: list[str], context: GateContext) -> set[str]:
         try:
             old.update(find_tests(path, context.read_base(path) or b"").values())
         except UnreadableError:
-            continue  # what did not parse had no tests that could run
+            continue  # a file that does not parse has no tests that can run
     return old
 
 

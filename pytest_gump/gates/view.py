@@ -1,4 +1,4 @@
-"""What a custom gate sees of the step: names, files and the diff, nothing that it could change."""
+"""The read-only view of the step for custom gates: names, files and the diff."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HUNK = re.compile(r"@@ -(?P<old_start>\d+)(?:,(?P<old>\d+))? \+(?P<new_start>\d
 class DiffLine:
     path: str
     line: int
-    """1-based: in the new file for an added line, in the old one for a removed line."""
+    """Line number from 1: in the new file for an added line, in the old file for a removed line."""
     text: str
 
     def __repr__(self) -> str:
@@ -28,17 +28,17 @@ class DiffLine:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Diff:
-    """A unified diff, since the step began; from a text or, read line by line when it is asked, from a file."""
+    """Unified diff since the step began, from a text or from a file, which is read line by line on demand."""
 
     text: str = ""
     file: Path | None = None
 
     def added_lines_matching(self, pattern: str) -> list[DiffLine]:
-        """Added lines in which the regular expression is found."""
+        """Return the added lines in which the regular expression is found."""
         return self._matching("+", pattern)
 
     def removed_lines_matching(self, pattern: str) -> list[DiffLine]:
-        """Removed lines in which the regular expression is found."""
+        """Return the removed lines in which the regular expression is found."""
         return self._matching("-", pattern)
 
     def __repr__(self) -> str:
@@ -74,7 +74,7 @@ def _diff_lines(lines: Iterator[str]) -> Iterator[tuple[Literal["+", "-"], DiffL
 def _hunk_lines(
     lines: Iterator[str], hunk: re.Match[str], old_path: str, new_path: str
 ) -> Iterator[tuple[Literal["+", "-"], DiffLine]]:
-    """Go by the hunk's own line counts: an added line may look like a header."""
+    """Yield the lines of a hunk. Its line counts decide where it ends, because an added line may look like a header."""
     old_left, new_left = int(hunk["old"] or 1), int(hunk["new"] or 1)
     old_at, new_at = int(hunk["old_start"]), int(hunk["new_start"])
     while old_left > 0 or new_left > 0:
@@ -97,7 +97,7 @@ def _hunk_lines(
 
 def _path(header: str) -> str:
     name = header[4:].rstrip("\n").removesuffix("\t")
-    if name.startswith('"'):  # git quotes odd names like C does
+    if name.startswith('"'):  # git quotes unusual names as C does
         name = name.strip('"').encode().decode("unicode_escape").encode("latin-1", "replace").decode("utf-8", "replace")
     return name[2:] if name.startswith(("a/", "b/")) else name
 
@@ -118,7 +118,7 @@ class StepView:
     output: Any = None
     """The step's output: plan items, verdict or artifact text; None for a diff step."""
     argument: str | None = None
-    """What stands after the gate's name in the workflow."""
+    """The text after the gate's name in the workflow."""
 
     def __repr__(self) -> str:
         return f"<step {self.name}, attempt {self.attempt}>"

@@ -106,7 +106,7 @@ NAMED = {
         "changed what gates read: pyproject.toml",
     ),
     "reports-rewritten": (append("conftest.py", ALL_PASS), "changed what gates read: conftest.py"),
-    "equal-to-all": (write("app.py", ANY_VALUE), "app.py (__eq__ that does not look at what it compares)"),
+    "equal-to-all": (write("app.py", ANY_VALUE), "app.py (__eq__ that ignores its argument)"),
     "patched-runner": (append("app.py", PATCH), "app.py (import _pytest.python)"),
     "patched-by-name": (
         append("app.py", "import sys\n\nif 'pytest' in sys.modules:\n    sys.modules['_pytest.python'].Function.runtest = print\n"),

@@ -23,12 +23,12 @@ def test_touched_passes_when_a_changed_file_matches(tmp_path: Path) -> None:
 def test_touched_names_the_pattern_and_what_was_changed(tmp_path: Path) -> None:
     result = BUILTIN["touched"]("docs", gate_context(tmp_path, changed=changed("a.py")))
     assert result.status == "failed"
-    assert result.summary == result.output == "no changed file matches docs; changed were a.py"
+    assert result.summary == result.output == "no changed file matches docs; changed files: a.py"
 
 
 def test_touched_says_when_nothing_was_changed(tmp_path: Path) -> None:
     result = BUILTIN["touched"]("docs", gate_context(tmp_path))
-    assert result.summary == "no changed file matches docs; nothing was changed"
+    assert result.summary == "no changed file matches docs; nothing changed"
 
 
 def test_untouched_fails_and_names_up_to_ten_files(tmp_path: Path) -> None:

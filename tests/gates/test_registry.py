@@ -34,4 +34,4 @@ def test_every_result_has_a_duration(tmp_path: Path) -> None:
 
 def test_a_name_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
     (result,) = run_gates([GateSpec("no_todo")], gate_context(tmp_path))
-    assert (result.status, result.summary) == ("error", "no gate is called 'no_todo'")
+    assert (result.status, result.summary) == ("error", "unknown gate 'no_todo'")

@@ -1,7 +1,7 @@
 """Compile every Python file below the working directory in memory; write nothing.
 
-A program of its own, run as `python -I bytecompile.py`: it needs only the standard library, takes no file names on its
-command line (their number and their form do not matter), and imports nothing from the tree that it judges.
+A separate program, run as `python -I bytecompile.py`. It needs only the standard library, takes no file names on its
+command line (so their number and form do not matter), and imports nothing from the tree that it checks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_SHOWN = 50
 
 
 def python_files(root: str) -> list[str]:
-    """Regular `*.py` files below `root`, without those of environments, caches and installed packages."""
+    """Return the regular `*.py` files below `root`, without environments, caches and installed packages."""
     found = []
     for folder, folders, names in os.walk(root):
         if folder != root and MARKERS.intersection(names):
@@ -33,7 +33,7 @@ def python_files(root: str) -> list[str]:
 
 
 def problem(path: str) -> str | None:
-    """Say what keeps a file from being compiled."""
+    """Return why a file does not compile; None if it does."""
     try:
         compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
     except SyntaxError as error:

@@ -1,4 +1,4 @@
-"""Build caches of gates, apart from those of agents, because a cache can change the result of a build."""
+"""Build caches of gates. They are separate from those of agents, because a cache can change the result of a build."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OF_SLOT: Final = {
     "MYPY_CACHE_DIR": "mypy",
     "RUFF_CACHE_DIR": "ruff",
 }
-"""They hold paths of the worktree, or what is built from it."""
+"""Caches that contain paths of the worktree, or files built from it."""
 _OF_RUN: Final = {
     "GOCACHE": "go",
     "GRADLE_USER_HOME": "gradle",
@@ -28,8 +28,7 @@ _GRADLE_OWN: Final = ("gradle.properties", "init.gradle", "init.gradle.kts", "in
 def cache_environment(folder: Path, slot: str, home: str | None) -> dict[str, str]:
     """Return the variables that point tools to caches in `folder`, with a subfolder for each slot.
 
-    Gradle finds the user's settings there by links, and reads the user's dependencies by
-    GRADLE_RO_DEP_CACHE.
+    Gradle finds the user's settings there by links, and reads the user's dependencies with GRADLE_RO_DEP_CACHE.
     """
     found = {name: str(folder / slot / subfolder) for name, subfolder in _OF_SLOT.items()}
     found |= {name: str(folder / subfolder) for name, subfolder in _OF_RUN.items()}

@@ -1,4 +1,4 @@
-"""Which commands compile, test, lint and measure a project, told from its marker files."""
+"""Detects the commands that compile, test, lint and measure a project from its marker files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEST_PATTERNS: Final = (
     "*_test.rb", "test_*.rb", "*_spec.rb", "*_test.exs", "*_test.dart", "*.bats",
     "*_test.c", "*_test.cc", "*_test.cpp", "test_*.c", "test_*.cc", "test_*.cpp",
 )  # fmt: skip
-"""What `@tests` stands for: the test files of all known languages, gitignore-style."""
+"""Patterns of `@tests`: the test files of all known languages, gitignore-style."""
 
 GATE_CONFIG: Final = (
     "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "tox.ini", "noxfile.py", "setup.cfg",
@@ -44,7 +44,7 @@ GATE_CONFIG: Final = (
     ".github/", ".gitlab-ci.yml", ".circleci/", ".travis.yml", "azure-pipelines.yml", "Jenkinsfile",
     ".pre-commit-config.yaml",
 )  # fmt: skip
-"""What gates read (`@gate-config`): may change, and is then named in the report."""
+"""Patterns of `@gate-config`: files that gates read. They may change; the report then lists them."""
 
 LOCK_FILES: Final = (
     "package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock", "bun.lock", "bun.lockb", "deno.lock",
@@ -52,7 +52,7 @@ LOCK_FILES: Final = (
     "conda-lock.yml", "pixi.lock", "Cargo.lock", "go.sum", "Gemfile.lock", "composer.lock", "mix.lock", "pubspec.lock",
     "gradle.lockfile", "packages.lock.json", "Package.resolved", "Podfile.lock", "flake.lock",
 )  # fmt: skip
-"""Files that say which dependencies are installed, by name, in any folder."""
+"""Names of files that list the dependencies to install, in any folder."""
 
 Commands = dict[str, str]
 BYTECOMPILE: Final = Path(__file__).with_name("bytecompile.py")
@@ -66,7 +66,7 @@ class Project(NamedTuple):
     python: str
     """The interpreter that runs the session."""
     installed: Callable[[str], bool]
-    """Whether that interpreter can import a module."""
+    """Returns True if that interpreter can import a module."""
 
     def first(self, names: Sequence[str]) -> str | None:
         return next((name for name in names if name in self.files), None)
@@ -89,7 +89,7 @@ def tool_tables(pyproject: str) -> dict[str, Any]:
 
 
 def _named(commands: Mapping[str, Sequence[str]], known: Collection[str], run: str) -> Commands:
-    """For each gate, `run` with the first of its names that is known."""
+    """Return, for each gate, `run` with the first of its names that is known."""
     found = {kind: next((name for name in names if name in known), None) for kind, names in commands.items()}
     return {kind: f"{run} {name}" for kind, name in found.items() if name}
 
@@ -101,18 +101,18 @@ def detect(
     *,
     installed: Callable[[str], bool] = lambda module: importlib.util.find_spec(module) is not None,
 ) -> Commands:
-    """Give the commands `compile`, `test`, `lint` and `coverage`; a missing key means that none was found.
+    """Return the commands `compile`, `test`, `lint` and `coverage`; a missing key means that none was found.
 
-    Languages are asked in the order of `LANGUAGES`, and each fills in what those before it left open; loose Python
-    files make a Python project only where nothing else was found. `make` comes last: in a Python project with a
-    Makefile, `test` is pytest under the session's interpreter, and a `lint` target counts only when no linter is
+    Languages are tried in the order of `LANGUAGES`; each adds the commands that are still missing. Python files without
+    a marker file make a Python project only if nothing else was found. `make` comes last: in a Python project with a
+    Makefile, `test` is pytest under the session's interpreter, and a `lint` target counts only if no linter is
     configured.
 
     Args:
         files: tracked files, `/`-separated, relative to the root.
-        read: content of one of them.
+        read: returns the content of a tracked file.
         python: the interpreter that runs the session.
-        installed: whether that interpreter can import a module.
+        installed: returns True if that interpreter can import a module.
     """
     project = Project(frozenset(files), read, python, installed)
     found: Commands = {}
@@ -254,7 +254,7 @@ def _pytest_coverage(project: Project, python: str) -> str:
 
 
 def _coverage_run(project: Project, python: str, program: str) -> str:
-    """Measure with coverage.py itself; files that no test imports count too, unless the project decides otherwise."""
+    """Return a command for coverage.py itself. It also counts files that no test imports, unless configured."""
     settings = "".join(map(project.text, (".coveragerc", "pyproject.toml", "setup.cfg", "tox.ini")))
     configured = ".coveragerc" in project.files or re.search(r"^\[(tool\.coverage|coverage:)", settings, re.MULTILINE)
     source = "" if configured else "--source=. "
@@ -282,4 +282,4 @@ def _make(project: Project) -> Commands:
 
 
 LANGUAGES: Final = (_go, _node, _rust, _java, _ruby, _python)
-"""In the order in which they are asked; the first one that has a command for a gate wins."""
+"""In the order in which they are tried; the first command for a gate wins."""

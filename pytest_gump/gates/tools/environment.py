@@ -1,4 +1,4 @@
-"""What the environment of a gate command adds, so that it judges the worktree and not an installed copy."""
+"""Environment variables for gate commands, so that they check the worktree and not an installed copy."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 def gate_environment(
     worktree: Path, inherited: Mapping[str, str] | None = None, *, imports: bool = True
 ) -> dict[str, str]:
-    """Give the variables to add for a command that runs in `worktree`.
+    """Return the variables to add for a command that runs in `worktree`.
 
-    The worktree's own source folders come first on PYTHONPATH: they win over the `.pth` files and the import finders of
-    an editable installation, which Python asks later. (Build backends that put their finder before all others -
-    scikit-build-core, meson-python - can not be outvoted this way; their projects need an installation in `setup:`.)
-    Without `imports` PYTHONPATH stays as it is: `pytest_program` adds the folders once its tools are imported.
+    The worktree's own source folders come first on PYTHONPATH. They take precedence over the `.pth` files and the
+    import finders of an editable installation, which Python uses later. (This does not work for build backends that put
+    their finder before all others: scikit-build-core, meson-python. Projects with these need an installation in
+    `setup:`.) Without `imports`, PYTHONPATH does not change: `pytest_program` adds the folders after it has imported
+    its tools.
     """
     added = {"PYTHONDONTWRITEBYTECODE": "1"}
     if imports and is_python_project(worktree):
         known = [path for path in (inherited or {}).get("PYTHONPATH", "").split(os.pathsep) if path]
         added["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*map(str, source_roots(worktree)), *known]))
     if (worktree / "package.json").exists():
-        added["CI"] = (inherited or {}).get("CI", "true")  # test runners of Node watch for changes without it
+        added["CI"] = (inherited or {}).get("CI", "true")  # without it, test runners of Node watch for changes
     return added
 
 
@@ -37,7 +38,7 @@ def is_python_project(worktree: Path) -> bool:
 
 
 def source_roots(worktree: Path) -> list[Path]:
-    """Folders that Python code of the project is imported from: `src`, declared package folders, the root itself."""
+    """Return the folders to import the project's code from: `src`, declared package folders, the root itself."""
     pyproject = (read_or_none(worktree, "pyproject.toml") or b"").decode("utf-8", "replace")
     declared = ["src", *_declared(tool_tables(pyproject))]
     inside = (worktree / name for name in dict.fromkeys(declared) if _is_relative(name))
@@ -55,7 +56,7 @@ def _at(table: Any, *keys: str) -> Any:
 
 
 def _declared(tool: dict[str, Any]) -> Iterator[str]:
-    """Source folders by the build backends' own settings: setuptools, hatch, poetry, pdm, maturin, uv."""
+    """Yield the source folders in the settings of build backends: setuptools, hatch, poetry, pdm, maturin, uv."""
     names = [
         _at(tool, "setuptools", "package-dir", ""),
         *_strings(_at(tool, "setuptools", "packages", "find", "where")),

@@ -1,4 +1,4 @@
-"""The Python that gates run with, at the start of the run: a change would affect every later gate."""
+"""Records the Python that gates run with at the start of the run, because a change would affect every later gate."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Interpreter:
     tools: dict[str, str] = field(default_factory=dict)
     """Program names in gate commands, and the paths that PATH gives for them."""
     distributions: dict[str, str] = field(default_factory=dict)
-    """Folders of metadata, and the digest of their list of files."""
+    """Metadata folders, and the digest of their list of files (RECORD)."""
 
     @classmethod
     def now(cls, commands: Iterable[str]) -> Interpreter:
@@ -71,7 +71,7 @@ class Interpreter:
         return Changes((*changed, *moved, *sorted({*new, *plugins})), others)
 
     def _is_vouched(self, path: str) -> bool:
-        """True if an unchanged list of installed files has this content, as with a new link to a file."""
+        """True if an unchanged list of installed files has this content, for example after a new link to the file."""
         for metadata, digest in self.distributions.items():
             name = path.removeprefix(f"{os.path.dirname(metadata)}/")  # noqa: PTH120
             record = _read(f"{metadata}/RECORD") if name != path else b""
@@ -84,7 +84,7 @@ class Changes(NamedTuple):
     deciding: tuple[str, ...]
     """New or changed files that can affect a gate, and programs that PATH now finds elsewhere."""
     installed: tuple[str, ...] = ()
-    """Metadata of distributions that were installed since, and that no gate needs."""
+    """Metadata folders of distributions that were installed since the start and that no gate needs."""
 
 
 def _programs(commands: Iterable[str]) -> set[str]:
@@ -92,7 +92,7 @@ def _programs(commands: Iterable[str]) -> set[str]:
 
 
 def _chain(path: str) -> Iterator[str]:
-    """The interpreter, each link on the way to it, and the file that makes a virtual environment of its folder."""
+    """Yield the `pyvenv.cfg` of a virtual environment, the interpreter, and each link on the way to it."""
     yield str(Path(path).parent.parent / "pyvenv.cfg")
     for _ in range(40):
         yield path

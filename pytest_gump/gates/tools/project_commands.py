@@ -26,8 +26,8 @@ PACKAGE_FILES: Final = (
 def gate_commands(repository: Repository, commit: str, settings: Settings, folder: str = "") -> dict[str, str]:
     """Return the commands for a commit: configured ones take precedence over detected ones.
 
-    `folder` is where the session started, relative to the top. What is detected runs in the package around it, as the
-    user's own `pytest` does there; what no package defines, and what is set, runs at the top.
+    `folder` is the start folder of the session, relative to the top. Detected commands run in the package around it, as
+    the user's own `pytest` does. Configured commands, and those that the package does not define, run at the top.
     """
     files = repository.list_files(commit)
     found = detect(files, lambda path: repository.read_file(commit, path), sys.executable)
@@ -41,12 +41,12 @@ def gate_commands(repository: Repository, commit: str, settings: Settings, folde
 
 
 def start_folder(project: Path, here: Path) -> str:
-    """Start folder of a session or command, relative to the project; empty at the top and outside of it."""
+    """Return the start folder of a session or command, relative to the project; empty at the top and outside of it."""
     return "" if here == project or not here.is_relative_to(project) else here.relative_to(project).as_posix()
 
 
 def package_around(files: Collection[str], folder: str) -> str:
-    """The nearest package at or above a folder; empty if that is the project itself."""
+    """Return the nearest package at or above a folder; empty if that is the project itself."""
     known = frozenset(files)
     for path in (PurePosixPath(folder), *PurePosixPath(folder).parents):
         if path != PurePosixPath() and any(str(path / name) in known for name in PACKAGE_FILES):

@@ -1,4 +1,4 @@
-"""The detected Python commands, in a form in which no file of the worktree can replace their tools."""
+"""Detected Python commands, in a form that lets no file of the worktree replace their tools."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Guarded(NamedTuple):
 
     command: str
     gives_records: bool
-    """It writes a record per test to its descriptor 3."""
+    """True if the command writes a record per test to descriptor 3."""
 
 
 def guarded(command: str, worktree: Path) -> Guarded | None:

@@ -1,7 +1,7 @@
-"""Run pytest on a worktree, with pytest itself and its plugins imported before any file of that worktree.
+"""Runs pytest on a worktree, with pytest itself and its plugins imported before any file of that worktree.
 
-A program of its own: `python -P pytest_program.py [--measure[=SOURCE]] [--root FOLDER]... -- [PYTEST ARGUMENT]...`.
-It writes records, one JSON object a line, to descriptor 3 as the tests run; `test_records.py` reads them and
+A separate program: `python -P pytest_program.py [--measure[=SOURCE]] [--root FOLDER]... -- [PYTEST ARGUMENT]...`.
+It writes records, one JSON object per line, to descriptor 3 as the tests run; `records.py` reads them and
 docs/explanation/what-is-on-disk.md describes them. `--measure` measures coverage as `coverage run` does.
 
 The main guard is needed: processes that the tests start with multiprocessing import this file again.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 RECORDS_FD: Final = 3
 RUNNER: Final = ("pluggy", "iniconfig", "packaging", "pygments", "exceptiongroup", "tomli", "pytest")
-"""pytest 8 and 9 and all that they import, some of it only when it is needed."""
+"""pytest 8 and 9 and everything that they import, some of it on demand."""
 _INSTALLED: Final = ("site-packages", "dist-packages")
 _NO_REWRITE: Final = "PYTEST_DONT_REWRITE"
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _own_descriptor() -> int | None:
-    """Move descriptor 3 to a number of its own that no child process inherits; None if nobody reads records."""
+    """Move descriptor 3 to another number that no child process inherits, and return it; None if it is not open."""
     import fcntl
 
     try:
@@ -69,7 +69,7 @@ class _Nothing:
     """Finds no module."""
 
     def find_spec(self, name: str, target: object = None) -> None:
-        """The answer is always that it is not here."""
+        """Return None: the module is not found."""
 
     def invalidate_caches(self) -> None:
         """Nothing is cached."""
@@ -77,7 +77,7 @@ class _Nothing:
 
 @contextlib.contextmanager
 def _hidden(roots: Sequence[str]) -> Iterator[None]:
-    """Import nothing from `roots` although they are on the path, of which plugins such as xdist keep a copy."""
+    """Import nothing from `roots`. They stay on the path, because plugins such as xdist keep a copy of it."""
     sys.path_importer_cache.update(dict.fromkeys(roots, _Nothing()))
     try:
         yield
@@ -102,7 +102,7 @@ def import_runner() -> None:
     for name in {*sys.modules} - of_pytest - before:
         module = sys.modules[name]
         if _is_installed(getattr(module, "__file__", None) or ""):
-            # pytest warns of plugins that were imported before it could rewrite their assertions, except of these.
+            # pytest warns about plugins that were imported before it could rewrite their assertions, except these.
             module.__doc__ = f"{module.__doc__ or ''}\n{_NO_REWRITE}"
 
 
@@ -117,7 +117,7 @@ def _import_installed(name: str) -> None:
         return
     origin = None if spec is None else spec.origin or next(iter(spec.submodule_search_locations or ()), None)
     if origin is not None and _is_installed(origin):
-        with contextlib.suppress(Exception):  # pytest imports it again, and says what is wrong with it
+        with contextlib.suppress(Exception):  # pytest imports it again and reports the error
             importlib.import_module(name)
 
 
@@ -144,7 +144,7 @@ def _entries(text: str) -> Iterator[str]:
 
 @contextlib.contextmanager
 def _measured(coverage: Any, measure: str) -> Iterator[None]:
-    """Measure as `coverage run` does, which imports coverage.py only after the worktree is on its path."""
+    """Measure as `coverage run` does, except that coverage.py is imported before the worktree is on the path."""
     source = measure.partition("=")[2]
     measuring = coverage.Coverage(source=[source] if source else None, messages=True)
     measuring.start()
@@ -180,7 +180,7 @@ class Recorder:
             rest = rest[os.write(self._descriptor, rest) :]
 
     def pytest_configure(self, config: Any) -> None:
-        """Turn off all options that select tests by an earlier run, whatever the configuration says."""
+        """Turn off all options that select tests by an earlier run, even if they are configured."""
         for name in ("lf", "failedfirst", "newfirst", "stepwise", "stepwise_skip"):
             if hasattr(config.option, name):
                 setattr(config.option, name, False)
@@ -223,7 +223,7 @@ class Recorder:
 
 
 def _leaving_out(option: Any) -> list[str]:
-    """The options that leave out tests, as a command line has them."""
+    """Return the options that leave out tests, in the form of a command line."""
     single = (("-k", "keyword"), ("-m", "markexpr"))
     several = (("--deselect", "deselect"), ("--ignore", "ignore"), ("--ignore-glob", "ignore_glob"))
     found = [f"{flag} {value}" for flag, name in single if (value := getattr(option, name, None))]
@@ -231,7 +231,7 @@ def _leaving_out(option: Any) -> list[str]:
 
 
 def _error_of(report: Any) -> str | None:
-    """The exception's type; of a report from another process, or of a collection, what its text begins with."""
+    """Return the type of the exception. For a collection, or a report from another process, read it from the text."""
     known = getattr(report, "gump_error", None)
     if known is not None:
         return str(known)
@@ -243,7 +243,7 @@ def _error_of(report: Any) -> str | None:
 
 
 if __name__ == "__main__":
-    # Under no name of a file: coverage.py would count these lines among those of the project.
+    # Compiled without a file name, because coverage.py would count these lines as lines of the project.
     with open(__file__, "rb") as itself:  # noqa: PTH123
         unnamed = {"__name__": "pytest_program"}
         exec(compile(itself.read(), "<pytest_program>", "exec"), unnamed)  # noqa: S102

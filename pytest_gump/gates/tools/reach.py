@@ -1,4 +1,4 @@
-"""Finds what product code could use to reach the test run that checks it. It is named, never forbidden."""
+"""Finds code that could affect the test run that checks it. Findings are reported; they do not fail a step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _MODULES: Final = frozenset({"atexit", "gc", "pytest", "_pytest", "pluggy"})
 _MOCK: Final = "unittest.mock"
-"""Its `ANY` and its mocks equal everything."""
+"""Its `ANY` and its mocks compare equal to everything."""
 _ATTRIBUTES: Final = {
     "_exit": "os._exit",
     "_getframe": "sys._getframe",
@@ -76,7 +76,7 @@ def _use(node: ast.AST) -> Iterator[str]:
         case ast.Constant(value=str(text)) if text.startswith(_ABOUT_PYTEST) and " " not in text:
             yield f"{text[:40]!r}"
         case ast.FunctionDef(name=name) if name in _COMPARISONS and _looks_at_nothing(node):
-            yield f"{name} that does not look at what it compares"
+            yield f"{name} that ignores its argument"
 
 
 def _replaced(targets: list[ast.expr]) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _reaches(module: str) -> bool:
 
 
 def _looks_at_nothing(function: ast.FunctionDef) -> bool:
-    """True if it returns an answer without reading its arguments; False and NotImplemented are no answer."""
+    """True if it returns an answer without reading its arguments. False and NotImplemented are not answers."""
     others = {argument.arg for argument in function.args.args[1:]}
     used = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}
     returned = [node.value for part in function.body for node in ast.walk(part) if isinstance(node, ast.Return)]

@@ -1,4 +1,4 @@
-"""The records that `pytest_program` writes, and whether they agree with the exit code of the process."""
+"""Reads the records that `pytest_program` writes, and compares them with the exit code of the process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pytest_gump.units import plural
 FORMAT: Final = 1
 _WORST_FIRST: Final = ("error", "failed", "xpassed", "passed", "xfailed", "skipped")
 _REPEATED: Final = frozenset({"rerun", "retried"})
-"""Outcomes with which plugins that repeat a test mark runs that do not count."""
+"""Outcomes that rerun plugins set on runs that do not count."""
 
 
 @dataclass(slots=True)
 class _Test:
-    """What one test has recorded so far."""
+    """Records of one test so far."""
 
     outcomes: list[str] = field(default_factory=list)
     is_complete: bool = False
@@ -26,7 +26,7 @@ class _Test:
 
 @dataclass(slots=True)
 class Records:
-    """One session of pytest as its records tell it."""
+    """One session of pytest, from its records."""
 
     has_begun: bool = False
     collected: int = 0
@@ -38,9 +38,9 @@ class Records:
     outcomes: dict[str, str] = field(default_factory=dict)
     """By node id, of tests that ran to their end: `passed failed error skipped xfailed xpassed`."""
     not_collected: dict[str, str] = field(default_factory=dict)
-    """Files and classes that could not be collected (`failed`) or skip themselves, by id."""
+    """Files and classes that could not be collected (`failed`) or that skip themselves, by id."""
     problem: str | None = None
-    """What makes the records themselves invalid."""
+    """Why the records themselves are invalid; None if they are valid."""
 
     def count(self, *outcomes: str) -> int:
         return sum(outcome in outcomes for outcome in self.outcomes.values())
@@ -59,13 +59,13 @@ class Records:
 
 
 def read_records(data: bytes) -> Records:
-    """Read records in the order in which they arrived. A line that is no record sets `problem`; nothing is raised."""
+    """Read records in the order in which they arrived. An invalid line sets `problem`; nothing is raised."""
     reader = _Reader()
     for number, line in enumerate(data.splitlines(), 1):
         try:
             reader.take(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            reader.object_to(f"line {number} is no record")
+            reader.object_to(f"line {number} is not a record")
     return reader.records
 
 
@@ -121,7 +121,7 @@ class _Reader:
     def _phase(self, test: str, phase: str, outcome: str) -> None:
         entry = self._open.get(test)
         if entry is None:
-            if outcome == "failed":  # of a worker that crashed, say
+            if outcome == "failed":  # for example of a worker that crashed
                 self.records.outcomes[test] = "failed"
             return
         if outcome in _REPEATED:
@@ -145,7 +145,7 @@ def _rank(outcome: str) -> int:
 
 
 def contradiction(records: Records) -> str | None:
-    """Return why a session with exit code 0 cannot have passed; None if all agrees."""
+    """Return why a session with exit code 0 cannot have passed; None if the records agree with it."""
     ran, collected = len(records.outcomes), records.collected
     if not records.has_begun:
         return "exit code 0, but pytest gave no records of its tests"

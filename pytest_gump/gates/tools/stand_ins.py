@@ -1,4 +1,4 @@
-"""Finds files of a change that Python would import in place of the tools of gates."""
+"""Finds files of a change that Python would import instead of the tools of gates."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def stand_ins(added: Iterable[str], worktree: Path, read_base: Callable[[str], bytes | None]) -> list[str]:
-    """Of the files that a step added, those named like pytest, its plugins, other tools of gates or what they import.
+    """Return added files with the name of pytest, of a plugin, of another gate tool, or of a module that these import.
 
-    Only names that the base does not have count: a project may be one of these tools.
+    A name that the base already has does not count: the project may be one of these tools.
     """
     return _shadowing(added, worktree, read_base, lambda name: name in tool_modules())
 
 
 def standard_stand_ins(added: Iterable[str], worktree: Path, read_base: Callable[[str], bytes | None]) -> list[str]:
-    """The added files that are named like a module of the standard library."""
+    """Return the added files with the name of a module of the standard library."""
     return _shadowing(added, worktree, read_base, lambda name: name in sys.stdlib_module_names)
 
 
 def second_copies(added: Iterable[str], worktree: Path, read_base: Callable[[str], bytes | None]) -> list[str]:
-    """Those named like a module in another source folder: Python imports only one of the two."""
+    """Return added files with the name of a module in another source folder: Python imports only one of the two."""
 
     def holds(root: Path, name: str) -> bool:
         return (root / f"{name}.py").exists() or (root / name / "__init__.py").exists()
@@ -62,7 +62,7 @@ def _shadowing(
 
 
 def _module(path: str) -> str | None:
-    """The top-level module that a file belongs to, if Python could import it."""
+    """Return the top-level module that a file belongs to; None if Python cannot import it."""
     first, _, rest = path.partition("/")
     if not (rest or first).endswith((".py", ".pyc", ".so", ".pyd")):
         return None
@@ -71,13 +71,13 @@ def _module(path: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def tool_modules() -> frozenset[str]:
-    """Top-level modules of pytest, installed plugins, coverage.py and ruff, and of all that these require."""
+    """Return the top-level modules of pytest, installed plugins, coverage.py and ruff, and of their requirements."""
     return _AT_START | _modules_of({*_closure([*_TOOLS, *_plugins()])})
 
 
 @lru_cache(maxsize=1)
 def runner_modules() -> frozenset[str]:
-    """Like `tool_modules`, but of the plugins' requirements only execnet, so that all files can be compared."""
+    """Like `tool_modules`, but without the plugins' requirements (except execnet): few enough to compare all files."""
     return _AT_START | _modules_of({*_closure(["pytest"]), *_TOOLS, *_plugins(), "execnet"})
 
 
@@ -90,7 +90,7 @@ def _installed() -> dict[str, list[importlib.metadata.Distribution]]:
 
 
 def _name_of(distribution: importlib.metadata.Distribution) -> str:
-    """Its name, without the cost of parsing everything else in its metadata."""
+    """Return the name without the cost of parsing the rest of the metadata."""
     text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
     found = _NAME_LINE.search(text)
     return found[1] if found else ""
@@ -121,7 +121,7 @@ def _modules_of(names: set[str]) -> frozenset[str]:
 
 
 def _modules_in(distribution: importlib.metadata.Distribution) -> set[str]:
-    """Its top-level modules, as in `importlib.metadata.packages_distributions`, which reads every distribution."""
+    """Return the top-level modules of one distribution (`packages_distributions` would read all of them)."""
     if declared := (distribution.read_text("top_level.txt") or "").split():
         return {*declared}
     record = distribution.read_text("RECORD")

@@ -93,7 +93,9 @@ def test_tests_of_parallel_workers_may_overlap() -> None:
             "did not pass: m.py",
             id="not-collected",
         ),
-        pytest.param(session(phases("a"), collected=1, exit_code=None) + b"{}\n", "no record", id="garbage"),
+        pytest.param(
+            session(phases("a"), collected=1, exit_code=None) + b"{}\n", "line 8 is not a record", id="garbage"
+        ),
         pytest.param(session(phases("a"), collected=1) * 2, "after the end", id="twice"),
         pytest.param(session(phases("a")[1:], collected=1), "only 0 of 1", id="never-started"),
     ],
