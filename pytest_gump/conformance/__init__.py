@@ -1,10 +1,10 @@
-"""Checks the real agent CLIs against a scripted model, for the behaviour that the adapters expect."""
+"""Checks with a scripted model that the real agent CLIs behave as the adapters expect."""
 
-# It belongs to the package, not to the tests: CLIs change every week, and `gump doctor --conformance` checks the
+# It is part of the package and not of the tests, because CLIs change every week: `gump doctor --conformance` checks the
 # versions that a user has. Only that option imports it.
 #
-# Nothing here reaches the internet, a user's account or a user's settings: every CLI gets a home folder of its own,
-# made-up keys, and the address of a model server on loopback.
+# Nothing here uses the internet, a user's account or a user's settings. Every CLI gets its own home folder, fake keys,
+# and the URL of a model server on loopback.
 
 from __future__ import annotations
 

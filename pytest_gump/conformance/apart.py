@@ -1,4 +1,4 @@
-"""One attempt in a process that can be killed: `python -m pytest_gump.conformance.apart CLI PLACE BASE`."""
+"""Runs one attempt in a process that can be killed: `python -m pytest_gump.conformance.apart CLI FOLDER BASE`."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def start(bench: Bench) -> subprocess.Popen[bytes]:
-    """Start an attempt on the bench, which is being served."""
+    """Start an attempt on the bench, whose server is running."""
     argv = [sys.executable, "-m", __name__, bench.subject.cli, str(bench.folder), bench.base]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def main(arguments: Sequence[str]) -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins with it ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job starts with SIGINT ignored
     cli, folder, base = arguments
     bench = Bench(SUBJECTS[cli], Path(folder))
     bench.base = base

@@ -1,10 +1,10 @@
-"""What a CLI is tried on: a scratch project, a home folder of its own, and gump's own way to run an attempt."""
+"""Test bench for a CLI: a scratch project, a home folder, and the code that runs an attempt."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import subprocess  # the bench plays the user: it runs git as a user would
+import subprocess  # the bench runs git as a user does
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult
 
 TIME_LIMIT_S: Final = 120.0
-"""For a scenario that ends by itself; nothing here takes a quarter of it on an idle machine."""
+"""For a scenario that ends by itself; on an idle machine, every scenario takes less than a quarter of it."""
 
 FILES: Final[Mapping[str, str]] = {
     "README.md": "# A project\n",
@@ -50,25 +50,25 @@ COMMANDS: Final = (
     ("compile", "sh flood.sh"),
     ("coverage", "sh env.sh"),
 )
-"""What the agent may run without being asked."""
+"""Commands that the agent may run without a permission prompt."""
 
 SLOT: Final = "slot"
 _KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")
 _USER: Final = ("-c", "user.name=A User", "-c", "user.email=user@example.org")
 
 
-class Fails(Exception):  # noqa: N818 - reads as what it says: the scenario fails
-    """What was expected and not seen, in one line."""
+class Fails(Exception):  # noqa: N818 - reads as a statement: the scenario fails
+    """The scenario fails; the message says in one line what was expected but not observed."""
 
 
 @dataclass(slots=True)
 class Bench:
-    """One scenario of one CLI; everything lies below `folder`."""
+    """One scenario of one CLI; all files are below `folder`."""
 
     subject: Subject
     folder: Path
     patience_s: float = 15.0
-    """How long a CLI may go on trying what cannot work."""
+    """How long a CLI may retry requests that cannot succeed."""
     events: list[tuple[float, Event]] = field(default_factory=list)
     """Events of the reader, each with its time on the monotonic clock."""
     server: ModelServer = field(init=False)
@@ -92,7 +92,7 @@ class Bench:
 
     @property
     def outside(self) -> Path:
-        """A folder that is the user's and not the project's."""
+        """A folder of the user outside the project."""
         return self.home / "documents"
 
     def prepare(self) -> None:
@@ -116,7 +116,7 @@ class Bench:
         return done.stdout
 
     def file(self, result: AttemptResult, name: str) -> str | None:
-        """A file as the attempt left it, read from its snapshot."""
+        """Return the text of a file in the snapshot of an attempt; None if it is not there."""
         repository = Repository.open(self.project)
         content = repository.read_file(str(result.snapshot), name)
         return None if content is None else content.decode("utf-8", "replace")
@@ -131,10 +131,10 @@ class Bench:
     def serving(
         self, script: Script, *, url: str | None = None, without: tuple[str, ...] = ()
     ) -> Iterator[ModelServer]:
-        """Serve the script, in an environment that holds nothing of the user's."""
+        """Serve the script, in an environment without variables of the user."""
         with ModelServer(self.subject.cli, script, self.slots, secrets=(KEY,)) as self.server:
             environment = self._environment(url or self.server.url)
-            tempfile.gettempdir()  # is remembered: not to be the one of this bench
+            tempfile.gettempdir()  # cached now, before TMPDIR is that of the bench
             before = dict(os.environ)
             os.environ.clear()
             os.environ.update({name: value for name, value in environment.items() if name not in without})
@@ -171,7 +171,7 @@ class Bench:
     def play(
         self, *answers: Answer, endless: bool = False, fault: Fault | None = None, **changes: Any
     ) -> AttemptResult:
-        """Serve answers for one attempt. The requests stay in `server`."""
+        """Run one attempt with these answers. The requests stay in `server`."""
         with self.serving(script(*answers, endless=endless, fault=fault)):
             return self.attempt(**changes)
 

@@ -1,4 +1,4 @@
-"""A scenario, and the words that its checks are made of."""
+"""A scenario, and the helpers for its checks."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 class Scenario:
     name: str
     title: str
-    """What holds if it holds."""
+    """What is true if the scenario holds."""
     check: Callable[[Bench], str]
-    """Raises Fails; gives a figure or a remark worth telling, or nothing."""
+    """Raises Fails, or returns a figure or a remark for the user, which may be empty."""
     left_out: Mapping[str, str] = field(default_factory=dict)
     """CLIs that it does not apply to, and why."""
 
 
 def expect(seen: object, wanted: object, what: str) -> None:
     if seen != wanted:
-        raise Fails(f"{what}: {seen!r} and not {wanted!r}")
+        raise Fails(f"{what}: {seen!r}, not {wanted!r}")
 
 
 def expect_that(holds: object, otherwise: str) -> None:
@@ -56,13 +56,13 @@ def expect_none(processes: Collection[Process]) -> None:
 
 
 def expect_usage(bench: Bench, usage: Usage, *, answers: int) -> None:
-    """Exactly what the server gave, however the CLI counts."""
+    """Expect exactly the usage that the server sent, in all CLIs."""
     spent, tokens = Spent(), usage.tokens
     writes = spent.cache_write if bench.subject.cli == "claude" else 0
     expect(tokens.input, spent.input * answers, "fresh input tokens")
     expect(tokens.cache_read, spent.cache_read * answers, "tokens read from the cache")
     expect(tokens.cache_write, writes * answers, "tokens written to the cache")
     expect(tokens.written, spent.output * answers, "output and reasoning tokens")
-    if bench.subject.cli != "codex":  # its stream does not mark them
+    if bench.subject.cli != "codex":  # its stream does not mark answers
         expect(usage.turns, answers, "turns")
     expect_that(usage.cost_usd is not None, "the cost is unknown")

@@ -1,4 +1,4 @@
-"""The model's service fails: no attempt may pass for a success, and none may go on for ever."""
+"""The model's service fails: no attempt may count as a success or run forever."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OVERLOAD: Final = {
     "qwen": Fault(503, message="The engine is currently overloaded, please try again later"),
     "opencode": Fault(503, message="The engine is currently overloaded, please try again later"),
 }
-"""As each provider says it."""
+"""The error of each provider."""
 SLACK_S: Final = 5.0
 PATIENCE_S: Final = 60.0
 
@@ -40,14 +40,14 @@ def failing(status: int, bench: Bench) -> str:
     wanted = Outcome.QUOTA if status == 429 else Outcome.AGENT_ERROR
     expect_outcome(result, wanted)
     is_named = WORDS in result.reason or str(status) in result.reason
-    # Codex says of a 500 that there is high demand.
+    # Codex reports a 500 as high demand.
     is_named = is_named or (status == 500 and not result.reason.startswith("ended"))
     expect_that(is_named, f"not in the CLI's own words: {result.reason}")
     return _remark(result)
 
 
 def overload(bench: Bench) -> str:
-    """The provider has too much to do: nothing that another attempt of the same agent mends."""
+    """The provider is overloaded: another attempt of the same agent does not help."""
     fault = OVERLOAD[bench.subject.cli]
     result = _fail(bench, script(*WORK, fault=fault))
     if result.outcome is Outcome.GUARD:
@@ -59,19 +59,19 @@ def overload(bench: Bench) -> str:
 
 
 def refused(bench: Bench) -> str:
-    """Nobody listens at the model's address."""
+    """No server listens at the model's address."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     return _remark(_fail(bench, script(*WORK), url=url))
 
 
 def cut(bench: Bench) -> str:
-    """Every stream breaks off in the middle of a sentence."""
+    """Every stream ends in the middle of a sentence."""
     return _remark(_fail(bench, script(Answer("This sentence will not be finished, ever.", cut=True), endless=True)))
 
 
 def no_key(bench: Bench) -> str:
-    """Nothing is tried again: what takes long is a slow start."""
+    """There are no retries. The long limit is only for a slow start."""
     result = _fail(bench, script(*WORK), without=bench.subject.key_names, patience_s=PATIENCE_S)
     expect_outcome(result, Outcome.AGENT_ERROR)
     return _remark(result)
@@ -95,7 +95,7 @@ def _fail(
     agent: str | None = None,
     patience_s: float | None = None,
 ) -> AttemptResult:
-    """An attempt that must not pass, and that ends by itself or by our limit."""
+    """Run an attempt that must not pass. It ends by itself or at the time limit."""
     patience_s = patience_s or bench.patience_s
     limits = Limits(max_time_s=patience_s)
     with bench.serving(played, url=url, without=without):
@@ -104,7 +104,7 @@ def _fail(
     expect_outcome(result, Outcome.AGENT_ERROR, Outcome.QUOTA, Outcome.GUARD)
     expect_that(result.outcome is not Outcome.GUARD or result.guard == "max_time", f"another guard: {result.reason}")
     expect_that(result.reason, "no reason is given")
-    expect_that(result.timings.agent_s < patience_s + SLACK_S, f"ended after {result.timings.agent_s:.1f} s only")
+    expect_that(result.timings.agent_s < patience_s + SLACK_S, f"ended only after {result.timings.agent_s:.1f} s")
     expect_none(left)
     return result
 
@@ -112,12 +112,12 @@ def _fail(
 def _remark(result: AttemptResult) -> str:
     took = f"{result.timings.agent_s:.1f} s"
     if result.outcome is Outcome.GUARD:
-        return f"went on, and was stopped after {took}"
+        return f"kept trying, and was stopped after {took}"
     return f"{result.outcome} after {took}: {result.reason}"
 
 
 def one_failure(bench: Bench) -> str:
-    """A single 500 is the CLI's own business."""
+    """The CLI itself handles a single 500."""
     result = bench.play(*WORK, fault=Fault(500, times=1, message=WORDS))
     expect_passed(result)
     return f"{result.timings.agent_s:.1f} s"
@@ -131,7 +131,7 @@ def not_installed(bench: Bench) -> str:
         missing = resolve(bench.subject.agent).missing()
         os.environ["PATH"] = f"{empty}:/usr/bin:/bin"
         if resolve(bench.subject.agent).missing() is None:
-            return f"said: {missing}"  # it is a program of the system here
+            return f"said: {missing}"  # the CLI is installed in a system folder
         result = bench.attempt()
     expect_that(missing, "a missing program is not noticed")
     expect_outcome(result, Outcome.AGENT_ERROR)
@@ -145,9 +145,9 @@ SCENARIOS: Final = (
     ),
     Scenario("overload", "the model's service is overloaded", overload),
     Scenario("one-failure", "a single 500 does not end the run", one_failure),
-    Scenario("refused", "nobody listens at the model's address", refused),
-    Scenario("cut", "every answer of the model breaks off", cut),
+    Scenario("refused", "no server listens at the model's address", refused),
+    Scenario("cut", "every answer of the model is cut off", cut),
     Scenario("unknown-model", "the model does not exist", unknown_model),
-    Scenario("no-key", "it is not logged in", no_key),
-    Scenario("not-installed", "its program is not there", not_installed),
+    Scenario("no-key", "the CLI is not logged in", no_key),
+    Scenario("not-installed", "the program is not installed", not_installed),
 )

@@ -1,4 +1,4 @@
-"""Limits that gump watches: that they end an attempt, and how soon its last process is gone."""
+"""Limits that gump enforces: whether they end an attempt, and how soon its last process has ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GONE_S: Final = 5.0
 SAFETY_S: Final = 90.0
 IN_TOOL_S: Final = 12.0
 ITS_OWN: Final = 2
-"""Processes at least, once a command runs: the CLI and the command."""
+"""Minimum number of processes while a command runs: the CLI and the command."""
 
 ENDLESS: Final = script(
     *(Answer(f"Step {n}.", (Write(f"step{n}.txt", f"{n}\n"),), spent=Spent(input=9000)) for n in range(20)),
@@ -38,7 +38,7 @@ MAX_TURNS: Final = 3
 MAX_TOKENS: Final = 35_000
 MAX_BUDGET: Final = 0.03
 TOO_MANY: Final = 20
-"""Answers, where two or three reach the limit and an estimate of the cost is far off."""
+"""Maximum number of answers. Two or three reach the limit; an estimate of the cost may be far off."""
 
 
 def turn_limit(bench: Bench) -> str:
@@ -69,7 +69,7 @@ def budget(bench: Bench) -> str:
 
 
 def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], bool]) -> str:
-    """A model that never comes to an end."""
+    """Run a model that never stops."""
     with bench.serving(ENDLESS) as server, Watch(bench.folder, bench.worktree / "no-command") as watch:
         result = bench.attempt(limits=limits)
         left = living(bench.folder)
@@ -83,12 +83,12 @@ def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], b
 
 
 def _gone(took_s: float, remark: str) -> str:
-    expect_that(took_s < GONE_S, f"the last process was gone after {took_s:.1f} s only")
-    return f"{remark}; all processes gone {max(took_s, 0.0):.1f} s later"
+    expect_that(took_s < GONE_S, f"the last process ended only after {took_s:.1f} s")
+    return f"{remark}; all processes ended {max(took_s, 0.0):.1f} s later"
 
 
 def circles(bench: Bench) -> str:
-    """A model that does the same again and again: whoever notices it first, it is no success."""
+    """A model repeats the same call. The CLI or a guard stops it, and the attempt does not pass."""
     again = Answer("Again.", (Write("again.txt", "again\n"),))
     result = bench.play(again, endless=True, limits=Limits(max_turns=8, max_time_s=SAFETY_S))
     expect_outcome(result, Outcome.GUARD, Outcome.AGENT_ERROR)
@@ -114,11 +114,11 @@ def breach_in_tool(bench: Bench) -> str:
         limit_s *= 4
         result, watch = _sleep(bench, None, limit_s)
     expect_outcome(result, Outcome.GUARD, guard="max_time")
-    return _judge(bench, watch, (watch.first_at or 0) + limit_s)
+    return _check(bench, watch, (watch.first_at or 0) + limit_s)
 
 
 def term(bench: Bench) -> str:
-    """Somebody sends TERM to the CLI while a shell command sleeps."""
+    """The CLI gets a TERM while a shell command sleeps."""
     return _signalled(bench, signal.SIGTERM)
 
 
@@ -132,7 +132,7 @@ def interrupted(bench: Bench) -> str:
 
 
 def gump_killed(bench: Bench) -> str:
-    """Gump itself is killed while a shell command sleeps, and can tidy nothing up."""
+    """Gump itself is killed while a shell command sleeps, and cannot clean up."""
     return _end_gump(bench, signal.SIGKILL)
 
 
@@ -147,14 +147,14 @@ def _end_gump(bench: Bench, number: signal.Signals) -> str:
         gump.wait()
         while living(bench.folder) and time.monotonic() - sent_at < 2 * GONE_S:
             time.sleep(POLL_S)
-    return _judge(bench, watch, sent_at)
+    return _check(bench, watch, sent_at)
 
 
 def _signalled(bench: Bench, number: signal.Signals) -> str:
     result, watch = _sleep(bench, number, SAFETY_S)
     expect_that(watch.sent_at is not None, f"the signal was not sent: {result.outcome}: {result.reason}")
     expect_outcome(result, Outcome.AGENT_ERROR)
-    return _judge(bench, watch, watch.sent_at or 0)
+    return _check(bench, watch, watch.sent_at or 0)
 
 
 def _sleep(bench: Bench, number: signal.Signals | None, max_time_s: float) -> tuple[AttemptResult, Watch]:
@@ -164,10 +164,10 @@ def _sleep(bench: Bench, number: signal.Signals | None, max_time_s: float) -> tu
     return result, watch
 
 
-def _judge(bench: Bench, watch: Watch, since: float) -> str:
+def _check(bench: Bench, watch: Watch, since: float) -> str:
     expect_none(living(bench.folder))
-    expect_that(watch.begun_at is not None, "the command was not begun")
-    expect_that(not any(KEY in line for line in watch.lines), "the key stands in a command line")
+    expect_that(watch.begun_at is not None, "the command did not start")
+    expect_that(not any(KEY in line for line in watch.lines), "a command line contains the key")
     expect_that(len(watch.seen) >= ITS_OWN, "the command's own processes were not seen")
     return _gone((watch.last_at or 0) - since, f"{len(watch.seen)} processes")
 
@@ -176,11 +176,11 @@ SCENARIOS: Final = (
     Scenario("turn-limit", "max_turns ends a run that never stops", turn_limit),
     Scenario("token-limit", "max_tokens ends a run that never stops", token_limit),
     Scenario("budget", "max_budget ends a run that never stops", budget),
-    Scenario("circles", "a model that goes in circles is stopped, and is no success", circles),
+    Scenario("circles", "a model that goes in circles is stopped, and the attempt fails", circles),
     Scenario("silence", "gump_silence_timeout ends a run that prints nothing", silence),
-    Scenario("time-limit", "max_time in the middle of a command: all processes are gone within 5 s", breach_in_tool),
-    Scenario("term", "killed by TERM in the middle of a command: a failure, and nothing is left running", term),
-    Scenario("interrupted", "Ctrl-C in the middle of a command: nothing is left running", interrupted),
-    Scenario("gump-killed", "gump itself is killed in the middle of a command: nothing is left running", gump_killed),
-    Scenario("kill", "killed by KILL in the middle of a command: a failure, and nothing is left running", kill),
+    Scenario("time-limit", "max_time during a command: all processes end within 5 s", breach_in_tool),
+    Scenario("term", "TERM to the CLI during a command: the attempt fails, and no process is left", term),
+    Scenario("interrupted", "Ctrl-C during a command: no process is left", interrupted),
+    Scenario("gump-killed", "KILL to gump itself during a command: no process is left", gump_killed),
+    Scenario("kill", "KILL to the CLI during a command: the attempt fails, and no process is left", kill),
 )

@@ -1,4 +1,4 @@
-"""What a CLI does when nothing goes wrong: simple work, long prompts and outputs, several runs at once."""
+"""Runs of a CLI without errors: simple work, long prompts and outputs, several runs in parallel."""
 
 from __future__ import annotations
 
@@ -27,49 +27,49 @@ AT_ONCE: Final = 4
 
 
 def basic(bench: Bench) -> str:
-    """A file is written, a command is run, a gate judges it, and the tokens served are the tokens booked."""
+    """The CLI writes a file and runs a command, a gate checks both, and the recorded tokens are those served."""
     result = bench.play(*WORK, gates=(GateSpec("bash", "grep -q hello copied.txt"),))
     expect_passed(result)
-    expect(bench.file(result, "greeting.txt"), "hello\n", "the file that it wrote")
+    expect(bench.file(result, "greeting.txt"), "hello\n", "the file that the CLI wrote")
     expect(bench.file(result, "copied.txt"), "hello\n", "what its command wrote")
-    expect(result.message, "All is done.", "its last words")
+    expect(result.message, "All is done.", "the final message")
     expect(len(bench.server.main), 3, "requests to the model")
     expect_usage(bench, result.usage, answers=3)
     expect_no_key(result)
-    expect(set(bench.server.strays) - bench.subject.strays, set(), "other hosts that it looked for")
+    expect(set(bench.server.strays) - bench.subject.strays, set(), "requests to other hosts")
     expect_that(all(request.with_key for request in bench.server.main), "a request came without the key")
     return f"{result.timings.agent_s:.1f} s"
 
 
 def expect_no_key(result: AttemptResult) -> None:
-    """Neither what is kept of the attempt nor its result holds the key."""
+    """Expect that neither the stored files of the attempt nor its result contain the key."""
     for path in Path(str(result.scratch)).rglob("*"):
-        expect_that(path.is_dir() or KEY.encode() not in path.read_bytes(), f"the key stands in {path.name}")
-    expect_that(KEY not in repr(result), "the key stands in the result")
+        expect_that(path.is_dir() or KEY.encode() not in path.read_bytes(), f"{path.name} contains the key")
+    expect_that(KEY not in repr(result), "the result contains the key")
 
 
 def long_prompt(bench: Bench) -> str:
     filling = "Nothing but filling. " * (LONG // 21)
     result = bench.play(Answer("Read."), head=(Section("Your task", f"It begins here. {filling}It ends here."),))
     expect_passed(result)
-    expect_that(bench.server.main, "it asked the model nothing")
+    expect_that(bench.server.main, "the CLI sent no request to the model")
     prompt = bench.server.main[0].request.prompt or ""
-    expect_that(f"It begins here. {filling}It ends here." in prompt, f"only {len(prompt)} characters arrived whole")
+    expect_that(f"It begins here. {filling}It ends here." in prompt, f"an incomplete prompt: {len(prompt)} characters")
     return ""
 
 
 def long_output(bench: Bench) -> str:
-    """A command prints 2 MB: no line is lost, and the run goes on."""
+    """A command prints 2 MB: no line is lost, and the run continues."""
     result = bench.play(Answer("I look.", (Shell("sh flood.sh"),)), Answer("Seen."))
     expect_passed(result)
-    expect(result.message, "Seen.", "its last words")
+    expect(result.message, "Seen.", "the final message")
     sent = bench.server.main[1].text.count("of much output that nobody needs")
     expect_that(sent, "the model did not get the output")
     return f"{sent * 33 // 1000} KB of it went to the model"
 
 
 def four_at_once(bench: Bench) -> str:
-    """In four worktrees, with one home folder."""
+    """Run four attempts in four worktrees, with one home folder."""
     if bench.subject.begins_alone:
         expect_passed(bench.play(Answer("Here.")))
     slots = [f"slot-{number}" for number in range(AT_ONCE)]
@@ -78,13 +78,13 @@ def four_at_once(bench: Bench) -> str:
     for result in results:
         expect_passed(result)
         expect(bench.file(result, "copied.txt"), "hello\n", f"what the command of {result.step} wrote")
-    expect(len({result.session.id for result in results if result.session}), AT_ONCE, "different sessions")
+    expect(len({result.session.id for result in results if result.session}), AT_ONCE, "different session ids")
     return f"{max(result.timings.agent_s for result in results):.1f} s"
 
 
 SCENARIOS: Final = (
-    Scenario("basic", "writes a file, runs a command, passes a gate; tokens are booked exactly", basic),
-    Scenario("long-prompt", "a prompt of 300 KB arrives whole", long_prompt),
-    Scenario("long-output", "a command that prints 2 MB ends neither the run nor its reading", long_output),
-    Scenario("four-at-once", "four runs at once, one home folder", four_at_once),
+    Scenario("basic", "writes a file, runs a command, passes a gate; the recorded tokens are exact", basic),
+    Scenario("long-prompt", "a prompt of 300 KB arrives completely", long_prompt),
+    Scenario("long-output", "a command that prints 2 MB does not end the run", long_output),
+    Scenario("four-at-once", "four runs in parallel, with one home folder", four_at_once),
 )

@@ -1,4 +1,4 @@
-"""The CLIs under test: which agent stands for each, and how it is pointed at the scripted model."""
+"""The CLIs under test: the agent for each, and the settings that connect it to the scripted model."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY: Final = "sk-gump-conformance-0123456789abcdef"
-"""Passed as every CLI's key; it must turn up nowhere."""
+"""Passed to every CLI as its key. It must not appear in any file or result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     cli: str
     agent: str
-    """A name of gump's, with a model that has a price."""
+    """Agent name, with a model that has a price."""
     install: Callable[[Path, str], dict[str, str]]
-    """Write the settings into a home folder, for a model server's address; gives the environment."""
+    """Writes settings for a home folder and the URL of a model server, and returns the environment."""
     key_names: tuple[str, ...]
-    """Variables without which it is not logged in."""
+    """Variables that count as a login."""
     no_session: str = "11111111-2222-4333-8444-555555555555"
-    """An id of a conversation that never was."""
+    """Id of a conversation that does not exist."""
     begins_alone: bool = False
-    """The first run in a home folder must not have others beside it."""
+    """True if no other run may be in parallel with the first run in a home folder."""
     strays: frozenset[str] = frozenset()
-    """Hosts besides the model that it cannot be kept from looking for."""
+    """Other hosts that the CLI contacts; it has no option against it."""
 
 
 def _claude(_home: Path, url: str) -> dict[str, str]:
@@ -40,7 +40,7 @@ def _codex(home: Path, url: str) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     provider = f'name = "scripted"\nbase_url = "{url}/v1"\nenv_key = "OPENAI_API_KEY"\nwire_api = "responses"\n'
     quiet = "[features]\nplugins = false\n"
-    # It would fetch a list of plugins at every start.
+    # With plugins on, the CLI fetches a list of them at every start.
     settings = f'model_provider = "scripted"\n\n{quiet}\n[model_providers.scripted]\n{provider}'
     (folder / "config.toml").write_text(settings, encoding="utf-8")
     return {"CODEX_HOME": str(folder), "OPENAI_API_KEY": KEY}
@@ -49,7 +49,7 @@ def _codex(home: Path, url: str) -> dict[str, str]:
 def _gemini(home: Path, url: str) -> dict[str, str]:
     folder = home / ".gemini"
     folder.mkdir(parents=True, exist_ok=True)
-    # No deprecated key: the CLI rewrites a file with one at its start, and parallel starts then read half a file.
+    # No deprecated key: the CLI rewrites a file with such a key at its start, and parallel starts then read half of it.
     settings = {
         "security": {"auth": {"selectedType": "gemini-api-key"}},
         "privacy": {"usageStatisticsEnabled": False},
@@ -76,7 +76,7 @@ def _opencode(_home: Path, url: str) -> dict[str, str]:
     return {"OPENCODE_CONFIG_CONTENT": json.dumps(settings), "OPENCODE_DISABLE_MODELS_FETCH": "1"}
 
 
-# At every start it wants to install the package that plugins are written with into its own configuration.
+# At every start, OpenCode tries to install the package for writing plugins into its configuration folder.
 _PLUGINS: Final = frozenset({"registry.npmjs.org:443"})
 
 SUBJECTS: Final[Mapping[str, Subject]] = {

@@ -1,7 +1,7 @@
-"""Runs scenarios on CLIs, one after the other, and says which hold.
+"""Runs scenarios with CLIs, one after the other, and reports which hold.
 
-The suite is part of the package because users run it: `gump doctor --conformance` checks the versions of the CLIs that
-are installed, which are newer than those that our tests pin. Nothing else imports it.
+The suite is part of the package because users run it: `gump doctor --conformance` checks the installed versions of the
+CLIs, which are newer than those that our tests pin. Nothing else imports it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Finding:
     scenario: str
     state: FindingState
     reason: str
-    """One line: what was seen where it fails, why it was left out, or a figure; may be empty where it holds."""
+    """One line: what was observed if it fails, why it was left out, or a figure; may be empty if it holds."""
     duration_s: float = 0.0
 
 
@@ -64,16 +64,16 @@ def run(
     scratch: Path | None = None,
     patience_s: float = 15.0,
 ) -> list[Finding]:
-    """Try the CLIs that are on PATH: `only` names scenarios, otherwise all are run.
+    """Run the scenarios in `only`, or all, with the CLIs that are on PATH.
 
-    `say` gets one line before and after each. Scratch folders are made in `scratch`, by default in the user's cache,
-    and removed afterwards. A CLI that goes on trying what cannot work is stopped after `patience_s`.
-    The environment of this process is exchanged while a CLI runs: no other thread may need it.
+    `say` gets one line before and after each. Scratch folders are created in `scratch`, by default in the user's cache,
+    and removed afterwards. A CLI that keeps retrying is stopped after `patience_s`.
+    The environment of this process is replaced while a CLI runs; no other thread may need it.
 
     Raises:
-        AgentError: a CLI or a scenario that there is none of.
+        AgentError: an unknown CLI or scenario.
     """
-    _check(cli_names, CLIS, "CLI that can be tried")
+    _check(cli_names, CLIS, "CLI")
     _check(only, SCENARIOS, "scenario")
     chosen = [scenario for scenario in _ALL if not only or scenario.name in only]
     findings: list[Finding] = []
@@ -86,14 +86,14 @@ def run(
 
 
 def left_out(cli: str, scenario: str) -> str | None:
-    """Why a scenario does not apply to a CLI; None when it does."""
+    """Return why a scenario does not apply to a CLI; None if it applies."""
     return next(known for known in _ALL if known.name == scenario).left_out.get(cli)
 
 
 def _check(names: Sequence[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
-            raise AgentError(f"{name!r} is no {what}", hint=f"there are {', '.join(known)}")
+            raise AgentError(f"the conformance suite has no {what} {name!r}", hint=f"available: {', '.join(known)}")
 
 
 def _line(finding: Finding) -> str:
@@ -117,7 +117,7 @@ def _try(subject: Subject, scenario: Scenario, scratch: Path, patience_s: float)
     except Fails as fails:
         return found("fails", str(fails))
     except GumpError as error:
-        return found("fails", f"it could not be tried: {error.args[0]}")
+        return found("fails", f"the scenario could not run: {error.args[0]}")
 
 
 @contextlib.contextmanager
@@ -133,7 +133,7 @@ def _bench(subject: Subject, scenario: Scenario, scratch: Path, patience_s: floa
 
 
 def _default_scratch() -> Path:
-    """Not in /tmp, which some sandboxes leave open: what is kept out of the user's home is to be seen."""
+    """Return a folder in the user's cache. Some sandboxes allow writes to /tmp, so a test there would prove nothing."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117
     return base / "gump" / "conformance"

@@ -1,4 +1,4 @@
-"""Look at the process table while an attempt runs, from outside: nothing here knows how gump ends processes."""
+"""Watches the process table while an attempt runs, independently of how gump ends processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ APART: Final = "pytest_gump.conformance.apart"
 
 
 def living(folder: Path) -> list[psutil.Process]:
-    """Every process that has its home or its working directory below `folder`, but for gump's own."""
+    """Return the processes that have HOME or their working directory below `folder`, except gump's own."""
     return [process for process in psutil.process_iter() if _belongs(process, str(folder))]
 
 
@@ -44,28 +44,28 @@ def _is_gump(process: psutil.Process) -> bool:
 
 
 def _is_its_git(process: psutil.Process) -> bool:
-    """What gump itself looks at the tree with: everything of a CLI comes from the supervisor."""
+    """True for a git that gump itself runs: the processes of a CLI are children of the supervisor."""
     parent = process.parent()
     return process.name() == "git" and parent is not None and _is_gump(parent)
 
 
 @dataclass(slots=True)
 class Watch:
-    """A thread that looks, and that sends a signal to the CLI once its command has begun."""
+    """A thread that watches processes, and sends a signal to the CLI once its command has started."""
 
     folder: Path
     """Of the bench."""
     begun: Path
-    """The file that the command writes when it begins."""
+    """The file that the command writes at its start."""
     number: signal.Signals | None = None
     first_at: float | None = None
     begun_at: float | None = None
     sent_at: float | None = None
     last_at: float | None = None
     seen: set[int] = field(default_factory=set)
-    """Process ids, since the command began."""
+    """Process ids since the start of the command."""
     lines: set[str] = field(default_factory=set)
-    """Command lines."""
+    """Command lines since the start of the command."""
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -110,7 +110,7 @@ def _line(process: psutil.Process) -> str:
 
 
 def _signal_main(process: psutil.Process, number: signal.Signals) -> None:
-    """The CLI itself is what the supervisor has started."""
+    """Send a signal to the CLI itself, which is a child of the supervisor."""
     try:
         parent = process.parent()
         if parent is not None and _is_supervisor(parent):

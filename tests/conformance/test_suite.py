@@ -52,8 +52,8 @@ def test_a_cli_that_is_not_there_is_not_installed(tmp_path: Path, monkeypatch: p
     ("scenario", "reason"),
     [
         ("basic", "gate_failed"),
-        ("long-prompt", "it asked the model nothing"),
-        ("resume", "the second attempt asked the model nothing"),
+        ("long-prompt", "the CLI sent no request to the model"),
+        ("resume", "the second attempt sent no request to the model"),
     ],
 )
 def test_a_success_that_was_none_does_not_hold(

@@ -1,1 +1,1 @@
-"""A model server on loopback that answers by a script, in the dialects of five CLIs."""
+"""A scripted model server on loopback, with the APIs that the CLIs use."""

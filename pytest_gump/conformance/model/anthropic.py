@@ -1,4 +1,4 @@
-"""Anthropic's Messages."""
+"""The Messages API of Anthropic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's Chat Completions, as Qwen Code and OpenCode use them."""
+"""The Chat Completions API of OpenAI, as Qwen Code and OpenCode use it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _call(call: Call) -> Json:
 
 
 def usage(spent: Spent, read_name: str, written_name: str) -> Json:
-    """As OpenAI counts; its two interfaces have other names for tokens read and written."""
+    """Return usage as OpenAI counts it; its two APIs have different names for tokens read and written."""
     read_tokens = spent.input + spent.cache_read
     return {
         f"{read_name}_tokens": read_tokens,

@@ -1,4 +1,4 @@
-"""Which dialect a request is in."""
+"""The APIs (dialects) of the server, chosen by the path of a request."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Dialect(Protocol):
-    """The module of a dialect."""
+    """A module that implements one API."""
 
     def read(self, body: Json, path: str, /) -> ModelRequest: ...
 
     def events(self, request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> Iterator[ServerEvent]:
-        """A streamed answer."""
+        """Yield a streamed answer."""
 
     def whole(self, request: ModelRequest, answer: Answer, calls: Sequence[Call]) -> dict[str, Any]: ...
 
@@ -33,7 +33,7 @@ _BY_PATH: Final[Mapping[str, Dialect]] = {
     ":generateContent": gemini,
     ":streamGenerateContent": gemini,
 }
-"""By the end of a request's path."""
+"""Dialects by the end of a request's path."""
 
 
 def dialect_of(path: str) -> Dialect | None:

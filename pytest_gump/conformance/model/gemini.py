@@ -1,4 +1,4 @@
-"""Gemini's generateContent."""
+"""The generateContent API of Gemini."""
 
 from __future__ import annotations
 

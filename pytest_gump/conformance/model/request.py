@@ -1,4 +1,4 @@
-"""What a request asks for, whatever its dialect."""
+"""Requests to the model and tool calls, independent of the API."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Tool:
     name: str
     schema: Json = field(default_factory=dict)
     kind: str = "function"
-    """Or `custom`: its input is text."""
+    """`function`, or `custom` for a tool whose input is text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,39 +41,39 @@ class ModelRequest:
 
     @classmethod
     def of(cls, body: Json, messages: Iterable[Message], tools: Iterable[Tool]) -> ModelRequest:
-        """A request that names its model and whether to stream in the body."""
+        """Return a request whose body has `model` and `stream`."""
         return cls(
             str(body.get("model")), bool(body.get("stream")), tuple(messages), {tool.name: tool for tool in tools}
         )
 
     @property
     def prompt(self) -> str | None:
-        """The last prompt of gump in the conversation; None for what the CLI asks on its own account."""
+        """The last prompt of gump in the conversation; None for a request of the CLI itself."""
         prompts = [message.text for message in self.messages if _is_prompt(message)]
         return prompts[-1] if prompts else None
 
     @property
     def answered(self) -> int:
-        """How often the model has answered since then."""
+        """Number of the model's answers since the last prompt."""
         last = max((number for number, message in enumerate(self.messages) if _is_prompt(message)), default=-1)
         return sum(message.role == "model" for message in self.messages[last + 1 :])
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One request to the model; keys are not kept."""
+    """One request to the model, without keys."""
 
     request: ModelRequest
     text: str
     """The body."""
     with_key: bool
     is_side: bool
-    """The CLI asked on its own account: for a title or a summary."""
+    """True for a request of the CLI itself, such as for a title or a summary."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call in the words of one CLI."""
+    """A tool call, with the names of one CLI."""
 
     id: str
     tool: str
@@ -86,7 +86,7 @@ def _is_prompt(message: Message) -> bool:
 
 
 def objects(value: object) -> list[Json]:
-    """The JSON objects of a list; a text counts as one block."""
+    """Return the JSON objects of a list; a string counts as one text block."""
     if isinstance(value, str):
         return [{"type": "text", "text": value}]
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -97,6 +97,6 @@ def text_of(blocks: object) -> str:
 
 
 def halves(text: str) -> tuple[str, str]:
-    """A text in two pieces, as streams send it."""
+    """Split a text into two pieces, for streams."""
     half = len(text) // 2
     return text[:half], text[half:]

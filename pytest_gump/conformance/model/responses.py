@@ -1,4 +1,4 @@
-"""OpenAI's Responses, as Codex uses them."""
+"""The Responses API of OpenAI, as Codex uses it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _tools(entry: Json) -> list[Tool]:
 
 
 def _messages(items: object) -> Iterator[Message]:
-    """What the model did between two outputs of tools is one answer."""
+    """Yield messages. All items of the model between two outputs of tools are one answer."""
     answering = False
     for item in objects(items):
         kind = item.get("type", "message")

@@ -1,4 +1,4 @@
-"""What the scripted model answers: plain data, the same for every CLI."""
+"""The answers of the scripted model: plain data, the same for every CLI."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MARK: Final = "## Your task"
-"""Begins every prompt of gump: a message without it is the CLI's own."""
+"""Contained in every prompt of gump; a message without it comes from the CLI itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ Action = Write | Shell
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Tokens of one answer, as they are served; a dialect leaves out what it cannot say."""
+    """Tokens of one answer that the server reports; an API may have fewer counters."""
 
     input: int = 1000
-    """Not from the cache."""
+    """Without cached tokens."""
     cache_read: int = 500
     cache_write: int = 200
     output: int = 50
@@ -49,26 +49,26 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Requests that are answered with an error."""
+    """An error in place of answers."""
 
     status: int
     times: int | None = None
-    """None = all of them."""
+    """Number of requests that get the error; None for all."""
     message: str = "the scripted model refuses"
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The answers to one prompt, in order; which one comes next is read off the conversation in the request."""
+    """The answers to one prompt, in order. The conversation in a request determines the next one."""
 
     answers: tuple[Answer, ...]
     match: str = ""
-    """Words in the prompt."""
+    """Text that the prompt must contain."""
     endless: bool = False
-    """Begin again after the last answer; otherwise it is repeated without its actions."""
+    """Start again after the last answer. Otherwise, further requests get an answer without actions."""
 
     def answer(self, number: int) -> Answer:
-        """The answer with that number, from 0."""
+        """Return the answer with this number, counted from 0."""
         if number < len(self.answers):
             return self.answers[number]
         if self.endless:
@@ -82,11 +82,11 @@ class Script:
     fault: Fault | None = None
 
     def scene(self, prompt: str) -> Scene:
-        """The first scene that the prompt belongs to."""
+        """Return the first scene that matches the prompt."""
         found = next((scene for scene in self.scenes if scene.match in prompt), None)
         return found or Scene((Answer("There is no scene for this prompt."),))
 
 
 def script(*answers: Answer, endless: bool = False, fault: Fault | None = None) -> Script:
-    """One scene for every prompt."""
+    """Return a script with one scene for all prompts."""
     return Script((Scene(answers, endless=endless),), fault)

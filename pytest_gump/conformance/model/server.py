@@ -1,7 +1,6 @@
-"""The server: one port for every dialect, a record of all requests, and a trap for what is meant for other hosts.
+"""The model server: one port for all APIs, a record of all requests, and a trap for requests to other hosts.
 
-The CLIs get its address as their proxy too, so that requests to hosts outside of loopback end in `strays` and not on
-the internet.
+The CLIs also use it as their proxy, so requests to hosts other than loopback end in `strays` and not on the internet.
 """
 
 from __future__ import annotations
@@ -34,14 +33,15 @@ if TYPE_CHECKING:
 HIDDEN: Final = "***"
 KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
 PACE_S: Final = 0.05
-"""No model answers sooner."""
+"""Delay of every answer; no real model is faster."""
 LONG_PACE_S: Final = 2.5
-"""After a long request. Gemini CLI ends with nothing when an answer comes before it has noticed that all is sent."""
+"""Delay after a long request. Gemini CLI loses an answer that comes before it has noticed that its request is sent."""
 LONG: Final = 60_000
+"""Characters of a long request."""
 
 
 class ModelServer(ThreadingHTTPServer):
-    """Serves while it is a context."""
+    """Serves requests inside its `with` block."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -49,7 +49,10 @@ class ModelServer(ThreadingHTTPServer):
     def __init__(
         self, cli: str, script: Script, worktrees: Path, *, depth: int = 1, secrets: tuple[str, ...] = ()
     ) -> None:
-        """Paths of a script are relative to the folder `depth` levels below `worktrees` that a request names."""
+        """Create a server.
+
+        Paths of a script are relative to the worktree that a request names, `depth` levels below `worktrees`.
+        """
         self.cli = cli
         self.script = script
         self.served: list[Served] = []
@@ -68,7 +71,7 @@ class ModelServer(ThreadingHTTPServer):
 
     @property
     def main(self) -> list[Served]:
-        """The requests that answer a prompt of gump."""
+        """The requests that belong to a prompt of gump."""
         return [served for served in self.served if not served.is_side]
 
     def __enter__(self) -> Self:
@@ -81,7 +84,7 @@ class ModelServer(ThreadingHTTPServer):
         self._thread.join()
 
     def status(self, *, is_side: bool) -> tuple[int, str]:
-        """How the next request is answered."""
+        """Return the HTTP status and the error message for the next request."""
         fault = self.script.fault
         with self._lock:
             if fault is None or (fault.times is not None and (is_side or self._failed >= fault.times)):
@@ -94,7 +97,7 @@ class ModelServer(ThreadingHTTPServer):
             self.served.append(served)
 
     def worktree(self, text: str) -> Path:
-        """The last one that a request names: the CLI tells the model where it works."""
+        """Return the last worktree in the text of a request: a CLI sends its working directory to the model."""
         found = self._worktree.findall(text)
         return Path(found[-1]) if found else self._worktrees
 
@@ -104,7 +107,7 @@ class ModelServer(ThreadingHTTPServer):
         return text
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A CLI that was killed is no news."""
+        """Ignore the error: a CLI that is killed drops its connection."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -134,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(dialect, path, raw)
 
     def _is_ours(self) -> bool:
-        """False, and answered, for what was meant for another host."""
+        """Return True for a request to this server. Answer one to another host, and return False."""
         host = urlsplit(self.path).hostname
         if host in {None, "127.0.0.1", "localhost"}:
             return True
@@ -171,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(dialect.whole(request, answer, made))
 
     def _wait(self, delay_s: float) -> None:
-        """Until the time is over or the CLI has gone."""
+        """Wait for the delay; raise ConnectionAbortedError if the CLI closes the connection."""
         until = time.monotonic() + delay_s
         while (left_s := until - time.monotonic()) > 0:
             time.sleep(min(0.1, left_s))

@@ -1,4 +1,4 @@
-"""How each CLI calls what a script wants done."""
+"""The tools with which each CLI performs the actions of a script."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class ToolNames:
     write: str
     """The tool that writes a file."""
     path: str
-    """Its argument; empty for a tool that takes a patch as text."""
+    """The argument for the path; empty for a tool that takes a patch as text."""
     shell: str
     command: str
     more: Mapping[str, Any] = field(default_factory=dict)
-    """Further arguments of the shell."""
+    """Other arguments of the shell."""
 
 
 VOCABULARY: Final[Mapping[str, ToolNames]] = {
@@ -37,7 +37,7 @@ _FILLING: Final[Mapping[str, Any]] = {"boolean": False, "number": 1, "integer": 
 
 
 def calls(cli: str, actions: Sequence[Action], tools: Mapping[str, Tool], cwd: Path, number: int) -> list[Call]:
-    """The tool calls of an answer. A tool that is not offered is called all the same: a model may do so."""
+    """Return the tool calls of an answer. A tool that is not offered is called anyway, as a model may do."""
     return [_call(VOCABULARY[cli], action, tools, cwd, f"call_{number}_{n}") for n, action in enumerate(actions)]
 
 
@@ -58,7 +58,7 @@ def patch(action: Write) -> str:
 
 
 def _filled(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
-    """With a value for whatever else the tool requires."""
+    """Return the arguments, with values for all other arguments that the tool requires."""
     properties = tool.schema.get("properties") or {}
     for name in tool.schema.get("required") or ():
         if name not in arguments:

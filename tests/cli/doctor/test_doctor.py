@@ -358,7 +358,7 @@ def test_conformance_of_a_named_cli_that_is_not_installed_is_told_for_each_scena
 
 
 def test_conformance_of_something_else_is_refused(gump: Gump) -> None:
-    assert "'cursor' is no CLI that can be tried" in gump.bad("doctor", "--conformance", "cursor")
+    assert "the conformance suite has no CLI 'cursor'" in gump.bad("doctor", "--conformance", "cursor")
 
 
 def test_variables_that_agents_and_gates_do_not_get_are_named(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
