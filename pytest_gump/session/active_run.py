@@ -43,7 +43,7 @@ class ActiveRun:
     has_lost_preflight: bool = False
     in_flight: int = 0
     """Number of orders that executors are carrying out."""
-    asked_at: int = -1
+    idle_at: int = -1
     """The loop's change counter when the run last had no order that could start."""
     is_idle: bool = False
     """True if the run has no order and waits for neither a quota nor an agent slot."""

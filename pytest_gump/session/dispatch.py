@@ -75,7 +75,7 @@ class OrderLoop:
                 self._fill()
                 self._close_ended()
                 if self._open and not self._is_stopped():
-                    self._take(self._executors.wait(TICK_S))
+                    self._on_arrivals(self._executors.wait(TICK_S))
                     self._report.live.tick()
         except KeyboardInterrupt:
             self._recall("interrupted")
@@ -114,7 +114,7 @@ class OrderLoop:
                     progress = self._start_next(active) or progress
 
     def _start_next(self, active: ActiveRun) -> bool:
-        if active.in_preflight or active.asked_at == self._changes:
+        if active.in_preflight or active.idle_at == self._changes:
             return False
         if active.needs_preflight and self._executors.gone is None and self._start_preflight(active):
             return True
@@ -124,7 +124,7 @@ class OrderLoop:
         )
         active.is_idle = order is None and not waits and not (self._slots and self._in_flight)
         if order is None:
-            active.asked_at = self._changes
+            active.idle_at = self._changes
             return False
         self._begin(active, order)
         return True
@@ -164,13 +164,13 @@ class OrderLoop:
         label = self._report.label_of(order.run_id)
         self._report.live.started(in_flight.ticket, record, run, slot=order.slot, label=label)
         self._reports.notify(partial(item.ihook.pytest_gump_attempt_started, order=order))
-        result = self._at_once(run, order)
+        result = self._immediate_result(run, order)
         if result is None:
             self._send(in_flight)
         else:
             self._finish(in_flight, lambda: result)
 
-    def _at_once(self, run: Run, order: Order) -> AttemptResult | None:
+    def _immediate_result(self, run: Run, order: Order) -> AttemptResult | None:
         """Return the result of an order that needs no executor or cannot get one; None if it is to be sent."""
         known = run.reuse.result_of(order)
         if known is not None:
@@ -184,7 +184,7 @@ class OrderLoop:
 
     # -- results -------------------------------------------------------------------------------------------------
 
-    def _take(self, arrivals: Sequence[Finished | Lost]) -> None:
+    def _on_arrivals(self, arrivals: Sequence[Finished | Lost]) -> None:
         for arrival in arrivals:
             in_flight = self._remove(arrival)
             if isinstance(in_flight, StepInFlight):
@@ -238,7 +238,7 @@ class OrderLoop:
 
     def _close_ended(self) -> None:
         for active in [*self._open]:
-            if not active.in_flight and (active.run.done or (active.is_idle and active.asked_at == self._changes)):
+            if not active.in_flight and (active.run.done or (active.is_idle and active.idle_at == self._changes)):
                 self._open.remove(active)
                 active.stack.close()
 

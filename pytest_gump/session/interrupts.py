@@ -30,15 +30,15 @@ def terminable() -> Iterator[None]:
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
     """Yield a function that returns True after a first Ctrl-C, SIGTERM or SIGHUP; a second one interrupts."""
-    came = threading.Event()
+    received = threading.Event()
 
-    def wish(_number: int, _frame: object) -> None:
-        if came.is_set():
+    def record_first(_number: int, _frame: object) -> None:
+        if received.is_set():
             raise KeyboardInterrupt
-        came.set()
+        received.set()
 
-    with _handling(wish, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        yield came.is_set
+    with _handling(record_first, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        yield received.is_set
 
 
 @contextmanager
@@ -52,23 +52,23 @@ def _handling(handler: Callable[[int, Any], None], *numbers: signal.Signals) -> 
     try:
         yield
     finally:
-        for number, former in before.items():
-            signal.signal(number, former if former is not None else signal.SIG_DFL)
+        for number, previous in before.items():
+            signal.signal(number, previous if previous is not None else signal.SIG_DFL)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Delay a first SIGINT or SIGTERM until the block ends; a second one interrupts the block."""
-    came: list[int] = []
+    received: list[int] = []
 
-    def hold(number: int, _frame: object) -> None:
-        if came:
+    def delay(number: int, _frame: object) -> None:
+        if received:
             raise KeyboardInterrupt
-        came.append(number)
+        received.append(number)
 
-    with _handling(hold, signal.SIGINT, signal.SIGTERM):
+    with _handling(delay, signal.SIGINT, signal.SIGTERM):
         yield
-    for missed in came:
+    for missed in received:
         signal.raise_signal(missed)
 
 

@@ -55,7 +55,7 @@ def workflow_file(path: Path) -> Found:
 
 
 def list_workflows(project: Path, home: Path | None) -> list[Found]:
-    """Return the workflows that can be named, sorted by name. A project's one hides the user's and a built-in one."""
+    """Return the workflows that can be named, sorted by name. The first folder that has a name wins."""
     found: dict[str, Found] = {}
     for path, source in _files(project, home):
         if path.stem not in found:

@@ -62,7 +62,7 @@ class StepPath:
         return StepPath(self.names, self.items[:-1])
 
     def contains(self, step: StepPath) -> bool:
-        """True if this path is the step's own, that of its group, or that of the step which it replans."""
+        """True if this is the path of the step, of one of its groups, or of the step whose replan contains it."""
         depth = len(self.names)
         if len(step.names) < depth:
             return False

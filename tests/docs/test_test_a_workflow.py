@@ -34,8 +34,8 @@ def test_the_tests_of_the_guide_pass(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("good", "bad", "failed"),
     [
-        (', "untouched: legacy/**"', "", "test_the_strong_model_takes_over_where_old_code_was_touched"),
-        ("{ retry: 2, restart_from: impl }", "{ retry: 2 }", "test_what_the_reviewer_refuses_is_done_again"),
+        (', "untouched: legacy/**"', "", "test_a_change_of_legacy_code_escalates"),
+        ("{ retry: 2, restart_from: impl }", "{ retry: 2 }", "test_a_failed_review_restarts_the_step"),
     ],
 )
 def test_they_fail_where_the_workflow_lost_what_they_are_about(

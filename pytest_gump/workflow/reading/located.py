@@ -39,7 +39,7 @@ class Surroundings(NamedTuple):
             what, _, hint = message.partition("\n  hint: ")
             self.problems.add(at.position, what, hint or None)
 
-    def parts_sessions(self, agent: str | None, other: str | None) -> bool:
+    def have_different_clis(self, agent: str | None, other: str | None) -> bool:
         """True if two agents are known to belong to different CLIs."""
         return not (agent is None or other is None or self.same_cli is None or self.same_cli(agent, other))
 

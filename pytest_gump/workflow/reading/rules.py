@@ -68,7 +68,7 @@ def check_steps(workflow: PlacedWorkflow, index: Index, around: Surroundings) ->
             return
         _check_budget(step, run_budget)
         _check_overlap(step)
-        _check_taken_names(step)
+        _check_reserved_names(step)
         foreach, session = step.step.foreach, step.step.session.step
         if foreach is not None and (problem := _foreach_problem(step, foreach, index, around)):
             step.fields.refuse_value("foreach", *problem)
@@ -93,15 +93,15 @@ def _check_overlap(step: PlacedStep) -> None:
         )
 
 
-def _check_taken_names(step: PlacedStep) -> None:
+def _check_reserved_names(step: PlacedStep) -> None:
     """Report steps with a name that is reserved for the generated steps of their group."""
-    taken = {MERGE: "the merges of a parallel group"} if step.step.parallel else {}
-    taken |= {GATE: "the step that runs the group's 'gate'"} if step.step.gate and step.kind == "group" else {}
+    reserved = {MERGE: "the merges of a parallel group"} if step.step.parallel else {}
+    reserved |= {GATE: "the step that runs the group's 'gate'"} if step.step.gate and step.kind == "group" else {}
     for child in step.children:
-        if child.step.name in taken:
+        if child.step.name in reserved:
             child.fields.refuse_value(
                 "name",
-                f"name {quoted(child.step.name)} is reserved for {taken[child.step.name]}",
+                f"name {quoted(child.step.name)} is reserved for {reserved[child.step.name]}",
                 "rename the step",
             )
 
@@ -152,16 +152,16 @@ def _session_problem(step: PlacedStep, ref: str, index: Index, around: Surroundi
         return f"{step.title} would resume its own conversation", "write 'session: reuse-on-retry'"
     if target.kind != "agent":
         return f"'session' names {name}, which has no agent and therefore no conversation", None
-    if around.parts_sessions(step.step.agent, target.step.agent):
+    if around.have_different_clis(step.step.agent, target.step.agent):
         word = "fork" if is_fork else "resume"
         what = f"{step.step.agent} cannot {word} a conversation of {target.step.agent} ({name})"
         return what, f"only the CLI that started a conversation can {word} it"
-    if _runs_beside(step, target, index):
+    if _runs_in_parallel(step, target, index):
         return f"'session' names {name}, which runs at the same time", "name a step before the parallel group"
     return None
 
 
-def _runs_beside(step: PlacedStep, target: PlacedStep, index: Index) -> bool:
+def _runs_in_parallel(step: PlacedStep, target: PlacedStep, index: Index) -> bool:
     shared = _shared_groups(step, target)
     nearest = next((group for group in index.above(target) if group.names in shared), None)
     return nearest is not None and nearest.step.parallel and "foreach" not in nearest.fields

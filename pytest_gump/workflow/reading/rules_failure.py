@@ -57,7 +57,7 @@ def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings)
             add(prompt.position, f"'prompt' has no effect in the strategy of {what}")
     own = step.step.agent
     for agent, node in policy.resumed:
-        if around.parts_sessions(own, agent):
+        if around.have_different_clis(own, agent):
             hint = "only the CLI that started a conversation can resume it"
             add(node.position, f"{agent} cannot resume a conversation of {own}", hint)
 
@@ -68,7 +68,7 @@ def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, ar
     for number, step in enumerate(siblings):
         order.setdefault(step.step.name, number)
     edges = _edges(siblings)
-    side_by_side = group is not None and group.step.parallel and group.step.foreach is None
+    in_parallel = group is not None and group.step.parallel and group.step.foreach is None
     for step in siblings:
         if around.problems.full:
             return
@@ -76,7 +76,7 @@ def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, ar
             target = policy.policy.restart_from
             if target is None:
                 continue
-            problem = _restart_problem(step, target, order, edges, around, side_by_side=side_by_side)
+            problem = _restart_problem(step, target, order, edges, around, in_parallel=in_parallel)
             if problem is not None:
                 policy.fields.refuse_value("restart_from", *problem)
 
@@ -96,7 +96,7 @@ def _restart_problem(
     edges: dict[str, list[str]],
     around: Surroundings,
     *,
-    side_by_side: bool,
+    in_parallel: bool,
 ) -> Mistake | None:
     name = step.step.name
     if target == name:
@@ -107,19 +107,19 @@ def _restart_problem(
     if target not in order:
         hint = around.problems.suggest(target, [known for known in order if known], label="siblings")
         return f"'restart_from' names {quoted(target)}, which is not a sibling of {quoted(name)}", hint
-    if side_by_side:
+    if in_parallel:
         hint = "move one of them out of the parallel group"
         return f"'restart_from' names {quoted(target)}, which runs at the same time", hint
     if order[target] < order.get(name, 0):
         return None
-    chain = _way(target, name, edges)
+    chain = _restart_chain(target, name, edges)
     if chain:
         shown = (name, *chain) if len(chain) < 8 else (name, *chain[:3], "...", *chain[-2:])
         return f"'restart_from' forms a cycle: {' -> '.join(shown)}", "name an earlier step"
     return f"'restart_from' names {quoted(target)}, which comes later", "name an earlier step"
 
 
-def _way(start: str, goal: str, edges: dict[str, list[str]]) -> list[str]:
+def _restart_chain(start: str, goal: str, edges: dict[str, list[str]]) -> list[str]:
     """Return the shortest chain of restarts from one step to another; empty if there is none."""
     came_from: dict[str, str | None] = {start: None}
     queue = [start]
