@@ -35,7 +35,7 @@ TOOLS: Final = ToolNames(
 
 LIMITS: Final[Mapping[str, Limit]] = {"FatalTurnLimitedError": "max_turns"}
 
-# Printed as a warning on the stream, and followed by a result that says success.
+# Printed as a warning on the stream, and followed by a successful result.
 HALTED: Final = "Loop detected"
 
 # Searched only in the failure that the CLI reports, because an agent may write such words about its work.

@@ -44,7 +44,7 @@ _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MUL
 
 class OpencodeReader(JsonReader):
     CLI: ClassVar = "opencode"
-    GOOD_END: ClassVar = "an answer that ended well"
+    GOOD_END: ClassVar = "a complete answer"
     LOST_SESSION: ClassVar = ("Session not found",)
 
     def __init__(self, task: Task, model: str | None = None) -> None:

@@ -71,7 +71,7 @@ class JsonReader:
     """
 
     CLI: ClassVar[str]
-    GOOD_END: ClassVar[str] = "a result that says success"
+    GOOD_END: ClassVar[str] = "a successful result"
     NOISE: ClassVar[re.Pattern[str]] = re.compile(r"(?!)")
     """Start of lines on stderr that are never the reason for a failure."""
     LOST_SESSION: ClassVar[tuple[str, ...]] = ()

@@ -62,7 +62,7 @@ def test_a_missing_result_is_an_error_with_the_words_of_stderr_or_stdout() -> No
         ({"subtype": "error"}, 0, "agent_error", "done"),
         ({"is_error": None}, 0, "agent_error", "done"),
         ({"is_error": True, "result": "You've hit your usage limit"}, 1, "quota", "You've hit your usage limit"),
-        ({}, 1, "agent_error", "exit code 1 after a result that says success"),
+        ({}, 1, "agent_error", "exit code 1 after a successful result"),
     ],
 )
 def test_the_end_is_told_truthfully(changes: dict[str, Any], exit_code: int, outcome: str, reason: str) -> None:

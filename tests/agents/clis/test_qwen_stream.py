@@ -140,7 +140,7 @@ def test_live_usage_only_grows() -> None:
 def test_a_success_with_a_bad_exit_code_is_an_error() -> None:
     ending = QWEN.end(QWEN.lines("basic"), exit_code=1, stderr="Traceback\nout of memory\nRipgrep not available: x\n")
     assert ending.outcome == "agent_error"
-    assert ending.reason == "exit code 1 after a result that says success: out of memory"
+    assert ending.reason == "exit code 1 after a successful result: out of memory"
 
 
 def test_is_error_is_believed_more_than_the_subtype() -> None:

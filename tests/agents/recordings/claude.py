@@ -167,7 +167,7 @@ CLAUDE = Recorded(
     total=5583,
     rates=(3, 0.3, 3.75, 15),
     unfinished="ended without a result, exit code 0",
-    bad_exit="exit code 1 after a result that says success: boom",
+    bad_exit="exit code 1 after a successful result: boom",
     meaningless=(line(type="system", subtype="new"), line(type="stream_event", event={})),
     large=lambda text: line(type="assistant", message={"id": "m", "content": [{"type": "text", "text": text}]}),
 )

@@ -42,7 +42,7 @@ CURSOR = Recorded(
     total=0,
     rates=(0, 0, 0, 0),
     unfinished="ended without a result, exit code 0",
-    bad_exit="exit code 1 after a result that says success: boom",
+    bad_exit="exit code 1 after a successful result: boom",
     meaningless=(line(type="user", message={}), line(type="thinking", subtype="delta")),
     large=lambda text: line(type="assistant", message={"content": [{"type": "text", "text": text}]}),
 )

@@ -142,7 +142,7 @@ GEMINI = Recorded(
     total=5604,
     rates=(1.25, 0.125, 0, 10),
     unfinished="ended without a result, exit code 0",
-    bad_exit="exit code 1 after a result that says success: boom",
+    bad_exit="exit code 1 after a successful result: boom",
     meaningless=(line(type="message", role="user", content="do it"),),
     large=lambda text: line(type="tool_result", tool_id="t", status="success", output=text),
 )

@@ -138,7 +138,7 @@ OPENCODE = Recorded(
     total=5583,
     rates=(3, 0.3, 3.75, 15),
     unfinished="ended without a final answer, exit code 0",
-    bad_exit="exit code 1 after an answer that ended well: boom",
+    bad_exit="exit code 1 after a complete answer: boom",
     meaningless=(line(type="reasoning", part={"text": "hm"}),),
     large=lambda text: line(type="tool_use", part={"tool": "read", "state": {"status": "completed", "output": text}}),
 )

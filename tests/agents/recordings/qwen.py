@@ -153,7 +153,7 @@ QWEN = Recorded(
     total=5583,
     rates=(0.65, 0.13, 0.8125, 3.25),
     unfinished="ended without a result, exit code 0",
-    bad_exit="exit code 1 after a result that says success: boom",
+    bad_exit="exit code 1 after a successful result: boom",
     meaningless=(line(type="system", subtype="new"), line(type="stream_event", event={})),
     large=lambda text: line(type="user", message={"content": [{"type": "tool_result", "content": text}]}),
 )
