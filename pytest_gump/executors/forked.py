@@ -144,7 +144,7 @@ class ForkedRunners:
             if forked.frames.fileno() in ready:
                 self._relay_from(forked)
             if forked.handle in ready:
-                self._bury(forked)
+                self._remove_ended(forked)
             elif forked.ticket is not None and not forked.is_given_up and forked.liveness.should_end():
                 forked.is_given_up = True
                 forked.kill()
@@ -188,7 +188,7 @@ class ForkedRunners:
                 forked.ticket = None
             self._send(*message)
 
-    def _bury(self, forked: _Forked) -> None:
+    def _remove_ended(self, forked: _Forked) -> None:
         """Forward the last messages of an ended process, then report its order as lost."""
         while not forked.at_end and forked.frames.comes_within(0):
             self._relay_from(forked)

@@ -268,9 +268,9 @@ class WorkerPool:
         if event in LEAVING and self._is_ending:
             self.xdist.end_worker(about["node"], about.get("error"))
             return
-        self.xdist.handle(event, about, self._forget_unborn)
+        self.xdist.handle(event, about, self._forget_not_started)
 
-    def _forget_unborn(self) -> None:
+    def _forget_not_started(self) -> None:
         for worker in [*self._workers.values()]:
             if worker.pid is None and worker.channel.isclosed():
                 del self._workers[worker.node]

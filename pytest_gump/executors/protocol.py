@@ -50,7 +50,7 @@ class Lost:
 class Executor(Protocol):
     @property
     def free(self) -> int:
-        """How many more orders can start now."""
+        """The number of orders that can start now."""
 
     @property
     def gone(self) -> str | None:

@@ -116,7 +116,7 @@ class RunSetup:
         )
 
     def _interpreter(self, *, is_away: bool) -> Interpreter | None:
-        """Return the controller's state at the start of the run; on another machine, this machine's state now."""
+        """Return the interpreter's state at the start of the run; on another machine, the current state there."""
         if self.interpreter is None:
             return None
         return Interpreter.now(self.interpreter["tools"]) if is_away else Interpreter.from_wire(self.interpreter)

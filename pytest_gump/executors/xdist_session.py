@@ -52,11 +52,11 @@ class XdistSession:
         inner = hook.pytest_xdist_make_scheduler(config=self._config, log=self._inner.log) if self._has_tests else None
         self._inner.sched, self._inner.shouldstop = TestsFirst(self._config, inner), False
 
-    def handle(self, event: str, about: dict[str, Any], forget_unborn: Callable[[], None]) -> None:
+    def handle(self, event: str, about: dict[str, Any], forget_not_started: Callable[[], None]) -> None:
         """Let xdist handle an event. It may start a replacement for a lost worker."""
         is_about_tests = self._has_tests or event != "collectionfinish"
         with portable_arguments(self._config), nullcontext() if is_about_tests else self._silent():
-            self._handle(event, about, forget_unborn)
+            self._handle(event, about, forget_not_started)
         if event == "collectionfinish":
             session = self._inner._session  # noqa: SLF001 - xdist sets its count of tests, which excludes our steps
             session.testscollected = len(about["ids"]) + len(session.items)
@@ -66,14 +66,14 @@ class XdistSession:
         self._config.hook.pytest_testnodedown(node=node, error=error)
         self._inner._active_nodes.discard(node)  # noqa: SLF001 - xdist counts its workers there
 
-    def _handle(self, event: str, about: dict[str, Any], forget_unborn: Callable[[], None]) -> None:
+    def _handle(self, event: str, about: dict[str, Any], forget_not_started: Callable[[], None]) -> None:
         for _ in range(STARTS):
             try:
                 getattr(self._inner, f"worker_{event}")(**about)
             except (EOFError, OSError):
                 if event != "errordown":
                     raise
-                forget_unborn()  # the replacement was lost before it was ready
+                forget_not_started()  # the replacement was lost before it was ready
             else:
                 return
         self._inner._active_nodes.discard(about["node"])  # noqa: SLF001 - as xdist does when it starts no replacement

@@ -163,7 +163,7 @@ def read_regular(root: Directory, path: str, max_bytes: int) -> bytes | None:
     """Return the content of a file below `root`; None if it is missing.
 
     Raises:
-        WorktreeError: A component of the path is a link, the path leads outside of `root`, the file is not a regular
+        WorktreeError: A component of the path is a link, the path leads outside `root`, the file is not a regular
             file, or it is larger than `max_bytes`.
     """
     parts = path.split("/")

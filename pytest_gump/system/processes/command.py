@@ -129,9 +129,9 @@ class Running:
             writers.append(self._pipe(self.request.records)[1])
         frame = {
             "op": "run",
-            "argv": [_travel(word) for word in self.request.command],
-            "env": {_travel(k): _travel(v) for k, v in {**self.request.env, MARK: self.request.mark}.items()},
-            "cwd": None if self.request.folder is not None else _travel(str(self.request.cwd)),
+            "argv": [_as_latin_1(word) for word in self.request.command],
+            "env": {_as_latin_1(k): _as_latin_1(v) for k, v in {**self.request.env, MARK: self.request.mark}.items()},
+            "cwd": None if self.request.folder is not None else _as_latin_1(str(self.request.cwd)),
             "mark": self.request.mark,
             "grace": self.grace_s,
         }
@@ -276,5 +276,6 @@ class Running:
         return Exit(None, None, self.stopped, duration_s, error=error)
 
 
-def _travel(text: str) -> str:
+def _as_latin_1(text: str) -> str:
+    """Return a system string as text with one character per byte, for a frame."""
     return os.fsencode(text).decode("latin-1")

@@ -49,10 +49,10 @@ class Orphanage:
                 send(process, signal.SIGKILL)
         else:
             alive = []
-        self._collect()
+        self._reap()
         return len(alive)
 
-    def _collect(self) -> None:
+    def _reap(self) -> None:
         """Reap the orphans that have ended."""
         for pid in set(child_pids(os.getpid())) - {process.pid for process in self._known}:
             with suppress(OSError):

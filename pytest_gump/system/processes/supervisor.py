@@ -7,8 +7,7 @@ processes that it could not end.
 
 From the executor, over the pair:
     one byte with a descriptor: the channel of a new keeper
-    one byte without a descriptor: kill all keepers and their processes; the answer is one byte, the number of processes
-    left
+    one byte without a descriptor: kill all keepers and their processes; the answer is one byte, the number that is left
 From the executor to a keeper, over that channel: a frame (4 bytes of length, then JSON). Bytes are sent as Latin-1. A
 frame with the `op` `run` comes with descriptors: the working folder if `cwd` is null, then 0, 1, 2 and, if wanted, 3 of
 the child.

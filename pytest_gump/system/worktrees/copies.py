@@ -76,7 +76,7 @@ def matching(repository: Repository, wanted: Sequence[str], *, apart: Path) -> l
 
 
 def copy(source: Path, dest: Directory, paths: Iterable[str], tick: Callable[[], None]) -> Copies:
-    """Copy files, and links to targets inside of the checkout. Existing files are not changed.
+    """Copy files, and links to targets inside the checkout. Existing files are not changed.
 
     Args:
         source: The checkout.

@@ -1,4 +1,4 @@
-"""A slot's own `.git` folder, written as files. This saves five git commands."""
+"""A slot's own `.git` folder. It is written as files, which is as safe as five git commands, and faster."""
 
 from __future__ import annotations
 

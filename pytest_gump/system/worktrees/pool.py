@@ -32,7 +32,7 @@ class SlotPool:
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._leases: dict[str, int] = {}
-        self._doubted: set[str] = set()
+        self._suspect: set[str] = set()
 
     def lease(self) -> str:
         """Lease a free slot, until `close` or the end of this process. Return its name.
@@ -60,16 +60,16 @@ class SlotPool:
 
     def mark_suspect(self, name: str) -> None:
         """Record that processes may still be running in a leased slot. The next process that leases it checks that."""
-        self._doubted.add(name)
+        self._suspect.add(name)
 
     def close(self) -> None:
         for name, handle in self._leases.items():
-            if name not in self._doubted:
+            if name not in self._suspect:
                 with contextlib.suppress(OSError):  # the next process that leases the slot checks for processes in it
                     os.ftruncate(handle, 0)
             os.close(handle)
         self._leases.clear()
-        self._doubted.clear()
+        self._suspect.clear()
 
     def retire(self, name: str) -> bool:
         """Remove a slot and its lease. Return False if the slot is in use.

@@ -1,7 +1,7 @@
-"""Worktree slots: folders outside of the checkout in which agents work. Each is a separate repository.
+"""Worktree slots: folders outside the checkout in which agents work. Each is a separate repository.
 
 Agents may change the slot's own `.git`: it is rewritten before every attempt and before its gates. Snapshots use the
-user's repository as GIT_DIR and an index outside of the slot, which the agent's git does not use.
+user's repository as GIT_DIR and an index outside the slot, which the agent's git does not use.
 
 Measured 2026-11-29 (`benchmarks/README.md`), for a plan item: 3.3 git processes; 4.4 without `SlotFiles.switch`; 5.3
 without `_holds_no_others`. With 50,000 files, 15 % more CPU without `is_untouched`.

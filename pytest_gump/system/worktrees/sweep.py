@@ -26,7 +26,7 @@ class Sweep:
     special: list[str] = field(default_factory=list)
     """FIFOs, sockets and devices."""
     leaving: list[str] = field(default_factory=list)
-    """Symlinks to targets outside of the tree."""
+    """Symlinks to targets outside the tree."""
     unreadable: list[str] = field(default_factory=list)
     """Folders that cannot be listed."""
     pruned: list[str] = field(default_factory=list)
