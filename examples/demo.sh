@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs the built-in tdd workflow on a copy of examples/timesheet, with recorded agents, and merges the result.
-# The agents are played from examples/timesheet/cassette; git, the gates and everything else are real.
+# The agents are replayed from examples/timesheet/cassette. Git, the gates and the merge are real.
 #
 # usage: examples/demo.sh DIRECTORY [CASSETTE [PYTEST OPTION...]]
-# The directory is emptied first. pytest, gump and ruff of the wanted environment are on PATH.
+# The folders `timesheet` and `cache` in DIRECTORY are deleted first. pytest, gump and ruff must be on PATH.
 set -euo pipefail
 
 example=$(cd "$(dirname "${BASH_SOURCE[0]}")/timesheet" && pwd)
@@ -16,13 +16,13 @@ shown=${project#"$PWD"/}
 
 cat <<END
 
-The workflow tdd on a small Python project in $shown:
-one agent splits spec.md into three changes; for each of them, one agent writes
-tests and one writes code until the tests pass; the result is merged.
+This runs the workflow tdd on a small Python project in $shown.
+An agent splits spec.md into three changes. For each change, an agent writes
+tests, then an agent writes code until the tests pass. The result is merged.
 
-The agents are played from a recording, their dollars too: no account, no cost.
-The rest is real: git, pytest as the check of every attempt, the merge.
-✓ passed   ⟳ failed, and retried with the failure in its prompt
+The agents and their costs come from a recording: no account, no cost.
+Git, the tests after each attempt, and the merge are real.
+✓ passed   ⟳ failed, retried with the failure in the next prompt
 END
 
 rm -rf "$project" "$scratch/cache"
@@ -33,7 +33,7 @@ git init --quiet --initial-branch=main
 git add --all
 git -c user.name=demo -c user.email=demo@localhost -c commit.gpgsign=false commit --quiet -m "A log of working hours"
 
-# Worktrees go into the folder of the demo instead of the user's cache: removing it removes everything.
+# Worktrees are created in the folder of the demo instead of the user's cache, so deleting it deletes everything.
 export XDG_CACHE_HOME=$scratch/cache
 
 from_project() {
@@ -55,7 +55,7 @@ gump=$(from_project "$(command -v gump)")
 cat <<END
 
 Done: three changes are merged into the project, and its tests pass.
-Two commands to try next, for the cost of each attempt and the story of one:
+Next, show the cost of each attempt, and the last attempt of one step:
 
   cd $shown
   $gump report
