@@ -1,4 +1,4 @@
-"""`gump models`: the agent names, what model each stands for, and what that costs."""
+"""`gump models`: list agent names with their models and prices."""
 
 from __future__ import annotations
 
@@ -11,48 +11,49 @@ from pytest_gump.cli.command import add_command, add_json
 from pytest_gump.cli.effective import effective
 from pytest_gump.cli.runs import project_root
 from pytest_gump.errors import AgentError
+from pytest_gump.text import listed
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_gump.agents.base import Agent
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
 
-HEAD = ("agent", "CLI", "model", "context", "input", "output", "cache read", "cache write", "cost")
-NUMBERS = ("context", "input", "output", "cache read", "cache write")
+HEAD = ("agent", "CLI", "model", "window", "input", "output")
+NUMBERS = ("window", "input", "output")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One name; dollars for a million tokens, tokens of the context window. None is unknown."""
+    """One agent name. Prices are dollars per million tokens, `context` is in tokens. None is unknown."""
 
     agent: str
     cli: str
     model: str | None
-    """None: the CLI's own choice."""
+    """None if the CLI chooses the model."""
     context: int | None
     input: float | None
     output: float | None
     cache_read: float | None
     cache_write: float | None
     cost: str
-    """Where the cost of an attempt comes from: reported by the CLI, estimated by these prices, or unknown."""
+    """Source of an attempt's cost: `reported` by the CLI, `estimated` with these prices, or `unknown`."""
     price_source: str | None
-    """Source of the price: `gump_prices`, or the table with its version and, if different, its name for the model."""
+    """Source of the price: `gump_prices`, or table and version, with the table's name of the model if different."""
 
 
 def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "models",
-        description="List the agent names that a workflow may use, yours of gump_agents included, with the CLI and "
-        "the model that each stands for, the model's context window and its price in dollars for a million tokens.",
+        description="List the agent names that a workflow can use, including those of gump_agents. Show the CLI and "
+        "model of each, the context window, and the prices in dollars per million tokens.",
         examples="  gump models\n  gump models codex\n  gump models --json",
         execute=execute,
     )
-    parser.add_argument("word", nargs="?", default="", metavar="WORD", help="only names that hold this word")
+    parser.add_argument("word", nargs="?", default="", metavar="WORD", help="list only names that contain WORD")
     add_json(parser)
 
 
@@ -63,21 +64,31 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     names = [name for name in dict.fromkeys([*own, *registry.known(own)]) if arguments.word in name]
     rows = [_row(name, registry.resolve(name, own)) for name in names]
     if not rows:
-        raise AgentError(f"no agent name holds {arguments.word!r}", hint="gump models lists them all")
+        raise AgentError(f"no agent name contains {arguments.word!r}", hint="gump models lists all names")
     if arguments.json:
         table = {"schema": 1, "prices": prices.table_version(), "agents": [asdict(row) for row in rows]}
         out.json(table)
         return 0
-    out.table(HEAD, [tuple(_cells(row)) for row in rows], right=NUMBERS, optional=("cache write", "cache read", "CLI"))
+    out.table(HEAD, [tuple(_cells(row)) for row in rows], right=NUMBERS, wrapped=("model",))
     out.line()
-    out.line(f"dollars for a million tokens, {prices.table_version()}; a longer context may cost more")
+    _explain(rows, out)
+    return 0
+
+
+def _explain(rows: Sequence[Row], out: Out) -> None:
+    """Write the lines below the table. Each fits into 80 columns for the built-in names."""
+    out.text(f"prices: dollars per million tokens, {prices.table_version()}; --json adds cache prices")
+    out.text("long contexts can cost more than these prices")
     for source in dict.fromkeys(row.price_source for row in rows if row.price_source):
         model = source.removeprefix(prices.table_version()).removeprefix(", ")
         if model:
             agents = ", ".join(row.agent for row in rows if row.price_source == source)
-            out.line(f"{agents}: {'price from' if model == source else 'priced as'} {model}")
-    out.line("a model without a version, and none at all, is the CLI's choice; CLI:MODEL takes any model")
-    return 0
+            out.text(f"{agents}: {'price from' if model == source else 'priced as'} {model}")
+    if reporting := dict.fromkeys(row.cli for row in rows if row.cost == "reported"):
+        out.text(f"the cost of an attempt is reported by {listed([*reporting])}")
+    if any(row.cost != "reported" for row in rows):
+        out.text("other costs are estimated from these prices, and unknown without a price")
+    out.text("CLI:MODEL names any other model; without a model or version, the CLI chooses")
 
 
 def _row(name: str, agent: Agent) -> Row:
@@ -104,8 +115,8 @@ def _row(name: str, agent: Agent) -> Row:
 
 
 def _cells(row: Row) -> Iterator[str]:
-    yield from (row.agent, row.cli, row.model or "-")
+    """Yield the cells of a row. The CLI is shown only if the name does not start with it."""
+    yield from (row.agent, "" if row.agent.startswith(row.cli) else row.cli, row.model or "-")
     yield "-" if row.context is None else f"{row.context // 1000}k"
-    for dollars in (row.input, row.output, row.cache_read, row.cache_write):
+    for dollars in (row.input, row.output):
         yield "-" if dollars is None else max(f"{dollars:.2f}", f"{dollars:.4f}".rstrip("0"), key=len)
-    yield row.cost

@@ -54,7 +54,8 @@ def test_what_cursor_bills_is_not_guessed(gump: Gump) -> None:
 
 def test_the_table_says_where_its_prices_come_from(gump: Gump) -> None:
     output = gump.good("models")
-    assert output.splitlines()[0].split()[:3] == ["agent", "CLI", "model"]
+    assert output.splitlines()[0].split() == ["agent", "model", "window", "input", "output"]
+    assert max(map(len, output.splitlines())) <= 80
     assert output.count(prices.table_version()) == 1
     assert "opencode-haiku" in output
 
@@ -69,12 +70,15 @@ def test_names_of_ones_own_come_first(gump: Gump) -> None:
     assert next(iter(listed)) == "fast"
     assert (listed["fast"]["cli"], listed["fast"]["model"]) == ("claude", "claude-haiku-4-5")
     assert listed["fast"]["output"] == 5.0
+    head, fast = gump.good("models").splitlines()[:2]
+    assert (head.split()[:3], fast.split()[:2]) == (["agent", "CLI", "model"], ["fast", "claude"])
 
 
 @pytest.mark.parametrize("word", ["nope", "claude-opsu"])
 def test_a_word_that_no_name_holds_is_an_error(gump: Gump, word: str) -> None:
     assert (
-        gump.bad("models", word) == f"gump: error: no agent name holds {word!r}\n  hint: gump models lists them all\n"
+        gump.bad("models", word)
+        == f"gump: error: no agent name contains {word!r}\n  hint: gump models lists all names\n"
     )
 
 
