@@ -47,7 +47,7 @@ def test_a_version_is_compared_with_the_tried_ones_as_numbers(version: str | Non
 
 
 @pytest.mark.parametrize("cli", [cli for cli in FAMILIES if cli != "cursor"])
-def test_every_adapter_but_one_names_the_versions_it_was_tried_with_and_the_date(cli: str) -> None:
+def test_every_adapter_but_one_names_the_versions_it_was_tested_with_and_the_date(cli: str) -> None:
     tested = FAMILIES[cli].program.tested
     assert tested is not None
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", tested.on)
@@ -55,11 +55,11 @@ def test_every_adapter_but_one_names_the_versions_it_was_tried_with_and_the_date
 
 
 @pytest.mark.parametrize("cli", [cli for cli in FAMILIES if cli != "cursor"])
-def test_the_conformance_suite_and_the_reference_page_name_the_newest_tried_version(cli: str) -> None:
+def test_the_conformance_suite_and_the_reference_page_name_the_newest_tested_version(cli: str) -> None:
     tested = FAMILIES[cli].program.tested
     assert tested is not None
     page = (ROOT / "docs" / "reference" / "agents" / f"{cli}.md").read_text(encoding="utf-8")
-    assert re.search(rf"Tried with [a-z -]*{re.escape(tested.newest)} ", page)
+    assert re.search(rf"Tested with [a-z -]*{re.escape(tested.newest)} ", page)
     pinned = json.loads((ROOT / "tests" / "conformance" / "package.json").read_bytes())["dependencies"]
     assert [version for package, version in pinned.items() if cli in package] == [tested.newest]
 
