@@ -1,4 +1,4 @@
-"""`gump apply`: merge the result of a run."""
+"""`gump apply`: merge the result of a run into the current branch."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "apply",
-        description="Merge the result of a run into what is checked out: one merge commit over one commit for "
-        "each step that passed. The merge commit has your name and email, as git knows them, and the title of the "
-        "spec. Refuses a checkout with uncommitted changes. Conflicts are reported before anything changes. "
-        "Your git hooks do not run, and the commits are not signed.",
-        examples="  gump apply                  the newest run that passed, unless it is already applied\n"
-        "  gump apply 7f3a --squash    one ordinary commit\n"
-        "  gump apply 7f3a --force     the steps that passed, although the run did not",
+        description="Merge the result of a run into the current branch. The merge commit has your name and email from "
+        "git, and the title of the spec. Below it is one commit for each step that passed. Uncommitted changes are "
+        "refused, and conflicts are reported before anything changes. Your git hooks do not run, and the commits are "
+        "not signed.",
+        examples="  gump apply                  the newest run that passed\n"
+        "  gump apply 7f3a --squash    as one ordinary commit\n"
+        "  gump apply 7f3a --force     the passed steps of a run that did not pass",
         execute=execute,
     )
-    add_run(parser, default="the newest that passed")
-    parser.add_argument("--squash", action="store_true", help="make one ordinary commit instead of a merge")
+    add_run(parser, default="the newest run that passed")
+    parser.add_argument("--squash", action="store_true", help="create one ordinary commit instead of a merge")
     parser.add_argument("--force", action="store_true", help="apply the passed steps of a run that did not pass")
 
 
@@ -60,10 +60,10 @@ def _apply(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
 
 
 def newest_to_apply(out: Out) -> StoredRun:
-    """Return the newest run that passed, and name newer ones that did not.
+    """Return the newest run that passed. Print a note for each newer run that did not.
 
     Raises:
-        RunError: it was applied already, or there is none.
+        RunError: no run passed, or this run or a newer one is already applied.
     """
     done: StoredRun | None = None
     newer: list[StoredRun] = []
@@ -77,23 +77,23 @@ def newest_to_apply(out: Out) -> StoredRun:
         else:
             if done is None:
                 for other in newer:
-                    out.line(f"note: run {other.id} is newer, and is {other.state}: it is not merged", "yellow")
+                    out.line(f"note: the newer run {other.id} is {other.state} and is not merged", "yellow")
                 return run
-            raise _already_applied(done, f"gump apply {run.id} merges an older run, {_what(run)}")
+            raise _already_applied(done, f"gump apply {run.id} merges the older run {_what(run)}")
     if done is not None:
-        raise _already_applied(done, "gump status shows all runs")
+        raise _already_applied(done, "gump status lists all runs")
     newest = find(None)
-    fate = "discarded" if newest.record.discarded else newest.state
-    has_more = fate not in {"running", "passed", "discarded"}
+    status = "discarded" if newest.record.discarded else newest.state
+    has_more = status not in {"running", "passed", "discarded"}
     force = f"gump apply {newest.id} --force merges its steps that passed; " if has_more else ""
     raise RunError(
-        f"there is no run to apply; the newest, {newest.id}, is {fate}", hint=f"{force}gump status shows all runs"
+        f"there is no run to apply: the newest run {newest.id} is {status}", hint=f"{force}gump status lists all runs"
     )
 
 
 def _already_applied(run: StoredRun, hint: str) -> RunError:
     commit = str(run.record.applied)[:10]
-    return RunError(f"the newest run to apply, {run.id}, is already applied as {commit}", hint=hint)
+    return RunError(f"run {run.id} is already applied as {commit}", hint=hint)
 
 
 def _what(run: StoredRun) -> str:

@@ -1,4 +1,4 @@
-"""How every command describes itself to argparse."""
+"""Helpers that define the commands and their common arguments with argparse."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 SUMMARIES: Final = {
     "run": "run a workflow on a spec",
-    "status": "list all runs and how far they are",
-    "report": "show what a run did and cost, attempt by attempt",
-    "log": "show the prompt of a step, what its agent did, and the output of its gates",
-    "diff": "show what a run or a step changed",
-    "apply": "merge the result of a run into what is checked out",
-    "discard": "remove a run's branch and snapshots",
-    "gc": "remove worktrees that nobody uses, leftovers, and old runs",
-    "playbook": "list the workflows, show one, or print the JSON Schema of workflow files",
-    "models": "list the agent names, their models and prices",
-    "config": "show the settings in force and where each comes from",
-    "doctor": "check what runs need here: git, pytest, disk, worktrees, agent CLIs",
+    "status": "list the runs with status, step and cost",
+    "report": "show the cost, tokens and time of each attempt of a run",
+    "log": "show the prompt, agent activity and gate output of a step",
+    "diff": "show the changes of a run or a step",
+    "apply": "merge the result of a run into the current branch",
+    "discard": "remove the branch and the snapshots of a run",
+    "gc": "remove unused worktrees, leftover files and old runs",
+    "playbook": "list workflows, show a workflow, or print the JSON Schema",
+    "models": "list agent names with their models and prices",
+    "config": "show all settings and where each value comes from",
+    "doctor": "check prerequisites: git, pytest, disk, worktrees, agent CLIs",
 }
-"""The commands, and their lines in `gump --help`."""
+"""The commands and their descriptions in `gump --help`."""
 
 
 def add_command(
     commands: Commands, name: str, *, description: str, examples: str, execute: Execute, **options: Any
 ) -> argparse.ArgumentParser:
-    """Add a command; `examples` end its own help."""
+    """Add a command. Its help ends with `examples`."""
     parser = commands.add_parser(
         name,
         help=SUMMARIES[name],
@@ -51,18 +51,16 @@ def add_command(
 
 
 def add_run(parser: argparse.ArgumentParser, *, default: str = "the newest run") -> None:
-    parser.add_argument(
-        "run", nargs="?", metavar="RUN", help=f"id of a run, or its beginning or end (default: {default})"
-    )
+    parser.add_argument("run", nargs="?", metavar="RUN", help=f"run id, or its start or end (default: {default})")
 
 
 def add_json(parser: argparse.ArgumentParser, page: str = "") -> None:
-    """Add `--json`; `page` documents its fields."""
-    parser.add_argument("--json", action="store_true", help=f"for machines ({page})" if page else "for machines")
+    """Add option `--json`. `page` is the documentation of the fields."""
+    parser.add_argument("--json", action="store_true", help=f"print JSON ({page})" if page else "print JSON")
 
 
 def positive(text: str) -> int:
-    """A number of things for argparse: one at least."""
+    """Parse a count of at least 1 for argparse."""
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"not a whole number above zero: {text!r}")
@@ -70,8 +68,8 @@ def positive(text: str) -> int:
 
 
 def age(text: str) -> float:
-    """An age for argparse, in seconds."""
+    """Parse an age for argparse. Return seconds."""
     try:
         return parse_age(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{error}; for days and weeks 14d, 2w") from None
+        raise argparse.ArgumentTypeError(f"{error}, or 14d or 2w for days and weeks") from None

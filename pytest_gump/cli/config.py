@@ -1,4 +1,4 @@
-"""`gump config`: the settings that count here, and where each comes from."""
+"""`gump config`: show all settings and where each value comes from."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "config",
-        description="Show every setting, its value, and where that comes from: the ini file of pytest, "
-        "gump.toml, what was detected in the project, or the default.",
+        description="Show all settings with their values and sources: pytest's ini file, gump.toml, the files of the "
+        "project (detected), or the default.",
         examples="  gump config\n  gump config --json",
         execute=execute,
     )
@@ -74,7 +74,7 @@ def _value(option: IniOption, settings: Settings) -> str:
 
 
 def _detected(root: Path, settings: Settings) -> dict[str, str]:
-    """The gate commands of a run from HEAD, by field of the settings; none outside a repository."""
+    """Return the gate commands of a run from HEAD by field of the settings; empty outside a repository."""
     try:
         repository = Repository.open(root)
         return gate_commands(repository, repository.head(), settings, start_folder(repository.root, Path.cwd()))

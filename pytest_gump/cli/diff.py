@@ -1,4 +1,4 @@
-"""`gump diff`: what a run, or a step of it, changed."""
+"""`gump diff`: show the changes of a run or a step."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "diff",
-        description="Show what a run changed since its base, or what a step changed since it began: the attempt "
-        "that counted, or the one that is named. In a pipe or a file it is a patch that `git apply` "
-        "takes.",
+        description="Show the changes of a run since its base, or the changes of a step since its start, from its last "
+        "attempt or attempt N. In a pipe or a file, the output is a patch for `git apply`.",
         examples="  gump diff\n"
         "  gump diff 7f3a --stat\n"
         "  gump diff 'build::impl[item-2]'\n"
@@ -39,8 +38,8 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="RUN STEP", help="a run, a step of the newest run, or a run and its step"
     )
-    parser.add_argument("--attempt", type=int, metavar="N", help="another attempt of the step than its last")
-    parser.add_argument("--stat", action="store_true", help="only names and line counts")
+    parser.add_argument("--attempt", type=int, metavar="N", help="show attempt N of the step (default: the last)")
+    parser.add_argument("--stat", action="store_true", help="show only file names and line counts")
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
@@ -56,13 +55,13 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def run_and_step(names: list[str]) -> tuple[StoredRun, str | None]:
-    """Read `[RUN] [STEP]`: a single word is a run if there is one of that name.
+    """Parse `[RUN] [STEP]`. A single name is a run if one matches, otherwise a step of the newest run.
 
     Raises:
-        ConfigError: more than two words, or names of nothing.
+        ConfigError: there are more than two names, or no run or step matches.
     """
     if len(names) > 2:
-        raise ConfigError(f"a run and a step, at most, can be named; not {' '.join(names)!r}")
+        raise ConfigError(f"expected at most a run and a step, not {' '.join(names)!r}")
     if len(names) == 2:
         return find(names[0]), names[1]
     if not names:
@@ -79,7 +78,7 @@ def run_and_step(names: list[str]) -> tuple[StoredRun, str | None]:
 def _commits(run: StoredRun, name: str | None, number: int | None) -> tuple[str, str]:
     if name is None:
         if number is not None:
-            raise ConfigError("--attempt needs the step whose attempt is meant")
+            raise ConfigError("--attempt needs a step")
         return run.record.base, run.record.head
     attempt = find_attempt(find_step(run, name), number)
     if attempt.result is None:
@@ -105,7 +104,7 @@ def _show_names(repository: Repository, old: str, new: str, out: Out) -> None:
 
 
 def _show_patch(repository: Repository, old: str, new: str, out: Out) -> None:
-    """Write the patch: byte for byte where a program reads it, cleaned where a person does."""
+    """Write the patch: cleaned on a terminal, otherwise byte for byte."""
     with tempfile.TemporaryDirectory(prefix="gump-diff-") as folder:
         patch = Path(folder, "diff.patch")
         repository.diff(old, new, patch)

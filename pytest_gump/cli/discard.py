@@ -1,4 +1,4 @@
-"""`gump discard`: remove what a run left in git and in the cache."""
+"""`gump discard`: remove the branch, snapshots and worktrees of a run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "discard",
-        description="Remove the branch, and the snapshots (refs/gump/RUN) of a run. Its folder "
-        "below .gump/runs is kept: the ledger still says what was done and what it cost. Refuses a branch that is "
-        "checked out, and one with commits that the run did not make and that are on no other branch.",
-        examples="  gump discard 7f3a\n  gump discard 7f3a --force    commits that were added to its branch go too",
+        description="Remove the branch and the snapshots (refs/gump/RUN) of a run. Its folder in .gump/runs is kept, "
+        "with the ledger and its costs. A run is refused if its branch is checked out, or has commits of yours that "
+        "are on no other branch.",
+        examples="  gump discard 7f3a\n  gump discard 7f3a --force    even if its branch has commits of yours",
         execute=execute,
     )
-    parser.add_argument("run", metavar="RUN", help="id of a run, or its beginning or end")
-    parser.add_argument("--force", action="store_true", help="also a branch that somebody else has put commits on")
+    parser.add_argument("run", metavar="RUN", help="run id, or its start or end")
+    parser.add_argument("--force", action="store_true", help="remove the branch even if it has commits of yours")
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
@@ -41,7 +41,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _discard(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
     if run.record.discarded:
-        out.line(f"run {run.id} has been discarded already")
+        out.line(f"run {run.id} is already discarded")
         return 0
     repository = run.repository()
     slots = worktrees(repository)
@@ -49,8 +49,8 @@ def _discard(run: StoredRun, arguments: argparse.Namespace, out: Out) -> int:
         discarded = discard(repository, run, ledger, slots=slots, force=arguments.force)
     out.line(f"{out.marks.passed} discarded run {run.id}: {_what(discarded.removed)}", "green")
     for branch in discarded.kept:
-        out.line(f"  branch {branch} is kept: somebody else moved it or has it checked out")
-    out.line(f"  its ledger stays in {run.folder.path}")
+        out.line(f"  branch {branch} is kept, because it was moved or is checked out")
+    out.line(f"  its ledger is kept in {run.folder.path}")
     return 0
 
 
@@ -59,4 +59,4 @@ def _what(removed: Sequence[str]) -> str:
     refs = sum(name.startswith("refs/gump/") and "/commits/" not in name and name[-5:] != "/head" for name in removed)
     counts = [plural(branches, "branch", "branches")] if branches else []
     counts += [plural(refs, "snapshot")] if refs else []
-    return ", ".join(counts) or "nothing was left of it"
+    return ", ".join(counts) or "it had no branch and no snapshots"

@@ -1,4 +1,4 @@
-"""The settings that a run started here would have, read by pytest's own configuration machinery."""
+"""The settings of a run that is started in this folder. Pytest reads its own configuration."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a workflow may name here, beyond what is built in."""
+    """Settings, and the names that a workflow may use in addition to the built-in ones."""
 
     settings: Settings
     agents: dict[str, Agent | str]
-    """Of gump_agents, and of the hooks of the conftest that pytest loads here."""
+    """Agents of gump_agents and of hooks in conftest files that pytest loads in this folder."""
     gates: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """The settings that a run here would have."""
+    """The settings of a run that is started in this folder."""
 
     settings: Settings
     sources: dict[str, str]
-    """Where the value of each option comes from."""
+    """Source of the value of each option."""
     notes: list[str]
-    """Settings that have no effect, each with its place or file."""
+    """Settings without effect, each with its location or file."""
 
 
 def effective(root: Path) -> Effective:
-    """Read all files that settings come from.
+    """Read the settings from all files.
 
     Raises:
-        ConfigError: a file or a value that cannot be used.
+        ConfigError: a file or a value is invalid.
     """
     tomls = _tomls(root)
     with _configured() as config:
@@ -65,25 +65,25 @@ def effective(root: Path) -> Effective:
 
 
 def worktrees(repository: Repository) -> Path:
-    """The folder of the worktrees of runs."""
+    """Return the folder of the runs' worktrees."""
     return Slots.default_root(repository, effective(repository.root).settings.worktrees)
 
 
 def _unknown_options(config: pytest.Config, ini: str) -> Iterator[str]:
-    """Name unknown `gump_` options in pytest's ini file; pytest warns about them only in a session."""
+    """Yield a note for each unknown `gump_` option in pytest's ini file. Pytest warns about them only in a session."""
     known = [option.name for option in INI_OPTIONS]
     unknown: Any = getattr(config, "_get_unknown_ini_keys", set)  # private; tests/cli/test_config.py
     for name in sorted(unknown()):
         if name.startswith("gump_"):
-            hint = suggest(name, known, "gump config lists what there is")
+            hint = suggest(name, known, "gump config lists all settings")
             yield f"{ini}: {name!r} has no effect\n  hint: {hint}"
 
 
 def effective_names(root: Path) -> Names:
-    """Give the settings, and the agents and gates that hooks add.
+    """Return the settings, and the agents and gates that hooks add.
 
     Raises:
-        ConfigError: a value that cannot be used.
+        ConfigError: a value is invalid.
     """
     with _configured() as config:
         settings, _ = read_settings(ini_of(config), _tomls(root))
@@ -100,7 +100,7 @@ def _tomls(root: Path) -> tuple[GumpToml, ...]:
 @contextmanager
 def _configured() -> Iterator[pytest.Config]:
     try:
-        # Named, so that it is there under PYTEST_DISABLE_PLUGIN_AUTOLOAD too.
+        # Named explicitly for PYTEST_DISABLE_PLUGIN_AUTOLOAD.
         config = pytest.Config.fromdictargs({}, ["-p", "gump", QUIET])
     except (pytest.UsageError, pytest.fail.Exception, UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"pytest cannot read its configuration: {error}") from error
@@ -109,4 +109,4 @@ def _configured() -> Iterator[pytest.Config]:
     try:
         yield config
     finally:
-        config._ensure_unconfigure()  # noqa: SLF001 - closes what parsing opened; tests/cli/test_config.py
+        config._ensure_unconfigure()  # noqa: SLF001 - closes the files that parsing opened; tests/cli/test_config.py

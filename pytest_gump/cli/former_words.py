@@ -1,4 +1,4 @@
-"""Answers to commands and options of the original Gump: each error names the current form."""
+"""Errors for commands and options of the original Gump, with the current form as a hint."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FORMER: Final[dict[tuple[str, ...], str]] = {
-    ("run", "--from-step"): "gump run --from STEP[@RUN] starts a new run at a step of an earlier one",
-    ("run", "--run"): "gump run --resume RUN resumes it; gump run --from STEP@RUN starts a new run at a step of it",
-    ("run", "--cook"): "gump run --resume RUN resumes it; gump run --from STEP@RUN starts a new run at a step of it",
+    ("run", "--from-step"): "gump run --from STEP[@RUN] starts a new run at a step of an earlier run",
+    ("run", "--run"): "gump run --resume RUN resumes it; gump run --from STEP@RUN starts a new run at one of its steps",
+    (
+        "run",
+        "--cook",
+    ): "gump run --resume RUN resumes it; gump run --from STEP@RUN starts a new run at one of its steps",
     ("run", "--recipe"): "gump run SPEC --workflow NAME",
     (
         "run",
@@ -21,7 +24,7 @@ _FORMER: Final[dict[tuple[str, ...], str]] = {
     (
         "run",
         "--pause-after",
-    ): "gump run SPEC --workflow NAME -k STEP runs a part; gump run --from STEP does the rest",
+    ): "gump run SPEC --workflow NAME -k STEP runs a part; gump run --from STEP continues",
     ("report", "--detail"): "gump log [RUN] STEP shows the attempts of a step",
     ("apply", "--run"): "gump apply RUN",
     ("apply", "--cook"): "gump apply RUN",
@@ -36,25 +39,25 @@ _FORMER: Final[dict[tuple[str, ...], str]] = {
     ): "edit gump.toml or pytest's configuration: gump config lists the settings; no data is sent",
     ("version",): "gump --version",
     ("cook",): "gump run SPEC --workflow NAME",
-    ("replay",): "gump run --from STEP[@RUN] starts a new run at a step of an earlier one",
+    ("replay",): "gump run --from STEP[@RUN] starts a new run at a step of an earlier run",
     ("resume",): "gump run --resume [RUN]",
-    ("init",): "a project needs none: gump run SPEC --workflow NAME",
+    ("init",): "no setup is needed: gump run SPEC --workflow NAME",
 }
-"""By the command and the option, or the command alone."""
+"""Current form by command and option, or by command."""
 
 
 def refuse_former(arguments: Sequence[str]) -> None:
     """Refuse commands and options of the original Gump.
 
     Raises:
-        ConfigError: the command line has one; the hint names the current form.
+        ConfigError: the command line has one. The hint names the current form.
     """
     command, rest = arguments[0] if arguments else "", [*arguments[1:]]
     end = rest.index("--") if "--" in rest else len(rest)
-    asked: set[tuple[str, ...]] = {(command,)} if arguments else set()
+    given: set[tuple[str, ...]] = {(command,)} if arguments else set()
     for number, word in enumerate(rest[:end]):
         following = rest[number + 1] if number + 1 < end else ""
-        asked |= {(command, word), (command, word.partition("=")[0]), (command, f"{word}={following}")}
-    for former, today in _FORMER.items():
-        if former in asked and not (command == "config" and rest[0] != "set"):
-            raise ConfigError(f"gump {' '.join(former)} belongs to the original Gump".replace("=", " "), hint=today)
+        given |= {(command, word), (command, word.partition("=")[0]), (command, f"{word}={following}")}
+    for former, current in _FORMER.items():
+        if former in given and not (command == "config" and rest[0] != "set"):
+            raise ConfigError(f"gump {' '.join(former)} belongs to the original Gump".replace("=", " "), hint=current)

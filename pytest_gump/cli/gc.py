@@ -1,4 +1,4 @@
-"""`gump gc`: remove what runs have left behind and nobody needs any more."""
+"""`gump gc`: remove unused files of runs, and old runs."""
 
 from __future__ import annotations
 
@@ -35,27 +35,35 @@ KINDS = {
 
 
 MOST_NAMED = 3
-"""Runs that are kept for the same reason."""
+"""Limit of runs that are listed for one reason."""
 
 
 def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "gc",
-        description="Remove worktrees that no run works in, scratch folders that no run needs, branches of runs that "
-        "were applied, and refs of runs that were discarded or have no folder any more. With --keep-last or "
-        "--older-than also whole runs: folder, branch and snapshots. Kept are runs that are running, that can be "
-        "resumed, or that passed and are not applied, and branches that somebody else moved or has checked out.",
+        description="Remove unused worktrees and scratch folders, branches of applied runs, and refs of runs that are "
+        "discarded or have no folder. --keep-last and --older-than also remove whole runs: folder, branch and "
+        "snapshots. Running runs, runs that can be resumed, and runs that passed and are not applied are kept, and "
+        "so are branches that were moved or are checked out.",
         examples="  gump gc --dry-run\n  gump gc --older-than 14d\n  gump gc --keep-last 20 --force\n"
-        "  gump gc --remote            on a machine that only lends its workers; needs no repository",
+        "  gump gc --remote            on a machine with remote workers; needs no repository",
         execute=execute,
     )
     add_option = parser.add_argument
-    add_option("--keep-last", type=positive, metavar="N", help="remove runs, but for the newest N")
-    add_option("--older-than", type=age, metavar="AGE", help="remove runs that ended so long ago: 14d, 2w, 12h")
-    add_option("--force", action="store_true", help="also runs that can be resumed, or that passed and are not applied")
-    add_option("--remote", action="store_true", help="only what workers of runs on other machines left on this one")
-    add_option("--dry-run", action="store_true", help="only show what would be removed")
+    add_option("--keep-last", type=positive, metavar="N", help="remove all runs except the newest N")
+    add_option("--older-than", type=age, metavar="AGE", help="remove runs that ended at least AGE ago: 14d, 2w, 12h")
+    add_option(
+        "--force",
+        action="store_true",
+        help="with --keep-last or --older-than: also remove runs that can be resumed, or passed and are not applied",
+    )
+    add_option(
+        "--remote",
+        action="store_true",
+        help="remove only files that remote workers of runs on other machines left on this one",
+    )
+    add_option("--dry-run", action="store_true", help="show what would be removed, and remove nothing")
     add_json(parser)
 
 
@@ -77,7 +85,7 @@ def _find(arguments: argparse.Namespace) -> Findings:
 
 def _find_remote(arguments: argparse.Namespace) -> Findings:
     if arguments.keep_last is not None or arguments.force:
-        raise ConfigError("--remote knows no runs: --keep-last and --force do not go with it", hint="use --older-than")
+        raise ConfigError("--remote cannot be combined with --keep-last or --force", hint="use --older-than")
     return find_remote(remote_root(), arguments.older_than, time.time())
 
 
@@ -105,7 +113,7 @@ def _print(findings: Findings, done: Collected, out: Out, *, is_dry: bool) -> No
     if rows:
         out.table(("kind", "name", "refs", "size"), rows, right=("size",))
     for item in done.used:
-        out.line(f"in use by now: {item.kind} {item.name}")
+        out.line(f"kept, now in use: {item.kind} {item.name}")
     for line in _kept(findings.kept):
         out.line(line)
     for problem in done.problems:
@@ -119,7 +127,7 @@ def _print(findings: Findings, done: Collected, out: Out, *, is_dry: bool) -> No
 
 
 def _kept(kept: list[tuple[str, str]]) -> Iterator[str]:
-    """A line for each run; for many of one kind a single line."""
+    """Yield a line for each kept run, or one line if many are kept for the same reason."""
     runs: dict[str, list[str]] = {}
     for run, why in kept:
         runs.setdefault(why, []).append(run)
@@ -127,7 +135,7 @@ def _kept(kept: list[tuple[str, str]]) -> Iterator[str]:
         if len(names) <= MOST_NAMED:
             yield from (f"kept: {name} {why}" for name in names)
         else:
-            yield f"kept: {len(names)} runs, each {why}: {', '.join(names[:MOST_NAMED])}, .. (--json names all)"
+            yield f"kept: {len(names)} runs, each {why}: {', '.join(names[:MOST_NAMED])}, .. (--json lists all)"
 
 
 def _counts(items: list[Item]) -> str:

@@ -1,4 +1,4 @@
-"""`gump log`: the prompt of an attempt, what its agent did, and the output of its gates."""
+"""`gump log`: show the prompt, agent activity and gate output of an attempt."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "log",
-        description="Show an attempt of a step: its prompt, what the agent did, and its gates with their output.",
+        description="Show an attempt of a step: the prompt, the agent's activity, and the gates with their output.",
         examples="  gump log decompose\n"
         "  gump log 'build::impl[item-2]'\n"
         "  gump log 7f3a impl[item-2] --attempt 3\n"
         "  gump log impl[item-2] --no-prompt\n"
-        "  gump log -f                              the attempt that runs now, until it ends",
+        "  gump log -f                              the running attempt, until it ends",
         execute=execute,
         usage="gump log [RUN] STEP [--attempt N] [--all] [--no-prompt] [--follow]",
     )
@@ -44,15 +44,15 @@ def add(commands: Commands) -> None:
         "names",
         nargs="*",
         metavar="RUN STEP",
-        help="a step of the newest run, or a run and its step; the beginning or end of an id is enough, and the end "
-        "of a step: impl[item-2]",
+        help="a step of the newest run, or a run and its step; the start or end of a run id and the end of a step "
+        "(impl[item-2]) are enough",
     )
-    parser.add_argument("--attempt", type=int, metavar="N", help="another attempt than the last")
-    parser.add_argument("--all", action="store_true", help="all attempts, the oldest first")
-    parser.add_argument("--no-prompt", action="store_true", help="leave the prompt out")
+    parser.add_argument("--attempt", type=int, metavar="N", help="show attempt N (default: the last)")
+    parser.add_argument("--all", action="store_true", help="show all attempts, oldest first")
+    parser.add_argument("--no-prompt", action="store_true", help="omit the prompt")
     parser.add_argument(
         "-f", "--follow", action="store_true",
-        help="show what a running attempt does until it ends; without STEP, the attempt that was started last",
+        help="follow a running attempt until it ends; without STEP, the attempt that started last",
     )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _follow(arguments: argparse.Namespace, out: Out) -> int:
     if arguments.all or arguments.attempt is not None:
-        raise ConfigError("--follow shows the attempt that runs; leave out --all and --attempt")
+        raise ConfigError("--follow shows the running attempt; leave out --all and --attempt")
     names = arguments.names
     if not names or (len(names) == 1 and _is_run(names[0])):
         run = find(names[0] if names else None)
@@ -86,7 +86,7 @@ def _follow(arguments: argparse.Namespace, out: Out) -> int:
     folder = files_of_running(run, attempt)
     if folder is not None and not arguments.no_prompt:
         _file(folder / "prompt.md", "prompt", out, mask_secrets())
-    out.heading("what the agent does")
+    out.heading("agent activity")
     now = follow(run, attempt, out)
     ended = now.record.attempts[attempt.number - 1]
     if ended.result is not None:
@@ -98,10 +98,10 @@ def _follow(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _run_and_step(names: list[str]) -> tuple[StoredRun, StepRecord]:
-    """Read `[RUN] STEP`: a single word is a step of the newest run, if there is one of that name.
+    """Parse `[RUN] STEP`. A single name is a step of the newest run if one matches.
 
     Raises:
-        ConfigError: there is no such step, or none was named; says which there are.
+        ConfigError: no step matches, or none is named. The hint lists the steps.
     """
     run = find(names[0] if len(names) > 1 else None)
     if names and len(names) < 3:
@@ -112,7 +112,7 @@ def _run_and_step(names: list[str]) -> tuple[StoredRun, StepRecord]:
                 raise
             run = find(names[0])
     steps = ", ".join(run.record.steps) or "none yet"
-    raise ConfigError(f"gump log needs one step of run {run.id}", hint=f"its steps: {steps}")
+    raise ConfigError(f"gump log needs a step of run {run.id}", hint=f"its steps: {steps}")
 
 
 def _is_run(name: str) -> bool:
@@ -140,15 +140,15 @@ def _attempt(attempt: AttemptRecord, count: int, run: StoredRun, out: Out, *, pr
     _attempt_title(attempt, count, out)
     result = attempt.result
     if attempt.superseded:
-        out.line("  its result is no longer valid: the run was resumed, and the step runs again")
+        out.line("  superseded: the run was resumed, and the step runs again")
     folder = run.folder.attempts / attempt.folder if attempt.folder else None
     if attempt.usage is None and run.state == "running":
         folder = files_of_running(run, attempt)
     if attempt.reused:
         names = f"{run.record.origin} '{attempt.step}' --attempt {attempt.attempt}"
-        out.line(f"  made in another run, which has its files: gump log {names}")
+        out.line(f"  reused from another run, which has its files: gump log {names}")
     elif folder is None or not folder.is_dir():
-        out.line("  no files of this attempt are kept")
+        out.line("  this attempt has no stored files")
     else:
         clean = mask_secrets() if attempt.usage is None else str
         if prompt:
@@ -170,7 +170,7 @@ def _file(path: Path, title: str, out: Out, clean: Callable[[str], str]) -> None
 def _work(attempt: AttemptRecord, folder: Path, slot: str, out: Out, clean: Callable[[str], str]) -> None:
     lines = read_stream(attempt, folder, slot=slot, arrow=out.marks.arrow)
     if lines is not None:
-        out.heading(f"what the agent did ({folder / 'stream.ndjson'})")
+        out.heading(f"agent activity ({folder / 'stream.ndjson'})")
         for line in lines:
             out.text(clean(line), indent="  ")
 
@@ -203,7 +203,7 @@ def _output(gate: GateResult, folder: Path | None) -> str:
 
 def _files(result: AttemptResult, out: Out) -> None:
     if result.changed:
-        out.heading("files changed since the step began")
+        out.heading("files changed since the start of the step")
         rows = [
             (
                 f"  {change.status}",

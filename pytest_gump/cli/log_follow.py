@@ -1,4 +1,4 @@
-"""`gump log --follow`: a running attempt, line by line, until it ends."""
+"""`gump log --follow`: show a running attempt line by line until it ends."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ POLL_S: Final = 0.3
 
 
 def running_attempt(run: StoredRun) -> AttemptRecord:
-    """Return the running attempt of a run that started last.
+    """Return the running attempt of a run; of several, the one that started last.
 
     Raises:
-        RunError: there is none.
+        RunError: no attempt is running.
     """
     running = [attempt for attempt in run.record.attempts if attempt.usage is None] if run.state == "running" else []
     if not running:
-        raise RunError(f"no attempt of run {run.id} is running", hint="gump status shows what the runs do")
+        raise RunError(f"no attempt of run {run.id} is running", hint="gump status lists the runs")
     return running[-1]
 
 
 def files_of_running(run: StoredRun, attempt: AttemptRecord) -> Path | None:
-    """Folder of a running attempt's files; None while there is none, or if it is on another machine."""
+    """Return the folder with the files of a running attempt; None if it does not exist yet or is on another machine."""
     from pytest_gump.cli.effective import worktrees  # imports pytest, which a finished attempt does not need
 
     try:
@@ -48,12 +48,12 @@ def files_of_running(run: StoredRun, attempt: AttemptRecord) -> Path | None:
 
 
 def mask_secrets() -> Callable[[str], str]:
-    """Masks secrets of this process's environment, because the files of a running attempt are not masked yet."""
+    """Return a function that masks secrets of the environment. Files of a running attempt are not masked yet."""
     return Secrets.named(os.environ).mask
 
 
 def follow(run: StoredRun, attempt: AttemptRecord, out: Out) -> StoredRun:
-    """Print what the agent does as it happens; returns the run as read after the attempt has ended."""
+    """Print the agent's actions as they happen. Return the run, read again after the end of the attempt."""
     clean = mask_secrets()
     lines: Iterator[str | None] = iter(())
     is_open, now = False, run

@@ -1,4 +1,4 @@
-"""The recorded stream of an attempt as lines that a person can follow."""
+"""Format the recorded stream of an attempt as readable lines."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _NEUTRAL_KINDS: Final = frozenset({"started", "turn", "text", "tool_call", "tool
 
 
 def read_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) -> Iterator[str] | None:
-    """Give what the agent said and did, in order; None when nothing was recorded.
+    """Yield the agent's messages and tool calls in order. Return None if nothing is recorded.
 
-    `slot` is the name of the worktree: files below it are named relative to it.
+    `slot` is the name of the worktree. Paths inside it are shown relative to it.
     """
     path = folder / "stream.ndjson"
     if not path.is_file() or not path.stat().st_size:
@@ -38,8 +38,8 @@ def read_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) 
 
 
 def _as_printed(attempt: AttemptRecord, path: Path) -> Iterator[str]:
-    """For agents of conftests and plugins: no conftest is imported only to look at what there was."""
-    yield f"what {attempt.agent} printed, as it is: only pytest knows this agent"
+    """Yield the raw output of an agent that a conftest or plugin defines, because no conftest is imported here."""
+    yield f"raw output of {attempt.agent}, an agent that a conftest or plugin defines:"
     for line in _stream(path):
         yield bounded_text(line.decode("utf-8", "replace"), TEXT_CHARS)
 
@@ -58,7 +58,7 @@ def _lines(reader: StreamReader, path: Path, slot: str, arrow: str) -> Iterator[
 
 
 def follow_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) -> Iterator[str | None]:
-    """Like `read_stream`, for a growing file: yields None when there is nothing new."""
+    """Like `read_stream`, for a growing file. Yield None if there is nothing new."""
     path = folder / "stream.ndjson"
     while not path.is_file() or not path.stat().st_size:
         yield None
@@ -77,7 +77,7 @@ def follow_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str
 
 
 def _growing(file: BinaryIO) -> Iterator[bytes | None]:
-    """Whole lines of a file that another process writes; None when there is none yet."""
+    """Yield complete lines of a file that another process writes; None if there is none yet."""
     rest = b""
     while True:
         rest += file.readline(MAX_LINE_BYTES + 1 - len(rest))
@@ -110,7 +110,7 @@ def _describe(event: Event, slot: str, arrow: str) -> str:
 
 
 def _stream(path: Path) -> Iterator[bytes]:
-    """The lines of the file; what is over the limit of a line is passed over, as it was while the agent ran."""
+    """Yield the lines of the file. Skip lines over the limit, as during the attempt."""
     with path.open("rb") as file:
         while line := file.readline(MAX_LINE_BYTES + 1):
             if len(line) <= MAX_LINE_BYTES:
@@ -121,7 +121,7 @@ def _stream(path: Path) -> Iterator[bytes]:
 
 
 def _reader(attempt: AttemptRecord, path: Path) -> StreamReader | None:
-    """The reader of the CLI that printed the stream: a cassette may hold the neutral one for any agent."""
+    """Return the reader for the stream. In a replay, any agent can have a neutral stream."""
     name = attempt.agent or ""
     mode = "diff" if attempt.mode == "gate" else attempt.mode
     task = Task(

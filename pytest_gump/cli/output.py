@@ -1,4 +1,4 @@
-"""Text on a terminal, in a file or in a pipe: cleaned, coloured only where that is wanted, ASCII if it must be."""
+"""Write text to a terminal, file or pipe: cleaned, coloured if supported, ASCII if necessary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 NARROWEST: Final = 12
-"""Column of a table that still says something."""
+"""Minimum width of a text column in a table that is too wide."""
 STATUS_COLOURS: Final = {"passed": "green", "failed": "red", "interrupted": "red", "cancelled": "yellow"}
 
 
@@ -29,7 +29,7 @@ class Out:
         self._encoding = getattr(stream, "encoding", None) or "ascii"
         self.is_terminal = stream.isatty()
         self.columns: int | None = shutil.get_terminal_size().columns if self.is_terminal else None
-        """Of the terminal; None where lines may have any length."""
+        """Width of the terminal; None if the output is not a terminal."""
         self._colours = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     @property
@@ -41,17 +41,17 @@ class Out:
         return ASCII if os.environ.get("TERM") == "dumb" and self.is_terminal else UNICODE
 
     def line(self, text: str = "", colour: str = "") -> None:
-        """Write one line, no wider than the terminal; what the text holds of control sequences does not get through."""
+        """Write one line without control sequences, cut at the width of the terminal."""
         text = clean_text(" ".join(text.splitlines()))
         self._write(fit(text, self.columns) if self.columns else text, colour)
 
     def text(self, text: str, *, indent: str = "", colour: str = "") -> None:
-        """Write a text of several lines, uncut."""
+        """Write a text of several lines without cutting them."""
         for line in clean_text(text).splitlines() or [""]:
             self._write(f"{indent}{line}".rstrip(), colour)
 
     def raw(self, text: str) -> None:
-        """Write as it is: for machines."""
+        """Write text unchanged."""
         self._stream.write(text)
 
     def json(self, data: object) -> None:
@@ -73,11 +73,11 @@ class Out:
         optional: Sequence[str] = (),
         wrapped: Collection[str] = (),
     ) -> None:
-        """Write rows in aligned columns.
+        """Write rows in aligned columns. Omit empty columns.
 
-        Columns in `right` are aligned there. Those without content are left out; those in `optional` too, in that
-        order, as long as the terminal is too narrow. After that the widest columns of text give way: a cell that is
-        too long for its column is cut, in a column of `wrapped` it continues on the next line.
+        If the table is wider than the terminal, omit columns of `optional` in that order, then narrow the widest text
+        columns. Cells that are too long are cut; in columns of `wrapped`, they continue on the next line. Columns of
+        `right` are right-aligned.
         """
         shown = [index for index in range(len(head)) if any(row[index] for row in rows)]
         cells = [[" ".join(cell.split()) for cell in row] for row in (head, *rows)]
@@ -116,7 +116,7 @@ class Out:
 
 
 def wrap(text: str, columns: int) -> list[str]:
-    """Break a text between words, and a word only if it is longer than a line."""
+    """Wrap a text between words. Only a word that is longer than a line is split."""
     lines, line = [], ""
     for word in text.split():
         joined = f"{line} {word}" if line else word
@@ -134,7 +134,7 @@ def wrap(text: str, columns: int) -> list[str]:
 
 
 def _shorten(cell: str, columns: int) -> str:
-    """Cut a cell; of the address of a step (`build::impl[item-2]`) the groups go first, and the end stays."""
+    """Cut a cell. The path of a step (`build::impl[item-2]`) loses its groups first and keeps its end."""
     while width(cell) > columns and "::" in cell:
         cell = cell.partition("::")[2]
     if width(cell) <= columns or not cell.endswith("]"):

@@ -1,4 +1,4 @@
-"""`gump playbook`: the workflows that can be named here."""
+"""`gump playbook`: list and show workflows, and print the JSON Schema."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "playbook",
-        description="List the workflows that can be named here (of the project, the user, built-in), show one, or "
-        "print the JSON Schema that editors complete and check workflow files with.",
+        description="List the workflows of the project, the user and the package, show a workflow, or print the JSON "
+        "Schema of workflow files for editors.",
         examples="  gump playbook list\n  gump playbook show tdd\n"
         "  gump playbook show tdd > .gump/workflows/mine.yaml\n"
         "  gump playbook schema > .gump/workflows/workflow.schema.json",
         execute=_list,
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    actions.add_parser("list", help="name, origin and description of each").set_defaults(execute=_list)
-    show = actions.add_parser("show", help="print the YAML of one")
-    show.add_argument("name", metavar="NAME", help="a workflow's name, or a YAML file")
+    actions.add_parser("list", help="list all workflows with origin and description").set_defaults(execute=_list)
+    show = actions.add_parser("show", help="print the YAML of a workflow")
+    show.add_argument("name", metavar="NAME", help="name of a workflow, or a YAML file")
     show.set_defaults(execute=_show)
-    schema = actions.add_parser("schema", help="print the JSON Schema, with the agents and gates of this project")
+    schema = actions.add_parser("schema", help="print the JSON Schema with the agents and gates of this project")
     schema.set_defaults(execute=_schema)
 
 
@@ -61,7 +61,7 @@ def _show(arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _without_schema(text: str) -> str:
-    """The file without the comment that names the schema next to it, because a copy has no schema next to it."""
+    """Remove the comment that refers to the schema file, because a copy has no schema next to it."""
     first, _, rest = text.partition("\n")
     return rest if first.startswith("# yaml-language-server:") else text
 
@@ -75,7 +75,7 @@ def _schema(_arguments: argparse.Namespace, out: Out) -> int:
 
 
 def _description(text: str) -> str:
-    """What a workflow says about itself; a file that cannot be read says why when it is run."""
+    """Return the description in a workflow file. Errors in the file are reported when it is run."""
     try:
         data = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError):

@@ -1,4 +1,4 @@
-"""From words on a command line to a command, and from errors to text and exit codes."""
+"""The `gump` program: parses the command line, runs a command, and maps errors to texts and exit codes."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130
 
 DESCRIPTION: Final = """\
-Run workflows for AI coding agents and see what came of it.
+Run workflows for AI coding agents, and inspect, apply and remove their results.
 
-`gump run` is pytest; the other commands read the ledgers in .gump/runs. RUN is the id of a run, or
-the beginning or the end of one; without it, the newest run is meant."""
+`gump run` starts pytest. The other commands read the runs in .gump/runs. RUN is a run id, or the
+start or end of one (default: the newest run)."""
 
 EPILOG: Final = """\
 examples:
-  gump run spec.md --workflow tdd       run a workflow (the same as pytest --gump-workflow=tdd spec.md)
-  gump status                           all runs, and how far they are
-  gump report                           what the newest run cost, attempt by attempt
-  gump apply                            merge the newest run that passed
+  gump run spec.md --workflow tdd    run a workflow (same as pytest --gump-workflow=tdd spec.md)
+  gump status                        list all runs with their status
+  gump report                        show the cost of each attempt of the newest run
+  gump apply                         merge the newest run that passed
 
-exit codes: those of pytest for `run`; else 0, 1 (refused, conflict, something failed), 2 (wrong usage, no such run)
-or 130 (Ctrl-C)"""
+exit codes:
+  gump run has the exit codes of pytest. The other commands exit with 0 (success), 1 (refused,
+  conflict or failed check), 2 (invalid arguments or unknown run) or 130 (Ctrl-C)."""
 
 
 def make_parser(names: Collection[str] = SUMMARIES) -> argparse.ArgumentParser:
-    """The parser. Only the modules of `names` are imported; the other commands have just their line in the help."""
+    """Return the parser. Only the modules of `names` are imported; other commands get only a line in the help."""
     from pytest_gump import __version__
 
     parser = argparse.ArgumentParser(
@@ -57,7 +58,7 @@ def make_parser(names: Collection[str] = SUMMARIES) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code. `argv` is without the program's name."""
+    """Run a command and return its exit code. `argv` excludes the program name."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _run(arguments)

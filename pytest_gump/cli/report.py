@@ -1,4 +1,4 @@
-"""`gump report`: all figures of a run, attempt by attempt."""
+"""`gump report`: show the figures of a run for each attempt."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ if TYPE_CHECKING:
 
 Data = dict[str, Any]
 BAR = 20
-"""Characters of the longest bar."""
+"""Length of the longest bar in characters."""
 
 
 def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "report",
-        description="Show what a run did and cost: per step and attempt agent, outcome, cost, tokens, the "
-        "longest context, turns, time, files and lines, and why an attempt was retried. Totals are "
-        "sums of all attempts, failed ones included. A cost with ~ was estimated from the tokens; $? is "
-        "one that nobody knows.",
+        description="Show the attempts of a run by step: agent, outcome, cost, tokens, longest context, turns, time, "
+        "files and lines, and the reason of each retry. Totals include failed attempts. ~ marks a cost that is "
+        "estimated from tokens, and $? an unknown cost.",
         examples="  gump report\n  gump report 7f3a\n  gump report --json | jq .totals.cost.usd\n"
         "  gump report --last 20",
         execute=execute,
     )
     add_run(parser)
-    parser.add_argument("--last", type=positive, metavar="N", help="the newest N runs together")
+    parser.add_argument("--last", type=positive, metavar="N", help="summarize the newest N runs")
     add_json(parser, "docs/reference/report-json.md")
 
 
@@ -56,7 +55,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _report_last(arguments: argparse.Namespace, out: Out) -> int:
     if arguments.run is not None:
-        raise ConfigError("give a run, or --last N, not both")
+        raise ConfigError("give either a run or --last N")
     records, problems = [], []
     for run in read_runs(islice(all_runs(), arguments.last)):
         if isinstance(run, Unreadable):
@@ -64,7 +63,7 @@ def _report_last(arguments: argparse.Namespace, out: Out) -> int:
         else:
             records.append(run.record)
     if not records:
-        raise RunError("no runs that can be read", hint="gump status lists them")
+        raise RunError("there are no readable runs", hint="gump status lists the problems")
     data = runs_data(records)
     if arguments.json:
         out.json(data)
@@ -80,9 +79,9 @@ def _write_last(data: Data, out: Out) -> None:
     dollars = format_usd(cost["usd"], estimated=cost["estimated"])
     unknown = f" + {plural(cost['unknown_attempts'], 'attempt')} of unknown cost" if cost["unknown_attempts"] else ""
     out.line(f"{plural(data['runs'], 'run')} of {', '.join(data['workflows'])}: {data['passed']} passed")
-    out.line(f"{dollars}{unknown}, {format_usd(cost['average_usd'], estimated=cost['estimated'])} a run")
+    out.line(f"{dollars}{unknown}, {format_usd(cost['average_usd'], estimated=cost['estimated'])} per run")
     average = format_duration(data["duration_s"]["average"])
-    out.line(f"{average} a run, {plural(data['attempts'], 'attempt')}, {data['retries']} retried")
+    out.line(f"{average} per run, {plural(data['attempts'], 'attempt')}, {data['retries']} retried")
     rows = [
         (
             step["step"],
@@ -100,7 +99,7 @@ def _write_last(data: Data, out: Out) -> None:
 
 
 def _write_trend(trend: list[Data], out: Out) -> None:
-    """Draw the cost of each run, oldest first; the most expensive run has the longest bar."""
+    """Write a bar chart of the runs' costs, oldest run first."""
     most = max(run["cost"]["usd"] for run in trend)
     rows = [
         (

@@ -1,4 +1,4 @@
-"""The report as people read it."""
+"""Write the report of `gump report` as text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COUNTERS = ("input", "cache_read", "cache_write", "output", "reasoning", "total")
 HOW = {
-    "same": "again",
+    "same": "retried",
     "escalate": "escalated",
     "replan": "replanned",
     "restart": "restarted",
@@ -50,11 +50,11 @@ def _head(data: Data, out: Out) -> None:
     if run["resumed"]:
         facts.append("resumed" if run["resumed"] == 1 else f"resumed {run['resumed']} times")
     if run["origin"]:
-        facts.append(f"took over results of run {run['origin']}")
+        facts.append(f"reused results of run {run['origin']}")
     if run["max_budget_usd"] is not None:
         facts.append(f"budget {format_usd(run['max_budget_usd'])}")
     if run["replay"]:
-        facts.append("played from a cassette")
+        facts.append("replayed from a cassette")
     if run["dirty_base"]:
         facts.append("started from uncommitted changes")
     if run["applied"]:
@@ -71,7 +71,7 @@ def _head(data: Data, out: Out) -> None:
 
 
 def _time(data: Data) -> str:
-    """What the whole run took; the preflight is a part that no attempt shows."""
+    """Duration of the run and of its preflight, which belongs to no attempt."""
     took = format_duration(data["run"]["duration_s"])
     preflight = (data["preflight"] or {}).get("duration_s")
     return took if preflight is None else f"{took} (preflight {format_duration(preflight)})"
@@ -118,13 +118,13 @@ def _lines(data: Data) -> str:
 
 
 def _outcome(attempt: Data) -> str:
-    """The outcome, and whether a resumed run reused or replaced it."""
+    """Outcome of an attempt, and whether a resumed run reused or superseded it."""
     fate = ", reused" if attempt["reused"] else ", superseded" if attempt["superseded"] else ""
     return f"{attempt['outcome']}{fate}"
 
 
 def _consumed(attempt: Data) -> bool:
-    """An attempt that never came to its agent cost nothing: its dollars are no unknown sum."""
+    """True if the agent ran. Otherwise the attempt has no cost, rather than an unknown cost."""
     return bool(attempt["cost"]["usd"] is not None or attempt["turns"] or attempt["tokens"]["total"])
 
 
@@ -191,7 +191,7 @@ def _context_rows(step: Data) -> Iterator[tuple[str, ...]]:
 
 
 def _of_window(used: int, model: str | None) -> str:
-    """Tell the share of the window too, where the price table knows one that can hold as much."""
+    """Format tokens with their share of the context window, if the price table has a plausible window."""
     window = prices.context_window(model)
     if window is None or used > window:
         return _thousands(used)
@@ -203,12 +203,12 @@ def _thousands(tokens: int) -> str:
 
 
 def _attempts(data: Data) -> Iterator[tuple[str, Data]]:
-    """All attempts, each with the path of its step."""
+    """Yield all attempts, each with the path of its step."""
     return ((step["path"], attempt) for step in data["steps"] for attempt in step["attempts"])
 
 
 def _tools(data: Data, out: Out) -> None:
-    """Show attempts in which tools failed or were called twice in a row with the same arguments."""
+    """Write the attempts with failed or repeated tool calls."""
     head = ("step", "no", "tools", "failed", "repeated", "first write")
     rows = [
         (
@@ -223,7 +223,7 @@ def _tools(data: Data, out: Out) -> None:
         if not attempt["reused"] and (attempt.get("tools_failed") or attempt.get("tools_repeated"))
     ]
     if rows:
-        out.heading("tools that failed or were repeated")
+        out.heading("failed and repeated tool calls")
         out.table(head, rows, right=head[1:])
 
 
@@ -248,25 +248,25 @@ def _agents(data: Data, out: Out) -> None:
 
 
 def _marks(data: Data, out: Out) -> None:
-    """Say what the marks of dollars mean, where there are any."""
+    """Explain the cost marks that the report uses."""
     attempts = [attempt for _, attempt in _attempts(data) if "cost" in attempt and _consumed(attempt)]
     costs = [attempt["cost"] for attempt in attempts]
     if any(cost["provenance"] == "estimated" for cost in costs):
-        out.text("~ estimated: tokens times list prices", indent="  ")
+        out.text("~ estimated from tokens and list prices", indent="  ")
     for reason in dict.fromkeys(_why_unknown(attempt) for attempt in attempts if attempt["cost"]["usd"] is None):
-        out.text(f"$? unknown: {reason}; not part of any sum", indent="  ")
+        out.text(f"$? unknown: {reason}; not included in sums", indent="  ")
 
 
 def _why_unknown(attempt: Data) -> str:
     if not attempt["tokens"]["total"]:
         return "the agent reported neither tokens nor cost"
     if attempt["model"] is None:
-        return "the agent reported tokens, but no cost and no model"
-    return f"the agent reported tokens, but no price of {attempt['model']} is known"
+        return "the agent reported tokens, but neither cost nor model"
+    return f"the agent reported tokens, but the price of {attempt['model']} is unknown"
 
 
 def _reservations(data: Data, out: Out) -> None:
-    """Show skipped gates and steps without a change, of steps that passed."""
+    """Write skipped gates and missing changes of steps that passed."""
     for step in data["steps"]:
         for text in step["reservations"]:
             out.text(f"{step['path']}: {text}", indent="  ", colour="yellow")
@@ -305,7 +305,7 @@ def _read_by_gates(attempt: Data) -> Iterator[str]:
 
 
 def _notes(data: Data, out: Out) -> None:
-    """Show the notes of attempts: a lost session, say."""
+    """Write the notes of attempts, for example about a lost conversation."""
     notes = [
         (attempt["number"], f"{path} attempt {attempt['attempt']}: {note}")
         for path, attempt in _attempts(data)

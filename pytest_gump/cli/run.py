@@ -1,4 +1,4 @@
-"""`gump run`: a thin call of pytest."""
+"""`gump run`: call pytest with shorter option names."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 PYTEST_USAGE: Final = 4
 
 VALUES: Final = (
-    ("--workflow", "NAME", "workflow to run: a name (see gump playbook list) or a YAML file"),
-    ("--spec", "FILE", "the spec, when the argument is a workflow file"),
-    ("--agent", "[OLD=]NEW", "use agent NEW in every step, or wherever the workflow says OLD"),
+    ("--workflow", "NAME", "workflow to run: a name (gump playbook list) or a YAML file"),
+    ("--spec", "FILE", "spec, if the argument is a workflow file"),
+    ("--agent", "[OLD=]NEW", "use agent NEW in every step, or in place of agent OLD"),
     ("--max-budget", "USD", "end the run when its attempts have cost this much"),
-    ("--on-quota", "wait|stop|AGENT", "what to do when the account of an agent is at its limit"),
-    ("--base", "REF", "commit that the run starts from (default: HEAD)"),
-    ("--dirty", "refuse|include", "what to do with uncommitted changes of tracked files"),
-    ("--input", "KEY=VALUE", "value of an input that the workflow declares"),
-    ("--resume", "[RUN]", "continue a run that failed, was interrupted or was killed (default: the newest)"),
-    ("--from", "STEP[@RUN]", "begin a new run that takes over what an earlier one did before STEP"),
-    ("--ci", "auto|github|gitlab|off", "what a CI service gets (default: auto, the one that this runs in)"),
-    ("--record", "DIR", "record what the agents do as a cassette in DIR, a new folder, for --replay"),
-    ("--replay", "DIR", "play the cassette in DIR instead of starting agents"),
-    ("--replay-delay", "FACTOR", "scale the recorded pauses"),
+    ("--on-quota", "wait|stop|AGENT", "what to do at the usage limit of an agent's account (default: stop)"),
+    ("--base", "REF", "start the run from this commit (default: HEAD)"),
+    ("--dirty", "refuse|include", "what to do with uncommitted changes of tracked files (default: refuse)"),
+    ("--input", "KEY=VALUE", "set an input that the workflow declares"),
+    ("--resume", "[RUN]", "resume a run that failed or was interrupted (default: the newest run)"),
+    ("--from", "STEP[@RUN]", "start a new run that reuses the results before STEP of an earlier run"),
+    ("--ci", "auto|github|gitlab|off", "report to this CI service (default: auto, the one that the run is in)"),
+    ("--record", "DIR", "record the agents as a cassette in DIR, a new folder, for --replay"),
+    ("--replay", "DIR", "replay the cassette in DIR instead of starting agents"),
+    ("--replay-delay", "FACTOR", "multiply the recorded pauses by FACTOR (default: 0, no pauses)"),
 )
 FLAGS: Final = (
-    ("--dry-run", "print what would be done, step by step, and run nothing"),
-    ("--no-preflight", "do not run the gate commands on the untouched base first"),
-    ("--replay-lenient", "play a recorded attempt although its prompt has changed since"),
+    ("--dry-run", "show what the workflow would do, without running anything"),
+    ("--no-preflight", "do not run the gate commands on the unchanged base first"),
+    ("--replay-lenient", "replay a recorded attempt even if its prompt has changed"),
 )
 OURS: Final = {name for name, *_ in VALUES} | {name for name, _ in FLAGS}
 
@@ -45,16 +45,16 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "run",
-        description="Run a workflow on a spec. This is pytest with the options below: every other option goes "
-        "to pytest as it is, and the exit code is pytest's.",
+        description="Run a workflow on a spec. This starts pytest with the options below. All other options are passed "
+        "to pytest, and the exit code is pytest's.",
         examples="  gump run spec.md --workflow tdd\n"
         "  gump run spec.md --workflow tdd --dry-run\n"
-        "  gump run --resume                 continue the newest run\n"
+        "  gump run --resume                 resume the newest run\n"
         "  gump run spec.md --workflow tdd --agent claude-haiku=claude-sonnet --max-budget 3 -v --junitxml=run.xml",
         execute=_execute,
         usage="gump run SPEC --workflow NAME [options] [pytest options]",
     )
-    parser.add_argument("specs", nargs="*", metavar="SPEC", help="Markdown file that says what to build")
+    parser.add_argument("specs", nargs="*", metavar="SPEC", help="Markdown file that describes what to build")
     for name, metavar, text in VALUES:
         parser.add_argument(name, metavar=metavar, help=text)
     for name, text in FLAGS:
@@ -62,11 +62,11 @@ def add(commands: Commands) -> None:
 
 
 def _execute(_arguments: argparse.Namespace, _out: Out) -> int:
-    raise AssertionError("the words of `gump run` are pytest's to read")
+    raise AssertionError("pytest parses the arguments of `gump run`")
 
 
 def start(arguments: Sequence[str]) -> int:
-    """Hand the words to pytest, ours under the names that its options have."""
+    """Start pytest with the arguments. Return its exit code."""
     passed = to_pytest(arguments)
     names = {word.partition("=")[0] for word in passed}
     has_file = any(word.startswith("@") for word in arguments)
@@ -81,7 +81,7 @@ def start(arguments: Sequence[str]) -> int:
 
 
 def to_pytest(arguments: Sequence[str]) -> list[str]:
-    """Write `--workflow tdd` as `--gump-workflow tdd`; nothing else is changed, and nothing after `--`."""
+    """Translate `--workflow tdd` to `--gump-workflow tdd`. Everything else and everything after `--` is unchanged."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     return [*map(_translate, arguments[:end]), *arguments[end:]]
 

@@ -1,4 +1,4 @@
-"""The runs of a project, and the steps and attempts of a run, by the names that people type."""
+"""Find runs, steps and attempts by the names on the command line."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def project_root() -> Path:
-    """The checkout that the command was started in; outside of any, the current folder. As in a pytest session."""
+    """Return the checkout around the current folder, or the current folder outside any, as in a pytest session."""
     here = Path.cwd()
     return checkout_around(here) or here
 
 
 @contextmanager
 def locked(run: StoredRun) -> Iterator[StoredRun]:
-    """The run as it is now, locked against sessions and other commands; a running one is neither read again nor locked.
+    """Lock a run against sessions and other commands, and read it again. A running run is yielded as it is.
 
     Raises:
-        RunError: another process works on it, or it cannot be read any more.
+        RunError: another process has locked the run, or it can no longer be read.
     """
     if run.state == "running":
         yield run
@@ -41,11 +41,11 @@ def locked(run: StoredRun) -> Iterator[StoredRun]:
 
 
 def find(name: str | None) -> StoredRun:
-    """Find a run by its id, its beginning or end; None is the newest.
+    """Find a run by its id, or by the start or end of it. None is the newest run.
 
     Raises:
-        ConfigError: there is no run of that name, or more than one.
-        RunError: there are no runs, or this one cannot be read.
+        ConfigError: no run or more than one matches.
+        RunError: there are no runs, or the run cannot be read.
     """
     root = project_root()
     try:
@@ -68,7 +68,7 @@ class Unreadable:
 
 
 def read_runs(folders: Iterable[RunFolder], *, results: bool = False) -> Iterator[StoredRun | Unreadable]:
-    """Read one run after the other, without those that `gump gc` removes meanwhile."""
+    """Yield the runs of the folders. Skip runs that `gump gc` removes meanwhile."""
     for folder in folders:
         try:
             yield StoredRun.read(folder, results=results)
@@ -78,10 +78,10 @@ def read_runs(folders: Iterable[RunFolder], *, results: bool = False) -> Iterato
 
 
 def find_step(run: StoredRun, name: str) -> StepRecord:
-    """Find a step by its address (`build::impl[item-2]`) or the end of it (`impl[item-2]`, `impl`).
+    """Find a step by its path (`build::impl[item-2]`) or the end of it (`impl[item-2]`, `impl`).
 
     Raises:
-        ConfigError: there is no such step in the run, or more than one.
+        ConfigError: no step or more than one matches.
     """
     steps = run.record.steps
     if name in steps:
@@ -106,7 +106,7 @@ def _tails(step: StepPath) -> tuple[str, str]:
 
 
 def find_attempt(step: StepRecord, number: int | None) -> AttemptRecord:
-    """Find an attempt by its number; None is the newest.
+    """Find an attempt by its number. None is the newest attempt.
 
     Raises:
         ConfigError: the step has no such attempt.
@@ -118,5 +118,5 @@ def find_attempt(step: StepRecord, number: int | None) -> AttemptRecord:
     found = [attempt for attempt in step.attempts if attempt.attempt == number]
     if not found:
         numbers = ", ".join(str(attempt.attempt) for attempt in step.attempts)
-        raise ConfigError(f"step {step.path} has no attempt {number}", hint=f"it has {numbers}")
+        raise ConfigError(f"step {step.path} has no attempt {number}", hint=f"its attempts: {numbers}")
     return found[-1]

@@ -101,7 +101,7 @@ def test_later_commits_are_merged_with(passed: Gump) -> None:
 
 def test_a_failed_run_needs_force_and_brings_only_what_passed(failed: Gump) -> None:
     run_id = failed.project.folders()[0].run_id
-    assert "there is no run to apply; the newest" in failed.bad("apply")
+    assert "there is no run to apply: the newest" in failed.bad("apply")
     assert f"run {run_id} is failed" in failed.bad("apply", run_id)
     output = failed.good("apply", run_id, "--force")
     assert "note: the run is failed: only the steps that passed were merged" in output
@@ -221,5 +221,5 @@ def test_newer_runs_that_did_not_pass_are_named(passed: Gump) -> None:
     passed.project.run("no")
     newer = passed.project.folders()[0].run_id
     output = passed.good("apply")
-    assert f"note: run {newer} is newer, and is failed: it is not merged" in output
+    assert f"note: the newer run {newer} is failed and is not merged" in output
     assert f"merged run {older}" in output

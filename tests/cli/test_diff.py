@@ -27,9 +27,9 @@ def test_the_diff_of_a_step_is_its_own_change(passed: Gump) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("a", "b", "c"), "a run and a step, at most, can be named"),
+        (("a", "b", "c"), "expected at most a run and a step"),
         (("nosuch",), "'nosuch' is neither a run nor a step of the newest run"),
-        (("--attempt", "1"), "--attempt needs the step"),
+        (("--attempt", "1"), "--attempt needs a step"),
     ],
 )
 def test_a_wrong_diff_says_what_is_wrong(passed: Gump, words: tuple[str, ...], message: str) -> None:

@@ -20,7 +20,7 @@ def test_discard_removes_branch_and_refs_and_keeps_the_ledger(failed: Gump) -> N
     assert failed.project.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
     assert failed.project.git("rev-parse", "HEAD") == head
     assert failed.project.record().discarded
-    assert "has been discarded already" in failed.good("discard", run.run_id)
+    assert "is already discarded" in failed.good("discard", run.run_id)
     assert f"run {run.run_id} was discarded" in failed.bad("apply", run.run_id, "--force")
 
 

@@ -301,9 +301,9 @@ def test_a_damaged_run_stays_and_is_named(passed: Gump) -> None:
         (
             "--older-than",
             "never",
-            "not a duration: 'never'; write it like 90s, 5m or 1h30m; for days and weeks 14d, 2w",
+            "not a duration: 'never'; write it like 90s, 5m or 1h30m, or 14d or 2w for days and weeks",
         ),
-        ("--older-than", "0d", "an age must be longer than zero: '0d'; for days and weeks 14d, 2w"),
+        ("--older-than", "0d", "an age must be longer than zero: '0d', or 14d or 2w for days and weeks"),
     ],
 )
 def test_an_unusable_limit_is_wrong_usage(gump: Gump, option: str, value: str, why: str) -> None:
@@ -389,7 +389,7 @@ def test_limits_that_need_runs_do_not_go_with_remote(
 ) -> None:
     remote(tmp_path, monkeypatch)
     assert main(["gc", "--remote", "--keep-last", "3"]) == 2
-    assert "--remote knows no runs" in capsys.readouterr().err
+    assert "--remote cannot be combined" in capsys.readouterr().err
 
 
 # -- branches ----------------------------------------------------------------------------------------------------
@@ -476,7 +476,7 @@ def test_a_branch_that_somebody_moved_outlives_its_run(gump: Gump) -> None:
 def test_discard_leaves_a_branch_alone_that_somebody_moved(gump: Gump) -> None:
     run_id, mine = with_a_left_branch(gump)
     output = gump.good("discard", run_id, "--force")
-    assert f"branch gump/{run_id} is kept: somebody else moved it" in output
+    assert f"branch gump/{run_id} is kept, because it was moved" in output
     assert refs_of(gump, run_id) == [f"refs/heads/gump/{run_id}", f"refs/heads/gump/{run_id}-7"]
     assert gump.project.git("rev-parse", f"gump/{run_id}") == mine
 

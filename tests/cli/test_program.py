@@ -81,7 +81,7 @@ def test_gc_tells_in_one_line_of_many_runs_that_it_keeps_for_one_reason(gump: Gu
     runs = many_runs(gump)
     output = gump.good("gc", "--keep-last", "1", "--dry-run")
     assert (
-        f"kept: 30 runs, each passed and was not applied: {runs[1]}, {runs[2]}, {runs[3]}, .. (--json names all)"
+        f"kept: 30 runs, each passed and was not applied: {runs[1]}, {runs[2]}, {runs[3]}, .. (--json lists all)"
         in output
     )
     assert len(json.loads(gump.good("gc", "--keep-last", "1", "--dry-run", "--json"))["kept"]) == 30

@@ -47,9 +47,9 @@ def test_the_table_shows_each_attempt_and_the_total(passed: Gump) -> None:
     assert rows["2", "claude-sonnet", "passed"][0] == "$0.50"
     assert rows["second", "1", "claude-haiku"][:2] == ["passed", "$?"]
     assert rows["total", "3", "$0.75 + $?"][0] == "7"
-    assert ", 1 escalation, budget $1.00, played from a cassette" in passed.good("report")
+    assert ", 1 escalation, budget $1.00, replayed from a cassette" in passed.good("report")
     assert (
-        "  $? unknown: the agent reported neither tokens nor cost; not part of any sum"
+        "  $? unknown: the agent reported neither tokens nor cost; not included in sums"
         in passed.good("report").splitlines()
     )
     assert "estimated" not in passed.good("report")
@@ -167,7 +167,7 @@ def test_the_newest_runs_are_summed_up_together(passed: Gump) -> None:
         (run_id, "passed", 0.75, 1) for run_id in sorted(ids)
     ]
     output = passed.good("report", "--last", "2")
-    assert output.startswith("2 runs of pair: 2 passed\n$1.50 + 2 attempts of unknown cost, $0.75 a run\n")
+    assert output.startswith("2 runs of pair: 2 passed\n$1.50 + 2 attempts of unknown cost, $0.75 per run\n")
     trend = output.splitlines()[-2:]
     assert [line.split()[0] for line in trend] == sorted(ids)
     assert all(line.endswith("#" * 20) and "$0.75 + $?" in line for line in trend)
@@ -188,7 +188,7 @@ def test_guards_and_turns_of_a_run_are_summed_up(gump: Gump) -> None:
 
 def test_a_run_and_a_number_of_runs_are_not_asked_for_together(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
-    assert "give a run, or --last N, not both" in passed.bad("report", run_id, "--last", "2", code=2)
+    assert "give either a run or --last N" in passed.bad("report", run_id, "--last", "2", code=2)
 
 
 def test_a_result_of_another_shape_is_named_and_not_a_traceback(passed: Gump) -> None:

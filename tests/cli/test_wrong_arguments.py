@@ -22,7 +22,7 @@ def test_log_without_a_step_names_the_steps_of_the_run(failed: Gump) -> None:
     run_id = failed.project.folders()[0].run_id
     for words in ([], [run_id], [run_id[:12]], [run_id, "first", "second"]):
         errors = failed.bad("log", *words, code=2)
-        assert errors == f"gump: error: gump log needs one step of run {run_id}\n  hint: its steps: first, second\n"
+        assert errors == f"gump: error: gump log needs a step of run {run_id}\n  hint: its steps: first, second\n"
 
 
 def test_log_of_what_is_neither_a_run_nor_a_step_names_the_steps(failed: Gump) -> None:

@@ -62,7 +62,9 @@ def test_the_agent_of_the_guide_passes_a_step(house: GumpProject) -> None:
 def test_what_the_agent_of_the_guide_printed_can_be_read_later(house: GumpProject) -> None:
     house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
     result = house.pytester.run(sys.executable, "-m", "pytest_gump", "log", "impl", "--no-prompt")
-    result.stdout.fnmatch_lines(["  what house printed, as it is: only pytest knows this agent", '*"file": "app.py"}'])
+    result.stdout.fnmatch_lines(
+        ["  raw output of house, an agent that a conftest or plugin defines:", '*"file": "app.py"}']
+    )
 
 
 def test_the_agent_of_the_guide_tells_a_bad_end(house: GumpProject) -> None:

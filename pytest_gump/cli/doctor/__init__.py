@@ -1,4 +1,4 @@
-"""`gump doctor`: whether a workflow can run here."""
+"""`gump doctor`: check the prerequisites of a workflow."""
 
 from pytest_gump.cli.doctor.doctor import add
 

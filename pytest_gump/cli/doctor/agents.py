@@ -1,4 +1,4 @@
-"""What `gump doctor` says about each agent CLI: installed, version, tested or not, logged in as far as can be seen."""
+"""`gump doctor`: installation, version and login of the agent CLIs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIVE_PROMPT: Final = "Reply with the one word: ready. Do not use any tool.\n"
 
 @dataclass(frozen=True, slots=True)
 class CliState:
-    """One CLI as it is here."""
+    """A CLI on this machine."""
 
     cli: str
     title: str
@@ -40,22 +40,22 @@ class CliState:
     path: str | None = None
     version: str | None = None
     tested: str | None = None
-    """`2.1.330 on 2026-11-22`; None: the adapter has never met the CLI."""
+    """Tested version and date: `2.1.330 on 2026-11-22`; None if the adapter was never tested with the CLI."""
     standing: Standing | None = None
-    """None where it is not installed."""
+    """None if the CLI is not installed."""
     login: str | None = None
-    """Where a key or credentials lie, whether they are good or not; None: not checked."""
+    """Location of a key or credentials, valid or not; None if not checked."""
     problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LiveCall:
-    """One tiny request through the adapter."""
+    """Result of one small request through the adapter."""
 
     agent: str
     ok: bool
     message: str
-    """The answer, or why there is none."""
+    """The answer or the error."""
     model: str | None = None
     cost_usd: float | None = None
     provenance: str = "unknown"
@@ -63,7 +63,7 @@ class LiveCall:
 
 
 def look_at(cli: str, supervisor: Supervisor) -> CliState:
-    """Ask the CLI for its version; nothing else is started."""
+    """Return the state of a CLI. Only `--version` is executed."""
     program = FAMILIES[cli].program
     tested = None if program.tested is None else f"{program.tested} on {program.tested.on}"
     path = shutil.which(program.name)
@@ -84,7 +84,7 @@ def look_at(cli: str, supervisor: Supervisor) -> CliState:
 
 
 def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | None, str | None]:
-    """The version, and what is wrong with the answer."""
+    """Return version and problem; one of them is None."""
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
         worktree = Path(folder)
         request = Request(
@@ -100,11 +100,11 @@ def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | 
         said = f": {last_line(output)}" if last_line(output) else ""
         return None, f"{program.name} --version: {_why(finished, VERSION_TIMEOUT_S)}{said}"
     version = read_version(output)
-    return version, None if version else f"{program.name} --version tells none: {last_line(output)}"
+    return version, None if version else f"{program.name} --version prints no version: {last_line(output)}"
 
 
 def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> LiveCall:
-    """Make one tiny request; it may cost a fraction of a cent. `passed`: the names that `gump_agent_env` adds."""
+    """Send one small request, which can cost a fraction of a cent. `passed` are the names of `gump_agent_env`."""
     missing = agent.missing()
     if missing is not None:
         return LiveCall(agent.name, ok=False, message=missing)
@@ -115,7 +115,7 @@ def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> Li
             return LiveCall(agent.name, ok=False, message=str(error.args[0]))
     why = _why(finished, LIVE_TIMEOUT_S) if finished.stopped or finished.error else ending.reason
     ok = ending.outcome == "ok" and finished.stopped is None
-    answer = one_line(ending.message if ok else why or "it ended with an error and gave no reason")
+    answer = one_line(ending.message if ok else why or "it failed without a message")
     usage = ending.usage
     return LiveCall(agent.name, ok, answer, ending.model, usage.cost_usd, usage.provenance, finished.duration_s)
 
@@ -146,7 +146,7 @@ def _call(agent: Agent, folder: Path, supervisor: Supervisor, passed: Sequence[s
 
 
 def _task(name: str, worktree: Path) -> Task:
-    """A task that changes nothing and needs one answer."""
+    """Return a task that needs one answer and no changes."""
     return Task(
         step="doctor",
         item=None,
@@ -160,14 +160,14 @@ def _task(name: str, worktree: Path) -> Task:
 
 
 def environment_of(agent: Agent, worktree: Path) -> dict[str, str]:
-    """The environment of an agent in an attempt, without the names that `gump_agent_env` adds."""
+    """Return the environment of an agent in an attempt, without the names of `gump_agent_env`."""
     command = agent.command(_task(agent.name, worktree))
     return child_environment(command.env_names, command.env)
 
 
 def _why(finished: Exit, timeout_s: float) -> str:
     if finished.stopped is not None:
-        return f"no end after {timeout_s:.0f}s"
+        return f"timed out after {timeout_s:.0f}s"
     if finished.error is not None:
         return finished.error
     return f"ended by signal {finished.signal}" if finished.signal is not None else f"exit code {finished.exit_code}"

@@ -1,4 +1,4 @@
-"""What `gump doctor` looks at on this machine: git, Python, pytest and its plugins, disk, worktrees, variables."""
+"""`gump doctor`: checks of git, Python, pytest plugins, disk, worktrees and environment variables."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.worktrees.slot import Slot
 
 CheckState = Literal["ok", "note", "failed"]
-"""`note`: nothing stops, but a person should know. `failed`: what was asked for cannot work."""
+"""`note` does not prevent a run. `failed` prevents it."""
 
 LITTLE_BYTES: Final = 1_000_000_000
 
@@ -44,9 +44,9 @@ class Check:
 
 
 def machine_checks(root: Path, settings: Settings, *, is_needed: bool) -> Iterator[Check]:
-    """Everything but the agents; a slot is really made and removed.
+    """Yield all checks except those of agents. One check creates and removes a worktree.
 
-    `is_needed`: a repository is asked for, as by a workflow; without one it is no failure to be outside of any.
+    `is_needed` is True if a workflow needs a repository. Otherwise a missing repository is a note, not a failure.
     """
     yield from _git()
     yield Check("python", "ok", f"{platform.python_version()} ({sys.executable})")
@@ -74,7 +74,7 @@ def _git() -> Iterator[Check]:
     values = GitRunner().run("config", "--null", "--get-regexp", r"^user\.(name|email)$").fields
     who = {key: value for key, _, value in (field.partition("\n") for field in values)}
     name, email = who.get("user.name"), who.get("user.email")
-    user = f"{name} <{email}>" if name and email else "user.name and user.email are not both set; runs do without"
+    user = f"{name} <{email}>" if name and email else "user.name or user.email is not set (optional)"
     yield Check("git identity", "ok", user)
 
 
@@ -86,9 +86,13 @@ def _plugins() -> Iterator[Check]:
         except metadata.PackageNotFoundError:
             yield Check(name, "failed", f"{package} is not installed", f"pip install {package}")
     if "gump" not in {entry.name for entry in metadata.entry_points(group="pytest11")}:
-        yield Check("plugin", "failed", "pytest does not know it: no entry point", "pip install pytest-gump")
+        yield Check(
+            "plugin", "failed", "not registered with pytest: the entry point is missing", "pip install pytest-gump"
+        )
     elif os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
-        yield Check("plugin", "note", "PYTEST_DISABLE_PLUGIN_AUTOLOAD is set", "name it: pytest -p gump ...")
+        yield Check(
+            "plugin", "note", "PYTEST_DISABLE_PLUGIN_AUTOLOAD is set", "load the plugin explicitly: pytest -p gump ..."
+        )
 
 
 def _disk(name: str, folder: Path) -> Check:
@@ -96,9 +100,9 @@ def _disk(name: str, folder: Path) -> Check:
     free = shutil.disk_usage(existing).free
     space = f"{free / 1e9:.1f} GB free at {existing}"
     if not os.access(existing, os.W_OK | os.X_OK):
-        return Check(name, "failed", f"{existing} cannot be written")
+        return Check(name, "failed", f"{existing} is not writable")
     if free < LITTLE_BYTES:
-        return Check(name, "note", space, "every run keeps its streams; every worktree is a whole checkout")
+        return Check(name, "note", space, "each run stores its streams, and each worktree is a full checkout")
     return Check(name, "ok", space)
 
 
@@ -111,12 +115,12 @@ def _worktree(repository: Repository, root: Path) -> Check:
             files = len(repository.list_files(head))
             took_s = time.monotonic() - began
     except (WorktreeError, OSError) as error:
-        return Check("worktree", "failed", f"cannot be made below {root}: {error.args[-1]}")
-    return Check("worktree", "ok", f"made with {files} files in {took_s:.1f}s, and removed, below {root}")
+        return Check("worktree", "failed", f"cannot be created in {root}: {error.args[-1]}")
+    return Check("worktree", "ok", f"created with {files} files in {took_s:.1f}s, and removed, in {root}")
 
 
 def environment_checks(settings: Settings, agents: Iterable[Agent]) -> Iterator[Check]:
-    """Name variables of clouds and toolchains that are not passed. Whether anything needs them is unknown."""
+    """Yield notes about cloud and toolchain variables that are not passed on. It is unknown if anything needs them."""
     passed = set(settings.agent_env).union(*(environment_of(agent, Path.cwd()) for agent in agents))
     kept = (
         ("agents", passed, "gump_agent_env"),
@@ -129,7 +133,7 @@ def environment_checks(settings: Settings, agents: Iterable[Agent]) -> Iterator[
 
 @contextmanager
 def temporary_slot(repository: Repository, root: Path) -> Iterator[Slot]:
-    """A worktree slot below `root`. Both are removed at the end, `root` only if it did not exist before."""
+    """Yield a worktree slot in `root` and remove it at the end. Remove `root` too if it did not exist before."""
     was_there = root.exists()
     slot = Slots(repository, root).slot(f"doctor-{os.getpid()}-{secrets.token_hex(4)}")
     try:
@@ -142,7 +146,7 @@ def temporary_slot(repository: Repository, root: Path) -> Iterator[Slot]:
 
 
 def _remove_empty(root: Path) -> None:
-    """Leave no trace of the folder of slots, unless a run has begun in it meanwhile."""
+    """Remove the folder of slots, unless a run has started in it meanwhile."""
     if root.is_dir() and [entry.name for entry in root.glob("*")] in ([], [".gitignore"]):
         (root / ".gitignore").unlink(missing_ok=True)
         root.rmdir()

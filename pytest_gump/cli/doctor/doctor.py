@@ -1,4 +1,4 @@
-"""`gump doctor`: whether a workflow can run here, and what of each agent CLI is known."""
+"""`gump doctor`: the command."""
 
 from __future__ import annotations
 
@@ -34,27 +34,28 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "doctor",
-        description="Check what runs need here: git, Python, pytest, disk, worktrees, and each agent CLI with its "
-        "version and, as far as can be seen without a request, its login. Exit code 1 if something fails, or if "
-        "something that WORKFLOW needs is missing.",
+        description="Check the prerequisites of runs: git, Python, pytest, disk, worktrees, and the version and login "
+        "of each agent CLI. The login is checked without a request. With WORKFLOW, also run its gates. The exit code "
+        "is 1 if a check fails.",
         examples="  gump doctor\n  gump doctor tdd\n  gump doctor --live claude-haiku\n"
         "  gump doctor --conformance claude codex",
         execute=execute,
     )
-    parser.add_argument(
-        "name", nargs="?", metavar="WORKFLOW", help="only what this workflow needs; exit code 1 if something is missing"
-    )
-    parser.add_argument("--workflow", metavar="NAME", help="the same as WORKFLOW")
+    parser.add_argument("name", nargs="?", metavar="WORKFLOW", help="check only the prerequisites of this workflow")
+    parser.add_argument("--workflow", metavar="NAME", help="same as WORKFLOW")
     parser.add_argument(
         "--live", nargs="*", metavar="AGENT",
-        help="make one tiny request with these agents, or with each installed CLI; it may cost a fraction of a cent",
+        help="send one small request to these agents, or to each installed CLI; it can cost a fraction of a cent",
     )  # fmt: skip
     parser.add_argument(
         "--conformance", nargs="*", metavar="CLI",
-        help="run these CLIs, or all that are installed, against a scripted model on this machine: nothing is spent",
+        help="test these CLIs, or all installed ones, against a scripted model on this machine, at no cost",
     )  # fmt: skip
     parser.add_argument(
-        "--scenario", action="append", metavar="NAME", help="of the conformance suite; may be repeated (default: all)"
+        "--scenario",
+        action="append",
+        metavar="NAME",
+        help="scenario of the conformance suite; may be repeated (default: all)",
     )
     add_json(parser)
 
@@ -75,9 +76,9 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
     needs = _needs(workflow, root, names) if workflow else None
     called: Mapping[str, Agent] = {name: registry.resolve(name, names.agents) for name in arguments.live or ()}
     checks = [*machine_checks(root, names.settings, is_needed=needs is not None), *(needs.checks if needs else ())]
-    with closing(Supervisor()) as supervisor:  # it starts when it is first used: without a CLI, never
+    with closing(Supervisor()) as supervisor:  # starts on first use
         if needs is not None:
-            from pytest_gump.cli.doctor.gates import try_gates  # with all that carries out an attempt
+            from pytest_gump.cli.doctor.gates import try_gates  # imports the engine
 
             checks += try_gates(needs.workflow, root, names, supervisor)
         clis = tuple(look_at(cli, supervisor) for cli in (needs.clis if needs else FAMILIES))
@@ -91,13 +92,13 @@ def _diagnose(arguments: argparse.Namespace, root: Path, names: Names) -> Diagno
 
 
 def _needs(workflow: str, root: Path, names: Names) -> Needs:
-    from pytest_gump.cli.doctor.needs import read_needs  # with all that reads workflows
+    from pytest_gump.cli.doctor.needs import read_needs  # imports the workflow reader
 
     return read_needs(workflow, root, names)
 
 
 def _callable(clis: Sequence[CliState], needs: Needs | None, names: Names) -> Mapping[str, Agent]:
-    """The agents of the workflow, or the bare name of each CLI that is installed."""
+    """Return the agents of the workflow, or the default agent of each installed CLI."""
     if needs is not None:
         return needs.agents
     return {cli.cli: registry.resolve(cli.cli, names.agents) for cli in clis if cli.installed}

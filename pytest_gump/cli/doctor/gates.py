@@ -1,4 +1,4 @@
-"""`gump doctor`: the gate commands of a workflow, run on the commit that is checked out, in a worktree of their own."""
+"""`gump doctor`: run the gate commands of a workflow on HEAD in a temporary worktree."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import Workflow
 
 _NO_TESTS: Final = 5
-"""Exit code of pytest when it has collected no test."""
+"""Exit code of pytest if no tests are collected."""
 _SETUP: Final = "set gump_setup in the ini file, or setup in the workflow, to prepare each worktree"
 
 
 def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervisor) -> Iterator[Check]:
-    """Set up a worktree and run the gates in it, as the preflight of a run does."""
+    """Set up a worktree and run the gates in it, like the preflight of a run."""
     try:
         repository = Repository.open(root)
         base = repository.head()
         commands = gate_commands(repository, base, names.settings, start_folder(repository.root, Path.cwd()))
     except WorktreeError:
-        return  # the check of the repository says so
+        return  # reported by the check of the repository
     slots = Slots.default_root(repository, names.settings.worktrees)
     inputs = RunInputs("doctor", workflow, "", "", b"", base, tuple(commands.items()), names.settings, str, {})
     with temporary_slot(repository, slots) as slot:
@@ -47,7 +47,7 @@ def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervis
         try:
             result = _run(order, repository, slots, names, supervisor)
         except (WorktreeError, OSError) as error:
-            yield Check("gates", "failed", f"no worktree to run them in: {error.args[-1]}")
+            yield Check("gates", "failed", f"cannot create a worktree: {error.args[-1]}")
             return
     yield from _checks(order, result)
 

@@ -1,4 +1,4 @@
-"""What one workflow needs, and which of it is not here."""
+"""Prerequisites of a workflow: its agents."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Needs:
     workflow: Workflow
     agents: Mapping[str, Agent]
     clis: tuple[str, ...]
-    """Of the agents, as far as there is an adapter of ours."""
+    """CLIs of the agents that have a built-in adapter."""
     checks: tuple[Check, ...]
 
 
 def read_needs(name: str, root: Path, names: Names) -> Needs:
-    """Read a workflow as a run would.
+    """Read a workflow like a run.
 
     Raises:
-        GumpError: there is none of that name, or it has mistakes.
+        GumpError: the workflow does not exist or is invalid.
     """
     loaded = load_workflow(
         find_workflow(name, root, home()),

@@ -1,4 +1,4 @@
-"""A diagnosis as a person reads it, and as a machine does."""
+"""Output of `gump doctor` as text and JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = 2
 _COLOURS: Final = {"ok": "green", "note": "yellow", "failed": "red", "absent": "dim"}
-_UNTESTED: Final = "untested here: its adapter was written from documentation"
+_UNTESTED: Final = "untested: the adapter is based on documentation only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Diagnosis:
     clis: tuple[CliState, ...]
     live: tuple[LiveCall, ...]
     findings: tuple[Finding, ...] | None
-    """Of the conformance suite; None where it was not asked for."""
+    """Results of the conformance suite; None if it was not requested."""
 
     @property
     def failed(self) -> list[str]:
-        """What was asked for and does not work."""
+        """Names of failed checks."""
         return [
             *(check.name for check in self.checks if check.state == "failed"),
             *(f"call of {call.agent}" for call in self.live if not call.ok),
@@ -64,15 +64,16 @@ def print_diagnosis(diagnosis: Diagnosis, out: Out) -> None:
     if diagnosis.findings is not None:
         _conformance(diagnosis.findings, out)
     out.line()
-    what = f"what workflow {diagnosis.workflow} needs" if diagnosis.workflow else "what was checked"
+    workflow = f"workflow {diagnosis.workflow}" if diagnosis.workflow else ""
     if diagnosis.failed:
-        out.text(f"of {what}, this does not work: {', '.join(diagnosis.failed)}", colour="red")
+        verdict = f"{workflow} cannot run" if workflow else "failed checks"
+        out.text(f"{verdict}: {', '.join(diagnosis.failed)}", colour="red")
     else:
-        out.text(f"{what} is here" if diagnosis.workflow else "nothing that was checked is in the way", colour="green")
+        out.text(f"all prerequisites of {workflow} are met" if workflow else "no check failed", colour="green")
 
 
 def _line(out: Out, state: str, name: str, value: str, columns: int) -> None:
-    marks = {"ok": out.marks.passed, "note": out.marks.retried, "failed": out.marks.failed, "absent": out.marks.skipped}
+    marks = {"ok": out.marks.passed, "note": "!", "failed": out.marks.failed, "absent": out.marks.skipped}
     out.text(f"{marks[state]} {pad(name, columns)}  {value}", colour=_COLOURS[state])
 
 
@@ -97,9 +98,9 @@ def _described(cli: CliState) -> str:
         return f"{cli.problem}{untested}"
     standings = {
         "tested": f"tested ({cli.tested})",
-        "newer": f"newer than what was tested ({cli.tested})",
-        "older": f"older than what was tested ({cli.tested})",
-        "unknown": f"tested is {cli.tested}",
+        "newer": f"newer than the tested version ({cli.tested})",
+        "older": f"older than the tested version ({cli.tested})",
+        "unknown": f"tested version: {cli.tested}",
         "untested": _UNTESTED,
     }
     login = "login not checked" if cli.login is None else f"login: {cli.login}"
@@ -110,7 +111,7 @@ def _described(cli: CliState) -> str:
 def _live(calls: Sequence[LiveCall], out: Out) -> None:
     if not calls:
         return
-    out.heading("one request each")
+    out.heading("live requests")
     columns = max(len(call.agent) for call in calls)
     for call in calls:
         cost = format_usd(call.cost_usd, estimated=call.provenance == "estimated")
@@ -122,7 +123,7 @@ def _live(calls: Sequence[LiveCall], out: Out) -> None:
 def _conformance(findings: Sequence[Finding], out: Out) -> None:
     out.heading("conformance")
     if not findings:
-        out.line("none of the CLIs that it can try is installed")
+        out.line("no supported CLI is installed")
         return
     rows = [
         (
@@ -134,4 +135,4 @@ def _conformance(findings: Sequence[Finding], out: Out) -> None:
         )
         for finding in findings
     ]
-    out.table(("CLI", "scenario", "state", "time", "remark"), rows, right=("time",))
+    out.table(("CLI", "scenario", "result", "time", "remark"), rows, right=("time",))
