@@ -1,1 +1,1 @@
-"""What the command line asks for: specs, workflows, agents and settings, checked before anything starts."""
+"""Jobs of the command line: specs, workflows, agents and settings, checked before anything starts."""

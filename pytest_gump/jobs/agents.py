@@ -1,4 +1,4 @@
-"""Who stands behind the agent names of a job: an adapter, or the replay agent in its place."""
+"""Resolve the agent names of a job to adapters, or to replay agents."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CassetteReplay(NamedTuple):
-    """`--gump-replay` and its companions."""
+    """Values of the `--gump-replay` options."""
 
     cassette: Cassette
     lenient: bool
@@ -27,14 +27,14 @@ class CassetteReplay(NamedTuple):
 
 
 def find_agent(name: str, agents: Mapping[str, Agent | str], replay: CassetteReplay | None) -> Agent:
-    """The adapter of an agent name, or the replay agent in its place.
+    """Return the adapter of an agent name, or its replay agent.
 
     Raises:
-        AgentError: the name is not known.
+        AgentError: the name is unknown.
     """
     if replay is None:
         return registry.resolve(name, agents)
-    from pytest_gump.agents.cassettes.replay import ReplayAgent  # only for a run that is replayed
+    from pytest_gump.agents.cassettes.replay import ReplayAgent  # needed only for a replay
 
     cli = replay.cassette.cli_of(name) or registry.cli_of(name, agents) or "replay"
     live = registry.find(name, agents)
@@ -42,7 +42,11 @@ def find_agent(name: str, agents: Mapping[str, Agent | str], replay: CassetteRep
 
 
 def own_agents(settings: Settings, *, replayed: bool) -> dict[str, str]:
-    """The names that `gump_agents` defines."""
+    """Return the agents that `gump_agents` defines.
+
+    Raises:
+        AgentError: a definition is invalid.
+    """
     own = settings.agent_names
     for name in own:
         problem = registry.problem(name, own, replayed=replayed)
@@ -61,7 +65,7 @@ def read_replay(config: pytest.Config) -> CassetteReplay | None:
     except ValueError:
         delay = -1.0
     if not 0 <= delay < float("inf"):
-        raise ConfigError(f"--gump-replay-delay must be a number from 0, not {text!r}")
+        raise ConfigError(f"--gump-replay-delay must be a number of at least 0, not {text!r}")
     from pytest_gump.agents.cassettes.cassette import Cassette  # as above
 
     cassette = Cassette.open(Path(config.invocation_params.dir, folder))

@@ -1,4 +1,4 @@
-"""The files and folders among the arguments: specs and workflows belong to runs, the rest to ordinary tests."""
+"""Classify the files and folders among the arguments: specs and workflows of runs, or ordinary tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ArgumentKind = Literal["spec", "workflow", "missing", "tests"]
-"""`missing` names nothing that exists; the run reports it."""
+"""`missing` does not exist. The run reports it."""
 
 
 class Argument(NamedTuple):
@@ -27,7 +27,7 @@ class Argument(NamedTuple):
 
 
 def arguments(config: pytest.Config) -> list[Argument]:
-    """The arguments of the command line; none if pytest took others, as from `testpaths`."""
+    """Return the arguments of the command line; none if pytest uses others, for example from `testpaths`."""
     if config.args_source is not pytest.Config.ArgsSource.ARGS:
         return []
     folder = config.invocation_params.dir
@@ -44,20 +44,20 @@ def _kind(path: Path, config: pytest.Config) -> ArgumentKind:
 
 
 def ordinary_arguments(config: pytest.Config) -> list[str]:
-    """The arguments that name ordinary tests."""
+    """Return the arguments of ordinary tests."""
     return [argument.text for argument in arguments(config) if argument.kind == "tests"]
 
 
 def own_arguments(config: pytest.Config) -> list[str]:
-    """The arguments that belong to runs."""
+    """Return the arguments of runs."""
     return [argument.text for argument in arguments(config) if argument.kind != "tests"]
 
 
 def no_spec(config: pytest.Config) -> ConfigError:
-    """What to say if no argument is a spec: most often its name is mistyped."""
+    """Return the error for a command line without a spec. Often the name is mistyped."""
     for argument in arguments(config):
         if not argument.path.exists():
-            hint = "what follows :: selects a step" if "::" in argument.text else None
+            hint = "the part after :: selects a step" if "::" in argument.text else None
             return ConfigError(f"the spec {argument.text} does not exist", hint=hint)
     return ConfigError(
         "--gump-workflow names a workflow, but no spec is among the arguments",
@@ -66,13 +66,13 @@ def no_spec(config: pytest.Config) -> ConfigError:
 
 
 def names_nothing(config: pytest.Config) -> bool:
-    """True if an argument names neither a file nor a folder, so that pytest cannot collect it."""
+    """True if an argument does not exist, so that pytest cannot collect it."""
     return any(argument.kind == "missing" for argument in arguments(config))
 
 
 @contextmanager
 def portable_arguments(config: pytest.Config) -> Iterator[None]:
-    """Hide our own arguments from xdist while it starts workers elsewhere: it wants files that it can send there."""
+    """Hide the arguments of runs from xdist while it starts remote workers, because it would send these files."""
     given = config.invocation_params
     if not any(map(_is_elsewhere, getattr(config.option, "tx", ()))):
         yield

@@ -1,4 +1,4 @@
-"""Refuses a job that cannot run here, before anything is written or started."""
+"""Refuse a job that cannot run, before anything is written or started."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _LOOKED_AT: Final = pytest.StashKey[Repository]()
 
 
 def look_ahead(config: pytest.Config, project: Path) -> None:
-    """Let git look at the checkout of a job that is soon to be checked, while this process does something else."""
-    with contextlib.suppress(WorktreeError):  # `check` will say it
+    """Start `git status` in the background for a job that `check` will need it for."""
+    with contextlib.suppress(WorktreeError):  # `check` reports it
         repository = config.stash[_LOOKED_AT] = Repository.open(project)
         config.add_cleanup(repository.close)
         repository.begin_status()
@@ -43,7 +43,7 @@ def _open(config: pytest.Config, project: Path) -> Repository:
 
 
 def check(config: pytest.Config, job: Job) -> tuple[Repository, CheckoutStatus]:
-    """Open the repository of a job that can run, and give the state of its checkout.
+    """Return the repository of a job and the status of its checkout.
 
     Raises:
         GumpError: repository, checkout, settings or agents do not allow a run.
@@ -71,16 +71,16 @@ def _refuse_platform() -> None:
 
 
 def _refuse_failover(config: pytest.Config, job: Job) -> None:
-    """Refuse agents that cannot take over at a limit."""
+    """Refuse agents of `gump_on_quota` that are unknown or missing."""
     option = "gump_on_quota" if config.getoption("gump_on_quota") is None else "--gump-on-quota"
     for name in job.settings.failover:
         problem = registry.problem(name, job.agents, replayed=job.replay is not None) or job.agent(name).missing()
         if problem is not None:
-            raise AgentError(f"{option}: {problem}", hint="wait, stop, or the name of an agent that takes over")
+            raise AgentError(f"{option}: {problem}", hint="use wait, stop, or the name of another agent")
 
 
 def _missing_agents(job: Job) -> Iterator[str]:
-    """Why agents cannot start here, each with the steps that need it."""
+    """Yield a line for each missing agent CLI, with the steps that need it."""
     needed: dict[str, list[str]] = {}
     for path, step in leaves(job.workflow.steps):
         for name in agents_of_step(step):
@@ -92,10 +92,10 @@ def _missing_agents(job: Job) -> Iterator[str]:
 
 
 def _refuse_without_assertions(job: Job) -> None:
-    """Refuse a workflow whose gates are functions that assert, if Python leaves assertions out (`-O`)."""
+    """Refuse a workflow with gate functions if Python removes assertions (`-O`)."""
     own = [gate.name for step in walk(job.workflow.steps) for gate in step.gate if gate.name not in BUILTIN]
     if sys.flags.optimize and own:
-        from pytest_gump.gates.custom import NO_ASSERTIONS  # hardly ever
+        from pytest_gump.gates.custom import NO_ASSERTIONS  # rarely needed
 
         names = listed([*dict.fromkeys(own)])
         raise ConfigError(f"{NO_ASSERTIONS}: {names}", hint="start pytest without -O, and unset PYTHONOPTIMIZE")
@@ -111,16 +111,16 @@ def _refuse_unknown_cost(job: Job) -> None:
     if is_limited and unknown:
         reasons = [f"  {name}: {registry.why_unknown(job.agent(name))}" for name in unknown]
         raise ConfigError(
-            "\n".join([f"max_budget cannot be held: the cost of {', '.join(unknown)} is unknown", *reasons]),
-            hint="take max_budget out, or set gump_unknown_cost = allow: it then counts as nothing",
+            "\n".join([f"max_budget cannot be enforced: the cost of {', '.join(unknown)} is unknown", *reasons]),
+            hint="remove max_budget, or set gump_unknown_cost = allow to count unknown costs as 0",
         )
 
 
 def _refuse_changes(dirty: list[str]) -> None:
-    """Refuse a checkout with uncommitted changes, which a run would not see."""
+    """Refuse a checkout with uncommitted changes, because a run does not include them by default."""
     if not dirty:
         return
     raise WorktreeError(
         f"the checkout has uncommitted changes: {listed(dirty, show=str)}",
-        hint="commit or stash them, or take them into the run with --gump-dirty=include",
+        hint="commit or stash them, or include them in the run with --gump-dirty=include",
     )

@@ -1,4 +1,4 @@
-"""What a job would do: `--gump-dry-run`."""
+"""`--gump-dry-run`: describe a job without running it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def dry_run(config: pytest.Config, job: Job, columns: int) -> list[str]:
-    """What the job would do. Starts nothing, writes nothing, and needs neither agents nor a clean checkout."""
+    """Return a description of the job. Needs neither agents nor a clean checkout."""
     root, commands = job.project, job.settings.commands
     if (root / ".git").exists():
         repository = Repository.open(root)

@@ -1,4 +1,4 @@
-"""The files that the command line names: the project, the specs, and the workflows that are run on them."""
+"""Files of the command line: project, specs and workflows."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ MAX_SPEC_BYTES = 16 * 1024 * 1024
 
 
 def project_root(config: pytest.Config) -> Path:
-    """The checkout that the session was started in; outside of any, pytest's rootdir."""
+    """Return the checkout in which the session was started, or pytest's rootdir outside any checkout."""
     return checkout_around(config.invocation_params.dir) or config.rootpath
 
 
 @dataclass(slots=True, eq=False)
 class JobSource:
-    """What the command line names for one job."""
+    """Files of one job."""
 
     file: Path
-    """The file that the node id begins with: the spec, or the workflow file."""
+    """The file at the start of the node id: the spec or the workflow file."""
     spec: Path
     workflow: Found | ParsedWorkflow
 
 
 def job_sources(config: pytest.Config) -> list[JobSource]:
-    """The sources of all jobs, in the order of the command line; each workflow file is read once in a session.
+    """Return the sources of all jobs in command-line order. Each workflow file is read once per session.
 
     Raises:
         ConfigError: a workflow is missing or cannot be read.
@@ -80,19 +80,19 @@ def _find(name: str, folder: Path, project: Path) -> Found:
 def read_spec(path: Path) -> bytes:
     data = read_user_file(path, MAX_SPEC_BYTES, f"the spec {path}")
     if not data.strip():
-        raise ConfigError(f"the spec {path} is empty", hint="write what is to be built")
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what `>` of Windows PowerShell writes
-        raise ConfigError(f"the spec {path} is UTF-16 text: agents would not see its letters", hint="save it as UTF-8")
+        raise ConfigError(f"the spec {path} is empty", hint="describe what to build")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # `>` in Windows PowerShell writes it
+        raise ConfigError(f"the spec {path} is UTF-16 text, which agents cannot read", hint="save it as UTF-8")
     return data
 
 
 def refuse_odd_name(file: Path, rootpath: Path) -> None:
-    """Refuse what pytest cannot write down as a node id: it would break when the session is over."""
+    """Refuse a file name that is not valid text, because pytest fails on such a node id at the end of the session."""
     name = os.path.relpath(file, rootpath)
     try:
         name.encode()
     except UnicodeEncodeError:
         raise ConfigError(
-            f"the name of {name!a} is not text in this locale",
-            hint="rename it, or use a locale with UTF-8: LC_ALL=C.UTF-8",
+            f"the file name {name!a} is not valid text in this locale",
+            hint="rename the file, or use a UTF-8 locale: LC_ALL=C.UTF-8",
         ) from None

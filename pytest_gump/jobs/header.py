@@ -1,4 +1,4 @@
-"""The header of a run, `run.json`: what it was started with, and the options that a resumed run needs."""
+"""The header of a run, `run.json`: facts about its start, and the options that a resume needs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run_header(config: pytest.Config, prepared: PreparedJob) -> dict[str, Any]:
 
 
 def stored_options(config: pytest.Config, prepared: PreparedJob) -> dict[str, Any]:
-    """The options of the command line that a resumed run needs."""
+    """Return the command-line options that a resume needs."""
     option, job, root = config.option, prepared.job, prepared.repository.root
     workflow = job.loaded.path
     replay, selected = job.replay, [path for path, _ in leaves(job.workflow.steps)]

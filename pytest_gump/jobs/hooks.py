@@ -1,6 +1,6 @@
-"""Calls hooks of conftests and other plugins.
+"""Call hooks of conftests and other plugins.
 
-A wrong gate or agent is an error that names the hook and its conftest; errors of other hooks change nothing.
+An invalid gate or agent is an error that names the hook and its conftest. Errors of other hooks do not affect the run.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STOPS: Final = (KeyboardInterrupt, pytest.exit.Exception)
-"""Exceptions that end the session, whoever raises them."""
+"""Exceptions that end the session."""
 _WANTED = {
-    "pytest_gump_gates": "a dict of gate names and functions",
-    "pytest_gump_agents": "a dict of agent names and adapters or names",
+    "pytest_gump_gates": "a dict of names and functions",
+    "pytest_gump_agents": "a dict of names and adapters or agent names",
 }
 
 
 def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any]]:
-    """Return a function that calls a hook once for each path, and merges the dicts that plugins return."""
+    """Return a function that calls a hook once for each path and merges the returned dicts."""
 
     @cache
     def collect(path: Path, name: str) -> dict[str, Any]:
@@ -37,10 +37,10 @@ def hook_answers(session: pytest.Session) -> Callable[[Path, str], dict[str, Any
 
 
 def merged(hooks: Any, name: str) -> dict[str, Any]:
-    """Call the hook of every plugin and merge the answers.
+    """Call the hook of all plugins and merge the returned dicts.
 
     Raises:
-        ConfigError: a plugin raised an error, or returned something else.
+        ConfigError: a hook raised an error or returned another type.
     """
     caller = getattr(hooks, name)
     try:
@@ -61,14 +61,14 @@ def _check(caller: Any, name: str, answer: object) -> None:
     elif not all(isinstance(key, str) for key in answer):
         wrong = "names that are not strings"
     elif name == "pytest_gump_gates" and (odd := [key for key, gate in answer.items() if not callable(gate)]):
-        wrong = f"no function for {odd[0]!r}"
+        wrong = f"a gate {odd[0]!r} that is not a function"
     if wrong is not None:
         known = ", ".join(dict.fromkeys(str(hook.plugin_name) for hook in caller.get_hookimpls()))
         raise ConfigError(f"{known}: {name} returns {wrong}, not {_WANTED[name]}", hint=_hint(name))
 
 
 def _where(error: BaseException) -> str:
-    """The innermost place of an error: a line of the conftest, or of code that it calls."""
+    """Return the innermost location of an error, in the conftest or in code that it calls."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -80,10 +80,10 @@ def _hint(name: str) -> str:
 
 
 def trouble(call: Callable[[], object]) -> str | None:
-    """Call a hook; returns the error that it raised, as text.
+    """Call a hook. Return its error as text; None if it raised none.
 
     Raises:
-        KeyboardInterrupt: it came.
+        KeyboardInterrupt: the user pressed Ctrl-C.
         Exit: a hook called `pytest.exit`.
     """
     info = pytest.CallInfo.from_call(call, when="call", reraise=STOPS)
@@ -91,6 +91,6 @@ def trouble(call: Callable[[], object]) -> str | None:
 
 
 def in_a_line(error: BaseException) -> str:
-    """Return an error as one line."""
+    """Return type and message of an error in one line."""
     first = clean_text(str(error)).strip().partition("\n")[0]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,4 +1,4 @@
-"""Jobs: what the command line asks for, read and checked before anything starts."""
+"""Jobs of the command line, read and checked before anything starts."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One workflow on one spec. Becomes one run."""
+    """One workflow on one spec. Each job becomes a run."""
 
     file: Path
-    """The file that the node id begins with: the spec, or the workflow file."""
+    """The file at the start of the node id: the spec or the workflow file."""
     spec: Path
     spec_bytes: bytes
     loaded: Loaded
     workflow: Workflow
-    """After the overrides of the command line and the selection of steps."""
+    """The workflow with the overrides of the command line and the selected steps."""
     inputs: Mapping[str, str]
     gates: Mapping[str, Callable[[Any], None]]
     agents: Mapping[str, Agent | str]
@@ -48,13 +48,13 @@ class Job:
     project: Path
     settings: Settings
     previous: PreviousRun | None = None
-    """The run that is resumed, or from which a new one begins."""
+    """The run to resume, or to start a new run from."""
 
     def agent(self, name: str) -> Agent:
-        """The adapter of an agent name, or the replay agent in its place.
+        """Return the adapter of an agent name, or its replay agent.
 
         Raises:
-            AgentError: the name is not known.
+            AgentError: the name is unknown.
         """
         return find_agent(name, self.agents, self.replay)
 
@@ -62,17 +62,17 @@ class Job:
         return self.agent(name).cli
 
     def describe_agent(self, name: str) -> str:
-        """What the name stands for: program, model, and its definition in `gump_agents`."""
+        """Return program, model and `gump_agents` definition of an agent name."""
         agent = registry.find(name, self.agents) or self.agent(name)
         own = self.agents.get(name)
         return f"{agent.cli} {getattr(agent, 'model', None) or ''} {own if isinstance(own, str) else ''}".strip()
 
 
 def read_jobs(session: pytest.Session) -> list[Job]:
-    """Read every spec and workflow that the command line names.
+    """Read all specs and workflows of the command line.
 
     Raises:
-        GumpError: the first thing that is wrong; nothing was started.
+        GumpError: a spec, workflow, agent or setting is invalid. Nothing was started.
     """
     jobs = list(_jobs(session.config, hook_answers(session)))
     return [_with_previous_run(session.config, job) for job in jobs]
@@ -106,10 +106,10 @@ def _jobs(config: pytest.Config, hooks: Callable[[Path, str], dict[str, Any]]) -
 
 
 def _load_conftests(config: pytest.Config, spec: Path) -> None:
-    """Read the conftests around the spec. pytest has read those of its arguments, and a run that is resumed has none.
+    """Load the conftests around the spec. Pytest loads only those of its arguments, and a resume has no arguments.
 
     Raises:
-        ConfigError: one cannot be imported.
+        ConfigError: a conftest cannot be imported.
     """
     from _pytest.config import ConftestImportFailure
 

@@ -1,4 +1,4 @@
-"""What the command line changes in a workflow: agents, the budget, inputs."""
+"""Overrides of a workflow by the command line: agents, budget and inputs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def override_workflow(
     except ValueError:
         usd = 0.0
     if not 0 < usd < float("inf"):
-        raise ConfigError(f"--gump-max-budget must be dollars above zero, not {budget!r}")
+        raise ConfigError(f"--gump-max-budget must be an amount in dollars above zero, not {budget!r}")
     return replace(workflow, max_budget=usd)
 
 

@@ -1,4 +1,4 @@
-"""From a job to one that may start: with repository, base and gate commands."""
+"""Prepare a job for its run: repository, base and gate commands."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
 
 
 class Base(NamedTuple):
-    """What a run starts from: a commit that is named, HEAD, or HEAD with the checkout's uncommitted changes."""
+    """Base of a run: a named commit, HEAD, or HEAD with the uncommitted changes of the checkout."""
 
     commit: str
     ref: str
     dirty_base: str | None = None
-    """HEAD at the start, when `commit` holds the checkout's uncommitted changes on top of it."""
+    """HEAD, if `commit` contains the uncommitted changes on top of it; otherwise None."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedJob:
-    """A job that nothing refuses, with all that its run is made from."""
+    """A checked job with the inputs of its run."""
 
     job: Job
     repository: Repository
     base: Base
     folder: str
-    """Start folder of the run's first session, relative to the project; gates run in the package around it."""
+    """Folder in which the run's first session started, relative to the project. Gates run in the package around it."""
     inputs: RunInputs
     status: CheckoutStatus | None = None
-    """State of the checkout, as long as nothing has run since."""
+    """Status of the checkout before the run; None if it may be out of date."""
     replay: Replay | None = None
-    """Of the run that is resumed."""
+    """Replay of the ledger of the run to resume."""
 
     @classmethod
     def of(cls, job: Job, repository: Repository, base: Base, *, run_id: str, folder: str) -> PreparedJob:
@@ -71,25 +71,25 @@ class PreparedJob:
 
     @property
     def settings(self) -> Settings:
-        """With the cassette of the run, if it is recorded."""
+        """Settings of the run, with its cassette if it is recorded."""
         return self.inputs.settings
 
     def recorded(self, config: pytest.Config) -> PreparedJob:
-        """Create the cassette of the run, if it is recorded.
+        """Return a copy with a new cassette if the run is recorded.
 
         Raises:
-            ConfigError: it cannot be created.
+            ConfigError: the cassette cannot be created.
         """
         settings = record_into(config, self.settings, self.repository.root, self.inputs.run_id)
         return replace(self, inputs=replace(self.inputs, settings=settings))
 
 
 def prepare_job(config: pytest.Config, job: Job) -> PreparedJob:
-    """Check everything that could refuse the run of a job, and find its base.
+    """Check that a job can run, and find its base.
 
     Raises:
-        GumpError: something refuses it. Nothing was written but git objects and, with --gump-dirty=include, the ref
-            that keeps the uncommitted changes.
+        GumpError: the job cannot run. Only git objects were written and, with --gump-dirty=include, the ref that
+            keeps the uncommitted changes.
     """
     (repository, status), previous = check(config, job), job.previous
     if previous is None:
@@ -103,10 +103,10 @@ def prepare_job(config: pytest.Config, job: Job) -> PreparedJob:
 
 
 def resumed_job(job: Job, previous: PreviousRun, repository: Repository, *, run_id: str) -> PreparedJob:
-    """A job on the base of its previous run.
+    """Return the prepared job on the base of its previous run.
 
     Raises:
-        RunError: that base is gone.
+        RunError: the base no longer exists.
     """
     run = previous.run
     folder, base = run.header.get("folder"), _base_of(run, repository)
@@ -123,17 +123,17 @@ def _find_base(config: pytest.Config, repository: Repository, status: CheckoutSt
 
 
 def _base_of(run: StoredRun, repository: Repository) -> Base:
-    """The base of a run, by its header.
+    """Return the base of a run from its header.
 
     Raises:
-        RunError: its commit is gone.
+        RunError: the commit no longer exists.
     """
     header = run.header
     base = str(header.get("base"))
     try:
         repository.tree_of(base)
     except WorktreeError as error:
-        message = f"run {run.id} cannot go on: its base {base[:10]} is gone from the repository"
+        message = f"run {run.id} cannot continue: its base {base[:10]} is missing from the repository"
         raise RunError(message, hint="start a new run") from error
     return Base(base, str(header.get("base_ref", "")), header.get("dirty_base"))
 

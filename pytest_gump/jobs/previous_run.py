@@ -1,4 +1,4 @@
-"""Finds the earlier run that a session resumes: `--gump-resume`, `--gump-from`, and `--lf` with a workflow."""
+"""Find the earlier run for `--gump-resume`, `--gump-from`, and `--lf` with a workflow."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ if TYPE_CHECKING:
 
 RESUME: Final = "--gump-resume"
 FROM: Final = "--gump-from"
-TAKEN: Final = ("gump_workflow", "gump_spec", "gump_base")
-"""Options of new runs only: a resumed run has its own."""
+OF_NEW_RUNS: Final = ("gump_workflow", "gump_spec", "gump_base")
+"""Options that a resume refuses, because it takes them from the run."""
 _NOTES: Final = pytest.StashKey[list[str]]()
 _REPLAY: Final = ("gump_replay", "gump_replay_lenient", "gump_replay_delay")
-_FATES: Final = {"passed": "passed", "applied": "was applied", "discarded": "was discarded"}
+_ENDED: Final = {"passed": "passed", "applied": "was applied", "discarded": "was discarded"}
 _KEY: Final = pytest.StashKey["PreviousRun"]()
 
 
 class PreviousRun(NamedTuple):
-    """The run that a job resumes, or starts a new run from."""
+    """A run to resume, or to start a new run from."""
 
     run: StoredRun
     step: StepPath | None = None
-    """The step that a new run starts from; None: the run itself is resumed."""
+    """First step of a new run; None if the run itself is resumed."""
 
     @property
     def options(self) -> dict[str, Any]:
-        """The stored options of its command line; those of its newest session count.
+        """Return the stored command-line options of its newest session.
 
         Raises:
-            RunError: they are not options that any version has written.
+            RunError: the stored options are invalid.
         """
         record = self.run.record
         stored = self.run.header.get("options") if record.options is None else record.options
         options = {} if stored is None else stored
         if not isinstance(options, dict) or not all(_is_option(name, value) for name, value in options.items()):
             raise RunError(
-                f"cannot read what the command line of run {self.run.id} said",
-                hint="run.json or the ledger was changed by something else",
+                f"the stored options of run {self.run.id} are invalid",
+                hint="another program changed run.json or the ledger",
             )
         return options
 
     def selected(self, workflow: Workflow) -> Workflow:
-        """The part of a workflow that the command line of the run selected."""
+        """Return the part of a workflow that the command line of the run selected."""
         paths = self.options.get("selected")
         if not paths:
             return workflow
@@ -67,29 +67,29 @@ class PreviousRun(NamedTuple):
         return select(workflow, order[: last + 1])
 
     def refuse(self) -> None:
-        """Say why it cannot go on.
+        """Refuse a run that cannot be resumed.
 
         Raises:
-            RunError: it passed, still runs, or was applied or discarded.
+            RunError: the run passed, is running, or was applied or discarded.
         """
         run_id, record = self.run.id, self.run.record
         run = f"run {run_id}"
         if record.discarded:
-            raise RunError(f"{run} was discarded: its work is gone", hint="start a new run")
+            raise RunError(f"{run} was discarded and cannot be resumed", hint="start a new run")
         if self.run.state == "running" and record.pid is None:
             raise is_in_use(run_id)
         if self.run.state == "running":
             from pytest_gump.engine.record.liveness import process_text
 
-            raise RunError(f"{run} still goes on{process_text(record)}", hint="stop it first, or wait: gump status")
+            raise RunError(f"{run} is still running{process_text(record)}", hint="wait until it ends, or stop it first")
         if self.step is not None:
             return
         if record.applied is not None:
-            raise RunError(f"{run} was applied: it cannot go on", hint=f"{FROM}=STEP@{run_id} begins a new one")
+            raise RunError(f"{run} was applied and cannot be resumed", hint=f"{FROM}=STEP@{run_id} starts a new run")
         if self.run.state == "passed":
             raise RunError(
                 f"{run} passed: there is nothing to resume",
-                hint=f"gump apply {run_id} merges it; {FROM}=STEP does a part of it again",
+                hint=f"gump apply {run_id} merges it; {FROM}=STEP repeats it from a step on",
             )
 
 
@@ -115,10 +115,10 @@ def _is_option(name: str, value: object) -> bool:
 
 
 def adopt(config: pytest.Config) -> None:
-    """Put the run's own spec, workflow and options in the place of those that the command line leaves out.
+    """Set spec, workflow and options from the run that `--gump-resume` or `--gump-from` names.
 
     Raises:
-        GumpError: there is no such run, or it cannot go on.
+        GumpError: the run does not exist or cannot be resumed.
     """
     if not any(argument.partition("=")[0] in {RESUME, FROM} for argument in command_line(config)):
         return
@@ -137,19 +137,19 @@ def adopt(config: pytest.Config) -> None:
 
 
 def _read(folder: RunFolder) -> StoredRun:
-    from pytest_gump.engine.record.stored_run import StoredRun  # most runs continue no other
+    from pytest_gump.engine.record.stored_run import StoredRun  # most runs are not resumed
 
     return StoredRun.read_unlocked(folder)
 
 
 def _refuse_more(config: pytest.Config) -> None:
     name = FROM if config.option.gump_from is not None else RESUME
-    given = [option for option in TAKEN if config.getoption(option)]
+    given = [option for option in OF_NEW_RUNS if config.getoption(option)]
     more = [*(f"--{option.replace('_', '-')}" for option in given), *(argument.text for argument in arguments(config))]
     if more:
         raise ConfigError(
             f"{name} takes spec, workflow and base from the run: leave out {', '.join(more)}",
-            hint="beside a workflow and a spec, --lf resumes their last run if it did not pass",
+            hint="with a workflow and a spec, --lf resumes their last run if it did not pass",
         )
 
 
@@ -164,8 +164,8 @@ def _step(text: str, run: StoredRun) -> StepPath:
         raise ConfigError(message, hint="for example build::impl[item-2]") from error
     known = [*run.record.steps]
     if not any(step.contains(StepPath.parse(other)) for other in known):
-        hint = suggest(path, known, f"it had {', '.join(known[:10]) or 'none'}")
-        raise ConfigError(f"{FROM}: run {run.id} had no step {path!r}", hint=hint)
+        hint = suggest(path, known, f"its steps: {', '.join(known[:10]) or 'none'}")
+        raise ConfigError(f"{FROM}: run {run.id} has no step {path!r}", hint=hint)
     return step
 
 
@@ -192,10 +192,10 @@ def _take_options(config: pytest.Config, previous: PreviousRun, project: Path) -
 
 
 def _present(project: Path, header: dict[str, Any], name: str, kept: str, previous: PreviousRun) -> Path:
-    """The file that the run was started with, which may have been edited since.
+    """Return the file with which the run was started. It may have been edited since.
 
     Raises:
-        RunError: it is gone.
+        RunError: the file no longer exists.
     """
     named = str(header.get(f"{name}_path") or "")
     inside = previous.options.get(name)
@@ -203,21 +203,21 @@ def _present(project: Path, header: dict[str, Any], name: str, kept: str, previo
         if path.is_file():
             return path
     raise RunError(
-        f"the {name} of run {previous.run.id} is gone: {named}",
-        hint=f"put it back: cp {shlex.quote(str(previous.run.folder.path / kept))} {shlex.quote(named)}",
+        f"the {name} of run {previous.run.id} no longer exists: {named}",
+        hint=f"restore it: cp {shlex.quote(str(previous.run.folder.path / kept))} {shlex.quote(named)}",
     )
 
 
 def last_failed_notes(config: pytest.Config) -> Sequence[str]:
-    """Why `--lf` does not resume the last runs of some jobs."""
+    """Return notes about runs that `--lf` does not resume."""
     return config.stash.get(_NOTES, ())
 
 
 def find_previous_run(config: pytest.Config, spec: Path, workflow: str) -> PreviousRun | None:
-    """Return the run that the command line resumes, or starts a new run from.
+    """Return the run to resume or to start a new run from; None if there is none.
 
     Raises:
-        GumpError: that run cannot go on.
+        GumpError: the run cannot be resumed.
     """
     previous = config.stash.get(_KEY, None)
     if previous is None and getattr(own_options(config), "lf", False):
@@ -226,25 +226,25 @@ def find_previous_run(config: pytest.Config, spec: Path, workflow: str) -> Previ
 
 
 def _last_failed(config: pytest.Config, spec: Path, workflow: str) -> PreviousRun | None:
-    """The last run of a workflow on a spec, if it did not pass."""
+    """Return the last run of a workflow on a spec if it can be resumed."""
     project = project_root(config)
     for folder in run_folders(project):
         header = folder.read_header()
         if _spec_of(header, project) == spec and header.get("workflow") == workflow:
             run = _read(folder)
             last, record = PreviousRun(run), run.record
-            fate = "discarded" if record.discarded else "applied" if record.applied else run.state
-            if fate not in _FATES:
+            status = "discarded" if record.discarded else "applied" if record.applied else run.state
+            if status not in _ENDED:
                 last.refuse()
                 return last
-            text = f"--lf: the last run of {workflow} on {record.spec} {_FATES[fate]}, so this is a new one"
+            text = f"--lf: the last run of {workflow} on {record.spec} {_ENDED[status]}, so a new run starts"
             config.stash.setdefault(_NOTES, []).append(text)
             return None
     return None
 
 
 def _spec_of(header: dict[str, Any], project: Path) -> Path:
-    """The spec that a run was made for; the project may have moved since."""
+    """Return the spec of a run. The project may have moved since."""
     options = header.get("options")
     inside = options.get("spec") if isinstance(options, dict) else None
     return project / inside if isinstance(inside, str) else Path(str(header.get("spec_path")))

@@ -1,4 +1,4 @@
-"""`--gump-record` and the setting `gump_record`: where a run is recorded."""
+"""`--gump-record` and `gump_record`: create the cassette of a run."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ from pytest_gump.errors import ConfigError
 if TYPE_CHECKING:
     from pytest_gump.settings.settings import Settings
 
-_TAKEN: Final = pytest.StashKey[bool]()
+_USED: Final = pytest.StashKey[bool]()
 
 
 def record_into(config: pytest.Config, settings: Settings, root: Path, run_id: str) -> Settings:
-    """The settings with the folder of this run's cassette, which is made; without one where nothing is recorded.
+    """Create the cassette and return the settings with its folder; without a folder if the run is not recorded.
 
     Raises:
-        ConfigError: the folder holds a cassette already, cannot be written, or is to hold two runs.
+        ConfigError: the folder already has a cassette, cannot be written, or is named for several runs.
     """
     named = config.getoption("gump_record")
     if config.getoption("gump_replay"):
         if named:
-            raise ConfigError("--gump-record and --gump-replay exclude each other", hint="a replay makes nothing new")
+            raise ConfigError("--gump-record and --gump-replay exclude each other", hint="a replay cannot be recorded")
         return replace(settings, record=None)
     if named:
-        if config.stash.get(_TAKEN, False):
-            raise ConfigError("--gump-record takes one run, and this session has several", hint="run them one by one")
-        config.stash[_TAKEN] = True
+        if config.stash.get(_USED, False):
+            raise ConfigError(
+                "--gump-record records one run, but this session has several", hint="start each run in its own session"
+            )
+        config.stash[_USED] = True
         folder = Path(config.invocation_params.dir, named)
     elif settings.record is not None:
         folder = Path(root, os.path.expanduser(settings.record), run_id)  # noqa: PTH111 - pathlib's raises
     else:
         return settings
-    from pytest_gump.agents.cassettes import cassette  # few runs are recorded
+    from pytest_gump.agents.cassettes import cassette  # needed only for a recording
 
     cassette.create(folder)
     return replace(settings, record=str(folder.absolute()))

@@ -1,6 +1,6 @@
-"""The settings of a session: those of pytest's ini file, and of the `gump.toml` that is nearest to where it started.
+"""Settings of a session: from pytest's ini file, and from the `gump.toml` that is nearest to its start folder.
 
-Ini options also come from native TOML tables (`[tool.pytest]`, `pytest.toml`), whose values have types.
+Ini options can also come from native TOML tables (`[tool.pytest]`, `pytest.toml`), whose values are typed.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _KEY: Final = pytest.StashKey[tuple["Settings", tuple[str, ...]]]()
 
 
 def session_settings(config: pytest.Config) -> Settings:
-    """Return the settings of this session; the files are read once.
+    """Return the settings of this session. The files are read once.
 
     Raises:
-        ConfigError: a value that cannot be used.
+        ConfigError: a value is invalid.
     """
     return _read(config)[0]
 
 
 def setting_notes(config: pytest.Config) -> tuple[str, ...]:
-    """Name settings in the files that have no effect."""
+    """Return notes about settings without effect."""
     return _read(config)[1]
 
 
@@ -50,10 +50,10 @@ def _read(config: pytest.Config) -> tuple[Settings, tuple[str, ...]]:
 
 
 def ini_of(config: pytest.Config) -> Callable[[str], object]:
-    """Return a function that reads an ini option; None if it is not set.
+    """Return a function that reads an ini option. It returns None if the option is not set.
 
-    pytest refuses a native TOML value of another type than the option was added with. Our options check types
-    themselves, as in `gump.toml`: `gump_max_items = 20` is a number there and text in `pytest.ini`.
+    Pytest refuses native TOML values of another type than that of the option. Gump accepts them and checks the types
+    itself, as in `gump.toml`: `gump_max_items = 20` is a number in TOML and text in `pytest.ini`.
     """
 
     def read(name: str) -> object:
@@ -69,7 +69,7 @@ def ini_of(config: pytest.Config) -> Callable[[str], object]:
 
 
 def _native(config: pytest.Config, name: str) -> object:
-    """The value as written in the TOML file that pytest read."""
+    """Return the value in pytest's TOML file."""
     path = config.inipath
     if path is None or path.suffix != ".toml":
         return None

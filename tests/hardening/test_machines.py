@@ -95,7 +95,7 @@ def test_a_spec_whose_name_is_no_text_is_told_before_anything_starts(
     (project.path / name).write_text("# Odd\n", encoding="utf-8")
     done = session(project, spec=name, env=env)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, ours(done)
-    assert "is not text in this locale" in done.stderr
+    assert "is not valid text in this locale" in done.stderr
     assert "Traceback" not in ours(done)
     assert project.folders() == []
 

@@ -82,8 +82,8 @@ def test_an_option_of_a_run_without_a_workflow_runs_no_ordinary_tests(project: G
     project.write({"test_ordinary.py": "def test_ordinary():\n    open('ran', 'w')\n"})
     result = project.pytester.runpytest_subprocess(option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told = f"ERROR: {option.partition('=')[0]} needs a workflow, and the command line names none"
-    result.stderr.fnmatch_lines([told, "  hint: add one and its spec: pytest --gump-workflow=tdd spec.md"])
+    told = f"ERROR: {option.partition('=')[0]} needs a workflow, but the command line names none"
+    result.stderr.fnmatch_lines([told, "  hint: add a workflow and a spec: pytest --gump-workflow=tdd spec.md"])
     assert not (project.path / "ran").exists()
 
 

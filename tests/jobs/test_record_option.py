@@ -259,7 +259,7 @@ def test_one_cassette_is_of_one_run(project: GumpProject, monkeypatch: pytest.Mo
     project.write({"other.md": "# Other\n"})
     result = record(project, "one", "other.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --gump-record takes one run, and this session has several"])
+    result.stderr.fnmatch_lines(["ERROR: --gump-record records one run, but this session has several"])
 
 
 def test_a_replay_is_not_recorded(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,7 +242,7 @@ def test_of_two_sessions_that_resume_a_run_exactly_one_goes_on(project: GumpProj
         (other,) = [one for one in both if one is not refused]
         _, told = refused.communicate()
         assert refused.returncode == pytest.ExitCode.USAGE_ERROR, told
-        assert f"ERROR: another process works on run {folder.run_id}" in told or "still goes on" in told
+        assert f"ERROR: another process works on run {folder.run_id}" in told or "is still running" in told
         wait_until(lambda: agents(project), 60.0)
         flag_of(project).touch()
         assert other.wait(60) == 0
@@ -261,7 +261,7 @@ def test_while_a_resumed_run_goes_on_nothing_else_may_change_it(project: GumpPro
         for words in (["--gump-resume"], [f"--gump-resume={folder.run_id}"], ["--gump-from=first"]):
             done = session(project, *words)
             assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
-            assert f"ERROR: run {folder.run_id} still goes on (pid {goes_on.pid})" in done.stderr
+            assert f"ERROR: run {folder.run_id} is still running (pid {goes_on.pid})" in done.stderr
         for command in (["apply", folder.run_id, "--force"], ["discard", folder.run_id]):
             refused = gump(project, *command)
             assert refused.returncode == 1, refused.stdout

@@ -45,7 +45,7 @@ def failed(project: GumpProject) -> GumpProject:
         project.answer("impl", attempt=attempt, writes={"it.py": BROKEN})
     result = project.run("three")
     result.assert_outcomes(passed=1, failed=1, skipped=1)
-    result.stdout.fnmatch_lines(["*pytest --gump-resume*continue it*"])
+    result.stdout.fnmatch_lines(["*pytest --gump-resume*resume the run*"])
     return project
 
 
@@ -183,7 +183,7 @@ def test_last_failed_beside_a_workflow_resumes_its_last_run(failed: GumpProject)
     assert failed.record().status == "passed"
     assert len(failed.folders()) == 1
     again = failed.run("three", "--lf")
-    again.stdout.fnmatch_lines(["--lf: the last run of three on spec.md passed, so this is a new one"])
+    again.stdout.fnmatch_lines(["--lf: the last run of three on spec.md passed, so a new run starts"])
     assert len(failed.folders()) == 2
 
 
@@ -230,7 +230,7 @@ def test_a_conftest_of_the_spec_that_is_broken_is_told_in_one_line(project: Gump
     ("word", "head"),
     [
         ("--gump-resume", "three on spec.md: would resume run {run}, base *"),
-        ("--gump-from=impl", "three on spec.md: would take over what was done before by run {run}, base *"),
+        ("--gump-from=impl", "three on spec.md: would reuse results of run {run}, base *"),
     ],
 )
 def test_a_dry_run_tells_what_would_be_reused_and_writes_nothing(failed: GumpProject, word: str, head: str) -> None:
@@ -299,14 +299,16 @@ def test_how_to_put_back_a_spec_can_be_pasted_whatever_its_name(project: GumpPro
     project.write({"the spec.md": "# Spec\n"})
     project.run("one", spec="the spec.md")
     (project.path / "the spec.md").unlink()
-    resume(project).stderr.fnmatch_lines(["  hint: put it back: cp * '*/the spec.md'"])
+    resume(project).stderr.fnmatch_lines(["  hint: restore it: cp * '*/the spec.md'"])
 
 
 def test_a_spec_that_is_gone_is_told_with_where_its_copy_is(failed: GumpProject) -> None:
     (failed.path / "spec.md").unlink()
     result = resume(failed)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*the spec of run * is gone: *spec.md", "*hint: put it back: cp *spec.md *spec.md"])
+    result.stderr.fnmatch_lines(
+        ["*the spec of run * no longer exists: *spec.md", "*hint: restore it: cp *spec.md *spec.md"]
+    )
 
 
 # -- from a step -------------------------------------------------------------------------------------------------
@@ -323,7 +325,7 @@ def test_a_new_run_begins_at_a_step_of_an_earlier_one(project: GumpProject) -> N
     project.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
     result = project.pytester.runpytest("--gump-from=build::impl[[]beta]".replace("[[]", "["))
     result.stdout.fnmatch_lines([
-        f"takes over what run {origin.run_id} did before",
+        f"reuses results of run {origin.run_id}",
         "* decompose * reused",
         "* build::tests[[]alpha] * reused",
         "* build::impl[[]alpha] * reused",

@@ -191,7 +191,7 @@ def test_a_spent_budget_ends_the_run_and_is_not_retried(project: GumpProject) ->
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     record = project.record()
     assert [one.result.outcome for one in record.attempts if one.result] == ["budget"]
-    result.stdout.fnmatch_lines(["*pytest --gump-resume --gump-max-budget=USD  continue with more money"])
+    result.stdout.fnmatch_lines(["*pytest --gump-resume --gump-max-budget=USD  resume with a higher budget"])
     assert record.total.cost_usd == 0.30
     result.stdout.fnmatch_lines(["*budget*"])
 
