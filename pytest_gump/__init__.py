@@ -80,11 +80,11 @@ _ELSEWHERE = {
     "Usage": "agents.usage",
     "estimated_usage": "agents.prices",
 }
-"""Modules of the public names that do not belong to the agent protocol."""
+"""Modules of public names. All others are in `agents.base`."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: every pytest run imports this package."""
+    """Import public names on first use, because every pytest run imports this package."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'agents.base')}"), name)

@@ -1,4 +1,4 @@
-"""`python -m pytest_gump` is `gump`."""
+"""Run the `gump` command with `python -m pytest_gump`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The nodes: spec (or workflow file) > workflow > groups > step items."""
+"""Pytest nodes of a run: spec (or workflow file) > workflow > groups > step items."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class GateFailed(AssertionError):  # noqa: N818 - a result, not an error
-    """The attempt of a step did not pass; the text says why, first in one line."""
+    """An attempt that did not pass. The first line of the text is the reason."""
 
 
 class JobFile(pytest.File):
-    """A spec, or a workflow file: the file that the command line names."""
+    """A spec or workflow file that the command line names."""
 
     jobs: tuple[Job, ...]
 
@@ -41,42 +41,43 @@ class JobFile(pytest.File):
             yield WorkflowCollector.from_parent(self, name=job.workflow.name, job=job)
 
 
-class JobFolder(pytest.Dir):  # type: ignore[misc]  # final for typing; a folder of ours is one in every respect but this
-    """A folder with several of our files. Pytest lists it again for each file in it that the command line names.
+class JobFolder(pytest.Dir):  # type: ignore[misc]  # final for type checkers only
+    """A folder with several specs or workflow files.
 
-    From the second time on it gives the nodes of the first time, and where it can be known, only those of the file
-    that pytest asks for. Of other files only those that were named themselves are looked at. Measured 2026-11-29 with
-    `benchmarks/README.md`: 3.9 s of CPU and 106 MB for 1,000 files, 37 s and 1,230 MB without.
+    Pytest collects it again for each file in it that the command line names. After the first time, return the same
+    nodes, if possible only those of the requested file. Other files are collected again only if they are named too.
+    Measured 2026-11-29 with `benchmarks/README.md`: 3.9 s of CPU and 106 MB for 1,000 files; 37 s and 1,230 MB
+    without this class.
     """
 
     nodes: dict[Path, list[pytest.Item | pytest.Collector]] | None = None
-    asked: Iterator[Path] | None = None
+    requested: Iterator[Path] | None = None
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
         if self.nodes is None:
             self.nodes = {}
             for node in super().collect():
                 self.nodes.setdefault(node.path, []).append(node)
-            self.asked = self._files_asked_for()
+            self.requested = self._requested_files()
             yield from chain.from_iterable(self.nodes.values())
             return
-        path = None if self.asked is None else next(self.asked, None)
+        path = None if self.requested is None else next(self.requested, None)
         for known_path in self.nodes if path is None else (path,):
             yield from self._again(known_path)
 
     def _again(self, path: Path) -> Iterator[pytest.Item | pytest.Collector]:
-        """The nodes of a path, for the second time."""
+        """Return the nodes of a path that was collected before."""
         known = self.nodes.get(path, ()) if self.nodes else ()
         if all(isinstance(node, JobFile | pytest.Directory) for node in known):
             yield from known
         elif self.session.isinitpath(path):
             yield from self.ihook.pytest_collect_file(file_path=path, parent=self)
 
-    def _files_asked_for(self) -> Iterator[Path] | None:
-        """The files that pytest will ask for after the first; None where it may ask for more than files of this folder.
+    def _requested_files(self) -> Iterator[Path] | None:
+        """The files that pytest requests after the first; None if it may request more than files of this folder.
 
-        `_initial_parts` is private to pytest: without it, each answer is all there is. A thousand named files are then
-        a million comparisons, two seconds.
+        `_initial_parts` is private to pytest. Without it, every collection returns all nodes: for 1,000 named files,
+        that is a million comparisons in two seconds.
         """
         parts = getattr(self.session, "_initial_parts", ())
         here = [part for part in parts if part.path.parent == self.path]
@@ -88,7 +89,7 @@ class JobFolder(pytest.Dir):  # type: ignore[misc]  # final for typing; a folder
 
 
 class WorkflowCollector(pytest.Collector):
-    """One workflow on one spec. Before the plan is known, a `foreach` shows template items: `impl[*]`."""
+    """One workflow on one spec. Until the plan exists, a `foreach` has template items: `impl[*]`."""
 
     job: Job
 
@@ -98,9 +99,9 @@ class WorkflowCollector(pytest.Collector):
         node.job = job
         has_plugin = node.config.pluginmanager.has_plugin
         if has_plugin("warnings"):
-            node.add_marker(pytest.mark.filterwarnings("default"))  # what is an error in tests must not cost an attempt
+            node.add_marker(pytest.mark.filterwarnings("default"))  # a warning must not fail an attempt
         if has_plugin("timeout") or has_plugin("pytest_timeout"):
-            node.add_marker(pytest.mark.timeout(0))  # pytest-timeout would kill the session, not the agent
+            node.add_marker(pytest.mark.timeout(0))  # pytest-timeout would end the session instead of the agent
         return node
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
@@ -108,7 +109,7 @@ class WorkflowCollector(pytest.Collector):
 
 
 class GroupCollector(pytest.Collector):
-    """A group of the workflow."""
+    """A group of steps."""
 
     root: WorkflowCollector
     step: Step
@@ -144,13 +145,13 @@ def _group(root: WorkflowCollector, parent: pytest.Collector, step: Step, path: 
 
 
 class StepItem(pytest.Item):
-    """One step of a run. One execution of it is one attempt."""
+    """One step of a run. Each execution is one attempt."""
 
     root: WorkflowCollector
     step_path: StepPath
     order: Order | None = None
     result: AttemptResult | None = None
-    """Of `order`, as soon as it is known; None for a step that runs without an attempt."""
+    """Result of `order` after the attempt; None for a step without an attempt."""
 
     @classmethod
     def from_parent(  # type: ignore[override]
@@ -165,13 +166,13 @@ class StepItem(pytest.Item):
             raise GateFailed(describe_failure(self.result))
 
     def bare_report(self, when: str, outcome: str = "passed", longrepr: Any = None) -> Any:
-        """A report of the step that no plugin has influenced."""
+        """Return a report of the step that no plugin has changed."""
         report: Any = pytest.TestReport.from_item_and_call(self, pytest.CallInfo.from_call(lambda: None, when="call"))
         report.when, report.outcome, report.longrepr = when, outcome, longrepr
         return report
 
     def skip_location(self, reason: str) -> tuple[str, int | None, str]:
-        """What pytest's reports have as the text of a skip."""
+        """Return the `longrepr` of a skipped report: path, line and reason."""
         return (*self.location[:2], f"Skipped: {reason}")
 
     def reportinfo(self) -> tuple[Path, int, str]:
@@ -181,7 +182,7 @@ class StepItem(pytest.Item):
         return loaded.path or self.path, line - 1 if line else 0, f"{self.root.name}::{self.step_path}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """Show a failed attempt as text; only our own faults have a traceback."""
+        """Return the text of a failed attempt. Only internal errors have a traceback."""
         from pytest_gump.errors import GumpError
 
         if isinstance(excinfo.value, GateFailed | GumpError):
@@ -191,15 +192,15 @@ class StepItem(pytest.Item):
 
 _NOT_THERE: Final = ("command not found: ", " is not installed")
 _INSTALL: Final = (
-    "hint: what git ignores (node_modules, a virtual environment) is not in the worktrees of a run:",
-    "  set gump_setup in the ini file, or `setup:` in the workflow, to install it there (`npm ci`, say),",
-    "  or name the files in .worktreeinclude;",
+    "hint: the worktrees of a run do not contain files that git ignores (node_modules, a virtual environment):",
+    "  install them with gump_setup in the ini file or `setup:` in the workflow (for example `npm ci`),",
+    "  or list them in .worktreeinclude,",
     "  or set another command: gump_test, gump_compile, gump_lint",
 )
 
 
 def describe_failure(result: AttemptResult) -> str:
-    """The failure text of an attempt: one line, then each gate that did not pass."""
+    """Return the failure text of an attempt: the reason in one line, then each gate that did not pass."""
     lines = [f"{result.step}: {result.reason or result.outcome}"]
     for gate in result.gates:
         if gate.status in {"failed", "error"}:
@@ -210,7 +211,7 @@ def describe_failure(result: AttemptResult) -> str:
             lines += [f"  {line}" for line in gate.output.splitlines()]
     lines += [f"note: {note}" for note in result.notes]
     if result.outcome is Outcome.GATE_ERROR and any(text in result.reason for text in _NOT_THERE):
-        from pytest_gump.engine.attempt.setup_phase import NOT_COPIED  # collecting needs nothing of an attempt
+        from pytest_gump.engine.attempt.setup_phase import NOT_COPIED  # not needed for collection
         from pytest_gump.system.worktrees.copies import INCLUDE
 
         was_named = any(note.startswith(NOT_COPIED) for note in result.notes)
@@ -219,7 +220,7 @@ def describe_failure(result: AttemptResult) -> str:
 
 
 def find_or_make(root: WorkflowCollector, path: StepPath, items: dict[str, StepItem]) -> StepItem:
-    """The item of a step; those of plan items and replans come into being when they are first needed."""
+    """Return the item of a step. Items of plan items and replans are created on first use."""
     key = str(path)
     if key not in items:
         parent: pytest.Collector = root

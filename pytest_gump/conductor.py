@@ -1,6 +1,6 @@
-"""The controller: collects the jobs of the command line, and runs them when pytest runs its loop.
+"""The controller: collects the jobs of the command line and runs them in pytest's run loop.
 
-What only a run needs is imported when one begins: collecting a thousand workflows does without.
+Modules that only a run needs are imported when a run starts, so that collection stays fast.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Conductor:
-    """Registered as a plugin when the command line names a workflow."""
+    """Plugin that is registered if the command line names a workflow."""
 
     def __init__(self, config: pytest.Config) -> None:
         refuse_distribution(config)
@@ -50,7 +50,7 @@ class Conductor:
             self.workers = WorkerPool(config, ordinary_arguments(config))
         self.jobs: list[Job] = []
         self.selected: list[tuple[Job, dict[str, StepItem]]] = []
-        """The jobs of which a step is selected, with these items by step path."""
+        """Jobs with at least one selected step, each with its selected items by step path."""
         self._jobs_of: dict[Path, tuple[Job, ...]] = {}
         self._specs: set[Path] = set()
         plugins = {
@@ -65,7 +65,7 @@ class Conductor:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Refuse what cannot run before xdist starts workers for it."""
+        """Refuse jobs that cannot run before xdist starts workers."""
         if self.workers is None:
             return
         from pytest_gump.jobs.check import check
@@ -76,7 +76,7 @@ class Conductor:
             if names_nothing(self.config):
                 raise no_spec(self.config)
             if not selects(self.config):
-                for job in self.jobs:  # with a selection, it is not known yet which steps there are
+                for job in self.jobs:  # a selection is applied only after collection
                     check(self.config, job)
 
     def _read_jobs(self, session: pytest.Session) -> None:
@@ -86,7 +86,7 @@ class Conductor:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Read and check everything that was named, before pytest collects."""
+        """Read and check all named files before pytest collects."""
         with no_garbage():
             if not self.jobs:
                 with usage_errors():
@@ -104,7 +104,7 @@ class Conductor:
             return result
 
     def collect_file(self, path: Path, parent: pytest.Collector) -> list[pytest.Collector] | None:
-        """What a file that was named for a run is collected as; None if it was not."""
+        """Return the collectors of a file that belongs to a run; None if it belongs to none."""
         jobs = self._jobs_of.get(path)
         if jobs:
             return [JobFile.from_parent(parent, path=path, jobs=jobs)]
@@ -112,13 +112,13 @@ class Conductor:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        """Collect a folder of many workflows in time that grows with their number, not with its square."""
+        """Collect a folder of many workflows in linear instead of quadratic time."""
         jobs = sum(file.parent == path for file in self._jobs_of)
         return JobFolder.from_parent(parent, path=path) if jobs > 1 and not (path / "__init__.py").exists() else None
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Take the selection (`-k`, node ids, `--deselect`) as the part of the workflow to run."""
+        """Reduce each workflow to the selected steps (`-k`, node ids, `--deselect`)."""
         if self._selection.is_broken:
             return
         selected = self._selection.steps
@@ -139,17 +139,18 @@ class Conductor:
         self.exit_code.expect(len(self.selected), self.report.statuses)
 
     def _refuse_missing(self, job: Job) -> None:
-        """Refuse a run whose steps are missing although the command line does not leave them out.
+        """Refuse a job without steps, unless the command line deselects them all.
 
         Raises:
-            ConfigError: another plugin prevented their collection.
+            ConfigError: another plugin prevented the collection of the steps.
         """
         if not selects(self.config):
             raise ConfigError(
-                f"{job.file}: another plugin prevented the collection of its steps", hint="look at conftest.py"
+                f"{job.file}: another plugin prevented the collection of its steps",
+                hint="check conftest.py and the installed plugins",
             )
-        text = f"the selection leaves no step of {job.workflow.name} on {job.spec.name}"
-        self.report.say_once(f"{text}: only -k, -m and --deselect on the command line itself count")
+        text = f"no step of {job.workflow.name} on {job.spec.name} is selected"
+        self.report.say_once(f"{text}: only -k, -m and --deselect on the command line itself apply")
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -183,9 +184,9 @@ class Conductor:
             from pytest_gump.system.git.repository import Repository
 
             prepared = resumed_job(job, previous, Repository.open(job.project), run_id=previous.run.id)
-            replay, goes_on = replay_previous(prepared, previous), previous.step is None
+            replay, is_resumed = replay_previous(prepared, previous), previous.step is None
             leaves = replay.schedule.leaves()
-            self.report.dry_run_of_resume(previous.run.record, leaves, replay.reruns, goes_on=goes_on)
+            self.report.dry_run_of_resume(previous.run.record, leaves, replay.reruns, is_resumed=is_resumed)
 
     def _run(self, session: pytest.Session) -> None:
         with no_garbage():
@@ -209,10 +210,10 @@ def _has_errors(session: pytest.Session) -> bool:
 
 
 def refuse_set_up(config: pytest.Config) -> None:
-    """Refuse options that promise to execute no test.
+    """Refuse options of pytest that execute no tests.
 
     Raises:
-        UsageError: one is given.
+        UsageError: `--setup-plan` or `--setup-only` is given.
     """
     name = next(
         (f"--{option}" for option in ("setup-plan", "setup-only") if config.getoption(option.replace("-", ""), False)),

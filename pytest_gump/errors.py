@@ -1,4 +1,4 @@
-"""The errors that users can cause, each with a place, a fact and a way out."""
+"""Errors that users can cause. Each has a location, a fact and a hint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a user's file: where it is, what it is, what to do about it."""
+    """A mistake in a user's file: location, message and hint."""
 
     path: str
     line: int
@@ -27,7 +27,7 @@ class Problem:
 
 
 class GumpError(Exception):
-    """Base of the errors that are shown as text, never as a traceback."""
+    """Base class of errors that are shown as text, never as a traceback."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class GumpError(Exception):
 
 
 def reason_of(error: BaseException) -> str:
-    """What an error says, in one line: without the number of the system's errors, and with no path twice."""
+    """Return the message of an error in one line, without errno and without its hint."""
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = str(error.args[0]) if isinstance(error, GumpError) else str(error)
@@ -47,20 +47,20 @@ def reason_of(error: BaseException) -> str:
 
 
 def nearest(word: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
-    """The known words that a mistyped one resembles, best first; at most 200 characters of it are compared."""
+    """Return known words that are similar to a mistyped one, best first. Only its first 200 characters count."""
     from difflib import get_close_matches  # only after a mistake
 
     return get_close_matches(word[:200], list(known), n=most, cutoff=cutoff)
 
 
 def suggest(word: str, known: Iterable[str], otherwise: str = "", *, most: int = 1) -> str:
-    """`did you mean 'impl'?`, or another hint if no known word resembles this one."""
+    """Return `did you mean 'impl'?`, or `otherwise` if no known word is similar."""
     near = nearest(word, known, most=most)
     return f"did you mean {' or '.join(map(repr, near))}?" if near else otherwise
 
 
 class WorkflowError(GumpError):
-    """A workflow file is wrong; `problems` holds every mistake found in it, in file order."""
+    """A workflow file is invalid. `problems` lists all mistakes in file order."""
 
     def __init__(self, message: str, *, problems: Sequence[Problem] = (), hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
@@ -73,7 +73,7 @@ class WorkflowError(GumpError):
 
 
 class ConfigError(GumpError):
-    """An option, ini value, `gump.toml` or the environment cannot be used as it is."""
+    """An option, an ini value, `gump.toml` or the environment is invalid."""
 
 
 class AgentError(GumpError):
@@ -81,8 +81,8 @@ class AgentError(GumpError):
 
 
 class WorktreeError(GumpError):
-    """Git, or the files below a worktree, refuse what a run needs."""
+    """An operation on a git repository or a worktree failed."""
 
 
 class RunError(GumpError):
-    """A finished or recorded run cannot be used for what was asked."""
+    """A stored run does not allow the requested operation."""

@@ -1,7 +1,6 @@
 """Hooks that a conftest.py or a plugin may implement.
 
-A conftest that must also work where pytest-gump is not installed marks them with
-`@pytest.hookimpl(optionalhook=True)`.
+If a conftest must also work without pytest-gump, mark its hooks with `@pytest.hookimpl(optionalhook=True)`.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ if TYPE_CHECKING:
 
 @pytest.hookspec
 def pytest_gump_gates() -> Mapping[str, Callable[[StepView], None]] | None:
-    """Give custom gates: name to function.
+    """Return custom gates: a dict of names and functions.
 
-    Called once for each spec, on the controller before the workflow is read (so that it may name them) and on the
-    process that executes its steps. All answers are merged; None adds nothing. A gate is a function that takes the
-    read-only view of the step and asserts; it runs in a child process with the gate timeout::
+    Called once for each spec: on the controller before it reads the workflow, so that the workflow can name the gates,
+    and in the process that executes the steps. The dicts of all plugins are merged; None adds nothing. A gate function
+    gets a read-only view of the step and asserts. It runs in a child process with the gate timeout::
 
         def pytest_gump_gates():
             return {"no_todo": no_todo}
@@ -39,10 +38,10 @@ def pytest_gump_gates() -> Mapping[str, Callable[[StepView], None]] | None:
 
 @pytest.hookspec
 def pytest_gump_agents() -> Mapping[str, Agent | str] | None:
-    """Give agents: name to adapter, or to the name of a known agent.
+    """Return agents: a dict of names and adapters, or of names and names of known agents.
 
-    Called once for each spec, on the controller before the workflow is read and on the process that executes its
-    steps. All answers are merged; None adds nothing::
+    Called once for each spec: on the controller before it reads the workflow, and in the process that executes the
+    steps. The dicts of all plugins are merged; None adds nothing::
 
         def pytest_gump_agents():
             return {"fast": "claude-haiku"}
@@ -51,12 +50,12 @@ def pytest_gump_agents() -> Mapping[str, Agent | str] | None:
 
 @pytest.hookspec(firstresult=True)
 def pytest_gump_retry(step: Step, path: str, failures: Sequence[Failure]) -> Retry | Stop | None:
-    """Decide what follows a failed attempt.
+    """Decide how to handle a failed attempt.
 
-    Called on the controller after every failure of a step or group that its workflow's policy may answer; the first
-    answer that is not None wins, None leaves it to the workflow's own policy. `path` is the step's address in the
-    run (`build::impl[item-2]`), `failures` its failures that count towards `retry`, the newest last. Limits bind the
-    answer: a `Retry` when `retry` is used up, or when the money is spent, does not start another attempt::
+    Called on the controller after each failure of a step or group that the workflow's `on_failure` could handle. The
+    first result that is not None is used. If all are None, the workflow's `on_failure` decides. `path` is the path of
+    the step in the run (`build::impl[item-2]`). `failures` are its failures that count towards `retry`, newest last.
+    Limits still apply: a `Retry` starts no attempt if `retry` is used up or the budget is spent::
 
         def pytest_gump_retry(step, failures):
             if failures[-1].gate == "compile":
@@ -68,8 +67,8 @@ def pytest_gump_retry(step: Step, path: str, failures: Sequence[Failure]) -> Ret
 def pytest_gump_attempt_started(order: Order) -> None:
     """Called when an attempt starts.
 
-    It is called on the controller, after the ledger has the attempt and before the agent starts. The return value is
-    ignored::
+    Called on the controller, after the attempt is written to the ledger and before the agent starts. The return value
+    is ignored::
 
         def pytest_gump_attempt_started(order):
             print(order.step, order.attempt, order.agent)
@@ -80,8 +79,8 @@ def pytest_gump_attempt_started(order: Order) -> None:
 def pytest_gump_attempt_finished(order: Order, result: AttemptResult) -> None:
     """Called when an attempt has ended.
 
-    It is called on the controller, after the ledger has the result and before what follows is decided. The return
-    value is ignored::
+    Called on the controller, after the result is written to the ledger and before the next action is decided. The
+    return value is ignored::
 
         def pytest_gump_attempt_finished(order, result):
             print(order.step, result.outcome, result.usage.cost_usd)
@@ -90,10 +89,10 @@ def pytest_gump_attempt_finished(order: Order, result: AttemptResult) -> None:
 
 @pytest.hookspec
 def pytest_gump_run_finished(run: RunRecord) -> None:
-    """Called when a run has ended, passed or not.
+    """Called when a run has ended.
 
-    It is called on the controller, once for each run, after its last ledger event; `run.status` is `passed`, `failed`
-    or `cancelled`. The return value is ignored::
+    Called on the controller, once for each run, after its last ledger event. `run.status` is `passed`, `failed` or
+    `cancelled`. The return value is ignored::
 
         def pytest_gump_run_finished(run):
             print(run.run_id, run.status, run.total.cost_usd)

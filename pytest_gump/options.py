@@ -1,4 +1,4 @@
-"""Command line options and ini settings, with the help that `pytest --help` prints."""
+"""Command line options and ini options, with their help texts."""
 
 from __future__ import annotations
 
@@ -11,54 +11,53 @@ if TYPE_CHECKING:
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """Add the `gump` group. Plain strings only: what they mean is checked when a workflow is named."""
+    """Add the options of group `gump` as plain strings. They are validated only if a workflow is named."""
     group = parser.getgroup("gump", "gump: workflows for AI coding agents")
     add = group.addoption
     add(
         "--gump-workflow", action="append", metavar="NAME",
-        help="run this workflow on every spec among the arguments: a name (project, user or built-in) or a YAML file; "
-        "may be repeated",
+        help="run this workflow on every spec among the arguments: the name of a project, user or built-in workflow, "
+        "or a YAML file; may be repeated",
     )  # fmt: skip
     add(
         "--gump-spec", metavar="FILE",
-        help="the spec for workflow YAML files among the arguments, or for --gump-workflow",
+        help="run the workflow YAML files among the arguments, or --gump-workflow, on this spec",
     )  # fmt: skip
     add(
         "--gump-agent", action="append", metavar="[OLD=]NEW", default=[],
-        help="use agent NEW in every step, or wherever the workflow says OLD; may be repeated",
+        help="use agent NEW in every step, or in place of agent OLD; may be repeated",
     )  # fmt: skip
     add(
         "--gump-max-budget", metavar="USD",
-        help="end the run when its attempts have cost this much; overrides the workflow's max_budget",
+        help="end the run when its attempts have cost this much; overrides max_budget of the workflow",
     )  # fmt: skip
     add(
         "--gump-on-quota", metavar="wait|stop|AGENT",
-        help="when the account of an agent is at its limit: stop (default), wait until it is over, or let AGENT take "
-        "over; overrides gump_on_quota",
+        help="at the usage limit of an agent's account: stop (default), wait until the limit ends, or continue with "
+        "AGENT; overrides gump_on_quota",
     )  # fmt: skip
-    add("--gump-base", metavar="REF", help="commit that the run starts from (default: HEAD)")
+    add("--gump-base", metavar="REF", help="start the run from this commit (default: HEAD)")
     add(
         "--gump-dirty", choices=["refuse", "include"], default="refuse",
-        help="what to do with uncommitted changes of tracked files: refuse to start (default), or include them in "
-        "the run's base",
+        help="with uncommitted changes of tracked files: refuse to start (default), or include them in the run's base",
     )  # fmt: skip
     add(
         "--gump-input", action="append", metavar="KEY=VALUE", default=[],
-        help="value of an input that the workflow declares; may be repeated",
+        help="set an input that the workflow declares; may be repeated",
     )  # fmt: skip
     _add_past(add)
     add(
         "--gump-dry-run", action="store_true",
-        help="print what the workflow would do, step by step, and run nothing",
+        help="show what the workflow would do, step by step, without running anything",
     )  # fmt: skip
     add(
         "--gump-no-preflight", action="store_true",
-        help="do not run the workflow's gate commands on the untouched base first",
+        help="do not run the gate commands on the unchanged base first",
     )  # fmt: skip
     add(
         "--gump-ci", choices=["auto", "github", "gitlab", "off"], default="auto",
-        help="tell a CI service what the runs did: summary and annotations (github), log section and artifacts "
-        "(gitlab); default auto: the one that the session runs in, if any",
+        help="report the runs to a CI service: summary and annotations (github), log sections and artifacts (gitlab); "
+        "default auto: the service that the session runs in, if any",
     )  # fmt: skip
     _add_cassettes(add)
     add_ini(parser)
@@ -67,32 +66,32 @@ def add_options(parser: pytest.Parser) -> None:
 def _add_past(add: Callable[..., None]) -> None:
     add(
         "--gump-resume", metavar="RUN", nargs="?", const="", default=None,
-        help="continue a run that failed, was interrupted or was killed (default: the newest run); takes spec, "
-        "workflow, options and base from it",
+        help="resume a run that failed or was interrupted (default: the newest run), with its spec, workflow, options "
+        "and base",
     )  # fmt: skip
     add(
         "--gump-from", metavar="STEP[@RUN]",
-        help="begin a new run that takes over what an earlier one (default: the newest) did before STEP, "
-        "for example build::impl[item-2]",
+        help="start a new run that reuses the results before STEP of an earlier run (default: the newest), for example "
+        "build::impl[item-2]",
     )  # fmt: skip
 
 
 def _add_cassettes(add: Callable[..., None]) -> None:
     add(
         "--gump-record", metavar="DIR",
-        help="record what the agents do as a cassette in DIR, a new folder, for --gump-replay",
+        help="record the agents as a cassette in DIR, a new folder, for --gump-replay",
     )  # fmt: skip
     add(
         "--gump-replay", metavar="DIR",
-        help="play the cassette in DIR instead of starting agents: no account, no network, no cost",
+        help="replay the cassette in DIR instead of starting agents: no account, no network, no cost",
     )  # fmt: skip
     add(
         "--gump-replay-lenient", action="store_true",
-        help="play a recorded attempt although its prompt has changed since",
+        help="replay a recorded attempt even if its prompt has changed",
     )  # fmt: skip
     add(
         "--gump-replay-delay", metavar="FACTOR", default="0",
-        help="scale the recorded pauses by FACTOR (default 0: none), so that a replay can be watched",
+        help="multiply the recorded pauses by FACTOR (default: 0, no pauses)",
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Order and AttemptResult: the two records that controller and executor exchange.
 
-Both hold frozen dataclasses of built-in types only. `to_wire` and `from_wire` turn them into plain dicts and back:
-they cross execnet, go into the ledger and into the messages of snapshot commits.
+Both contain only frozen dataclasses and built-in types. `to_wire` and `from_wire` convert them to plain dicts and
+back, for execnet, the ledger and the messages of snapshot commits.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = [
 
 
 class Outcome(StrEnum):
-    """How an attempt, or a step, ended."""
+    """How an attempt or a step ended."""
 
     PASSED = "passed"
     GATE_FAILED = "gate_failed"
@@ -60,17 +60,17 @@ Mode = Literal["diff", "plan", "artifact", "review", "gate", "merge"]
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the prompt, with its heading."""
+    """A section of the prompt with its heading."""
 
     title: str
     text: str
     key: str | None = None
-    """What identity and cassettes hash in place of the text, where that differs from run to run."""
+    """Text that fingerprints and cassettes hash instead, if the section differs from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContextPart:
-    """A `context:` entry that only the executor can read; `file` is already filled from the templates."""
+    """A `context:` entry that the executor reads. The templates in `file` are already filled in."""
 
     file: str | None = None
     bash: str | None = None
@@ -78,35 +78,35 @@ class ContextPart:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Guards of one attempt; None = no limit."""
+    """Limits of one attempt; None is no limit."""
 
     max_turns: int | None = None
     max_budget: float | None = None
-    """USD; already the smallest of the guard, and what step, enclosing groups and run have left."""
+    """USD: the smallest of the guard and the remaining budgets of step, groups and run."""
     max_tokens: int | None = None
     max_time_s: float | None = None
     silence_s: float | None = None
     no_write: bool = False
     budget_scope: Literal["guard", "step", "run"] = "guard"
-    """Whose money `max_budget` is: decides between the outcomes `guard` and `budget`."""
+    """Which limit `max_budget` comes from: outcome `guard` or `budget`."""
     budget_spent: float = 0.0
-    """USD that earlier attempts spent of that budget; the workflow's limit is this plus `max_budget`."""
+    """USD that earlier attempts spent of it. The limit in the workflow is this plus `max_budget`."""
     time_scope: Literal["guard", "run"] = "guard"
-    """Whose limit `max_time_s` is."""
+    """Which limit `max_time_s` comes from."""
     time_spent_s: float = 0.0
-    """Seconds already spent of that time; the workflow's limit is this plus `max_time_s`."""
+    """Seconds that are already spent of it. The limit in the workflow is this plus `max_time_s`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """Counts over the tool calls of an attempt, as far as the CLI shows them."""
+    """Statistics of the tool calls that the CLI reports in an attempt."""
 
     failed: int = 0
     """Calls that ended with an error."""
     repeated: int = 0
-    """Calls that repeat the call before: the same tool with the same file or command."""
+    """Calls with the same tool and the same file or command as the call before."""
     first_write_s: float | None = None
-    """Seconds from the start of the agent to its first call of a tool that writes a file of the project."""
+    """Seconds from the start of the agent to its first tool call that writes a file of the project."""
 
     def __add__(self, later: ToolUse) -> ToolUse:
         first = later.first_write_s if self.first_write_s is None else self.first_write_s
@@ -115,41 +115,41 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What an attempt was made for: kept with its result, which may be all that is left of it."""
+    """Facts of an attempt's start. The result has a copy, because after a crash it may be all that is left."""
 
     mode: Mode
     entry: str
-    """Why it was made: `first`, `same`, `escalate`, ..."""
+    """Reason for the attempt: `first`, `same`, `escalate`, ..."""
     base: str
     step_base: str
     slot: str
     identity: dict[str, str] = field(default_factory=dict)
-    """What the result depends on (`engine.run.fingerprint`)."""
+    """Fingerprint: the inputs of the result (`engine.run.fingerprint`)."""
 
     def started(self, attempt: Order | AttemptResult) -> dict[str, Any]:
-        """Fields of the ledger's `attempt_started`, but for the attempt's number in the run."""
+        """Fields of the ledger event `attempt_started`, without the number of the attempt in the run."""
         return {"step": attempt.step, "attempt": attempt.attempt, "agent": attempt.agent, **asdict(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """All that one attempt needs."""
+    """Everything that an executor needs for one attempt."""
 
     run_id: str
     step: str
     """`build::impl[item-2]`."""
     attempt: int
-    """From 1; never starts over."""
+    """From 1 within the step; numbers are never reused."""
     mode: Mode
     agent: str | None
     """None for a gate-only step."""
     base: str
     """Commit that the worktree is set to before the attempt."""
     step_base: str
-    """Commit at which the step began: what `touched`, the blast radius and the diff compare with."""
+    """Commit at the start of the step. `touched`, the blast radius and the diff compare with it."""
     run_base: str
     slot: str
-    """Name of the worktree slot; a session can be resumed only in its own slot."""
+    """Name of the worktree slot. A conversation can be resumed only in its own slot."""
     head: tuple[Section, ...] = ()
     """Prompt sections before the additional context."""
     context: tuple[ContextPart, ...] = ()
@@ -159,24 +159,24 @@ class Order:
     limits: Limits = Limits()
     blast_radius: Literal["enforce", "warn", "off"] = "off"
     must_change: bool = False
-    """The attempt fails if its tree equals the step's base, unless the agent gives a reason."""
+    """True if the attempt fails without a change, unless the agent gives a reason."""
     no_change: str = ""
-    """Why nothing had to change, from the attempt whose gates run again."""
+    """The agent's reason for no change, from the attempt whose gates run again."""
     item: PlanItem | None = None
     theirs: str | None = None
-    """For a merge: the commit of the member that goes into `base`; both come from `step_base`."""
+    """For a merge: the commit to merge into `base`. Both descend from `step_base`."""
     session: SessionRef | None = None
     fork: bool = False
-    """Begin with a copy of `session`, which stays as it is."""
+    """Start with a copy of `session`, which stays unchanged."""
     standing: str = ""
-    """What the conversation of `session` ended with: for a fresh one, should it be lost."""
+    """Last message of the conversation `session`, for a new conversation if that is lost."""
     known_tests: int | None = None
     """Number of tests collected on `step_base`; None if no gate counted them."""
     known_skipped: int | None = None
-    """How many of them are skipped or expected to fail; None if no gate counted them."""
+    """Number of these that are skipped or expected to fail; None if no gate counted them."""
     setup: tuple[str, ...] = ()
     setup_only: bool = False
-    """Preflight: no agent; run the gates on the untouched base and never snapshot."""
+    """Preflight: run the gates on the unchanged base, without agent and snapshot."""
     entry: str = "first"
     identity: dict[str, str] = field(default_factory=dict)
 
@@ -196,13 +196,13 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """All that came out of one attempt."""
+    """The result of one attempt."""
 
     step: str
     attempt: int
     outcome: Outcome
     reason: str
-    """One line that is enough to understand the failure; empty when passed."""
+    """The failure in one line; empty if passed."""
     agent: str | None
     timings: Timings
     model: str | None = None
@@ -213,41 +213,41 @@ class AttemptResult:
     """Name of the guard that stopped the agent."""
     session: SessionRef | None = None
     session_lost: bool = False
-    """The session that it was to resume was gone, so that a fresh one did the work."""
+    """True if the conversation to resume was lost and a new one was started."""
     snapshot: str | None = None
-    """Commit of what the attempt left, on top of the order's base; of a merge the commit where the group stands.
+    """Commit with the files of the attempt, on top of the order's base. For a merge, the group's commit after it.
 
-    None where no agent ran, or what it left could not be kept.
+    None if no agent ran, or if its files could not be stored.
     """
     tree: str | None = None
     changed: tuple[ChangedFile, ...] = ()
-    """Since the step began."""
+    """Files changed since the start of the step."""
     plan: tuple[PlanItem, ...] | None = None
     verdict: Verdict | None = None
     artifact: str | None = None
     message: str = ""
-    """The agent's final answer, bounded."""
+    """The agent's last message, truncated."""
     no_change: str = ""
-    """Why no file had to change, in the words of the agent: one line, bounded. Only if the tree did not change."""
+    """The agent's reason for no change, in one truncated line. Empty if a file changed."""
     gate_config: tuple[str, ...] = ()
-    """Changed files that gates read (pytest configuration, Makefile, CI files): always named in the report."""
+    """Changed files that gates read (pytest configuration, Makefile, CI files). Always shown in the report."""
     named_changes: tuple[str, ...] = ()
-    """Lines on changes that no gate forbids and that a person should look at; always shown in the report."""
+    """Changes that no gate forbids but a person should review, one line each. Always shown in the report."""
     notes: tuple[str, ...] = ()
     final: bool = False
-    """No other attempt would do better: none is made."""
+    """True if the step must not be retried, because another attempt would fail in the same way."""
     resets_at: float | None = None
-    """Of a `quota`: when the limit is over, in seconds since the epoch, as far as the CLI says."""
+    """For outcome `quota`: end of the limit in seconds since the epoch; None if the CLI does not report it."""
     made: Made | None = None
     scratch: str | None = None
-    """Folder with prompt.md, stream.ndjson, stderr.txt, diff.patch, gates/; the controller moves it into the run."""
+    """Folder with prompt.md, stream.ndjson, stderr.txt, diff.patch and gates/. The controller moves it into the run."""
 
     @classmethod
     def not_made(
         cls, order: Order, outcome: Outcome, reason: str, *,
         started: float, usage: Usage = NOTHING_USED, final: bool = False,
     ) -> AttemptResult:  # fmt: skip
-        """The result of an order that was not carried out, or of which only `usage` is known."""
+        """Return the result of an order that was not executed, or of which only `usage` is known."""
         timings = Timings(started=started, total_s=0.0)
         return cls(order.step, order.attempt, outcome, reason, order.agent, timings, usage=usage, final=final)
 
@@ -258,7 +258,7 @@ class AttemptResult:
     @property
     def never_started(self) -> bool:
         """True if an agent should have run and did not: setup failed, for example, or the budget was spent."""
-        is_lost = self.outcome in {Outcome.CRASHED, Outcome.CANCELLED}  # nobody knows
+        is_lost = self.outcome in {Outcome.CRASHED, Outcome.CANCELLED}  # unknown
         has_worked = self.snapshot is not None or self.timings.agent_s > 0 or self.usage.turns > 0
         return self.agent is not None and not is_lost and not has_worked
 
@@ -267,13 +267,13 @@ T = TypeVar("T", Order, AttemptResult)
 
 
 def to_wire(record: Order | AttemptResult) -> dict[str, Any]:
-    """Plain dicts, lists, strings and numbers, all the way down."""
+    """Convert to dicts, lists, strings and numbers."""
     wire: dict[str, Any] = plain_data.dump(record)
     return wire
 
 
 def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
-    """Read what `to_wire` wrote.
+    """Convert back from `to_wire`.
 
     Raises:
         ValueError: the dict was not written by `to_wire` of this version.

@@ -1,4 +1,4 @@
-"""The pytest plugin: options, and the switch that brings in the rest only when the command line names a workflow."""
+"""The pytest plugin: adds the options, and imports the rest only if the command line names a workflow."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ NAME = "gump-conductor"
 ON_WORKER = "gump-orders"
 SPECS = frozenset({".md", ".markdown", ".rst", ".txt"})
 _WORKTREES = re.compile(r"-[0-9a-f]{8}$")
-"""How the name of a folder of worktrees ends."""
+"""Suffix of the folder with the worktrees of a project."""
 SHARED = "gump_channel"
-"""What xdist gives to the workers of a session that runs a workflow."""
+"""Key in `workerinput` that marks workers of a session with a workflow."""
 
 
 class PlainImports:
-    """Finds the modules of this package before pytest's assertion rewriting, which would treat all of them as tests.
+    """Import hook that exempts the modules of this package from pytest's assertion rewriting.
 
-    They have no assertions. Rewritten, 240 modules take 85 ms more to read, and seconds more the first time, as the
-    bytecode that the installer compiled is not used. Modules that can be named with `-p` or `pytest_plugins` stay with
-    pytest, which warns about those that it did not import itself.
+    They have no assertions. With rewriting, importing 240 modules takes 85 ms longer, and seconds longer the first
+    time, because the bytecode that the installer compiled is not used. Modules that can be named with `-p` or
+    `pytest_plugins` are left to pytest, which warns if it did not import them itself.
     """
 
     NAMED: Final = frozenset({"pytest_gump.plugin", "pytest_gump.testing"})
@@ -65,9 +65,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Leave out the conftests of tests that are not asked for: they may need what is not installed here.
+    """Do not load conftests of tests that are not requested: they may need packages that are not installed.
 
-    Without an argument that is there, as in `pytest --gump-resume`, pytest reads those of `testpaths` or `test*`.
+    Without an existing argument, as in `pytest --gump-resume`, pytest loads those of `testpaths` or `test*`.
     """
     if not names_workflow(early_config):
         return
@@ -83,12 +83,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
-    """Resolve the options of a run before the session, and set the exit code after all other plugins."""
+    """Resolve the options of a run before the session. Set the exit code after all other plugins."""
     if not config.getoption("help", default=False) and not hasattr(config, "workerinput"):
         _settle_options(config)
     try:
         status = yield
-    except SystemExit as error:  # of a hook at the end of the session
+    except SystemExit as error:  # raised by a hook at the end of the session
         status = error.code if isinstance(error.code, int) else int(error.code is not None)
         raise SystemExit(_settled(config, status)) from error
     return None if status is None else _settled(config, int(status))
@@ -123,7 +123,7 @@ def _settle_options(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the conductor if this session runs a workflow; otherwise leave pytest exactly as it was."""
+    """Register the conductor if this session runs a workflow. Otherwise pytest is unchanged."""
     if SHARED in getattr(config, "workerinput", ()):
         PlainImports.install()
         from pytest_gump.system.garbage import freeze_once, no_garbage
@@ -146,28 +146,28 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     if config.getoption("gump_workflow", default=None) and not config.pluginmanager.has_plugin(NAME):
-        return "gump: --gump-workflow outside the command line is ignored: only a command line starts agents"
+        return "gump: --gump-workflow outside the command line is ignored: only the command line starts agents"
     return None
 
 
 def refuse_without_workflow(config: pytest.Config) -> None:
-    """Refuse options of a run on a command line that names none: ordinary tests would run, and no dry run be one.
+    """Refuse `--gump-` options without a workflow, because pytest would run ordinary tests, even with --gump-dry-run.
 
     Raises:
-        UsageError: there is one.
+        UsageError: the command line has such an option.
     """
     for argument in command_line(config):
         option = argument.partition("=")[0]
         if option.startswith("--gump-"):
             raise pytest.UsageError(
-                f"{option} needs a workflow, and the command line names none\n"
-                f"  hint: add one and its spec: {example(config)}"
+                f"{option} needs a workflow, but the command line names none\n"
+                f"  hint: add a workflow and a spec: {example(config)}"
             )
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Add a hint if a spec is given without a workflow; pytest only reports that it is not found."""
+    """Add a hint if a spec is given without a workflow. Pytest only reports that it is not found."""
     try:
         return (yield)
     except pytest.UsageError as error:
@@ -181,7 +181,7 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the worktrees of runs, which lie in the checkout where the user's cache does."""
+    """Ignore the worktrees of runs, which are inside the checkout if the user's cache is."""
     if not _WORKTREES.search(collection_path.name) or not (collection_path / "w1.lease").exists():
         return None
     return None if collection_path in (here := config.invocation_params.dir, *here.parents) else True
@@ -191,7 +191,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collect_file(
     file_path: Path, parent: pytest.Collector
 ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
-    """Collect a file of a run only as its steps; a spec is not a doctest."""
+    """Collect a file of a run only as its steps. A spec is not a doctest."""
     found = yield
     plugin = parent.config.pluginmanager.get_plugin(NAME) or parent.config.pluginmanager.get_plugin(ON_WORKER)
     own = None if plugin is None else plugin.collect_file(file_path, parent)

@@ -1,6 +1,6 @@
-"""A fixture for tests of workflows, gates and hooks: a scratch repository, an agent whose answers are given in Python.
+"""Fixture for tests of workflows, gates and hooks: a temporary repository with a scripted agent.
 
-A conftest.py switches it on with `pytest_plugins = ["pytester", "pytest_gump.testing"]`::
+Enable it in a conftest.py with `pytest_plugins = ["pytester", "pytest_gump.testing"]`::
 
     def test_second_attempt_passes(gump_project):
         gump_project.workflow("fix", FIX)  # step `impl`, `gate: [compile]`, `on_failure: {retry: 2}`
@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess  # the fixture plays the user: it runs git as a user would
+import subprocess  # runs git as a user would
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import pytest_gump.conductor  # once for all sessions: pytester forgets what a session imports, C parts cannot
+import pytest_gump.conductor  # before any session: pytester unloads imported modules, C parts load once
 import pytest_gump.session.resume
 import pytest_gump.session.runner  # noqa: F401 - as above
 from pytest_gump.agents.cassettes import neutral
@@ -48,7 +48,7 @@ USER = {
 
 
 class GumpProject:
-    """A git repository in a temporary folder, with a `spec.md`, and a cassette that plays every agent."""
+    """A git repository in a temporary folder with a `spec.md`, and a cassette that replaces all agents."""
 
     def __init__(self, pytester: pytest.Pytester) -> None:
         self.pytester = pytester
@@ -63,7 +63,7 @@ class GumpProject:
     # -- the repository ------------------------------------------------------------------------------------------
 
     def git(self, *arguments: str) -> str:
-        """Run git in the project as its user; gives what it printed."""
+        """Run git in the project as user `A User`. Return its output, stripped."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
         done = subprocess.run(
             ["git", *arguments], cwd=self.path, env=environment | USER, capture_output=True, text=True, check=False
@@ -74,29 +74,29 @@ class GumpProject:
 
     @cached_property
     def repo(self) -> Repo:
-        """The project as GitPython sees it: its commits, trees and diffs as objects.
+        """The project as a GitPython `Repo`.
 
-        GitPython is imported here, because its import costs 50 ms and two git processes.
+        Importing GitPython takes 50 ms and starts two git processes, so it happens here.
         """
         from git import Repo
 
         return Repo(self.path, expand_vars=False)
 
     def write(self, files: Mapping[str, str]) -> None:
-        """Write files, by path relative to the project."""
+        """Write files. Paths are relative to the project."""
         for name, text in files.items():
             path = self.path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
 
     def commit(self, message: str = "change") -> str:
-        """Commit everything; gives the commit."""
+        """Commit all changes and return the commit id."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
         return self.git("rev-parse", "HEAD")
 
     def workflow(self, name: str, text: str) -> Path:
-        """Write a workflow of the project and commit it."""
+        """Write and commit a workflow of the project. Return its path."""
         self.write({f".gump/workflows/{name}.yaml": text})
         self.commit(f"workflow {name}")
         return self.path / ".gump" / "workflows" / f"{name}.yaml"
@@ -123,9 +123,9 @@ class GumpProject:
         pauses_s: Sequence[float] = (),
         stream: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Say what an attempt of a step does: `build::impl[item-2]` for a step of a plan item.
+        """Define what the agent does in an attempt of a step (`impl`, or `build::impl[item-2]` for a plan item).
 
-        An `exit_code` of None never ends by itself.
+        With `exit_code=None`, the agent does not exit by itself.
         """
         name, _, rest = step.partition("[")
         events = stream or neutral.conversation(
@@ -154,32 +154,32 @@ class GumpProject:
         )
 
     def plan(self, step: str, *items: str | Mapping[str, Any], attempt: int = 1) -> None:
-        """Let a plan step deliver these items: names, or whole objects."""
+        """Define the plan of a plan step: a name or a dict for each item."""
         objects = [
             {"name": item, "description": f"do {item}"} if isinstance(item, str) else dict(item) for item in items
         ]
         self.answer(step, attempt=attempt, out={"plan.json": json.dumps(objects)})
 
     def review(self, step: str, *, passes: bool, comment: str = "as it should be", attempt: int = 1) -> None:
-        """Let a review step deliver this verdict."""
+        """Define the verdict of a review step."""
         self.answer(step, attempt=attempt, out={"review.json": json.dumps({"pass": passes, "comment": comment})})
 
     # -- runs ----------------------------------------------------------------------------------------------------
 
     def run(self, workflow: str, *options: str, spec: str = "spec.md") -> pytest.RunResult:
-        """Run a workflow in this process, as `pytest --gump-workflow=... spec.md` does."""
+        """Run `pytest --gump-workflow=... spec.md` in this process."""
         return self.pytester.runpytest_inprocess(
             f"--gump-workflow={workflow}", f"--gump-replay={self.cassette}", *options, spec
         )
 
     def run_apart(self, workflow: str, *options: str, spec: str = "spec.md") -> pytest.RunResult:
-        """As `run`, in a process of its own."""
+        """Like `run`, but in a subprocess."""
         return self.pytester.runpytest_subprocess(
             f"--gump-workflow={workflow}", f"--gump-replay={self.cassette}", *options, spec
         )
 
     def folders(self) -> list[RunFolder]:
-        """All runs, the newest first."""
+        """Folders of all runs, newest first."""
         return list(run_folders(self.path))
 
     def _newest(self) -> StoredRun:
@@ -190,11 +190,11 @@ class GumpProject:
         return [*self._newest().events]
 
     def record(self) -> RunRecord:
-        """What the ledger of the newest run adds up to."""
+        """The newest run as a record."""
         return self._newest().record
 
     def prompt(self, step: str, attempt: int = 1) -> str:
-        """The prompt that an attempt of the newest run was given."""
+        """The prompt of an attempt of the newest run."""
         folder = self.folders()[0]
         for made in self.record().attempts:
             if (made.step, made.attempt) == (step, attempt) and made.folder is not None:
@@ -202,7 +202,7 @@ class GumpProject:
         pytest.fail(f"no attempt {attempt} of {step} in {folder.run_id}")
 
     def tree(self, ref: str) -> dict[str, str]:
-        """The text files of a commit, by path."""
+        """Stripped contents of the files of a commit, by path."""
         from git import Blob
 
         files = (entry for entry in self.repo.commit(ref).tree.traverse() if isinstance(entry, Blob))
@@ -211,7 +211,7 @@ class GumpProject:
 
 @pytest.fixture
 def gump_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[GumpProject]:
-    """A scratch repository to run workflows in; worktrees stay inside the test's temporary folder."""
+    """A temporary repository to run workflows in. Worktrees are in the test's temporary folder too."""
     cache = pytester.path.parent / f"{pytester.path.name}-cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("HOME", str(cache / "home"))
@@ -219,4 +219,4 @@ def gump_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> 
     project = GumpProject(pytester)
     yield project
     if "repo" in vars(project):
-        project.repo.close()  # it keeps a git process
+        project.repo.close()  # ends its git process

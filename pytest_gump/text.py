@@ -1,4 +1,4 @@
-"""Text of agents, tools and repositories made fit for a line, a column or a bound: pure functions."""
+"""Clean and shorten text of agents, tools and repositories. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ _MAX_BLOCK_LINES: Final = 12
 
 
 def one_line(text: str, limit: int = SUMMARY_CHARS) -> str:
-    """Make text fit for one line of a report: no control characters, single spaces, cut with an ellipsis."""
+    """Return text as one line: without control characters, with single spaces, cut with an ellipsis."""
     line = " ".join(clean_text(text).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def last_line(text: str) -> str:
-    """The last line that holds something, fit for a report; empty when there is none."""
+    """Return the last line that is not blank, cleaned; empty if there is none."""
     return next((line for raw in reversed(text.splitlines()) if (line := one_line(raw))), "")
 
 
 def listed(names: Sequence[str], limit: int = 10, show: Callable[[str], str] = one_line) -> str:
-    """`a.py, b.py and 3 more`."""
+    """Return a list like `a.py, b.py and 3 more`."""
     shown = ", ".join(map(show, names[:limit]))
     return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
 
 
 def listed_paths(paths: Sequence[str]) -> str:
-    """The first 20 paths in full; bytes that are not UTF-8 become question marks."""
+    """Return the first 20 paths in full. Bytes that are not UTF-8 become question marks."""
     return listed(paths, 20, lambda path: path.encode("utf-8", "replace").decode())
 
 
 def quoted(text: str, limit: int = 60) -> str:
-    """Show a user's text in a message: quoted, on one line, bounded."""
+    """Return a user's text for a message: quoted, on one line, truncated."""
     return repr(text if len(text) <= limit else f"{text[: limit - 3]}...")
 
 
 def condensed(text: str, limit: int) -> str:
-    """Output of a command for a prompt: repeated blocks once, head and tail within `limit` characters."""
+    """Shorten the output of a command to `limit` characters: repeated blocks once, head and tail."""
     return bounded_text(without_repeats(clean_text(text).strip("\n")), limit)
 
 
 def without_repeats(text: str) -> str:
-    """Keep one of every run of identical blocks of up to 12 lines, and say how often it came."""
+    """Replace repetitions of a block of up to 12 lines by one block and a count."""
     lines = text.split("\n")
     kept: list[str] = []
     at = 0
@@ -63,7 +63,7 @@ def without_repeats(text: str) -> str:
 
 
 def _repetition(lines: list[str], at: int) -> tuple[int, int]:
-    """Size and number of the identical blocks that start at a line; two equal single lines are left alone."""
+    """Size and number of the identical blocks that start at a line. Two equal lines are not a repetition."""
     for size in range(1, _MAX_BLOCK_LINES + 1):
         block = lines[at : at + size]
         if not any(line.strip() for line in block):
@@ -77,11 +77,11 @@ def _repetition(lines: list[str], at: int) -> tuple[int, int]:
 
 
 _HEAD_SHARE: Final = 0.35
-"""Of the bound; the end of an output tells more than its beginning."""
+"""Share of the limit; smaller, because the end of an output is more useful than its start."""
 
 
 def bounded_text(text: str, limit_chars: int) -> str:
-    """Cut a text at line ends: its head, how many lines are left out, and its tail."""
+    """Cut a text at line ends to its head and tail, with the number of omitted lines between them."""
     if len(text) <= limit_chars:
         return text
     start, end = head(text, limit_chars), tail(text, limit_chars)
@@ -120,8 +120,8 @@ _LONE_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 def clean_text(text: str) -> str:
     """Make text of agents and gates safe for terminals, JUnit and CI logs.
 
-    Control sequences and characters go, except newline and tab; what a carriage return would have overwritten goes
-    too; `::error` at the start of a line cannot start a CI workflow command.
+    Remove control sequences, control characters except newline and tab, and text that a carriage return overwrites.
+    Change `::error` at the start of a line, so that it does not start a CI workflow command.
     """
     plain = _SEQUENCES.sub("", text).replace("\r\n", "\n")
     if "\r" in plain:
@@ -150,7 +150,7 @@ ASCII = Marks("+", "x", "~", "-", ">", ".", "->", "-")
 
 
 def width(text: str) -> int:
-    """Columns that a terminal needs for the text; wide characters take two, combining ones none."""
+    """Return the width of a text in terminal columns: 2 for wide characters, 0 for combining ones."""
     if text.isascii():
         return len(text)
     return sum(
@@ -159,7 +159,7 @@ def width(text: str) -> int:
 
 
 def fit(text: str, columns: int) -> str:
-    """Cut the text to that many columns, with an ellipsis if something is lost."""
+    """Cut the text to a number of columns. A cut text ends in `..`."""
     if width(text) <= columns:
         return text
     kept, used = "", 0

@@ -1,4 +1,4 @@
-"""Durations, money and numbers of things as people write and read them."""
+"""Read and write durations, sizes, money and counts."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import time
 from typing import Final
 
 MAX_SECONDS: Final = 366 * 24 * 3600
-"""The longest duration that a workflow or a setting may name."""
+"""The longest duration that a workflow or a setting may have."""
 _DAY_S: Final = 86_400
 _DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?", re.ASCII)
 
 
 def parse_duration(text: str) -> float:
-    """Read `90s`, `5m`, `1h30m` as seconds.
+    """Parse `90s`, `5m` or `1h30m`. Return seconds.
 
     Raises:
-        ValueError: anything else, and zero.
+        ValueError: the text has another form, or the duration is zero.
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None or not text.strip():
@@ -29,10 +29,10 @@ def parse_duration(text: str) -> float:
 
 
 def parse_age(text: str) -> float:
-    """Read `14d`, `2w`, and all that `parse_duration` reads, as seconds.
+    """Parse `14d`, `2w` or a duration (see `parse_duration`). Return seconds.
 
     Raises:
-        ValueError: anything else, and zero.
+        ValueError: the text has another form, or the age is zero.
     """
     match = re.fullmatch(r"(\d{1,6})([dw])", text.strip(), re.ASCII)
     if match is None:
@@ -44,7 +44,7 @@ def parse_age(text: str) -> float:
 
 
 def format_bytes(count: int) -> str:
-    """Write an amount of data: `512 B`, `12 KiB`, `3.4 MiB`."""
+    """Format a size in bytes: `512 B`, `12 KiB`, `3.4 MiB`."""
     amount, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
     while amount >= 1024 and len(units) > 1:
         amount, units = amount / 1024, units[1:]
@@ -52,7 +52,7 @@ def format_bytes(count: int) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds as a person reads them at a glance: `0.4s`, `12s`, `2m`, `3m32s`, `1h05m`."""
+    """Format seconds: `0.4s`, `12s`, `2m`, `3m32s`, `1h05m`."""
     if seconds < 9.95:
         return f"{seconds:.1f}s"
     minutes, rest = divmod(round(seconds), 60)
@@ -63,9 +63,9 @@ def format_duration(seconds: float) -> str:
 
 
 def format_usd(amount: float | None, *, estimated: bool = False) -> str:
-    """Write dollars: `$0.30`, `$0.0189`, `$1.19`; unknown is `$?`, an estimate starts with `~`.
+    """Format dollars: `$0.30`, `$0.0189`, `$1.19`. Unknown is `$?`; an estimate starts with `~`.
 
-    Amounts below a dollar that are not whole cents have four decimals, so that a sum agrees with its parts.
+    Below a dollar, amounts that are not whole cents have four decimals, so that sums agree with their parts.
     """
     if amount is None:
         return "$?"
@@ -76,18 +76,18 @@ def format_usd(amount: float | None, *, estimated: bool = False) -> str:
 
 
 def format_usd_sum(amount: float, *, estimated: bool = False, has_unknown: bool = False) -> str:
-    """Write what is known of a sum of costs: `$1.19`, `$1.19 + $?` where a part is unknown, `$?` where all is."""
+    """Format a sum of costs: `$1.19`, `$1.19 + $?` if a part is unknown, `$?` if all is unknown."""
     if not has_unknown:
         return format_usd(amount, estimated=estimated)
     return f"{format_usd(amount, estimated=estimated)} + $?" if amount else "$?"
 
 
 def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
-    """`1 file`, `2 files`; `plural_noun` where the plural does not end in a mere s."""
+    """Return `1 file` or `2 files`; `plural_noun` is for irregular plurals."""
     return f"{count} {noun if count == 1 else plural_noun or noun + 's'}"
 
 
 def clock_text(at: float, now: float) -> str:
-    """A time of this machine's zone and how far it is: `15:30 (in 1h05m)`; with the date where it is another day."""
+    """Format a time in the local time zone and its distance: `15:30 (in 1h05m)`. Half a day or more adds the date."""
     moment = time.strftime("%H:%M" if abs(at - now) < _DAY_S / 2 else "%b %d, %H:%M", time.localtime(at))
     return f"{moment} (in {format_duration(at - now)})" if at > now else moment

@@ -205,11 +205,11 @@ def test_one_agent_in_the_place_of_another(project: GumpProject) -> None:
     [
         ("--gump-agent=claude-opus=claude-haiku", "--gump-agent: no step uses agent 'claude-opus'"),
         ("--gump-agent=clod", "--gump-agent: unknown agent 'clod'*"),
-        ("--gump-max-budget=free", "--gump-max-budget must be dollars above zero, not 'free'"),
-        ("--gump-max-budget=0", "--gump-max-budget must be dollars above zero, not '0'"),
+        ("--gump-max-budget=free", "--gump-max-budget must be an amount in dollars above zero, not 'free'"),
+        ("--gump-max-budget=0", "--gump-max-budget must be an amount in dollars above zero, not '0'"),
         ("--gump-input=a", "--gump-input 'a' is not KEY=VALUE"),
         ("--gump-input=a=b", "--gump-input: workflow 'one' has no input 'a'"),
-        ("--gump-replay-delay=slow", "--gump-replay-delay must be a number from 0, not 'slow'"),
+        ("--gump-replay-delay=slow", "--gump-replay-delay must be a number of at least 0, not 'slow'"),
         ("--gump-base=nowhere", "*nowhere*"),
     ],
 )

@@ -1,1 +1,1 @@
-"""What people and other programs read about runs: terminal, JUnit XML and CI services."""
+"""Output about runs: terminal, JUnit XML and CI services."""

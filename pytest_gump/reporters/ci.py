@@ -1,4 +1,4 @@
-"""What a CI service gets besides the log: a summary, and the locations of failed steps. `--gump-ci`."""
+"""`--gump-ci`: report the runs to a CI service, with a summary and the locations of failed steps."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FOLDER: Final = ".gump/ci"
 
 
 def service(choice: str, environ: Mapping[str, str]) -> str:
-    """Which service to write for: `github`, `gitlab` or `off`."""
+    """Return the CI service: `github`, `gitlab` or `off`."""
     if choice != "auto":
         return choice
     names = {"github": "GITHUB_ACTIONS", "gitlab": "GITLAB_CI"}
@@ -39,7 +39,7 @@ def service(choice: str, environ: Mapping[str, str]) -> str:
 
 
 class CI:
-    """Registered with the conductor; reports to the service when the session ends, however it ends."""
+    """Plugin of the conductor. Reports to the service at the end of every session, even a broken one."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._service = service(config.getoption("gump_ci"), os.environ)
@@ -62,7 +62,7 @@ class CI:
     def _write_summary(self) -> None:
         path = os.environ.get("GITHUB_STEP_SUMMARY")
         if path:
-            with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123 - the service's path, as it is
+            with open(path, "a", encoding="utf-8") as file:  # noqa: PTH123 - the path as the service sets it
                 file.write(markdown([*map(_with_changes, self._runs)]))
 
     @pytest.hookimpl(trylast=True)
@@ -90,7 +90,7 @@ def _with_changes(run: LocatedRun) -> LocatedRun:
 
 
 def error_commands(runs: Sequence[LocatedRun]) -> list[str]:
-    """Workflow commands that mark what did not pass in the workflow file."""
+    """Return workflow commands that annotate failed steps in the workflow file."""
     return [
         f"::error file={_property(file)},line={line},title={_property(title)}::{_data(text)}"
         for run in runs
@@ -99,7 +99,7 @@ def error_commands(runs: Sequence[LocatedRun]) -> list[str]:
 
 
 def _data(text: str) -> str:
-    """The message of a workflow command, by the rules of the service's own toolkit."""
+    """Escape the message of a workflow command, as GitHub's toolkit does."""
     plain = clean_text(text)[:REASON_CHARS]
     return plain.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
@@ -112,7 +112,7 @@ def _property(text: str) -> str:
 
 
 def rows(record: RunRecord) -> list[tuple[str, ...]]:
-    """A row for each step, without the header row; nothing is escaped."""
+    """Return a row for each step, without the header and without escaping."""
     return [_row(step) for step in record.steps.values()]
 
 
@@ -122,7 +122,7 @@ def _row(step: StepRecord) -> tuple[str, ...]:
 
 
 def log_sections(runs: Sequence[LocatedRun]) -> list[str]:
-    """A section of the job's log for each run, closed until somebody opens it."""
+    """Return a collapsed section of the job's log for each run."""
     lines = []
     for run in runs:
         record = run.record
@@ -143,7 +143,7 @@ def _table(body: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _write_artifacts(runs: Sequence[LocatedRun]) -> None:
-    """Write what a job can keep: the summary, and the failed steps as a Code Quality report."""
+    """Write files that a job can store as artifacts: the summary, and failed steps as a Code Quality report."""
     folder = runs[0].root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
@@ -156,7 +156,7 @@ def _write_artifacts(runs: Sequence[LocatedRun]) -> None:
 
 
 def code_quality(runs: Sequence[LocatedRun]) -> list[dict[str, Any]]:
-    """The failed steps in the part of the Code Climate format that the service reads."""
+    """Return the failed steps in the subset of the Code Climate format that GitLab reads."""
     return [
         {
             "description": short(text),

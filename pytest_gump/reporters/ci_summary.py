@@ -1,6 +1,6 @@
-"""The summary of a session's runs in Markdown, for a CI service.
+"""Markdown summary of a session's runs for a CI service.
 
-Text of agents, gates and repositories stands in code spans and code blocks only: there it is neither markup nor a
+Text of agents, gates and repositories is only in code spans and code blocks, so that it cannot become markup, a
 mention, a link or a formula.
 """
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 HEAD: Final = ("", "step", "result", "agent", "attempts", "cost", "turns", "time", "gates")
 NUMBERS: Final = frozenset({"attempts", "cost", "turns", "time"})
 MAX_STEPS: Final = 500
-"""GitHub takes no summary over 1 MiB."""
+"""Limit of listed steps, because GitHub accepts summaries up to 1 MiB."""
 MAX_FAILURES: Final = 20
 OUTPUT_CHARS: Final = 4_000
 _PLAIN: Final = re.compile(r"[A-Za-z0-9]+(?:[-_.][A-Za-z0-9]+)*", re.ASCII)
-"""Words that no renderer reads as markup."""
+"""Names without characters of markup."""
 
 
 def markdown(runs: Sequence[LocatedRun]) -> str:
-    """One section for each run."""
+    """Return the summary, with a section for each run."""
     return "".join("\n".join(_section(run)).rstrip() + "\n\n" for run in runs)
 
 
@@ -65,7 +65,7 @@ def _facts(record: RunRecord) -> str:
 
 
 def _result(run: LocatedRun) -> Iterator[str]:
-    """Lines on the contents of the branch, and on what to do next."""
+    """Yield lines about the contents of the branch and the next command."""
     record, changed = run.record, run.changed
     if record.reason:
         yield from (code(record.reason), "")
@@ -81,7 +81,7 @@ def _result(run: LocatedRun) -> Iterator[str]:
     if record.status != "passed":
         yield from (f"Resume the run with {code(f'pytest --gump-resume={record.run_id}')}", "")
     elif changed is None or changed:
-        yield from (f"Merge with {code(f'gump apply {record.run_id}')}, or push the branch", "")
+        yield from (f"Merge the branch with {code(f'gump apply {record.run_id}')}, or push it", "")
 
 
 # -- steps -------------------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def _table(record: RunRecord) -> Iterator[str]:
 
 
 def cells(step: StepRecord) -> tuple[str, ...]:
-    """Mark, path, result, agent, attempts, cost, turns and time of a step; no figures if it was reused."""
+    """Return mark, path, result, agent, attempts, cost, turns and time of a step. A reused step has no figures."""
     mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
     start = mark, step.path, _outcome(step, step.outcome)
     if not step.attempts:
@@ -122,7 +122,7 @@ def _outcome(step: StepRecord, shown: str) -> str:
 
 
 def _gates(step: StepRecord) -> str:
-    """The gates of the last attempt; those that did not pass are shown with their status."""
+    """List the gates of the last attempt. Those that did not pass have their status."""
     return ", ".join(
         _word(gate.name) if gate.status == "passed" else f"{_word(gate.name)} **{gate.status}**"
         for gate in gates_of(step)
@@ -134,13 +134,13 @@ def gates_of(step: StepRecord) -> tuple[GateResult, ...]:
     return last.gates if last is not None else ()
 
 
-# -- what a reviewer should know -----------------------------------------------------------------------------------
+# -- remarks for reviewers -----------------------------------------------------------------------------------------
 
 
 def _remarks(record: RunRecord) -> Iterator[str]:
-    """Lines on gates that failed before the run, on skipped gates, and on steps that changed nothing."""
+    """Yield lines about gates that fail on the base, skipped gates, and steps without changes."""
     lines = [
-        f"- {_word(gate['name'])} failed before the run, on the base: {code(gate['summary'])}"
+        f"- {_word(gate['name'])} already fails on the base: {code(gate['summary'])}"
         for gate in (record.preflight or {}).get("gates", ())
         if gate["status"] == "failed"
     ]
@@ -173,7 +173,7 @@ def _failures(record: RunRecord) -> Iterator[str]:
 
 
 def _failing(step: StepRecord) -> list[GateResult]:
-    """Failed gates with output, from the newest attempt that has any."""
+    """Return failed gates with output, from the newest attempt with failed gates."""
     results = [attempt.result for attempt in step.attempts if attempt.result is not None]
     failing = ([gate for gate in attempt.gates if gate.status in {"failed", "error"}] for attempt in reversed(results))
     return [gate for gate in next(filter(None, failing), []) if gate.output.strip()]
@@ -187,11 +187,11 @@ def _output(gate: GateResult) -> Iterator[str]:
     yield from ("", "</details>", "")
 
 
-# -- text that others wrote ----------------------------------------------------------------------------------------
+# -- untrusted text ------------------------------------------------------------------------------------------------
 
 
 def code(text: str, *, in_table: bool = False) -> str:
-    """A code span. A `|` would end a table cell even if escaped, so a broken bar replaces it."""
+    """Return text as a code span. In tables, a broken bar replaces `|`, which ends a cell even if escaped."""
     plain = short(text)
     if in_table:
         plain = plain.replace("|", "\N{BROKEN BAR}")
@@ -203,14 +203,14 @@ def code(text: str, *, in_table: bool = False) -> str:
 
 
 def block(text: str) -> list[str]:
-    """A code block that no line of the text can end."""
+    """Return text as a code block with a fence that is longer than any in the text."""
     lines = clean_text(text).splitlines()
     fence = "`" * max(3, 1 + max(map(_longest_run, lines), default=0))
     return [f"{fence}text", *lines, fence]
 
 
 def _word(text: str) -> str:
-    """The name itself if that is safe, otherwise as a code span for a cell."""
+    """Return a name unchanged if it has no markup, otherwise as a code span for a cell."""
     name = short(text)
     return name if _PLAIN.fullmatch(name) else code(name, in_table=True)
 

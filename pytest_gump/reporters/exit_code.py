@@ -1,4 +1,4 @@
-"""The exit code of a session with runs: 0 if and only if every run and every ordinary test passed."""
+"""The exit code of a session with runs: 0 if and only if all runs and all ordinary tests passed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _OWN: Final = frozenset(
         pytest.ExitCode.USAGE_ERROR,
     }
 )
-"""Codes that say why a run did not pass."""
+"""Exit codes of pytest that are kept if a run did not pass."""
 
 
 class ExitCode:
-    """Registered with the conductor. Counts ordinary tests by their reports, independently of pytest's own count."""
+    """Plugin of the conductor. Counts ordinary tests by their reports, independently of pytest."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -33,13 +33,13 @@ class ExitCode:
         self._has_failures = False
 
     def expect(self, selected: int, statuses: Callable[[], Sequence[str]]) -> None:
-        """Set the number of expected runs; `statuses` returns the status of each run that began, at the end."""
+        """Set the number of expected runs. `statuses` returns the status of each started run at the end."""
         self._selected, self._statuses = selected, statuses
 
     def settle(self, code: int) -> int:
-        """Return the session's exit code; `code` is that of pytest and the other plugins.
+        """Return the session's exit code. `code` is the exit code of pytest and other plugins.
 
-        Codes of other plugins, for a coverage that is too low for example, count only if ordinary tests ran.
+        The exit code of another plugin, for example for low coverage, applies only if ordinary tests ran.
         """
         if self._selected == 0 or only_shows(self._config):
             return code
@@ -68,5 +68,5 @@ class ExitCode:
 
 
 def is_own(report: Any) -> bool:
-    """True if the report is that of a step."""
+    """True if the report belongs to a step."""
     return hasattr(report, "gump_category") or getattr(report, "gump", None) is not None

@@ -1,11 +1,11 @@
-"""A run in pytest's JUnit XML: properties of steps and of the suite, and the attempts of a step."""
+"""Runs in pytest's JUnit XML: properties of suite and steps, and the attempts of each step."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from _pytest.junitxml import (  # no public way to a testcase's system-out; tests/reporters/test_junit.py
+from _pytest.junitxml import (  # no public API for a testcase's system-out; tests/reporters/test_junit.py
     bin_xml_escape,
     xml_key,
 )
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]]:
-    """Properties of a step that has attempts. They are few, because viewers show them before the failure."""
+    """Return the properties of a step with attempts. Only a few, because viewers show them before the failure."""
     last = step.attempts[-1]
     properties = [
         ("gump.run_id", record.run_id),
@@ -44,7 +44,7 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
 
 
 def step_details(step: StepRecord) -> list[tuple[str, str]]:
-    """Further values of a step: sums over all attempts, and the longest context."""
+    """Return further values of a step: sums of all attempts, and the longest context."""
     total, last = step.total, step.attempts[-1]
     details = [
         ("gump.mode", last.mode),
@@ -86,11 +86,10 @@ def suite_properties(record: RunRecord, suffix: str = "") -> list[tuple[str, str
 
 
 def system_out(step: StepRecord) -> ET.Element:
-    """The attempts before the last one, and then `NAME=VALUE` for each further value.
+    """Return the attempts before the last as text, followed by `NAME=VALUE` for each further value.
 
-    Every family of pytest's XML and every reader knows this element. The schema of xunit2 also has elements of Maven
-    Surefire for earlier attempts (`flakyFailure`), but viewers take a step with one of those for neither passed nor
-    failed.
+    All JUnit families of pytest and all readers support `system-out`. The xunit2 schema also has elements of Maven
+    Surefire for earlier attempts (`flakyFailure`), but viewers show such a step neither as passed nor as failed.
     """
     last = step.attempts[-1]
     shown = [attempt for attempt in step.attempts if attempt is not last or attempt.verdict != step.status]
@@ -105,7 +104,7 @@ def _attempt_text(record: AttemptRecord) -> str:
     if result is None:
         return f"attempt {record.attempt}: {record.agent or 'gate'}: interrupted"
     cost = format_usd(result.usage.cost_usd, estimated=result.usage.is_estimated)
-    fate = " (in another run)" if record.reused else " (run again after a resume)" if record.superseded else ""
+    fate = " (reused from another run)" if record.reused else " (run again after a resume)" if record.superseded else ""
     lines = [
         (
             f"attempt {record.attempt}: {record.agent or 'gate'}: {result.outcome}{fate}, {cost}, "
@@ -119,22 +118,22 @@ def _attempt_text(record: AttemptRecord) -> str:
 
 
 def write_step(config: pytest.Config, report: Any, record: RunRecord, step: StepRecord) -> None:
-    """Complete the testcase of a settled step; `report` is the teardown report that will close it."""
+    """Complete the testcase of a settled step. `report` is its teardown report."""
     report.user_properties = step_properties(record, step)
     _write_details(config, report, step)
 
 
 def write_skipped(config: pytest.Config, item: StepItem, record: RunRecord, step: StepRecord) -> None:
-    """Give a step that is about to be skipped what its attempts cost: a restart may have led to it before."""
+    """Add the attempts of a step that is about to be skipped. It can have attempts from before a restart."""
     if step.attempts:
         item.user_properties = list(step_properties(record, step))
         _write_details(config, item.nodeid, step)
 
 
 def write_unsettled(config: pytest.Config, item: StepItem, record: RunRecord, step: StepRecord) -> None:
-    """Write a testcase, skipped, for a step that has attempts but was never counted, so that its cost is not lost.
+    """Write a skipped testcase for a step that has attempts but no testcase, so that its cost is reported.
 
-    That is the step in which a run was stopped, and what a failed replan had split a step into.
+    Such steps were running when the run stopped, or belong to a failed replan.
     """
     xml = config.stash.get(xml_key, None)
     if xml is None:
@@ -153,7 +152,7 @@ def _write_details(config: pytest.Config, report: Any, step: StepRecord) -> None
 
 
 def write_suite(config: pytest.Config, records: list[tuple[str, RunRecord]]) -> None:
-    """Add the properties of every run to the suite; with more than one, each name ends in the run's node id."""
+    """Add the properties of all runs to the suite. If there are several runs, names end in the run's node id."""
     xml = config.stash.get(xml_key, None)
     if xml is None:
         return

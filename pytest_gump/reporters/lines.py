@@ -1,4 +1,4 @@
-"""The lines that a person reads during a run: pure text, no terminal."""
+"""Text lines of the terminal output of a run. Pure functions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 MOST_FAILED = 10
-"""Steps that a summary names."""
+"""Limit of steps that a summary lists."""
 _WITHOUT_FAILURE = {"passed", "skipped", "running"}
 
 
 class Columns(NamedTuple):
-    """Widths of the columns that all lines of a run share."""
+    """Column widths of a run's lines."""
 
     name: int = 17
     agent: int = 14
@@ -41,7 +41,7 @@ def head_line(record: RunRecord, how: str) -> str:
 
 
 def columns_for(paths: Iterable[StepPath], agents: Iterable[str]) -> Columns:
-    """Make the columns wide enough for the names of a run; a name beyond the limit is cut."""
+    """Return column widths for the names of a run. Longer names than the limit are cut."""
     names = (2 * (len(path.names) - 1) + width(path.name) for path in paths)
     return Columns(
         name=min(WIDEST_NAME, max((LAYOUT.name, *names))),
@@ -52,9 +52,9 @@ def columns_for(paths: Iterable[StepPath], agents: Iterable[str]) -> Columns:
 def attempt_lines(
     attempt: AttemptRecord, result: AttemptResult, marks: Marks, columns: int, layout: Columns = LAYOUT
 ) -> list[str]:
-    """One finished attempt: mark, name, agent, mode, result, cost, time, reason.
+    """Lines of a finished attempt: mark, name, agent, mode, result, cost, time and reason.
 
-    A narrow terminal drops the agent. What still does not fit goes on its own line.
+    On a narrow terminal, the agent is omitted. Parts that still do not fit are on a second line.
     """
     path = StepPath.parse(attempt.step)
     indent = "  " * (len(path.names) - 1)
@@ -74,7 +74,7 @@ def attempt_lines(
 
 
 def _work(attempt: AttemptRecord, result: AttemptResult, layout: Columns) -> tuple[Sequence[str], str]:
-    """The middle columns, with and without the agent, and cost and time."""
+    """Return the middle columns, once with and once without the agent, and cost and time."""
     if attempt.mode == "merge":
         merged = plural(len(result.changed), "file") if result.changed else "nothing new"
         return ["" if result.reason else merged], ""
@@ -93,7 +93,7 @@ def _cell(text: str, columns: int) -> str:
 
 
 def failure_lines(name: str, reason: str, marks: Marks, columns: int) -> list[str]:
-    """A failure that belongs to no step; a reason that does not fit goes on its own line."""
+    """Lines of a failure outside any step. A reason that does not fit is on a second line."""
     head = f"{marks.failed} {name}"
     line = f"{pad(head, LAYOUT.name + 2)} {reason}"
     return [line] if width(line) <= columns else [fit(head, columns), fit(f"    {reason}", columns)]
@@ -105,14 +105,14 @@ def group_line(path: StepPath, marks: Marks, columns: int) -> str:
 
 
 def step_line(mark: str, step: str, text: str, columns: int) -> str:
-    """A step that no attempt is shown for: it was skipped, or fails after its last attempt was shown."""
+    """Line of a step without an attempt line: it was skipped, or it fails after its last attempt was shown."""
     path = StepPath.parse(step)
     indent = "  " * (len(path.names) - 1)
     return fit(f"{indent}{mark} {pad(path.leaf, max(1, LAYOUT.name - len(indent)))} {text}", columns)
 
 
 def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], marks: Marks) -> list[str]:
-    """A line for each step of a resumed run: `reused`, `re-run: <what changed>`, or `to do`; never cut off."""
+    """A line for each step of a resumed run: `reused`, `re-run: <what changed>` or `to do`. Lines are never cut."""
     lines = []
     for leaf in leaves:
         why = reruns.get(leaf.path)
@@ -124,14 +124,14 @@ def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], mar
 
 
 def run_line(record: RunRecord, marks: Marks) -> str:
-    """`run passed — 3 items, 6 steps, 1 escalation, $1.19, 13m`."""
+    """Return `run passed — 3 items, 6 steps, 1 escalation, $1.19, 13m`."""
     return f"run {record.status} {marks.dash} {', '.join(run_facts(record))}"
 
 
 def run_facts(record: RunRecord) -> list[str]:
-    """Counts that are not zero, then cost and time.
+    """Return counts that are not zero, cost and time.
 
-    If a plan has items, only steps of items are counted. Merges are not counted.
+    If a plan has items, only steps of items are counted. Merges are never counted.
     """
     total = record.total
     own = [step for step in record.steps.values() if step.attempts and step.mode != "merge"]
@@ -152,26 +152,26 @@ def run_facts(record: RunRecord) -> list[str]:
 
 
 def more_money_text(total: Total) -> str:
-    """What to do when a budget is spent: it may include lost attempts of unknown cost."""
-    presumed = f"; the unknown cost counts as {format_usd(total.presumed_usd)}" if total.presumed_usd else ""
-    return f"continue with more money{presumed}"
+    """Describe the resume command of a run whose budget is spent. Lost attempts of unknown cost count too."""
+    presumed = f"; unknown costs count as {format_usd(total.presumed_usd)}" if total.presumed_usd else ""
+    return f"resume with a higher budget{presumed}"
 
 
 def reservation_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
-    """The gates that were skipped in steps that passed, and why such steps changed nothing."""
+    """Lines about skipped gates and missing changes of steps that passed."""
     found = [fit(f"{marks.skipped} {path}: {text}", columns) for path, text in reservations(record)]
     rest = len(found) - MOST_FAILED
     return [*found[:MOST_FAILED], f"and {rest} more"] if rest > 0 else found
 
 
 def command_lines(commands: Sequence[tuple[str, str]], marks: Marks) -> list[str]:
-    """Commands to run next, each with its purpose; a command is never cut."""
+    """Lines of commands to run next, each with its purpose. Commands are never cut."""
     columns = max((COMMAND_COLUMNS, *(width(command) for command, _ in commands)))
     return [f"{marks.arrow} {pad(command, columns)}  {what}" for command, what in commands]
 
 
 def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
-    """The steps that neither passed nor were skipped, each with the outcome it ended with."""
+    """Lines of steps that neither passed nor were skipped, each with its outcome."""
     failed = [step for step in record.steps.values() if step.outcome not in _WITHOUT_FAILURE]
     lines = [
         fit(f"{marks.failed} {step.path}: {step.outcome}{f': {step.reason}' if step.reason else ''}", columns)
@@ -182,13 +182,13 @@ def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
 
 
 def named_lines(result: AttemptResult) -> list[str]:
-    """Lines on changes of an attempt that a person should look at, whatever its outcome."""
+    """Lines about changes of an attempt that a person should review."""
     read = [f"changed what gates read: {', '.join(result.gate_config)}"] if result.gate_config else []
     return [*read, *result.named_changes]
 
 
 def to_look_at(record: RunRecord) -> list[str]:
-    """Like `named_lines`, for the changes in the result of the run."""
+    """Lines about changes in the result of the run that a person should review."""
     kept = [attempt for attempt in record.attempts if attempt.verdict == "passed" and not attempt.superseded]
     results = [(attempt.step, attempt.result) for attempt in kept if attempt.result is not None]
     found = [f"{step}: {line}" for step, result in results for line in named_lines(result)]
@@ -202,7 +202,7 @@ def _mark(attempt: AttemptRecord, marks: Marks) -> str:
 
 
 def _cost(result: AttemptResult) -> str:
-    """Dollars of an attempt; nothing where nothing was used."""
+    """Cost of an attempt; empty if it used nothing."""
     usage = result.usage
     if usage.cost_usd is None and usage.is_empty:
         return ""
@@ -218,7 +218,7 @@ def _detail(result: AttemptResult) -> str:
 
 
 def _remarks(attempt: AttemptRecord, result: AttemptResult) -> str:
-    """Remarks on an attempt that passed: its number, skipped gates, and why it changed nothing."""
+    """Remarks on an attempt that passed: number, skipped gates, and the reason for no change."""
     skipped = ", ".join(skipped_gates(result))
     parts = (
         "" if attempt.mode == "gate" else _suffix(attempt),

@@ -1,4 +1,4 @@
-"""Shows what is running: a line that is rewritten on a terminal, or a heartbeat without one."""
+"""Show running attempts: one live line on a terminal, otherwise a line per minute."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEARTBEAT_S: Final = 60.0
 REFRESH_S: Final = 0.2
 SETTLED: Final = frozenset({"passed", "failed", "skipped"})
 TOOL_VERBOSITY: Final = 2
-"""The verbosity from which on tool calls are shown as they come."""
+"""Minimum verbosity that shows each tool call."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class _Attempt(Running):
     slot: str
     began: float
     call: ToolCall | None = None
-    """The last one, as long as its text was not made: most are followed by another before anything is shown."""
+    """The last tool call, until it is formatted. Most calls are replaced before the next update."""
 
 
 class Live:
@@ -43,7 +43,7 @@ class Live:
         self._attempts: dict[int, _Attempt] = {}
         self._shown = 0.0
         self.waits: Callable[[], Iterable[tuple[str, float]]] = tuple
-        """The CLIs whose account is at a limit, each with the seconds that are left."""
+        """Returns the CLIs that wait for a usage limit, each with the remaining seconds."""
 
     def started(self, ticket: int, record: AttemptRecord, run: Run, *, slot: str, label: str) -> None:
         before = run.record.steps[record.step].attempts[:-1]
@@ -65,7 +65,7 @@ class Live:
         self._attempts.pop(ticket, None)
 
     def on_event(self, ticket: int, event: AttemptEvent) -> None:
-        """Handle an event of a running attempt, or a tick (None): only then is the screen written."""
+        """Handle an event of a running attempt. None is a tick, which updates the screen."""
         attempt = self._attempts.get(ticket)
         if attempt is not None:
             self._note(attempt, event)
@@ -86,7 +86,7 @@ class Live:
                 attempt.call, attempt.doing = None, f"gate: {one_line(name)}"
 
     def tick(self) -> None:
-        """Look at the clock; to be called several times a second."""
+        """Update the live line or write a heartbeat, if it is time. Call this several times a second."""
         screen, now, waits = self._screen, time.monotonic(), [*self.waits()]
         if screen.reporter is None or not (self._attempts or waits) or screen.verbosity < 0:
             return
@@ -118,7 +118,7 @@ class Live:
         return [*self._attempts.values()]
 
     def _progress(self) -> Progress:
-        """Progress of all runs with a running attempt, including what those attempts have spent so far."""
+        """Progress of all runs with a running attempt, including the current cost of these attempts."""
         attempts = self._attempts.values()
         runs = {id(attempt.run): attempt.run for attempt in attempts}.values()
         totals = [run.record.total for run in runs]
@@ -138,6 +138,6 @@ class Live:
 
 
 def _call_text(attempt: _Attempt, event: ToolCall) -> str:
-    """The tool and its target. A path is shown relative to the worktree: some CLIs name files absolutely."""
+    """Tool and target. Paths are shown relative to the worktree, because some CLIs report absolute paths."""
     path = (event.path or "").rpartition(f"/{attempt.slot}/")[2]
     return one_line(f"{event.tool} {path or event.command or ''}", 1000)

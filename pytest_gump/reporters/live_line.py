@@ -1,4 +1,4 @@
-"""The line that shows what is running: pure text, no terminal."""
+"""Text of the live line. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ if TYPE_CHECKING:
     from pytest_gump.text import Marks
 
 DOING_COLUMNS: Final = 40
-"""Columns for a tool call with its target, if there is room."""
+"""Columns for a tool call with its target on a wide terminal."""
 SHORT_DOING_COLUMNS: Final = 20
 
 
 @dataclass(slots=True)
 class Running:
-    """An attempt that has not ended, as far as its agent has reported."""
+    """State of a running attempt, from the events so far."""
 
     label: str
-    """Identifies its run among several; empty if there is only one."""
+    """Label of its run; empty if there is only one run."""
     step: str
     agent: str | None
     turns: int = 0
     usd: float | None = None
     seconds: float = 0.0
     attempt: int = 1
-    """0 for the preflight, which is no step."""
+    """Attempt number; 0 for the preflight, which is not a step."""
     why: str = ""
-    """Why the step is retried."""
+    """Reason of the retry."""
     doing: str = ""
-    """The last tool call, or the gate that runs: `Bash pytest -q`, `gate: test`."""
+    """The last tool call or the running gate: `Bash pytest -q`, `gate: test`."""
     is_estimated: bool = False
     """True if `usd` is an estimate."""
 
 
 class Progress(NamedTuple):
-    """Progress of the runs, and what they have spent."""
+    """Progress and cost of the runs."""
 
     settled: int = 0
     known: int = 0
-    """Steps that are known so far; those of a plan count once it exists. 0 means unknown."""
+    """Number of known steps. Steps of a plan count once it exists. 0 is unknown."""
     spent_usd: float = 0.0
     budget_usd: float | None = None
     is_estimated: bool = False
@@ -66,14 +66,14 @@ def live_line(
     waits: Sequence[tuple[str, float]] = (),
     progress: Progress | None = None,
 ) -> str:
-    """All running attempts in one line that is shorter than the terminal.
+    """Return a line with all running attempts that is shorter than the terminal.
 
     Args:
         running: the attempts, oldest first.
-        marks: signs that the terminal can show.
-        columns: of the terminal.
-        waits: the CLIs that wait for a limit, each with the seconds that are left.
-        progress: of all runs together.
+        marks: symbols that the terminal supports.
+        columns: width of the terminal.
+        waits: CLIs that wait for a usage limit, each with the remaining seconds.
+        progress: progress of all runs together.
     """
     progress = progress or Progress()
     if waits:
@@ -85,7 +85,7 @@ def live_line(
 
 
 def waits_text(cli: str, seconds: float) -> str:
-    """`claude waits for its usage limit, 12:30 left`."""
+    """Return `claude waits for its usage limit, 12:30 left`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     left = f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
@@ -93,18 +93,18 @@ def waits_text(cli: str, seconds: float) -> str:
 
 
 def running_text(attempt: Running, progress: Progress | None = None) -> str:
-    """All known facts about a running attempt."""
+    """Return a running attempt with all parts of the live line."""
     return "  ".join(part for part in _parts(attempt, progress or Progress()).values() if part)
 
 
 def progress_text(running: int, progress: Progress) -> str:
-    """`2 running  3/8 steps  run $0.31 of $5.00`."""
+    """Return `2 running  3/8 steps  run $0.31 of $5.00`."""
     done = f"{progress.settled}/{progress.known} steps" if progress.known else ""
     return "  ".join(filter(None, (f"{running} running", done, progress.money)))
 
 
 def _parts(attempt: Running, progress: Progress) -> dict[str, str]:
-    """The parts of the line by name, in the order in which they are shown."""
+    """Parts of the line by name, in display order."""
     position = f"{min(progress.settled + 1, progress.known)}/{progress.known}"
     return {
         "position": position if progress.known and attempt.attempt else "",
@@ -121,7 +121,7 @@ def _parts(attempt: Running, progress: Progress) -> dict[str, str]:
 
 
 def _single(attempt: Running, progress: Progress, marks: Marks, columns: int) -> str:
-    """Leave out the least important part until the line fits."""
+    """Shorten or omit the least important part until the line fits."""
     parts = _parts(attempt, progress)
     phase = attempt.doing or ("agent" if attempt.agent else "")
     for name, shorter in (
@@ -150,7 +150,7 @@ def _joined(parts: dict[str, str], marks: Marks) -> str:
 
 
 def _several(running: Sequence[Running], progress: Progress, marks: Marks, columns: int) -> str:
-    """Show less of each attempt, the more there are."""
+    """Show fewer parts of each attempt until the line fits."""
     head = progress_text(len(running), progress)
     for start, form in (
         (head, "{step} {agent} {doing} {turns} {usd} {time}"),

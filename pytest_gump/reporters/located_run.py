@@ -1,4 +1,4 @@
-"""A run with the files in which its steps are written."""
+"""A run with the source locations of its steps."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ REASON_CHARS: Final = 500
 
 
 class LocatedRun(NamedTuple):
-    """One run, and where its steps are written."""
+    """A run with the source locations of its steps."""
 
     record: RunRecord
     loaded: Loaded
     root: Path
     changed: Sequence[ChangedFile] | None = None
-    """Files that differ between the run's base and its head; None where that cannot be found out."""
+    """Files that differ between base and head of the run; None if git cannot compare them."""
 
     def location(self, step: str | None = None) -> tuple[str, int]:
-        """The file, relative to the project, and line of a step; of the spec, if the workflow lies elsewhere."""
+        """Return relative path and line of a step, or of the spec if the workflow is outside the project."""
         path = self.loaded.path
         if path is None or not path.is_relative_to(self.root):
             return self.record.spec, 1
@@ -36,7 +36,7 @@ class LocatedRun(NamedTuple):
         return path.relative_to(self.root).as_posix(), self.loaded.lines.get(static, 1)
 
     def failures(self) -> Iterator[tuple[str, str, int, str]]:
-        """Title, file, line and text of what did not pass: the failed steps, else the run itself."""
+        """Yield title, file, line and text of each failed step, or of a run that failed without one."""
         record = self.record
         name = f"{short(record.workflow)} on {short(record.spec)}"
         failed = [step for step in record.steps.values() if step.status == "failed"]
@@ -51,5 +51,5 @@ class LocatedRun(NamedTuple):
 
 
 def short(text: str) -> str:
-    """Text as one line of a CI service's report."""
+    """Return text as one line of a CI report."""
     return one_line(text, REASON_CHARS)

@@ -1,4 +1,4 @@
-"""Columns, parameters and totals of steps for the reports of other plugins."""
+"""Support for other plugins: pytest-html, pytest-sugar and Allure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 COLUMNS = ("Agent", "Cost", "Attempts")
-"""What pytest-html's table shows of a step, behind its name."""
+"""Columns of a step in pytest-html's table, after its name."""
 
 
 def recount(session: pytest.Session) -> None:
-    """Tell pytest-sugar's progress bar how many items there are, now that a plan has added some."""
+    """Update the item count of pytest-sugar's progress bar after a plan has added items."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and hasattr(reporter, "tests_count"):
         reporter.tests_count = session.testscollected
 
 
 class OtherPlugins:
-    """Registered with the conductor; each hook does nothing where the other plugin is not installed."""
+    """Plugin of the conductor. Each hook has no effect if the other plugin is not installed."""
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
@@ -39,7 +39,7 @@ class OtherPlugins:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Name the plan items to Allure, which takes items that differ in brackets only for retries of one another."""
+        """Set the plan items as a parameter for Allure, which otherwise shows them as retries of one test."""
         named = isinstance(item, StepItem) and item.step_path.items
         if named and item.config.pluginmanager.has_plugin("allure_listener"):
             import allure

@@ -1,4 +1,4 @@
-"""Prints what the engine computed: a line for each attempt, the summary, JUnit."""
+"""Print the progress and the summary of runs, and write them to JUnit XML."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 
 class Report:
-    """What a person reads; silent where there is no terminal (`-p no:terminal`)."""
+    """The terminal output of runs. Writes nothing without a terminal reporter (`-p no:terminal`)."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -79,7 +79,7 @@ class Report:
         return self.screen.marks
 
     def statuses(self) -> list[str]:
-        """The status of each run that began."""
+        """Return the status of each started run."""
         return [str(run.record.status) for _, run in self._runs]
 
     # -- a run ---------------------------------------------------------------------------------------------------
@@ -94,25 +94,25 @@ class Report:
         self._write("")
         self._write(fit(head_line(record, "resumes run" if record.resumed else "run"), self.columns))
         if record.origin is not None:
-            self._write(fit(f"takes over what run {record.origin} did before", self.columns))
+            self._write(fit(f"reuses results of run {record.origin}", self.columns))
         self._print_reuse(run)
 
     def _print_reuse(self, run: Run) -> None:
-        """Print for every step of a resumed run whether its result is reused; if not, why it runs again."""
+        """Print for each step of a resumed run if its result is reused, or why it runs again."""
         if run.reuse.reruns is not None:
             for line in reuse_lines(run.schedule.leaves(), run.reuse.reruns, self._marks):
                 self._write(line)
 
     def dry_run_of_resume(
-        self, record: RunRecord, leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], *, goes_on: bool
+        self, record: RunRecord, leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], *, is_resumed: bool
     ) -> None:
-        """Say what would become of a run's past; `goes_on`: in the same run."""
-        how = "would resume run" if goes_on else "would take over what was done before by run"
-        rest = "no gate was tried again, and no result looked for that only the disk has"
+        """Print which results of an earlier run would be reused; `is_resumed` is False for `--gump-from`."""
+        how = "would resume run" if is_resumed else "would reuse results of run"
+        rest = "a dry run neither runs gates again nor recovers results that are not in the ledger"
         self.print_lines([head_line(record, how), *reuse_lines(leaves, reruns, self._marks), rest])
 
     def print_lines(self, lines: Sequence[str]) -> None:
-        """Print a text that was asked for, whatever the verbosity."""
+        """Print requested lines at every verbosity."""
         for line in ("", *lines):
             self._write(line, level=-9)
 
@@ -122,7 +122,7 @@ class Report:
             self._write(fit(line, self.columns), yellow=True)
 
     def show_notes(self, notes: Iterable[Problem | str]) -> None:
-        """Show notes on workflow and settings files that are valid but probably not intended, each once."""
+        """Print notes about valid but probably unintended workflows and settings, each once."""
         for note in map(str, notes):
             if note not in self._said:
                 self._said.add(note)
@@ -147,7 +147,7 @@ class Report:
             self._write(f"{label}{line}", red=True)
 
     def set_labels(self, labels: Mapping[str, str]) -> None:
-        """Start the lines of these runs with a label, because several run in parallel."""
+        """Set labels that start the lines of runs in parallel."""
         self._labels = {run_id: f"{label}  " for run_id, label in labels.items()}
 
     def label_of(self, run_id: str) -> str:
@@ -185,7 +185,7 @@ class Report:
             show(named, yellow=True)
 
     def _open_groups(self, label: str, path: StepPath) -> None:
-        """Print the headings of the groups that the step is the first to be shown in."""
+        """Print headings of the step's groups that are not printed yet."""
         chain = tuple(StepPath(path.names[:depth], path.items) for depth in range(1, len(path.names)))
         shown = self._groups[1] if self._groups[0] == label else ()
         for depth, group in enumerate(chain):
@@ -198,30 +198,30 @@ class Report:
         self._write(f"{label}{step_line(self._marks.skipped, step, f'skipped: {reason}', self.columns - width(label))}")
 
     def step_given_up(self, run_id: str, step: str, nodeid: str, reason: str) -> None:
-        """Show a step that fails after its last attempt was shown as one of several."""
+        """Print a step that fails after its last attempt was printed as retried."""
         label = self.label_of(run_id)
-        text = f"failed for good: {reason}"
+        text = f"failed: {reason}"
         self._write(f"{label}{step_line(self._marks.failed, step, text, self.columns - width(label))}", red=True)
         counted = self._terminal.stats.get("retried", []) if self._terminal is not None else []
         last = next((report for report in reversed(counted) if report.nodeid == nodeid), None)
-        if last is not None:  # nothing was retried after it
+        if last is not None:  # it was not retried after all
             counted.remove(last)
 
     def step_failed(self, item: StepItem, text: str, spent_s: float = 0.0) -> Any:
-        """Log a step that failed without an attempt of its own; the caller closes its testcase."""
+        """Log a step that failed without an attempt. The caller closes its testcase."""
         report = item.bare_report("call", "failed", text)
         report.duration = spent_s
         self.log_all(item, [report])
         return report
 
     def log_all(self, item: pytest.Item, reports: list[Any]) -> None:
-        """Log reports of a step that have no attempt behind them."""
+        """Log reports of a step that belong to no attempt."""
         for report in reports:
             report.gump_category = None
             self.log(report, item.ihook)
 
     def log(self, report: Any, hook: Any) -> None:
-        """Log a report of a step; errors in hooks of other plugins are only shown."""
+        """Log a report of a step. Errors in hooks of other plugins are printed and otherwise ignored."""
         with self.own_lines(report):
             text = trouble(partial(hook.pytest_runtest_logreport, report=report))
         if text is not None:
@@ -229,7 +229,7 @@ class Report:
 
     @contextmanager
     def own_lines(self, report: Any) -> Iterator[None]:
-        """While this lasts, pytest's reporter counts the step's report but prints nothing for it."""
+        """Context in which pytest's reporter counts the report of a step but does not print it."""
         self._logging = True
         try:
             yield
@@ -239,13 +239,13 @@ class Report:
         if category and self._terminal is not None:  # the reporter of pytest-bdd counts only what it prints
             counted = self._terminal.stats.get(category)
             if not counted or counted[-1] is not report:
-                self._terminal._add_stats(category, [report])  # noqa: SLF001 - no public way; tests/neighbours
+                self._terminal._add_stats(category, [report])  # noqa: SLF001 - no public API; tests/neighbours
 
     # -- pytest's own hooks --------------------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: Any) -> tuple[str, str, str] | None:
-        """Count our reports, but leave the printing to the lines above; the summary asks again, for the word."""
+        """Count reports of steps without printing them. The short summary calls this again for the word."""
         if not is_own(report):
             return None
         category = _category(report)
@@ -284,7 +284,7 @@ class Report:
         resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
         if record.max_budget is not None and record.total.bound_usd >= record.max_budget:
             return [*log, report, (f"{resume} --gump-max-budget=USD", more_money_text(record.total))]
-        return [*log, report, (resume, "continue it")]
+        return [*log, report, (resume, "resume the run")]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -293,7 +293,7 @@ class Report:
 
 
 def labels(records: Sequence[RunRecord]) -> dict[str, str]:
-    """The shortest labels that distinguish runs in parallel, by run id."""
+    """Return the shortest distinct labels of runs in parallel, by run id."""
     if len(records) < 2:
         return {}
     workflows, specs = {record.workflow for record in records}, {record.spec for record in records}
@@ -313,7 +313,7 @@ def _never_started(record: RunRecord, step: str) -> bool:
 
 
 def _category(report: Any) -> str:
-    """What pytest's summary counts a report of ours as; "" is no count."""
+    """Category of a step's report in pytest's summary; "" is not counted."""
     category = getattr(report, "gump_category", None)
     if category is None:
         category = "" if report.passed and report.when != "call" else report.outcome

@@ -1,4 +1,4 @@
-"""Pytest's terminal, as we write to it: whole lines, and one line that is written over again and again."""
+"""Writes lines and a live line to pytest's terminal."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from pytest_gump.text import Marks
 
 COLUMNS = 80
-"""Width of lines that nobody sees."""
+"""Width of lines without a terminal reporter."""
 
 
 class Screen:
-    """Silent where there is no terminal reporter (`-p no:terminal`)."""
+    """Writes nothing without a terminal reporter (`-p no:terminal`)."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self.verbosity = config.get_verbosity()
-        self._passing: int | None = None
-        """Columns of the line to be overwritten; None if there is none."""
+        self._live: int | None = None
+        """Width of the current live line; None if there is none."""
 
     @property
     def reporter(self) -> Any:
@@ -33,7 +33,7 @@ class Screen:
 
     @property
     def columns(self) -> int:
-        """Current width of the terminal; pytest treats a width below 40 as 80."""
+        """Current width of the terminal. Pytest treats a width below 40 as 80."""
         width_of_pytest = int(self._config.get_terminal_writer().fullwidth) if self.reporter else COLUMNS
         return min(width_of_pytest, shutil.get_terminal_size((width_of_pytest, 24)).columns)
 
@@ -55,29 +55,29 @@ class Screen:
         self.reporter.write_line(clean_text(line), **markup)
 
     def write_over(self, line: str) -> None:
-        """Show a line until the next one is written."""
-        if self._passing is None:
+        """Show a live line until the next line is written."""
+        if self._live is None:
             self._end_line()
         text = clean_text(line)
         self._overwrite(text)
-        self._passing = width(text)
+        self._live = width(text)
 
     def erase(self) -> bool:
-        """Remove the passing line, if one is shown. The cursor stays at the start of its row."""
-        if self._passing is None:
+        """Remove the live line. The cursor stays at the start of its row. Return False if there is none."""
+        if self._live is None:
             return False
         self._overwrite("")
         self.reporter.rewrite("")
-        self._passing = None
+        self._live = None
         return True
 
     def _overwrite(self, text: str) -> None:
-        """Overwrite the passing line. No blanks follow it, because a terminal that gets narrower would wrap them."""
-        covered = min(self._passing or 0, self.columns - 1)
+        """Overwrite the live line. Extra trailing blanks are avoided, because a narrower terminal would wrap them."""
+        covered = min(self._live or 0, self.columns - 1)
         self.reporter.rewrite(text + " " * (covered - width(text)))
 
     def _end_line(self) -> None:
-        """End a line that somebody else began, such as a reporter with its own progress line."""
+        """End an unfinished line of another reporter, for example its progress line."""
         self.reporter.ensure_newline()
         if self._config.get_terminal_writer().width_of_current_line:
             self.reporter.write_line("")

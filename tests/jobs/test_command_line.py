@@ -92,7 +92,9 @@ def test_a_spec_in_utf_16_is_refused_before_it_costs(project: GumpProject, encod
     (project.path / "spec.md").write_bytes("\ufeff# What to build\r\n".encode(encoding))
     result = project.run("one", "--gump-dirty=include")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: the spec *spec.md is UTF-16 text: *", "  hint: save it as UTF-8"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: the spec *spec.md is UTF-16 text, which agents cannot read", "  hint: save it as UTF-8"]
+    )
     assert project.folders() == []
 
 

@@ -64,7 +64,7 @@ def test_github_gets_a_table_of_the_steps(project: GumpProject, summary: Path, m
     assert text.startswith("before\n### ✓ `retry` on `spec.md` passed\n\n1 step, 1 retry, **$0.30**, ")
     run_id = project.record().run_id
     assert f"\n**1 file changed, +1 -0** on branch `gump/{run_id}`, based on `" in text
-    assert f"\nMerge with `gump apply {run_id}`, or push the branch\n" in text
+    assert f"\nMerge the branch with `gump apply {run_id}`, or push it\n" in text
     assert "| step | result | agent | attempts | cost | turns | time | gates |\n" in text
     row = next(line for line in text.splitlines() if "`impl`" in line)
     cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -259,7 +259,7 @@ def test_a_reviewer_sees_skipped_gates_what_was_red_before_and_how_much_changed(
     (run,) = failed_run("lint")
     changed = (ChangedFile("a.py", "added", 10, 0), ChangedFile("b.bin", "modified", None, None))
     text = markdown([run._replace(changed=changed)])
-    assert "\n- lint failed before the run, on the base: `lint`\n" in text
+    assert "\n- lint already fails on the base: `lint`\n" in text
     assert "\n- lint was skipped in `impl`: `lint`\n" in text
     assert "| lint **failed**, lint **skipped** |" in text
     assert "\n**2 files changed, +10 -0** on branch `gump/r`" in text

@@ -102,8 +102,8 @@ def test_retries_of_a_group_are_counted_once_each() -> None:
 @pytest.mark.parametrize(
     ("total", "text"),
     [
-        (Total(cost_usd=1.5), "continue with more money"),
-        (Total(cost_usd=0.0, presumed_usd=3.0), "continue with more money; the unknown cost counts as $3.00"),
+        (Total(cost_usd=1.5), "resume with a higher budget"),
+        (Total(cost_usd=0.0, presumed_usd=3.0), "resume with a higher budget; unknown costs count as $3.00"),
     ],
 )
 def test_a_budget_that_nobody_saw_spent_is_explained(total: Total, text: str) -> None:

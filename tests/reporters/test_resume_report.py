@@ -70,7 +70,7 @@ def test_attempts_that_do_not_hold_any_more_are_marked_and_were_paid_for(
     text = told(capsys, "report")
     assert "passed, superseded" in text
     assert ", resumed" in text
-    assert "its result is no longer valid" in told(capsys, "log", "impl", "--attempt", "1")
+    assert "superseded: the run was resumed" in told(capsys, "log", "impl", "--attempt", "1")
     suite = {one.get("name"): one.get("value") for one in ET.parse(failed.path / "j.xml").iter("property")}
     assert suite["gump.resumed"] == "1"
 
@@ -93,9 +93,9 @@ def test_attempts_of_another_run_are_marked_and_part_of_no_sum(
     assert [step["totals"]["cost"]["usd"] for step in report["steps"]] == [0, 0, 0]
     text = told(capsys, "report")
     assert "passed, reused" in text
-    assert f"took over results of run {origin}" in " ".join(text.split())
+    assert f"reused results of run {origin}" in " ".join(text.split())
     assert "tokens" not in text.split()
-    assert f"made in another run, which has its files: gump log {origin} 'impl' --attempt 3" in told(
+    assert f"reused from another run, which has its files: gump log {origin} 'impl' --attempt 3" in told(
         capsys, "log", "impl"
     )
     markdown = summary.read_text()

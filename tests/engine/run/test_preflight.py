@@ -21,7 +21,11 @@ def test_a_command_that_cannot_run_stops_the_run_before_the_first_agent(project:
     result = project.run("one")
     result.assert_outcomes(failed=1, skipped=1)
     result.stdout.fnmatch_lines(
-        ["*preflight: compile: command not found: no-such-compiler*", "hint: what git ignores *", "*`setup:`*"]
+        [
+            "*preflight: compile: command not found: no-such-compiler*",
+            "hint: the worktrees of a run do not contain files that git ignores *",
+            "*`setup:`*",
+        ]
     )
     record = project.record()
     assert record.attempts == []
