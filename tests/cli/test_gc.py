@@ -91,8 +91,8 @@ def test_what_gump_renamed_is_named_and_stays(passed: Gump) -> None:
     beside = slots.with_name(f".not-ours-{slots.name}-0a1b2c3d")
     beside.write_text("of the user\n")
     output = passed.good("gc")
-    assert f"kept: .not-ours-w1-0a1b2c3d in {slots}: gump did not make it" in output
-    assert f"kept: {beside.name} in {slots.parent}: gump did not make it" in output
+    assert f"kept: .not-ours-w1-0a1b2c3d in {slots}: gump did not create it" in output
+    assert f"kept: {beside.name} in {slots.parent}: gump did not create it" in output
     assert (slots / ".not-ours-w1-0a1b2c3d").is_dir()
     assert beside.read_text() == "of the user\n"
 

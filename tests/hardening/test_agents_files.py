@@ -103,7 +103,7 @@ def test_a_link_out_of_the_tree_fails_the_attempt_by_name(rogue: Rogue, kind: st
     assert (ran.code, ran.result.outcome) == (1, "out_of_bounds")
     assert "link" in ran.result.reason
     assert b"kept.py" in rogue.tree(ran.result)
-    assert ran.told("left files that cannot be taken over")
+    assert ran.told("left files that cannot be kept")
 
 
 def test_a_linked_folder_does_not_lead_gump_out_of_the_tree(rogue: Rogue) -> None:

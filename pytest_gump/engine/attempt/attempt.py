@@ -102,7 +102,7 @@ class _Attempt:
         """
         run = self.facts.run
         if run is None:
-            raise error if isinstance(error, GumpError) else WorktreeError(f"cannot begin: {reason_of(error)}")
+            raise error if isinstance(error, GumpError) else WorktreeError(f"cannot start: {reason_of(error)}")
         if run.cancelled:
             return Judgement(Outcome.CANCELLED, "interrupted while the agent worked")
         lost = error if isinstance(error, SlotLost) else self.slot.lost

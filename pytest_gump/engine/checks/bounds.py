@@ -49,9 +49,7 @@ def check_bounds(order: Order, changed: Sequence[str], *, bad: Sequence[str] = (
     """
     reasons = []
     if bad:
-        reasons.append(
-            f"left files that cannot be taken over (unreadable, or a link out of the tree): {listed([*bad])}"
-        )
+        reasons.append(f"left files that cannot be kept (unreadable, or a link out of the tree): {listed([*bad])}")
     if forbidden := protected(changed, order.item):
         reasons.append(f"changed protected files: {listed(forbidden)}")
     beyond = outside(changed, order.item) if order.blast_radius != "off" else []

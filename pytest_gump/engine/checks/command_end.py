@@ -31,7 +31,7 @@ def left_behind(finished: Exit, whose: str) -> list[str]:
     if alive := finished.unkilled:
         verb = "is" if alive == 1 else "are"
         notes.append(
-            f"{plural(alive, 'process', 'processes')} that {whose} started could not be ended and {verb} running"
+            f"{plural(alive, 'process', 'processes')} that {whose} started could not be ended and {verb} still running"
         )
     return notes
 

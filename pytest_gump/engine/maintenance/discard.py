@@ -57,9 +57,9 @@ def _refuse_branch(repository: Repository, record: RunRecord, head: str, *, forc
     name = record.branch or branch_name(record.run_id)
     where = branch_holder(repository, branch_ref(name))
     if where == repository.root:
-        raise RunError(f"branch {name} is checked out", hint="git switch to another branch first")
+        raise RunError(f"branch {name} is checked out", hint="switch to another branch first: git switch BRANCH")
     if where is not None:
-        hint = f"git -C {where} switch to another branch first, or git worktree remove {where}"
+        hint = f"switch to another branch there: git -C {where} switch BRANCH; or git worktree remove {where}"
         raise RunError(f"branch {name} is checked out in {where}", hint=hint)
     if not force and has_other_work(repository, record, head):
         raise RunError(

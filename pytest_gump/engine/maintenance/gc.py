@@ -203,7 +203,7 @@ class _Search:
         """Report files that were in the place of a worktree or of the worktrees' folder; they may be the user's."""
         beside = self._root.parent.glob(f"{ASIDE}{self._root.name}-*")
         for path in sorted([*(self._root / name for name in self._names if name.startswith(ASIDE)), *beside]):
-            self._found.kept.append((path.name, f"in {path.parent}: gump did not make it"))
+            self._found.kept.append((path.name, f"in {path.parent}: gump did not create it"))
 
     # -- runs --------------------------------------------------------------------------------------------------------
 

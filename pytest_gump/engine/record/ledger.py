@@ -77,7 +77,7 @@ class Ledger:
         ours = os.fstat(self._file)
         if not os.path.samestat(there, ours):
             return "the ledger was replaced"
-        return "the ledger was cut short" if ours.st_size < len(self._data) else ""
+        return "the ledger was truncated" if ours.st_size < len(self._data) else ""
 
     def restore(self) -> None:
         """Write all events into a new file. An existing file with the ledger's name is renamed.

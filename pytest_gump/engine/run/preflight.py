@@ -29,7 +29,7 @@ def preflight_notes(gates: Sequence[GateResult]) -> list[str]:
         if skipped := tests.get("skipped", 0):
             notes.append(f"{gate.name}: {skipped} of {plural(tests['collected'], 'test')} skipped in the worktree")
         if gate.status == "failed":
-            notes.append(f"{gate.name} fails before any agent starts: an attempt passes only if it fixes that")
+            notes.append(f"{gate.name} fails before any agent starts: an attempt passes only if it fixes the failure")
     return notes
 
 

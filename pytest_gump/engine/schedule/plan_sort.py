@@ -46,7 +46,7 @@ def in_order(plan: Sequence[PlanItem]) -> tuple[PlanItem, ...]:
             if not needs[position]:
                 heappush(fits, position)
     if len(ordered) < len(plan):
-        raise ValueError("the items of the plan depend on each other in a circle")
+        raise ValueError("the dependencies of the plan's items are circular")
     return tuple(ordered)
 
 

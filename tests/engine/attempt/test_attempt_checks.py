@@ -83,7 +83,7 @@ def test_what_gates_read_may_change_and_is_named(kit: Kit) -> None:
 def test_link_out_of_the_tree_fails_the_attempt_and_is_named(kit: Kit) -> None:
     result = kit.run('os.symlink("/etc/passwd", "link")', gates=bash("true"))
     assert result.outcome is Outcome.OUT_OF_BOUNDS
-    assert "cannot be taken over" in result.reason
+    assert "cannot be kept" in result.reason
     assert result.reason.endswith("link")
 
 

@@ -63,7 +63,7 @@ def test_pattern_that_covers_everything_names_no_protected_file() -> None:
 def test_bad_files_come_first_and_all_reasons_are_told() -> None:
     crossing = check_bounds(order("src/"), ["gump.toml"], bad=["link"])
     assert crossing.reason is not None
-    assert crossing.reason.startswith("left files that cannot be taken over")
+    assert crossing.reason.startswith("left files that cannot be kept")
     assert "link; changed protected files: gump.toml; changed files outside" in crossing.reason
 
 
