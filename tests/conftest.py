@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import compileall
+import gc
 import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
+import pytest_gump
 from hypothesis import HealthCheck, settings
 from pytest_gump.testing import gump_project
 
 from tests.kits.project import project
 from tests.kits.saved import saved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["gump_project", "project", "saved"]
 
@@ -22,3 +32,22 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # A loaded machine generates input slowly; that is no fault of a test.
 settings.register_profile("default", suppress_health_check=[HealthCheck.too_slow], deadline=None)
 settings.load_profile("default")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compile the package once, for the hundreds of processes that tests start: PYTHONDONTWRITEBYTECODE may be set."""
+    if not hasattr(session.config, "workerinput"):
+        compileall.compile_dir(Path(pytest_gump.__file__).parent, quiet=2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Import a million objects that stay without looking for garbage, and keep the rewritten test modules on disk."""
+    chosen, sys.dont_write_bytecode = sys.dont_write_bytecode, False
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        sys.dont_write_bytecode = chosen
+        gc.freeze()
+        gc.enable()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
@@ -53,14 +54,19 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
 
 
-TREES = {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+def tree(module: str) -> ast.Module:
+    return ast.parse(FILES[module].read_text(encoding="utf-8"))
+
+
+@cache
 def imports(module: str) -> set[str]:
     """Modules of the package that a module imports anywhere: inside functions and for types too."""
     found = {
-        f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}"[12:] in TREES else node.module or ""
-        for node in ast.walk(TREES[module])
+        f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}"[12:] in FILES else node.module or ""
+        for node in ast.walk(tree(module))
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
@@ -74,7 +80,7 @@ def package_of(module: str) -> str:
 
 def package_imports() -> dict[str, set[str]]:
     graph: dict[str, set[str]] = {}
-    for module in TREES.keys() - {"", "engine"}:
+    for module in FILES.keys() - {"", "engine"}:
         package = package_of(module)
         graph.setdefault(package, set()).update({package_of(other) for other in imports(module)} - {package})
     return graph
@@ -94,8 +100,9 @@ def picture() -> str:
     return "\n".join(["```mermaid", "flowchart TD", *lines, "```"])
 
 
+@cache
 def first_sentence(module: str) -> str:
-    text = " ".join((ast.get_docstring(TREES[module]) or "").split("\n\n")[0].split())
+    text = " ".join((ast.get_docstring(tree(module)) or "").split("\n\n")[0].split())
     return (re.split(r"(?<=\.) ", text)[0] or "").replace("|", "\\|")
 
 
@@ -115,7 +122,7 @@ def steps(path: str) -> list[tuple[str, str]]:
 def wrong_steps(path: str) -> list[str]:
     """Steps whose sign does not match the imports or the path so far; only the unknown modules if there are any."""
     found = steps(path)
-    missing = [module for _, module in found if module not in TREES]
+    missing = [module for _, module in found if module not in FILES]
     if missing:
         return missing
     passed, wrong = set[str](), []
