@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.workflow.refs import AmbiguousStepError, UnknownStepError, iter_references, resolve_step
+from pytest_gump.workflow.refs import AmbiguousStepError, UnknownStepError, iter_references, resolve_step, split_state
 
 from tests.workflow.loading import load
 
@@ -51,6 +51,7 @@ def test_name_of_several_steps_elsewhere_is_ambiguous() -> None:
     with pytest.raises(AmbiguousStepError) as caught:
         resolve_step(WORKFLOW, ("end",), "tests")
     assert caught.value.candidates == ("a.tests", "b.tests")
+    assert str(caught.value) == "tests"
 
 
 @pytest.mark.parametrize("ref", ["nothing", "b.only", "", ".", "a.", "a..tests"])
@@ -77,3 +78,41 @@ steps:
 """).workflow
     (reference,) = iter_references(flow)
     assert (reference.written, reference.resolved, reference.field) == ("steps.a.diff", "a", "output")
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("steps.a.output", ("a", "output")),
+        ("steps.a.b.cost", ("a.b", "cost")),
+        ("steps.a.diff", ("a", "output")),
+        ("steps.diff.files", ("diff", "files")),
+        ("steps.a", None),
+        ("steps.", None),
+        ("steps", None),
+        ("run.cost", None),
+        ("item.steps.a.output", None),
+    ],
+)
+def test_a_reference_names_a_step_and_a_field(name: str, split: tuple[str, str] | None) -> None:
+    assert split_state(name) == split
+
+
+def test_prompts_of_a_strategy_hold_references_too() -> None:
+    flow = load("""\
+name: flow
+steps:
+  - {name: a, agent: claude-haiku}
+  - name: b
+    agent: claude-haiku
+    prompt: "{steps.a.files}"
+    context: [{bash: "echo {steps.a.files}"}, {file: "notes.md"}]
+    on_failure:
+      retry: 3
+      strategy: [same, {escalate: claude-opus}, {escalate: claude-sonnet, prompt: "{steps.a.diff} {steps.b.cost}"}]
+""").workflow
+    assert [tuple(reference) for reference in iter_references(flow)] == [
+        ("b", "prompt", "steps.a.files", "a", "files"),
+        ("b", "strategy", "steps.a.diff", "a", "output"),
+        ("b", "strategy", "steps.b.cost", "b", "cost"),
+    ]

@@ -126,6 +126,7 @@ def test_json_needs_no_escaping(value: object) -> None:
     assert parse(text).render({}) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part", ["{", "}", "{{", "}}", "{a", "{a.", "{x}", "{x}\n", "{\n", "}{", "a", "{" * 50 + "}}" * 25]
 )

@@ -75,7 +75,7 @@ def protected(changed: Iterable[str], item: PlanItem | None) -> list[str]:
     found = set(matches(PROTECTED, [*dict.fromkeys(lowered.values())]))
     paths = [path for path, lower in lowered.items() if lower in found]
     named = [] if item is None else [pattern for pattern in item.files if _names_protected(pattern)]
-    allowed = set(matches(named, paths)) if named else set()
+    allowed = set(matches(named, paths))
     return [path for path in paths if path not in allowed]
 
 

@@ -246,7 +246,7 @@ class Group:
     def _may_be_for(self, case: FailureCase, index: int) -> bool:
         """True if a failure belongs to this member or to no single member; `concerns` compares plan items."""
         path, depth = case.path, len(self.path.names)
-        if self.kind == "foreach" or path.names[:depth] != self.path.names or len(path.names) == depth:
+        if self.kind == "foreach" or path.names[:depth] != self.path.names:
             return True
         names = [step.name for step in self.steps]
         name = path.names[depth].removesuffix(REPLAN)

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 import pytest
 from pytest_gump.engine.checks.bounds import Roots, check_bounds, gate_config, outside, place_in, protected
 from pytest_gump.order import Order, PlanItem
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def order(*files: str, blast_radius: Literal["enforce", "warn", "off"] = "enforce") -> Order:
@@ -56,8 +54,18 @@ def test_plan_item_may_name_a_protected_file() -> None:
     assert protected([".gump/conventions.md"], item) == [".gump/conventions.md"]
 
 
+@pytest.mark.parametrize("pattern", ["./.claude/", ".claude", ".claude/settings.json "])
+def test_a_protected_file_is_named_however_its_pattern_is_written(pattern: str) -> None:
+    crossing = check_bounds(order(pattern, "src/"), [".claude/settings.json", "src/a.py"])
+    assert crossing == (None, None)
+
+
 def test_pattern_that_covers_everything_names_no_protected_file() -> None:
     assert protected([".claude/settings.json"], PlanItem("i", "i", files=("**", "*"))) == [".claude/settings.json"]
+
+
+def test_agent_configuration_is_protected_in_every_case_of_its_letters() -> None:
+    assert protected([".Claude/settings.json", "GUMP.toml", "Claude/a"], None) == [".Claude/settings.json", "GUMP.toml"]
 
 
 def test_bad_files_come_first_and_all_reasons_are_told() -> None:
@@ -84,6 +92,7 @@ def test_worktree_reached_through_a_link_is_still_the_worktree(tmp_path: Path) -
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert place_in(tmp_path / "link", str(tmp_path / "real" / "a.py")) == "a.py"
+    assert place_in(tmp_path / "link", str(tmp_path / "link" / "b.py")) == "b.py"
 
 
 def test_paths_in_the_users_checkout_are_seen_in_every_spelling(tmp_path: Path) -> None:
@@ -118,3 +127,16 @@ def test_worktree_inside_the_checkout_is_not_the_checkout(tmp_path: Path) -> Non
     roots = Roots(slot, tmp_path)
     assert not roots.is_in_checkout(str(slot / "a.py"))
     assert roots.is_in_checkout(str(tmp_path / "a.py"))
+
+
+@pytest.mark.parametrize("name", ["a\0b.py", "\ud800.py"])
+def test_a_name_that_no_file_can_have_is_placed_all_the_same(tmp_path: Path, name: str) -> None:
+    roots = Roots(tmp_path / "slot", tmp_path / "project")
+    assert roots.is_in_checkout(f"{tmp_path}/project/{name}")
+    assert not roots.is_in_checkout(name)
+
+
+def test_everything_outside_the_worktree_is_in_a_checkout_at_the_root_of_the_disk(tmp_path: Path) -> None:
+    roots = Roots(tmp_path, Path("/"))
+    assert roots.is_in_checkout("/etc/hosts")
+    assert not roots.is_in_checkout("a.py")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 from pytest_gump.agents.base import Ending, Note, Text, ToolCall, Turn, UsageSeen
 from pytest_gump.agents.usage import Provenance, Tokens, Usage
-from pytest_gump.engine.checks.guard import Breach, GuardWatch
+from pytest_gump.engine.checks.guard import Breach, GuardWatch, shared_breach
 from pytest_gump.order import Limits
 
 if TYPE_CHECKING:
@@ -127,3 +127,33 @@ def test_limit_that_the_cli_held_itself_is_told_with_its_owner(
 ) -> None:
     ending = Ending("agent_error", "it says so", "", Usage(), None, limit=limit)
     assert watch(Limits(budget_scope=scope)).limit_of_cli(ending) == Breach(limit, f"{whose}: it says so")
+
+
+@pytest.mark.parametrize(
+    ("reason", "guard"),
+    [
+        ("max_budget of $2.00 is spent: $2.00", "max_budget"),
+        ("max_tokens of 100 is used up: 100", "max_tokens"),
+        ("max_time of 60s is over", "max_time"),
+        ("max_time of the step max_budget is over", "max_time"),
+        ("max_tokens, and max_time too", "max_tokens"),
+        ("the account is empty", "max_budget"),
+    ],
+)
+def test_a_limit_that_attempts_share_is_the_one_that_the_reason_names_first(reason: str, guard: str) -> None:
+    assert shared_breach(reason) == Breach(guard, reason, is_shared=True)  # type: ignore[arg-type]
+
+
+def test_what_the_cli_did_not_stop_is_no_breach() -> None:
+    ending = Ending("agent_error", "it says so", "", Usage(), None)
+    assert watch(Limits(max_budget=1.0)).limit_of_cli(ending) is None
+
+
+def test_seconds_without_output_are_counted_from_the_last_line() -> None:
+    clock = Clock()
+    guard = watch(Limits(), clock)
+    clock.now += 7
+    assert guard.silent_s == 7
+    guard.on_output()
+    clock.now += 2
+    assert guard.silent_s == 2

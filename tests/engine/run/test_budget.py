@@ -6,8 +6,8 @@ import pytest
 from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.records import RunRecord
-from pytest_gump.engine.run.budget import limits_of, refusal, spent_out
-from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
+from pytest_gump.engine.run.budget import budgets, limits_of, refusal, spent_out
+from pytest_gump.order import AttemptResult, Limits, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath
 
@@ -137,3 +137,93 @@ def test_a_step_whose_money_is_spent_is_refused_with_both_figures() -> None:
     refused = refusal(WORKFLOW, record, limits_of(WORKFLOW, IMPL, ONE, record))
     assert refused == "the step's max_budget is spent: $2.50 of $2.00"
     assert refusal(WORKFLOW, record, limits_of(WORKFLOW, IMPL, TWO, record)) is None
+
+
+def test_an_attempt_may_start_while_any_money_is_left() -> None:
+    record = record_of(("build::impl[one]", 0.5))
+    assert refusal(WORKFLOW, record, Limits(max_budget=0.01)) is None
+    refused = refusal(WORKFLOW, record, Limits(max_budget=0.0, budget_spent=1.0, budget_scope="step"))
+    assert refused == "the step's max_budget is spent: $1.00 of $1.00"
+
+
+def test_no_attempt_starts_when_a_limit_of_the_run_is_reached() -> None:
+    tight = Workflow(name="w", max_tokens=100, steps=WORKFLOW.steps)
+    assert refusal(tight, record_of(("plan", 1.0)), Limits(max_budget=-1.0)) == "max_tokens of 100 is used up: 100"
+    assert refusal(tight, record_of(), Limits()) is None
+
+
+def test_what_is_used_beyond_the_record_counts_if_it_is_given() -> None:
+    record = record_of(("plan", 1.0))
+    more = record.total.plus(Usage(Tokens(input=50), 9.0, "reported"), 0.0, unknown=False)
+    assert spent_out(WORKFLOW, record) is None
+    assert spent_out(WORKFLOW, record, more) == "max_budget of $10.00 is spent: $10.00"
+
+
+def test_turns_and_tokens_are_those_of_the_guard() -> None:
+    step = Step(name="a", agent="x", guard=Guard(max_turns=7, max_tokens=900))
+    limits = limits_of(Workflow(name="w", max_tokens=5, steps=(step,)), step, StepPath(("a",)), record_of())
+    assert limits == Limits(max_turns=7, max_tokens=900)
+
+
+@pytest.mark.parametrize(
+    ("own", "run", "limits"),
+    [
+        (None, None, Limits()),
+        (30.0, None, Limits(max_time_s=30.0)),
+        (30.0, 100.0, Limits(max_time_s=30.0)),
+        (50.0, 100.0, Limits(max_time_s=50.0)),
+        (50.5, 100.0, Limits(max_time_s=50.0, time_scope="run", time_spent_s=50.0)),
+        (None, 100.0, Limits(max_time_s=50.0, time_scope="run", time_spent_s=50.0)),
+        (None, 50.25, Limits(max_time_s=1.0, time_scope="run", time_spent_s=49.25)),
+        (9.0, 40.0, Limits(max_time_s=1.0, time_scope="run", time_spent_s=39.0)),
+    ],
+)
+def test_after_fifty_seconds_an_attempt_has_its_own_time_or_the_rest_of_the_run(
+    own: float | None, run: float | None, limits: Limits
+) -> None:
+    step = Step(name="a", agent="x", guard=Guard(max_time=own))
+    workflow = Workflow(name="w", max_time=run, steps=(step,))
+    assert limits_of(workflow, step, StepPath(("a",)), RunRecord(started=100.0, last_at=150.0)) == limits
+
+
+NESTED = Workflow(
+    name="w",
+    steps=(
+        Step(name="plan", agent="a", output="plan"),
+        Step(
+            name="all",
+            foreach="plan",
+            max_budget=9.0,
+            steps=(
+                Step(
+                    name="group",
+                    max_budget=8.0,
+                    steps=(
+                        Step(name="parts", foreach="split", steps=(Step(name="impl", agent="a", max_budget=7.0),)),
+                        Step(name="free", agent="a"),
+                    ),
+                ),
+            ),
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("plan", {}),
+        ("nowhere::impl", {}),
+        ("all::group::free[x]", {"all": 9.0, "all::group[x]": 8.0}),
+        ("all::nowhere[x]", {"all": 9.0}),
+        ("all::group::parts::impl[x--y]", {"all": 9.0, "all::group[x]": 8.0, "all::group::parts::impl[x--y]": 7.0}),
+        (
+            "all::group::parts::impl--replan::item[x--y--z]",
+            {"all": 9.0, "all::group[x]": 8.0, "all::group::parts::impl[x--y]": 7.0},
+        ),
+    ],
+)
+def test_budgets_are_those_of_the_step_and_its_groups_each_with_the_items_around_it(
+    path: str, found: dict[str, float]
+) -> None:
+    assert {str(place): usd for place, usd in budgets(NESTED, StepPath.parse(path))} == found

@@ -1,9 +1,21 @@
-"""What two commands that do the same have in common."""
+"""What identifies the work of an attempt: hashes that resumed runs compare, and commands that move between machines."""
 
 from __future__ import annotations
 
+import json
+from pathlib import PurePosixPath
+
 import pytest
-from pytest_gump.engine.run.fingerprint import portable
+from hypothesis import given
+from hypothesis import strategies as st
+from pytest_gump.engine.run.fingerprint import PARTS, differences, hashed, portable
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+IDENTITIES = st.dictionaries(st.sampled_from([*PARTS, "unknown"]), st.sampled_from(["", "a", "b"]))
 
 
 @pytest.mark.parametrize("folder", ["/opt/venv", "/home/me/my project/.venv"])
@@ -13,3 +25,48 @@ def test_a_command_is_the_same_wherever_python_is_installed(folder: str) -> None
     assert portable(f"{quoted} -m pytest", places) == "python -m pytest"
     assert portable(f"{folder}/python {folder}/lib/check.py", places) == "python check"
     assert portable("make test", places) == "make test"
+
+
+@given(VALUES, VALUES)
+def test_hashes_are_equal_where_the_values_are(first: object, second: object) -> None:
+    is_same = json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True) or not (first or second)
+    assert (hashed(first) == hashed(second)) == is_same
+
+
+@given(VALUES)
+def test_a_hash_has_sixteen_hex_digits_and_nothing_has_none(value: object) -> None:
+    digits = hashed(value)
+    assert len(digits) == (16 if value else 0)
+    assert set(digits) <= set("0123456789abcdef")
+
+
+@given(st.dictionaries(st.text(max_size=3), st.integers(), min_size=2))
+def test_the_order_of_keys_does_not_matter(value: dict[str, int]) -> None:
+    assert hashed(value) == hashed(dict(reversed(value.items())))
+
+
+@pytest.mark.parametrize(
+    ("value", "digits"),
+    [
+        ("impl", "056644f4f6496b85"),
+        ({"b": [1, None], "a": "é"}, "ef8565276ce73f18"),
+        (["\ud800"], "335ffac769e5b3ce"),
+        ([PurePosixPath("src/a.py")], "ab74f77bcbbda6f0"),
+    ],
+)
+def test_hashes_in_the_ledgers_of_earlier_versions_stay_comparable(value: object, digits: str) -> None:
+    assert hashed(value) == digits
+
+
+@given(IDENTITIES, IDENTITIES)
+def test_differences_are_named_in_one_order_and_a_missing_part_is_an_empty_one(
+    then: dict[str, str], now: dict[str, str]
+) -> None:
+    parts = differences(then, now)
+    assert parts == differences(now, then)
+    assert parts == [part for part in PARTS if part in parts]
+    assert set(parts) == {part for part, _ in set(_filled(then)) ^ set(_filled(now))}
+
+
+def _filled(identity: dict[str, str]) -> list[tuple[str, str]]:
+    return [(part, value) for part, value in identity.items() if value and part in PARTS]

@@ -1,19 +1,21 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.fold import fold
-from pytest_gump.engine.run.quota import Limited, Quota, Repeat
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord
+from pytest_gump.engine.run.order_builder import RunInputs
+from pytest_gump.engine.run.quota import Limited, Quota, Repeat, met_limit
+from pytest_gump.engine.schedule.records import Ready
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.reporters.live_line import Running, live_line, waits_text
 from pytest_gump.settings.settings import Settings
 from pytest_gump.text import ASCII
-
-if TYPE_CHECKING:
-    from pytest_gump.engine.record.records import RunRecord
+from pytest_gump.workflow.model import Step, Workflow
+from pytest_gump.workflow.path import StepPath
 
 HOUR = 3600.0
 NOW = 1_772_630_400.0
@@ -61,6 +63,9 @@ def test_a_stated_end_is_waited_for_with_a_margin(clock: Clock) -> None:
     assert not quota.is_free("claude")
     assert quota.is_free("codex")
     assert [*quota.waits()] == [("claude", 630.0)]
+    clock.now += 631
+    assert [*quota.waits()] == [("claude", 0.0)]
+    clock.now -= 631
     clock.now += 629
     assert not quota.end_waits()
     clock.now += 1
@@ -86,12 +91,28 @@ def test_a_stated_end_that_was_not_true_is_believed_less_and_less(clock: Clock) 
     assert waits == [30, 60, 120, 240]
 
 
+@pytest.mark.parametrize(("stated", "margin", "wait"), [(0, 5, 5), (-100, 30, 30), (-100, 0.5, 0.5), (60, 5, 65)])
+def test_after_the_stated_end_the_margin_is_waited(clock: Clock, stated: float, margin: float, wait: float) -> None:
+    quota = waiting(clock, quota_margin_s=margin)
+    decided = quota.decide(limited(clock, NOW + stated))
+    assert until(decided) == wait
+    assert isinstance(decided, Repeat)
+    assert decided.why.startswith("waits for the limit of claude until ")
+
+
+def test_a_wait_is_not_made_shorter_by_an_attempt_that_says_less(clock: Clock) -> None:
+    quota = waiting(clock)
+    assert until(quota.decide(limited(clock, NOW + 600))) == 630
+    assert until(quota.decide(limited(clock, NOW + 10))) == 630
+
+
 def test_an_answer_of_the_provider_begins_the_waits_anew(clock: Clock) -> None:
     quota = waiting(clock)
     quota.decide(limited(clock))
     clock.now += 60
     quota.end_waits()
     quota.passed("claude")
+    quota.passed("codex")  # never came to a limit
     assert until(quota.decide(limited(clock))) == 120  # at 60 s, for 60 s
 
 
@@ -107,7 +128,9 @@ def test_more_than_the_cap_is_not_waited_for(clock: Clock) -> None:
     quota = waiting(clock, quota_wait_s=HOUR)
     told = quota.decide(limited(clock, NOW + HOUR))
     assert isinstance(told, str)
-    assert "gump_quota_wait allows 1h00m of waiting in total" in told
+    assert told.endswith(
+        " (in 1h00m); gump_quota_wait allows 1h00m of waiting in total; pytest --gump-resume continues the run"
+    )
     assert quota.is_free("claude")
     assert until(quota.decide(limited(clock, NOW + HOUR - 30))) == HOUR
     clock.now += HOUR
@@ -121,6 +144,65 @@ def test_another_agent_takes_over_unless_it_is_the_one_that_came_to_the_limit(cl
     assert quota.decide(limited(clock)) == Repeat("failover", "failover to codex", "codex")
     told = quota.decide(Limited("r1", "codex", "codex", NOW))
     assert told == "codex has no quota left either; pytest --gump-resume continues the run"
+
+
+def test_a_stated_end_is_recalled_by_a_resumed_run_while_it_lies_ahead(clock: Clock) -> None:
+    assert waiting(clock).recall(limited(clock)) is None
+    assert waiting(clock).recall(limited(clock, NOW)) is None
+    decided = waiting(clock).recall(limited(clock, NOW + 600))
+    assert decided is not None
+    assert until(decided) == 630
+
+
+def test_a_resumed_run_that_may_not_wait_says_when_the_limit_is_over(clock: Clock) -> None:
+    for quota in (Quota(Settings(), clock), Quota(Settings(on_quota="codex"), clock), waiting(clock, quota_wait_s=60)):
+        told = quota.recall(limited(clock, NOW + 600))
+        assert isinstance(told, str)
+        assert told.startswith("claude reported that its limit lasts until ")
+        assert told.endswith(" (in 10m)")
+        assert quota.is_free("claude")
+
+
+def step_record(*attempts: AttemptRecord) -> RunRecord:
+    return RunRecord(attempts=[*attempts])
+
+
+def made(outcome: Outcome, *, step: str = "a", agent: str | None = "claude-x", resets_at: float = 0) -> AttemptRecord:
+    attempt = AttemptRecord(7, step, 2, "diff", agent, "first", NOW - 60)
+    attempt.set_result(AttemptResult(step, 2, outcome, "", agent, Timings(NOW, 1.0), resets_at=resets_at or None))
+    return attempt
+
+
+def ready(agent: str | None = "claude-x") -> Ready:
+    return Ready(StepPath(("a",)), Step("a"), 3, agent, "diff", "base", "base")
+
+
+INPUTS = RunInputs("r1", Workflow("w", ()), "", "s", b"", "base", (), Settings(), lambda name: f"cli of {name}", {})
+
+
+@pytest.mark.parametrize(("stated", "resets_at"), [(0, None), (NOW + 600, NOW + 600), (NOW + 1e9, None)])
+def test_the_newest_attempt_of_a_step_may_have_come_to_a_limit(stated: float, resets_at: float | None) -> None:
+    record = step_record(made(Outcome.PASSED), made(Outcome.QUOTA, resets_at=stated), made(Outcome.PASSED, step="b"))
+    limit = Limited("r1", "claude-x", "cli of claude-x", NOW - 60, resets_at)
+    assert met_limit(INPUTS, record, ready(), NOW) == (7, limit)
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        (),
+        (made(Outcome.QUOTA, step="b"),),
+        (made(Outcome.QUOTA), made(Outcome.GATE_FAILED)),
+        (made(Outcome.QUOTA, agent="codex"),),
+        (made(Outcome.QUOTA), AttemptRecord(8, "a", 3, "diff", "claude-x", "first", NOW)),
+    ],
+)
+def test_other_attempts_say_nothing_of_a_limit(attempts: tuple[AttemptRecord, ...]) -> None:
+    assert met_limit(INPUTS, step_record(*attempts), ready(), NOW) == (0, None)
+
+
+def test_an_attempt_without_an_agent_has_no_limit() -> None:
+    assert met_limit(INPUTS, step_record(made(Outcome.QUOTA, agent=None)), ready(None), NOW) == (0, None)
 
 
 # -- in the ledger -------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.usage import Usage
+from pytest_gump.agents.usage import Tokens, Usage
 from pytest_gump.engine.run import shared_budget
 from pytest_gump.engine.run.budget import budgets
 from pytest_gump.engine.run.shared_budget import SharedBudget
@@ -61,13 +61,13 @@ def test_the_budgets_of_an_attempt_are_looked_up_once_however_much_it_reports(mo
 
     monkeypatch.setattr(shared_budget, "budgets", noting)
     shared, record = SharedBudget(), record_of(("p", 0.5))
-    for name in ("a", "b"):
+    for name in ("a", "b", "a"):
         shared.begin(order(name), STEP)
         for cents in range(100):
             shared.on_usage(order(name), Usage(cost_usd=cents / 100))
             assert shared.spent_out(WORKFLOW, order(name), record) is None
         shared.end(order(name))
-    assert looked == [A, StepPath(("b",))]
+    assert looked == [A, StepPath(("b",)), A]
 
 
 def test_late_word_of_an_attempt_that_has_ended_is_not_counted() -> None:
@@ -117,3 +117,71 @@ def test_budget_of_a_step_alone_is_left_to_its_own_limit() -> None:
     shared.begin(order("a", 1.0, "step"), step)
     shared.on_usage(order("a"), Usage(cost_usd=1.2))
     assert shared.spent_out(workflow, order("a"), record) is None
+
+
+def test_an_attempt_whose_limit_is_lower_than_its_own_reserves_the_lower_one() -> None:
+    own = Step(name="b", agent="x", guard=Guard(max_budget=1.0))
+    for limit, must_wait in ((0.25, False), (None, True)):
+        shared = SharedBudget()
+        shared.begin(order("a", limit), own)
+        assert shared.must_wait(WORKFLOW, own, A, record_of(("p", 0.5))) == must_wait
+
+
+def test_without_a_limit_of_its_own_an_attempt_waits_for_nobody_until_money_is_used() -> None:
+    shared, record = SharedBudget(), record_of(("p", 1.5))
+    shared.begin(order("a"), STEP)
+    assert not shared.must_wait(WORKFLOW, STEP, A, record)
+    shared.on_usage(order("a"), Usage(turns=3))
+    assert not shared.must_wait(WORKFLOW, STEP, A, record)
+    shared.on_usage(order("a"), Usage(cost_usd=0.5))
+    assert shared.must_wait(WORKFLOW, STEP, A, record)
+
+
+def test_the_budget_of_a_step_is_reserved_where_it_has_no_guard() -> None:
+    shared, record = SharedBudget(), record_of(("p", 0.5))
+    capped = Step(name="b", agent="x", max_budget=1.5)
+    shared.begin(order("a"), capped)
+    assert shared.must_wait(WORKFLOW, STEP, A, record)
+
+
+def test_the_end_of_an_attempt_that_never_began_changes_nothing() -> None:
+    shared = SharedBudget()
+    shared.end(order("a"))
+    assert not shared.must_wait(WORKFLOW, STEP, A, record_of())
+
+
+def group_of(usd: float) -> Workflow:
+    members = (Step(name="a", agent="x"), Step(name="b", agent="x"), Step(name="c", agent="x"))
+    return Workflow(name="w", steps=(Step(name="g", steps=members, parallel=True, max_budget=usd),))
+
+
+def test_a_member_waits_for_what_its_guard_may_spend_and_only_for_members_of_its_group() -> None:
+    shared, record, place = SharedBudget(), record_of(("g::a", 0.25)), StepPath(("g", "c"))
+    greedy = Step(name="c", agent="x", guard=Guard(max_budget=0.5))
+    shared.begin(order("other"), STEP)
+    assert not shared.must_wait(group_of(0.5), greedy, place, record)
+    shared.begin(order("g::b"), STEP)
+    assert not shared.must_wait(group_of(0.5), STEP, place, record)
+    assert not shared.must_wait(group_of(0.75), greedy, place, record)
+    assert shared.must_wait(group_of(0.5), greedy, place, record)
+
+
+def test_money_of_unknown_amount_is_not_guessed() -> None:
+    shared, record = SharedBudget(), record_of(("g::a", 1.0))
+    for name, usage in (("g::a", Usage(turns=1)), ("g::b", Usage(cost_usd=0.5))):
+        shared.begin(order(name), STEP)
+        shared.on_usage(order(name), usage)
+    assert shared.spent_out(group_of(2.0), order("g::a"), record) is None
+    assert shared.spent_out(group_of(1.5), order("g::c"), record) == "max_budget of $1.50 of g is spent: $1.50"
+
+
+def test_time_and_tokens_of_the_run_end_it_while_attempts_run() -> None:
+    record = record_of(("p", 0.5))
+    timed = Workflow(name="w", max_time=1.0, steps=(STEP,))
+    assert SharedBudget().spent_out(timed, order("a"), record) == "max_time of 1s is over"
+    shared = SharedBudget()
+    shared.begin(order("a"), STEP)
+    shared.on_usage(order("a"), Usage(Tokens(output=50)))
+    counted = Workflow(name="w", max_tokens=150, steps=(STEP,))
+    assert shared.spent_out(counted, order("a"), record) == "max_tokens of 150 is used up: 150"
+    assert shared.spent_out(Workflow(name="w", steps=(STEP,)), order("b"), record) is None

@@ -10,7 +10,7 @@ from pytest_gump.workflow.model import OnFailure
 from tests.engine.schedule_kit import Drive, agent, entries, flat, gate, group, plan, policy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_gump.engine.schedule.decision import Decision
     from pytest_gump.workflow.model import Step
@@ -271,3 +271,152 @@ def test_entries_can_override_session_and_worktree() -> None:
     second = drive.orders[1]
     assert (second.base, second.session, second.prompt, second.agent) == ("a#1", "resume", "go on", "sonnet")
     assert drive.settled[0].verdict == "escalated"
+
+
+def asked(decision: Decision) -> Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]:
+    """A hook that answers for the group `g` alone."""
+    return lambda _, path, __, own: decision if str(path) == "g" else own
+
+
+@pytest.mark.parametrize(
+    ("decision", "session", "base"),
+    [
+        (Retry(), "resume", "g::a#2"),
+        (Retry("opus"), "resume", "g::a#2"),
+        (Retry("sonnet"), "fresh", "g::a#2"),
+        (Retry(worktree="reset"), "fresh", "base"),
+        (Retry("opus", worktree="reset"), "fresh", "base"),
+        (Retry(session="resume", worktree="reset"), "resume", "base"),
+        (Retry("sonnet", session="resume"), "resume", "g::a#2"),
+        (Retry(session="fresh"), "fresh", "g::a#2"),
+    ],
+)
+def test_a_new_pass_resumes_sessions_if_agent_and_tree_stay_and_nothing_else_is_asked(
+    decision: Retry, session: str, base: str
+) -> None:
+    steps = (group("g", agent("a"), agent("b"), on_failure=flat(3, "same: 3")),)
+    drive = Drive(steps, {"g::a": ["gate_failed", "gate_failed"]}, decide=asked(Retry("opus")))
+    drive.step()
+    drive.decide = asked(decision)
+    drive.run()
+    _, second, third, other = drive.orders
+    assert (second.agent, second.session) == ("opus", "fresh")
+    assert (third.agent, third.session, third.base) == (decision.agent or "opus", session, base)
+    assert (other.agent, other.session) == (third.agent, "policy"), "it has no session yet"
+
+
+@pytest.mark.parametrize(
+    ("decision", "entry", "session"),
+    [
+        (Retry(), "same", "resume"),
+        (Retry("haiku"), "same", "resume"),
+        (Retry("sonnet"), "escalate", "fresh"),
+        (Retry(worktree="reset"), "same", "fresh"),
+        (Retry("haiku", worktree="reset"), "escalate", "fresh"),
+        (Retry("sonnet", session="resume"), "escalate", "resume"),
+        (Retry(session="fresh", prompt="p"), "same", "fresh"),
+    ],
+)
+def test_a_retry_resumes_the_session_if_agent_and_tree_stay_and_nothing_else_is_asked(
+    decision: Retry, entry: str, session: str
+) -> None:
+    drive = Drive((agent("a", on_failure=flat(2)),), {"a": ["gate_failed"]}, decide=lambda *_: decision).run()
+    second = drive.orders[1]
+    assert (second.entry, second.session, second.prompt) == (entry, session, decision.prompt)
+    assert (second.agent, second.base) == (decision.agent or "haiku", "base" if decision.worktree == "reset" else "a#1")
+
+
+def test_a_gate_that_is_retried_has_no_agent_and_no_session() -> None:
+    drive = Drive((agent("a"), gate("b", on_failure=flat(2))), {"b": ["gate_failed"]}, decide=lambda *_: Retry("opus"))
+    second = drive.run().orders[2]
+    assert (second.agent, second.session, second.entry) == (None, "policy", "escalate")
+
+
+MEMBERS = agent("a"), agent("b", on_failure=flat(2, "same", "replan: opus")), agent("c")
+
+
+@pytest.mark.parametrize(
+    ("fails", "shown"),
+    [
+        ({"g::a": ["gate_failed"]}, {"g::a": "g::a"}),
+        ({"g::c": ["guard"], "g::a": ["gate_failed"]}, {"g::a": "g::a", "g::c": "g::c"}),
+        (
+            {"g::b": ["gate_failed"], "g::b--replan::item[one]": ["guard"]},
+            {"g::b": "g::b--replan::item[one]"},
+        ),
+        ({"g::merge[c]": ["conflict"]}, {"g::c": "g::merge[c]"}),
+        ({"g::gate": ["gate_failed"]}, {"g::a": "g::gate", "g::b": "g::gate", "g::c": "g::gate"}),
+    ],
+)
+def test_in_a_new_pass_each_member_of_a_parallel_group_is_told_of_its_own_failures(
+    fails: dict[str, list[str]], shown: dict[str, str]
+) -> None:
+    both = group("g", *MEMBERS, parallel=True, gate=gate("x").gate, on_failure=flat(2, "same: 2"))
+    drive = Drive((both,), fails).run()
+    assert drive.schedule.passed
+    passes = [number for number, ready in enumerate(drive.orders) if str(ready.path) == "g::a"]
+    again = drive.orders[passes[1] :]
+    assert {str(ready.path): str(ready.failed) for ready in again if ready.failure} == shown
+
+
+def test_a_conflict_that_is_final_is_the_failure_of_the_group_which_goes_on_from_its_tree() -> None:
+    both = group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(2, "same: 2"))
+    drive = Drive((both,), {"g::merge[b]": ["conflict"]}).run()
+    assert [settled.verdict for settled in drive.settled][:4] == ["passed", "passed", "passed", "again"]
+    assert [(str(path), type(decision)) for path, decision in drive.settled[3].decisions] == [
+        ("g::b", Stop), ("g", Retry),
+    ]  # fmt: skip
+    assert [(str(ready.path), ready.base) for ready in drive.orders[4:]] == [
+        ("g::a", "g::merge[a]#1"),
+        ("g::merge[a]", "g::merge[a]#1"),
+        ("g::b", "g::merge[a]#1"),
+        ("g::merge[b]", "g::merge[a]#2"),
+    ]
+
+
+def test_the_failure_that_a_hook_sees_has_the_number_of_the_attempt_that_failed() -> None:
+    seen: list[tuple[str, list[int]]] = []
+
+    def hook(_: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
+        seen.append((str(path), [failure.attempt for failure in failures]))
+        return own
+
+    member = agent("b", on_failure=flat(3, "same: 3"))
+    both = group("g", agent("a"), member, parallel=True, on_failure=flat(2, "same: 2"))
+    Drive((both,), {"g::b": ["gate_failed"], "g::merge[b]": ["conflict", "conflict"]}, decide=hook).run()
+    assert seen == [("g::b", [1]), ("g::b", [1, 1]), ("g::b", [1, 1, 2]), ("g", [1])]
+
+
+def test_after_a_conflict_the_merge_waits_until_the_member_has_passed_again() -> None:
+    both = group("g", agent("a", on_failure=flat(2)), parallel=True)
+    drive = Drive((both, agent("z")), {"g::merge[a]": ["conflict"]})
+    drive.step()
+    settled = drive.step()
+    assert settled.verdict == "again"
+    assert drive.statuses == {"g::a": "running", "g::merge[a]": "pending", "z": "pending"}
+    assert {str(path) for path in drive.schedule.living()} == {"g::a"}
+    assert drive.run().schedule.passed
+
+
+def test_after_a_conflict_only_steps_of_the_same_item_as_the_last_writer_are_told() -> None:
+    plans = {"p": plan("x", "y"), "q": plan("one", "two")}
+    parts = group("parts", agent("do", on_failure=flat(2)), foreach="q")
+    steps = agent("p", output="plan"), agent("q", output="plan"), group("b", parts, foreach="p", parallel=True)
+    drive = Drive(steps, {"b::merge[y]": ["conflict"]}, plans).run()
+    assert drive.schedule.passed
+    shown = {str(ready.path): (str(ready.failed), ready.attempt) for ready in drive.orders if ready.failure}
+    assert shown == {"b::parts::do[y--two]": ("b::merge[y]", 2)}
+
+
+def test_the_failures_of_a_step_count_on_through_conflicts_of_a_group_around_it_and_of_its_own() -> None:
+    last = agent("y", on_failure=flat(2, "same: 2"))
+    inner = group("inner", agent("x", on_failure=flat(3)), last, parallel=True)
+    steps = (group("outer", group("left", agent("l")), group("right", inner), parallel=True),)
+    fails = {
+        "outer::merge[right]": ["conflict"],
+        "outer::right::inner::merge[x]": ["passed", "conflict"],
+        "outer::right::inner::y": ["passed", "gate_failed"],
+    }
+    drive = Drive(steps, fails).run()
+    assert drive.schedule.reason == "outer::right::inner::y failed: gate_failed"
+    assert drive.log.count("outer::right::inner::y 2 haiku") == 1

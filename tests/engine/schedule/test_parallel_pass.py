@@ -288,6 +288,7 @@ def test_items_that_may_touch_the_same_files_wait_for_each_other_if_asked_to() -
     assert [str(one.path) for one in schedule.ready()] == ["build::s[a]", "build::s[b]"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_parallel_items_cost_less_than_a_millisecond_a_call() -> None:
     plan = tuple(PlanItem(name=f"i{number}", slug=f"i{number}") for number in range(10_000))
     policy = flat(3, "same: 3")
@@ -317,6 +318,7 @@ def by_path(seed: int, failing: float) -> Callable[[Ready], str]:
     return outcome
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(workflows(), st.integers(0, 1 << 30), st.sampled_from([0.0, 0.1, 0.3, 0.6]), st.randoms(use_true_random=False))
 def test_result_does_not_depend_on_how_many_run_at_once_and_who_ends_first(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.gates.base import GateResult
+from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule.test_schedule_properties import FAILURES, Walk, outcomes, workflows
 from tests.engine.schedule_kit import Done, agent, ended, flat, gate, group, own_policy, plan
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.decision import Decision
     from pytest_gump.engine.schedule.records import Settled
     from pytest_gump.workflow.model import Workflow
-    from pytest_gump.workflow.path import StepPath
 
 MOST = 2_000
 
@@ -62,6 +63,7 @@ def walk(workflow: Workflow, data: DataObject, executors: int) -> Walk:
     return Walk(workflow, outcomes(data), executors=executors, pick=random.randrange).run()
 
 
+@pytest.mark.slow
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
 @settings(max_examples=200)
 def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
@@ -89,6 +91,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
     assert schedule.head == whole.schedule.head
 
 
+@pytest.mark.slow
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
 @settings(max_examples=300)
 def test_a_run_that_failed_can_go_on_and_pass(workflow: Workflow, data: DataObject, executors: int) -> None:
@@ -115,6 +118,7 @@ def test_a_run_that_failed_can_go_on_and_pass(workflow: Workflow, data: DataObje
     assert {leaf.status for leaf in schedule.leaves()} == {"passed"}
 
 
+@pytest.mark.slow
 @given(workflows(), st.data(), st.sampled_from([1, 3]))
 @settings(max_examples=150)
 def test_however_often_a_run_is_taken_up_its_history_gives_the_same_state(
@@ -224,3 +228,62 @@ def test_gates_run_again_without_the_agent_only_where_it_had_worked(has_work: bo
     (again,) = schedule.ready()
     expected = (None, "left", "recheck") if has_work else ("haiku", "base", "resume")
     assert (again.agent, again.base, again.entry) == expected
+
+
+def test_new_attempts_have_numbers_above_those_that_are_taken() -> None:
+    from pytest_gump.workflow.model import Workflow
+
+    steps = agent("a", on_failure=flat(9, "same: 9")), agent("b")
+    schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
+    a, b = StepPath(("a",)), StepPath(("b",))
+    schedule.count_from({a: 4, b: 7}, [])
+    assert [ready.attempt for ready in schedule.ready()] == [1]
+    schedule.complete(*ended(a, 1, "gate_failed"), own_policy)
+    assert [ready.attempt for ready in schedule.ready()] == [5]
+    schedule.count_from({a: 2}, [a])
+    assert [(ready.path, ready.attempt, ready.entry) for ready in schedule.ready()] == [(a, 6, "same")]
+    schedule.complete(*ended(a, 6, "gate_failed"), own_policy)
+    assert [ready.attempt for ready in schedule.ready()] == [7]
+    schedule.complete(*ended(a, 7), own_policy)
+    assert [(ready.path, ready.attempt) for ready in schedule.ready()] == [(b, 8)]
+
+
+def test_a_part_of_a_replan_gets_a_new_number_of_its_own() -> None:
+    from pytest_gump.workflow.model import Workflow
+
+    steps = (agent("impl", on_failure=flat(3, "same", "replan: opus", "same")),)
+    schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
+    schedule.complete(*ended(StepPath(("impl",)), 1, "gate_failed"), own_policy)
+    part = StepPath(("impl--replan", "plan"))
+    schedule.count_from({part: 3}, [part])
+    assert [(ready.path, ready.attempt) for ready in schedule.ready()] == [(part, 4)]
+    schedule.complete(*ended(part, 4, "gate_failed"), own_policy)
+    assert [(str(ready.path), ready.attempt) for ready in schedule.ready()] == [("impl", 3)]
+
+
+@given(st.booleans())
+def test_a_past_failure_may_stand_and_count_for_nothing(counts: bool) -> None:
+    from pytest_gump.workflow.model import Workflow
+
+    steps = (agent("impl", on_failure=flat(3, "same: 2", "escalate: opus")),)
+    schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
+    path = StepPath(("impl",))
+    assert (
+        schedule.replay(*ended(path, 1, "gate_failed", commit="left"), own_policy, counts=counts).verdict == "retried"
+    )
+    verdicts = []
+    while not schedule.done:
+        (ready,) = schedule.ready()
+        verdicts.append(schedule.complete(*ended(path, ready.attempt, "gate_failed"), own_policy).verdict)
+    assert verdicts == (["escalated", "failed"] if counts else ["retried", "escalated", "failed"])
+
+
+def test_a_failure_that_counts_for_nothing_says_nothing_of_progress() -> None:
+    from pytest_gump.workflow.model import Workflow
+
+    steps = (agent("impl", on_failure=flat(4, "same: 4")),)
+    schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
+    path = StepPath(("impl",))
+    schedule.replay(*ended(path, 1, "gate_failed", commit="c", failing="test"), own_policy, counts=False)
+    settled = schedule.complete(*ended(path, 2, "gate_failed", commit="c", failing="test"), own_policy)
+    assert settled.verdict == "retried"

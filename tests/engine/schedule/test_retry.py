@@ -87,6 +87,26 @@ def test_no_progress_skips_to_the_next_other_entry() -> None:
     assert decisions(on_failure, ["gate_fail"] * 3, same_tree=True) == ["same", "sonnet", "no_progress"]
 
 
+def test_without_progress_the_last_entry_is_used_again_unless_it_is_same() -> None:
+    on_failure = flat(9, "same", "escalate: sonnet", "escalate: opus", "replan: haiku")
+    said = decisions(on_failure, ["gate_fail"] * 5, same_tree=True)
+    assert said == ["sonnet", "opus", "replan haiku", "replan haiku", "replan haiku"]
+
+
+def test_without_progress_and_without_another_entry_the_reason_is_stated() -> None:
+    tally, on_failure = Tally(), flat(9, "same: 9")
+    decide(on_failure, tally, FAILED, compare_trees=True)
+    stop = Stop("no progress: the same tree and the same failing checks twice in a row", "no_progress")
+    assert decide(on_failure, tally, FAILED, compare_trees=True) == stop
+    assert decide(on_failure, tally, FAILED, compare_trees=False) == Retry()
+
+
+def test_a_final_failure_ends_the_step_and_is_counted_all_the_same() -> None:
+    tally = Tally()
+    assert decide(flat(9, "same: 9"), tally, replace(FAILED, final=True), compare_trees=True) is None
+    assert (tally.failures, tally.streak) == ([replace(FAILED, final=True)], 1)
+
+
 def test_no_progress_needs_the_same_tree_checks_and_agent() -> None:
     assert no_progress(FAILED, replace(FAILED, attempt=2))
     assert not no_progress(FAILED, replace(FAILED, tree="t2"))

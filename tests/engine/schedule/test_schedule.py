@@ -153,7 +153,35 @@ def test_abort_names_all_that_did_not_come_to_an_end() -> None:
     skipped = drive.schedule.abort("the run's $5.00 are spent")
     assert len(skipped) == 5
     assert (drive.schedule.done, drive.schedule.passed, drive.schedule.ready()) == (True, False, [])
+    assert drive.schedule.reason == "the run's $5.00 are spent"
     assert drive.schedule.abort("again") == ()
+    assert drive.schedule.reason == "the run's $5.00 are spent"
+
+
+def test_a_run_that_has_ended_is_not_ended_again() -> None:
+    passed = Drive((agent("a"),)).run()
+    assert (passed.schedule.stop("late"), passed.schedule.abort("late"), passed.schedule.reason) == ((), (), "")
+    assert passed.schedule.passed
+    failed = Drive((agent("a"), agent("b")), {"a": ["gate_failed"]}).run()
+    assert (failed.schedule.stop("late"), failed.schedule.abort("late")) == ((), ())
+    assert failed.schedule.reason == "a failed: gate_failed"
+
+
+def test_a_run_that_is_stopped_has_the_reason_and_names_what_never_started() -> None:
+    drive = Drive((agent("a"), agent("b")))
+    assert [str(path) for path in drive.schedule.stop("the budget is spent")] == ["a", "b"]
+    assert (drive.schedule.reason, drive.schedule.done) == ("the budget is spent", True)
+
+
+def test_abort_names_the_attempts_in_flight_of_a_run_that_had_failed() -> None:
+    steps = (group("g", agent("a"), agent("b"), parallel=True),)
+    drive = Drive(steps)
+    first, second = drive.schedule.ready()
+    for ready in (first, second):
+        drive.schedule.start(ready.path)
+    drive.schedule.complete(*ended(first.path, 1, "gate_error"), drive.decide)
+    assert drive.schedule.abort("interrupted") == (second.path,)
+    assert (drive.schedule.done, drive.schedule.reason) == (True, "g::a failed: gate_error")
 
 
 def test_completing_what_is_not_open_is_refused() -> None:

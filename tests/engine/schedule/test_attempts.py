@@ -1,0 +1,115 @@
+"""All that an attempt is told when it starts, in the order of a run: agent, trees, entry, session, failure, items."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_gump.engine.schedule.decision import Retry
+from pytest_gump.order import PlanItem
+from pytest_gump.workflow.model import GateSpec, OnFailure
+
+from tests.engine.schedule_kit import Drive, agent, entries, flat, group, plan, policy
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.schedule.records import Ready
+    from pytest_gump.workflow.model import Entry
+
+GATES = (GateSpec(name="test"),)
+
+
+def facts(ready: Ready) -> str:
+    """`impl[one] 2: haiku diff, left of base, same resume` and, where it has one, its role, failure, items, prompt."""
+    parts = [
+        f"{ready.path} {ready.attempt}: {ready.agent or 'nobody'} {ready.mode}",
+        f"{ready.base} of {ready.step_base}",
+        f"{ready.entry} {ready.session}",
+        *([ready.role] if ready.role != "step" else []),
+        *([f"failed {ready.failed} {ready.failure.attempt}"] if ready.failure else []),
+        *([f"items {'+'.join(item.slug for item in ready.items)}"] if ready.items else []),
+        *([f"keep {ready.keep_item.slug}"] if ready.keep_item else []),
+        *([f"theirs {ready.theirs}"] if ready.theirs else []),
+        *([f"prompt {ready.prompt}"] if ready.prompt is not None else []),
+    ]
+    assert (ready.failed is None) == (ready.failure is None)
+    return ", ".join(parts)
+
+
+def started(drive: Drive, *, skip: int = 0) -> list[str]:
+    return [facts(ready) for ready in drive.run().orders[skip:]]
+
+
+def strategy(*listed: Entry, retry: int = 9) -> OnFailure:
+    return OnFailure(flat=replace(policy(retry), strategy=(*entries("same"), *listed)))
+
+
+ESCALATE, REPLAN = entries("escalate: sonnet")[1], entries("replan: opus")[1]
+
+
+def test_a_replan_starts_over_and_a_part_without_files_keeps_the_item_of_the_step() -> None:
+    build = group("b", agent("impl", on_failure=strategy(REPLAN)), foreach="p")
+    parts = (PlanItem("u", "u", files=("u.py",)), PlanItem("v", "v"))
+    plans = {"p": plan("x"), "b::impl--replan::plan[x]": parts}
+    drive = Drive((agent("p", output="plan"), build), {"b::impl[x]": ["gate_failed"]}, plans)
+    item = "b::impl--replan::item"
+    assert started(drive, skip=1) == [
+        "b::impl[x] 1: haiku diff, base of base, first policy, items x, keep x",
+        "b::impl--replan::plan[x] 1: opus plan, base of base, replan fresh, replan-plan, failed b::impl[x] 1, items x, keep x",
+        f"{item}[x--u] 1: haiku diff, base of base, replan fresh, replan-item, items x+u, keep u",
+        f"{item}[x--v] 1: haiku diff, {item}[x--u]#1 of {item}[x--u]#1, replan fresh, replan-item, items x+v, keep x",
+        f"b::impl[x] 2: nobody gate, {item}[x--v]#1 of base, replan policy, replan-check, items x, keep x",
+    ]
+
+
+def test_a_replan_may_keep_the_tree_and_the_session_and_have_a_prompt() -> None:
+    kept = replace(REPLAN, worktree="keep", session="resume", prompt="split it")
+    drive = Drive((agent("a"), agent("impl", on_failure=strategy(kept))), {"impl": ["gate_failed"]})
+    one, two = "impl--replan::item[one]", "impl--replan::item[two]"
+    assert started(drive, skip=2) == [
+        "impl--replan::plan 1: opus plan, impl#1 of impl#1, replan resume, replan-plan, failed impl 1, prompt split it",
+        f"{one} 1: haiku diff, impl#1 of impl#1, replan fresh, replan-item, items one, keep one",
+        f"{two} 1: haiku diff, {one}#1 of {one}#1, replan fresh, replan-item, items two, keep two",
+        f"impl 2: nobody gate, {two}#1 of a#1, replan policy, replan-check",
+    ]
+
+
+def test_parts_of_a_replan_have_numbers_of_their_own_and_never_start_over() -> None:
+    fails = {"impl": ["gate_failed"], "impl--replan::item[one]": ["guard"]}
+    drive = Drive((agent("impl", on_failure=strategy(REPLAN)),), fails).run()
+    assert drive.log == [
+        "impl 1 haiku",
+        "impl--replan::plan 1 opus",
+        "impl--replan::item[one] 1 haiku",
+        "impl--replan::plan 2 opus",
+        "impl--replan::item[one] 2 haiku",
+        "impl--replan::item[two] 1 haiku",
+        "impl 3 -",
+    ]
+
+
+def test_the_gates_of_a_group_see_its_tree_from_where_the_group_began() -> None:
+    inner = group("g", agent("t"), gate=GATES, on_failure=flat(2, "same", "escalate: sonnet"))
+    steps = agent("p", output="plan"), group("b", agent("a"), inner, foreach="p")
+    drive = Drive(steps, {"b::g::gate[y]": ["gate_failed"]}, {"p": plan("x", "y")})
+    assert started(drive, skip=3) == [
+        "b::g::gate[x] 1: nobody gate, b::g::t[x]#1 of b::a[x]#1, first policy, gate, items x",
+        "b::a[y] 1: haiku diff, b::g::t[x]#1 of b::g::t[x]#1, first policy, items y, keep y",
+        "b::g::t[y] 1: haiku diff, b::a[y]#1 of b::a[y]#1, first policy, items y, keep y",
+        "b::g::gate[y] 1: nobody gate, b::g::t[y]#1 of b::a[y]#1, first policy, gate, items y",
+        "b::g::t[y] 2: sonnet diff, b::a[y]#1 of b::a[y]#1, group fresh, failed b::g::gate[y] 1, items y, keep y",
+        "b::g::gate[y] 2: nobody gate, b::g::t[y]#2 of b::a[y]#1, group policy, gate, items y",
+    ]
+
+
+def test_a_conflict_restarts_the_member_where_the_group_stands_with_the_agent_of_its_last_writer() -> None:
+    build = group("b", agent("t"), agent("i", on_failure=flat(4, "same: 4")), foreach="p", parallel=True)
+    escalated = iter([Retry("sonnet", worktree="reset"), Retry()])
+    fails = {"b::i[y]": ["gate_failed"], "b::merge[y]": ["conflict"]}
+    drive = Drive((agent("p", output="plan"), build), fails, {"p": plan("x", "y")}, lambda *_: next(escalated))
+    assert started(drive, skip=6) == [
+        "b::i[y] 2: sonnet diff, b::t[y]#1 of b::t[y]#1, escalate fresh, failed b::i[y] 1, items y, keep y",
+        "b::merge[y] 1: nobody merge, b::merge[x]#1 of base, first policy, merge, theirs b::i[y]#2",
+        "b::t[y] 2: haiku diff, b::merge[x]#1 of b::merge[x]#1, restart fresh, failed b::merge[y] 1, items y, keep y",
+        "b::i[y] 3: sonnet diff, b::t[y]#2 of b::t[y]#2, restart policy, items y, keep y",
+        "b::merge[y] 2: nobody merge, b::merge[x]#1 of b::merge[x]#1, first policy, merge, theirs b::i[y]#3",
+    ]

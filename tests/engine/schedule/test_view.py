@@ -1,0 +1,163 @@
+"""A schedule as others see it: its leaves in display order, and the parallel members that run."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_gump.engine.schedule.schedule import Schedule
+from pytest_gump.workflow.model import GateSpec, Step, Workflow
+from pytest_gump.workflow.path import StepPath
+
+from tests.engine.schedule_kit import agent, ended, gate, group, own_policy, plan
+
+PLAN = agent("plan", output="plan")
+GATES = (GateSpec(name="test"),)
+
+
+def schedule_of(*steps: Step) -> Schedule:
+    return Schedule(Workflow(name="w", steps=steps), base="base")
+
+
+def finish(schedule: Schedule, *paths: str, outcome: str = "passed") -> None:
+    for path in paths:
+        (ready,) = [one for one in schedule.ready() if str(one.path) == path]
+        schedule.start(ready.path)
+        items = plan("one", "two") if ready.mode == "plan" else None
+        schedule.complete(*ended(ready.path, ready.attempt, outcome, commit=path, plan=items), own_policy)
+
+
+def living(schedule: Schedule) -> set[str]:
+    return {str(path) for path in schedule.living()}
+
+
+def listed(schedule: Schedule) -> list[str]:
+    """`build::impl[one] 2 passed`."""
+    return [f"{leaf.path} {leaf.attempts} {leaf.status}" for leaf in schedule.leaves()]
+
+
+def test_steps_that_have_not_begun_are_listed_with_gates_and_merges() -> None:
+    build = group("build", agent("a"), agent("b"), foreach="plan", parallel=True, gate=GATES)
+    both = group("both", group("left", agent("l"), gate=GATES), agent("r", output="review"), parallel=True)
+    schedule = schedule_of(PLAN, build, both)
+    pending = [
+        "build::a[*] 0 pending",
+        "build::b[*] 0 pending",
+        "build::merge[*] 0 pending",
+        "build::gate 0 pending",
+        "both::left::l 0 pending",
+        "both::left::gate 0 pending",
+        "both::merge[left] 0 pending",
+        "both::r 0 pending",
+    ]
+    assert listed(schedule) == ["plan 1 running", *pending]
+    assert [leaf.template for leaf in schedule.leaves()] == [False, *[True] * 3, *[False] * 5]
+    finish(schedule, "plan")
+    assert listed(schedule)[1] == "build::a[one] 0 pending"
+    schedule.ready()
+    assert listed(schedule)[:8] == [
+        "plan 1 passed",
+        "build::a[one] 1 running",
+        "build::b[one] 0 pending",
+        "build::merge[one] 0 pending",
+        "build::a[two] 1 running",
+        "build::b[two] 0 pending",
+        "build::merge[two] 0 pending",
+        "build::gate 0 pending",
+    ]
+
+
+def test_the_steps_of_a_nested_foreach_are_listed_once_for_each_known_item() -> None:
+    parts = group("parts", agent("do"), foreach="split", parallel=True)
+    build = group("build", agent("split", output="plan"), parts, gate("check"), foreach="plan")
+    schedule = schedule_of(PLAN, build)
+    assert [line.split()[0] for line in listed(schedule)] == [
+        "plan", "build::split[*]", "build::parts::do[*--*]", "build::parts::merge[*--*]", "build::check[*]",
+    ]  # fmt: skip
+    finish(schedule, "plan", "build::split[one]")
+    assert [line.split()[0] for line in listed(schedule)] == [
+        "plan",
+        "build::split[one]",
+        "build::parts::do[one--one]",
+        "build::parts::merge[one--one]",
+        "build::parts::do[one--two]",
+        "build::parts::merge[one--two]",
+        "build::check[one]",
+        "build::split[two]",
+        "build::parts::do[two--*]",
+        "build::parts::merge[two--*]",
+        "build::check[two]",
+    ]
+
+
+def test_when_the_run_has_failed_the_rest_is_skipped_but_what_is_in_flight_runs() -> None:
+    schedule = schedule_of(group("g", agent("a"), agent("b"), parallel=True, gate=GATES), agent("z"))
+    first, second = schedule.ready()
+    schedule.start(second.path)
+    schedule.start(first.path)
+    schedule.complete(*ended(first.path, 1, "gate_error"), own_policy)
+    rest = ["g::merge[b] 0 skipped", "g::gate 0 skipped", "z 0 skipped"]
+    assert listed(schedule) == ["g::a 1 failed", "g::merge[a] 0 skipped", "g::b 1 running", *rest]
+
+
+def test_the_members_that_run_are_those_between_their_first_step_and_their_merge() -> None:
+    schedule = schedule_of(PLAN, group("build", agent("a"), agent("b"), foreach="plan", parallel=True))
+    assert living(schedule) == set()
+    finish(schedule, "plan")
+    assert living(schedule) == set()
+    schedule.ready()
+    assert living(schedule) == {"build[one]", "build[two]"}
+    finish(schedule, "build::a[one]", "build::b[one]")
+    assert living(schedule) == {"build[two]"}
+    finish(schedule, "build::merge[one]", "build::a[two]", "build::b[two]")
+    assert living(schedule) == set()
+
+
+def test_a_member_that_failed_runs_no_more() -> None:
+    schedule = schedule_of(group("g", agent("a"), agent("b"), parallel=True), agent("z"))
+    schedule.ready()
+    finish(schedule, "g::a", outcome="gate_failed")
+    assert living(schedule) == {"g::b"}
+
+
+def test_members_of_a_group_inside_a_member_run_with_it() -> None:
+    inner = group("inner", agent("x"), agent("y"), parallel=True)
+    schedule = schedule_of(group("outer", group("left", agent("l"), inner), agent("right"), parallel=True))
+    schedule.ready()
+    assert living(schedule) == {"outer::left", "outer::right"}
+    finish(schedule, "outer::left::l")
+    schedule.ready()
+    assert living(schedule) == {"outer::left", "outer::left::inner::x", "outer::left::inner::y", "outer::right"}
+    finish(schedule, "outer::left::inner::x", "outer::left::inner::merge[x]")
+    assert living(schedule) == {"outer::left", "outer::left::inner::y", "outer::right"}
+
+
+def test_a_parallel_group_in_a_plain_one_is_found() -> None:
+    schedule = schedule_of(group("g", group("h", agent("a"), agent("b"), parallel=True)))
+    schedule.ready()
+    assert living(schedule) == {"g::h::a", "g::h::b"}
+
+
+@pytest.mark.parametrize(
+    ("path", "member"),
+    [
+        ("alone", None),
+        ("outer::left::inner::x", "outer::left::inner::x"),
+        ("outer::left::inner::deep::d", "outer::left::inner::deep"),
+        ("outer::right", "outer::right"),
+    ],
+)
+def test_a_step_belongs_to_its_innermost_parallel_member(path: str, member: str | None) -> None:
+    inner = group("inner", agent("x"), group("deep", agent("d")), parallel=True)
+    schedule = schedule_of(agent("alone"), group("outer", group("left", inner), agent("right"), parallel=True))
+    if path != "alone":
+        finish(schedule, "alone")
+        schedule.ready()
+    found = schedule.member_of(StepPath.parse(path))
+    assert (str(found) if found else None) == member
+
+
+def test_a_merge_counts_as_a_member_and_the_gates_of_the_group_do_not() -> None:
+    schedule = schedule_of(group("g", agent("a"), agent("b"), parallel=True, gate=GATES))
+    finish(schedule, "g::a")
+    assert schedule.member_of(StepPath.parse("g::merge[a]")) == StepPath.parse("g::merge[a]")
+    finish(schedule, "g::merge[a]", "g::b", "g::merge[b]")
+    assert schedule.member_of(StepPath.parse("g::gate")) is None
