@@ -77,7 +77,7 @@ def newest_to_apply(out: Out) -> StoredRun:
         else:
             if done is None:
                 for other in newer:
-                    out.line(f"note: the newer run {other.id} is {other.state} and is not merged", "yellow")
+                    out.line(f"note: the newer run {other.id} has status {other.state} and is not merged", "yellow")
                 return run
             raise _already_applied(done, f"gump apply {run.id} merges the older run {_what(run)}")
     if done is not None:
@@ -87,7 +87,8 @@ def newest_to_apply(out: Out) -> StoredRun:
     has_more = status not in {"running", "passed", "discarded"}
     force = f"gump apply {newest.id} --force merges its steps that passed; " if has_more else ""
     raise RunError(
-        f"there is no run to apply: the newest run {newest.id} is {status}", hint=f"{force}gump status lists all runs"
+        f"there is no run to apply: the newest run {newest.id} has status {status}",
+        hint=f"{force}gump status lists all runs",
     )
 
 

@@ -25,6 +25,8 @@ HOW = {
     "replan": "replanned",
     "restart": "restarted",
     "group": "in a new pass",
+    "resume": "resumed",
+    "recheck": "gates run again",
 }
 
 

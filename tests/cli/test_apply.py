@@ -221,5 +221,5 @@ def test_newer_runs_that_did_not_pass_are_named(passed: Gump) -> None:
     passed.project.run("no")
     newer = passed.project.folders()[0].run_id
     output = passed.good("apply")
-    assert f"note: the newer run {newer} is failed and is not merged" in output
+    assert f"note: the newer run {newer} has status failed and is not merged" in output
     assert f"merged run {older}" in output
