@@ -97,7 +97,7 @@ def test_a_model_without_a_price_is_refused_under_a_budget(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         [
-            "ERROR: max_budget cannot be held: the cost of codex is unknown",
+            "ERROR: max_budget cannot be enforced: the cost of codex is unknown",
             "  codex: its CLI chooses the model: name one, or set a price for 'codex' in gump_prices",
         ]
     )

@@ -131,5 +131,5 @@ def test_an_agent_of_unknown_cost_is_refused_under_a_budget(project: GumpProject
     result = project.pytester.runpytest_inprocess("--gump-workflow=own", "spec.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: max_budget cannot be held: the cost of script is unknown", "  hint: *gump_unknown_cost = allow*"]
+        ["ERROR: max_budget cannot be enforced: the cost of script is unknown", "  hint: *gump_unknown_cost = allow*"]
     )

@@ -50,7 +50,7 @@ def test_a_run_whose_agent_was_interrupted_before_its_first_word_has_its_money_l
         rest()
         session.send_signal(signal.SIGINT)
         output, _ = session.communicate(timeout=15)
-    assert "more money" not in output
+    assert "higher budget" not in output
     record = project.record()
     assert (record.total.cost_usd, record.total.presumed_usd, record.total.unknown) == (0.0, 0.0, 1)
     project.answer("impl", writes={"new.py": "x = 1\n"})
