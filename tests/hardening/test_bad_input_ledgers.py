@@ -9,11 +9,12 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pytest_gump.cli.program import main
 
 from tests.hardening.plain_runs import prepare
+from tests.kits.examples import examples
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
@@ -73,7 +74,7 @@ def changed(record: Any, path: tuple[int, ...], value: Any) -> Any:
     return copy
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(20, HealthCheck.function_scoped_fixture)
 @given(path=st.lists(st.integers(0, 30), min_size=1, max_size=5), value=ANYTHING)
 def test_a_ledger_with_another_value_somewhere(project: GumpProject, path: list[int], value: Any) -> None:
     ledger = project.folders()[0].ledger

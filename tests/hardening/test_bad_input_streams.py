@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import Task
 from pytest_gump.agents.cassettes import neutral
@@ -16,6 +16,8 @@ from pytest_gump.errors import ConfigError
 from pytest_gump.gates.schema import parse_plan, parse_verdict
 from pytest_gump.text import clean_text
 from pytest_gump.workflow.path import slugify
+
+from tests.kits.examples import examples
 
 KEYS = st.sampled_from(
     [
@@ -75,7 +77,7 @@ def task() -> Task:
 
 
 @pytest.mark.parametrize("cli", [*FAMILIES, neutral.CLI])
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(lines=LINES, exit_code=st.none() | st.integers(-20, 300), stderr=st.text(max_size=40), stopped=st.booleans())
 def test_a_reader_takes_any_stream(
     cli: str, lines: list[bytes], exit_code: int | None, stderr: str, *, stopped: bool
@@ -88,7 +90,6 @@ def test_a_reader_takes_any_stream(
     assert ending.usage.turns >= 0
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=80) | VALUES.map(lambda value: json.dumps(value).encode()))
 def test_plans_and_verdicts_are_read_or_refused(data: bytes) -> None:
     plan, verdict = parse_plan(data), parse_verdict(data)
@@ -96,7 +97,7 @@ def test_plans_and_verdicts_are_read_or_refused(data: bytes) -> None:
     assert (verdict.value is None) == bool(verdict.errors)
 
 
-@settings(deadline=None, max_examples=40)
+@examples(40)
 @given(data=st.binary(max_size=80) | VALUES.map(lambda value: json.dumps({"version": 1, "takes": value}).encode()))
 def test_an_index_of_a_cassette_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     place = tmp_path_factory.getbasetemp() / "index"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 from pytest_gump.reporters.exit_code import ExitCode
 
+from tests.kits.examples import examples
 from tests.kits.exit_code import CASES, Case, check, prepare
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def test_code_is_0_only_where_all_passed(
         assert exit_code.settle(code) != 0
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(3, HealthCheck.function_scoped_fixture)
 @given(case=CASES)
 @example(Case(("good",), (), ("setup pytest.skip", "code 7"), ()))
 @example(Case(("bad", "good"), ("test_good.py",), ("all reports pass", "deselects steps", "code 0"), ()))

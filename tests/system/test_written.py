@@ -7,9 +7,11 @@ from html import escape
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.system.written import Written, masked
+
+from tests.kits.examples import examples
 
 SECRETS = ["sk-ant-0123456789", 'quo"te\\d/&<é>\U0001f511', "p@ss%word+/=0", "x" * 120]
 TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=8, max_size=40)
@@ -47,7 +49,7 @@ def forms(text: str) -> dict[str, str]:
 
 
 @given(TEXTS)
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_a_text_is_found_in_every_form(text: str) -> None:
     written = Written(text)
     for name, form in forms(text).items():
@@ -56,7 +58,7 @@ def test_a_text_is_found_in_every_form(text: str) -> None:
 
 
 @given(TEXTS, st.binary(max_size=4), st.binary(max_size=4), st.booleans())
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_base64_is_found_at_every_alignment(text: str, before: bytes, after: bytes, safe: bool) -> None:
     encode = base64.urlsafe_b64encode if safe else base64.b64encode
     assert Written(text).is_in(encode(before + text.encode() + after))

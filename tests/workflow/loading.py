@@ -6,14 +6,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import Loaded, load_workflow
 
 AGENTS = ("claude-opus", "claude-haiku", "claude-sonnet", "codex")
-CALM = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For machines that do other things meanwhile."""
 NOWHERE = Path("/nowhere/project")
 
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.find import builtin_folder
 from pytest_gump.workflow.keys import GuardKeys, PolicyKeys, StepKeys, WorkflowKeys, keys
 
-from tests.workflow.loading import CALM, load
+from tests.kits.examples import examples
+from tests.workflow.loading import load
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.load import Loaded
@@ -46,14 +47,13 @@ def loads_or_tells(text: str) -> Loaded | None:
     return None
 
 
-@CALM
 @given(st.text())
 def test_any_text_loads_or_tells(text: str) -> None:
     loads_or_tells(text)
     assert text is not None
 
 
-@settings(CALM, max_examples=100)
+@examples(100)
 @given(st.dictionaries(st.sampled_from(KEYS), values | steps, max_size=8))
 def test_any_mapping_of_known_keys_loads_or_tells(written: dict[str, Any]) -> None:
     text = yaml.safe_dump(written, allow_unicode=True)
@@ -61,14 +61,14 @@ def test_any_mapping_of_known_keys_loads_or_tells(written: dict[str, Any]) -> No
     assert loaded is None or loaded.workflow.steps
 
 
-@settings(CALM, max_examples=100)
+@examples(100)
 @given(steps)
 def test_any_steps_load_or_tell(written: list[dict[str, Any]]) -> None:
     loaded = loads_or_tells(yaml.safe_dump({"name": "flow", "steps": written}, allow_unicode=True))
     assert loaded is None or loaded.lines
 
 
-@settings(CALM, max_examples=100)
+@examples(100)
 @given(st.sampled_from(SEEDS), st.integers(0, 2**32), st.integers(1, 6))
 def test_mutated_workflow_loads_or_tells(seed: str, number: int, times: int) -> None:
     chance = random.Random(number)

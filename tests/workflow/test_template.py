@@ -7,8 +7,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytest_gump.workflow.template import allowed, canonical, escape, parse, written_names
 
-from tests.workflow.loading import CALM
-
 PIECES = st.lists(
     st.sampled_from(["{", "}", "{{", "}}", "{a}", "{item.name}", "\n", " ", "x", '"k": 1', "{a", "a}", "..", "\r\n"])
     | st.text(max_size=4)
@@ -70,20 +68,17 @@ def test_name_without_a_value_is_an_error_of_the_caller() -> None:
         parse("{x}").render({})
 
 
-@CALM
 @given(PIECES)
 def test_escaped_text_comes_back(text: str) -> None:
     assert not written_names(escape(text))
     assert parse(escape(text)).render({}) == text
 
 
-@CALM
 @given(PIECES)
 def test_inserted_text_is_never_looked_at_again(value: str) -> None:
     assert parse("<{a}|{b}>").render({"a": value, "b": "{a}"}) == f"<{value}|{{a}}>"
 
 
-@CALM
 @given(PIECES, PIECES)
 def test_inserted_text_does_not_change_what_stands_around_it(text: str, value: str) -> None:
     assume("\x00" not in text)
@@ -92,7 +87,6 @@ def test_inserted_text_does_not_change_what_stands_around_it(text: str, value: s
     assert parse(text).render(dict.fromkeys(held, f"{value}!")) == marked.replace("\x00", f"{value}!")
 
 
-@CALM
 @given(PIECES)
 def test_names_are_what_a_rendering_asks_for(text: str) -> None:
     asked: list[str] = []
@@ -105,14 +99,12 @@ def test_names_are_what_a_rendering_asks_for(text: str) -> None:
     assert asked == [name for name, _ in written_names(text)]
 
 
-@CALM
 @given(PIECES)
 def test_offsets_point_at_the_written_name(text: str) -> None:
     for name, offset in written_names(text):
         assert text[offset : offset + len(name) + 2] == f"{{{name}}}"
 
 
-@CALM
 @given(
     st.recursive(
         st.none() | st.integers() | st.text("abc"),

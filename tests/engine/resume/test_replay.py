@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.ledger import json_text
@@ -23,6 +23,7 @@ from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule.test_schedule_properties import workflows
 from tests.engine.schedule_kit import agent, flat, group, own_policy, plan
+from tests.kits.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -218,7 +219,7 @@ SEEDS = st.integers(0, 10_000)
 FAILING = st.sampled_from([0, 20, 50])
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 30), max_size=3), st.sampled_from([1, 3]))
 def test_a_run_that_is_killed_again_and_again_is_the_undisturbed_one(
     workflow: Workflow, seed: int, failing: int, kills: list[int], executors: int
@@ -239,7 +240,7 @@ def test_a_run_that_is_killed_again_and_again_is_the_undisturbed_one(
         assert book.schedule.passed == whole.schedule.passed
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), min_size=1, max_size=4), st.sampled_from([1, 3]))
 def test_a_run_that_failed_and_is_taken_up_makes_nothing_twice(
     workflow: Workflow, seed: int, failing: int, kills: list[int], executors: int
@@ -282,7 +283,7 @@ def names(steps: tuple[Step, ...]) -> list[str]:
     return [name for step in steps for name in (step.name, *names(step.steps))]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), min_size=1, max_size=4), st.data())
 def test_edits_between_sessions_never_break_a_run_nor_let_a_changed_step_be_reused(
     workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
@@ -304,7 +305,7 @@ def test_edits_between_sessions_never_break_a_run_nor_let_a_changed_step_be_reus
     book.check_numbers()
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), min_size=2, max_size=4), st.data())
 def test_what_was_made_after_an_edit_is_not_made_again(
     workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
@@ -352,7 +353,7 @@ def begun_from(origin: Book, until: StepPath) -> Book:
     return run
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), max_size=2), st.data())
 def test_a_run_from_a_step_holds_what_came_before_and_can_itself_be_taken_up(
     workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
@@ -413,7 +414,7 @@ def test_a_failure_that_ended_the_origin_does_not_reopen_what_a_run_from_a_step_
     again.check_numbers()
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(st.integers(2, 5), SEEDS, FAILING, st.integers(0, 4), st.integers(1, 30))
 def test_what_came_before_the_first_edit_is_reused(count: int, seed: int, failing: int, place: int, cut: int) -> None:
     steps = tuple(agent(f"s{number}", on_failure=flat(3, "same: 3")) for number in range(count))

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
@@ -17,6 +17,7 @@ from pytest_gump.workflow.model import GateSpec, Step, Workflow
 
 from tests.engine.schedule.test_schedule_properties import Walk, workflows
 from tests.engine.schedule_kit import Drive, agent, ended, flat, gate, group, own_policy
+from tests.kits.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -319,7 +320,7 @@ def by_path(seed: int, failing: float) -> Callable[[Ready], str]:
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(workflows(), st.integers(0, 1 << 30), st.sampled_from([0.0, 0.1, 0.3, 0.6]), st.randoms(use_true_random=False))
 def test_result_does_not_depend_on_how_many_run_at_once_and_who_ends_first(
     workflow: Workflow, seed: int, failing: float, chance: random.Random

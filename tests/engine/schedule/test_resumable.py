@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.engine.schedule.schedule import Schedule
@@ -14,6 +14,7 @@ from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule.test_schedule_properties import FAILURES, Walk, outcomes, workflows
 from tests.engine.schedule_kit import Done, agent, ended, flat, gate, group, own_policy, plan
+from tests.kits.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def walk(workflow: Workflow, data: DataObject, executors: int) -> Walk:
 
 @pytest.mark.slow
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
-@settings(max_examples=200)
+@examples(200)
 def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
     workflow: Workflow, data: DataObject, executors: int
 ) -> None:
@@ -93,7 +94,7 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
 
 @pytest.mark.slow
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
-@settings(max_examples=300)
+@examples(300)
 def test_a_run_that_failed_can_go_on_and_pass(workflow: Workflow, data: DataObject, executors: int) -> None:
     whole = walk(workflow, data, executors)
     schedule = fold(workflow, whole.dones, whole.settled)
@@ -120,7 +121,7 @@ def test_a_run_that_failed_can_go_on_and_pass(workflow: Workflow, data: DataObje
 
 @pytest.mark.slow
 @given(workflows(), st.data(), st.sampled_from([1, 3]))
-@settings(max_examples=150)
+@examples(150)
 def test_however_often_a_run_is_taken_up_its_history_gives_the_same_state(
     workflow: Workflow, data: DataObject, executors: int
 ) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.engine.schedule.nodes import Group
@@ -14,6 +14,7 @@ from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
 
 from tests.engine.schedule_kit import Done, agent, ended, entries, flat, group, own_policy, plan, tdd
+from tests.kits.examples import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,7 +151,7 @@ def nodes(group: Group) -> list[Leaf | Group]:
     return [*below, *(node for child in below if isinstance(child, Group) for node in nodes(child))]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(workflows(), st.data())
 def test_every_run_ends_and_every_step_ends_exactly_once(workflow: Workflow, data: DataObject) -> None:
     walk = Walk(workflow, outcomes(data)).run()
@@ -164,7 +165,7 @@ def test_every_run_ends_and_every_step_ends_exactly_once(workflow: Workflow, dat
     assert [settled.skipped for settled in walk.settled[:-1]] == [()] * (len(walk.settled) - 1)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(workflows(), st.data())
 def test_the_last_word_on_a_step_is_its_status(workflow: Workflow, data: DataObject) -> None:
     walk = Walk(workflow, outcomes(data)).run()
@@ -181,7 +182,7 @@ def test_the_last_word_on_a_step_is_its_status(workflow: Workflow, data: DataObj
         assert any(settled.verdict == "failed" or settled.failed for settled in walk.settled)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
 def test_no_step_starts_before_what_it_needs_has_passed(workflow: Workflow, data: DataObject, executors: int) -> None:
     def check(walk: Walk, ready: Ready) -> None:
@@ -198,7 +199,7 @@ def test_no_step_starts_before_what_it_needs_has_passed(workflow: Workflow, data
     assert walk.schedule.done
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(workflows(), st.data())
 def test_failures_that_count_never_exceed_the_limit(workflow: Workflow, data: DataObject) -> None:
     def check(walk: Walk, _: Ready) -> None:
@@ -213,7 +214,7 @@ def test_failures_that_count_never_exceed_the_limit(workflow: Workflow, data: Da
     assert walk.schedule.done
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
 def test_attempt_numbers_of_a_path_never_start_over(workflow: Workflow, data: DataObject, executors: int) -> None:
     walk = Walk(workflow, outcomes(data), executors=executors).run()
@@ -227,7 +228,7 @@ def test_attempt_numbers_of_a_path_never_start_over(workflow: Workflow, data: Da
         highest[ready.path] = ready.attempt
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
 def test_replaying_what_was_recorded_gives_the_same_state(workflow: Workflow, data: DataObject, executors: int) -> None:
     random = data.draw(st.randoms(use_true_random=False))
@@ -258,7 +259,7 @@ def test_replaying_what_was_recorded_gives_the_same_state(workflow: Workflow, da
     assert again.leaves() == walk.schedule.leaves()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(workflows(), st.data())
 def test_nothing_is_offered_after_an_abort(workflow: Workflow, data: DataObject) -> None:
     schedule = Schedule(workflow, base="base")

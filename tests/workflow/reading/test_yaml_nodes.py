@@ -8,8 +8,6 @@ from pytest_gump.workflow.problems import Position, Problems
 from pytest_gump.workflow.reading import yaml_nodes
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, read_yaml
 
-from tests.workflow.loading import CALM
-
 
 def read(text: str) -> tuple[object, str]:
     problems = Problems("f.yaml")
@@ -139,7 +137,6 @@ def test_lone_surrogate_is_refused() -> None:
     assert read("a: \ud800") == (None, "f.yaml:1:4: character U+D800 is not allowed in YAML")
 
 
-@CALM
 @given(st.text())
 def test_any_text_gives_a_tree_or_a_problem(text: str) -> None:
     root, problems = read(text)

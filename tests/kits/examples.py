@@ -1,0 +1,28 @@
+"""How many examples a property gets, in relation to the hypothesis profile."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hypothesis import HealthCheck, settings
+
+PROFILES: Final = {"dev": 25, "ci": 100, "deep": 2000}
+"""Examples of a property without a number of its own. `make test` uses `dev`, continuous integration uses `ci`;
+`make test PYTEST_ARGS=--hypothesis-profile=deep` takes hours.
+"""
+SPEED: Final = (HealthCheck.too_slow,)
+"""Health checks that depend on the speed of the machine; a loaded machine generates input slowly."""
+
+
+def register_profiles() -> None:
+    for name, count in PROFILES.items():
+        settings.register_profile(
+            name, max_examples=count, deadline=None, suppress_health_check=SPEED, print_blob=True, derandomize=False
+        )
+    settings.load_profile("dev")
+
+
+def examples(count: int, *suppressed: HealthCheck) -> settings:
+    """Settings with `count` examples in the profile `ci`, a quarter of them in `dev`, 20 times as many in `deep`."""
+    scaled = max(1, count * settings().max_examples // PROFILES["ci"])
+    return settings(max_examples=scaled, suppress_health_check=(*SPEED, *suppressed))
