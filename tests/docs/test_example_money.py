@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-import pytest
 from jsonschema import Draft202012Validator
 from pytest_gump.engine.reporting.report_schema import json_schema
+
+from tests.docs.conftest import CASSETTE, Demo, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "timesheet"
-CASSETTE = EXAMPLE / "cassette"
-GUMP = "import sys; from pytest_gump.cli.program import main; sys.exit(main(sys.argv[1:]))"
 KINDS = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens", "outputTokens")
 
 
@@ -40,30 +33,8 @@ def sums() -> tuple[Decimal, int]:
     return usd, tokens
 
 
-def call(project: Path, *words: str) -> str:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST_"))}
-    done = subprocess.run(
-        words,
-        cwd=project,
-        env=clean | {"XDG_CACHE_HOME": str(project.parent / "cache"), "HOME": str(project.parent)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return done.stdout
-
-
-@pytest.mark.slow
-def test_totals_equal_the_sums_over_the_recorded_streams(tmp_path: Path) -> None:
-    project = tmp_path / "timesheet"
-    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("cassette", "__pycache__", ".*_cache"))
-    user = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    call(project, "git", "init", "--quiet")
-    call(project, "git", "add", "--all")
-    call(project, "git", *user, "commit", "--quiet", "--message=start")
-    options = ("--gump-workflow=tdd", "spec.md", f"--gump-replay={CASSETTE}", "--junitxml=j.xml")
-    call(project, sys.executable, "-m", "pytest", *options)
-    report = json.loads(call(project, sys.executable, "-c", GUMP, "report", "--json"))
+def test_totals_equal_the_sums_over_the_recorded_streams(demo: Demo) -> None:
+    report = json.loads(run(demo.project, "gump", "report", "--json").stdout)
     assert list(Draft202012Validator(json_schema(strict=True)).iter_errors(report)) == []
     usd, tokens = sums()
     assert usd > Decimal("0.3")
@@ -71,5 +42,7 @@ def test_totals_equal_the_sums_over_the_recorded_streams(tmp_path: Path) -> None
     assert report["totals"]["cost"]["provenance"] == "reported"
     assert report["totals"]["tokens"]["total"] == tokens
     assert sum(Decimal(str(one["cost"]["usd"])) for one in report["agents"]) == usd
-    written = ET.parse(project / "j.xml").getroot().findall(".//testcase/properties/property[@name='gump.cost_usd']")
+    written = (
+        ET.parse(demo.project / "j.xml").getroot().findall(".//testcase/properties/property[@name='gump.cost_usd']")
+    )
     assert sum(Decimal(one.attrib["value"]) for one in written) == usd

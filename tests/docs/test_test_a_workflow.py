@@ -24,7 +24,7 @@ def run_guide(pytester: pytest.Pytester, workflow: str) -> pytest.RunResult:
     folder = pytester.mkdir(".gump") / "workflows"
     folder.mkdir()
     (folder / "careful.yaml").write_text(workflow, encoding="utf-8")
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider")
 
 
 def test_the_tests_of_the_guide_pass(pytester: pytest.Pytester) -> None:
