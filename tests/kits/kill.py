@@ -16,6 +16,7 @@ from pytest_gump.engine.record.ledger import read_ledger
 from pytest_gump.engine.record.liveness import run_state
 
 from tests.kits import parallel as parallel_kit
+from tests.kits.commands import gump
 from tests.kits.processes import living, wait_until
 
 if TYPE_CHECKING:
@@ -156,12 +157,11 @@ def check_status(project: GumpProject) -> None:
     decided = {one["number"] for one in events if one["event"] == "decided"}
     begun = [one for one in events if one["event"] == "attempt_started"]
     cut_off = [one["step"] for one in begun if one["number"] not in decided]
-    words = [sys.executable, "-m", "pytest_gump", "status"]
-    told = json.loads(project.pytester.run(*words, "--json").stdout.str())["runs"][0]
+    told = json.loads(gump("status", "--json").stdout)["runs"][0]
     assert [one["step"] for one in told["running"]] == cut_off
     if cut_off:
         others = f" and {len(cut_off) - 1} more" if cut_off[1:] else ""
-        assert f" interrupted  {cut_off[0]}{others} " in project.pytester.run(*words).stdout.str()
+        assert f" interrupted  {cut_off[0]}{others} " in gump("status").stdout
 
 
 def check_whole(project: GumpProject, undisturbed: End, *, repeats: int) -> None:

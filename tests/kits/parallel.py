@@ -59,4 +59,4 @@ def prepare(project: GumpProject, script: str, *, workflow: str = WORKFLOW) -> N
 
 
 def run(project: GumpProject, *options: str) -> Any:
-    return project.pytester.runpytest_subprocess("--gump-workflow=side", *options, "spec.md")
+    return project.pytester.runpytest_inprocess("--gump-workflow=side", *options, "spec.md")

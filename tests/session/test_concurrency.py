@@ -19,7 +19,9 @@ from pytest_gump.system.worktrees.pool import SlotPool
 from pytest_gump.system.worktrees.slots import Slots
 
 from tests.kits import parallel as parallel_kit
+from tests.kits.commands import gump
 from tests.kits.processes import ending, living, wait_until
+from tests.kits.sizes import full_size
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -64,8 +66,6 @@ else:
 COMMANDS: Final = '''\
 """Runs commands of gump one after the other until a file is there; tells of each that goes wrong."""
 
-import contextlib
-import io
 import pathlib
 import sys
 import time
@@ -84,20 +84,23 @@ while not pathlib.Path(over).exists():
         if code not in RIGHT[words.split()[0]] or "Traceback" in text or "unreadable" in text:
             sys.stdout.write(f"{words}: {code}: {told.getvalue()}\\n")
     rounds += 1
-    time.sleep(0.2)
+    time.sleep(0.5)
 sys.stderr.write(f"{rounds} rounds\\n")
 '''
-SESSIONS: Final = (
-    *[("side", number, ("-n2",)) for number in (1, 2)],
-    *[("side", number, ("-n0",)) for number in (3, 4)],
-    *[("line", number, ("-n0",)) for number in (5, 6, 7, 8)],
+SESSIONS: Final = full_size(
+    small=(("side", 1, ("-n2",)), ("side", 2, ("-n0",)), ("line", 3, ("-n0",)), ("line", 4, ("-n0",))),
+    full=(
+        *[("side", number, ("-n2",)) for number in (1, 2)],
+        *[("side", number, ("-n0",)) for number in (3, 4)],
+        *[("line", number, ("-n0",)) for number in (5, 6, 7, 8)],
+    ),
 )
 ITEMS: Final = {"side": ("impla", "implb"), "line": ("first", "second")}
 
 
 @pytest.fixture
 def project(gump_project: GumpProject) -> GumpProject:
-    """A project with two workflows, a spec for each of eight runs, and agents that wait for a file."""
+    """A project with two workflows, a spec for each run, and agents that wait for a file."""
     parallel_kit.prepare(gump_project, AGENT.format(flag=str(flag_of(gump_project))), workflow=SIDE)
     gump_project.workflow("line", LINE)
     gump_project.write({"app.py": "value = 1\n"})
@@ -117,14 +120,8 @@ def child(project: GumpProject, *words: str) -> AbstractContextManager[subproces
     return ending(process)
 
 
-def gump(project: GumpProject, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest_gump", *words]
-    return subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=120, check=False)
-
-
-def session(project: GumpProject, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", *words]
-    return subprocess.run(command, cwd=project.path, capture_output=True, text=True, timeout=120, check=False)
+def session(project: GumpProject, *words: str) -> pytest.RunResult:
+    return project.pytester.runpytest_inprocess(*words)
 
 
 def records(project: GumpProject) -> list[RunRecord]:
@@ -166,17 +163,17 @@ def check_all_can_be_taken(project: GumpProject, done: RunFolder) -> None:
     repository = Repository.open(project.path)
     with closing(SlotPool(Slots(repository, Slots.default_root(repository, None)))) as pool:
         assert pool.lease()
-    report = gump(project, "gc", "--keep-last", "1", "--older-than", "0.001s", "--force", "--dry-run", "--json")
+    report = gump("gc", "--keep-last", "1", "--older-than", "0.001s", "--force", "--dry-run", "--json")
     assert report.returncode == 0, report.stderr
-    assert gump(project, "report", done.run_id).returncode == 0
+    assert gump("report", done.run_id).returncode == 0
 
 
-def test_eight_runs_at_once_and_commands_beside_them_do_not_disturb_each_other(project: GumpProject) -> None:
+def test_many_runs_at_once_and_commands_beside_them_do_not_disturb_each_other(project: GumpProject) -> None:
     flag, over = flag_of(project), project.path.parent / f"{project.path.name}-over"
     flag.touch()
     project.write({"specs/0.md": "# The number 0\n", "commands.py": COMMANDS})
     project.commit("more")
-    assert session(project, "--gump-workflow=line", "specs/0.md").returncode == 0
+    assert session(project, "--gump-workflow=line", "specs/0.md").ret == 0
     done = project.folders()[0]
     flag.unlink()
     with ExitStack() as stack:
@@ -186,7 +183,7 @@ def test_eight_runs_at_once_and_commands_beside_them_do_not_disturb_each_other(p
             sessions.append(stack.enter_context(child(project, *start)))
         wait_until(lambda: agents(project) >= len(SESSIONS), 120.0)
         check_all_can_be_taken(project, done)
-        assert sorted(run_state(one) for one in records(project)) == ["passed", *["running"] * 8]
+        assert sorted(run_state(one) for one in records(project)) == ["passed", *["running"] * len(SESSIONS)]
         beside = [
             stack.enter_context(child(project, "commands.py", str(over), *commands))
             for commands in (
@@ -205,7 +202,7 @@ def test_eight_runs_at_once_and_commands_beside_them_do_not_disturb_each_other(p
             assert told == ""
             assert int(rounds.split()[0]) >= 1
     for folder in reversed(project.folders()):
-        gump(project, "apply", folder.run_id)  # one of them is applied already
+        gump("apply", folder.run_id)  # one of them is applied already
     check_result(project)
 
 
@@ -218,7 +215,7 @@ def check_result(project: GumpProject) -> None:
     assert project.git("status", "--porcelain") == ""
     assert all(one.applied for one in records(project))
     assert not living(project)
-    collected = gump(project, "gc", "--older-than", "0.001s")
+    collected = gump("gc", "--older-than", "0.001s")
     assert collected.returncode == 0, collected.stderr
     assert project.folders() == []
     assert project.git("for-each-ref", "refs/gump", "refs/heads/gump") == ""
@@ -249,47 +246,47 @@ def test_of_two_sessions_that_resume_a_run_exactly_one_goes_on(project: GumpProj
     assert [one["event"] for one in project.ledger()].count("run_resumed") == 1
     record = project.record()
     assert (record.status, record.resumed) == ("passed", 1)
-    assert "passed: there is nothing to resume" in session(project, "--gump-resume").stderr
+    assert "passed: there is nothing to resume" in session(project, "--gump-resume").stderr.str()
 
 
 def test_while_a_resumed_run_goes_on_nothing_else_may_change_it(project: GumpProject) -> None:
     folder = interrupted(project)
-    assert f"{folder.run_id} line interrupted first 1" in " ".join(gump(project, "status").stdout.split())
+    assert f"{folder.run_id} line interrupted first 1" in " ".join(gump("status").stdout.split())
     with child(project, "-m", "pytest", "--gump-resume") as goes_on:
         wait_until(lambda: project.record().resumed == 1 and agents(project), 60.0)
         before = project.ledger()
         for words in (["--gump-resume"], [f"--gump-resume={folder.run_id}"], ["--gump-from=first"]):
             done = session(project, *words)
-            assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout
-            assert f"ERROR: run {folder.run_id} is still running (pid {goes_on.pid})" in done.stderr
+            assert done.ret == pytest.ExitCode.USAGE_ERROR
+            assert f"ERROR: run {folder.run_id} is still running (pid {goes_on.pid})" in done.stderr.str()
         for command in (["apply", folder.run_id, "--force"], ["discard", folder.run_id]):
-            refused = gump(project, *command)
+            refused = gump(*command)
             assert refused.returncode == 1, refused.stdout
             assert f"is still running (pid {goes_on.pid})" in refused.stderr
-        collected = gump(project, "gc", "--keep-last", "1", "--older-than", "0.001s", "--force", "--json")
+        collected = gump("gc", "--keep-last", "1", "--older-than", "0.001s", "--force", "--json")
         assert '"removed": []' in collected.stdout
-        status = " ".join(gump(project, "status").stdout.split())
+        status = " ".join(gump("status").stdout.split())
         assert f"{folder.run_id} line running first 1" in status
         assert f" {goes_on.pid}" in status
         assert project.ledger() == before
         flag_of(project).touch()
         assert goes_on.wait(60) == 0
-    assert gump(project, "apply").returncode == 0
+    assert gump("apply").returncode == 0
     assert project.tree("main")["second_1.py"] == "x = 1"
 
 
 def test_a_run_that_is_just_being_taken_up_counts_as_running(project: GumpProject) -> None:
     folder = interrupted(project)
     with folder.owned(), closing(Ledger(folder.ledger, time.time)):
-        assert f"{folder.run_id} line running" in " ".join(gump(project, "status").stdout.split())
-        refused = gump(project, "apply", folder.run_id, "--force")
+        assert f"{folder.run_id} line running" in " ".join(gump("status").stdout.split())
+        refused = gump("apply", folder.run_id, "--force")
         assert (refused.returncode, "is still running" in refused.stderr) == (1, True)
-        assert gump(project, "discard", folder.run_id).returncode == 1
+        assert gump("discard", folder.run_id).returncode == 1
         done = session(project, "--gump-resume")
-        assert done.returncode == pytest.ExitCode.USAGE_ERROR
-        assert f"another process works on run {folder.run_id}" in done.stderr
-        collected = gump(project, "gc", "--older-than", "0.001s", "--force", "--json")
+        assert done.ret == pytest.ExitCode.USAGE_ERROR
+        assert f"another process works on run {folder.run_id}" in done.stderr.str()
+        collected = gump("gc", "--older-than", "0.001s", "--force", "--json")
         assert '"kind": "run"' not in collected.stdout.partition('"in_use"')[0]
-    assert " interrupted " in gump(project, "status").stdout
+    assert " interrupted " in gump("status").stdout
     flag_of(project).touch()
-    assert session(project, "--gump-resume").returncode == 0
+    assert session(project, "--gump-resume").ret == 0

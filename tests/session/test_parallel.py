@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.kits.parallel import WORKFLOW, prepare, run
+from tests.kits.sizes import full_size
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
@@ -72,20 +73,23 @@ def test_conflict_without_another_attempt_fails_the_run_and_names_the_files(proj
     assert project.tree(record.head)["shared.txt"] == "one"
 
 
-@pytest.mark.parametrize("workers", ["-n0", "-n4"])
-def test_twenty_items_that_append_to_one_changelog_lose_no_line(project: GumpProject, workers: str) -> None:
+ITEMS: Final = full_size(6, 20)
+
+
+@pytest.mark.parametrize("workers", ["-n0", full_size("-n2", "-n4")])
+def test_many_items_that_append_to_one_changelog_lose_no_line(project: GumpProject, workers: str) -> None:
     prepare(
         project,
-        """
+        f"""
         if step == "decompose":
-            plan(*({"name": f"n{number:02}", "description": "d"} for number in range(20)))
+            plan(*({{"name": f"n{{number:02}}", "description": "d"}} for number in range({ITEMS})))
         if item:
             with open("CHANGES", "a") as file:
-                file.write(f"{item}\\n")
+                file.write(f"{{item}}\\n")
         """,
     )
-    run(project, workers).assert_outcomes(passed=42)
-    assert project.tree(project.record().head)["CHANGES"].split() == [f"n{number:02}" for number in range(20)]
+    run(project, workers).assert_outcomes(passed=2 + 2 * ITEMS)
+    assert project.tree(project.record().head)["CHANGES"].split() == [f"n{number:02}" for number in range(ITEMS)]
 
 
 def test_gate_of_the_group_judges_the_merged_tree(project: GumpProject) -> None:

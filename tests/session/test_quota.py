@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import textwrap
 import time
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.kits.commands import gump
 from tests.kits.parallel import PRELUDE
 from tests.kits.processes import background, living, wait_until
 from tests.kits.script_agent import CONFTEST
@@ -81,7 +81,7 @@ def prepare(
 
 
 def run(project: GumpProject, workflow: str, *options: str) -> Any:
-    return project.pytester.runpytest_subprocess(f"--gump-workflow={workflow}", *options, "spec.md")
+    return project.pytester.runpytest_inprocess(f"--gump-workflow={workflow}", *options, "spec.md")
 
 
 # -- wait ----------------------------------------------------------------------------------------------------------
@@ -133,16 +133,15 @@ def test_the_conversation_of_work_that_is_thrown_away_is_not_gone_on_with(projec
 def test_the_report_tells_a_wait_as_no_retry(project: GumpProject) -> None:
     prepare(project, STEP, seconds=0.1)
     run(project, "step", "--gump-on-quota=wait")
-    told = project.pytester.run(sys.executable, "-m", "pytest_gump", "report", "--json")
-    data = json.loads(told.stdout.str())
+    data = json.loads(gump("report", "--json").stdout)
     assert (data["totals"]["retries"], data["totals"]["waits"], data["totals"]["failovers"]) == (0, 1, 0)
     step = data["steps"][0]
     assert (step["outcome"], step["retries"], step["totals"]["cost"]["usd"]) == ("passed", 0, 0.75)
     assert [one["verdict"] for one in step["attempts"]] == ["waited", "passed"]
     assert step["attempts"][0]["outcome"] == "quota"
     assert step["attempts"][0]["resets_at"] is not None
-    text = project.pytester.run(sys.executable, "-m", "pytest_gump", "report").stdout
-    text.fnmatch_lines(["*1 wait for a limit*", "*impl attempt 1*then: waits for the limit of script until*"])
+    lines = pytest.LineMatcher(gump("report").stdout.splitlines())
+    lines.fnmatch_lines(["*1 wait for a limit*", "*impl attempt 1*then: waits for the limit of script until*"])
 
 
 def test_no_longer_than_the_cap_is_waited(project: GumpProject) -> None:
@@ -221,9 +220,9 @@ def test_a_wait_can_be_interrupted(project: GumpProject, options: list[str], num
 def test_nothing_is_held_and_the_status_tells_while_a_run_waits(project: GumpProject) -> None:
     with waiting(project):
         assert not [one for one in living(project) if any("agent.py" in word for word in one.info["cmdline"])]
-        status = project.pytester.run(sys.executable, "-m", "pytest_gump", "status")
-        status.stdout.fnmatch_lines(["*running*impl (waits for a limit until ??:?? (in *"])
-        data = json.loads(project.pytester.run(sys.executable, "-m", "pytest_gump", "status", "--json").stdout.str())
+        status = pytest.LineMatcher(gump("status").stdout.splitlines())
+        status.fnmatch_lines(["*running*impl (waits for a limit until ??:?? (in *"])
+        data = json.loads(gump("status", "--json").stdout)
         (told,) = data["runs"]
         assert told["running"] == []
         assert [(one["step"], one["agent"]) for one in told["waiting"]] == [("impl", "script")]
@@ -243,13 +242,13 @@ def test_a_run_that_was_interrupted_in_a_wait_goes_on_with_that_attempt(project:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     with session(project, "limit_recalled", "--gump-resume") as process:
-        status = project.pytester.run(sys.executable, "-m", "pytest_gump", "status")
-        status.stdout.fnmatch_lines(["*running*impl (waits for a limit until ??:?? (in *"])
+        status = pytest.LineMatcher(gump("status").stdout.splitlines())
+        status.fnmatch_lines(["*running*impl (waits for a limit until ??:?? (in *"])
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=30)
         assert "waits for the limit of script until" in output
     assert len(project.record().attempts) == 1, "it had waited for the rest"
-    result = project.pytester.runpytest_subprocess("--gump-resume", "--gump-on-quota=stop")
+    result = project.pytester.runpytest_inprocess("--gump-resume", "--gump-on-quota=stop")
     result.stdout.fnmatch_lines(["script reported that its limit lasts until ??:?? (in *"])
     assert result.ret == pytest.ExitCode.OK
     record = project.record()

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.testing import GumpProject
 
+    from tests.kits.saved import Saved
+
 THREE: Final = """\
 name: three
 steps:
@@ -37,8 +39,13 @@ BROKEN: Final = "def broken(:\n"
 
 
 @pytest.fixture
-def failed(project: GumpProject) -> GumpProject:
+def failed(project: GumpProject, saved: Saved) -> GumpProject:
     """A run whose second step has used up its attempts."""
+    saved.give("three that failed", project, _fail)
+    return project
+
+
+def _fail(project: GumpProject) -> None:
     project.workflow("three", THREE)
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     for attempt in (1, 2):
@@ -46,7 +53,6 @@ def failed(project: GumpProject) -> GumpProject:
     result = project.run("three")
     result.assert_outcomes(passed=1, failed=1, skipped=1)
     result.stdout.fnmatch_lines(["*pytest --gump-resume*resume the run*"])
-    return project
 
 
 def resume(project: GumpProject, *words: str) -> pytest.RunResult:
