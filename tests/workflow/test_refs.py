@@ -56,8 +56,14 @@ def test_name_of_several_steps_elsewhere_is_ambiguous() -> None:
 
 @pytest.mark.parametrize("ref", ["nothing", "b.only", "", ".", "a.", "a..tests"])
 def test_unknown_name_is_told(ref: str) -> None:
-    with pytest.raises(UnknownStepError):
+    with pytest.raises(UnknownStepError) as caught:
         resolve_step(WORKFLOW, ("end",), ref)
+    assert str(caught.value) == ref
+
+
+def test_a_group_does_not_see_its_own_steps_before_others() -> None:
+    with pytest.raises(AmbiguousStepError):
+        resolve_step(WORKFLOW, ("a",), "tests")
 
 
 def test_references_are_listed_with_what_they_mean() -> None:

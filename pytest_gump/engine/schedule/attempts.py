@@ -112,8 +112,8 @@ def next_attempt(leaf: Leaf, decision: Retry, numbers: Numbers) -> Ready:
 
 def restarted_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
     """Return a new start of a finally failed step: from its first tree, with the failure in the prompt."""
-    leaf.agent = None if leaf.mode == "gate" else leaf.parent.override or leaf.step.agent
-    ready = next_attempt(leaf, Retry(session="fresh", worktree="reset"), numbers)
+    leaf.agent = leaf.parent.override or leaf.step.agent
+    ready = next_attempt(leaf, Retry(worktree="reset"), numbers)
     began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
     return replace(ready, step_base=began, entry="resume", role=leaf.role)
 

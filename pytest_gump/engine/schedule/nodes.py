@@ -361,7 +361,7 @@ def restart_target(node: StepNode, name: str) -> tuple[Group, StepNode]:
         ValueError: no earlier sibling has this name.
     """
     group = node.parent
-    if group is not None and group.kind != "foreach":
+    if group is not None:
         for sibling in group.members[: node.index + 1]:
             if sibling is not None and sibling.step.name == name:
                 return group, sibling

@@ -137,6 +137,7 @@ def test_limit_that_the_cli_held_itself_is_told_with_its_owner(
         ("max_time of 60s is over", "max_time"),
         ("max_time of the step max_budget is over", "max_time"),
         ("max_tokens, and max_time too", "max_tokens"),
+        ("max_budget, and max_time too", "max_budget"),
         ("the account is empty", "max_budget"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule.decision import Retry
+from pytest_gump.engine.schedule.decision import Replan, Retry
 from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import GateSpec, OnFailure
 
@@ -112,4 +112,51 @@ def test_a_conflict_restarts_the_member_where_the_group_stands_with_the_agent_of
         "b::t[y] 2: haiku diff, b::merge[x]#1 of b::merge[x]#1, restart fresh, failed b::merge[y] 1, items y, keep y",
         "b::i[y] 3: sonnet diff, b::t[y]#2 of b::t[y]#2, restart policy, items y, keep y",
         "b::merge[y] 2: nobody merge, b::merge[x]#1 of b::merge[x]#1, first policy, merge, theirs b::i[y]#3",
+    ]
+
+
+def test_a_replan_that_a_hook_asks_for_starts_over_in_a_fresh_session() -> None:
+    drive = Drive((agent("a"), agent("impl", on_failure=flat(2))), {"impl": ["gate_failed"]})
+    drive.decide = lambda *_: Replan("opus")
+    assert started(drive, skip=2)[0] == (
+        "impl--replan::plan 1: opus plan, a#1 of a#1, replan fresh, replan-plan, failed impl 1"
+    )
+
+
+def test_a_new_pass_of_a_foreach_begins_each_item_where_the_one_before_it_ended() -> None:
+    build = group("b", agent("t"), foreach="p", on_failure=flat(2, "same: 2"))
+    drive = Drive((agent("p", output="plan"), build), {"b::t[y]": ["gate_failed"]}, {"p": plan("x", "y")})
+    assert started(drive, skip=3) == [
+        "b::t[x] 2: haiku diff, b::t[y]#1 of b::t[y]#1, group resume, items x, keep x",
+        "b::t[y] 2: haiku diff, b::t[x]#2 of b::t[x]#2, group resume, failed b::t[y] 1, items y, keep y",
+    ]
+
+
+def test_a_merge_inside_an_item_is_about_the_item_and_keeps_no_files() -> None:
+    both = group("g", agent("a"), agent("r", output="review"), parallel=True)
+    drive = Drive((agent("p", output="plan"), group("b", both, foreach="p")), {}, {"p": plan("x")})
+    assert started(drive, skip=1) == [
+        "b::g::a[x] 1: haiku diff, base of base, first policy, items x, keep x",
+        "b::g::merge[x--a] 1: nobody merge, base of base, first policy, merge, items x, theirs b::g::a[x]#1",
+        "b::g::r[x] 1: haiku review, base of base, first policy, items x, keep x",
+    ]
+    assert drive.orders[2].step.name == "merge"
+
+
+def test_restarts_that_overlap_reach_as_far_as_the_longest_of_them() -> None:
+    steps = (
+        agent("z"),
+        agent("a"),
+        agent("b", on_failure=flat(2, "same", restart_from="a")),
+        agent("c", on_failure=flat(2, "same", restart_from="a")),
+        agent("d"),
+    )
+    drive = Drive(steps, {"b": ["passed", "gate_failed"], "c": ["gate_failed"]})
+    assert started(drive, skip=4) == [
+        "a 2: haiku diff, z#1 of z#1, restart fresh, failed c 1",
+        "b 2: haiku diff, a#2 of a#2, restart policy",
+        "a 3: haiku diff, z#1 of z#1, restart fresh, failed b 2",
+        "b 3: haiku diff, a#3 of a#3, restart policy",
+        "c 2: haiku diff, b#3 of b#3, restart policy",
+        "d 1: haiku diff, c#2 of c#2, first policy",
     ]

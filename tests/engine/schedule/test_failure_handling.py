@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.engine.schedule.decision import Failure, Restart, Retry, Stop
 from pytest_gump.workflow.model import OnFailure
+from pytest_gump.workflow.path import StepPath
 
-from tests.engine.schedule_kit import Drive, agent, entries, flat, gate, group, plan, policy
+from tests.engine.schedule_kit import Drive, agent, ended, entries, flat, gate, group, plan, policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_gump.engine.schedule.decision import Decision
     from pytest_gump.workflow.model import Step
-    from pytest_gump.workflow.path import StepPath
 
 
 def test_group_escalation_runs_the_whole_subtree_with_the_other_agent_from_where_it_began() -> None:
@@ -420,3 +420,72 @@ def test_the_failures_of_a_step_count_on_through_conflicts_of_a_group_around_it_
     drive = Drive(steps, fails).run()
     assert drive.schedule.reason == "outer::right::inner::y failed: gate_failed"
     assert drive.log.count("outer::right::inner::y 2 haiku") == 1
+
+
+def test_a_member_of_a_parallel_group_cannot_restart_another_one() -> None:
+    both = group("g", agent("a", on_failure=flat(2)), agent("b"), parallel=True)
+    drive = Drive((both,), {"g::a": ["gate_failed"]}, decide=lambda *_: Restart("b"))
+    drive.schedule.ready()
+    with pytest.raises(ValueError, match="cannot restart g::a from 'b'"):
+        drive.step()
+
+
+@pytest.mark.parametrize(("outcome", "verdict"), [("passed", "passed"), ("gate_failed", "again")])
+def test_a_part_of_a_replan_that_ends_after_the_run_has_failed_skips_its_step(outcome: str, verdict: str) -> None:
+    both = group("g", agent("a", on_failure=flat(2, "same", "replan: opus")), agent("b"), parallel=True)
+    drive = Drive((both,), {"g::a": ["gate_failed"]})
+    drive.step()
+    part, other = drive.schedule.ready()
+    for ready in (part, other):
+        drive.schedule.start(ready.path)
+    drive.schedule.complete(*ended(other.path, 1, "gate_error"), drive.decide)
+    assert drive.statuses["g::a"] == "running"
+    late = drive.schedule.complete(*ended(part.path, 1, outcome, plan=plan("x")), drive.decide)
+    step = StepPath(("g", "a"))
+    assert (late.verdict, late.skipped, late.step, late.failed) == (verdict, (step,), step, ())
+    assert (drive.statuses["g::a"], drive.schedule.done) == ("skipped", True)
+
+
+def test_the_gates_of_a_replan_that_end_after_the_run_has_failed_skip_its_step() -> None:
+    both = group("g", agent("a", on_failure=flat(2, "same", "replan: opus")), agent("b"), parallel=True)
+    drive = Drive((both,), {"g::a": ["gate_failed"]}, {"g::a--replan::plan": plan("x")})
+    for _ in range(3):
+        drive.step()
+    check, other = drive.schedule.ready()
+    assert check.role == "replan-check"
+    for ready in (check, other):
+        drive.schedule.start(ready.path)
+    drive.schedule.complete(*ended(other.path, 1, "gate_error"), drive.decide)
+    late = drive.schedule.complete(*ended(check.path, 2), drive.decide)
+    assert (late.verdict, late.skipped, drive.statuses["g::a"]) == ("passed", (StepPath(("g", "a")),), "skipped")
+
+
+def test_a_run_that_is_aborted_in_a_replan_names_the_step_and_not_the_part() -> None:
+    drive = Drive((agent("a", on_failure=flat(2, "same", "replan: opus")),), {"a": ["gate_failed"]})
+    drive.step()
+    (part,) = drive.schedule.ready()
+    drive.schedule.start(part.path)
+    assert drive.schedule.abort("interrupted") == (StepPath(("a",)),)
+
+
+def test_failures_of_a_parallel_group_give_its_policy_the_number_of_the_pass() -> None:
+    seen: list[list[int]] = []
+
+    def hook(_: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
+        if str(path) == "g":
+            seen.append([failure.attempt for failure in failures])
+        return own
+
+    both = group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(3, "same: 3"))
+    drive = Drive((both,), {"g::a": ["gate_failed"] * 2, "g::b": ["passed", "gate_failed"]}, decide=hook).run()
+    assert seen == [[1], [1, 2]]
+    second = [ready for ready in drive.orders if str(ready.path) == "g::a"][1]
+    assert second.base == "g::merge[b]#1"
+
+
+def test_after_a_parallel_group_has_passed_its_group_is_done() -> None:
+    inner = group("inner", agent("a"), agent("b"), parallel=True)
+    drive = Drive((group("outer", group("left", inner), agent("right"), parallel=True),))
+    while not any(str(ready.path) == "outer::merge[left]" for ready in drive.schedule.ready()):
+        drive.step()
+    assert {str(path) for path in drive.schedule.living()} == {"outer::right"}

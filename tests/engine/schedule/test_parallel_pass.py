@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_gump.engine.schedule.parallel_pass import ParallelPass
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import GateSpec, Step, Workflow
@@ -353,3 +354,45 @@ def test_in_a_new_pass_a_member_is_told_of_its_own_failure_whoever_begins_first(
             outcome = "gate_failed" if name == "both::right#1" else "passed"
             schedule.complete(*ended(ready.path, ready.attempt, outcome, ready.agent, commit=name), own_policy)
     assert {name: attempt for name, attempt in told.items() if attempt} == {"both::right#2": 1}
+
+
+def test_items_that_depend_on_members_with_nothing_to_merge_begin_when_those_have_ended() -> None:
+    plans = items(("a", ()), ("b", ("a",)))
+    drive = Drive((PLAN, build(agent("s", output="review"))), {}, plans).run()
+    assert [str(ready.path) for ready in drive.orders] == ["plan", "build::s[a]", "build::s[b]"]
+    assert drive.schedule.passed
+
+
+def merge(parallel: ParallelPass[str, str], index: int) -> int | None:
+    """Let a member pass and be merged; returns the next one that is to be merged."""
+    parallel.states[index] = "passed"
+    assert parallel.next_merge("", lambda _: True) == index
+    parallel.states[index], parallel.merges[index] = "merged", f"merge {index}"
+    return parallel.next_merge(f"tree {index}", lambda _: True)
+
+
+def test_a_member_that_runs_again_takes_back_all_merges_after_it_and_none_before() -> None:
+    needs = tuple(frozenset({1}) if index == 4 else frozenset[int]() for index in range(5))
+    parallel = ParallelPass[str, str](5, "base", needs=needs, after=(0, 0, 0, 0, 2))
+    assert [parallel.enter() for _ in range(4)] == [(index, "base") for index in range(4)]
+    assert merge(parallel, 0) is None
+    parallel.failures[1], parallel.states[1] = ["failed"], "failed"
+    assert parallel.next_merge("tree 0", lambda _: True) is None
+    assert merge(parallel, 2) is None
+    parallel.states[3], parallel.merges[3] = "merging", "merge 3"
+    assert (parallel.states[4], parallel.has_more, parallel.cases()) == ("dropped", False, ["failed"])
+    assert parallel.reopen(1) == ["merge 2", "merge 3"]
+    assert parallel.states == ["merged", "running", "passed", "passed", "waiting"]
+    assert (parallel.heads, parallel.merges, parallel.cases()) == (["base", "tree 0"], {0: "merge 0"}, [])
+    assert not parallel.has_more
+    assert merge(parallel, 1) == 2
+    assert parallel.enter() == (4, "tree 1")
+
+
+def test_a_member_that_had_not_failed_runs_again_too() -> None:
+    parallel = ParallelPass[str, str](2, "base", needs=(), after=())
+    parallel.enter()
+    assert merge(parallel, 0) is None
+    assert parallel.reopen(0) == ["merge 0"]
+    assert parallel.states == ["running", "waiting"]
+    assert parallel.enter() == (1, "base")

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule import plan_sort
 from pytest_gump.engine.schedule.overlap import may_overlap
-from pytest_gump.engine.schedule.plan_sort import in_order, overlaps
+from pytest_gump.engine.schedule.plan_sort import Waits, in_order, overlaps, waits
 from pytest_gump.order import PlanItem
 
 SEGMENTS = st.sampled_from(
@@ -75,3 +75,22 @@ def test_a_circle_is_refused(needs: tuple[str, ...]) -> None:
     items = [PlanItem("a", "i0", "do", (), needs), PlanItem("b", "i1", "do", (), ("i0",)), PlanItem("c", "i2", "do")]
     with pytest.raises(ValueError, match="are circular"):
         in_order(items)
+
+
+@given(plans(), st.data(), st.booleans())
+def test_an_item_waits_for_the_last_of_those_that_it_needs_or_overlaps(
+    plan: list[PlanItem], data: st.DataObject, serialize: bool
+) -> None:
+    files = [data.draw(st.lists(PATTERNS, max_size=2).map(tuple)) for _ in plan]
+    items = [
+        PlanItem(item.name, item.slug, "do", patterns, item.depends_on)
+        for item, patterns in zip(in_order(plan), files, strict=True)
+    ]
+    index = {item.slug: number for number, item in enumerate(items)}
+    needs = tuple(frozenset(index[slug] for slug in item.depends_on) for item in items)
+    shared = [
+        {first for first, second, _ in overlaps(items) if serialize and second == number}
+        for number in range(len(items))
+    ]
+    after = tuple(max(needed | others, default=-1) + 1 for needed, others in zip(needs, shared, strict=True))
+    assert waits(items, serialize=serialize) == (Waits(needs, after) if any(after) else Waits())

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.gates.base import GateResult
+from pytest_gump.order import PlanItem
+from pytest_gump.workflow.model import GateSpec, Step, Workflow
 from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule.test_schedule_properties import FAILURES, Walk, outcomes, workflows
@@ -20,10 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hypothesis.strategies import DataObject
-    from pytest_gump.engine.schedule.decision import Decision
+    from pytest_gump.engine.schedule.decision import Decision, Failure
     from pytest_gump.engine.schedule.records import Settled
-    from pytest_gump.workflow.model import Workflow
-
 MOST = 2_000
 
 
@@ -153,8 +153,6 @@ def test_however_often_a_run_is_taken_up_its_history_gives_the_same_state(
 
 
 def test_a_step_that_failed_for_good_begins_anew_with_all_its_failures_left() -> None:
-    from pytest_gump.workflow.model import Workflow
-
     impl = agent("impl", on_failure=flat(2, "same", "escalate: opus"))
     workflow = Workflow(name="w", steps=(agent("tests"), impl, gate("check")))
     run = Walk(workflow, lambda ready: "gate_failed" if ready.path.leaf == "impl" else "passed").run()
@@ -170,8 +168,6 @@ def test_a_step_that_failed_for_good_begins_anew_with_all_its_failures_left() ->
 
 
 def test_an_attempt_that_says_nothing_of_its_step_is_offered_again_by_its_number() -> None:
-    from pytest_gump.workflow.model import Workflow
-
     workflow = Workflow(name="w", steps=(agent("impl"),))
     schedule = ResumableSchedule(workflow, base="base")
     (ready,) = schedule.ready()
@@ -183,8 +179,6 @@ def test_an_attempt_that_says_nothing_of_its_step_is_offered_again_by_its_number
 
 
 def test_members_that_failed_side_by_side_all_begin_anew_and_are_merged_in_plan_order() -> None:
-    from pytest_gump.workflow.model import Workflow
-
     steps = agent("split", output="plan"), group("build", agent("impl"), foreach="split", parallel=True)
     workflow = Workflow(name="w", steps=steps)
 
@@ -205,8 +199,6 @@ def test_members_that_failed_side_by_side_all_begin_anew_and_are_merged_in_plan_
 
 
 def test_what_a_group_might_have_made_good_begins_anew_too_when_the_run_failed_of_something_else() -> None:
-    from pytest_gump.workflow.model import Workflow
-
     steps = (group("build", agent("one"), agent("two"), parallel=True, on_failure=flat(1, "same")),)
     outcomes = {"build::one": "gate_failed", "build::two": "gate_error"}
     workflow = Workflow(name="w", steps=steps)
@@ -218,8 +210,6 @@ def test_what_a_group_might_have_made_good_begins_anew_too_when_the_run_failed_o
 
 @given(st.booleans())
 def test_gates_run_again_without_the_agent_only_where_it_had_worked(has_work: bool) -> None:
-    from pytest_gump.workflow.model import Workflow
-
     schedule = ResumableSchedule(Workflow(name="w", steps=(agent("impl"),)), base="base")
     (ready,) = schedule.ready()
     schedule.start(ready.path)
@@ -227,45 +217,53 @@ def test_gates_run_again_without_the_agent_only_where_it_had_worked(has_work: bo
     schedule.replay(*ended(ready.path, 1, "gate_error", commit="left", gates=gates), own_policy)
     schedule.resume()
     (again,) = schedule.ready()
-    expected = (None, "left", "recheck") if has_work else ("haiku", "base", "resume")
-    assert (again.agent, again.base, again.entry) == expected
+    expected = (None, "left", "recheck", 2) if has_work else ("haiku", "base", "resume", 2)
+    assert (again.agent, again.base, again.entry, again.attempt) == expected
 
 
 def test_new_attempts_have_numbers_above_those_that_are_taken() -> None:
-    from pytest_gump.workflow.model import Workflow
-
     steps = agent("a", on_failure=flat(9, "same: 9")), agent("b")
     schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
     a, b = StepPath(("a",)), StepPath(("b",))
     schedule.count_from({a: 4, b: 7}, [])
     assert [ready.attempt for ready in schedule.ready()] == [1]
-    schedule.complete(*ended(a, 1, "gate_failed"), own_policy)
+    seen: list[int] = []
+
+    def hook(_: Step, __: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
+        seen.append(failures[-1].attempt)
+        return own
+
+    schedule.complete(*ended(a, 1, "gate_failed"), hook)
     assert [ready.attempt for ready in schedule.ready()] == [5]
     schedule.count_from({a: 2}, [a])
     assert [(ready.path, ready.attempt, ready.entry) for ready in schedule.ready()] == [(a, 6, "same")]
-    schedule.complete(*ended(a, 6, "gate_failed"), own_policy)
+    schedule.complete(*ended(a, 6, "gate_failed"), hook)
     assert [ready.attempt for ready in schedule.ready()] == [7]
+    assert seen == [1, 6]
     schedule.complete(*ended(a, 7), own_policy)
     assert [(ready.path, ready.attempt) for ready in schedule.ready()] == [(b, 8)]
 
 
 def test_a_part_of_a_replan_gets_a_new_number_of_its_own() -> None:
-    from pytest_gump.workflow.model import Workflow
-
     steps = (agent("impl", on_failure=flat(3, "same", "replan: opus", "same")),)
     schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
     schedule.complete(*ended(StepPath(("impl",)), 1, "gate_failed"), own_policy)
     part = StepPath(("impl--replan", "plan"))
     schedule.count_from({part: 3}, [part])
     assert [(ready.path, ready.attempt) for ready in schedule.ready()] == [(part, 4)]
-    schedule.complete(*ended(part, 4, "gate_failed"), own_policy)
+    seen: list[int] = []
+
+    def hook(_: Step, __: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
+        seen.append(failures[-1].attempt)
+        return own
+
+    schedule.complete(*ended(part, 4, "gate_failed"), hook)
     assert [(str(ready.path), ready.attempt) for ready in schedule.ready()] == [("impl", 3)]
+    assert seen == [2], "the failure is that of the step's own attempt"
 
 
 @given(st.booleans())
 def test_a_past_failure_may_stand_and_count_for_nothing(counts: bool) -> None:
-    from pytest_gump.workflow.model import Workflow
-
     steps = (agent("impl", on_failure=flat(3, "same: 2", "escalate: opus")),)
     schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
     path = StepPath(("impl",))
@@ -280,11 +278,230 @@ def test_a_past_failure_may_stand_and_count_for_nothing(counts: bool) -> None:
 
 
 def test_a_failure_that_counts_for_nothing_says_nothing_of_progress() -> None:
-    from pytest_gump.workflow.model import Workflow
-
     steps = (agent("impl", on_failure=flat(4, "same: 4")),)
     schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
     path = StepPath(("impl",))
     schedule.replay(*ended(path, 1, "gate_failed", commit="c", failing="test"), own_policy, counts=False)
     settled = schedule.complete(*ended(path, 2, "gate_failed", commit="c", failing="test"), own_policy)
     assert settled.verdict == "retried"
+
+
+# -- what begins again ---------------------------------------------------------------------------------------------
+
+
+class Resumed:
+    """A run whose attempts end by a table, in plan order; fed to a schedule that then resumes."""
+
+    def __init__(self, *steps: Step, fails: dict[str, str], items: tuple[PlanItem, ...] = ()) -> None:
+        self.items = items or plan("x", "y")
+        self.schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
+        self.fails = fails
+
+    def end(self, *paths: str, attempt: int = 1) -> Resumed:
+        """Replay these attempts."""
+        for path in paths:
+            step = StepPath.parse(path)
+            ready = self.schedule.open_attempt(step)
+            assert ready is not None, path
+            self.schedule.start(step)
+            outcome = self.fails.get(path, "passed")
+            items = self.items if ready.mode == "plan" else None
+            done = ended(step, attempt, outcome, ready.agent, commit=f"{path}#{attempt}", plan=items)
+            self.schedule.replay(*done, own_policy)
+        return self
+
+    def resume(self) -> list[str]:
+        self.schedule.resume()
+        return self.offered()
+
+    def offered(self) -> list[str]:
+        """`impl 2 from base: resume fresh`, with the attempt that failed, of all that may start."""
+        return [
+            f"{ready.path} {ready.attempt} from {ready.base}: {ready.entry} {ready.session}"
+            + (f" after {ready.failed}" if ready.failed else "")
+            for ready in self.schedule.ready()
+        ]
+
+    def passing(self) -> list[str]:
+        """Let all that is left pass."""
+        ran = []
+        while not self.schedule.done:
+            ready = self.schedule.ready(1)[0]
+            self.schedule.start(ready.path)
+            items = self.items if ready.mode == "plan" else None
+            commit = f"{ready.path}#{ready.attempt}"
+            settled = self.schedule.complete(*ended(ready.path, ready.attempt, commit=commit, plan=items), own_policy)
+            assert (settled.verdict, settled.failed, settled.skipped) == ("passed", (), ())
+            ran.append(f"{ready.path} {ready.attempt} on {ready.base}")
+        assert self.schedule.passed
+        return ran
+
+
+def test_gates_that_ran_again_leave_the_step_all_its_failures() -> None:
+    run = Resumed(agent("impl", on_failure=flat(2, "same: 2")), fails={})
+    (ready,) = run.schedule.ready()
+    gates = (GateResult("test", "error"),)
+    run.schedule.replay(*ended(ready.path, 1, "gate_error", commit="left", gates=gates), own_policy)
+    assert run.resume() == ["impl 2 from left: recheck policy"]
+    assert run.schedule.complete(*ended(ready.path, 2, "gate_failed"), own_policy).verdict == "retried"
+
+
+def test_a_group_whose_gates_failed_begins_with_its_gates() -> None:
+    both = group("g", agent("a"), agent("b"), parallel=True, gate=(GateSpec(name="test"),))
+    run = Resumed(agent("z"), both, fails={"g::gate": "gate_failed"})
+    run.end("z", "g::a", "g::merge[a]", "g::b", "g::merge[b]", "g::gate")
+    assert run.resume() == ["g::gate 2 from g::merge[b]#1: resume policy after g::gate"]
+    (ready,) = run.schedule.ready()
+    assert (ready.role, ready.step_base, ready.agent, ready.mode) == ("gate", "z#1", None, "gate")
+    assert run.passing() == ["g::gate 2 on g::merge[b]#1"]
+
+
+def test_a_step_inside_an_escalated_group_begins_with_the_agent_of_the_group() -> None:
+    steps = agent("z"), group("g", agent("a"), on_failure=flat(2, "same", "escalate: opus"))
+    run = Resumed(*steps, fails={"g::a": "gate_failed"}).end("z", "g::a").end("g::a", attempt=2)
+    assert run.resume() == ["g::a 3 from z#1: resume fresh after g::a"]
+    (ready,) = run.schedule.ready()
+    assert (ready.agent, ready.step_base, ready.role) == ("opus", "z#1", "step")
+
+
+def test_a_conflict_that_was_final_begins_the_member_on_the_merged_tree_with_all_failures_left() -> None:
+    member = agent("i", on_failure=flat(2, "same: 2"))
+    build = group("b", agent("t"), member, foreach="p", parallel=True)
+    run = Resumed(agent("p", output="plan"), build, fails={"b::i[y]": "gate_failed", "b::merge[y]": "conflict"})
+    run.end("p", "b::t[x]", "b::i[x]", "b::merge[x]", "b::t[y]", "b::i[y]")
+    run.fails["b::i[y]"] = "passed"
+    run.end("b::i[y]", attempt=2).end("b::merge[y]")
+    assert run.resume() == ["b::t[y] 2 from b::merge[x]#1: restart fresh after b::merge[y]"]
+    step = StepPath.parse("b::t[y]")
+    assert run.schedule.complete(*ended(step, 2, commit="t"), own_policy).verdict == "passed"
+    assert run.schedule.complete(*ended(StepPath.parse("b::i[y]"), 3, "gate_failed"), own_policy).verdict == "retried"
+    assert run.passing() == ["b::i[y] 4 on t", "b::merge[y] 2 on b::merge[x]#1"]
+
+
+def test_a_merge_that_could_not_be_made_is_made_again() -> None:
+    both = group("g", agent("a"), agent("b"), parallel=True)
+    run = Resumed(both, fails={"g::merge[a]": "gate_error"}).end("g::a", "g::b", "g::merge[a]")
+    assert run.resume() == ["g::merge[a] 2 from base: first policy"]
+    assert run.passing() == ["g::merge[a] 2 on base", "g::merge[b] 1 on g::merge[a]#2"]
+
+
+def test_a_merge_behind_a_member_that_failed_waits_for_it() -> None:
+    both = group("g", agent("a"), agent("b"), agent("c"), parallel=True)
+    run = Resumed(both, fails={"g::a": "gate_failed", "g::merge[b]": "gate_error"})
+    run.end("g::a", "g::b", "g::merge[b]", "g::c")
+    assert run.resume() == ["g::a 2 from base: resume fresh after g::a"]
+    assert run.passing() == [
+        "g::a 2 on base", "g::merge[a] 1 on base", "g::merge[b] 2 on g::merge[a]#1", "g::merge[c] 1 on g::merge[b]#2",
+    ]  # fmt: skip
+
+
+def test_a_merge_that_had_begun_behind_a_member_that_failed_is_not_offered_before_it() -> None:
+    both = group("g", agent("a"), agent("b"), agent("c"), parallel=True)
+    run = Resumed(both, fails={"g::a": "gate_failed", "g::c": "gate_failed"}).end("g::a", "g::b", "g::merge[b]", "g::c")
+    assert run.resume() == [
+        "g::a 2 from base: resume fresh after g::a",
+        "g::c 2 from base: resume fresh after g::c",
+    ]
+    assert run.passing() == [
+        "g::a 2 on base", "g::merge[a] 1 on base", "g::merge[b] 2 on g::merge[a]#1", "g::c 2 on base",
+        "g::merge[c] 1 on g::merge[b]#2",
+    ]  # fmt: skip
+
+
+def test_an_item_that_was_left_out_because_another_one_failed_begins_after_it() -> None:
+    items = PlanItem("x", "x"), PlanItem("y", "y", depends_on=("x",)), PlanItem("z", "z")
+    build = group("b", agent("a"), foreach="p", parallel=True)
+    run = Resumed(agent("p", output="plan"), build, fails={"b::a[x]": "gate_failed"}, items=items)
+    run.end("p", "b::a[x]", "b::a[z]", "b::merge[z]")
+    assert run.resume() == ["b::a[x] 2 from base: resume fresh after b::a[x]"]
+    assert run.passing() == [
+        "b::a[x] 2 on base", "b::merge[x] 1 on base", "b::a[y] 1 on b::merge[x]#1",
+        "b::merge[y] 1 on b::merge[x]#1", "b::merge[z] 2 on b::merge[y]#1",
+    ]  # fmt: skip
+
+
+def test_members_that_had_not_begun_begin_after_the_one_that_ended_the_run() -> None:
+    run = Resumed(group("g", agent("a"), agent("b"), parallel=True), agent("z"), fails={"g::a": "gate_error"}).end(
+        "g::a"
+    )
+    assert run.resume()[0] == "g::a 2 from base: resume fresh after g::a"
+    assert run.passing() == [
+        "g::a 2 on base", "g::merge[a] 1 on base", "g::b 1 on base", "g::merge[b] 1 on g::merge[a]#1", "z 1 on g::merge[b]#1",
+    ]  # fmt: skip
+
+
+def test_what_fails_after_the_run_had_failed_begins_again_too() -> None:
+    run = Resumed(
+        group("g", agent("a"), agent("b"), parallel=True), fails={"g::a": "gate_error", "g::b": "gate_failed"}
+    )
+    run.schedule.ready()
+    run.end("g::a", "g::b")
+    assert run.resume() == ["g::a 2 from base: resume fresh after g::a", "g::b 2 from base: resume fresh after g::b"]
+    run.schedule.resume()
+    assert len(run.offered()) == 2
+    run.passing()
+
+
+def test_a_failure_that_a_group_may_still_answer_stands_if_the_run_had_not_failed() -> None:
+    both = group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(2, "same: 2"))
+    run = Resumed(both, fails={"g::a": "gate_failed"})
+    run.schedule.ready()
+    run.end("g::a")
+    assert run.resume() == ["g::b 1 from base: first policy"]
+    run.schedule.complete(*ended(StepPath(("g", "b")), 1, "gate_failed"), own_policy)
+    assert [(str(ready.path), ready.attempt) for ready in run.schedule.ready()] == [("g::a", 2), ("g::b", 2)]
+
+
+def test_a_step_that_began_again_is_not_named_among_those_that_failed_later() -> None:
+    both = group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(1))
+    run = Resumed(both, fails={"g::a": "gate_failed", "g::b": "gate_error"})
+    run.schedule.ready()
+    run.end("g::a", "g::b")
+    assert len(run.resume()) == 2
+    settled = run.schedule.complete(*ended(StepPath(("g", "b")), 2, "gate_error"), own_policy)
+    assert (settled.verdict, settled.failed) == ("failed", ())
+
+
+def test_groups_around_a_step_that_begins_again_run() -> None:
+    inner = group("inner", agent("a"), agent("b"), parallel=True)
+    run = Resumed(
+        group("outer", group("left", inner), agent("c"), parallel=True), fails={"outer::left::inner::a": "gate_failed"}
+    )
+    run.end(
+        "outer::left::inner::a", "outer::left::inner::b", "outer::left::inner::merge[b]", "outer::c", "outer::merge[c]"
+    )
+    run.resume()
+    assert {str(path) for path in run.schedule.living()} == {"outer::left", "outer::left::inner::a"}
+    assert {str(leaf.path): leaf.status for leaf in run.schedule.leaves()}["outer::merge[left]"] == "pending"
+
+
+def test_a_new_schedule_fails_as_usual_where_nothing_is_replayed() -> None:
+    run = Resumed(agent("a"), agent("b"), fails={})
+    settled = run.schedule.complete(*ended(StepPath(("a",)), 1, "gate_failed"), own_policy)
+    assert (settled.verdict, run.schedule.has_failed, run.schedule.done) == ("failed", True, True)
+    replayed = Resumed(agent("a"), agent("b"), fails={"a": "gate_failed"}).end("a")
+    assert not replayed.schedule.has_failed
+    again = replayed.schedule.complete(*ended(StepPath(("a",)), 2, "gate_failed"), own_policy)
+    assert (again.verdict, replayed.schedule.has_failed) == ("failed", True)
+
+
+def test_an_agent_that_takes_over_stays_with_the_step() -> None:
+    run = Resumed(agent("a", on_failure=flat(3, "same: 3")), fails={})
+    path = StepPath(("a",))
+    run.schedule.repeat(path, "opus")
+    run.schedule.complete(*ended(path, 1, "gate_failed"), own_policy)
+    (ready,) = run.schedule.ready()
+    assert (ready.agent, ready.entry, ready.session) == ("opus", "same", "resume")
+    run.schedule.repeat(path)
+    assert run.schedule.ready() == [ready]
+
+
+def test_an_agent_that_takes_over_a_part_of_a_replan_does_not_take_over_the_step() -> None:
+    run = Resumed(agent("a", on_failure=flat(3, "same", "replan: opus", "same")), fails={"a": "gate_failed"}).end("a")
+    part = StepPath(("a--replan", "plan"))
+    run.schedule.repeat(part, "codex")
+    (ready,) = run.schedule.ready()
+    assert (ready.path, ready.agent) == (part, "codex")
+    run.schedule.complete(*ended(part, 1, "gate_failed"), own_policy)
+    (ready,) = run.schedule.ready()
+    assert (str(ready.path), ready.agent) == ("a", "haiku")

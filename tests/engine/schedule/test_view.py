@@ -7,7 +7,7 @@ from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.workflow.model import GateSpec, Step, Workflow
 from pytest_gump.workflow.path import StepPath
 
-from tests.engine.schedule_kit import agent, ended, gate, group, own_policy, plan
+from tests.engine.schedule_kit import agent, ended, flat, gate, group, own_policy, plan
 
 PLAN = agent("plan", output="plan")
 GATES = (GateSpec(name="test"),)
@@ -161,3 +161,59 @@ def test_a_merge_counts_as_a_member_and_the_gates_of_the_group_do_not() -> None:
     assert schedule.member_of(StepPath.parse("g::merge[a]")) == StepPath.parse("g::merge[a]")
     finish(schedule, "g::merge[a]", "g::b", "g::merge[b]")
     assert schedule.member_of(StepPath.parse("g::gate")) is None
+
+
+# -- the state as one value ----------------------------------------------------------------------------------------
+
+SERIAL = agent("a", on_failure=flat(9, "same: 2", "replan: opus", restart_from="a")), agent("b")
+
+
+def after(steps: tuple[Step, ...], *ends: str) -> object:
+    """The state after attempts ended like this, each the first that is offered: `passed`, `gate_failed/reason`."""
+    schedule = schedule_of(*steps)
+    for end in ends:
+        ready = schedule.ready(1)[0]
+        outcome, _, commit = end.partition("/")
+        items = plan("one", "two") if ready.mode == "plan" and outcome == "passed" else None
+        result = ended(ready.path, ready.attempt, outcome, ready.agent, commit=commit or None, plan=items)
+        schedule.complete(*result, own_policy)
+    schedule.ready()
+    return schedule.signature()
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        (),
+        ("passed/x",),
+        ("passed/y",),
+        ("crashed",),
+        ("gate_failed/x",),
+        ("gate_failed/y",),
+        ("gate_failed/x", "passed/x"),
+        ("gate_failed/x", "gate_failed/y"),
+        ("gate_failed/x", "gate_failed/y", "passed"),
+        ("gate_failed/x", "gate_failed/y", "passed", "passed/z"),
+        ("gate_error",),
+        ("passed/x", "passed/x"),
+    ],
+)
+def test_the_state_is_the_same_after_the_same_attempts_and_after_no_others(ends: tuple[str, ...]) -> None:
+    others = [(), ("passed/z",), ("gate_failed/z",), ("crashed", "crashed"), ("gate_failed/x", "gate_failed/z")]
+    assert after(SERIAL, *ends) == after(SERIAL, *ends)
+    assert [other for other in others if other != ends and after(SERIAL, *other) == after(SERIAL, *ends)] == []
+
+
+def test_the_state_of_a_parallel_group_says_who_has_ended_with_which_tree() -> None:
+    steps = (group("g", agent("a"), agent("b"), agent("c"), parallel=True),)
+    ends = [
+        (),
+        ("passed/x",),
+        ("passed/y",),
+        ("passed/x", "passed/x"),
+        ("gate_failed/x",),
+        ("gate_failed/x", "passed/x"),
+    ]
+    states = [after(steps, *end) for end in ends]
+    assert len({*states}) == len(ends)
+    assert states == [after(steps, *end) for end in ends]
