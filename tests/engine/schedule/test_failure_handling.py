@@ -352,7 +352,7 @@ def test_in_a_new_pass_each_member_of_a_parallel_group_is_told_of_its_own_failur
     fails: dict[str, list[str]], shown: dict[str, str]
 ) -> None:
     both = group("g", *MEMBERS, parallel=True, gate=gate("x").gate, on_failure=flat(2, "same: 2"))
-    drive = Drive((both,), fails).run()
+    drive = Drive((both,), {path: [*outcomes] for path, outcomes in fails.items()}).run()
     assert drive.schedule.passed
     passes = [number for number, ready in enumerate(drive.orders) if str(ready.path) == "g::a"]
     again = drive.orders[passes[1] :]
