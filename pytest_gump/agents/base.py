@@ -130,11 +130,11 @@ class Ending:
     model: str | None = None
     notes: tuple[str, ...] = ()
     final: bool = False
-    """True if another attempt would end the same way with any agent; there is no retry."""
+    """True if another attempt with any agent would end the same way, so there is no retry."""
     limit: Literal["max_turns", "max_budget"] | None = None
     """The CLI's own limit that ended the run. The outcome is then `agent_error`; the engine records it as the guard."""
     lost_session: bool = False
-    """True if the CLI reports that the conversation to resume does not exist, and has done nothing."""
+    """True if the CLI did nothing, because the conversation to resume does not exist."""
     resets_at: float | None = None
     """For `quota`: when the limit resets, in seconds since the epoch; None if the CLI does not report it."""
 
@@ -148,7 +148,8 @@ class StreamReader(Protocol):
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
         """Return how the attempt ended.
 
-        `exit_code` is None or negative if a signal ended the CLI; `stopped` is True if gump stopped it.
+        `exit_code` is None or negative if a signal ended the CLI. `stopped` is True if gump stopped it, or if the
+        stream is read after a crash of the attempt.
         """
 
 
@@ -163,21 +164,21 @@ Forks = Literal["never", "in its worktree", "anywhere"]
 
 @runtime_checkable
 class Agent(Protocol):
-    """An adapter bound to one agent name (`claude-opus`). The registry builds it; it has no state of an attempt."""
+    """An adapter bound to one agent name (`claude-opus`). The registry builds it. It keeps no state of attempts."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def cli(self) -> str:
-        """Name of the CLI; a conversation can only continue with an agent of the same CLI."""
+        """Name of the CLI. A conversation can be resumed only by an agent of the same CLI."""
 
     @property
     def cost(self) -> Provenance:
         """Where the cost comes from if an attempt ends by itself."""
 
     def missing(self) -> str | None:
-        """Return why the agent cannot start here (its CLI is not on PATH) and what to do; None if it can start."""
+        """Return why the agent cannot start (for example, its CLI is not on PATH) and what to do; None if it can."""
 
     def command(self, task: Task) -> Command: ...
 
@@ -185,6 +186,6 @@ class Agent(Protocol):
 
 
 def forks_of(agent: Agent) -> Forks:
-    """Return the `forks` attribute of an adapter. Without it, a fork would change the original: return "never"."""
+    """Return the `forks` attribute of an adapter; without it "never", because a fork could change the original."""
     forks: Forks = getattr(agent, "forks", "never")
     return forks

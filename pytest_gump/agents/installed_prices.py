@@ -1,7 +1,7 @@
 """Prices from genai-prices, if it is installed (extra `prices`).
 
-Importing this module imports the package, which takes about 0.2 s, and raises ImportError without it. The prices are
-those in the installed package: nothing is downloaded, and `UpdatePrices` is never started.
+Importing this module imports the package, which takes about 0.2 s; without the package, it raises ImportError. The
+prices are those in the installed package: nothing is downloaded, and `UpdatePrices` is never started.
 """
 
 from __future__ import annotations

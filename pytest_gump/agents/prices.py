@@ -20,7 +20,7 @@ RESELLERS: Final = (("qwen", "openrouter", "qwen/"),)
 """Models that the table has only under another name: prefix, provider, and the text to put before the name."""
 
 _MODELS: Final = 256
-"""Size of the caches of models. They are bounded because a stream may name a new model in every line."""
+"""Size of each cache with models as keys. It is bounded because a stream may name a new model in every line."""
 
 
 class Rates(NamedTuple):
@@ -57,7 +57,7 @@ def use(own: Mapping[str, Rates]) -> None:
 
 
 def priced_as(model: str | None, cli: str) -> str | None:
-    """Return the name whose price applies to a model: the name of the CLI if the user set a price only for the CLI."""
+    """Return the name whose price applies: the CLI's if the user set a price for it and the model has none."""
     if cli in _own and estimate(model, Tokens(input=1)) is None:
         return cli
     return model
@@ -66,7 +66,7 @@ def priced_as(model: str | None, cli: str) -> str | None:
 def estimate(model: str | None, tokens: Tokens) -> float | None:
     """Return the cost of tokens in dollars; None if the price of the model is unknown.
 
-    The first call for a model without a user's own price reads the table.
+    If the user set no price for the model, the first call reads the table.
     """
     if (own := _own_rates(model)) is not None:
         return own.price(tokens)
@@ -162,7 +162,7 @@ def rates(model: str | None) -> Rates | None:
 def estimate_answers(model: str | None, tokens: Tokens, answers: int = 1) -> float | None:
     """Like `estimate`, but for the sum of several answers and much faster.
 
-    Whether the higher rate for long contexts applies depends on one answer, not on the sum.
+    The higher rate for long contexts applies if the average answer is long; the size of the sum does not matter.
     """
     answer = tokens
     if answers > 1:

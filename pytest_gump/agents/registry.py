@@ -57,7 +57,7 @@ def find(name: str, extra: Extra | None = None) -> Agent | None:
 
 
 def problem(name: str, extra: Extra | None = None, *, replayed: bool = False) -> str | None:
-    """Return why an agent cannot be used; None if it can. A cassette can play every name of a known CLI."""
+    """Return why an agent cannot be used; None if it can. With `replayed`, every name of a known CLI is accepted."""
     if replayed and family_of(name) is not None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Tokens and cost of an attempt, in a module of their own: the reports of runs need nothing else from agents."""
+"""Tokens and cost of an attempt. Reports import this module without the rest of `agents`."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def failing(status: int, bench: Bench) -> str:
     expect_outcome(result, wanted)
     is_named = WORDS in result.reason or str(status) in result.reason
     # Codex reports a 500 as high demand.
-    is_named = is_named or (status == 500 and not result.reason.startswith("ended"))
+    is_named = is_named or (status == 500 and not result.reason.startswith(("exit code", "ended by")))
     expect_that(is_named, f"not in the CLI's own words: {result.reason}")
     return _remark(result)
 

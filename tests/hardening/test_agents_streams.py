@@ -27,7 +27,7 @@ def test_a_final_event_of_50_megabytes_is_an_agent_error(rogue: Rogue) -> None:
     rogue.agent(LONG.replace("text", "result", 1) + "print('\"}')", ends=False)
     ran = rogue.run_apart()
     assert (ran.code, ran.result.outcome) == (1, "agent_error")
-    assert ran.told("no result, exit code 0")
+    assert ran.told("exit code 0 without a result")
     assert ran.peak_mb < 150
 
 
@@ -59,10 +59,10 @@ def test_half_a_line_after_the_result_does_not_matter(rogue: Rogue) -> None:
 
 
 ENDINGS = {
-    "half_a_result": ('sys.stdout.write(\'{"type": "result", "outc\')', "no result, exit code 0"),
-    "no_result": ("write('new.py')", "no result, exit code 0"),
-    "no_result_and_a_complaint": ("sys.exit('I give up')", "no result, exit code 1: I give up"),
-    "failure_after_success": ("done(); sys.exit(1)", "exit code 1"),
+    "half_a_result": ('sys.stdout.write(\'{"type": "result", "outc\')', "exit code 0 without a result"),
+    "no_result": ("write('new.py')", "exit code 0 without a result"),
+    "no_result_and_a_complaint": ("sys.exit('I give up')", "exit code 1 without a result: I give up"),
+    "failure_after_success": ("done(); sys.exit(1)", "exit code 1 after a successful result"),
     "signal_after_success": ("done(); os.kill(os.getpid(), signal.SIGSEGV)", "ended by signal 11"),
     "lone_surrogate": ("say('result', outcome='agent_error', reason='\\ud800 broken \\x1b[31m')", " broken"),
 }
@@ -83,7 +83,7 @@ def test_an_agent_that_prints_nothing_at_all_is_an_agent_error(rogue: Rogue) -> 
     rogue.agent("sys.exit()", talks=False, ends=False)
     ran = rogue.run()
     assert ran.result.outcome == "agent_error"
-    assert ran.told("no result, exit code 0")
+    assert ran.told("exit code 0 without a result")
 
 
 def test_odd_text_of_an_agent_reaches_the_next_prompt_as_text(rogue: Rogue) -> None:

@@ -250,7 +250,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_anything_starts(
     tape_of(project).write_text("a file\n", encoding="utf-8")
     result = record(project)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *-tape: cannot record there: *"])
+    result.stderr.fnmatch_lines(["ERROR: *-tape: cannot record into this folder: *"])
     assert project.folders() == []
 
 

@@ -113,7 +113,7 @@ class Cassette:
         return sorted({take.attempt for take in self.takes if take.label == label})
 
     def cli_of(self, agent: str) -> str | None:
-        """Return the CLI recorded under an agent's name, which may be another than usual; None if it is `replay`."""
+        """Return the CLI recorded under an agent's name, which may differ from its usual one; None if there is none."""
         return next((take.cli for take in self.takes if take.agent == agent and take.cli != "replay"), None)
 
     def labels(self) -> list[str]:
@@ -175,7 +175,8 @@ def write_take(
 ) -> Take:
     """Add a recording, or replace the one of the same step, attempt and agent. Create the cassette if needed.
 
-    `prompt` is the text to compare at replay; None accepts every prompt. With `exit_code` None, it runs until stopped.
+    `prompt` is the text to compare at replay; None accepts every prompt. With `exit_code` None,
+    the player runs until it is stopped.
 
     Raises:
         ConfigError: a path in `files`, `delete` or `out` is absolute or leaves the tree.
@@ -224,10 +225,11 @@ def install(cassette: Path, wanted: Take, folder: Path, *, may_replace: bool = F
     with _locked(cassette):
         old = Cassette.open(cassette) if (cassette / INDEX).exists() else Cassette(cassette)
         if not may_replace and any(_same_key(take, wanted) for take in old.takes):
-            raise ConfigError(f"{cassette}: attempt {wanted.attempt} of {wanted.label} by {wanted.agent} exists")
+            what = f"attempt {wanted.attempt} of {wanted.label} by {wanted.agent}"
+            raise ConfigError(f"{cassette}: {what} is already recorded")
         take = replace(wanted, folder=_folder_name(old, wanted))
         target = cassette / take.folder
-        if target.exists():  # of the replaced recording, or of an interrupted write
+        if target.exists():  # left by the replaced recording, or by an interrupted write
             target.rename(folder.with_name(f"{folder.name}-old"))
         folder.rename(target)
         _write_index(replace(old, takes=_with(old.takes, take)))
@@ -247,10 +249,10 @@ def create(cassette: Path) -> None:
         cassette.parent.mkdir(parents=True, exist_ok=True)
         cassette.mkdir(mode=0o700, exist_ok=True)
         if any(path.name != INDEX for path in cassette.iterdir()):
-            raise ConfigError(f"{cassette} is not empty, and not a cassette", hint="use a new folder")
+            raise ConfigError(f"{cassette} is not empty, and not a cassette", hint="use another folder")
         _write_index(Cassette(cassette))
     except OSError as error:
-        raise ConfigError(f"{cassette}: cannot record there: {error.strerror or error}") from error
+        raise ConfigError(f"{cassette}: cannot record into this folder: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

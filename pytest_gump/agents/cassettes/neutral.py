@@ -117,10 +117,7 @@ class NeutralReader(JsonReader):
         return CliFailure(reason, quota=outcome == "quota", message=message, resets_at=resets_at)
 
     def _unfinished(self) -> str | None:
-        return "no result" if self._result is None else None
-
-    def _bad_end(self, ended: str, unfinished: str | None) -> str:
-        return ended if unfinished is None else f"{unfinished}, {ended}"
+        return "without a result" if self._result is None else None
 
     def _session(self) -> SessionRef | None:
         if self._session_id is None:

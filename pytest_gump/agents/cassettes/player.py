@@ -72,6 +72,7 @@ class Stopper:
         signal.set_wakeup_fd(writer)
 
     def asked(self, seconds: float | None) -> bool:
+        """Wait for SIGTERM, at most `seconds`; None waits without a limit. True if it has arrived."""
         return bool(select.select([self.reader], [], [], seconds)[0])
 
 
@@ -204,7 +205,7 @@ if __name__ == "__main__":
     try:
         code = main(sys.argv[1:])
     except BrokenPipeError:
-        # The reader of the output has exited: make the flush at exit write to nowhere.
+        # The reader of the output has exited: the flush at exit must not fail too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)

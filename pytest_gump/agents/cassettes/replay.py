@@ -36,7 +36,7 @@ class ReplayAgent:
     """Factor for the recorded pauses; 0 plays without pauses."""
     cost: Provenance = "reported"
     live: Agent | None = None
-    """The replaced agent. It reads its own recorded streams because it has a model, and so a price."""
+    """The replaced agent. It reads recorded streams of its CLI, because its model gives the price."""
 
     @property
     def forks(self) -> Forks:
@@ -77,7 +77,7 @@ class ReplayAgent:
             return f"cassette has attempt {task.attempt} of {label} by {recorded}, not by {task.agent}"
         take = max(mine, key=lambda take: take.agent != "")
         if take.cli not in {neutral.CLI, *FAMILIES} and (self.live is None or take.cli != self.live.cli):
-            return f"attempt {task.attempt} of {label}: streams of {take.cli} cannot be read yet"
+            return f"attempt {task.attempt} of {label}: no adapter reads the recorded stream of {take.cli}"
         changed = None if self.lenient else _changed_prompt(self.cassette, take, task)
         return changed or take
 

@@ -114,7 +114,7 @@ class CliAgent:
         return self.reads(task, self.model)
 
     def _argv(self, task: Task) -> Iterable[str]:
-        """The command line after the name of the program."""
+        """Return the command line after the name of the program."""
         raise NotImplementedError
 
     def _environment(self, _task: Task) -> Mapping[str, str]:

@@ -25,13 +25,13 @@ NEWEST: Final[Mapping[str, str]] = {
 """The newest model of each kind in the price table, to show what a short name may cost. Claude Code itself chooses the
 model and reports the cost."""
 
-# They leave the worktree, or run after the attempt has ended.
+# These tools leave the worktree, or run after the attempt has ended.
 REFUSED_TOOLS: Final = ("EnterWorktree", "CronCreate", "ScheduleWakeup")
 
 READ_ONLY_TOOLS: Final = ("Read", "Grep", "Glob", "Write", "Edit")
 
 # A rule for Edit applies to every tool that writes files; the path is relative to the working directory.
-HAND_OVER_RULE: Final = "Edit(.gump/out/**)"
+OUTPUT_RULE: Final = "Edit(.gump/out/**)"
 
 
 class ClaudeAgent(CliAgent):
@@ -119,7 +119,7 @@ class ClaudeAgent(CliAgent):
 
 def _permissions(task: Task) -> list[str]:
     if task.read_only:
-        return ["--permission-mode", "dontAsk", "--tools", ",".join(READ_ONLY_TOOLS), *_allow(HAND_OVER_RULE)]
+        return ["--permission-mode", "dontAsk", "--tools", ",".join(READ_ONLY_TOOLS), *_allow(OUTPUT_RULE)]
     argv = ["--permission-mode", "acceptEdits", "--disallowedTools", ",".join(REFUSED_TOOLS)]
     return argv + _allow(*(f"Bash({command})" for command in task.allowed_commands))
 

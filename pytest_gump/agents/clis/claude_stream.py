@@ -7,7 +7,7 @@
   result, without subagents, and lacks the last answer of a run that its budget stopped. So tokens and cost are
   `modelUsage` and `total_cost_usd` minus the earlier totals of the conversation.
 * Before the result, only input tokens are known (`output_tokens` is that of the start of an answer). Output is
-  estimated from the length of the text, and cost from the price table. The same holds for a run without a result.
+  estimated from the length of the text, and cost from the price table. A run without a result is estimated like this.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ class ClaudeReader(ResultReader):
     def _conclude(self, stderr: str) -> None:
         super()._conclude(stderr)
         if is_guess(self._result or {}):
-            self._notes.add(f"the CLI has no price for {self._model}: its cost is a guess")
+            self._notes.add(f"the CLI has no price for {self._model}: the cost is a guess")
         if self._result is None:
             self._notes.extend(self._refusals)
 
@@ -194,7 +194,7 @@ class ClaudeReader(ResultReader):
         failure = super()._failure()
         if failure is None and self._result is not None and self._in_place_of_answer == RATE_LIMIT:
             text = super()._error_text(self._result)
-            failure = CliFailure(ndjson.first_line(text) or "the limit is reached", quota=True, message=text)
+            failure = CliFailure(ndjson.first_line(text) or "the usage limit is reached", quota=True, message=text)
         if failure is None or not failure.quota or not self._closed:
             return failure
         ends = (resets.epoch(end, time.time()) for end in self._closed.values())

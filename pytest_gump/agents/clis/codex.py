@@ -20,13 +20,13 @@ SECRETS: Final = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY")
 
 PROFILE: Final = "gump-read-only"
 
-# No sandbox mode is enough: read-only does not allow any writes, workspace-write allows the whole worktree.
+# No sandbox mode fits: `read-only` allows no writes at all, `workspace-write` allows the whole worktree.
 READ_ONLY: Final = (
     f'default_permissions="{PROFILE}"',
     f'permissions.{PROFILE}={{extends=":read-only",filesystem={{":workspace_roots"={{".gump/out"="write"}}}}}}',
 )
 
-# As settings and not as `--sandbox`, which the user's own arguments can then still set.
+# As settings and not as `--sandbox`, so that the user's own arguments can still set `--sandbox`.
 WORKSPACE_WRITE: Final = (
     'sandbox_mode="workspace-write"',
     "sandbox_workspace_write.writable_roots=[]",

@@ -1,4 +1,4 @@
-"""Gemini CLI, headless. It cannot fork a conversation by its id, but can start from the file of one."""
+"""Gemini CLI, headless. It cannot fork a conversation by its id, but it can start from a conversation's file."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class GeminiAgent(CliAgent):
         """Return the options for permissions, unless the user's own arguments set them: repeating one is an error."""
         mode = ("--approval-mode", "default")
         if task.read_only:
-            # Given twice: admin policies override the user's own, but are ignored if the machine has some.
+            # In both options: an admin policy overrides the user's, but is ignored if the machine has its own.
             return (*mode, "--policy", str(READ_POLICY), "--admin-policy", str(READ_POLICY))
         if self.grants.removed_from(self.arguments) != self.arguments:
             return ()

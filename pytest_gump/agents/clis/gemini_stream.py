@@ -160,7 +160,7 @@ class GeminiReader(EstimatedReader):
         if self._result is None:
             return None
         if self._result.get("status") == "success":
-            why = self._halted or ("" if self._turns else self._trouble)  # an empty stream of the model, for instance
+            why = self._halted or ("" if self._turns else self._trouble)  # for example an empty stream
             return CliFailure(why) if why else None
         whole = ndjson.text(ndjson.section(self._result, "error"), "message") or ""
         reason = ndjson.first_line(whole) or f"the result is not a success: {self._result.get('status')!r}"[:300]

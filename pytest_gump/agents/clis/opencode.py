@@ -27,7 +27,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Variables that each provider reads; those of other providers are not passed on."""
 
-HAND_OVER: Final = ".gump/out/*"
+OUTPUT_FILES: Final = ".gump/out/*"
 """Pattern for a path relative to the working directory; `*` also matches `/`."""
 
 
@@ -51,8 +51,8 @@ class OpencodeAgent(CliAgent):
     steps, they are written only below `.gump/out`, and the model gets no shell. Otherwise the shell runs exactly the
     allowed commands; each part of a compound command is checked separately. There are no subagents, because their
     tokens would be on no stream. Settings, agents, MCP servers and AGENTS.md of the worktree are not loaded. But
-    **plugins in `.opencode/plugin` of the worktree run**, and there is no switch: an attempt that changes that folder
-    fails. This is not a sandbox.
+    **plugins in `.opencode/plugin` of the worktree run**, and no option turns this off: an attempt that changes
+    `.opencode/` fails. This is not a sandbox.
     """
 
     cli: ClassVar = "opencode"
@@ -126,7 +126,7 @@ class OpencodeAgent(CliAgent):
 def _permission(task: Task) -> dict[str, object]:
     """Return the permissions. The last matching pattern decides, so denials come first."""
     if task.read_only:
-        return {**REFUSED, "edit": {"*": "deny", HAND_OVER: "allow"}, "bash": "deny"}
+        return {**REFUSED, "edit": {"*": "deny", OUTPUT_FILES: "allow"}, "bash": "deny"}
     return {**REFUSED, "edit": "allow", "bash": {"*": "deny", **dict.fromkeys(task.allowed_commands, "allow")}}
 
 

@@ -112,7 +112,7 @@ class OpencodeReader(JsonReader):
         failed = state.get("status") != "completed"
         if tool == "invalid":
             tool, failed = ndjson.text(arguments, "tool") or tool, True
-            self._notes.add(f"permission denied: {tool} is not offered")
+            self._notes.add(denial(tool, "not an available tool"))
         command = ndjson.text(arguments, "command") if tool == "bash" else None
         if failed and _REFUSED.search(error):
             self._notes.add(denial(tool, command or ndjson.text(arguments, "filePath") or ""))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.clis.qwen_defaults import DEFAULTS, SETTINGS, defaults
-from pytest_gump.agents.clis.qwen_sessions import bring
+from pytest_gump.agents.clis.qwen_sessions import copy_conversation
 from pytest_gump.agents.program import Login, Program, Versions
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Task
 
-# They leave the worktree, run after the attempt has ended, or open a browser.
+# These tools leave the worktree, run after the attempt has ended, or open a browser.
 REFUSED_TOOLS: Final = (
     "enter_worktree",
     "exit_worktree",
@@ -31,7 +31,7 @@ DANGEROUS_SHELL: Final = (">", "$", "`", "(")
 
 MODE: Final = Grants(options=frozenset({"--approval-mode"}), flags=frozenset({"--yolo", "-y"}))
 
-HAND_OVER: Final = "/.gump/out/**"
+OUTPUT_FILES: Final = "/.gump/out/**"
 """Path in a rule; the first `/` is the working directory."""
 
 
@@ -98,7 +98,7 @@ class QwenAgent(CliAgent):
         if task.session is not None:
             argv.append(f"--resume={task.session.id}")
             if task.fork:
-                bring(task.session.id, task.worktree)
+                copy_conversation(task.session.id, task.worktree)
                 argv.append("--fork-session")
         if task.max_turns is not None:
             argv.append(f"--max-session-turns={task.max_turns}")
@@ -120,7 +120,7 @@ def _refused_commands(task: Task) -> list[str]:
 
 
 def _rules(task: Task) -> list[str]:
-    where = HAND_OVER if task.read_only else "/**"
+    where = OUTPUT_FILES if task.read_only else "/**"
     rules = [f"write_file({where})", f"edit({where})"]
     if task.read_only:
         return rules

@@ -5,7 +5,7 @@
 * No folder is trusted: even the safe mode reads variables and request settings from the worktree. In a folder that is
   not trusted, the CLI asks before everything, in every approval mode.
 
-The files have a version number that no release has yet, because the CLI rewrites files that look older than itself.
+The version number in the files is above that of every release, because the CLI rewrites files that look older.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ _ID: Final = re.compile(r"[0-9a-fA-F-]{32,36}", re.ASCII)
 _ODD: Final = re.compile(r"[^a-zA-Z0-9]")
 
 
-def bring(session_id: str, worktree: Path) -> None:
+def copy_conversation(session_id: str, worktree: Path) -> None:
     """Copy a conversation to where the CLI looks for it from `worktree`, so that a fork can start with it.
 
-    The original does not change. If it cannot be found or copied, nothing happens; the CLI then reports it as missing.
+    The original does not change. If it cannot be found or copied, nothing is raised: the CLI reports it as missing.
     """
     if _ID.fullmatch(session_id) is None:
         return

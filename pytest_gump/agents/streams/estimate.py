@@ -1,8 +1,8 @@
 """Estimates tokens and cost from the text of a stream, for CLIs that report them only at the end.
 
 Every answer of the model reads the whole conversation: the part that the previous answer read comes from the cache,
-the rest is new input. Hidden reasoning and the earlier part of a resumed conversation are not counted: the estimate is
-only for live guards and for runs that were killed.
+the rest is new input. Hidden reasoning and the earlier part of a resumed conversation are not counted. The estimate is
+used only by live guards and for attempts without a report of the CLI.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ INSTRUCTIONS_TOKENS: Final = 10_000
 """System prompt and tools, which a CLI adds to a prompt: 38,000 characters in codex 0.169 and gemini 0.61."""
 
 TOOL_OUTPUT_CHARACTERS: Final = 41_000
-"""Both CLIs truncate longer tool output before they send it to the model."""
+"""Codex and Gemini truncate longer tool output before they send it to the model."""
 
 CONTEXT_TOKENS: Final = 250_000
-"""A CLI compacts a longer conversation."""
+"""The CLIs compact a longer conversation."""
 
 
 class Conversation(Meter):

@@ -39,9 +39,9 @@ class CliFailure:
     reason: str
     quota: bool = False
     message: str = ""
-    """The whole message, if the reason is only a part of it."""
+    """The whole message; the reason may be only a part of it."""
     resets_at: float | None = None
-    """When the limit resets, in seconds since the epoch, if a field or a header says so."""
+    """When the limit resets, in seconds since the epoch; None if no field or header contains it."""
 
 
 class ToolNames(NamedTuple):
@@ -134,7 +134,7 @@ class JsonReader:
         return Turn(self._turns)
 
     def _had(self, tokens: Tokens) -> None:
-        """Count the context of one answer in the main conversation. Do not pass sums or subagents."""
+        """Record the context of one answer in the main conversation. Do not pass sums or tokens of subagents."""
         self._context_tokens = max(self._context_tokens, tokens.read)
 
     def _price(self, model: str | None, tokens: Tokens, answers: int = 1) -> float | None:
@@ -174,7 +174,7 @@ class JsonReader:
         self, failure: CliFailure | None, exit_code: int | None, stderr: str, *, stopped: bool
     ) -> tuple[Outcome, str]:
         if stopped:
-            return "agent_error", "stopped before it had finished"
+            return "agent_error", "stopped before it finished"
         if failure is not None:
             return ("quota" if failure.quota else "agent_error"), failure.reason
         unfinished = self._unfinished()
@@ -185,10 +185,10 @@ class JsonReader:
         return "agent_error", f"{reason}: {tail}" if tail else reason
 
     def _bad_end(self, ended: str, unfinished: str | None) -> str:
-        return f"{ended} after {self.GOOD_END}" if unfinished is None else f"ended {unfinished}, {ended}"
+        return f"{ended} {unfinished or f'after {self.GOOD_END}'}"
 
     def _lost_session(self, errors: str) -> bool:
-        """True if the CLI did not find the conversation. Not after the start: later, an agent may write such words."""
+        """True if the CLI did not find the conversation. False after the start, when an agent may write such words."""
         resumed = self._task.session is not None and not self._started
         return resumed and any(said in errors for said in self.LOST_SESSION)
 
@@ -233,7 +233,7 @@ class JsonReader:
         raise NotImplementedError
 
     def _unfinished(self) -> str | None:
-        """Return what the stream lacks, for example `without a result`; None if the final event has arrived."""
+        """Return what the stream lacks: `without a result`; None if the final event has arrived."""
         raise NotImplementedError
 
 

@@ -3,7 +3,7 @@
 The forms are those of the recorded streams in `tests/agents/recorded`: `Not logged in · Please run /login`, `Failed to
 authenticate. API Error: 401 ...`, `unexpected status 401 Unauthorized`, `"status":"UNAUTHENTICATED"`, `Missing API
 key`, `must specify the GEMINI_API_KEY environment variable`, `Missing environment variable: ...`. OpenCode without a
-key says only `Unexpected server error`: that is not recognized.
+key reports only `Unexpected server error`, which is not recognized.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ HINT: Final = "log in to {cli} or set its key, check it with `gump doctor --live
 
 
 def with_login_error(ending: Ending, *, cli: str, agent: str) -> Ending:
-    """Make a failed login final, because every attempt with this CLI would end the same way.
+    """Return a failed login as final, with a hint in its notes: every attempt with this CLI would end the same way.
 
-    Only if the model has not answered, because an answer may quote such words.
+    Other endings are returned unchanged; so are those with tokens, because an answer may quote such words.
     """
     is_failed = ending.outcome == "agent_error" and not ending.usage.tokens.total
     if not is_failed or not _WORDS.search(ending.reason[:_MOST_CHARS]):

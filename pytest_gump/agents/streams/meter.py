@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Meter:
-    """Tokens and dollars of the answers so far; one answer of unknown cost makes the sum unknown."""
+    """Tokens and dollars of the answers so far. The cost is None once an answer has an unknown cost."""
 
     __slots__ = (
         "_cache_read", "_cache_write", "_input", "_is_estimated", "_output", "_reasoning", "answers", "cost_usd"
@@ -63,7 +63,7 @@ def each(combine: Callable[[int, int], int], left: Tokens, right: Tokens) -> Tok
 
 
 def grown(total: float, before: float | None) -> float:
-    """Return the growth of a running total; a total below the earlier one has restarted from 0."""
+    """Return the growth of a running total. If it is below the earlier total, it has restarted from 0."""
     return total if before is None or total < before else total - before
 
 

@@ -40,13 +40,13 @@ _AT: Final = re.compile(
 
 
 def stated_reset(text: str, now: float) -> float | None:
-    """Return when the limit in a failure message resets, in seconds since the epoch; None if it does not say."""
+    """Return the latest reset time in a failure message, in seconds since the epoch; None if it contains none."""
     text = text[:_MOST_CHARS]
     return sane(max(_stated(text, now), default=None), now)
 
 
 def retry_after(value: str, now: float) -> float | None:
-    """Return the time in the HTTP header `Retry-After` (seconds or a date), in seconds since the epoch."""
+    """Return the time in an HTTP header `Retry-After` (seconds or a date), in seconds since the epoch, or None."""
     if value.strip().isdecimal():
         return sane(now + int(value.strip()[:12]), now)
     try:
@@ -56,7 +56,7 @@ def retry_after(value: str, now: float) -> float | None:
 
 
 def epoch(value: float | None, now: float) -> float | None:
-    """Return seconds since the epoch, for a value in seconds or milliseconds."""
+    """Return seconds since the epoch, for a value in seconds or milliseconds; None if it is not plausible."""
     if value is None:
         return None
     return sane(value / 1000 if value > 1e11 else value, now)

@@ -21,7 +21,7 @@ QUOTA_STATUS: Final = (429, 503, 529)
 
 
 class ResultReader(JsonReader):
-    """A run succeeds if its last result is a `success` without `is_error`. Neither is reliable alone."""
+    """A run succeeds if its last result has the subtype `success` and no `is_error`. Neither is reliable alone."""
 
     TOOLS: ClassVar[ToolNames]
     QUOTA: ClassVar[re.Pattern[str]]

@@ -187,7 +187,7 @@ def add(cassette: Path, take: Take, text: str = "{}\n", *, may_replace: bool = F
 
 def test_a_take_that_is_there_is_not_replaced_unless_that_is_asked_for(tmp_path: Path) -> None:
     add(tmp_path, recorded(), "first\n")
-    with pytest.raises(ConfigError, match="attempt 1 of impl by claude-haiku exists"):
+    with pytest.raises(ConfigError, match="attempt 1 of impl by claude-haiku is already recorded"):
         add(tmp_path, recorded(), "second\n")
     assert (tmp_path / "01-impl-a1" / "stream.ndjson").read_text() == "first\n"
     add(tmp_path, recorded(), "third\n", may_replace=True)

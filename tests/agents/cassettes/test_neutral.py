@@ -116,11 +116,11 @@ def test_a_limit_may_tell_its_end() -> None:
 @pytest.mark.parametrize(
     ("records", "exit_code", "stopped", "reason"),
     [
-        ([], 0, False, "no result, exit code 0"),
-        ([], -15, False, "no result, ended by signal 15"),
-        ([], None, False, "no result, ended by a signal"),
-        (conversation(), 2, False, "exit code 2"),
-        (conversation(), 0, True, "stopped before it had finished"),
+        ([], 0, False, "exit code 0 without a result"),
+        ([], -15, False, "ended by signal 15 without a result"),
+        ([], None, False, "ended by a signal without a result"),
+        (conversation(), 2, False, "exit code 2 after a successful result"),
+        (conversation(), 0, True, "stopped before it finished"),
         ([{"type": "result", "outcome": "strange"}], 0, False, "the agent reports a failure"),
     ],
 )
@@ -133,7 +133,7 @@ def test_every_other_end_is_an_error(
 
 def test_the_last_words_on_stderr_are_told() -> None:
     _, ending = play([], exit_code=1, stderr="one\ntwo\n\n")
-    assert ending.reason == "no result, exit code 1: two"
+    assert ending.reason == "exit code 1 without a result: two"
 
 
 def test_usage_is_a_total_and_may_hold_the_turns() -> None:

@@ -168,7 +168,7 @@ def test_the_path_of_the_slot_does_not_change_a_prompt(task: Task) -> None:
 
 def test_a_stream_that_nothing_can_read_yet_is_told(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step, cli="mine")
-    assert refusal(cassette, task) == "attempt 1 of build::impl[item-2]: streams of mine cannot be read yet"
+    assert refusal(cassette, task) == "attempt 1 of build::impl[item-2]: no adapter reads the recorded stream of mine"
 
 
 def test_a_recorded_stream_is_read_by_the_agent_that_it_is_of_so_that_it_costs_the_same(
@@ -193,7 +193,7 @@ def test_a_change_that_does_not_fit_is_told(cassette: Path, task: Task) -> None:
 
 def test_a_recorded_exit_code_3_is_not_taken_for_a_refusal(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step, exit_code=3, stderr="it broke\n")
-    assert refusal(cassette, task) == "no result, exit code 3: it broke"
+    assert refusal(cassette, task) == "exit code 3 without a result: it broke"
 
 
 def test_the_folder_of_a_take_may_be_gone(cassette: Path, task: Task) -> None:

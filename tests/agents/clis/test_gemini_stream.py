@@ -48,7 +48,7 @@ def test_a_refused_tool_is_an_error_of_the_tool_and_a_note_of_the_run() -> None:
 def test_a_warning_is_a_note_and_an_error_event_is_told_where_there_is_no_result() -> None:
     lines = [line(type="error", severity=severity, message=f"a {severity}") for severity in ("warning", "error")]
     assert feed(GeminiReader(TASK), lines) == [Note("a warning"), Note("a error")]
-    assert GEMINI.end(lines, exit_code=1).reason == "ended without a result, exit code 1: a error"
+    assert GEMINI.end(lines, exit_code=1).reason == "exit code 1 without a result: a error"
 
 
 def test_a_run_that_the_cli_stopped_for_going_in_circles_is_no_success() -> None:

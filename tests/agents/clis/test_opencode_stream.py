@@ -89,7 +89,7 @@ def test_a_step_that_only_reads_writes_its_hand_over_and_nothing_else() -> None:
     assert (ending.outcome, paths) == ("ok", ["/sandbox/repo/.gump/out/plan.json", None, None])
     assert ending.notes == (
         "permission denied: write: /sandbox/repo/a.txt",
-        "permission denied: bash is not offered",
+        "permission denied: bash: not an available tool",
     )
 
 
@@ -107,7 +107,10 @@ def test_a_tool_that_is_not_offered_is_a_note() -> None:
     events, ending = OPENCODE.play("readonly")
     assert ToolCall("write") in events
     assert ToolCall("bash") in events
-    assert ending.notes == ("permission denied: write is not offered", "permission denied: bash is not offered")
+    assert ending.notes == (
+        "permission denied: write: not an available tool",
+        "permission denied: bash: not an available tool",
+    )
 
 
 # -- money and tokens ----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.agents.base import SessionRef, Task
 from pytest_gump.agents.clis.qwen import QwenAgent
-from pytest_gump.agents.clis.qwen_sessions import bring
+from pytest_gump.agents.clis.qwen_sessions import copy_conversation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,36 +70,36 @@ def test_a_session_that_is_resumed_is_not_copied(home: Path, tmp_path: Path) -> 
 
 def test_an_older_copy_is_renewed_and_one_that_is_as_it_was_is_left(home: Path, tmp_path: Path) -> None:
     held(home, tmp_path / "slot-1", at=1)
-    bring(ID, tmp_path / "b")
+    copy_conversation(ID, tmp_path / "b")
     copy = chats(home, tmp_path / "b") / NAME
     first = copy.stat().st_ino
-    bring(ID, tmp_path / "b")
+    copy_conversation(ID, tmp_path / "b")
     assert copy.stat().st_ino == first
     held(home, tmp_path / "slot-1", "second", at=2)
-    bring(ID, tmp_path / "b")
+    copy_conversation(ID, tmp_path / "b")
     assert [record["text"] for record in read(copy)] == ["first", "second"]
 
 
 def test_the_conversation_itself_is_never_written_over(home: Path, tmp_path: Path) -> None:
     held(home, tmp_path / "slot-1", at=1)
-    bring(ID, tmp_path / "b")
+    copy_conversation(ID, tmp_path / "b")
     original = held(home, tmp_path / "slot-1", "second", at=2)
     before = original.read_bytes()
-    bring(ID, tmp_path / "slot-1")
+    copy_conversation(ID, tmp_path / "slot-1")
     assert original.read_bytes() == before
 
 
 @pytest.mark.parametrize("first", ["", "{", "[]", '"words"'])
 def test_what_is_no_conversation_is_left_alone(home: Path, tmp_path: Path, first: str) -> None:
     held(home, tmp_path / "slot-1").write_text(first, encoding="utf-8")
-    bring(ID, tmp_path / "b")
+    copy_conversation(ID, tmp_path / "b")
     assert not (chats(home, tmp_path / "b") / NAME).exists()
 
 
 @pytest.mark.parametrize("odd", ["../../../evil", "*", "", "-rm", "11111111", f"{ID}/../x"])
 def test_an_id_that_is_none_reaches_no_file(home: Path, tmp_path: Path, odd: str) -> None:
     held(home, tmp_path / "slot-1")
-    bring(odd, tmp_path / "b")
+    copy_conversation(odd, tmp_path / "b")
     assert [path.name for path in (home / "projects").iterdir()] == [chats(home, tmp_path / "slot-1").parent.name]
 
 
@@ -107,5 +107,5 @@ def test_a_home_that_cannot_be_written_is_left_to_the_cli(home: Path, tmp_path: 
     held(home, tmp_path / "slot-1")
     in_the_way = chats(home, tmp_path / "b").parent
     in_the_way.write_text("", encoding="utf-8")
-    bring(ID, tmp_path / "b")
+    copy_conversation(ID, tmp_path / "b")
     assert in_the_way.read_text(encoding="utf-8") == ""

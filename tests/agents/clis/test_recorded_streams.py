@@ -252,7 +252,7 @@ def test_a_disagreement_is_told_with_the_last_words_of_stderr(recorded: Recorded
 @all_scenarios()
 def test_a_run_that_we_stopped_is_not_judged_further(recorded: Recorded, scenario: str) -> None:
     _, ending = recorded.play(scenario, stopped=True)
-    assert (ending.outcome, ending.reason) == ("agent_error", "stopped before it had finished")
+    assert (ending.outcome, ending.reason) == ("agent_error", "stopped before it finished")
     assert ending.limit is None
 
 

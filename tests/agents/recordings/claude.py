@@ -57,7 +57,7 @@ ENDS = {
     ),
     "bypass": failed(
         (
-            "ended without a result, exit code 1: --dangerously-skip-permissions cannot be used with "
+            "exit code 1 without a result: --dangerously-skip-permissions cannot be used with "
             "root/sudo privileges for security reasons"
         ),
         by="estimated",
@@ -107,7 +107,7 @@ ENDS = {
         usd=0.00465,
     ),
     "sigterm": failed(
-        "ended without a result, exit code 143",
+        "exit code 143 without a result",
         turns=1,
         calls=1,
         tokens=(1000, 500, 200, 24),
@@ -133,7 +133,7 @@ ENDS = {
         context=1700,
         usd=0.0061,
         by="estimated",
-        notes=("the CLI has no price for scripted-model: its cost is a guess",),
+        notes=("the CLI has no price for scripted-model: the cost is a guess",),
     ),
     "write-outside-cwd": End(turns=2, calls=1, tokens=(2100, 1010, 400, 101), context=1810, usd=0.009618),
 }
@@ -166,7 +166,7 @@ CLAUDE = Recorded(
     },
     total=5583,
     rates=(3, 0.3, 3.75, 15),
-    unfinished="ended without a result, exit code 0",
+    unfinished="exit code 0 without a result",
     bad_exit="exit code 1 after a successful result: boom",
     meaningless=(line(type="system", subtype="new"), line(type="stream_event", event={})),
     large=lambda text: line(type="assistant", message={"id": "m", "content": [{"type": "text", "text": text}]}),

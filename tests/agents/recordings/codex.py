@@ -18,7 +18,7 @@ ENDS = {
     "api-500-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.024855),
     "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.024855),
     "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.016035),
-    "connection-refused": failed("ended without turn.completed, ended by a signal", notes=("7 API retries",)),
+    "connection-refused": failed("ended by a signal without turn.completed", notes=("7 API retries",)),
     "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), usd=0.016035),
     "fork": End(turns=2, calls=1, tokens=(6400, 2540, 0, 219, 35), usd=0.04089),
     "fork-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.024855),
@@ -46,12 +46,12 @@ ENDS = {
     "resume": End(turns=2, calls=1, tokens=(6400, 2540, 0, 219, 35), usd=0.04089),
     "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), usd=0.024855),
     "resume-unknown": failed(
-        "ended without turn.completed, exit code 1: Error: thread/resume: thread/resume failed: no "
+        "exit code 1 without turn.completed: Error: thread/resume: thread/resume failed: no "
         "rollout found for thread id 11111111-2222-4333-8444-555555555555 (code -32600)"
     ),
     "sigint": failed(
         (
-            "ended without turn.completed, exit code 1: 2026-11-22T06:57:36.911883Z ERROR "
+            "exit code 1 without turn.completed: 2026-11-22T06:57:36.911883Z ERROR "
             "codex_core::session: failed to record rollout items: thread 01a2020b-c775-7cc2-94c6-fb6c8f5fa9c0"
             " not found"
         ),
@@ -61,7 +61,7 @@ ENDS = {
         usd=0.05054,
     ),
     "sigterm": failed(
-        "ended without turn.completed, ended by signal 15", turns=1, calls=1, tokens=(10000, 0, 0, 18), usd=0.05054
+        "ended by signal 15 without turn.completed", turns=1, calls=1, tokens=(10000, 0, 0, 18), usd=0.05054
     ),
     "stream-cut": failed(
         ("stream disconnected before completion: Transport error: network error: error decoding response body"),
@@ -135,7 +135,7 @@ CODEX = Recorded(
     },
     total=5583,
     rates=(5, 0.5, 0, 30),
-    unfinished="ended without turn.completed, exit code 0",
+    unfinished="exit code 0 without turn.completed",
     bad_exit="exit code 1 after turn.completed: boom",
     meaningless=(
         line(type="item.updated", item={"type": "todo_list"}),

@@ -41,7 +41,7 @@ CURSOR = Recorded(
     shows={},
     total=0,
     rates=(0, 0, 0, 0),
-    unfinished="ended without a result, exit code 0",
+    unfinished="exit code 0 without a result",
     bad_exit="exit code 1 after a successful result: boom",
     meaningless=(line(type="user", message={}), line(type="thinking", subtype="delta")),
     large=lambda text: line(type="assistant", message={"content": [{"type": "text", "text": text}]}),

@@ -32,7 +32,7 @@ ENDS = {
         usd=None,
     ),
     "no-key": failed(
-        "ended without a result, exit code 41: When using Gemini API, you must specify the GEMINI_API_KEY"
+        "exit code 41 without a result: When using Gemini API, you must specify the GEMINI_API_KEY"
         " environment variable."
     ),
     "readonly": End(
@@ -54,7 +54,7 @@ ENDS = {
     "resume": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101, 14), usd=0.00440125),
     "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153, 21), usd=0.00680625),
     "resume-unknown": failed(
-        "ended without a result, exit code 42: Error resuming session: No previous sessions found for this project."
+        "exit code 42 without a result: Error resuming session: No previous sessions found for this project."
     ),
     "sigterm": failed(
         "[API Error: exception TypeError: fetch failed sending request]",
@@ -64,9 +64,7 @@ ENDS = {
         usd=0.0021325,
         notes=("9 API retries",),
     ),
-    "sigterm-group": failed(
-        "ended without a result, exit code 0", turns=1, calls=1, tokens=(10000, 0, 0, 24), usd=0.01274
-    ),
+    "sigterm-group": failed("exit code 0 without a result", turns=1, calls=1, tokens=(10000, 0, 0, 24), usd=0.01274),
     "stream-cut": failed("[API Error: terminated]"),
     "turn-limit": failed(
         (
@@ -141,7 +139,7 @@ GEMINI = Recorded(
     },
     total=5604,
     rates=(1.25, 0.125, 0, 10),
-    unfinished="ended without a result, exit code 0",
+    unfinished="exit code 0 without a result",
     bad_exit="exit code 1 after a successful result: boom",
     meaningless=(line(type="message", role="user", content="do it"),),
     large=lambda text: line(type="tool_result", tool_id="t", status="success", output=text),

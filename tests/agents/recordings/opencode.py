@@ -13,7 +13,7 @@ ENDS = {
     "api-500": failed("APIError 500: scripted failure 500"),
     "ask-no-auto": failed(
         (
-            "ended after an answer that ended with 'tool-calls', exit code 0: ! permission requested: bash "
+            "exit code 0 after an answer that ended with 'tool-calls': ! permission requested: bash "
             '(echo hi > out.txt, python3 -c \'open("o2.txt","w").write("x")\'); auto-rejecting'
         ),
         turns=2,
@@ -27,7 +27,7 @@ ENDS = {
         ),
     ),
     "bad-model": failed("UnknownError: Unexpected server error. Check server logs for details."),
-    "bad-option": failed("ended without a final answer, exit code 1: [boolean] [default: false]"),
+    "bad-option": failed("exit code 1 without a final answer: [boolean] [default: false]"),
     "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), context=1920, usd=0.014454),
     "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
     "connection-refused": failed(
@@ -47,7 +47,7 @@ ENDS = {
     "no-price": End(turns=1, tokens=(1200, 500, 0, 43, 7), context=1700, usd=None),
     "outside-no-auto": failed(
         (
-            "ended after an answer that ended with 'tool-calls', exit code 0: ! permission requested: "
+            "exit code 0 after an answer that ended with 'tool-calls': ! permission requested: "
             "external_directory (/sandbox/home/opencode/*); auto-rejecting"
         ),
         turns=1,
@@ -67,7 +67,7 @@ ENDS = {
         tokens=(3900, 1530, 0, 132, 21),
         context=1920,
         usd=0.014454,
-        notes=("permission denied: write is not offered", "permission denied: bash is not offered"),
+        notes=("permission denied: write: not an available tool", "permission denied: bash: not an available tool"),
     ),
     "read-only-step": End(
         turns=4,
@@ -75,7 +75,7 @@ ENDS = {
         tokens=(5400, 2060, 0, 178, 28),
         context=2030,
         usd=0.019908,
-        notes=("permission denied: write: /sandbox/repo/a.txt", "permission denied: bash is not offered"),
+        notes=("permission denied: write: /sandbox/repo/a.txt", "permission denied: bash: not an available tool"),
     ),
     "readonly": End(
         turns=3,
@@ -83,19 +83,19 @@ ENDS = {
         tokens=(3900, 1530, 0, 132, 21),
         context=1920,
         usd=0.014454,
-        notes=("permission denied: write is not offered", "permission denied: bash is not offered"),
+        notes=("permission denied: write: not an available tool", "permission denied: bash: not an available tool"),
     ),
     "resume": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
     "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), context=1920, usd=0.014454),
-    "resume-other-cwd": failed("ended without a final answer, ended by a signal"),
-    "resume-unknown": failed("ended without a final answer, exit code 1: Error: Session not found"),
+    "resume-other-cwd": failed("ended by a signal without a final answer"),
+    "resume-unknown": failed("exit code 1 without a final answer: Error: Session not found"),
     "sigterm": failed(
-        "ended without a final answer, ended by signal 15",
+        "ended by signal 15 without a final answer",
         turns=1,
         notes=("the last answer was cut off: its tokens are not counted",),
     ),
     "steps": failed(
-        "ended after an answer that ended with 'tool-calls', ended by a signal",
+        "ended by a signal after an answer that ended with 'tool-calls'",
         turns=62,
         calls=62,
         tokens=(269600, 50520, 0, 4618, 434),
@@ -137,7 +137,7 @@ OPENCODE = Recorded(
     },
     total=5583,
     rates=(3, 0.3, 3.75, 15),
-    unfinished="ended without a final answer, exit code 0",
+    unfinished="exit code 0 without a final answer",
     bad_exit="exit code 1 after a complete answer: boom",
     meaningless=(line(type="reasoning", part={"text": "hm"}),),
     large=lambda text: line(type="tool_use", part={"tool": "read", "state": {"status": "completed", "output": text}}),

@@ -8,7 +8,7 @@ from tests.agents.stream_kit import PLAIN_MESSAGE, End, Recorded, Resumed, faile
 ENDS = {
     "api-400": failed("API Error: 400 scripted failure 400"),
     "api-401": failed("API Error: 401 scripted failure 401"),
-    "api-429": failed("ended without a result, ended by a signal", notes=("2 API retries",)),
+    "api-429": failed("ended by a signal without a result", notes=("2 API retries",)),
     "api-429-once": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=0.00323115),
     "api-500": failed("API Error: 500 scripted failure 500"),
     "arrearage": End("quota", "API Error: 400 Access denied, please make sure your account is in good standing."),
@@ -37,10 +37,7 @@ ENDS = {
     "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=0.00208455),
     "fork": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), context=1810, usd=0.0053157),
     "max-tool-calls": failed(
-        (
-            "ended without a result, exit code 55: Run aborted: tool-call budget of 2 exceeded (--max-tool-"
-            "calls); observed 3."
-        ),
+        ("exit code 55 without a result: Run aborted: tool-call budget of 2 exceeded (--max-tool-calls); observed 3."),
         turns=3,
         calls=3,
         tokens=(3900, 1530, 0, 153),
@@ -49,7 +46,7 @@ ENDS = {
     ),
     "maxturns-parallel": failed(
         (
-            "ended without a result, exit code 53: Reached max session turns for this session. Increase the "
+            "exit code 53 without a result: Reached max session turns for this session. Increase the "
             "number of turns by specifying maxSessionTurns in settings.json."
         ),
         turns=3,
@@ -94,14 +91,14 @@ ENDS = {
     "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=0.00323115),
     "resume-unknown": failed(
         (
-            "ended without a result, exit code 1: No saved session found with ID "
+            "exit code 1 without a result: No saved session found with ID "
             "11111111-2222-4333-8444-555555555555. Run `qwen --resume` without an ID to choose from existing "
             "sessions."
         ),
         usd=None,
     ),
     "sigterm": failed(
-        "ended without a result, ended by signal 15",
+        "ended by signal 15 without a result",
         turns=1,
         calls=1,
         tokens=(1200, 500, 0, 50),
@@ -113,7 +110,7 @@ ENDS = {
     ),
     "turn-limit": failed(
         (
-            "ended without a result, exit code 53: Reached max session turns for this session. Increase the "
+            "exit code 53 without a result: Reached max session turns for this session. Increase the "
             "number of turns by specifying maxSessionTurns in settings.json."
         ),
         turns=2,
@@ -152,7 +149,7 @@ QWEN = Recorded(
     },
     total=5583,
     rates=(0.65, 0.13, 0.8125, 3.25),
-    unfinished="ended without a result, exit code 0",
+    unfinished="exit code 0 without a result",
     bad_exit="exit code 1 after a successful result: boom",
     meaningless=(line(type="system", subtype="new"), line(type="stream_event", event={})),
     large=lambda text: line(type="user", message={"content": [{"type": "tool_result", "content": text}]}),
