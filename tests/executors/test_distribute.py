@@ -70,24 +70,24 @@ def cases_of(project: GumpProject, name: str) -> set[tuple[str, str, str]]:
 @pytest.mark.slow
 def test_workers_make_what_one_process_makes(rich: GumpProject) -> None:
     words = ["--gump-workflow=retry", "test_ordinary.py", "other.md", "--tb=no"]
-    serial = rich.run_apart("plan", "-n0", "--junitxml=serial.xml", *words)
+    serial = rich.run("plan", "-n0", "--junitxml=serial.xml", *words)
     expected, cases = told(runs(rich)), cases_of(rich, "serial.xml")
     assert len(expected) == 4
     assert {record.status for record in runs(rich).values()} == {"passed"}
-    for dist in ("load", "worksteal"):
+    for options in (["-n2", "--dist=load"], ["--dist=worksteal", "--tx=2*popen"]):
         rich.git("clean", "-fdxq", "--", ".gump/runs")
-        result = rich.run_apart("plan", "-n2", f"--dist={dist}", f"--junitxml={dist}.xml", *words)
+        result = rich.run("plan", *options, "--junitxml=parallel.xml", *words)
         assert result.parseoutcomes() == serial.parseoutcomes()
         assert result.ret == serial.ret == pytest.ExitCode.TESTS_FAILED
         assert told(runs(rich)) == expected
-        assert cases_of(rich, f"{dist}.xml") == cases
+        assert cases_of(rich, "parallel.xml") == cases
 
 
 def test_ordinary_tests_come_before_the_first_step(project: GumpProject) -> None:
     project.write({"test_last.py": "import time\ndef test_it(): time.sleep(1)\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})
-    result = project.run_apart("one", "-n2", "-v", "test_last.py")
+    result = project.run("one", "-n2", "-v", "test_last.py")
     result.assert_outcomes(passed=2)
     lines = [line for line in result.outlines if "test_last.py" in line or "impl" in line]
     assert "PASSED" in lines[-2]
@@ -97,7 +97,7 @@ def test_ordinary_tests_come_before_the_first_step(project: GumpProject) -> None
 def test_a_failed_ordinary_test_keeps_steps_from_starting_under_x(project: GumpProject) -> None:
     project.write({"test_bad.py": "def test_it(): assert False\n"})
     project.commit()
-    result = project.run_apart("one", "-n2", "-x", "test_bad.py")
+    result = project.run("one", "-n2", "-x", "test_bad.py")
     assert result.parseoutcomes()["failed"] == 1
     assert not project.folders()
 
@@ -105,13 +105,13 @@ def test_a_failed_ordinary_test_keeps_steps_from_starting_under_x(project: GumpP
 def test_a_broken_test_file_keeps_steps_from_starting(project: GumpProject) -> None:
     project.write({"test_broken.py": "import nothing_of_that_name\n"})
     project.commit()
-    result = project.run_apart("one", "-n2", "test_broken.py")
+    result = project.run("one", "-n1", "test_broken.py")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert not project.folders()
 
 
 def test_a_missing_spec_is_told_once_and_starts_nothing(project: GumpProject) -> None:
-    result = project.run_apart("one", "-n2", "nosuch.md")
+    result = project.run("one", "-n2", "nosuch.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.stderr.str().count("nosuch.md") == 1
     assert not project.folders()
@@ -119,20 +119,20 @@ def test_a_missing_spec_is_told_once_and_starts_nothing(project: GumpProject) ->
 
 def test_a_selection_holds_for_steps_on_workers(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
-    result = project.run_apart("one", "--gump-workflow=retry", "-n2", "-k", "retry")
+    result = project.run("one", "--gump-workflow=retry", "-n1", "-k", "retry")
     assert result.parseoutcomes() == {"passed": 1, "deselected": 1}
     assert [folder.run_id.split("-")[2] for folder in project.folders()] == ["retry"]
 
 
 def test_nothing_selected_ends_as_always(project: GumpProject) -> None:
-    result = project.run_apart("one", "-n2", "-k", "nosuchstep")
+    result = project.run("one", "-n1", "-k", "nosuchstep")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
 def test_a_failure_that_is_retried_is_none_for_x(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": BROKEN})
     project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
-    result = project.run_apart("retry", "-n1", "--maxfail=1")
+    result = project.run("retry", "-n1", "--maxfail=1")
     assert result.parseoutcomes() == {"passed": 1, "retried": 1}
     assert result.ret == pytest.ExitCode.OK
 
@@ -141,7 +141,7 @@ def test_x_stops_what_goes_on_and_books_it(project: GumpProject) -> None:
     write_side(project, pauses_s=3)
     project.answer("impl", writes={"new.py": BROKEN}, pauses_s=[0.5] * 4)
     words = ["--gump-workflow=side", "-n3", "-x", "--gump-replay-delay=1", "--tb=no", warm_up(project)]
-    result = project.run_apart("one", *words)
+    result = project.run("one", *words)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     records = {record.workflow: record for record in runs(project).values()}
     assert records["one"].status == "failed"
@@ -151,7 +151,7 @@ def test_x_stops_what_goes_on_and_books_it(project: GumpProject) -> None:
 
 def test_workers_are_asked_for_where_steps_may_go_on_side_by_side(project: GumpProject) -> None:
     write_side(project)
-    result = project.run_apart("side")
+    result = project.run("side")
     assert f"created: {WORKERS}" in result.stdout.str()
     assert result.ret == pytest.ExitCode.OK
 
@@ -159,8 +159,9 @@ def test_workers_are_asked_for_where_steps_may_go_on_side_by_side(project: GumpP
 @pytest.mark.parametrize("words", [["-n0"], ["-s"], ["test_ordinary.py"], ["-pcoverage_begins"]])
 def test_no_worker_is_asked_for_where_it_would_be_in_the_way(project: GumpProject, words: list[str]) -> None:
     project.write({"test_ordinary.py": "def test_it(): pass\n", "coverage_begins.py": COVERAGE_BEGINS})
+    project.pytester.syspathinsert()
     write_side(project)
-    result = project.run_apart("side", *words)
+    result = project.run("side", *words)
     assert "created:" not in result.stdout.str()
     assert result.ret == pytest.ExitCode.OK
 
@@ -177,7 +178,7 @@ def test_a_cli_has_as_many_slots_as_it_is_given(project: GumpProject) -> None:
     for name in ("left", "right"):
         project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, pauses_s=[0.3] * 4)
     project.answer("both::other", writes={"other.py": "x = 1\n"})
-    result = project.run_apart("side", "-n2", "--gump-replay-delay=1", warm_up(project))
+    result = project.run("side", "-n2", "--gump-replay-delay=1", warm_up(project))
     result.assert_outcomes(passed=7)
     attempts = sorted((one for one in project.record().attempts if one.agent), key=lambda one: one.started)
     assert [one.step for one in attempts] == ["both::left", "both::other", "both::right"]
@@ -202,7 +203,7 @@ def test_the_money_of_a_run_holds_over_all_workers(project: GumpProject) -> None
     project.write({"conftest.py": SPENDER})
     text = SIDE.replace("name: side", "name: side\nmax_budget: 1").replace("claude-haiku", "spender")
     project.workflow("side", text.replace("codex", "spender"))
-    result = project.pytester.runpytest_subprocess("--gump-workflow=side", "-n2", "spec.md")
+    result = project.pytester.runpytest_inprocess("--gump-workflow=side", "-n2", "spec.md")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     record = project.record()
     assert {str(one.result.outcome) for one in record.attempts if one.result is not None} == {"budget"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from functools import partial
@@ -36,7 +37,7 @@ def test_an_attempt_whose_worker_dies_is_made_again_on_another(project: GumpProj
     project.write({"conftest.py": FATAL_GATE.replace("FLAG", str(flag))})
     project.workflow("gated", GATED)
     project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.25)
-    result = project.run_apart("gated", "-n2")
+    result = project.run("gated", "-n2")
     assert result.parseoutcomes() == {"passed": 1, "retried": 1}
     assert outcomes(project) == ["crashed", "passed"]
     assert [one.attempt for one in project.record().attempts] == [1, 1]
@@ -58,7 +59,7 @@ def test_a_step_fails_when_its_worker_dies_twice(project: GumpProject) -> None:
     )
     project.workflow("gated", GATED)
     project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.25)
-    result = project.run_apart("gated", "-n2", "--tb=short")
+    result = project.run("gated", "-n1", "--tb=short")
     assert result.parseoutcomes() == {"failed": 1, "retried": 1}
     assert outcomes(project) == ["crashed", "crashed"]
     assert project.record().total.cost_usd == 0.5
@@ -68,7 +69,7 @@ def test_no_worker_that_is_left_ends_the_run_with_a_reason(project: GumpProject)
     project.write({"conftest.py": EXITING.format(way="os.kill(os.getppid(), 9); os._exit(3)")})
     project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
     words = ["--gump-workflow=mine", "-n1", "--max-worker-restart=0", "spec.md"]
-    result = project.pytester.runpytest_subprocess(*words)
+    result = project.pytester.runpytest_inprocess(*words)
     assert result.parseoutcomes() == {"failed": 1, "retried": 1}
     assert outcomes(project) == ["crashed", "crashed"]
     assert "no worker is left" in result.stdout.str()
@@ -96,7 +97,7 @@ def pytest_gump_agents():
 def test_a_worker_without_memory_fails_its_step_and_goes_on(project: GumpProject) -> None:
     project.write({"conftest.py": EXITING.format(way="raise MemoryError")})
     project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
-    result = project.pytester.runpytest_subprocess("--gump-workflow=mine", "-n1", "spec.md")
+    result = project.pytester.runpytest_inprocess("--gump-workflow=mine", "-n1", "spec.md")
     assert outcomes(project) == ["agent_error"]
     assert "MemoryError" in result.stdout.str()
     assert "node down" not in result.stdout.str()
@@ -121,6 +122,14 @@ def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: Gu
     assert project.record().total.cost_usd == 0.5
     assert not living(project)
 
+
+QUICK = """\
+from pytest_gump.executors import forked, liveness, worker
+
+forked.BEAT_S = worker.BEAT_S = liveness.BEAT_S = 0.5
+liveness.MUTE_S, liveness.SILENT_S = 1.5, 7.5
+"""
+"""A conftest: signs of life, and what their absence leads to, in a quarter of the time."""
 
 SILENT = [{"type": "started", "session_id": "s", "model": "claude-haiku-4-5"}]
 
@@ -153,7 +162,7 @@ def test_lost_attempt_of_unknown_cost_binds_the_budget(
 def test_attempt_that_breaks_while_its_agent_works_is_paid_for(project: GumpProject, workers: str) -> None:
     project.write({"conftest.py": BREAKING})
     project.workflow("mine", ONE.replace("claude-haiku", "breaking").replace("name: one", "name: mine"))
-    result = project.pytester.runpytest_subprocess("--gump-workflow=mine", workers, "spec.md")
+    result = project.pytester.runpytest_inprocess("--gump-workflow=mine", workers, "spec.md")
     assert "ValueError: cannot read this" in result.stdout.str()
     assert outcomes(project) == ["agent_error"]
     assert project.record().total.cost_usd == 0.25
@@ -195,6 +204,8 @@ def pytest_gump_agents():
 @BOTH
 def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject, lost: Lost) -> None:
     """It is stopped for good, as by a debugger; the agent would go on without limits."""
+    project.write({"conftest.py": QUICK})
+    project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with replayed(project, "--gump-workflow=one", "-n1", "--max-worker-restart=0", "spec.md") as process:
         wait_until(lambda: agents(project) and said(project, b"result"))
@@ -209,17 +220,22 @@ def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject,
     assert outcomes(project) == ["crashed", "crashed"]
     first = project.record().attempts[0].result
     assert first is not None
-    assert "no sign of life for 30 s" in first.reason
+    silent = re.search(r"no sign of life for (\d+) s", first.reason)
+    assert silent is not None
+    assert 7 <= int(silent[1]) < 12  # more than 7.5, and the time until the next look
     assert first.usage.cost_usd == 0.25
     wait_until(lambda: not living(project), 10)
 
 
 @pytest.mark.slow
 @BOTH
-@pytest.mark.parametrize("stopped_s", [0, 8])
+@pytest.mark.parametrize("stopped_s", [0, 3])
 def test_ctrl_c_ends_a_worker_that_hangs_in_time(project: GumpProject, lost: Lost, stopped_s: int) -> None:
+    """At once, and when it has been silent for so long that it gets no new order."""
+    project.write({"conftest.py": QUICK})
+    project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
-    with replayed(project, "--gump-workflow=one", "-n2", "spec.md") as process:
+    with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         wait_until(lambda: agents(project) and said(project, b"result"))
         agent = agents(project)[0]
         lost(agent).suspend()
@@ -455,7 +471,7 @@ def test_ctrl_c_ends_four_orders_of_one_worker_in_time(project: GumpProject, tmp
 
 def test_a_killed_controller_leaves_no_worker_and_no_agent(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
-    with replayed(project, "--gump-workflow=one", "-n2", "spec.md") as process:
+    with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         wait_until(lambda: agents(project))
         family = psutil.Process(process.pid).children(recursive=True)
         assert len(family) >= 3
@@ -469,7 +485,7 @@ def test_preflight_that_breaks_a_worker_ends_its_own_run_only(project: GumpProje
     project.write({"bad/conftest.py": UNFIT, "bad/other.md": "# Another\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.25)
-    result = project.run_apart("one", "-n2", "bad/other.md", "--tb=no")
+    result = project.run("one", "-n1", "bad/other.md", "--tb=no")
     assert result.parseoutcomes() == {"failed": 1, "passed": 1, "skipped": 1}
     records = {record.spec: record for record in (fold(read_ledger(one.ledger)) for one in project.folders())}
     assert records["spec.md"].status == "passed"

@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 
-@pytest.mark.parametrize("options", [["-n1"], ["--dist=worksteal", "--tx=2*popen"]])
-def test_workers_carry_out_steps(project: GumpProject, options: list[str]) -> None:
-    project.answer("impl", writes={"new.py": "x = 1\n"})
-    result = project.run_apart("one", *options)
-    result.assert_outcomes(passed=1)
-    assert result.ret == pytest.ExitCode.OK
-    assert project.tree(project.record().head)["new.py"] == "x = 1"
-
-
 NO_FORK = "import pytest_gump.executors.protocol\npytest_gump.executors.protocol.CAN_FORK = False\n"
 """The conftest of a system whose libraries do not survive a fork."""
 
@@ -65,24 +56,28 @@ def test_worker_that_forks_nothing_can_be_interrupted_and_killed(project: GumpPr
 def test_ways_that_cannot_work_are_refused_before_anything_starts(
     project: GumpProject, options: list[str], told: str
 ) -> None:
-    result = project.run_apart("one", *options)
+    result = project.run("one", *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert told in result.stderr.str()
     assert project.folders() == []
 
 
-def test_workers_of_the_ini_file_can_be_taken_back(project: GumpProject) -> None:
+def test_workers_of_the_ini_file_carry_out_steps_and_can_be_taken_back(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\naddopts = -n2\n"})
     project.answer("impl", writes={"new.py": "x = 1\n"})
-    assert "created: 2/2 workers" in project.run_apart("one").stdout.str()
-    result = project.run_apart("one", "-n0")
+    result = project.run("one")
+    result.assert_outcomes(passed=1)
+    assert result.ret == pytest.ExitCode.OK
+    assert "created: 2/2 workers" in result.stdout.str()
+    assert project.tree(project.record().head)["new.py"] == "x = 1"
+    result = project.run("one", "-n0")
     result.assert_outcomes(passed=1)
     assert "created: 2/2 workers" not in result.stdout.str()
 
 
 def test_a_session_without_xdist_runs(project: GumpProject) -> None:
     write_side(project)
-    result = project.run_apart("side", "-p", "no:xdist")
+    result = project.run("side", "-p", "no:xdist")
     result.assert_outcomes(passed=4)
     assert result.stdout.str().count("parallel groups run one step at a time: pytest-xdist is not available") == 1
 
@@ -90,24 +85,24 @@ def test_a_session_without_xdist_runs(project: GumpProject) -> None:
 @pytest.mark.parametrize("plugin", ["capture", "debugging"])
 def test_a_session_without_a_plugin_of_pytest_whose_options_are_asked_runs(project: GumpProject, plugin: str) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
-    project.run_apart("one", "-p", f"no:{plugin}").assert_outcomes(passed=1)
+    project.run("one", "-p", f"no:{plugin}").assert_outcomes(passed=1)
 
 
 def test_a_collection_needs_no_workers(project: GumpProject) -> None:
-    result = project.run_apart("one", "--co", "-q", "-n2")
+    result = project.run("one", "--co", "-q", "-n2")
     assert result.outlines[0] == "spec.md::one::impl"
     assert result.ret == pytest.ExitCode.OK
 
 
 def test_workers_run_ordinary_tests_as_always(project: GumpProject) -> None:
     project.write({"test_ordinary.py": "def test_one(): pass\ndef test_two(): pass\n"})
-    project.pytester.runpytest_subprocess("-n2").assert_outcomes(passed=2)
+    project.pytester.runpytest_inprocess("-n1").assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize("spec", ["spec.md", "missing.md"])
 def test_what_cannot_run_is_refused_before_workers_start(project: GumpProject, spec: str) -> None:
     project.write({"app.py": "value = 2\n"})
-    result = project.run_apart("one", "-n2", spec=spec)
+    result = project.run("one", "-n2", spec=spec)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     told = "the checkout has uncommitted changes: app.py" if spec == "spec.md" else "the spec missing.md does not exist"
     assert told in result.stderr.str()
@@ -116,10 +111,10 @@ def test_what_cannot_run_is_refused_before_workers_start(project: GumpProject, s
 
 def test_a_session_with_workers_supervises_nothing_itself(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
-    with replayed(project, "--gump-workflow=one", "-n2", "spec.md") as process:
+    with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         wait_until(lambda: agents(project))
         children = [" ".join(one.cmdline()) for one in psutil.Process(process.pid).children()]
-        assert len(children) == 2
+        assert len(children) == 1
         assert not any("supervisor" in words for words in children)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=20)

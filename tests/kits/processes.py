@@ -40,7 +40,7 @@ def ending(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 def background(project: GumpProject, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A pytest session in the background, in a process group of its own; it ends at the latest with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *arguments],
+        [sys.executable, "-m", "pytest", "-p", "no:anyio", *arguments],
         cwd=project.path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def project(gump_project: GumpProject, saved: Saved) -> GumpProject:
     """A project with one Python file and the workflows `one`, `retry` and `plan`."""
+    gump_project.pytester.plugins.append("no:anyio")  # its import is an eighth of the start of a session
     saved.give("project", gump_project, _fill)
     return gump_project
 
