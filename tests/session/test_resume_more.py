@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.kits.commands import gump
 from tests.kits.workflows import BROKEN, PLAN
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
+
+    from tests.kits.saved import Saved
 
 RESTARTS: Final = """\
 name: restarts
@@ -56,13 +58,17 @@ def go_back(project: GumpProject) -> None:
 
 
 @pytest.fixture
-def restarted(project: GumpProject) -> GumpProject:
+def restarted(project: GumpProject, saved: Saved) -> GumpProject:
     """A run that passed, in which `impl` went back to `tests` once."""
+    saved.give("restarted", project, _restart)
+    return project
+
+
+def _restart(project: GumpProject) -> None:
     go_back(project)
     project.answer("last", writes={"last.py": "ok = 1\n"})
     assert project.run("restarts").ret == pytest.ExitCode.OK
     assert made(project) == [("tests", 1), ("impl", 1), ("tests", 2), ("impl", 2), ("last", 1)]
-    return project
 
 
 def test_a_run_from_a_step_builds_on_what_was_not_taken_back_before_it(restarted: GumpProject) -> None:
@@ -132,19 +138,24 @@ SIDE: Final = PLAN.replace("foreach: decompose", "foreach: decompose\n    parall
 
 
 @pytest.fixture
-def side(project: GumpProject) -> GumpProject:
+def side(project: GumpProject, saved: Saved) -> GumpProject:
+    """A run that passed, with three items of a parallel group; all in one process, which changes but the time."""
+    saved.give("side", project, _do_side)
+    return project
+
+
+def _do_side(project: GumpProject) -> None:
     project.workflow("side", SIDE)
     project.plan("decompose", "alpha", "beta", "gamma")
     for item in ("alpha", "beta", "gamma"):
         project.answer(f"build::tests[{item}]", writes={f"test_{item}.py": "x = 1\n"})
         project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"})
-    assert project.run("side").ret == pytest.ExitCode.OK
-    return project
+    assert project.run("side", "-n0").ret == pytest.ExitCode.OK
 
 
 def test_a_run_from_a_step_of_a_parallel_member_takes_over_the_other_members(side: GumpProject) -> None:
     side.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
-    result = begin(side, "build::impl[beta]")
+    result = begin(side, "build::impl[beta]", "-n0")
     assert result.ret == pytest.ExitCode.OK
     names = {step for step, _ in made(side)}
     assert names == {"build::impl[beta]", "build::merge[beta]", "build::merge[gamma]", "quality"}
@@ -154,23 +165,23 @@ def test_a_run_from_a_step_of_a_parallel_member_takes_over_the_other_members(sid
 
 
 def test_a_run_from_a_group_makes_all_of_it_again(side: GumpProject) -> None:
-    result = begin(side, "build")
+    result = begin(side, "build", "-n0")
     assert result.ret == pytest.ExitCode.OK
     assert "decompose" not in {step for step, _ in made(side)}
     assert len(made(side)) == 10
 
 
 def test_a_run_from_the_first_step_takes_nothing_over(side: GumpProject) -> None:
-    assert begin(side, "decompose").ret == pytest.ExitCode.OK
+    assert begin(side, "decompose", "-n0").ret == pytest.ExitCode.OK
     assert len(made(side)) == 11
 
 
 def test_a_run_from_a_step_of_a_run_from_a_step(side: GumpProject) -> None:
     side.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
-    begin(side, "build::impl[beta]")
+    begin(side, "build::impl[beta]", "-n0")
     origin = side.record().run_id
     side.answer("build::impl[gamma]", writes={"gamma.py": "x = 3\n"})
-    result = begin(side, "build::impl[gamma]")
+    result = begin(side, "build::impl[gamma]", "-n0")
     assert result.ret == pytest.ExitCode.OK
     record = side.record()
     assert record.origin == origin
@@ -180,9 +191,7 @@ def test_a_run_from_a_step_of_a_run_from_a_step(side: GumpProject) -> None:
 
 
 def test_a_step_that_the_origin_never_reached_is_refused(project: GumpProject) -> None:
-    project.workflow("restarts", RESTARTS)
-    project.answer("tests", writes={"test_it.py": BROKEN})
-    project.run("restarts")
+    _fail_at_once(project)
     result = begin(project, "last")
     no_traceback(result)
     assert result.ret in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.TESTS_FAILED}
@@ -191,14 +200,14 @@ def test_a_step_that_the_origin_never_reached_is_refused(project: GumpProject) -
 def test_the_origin_may_be_removed_before_its_heir_is_applied(side: GumpProject) -> None:
     side.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
     origin = side.record().run_id
-    begin(side, "build::impl[beta]")
+    begin(side, "build::impl[beta]", "-n0")
     heir = side.record()
-    done = side.pytester.run(sys.executable, "-m", "pytest_gump", "gc", "--force", "--keep-last", "1")
-    assert done.ret == 0, done.stderr.str()
+    done = gump("gc", "--force", "--keep-last", "1")
+    assert done.returncode == 0, done.stderr
     assert [one.run_id for one in side.folders()] == [heir.run_id] or origin not in side.git("branch")
     side.git("gc", "--prune=now", "--quiet")
-    done = side.pytester.run(sys.executable, "-m", "pytest_gump", "apply", heir.run_id)
-    assert done.ret == 0, done.stderr.str()
+    done = gump("apply", heir.run_id)
+    assert done.returncode == 0, done.stderr
     assert (side.path / "beta.py").read_text() == "x = 2\n"
     assert (side.path / "alpha.py").exists()
 
@@ -214,8 +223,8 @@ def test_a_run_from_a_dirty_base_brings_only_its_own_change(project: GumpProject
     result = begin(project, "last")
     assert result.ret == pytest.ExitCode.OK
     project.git("checkout", "--quiet", "app.py")
-    done = project.pytester.run(sys.executable, "-m", "pytest_gump", "apply", project.record().run_id)
-    assert done.ret == 0, done.stderr.str()
+    done = gump("apply", project.record().run_id)
+    assert done.returncode == 0, done.stderr
     assert (project.path / "last.py").read_text() == "ok = 2\n"
     assert (project.path / "app.py").read_text() == "value = 1\n"
     subjects = project.git("log", "--format=%s", "HEAD^1..HEAD").splitlines()
@@ -299,10 +308,8 @@ def test_what_a_session_was_told_holds_for_the_next_one_too(project: GumpProject
         {"spec": "../out.md"}, {"workflow": "../out.yaml"}, {"file": 7},
     ],
 )  # fmt: skip
-def test_a_header_that_was_changed_breaks_nothing(project: GumpProject, options: object) -> None:
-    project.workflow("restarts", RESTARTS)
-    project.answer("tests", writes={"test_it.py": BROKEN})
-    project.run("restarts")
+def test_a_header_that_was_changed_breaks_nothing(project: GumpProject, saved: Saved, options: object) -> None:
+    saved.give("failed at once", project, _fail_at_once)
     path = project.folders()[0].path / "run.json"
     header = json.loads(path.read_text())
     changed = {**header["options"], **options} if isinstance(options, dict) else options
@@ -313,6 +320,12 @@ def test_a_header_that_was_changed_breaks_nothing(project: GumpProject, options:
     no_traceback(result)
     assert result.ret in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.TESTS_FAILED}
     assert project.record().total.cost_usd == before.cost_usd
+
+
+def _fail_at_once(project: GumpProject) -> None:
+    project.workflow("restarts", RESTARTS)
+    project.answer("tests", writes={"test_it.py": BROKEN})
+    project.run("restarts")
 
 
 # -- hooks -------------------------------------------------------------------------------------------------------
@@ -367,15 +380,19 @@ def test_a_retry_that_the_edited_workflow_does_not_allow_is_not_followed(project
 
 
 @pytest.fixture
-def stuck(project: GumpProject) -> GumpProject:
+def stuck(project: GumpProject, saved: Saved) -> GumpProject:
     """A run that has passed one step and failed the next."""
+    saved.give("stuck", project, _get_stuck)
+    return project
+
+
+def _get_stuck(project: GumpProject) -> None:
     project.workflow("restarts", RESTARTS.replace("retry: 2, strategy: [same], restart_from: tests", "retry: 1"))
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     project.answer("impl", writes={"it.py": BROKEN})
     assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
     project.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"})
     project.answer("last", writes={"last.py": "ok = 1\n"})
-    return project
 
 
 def check_second_branch(project: GumpProject, branch: str) -> None:
@@ -445,8 +462,7 @@ def test_items_of_a_plan_that_was_made_anew_leave_no_trace_of_the_old_ones(proje
     assert "alpha" not in prompt
     assert "alpha" not in (project.path / "j.xml").read_text()
     assert record.total.cost_usd == pytest.approx(0.06 + 0.04)
-    done = project.pytester.run(sys.executable, "-m", "pytest_gump", "status")
-    assert "skipped" not in done.stdout.str()
+    assert "skipped" not in gump("status").stdout
 
 
 def test_results_at_hand_that_do_not_hold_after_all_keep_their_numbers_and_snapshots(project: GumpProject) -> None:
@@ -492,11 +508,11 @@ def test_a_member_whose_merge_failed_for_good_is_made_anew_on_the_merged_tree(pr
     project.workflow("conflict", CONFLICT)
     project.answer("build::one", writes={"same.py": "x = 1\n"})
     project.answer("build::two", writes={"same.py": "x = 2\n"})
-    assert project.run("conflict").ret == pytest.ExitCode.TESTS_FAILED
+    assert project.run("conflict", "-n0").ret == pytest.ExitCode.TESTS_FAILED
     assert project.record().steps["build::merge[two]"].status == "failed"
     project.answer("build::two", attempt=2, writes={"same.py": "x = 3\n"})
     project.answer("last", writes={"last.py": "ok = 1\n"})
-    result = resume(project)
+    result = resume(project, "-n0")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     names = [step for step, _ in made(project)][4:]
     assert "build::one" not in names
@@ -514,11 +530,11 @@ def test_a_gate_of_a_group_that_failed_for_good_is_tried_again_alone(project: Gu
     )
     project.answer("build::one", writes={"one.py": "x = 1\n"})
     project.answer("build::two", writes={"two.py": "x = 2\n"})
-    assert project.run("conflict").ret == pytest.ExitCode.TESTS_FAILED
+    assert project.run("conflict", "-n0").ret == pytest.ExitCode.TESTS_FAILED
     before = len(made(project))
     allowed.touch()
     project.answer("last", writes={"last.py": "ok = 1\n"})
-    result = resume(project)
+    result = resume(project, "-n0")
     allowed.unlink()
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     assert [step for step, _ in made(project)][before:] == ["build::gate", "last"]
