@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kits.cases import case
+
 if TYPE_CHECKING:
     from tests.kits.rogue import Rogue
 
@@ -16,13 +18,18 @@ PLANTED = [
 ]
 
 
-@pytest.mark.parametrize("name", PLANTED)
-def test_planted_configuration_is_out_of_bounds(rogue: Rogue, name: str) -> None:
-    rogue.agent(f"write({name!r}, '{{}}'); write('kept.py')")
+def test_planted_configuration_is_out_of_bounds(rogue: Rogue) -> None:
+    rogue.workflow(
+        f"    gate: [compile]\n    on_failure: {{retry: {len(PLANTED)}, strategy: [same, 'escalate: script']}}\n"
+    )
+    rogue.agent(f"write({PLANTED!r}[attempt - 1], '{{}}'); write('kept.py')")
     ran = rogue.run()
-    assert (ran.code, ran.result.outcome) == (1, "out_of_bounds")
-    assert ran.told(f"changed protected files: {name}")
-    assert b"kept.py" in rogue.tree(ran.result)
+    assert (ran.code, len(ran.results)) == (1, len(PLANTED))
+    for name, result in zip(PLANTED, ran.results, strict=True):
+        with case(name):
+            assert result.outcome == "out_of_bounds"
+            assert ran.told(f"changed protected files: {name}")
+            assert b"kept.py" in rogue.tree(result)
 
 
 def test_planted_configuration_in_another_case_is_no_way_around(rogue: Rogue) -> None:

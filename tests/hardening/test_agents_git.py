@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kits.cases import case
+
 if TYPE_CHECKING:
     from tests.kits.rogue import Rogue
 
@@ -25,7 +27,7 @@ GIT = {
         ["app.py", "new.py"],
     ),
     "skip_worktree": (
-        "write('app.py', 'value = 2\\n'); git('update-index', '--skip-worktree', 'app.py')",
+        "write('app.py', 'value = 3\\n'); git('update-index', '--skip-worktree', 'app.py')",
         ["app.py", "new.py"],
     ),
     "lock": ("write('.git/index.lock'); write('.git/HEAD.lock')", ["new.py"]),
@@ -33,16 +35,21 @@ GIT = {
 }
 
 
-@pytest.mark.parametrize("case", GIT)
-def test_what_the_agent_does_with_git_changes_nothing_but_its_files(rogue: Rogue, case: str) -> None:
-    act, changed = GIT[case]
-    rogue.workflow("    gate: ['bash: git rev-parse --verify HEAD && git status']\n")
-    rogue.agent(f"write('new.py', 'x = 1\\n')\nos.utime('app.py')\n{act}")
+def test_what_the_agent_does_with_git_changes_nothing_but_its_files(rogue: Rogue) -> None:
+    rogue.steps(GIT, "['bash: git rev-parse --verify HEAD && git status']")
+    acts = {name: act for name, (act, _) in GIT.items()}
+    rogue.agent(f"write(f'{{step}}.new.py', 'x = 1\\n')\nos.utime('app.py')\nexec({acts!r}[step])")
     ran = rogue.run()
-    assert (ran.code, ran.result.outcome) == (0, "passed"), ran.result.reason
-    assert [one.path for one in ran.result.changed] == changed
-    assert rogue.project.git("rev-parse", f"{ran.result.snapshot}^") == rogue.project.git("rev-parse", "HEAD")
-    assert ran.told("impl")
+    assert ran.code == 0, ran.lines
+    for (name, (_, changed)), attempt in zip(GIT.items(), rogue.project.record().attempts, strict=True):
+        with case(name):
+            assert attempt.result is not None
+            assert (attempt.step, attempt.result.outcome) == (name, "passed"), attempt.result.reason
+            assert [one.path for one in attempt.result.changed] == [
+                path.replace("new", f"{name}.new") for path in changed
+            ]
+            assert rogue.project.git("rev-parse", f"{attempt.result.snapshot}^") == attempt.step_base
+            assert ran.told(f"✓ {name} ")
 
 
 @pytest.mark.parametrize("act", ["git('switch', '-q', '--orphan', 'b')", "git('reset', '-q', '--hard', 'HEAD~3')"])
@@ -65,18 +72,18 @@ RUIN = {
     "config_worktree": "git('config', 'core.worktree', str(user))",
     "read_only": "os.chmod('.git', 0o500); os.chmod('.git/refs', 0)",
 }
-USES_GIT = (
-    "    gate: ['bash: git add -A && git stash && git stash pop && git config gump.test 1 && git diff --quiet']\n"
-)
+USES_GIT = "['bash: git add -A && git stash && git stash pop && git config gump.test 1 && git diff --quiet']"
 
 
-@pytest.mark.parametrize("case", RUIN)
-def test_a_ruined_git_folder_harms_neither_gates_nor_the_user(rogue: Rogue, case: str) -> None:
-    rogue.workflow(USES_GIT)
-    rogue.agent(f"write('new.py', 'x = 1\\n')\n{RUIN[case]}")
+def test_a_ruined_git_folder_harms_neither_gates_nor_the_user(rogue: Rogue) -> None:
+    rogue.steps(RUIN, USES_GIT)
+    rogue.agent(f"write(f'new-{{step}}.py', 'x = 1\\n')\nexec({RUIN!r}[step])")
     ran = rogue.run()
-    assert (ran.code, ran.result.outcome) == (0, "passed"), ran.result
-    assert rogue.tree(ran.result).count(b"new.py") == 1
+    assert ran.code == 0, ran.lines
+    for name, result in zip(RUIN, ran.results, strict=True):
+        with case(name):
+            assert result.outcome == "passed", result
+            assert rogue.tree(result).count(f"new-{name}.py".encode()) == 1
 
 
 def test_gates_see_the_change_as_staged_on_the_base_whatever_the_agent_committed(rogue: Rogue) -> None:

@@ -20,14 +20,14 @@ import pytest
 from tests.kits.script_agent import CONFTEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_gump.order import AttemptResult
     from pytest_gump.testing import GumpProject
 
 PRELUDE = """
 import json, os, pathlib, shutil, signal, subprocess, sys, time
-attempt = int(sys.argv[3])
+step, attempt = sys.argv[1], int(sys.argv[3])
 beside = pathlib.Path(__file__).parent
 user = beside / {project!r}
 pids = beside / ({project!r} + "-pids")
@@ -77,9 +77,13 @@ class Ran:
         return self.results[-1]
 
     def told(self, text: str) -> bool:
-        """Whether the terminal says it, in exactly one line of the run's own (pytest's summary tells failures again)."""
+        """Whether the terminal says it, in exactly one line."""
+        return self.times(text) == 1
+
+    def times(self, text: str) -> int:
+        """In how many lines of the run's own the terminal says it (pytest's summary tells failures again)."""
         summary = next((n for n, line in enumerate(self.lines) if " FAILURES " in line or "run " in line[:4]), None)
-        return sum(text in line for line in self.lines[:summary]) == 1
+        return sum(text in line for line in self.lines[:summary])
 
 
 class Rogue:
@@ -112,6 +116,14 @@ class Rogue:
         own, _, _ = more.partition("- name:")
         allowed = "" if "output:" in own else "    allow_no_change: true\n"
         self.project.workflow("rogue", STEP + allowed + more)
+
+    def steps(self, names: Iterable[str], gate: str) -> None:
+        """Write the workflow `rogue` with a step of each of these names, all with this gate. They may change nothing."""
+        text = "".join(
+            f"  - {{name: {name}, agent: script, prompt: Do it., allow_no_change: true, gate: {gate}}}\n"
+            for name in names
+        )
+        self.project.workflow("rogue", f"name: rogue\nsteps:\n{text}")
 
     def agent(self, source: str, *, talks: bool = True, ends: bool = True) -> None:
         """Let the agent be this script; it tells that it started, and its result, unless that is part of the case."""
