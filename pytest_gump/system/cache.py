@@ -1,4 +1,4 @@
-"""The user's cache folder, and folders in it that several processes share and any of them can remove."""
+"""The user's cache folder, and locks on folders in it that several processes use and may remove."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _OPEN_LEASE: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def user_cache() -> Path:
-    """Return `$XDG_CACHE_HOME`, or `~/.cache` if it is not set to an absolute path; relative if there is no home."""
+    """Return `$XDG_CACHE_HOME` if it is an absolute path, otherwise `~/.cache`.
+
+    The path is relative if the home folder is unknown.
+    """
     cache = os.environ.get("XDG_CACHE_HOME", "")
     return Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117 - never raise
 
@@ -26,7 +29,7 @@ def remote_root() -> Path:
 
 
 def hold(folder: Path) -> int:
-    """Create a folder if necessary, and protect it from `seize` until the handle is closed or this process ends.
+    """Create a folder if it is missing, and protect it from `seize` until the handle is closed or this process ends.
 
     Raises:
         WorktreeError: The folder cannot be created.
@@ -59,6 +62,6 @@ def seize(folder: Path) -> int | None:
 
 
 def last_used(folder: Path) -> float:
-    """Return the time of the last `hold`, in seconds since the epoch."""
+    """Return the time of the last `hold`, or of the last change if there is no lease, in seconds since the epoch."""
     lease = folder / LEASE
     return (lease if lease.exists() else folder).stat().st_mtime

@@ -24,7 +24,7 @@ FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 OURS: Final = 0o700
 ASIDE: Final = ".not-ours-"
-"""Prefix of the new name of a foreign folder that was found under a name of ours."""
+"""Prefix of the new name of a folder that another program created under one of our names."""
 HAS_PROC: Final = sys.platform == "linux"
 _NO_FOLDER: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _ROUNDS: Final = 3
@@ -159,7 +159,7 @@ class Directory:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def own(self, name: str) -> Directory:
-        """Open a folder with 0700, created if missing. A link or file in its place is removed."""
+        """Open a folder and set its mode to 0700. Create it if it is missing. Remove a link or file in its place."""
         status = self.status(name)
         if status is not None and not stat.S_ISDIR(status.st_mode):
             self.put_aside(name)
@@ -170,7 +170,7 @@ class Directory:
         return folder
 
     def put_aside(self, name: str, target: Directory | None = None) -> None:
-        """Free a name: rename a folder, into `target` if given, and remove anything else."""
+        """Free a name: rename a folder, and move it to `target` if given. Remove anything else."""
         if self.is_folder(name):
             there, aside = target or self, f"{ASIDE}{name}-{os.urandom(4).hex()}"
             os.rename(name, aside, src_dir_fd=self.descriptor, dst_dir_fd=there.descriptor)
@@ -178,7 +178,7 @@ class Directory:
             self.remove(name)
 
     def make_folders(self, path: str) -> None:
-        """Create a folder and its parents. Anything in the way that is not a folder is removed."""
+        """Create a folder and its parents. Remove anything in the way that is not a folder."""
         done = ""
         for name in path.split("/"):
             done = f"{done}/{name}" if done else name
@@ -196,7 +196,7 @@ class Directory:
             os.symlink(target, name, dir_fd=parent)
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file with 0600. A new file replaces the existing entry, so that a link there is not followed."""
+        """Write a file with 0600. It replaces the existing entry: a link is not followed, and a folder is renamed."""
         temporary = f"{path}.{os.urandom(8).hex()}"
         try:
             with open(self.create(temporary), "wb") as file:  # noqa: PTH123
@@ -212,7 +212,7 @@ class Directory:
         """Move an entry. It replaces a file or link at the target, but not a folder.
 
         Raises:
-            OSError: With EXDEV if the target is on another disk.
+            OSError: The entry cannot be moved. The error is EXDEV if the target is on another disk.
         """
         with self.holding(source) as (here, name), target.holding(path, unlock=True) as (there, last):
             _unlocked(there, lambda: os.rename(name, last, src_dir_fd=here, dst_dir_fd=there))
@@ -301,7 +301,7 @@ def _make_folder(parent: int, name: str) -> None:
 
 
 def _unlocked(parent: int, act: Callable[[], object]) -> None:
-    """Run an operation in a folder, after making the folder writable if necessary."""
+    """Run an operation in a folder. If it is not permitted, make the folder writable and repeat the operation."""
     try:
         act()
     except PermissionError:

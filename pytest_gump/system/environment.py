@@ -41,7 +41,7 @@ def child_environment(
     Args:
         names: Variables to pass in addition to `ALLOWED` and `LC_*`, if they are set.
         extra: Variables that are added last and take precedence.
-        source: The environment to select from; by default that of this process.
+        source: The environment to select from; by default, that of this process.
     """
     present = os.environ if source is None else source
     passed = ALLOWED | frozenset(names)

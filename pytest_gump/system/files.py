@@ -20,7 +20,7 @@ from pytest_gump.system.kept_ignored import is_kept
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_DEEPEST_HANDOVER = 10
+_MAX_DEPTH = 10
 _MOST_BYTES_READ = 2 * 1024 * 1024
 
 
@@ -152,7 +152,7 @@ def unlock(root: Directory, folders: Sequence[str]) -> None:
 
 
 def read_or_none(worktree: Path, name: str, *, max_bytes: int = _MOST_BYTES_READ) -> bytes | None:
-    """Return the content of a regular file; None if it is missing, too large, not a regular file, or behind a link."""
+    """Return the content of a regular file of a worktree; None if there is none, or if `read_regular` refuses it."""
     try:
         return read_regular(Directory.open(worktree), name, max_bytes)
     except WorktreeError:
@@ -163,8 +163,8 @@ def read_regular(root: Directory, path: str, max_bytes: int) -> bytes | None:
     """Return the content of a file below `root`; None if it is missing.
 
     Raises:
-        WorktreeError: A component of the path is a link, the path leads outside `root`, the file is not a regular
-            file, or it is larger than `max_bytes`.
+        WorktreeError: A component of the path is a link, the path leads outside `root`, or the file is not a regular
+            file, is larger than `max_bytes`, or cannot be read.
     """
     parts = path.split("/")
     if not all(part not in {"", ".", ".."} and "\0" not in part for part in parts):
@@ -199,7 +199,7 @@ def move_regular_files(root: Directory, top: str, dest: Directory) -> Moved:
     waiting = [""]
     while waiting:
         folder = waiting.pop()
-        if folder.count("/") >= _DEEPEST_HANDOVER:
+        if folder.count("/") >= _MAX_DEPTH:
             moved.too_deep.append(folder)
             continue
         if folder:

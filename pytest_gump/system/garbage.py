@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LARGE: Final = 100_000
-"""A session with more new objects in the block is large."""
+"""A block that creates more objects is large."""
 
 
 @contextmanager
@@ -21,7 +21,8 @@ def no_garbage() -> Iterator[None]:
     run, and half a second with a thousand workflows. After a large block, its objects are frozen: later collections
     skip them. After a small block, nothing is frozen, because the session may be one of many in its process.
 
-    Measured 2026-11-29 (`benchmarks/README.md`): 3.9 s of CPU; 5.6 s without `gc.freeze`; 7.4 s with neither measure.
+    Measured 2026-11-29 (`benchmarks/README.md`), for 1,000 workflow files: 3.9 s of CPU; 5.6 s without `gc.freeze`;
+    7.4 s if garbage collection is also enabled.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -38,8 +39,8 @@ def freeze_once() -> None:
     """Exclude all existing objects from later garbage collections.
 
     pytest collects garbage twice at the end of a session, and Python once more. Each collection takes 25 ms with the
-    modules of a run. It is done only once in a process: frozen garbage is not freed, and a process may run many
-    sessions (`pytester`).
+    modules of a run. Later calls do nothing: frozen garbage is never freed, and a process may run many sessions
+    (`pytester`).
     """
     if not gc.get_freeze_count():
         gc.freeze()

@@ -44,7 +44,7 @@ def load(kind: type[T], data: object) -> T:
 
 @cache
 def _reader(kind: Any) -> Reader:
-    """Return a function that reads values of a dataclass, or of a type that fields of records have."""
+    """Return a function that reads values of a dataclass, or of another type that its fields may have."""
     origin, arguments = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
         return _read_fields(kind)

@@ -49,7 +49,7 @@ class PrivateFolder:
         return self._directory
 
     def renew(self) -> Directory:
-        """Open or create the folder again if its path no longer names it."""
+        """Return the folder with mode 0700. Open or create it again if its path no longer names it."""
         if self._directory is not None and not self._directory.is_there:
             self._directory = None
         _close(self.directory.descriptor, OURS)
@@ -127,7 +127,9 @@ def own_folder(path: Path) -> Directory:
 
 
 def close_to_others(top: Path) -> None:
-    """Set modes 0700 and 0600 on a folder and its contents, except on files of other users and with several links.
+    """Set the modes of a folder and its contents to 0700 and 0600.
+
+    Entries of other users, and files with several hard links, keep their modes.
 
     Raises:
         OSError: The path is a link or not a folder.
@@ -143,7 +145,7 @@ def close_to_others(top: Path) -> None:
 
 
 def remove_special(top: Path) -> None:
-    """Remove links, FIFOs and other special files from a folder, because a later reader would follow them or block.
+    """Remove links, FIFOs and other special files from a folder. A later reader would follow a link or block on a FIFO.
 
     Raises:
         OSError: The path is a link or not a folder.
@@ -165,7 +167,7 @@ def _close(descriptor: int, mode: int) -> None:
 
 
 def _enter(parent: int, name: str, path: Path) -> int:
-    """Open a folder, created if missing, and set its mode to 0700."""
+    """Open a folder and set its mode to 0700. Create it if it is missing."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, OURS, dir_fd=parent)
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MASK: Final = "***"
 _MIN_LENGTH: Final = 8
 """Shorter values are not masked, because they occur in too many files by chance."""
-_TELLING: Final = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE", re.IGNORECASE)
 _LONGEST_LINE: Final = 1 << 20
 _BLOCK: Final = 1 << 20
 
@@ -76,7 +76,10 @@ class Secrets:
         return [self.mask(inner) for inner in value] if isinstance(value, list) else value
 
     def star(self, text: bytes) -> bytes:
-        """Mask every secret with as many asterisks as it has characters, to keep the length of the text."""
+        """Mask every secret with as many asterisks as it has characters without escapes.
+
+        If the text is decoded later, its length is the same as without masks.
+        """
         parts, end = masked(text, self._spans(text), len(text), lambda span: b"*" * span.length)
         return b"".join(parts) + text[end:]
 
@@ -121,11 +124,11 @@ def _secret_part(name: str, value: str) -> str:
             return unquote(urlsplit(value).password or "")
         except ValueError:
             return ""
-    return value.strip() if _TELLING.search(name) and not value.startswith("/") else ""
+    return value.strip() if _SECRET_NAME.search(name) and not value.startswith("/") else ""
 
 
 def _added(patch: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the path and text of each block of added lines. Blocks, because a wrapped value spans several lines."""
+    """Yield the path and text of each block of added lines. A wrapped secret can span several lines."""
     path, run = "", b""
     with patch.open("rb") as lines:
         while line := lines.readline(_LONGEST_LINE):

@@ -38,7 +38,7 @@ class Span(NamedTuple):
     start: int
     end: int
     length: int
-    """Number of characters without escapes. For digits, base64 and overlapping texts: of the span itself."""
+    """Number of characters without escapes. For hexadecimal digits, base64 and merged spans: the length of the span."""
 
 
 class Written:
@@ -75,7 +75,10 @@ def _compiled(pattern: str) -> tuple[re.Pattern[bytes], re.Pattern[str]]:
 
 
 def _escaped(text: str) -> Iterator[str]:
-    """Yield two patterns: with a plain or an escaped first character. A search for few first bytes is fast."""
+    """Yield two patterns: for a plain and for an escaped first character.
+
+    Each pattern starts with one of few bytes, which makes the search fast.
+    """
     rest = "".join(
         f"(?:{re.escape(char)}|{'|'.join(lead + tail for lead, tail in _escapes(char))})" for char in text[1:]
     )

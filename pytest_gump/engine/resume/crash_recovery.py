@@ -17,7 +17,7 @@ from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.refs import snapshot_ref
 from pytest_gump.order import AttemptResult, Order, Outcome, from_wire
 from pytest_gump.system.git.ref_names import snapshot_refs
-from pytest_gump.system.worktrees.pool import is_lived_in
+from pytest_gump.system.worktrees.pool import has_process_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,7 +91,7 @@ def _read(path: Path) -> AttemptResult | None:
 def _await_end(in_flight: Sequence[HistoryAttempt], tools: Tools) -> None:
     slots = {str(attempt.started.get("slot") or "") for attempt in in_flight} - {""}
     deadline = time.monotonic() + DYING_S
-    while time.monotonic() < deadline and any(is_lived_in(tools.slots.slot(name).path) for name in slots):
+    while time.monotonic() < deadline and any(has_process_in(tools.slots.slot(name).path) for name in slots):
         time.sleep(0.1)
 
 

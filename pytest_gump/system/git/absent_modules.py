@@ -24,8 +24,8 @@ _NO_SOURCES: Final = frozenset(
 def absent_modules(repository: Repository, is_there: Callable[[str], bool]) -> list[str]:
     """Return the importable files that git ignores in the checkout and that `is_there` does not find in the worktree.
 
-    Virtual environments, dependency folders, build outputs, caches and hidden folders are skipped. Empty if the
-    repository has no checkout.
+    Virtual environments, dependency folders, build outputs, caches and hidden folders are skipped. Return an empty list
+    if the status of the checkout cannot be read.
     """
     try:
         status = repository.last_status or repository.status()

@@ -47,8 +47,8 @@ class Difference(NamedTuple):
 def write_diff(git: GitRunner, old: str, new: str, out: Path) -> tuple[Difference, ...]:
     """Write a patch for `git apply --binary`, and return the files that differ.
 
-    Before the patch, one line lists each file over 1 MiB instead of its content. One git command is enough, unless
-    some files are binary or large: their sizes are needed then.
+    For each file over 1 MiB, a line with its size precedes the patch, which does not contain the file. One git command
+    is enough, unless some files are binary or large, because then their sizes are needed.
     """
     with tempfile.TemporaryFile(dir=out.parent) as found:
         git.check(*_COMPARE, *_LIST, *_PATCH, commit_id(old), commit_id(new), output=found)

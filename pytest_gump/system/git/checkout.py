@@ -33,11 +33,11 @@ def unknown_to_git(repository: Repository, paths: Sequence[str]) -> list[str]:
 
 
 def fast_forward(repository: Repository, commit: str) -> None:
-    """Move branch, index and files from HEAD forward to `commit`. All checks precede the first change.
+    """Move branch, index and files from HEAD forward to `commit`.
 
     Raises:
         WorktreeError: Tracked files are modified, untracked files are in the way (the message lists them), or the
-            commit is not ahead of HEAD.
+            commit is not ahead of HEAD; nothing was changed. Or git failed to move HEAD or to write the files.
     """
     commit = commit_id(commit)
     head = repository.head()

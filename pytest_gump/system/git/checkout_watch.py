@@ -45,13 +45,14 @@ class CheckoutState(NamedTuple):
     tracked: Mapping[str, object]
     """HEAD, and the tracked files that differ from it."""
     watched: Mapping[str, str]
+    """Digests of the files that programs use; empty for other untracked files."""
 
     def changed(self, now: CheckoutState) -> dict[str, str]:
-        """Return the changes by name: `new`, `gone` or `changed`. Files that programs obey come first."""
+        """Return `new`, `gone` or `changed` by name. Files that programs execute or use as configuration come first."""
         found = {name: _how(self.watched, now.watched, name) for name in _differing(self.watched, now.watched)}
-        obeyed = {name: how for name, how in found.items() if now.watched.get(name) or self.watched.get(name)}
+        used = {name: how for name, how in found.items() if now.watched.get(name) or self.watched.get(name)}
         tracked = dict.fromkeys(_differing(self.tracked, now.tracked), "changed")
-        return {**obeyed, **{name: how for name, how in tracked.items() if name not in obeyed}, **found}
+        return {**used, **{name: how for name, how in tracked.items() if name not in used}, **found}
 
 
 def _differing(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
@@ -85,7 +86,7 @@ def _tracked(root: Path, status: CheckoutStatus) -> dict[str, object]:
 
 
 def _watched(repository: Repository, status: CheckoutStatus) -> dict[str, str]:
-    """Return the watched files by the name to show, each with a digest; empty for files that no program obeys."""
+    """Return digests by the shown names of files. Other untracked files are included, with an empty digest."""
     found = {name: _digest(path) for name, path in _places(repository)}
     for name in status.untracked:
         if "__pycache__/" in name or name.endswith(".pyc"):

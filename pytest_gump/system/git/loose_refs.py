@@ -1,7 +1,7 @@
 """Writes refs without a git process, in the same format, with the same steps and with the same lock as git.
 
-All functions return False if git must do it: the ref is packed, symbolic, locked, checked out or points to another
-commit than expected.
+All functions return False if git must do it: the ref is packed, symbolic, locked or checked out, or does not point to
+the expected commit.
 """
 
 from __future__ import annotations

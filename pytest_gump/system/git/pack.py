@@ -1,4 +1,4 @@
-"""Packs that transfer commits between repositories that share no disk, in the same format as for `git fetch`.
+"""Packs that transfer commits between repositories that share no disk, in the format of `git fetch`.
 
 A pack contains the objects that the receiver does not have, as differences to those that it has. Commits are sent
 without their history. The receiver lists them in `shallow`.

@@ -96,7 +96,11 @@ class Repository:
     # -- commits ---------------------------------------------------------------------------------------------------
 
     def resolve(self, ref: str) -> str:
-        """Return the id of the commit that a user named."""
+        """Return the id of the commit that a user named.
+
+        Raises:
+            WorktreeError: There is no such commit.
+        """
         result = self.checkout.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         if result.status or "\0" in ref:
             raise WorktreeError(f"no such commit: {ref!r}", hint="name a branch, a tag or a commit of this repository")
@@ -106,12 +110,12 @@ class Repository:
         return self.resolve("HEAD")
 
     def branch(self) -> str | None:
-        """Short name of the checked-out branch; None for a detached HEAD."""
+        """Return the short name of the checked-out branch; None for a detached HEAD."""
         result = self.checkout.run("symbolic-ref", "--quiet", "--short", "HEAD")
         return result.line if result.status == 0 else None
 
     def tree_of(self, commit: str) -> str:
-        """Return the tree of a commit. It is cached, because it never changes; `commit_tree` fills the cache too."""
+        """Return the tree of a commit. It never changes, so it is cached. `commit_tree` fills the cache too."""
         if commit not in self._trees:
             self._trees[commit] = self.objects.check("rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}").line
         return self._trees[commit]

@@ -1,4 +1,4 @@
-"""Removal of refs: lists the checkouts of a repository, checks if other refs keep a commit, and deletes refs."""
+"""Removes refs of runs, after checks for checkouts and for other refs that contain their commits."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 `cgroup.kill` ends all members at once, even if they fork fast or change their session or parent. It is the last resort.
 Joining a group can take 20 ms, so only the supervisor joins; commands inherit the group.
 
-Source of the rules: Documentation/admin-guide/cgroup-v2.rst of the kernel. Creating or joining a group fails without
-write access (no delegation) and below a threaded group. Then no group is used.
+Source: Documentation/admin-guide/cgroup-v2.rst of the kernel. Creating or joining a group fails without write access
+(no delegation) and below a threaded group. Then no group is used.
 """
 
 from __future__ import annotations

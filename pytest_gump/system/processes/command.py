@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 0.2
 LOSS_WAIT_S: Final = 10.0
-"""Time to wait for a keeper to end a command. It needs at most its own grace and kill times."""
+"""Time after the grace time in which a keeper or the supervisor must end a command. Killing takes at most 5 seconds."""
 LOST: Final = "the supervisor of the command was killed by another process"
 TOO_MANY_BYTES: Final = "too many bytes"
 TOO_MANY_LINES: Final = "too many lines"
@@ -73,7 +73,9 @@ class Exit:
     """None if a signal ended the command, or if it did not start."""
     signal: int | None
     stopped: str | None
-    """Why it was stopped: `timeout`, too much output, or the value returned by `on_line` or `on_tick`."""
+    """The first reason to stop it: `timeout`, too much output, output that cannot be stored, or the value that
+    `on_line` or `on_tick` returned.
+    """
     duration_s: float
     left_running: int = 0
     """Number of processes that had to be ended after the main process had ended."""
@@ -202,7 +204,7 @@ class Running:
             self.outputs[reader].write(kept)
         except OSError as error:  # later output is read, but not stored
             self.broken = self.broken or f"its output cannot be stored: {error.strerror or error}"
-            self._stop("unkept")
+            self._stop("output not stored")
         if reader == self.stdout:
             self._stop(self.splitter.feed(kept))
         return bool(chunk)

@@ -34,8 +34,8 @@ RESET: Final = (
     signal.SIGCHLD,
     END,
 )
-"""Signals that a child gets with their default action. The parent may ignore them: this program, Python, or the
-program that started pytest in the background.
+"""Signals that are reset to their default action in a child. Otherwise, it would inherit that this program, Python or
+the program that started pytest ignores them.
 """
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -58,16 +58,16 @@ class Keeper:
         self.status: int | None = None
         self.mark: str | None = None
         self.grace_s = _GRACE_AFTER_LOSS_S
-        self.is_asked = False
+        self.must_end = False
         """True after the signal `END`: the supervisor was killed, or it is closing."""
         self.is_reaper = become_subreaper()
 
     def serve(self) -> None:
         """Run until the channel closes or the supervisor ends."""
         wake = wake_pipe()
-        signal.signal(END, self._ask)
+        signal.signal(END, self._on_end)
         set_death_signal(END)
-        while not self.is_asked and os.getppid() == self.supervisor:
+        while not self.must_end and os.getppid() == self.supervisor:
             ready, _, _ = select.select([self.channel.fileno(), wake], [], [], 1.0)
             drain(wake)
             self.reap()
@@ -77,8 +77,8 @@ class Keeper:
                 break
         self.end(_GRACE_AFTER_LOSS_S)
 
-    def _ask(self, *_: object) -> None:
-        self.is_asked = True
+    def _on_end(self, *_: object) -> None:
+        self.must_end = True
 
     def obey(self) -> bool:
         """Handle one frame. Return False if the executor has ended."""

@@ -18,7 +18,7 @@ _KILL_S: Final = 5.0
 _POLL_S: Final = 0.002
 
 
-class Orphanage:
+class AdoptedOrphans:
     """Makes this process adopt the orphans of a command while it runs (Linux).
 
     Only new children in another process session count as orphans: every command has its own session, and other

@@ -32,14 +32,18 @@ class LineSplitter:
         self._size = 0
 
     def feed(self, chunk: bytes) -> str | None:
-        """Pass complete lines to `on_line`. Return the last reason to stop that it returned, if any."""
+        """Pass complete lines to `on_line`. Return the first reason to stop that it returned, if any.
+
+        The lines after that one are passed on too: a command that is stopped may still print its result.
+        """
         if self._on_line is None:
             return None
         reason = None
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             self._take(end)
-            reason = self._flush() or reason
+            found = self._flush()
+            reason = reason or found
         self._take(rest)
         return reason
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from pytest_gump.system.processes.cgroup import create_cgroup, kill_cgroup, remove_cgroup
 from pytest_gump.system.processes.command import LOSS_WAIT_S, LOST, Exit, Request, Running
-from pytest_gump.system.processes.orphans import Orphanage, end_marked
+from pytest_gump.system.processes.orphans import AdoptedOrphans, end_marked
 from pytest_gump.system.processes.output import LineSplitter
 from pytest_gump.system.processes.process_table import HAS_PROC
 
@@ -34,7 +34,7 @@ class _Program(NamedTuple):
     cgroup: Path | None
 
     def end_orphans(self) -> int | None:
-        """Make it end all remaining processes. Return the number that survived; None if it does not answer."""
+        """Make the supervisor end all remaining processes. Return the number that survived; None without an answer."""
         self.process.send_signal(signal.SIGCONT)  # a command may have stopped it
         try:
             self.channel.settimeout(LOSS_WAIT_S)
@@ -46,7 +46,7 @@ class _Program(NamedTuple):
         return answer[0] if answer else None
 
     def end(self) -> int:
-        """Close the channel, so that it ends all processes and itself. Wait for its end.
+        """Close the channel, so that the supervisor ends all processes and exits. Wait for that.
 
         Return the number of processes that survived.
         """
@@ -65,8 +65,8 @@ class Supervisor:
     """Runs one command at a time.
 
     A supervisor process starts at the beginning of the `with` block, or with the first command. It forks a keeper,
-    which runs the commands, and a new one if a keeper is lost. If the system delegates control groups to the user, all
-    processes are in one group: see `cgroup`.
+    which runs the commands. If the keeper is lost, it forks a new one. If the system delegates control groups to the
+    user, all processes are in one group: see `cgroup`.
     """
 
     def __init__(self, *, with_cgroup: bool = True) -> None:
@@ -108,21 +108,22 @@ class Supervisor:
 
         Raises:
             GumpError: The working folder cannot be entered.
+            OSError: The supervisor cannot be started, or an output file cannot be created.
         """
         splitter = LineSplitter(on_line, on_oversize)
-        with Orphanage() as orphanage, contextlib.ExitStack() as stack:
+        with AdoptedOrphans() as orphans, contextlib.ExitStack() as stack:
             try:
                 running = Running(self._take_keeper(), request, splitter, stack, grace_s)
                 running.launch()
                 finished = running.follow(timeout_s, on_tick)
             except BaseException:
                 stack.close()
-                self._abandon(orphanage)
+                self._abandon(orphans)
                 raise
             if finished.error == LOST or finished.unkilled:
                 stack.close()
                 self._drop_keeper()
-                finished = replace(finished, unkilled=self._end_rest(request.mark, orphanage))
+                finished = replace(finished, unkilled=self._end_rest(request.mark, orphans))
         return finished
 
     def close(self) -> None:
@@ -182,21 +183,21 @@ class Supervisor:
         self._program = _Program(process, ours, cgroup)
         return self._program
 
-    def _end_rest(self, mark: str, orphanage: Orphanage) -> int:
+    def _end_rest(self, mark: str, orphans: AdoptedOrphans) -> int:
         """End the processes that a lost keeper left. Return the number that survived."""
         left = None if self._program is None else self._program.end_orphans()
         if left is None or left:
-            left = self._abandon(orphanage)
+            left = self._abandon(orphans)
         if not HAS_PROC:
             left += end_marked(mark, LOSS_WAIT_S)
         return left
 
-    def _abandon(self, orphanage: Orphanage | None = None) -> int:
+    def _abandon(self, orphans: AdoptedOrphans | None = None) -> int:
         """End the supervisor process and all processes below it. Return the number that survived."""
         program, self._program = self._program, None
         self._drop_keeper()
         left = 0 if program is None else program.end()
-        return left if orphanage is None else orphanage.end()
+        return left if orphans is None else orphans.end()
 
 
 def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
@@ -219,4 +220,4 @@ _PROGRAM: Final = (
     "import os, sys; sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(sys.argv[1])))));"
     "from pytest_gump.system.processes.supervisor import main; main()"
 )
-"""Runs in isolated mode: no module of the user's Python environment is loaded. This package is last on the path."""
+"""Runs in isolated mode, with this package last on the path: no module of the user's environment is loaded."""

@@ -11,6 +11,7 @@ import sys
 from typing import Final, NamedTuple
 
 MARK: Final = "GUMP_ATTEMPT"
+"""Environment variable that identifies the processes of a command."""
 HAS_PROC: Final = sys.platform == "linux"
 _GENERATIONS: Final = 64
 

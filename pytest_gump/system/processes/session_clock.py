@@ -20,27 +20,27 @@ LATE_S: Final = 2.0
 class SessionClock:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self._monotonic = monotonic
-        self._stood_s = 0.0
+        self._suspended_s = 0.0
         self._epoch = wall() - monotonic()
 
     def __call__(self) -> float:
         """Return the time in seconds. Only differences are meaningful."""
-        return self._monotonic() - self._stood_s
+        return self._monotonic() - self._suspended_s
 
     def now(self) -> float:
-        """Return the seconds since the epoch, by the wall clock at the start of this process. It is monotonic."""
+        """Return the seconds since the epoch: the wall clock at the start of this process, plus the counted time."""
         return self._epoch + self()
 
     @contextmanager
     def waiting(self, seconds: float) -> Iterator[None]:
-        """Wrap a wait of at most `seconds`. Do not count the time that it takes longer because of a suspension."""
+        """Wrap a wait of at most `seconds`. If it ends more than `LATE_S` later, the delay is not counted."""
         began = self._monotonic()
         try:
             yield
         finally:
             late_s = self._monotonic() - began - seconds
             if late_s > LATE_S:
-                self._stood_s += late_s
+                self._suspended_s += late_s
 
 
 CLOCK: Final = SessionClock()

@@ -34,9 +34,10 @@ from pytest_gump.system.processes.keeper import END, Keeper, become_subreaper, d
 from pytest_gump.system.processes.process_table import below, child_pids
 
 _KEEPERS_S: Final = 8.0
-"""Time to wait for keepers to end their commands. A keeper needs at most its own grace and kill times."""
+"""Time to wait for keepers to end their commands. A keeper needs at most 2 seconds of grace and 5 to kill."""
 _KILL_S: Final = 5.0
 _MOST: Final = 100
+"""Largest number of processes that is reported: an answer and an exit code have only eight bits."""
 
 
 class Server:
@@ -96,7 +97,7 @@ class Server:
         return sum(1 + len(below(pid)) for pid in orphans)
 
     def reap(self) -> bool:
-        """Reap ended children. Return True if others are alive. Kill suspended keepers, which cannot do their work."""
+        """Reap ended children. Return True if others are alive. Kill suspended keepers: they cannot end commands."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)

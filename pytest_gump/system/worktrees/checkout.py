@@ -1,8 +1,8 @@
 """Checks out files of a commit into a slot. Git writes them into a secret folder, and this module moves them.
 
 In the slot, git would open files by path, while another process may replace a folder by a link. Git stores the times of
-the files in the index. Moving a top-level folder does not change the times of the files in it, so later commands need
-not read them again; only files at the top get new times.
+the files in the index. Moving a top-level folder does not change the times of the files in it, so later commands do not
+read them again. Only files at the top get new times.
 
 Measured 2026-11-29 with 50,000 files: 0.8 s of CPU for the checkout and 0.1 s for the next `status`; 1.3 s and 0.4 s
 with `--prefix`, because git stores no times then.

@@ -110,7 +110,7 @@ class SlotCommands:
             if not fresh:
                 raise failure("add", result)
             bad += fresh
-        raise WorktreeError(f"git cannot add too many of the files: {', '.join(bad[:5])}, ...")
+        raise WorktreeError(f"git refuses to add {len(bad)} files or more: {', '.join(bad[:5])}, ...")
 
     def not_ignored(self, paths: Sequence[str]) -> list[str]:
         """Return the paths that git does not ignore."""

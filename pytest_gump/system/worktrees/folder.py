@@ -81,7 +81,7 @@ class SlotFolder:
         return folder
 
     def discard(self) -> None:
-        """Remove the folder. Rename it if another program created it or if it cannot be removed."""
+        """Remove the folder. If another program created it, or if it cannot be removed, rename it."""
         root = self._root.directory
         folder, self._directory = self._directory or self._adopted(root), None
         status = root.status(self._name)

@@ -1,4 +1,4 @@
-"""A slot's own `.git` folder. It is written as files, which is as safe as five git commands, and faster."""
+"""A slot's own `.git` folder. Its files are written directly, which is faster than five git commands, and as safe."""
 
 from __future__ import annotations
 

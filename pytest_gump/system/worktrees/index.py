@@ -39,8 +39,8 @@ class SlotIndex:
         """The stamp of the file after our last git command."""
         self._contents: tuple[_Stamp | None, str] = (None, "")
         self._fixed: tuple[_Stamp | None, bool, bool] = (None, False, False)
-        """True if it may contain submodules, and if it may contain files of the agents' output folder. Snapshots change
-        neither.
+        """The stamp of the file, and whether it may contain submodules and files of the agents' output folder.
+        Snapshots change neither.
         """
 
     def ready(self) -> Directory:
@@ -55,7 +55,7 @@ class SlotIndex:
         return f"{folder.access}/{self._name}"
 
     def note_written(self, *, same_tree: bool = False) -> None:
-        """Record the state of the file after a git command. With `same_tree`, the command changed at most times."""
+        """Record the state of the file after a git command. With `same_tree`, the command changed nothing but times."""
         keeps = same_tree and self._written is not None and self._contents[0] == self._written
         self._written = self._stamp()
         if keeps:
@@ -112,9 +112,10 @@ class SlotIndex:
         """True if the sweep found only files of the index, and nothing unusual. False if that is unknown.
 
         Call it only if every entry has its file. Then there are no other files if the numbers of files and entries
-        are equal. The numbers are not comparable if the index has entries below folders that the sweep skipped, so
-        the names of these folders must not occur in it; nor if it has entries in the agents' output folder, which stay
-        after their files are removed.
+        are equal. The numbers cannot be compared, and the result is False, if the index may have
+
+        * entries below folders that the sweep skipped
+        * entries in the agents' output folder, which stay after their files are removed
         """
         empty = any(count == 0 for folder, count in found.folders.items() if folder)
         if empty or found.nested or found.special or found.unreadable or any(self._may_hold_fixed()):
@@ -124,7 +125,7 @@ class SlotIndex:
         return not self.may_hold_folders({posixpath.basename(path) for path in found.pruned})
 
     def may_hold_folders(self, names: Collection[str]) -> bool:
-        """True if entries may be in a folder with one of these names. False is certain."""
+        """Return False if certainly no entry is in a folder with one of these names, otherwise True."""
         return bool(names) and self._may_name([f"{name}/" for name in names])
 
     def _may_name(self, texts: Collection[str]) -> bool:

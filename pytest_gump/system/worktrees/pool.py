@@ -59,7 +59,7 @@ class SlotPool:
         return self._take(name)
 
     def mark_suspect(self, name: str) -> None:
-        """Record that processes may still be running in a leased slot. The next process that leases it checks that."""
+        """Record that processes may still be running in a leased slot. They are checked for before its next lease."""
         self._suspect.add(name)
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ class SlotPool:
                 hint="set gump_worktrees to a folder on a local disk",
             ) from error
         if is_ours and _is_still(handle, root, _lease(name)):
-            in_use = os.fstat(handle).st_size > 0 and is_lived_in(self._slots.slot(name).path)
+            in_use = os.fstat(handle).st_size > 0 and has_process_in(self._slots.slot(name).path)
             if not in_use:
                 return handle
         os.close(handle)
@@ -167,7 +167,7 @@ def _is_still(handle: int, root: Directory, name: str) -> bool:
 
 
 def is_leased(lease: Path) -> bool:
-    """True if a process holds this lease. The lease is not taken."""
+    """True if a process has this lease. The check does not lease the slot."""
     try:
         handle = os.open(lease, _LEASE)
     except OSError:  # the caller notices if the lease cannot be removed
@@ -180,8 +180,11 @@ def is_leased(lease: Path) -> bool:
         os.close(handle)
 
 
-def is_lived_in(folder: Path) -> bool:
-    """True if the working folder of a process is in `folder`. A supervisor needs a moment to end its processes."""
+def has_process_in(folder: Path) -> bool:
+    """True if the working folder of a process is in `folder`.
+
+    After a session was killed, its supervisor needs a moment to end the processes in its slots.
+    """
     import psutil
 
     top = os.path.realpath(folder)

@@ -58,7 +58,10 @@ class SlotSetup:
         self.write()
 
     def undo(self, slot: Directory) -> list[str]:
-        """Remove files that were added to folders of setup. Return the paths that are missing or were replaced."""
+        """Remove files that were added to the folders of setup. Return the paths of setup that are missing or changed.
+
+        If the original state is unknown, remove nothing and return all paths.
+        """
         if self._stamps is None:
             self._stamps = setup_files.from_bytes(self._content(2) or b"")
         if not self._stamps:  # the original state is unknown
@@ -69,7 +72,7 @@ class SlotSetup:
         return setup_files.changed(self._stamps, now)
 
     def remove(self, slot: Directory) -> None:
-        """Remove the files of setup, so that it runs again."""
+        """Remove the files that setup created, so that it runs again."""
         for path in self.accepted - {""}:
             slot.remove(path)
         self.forget()

@@ -1,4 +1,4 @@
-"""Distinguishes the files that setup left in a slot from later files, without reading them.
+"""Distinguishes the files that setup created in a slot from later files, without reading them.
 
 The stamp of a file contains its inode and its ctime, which programs cannot set. Equal stamps mean equal content.
 Comparing 50,000 files takes 0.3 s. A copy to restore them from would double their disk usage.

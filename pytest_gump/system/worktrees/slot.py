@@ -64,7 +64,7 @@ class Slot:
         self._folder = SlotFolder(root, name)
         self._index = index
         self.setup = SlotSetup(root, name)
-        self._rests: str | None = None
+        self._clean_tree: str | None = None
         """The tree in the slot, if there are no other files except under kept names; None if files may have changed."""
         self._lacks_setup = False
         self._tenancy = Tenancy(root, name)
@@ -119,7 +119,7 @@ class Slot:
         Raises:
             SlotLost: As for `directory`.
         """
-        self._rests = None
+        self._clean_tree = None
         return self.directory
 
     @property
@@ -142,7 +142,7 @@ class Slot:
         write_git_folder(self.repository, slot, commit_id(commit), self._index)
 
     def restore(self, commit: str) -> None:
-        """Reset the files to a snapshot after gates ran. The next `prepare` is fast.
+        """Reset the files to a snapshot after gates ran, so that the next `prepare` is fast.
 
         Raises:
             SlotLost: The slot was removed or replaced. `prepare` creates a new one.
@@ -182,7 +182,7 @@ class Slot:
         Raises:
             OSError: The folder cannot be changed.
         """
-        self._rests = None
+        self._clean_tree = None
         self.setup.forget()
         self._tenancy.inherit()
         self._folder.open()
@@ -198,7 +198,7 @@ class Slot:
 
     def discard(self) -> None:
         """Remove the slot and all of its files."""
-        self._rests = None
+        self._clean_tree = None
         self._index.discard()
         self.setup.forget()
         self._folder.discard()
@@ -206,14 +206,14 @@ class Slot:
 
     def _move_to(self, commit: str) -> None:
         tree, indexed = self.repository.tree_of(commit_id(commit)), self._index.tree
-        rests, self._rests = self._rests, None
+        clean_tree, self._clean_tree = self._clean_tree, None
         if self._tenancy.is_inherited:
             self._files.clean_up(commit, keep=())
-        elif indexed is not None and indexed == rests and self._index.covers(self._files.sweep()):
+        elif indexed is not None and indexed == clean_tree and self._index.covers(self._files.sweep()):
             self._files.switch(commit)
         elif indexed != tree or not self._files.is_untouched():
             self._files.clean_up(commit, keep=self.keep)
-        self._rests = tree
+        self._clean_tree = tree
 
     # -- after an attempt ------------------------------------------------------------------------------------------
 
@@ -247,7 +247,7 @@ class Slot:
         tree = self._index.tree or self._git.check("write-tree").line
         self._index.remember(tree)
         self._folder.check()
-        self._rests = tree if not bad and self._index.covers(found) else None
+        self._clean_tree = tree if not bad and self._index.covers(found) else None
         commit = self.repository.commit_tree(tree, [commit_id(parent)], message)
         self.repository.update_ref(ref, commit)
         bad += self._git.differing(parent, found.leaving)
@@ -258,7 +258,7 @@ class Slot:
 
         If the numbers of files and entries are equal, there are probably no new files. Then git does not search for
         new files, which saves a third of its time in a large tree. The numbers are compared again after git has
-        removed entries without files; only then it is certain that there are no new files.
+        removed entries without files. If they are still equal, there are certainly no new files.
         """
         if not found.pruned and self._index.covers(found):
             bad = self._git.add("--update", excluded)
@@ -269,12 +269,12 @@ class Slot:
     def remove_ignored(self, keep: Sequence[str]) -> list[str]:
         """Remove ignored files that are newer than setup, except under the names in `keep`. Return their paths."""
         is_clean = self._holds_no_others(keep)
-        self._rests = None
+        self._clean_tree = None
         return [] if is_clean else self._files.remove_ignored(self._git.others(), keep)
 
     def _holds_no_others(self, keep: Sequence[str]) -> bool:
         """True if there are only files of the last snapshot, files of setup and files under the names in `keep`."""
-        if self._rests is None:
+        if self._clean_tree is None:
             return False
         found = self._files.sweep()
         pruned = () if tuple(keep) == self.keep else found.pruned
@@ -286,7 +286,7 @@ class Slot:
             return
         cached = self._git.check("ls-files", "-z", "--", ":(top,glob)**/__pycache__/**").fields
         for folder in {path.rpartition("/")[0] for path in cached}:
-            self._rests = None
+            self._clean_tree = None
             self.directory.remove(folder)
 
     def ignored_since_setup(self) -> list[str]:
@@ -311,7 +311,7 @@ class Slot:
 
     def empty_handover(self) -> None:
         """Create an empty `.gump/out` for the agent, and remove the previous one."""
-        self._rests = None
+        self._clean_tree = None
         slot = self.directory
         slot.remove(HANDOVER)
         slot.make_folders(HANDOVER)

@@ -36,8 +36,8 @@ class Slots:
             repository: The user's repository.
             root: The folder of the slots.
             keep: Names of ignored files that stay in slots between attempts.
-            shared: True if other processes use the slots too, in turn. After them, only data that `ctime` protects
-                is reused.
+            shared: True if this process and others use the slots in turn. After another process, only data that the
+                ctime protects is reused.
         """
         self.repository = repository
         self.root = root

@@ -38,7 +38,7 @@ class Sweep:
 
 
 class _Folder(NamedTuple):
-    """The contents of one folder, and its stamp at that time; None if the folder changed too recently to be cached."""
+    """The contents of one folder, and its stamp. The stamp is None if the folder changed too recently to be cached."""
 
     stamp: tuple[int, ...] | None
     entries: int

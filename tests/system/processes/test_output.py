@@ -75,3 +75,14 @@ def test_splitter_gives_the_reason_to_stop() -> None:
     splitter = LineSplitter(lambda line: line.decode() or None)
     assert splitter.feed(b"\nwhy") is None
     assert splitter.feed(b" not\n\n") == "why not"
+
+
+def test_splitter_returns_the_first_reason_and_passes_on_the_lines_after_it() -> None:
+    lines: list[bytes] = []
+
+    def on_line(line: bytes) -> str | None:
+        lines.append(line)
+        return line.decode() or None
+
+    assert LineSplitter(on_line).feed(b"\nfirst\n\nsecond\n") == "first"
+    assert lines == [b"", b"first", b"", b"second"]
