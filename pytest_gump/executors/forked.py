@@ -1,7 +1,7 @@
 """Processes that a worker forks to carry out orders.
 
 Each process carries out one order at a time and exchanges messages with the controller through the worker. Forking a
-worker that is ready takes a few milliseconds; starting another worker takes a second. Pipes, signals and hooks work as
+worker that is ready takes a few milliseconds. Starting another worker takes a second. Pipes, signals and hooks work as
 in the worker. A forked process has no execnet threads and must not use the worker's connection. It ends with the
 worker.
 """
@@ -87,7 +87,8 @@ class ForkedRunners:
         """Fork nothing yet.
 
         Args:
-            supervisor: Not started; every process starts its own copy.
+            runs: The runs that this worker has set up, by run id.
+            supervisor: Not started. Every process starts its own copy.
             send: Called with the messages for the controller.
             cut_off: Called in every process to detach it from the worker's connection.
         """
@@ -150,7 +151,7 @@ class ForkedRunners:
                 forked.kill()
 
     def close(self) -> None:
-        """Let all processes end, and kill those still running after five seconds, one deadline for all of them."""
+        """Let all processes end. Kill those that are still running after five seconds in total."""
         for forked in self._all:
             forked.frames.close()
         deadline = time.monotonic() + _LEAVE_S
@@ -238,7 +239,7 @@ class ForkedRunners:
 
 
 def load_for_orders() -> None:
-    """Import modules that nearly every order needs. It saves 13 ms of CPU in every process."""
+    """Import modules that nearly every order needs. This saves 13 ms of CPU in every forked process."""
     for name in ("pathspec", "pytest_gump.gates.commands"):
         importlib.import_module(name)
 
@@ -261,7 +262,7 @@ def _listen(frames: Frames, runner: OrderRunner, orders: SimpleQueue[tuple[Any, 
                     else:
                         runner.on_message(message)
     finally:
-        orders.put(None)  # no need to stop a running order: if the worker was killed, so is this process
+        orders.put(None)  # a running order is not stopped here: the kernel kills this process with the worker
 
 
 def _exit_after(serve: Callable[[], None]) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Signs of life of a process at the other end of a connection: when it gets no new orders, and when it is killed."""
+"""Signs of life from a process at the other end of a connection. A silent one gets no orders, and is killed later."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ SILENT_S: Final = 15 * BEAT_S
 MUTE_S: Final = 3 * BEAT_S
 """A process that sends nothing for this time gets no new order."""
 ANSWER_S: Final = 2.0
-"""How long a process may take to answer a request to stop."""
+"""A process that does not answer a request to stop within this time is killed."""
 LOOK_S: Final = 1.0
-"""Most silence that counts between two checks. This process may have been suspended too, together with all others."""
+"""Most silence that counts between two checks. If the time is longer, this process may have been suspended too."""
 
 
 class Liveness:
     def __init__(self) -> None:
         self.silent_s = 0.0
         self._asked_at: float | None = None
-        """Time of the oldest request that needs an immediate answer and has none yet."""
+        """Time of the last request that needs an immediate answer and has none yet."""
         self._looked = time.monotonic()
 
     @property

@@ -81,7 +81,7 @@ class WorkerPool:
         self._killed: dict[int, float] = {}
         """Time by which the worker of each killed order must have ended it, by ticket."""
         self._last_in: dict[str, PoolWorker] = {}
-        """The last worker that worked in each slot. It has the state of the slot in memory, and its conversation."""
+        """The last worker that worked in each slot. It has the slot's state in memory, and the agent's conversation."""
         self._run_setups: dict[str, RunSetup] = {}
         self._listen: Callable[[int, AttemptEvent], None] | None = None
         self._arrived: list[Finished | Lost] = []
@@ -121,7 +121,7 @@ class WorkerPool:
             self._leave(patience_s)
 
     def run_tests(self, session: pytest.Session) -> None:
-        """Return when all ordinary tests have run, or the session must stop."""
+        """Run the ordinary tests. Return when all have run, or when the session must stop."""
         scheduler = self.xdist.scheduler
         while not scheduler.is_over:
             self._listen_to_workers(time.monotonic() + 0.2)
@@ -150,6 +150,7 @@ class WorkerPool:
         """Send workers the setup of the runs.
 
         Args:
+            run_setups: The setups of all runs of the session.
             listen: Called with the events of running attempts.
             most: Most orders that are carried out at once.
         """
@@ -350,7 +351,7 @@ class WorkerPool:
         self._lost_orders.append(_LostOrder(lost, marks, time.monotonic() + RELEASE_S))
 
     def _release_lost(self) -> None:
-        """Return lost orders whose processes have ended. Not earlier, because the retry may get the same worktree."""
+        """Report lost orders when their processes have ended, because the retry may get the same worktree."""
         for lost in [*self._lost_orders]:
             lives = any(map(marked, lost.marks))
             if not lives or time.monotonic() > lost.deadline:

@@ -1,6 +1,7 @@
 """Messages of a worker during an attempt.
 
-Costs and gates are sent at once; turns and the last tool call are sent at ticks.
+Gates are sent at once. Costs are sent at most every 50 ms, and 20 tool calls between two ticks. At a tick, the current
+turns and costs and the last tool call are sent if they have not been sent yet.
 """
 
 from __future__ import annotations

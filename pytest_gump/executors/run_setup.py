@@ -39,7 +39,7 @@ class RunSetup:
     """Path of the spec. Selects the conftests whose hooks are called."""
     settings: dict[str, Any]
     replay: tuple[str, bool, float] | None
-    """Folder of the cassette, True if lenient, and the delay factor."""
+    """Folder of the cassette, True if it is lenient, and the delay factor."""
     python: str
     """The controller's interpreter, as it is written in gate commands."""
     machine: str

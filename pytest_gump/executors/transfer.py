@@ -59,9 +59,8 @@ def without_transfer(result: AttemptResult, why: str) -> AttemptResult:
 
 
 def transfers(order: Order, result: AttemptResult, repository: Repository, take: Path) -> Iterator[tuple[str, Any]]:
-    """Yield the parts of a result: `refs`, then pieces of a `pack`, of an archive of `files`, and of one of a `take`.
-
-    A `take` is the recording of the attempt.
+    """Yield the parts of a result: `refs`, then pieces of a `pack`, of an archive of the attempt's `files`, and of an
+    archive of its recording (`take`).
     """
     ref = attempt_ref(order)
     refs = {**repository.refs(ref), **repository.refs(f"{ref}-dropped")}

@@ -1,4 +1,4 @@
-"""The worker's side: it runs its ordinary tests, then carries out orders until the controller ends it.
+"""The worker's side: runs ordinary tests, then carries out orders until the controller ends the worker.
 
 Messages from the controller:            Messages to it:
     ("set_up", run_setup)                    ("ready", pid, shares_disk, carries_out_several)

@@ -1,4 +1,4 @@
-"""The number of workers of a session: set by the command line, otherwise chosen by what its workflows can use."""
+"""The number of workers of a session: the one of the command line, or as many as its workflows can use."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def refuse_distribution(config: pytest.Config) -> None:
     if config.option.dist not in DISTRIBUTIONS:
         if (
             not ordinary_arguments(config) and own_options(config).dist in DISTRIBUTIONS
-        ):  # the setting applies only to tests, and the session has none
+        ):  # the setting of the project applies only to tests, and the session has none
             config.option.dist = "load"
             return
         raise pytest.UsageError(
@@ -48,7 +48,10 @@ def refuse_distribution(config: pytest.Config) -> None:
 
 
 def ask_for_workers(config: pytest.Config) -> None:
-    """Set xdist's options, whether or not xdist has already read them."""
+    """Request workers if the workflows have parallel steps, and none for a dry run.
+
+    All options that xdist derives from `-n` are set, because xdist may have read them already.
+    """
     option = config.option
     if not config.pluginmanager.has_plugin("xdist"):
         return
@@ -61,11 +64,11 @@ def ask_for_workers(config: pytest.Config) -> None:
 
 def _may_choose(config: pytest.Config) -> bool:
     option = config.option
-    has_said = option.numprocesses is not None or option.dist != "no" or option.tx or option.distload
+    is_set = option.numprocesses is not None or option.dist != "no" or option.tx or option.distload
     debugs = getattr(option, "usepdb", False) or getattr(option, "trace", False)  # `-p no:debugging` removes them
     needs_terminal = debugs or getattr(option, "capture", "no") == "no"
     has_coverage = config.pluginmanager.has_plugin("_cov")  # pytest-cov has already started, without workers
-    return not (has_said or needs_terminal or has_coverage or option.collectonly or ordinary_arguments(config))
+    return not (is_set or needs_terminal or has_coverage or option.collectonly or ordinary_arguments(config))
 
 
 def _useful(config: pytest.Config) -> int:

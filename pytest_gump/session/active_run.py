@@ -1,4 +1,4 @@
-"""A running workflow of the session: its items, and the orders that executors are carrying out."""
+"""An open run of the session: its items, and the orders that executors are carrying out."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ActiveRun:
         return item
 
     def _count_in(self, session: pytest.Session, item: StepItem) -> None:
-        """Add an item to the session and its count; the first item of a template replaces the template."""
+        """Add an item to the session and its count. The first item of a template replaces the template."""
         template = self.unexpanded.pop(item.step_path.static, None)
         if template is not None:
             session.items.remove(template)
@@ -92,7 +92,7 @@ class InFlight:
     def interrupted(
         self, outcome: Outcome, reason: str, *, unreported: Usage = NOTHING_USED, final: bool = False
     ) -> AttemptResult:
-        """Return the result of an attempt that was cut short, completed from the files it left on disk."""
+        """Return the result of an attempt that was cut short, completed from its files on disk."""
         usage, tools = self.usage or unreported, self.active.context.tools
         result = AttemptResult.not_made(self.order, outcome, reason, started=CLOCK.now(), usage=usage, final=final)
         folder = attempt_folder(tools.scratch, self.ticket)

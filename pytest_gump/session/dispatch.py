@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 0.2
 RECALL_S: Final = 4.0
-"""Seconds that attempts have to end when the session is stopped; the remaining ones are killed."""
+"""Seconds in which attempts must end when the session is stopped. The remaining ones are killed."""
 KILL_S: Final = 3.0
 
 
@@ -51,16 +51,16 @@ class OrderLoop:
         self._open: list[ActiveRun] = []
         self._in_flight: dict[int, InFlight] = {}
         self._shown: InFlight | None = None
-        """The step that is being shown to pytest; without workers, it is carried out at the same time."""
+        """The step that is being shown to pytest. Without workers, it is carried out at the same time."""
         self._tickets = count(1)
         self._changes = 0
         """Incremented by every event after which a run may have a new order."""
 
     def run(self, runs: Sequence[ActiveRun], interrupted: Callable[[], bool] = bool) -> None:
-        """Complete the runs. If the session has to stop, return early; the caller raises.
+        """Complete the runs. If the session has to stop, return early, and let the caller raise the exception.
 
         Raises:
-            KeyboardInterrupt: on Ctrl-C, or if `interrupted` returned true. All attempts have ended and are recorded.
+            KeyboardInterrupt: After Ctrl-C, or if `interrupted` returned True. All attempts are ended and recorded.
         """
         self._open = [*runs]
         self._report.live.waits = self._quota.waits
@@ -87,7 +87,7 @@ class OrderLoop:
         self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
 
     def on_event(self, ticket: int, event: AttemptEvent) -> None:
-        """Show an event of a running agent; stop all attempts of a run that have used up its budget together."""
+        """Show an event of a running agent. If its run has used up the budget, stop all attempts of the run."""
         self._report.live.on_event(ticket, event)
         step = self._in_flight.get(ticket, self._shown)
         if not isinstance(event, UsageSeen) or not isinstance(step, StepInFlight) or step.ticket != ticket:
@@ -105,7 +105,7 @@ class OrderLoop:
     # -- orders --------------------------------------------------------------------------------------------------
 
     def _fill(self) -> None:
-        """Start as many orders as possible, taking the runs in turn."""
+        """Start as many orders as possible, from all runs in turn."""
         progress = True
         while progress and not self._is_stopped():
             progress = False
@@ -171,7 +171,7 @@ class OrderLoop:
             self._finish(in_flight, lambda: result)
 
     def _immediate_result(self, run: Run, order: Order) -> AttemptResult | None:
-        """Return the result of an order that needs no executor or cannot get one; None if it is to be sent."""
+        """Return the result of an order that needs no executor, or that cannot get one; otherwise None."""
         known = run.reuse.result_of(order)
         if known is not None:
             return known

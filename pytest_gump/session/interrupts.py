@@ -29,7 +29,7 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Yield a function that returns True after a first Ctrl-C, SIGTERM or SIGHUP; a second one interrupts."""
+    """Provide a function that returns True after a Ctrl-C, SIGTERM or SIGHUP. A second one interrupts the block."""
     received = threading.Event()
 
     def record_first(_number: int, _frame: object) -> None:
@@ -58,7 +58,7 @@ def _handling(handler: Callable[[int, Any], None], *numbers: signal.Signals) -> 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay a first SIGINT or SIGTERM until the block ends; a second one interrupts the block."""
+    """Delay a first SIGINT or SIGTERM until the block ends. A second one interrupts the block."""
     received: list[int] = []
 
     def delay(number: int, _frame: object) -> None:

@@ -46,10 +46,13 @@ class StepReports:
     def show(self, in_flight: StepInFlight, get_result: Callable[[], AttemptResult], *, is_over: bool) -> None:
         """Run the pytest phases of an attempt's item, then record the attempt.
 
-        `get_result` returns the result or carries out the attempt.
+        Args:
+            in_flight: The step of the attempt.
+            get_result: Returns the result or carries out the attempt.
+            is_over: True if the attempt has ended.
 
         Raises:
-            KeyboardInterrupt, Exit: the session must end. The result of the attempt is recorded.
+            KeyboardInterrupt, Exit: The session must end. The result of the attempt is recorded.
         """
         item = in_flight.item
         phases = Phases(item, get_result, partial(self.broken, in_flight), is_over=is_over)
@@ -119,7 +122,7 @@ class StepReports:
         return record, run.settle(order, result, decide)
 
     def notify(self, hook: Callable[[], object]) -> None:
-        """Call one of our notification hooks. An error in it is shown and has no other effect."""
+        """Call one of our hooks that return nothing. An error in it is shown and has no other effect."""
         text = trouble(hook)
         if text is not None:
             name = getattr(getattr(hook, "func", None), "name", "a hook")
@@ -141,7 +144,7 @@ class StepReports:
         self.notify(partial(self._config.hook.pytest_gump_run_finished, run=run.record))
 
     def _log_reused(self, active: ActiveRun, run: Run) -> None:
-        """Count the reused steps as passed: their results of earlier sessions are still valid at the end."""
+        """Count the reused steps as passed, because their results are still valid at the end of the run."""
         for step in run.record.steps.values():
             path = StepPath.parse(step.path)
             if step.status != "passed" or step.attempts[-1].number not in run.reuse.numbers or REPLAN in step.path:
@@ -156,7 +159,7 @@ class StepReports:
                 self._close(report, active, step.path)
 
     def _close(self, report: Any, active: ActiveRun, path: str) -> None:
-        """Log the teardown report of a settled step; pytest's JUnit plugin closes the testcase at this report."""
+        """Log the teardown report of a settled step, at which pytest's JUnit plugin closes the testcase."""
         teardown = _final(report, "teardown")
         teardown.duration = 0.0
         junit.write_step(self._config, teardown, active.run.record, active.run.record.steps[path])
@@ -165,7 +168,7 @@ class StepReports:
         self._report.log(teardown, self._config.hook)
 
     def _log_failed(self, active: ActiveRun, path: StepPath, result: AttemptResult | None) -> None:
-        """Fail a step after its last attempt was logged: a part of its replan failed, or its group gave up."""
+        """Log a step as failed after its last attempt was logged: its replan failed, or its group gave up."""
         item = active.item(active.root.session, path)
         whole = active.run.record.steps[str(path)]
         head, detail = f"{path}: {whole.reason}", describe_failure(result) if result is not None else ""
@@ -175,7 +178,7 @@ class StepReports:
         self._close(report, active, whole.path)
 
     def preflight_failed(self, active: ActiveRun, result: AttemptResult, reason: str) -> None:
-        """Fail a run whose gates cannot run: log a testcase for the preflight and skip all steps."""
+        """End a run whose gates cannot run: log a failed testcase for the preflight, and skip all steps."""
         skipped = active.run.end_at_preflight(reason)
         path = StepPath.parse(PREFLIGHT)
         item = StepItem.from_parent(active.root, name=PREFLIGHT, root=active.root, step_path=path)
@@ -209,7 +212,7 @@ def _answer(ask: Callable[[], object], job: Job) -> Decision | None:
 
 
 def _checked(answer: object, job: Job) -> Decision:
-    """Return the hook's decision, or a Stop with the reason if it is invalid: an error would discard a running run."""
+    """Return the hook's decision, or a Stop with the reason if it is invalid. An error would end the whole session."""
     if isinstance(answer, Stop):
         return answer
     if not isinstance(answer, Retry):
@@ -222,11 +225,11 @@ def _checked(answer: object, job: Job) -> Decision:
 
 
 _CATEGORIES = {"again": "retried", "passed": ""}
-"""Category in pytest's summary, by verdict, of an attempt that does not settle its step; "" is not counted."""
+"""Category in pytest's summary, by verdict, for the set-up report of an attempt. Reports with "" are not counted."""
 
 
 def _final(report: Any, when: str) -> Any:
-    """Copy a report for another phase. A new report would not do: since pytest 9.2 its id is more than a string."""
+    """Copy a report for another phase. The copy keeps the id, which is more than the node id since pytest 9.2."""
     final = copy.copy(report)
     final.when, final.outcome, final.longrepr, final.gump, final.gump_category = when, "passed", None, None, None
     final.sections = []

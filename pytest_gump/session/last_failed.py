@@ -1,4 +1,4 @@
-"""Keeps steps out of pytest's cache of failed tests: for a workflow, `--lf` uses its last run instead."""
+"""Keeps steps out of pytest's cache of failed tests. For a workflow, `--lf` uses its last run instead."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LastFailed:
 
     @property
     def _known(self) -> dict[Any, bool]:
-        """pytest's own record of failed tests; empty without its plugin (`-p no:cacheprovider`)."""
+        """pytest's own record of failed tests. It is empty without its plugin (`-p no:cacheprovider`)."""
         plugin: Any = self._config.pluginmanager.get_plugin("lfplugin")
         known: dict[Any, bool] = getattr(plugin, "lastfailed", {})
         return known
@@ -41,5 +41,5 @@ class LastFailed:
 
 
 def _id(report: Any) -> Any:
-    """Return the key of a report in pytest's record. Since pytest 9.2 it holds more than the node id."""
+    """Return the key of a report in pytest's record. Since pytest 9.2, it contains more than the node id."""
     return getattr(report, "id", report.nodeid)

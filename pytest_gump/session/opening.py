@@ -25,7 +25,7 @@ def prepare(config: pytest.Config, job: Job) -> PreparedJob:
     """Check everything that can prevent a run, and create its cassette.
 
     Raises:
-        GumpError: the run cannot start.
+        GumpError: The run cannot start.
     """
     prepared, previous = prepare_job(config, job), job.previous
     if previous is not None and previous.step is None:
@@ -39,7 +39,7 @@ def open_run(config: pytest.Config, context: RunContext, owned: ExitStack) -> Ru
     """Open the run of a job. Its folder is locked until `owned` is closed.
 
     Raises:
-        GumpError: a file cannot be written, or another session has resumed the run in the meantime.
+        GumpError: A file cannot be written, or another session has resumed the run in the meantime.
     """
     prepared = context.prepared
     previous = prepared.job.previous

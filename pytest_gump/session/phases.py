@@ -46,7 +46,7 @@ class StepProtocol:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Run the phases of a step; plugins that repeat tests do not apply to it."""
+        """Run the phases of a step. Plugins that repeat tests do not apply to it."""
         if not isinstance(item, StepItem):
             return None
         self._shown[item.nodeid]()
@@ -69,7 +69,7 @@ class StepProtocol:
         return data
 
     def report_of(self, item: StepItem, when: str) -> Any:
-        """Run the phases of a step without an attempt and return the report of the phase `when`, to be completed."""
+        """Run the phases of a step without an attempt. Return the report of the phase `when`, still incomplete."""
         reports: list[Any] = []
         with self.showing(item, lambda: reports.extend(runtestprotocol(item, log=False, nextitem=None))):
             trouble(partial(item.config.hook.pytest_runtest_protocol, item=item, nextitem=None))
@@ -80,8 +80,8 @@ class Phases:
     """Runs an item's phases and fetches its result, exactly once each.
 
     Args:
-        get_result: returns the result or carries out the attempt.
-        broken: returns the result for an error that `get_result` raises.
+        get_result: Returns the result or carries out the attempt.
+        broken: Returns the result for an error that `get_result` raises.
         is_over: True if the attempt has ended.
     """
 
@@ -160,7 +160,7 @@ def make_setup(report: Any, category: str) -> None:
 
 
 def _report_of(reports: Sequence[Any], item: StepItem, when: str) -> Any:
-    """Return the report of a phase; if it is missing, a new one that no phase or plugin has changed."""
+    """Return the report of a phase. If it is missing, return a new one that no phase or plugin has changed."""
     report = next((report for report in reports if report.when == when), None)
     report = report or item.bare_report(when)
     vars(report).pop("wasxfail", None)
@@ -168,7 +168,7 @@ def _report_of(reports: Sequence[Any], item: StepItem, when: str) -> Any:
 
 
 def _why(report: Any) -> str:
-    """Return the reason of a phase's outcome: a skip's reason, or an error's message with file and line."""
+    """Return the reason for a phase's outcome: the reason of a skip, or the message of an error with file and line."""
     longrepr, crash = report.longrepr, getattr(report.longrepr, "reprcrash", None)
     if hasattr(report, "wasxfail"):
         text = f"xfail {report.wasxfail}"
@@ -181,7 +181,7 @@ def _why(report: Any) -> str:
 
 
 def _trace_of(error: BaseException) -> str:
-    """Return an error's traceback; a GumpError, which workers send too, contains it in its message."""
+    """Return an error's traceback. A GumpError, as workers send it, contains it in its message."""
     if isinstance(error, GumpError):
         return clean_text(str(error).partition("\n")[2])
     return clean_text("".join(traceback.format_exception(error)))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_READ: Final = 1 << 18
-"""Bytes read from the end of a ledger; its last event is much shorter."""
+"""Bytes that are read from the end of a ledger. Its last event is much shorter."""
 
 
 def refuse_planted(folder: Path) -> None:
@@ -25,7 +25,7 @@ def refuse_planted(folder: Path) -> None:
     Committing, deleting or touching the file accepts it.
 
     Raises:
-        UsageError: git does not track such a file, and it is unchanged since the end of that run.
+        UsageError: Git does not track such a file, and it is unchanged since the end of that run.
     """
     root = checkout_around(folder)
     newest = None if root is None else next(run_folders(root), None)

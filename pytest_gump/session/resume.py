@@ -34,7 +34,7 @@ def replay_previous(prepared: PreparedJob, previous: PreviousRun) -> Replay:
     """Return which results a resumed run reuses and which steps it runs, without starting or writing anything.
 
     Raises:
-        GumpError: the run cannot be resumed.
+        GumpError: The run cannot be resumed.
     """
     inputs, run = prepared.inputs, previous.run
     replayed = replay(read_history(run.events), inputs, run.record, prepared.repository, until=previous.step)
@@ -44,10 +44,10 @@ def replay_previous(prepared: PreparedJob, previous: PreviousRun) -> Replay:
 
 
 def _refuse_spent(run_id: str, workflow: Workflow, schedule: ResumableSchedule, record: RunRecord) -> None:
-    """Refuse a run whose used-up budget, tokens or time let no step start.
+    """Refuse a run in which no step can start, because budget, tokens or time are used up.
 
     Raises:
-        RunError: no step can start.
+        RunError: No step can start.
     """
     reasons = []
     for ready in schedule.ready():
@@ -67,7 +67,7 @@ def resume(context: RunContext, previous: PreviousRun, owned: ExitStack, options
     """Resume a run in its folder, with the same id.
 
     Raises:
-        RunError: a file cannot be written, or another session has resumed the run in the meantime.
+        RunError: A file cannot be written, or another session has resumed the run in the meantime.
     """
     prepared, tools, folder = context.prepared, context.tools, previous.run.folder
     owned.enter_context(folder.owned())

@@ -75,7 +75,7 @@ class Runner:
             raise self._session.Interrupted("errors during collection")
 
     def _run_tests(self) -> bool:
-        """Run the ordinary tests; return True if there are any."""
+        """Run the ordinary tests. Return True if there are any."""
         ordinary = [item for item in self._session.items if not isinstance(item, StepItem)]
         for number, item in enumerate(ordinary):
             following = ordinary[number + 1] if number + 1 < len(ordinary) else None

@@ -62,7 +62,7 @@ class RunContext(NamedTuple):
 
     @property
     def location_note(self) -> str | None:
-        """A note if the worktrees are inside the checkout, otherwise None."""
+        """A note if the worktrees are inside the checkout; otherwise None."""
         checkout = os.path.realpath(self.prepared.repository.root)
         root = self.tools.slots.root
         inside = Path(os.path.realpath(root)).is_relative_to(checkout)
@@ -86,13 +86,14 @@ class RunContext(NamedTuple):
 def start(
     prepared: PreparedJob, open_run: OpenRun, finished: Callable[[], None], *, is_here: bool
 ) -> Iterator[tuple[Run, RunContext]]:
-    """Start a run and end it when the block ends. Its worktrees stay for the next run.
+    """Start a run, and end it when the block ends. Its worktrees stay for the next run.
 
-    On Ctrl-C or an error, close the ledger with `cancelled` and re-raise the exception.
+    After Ctrl-C or an error, the ledger is closed with `cancelled`, and the exception is raised again.
 
     Args:
-        open_run: opens the folder and records the start.
-        finished: called after the last event.
+        prepared: The job, ready to run.
+        open_run: Opens the folder and records the start.
+        finished: Called after the last event.
         is_here: True if this process carries out the orders.
     """
     settings, repository = prepared.settings, prepared.repository
@@ -122,7 +123,7 @@ def create_run(context: RunContext, owned: ExitStack, begin: Callable[[RunFolder
     The folder is locked until `owned` is closed. `begin` writes the first event.
 
     Raises:
-        GumpError: a file cannot be written.
+        GumpError: A file cannot be written.
     """
     folder = RunFolder.create(context.prepared.repository.root, context.prepared.inputs.run_id)
     try:
@@ -152,7 +153,7 @@ def this_process() -> dict[str, Any]:
 
 
 def _changed_in_checkout(prepared: PreparedJob, before: CheckoutState) -> list[str]:
-    """Return the files that changed in the user's checkout. A change is reported; it never fails the run."""
+    """Return the files that changed in the user's checkout. A change is reported, but the run does not fail."""
     record, root = prepared.settings.record, prepared.repository.root
     ours = record and os.path.relpath(record, root)
     try:

@@ -47,9 +47,9 @@ class TomlSetting(NamedTuple):
     """Name of the ini option."""
     raw: object
     source: str
-    """File, table and key, as `gump config` shows them."""
+    """File, table and key, for `gump config`."""
     location: str
-    """Like `source`, with line and column, as errors show it."""
+    """File, line, column, table and key, for errors."""
 
 
 class GumpToml(NamedTuple):
@@ -81,7 +81,7 @@ class GumpToml(NamedTuple):
                 yield f"{self.location(table, key)}: {key!r} has no effect\n  hint: {hint}"
 
     def location(self, table: str, key: str = "") -> str:
-        """Return `gump.toml:3:1`, or only the file's name if the line is not found, as for a key of an inline table."""
+        """Return a location like `gump.toml:3:1`. If the line is not found (inline table), return only the name."""
         current = ""
         for number, line in enumerate(self.text.splitlines(), start=1):
             header = re.match(r"\s*\[\[?\s*[\"']?([^\[\]\"']+?)[\"']?\s*\]", line)

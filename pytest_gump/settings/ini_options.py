@@ -101,7 +101,7 @@ INI_OPTIONS: Final = (
         "gump_unknown_cost",
         "refuse_or_allow",
         "refuse",
-        "For agents whose cost cannot be known under a max_budget: refuse or allow",
+        "Agents whose cost cannot be known, if a max_budget limits it: refuse or allow",
     ),
     IniOption(
         "gump_on_quota",

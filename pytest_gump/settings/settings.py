@@ -26,7 +26,7 @@ WAIT: Final = "wait"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of one run. Times are in seconds, sizes in characters or bytes; None = not set."""
+    """Settings of one run. Times are in seconds, sizes in characters or bytes. None means not set."""
 
     compile: str | None = None
     test: str | None = None
@@ -55,19 +55,19 @@ class Settings:
     gate_env: tuple[str, ...] = ()
     allow_commands: tuple[str, ...] = ()
     silence_timeout_s: float | None = 600.0
-    """An agent that prints nothing for this time is stopped; None = never."""
+    """An agent that prints nothing for this time is stopped; None means never."""
     stop_grace_s: float = 3.0
     """Time between SIGTERM and SIGKILL."""
     end_grace_s: float = 30.0
     """An agent that prints nothing for this time after its final event is stopped. Its result counts."""
     stream_bytes: int = 256_000_000
-    """A command that prints more, counting stdout and stderr together, is stopped."""
+    """A command that prints more to all of its outputs together is stopped."""
     stream_lines: int = 250_000
     """An agent that prints more lines is stopped."""
     worktrees: str | None = None
-    """Folder for the worktree slots; None = the user's cache."""
+    """Folder for the worktree slots; None means the user's cache."""
     record: str | None = None
-    """Cassette that attempts are recorded into. As an ini option: the folder in which each run creates its cassette."""
+    """The cassette of the run. The ini option names the folder in which each run creates its cassette."""
     unknown_cost: Literal["refuse", "allow"] = "refuse"
     on_quota: str = "stop"
     """What to do when an agent's account is at its limit: `stop`, `wait`, or the name of another agent."""
@@ -116,7 +116,7 @@ def read_settings(
 
     Args:
         ini: Returns the value of an ini option, or None if it is not set.
-        tomls: Later files take precedence.
+        tomls: The TOML files. Later files take precedence.
 
     Returns:
         The settings, and the source of each by option name: `ini`, `gump.toml [validation] test_cmd`, `default`.
