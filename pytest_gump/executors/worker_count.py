@@ -1,4 +1,4 @@
-"""The number of workers of a session: the one of the command line, or as many as its workflows can use."""
+"""The number of workers of a session: set by the command line, otherwise by the parallel steps of its workflows."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def refuse_distribution(config: pytest.Config) -> None:
 def ask_for_workers(config: pytest.Config) -> None:
     """Request workers if the workflows have parallel steps, and none for a dry run.
 
-    All options that xdist derives from `-n` are set, because xdist may have read them already.
+    One worker is enough on systems where it can fork a process for each order. All options that xdist derives from
+    `-n` are set, because xdist may have read them already.
     """
     option = config.option
     if not config.pluginmanager.has_plugin("xdist"):
